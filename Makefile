@@ -1,0 +1,48 @@
+# `make help` lists what there is.
+VENV ?= .venv
+PY := $(VENV)/bin/python
+export DATA_DIR HOST PORT
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.run: requirements.txt
+	@command -v python3 >/dev/null || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@echo "Preparing $(VENV) (once; a minute or two) ..."
+	@test -x $(PY) || python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --disable-pip-version-check --progress-bar on -q --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run tests/requirements.txt
+	@echo "Installing what the tests need ..."
+	$(VENV)/bin/pip install --disable-pip-version-check -q --require-hashes -r tests/requirements.txt
+	@touch $@
+
+run: $(VENV)/.run ## the whole product on http://127.0.0.1:8000, everything embedded
+	@exec $(PY) -m hontoni.supervisor
+
+manage: $(VENV)/.run ## any management command: make manage CMD="credit a@b.c 25 --reason test"
+	@$(PY) manage.py $(CMD)
+
+lint: $(VENV)/.test ## format, lint, types, import rules, migrations
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(PY) manage.py makemigrations --check --dry-run
+
+test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Valkey
+	$(PY) -m pytest $(ARGS)
+	TEST_DATABASE=postgres $(PY) -m pytest $(ARGS)
+
+bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through
+	$(PY) -m bench
+
+lock: $(VENV)/.test ## pin every version and hash of requirements.in
+	$(VENV)/bin/pip install -q pip-tools
+	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
+	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
+
+.PHONY: help run manage lint test bench lock

@@ -1,0 +1,40 @@
+"""Nano-dollars: the one unit of money, a signed 64-bit int (1 USD = 1,000,000,000).
+
+Nothing is ever a float. Prices are nano-dollars per million tokens, so $0.15 per million is
+150_000_000 and even $0.0375 stays whole. Parsing and printing happen here and nowhere else.
+"""
+
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+
+DOLLAR = 1_000_000_000
+CENT = 10_000_000
+MILLION = 1_000_000
+MAX = 2**53 - 1  # Redis's Lua compares in doubles; beyond this it would compare wrongly.
+
+
+def nanos(dollars: str | int | Decimal) -> int:
+    """Parse dollars ("10.50") exactly. ValueError for over nine decimals or a non-number."""
+    try:
+        scaled = Decimal(dollars) * DOLLAR
+    except InvalidOperation:
+        raise ValueError(f"not an amount of dollars: {dollars!r}") from None
+    if not scaled.is_finite() or scaled != scaled.to_integral_value():
+        raise ValueError(f"not a whole number of nano-dollars: {dollars!r}")
+    return int(scaled)
+
+
+def dollars(amount: int) -> str:
+    """Print nano-dollars exactly, with at least two decimals: 10_500_000 -> "0.0105"."""
+    sign, amount = ("-" if amount < 0 else ""), abs(amount)
+    whole, fraction = divmod(amount, DOLLAR)
+    return f"{sign}{whole}.{f'{fraction:09d}'.rstrip('0').ljust(2, '0')}"
+
+
+def cents(amount: int) -> int:
+    """Nano-dollars to whole cents, half up: what a card is charged."""
+    return int((Decimal(amount) / CENT).to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def per_million(weighted: int) -> int:
+    """Round a sum of tokens x (nano-dollars per million tokens), half up, once per charge."""
+    return (weighted + MILLION // 2) // MILLION

