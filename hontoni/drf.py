@@ -25,7 +25,7 @@ def _translate(error: Exception) -> errors.ApiError | None:
         case Http404() | exceptions.NotFound():
             return errors.NotFound("There is no such object.")
         case exceptions.Throttled():
-            wait = str(int(error.wait or 1))
+            wait = str(int(getattr(error, "wait", None) or 1))
             return errors.RateLimited(
                 f"Too many attempts. Try again in {wait} seconds.", headers={"Retry-After": wait}
             )

