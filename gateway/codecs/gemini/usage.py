@@ -1,0 +1,37 @@
+"""Gemini counts cached tokens inside the prompt, and thoughts apart from the candidates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.codecs.tokens import apart, count
+from gateway.ir import Usage
+
+
+def decode_usage(wire: Mapping[str, Any]) -> Usage:
+    """A `usageMetadata`, un-nested (protocols.md section 3.2).
+
+    Older Vertex counts the thoughts inside the candidates: then the total gives it away.
+    """
+    cached, tools = count(wire, "cachedContentTokenCount"), count(wire, "toolUsePromptTokenCount")
+    prompt, output = count(wire, "promptTokenCount"), count(wire, "candidatesTokenCount")
+    thoughts = count(wire, "thoughtsTokenCount")
+    inclusive = thoughts > 0 and count(wire, "totalTokenCount") == prompt + tools + output
+    return Usage(
+        input=apart(prompt, cached) + tools,
+        cache_read=cached,
+        output=apart(output, thoughts) if inclusive else output,
+        reasoning=min(thoughts, max(output, 0)) if inclusive else thoughts,
+    )
+
+
+def encode_usage(usage: Usage) -> dict[str, Any]:
+    """The same numbers as `usageMetadata`; cache writes, which it cannot say, are prompt."""
+    written = usage.cache_write_5m + usage.cache_write_1h
+    prompt = usage.input + usage.cache_read + written
+    return {
+        "promptTokenCount": prompt,
+        "cachedContentTokenCount": usage.cache_read,
+        "candidatesTokenCount": usage.output,
+        "thoughtsTokenCount": usage.reasoning,
+        "totalTokenCount": prompt + usage.output + usage.reasoning,
+    }
