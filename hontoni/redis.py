@@ -119,10 +119,13 @@ def sync() -> Any:
 
 
 class Script:
-    """One Lua file. Its header states keys, arguments, answer, and what a refusal changes."""
+    """One Lua file. Its header states keys, arguments, answer, and what a refusal changes.
 
-    def __init__(self, path: Path) -> None:
-        self.text = path.read_text()
+    Lua has no imports on a server: what several scripts share is a file sent in front of each.
+    """
+
+    def __init__(self, *files: Path) -> None:
+        self.text = "\n".join(file.read_text() for file in files)
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def _command(self, verb: str, keys: Sequence[str], args: Sequence[Argument]) -> Command:

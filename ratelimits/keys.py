@@ -1,0 +1,52 @@
+"""The names of everything in Redis. The scripts' headers say what is inside.
+
+Every key of an account carries the hash tag of its shard, `{s:NN}`, so that a Redis Cluster keeps
+together what one script touches.
+"""
+
+from functools import lru_cache
+
+SHARDS = 64
+
+
+def shard(account: int) -> int:
+    """The shard of an account."""
+    return account % SHARDS
+
+
+def tag(shard: int) -> str:
+    """The hash tag of a shard."""
+    return f"{{s:{shard:02d}}}"
+
+
+def account(account: int) -> str:
+    """The hash with an account's terms and money."""
+    return f"{tag(shard(account))}:acct:{account}"
+
+
+def open_requests(shard: int) -> str:
+    """The sorted set of a shard's open requests by deadline."""
+    return f"{tag(shard)}:open"
+
+
+def usage(shard: int) -> str:
+    """The stream of a shard's usage events."""
+    return f"{tag(shard)}:usage"
+
+
+def request(account: int, request_id: str) -> str:
+    """The hash with the record of one request of an account (or of any in its shard)."""
+    return f"{{s:{account % SHARDS:02d}}}:req:{request_id}"
+
+
+@lru_cache(maxsize=65_536)
+def of(account_id: int, subject: str) -> tuple[str, str, str, str, str]:
+    """KEYS 1 to 5 of admit.lua and settle.lua: the same for every request of a subject."""
+    here = tag(shard(account_id))
+    return (
+        account(account_id),
+        f"{here}:windows:{subject}",
+        f"{here}:rpm:{subject}",
+        f"{here}:leases:{subject}",
+        open_requests(shard(account_id)),
+    )

@@ -1,0 +1,335 @@
+"""Who may send how much: every window, the concurrency and the money, decided in one round trip.
+
+Always true, and checked by tests/ratelimits/test_model.py:
+
+1. At most `rpm` requests of a subject are admitted in any 60 seconds; at most the limit in each
+   window of 5 h, 24 h, 7 d and 30 d, which opens with the first request after the last one closed.
+2. At most `concurrent` requests of a subject hold a lease; a dead process loses its leases.
+3. Holds are taken from credits - charged - held only, and never below zero.
+4. A request is charged once, however often it is settled, and its event is appended with it.
+5. A refusal takes nothing.
+
+The clock is Redis's. Money is nano-dollars. An account is a number, a subject (whom the windows
+belong to) a string; nothing here knows what they stand for. A limit of 0 means there is none.
+Every function raises errors.Unavailable if Redis does not answer: money fails closed.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from hontoni import errors, redis
+from ratelimits import keys
+
+Status = Literal[
+    "ok", "stale", "cold", "refused",  # of admit
+    "settled", "already", "alive", "unknown",  # of settle
+]  # fmt: skip
+Binding = Literal[
+    "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled"
+]
+Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
+
+LUA = Path(__file__).parent / "lua"
+ADMIT = redis.Script(LUA / "state.lua", LUA / "admit.lua")
+SETTLE = redis.Script(LUA / "state.lua", LUA / "settle.lua")
+EXTEND = redis.Script(LUA / "extend.lua")
+BEAT = redis.Script(LUA / "beat.lua")
+SEED = redis.Script(LUA / "seed.lua")
+PUBLISH = redis.Script(LUA / "publish.lua")
+EXPIRED = redis.Script(LUA / "expired.lua")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many requests a window, and how many at once. 0 = no such limit."""
+
+    rpm: int = 0
+    five_hours: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    concurrent: int = 0
+
+    def times(self, n: int) -> "Limits":
+        """All of them n times as large."""
+        return Limits(
+            self.rpm * n,
+            self.five_hours * n,
+            self.daily * n,
+            self.weekly * n,
+            self.monthly * n,
+            self.concurrent * n,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request for admission: who, under which snapshot of the account, for how much.
+
+    `full` is the hold wanted, `floor` the least that will do, in nano-dollars. Where the account
+    affords less than `full`, `stretch` holds all it affords, else exactly `floor` is held.
+    `draft` is the usage event (JSON) to settle with if nothing is heard of the request again.
+    """
+
+    request_id: str
+    account: int
+    subject: str
+    limits: Limits
+    terms_version: int
+    credits: int
+    credits_version: int
+    full: int
+    floor: int
+    lease_ms: int
+    stretch: bool = False
+    draft: str | bytes = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a subject and its account stand, as the last script left them.
+
+    `binding` names what refused: of several limits the one that frees last. `windows` are rpm, 5h,
+    daily, weekly and monthly. `now` is Redis's clock in microseconds. `stale` and `cold` tell
+    nothing but themselves.
+    """
+
+    status: Status
+    binding: Binding = ""
+    retry_after_ms: int = 0
+    hold: int = 0
+    balance: int = 0
+    held: int = 0
+    active: int = 0
+    now: int = 0
+    windows: tuple[Window, ...] = ()
+
+    @property
+    def available(self) -> int:
+        """What the account can still spend; below zero if a cost exceeded its hold."""
+        return self.balance - self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What extend() granted on top of the hold the caller had, and what that makes."""
+
+    granted: int
+    hold: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """An open request whose process has gone silent: what it held, cost, and its event so far."""
+
+    request_id: str
+    account: int
+    subject: str
+    hold: int
+    cost: int
+    draft: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as Redis has it. `charged` = settled in the database + events underway."""
+
+    terms_version: int
+    credits: int
+    credits_version: int
+    charged: int
+    held: int
+
+
+_STATUS: dict[bytes, Status] = {name.encode(): name for name in get_args(Status)}
+_BINDING: dict[bytes, Binding] = {name.encode(): name for name in get_args(Binding)}
+
+# -- The data plane ------------------------------------------------------------------------------
+
+
+async def admit(ask: Ask, commit: bool = True) -> State:
+    """Admit one request, or say why not. Without `commit`: only look; takes and writes nothing.
+
+    "stale": the snapshot is outdated, load it and ask again. "cold": seed the account and ask
+    again. Admitting an open request again answers its admission and takes nothing.
+    """
+    limits = ask.limits
+    names = (*keys.of(ask.account, ask.subject), keys.request(ask.account, ask.request_id))
+    args = (
+        ask.request_id, ask.account, ask.subject,
+        ask.terms_version, ask.credits, ask.credits_version,
+        ask.full, ask.floor, 1 if ask.stretch else 0,
+        ask.lease_ms, 1 if commit else 0, ask.draft,
+        limits.rpm, limits.five_hours, limits.daily, limits.weekly, limits.monthly,
+        limits.concurrent,
+    )  # fmt: skip
+    return _state(await _run(ADMIT, names, args), limits)
+
+
+async def settle(ask: Ask, *, cost: int, event: str | bytes, giveback: bool = False) -> State:
+    """End a request: free its lease and hold, charge `cost`, append `event`. Twice is once.
+
+    `event` may be empty only if the cost is 0. `giveback`: generation was never reached, so no
+    window counts it. "unknown": Redis lost the request while it ran; it is charged all the same.
+    """
+    reply = await _run(SETTLE, *_settlement(ask, cost, event, giveback))
+    return _state(reply, ask.limits)
+
+
+async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Extension:
+    """Raise a hold from `hold` by `step`, or with `stretch` by what is affordable of it.
+
+    Grants 0 if the money is not there or the request is no longer open. Asking again with the same
+    `hold` is answered with what was granted already.
+    """
+    names = (keys.account(ask.account), keys.request(ask.account, ask.request_id))
+    return Extension(*await _run(EXTEND, names, (hold, step, 1 if stretch else 0)))
+
+
+async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
+    """Keep a request alive for another lease and report its cost so far. False: it was reaped."""
+    _, _, _, leases, opened = keys.of(ask.account, ask.subject)
+    names = (leases, opened, keys.request(ask.account, ask.request_id))
+    deadline: int = await _run(BEAT, names, (ask.request_id, ask.lease_ms, cost, draft))
+    return deadline > 0
+
+
+# -- The control plane ---------------------------------------------------------------------------
+
+
+def publish_terms(account: int, version: int) -> bool:
+    """Make every older snapshot of the account stale. False if Redis knew."""
+    return bool(_run_sync(PUBLISH, (keys.account(account),), ("terms", version, "")))
+
+
+def publish_credits(account: int, credits: int, version: int) -> bool:
+    """Tell Redis the account's total of credits. False if it knew, or is not seeded."""
+    return bool(_run_sync(PUBLISH, (keys.account(account),), ("credits", version, credits)))
+
+
+def seed_sync(
+    account: int,
+    *,
+    credits: int,
+    credits_version: int,
+    terms_version: int,
+    charged: int,
+    last_event_id: str = "0-0",
+) -> bool:
+    """Put an account's money into Redis unless it is there (False).
+
+    Call it under the lock of the account's wallet. `charged` = what the database has settled plus
+    the account's events which, up to `last_event_id` of its shard's stream, it has not; later ones
+    are added here.
+    """
+    names = (keys.account(account), keys.usage(keys.shard(account)))
+    args = (account, credits, credits_version, terms_version, charged, last_event_id)
+    return bool(_run_sync(SEED, names, args))
+
+
+def read_account_sync(account: int) -> Account | None:
+    """An account's money as Redis has it, or None if it is not seeded."""
+    fields = ("terms", "credits", "credits_version", "charged", "held")
+    try:
+        values = redis.sync().hmget(keys.account(account), fields)
+    except redis.RedisError as error:
+        raise _unavailable(error) from error
+    return None if values[1] is None else Account(*(int(value or 0) for value in values))
+
+
+def expired(limit: int) -> list[Expired]:
+    """Open requests whose deadline has passed, at most `limit`, over all shards."""
+    found: list[Expired] = []
+    for shard in range(keys.SHARDS):
+        ids = _run_sync(EXPIRED, (keys.open_requests(shard),), (limit - len(found),))
+        found += [record for name in ids if (record := _record(shard, name.decode()))]
+        if len(found) >= limit:
+            break
+    return found
+
+
+def reap_sync(dead: Expired, *, cost: int, event: str | bytes) -> State:
+    """Settle a request for its dead process. "alive" if it beat meanwhile: nothing happened."""
+    ask = Ask(
+        dead.request_id, dead.account, dead.subject, Limits(),
+        terms_version=0, credits=0, credits_version=0, full=0, floor=0, lease_ms=0,
+    )  # fmt: skip
+    return _state(_run_sync(SETTLE, *_settlement(ask, cost, event, reaping=True)), ask.limits)
+
+
+def _record(shard: int, request_id: str) -> Expired | None:
+    name = keys.request(shard, request_id)
+    fields = ("state", "account", "subject", "hold", "cost", "draft")
+    try:
+        state, account, subject, hold, cost, draft = redis.sync().hmget(name, fields)
+        if state is None:  # lost without its record: nobody else would ever clear it away
+            redis.sync().zrem(keys.open_requests(shard), request_id)
+    except redis.RedisError as error:
+        raise _unavailable(error) from error
+    if state != b"open":
+        return None
+    return Expired(request_id, int(account), subject.decode(), int(hold), int(cost), draft)
+
+
+# -- Both ----------------------------------------------------------------------------------------
+
+
+def _settlement(
+    ask: Ask, cost: int, event: str | bytes, giveback: bool = False, reaping: bool = False
+) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
+    """KEYS and ARGV of settle.lua."""
+    names = (
+        *keys.of(ask.account, ask.subject),
+        keys.request(ask.account, ask.request_id),
+        keys.usage(keys.shard(ask.account)),
+    )
+    flags = (1 if giveback else 0, 1 if reaping else 0, ask.limits.rpm)
+    return names, (ask.request_id, ask.account, cost, event, *flags)
+
+
+async def _run(
+    script: redis.Script, names: tuple[str, ...], args: tuple[redis.Argument, ...]
+) -> Any:
+    try:
+        return await script.run(names, args)
+    except redis.RedisError as error:
+        raise _unavailable(error) from error
+
+
+def _run_sync(
+    script: redis.Script, names: tuple[str, ...], args: tuple[redis.Argument, ...]
+) -> Any:
+    try:
+        return script.run_sync(names, args)
+    except redis.RedisError as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: redis.RedisError) -> errors.Unavailable:
+    logger.error("Redis failed us: %r", error)
+    return errors.Unavailable(
+        "Limits and balances cannot be checked right now. Try again in 2 seconds.",
+        headers={"Retry-After": "2"},
+    )
+
+
+def _state(reply: list[Any], limits: Limits) -> State:
+    """state.lua's answer, by position."""
+    if len(reply) == 1:
+        return State(_STATUS[reply[0]])
+    status, binding, wait, hold, balance, held, active, now = reply[:8]
+    windows = (
+        ("rpm", limits.rpm, reply[8], reply[9]),
+        ("5h", limits.five_hours, reply[10], reply[11]),
+        ("daily", limits.daily, reply[12], reply[13]),
+        ("weekly", limits.weekly, reply[14], reply[15]),
+        ("monthly", limits.monthly, reply[16], reply[17]),
+    )
+    return State(
+        _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows
+    )
