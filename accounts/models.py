@@ -1,6 +1,8 @@
-"""People. Money, plans and tokens are other apps' business."""
+"""People and their keys. Money, plans and tokens are other apps' business."""
 
-from typing import Any, ClassVar
+import uuid
+from datetime import datetime
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -25,11 +27,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=200, blank=True)
-    is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(
+        "active", default=True, help_text="Switch off instead of deleting: keys stop at once."
+    )
+    is_staff = models.BooleanField("staff", default=False, help_text="May open the admin.")
     # Rises with everything that changes what this account or its keys may do on /v1. Gateways
     # hold a snapshot; admission compares this number, so an old snapshot never admits anything.
-    terms_version = models.BigIntegerField(default=1)
+    terms_version = models.BigIntegerField(default=1, editable=False)
+    # How many keys may be active at once. What a plan says about it is written here by billing.
+    key_cap = models.PositiveIntegerField(default=5)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -41,3 +47,85 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # A row read a moment ago must not turn the version back: Redis keeps the highest it saw
+        # and would refuse this account's snapshots until the database caught up.
+        if not self._state.adding and not args and kwargs.get("update_fields") is None:
+            kept = {"terms_version", *self.get_deferred_fields()}
+            fields = self._meta.concrete_fields
+            kwargs["update_fields"] = [
+                field.name for field in fields if not field.primary_key and field.name not in kept
+            ]
+        super().save(*args, **kwargs)
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def active(self, now: datetime) -> Self:
+        """Neither revoked nor expired."""
+        unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
+        return self.filter(unexpired, revoked_at=None)
+
+
+class ApiKey(models.Model):
+    """What a program signs its requests with. `accounts/keys.py` makes, ends and finds them."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="keys")
+    name = models.CharField(max_length=100)
+    digest = models.BinaryField(max_length=32, unique=True)
+    prefix = models.CharField(max_length=12)
+    last4 = models.CharField(max_length=4)
+    # Limits are counted by slot: see `subject`.
+    slot = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    replaced_by = models.OneToOneField(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replaces"
+    )
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    last_used_ip = models.GenericIPAddressField(null=True, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        indexes = [models.Index(fields=["user", "-id"], name="apikey_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…{self.last4})"
+
+    @property
+    def subject(self) -> str:
+        """Whose windows this key uses up, for limits that count by key.
+
+        An account has as many slots as it may have active keys. A new key takes over a free
+        slot, and a rotated one its predecessor's, with what is left of their windows: otherwise
+        revoking a key and making another would reset every limit.
+        """
+        return f"k{self.user_id}.{self.slot}"
+
+    def status(self, now: datetime) -> str:
+        """`active`, `revoked` or `expired`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return "active"
+
+
+class RefreshToken(models.Model):
+    """One link of a session's chain. `family` is the session; `accounts/tokens.py` keeps them."""
+
+    digest = models.BinaryField(max_length=32, unique=True)
+    family = models.UUIDField(default=uuid.uuid4, db_index=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="refresh_tokens")
+    # Of the password it was issued under: another password, and the whole session is over.
+    credentials = models.CharField(max_length=16)
+    issued_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.family}"

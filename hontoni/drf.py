@@ -1,14 +1,60 @@
-"""How /api answers: our envelope for every error, keyset pages for every list."""
+"""How /api answers: our envelope for every error, keyset pages for every list.
 
+* Every answer under /api carries its request id, as `X-Request-Id` and as `request-id`.
+* Every error under /api has the envelope of `hontoni.errors`, whoever noticed it: a view, DRF,
+  the URL resolver or nobody (a bug).
+"""
+
+import json
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
-from django.http import Http404
-from rest_framework import exceptions
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.deprecation import MiddlewareMixin
+from django.views import defaults
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import exceptions, pagination, parsers, serializers
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hontoni import errors
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
+
+_REQUEST_ID = "hontoni.request_id"
+
+
+class RequestIds(MiddlewareMixin):
+    """Names every request to /api, and its answer after it."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if request.path.startswith("/api/"):
+            response["X-Request-Id"] = response["request-id"] = request_id(request)
+        return response
+
+
+def request_id(request: HttpRequest) -> str:
+    """`req_` and 32 hexadecimal digits, the same for as long as the request lasts."""
+    found: str = request.META.setdefault(_REQUEST_ID, f"req_{uuid.uuid4().hex}")
+    return found
+
+
+# -- Errors --------------------------------------------------------------------------------------
+
+
+def answer_error(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler. A bug stays one: Django logs it and `server_error` answers."""
+    known = _translate(error)
+    if known is None:
+        return None
+    headers = dict(known.headers)
+    if known.status == 401:
+        headers.setdefault("WWW-Authenticate", 'Bearer realm="api"')
+    return Response(known.body(request_id(context["request"])), known.status, headers=headers)
 
 
 def _translate(error: Exception) -> errors.ApiError | None:
@@ -19,18 +65,20 @@ def _translate(error: Exception) -> errors.ApiError | None:
         case exceptions.ValidationError():
             return _invalid(error.get_full_details())
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
-            return errors.Unauthenticated(str(error.detail), code="invalid_token")
+            return errors.Unauthenticated(str(error.detail), code=str(error.get_codes()))
         case exceptions.PermissionDenied():
             return errors.Forbidden(str(error.detail))
-        case Http404() | exceptions.NotFound():
+        case PermissionDenied():
+            return errors.Forbidden("You may not do this.")
+        case exceptions.NotFound() | Http404():
             return errors.NotFound("There is no such object.")
         case exceptions.Throttled():
-            wait = str(int(getattr(error, "wait", None) or 1))
+            wait = str(getattr(error, "wait", None) or 1)
             return errors.RateLimited(
                 f"Too many attempts. Try again in {wait} seconds.", headers={"Retry-After": wait}
             )
         case exceptions.APIException():
-            translated = errors.BadRequest(str(error.detail))
+            translated = errors.BadRequest(str(error.detail), code=str(error.get_codes()))
             translated.status = error.status_code
             return translated
     return None
@@ -38,30 +86,134 @@ def _translate(error: Exception) -> errors.ApiError | None:
 
 def _invalid(details: Any) -> errors.BadRequest:
     """One sentence for people, the first field as `param`, and every field under `details`."""
-    if isinstance(details, Mapping) and "message" not in details:
-        field = next(iter(details))
-        first = details[field]
-    else:
-        field, first = "", details
-    while isinstance(first, list | Mapping) and not (
-        isinstance(first, Mapping) and "message" in first
-    ):
-        first = first[0] if isinstance(first, list) else next(iter(first.values()))
-    named = field and field != "non_field_errors"
+    path, message = _first(details)
+    fields = details if isinstance(details, Mapping) else {"non_field_errors": details}
     return errors.BadRequest(
-        f"{field}: {first['message']}" if named else str(first["message"]),
-        param=str(field) if named else None,
-        details={"fields": details},
+        f"{path}: {message}" if path else message,
+        param=path or None,
+        details={"fields": fields},
     )
 
 
-def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: an unknown exception stays a 500 and is logged by Django."""
-    known = _translate(error)
-    if known is None:
+def _first(details: Any) -> tuple[str, str]:
+    """Dotted path and message of the first error in DRF's tree of them."""
+    if isinstance(details, list):
+        return _first(next(item for item in details if item))
+    if isinstance(details.get("message"), str):
+        return "", str(details["message"])
+    name, inner = next((name, inner) for name, inner in details.items() if inner)
+    path, message = _first(inner)
+    own = "" if name == "non_field_errors" else str(name)
+    return ".".join(part for part in (own, path) if part), message
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400: a malformed Host header, a body over the limit and the like."""
+    known: errors.ApiError = errors.BadRequest("This request is malformed.")
+    if isinstance(exception, RequestDataTooBig):
+        known = errors.TooLarge("The body is too large.")
+    return _plain(request, known) or defaults.bad_request(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404: no such route."""
+    known = errors.NotFound(f"There is no {request.path}.", code="unknown_route")
+    return _plain(request, known) or defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: a bug, logged before we are called."""
+    known = errors.ApiError("Something is broken on our side. It is logged under this id.")
+    return _plain(request, known) or defaults.server_error(request)
+
+
+def _plain(request: HttpRequest, known: errors.ApiError) -> JsonResponse | None:
+    if not request.path.startswith("/api/"):
         return None
-    request_id = f"req_{uuid.uuid4().hex}"
-    headers = {"X-Request-Id": request_id, **known.headers}
-    if known.status == 401:
-        headers.setdefault("WWW-Authenticate", "Bearer")
-    return Response(known.body(request_id), status=known.status, headers=headers)
+    return JsonResponse(known.body(request_id(request)), status=known.status)
+
+
+# -- Bodies --------------------------------------------------------------------------------------
+
+
+class JSONParser(parsers.JSONParser):
+    """JSON in UTF-8, of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes, however it is sent."""
+
+    def parse(self, stream: IO[Any], *_: Any, **__: Any) -> Any:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise errors.TooLarge(f"The body is larger than {limit} bytes.")
+        try:
+            parsed = json.loads(body, parse_constant=_refuse)
+            # Half a surrogate pair is legal in JSON, but can be neither stored nor sent back.
+            json.dumps(parsed, ensure_ascii=False).encode()
+            return parsed
+        except (ValueError, RecursionError) as error:
+            raise exceptions.ParseError(f"The body is not valid JSON: {error}") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+# -- Lists ---------------------------------------------------------------------------------------
+
+
+class KeysetPagination(pagination.CursorPagination):
+    """`{next, previous, results}`, newest first, by the primary key: inserts shift no page."""
+
+    ordering = "-pk"
+    page_size = 50
+    max_page_size = 200
+    page_size_query_param = "limit"
+
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: "APIView | None" = None
+    ) -> list[Any] | None:
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (exceptions.NotFound, ValueError, ValidationError):
+            # A position that is no primary key is noticed only where the query is made.
+            raise errors.BadRequest("cursor: not one of ours.", param="cursor") from None
+
+
+# -- The OpenAPI document ------------------------------------------------------------------------
+
+_WORDS: dict[int, tuple[str, str]] = {
+    error.status: (error.type, meaning)
+    for error, meaning in (
+        (errors.BadRequest, "Malformed or invalid; `param` names the field."),
+        (errors.Unauthenticated, "No access token, or not a valid one."),
+        (errors.PaymentRequired, "The balance does not suffice."),
+        (errors.Forbidden, "Not allowed."),
+        (errors.NotFound, "There is no such object, or it is not yours."),
+        (errors.Conflict, "It is there already, or no longer in the state for this."),
+        (errors.RateLimited, "Too many attempts; `Retry-After` says how many seconds to wait."),
+        (errors.Unavailable, "Something we need is down; try again."),
+    )
+}
+
+
+class ProblemError(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    message = serializers.CharField(help_text="For people.")
+    code = serializers.CharField(help_text="For programs.")
+    param = serializers.CharField(allow_null=True, help_text="The field at fault, if one is.")
+    details = serializers.JSONField(required=False)
+
+
+class Problem(serializers.Serializer[Any]):
+    """The envelope of every error."""
+
+    type = serializers.ChoiceField(["error"])
+    error = ProblemError()
+    request_id = serializers.CharField()
+
+
+def problems(*statuses: int) -> dict[int, OpenApiResponse]:
+    """The errors of an endpoint, for the `responses` of `extend_schema`."""
+    return {
+        status: OpenApiResponse(Problem, f"`{_WORDS[status][0]}`: {_WORDS[status][1]}")
+        for status in statuses
+    }

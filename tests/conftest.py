@@ -33,6 +33,15 @@ if os.environ.get("TEST_DATABASE") == "postgres":
     os.environ["SECRET_KEY"] = "for-tests-only-for-tests-only-for-tests-only"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Django is set up by now, so the world may import its models."""
+    from django.conf import settings
+
+    config.pluginmanager.import_plugin("tests.world")
+    # The real hasher is slow on purpose.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _valkey() -> Iterator[None]:
     from django.conf import settings
@@ -50,7 +59,7 @@ def django_db_modify_db_settings() -> None:
 
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
-        database["TEST"] = {"NAME": str(HOME / "test.sqlite3")}
+        database.setdefault("TEST", {})["NAME"] = str(HOME / "test.sqlite3")
     database.get("OPTIONS", {}).pop("pool", None)
 
 

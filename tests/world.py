@@ -1,0 +1,77 @@
+"""The small world of the tests: alice and bob have a key each, carol's key is revoked."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connections
+from rest_framework.test import APIClient
+
+from accounts import keys, tokens
+from accounts.models import ApiKey, User
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True)
+class Person:
+    """A customer, one key of theirs, and that key in clear."""
+
+    user: User
+    key: ApiKey
+    raw: str
+
+    def client(self) -> APIClient:
+        """Speaks to /api in a session of this person's."""
+        client = APIClient()
+        token = tokens.issue(self.user).access_token
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        return client
+
+
+def person(name: str) -> Person:
+    user = User.objects.create_user(f"{name}@example.com", PASSWORD, name=name.title())
+    return Person(user, *keys.mint(user, "laptop"))
+
+
+@pytest.fixture
+def alice(db: None) -> Person:
+    return person("alice")
+
+
+@pytest.fixture
+def bob(db: None) -> Person:
+    return person("bob")
+
+
+@pytest.fixture
+def carol(db: None) -> Person:
+    carol = person("carol")
+    keys.revoke(carol.key)
+    return carol
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """Speaks to /api as nobody."""
+    return APIClient()
+
+
+def at_once(call: Callable[[], Any], times: int) -> list[Any]:
+    """Call it from that many threads at the same moment; what each got back, or raised."""
+    barrier = Barrier(times)
+
+    def run(_: int) -> Any:
+        barrier.wait()
+        try:
+            return call()
+        except Exception as error:
+            return error
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(times) as threads:
+        return list(threads.map(run, range(times)))
