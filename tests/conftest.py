@@ -5,6 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Everything the suite touches lives in one folder of its own. The Postgres of the tests may run
 # as another user (root may not run one), so that folder is open to others.
@@ -16,6 +17,7 @@ for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL"))]:
 os.environ.update(DATA_DIR=str(HOME), DATABASE_URL="", REDIS_URL="")
 
 import pytest  # noqa: E402
+import pytest_django  # noqa: E402
 
 
 def _postgres() -> str:
@@ -61,6 +63,30 @@ def django_db_modify_db_settings() -> None:
     if database["ENGINE"].endswith("sqlite3"):
         database.setdefault("TEST", {})["NAME"] = str(HOME / "test.sqlite3")
     database.get("OPTIONS", {}).pop("pool", None)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker
+) -> None:
+    """Tables are emptied between tests: on SQLite by DELETE, which the ledger's triggers refuse.
+
+    So they go before and come back after. Postgres truncates, which fires no trigger.
+    """
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        return
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        triggers = dict(cursor.fetchall())
+    flush = connection.ops.sql_flush
+
+    def unsealed(*args: Any, **kwargs: Any) -> list[str]:
+        drop = [f"DROP TRIGGER {name}" for name in triggers]
+        return [*drop, *flush(*args, **kwargs), *triggers.values()]
+
+    connection.ops.sql_flush = unsealed  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,293 @@
+"""What is sold, who bought it, and the books.
+
+Every amount is nano-dollars (hontoni.money). Only billing/ledger.py writes the books (Wallet,
+LedgerAccount, Transfer, Entry). Transfers, entries and audit entries are written once.
+"""
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
+from django.db import models, transaction
+from django.db.models import F, Q
+
+from billing.immutable import WrittenOnce
+from hontoni import money
+
+
+class Plan(models.Model):
+    """What a subscriber may do. Staff edit it; exactly one plan is the default."""
+
+    class Subject(models.TextChoices):
+        KEY = "key", "each API key"
+        ACCOUNT = "account", "the whole account"
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=100)
+    price = models.BigIntegerField("price a month", help_text="Nano-dollars a month.")
+    rpm = models.PositiveIntegerField("requests in any minute")
+    five_hours = models.PositiveIntegerField("requests in 5 hours")
+    daily = models.PositiveIntegerField("requests a day")
+    weekly = models.PositiveIntegerField("requests a week")
+    monthly = models.PositiveIntegerField("requests in 30 days")
+    concurrent = models.PositiveIntegerField("requests at the same time")
+    thinking_budget = models.PositiveIntegerField(help_text="Tokens of thinking in one request.")
+    key_cap = models.PositiveIntegerField("active API keys")
+    subject = models.CharField(
+        "limits apply to", max_length=10, choices=Subject.choices, default=Subject.KEY
+    )
+    active = models.BooleanField(default=True, help_text="Inactive plans are no longer sold.")
+    sort_order = models.IntegerField(default=0)
+    is_default = models.BooleanField(
+        default=False, help_text="What an account without a subscription is on."
+    )
+
+    LIMITS = ("rpm", "five_hours", "daily", "weekly", "monthly", "concurrent")
+
+    class Meta:
+        ordering = ["sort_order", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(price__gte=0), name="plan_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(
+                    rpm__gte=1,
+                    five_hours__gte=1,
+                    daily__gte=1,
+                    weekly__gte=1,
+                    monthly__gte=1,
+                    concurrent__gte=1,
+                    key_cap__gte=1,
+                ),
+                name="plan_limits_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(subject__in=["key", "account"]), name="plan_subject_known"
+            ),
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="plan_one_default"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_default=False) | Q(active=True), name="plan_default_is_active"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def make_default(self) -> None:
+        """Take over from the plan that was the default. There is never a moment without one."""
+        with transaction.atomic():
+            Plan.objects.filter(is_default=True).exclude(pk=self.pk).update(is_default=False)
+            self.is_default = self.active = True
+            self.save(update_fields=["is_default", "active"])
+
+
+class AddOn(models.Model):
+    """Multiplies every rate limit of a plan, and never the thinking budget."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=100)
+    price = models.BigIntegerField("price a month", help_text="Nano-dollars a month.")
+    multiplier = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    active = models.BooleanField(default=True, help_text="Inactive add-ons are no longer sold.")
+    sort_order = models.IntegerField(default=0)
+
+    class Meta:
+        verbose_name = "add-on"
+        ordering = ["sort_order", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(price__gte=0), name="addon_price_not_negative"),
+            models.CheckConstraint(condition=Q(multiplier__gte=1), name="addon_multiplies"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Subscription(models.Model):
+    """A plan, and at most one add-on, paid for a period. At most one is live a user."""
+
+    class Status(models.TextChoices):
+        INCOMPLETE = "incomplete", "waiting for the first payment"
+        ACTIVE = "active"
+        PAST_DUE = "past_due", "renewal failed, in grace"
+        ENDED = "ended"
+
+    class PaymentMethod(models.TextChoices):
+        BALANCE = "balance", "prepaid balance"
+        STRIPE = "stripe", "Stripe"
+
+    LIVE = (Status.ACTIVE, Status.PAST_DUE)
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="subscriptions"
+    )
+    plan = models.ForeignKey(Plan, models.PROTECT, related_name="subscriptions")
+    add_on = models.ForeignKey(
+        AddOn, models.PROTECT, null=True, blank=True, related_name="subscriptions"
+    )
+    # A downgrade waits here for the end of the period that is paid.
+    next_plan = models.ForeignKey(Plan, models.PROTECT, null=True, blank=True, related_name="+")
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.ACTIVE)
+    payment_method = models.CharField(
+        max_length=20, choices=PaymentMethod.choices, default=PaymentMethod.BALANCE
+    )
+    stripe_id = models.CharField(max_length=255, blank=True)
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField()
+    cancel_at_period_end = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"],
+                condition=Q(status__in=["active", "past_due"]),
+                name="subscription_one_live_a_user",
+            ),
+            models.UniqueConstraint(
+                fields=["stripe_id"], condition=~Q(stripe_id=""), name="subscription_stripe_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(period_end__gt=F("period_start")), name="subscription_period_forward"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} on {self.plan}"
+
+
+class Wallet(models.Model):
+    """One account's money, summed from its entries so that a gateway reads one row."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.PROTECT, primary_key=True, related_name="wallet"
+    )
+    # Everything but usage: top-ups, promotions, adjustments, minus refunds and purchases.
+    credits_total = models.BigIntegerField(default=0)
+    credits_version = models.BigIntegerField(default=0)
+    settled_total = models.BigIntegerField(default=0)
+
+    class Meta:
+        permissions = [("adjust_balance", "Can credit or debit a customer's balance")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(credits_total__range=(-money.MAX, money.MAX)),
+                name="wallet_credits_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(settled_total__range=(0, money.MAX)), name="wallet_settled_in_range"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"wallet:{self.pk}"
+
+    @property
+    def balance(self) -> int:
+        """Nano-dollars, as far as usage has been settled."""
+        return self.credits_total - self.settled_total
+
+
+class LedgerAccount(models.Model):
+    """One column of the books: `wallet:12`, or one of ours such as `revenue:usage`."""
+
+    code = models.CharField(max_length=64, unique=True)
+    balance = models.BigIntegerField(default=0)
+    version = models.BigIntegerField(default=0, help_text="How many entries it has.")
+    may_go_negative = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["code"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(balance__gte=0) | Q(may_go_negative=True),
+                name="ledger_account_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Transfer(WrittenOnce):
+    """`amount` moves from `debit` to `credit`. The unique key makes posting it twice harmless."""
+
+    class Kind(models.TextChoices):
+        SIGNUP = "signup", "sign-up credit"
+        SANDBOX = "sandbox", "sandbox funds"
+        TOPUP = "topup", "top-up"
+        REFUND = "refund", "refund of a top-up"
+        DISPUTE = "dispute", "disputed payment"
+        PROMO = "promo", "promo code"
+        REFERRAL = "referral", "referral reward"
+        SUBSCRIPTION = "subscription", "plan or add-on"
+        ADJUSTMENT = "adjustment", "adjustment by staff"
+        USAGE = "usage", "usage"
+
+    key = models.CharField(max_length=255, unique=True)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    amount = models.BigIntegerField()
+    debit = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="debits")
+    credit = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="credits")
+    ref = models.JSONField(default=dict, help_text="What it is about, by id.")
+    actor = models.CharField(
+        max_length=254, blank=True, help_text="Who asked, if it was a person."
+    )
+    reason = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
+            models.CheckConstraint(
+                condition=~Q(debit=F("credit")), name="transfer_between_two_accounts"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Entry(WrittenOnce):
+    """One side of a transfer: negative on the account debited, positive on the one credited."""
+
+    transfer = models.ForeignKey(Transfer, models.PROTECT, related_name="entries")
+    account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="entries")
+    amount = models.BigIntegerField()
+    balance_after = models.BigIntegerField()
+    account_version = models.BigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "entries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "account_version"], name="entry_version_once"
+            ),
+            models.UniqueConstraint(fields=["transfer", "account"], name="entry_side_once"),
+            models.CheckConstraint(condition=~Q(amount=0), name="entry_amount_not_zero"),
+            models.CheckConstraint(
+                condition=Q(account_version__gte=1), name="entry_version_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}#{self.account_version}"
+
+
+class AuditEntry(WrittenOnce):
+    """What a member of staff did, to whom, and what it changed."""
+
+    actor = models.CharField(max_length=254, help_text="An e-mail address, or `shell:<user>`.")
+    action = models.CharField(max_length=100)
+    subject = models.CharField(max_length=254, help_text="`user:12`, `plan:basic` ...")
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    request_id = models.CharField(max_length=100, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["subject", "at"], name="audit_by_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.subject}"

@@ -1,0 +1,144 @@
+"""The proof of the books: every invariant of billing/ledger.py, added up again from the entries.
+
+`problems` proves the database's books, `counters` that Redis agrees with them. Both answer one
+sentence a difference; none means proved. They only read, and may run beside live traffic.
+"""
+
+import time
+from collections.abc import Iterator
+
+from django.db import transaction
+from django.db.models import Count, F, Max, Q, Sum, Window
+from django.db.models.functions import Coalesce, Lag
+
+from billing.ledger import Kind, wallet_code
+from billing.models import Entry, LedgerAccount, Transfer, Wallet
+from billing.seeding import Recorded, unsettled, unsettled_by_account
+from ratelimits import keys, limiter
+
+_LOOKS = 5
+
+
+def problems() -> list[str]:
+    """Everything wrong in the database's books."""
+    return [*_transfers(), *_accounts(), *_steps(), *_wallets()]
+
+
+def _transfers() -> Iterator[str]:
+    """Two entries each, minus and plus the amount, on the accounts named."""
+    sides = Transfer.objects.annotate(
+        entered=Count("entries"),
+        debited=Coalesce(Sum("entries__amount", filter=Q(entries__account=F("debit"))), 0),
+        credited=Coalesce(Sum("entries__amount", filter=Q(entries__account=F("credit"))), 0),
+    )
+    for transfer in sides.exclude(entered=2, debited=-F("amount"), credited=F("amount")):
+        yield (
+            f"transfer {transfer.key} of {transfer.amount} has {transfer.entered} entries: "
+            f"{transfer.debited} and {transfer.credited}"
+        )
+    for row in Transfer.objects.values("key").annotate(times=Count("pk")).filter(times__gt=1):
+        yield f"key {row['key']} is posted {row['times']} times"
+
+
+def _accounts() -> Iterator[str]:
+    """Balance = sum of the entries; version = their number = the highest of theirs."""
+    summed = LedgerAccount.objects.annotate(
+        total=Coalesce(Sum("entries__amount"), 0),
+        entered=Count("entries"),
+        last=Coalesce(Max("entries__account_version"), 0),
+    )
+    for account in summed.exclude(balance=F("total")):
+        yield f"{account.code}: balance {account.balance}, entries add up to {account.total}"
+    for account in summed.exclude(version=F("entered"), last=F("entered")):
+        yield (
+            f"{account.code}: version {account.version}, "
+            f"{account.entered} entries up to {account.last}"
+        )
+    if total := LedgerAccount.objects.aggregate(total=Coalesce(Sum("balance"), 0))["total"]:
+        yield f"all balances add up to {total}, not 0"
+
+
+def _steps() -> Iterator[str]:
+    """Every entry's `balance_after` follows from the one before it."""
+    previous = Window(Lag("balance_after"), partition_by="account", order_by="account_version")
+    stepped = Entry.objects.annotate(before=Coalesce(previous, 0))
+    wrong = stepped.exclude(balance_after=F("before") + F("amount"))
+    for entry in wrong.select_related("account"):
+        yield (
+            f"{entry.account.code}#{entry.account_version}: "
+            f"{entry.before} + {entry.amount} is not {entry.balance_after}"
+        )
+
+
+def _wallets() -> Iterator[str]:
+    """What a gateway reads of a wallet = its entries, with and without usage."""
+    usage, other = Q(transfer__kind=Kind.USAGE), ~Q(transfer__kind=Kind.USAGE)
+    booked = {
+        row["account__code"]: (row["credited"], row["number"], -row["used"])
+        for row in Entry.objects.filter(account__code__startswith="wallet:")
+        .values("account__code")
+        .annotate(
+            credited=Coalesce(Sum("amount", filter=other), 0),
+            number=Count("pk", filter=other),
+            used=Coalesce(Sum("amount", filter=usage), 0),
+        )
+    }
+    for wallet in Wallet.objects.iterator():
+        kept = (wallet.credits_total, wallet.credits_version, wallet.settled_total)
+        entered = booked.pop(wallet_code(wallet.pk), (0, 0, 0))
+        if kept != entered:
+            yield f"{wallet}: credits, version and usage are {kept}, its entries say {entered}"
+    for code in booked:
+        yield f"{code} has entries and no wallet"
+
+
+def counters(*, recorded: Recorded) -> list[str]:
+    """Where an account's money in Redis is not what the database and the stream make of it.
+
+    `recorded` as in billing/seeding.py. Accounts that Redis does not have are not wrong: they are
+    seeded by their next request. Raises errors.Unavailable.
+    """
+    found = []
+    for shard in range(keys.SHARDS):
+        waiting = unsettled_by_account(shard, recorded)
+        here = Wallet.objects.alias(shard=F("user_id") % keys.SHARDS).filter(shard=shard)
+        for wallet in here.iterator():
+            account = limiter.read_account_sync(wallet.pk)
+            if _differences(wallet, account, waiting.get(wallet.pk, 0)):
+                found += _look_again(wallet.pk, recorded)
+    return found
+
+
+def _look_again(user_id: int, recorded: Recorded) -> list[str]:
+    """Under the wallet's lock nothing settles; a request that ends meanwhile shows in Redis."""
+    found: list[str] = []
+    for _ in range(_LOOKS):
+        with transaction.atomic():
+            wallet = Wallet.objects.select_for_update().get(pk=user_id)
+            before = limiter.read_account_sync(user_id)
+            waiting, _ = unsettled(user_id, recorded)
+            after = limiter.read_account_sync(user_id)
+        found = _differences(wallet, after, waiting)
+        if not found:
+            return []
+        # Announcements of credits follow their commit, and events come between two reads.
+        time.sleep(0.05 if before == after else 0)
+    return found
+
+
+def _differences(wallet: Wallet, account: limiter.Account | None, waiting: int) -> list[str]:
+    if account is None:
+        return []
+    found = []
+    credits = (wallet.credits_total, wallet.credits_version)
+    if (account.credits, account.credits_version) != credits:
+        found.append(
+            f"{wallet}: credits and version are {credits}, "
+            f"Redis has {(account.credits, account.credits_version)}"
+        )
+    if account.charged - wallet.settled_total != waiting:
+        found.append(
+            f"{wallet}: Redis charged {account.charged}, {wallet.settled_total} is settled, "
+            f"but {waiting} is on the way"
+        )
+    return found

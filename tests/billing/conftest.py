@@ -1,0 +1,54 @@
+"""The small world: alice has $10, bob has nothing. The books are proved after every test."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import pytest
+from django.db import connections
+from pytest_django import Settings
+
+from accounts.models import User
+from billing import ledger, reconcile
+from billing.seed import seed
+from hontoni.money import nanos
+
+T = TypeVar("T")
+
+
+@pytest.fixture(autouse=True)
+def world(transactional_db: None, settings: Settings) -> Iterator[None]:
+    """Plans are seeded, nobody is given money for signing up; in the end the books balance."""
+    settings.SIGNUP_CREDIT = "0"
+    seed()
+    yield
+    assert reconcile.problems() == []
+
+
+@pytest.fixture
+def alice() -> User:
+    user = User.objects.create_user("alice@example.com", name="Alice")
+    ledger.post(key="alice", kind="sandbox", user_id=user.pk, amount=nanos("10"))
+    return user
+
+
+@pytest.fixture
+def bob() -> User:
+    return User.objects.create_user("bob@example.com", name="Bob")
+
+
+@pytest.fixture
+def at_once() -> Callable[[Callable[[int], T], int], list[T]]:
+    """Run a function `times` times on 16 threads, each with a connection of its own."""
+
+    def run(function: Callable[[int], T], times: int) -> list[T]:
+        def once(number: int) -> T:
+            try:
+                return function(number)
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(max_workers=16) as threads:
+            return list(threads.map(once, range(times)))
+
+    return run

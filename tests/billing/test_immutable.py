@@ -1,0 +1,47 @@
+"""What is written once: refused by the model, and by the database to whoever comes past it."""
+
+import pytest
+from django.db import IntegrityError, connection, models, transaction
+
+from accounts.models import User
+from billing import audit
+from billing.immutable import Immutable, WrittenOnce
+from billing.models import AuditEntry, Entry, Transfer
+
+
+@pytest.fixture(params=WrittenOnce.__subclasses__())
+def written(request: pytest.FixtureRequest, alice: User) -> models.Model:
+    """One row of each kind, from alice's first top-up."""
+    audit.record(actor="a", action="b", subject="c", before={}, after={})
+    kind: type[models.Model] = request.param
+    row = kind._default_manager.first()
+    assert row is not None
+    return row
+
+
+def test_it_is_these_three() -> None:
+    assert set(WrittenOnce.__subclasses__()) == {Transfer, Entry, AuditEntry}
+
+
+def test_the_model_refuses(written: models.Model) -> None:
+    with pytest.raises(Immutable):
+        written.save()
+    with pytest.raises(Immutable):
+        written.delete()
+    with pytest.raises(Immutable):
+        type(written)._default_manager.update(pk=1)
+    with pytest.raises(Immutable):
+        type(written)._default_manager.all().delete()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}"])
+def test_the_database_refuses(written: models.Model, statement: str) -> None:
+    kind = type(written)
+    before = list(kind._default_manager.values())
+    with (
+        pytest.raises(IntegrityError, match="written once"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement.format(kind._meta.db_table))
+    assert list(kind._default_manager.values()) == before
