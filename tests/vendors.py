@@ -1,0 +1,74 @@
+"""The vendors of the tests: one strict sandbox for the whole session, forgetful between tests.
+
+Import both fixtures in a conftest: `from tests.vendors import vendor_server, vendors`.
+"""
+
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import uvicorn
+
+from gateway.sandbox.app import Sandbox, make_app
+from gateway.sandbox.faults import Fault
+from gateway.sandbox.recorder import Record
+
+KEY = "sk-vendor-key-of-the-tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Vendors:
+    """The running sandbox. `url` has no `/v1`; `KEY` is the only key it accepts."""
+
+    url: str
+    sandbox: Sandbox
+
+    @property
+    def requests(self) -> list[Record]:
+        """What was received since the test began."""
+        return self.sandbox.requests
+
+    @property
+    def last(self) -> Record:
+        return self.sandbox.requests[-1]
+
+    @property
+    def faults(self) -> deque[Fault]:
+        """What goes wrong with the next answers, in order."""
+        return self.sandbox.faults
+
+    def ended(self, record: Record, timeout: float = 10.0) -> Record:
+        """The record, once its answer has been sent or given up."""
+        deadline = time.monotonic() + timeout
+        while record.finished_at is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert record.finished_at is not None, "the sandbox is still answering"
+        return record
+
+
+@pytest.fixture(scope="session")
+def vendor_server() -> Iterator[Vendors]:
+    """The sandbox under uvicorn, on a free port, in a thread."""
+    app = make_app(strict=True, keys={KEY}, pace=0.0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", access_log=False)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield Vendors(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox)
+    server.should_exit = server.force_exit = True
+    thread.join(10)
+    listener.close()
+
+
+@pytest.fixture
+def vendors(vendor_server: Vendors) -> Iterator[Vendors]:
+    """The sandbox, remembering nothing of earlier tests."""
+    vendor_server.sandbox.reset()
+    yield vendor_server
+    vendor_server.sandbox.reset()
