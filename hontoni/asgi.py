@@ -1,9 +1,44 @@
-"""Both planes in one process: /v1 on Starlette, ahead of Django; everything else Django's."""
+"""Both planes in one process: /v1 on Starlette, ahead of Django; everything else Django's.
+
+A request for /v1 meets no Django middleware, no signal and no ORM.
+"""
 
 import os
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
+django: Any = get_asgi_application()
 
-application = get_asgi_application()
+from starlette.types import Receive, Scope, Send  # noqa: E402
+
+from gateway.v1 import V1  # noqa: E402
+from hontoni import health  # noqa: E402
+
+v1 = V1()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+        return
+    path = scope["path"]
+    if path == "/v1" or path.startswith("/v1/"):
+        await v1(scope, receive, send)
+    elif path in health.ROUTES:
+        await health.ROUTES[path](scope, receive, send)
+    else:
+        await django(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await v1.start()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await v1.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -9,3 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
 app = Celery("hontoni")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.conf.beat_schedule = {
+    "drain-usage": {"task": "gateway.tasks.drain_usage", "schedule": 1.0},
+    "keep-house": {"task": "gateway.tasks.keep_house", "schedule": 5.0},
+}

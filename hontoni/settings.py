@@ -135,13 +135,17 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'self'"],
-    }
+    },
+    "EXCLUDE_URL_PREFIXES": ["/admin/"],  # its theme needs inline styles and evaluated scripts
 }
+UNFOLD = {"SITE_TITLE": "Hontoni", "SITE_HEADER": "Hontoni", "ENVIRONMENT": "hontoni.pages.label"}
 
 # -- Database ------------------------------------------------------------------------------------
 
 DATABASES = {
-    "default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'hontoni.sqlite3'}")
+    "default": env.db_url_config(
+        env("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'hontoni.sqlite3'}"
+    )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE, or a quarter of concurrent money transactions fail with "database is locked".

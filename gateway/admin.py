@@ -1,0 +1,60 @@
+"""Staff: the catalogue may be edited (a price only by adding a new one); usage may be read."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from gateway.models import Alias, DeadEvent, Model, Price, UsageEvent
+
+
+class ReadOnly:
+    """Nobody adds, changes or deletes these by hand."""
+
+    def has_add_permission(self, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *args: Any) -> bool:
+        return False
+
+    def has_delete_permission(self, *args: Any) -> bool:
+        return False
+
+
+class AliasInline(TabularInline):
+    model = Alias
+    extra = 0
+
+
+@admin.register(Model)
+class CatalogueAdmin(ModelAdmin):
+    list_display = ("id", "vendor", "upstream_id", "context_window", "max_output", "active")
+    list_filter = ("vendor", "active")
+    search_fields = ("id", "name", "upstream_id")
+    inlines = (AliasInline,)
+
+
+@admin.register(Price)
+class PriceAdmin(ModelAdmin):
+    list_display = ("model", "effective_at", "input", "output", "cache_read", "reasoning")
+    list_filter = ("model",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(UsageEvent)
+class UsageAdmin(ReadOnly, ModelAdmin):
+    list_display = ("request_id", "created_at", "user", "model", "status", "cost")
+    list_filter = ("model", "status", "estimated", "aborted")
+    list_select_related = ("user",)
+    show_full_result_count = False
+
+
+@admin.register(DeadEvent)
+class DeadEventAdmin(ReadOnly, ModelAdmin):
+    list_display = ("stream_id", "created_at", "problem")

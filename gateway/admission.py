@@ -1,0 +1,155 @@
+"""From a parsed request to an admitted one, and from a finished one to a settled one.
+
+Admission is one Redis round trip that decides every limit and the money hold together
+(ratelimits/lua/admit.lua). What surrounds it: a snapshot that turned out stale is read again, a
+cold account is seeded from the ledger, and a concurrency conflict waits a while for a slot.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+
+from django.conf import settings
+
+from billing.seeding import seed_account
+from gateway import callers
+from gateway.call import Call
+from gateway.callers import Caller
+from gateway.metering import Hold
+from gateway.usage import recorded
+from hontoni.db import in_thread
+from hontoni.errors import ApiError, Unavailable
+from ratelimits import limiter
+from ratelimits.headers import refusal
+from ratelimits.limiter import Ask, State
+
+logger = logging.getLogger(__name__)
+
+_MOST_RENEWALS = 5
+_RECHECK_SECONDS = 0.1  # a slot freed on another node is noticed by looking again
+_waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+LIVE: set[Call] = set()  # admitted and not yet settled, in this process
+_unsettled: dict[str, Call] = {}  # finished while Redis was away; tried again by `heartbeat`
+
+
+def _ask(caller: Caller, request_id: str, hold: Hold, *, stretch: bool, draft: bytes) -> Ask:
+    return Ask(
+        request_id=request_id,
+        account=caller.account,
+        subject=caller.subject,
+        limits=caller.limits,
+        terms_version=caller.terms_version,
+        credits=caller.credits,
+        credits_version=caller.credits_version,
+        full=hold.full,
+        floor=hold.floor,
+        lease_ms=settings.LEASE_SECONDS * 1000,
+        stretch=stretch,
+        draft=draft,
+    )
+
+
+async def _renewed(caller: Caller, state: State) -> Caller:
+    """What it takes to ask again: a fresh snapshot, or a seeded account."""
+    if state.status == "cold":
+        await in_thread(seed_account, caller.account, recorded=recorded)
+    return await callers.reload(caller.digest)
+
+
+async def look(caller: Caller, request_id: str) -> State | None:
+    """Where a caller's limits and money stand, nothing taken: for headers. Raises Unavailable."""
+    for _ in range(_MOST_RENEWALS):
+        ask = _ask(caller, request_id, Hold(0, 0), stretch=False, draft=b"")
+        state = await limiter.admit(ask, commit=False)
+        if state.status in ("ok", "refused"):
+            return state
+        caller = await _renewed(caller, state)
+    return None
+
+
+async def admit(call: Call) -> None:
+    """Take the request's place in every window, a slot and a hold. Raises what refused it."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + settings.CONCURRENCY_WAIT_SECONDS
+    stretch, renewals = not call.stream or call.hidden_reasoning(), 0
+    while True:
+        draft = call.event(lost=True)
+        call.ask = _ask(call.caller, call.id, call.hold, stretch=stretch, draft=draft)
+        state = await limiter.admit(call.ask)
+        if state.status in ("stale", "cold"):
+            renewals += 1
+            if renewals > _MOST_RENEWALS:
+                raise Unavailable("Your account is changing right now. Try again.")
+            call.caller = await _renewed(call.caller, state)
+            call.http.limits = call.caller.limits
+            continue
+        call.state = call.http.state = state
+        if state.status == "ok":
+            call.hold_is(state.hold)
+            LIVE.add(call)
+            return
+        if state.binding != "concurrent" or loop.time() >= deadline:
+            raise refusal(state, call.caller.limits)
+        await _slot(call.caller.subject)
+
+
+async def _slot(subject: str) -> None:
+    """Wait until a slot of this subject may be free: at once if it is freed by this process."""
+    freed = asyncio.Event()
+    _waiting[subject].add(freed)
+    try:
+        async with asyncio.timeout(_RECHECK_SECONDS):
+            await freed.wait()
+    except TimeoutError:
+        pass
+    finally:
+        _waiting[subject].discard(freed)
+        if not _waiting[subject]:
+            del _waiting[subject]
+
+
+async def settle(call: Call) -> None:
+    """Release the slot and the hold, charge `call.cost`, append the usage event. Once."""
+    if call.settled:
+        return
+    try:
+        state = await limiter.settle(
+            call.asked(), cost=call.cost, event=call.event(), giveback=not call.reached
+        )
+    except ApiError:
+        logger.exception("settle.postponed %s", call.id)
+        _unsettled[call.id] = call
+        raise
+    finally:
+        LIVE.discard(call)
+    call.settled = True
+    call.state = call.http.state = state
+    for freed in _waiting.get(call.caller.subject, ()):
+        freed.set()
+
+
+async def heartbeat() -> None:
+    """Tell Redis which requests are alive and what they cost so far; settle what it missed."""
+    for call in list(_unsettled.values()):
+        try:
+            await settle(call)
+            del _unsettled[call.id]
+        except ApiError:
+            return  # still away
+    alive = list(LIVE)
+    answers = await asyncio.gather(*(_beat(call) for call in alive), return_exceptions=True)
+    for call, answer in zip(alive, answers, strict=True):
+        if isinstance(answer, BaseException):
+            logger.warning("heartbeat.failed %s: %s", call.id, answer)
+
+
+async def _beat(call: Call) -> None:
+    cost, draft = call.so_far()
+    await limiter.beat(call.asked(), cost=cost, draft=draft)
+
+
+async def beat_for_ever() -> None:
+    """Three heartbeats within a lease, so that losing two of them costs nothing."""
+    while True:
+        await asyncio.sleep(settings.LEASE_SECONDS / 3)
+        await heartbeat()

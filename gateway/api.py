@@ -1,0 +1,99 @@
+"""/api/models: the catalogue, public. /api/usage: what was used, with a receipt a request."""
+
+import uuid
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from gateway.models import Model, Price, UsageEvent
+from gateway.serializers import (
+    ModelListSerializer,
+    ReceiptSerializer,
+    UsageFilterSerializer,
+    UsageSerializer,
+    model_out,
+)
+from hontoni.errors import NotFound
+
+
+class ModelsView(APIView):
+    """Every model on offer, with its capabilities and the prices in effect."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(tags=["models"], auth=[], responses=ModelListSerializer)
+    def get(self, request: Request) -> Response:
+        prices: dict[str, Price] = {}
+        for price in Price.objects.filter(effective_at__lte=timezone.now()).reverse():
+            prices[price.model_id] = price
+        models = Model.objects.filter(active=True).prefetch_related("aliases")
+        data = [
+            model_out(model, prices[model.id], [alias.name for alias in model.aliases.all()])
+            for model in models
+            if model.id in prices
+        ]
+        return Response({"data": data})
+
+
+class NewestFirst(CursorPagination):
+    """Keyset pages: the first and the millionth cost the same."""
+
+    ordering = "-id"
+    page_size = 50
+    max_page_size = 500
+    page_size_query_param = "limit"
+
+
+class UsageListView(ListAPIView[UsageEvent]):
+    """Your requests, newest first."""
+
+    serializer_class = UsageSerializer
+    pagination_class = NewestFirst
+    queryset = UsageEvent.objects.none()
+
+    @extend_schema(tags=["usage"], parameters=[UsageFilterSerializer])
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[UsageEvent]:
+        asked = UsageFilterSerializer(data=self.request.query_params)
+        asked.is_valid(raise_exception=True)
+        wanted = asked.validated_data
+        assert self.request.user.pk is not None
+        events = UsageEvent.objects.filter(user_id=self.request.user.pk)
+        columns = {"key": "api_key_id", "model": "model"}
+        events = events.filter(**{columns[n]: wanted[n] for n in columns if n in wanted})
+        # The id is a UUIDv7: a range of time is a range of ids, served by the same index.
+        if "since" in wanted:
+            events = events.filter(id__gte=_first_id(wanted["since"].timestamp()))
+        if "until" in wanted:
+            events = events.filter(id__lt=_first_id(wanted["until"].timestamp()))
+        return events
+
+
+def _first_id(moment: float) -> uuid.UUID:
+    """The smallest UUIDv7 of a millisecond (RFC 9562 section 5.7)."""
+    return uuid.UUID(int=max(0, round(moment * 1000)) << 80)
+
+
+class ReceiptView(APIView):
+    """One request's receipt: buckets x price = cost line by line, and how it came about."""
+
+    @extend_schema(tags=["usage"], responses=ReceiptSerializer)
+    def get(self, request: Request, request_id: str) -> Response:
+        try:
+            pk = uuid.UUID(hex=request_id.removeprefix("req_"))
+        except ValueError:
+            raise NotFound("There is no such request.") from None
+        assert request.user.pk is not None
+        events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk)
+        return Response(ReceiptSerializer(get_object_or_404(events, pk=pk)).data)

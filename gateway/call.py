@@ -1,0 +1,174 @@
+"""One paid request on its way: what was asked, what was held, what came of it.
+
+Everything the receipt will say is collected here, and nowhere else.
+"""
+
+import math
+import time
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from gateway import metering
+from gateway.callers import Caller
+from gateway.catalogue import Model
+from gateway.exchange import Exchange
+from gateway.ir import Usage
+from gateway.metering import Estimate, Hold
+from gateway.taps import Tap
+from hontoni.errors import ApiError, PaymentRequired
+from ratelimits.limiter import Ask, State
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """Mutable: the pipeline fills it in. Times are epoch seconds, money nano-dollars."""
+
+    http: Exchange
+    caller: Caller
+    model: Model
+    requested_model: str
+    dialect: str
+    stream: bool
+    body: bytes
+    parsed: dict[str, Any]
+    estimate: Estimate
+    hold: Hold
+    began: float = field(default_factory=time.time)
+    ask: Ask | None = None
+    state: State | None = None
+    held: int = 0
+    extend_at: float = math.inf  # bytes of text after which the hold must be extended
+    reached: bool = False  # the vendor accepted it: from here on it counts
+    settled: bool = False
+    tap: Tap | None = None
+    usage: Usage | None = None
+    text_bytes: int = 0
+    failed: bool = False  # the vendor's fault, or ours: nothing is charged
+    estimated: bool = False
+    aborted: bool = False
+    cost: int = 0
+    status: int = 0
+    error: str = ""
+    upstream_status: int | None = None
+    upstream_request_id: str = ""
+    first_byte: float | None = None
+    clamps: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.http.request_id
+
+    def asked(self) -> Ask:
+        """What was admitted; every later word about this request repeats it."""
+        assert self.ask is not None
+        return self.ask
+
+    def hidden_reasoning(self) -> bool:
+        """Whether the reply may cost output we cannot watch being produced."""
+        if self.model.vendor == "openai":
+            return "reasoning" in self.model.capabilities
+        thinking = self.parsed.get("thinking")
+        return isinstance(thinking, dict) and thinking.get("display") == "omitted"
+
+    def hold_is(self, held: int) -> None:
+        """Note the hold, and when three quarters of the output it pays for will be used."""
+        self.held = held
+        if self.stream and held < self.hold.full and not self.hidden_reasoning():
+            tokens = metering.affordable_output(self.model, self.estimate, held)
+            self.extend_at = tokens * metering.BYTES_PER_TOKEN * 3 // 4
+
+    def cost_so_far(self) -> int:
+        """What has been produced up to now costs this, by the vendor's numbers or our estimate."""
+        return self.model.price.cost(self._used()[0])
+
+    def fail(self, error: ApiError) -> None:
+        """It ended in an error. Only running out of money leaves something to pay."""
+        self.status, self.error = error.status, error.code
+        self.failed = not isinstance(error, PaymentRequired)
+
+    def close_account(self) -> None:
+        """Decide, once, what was used and what it costs: the fair bill."""
+        self.usage, self.estimated = self._used()
+        asked_for_none = self.parsed.get("max_tokens") == 0  # filling a prompt cache on purpose
+        produced = self.usage.output or self.usage.reasoning or asked_for_none
+        free = self.failed or not self.reached or not produced
+        self.cost = 0 if free else self.model.price.cost(self.usage)
+
+    def _used(self) -> tuple[Usage, bool]:
+        """Usage up to now, and whether it is (partly) an estimate."""
+        tap = self.tap
+        if tap is None:
+            reported, ended, text = self.usage, True, self.text_bytes
+        else:
+            reported, ended, text = tap.decoded_usage(), tap.finished, tap.text_bytes
+        if reported is not None and ended:
+            return reported, False
+        if not text:
+            return reported or Usage(), False
+        guess = metering.produced(self.estimate, text)
+        if reported is None:
+            return guess, True
+        return replace(reported, output=max(reported.output, guess.output)), True
+
+    def so_far(self) -> tuple[int, bytes]:
+        """The cost up to now and the usage event to settle with, should this process die."""
+        usage, _ = self._used()
+        cost = self.model.price.cost(usage) if usage.output or usage.reasoning else 0
+        draft = copy(self)
+        draft.usage, draft.cost, draft.estimated = usage, cost, True
+        return cost, draft.event(lost=True)
+
+    def event(self, *, lost: bool = False) -> bytes:
+        """The usage event as JSON: gateway.models.UsageEvent's fields. `lost` makes it the one to
+        settle with if nothing is heard of this process again."""
+        now = time.time()
+        usage = self.usage or Usage()
+        return orjson.dumps(
+            {
+                "id": self.http.id.hex,
+                "user_id": self.caller.account,
+                "api_key_id": self.caller.key_id,
+                "model": self.model.id,
+                "requested_model": self.requested_model[:200],
+                "price_id": self.model.price.id,
+                "dialect": self.dialect,
+                "stream": self.stream,
+                "began": self.began,
+                "input": usage.input,
+                "cache_read": usage.cache_read,
+                "cache_write_5m": usage.cache_write_5m,
+                "cache_write_1h": usage.cache_write_1h,
+                "output": usage.output,
+                "reasoning": usage.reasoning,
+                "cost": self.cost,
+                "hold": self.held,
+                "estimated": self.estimated,
+                "aborted": self.aborted,
+                "status": 500 if lost else self.status,
+                "error": "process_lost" if lost else self.error,
+                "upstream_status": self.upstream_status,
+                "upstream_request_id": self.upstream_request_id[:200],
+                "first_byte_ms": self._milliseconds(self.first_byte),
+                "duration_ms": self._milliseconds(now),
+                "client": self.http.header(b"user-agent")[:200],
+                "ip": self.http.client_ip(),
+                "details": self._details(),
+            }
+        )
+
+    def _milliseconds(self, until: float | None) -> int | None:
+        return None if until is None else max(0, round((until - self.began) * 1000))
+
+    def _details(self) -> dict[str, Any]:
+        details: dict[str, Any] = {}
+        if self.clamps:
+            details["clamps"] = self.clamps
+        if self.state is not None:
+            details["windows"] = {
+                name: {"limit": limit, "used": used, "reset_ms": reset}
+                for name, limit, used, reset in self.state.windows
+            }
+        return details

@@ -1,0 +1,150 @@
+"""Which model a name means, and what it costs now: a snapshot of the catalogue in memory.
+
+The hot path reads the snapshot and nothing else. It is renewed from the database once it is
+older than MAX_AGE_SECONDS, beside the requests and not in front of them.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from gateway import models
+from gateway.ir import Usage
+from gateway.models import BUCKETS
+from hontoni import money
+from hontoni.db import in_thread
+from hontoni.errors import NotFound
+
+MAX_AGE_SECONDS = 5.0
+
+Rates = tuple[int, int, int, int, int, int]  # nano-dollars per million tokens, in BUCKETS' order
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A price version, ready to multiply."""
+
+    id: int
+    rates: Rates
+    long_context_above: int | None = None
+    long_rates: Rates | None = None
+
+    def rates_for(self, usage: Usage) -> Rates:
+        """The long-context prices apply to the whole request, by the size of its prompt."""
+        prompt = usage.input + usage.cache_read + usage.cache_write_5m + usage.cache_write_1h
+        if self.long_rates and self.long_context_above and prompt > self.long_context_above:
+            return self.long_rates
+        return self.rates
+
+    def cost(self, usage: Usage) -> int:
+        """Nano-dollars, rounded half up once (DESIGN.md section 5)."""
+        rates = self.rates_for(usage)
+        return money.per_million(
+            usage.input * rates[0]
+            + usage.cache_read * rates[1]
+            + usage.cache_write_5m * rates[2]
+            + usage.cache_write_1h * rates[3]
+            + usage.output * rates[4]
+            + usage.reasoning * rates[5]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the hot path needs to know of a model."""
+
+    id: str
+    name: str
+    vendor: str
+    upstream_id: str
+    context_window: int
+    max_output: int
+    capabilities: tuple[str, ...]
+    released_at: int
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    models: dict[str, Model]
+    aliases: dict[str, str]
+    loaded_at: float
+
+    def resolve(self, name: str) -> Model:
+        """The model a client means. Raises NotFound (404 model_not_found)."""
+        found = self.models.get(name)
+        if found is None and (alias := self.aliases.get(name.lower())):
+            found = self.models.get(alias)
+        if found is None:
+            raise NotFound(
+                f"The model {name[:100]!r} does not exist. GET /v1/models lists what there is.",
+                code="model_not_found",
+                param="model",
+            )
+        return found
+
+
+def price_of(row: models.Price) -> Price:
+    rates = [getattr(row, bucket) for bucket in BUCKETS]
+    if row.long_context_above is None:
+        return Price(row.pk, tuple(rates))
+    long_rates = [getattr(row, f"long_{bucket}") for bucket in BUCKETS]
+    return Price(row.pk, tuple(rates), row.long_context_above, tuple(long_rates))
+
+
+def load() -> Catalogue:
+    """Read the active models, each with the newest price that is already in effect."""
+    now = timezone.now()
+    prices: dict[str, models.Price] = {}
+    for price in models.Price.objects.filter(effective_at__lte=now).order_by("effective_at", "id"):
+        prices[price.model_id] = price
+    rows = [row for row in models.Model.objects.filter(active=True) if row.id in prices]
+    return Catalogue(
+        models={row.id: _model(row, price_of(prices[row.id])) for row in rows},
+        aliases={alias.name.lower(): alias.model_id for alias in models.Alias.objects.all()}
+        | {row.id.lower(): row.id for row in rows},
+        loaded_at=time.monotonic(),
+    )
+
+
+def _model(row: models.Model, price: Price) -> Model:
+    return Model(
+        id=row.id,
+        name=row.name,
+        vendor=row.vendor,
+        upstream_id=row.upstream_id,
+        context_window=row.context_window,
+        max_output=row.max_output,
+        capabilities=tuple(row.capabilities),
+        released_at=int(row.released_at.timestamp()),
+        price=price,
+    )
+
+
+class _Snapshot:
+    value: Catalogue | None = None
+    renewal: asyncio.Task[None] | None = None
+
+
+async def current() -> Catalogue:
+    """The snapshot, at most a few seconds old while requests come in."""
+    if _Snapshot.value is None:
+        _Snapshot.value = await in_thread(load)
+    elif time.monotonic() - _Snapshot.value.loaded_at > MAX_AGE_SECONDS and not _renewing():
+        _Snapshot.renewal = asyncio.create_task(_renew())
+    return _Snapshot.value
+
+
+def _renewing() -> bool:
+    return _Snapshot.renewal is not None and not _Snapshot.renewal.done()
+
+
+async def _renew() -> None:
+    _Snapshot.value = await in_thread(load)
+
+
+def forget() -> None:
+    """Read the catalogue anew with the next request."""
+    _Snapshot.value = None

@@ -1,0 +1,116 @@
+"""How much a request can use at most, and what it may have used when nobody tells us.
+
+A token of any vendor's tokenizer covers at least one byte of text, so the bytes of the request
+are a bound that no prompt can exceed: holding them, no request overdraws. The likely number is a
+third of that; it decides what the least affordable hold is.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.catalogue import Model
+from gateway.ir import Usage
+from hontoni import money
+
+# What an image costs at most, in tokens, by vendor (the vendors' vision
+# pages). gpt-4o-mini multiplies its image tokens by about 33.
+_IMAGE_TOKENS = {"anthropic": 5_000, "openai": 2_500, "google": 2_600}
+_IMAGE_TOKENS_OF = {"gpt-4o-mini": 50_000}
+_OVERHEAD_TOKENS = 700  # the vendors' own system text for tools
+BYTES_PER_TOKEN = 3
+FIRST_STEP_TOKENS = 2_048  # output paid for before a stream's hold must be extended
+_MARKS = (b'"image"', b'"image_url"', b'"input_image"')
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Input tokens: never more than `most`, probably about `likely`. Output: at most `output`."""
+
+    likely: int
+    most: int
+    output: int
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Nano-dollars: `full` covers the dearest outcome, `floor` the prompt and a first step."""
+
+    full: int
+    floor: int
+
+
+def estimate(model: Model, body: bytes, parsed: dict[str, Any], max_output: int) -> Estimate:
+    """Bound a request's tokens from its bytes. `max_output` is all its choices together."""
+    size, images = len(body), 0
+    if any(mark in body for mark in _MARKS):
+        attached, images = _images(parsed)
+        size -= attached
+    pictures = images * _IMAGE_TOKENS_OF.get(model.id, _IMAGE_TOKENS[model.vendor])
+    return Estimate(
+        likely=size // BYTES_PER_TOKEN + pictures + 8,
+        most=size + pictures + _OVERHEAD_TOKENS,
+        output=max_output,
+        cached=b'"cache_control"' in body,
+    )
+
+
+def hold(model: Model, estimated: Estimate) -> Hold:
+    """What to hold for it, at the price frozen in `model`."""
+    rates = model.price.rates
+    long_above = model.price.long_context_above
+    if model.price.long_rates and long_above and estimated.most > long_above:
+        rates = model.price.long_rates
+    written = max(rates[2], rates[3]) if estimated.cached else 0
+    per_input, per_output = max(rates[0], rates[1], written), max(rates[4], rates[5])
+    first = min(FIRST_STEP_TOKENS, estimated.output)
+    return Hold(
+        full=money.per_million(estimated.most * per_input + estimated.output * per_output),
+        floor=money.per_million(estimated.likely * per_input + first * per_output),
+    )
+
+
+def affordable_output(model: Model, estimated: Estimate, held: int) -> int:
+    """The most output tokens that `held` nano-dollars pay for, the likely prompt included."""
+    rates = model.price.rates
+    written = max(rates[2], rates[3]) if estimated.cached else 0
+    prompt = money.per_million(estimated.likely * max(rates[0], rates[1], written))
+    per_output = max(rates[4], rates[5])
+    if not per_output:
+        return estimated.output
+    return max(1, (held - prompt) * money.MILLION // per_output)
+
+
+def produced(estimated: Estimate, text_bytes: int) -> Usage:
+    """An estimate of what was used, for when the vendor never said: labelled so on the receipt."""
+    return Usage(input=estimated.likely, output=min(-(-text_bytes // 4), estimated.output))
+
+
+_IMAGE_TYPES = frozenset(("image", "image_url", "input_image"))
+
+
+def _images(value: Any) -> tuple[int, int]:
+    """Bytes of image data in a body, and the number of images. Documents stay counted by bytes:
+    a page of text has no bound of its own."""
+    size = count = 0
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, dict):
+            if node.get("type") in _IMAGE_TYPES:
+                count += 1
+                size += _longest_text(node)
+            else:
+                pending.extend(node.values())
+    return size, count
+
+
+def _longest_text(node: Any) -> int:
+    """The length of the longest string in an image block: its data, or its URL."""
+    if isinstance(node, str):
+        return len(node)
+    if isinstance(node, dict):
+        return max((_longest_text(inner) for inner in node.values()), default=0)
+    return 0

@@ -1,0 +1,99 @@
+"""Change a few top-level members of a JSON object and leave every other byte as it came.
+
+Re-serialising would lose what the client wrote (number formats, key order, duplicates), change
+the bytes a prompt cache is keyed by, and break signatures bound to the transcript.
+"""
+
+import json
+import re
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from hontoni.errors import BadRequest
+
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The body as a dict. Raises BadRequest for anything that is not a JSON object."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        parsed = _parse_leniently(body)
+    if not isinstance(parsed, dict):
+        raise BadRequest("The request body must be a JSON object.", code="invalid_json")
+    return parsed
+
+
+def _parse_leniently(body: bytes) -> Any:
+    """orjson refuses a lone surrogate, which agents do send (a cut emoji); the vendors differ."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(
+            f"The request body is not valid JSON: {error}", code="invalid_json"
+        ) from None
+
+
+@lru_cache(maxsize=1024)
+def _member(name: str, value: str) -> re.Pattern[bytes]:
+    return re.compile(re.escape(orjson.dumps(name)) + rb"\s*:\s*" + re.escape(orjson.dumps(value)))
+
+
+def patch(body: bytes, parsed: dict[str, Any], changes: dict[str, Any]) -> bytes:
+    """`body` with `changes` made to its top-level members; None deletes one."""
+    for name, value in changes.items():
+        if name not in parsed:
+            if value is not None:
+                body = _insert(body, name, value)
+            continue
+        old = parsed[name]
+        # A quote inside a JSON string is escaped, so this can only match real members; if it
+        # matches once, that is ours.
+        matches = _member(name, old).findall(body) if isinstance(old, str) else ()
+        if len(matches) == 1 and isinstance(value, str):
+            found = matches[0]
+            body = body.replace(found, orjson.dumps(name) + b":" + orjson.dumps(value))
+        else:
+            body = _replace_exactly(body, name, value)
+    return body
+
+
+def _insert(body: bytes, name: str, value: Any) -> bytes:
+    head, brace, tail = body.partition(b"{")
+    comma = b"" if tail.lstrip().startswith(b"}") else b","
+    return head + brace + orjson.dumps(name) + b":" + orjson.dumps(value) + comma + tail
+
+
+def _replace_exactly(body: bytes, name: str, value: Any) -> bytes:
+    """Scan the top level for the member's span. A repeated name means its last one, as parsed."""
+    text = body.decode("utf-8", "surrogateescape")
+    kept = [text[start:end] for key, start, end in _members(text) if key != name]
+    if value is not None:
+        kept.append(f"{json.dumps(name)}:{orjson.dumps(value).decode()}")
+    return ("{" + ",".join(kept) + "}").encode("utf-8", "surrogateescape")
+
+
+def _members(text: str) -> list[tuple[str, int, int]]:
+    """(name, start, end) of each top-level member of an object known to be valid."""
+    found = []
+    at = _skip(text, _skip(text, 0) + 1)
+    while text[at] != "}":
+        start = at
+        key, at = _DECODER.raw_decode(text, at)
+        at = _skip(text, _skip(text, at) + 1)  # past the colon
+        _, at = _DECODER.raw_decode(text, at)
+        found.append((key, start, at))
+        at = _skip(text, at)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+    return found
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    assert match is not None
+    return match.end()

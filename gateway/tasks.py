@@ -1,0 +1,41 @@
+"""What the worker does for the gateway: write usage into the books, reap what died."""
+
+import os
+import socket
+import time
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready
+
+from gateway import reaper, usage
+from hontoni import health
+
+DRAIN_SECONDS = 1.0  # how often beat calls; a run looks again until the next one is due
+PAUSE_SECONDS = 0.1
+
+
+def _consumer() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@shared_task(expires=DRAIN_SECONDS)
+def drain_usage(**_: Any) -> None:
+    """Record usage events as they come: a receipt is there within a fraction of a second."""
+    until = time.monotonic() + DRAIN_SECONDS
+    while time.monotonic() < until:
+        if not usage.drain(_consumer()):
+            time.sleep(PAUSE_SECONDS)
+
+
+@shared_task(expires=10)
+def keep_house(**_: Any) -> None:
+    """Settle the requests of dead processes, take over the batches of dead workers."""
+    health.beat()
+    reaper.reap()
+    usage.take_over(_consumer())
+
+
+@worker_ready.connect
+def _first_beat(**_: Any) -> None:
+    health.beat()

@@ -1,0 +1,162 @@
+"""The vendors' side of the wire. The only module that knows the HTTP client (aiohttp: httpx costs
+2,100 µs more a request, measured).
+
+The vendor's 401, 402 and 429 are our problem, never the customer's (protocols.md section 4.2).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import TracebackType
+
+import aiohttp
+from django.conf import settings
+
+from hontoni.errors import NotFound, UpstreamFailed, UpstreamTimeout
+
+_DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
+_FORWARDED = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Where a vendor is reached and how we introduce ourselves."""
+
+    name: str
+    root: str
+    headers: tuple[tuple[str, str], ...]
+
+
+def _root(base_url: str) -> str:
+    """With or without a trailing /v1, both work."""
+    return base_url.rstrip("/").removesuffix("/v1beta").removesuffix("/v1").rstrip("/")
+
+
+def _configured() -> dict[str, Vendor]:
+    """The vendors that have a key."""
+    bearer = (("Authorization", f"Bearer {settings.OPENAI_API_KEY}"),)
+    rows = (
+        ("openai", settings.OPENAI_API_KEY, settings.OPENAI_BASE_URL, bearer),
+        (
+            "anthropic",
+            settings.ANTHROPIC_API_KEY,
+            settings.ANTHROPIC_BASE_URL,
+            (("x-api-key", settings.ANTHROPIC_API_KEY),),
+        ),
+        (
+            "google",
+            settings.GEMINI_API_KEY,
+            settings.GEMINI_BASE_URL,
+            (("x-goog-api-key", settings.GEMINI_API_KEY),),
+        ),
+    )
+    return {name: Vendor(name, _root(url), headers) for name, key, url, headers in rows if key}
+
+
+class Reply:
+    """A vendor's answer, its body still on the way. Use as `async with`: leaving closes it."""
+
+    __slots__ = ("_response", "content_type", "request_id", "retry_after", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        headers = response.headers
+        self.status = response.status
+        self.content_type = headers.get("Content-Type", "")
+        self.request_id = headers.get("x-request-id") or headers.get("request-id") or ""
+        self.retry_after = headers.get("Retry-After", "")
+
+    async def __aenter__(self) -> "Reply":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Closing, not releasing: a vendor still writing must notice that nobody reads any more.
+        self._response.close()
+
+    async def read(self) -> bytes:
+        """The whole body. Raises UpstreamFailed or UpstreamTimeout."""
+        try:
+            body = await self._response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise failure(error) from error
+        self._response.release()
+        return body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises UpstreamFailed or UpstreamTimeout."""
+        content = self._response.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise failure(error) from error
+        self._response.release()
+
+
+def failure(error: Exception) -> UpstreamFailed | UpstreamTimeout:
+    """The HTTP client's error as ours; its text may name hosts, so it is not repeated."""
+    if isinstance(error, TimeoutError):
+        return UpstreamTimeout("The model's provider did not answer in time.")
+    return UpstreamFailed("The connection to the model's provider broke.")
+
+
+class Upstream:
+    """One per process and event loop: the connection pool and the vendors' addresses."""
+
+    def __init__(self, vendors: dict[str, Vendor]) -> None:
+        self.vendors = vendors
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                sock_connect=settings.UPSTREAM_CONNECT_SECONDS,
+                sock_read=settings.UPSTREAM_SILENCE_SECONDS,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent",),
+            headers={"User-Agent": "hontoni", "Accept-Encoding": "identity"},
+            read_bufsize=2**18,
+        )
+
+    def offers(self, vendor: str) -> bool:
+        return vendor in self.vendors
+
+    async def post(
+        self, vendor: str, path: str, body: bytes, client_headers: dict[bytes, bytes]
+    ) -> Reply:
+        """Send a request. Raises UpstreamFailed or UpstreamTimeout if no answer comes."""
+        there = self.vendors.get(vendor)
+        if there is None:
+            raise NotFound("This deployment has no access to that model.", code="model_not_found")
+        headers = dict(there.headers)
+        headers["Content-Type"] = "application/json"
+        for name in _FORWARDED:
+            if name in client_headers:
+                headers[name.decode()] = client_headers[name].decode("latin-1")
+        if vendor == "anthropic":
+            headers.setdefault("anthropic-version", _DEFAULT_ANTHROPIC_VERSION.decode())
+        try:
+            return Reply(await self.session.post(there.root + path, data=body, headers=headers))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise failure(error) from error
+
+    async def close(self) -> None:
+        await self.session.close()
+        await asyncio.sleep(0)  # let the connector's transports close
+
+
+async def connect() -> Upstream:
+    """The vendors with keys; with none at all, the built-in sandbox plays every one of them."""
+    if not settings.SANDBOX:
+        return Upstream(_configured())
+    from gateway.sandbox.server import serve_in_background
+
+    root, key = serve_in_background()
+    headers = (("Authorization", f"Bearer {key}"), ("x-api-key", key), ("x-goog-api-key", key))
+    names = ("openai", "anthropic", "google")
+    return Upstream({name: Vendor(name, root, headers) for name in names})

@@ -1,0 +1,222 @@
+"""Usage events on their way from Redis into the books. Exactly once, by construction.
+
+settle.lua appends an event to its account's shard of the stream. A consumer reads a batch, writes
+it in one transaction (events not yet recorded, rollups, one ledger transfer an account) and only
+then acknowledges and deletes it. A batch delivered again finds its events recorded and adds
+nothing: the wallet rows it locks first make two consumers of one event take turns.
+"""
+
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.db.models import F
+from redis.exceptions import ResponseError
+
+from accounts import keys
+from billing import ledger
+from gateway.models import BUCKETS, DeadEvent, UsageEvent, UsageHour
+from hontoni import redis
+from ratelimits.keys import SHARDS
+from ratelimits.keys import usage as usage_stream
+
+logger = logging.getLogger(__name__)
+
+GROUP = "books"
+BATCH = 500
+ABANDONED_MS = 30_000  # a consumer silent for so long has died; its batch is taken over
+MOST_DELIVERIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a shard's stream."""
+
+    shard: int
+    stream_id: bytes
+    event: dict[str, Any]
+
+    @property
+    def request_id(self) -> uuid.UUID:
+        return uuid.UUID(hex=self.event["id"])
+
+
+def drain(consumer: str) -> int:
+    """Record everything that waits in all shards. Returns how many entries were taken."""
+    return sum(_record_safely(entries) for entries in _read_all(consumer) if entries)
+
+
+def _read_all(consumer: str) -> list[list[Entry]]:
+    """A batch of every shard of what was never delivered."""
+    replies = _read(consumer, range(SHARDS))
+    new = [shard for shard, reply in replies.items() if _has_no_group(reply)]
+    for shard in new:
+        _make_group(shard)
+    replies |= _read(consumer, new)
+    return [_entries(shard, _messages(reply)) for shard, reply in replies.items()]
+
+
+def _read(consumer: str, shards: Iterable[int]) -> dict[int, Any]:
+    pipeline = redis.sync().pipeline(transaction=False)
+    for shard in shards:
+        pipeline.xreadgroup(GROUP, consumer, {usage_stream(shard): ">"}, count=BATCH)
+    replies = dict(zip(shards, pipeline.execute(raise_on_error=False), strict=True))
+    for reply in replies.values():
+        if isinstance(reply, Exception) and not _has_no_group(reply):
+            raise reply
+    return replies
+
+
+def _has_no_group(reply: Any) -> bool:
+    return isinstance(reply, ResponseError) and "NOGROUP" in str(reply)
+
+
+def _messages(reply: Any) -> Iterable[tuple[bytes, dict[bytes, bytes] | list[bytes]]]:
+    """The messages of one stream, in either shape redis-py gives them."""
+    streams = reply.values() if isinstance(reply, dict) else [found for _, found in reply or ()]
+    for messages in streams:
+        yield from messages if not messages or isinstance(messages[0], tuple) else messages[0]
+
+
+def _make_group(shard: int) -> None:
+    try:
+        redis.sync().xgroup_create(usage_stream(shard), GROUP, id="0", mkstream=True)
+    except ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
+
+
+def take_over(consumer: str) -> int:
+    """Record what dead consumers left behind; set aside what failed MOST_DELIVERIES times."""
+    taken = 0
+    for shard in range(SHARDS):
+        name = usage_stream(shard)
+        try:
+            reply = redis.sync().xautoclaim(
+                name, GROUP, consumer, ABANDONED_MS, start_id="0-0", count=BATCH
+            )
+        except ResponseError:  # no group yet: nothing was ever delivered here
+            continue
+        entries = _entries(shard, reply[1])
+        for entry in _worn_out(name, entries):
+            _set_aside(entry, "delivered too often")
+            entries.remove(entry)
+        taken += _record_safely(entries) if entries else 0
+    return taken
+
+
+def _worn_out(name: str, entries: Sequence[Entry]) -> list[Entry]:
+    if not entries:
+        return []
+    pending = redis.sync().xpending_range(name, GROUP, "-", "+", BATCH)
+    often = {p["message_id"] for p in pending if p["times_delivered"] > MOST_DELIVERIES}
+    return [entry for entry in entries if entry.stream_id in often]
+
+
+def _entries(shard: int, messages: Iterable[Any]) -> list[Entry]:
+    return [
+        Entry(shard, stream_id, orjson.loads(fields[b"event"]))
+        for stream_id, fields in messages
+        if fields
+    ]
+
+
+def _record_safely(entries: Sequence[Entry]) -> int:
+    """Record a batch; if it cannot be, record its entries one by one and leave the bad one."""
+    try:
+        record(entries)
+        _acknowledge(entries)
+    except Exception:
+        logger.exception("usage.batch_failed of %d", len(entries))
+        if len(entries) > 1:
+            return sum(_record_safely([entry]) for entry in entries)
+        return 0  # stays pending; take_over tries it again and in the end sets it aside
+    return len(entries)
+
+
+def _acknowledge(entries: Sequence[Entry]) -> None:
+    """One shard's entries are in the books: forget them."""
+    name = usage_stream(entries[0].shard)
+    ids = [entry.stream_id for entry in entries]
+    pipeline = redis.sync().pipeline(transaction=True)
+    pipeline.xack(name, GROUP, *ids)
+    pipeline.xdel(name, *ids)
+    pipeline.execute()
+
+
+def _set_aside(entry: Entry, problem: str) -> None:
+    logger.critical("usage.dead_event %s: %s", entry.stream_id, problem)
+    DeadEvent.objects.get_or_create(
+        stream_id=f"{entry.shard}:{entry.stream_id.decode()}",
+        defaults={"payload": entry.event, "problem": problem},
+    )
+    _acknowledge([entry])
+
+
+def recorded(request_ids: Sequence[str]) -> set[str]:
+    """Which of these request ids (req_…) are in the books already."""
+    ids = [uuid.UUID(hex=request_id.removeprefix("req_")) for request_id in request_ids]
+    found = UsageEvent.objects.filter(pk__in=ids).values_list("pk", flat=True)
+    return {f"req_{pk.hex}" for pk in found}
+
+
+@transaction.atomic
+def record(entries: Sequence[Entry]) -> int:
+    """Write a batch: events not yet recorded, rollups, one charge an account. Returns how many."""
+    ledger.lock(ledger.wallet_code(user) for user in {e.event["user_id"] for e in entries})
+    ids = {entry.request_id for entry in entries}
+    known = set(UsageEvent.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    new = {e.request_id: _row(e) for e in entries if e.request_id not in known}
+    rows = sorted(new.values(), key=lambda row: row.pk)
+    UsageEvent.objects.bulk_create(rows)
+    _roll_up(rows)
+    _charge(rows)
+    events = {entry.request_id: entry.event for entry in entries}
+    keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})
+    return len(rows)
+
+
+def _row(entry: Entry) -> UsageEvent:
+    event = dict(entry.event)
+    event.pop("ip")
+    began = datetime.fromtimestamp(event.pop("began"), UTC)
+    return UsageEvent(**event | {"id": entry.request_id, "created_at": began})
+
+
+def _roll_up(rows: Sequence[UsageEvent]) -> None:
+    groups: defaultdict[tuple[Any, ...], list[UsageEvent]] = defaultdict(list)
+    for row in rows:
+        hour = row.created_at.replace(minute=0, second=0, microsecond=0)
+        groups[row.user_id, hour, row.api_key_id, row.model].append(row)
+    for (user_id, hour, api_key_id, model), members in sorted(groups.items()):
+        total, _ = UsageHour.objects.get_or_create(
+            user_id=user_id, hour=hour, api_key_id=api_key_id, model=model
+        )
+        sums = {name: sum(getattr(m, name) for m in members) for name in (*BUCKETS, "cost")}
+        sums["requests"] = len(members)
+        sums["errors"] = sum(m.status >= 400 for m in members)
+        UsageHour.objects.filter(pk=total.pk).update(**{n: F(n) + v for n, v in sums.items()})
+
+
+def _charge(rows: Sequence[UsageEvent]) -> None:
+    """One ledger transfer an account; its key is the first event it pays for, which no other
+    transfer can name."""
+    by_user: defaultdict[int, list[UsageEvent]] = defaultdict(list)
+    for row in rows:
+        by_user[row.user_id].append(row)
+    for user_id, members in sorted(by_user.items()):
+        amount = sum(row.cost for row in members)
+        if amount:
+            first, last = members[0].request_id, members[-1].request_id
+            ledger.charge_usage(
+                key=f"usage:{first}",
+                user_id=user_id,
+                amount=amount,
+                ref={"first": first, "last": last, "requests": len(members)},
+            )

@@ -1,0 +1,159 @@
+"""/v1: the paid traffic, on Starlette, ahead of Django.
+
+Clients given a base URL that ends in /v1 may append /v1/messages (the Anthropic SDKs and Claude
+Code do), so every route also answers under /v1/v1. HEAD and OPTIONS need no key.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
+
+from gateway import admission, callers, catalogue, pipeline
+from gateway.catalogue import Model
+from gateway.exchange import ClientGone, Exchange
+from gateway.passthrough import CHAT, MESSAGES, Dialect
+from gateway.upstream import Upstream, connect
+from hontoni import redis
+from hontoni.errors import ApiError, NotFound
+
+_PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, POST, HEAD, OPTIONS"),
+    (b"access-control-allow-headers", b"*, authorization, x-api-key, content-type"),
+    (b"access-control-max-age", b"86400"),
+]
+
+Handler = Callable[[Exchange, Upstream], Awaitable[None]]
+
+
+def _isoformat(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _shape(model: Model) -> dict[str, Any]:
+    """One object that both SDK families read (protocols.md section 5.4)."""
+    return {
+        "id": model.id,
+        "object": "model",
+        "type": "model",
+        "created": model.released_at,
+        "created_at": _isoformat(model.released_at),
+        "owned_by": model.vendor,
+        "display_name": model.name,
+        "max_input_tokens": model.context_window,
+        "max_tokens": model.max_output,
+        "capabilities": list(model.capabilities),
+    }
+
+
+async def _models(http: Exchange, upstream: Upstream) -> None:
+    await _look_up_limits(http)
+    found = (await catalogue.current()).models.values()
+    data = [_shape(model) for model in found if upstream.offers(model.vendor)]
+    # has_more must be literally false: with null, one SDK pages for ever.
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+    await http.respond_json({"object": "list", "data": data, "has_more": False, **ends})
+
+
+async def _model(http: Exchange, upstream: Upstream) -> None:
+    await _look_up_limits(http)
+    model = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
+    await http.respond_json(_shape(model))
+
+
+async def _look_up_limits(http: Exchange) -> None:
+    """Who asks, and where their limits stand: a question that uses none of them up."""
+    caller = await callers.authenticate(http.headers)
+    http.limits = caller.limits
+    http.state = await admission.look(caller, http.request_id)
+
+
+def _paid(dialect: Dialect) -> Handler:
+    async def handler(http: Exchange, upstream: Upstream) -> None:
+        await pipeline.serve(http, dialect, upstream)
+
+    return handler
+
+
+async def _hello(http: Exchange, upstream: Upstream) -> None:
+    """Agents ask HEAD /api/hello before anything else; any answer will do."""
+    await http.respond_json({"status": "ok"})
+
+
+_HANDLERS: tuple[tuple[str, str, Handler], ...] = (
+    ("/v1/chat/completions", "POST", _paid(CHAT)),
+    ("/v1/messages", "POST", _paid(MESSAGES)),
+    ("/v1/models", "GET", _models),
+    ("/v1/models/{id:path}", "GET", _model),
+    ("/v1/api/hello", "GET", _hello),
+    ("/v1", "GET", _hello),
+)
+
+
+class _Endpoint:
+    """An ASGI endpoint: HEAD and OPTIONS without a key, every error in our envelope."""
+
+    def __init__(self, plane: "V1", method: str, handler: Handler) -> None:
+        self.plane, self.method, self.handler = plane, method, handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = Exchange(scope, receive, send)
+        method = scope["method"]
+        try:
+            if method == self.method:
+                assert self.plane.upstream is not None, "V1.start() was not awaited"
+                await self.handler(http, self.plane.upstream)
+            elif method == "HEAD":
+                await http.respond(200, b"")
+            elif method == "OPTIONS":
+                await http.respond(204, b"", list(_PREFLIGHT))
+            else:
+                raise _NotAllowed(f"Use {self.method} here.", headers={"Allow": self.method})
+        except ApiError as error:
+            await pipeline.refuse(http, error)
+        except ClientGone:
+            return
+
+
+class _NotAllowed(ApiError):
+    status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class V1:
+    """The data plane's application. `start` before the first request, `stop` after the last."""
+
+    def __init__(self) -> None:
+        self.upstream: Upstream | None = None
+        self.router = Router(
+            [Route(path, _Endpoint(self, method, run)) for path, method, run in _HANDLERS],
+            redirect_slashes=False,
+            default=_unknown,
+        )
+        self._beating: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self.upstream = await connect()
+        self._beating = asyncio.create_task(admission.beat_for_ever())
+
+    async def stop(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+        if self.upstream is not None:
+            await self.upstream.close()
+        await redis.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/v1/v1"):
+            scope = {**scope, "path": scope["path"][3:]}
+        await self.router(scope, receive, send)
+
+
+async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
+    http = Exchange(scope, receive, send)
+    if scope["method"] in ("HEAD", "OPTIONS"):
+        await http.respond(204, b"", list(_PREFLIGHT))
+        return
+    await http.fail(NotFound(f"There is no {scope['method']} {scope['path'][:200]} here."))

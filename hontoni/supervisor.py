@@ -1,0 +1,148 @@
+"""`make run`: the whole product from nothing, and all of it gone again on Ctrl-C or SIGTERM.
+
+Valkey, then migrations and seeds, then web, worker and beat side by side. If one of them dies,
+the others are stopped too: half a product is worse than none.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from types import FrameType
+
+READY_SECONDS = 60
+STOP_SECONDS = 40  # a little more than uvicorn grants to streams in flight
+GRACE_SECONDS = 30
+
+
+class Stop(Exception):
+    """Somebody asked us to stop, or a child died."""
+
+
+def _say(text: str) -> None:
+    print(f"hontoni: {text}", flush=True)
+
+
+def _commands(host: str, port: int, data_dir: str) -> dict[str, list[str]]:
+    python = sys.executable
+    celery = [python, "-m", "celery", "-A", "hontoni", "--quiet"]
+    return {
+        "web": [
+            *(python, "-m", "uvicorn", "hontoni.asgi:application"),
+            *("--host", host, "--port", str(port), "--loop", "uvloop", "--http", "httptools"),
+            *("--no-access-log", "--log-level", "warning", "--no-server-header"),
+            *("--timeout-graceful-shutdown", str(GRACE_SECONDS)),
+        ],
+        "worker": [*celery, "worker", "--pool", "threads", "-c", "4", "--without-mingle",
+                   "--without-gossip", "-l", "warning"],
+        "beat": [*celery, "beat", "-s", f"{data_dir}/celerybeat-schedule",
+                 "--pidfile", "", "-l", "warning"],
+    }  # fmt: skip
+
+
+class Supervisor:
+    """Starts the children in order, watches them, stops them in the opposite order."""
+
+    def __init__(self) -> None:
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, command: list[str]) -> None:
+        # Its own session: Ctrl-C reaches only us, and we decide the order of the end.
+        self.children[name] = subprocess.Popen(command, start_new_session=True)
+
+    def check(self) -> None:
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                _say(f"{name} ended unexpectedly (exit status {child.returncode})")
+                raise Stop
+
+    def wait_until_ready(self, url: str) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                with urllib.request.urlopen(f"{url}/readyz", timeout=5) as reply:
+                    if reply.status == 200:
+                        return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        _say(f"not ready within {READY_SECONDS} seconds; {url}/readyz tells why")
+        raise Stop
+
+    def watch(self) -> None:
+        while True:
+            self.check()
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        for name in ("web", "beat", "worker"):
+            child = self.children.get(name)
+            if child is not None and child.poll() is None:
+                child.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for name, child in self.children.items():
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _say(f"{name} did not stop in time; killing it")
+                child.kill()
+                child.wait()
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    raise Stop
+
+
+def main() -> int:
+    """Run until stopped. Exit status 0 after a signal, 1 if something failed."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _on_signal)
+    supervisor, ready = Supervisor(), False
+    with contextlib.ExitStack() as stack:
+        try:
+            url = _start(supervisor, stack)
+            ready = True
+            supervisor.watch()
+        except Stop:
+            failed = any(c.poll() not in (None, 0) for c in supervisor.children.values())
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            _say("stopping ..." if ready else "stopping before it was ready ...")
+            supervisor.stop()
+    _say(f"stopped; {url} is free again" if ready else "stopped")
+    return 1 if failed else 0
+
+
+def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
+    _say("starting ...")
+    from django.conf import settings
+
+    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+    if settings.EMBEDDED_REDIS:
+        from hontoni.valkey import Valkey
+
+        _say("embedded Valkey ...")
+        stack.enter_context(Valkey(settings.DATA_DIR / "valkey", settings.EMBEDDED_SOCKET))
+    _say("database: migrations and seeds ...")
+    if subprocess.run([sys.executable, "manage.py", "prepare"], check=False).returncode:
+        _say("preparing the database failed")
+        raise Stop
+    _say("web, worker and beat ...")
+    for name, command in _commands(settings.HOST, settings.PORT, str(settings.DATA_DIR)).items():
+        supervisor.start(name, command)
+    host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::", "") else settings.HOST
+    url = f"http://{host}:{settings.PORT}"
+    supervisor.wait_until_ready(url)
+    mode = "  (sandbox: no vendor key is set, answers are simulated)" if settings.SANDBOX else ""
+    _say(f"ready on {url}{mode}")
+    return url
+
+
+if __name__ == "__main__":
+    sys.exit(main())

