@@ -2,7 +2,7 @@
 
 A process of its own (`python -m bench.load`): a Job as JSON in a line of stdin, a Result in a line
 of stdout. `Generator` is the parent's side of it. The CPU of the processes named in a job is read
-right before its first request and right after its last answer.
+once its clients are connected, and after their last answer.
 """
 
 import asyncio
@@ -19,13 +19,17 @@ import uvloop
 
 from bench import cost
 
-# What a gateway does after its last byte (settling, logging) belongs to the request.
+# What a gateway does after its last byte (settling, logging) belongs to the request; what it does
+# to accept a connection does not.
 AFTERMATH_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Job:
-    """Ask for `seconds`, or `each` times a client if that is given; all latencies in seconds."""
+    """Ask for `seconds`, or `each` times a client if that is given.
+
+    With `hold` ask once and hang up when every reply has begun: the streams are all open then.
+    """
 
     port: int
     path: str
@@ -34,6 +38,7 @@ class Job:
     clients: int = 1
     seconds: float = 1.0
     each: int = 0
+    hold: bool = False
     pids: tuple[int, ...] = ()
     host: str = "127.0.0.1"
 
@@ -51,7 +56,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What the clients saw. `events` are SSE frames; `cpu` is seconds, one for each pid."""
+    """What the clients saw; times in seconds, `events` are SSE frames.
+
+    For each pid of the job: CPU seconds, and bytes its resident memory has `grown`.
+    """
 
     requests: int
     events: int
@@ -63,6 +71,7 @@ class Result:
     first_p50: float
     first_p99: float
     cpu: tuple[float, ...]
+    grown: tuple[int, ...]
     errors: int
     error: str
 
@@ -91,14 +100,30 @@ class Tally:
         self.errors += 1
         self.error = self.error or reason
 
+    def result(self, seconds: float, cpu: list[float], grown: list[int]) -> Result:
+        return Result(
+            requests=len(self.latencies),
+            events=self.events,
+            reads=self.reads,
+            bytes=self.bytes,
+            seconds=seconds,
+            p50=percentile(self.latencies, 0.50),
+            p99=percentile(self.latencies, 0.99),
+            first_p50=percentile(self.firsts, 0.50),
+            first_p99=percentile(self.firsts, 0.99),
+            cpu=tuple(cpu),
+            grown=tuple(grown),
+            errors=self.errors,
+            error=self.error,
+        )
+
 
 class Client(asyncio.Protocol):
     """One connection: ask, wait for the whole answer, ask again."""
 
-    def __init__(self, request: bytes, tally: Tally) -> None:
-        self.request, self.tally = request, tally
-        loop = asyncio.get_running_loop()
-        self.done: asyncio.Future[None] = loop.create_future()
+    def __init__(self, request: bytes, tally: Tally, hold: bool) -> None:
+        self.request, self.tally, self.hold = request, tally, hold
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.left = self.deadline = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -134,6 +159,8 @@ class Client(asyncio.Protocol):
         self.tail = b"\n" if text.endswith(b"\n") and not text.endswith(b"\n\n") else b""
         if self.parser.get_status_code() != 200:
             self.refusal += body
+        elif self.hold:
+            self._stop()
 
     def on_message_complete(self) -> None:
         now = time.perf_counter()
@@ -167,45 +194,38 @@ class Client(asyncio.Protocol):
 
 
 async def connect(job: Job, tally: Tally) -> list[Client]:
-    """All the clients of a job, connected and silent. Raises OSError if nobody listens."""
+    """All the clients of a job, accepted and silent. Raises OSError if nobody listens."""
     loop, request = asyncio.get_running_loop(), job.request()
 
     async def one() -> Client:
-        made = await loop.create_connection(lambda: Client(request, tally), job.host, job.port)
+        made = await loop.create_connection(
+            lambda: Client(request, tally, job.hold), job.host, job.port
+        )
         return made[1]
 
-    return [await one() for _ in range(job.clients)]
+    clients = [await one() for _ in range(job.clients)]
+    await asyncio.sleep(AFTERMATH_SECONDS)  # until the server has accepted them all
+    return clients
 
 
 async def run(job: Job) -> Result:
     """Do one job. Failed requests are counted, and the first one's reason kept."""
     tally = Tally()
+    resident = [cost.resident_bytes(pid) for pid in job.pids]
     clients = await connect(job, tally)
-    before = [cost.cpu_seconds(pid) for pid in job.pids]
+    cpu = [cost.cpu_seconds(pid) for pid in job.pids]
     begun = time.perf_counter()
-    deadline = float("inf") if job.each else begun + job.seconds
+    deadline = float("inf") if job.each or job.hold else begun + job.seconds
     for client in clients:
         client.start(each=job.each, deadline=deadline)
     await asyncio.gather(*(client.done for client in clients))
     seconds = time.perf_counter() - begun
     await asyncio.sleep(AFTERMATH_SECONDS)
-    spent = [cost.cpu_seconds(pid) - was for pid, was in zip(job.pids, before, strict=True)]
+    spent = [cost.cpu_seconds(pid) - was for pid, was in zip(job.pids, cpu, strict=True)]
+    grown = [cost.resident_bytes(pid) - was for pid, was in zip(job.pids, resident, strict=True)]
     for client in clients:
         client.close()
-    return Result(
-        requests=len(tally.latencies),
-        events=tally.events,
-        reads=tally.reads,
-        bytes=tally.bytes,
-        seconds=seconds,
-        p50=percentile(tally.latencies, 0.50),
-        p99=percentile(tally.latencies, 0.99),
-        first_p50=percentile(tally.firsts, 0.50),
-        first_p99=percentile(tally.firsts, 0.99),
-        cpu=tuple(spent),
-        errors=tally.errors,
-        error=tally.error,
-    )
+    return tally.result(seconds, spent, grown)
 
 
 class Failed(Exception):
