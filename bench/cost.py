@@ -41,9 +41,17 @@ def resident_bytes(pid: int) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+def command_line(pid: int) -> str:
+    """As it was started. Raises ProcessLookupError if there is no such process."""
+    return _ps("args", pid)
+
+
 def _ps(column: str, pid: int) -> str:
     found = subprocess.run(
-        ["ps", "-o", f"{column}=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["ps", "-ww", "-o", f"{column}=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if not found.stdout.strip():
         raise ProcessLookupError(f"no process {pid}")

@@ -118,6 +118,19 @@ class Tally:
         )
 
 
+class Frames:
+    """Counts the events of one stream, wherever it is cut."""
+
+    def __init__(self) -> None:
+        self.tail = b""
+
+    def feed(self, piece: bytes) -> int:
+        """How many end here: a frame ends in two line feeds, which may come apart."""
+        text = self.tail + piece
+        self.tail = b"\n" if text.endswith(b"\n") and not text.endswith(b"\n\n") else b""
+        return text.count(b"\n\n")
+
+
 class Client(asyncio.Protocol):
     """One connection: ask, wait for the whole answer, ask again."""
 
@@ -137,7 +150,7 @@ class Client(asyncio.Protocol):
 
     def _ask(self) -> None:
         self.first = 0.0
-        self.tail = b""
+        self.frames = Frames()
         self.refusal = b""
         self.asked = time.perf_counter()
         self.transport.write(self.request)
@@ -153,10 +166,7 @@ class Client(asyncio.Protocol):
         if not self.first:
             self.first = time.perf_counter()
         self.tally.bytes += len(body)
-        # A frame ends in an empty line, whose two line feeds may come apart.
-        text = self.tail + body
-        self.tally.events += text.count(b"\n\n")
-        self.tail = b"\n" if text.endswith(b"\n") and not text.endswith(b"\n\n") else b""
+        self.tally.events += self.frames.feed(body)
         if self.parser.get_status_code() != 200:
             self.refusal += body
         elif self.hold:

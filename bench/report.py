@@ -74,7 +74,7 @@ def _table(
 
 
 def tables(rows: Sequence[Row], absent: Sequence[str]) -> str:
-    """Both tables; the first row is the direct way. Three numbers in a cell: 1 · 8 · 64 clients."""
+    """Both tables, the first row being the direct way. Many cells hold 1 · 8 · 64 clients."""
     unary = ("unary", "CPU µs a request", "requests/s", "added p50, ms", "added p99, ms")
     streamed = (
         "streamed",
@@ -92,23 +92,21 @@ def tables(rows: Sequence[Row], absent: Sequence[str]) -> str:
     )
 
 
+def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the rounds' own ratios."""
+    return median(a / b for a, b in zip(mine, theirs, strict=True))
+
+
 def ratios(product: Row, bare: Row) -> str:
-    """The two numbers that matter, each the median of the rounds' own ratios."""
-    unary = {
-        clients: median(
-            mine / theirs
-            for mine, theirs in zip(
-                product.per_request(clients), bare.per_request(clients), strict=True
-            )
-        )
-        for clients in CLIENTS
-    }
-    chunk = median(product.per_chunk) / median(bare.per_chunk)
+    """The two numbers that matter: what a request and a chunk cost, beside the bare way."""
+    *fewer, most = CLIENTS
+    unary = {n: _ratio(product.per_request(n), bare.per_request(n)) for n in CLIENTS}
+    chunk = _ratio(product.per_chunk, bare.per_chunk)
+    others = ", ".join(f"{unary[n]:.2f} × at {n}" for n in fewer)
     return (
-        f"CPU beside the bare pass-through: **unary {unary[CLIENTS[-1]]:.2f} ×** at "
-        f"{CLIENTS[-1]} clients (goal {UNARY_GOAL} ×; "
-        + ", ".join(f"{unary[n]:.2f} × at {n}" for n in CLIENTS[:-1])
-        + f"), **chunk {chunk:.2f} ×** (goal {CHUNK_GOAL} ×)."
+        f"CPU of {product.name} beside the bare pass-through: **unary {unary[most]:.2f} ×** "
+        f"at {most} clients ({others}; goal {UNARY_GOAL} ×), "
+        f"**chunk {chunk:.2f} ×** (goal {CHUNK_GOAL} ×)."
     )
 
 

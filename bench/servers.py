@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench import cost, traffic
 
-START_SECONDS = 90
+START_SECONDS, STOP_SECONDS = 90, 45
 
 
 @dataclass(frozen=True)
@@ -44,28 +44,24 @@ def free_port() -> int:
 def running(
     command: list[str], *, log: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A command and all it starts, in a process group of its own that ends with the block."""
+    """A command that ends with the block: asked to, and after STOP_SECONDS made to."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             stdout=output,
             stderr=output,
             env={**os.environ, **(env or {})},
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C reaches only us, and we stop them in order
         )
     try:
         yield process
     finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=10)
-            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
