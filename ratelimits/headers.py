@@ -1,0 +1,172 @@
+"""What a response says about limits: the headers of every answer, and the refusals.
+
+* The twelve X-RateLimit-* headers of our documentation, X-RateLimit-Reset-* (whole seconds,
+  rounded up; 0 where nothing is open) and the IETF pair RateLimit-Policy and RateLimit
+  (draft-ietf-httpapi-ratelimit-headers). Names are in lower case, as ASGI demands.
+* Nobody knows the caller (401): every number is 0.
+* A limit of 0 means there is none: Limit and Remaining then say 2147483647, the largest number
+  every client can read, and the IETF pair leaves it out.
+* The minute is a sliding log: it resets when its oldest request leaves it, so one more may come.
+* RateLimit names the window with the fewest requests left; of equals the one that resets last.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from hontoni import errors
+from hontoni.money import dollars
+from ratelimits.limiter import Limits, State, Window
+
+Header = tuple[bytes, bytes]
+
+UNLIMITED = 2**31 - 1
+LONG_WAIT_MS = 60_000  # beyond it a client should tell its user instead of sleeping
+LENGTHS = {"rpm": 60, "5h": 18_000, "daily": 86_400, "weekly": 604_800, "monthly": 2_592_000}
+_LIMIT = {name: f"x-ratelimit-limit-{name}".encode() for name in LENGTHS}
+_REMAINING = {name: f"x-ratelimit-remaining-{name}".encode() for name in LENGTHS}
+_RESET = {name: f"x-ratelimit-reset-{name}".encode() for name in LENGTHS}
+_CONCURRENT_LIMIT = b"x-ratelimit-concurrent-limit"
+_CONCURRENT_ACTIVE = b"x-ratelimit-concurrent-active"
+_REFUSALS = {
+    "rpm": ("rate_limit_exceeded", "requests per minute"),
+    "5h": ("plan_limit_5h", "requests per 5 hours"),
+    "daily": ("plan_limit_daily", "requests per day"),
+    "weekly": ("plan_limit_weekly", "requests per week"),
+    "monthly": ("plan_limit_monthly", "requests per 30 days"),
+    "concurrent": ("concurrency_limit", "concurrent requests"),
+}
+
+# -- On every response ---------------------------------------------------------------------------
+
+
+def rate_limit_headers(state: State | None, limits: Limits | None) -> list[Header]:
+    """The headers of one response, as ASGI takes them.
+
+    No limits: nobody is known. No state: Redis did not answer, so nothing is left to promise.
+    """
+    if limits is None:
+        return list(_nobody())
+    windows = state.windows if state is not None and state.windows else _exhausted(limits)
+    active = state.active if state is not None else 0
+    found = [*_fixed(limits), (_CONCURRENT_ACTIVE, b"%d" % active)]
+    for name, limit, used, reset_ms in windows:
+        left = max(limit - used, 0) if limit else UNLIMITED
+        found.append((_REMAINING[name], b"%d" % left))
+        found.append((_RESET[name], b"%d" % -(-reset_ms // 1000)))
+    item = _item(state, windows)
+    if item:
+        found.append((b"ratelimit", item))
+    return found
+
+
+def _item(state: State | None, windows: tuple[Window, ...]) -> bytes:
+    if state is not None and state.binding == "concurrent":
+        return b'"concurrent";r=0;t=%d' % -(-state.retry_after_ms // 1000)
+    left = [(max(limit - used, 0), -ms, name) for name, limit, used, ms in windows if limit]
+    if not left:
+        return b""
+    remaining, ms, name = min(left)
+    return b'"%b";r=%d;t=%d' % (name.encode(), remaining, -(ms // 1000))
+
+
+@lru_cache(maxsize=4096)
+def _fixed(limits: Limits) -> tuple[Header, ...]:
+    """What depends on the limits alone."""
+    numbers = _numbers(limits)
+    found = [(_LIMIT[name], b"%d" % (numbers[name] or UNLIMITED)) for name in LENGTHS]
+    found.append((_CONCURRENT_LIMIT, b"%d" % (limits.concurrent or UNLIMITED)))
+    policy = [f'"{name}";q={numbers[name]};w={LENGTHS[name]}' for name in LENGTHS if numbers[name]]
+    if limits.concurrent:
+        policy.append(f'"concurrent";q={limits.concurrent};qu="concurrent-requests"')
+    if policy:
+        found.append((b"ratelimit-policy", ", ".join(policy).encode()))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> tuple[Header, ...]:
+    names = [*_LIMIT.values(), *_REMAINING.values(), *_RESET.values()]
+    policy = ", ".join(f'"{name}";q=0;w={seconds}' for name, seconds in LENGTHS.items())
+    return (
+        *((name, b"0") for name in (*names, _CONCURRENT_LIMIT, _CONCURRENT_ACTIVE)),
+        (b"ratelimit-policy", f'{policy}, "concurrent";q=0;qu="concurrent-requests"'.encode()),
+        (b"ratelimit", b'"rpm";r=0;t=0'),
+    )
+
+
+def _exhausted(limits: Limits) -> tuple[Window, ...]:
+    return tuple((name, limit, limit, 0) for name, limit in _numbers(limits).items())
+
+
+def _numbers(limits: Limits) -> dict[str, int]:
+    values = (limits.rpm, limits.five_hours, limits.daily, limits.weekly, limits.monthly)
+    return dict(zip(LENGTHS, values, strict=True))
+
+
+# -- Refusals ------------------------------------------------------------------------------------
+
+
+def refusal(state: State, limits: Limits) -> errors.ApiError:
+    """The error that answers a refused admission: RateLimited or PaymentRequired.
+
+    It names the limit, the number and when it frees. `x-should-retry: false` where retrying is
+    futile: agents otherwise hammer, or sleep for hours.
+    """
+    match state.binding:
+        case "balance":
+            return _insufficient(state)
+        case "hold":
+            return _on_hold(state)
+        case "settled":
+            return errors.Unavailable(
+                "This request has already ended. Send it again.", headers={"Retry-After": "1"}
+            )
+        case "concurrent":
+            return _limited(state, limits.concurrent)
+        case name:
+            return _limited(state, _numbers(limits)[name])
+
+
+def _insufficient(state: State) -> errors.PaymentRequired:
+    return errors.PaymentRequired(
+        f"Your balance of ${dollars(state.balance)} is too low for this request. "
+        "Add funds to continue.",
+        code="insufficient_balance",
+        headers={"x-should-retry": "false"},
+    )
+
+
+def _on_hold(state: State) -> errors.PaymentRequired:
+    return errors.PaymentRequired(
+        f"${dollars(state.held)} of your balance of ${dollars(state.balance)} is held by requests "
+        "that are still running. Try again in 2 seconds, or add funds.",
+        code="balance_on_hold",
+        headers={"Retry-After": "2"},
+    )
+
+
+def _limited(state: State, limit: int) -> errors.RateLimited:
+    code, unit = _REFUSALS[state.binding]
+    seconds = max(-(-state.retry_after_ms // 1000), 1)
+    frees = datetime.fromtimestamp(-(-state.now // 1_000_000) + seconds, UTC)
+    headers = {"Retry-After": str(seconds)}
+    if state.retry_after_ms > LONG_WAIT_MS:
+        headers["x-should-retry"] = "false"
+    else:
+        headers["retry-after-ms"] = str(state.retry_after_ms)
+    return errors.RateLimited(
+        f"You have reached your limit of {limit} {unit}. "
+        f"Try again in {duration(seconds)}, at {frees:%Y-%m-%d %H:%M:%S} UTC.",
+        code=code,
+        headers=headers,
+    )
+
+
+def duration(seconds: int) -> str:
+    """Whole seconds in words: 11_524 -> "3 hours, 12 minutes and 4 seconds"."""
+    parts = []
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, seconds = divmod(seconds, length)
+        if count:
+            parts.append(f"{count} {unit}{'s' * (count > 1)}")
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
