@@ -20,7 +20,13 @@ from weakref import WeakKeyDictionary
 import redis
 import redis.asyncio
 from django.conf import settings
-from redis.exceptions import ConnectionError, NoScriptError, RedisError, TimeoutError
+from redis.exceptions import (
+    ConnectionError,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    TimeoutError,
+)
 
 TIMEOUT_SECONDS = 2.0
 
@@ -69,7 +75,9 @@ class Batch:
         for (_, future), reply in zip(batch, replies, strict=True):
             if future.done():  # its caller was cancelled meanwhile
                 continue
-            if isinstance(reply, Exception):
+            if isinstance(reply, RedisClusterException):  # which is not a RedisError
+                future.set_exception(ConnectionError(str(reply)))
+            elif isinstance(reply, Exception):
                 future.set_exception(reply)
             else:
                 future.set_result(reply)
@@ -145,6 +153,8 @@ class Script:
             return sync().execute_command(*self._command("EVALSHA", keys, args))
         except NoScriptError:
             return sync().execute_command(*self._command("EVAL", keys, args))
+        except RedisClusterException as error:  # which is not a RedisError
+            raise ConnectionError(str(error)) from error
 
 
 __all__ = ["Batch", "RedisError", "Script", "TimeoutError", "batch", "close", "sync"]

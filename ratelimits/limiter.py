@@ -14,13 +14,11 @@ belong to) a string; nothing here knows what they stand for. A limit of 0 means 
 Every function raises errors.Unavailable if Redis does not answer: money fails closed.
 """
 
-import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
-from hontoni import errors, redis
-from ratelimits import keys
+from hontoni import redis
+from ratelimits import keys, scripts
 
 Status = Literal[
     "ok", "stale", "cold", "refused",  # of admit
@@ -30,17 +28,6 @@ Binding = Literal[
     "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled"
 ]
 Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
-
-LUA = Path(__file__).parent / "lua"
-ADMIT = redis.Script(LUA / "state.lua", LUA / "admit.lua")
-SETTLE = redis.Script(LUA / "state.lua", LUA / "settle.lua")
-EXTEND = redis.Script(LUA / "extend.lua")
-BEAT = redis.Script(LUA / "beat.lua")
-SEED = redis.Script(LUA / "seed.lua")
-PUBLISH = redis.Script(LUA / "publish.lua")
-EXPIRED = redis.Script(LUA / "expired.lua")
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +155,7 @@ async def admit(ask: Ask, commit: bool = True) -> State:
         limits.rpm, limits.five_hours, limits.daily, limits.weekly, limits.monthly,
         limits.concurrent,
     )  # fmt: skip
-    return _state(await _run(ADMIT, names, args), limits)
+    return _state(await scripts.run(scripts.ADMIT, names, args), limits)
 
 
 async def settle(ask: Ask, *, cost: int, event: str | bytes, giveback: bool = False) -> State:
@@ -177,7 +164,7 @@ async def settle(ask: Ask, *, cost: int, event: str | bytes, giveback: bool = Fa
     `event` may be empty only if the cost is 0. `giveback`: generation was never reached, so no
     window counts it. "unknown": Redis lost the request while it ran; it is charged all the same.
     """
-    reply = await _run(SETTLE, *_settlement(ask, cost, event, giveback))
+    reply = await scripts.run(scripts.SETTLE, *_settlement(ask, cost, event, giveback))
     return _state(reply, ask.limits)
 
 
@@ -188,14 +175,16 @@ async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Ex
     `hold` is answered with what was granted already.
     """
     names = (keys.account(ask.account), keys.request(ask.account, ask.request_id))
-    return Extension(*await _run(EXTEND, names, (hold, step, 1 if stretch else 0)))
+    return Extension(*await scripts.run(scripts.EXTEND, names, (hold, step, 1 if stretch else 0)))
 
 
 async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
     """Keep a request alive for another lease and report its cost so far. False: it was reaped."""
     _, _, _, leases, opened = keys.of(ask.account, ask.subject)
     names = (leases, opened, keys.request(ask.account, ask.request_id))
-    deadline: int = await _run(BEAT, names, (ask.request_id, ask.lease_ms, cost, draft))
+    deadline: int = await scripts.run(
+        scripts.BEAT, names, (ask.request_id, ask.lease_ms, cost, draft)
+    )
     return deadline > 0
 
 
@@ -204,12 +193,16 @@ async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
 
 def publish_terms(account: int, version: int) -> bool:
     """Make every older snapshot of the account stale. False if Redis knew."""
-    return bool(_run_sync(PUBLISH, (keys.account(account),), ("terms", version, "")))
+    return bool(
+        scripts.run_sync(scripts.PUBLISH, (keys.account(account),), ("terms", version, ""))
+    )
 
 
 def publish_credits(account: int, credits: int, version: int) -> bool:
     """Tell Redis the account's total of credits. False if it knew, or is not seeded."""
-    return bool(_run_sync(PUBLISH, (keys.account(account),), ("credits", version, credits)))
+    return bool(
+        scripts.run_sync(scripts.PUBLISH, (keys.account(account),), ("credits", version, credits))
+    )
 
 
 def seed_sync(
@@ -229,7 +222,7 @@ def seed_sync(
     """
     names = (keys.account(account), keys.usage(keys.shard(account)))
     args = (account, credits, credits_version, terms_version, charged, last_event_id)
-    return bool(_run_sync(SEED, names, args))
+    return bool(scripts.run_sync(scripts.SEED, names, args))
 
 
 def read_account_sync(account: int) -> Account | None:
@@ -238,7 +231,7 @@ def read_account_sync(account: int) -> Account | None:
     try:
         values = redis.sync().hmget(keys.account(account), fields)
     except redis.RedisError as error:
-        raise _unavailable(error) from error
+        raise scripts.unavailable(error) from error
     return None if values[1] is None else Account(*(int(value or 0) for value in values))
 
 
@@ -246,7 +239,9 @@ def expired(limit: int) -> list[Expired]:
     """Open requests whose deadline has passed, at most `limit`, over all shards."""
     found: list[Expired] = []
     for shard in range(keys.SHARDS):
-        ids = _run_sync(EXPIRED, (keys.open_requests(shard),), (limit - len(found),))
+        ids = scripts.run_sync(
+            scripts.EXPIRED, (keys.open_requests(shard),), (limit - len(found),)
+        )
         found += [record for name in ids if (record := _record(shard, name.decode()))]
         if len(found) >= limit:
             break
@@ -259,7 +254,9 @@ def reap_sync(dead: Expired, *, cost: int, event: str | bytes) -> State:
         dead.request_id, dead.account, dead.subject, Limits(),
         terms_version=0, credits=0, credits_version=0, full=0, floor=0, lease_ms=0,
     )  # fmt: skip
-    return _state(_run_sync(SETTLE, *_settlement(ask, cost, event, reaping=True)), ask.limits)
+    return _state(
+        scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True)), ask.limits
+    )
 
 
 def _record(shard: int, request_id: str) -> Expired | None:
@@ -270,7 +267,7 @@ def _record(shard: int, request_id: str) -> Expired | None:
         if state is None:  # lost without its record: nobody else would ever clear it away
             redis.sync().zrem(keys.open_requests(shard), request_id)
     except redis.RedisError as error:
-        raise _unavailable(error) from error
+        raise scripts.unavailable(error) from error
     if state != b"open":
         return None
     return Expired(request_id, int(account), subject.decode(), int(hold), int(cost), draft)
@@ -290,32 +287,6 @@ def _settlement(
     )
     flags = (1 if giveback else 0, 1 if reaping else 0, ask.limits.rpm)
     return names, (ask.request_id, ask.account, cost, event, *flags)
-
-
-async def _run(
-    script: redis.Script, names: tuple[str, ...], args: tuple[redis.Argument, ...]
-) -> Any:
-    try:
-        return await script.run(names, args)
-    except redis.RedisError as error:
-        raise _unavailable(error) from error
-
-
-def _run_sync(
-    script: redis.Script, names: tuple[str, ...], args: tuple[redis.Argument, ...]
-) -> Any:
-    try:
-        return script.run_sync(names, args)
-    except redis.RedisError as error:
-        raise _unavailable(error) from error
-
-
-def _unavailable(error: redis.RedisError) -> errors.Unavailable:
-    logger.error("Redis failed us: %r", error)
-    return errors.Unavailable(
-        "Limits and balances cannot be checked right now. Try again in 2 seconds.",
-        headers={"Retry-After": "2"},
-    )
 
 
 def _state(reply: list[Any], limits: Limits) -> State:

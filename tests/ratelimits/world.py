@@ -74,8 +74,8 @@ def advance(seconds: float) -> None:
     """Let time pass. The scripts read Redis's clock, so what is stored moves into the past."""
     client, ms = redis.sync(), round(seconds * 1000)
     for key in client.scan_iter():
-        kind = key.split(b":")[2]
-        if kind in (b"leases", b"open", b"rpm", b"throttle"):
+        kind = b"rpm" if key.startswith(b"throttle:") else key.split(b":")[2]
+        if kind in (b"leases", b"open", b"rpm"):
             shift = ms if kind in (b"leases", b"open") else ms * 1000
             for member, score in client.zrange(key, 0, -1, withscores=True):
                 client.zadd(key, {member: int(score) - shift})

@@ -1,0 +1,71 @@
+"""Throttles for what people do by hand (signing in, signing up): exact, and shared by all nodes.
+
+At most `limit` attempts in any `seconds`; a refused attempt is not counted. Redis failing is a
+503: a login that cannot be counted could be guessed forever.
+
+    class LoginsByEmail(throttle.EmailThrottle):
+        scope, limit, seconds = "login-email", 10, 900
+"""
+
+import hashlib
+import ipaddress
+import uuid
+from collections.abc import Mapping
+
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from ratelimits import scripts
+
+
+class Throttle(BaseThrottle):
+    """A DRF throttle. Subclasses say how often, and who counts as the same."""
+
+    scope: str
+    limit: int
+    seconds: int
+    waiting_ms = 0
+
+    def identify(self, request: Request) -> str | None:
+        """Whose attempts are counted together. None: this one is not counted."""
+        raise NotImplementedError
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        who = self.identify(request)
+        if who is None:
+            return True
+        # Hashed, so that Redis holds neither addresses nor e-mails in clear.
+        key = f"throttle:{self.scope}:{hashlib.sha256(who.encode()).hexdigest()}"
+        args = (self.limit, self.seconds * 1000, uuid.uuid4().hex)
+        self.waiting_ms = scripts.run_sync(scripts.HIT, (key,), args)
+        return self.waiting_ms == 0
+
+    def wait(self) -> float:
+        """Seconds until the next attempt is allowed, after a refusal."""
+        return self.waiting_ms / 1000
+
+
+class AddressThrottle(Throttle):
+    """By IP address; an IPv6 network of /64 counts as one, since one customer has all of it."""
+
+    def identify(self, request: Request) -> str | None:
+        ident = self.get_ident(request)
+        try:
+            address = ipaddress.ip_address(ident or "")
+        except ValueError:
+            return ident or "unknown"
+        if isinstance(address, ipaddress.IPv4Address):
+            return str(address)
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address.packed[:8] + bytes(8), 64)))
+
+
+class EmailThrottle(Throttle):
+    """By the `email` in the body, known or not, so that it does not tell which accounts exist."""
+
+    def identify(self, request: Request) -> str | None:
+        data = request.data
+        email = data.get("email") if isinstance(data, Mapping) else None
+        return email.strip().lower() if isinstance(email, str) else None

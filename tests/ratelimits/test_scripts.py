@@ -1,0 +1,116 @@
+"""The Lua files: what they say they touch is what they touch, and a cluster keeps it together."""
+
+import re
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+from redis import Redis
+
+from hontoni import redis
+from hontoni.money import nanos
+from hontoni.valkey import Valkey
+from ratelimits import keys, limiter, scripts
+from ratelimits.limiter import admit, beat, expired, extend, reap_sync, settle
+from tests.ratelimits.world import ALICE, EVENT, LEASE_MS, TEN, advance, ask, money, seed
+
+LUA = Path(scripts.__file__).parent / "lua"
+
+
+@pytest.mark.parametrize("path", sorted(LUA.glob("*.lua")), ids=lambda path: path.name)
+def test_every_file_opens_with_its_contract(path: Path) -> None:
+    header = re.match(r"(--.*\n|\n)+", path.read_text())
+    assert header
+    words = (
+        ["KEYS", "answer"] if path.name == "state.lua" else ["-- KEYS ", "-- ARGV ", "-- Answer "]
+    )
+    assert all(word in header[0] for word in words)
+
+
+async def everything_once() -> None:
+    """Every script, down every path that touches keys."""
+    seed()
+    limiter.publish_terms(ALICE, 2)
+    limiter.publish_credits(ALICE, 2 * TEN, 2)
+    given, dead, done = (ask(terms_version=3, credits=TEN, credits_version=3) for _ in range(3))
+    for request in (given, dead, done):
+        assert (await admit(request)).status == "ok"
+    assert (await extend(done, hold=nanos("1"), step=1)).granted == 1
+    assert await beat(done, cost=1, draft="{}")
+    assert (await settle(given, cost=0, event=EVENT, giveback=True)).status == "settled"
+    assert (await settle(done, cost=5, event=EVENT)).status == "settled"
+    assert (await settle(ask(), cost=5, event=EVENT)).status == "unknown"
+    advance(LEASE_MS / 1000)
+    (found,) = expired(10)
+    assert reap_sync(found, cost=2, event=EVENT).status == "settled"
+    assert (money().charged, money().held) == (12, 0)
+
+
+async def test_scripts_touch_only_the_keys_they_declare_and_all_share_one_tag() -> None:
+    await everything_once()  # so that the scripts are loaded, and named by their hash alone
+    redis.sync().flushall()
+    with redis.sync().monitor() as monitor:
+        await everything_once()
+        redis.sync().echo("done")
+        declared: list[str] = []
+        touched = 0
+        for entry in monitor.listen():
+            verb, *words = entry["command"].split(" ")
+            if verb == "ECHO":
+                break
+            if verb == "EVALSHA":
+                declared = words[1:][1 : 1 + int(words[1])]
+                assert len({name[: name.index("}") + 1] for name in declared}) == 1
+            elif entry["client_type"] == "lua" and verb != "TIME":
+                assert words[0] in declared
+                touched += 1
+    assert touched > 100
+
+
+class Cluster(Valkey):
+    """One node that owns every slot, and refuses keys that do not belong together."""
+
+    port = 0
+
+    def _options(self) -> list[str]:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            second.bind(("127.0.0.1", 0))
+            self.port, bus = first.getsockname()[1], second.getsockname()[1]
+        return [
+            *super()._options(),
+            *("--bind", "127.0.0.1", "--port", str(self.port), "--cluster-port", str(bus)),
+            *("--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"),
+        ]
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path, settings: Settings) -> AsyncIterator[None]:
+    node = Cluster(tmp_path, tmp_path / "s", durable=False)
+    with node:
+        client = Redis(unix_socket_path=str(node.socket))
+        client.cluster("addslotsrange", 0, 16383)
+        while client.cluster("info")["cluster_state"] != "ok":
+            pass
+        client.close()
+        await redis.close()
+        redis.sync.cache_clear()
+        settings.REDIS_CLUSTER = True
+        settings.REDIS_URL = f"redis://127.0.0.1:{node.port}"
+        yield
+        await redis.close()
+        redis.sync().close()
+        redis.sync.cache_clear()
+
+
+async def test_a_cluster_keeps_an_account_together_and_refuses_to_mix_shards(
+    cluster: None,
+) -> None:
+    await everything_once()
+    mixed = (keys.account(1), keys.request(2, "req_1"))
+    with pytest.raises(redis.RedisError, match="(?i)slot"):
+        await scripts.EXTEND.run(mixed, (0, 0, 0))
+    with pytest.raises(redis.RedisError, match="(?i)slot"):
+        scripts.EXTEND.run_sync(mixed, (0, 0, 0))
