@@ -224,7 +224,7 @@ class Keys(
     )
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, **_: Any) -> Response:
-        body = Rotation(data=request.data)
+        key, body = self.get_object(), Rotation(data=request.data)
         body.is_valid(raise_exception=True)
         overlap = timedelta(seconds=body.validated_data["overlap_seconds"])
-        return _show(*keys.rotate(self.get_object(), overlap))
+        return _show(*keys.rotate(key, overlap))

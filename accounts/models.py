@@ -103,7 +103,7 @@ class ApiKey(models.Model):
         slot, and a rotated one its predecessor's, with what is left of their windows: otherwise
         revoking a key and making another would reset every limit.
         """
-        return f"k{self.user_id}.{self.slot}"
+        return f"k{self.user_id}-{self.slot}"
 
     def status(self, now: datetime) -> str:
         """`active`, `revoked` or `expired`."""
