@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.views import APIView
 
-from accounts import keys, tokens
+from accounts import keys, throttles, tokens
 from accounts.models import ApiKey, User
 from accounts.serializers import (
     Credentials,
@@ -65,6 +65,8 @@ def _answer(session: tokens.Session, code: int = status.HTTP_200_OK) -> Response
 
 
 class Register(_Door):
+    throttle_classes = (throttles.RegistrationsByAddress, throttles.AttemptsByEmail)
+
     @extend_schema(
         tags=["auth"],
         operation_id="register",
@@ -89,6 +91,8 @@ class Register(_Door):
 
 
 class Login(_Door):
+    throttle_classes = (throttles.AttemptsByAddress, throttles.AttemptsByEmail)
+
     @extend_schema(
         tags=["auth"],
         operation_id="login",
@@ -112,6 +116,8 @@ class Login(_Door):
 
 
 class RefreshSession(_Door):
+    throttle_classes = (throttles.RefreshesByAddress,)
+
     @extend_schema(
         tags=["auth"],
         operation_id="refresh",
@@ -126,6 +132,8 @@ class RefreshSession(_Door):
 
 
 class EndSession(_Door):
+    throttle_classes = (throttles.RefreshesByAddress,)
+
     @extend_schema(
         tags=["auth"],
         operation_id="logout",
@@ -224,7 +232,7 @@ class Keys(
     )
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, **_: Any) -> Response:
-        body = Rotation(data=request.data)
+        key, body = self.get_object(), Rotation(data=request.data)
         body.is_valid(raise_exception=True)
         overlap = timedelta(seconds=body.validated_data["overlap_seconds"])
-        return _show(*keys.rotate(self.get_object(), overlap))
+        return _show(*keys.rotate(key, overlap))

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(email=email.strip().lower(), **fields)
+        user = self.model(email=email, **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -49,6 +49,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.email
 
     def save(self, *args: Any, **kwargs: Any) -> None:
+        self.email = self.email.strip().lower()
         # A row read a moment ago must not turn the version back: Redis keeps the highest it saw
         # and would refuse this account's snapshots until the database caught up.
         if not self._state.adding and not args and kwargs.get("update_fields") is None:
@@ -103,7 +104,7 @@ class ApiKey(models.Model):
         slot, and a rotated one its predecessor's, with what is left of their windows: otherwise
         revoking a key and making another would reset every limit.
         """
-        return f"k{self.user_id}.{self.slot}"
+        return f"k{self.user_id}-{self.slot}"
 
     def status(self, now: datetime) -> str:
         """`active`, `revoked` or `expired`."""

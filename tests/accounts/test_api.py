@@ -249,3 +249,62 @@ def test_rotation_refuses_an_odd_overlap(alice: Person, overlap: Any) -> None:
     answer = _post(alice.client(), f"/api/keys/{alice.key.pk}/rotate", overlap_seconds=overlap)
     assert _error(answer)[::3] == (400, "overlap_seconds")
     assert ApiKey.objects.count() == 1
+
+
+# -- Throttles -----------------------------------------------------------------------------------
+
+
+def _attempt(api: APIClient, email: str, password: str = "wrong", ip: str = "192.0.2.1") -> Any:
+    body = {"email": email, "password": password}
+    return api.post(LOGIN, body, format="json", REMOTE_ADDR=ip)
+
+
+def test_the_password_of_an_account_cannot_be_guessed(
+    alice: Person, bob: Person, api: APIClient
+) -> None:
+    for each in range(10):
+        ip = f"192.0.2.{each}"
+        assert _attempt(api, "alice@example.com", ip=ip).status_code == 401
+    answer = _attempt(api, "ALICE@example.com ", PASSWORD, ip="192.0.2.99")
+    assert _error(answer) == (429, "rate_limit_error", "rate_limit_exceeded", None)
+    assert 0 < int(answer["Retry-After"]) <= 300
+    assert _attempt(api, "bob@example.com", PASSWORD).status_code == 200
+
+
+def test_an_unknown_address_is_throttled_like_any_other(db: None, api: APIClient) -> None:
+    codes = [_attempt(api, "nobody@example.com").status_code for _ in range(11)]
+    assert codes == [401] * 10 + [429]
+
+
+def test_one_password_cannot_be_tried_on_many_accounts(alice: Person, api: APIClient) -> None:
+    for each in range(100):
+        assert _attempt(api, f"{each}@example.com").status_code == 401
+    assert _attempt(api, "alice@example.com", PASSWORD).status_code == 429
+    assert _attempt(api, "alice@example.com", PASSWORD, ip="192.0.2.2").status_code == 200
+
+
+def test_accounts_are_not_opened_by_the_dozen(db: None, api: APIClient) -> None:
+    for each in range(100):
+        assert _post(api, REGISTER, **{**NEWCOMER, "email": str(each)}).status_code == 400
+    answer = _post(api, REGISTER, **NEWCOMER)
+    assert answer.status_code == 429
+    assert 0 < int(answer["Retry-After"]) <= 3600
+    assert not User.objects.exists()
+
+
+def test_a_forwarded_address_is_believed_of_our_own_proxies_only(
+    alice: Person, api: APIClient
+) -> None:
+    for each in range(100):
+        body = {"email": f"{each}@example.com", "password": "wrong"}
+        api.post(LOGIN, body, format="json", HTTP_X_FORWARDED_FOR=f"198.51.100.{each}")
+    body = {"email": "alice@example.com", "password": PASSWORD}
+    answer = api.post(LOGIN, body, format="json", HTTP_X_FORWARDED_FOR="203.0.113.1")
+    assert answer.status_code == 429
+
+
+@pytest.mark.parametrize("path", ["/api/auth/refresh", "/api/auth/logout"])
+def test_the_other_doors_are_throttled_by_address(db: None, api: APIClient, path: str) -> None:
+    for _ in range(600):
+        assert _post(api, path).status_code == 400
+    assert _post(api, path).status_code == 429

@@ -1,5 +1,11 @@
-from accounts import terms
+import pytest
+from django.db import transaction
+from pytest_django import Settings
+
+from accounts import keys, terms
 from accounts.models import User
+from hontoni import redis
+from ratelimits import keys as redis_keys
 from tests.world import Person
 
 
@@ -17,3 +23,26 @@ def test_saving_a_row_read_before_does_not_turn_the_version_back(alice: Person) 
     stale.save()
     found = User.objects.get(pk=alice.user.pk)
     assert (found.name, found.terms_version) == ("Alice Liddell", 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_revoked_key_is_announced_when_it_is_committed_and_not_before(alice: Person) -> None:
+    account = redis_keys.account(alice.user.pk)
+    with transaction.atomic():
+        keys.revoke(alice.key)
+        assert redis.sync().hget(account, "terms") is None
+    assert redis.sync().hget(account, "terms") == b"2"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_stands_when_redis_is_gone(
+    alice: Person, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.REDIS_URL = "unix:///nowhere/valkey.sock"
+    redis.sync.cache_clear()
+    try:
+        keys.revoke(alice.key)
+    finally:
+        redis.sync.cache_clear()
+    assert User.objects.get(pk=alice.user.pk).terms_version == 2
+    assert "are not published" in caplog.text

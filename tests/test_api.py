@@ -1,0 +1,123 @@
+"""What holds for every route under /api, whichever app serves it.
+
+A new route is found in the URL conf by itself: it must be in the OpenAPI document, refuse
+anonymous callers unless it is listed as public, and, if it takes an id, hide alice's from bob.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from django.core.management import call_command
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.test import APIClient
+
+from tests.world import Person
+
+PUBLIC = {
+    "api/schema",
+    "api/docs",
+    "api/auth/register",
+    "api/auth/login",
+    "api/auth/refresh",
+    "api/auth/logout",
+}
+
+# For every route with an id: the ids of something of alice's.
+ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
+    "api/keys/{}": lambda alice: {"pk": alice.key.pk},
+    "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
+}
+
+
+CRUD = ("get", "post", "put", "patch", "delete")
+
+
+class Route(NamedTuple):
+    path: str  # as it is written in the URL conf, from the root
+    pattern: URLPattern
+
+    @property
+    def shape(self) -> str:
+        """The path with {} for every parameter, as ALICES and the OpenAPI document have it."""
+        return re.sub(r"<[^>]+>|\{[^}]+\}", "{}", self.path)
+
+    @property
+    def verbs(self) -> list[str]:
+        callback: Any = self.pattern.callback
+        view = getattr(callback, "cls", None) or callback.view_class
+        verbs = getattr(callback, "actions", None) or [v for v in CRUD if hasattr(view, v)]
+        return [verb for verb in verbs if verb in CRUD and verb in view.http_method_names]
+
+    def url(self, **ids: Any) -> str:
+        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(ids[found[1]]), self.path)
+
+
+def _routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[Route]:
+    for each in (resolver or get_resolver()).url_patterns:
+        path = prefix + str(each.pattern)
+        if isinstance(each, URLResolver):
+            yield from _routes(each, path)
+        elif path.startswith("api/"):
+            yield Route(path, each)
+
+
+VERBS = [(route, verb) for route in _routes() for verb in route.verbs]
+WITH_ID = [(route, verb) for route, verb in VERBS if "{}" in route.shape]
+
+
+def _name(part: Route | str) -> str:
+    return part.path if isinstance(part, Route) else part
+
+
+@pytest.mark.parametrize(("route", "verb"), WITH_ID, ids=_name)
+def test_bob_never_sees_what_is_alices(
+    alice: Person, bob: Person, route: Route, verb: str
+) -> None:
+    url = route.url(**ALICES[route.shape](alice))
+    answer = bob.client().generic(verb.upper(), url, "{}", content_type="application/json")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "not_found"
+    # It is bob who is refused, not the address.
+    answer = alice.client().generic(verb.upper(), url, "{}", content_type="application/json")
+    assert answer.status_code != 404
+
+
+@pytest.mark.parametrize(("route", "verb"), VERBS, ids=_name)
+def test_nobody_gets_in_without_a_token(
+    alice: Person, api: APIClient, route: Route, verb: str
+) -> None:
+    ids = ALICES[route.shape](alice) if "{}" in route.shape else {}
+    answer = api.generic(verb.upper(), route.url(**ids), "{}", content_type="application/json")
+    if route.shape in PUBLIC:
+        assert answer.status_code in (200, 400)
+    else:
+        assert answer.status_code == 401
+        assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+def test_every_route_is_documented(tmp_path: Path) -> None:
+    document = tmp_path / "openapi.yaml"
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(document))
+    paths = yaml.safe_load(document.read_text())["paths"]
+    documented = {
+        (re.sub(r"\{[^}]+\}", "{}", path).lstrip("/"), verb)
+        for path, verbs in paths.items()
+        for verb in verbs
+    }
+    served = {(route.shape, verb) for route, verb in VERBS}
+    assert served - documented == {("api/schema", "get"), ("api/docs", "get")}
+    for path, verbs in paths.items():
+        for verb, operation in verbs.items():
+            assert operation["tags"] != ["api"], f"{verb} {path} has no tag of its own"
+            assert operation.get("summary"), f"{verb} {path} has no summary"
+
+
+def test_the_documents_pages_are_served(api: APIClient) -> None:
+    assert api.get("/api/schema").status_code == 200
+    page = api.get("/api/docs")
+    assert page.status_code == 200
+    assert not re.search(rb"<script>", page.content)  # our CSP allows no inline script
