@@ -70,6 +70,12 @@ def plan_of(user_id: int) -> tuple[Plan, int]:
     return plan, plan.multiplier
 
 
+def subscription_of(user_id: int) -> Subscription | None:
+    """The live subscription of an account, with its plans and its add-on."""
+    live = Subscription.objects.filter(user_id=user_id, status__in=Subscription.LIVE)
+    return live.select_related("plan", "add_on", "next_plan").first()
+
+
 def limits(plan: Plan, multiplier: int = 1) -> Limits:
     """Every limit of the plan, times the add-on."""
     return Limits(**{name: getattr(plan, name) for name in Plan.LIMITS}).times(multiplier)

@@ -1,0 +1,239 @@
+"""Staff's view of billing: what is sold can be edited, the books can only be read.
+
+What staff change takes effect at once for everybody it concerns, and is audited.
+"""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from accounts.models import User
+from billing import audit, terms
+from billing.models import (
+    AddOn,
+    AuditEntry,
+    Entry,
+    LedgerAccount,
+    Plan,
+    Subscription,
+    Transfer,
+    Wallet,
+)
+from hontoni.drf import request_id
+from hontoni.money import dollars, nanos
+
+
+class DollarsField(forms.CharField):
+    """Nano-dollars in the database, dollars for people."""
+
+    def __init__(self, *, min_value: object = None, max_value: object = None, **kwargs: Any):
+        super().__init__(**kwargs)  # an integer field's bounds mean nothing to a text
+
+    def prepare_value(self, value: object) -> object:
+        return dollars(value) if isinstance(value, int) else value
+
+    def to_python(self, value: Any) -> int | None:  # type: ignore[override]
+        if value is None or isinstance(value, int):
+            return value
+        try:
+            return nanos(value.strip())
+        except ValueError:
+            raise ValidationError("Dollars, such as 4.99.") from None
+
+
+class SoldAdmin(ModelAdmin):
+    """Plans and add-ons. They are never deleted: deactivate instead."""
+
+    formfield_overrides: ClassVar[dict[Any, Any]] = {
+        models.BigIntegerField: {
+            "form_class": DollarsField,
+            "widget": UnfoldAdminTextInputWidget,
+        },
+    }
+    list_filter = ["active"]
+    search_fields = ["slug", "name"]
+
+    @admin.display(description="a month", ordering="price")
+    def monthly_price(self, sold: Plan | AddOn) -> str:
+        return f"${dollars(sold.price)}"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool
+    ) -> None:
+        changed = form.changed_data
+        before = type(obj).objects.filter(pk=obj.pk).values(*changed).first() if change else None
+        super().save_model(request, obj, form, change)
+        _audit(
+            request,
+            "change" if change else "add",
+            obj,
+            before=before or {},
+            after={name: getattr(obj, name) for name in changed},
+        )
+        if change:
+            self.apply(obj)
+
+    def apply(self, sold: Any) -> None:
+        """Let it take effect for everybody who has it."""
+        raise NotImplementedError
+
+
+@admin.register(Plan)
+class PlanAdmin(SoldAdmin):
+    list_display = ["name", "monthly_price", *Plan.LIMITS, "key_cap", "active", "is_default"]
+    readonly_fields = ["is_default"]
+    actions = ["make_default"]
+
+    def apply(self, sold: Plan) -> None:
+        terms.apply_plan(sold)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Plan | None = None) -> list[str]:
+        locked = ["active"] if obj is not None and obj.is_default else []
+        return [*self.readonly_fields, *locked]
+
+    @admin.action(description="Make it what an account without a subscription is on")
+    def make_default(self, request: HttpRequest, queryset: QuerySet[Plan]) -> None:
+        if queryset.count() != 1:
+            self.message_user(request, "Choose exactly one plan.", messages.ERROR)
+            return
+        plan = queryset.get()
+        with transaction.atomic():
+            before = Plan.objects.get(is_default=True).slug
+            plan.make_default()
+            _audit(
+                request, "make default", plan, before={"plan": before}, after={"plan": plan.slug}
+            )
+            terms.apply_plan(plan)
+        self.message_user(request, f"{plan} is the default now.")
+
+
+@admin.register(AddOn)
+class AddOnAdmin(SoldAdmin):
+    list_display = ["name", "monthly_price", "multiplier", "active"]
+
+    def apply(self, sold: AddOn) -> None:
+        terms.apply_add_on(sold)
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(ReadOnlyAdmin):
+    list_display = ["user", "plan", "add_on", "status", "payment_method", "period_end"]
+    list_filter = ["status", "plan", "add_on", "payment_method"]
+    list_select_related = ["user", "plan", "add_on"]
+    search_fields = ["user__email", "stripe_id"]
+    ordering = ["-id"]
+
+
+@admin.register(Wallet)
+class WalletAdmin(ReadOnlyAdmin):
+    list_display = ["user", "shown_balance", "shown_credits", "shown_usage"]
+    list_select_related = ["user"]
+    search_fields = ["user__email"]
+    fields = ["user", "shown_balance", "shown_credits", "shown_usage", "credits_version"]
+    readonly_fields = ["shown_balance", "shown_credits", "shown_usage"]
+    ordering = ["-pk"]
+
+    @admin.display(description="balance")
+    def shown_balance(self, wallet: Wallet) -> str:
+        return f"${dollars(wallet.balance)}"
+
+    @admin.display(description="credits", ordering="credits_total")
+    def shown_credits(self, wallet: Wallet) -> str:
+        return f"${dollars(wallet.credits_total)}"
+
+    @admin.display(description="settled usage", ordering="settled_total")
+    def shown_usage(self, wallet: Wallet) -> str:
+        return f"${dollars(wallet.settled_total)}"
+
+
+@admin.register(LedgerAccount)
+class LedgerAccountAdmin(ReadOnlyAdmin):
+    list_display = ["code", "shown_balance", "version", "may_go_negative"]
+    search_fields = ["code"]
+    fields = ["code", "shown_balance", "version", "may_go_negative"]
+    readonly_fields = ["shown_balance"]
+
+    @admin.display(description="balance", ordering="balance")
+    def shown_balance(self, account: LedgerAccount) -> str:
+        return f"${dollars(account.balance)}"
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    list_display = ["id", "created_at", "kind", "shown_amount", "debit", "credit", "actor"]
+    list_filter = ["kind", "created_at"]
+    list_select_related = ["debit", "credit"]
+    search_fields = ["key", "debit__code", "credit__code", "actor", "reason"]
+    fields = [
+        "key", "kind", "shown_amount", "debit", "credit", "ref", "actor", "reason", "created_at",
+    ]  # fmt: skip
+    readonly_fields = ["shown_amount"]
+    ordering = ["-id"]
+    show_full_result_count = False
+
+    @admin.display(description="amount", ordering="amount")
+    def shown_amount(self, transfer: Transfer) -> str:
+        return f"${dollars(transfer.amount)}"
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnlyAdmin):
+    list_display = ["account", "account_version", "shown_amount", "shown_balance", "transfer"]
+    list_select_related = ["account", "transfer"]
+    search_fields = ["account__code", "transfer__key"]
+    fields = ["transfer", "account", "account_version", "shown_amount", "shown_balance"]
+    readonly_fields = ["shown_amount", "shown_balance"]
+    ordering = ["-id"]
+    show_full_result_count = False
+
+    @admin.display(description="amount", ordering="amount")
+    def shown_amount(self, entry: Entry) -> str:
+        return f"${dollars(entry.amount)}"
+
+    @admin.display(description="balance after", ordering="balance_after")
+    def shown_balance(self, entry: Entry) -> str:
+        return f"${dollars(entry.balance_after)}"
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ["at", "actor", "action", "subject"]
+    list_filter = ["action", "at"]
+    search_fields = ["actor", "subject", "request_id"]
+    ordering = ["-id"]
+
+
+def _audit(
+    request: HttpRequest, what: str, sold: Plan | AddOn, *, before: Any, after: Any
+) -> None:
+    staff = request.user
+    audit.record(
+        actor=staff.email if isinstance(staff, User) else "",
+        action=what,
+        subject=f"{sold._meta.model_name}:{sold.slug}",
+        before=before,
+        after=after,
+        request_id=request_id(request),
+    )
