@@ -161,6 +161,11 @@ def usage(tokens: Tokens) -> Json:
     }
 
 
+def counted(tokens: int) -> Json:
+    """The answer of count_tokens."""
+    return {"input_tokens": tokens}
+
+
 def content(sent: Sent, turn: Turn) -> list[Json]:
     """The blocks of an answer."""
     blocks: list[Json] = []
@@ -195,7 +200,7 @@ def _message(sent: Sent, turn: Turn, blocks: list[Json]) -> Json:
         "role": "assistant",
         "model": sent.model,
         "content": blocks,
-        "stop_reason": _STOPS[turn.finish],
+        "stop_reason": turn.raw_finish or _STOPS[turn.finish],
         "stop_sequence": turn.stop,
         "stop_details": details,
     }
@@ -254,7 +259,7 @@ def _deltas(block: Json) -> Iterator[Json]:
                 yield {"type": "input_json_delta", "partial_json": part}
 
 
-def broken(sent: Sent, turn: Turn) -> Frame:
+def broken(sent: Sent, turn: Turn, frames: list[Frame]) -> Frame:
     failure = {"type": "overloaded_error", "message": "Overloaded"}
     return _event("error", {"error": failure, "request_id": fresh("req_")})
 

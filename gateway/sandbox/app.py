@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.sandbox import anthropic, chat, sse
+from gateway.sandbox import anthropic, chat, gemini, responses, sse
 from gateway.sandbox.conversation import Sent
 from gateway.sandbox.dialect import Dialect, fresh
 from gateway.sandbox.faults import Fault
@@ -93,8 +93,13 @@ def _routes(sandbox: Sandbox) -> Iterable[Route]:
         return Route(path, partial(endpoint, sandbox, dialect, **options), methods=["POST"])
 
     yield post("/v1/chat/completions", _generate, chat)
+    yield post("/v1/responses", _generate, responses)
+    yield post("/v1/responses/input_tokens", _count, responses, counted=responses.counted)
     yield post("/v1/messages", _generate, anthropic)
-    yield post("/v1/messages/count_tokens", _count, anthropic, name="input_tokens")
+    yield post("/v1/messages/count_tokens", _count, anthropic, counted=anthropic.counted)
+    for verb in ("generateContent", "streamGenerateContent"):
+        yield post(f"/v1beta/models/{{model}}:{verb}", _generate, gemini)
+    yield post("/v1beta/models/{model}:countTokens", _count, gemini, counted=gemini.counted)
     yield Route("/v1/models", partial(_models, sandbox))
     yield Route("/v1/models/{model}", partial(_models, sandbox))
 
@@ -103,9 +108,11 @@ async def _generate(sandbox: Sandbox, dialect: Dialect, request: Request) -> Res
     return await _serve(sandbox, dialect, request, partial(_answer, sandbox, dialect))
 
 
-async def _count(sandbox: Sandbox, dialect: Dialect, request: Request, *, name: str) -> Response:
+async def _count(
+    sandbox: Sandbox, dialect: Dialect, request: Request, *, counted: Callable[[int], Any]
+) -> Response:
     def answer(sent: Sent) -> Answer:
-        return _json({name: total(dialect.read(sent).prompt)})
+        return _json(counted(total(dialect.read(sent).prompt)))
 
     return await _serve(sandbox, dialect, request, answer, counting=True)
 
@@ -157,7 +164,14 @@ def _sent(
     if not isinstance(body, dict):
         raise VendorError("We could not parse the JSON body of your request.")
     model = request.path_params.get("model") or body.get("model")
-    sent = Sent(body, dict(request.headers), model if isinstance(model, str) else "", counting)
+    sent = Sent(
+        body,
+        dict(request.headers),
+        model if isinstance(model, str) else "",
+        counting,
+        request.url.path,
+        request.query_params,
+    )
     if sandbox.strict:
         if sent.model and sent.model not in sandbox.models:
             raise dialect.unknown_model(sent.model)
@@ -171,7 +185,11 @@ def _answer(sandbox: Sandbox, dialect: Dialect, sent: Sent) -> Answer:
     tokens = dialect.tokens(ask, turn, dialect.cached(sandbox.cache, ask))
     if ask.stream:
         frames = list(dialect.events(sent, ask, turn, tokens))
-        return _stream(frames, dialect.broken(sent, turn), turn, sandbox.pace)
+        if turn.breaks:
+            frames = half(frames)
+        if turn.breaks in ("midstream", "failed"):
+            frames.append(dialect.broken(sent, turn, frames))
+        return _stream(frames, turn, sandbox.pace)
     if turn.breaks == "midstream":
         raise VendorError("The server failed while it was answering.", status=500)
     reply = replace(_json(dialect.whole(sent, ask, turn, tokens)), delay=turn.delay)
@@ -181,11 +199,7 @@ def _answer(sandbox: Sandbox, dialect: Dialect, sent: Sent) -> Answer:
     return reply
 
 
-def _stream(frames: list[Frame], broken: Frame, turn: Turn, pace: float) -> Answer:
-    if turn.breaks:
-        frames = half(frames)
-    if turn.breaks in ("midstream", "failed"):
-        frames.append(broken)
+def _stream(frames: list[Frame], turn: Turn, pace: float) -> Answer:
     if turn.comments:
         frames = [frame for event in frames for frame in (sse.COMMENT, event)]
     return Answer(

@@ -130,6 +130,10 @@ def usage(tokens: Tokens, choices: int) -> Json:
     }
 
 
+def _finish(turn: Turn) -> str:
+    return turn.raw_finish or _FINISHES[turn.finish]
+
+
 def _choices(sent: Sent) -> int:
     n = sent.body.get("n")
     return n if isinstance(n, int) else 1
@@ -160,7 +164,7 @@ def whole(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Json:
             "index": index,
             "message": _message(turn),
             "logprobs": _logprobs(turn.text) if sent.body.get("logprobs") else None,
-            "finish_reason": _FINISHES[turn.finish],
+            "finish_reason": _finish(turn),
         }
         for index in range(_choices(sent))
     ]
@@ -225,8 +229,8 @@ def _deltas(turn: Turn) -> Iterator[tuple[Json, str | None]]:
         kind, key = ("custom", "input") if call.custom else ("function", "arguments")
         for part in sse.pieces(call.text):
             yield {"tool_calls": [{"index": index, kind: {key: part}}]}, None
-    yield {}, _FINISHES[turn.finish]
+    yield {}, _finish(turn)
 
 
-def broken(sent: Sent, turn: Turn) -> Frame:
+def broken(sent: Sent, turn: Turn, frames: list[Frame]) -> Frame:
     return sse.event(openai.server_error())

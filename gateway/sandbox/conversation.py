@@ -11,12 +11,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request as it arrived: the body, lower-case headers, the model, counting or generating."""
+    """A request as it arrived. Header names are lower-case; `counting`: only tokens are asked."""
 
     body: Json
     headers: Mapping[str, str]
     model: str
     counting: bool = False
+    path: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,14 +37,14 @@ class Dialect(Protocol):
     def tokens(self, ask: Ask, turn: Turn, use: CacheUse) -> Tokens:
         """What the answer costs."""
 
-    def whole(self, sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Json:
+    def whole(self, sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Any:
         """The unary answer."""
 
     def events(self, sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Iterable[Frame]:
         """The stream."""
 
-    def broken(self, sent: Sent, turn: Turn) -> Frame:
-        """The event that ends a stream which fails."""
+    def broken(self, sent: Sent, turn: Turn, frames: list[Frame]) -> Frame:
+        """The event that ends a stream which fails after these frames."""
 
     def error(self, error: VendorError, request_id: str) -> Json:
         """The body of a refusal."""

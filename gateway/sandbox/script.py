@@ -15,6 +15,7 @@
 [[slow: SECONDS]]        pause between events
 [[delay: SECONDS]]       pause before the first byte
 [[length]]               stop for length
+[[finish: WORD]]         stop for the reason that the vendor calls so
 [[refuse]]               the vendor's refusal
 [[nousage]]              leave the usage out
 [[usage: IN OUT CACHED REASONING WRITE_5M WRITE_1H]]   these numbers in the vendor's own fields
@@ -43,7 +44,7 @@ Break = Literal["", "midstream", "failed", "cut"]
 
 _OPENING = re.compile(
     r"\[\[(say|think|redact|tool|parallel|json|errors|error|midstream|failed|cut|comments"
-    r"|slow|delay|length|refuse|nousage|usage)(?=\s*[:\]])\s*"
+    r"|slow|delay|length|finish|refuse|nousage|usage)(?=\s*[:\]])\s*"
 )
 _CLOSING = re.compile(r"\s*\]\]")
 _MESSAGES = {
@@ -80,6 +81,7 @@ class Turn:
     calls: tuple[Call, ...] = ()
     finish: Finish = "stop"
     stop: str | None = None
+    raw_finish: str | None = None
     breaks: Break = ""
     redacted: bool = False
     comments: bool = False
@@ -147,6 +149,7 @@ def plan(ask: Ask, attempts: Attempts) -> Turn:
         thinking=words.get("think", THOUGHT) if ask.thinks else "",
         calls=calls,
         finish="tool_calls" if calls else "stop",
+        raw_finish=words.get("finish"),
         breaks=_break(words),
         redacted="redact" in words,
         comments="comments" in words,

@@ -1,0 +1,5 @@
+from gateway.sandbox.conversation import Sent
+
+
+def check(sent: Sent) -> None:
+    pass
