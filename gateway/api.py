@@ -30,7 +30,7 @@ class ModelsView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
-    @extend_schema(tags=["models"], auth=[], responses=ModelListSerializer)
+    @extend_schema(tags=["models"], summary="List models", auth=[], responses=ModelListSerializer)
     def get(self, request: Request) -> Response:
         prices: dict[str, Price] = {}
         for price in Price.objects.filter(effective_at__lte=timezone.now()).reverse():
@@ -60,7 +60,7 @@ class UsageListView(ListAPIView[UsageEvent]):
     pagination_class = NewestFirst
     queryset = UsageEvent.objects.none()
 
-    @extend_schema(tags=["usage"], parameters=[UsageFilterSerializer])
+    @extend_schema(tags=["usage"], summary="List requests", parameters=[UsageFilterSerializer])
     def get(self, request: Request, *args: object, **kwargs: object) -> Response:
         return super().get(request, *args, **kwargs)
 
@@ -88,7 +88,7 @@ def _first_id(moment: float) -> uuid.UUID:
 class ReceiptView(APIView):
     """One request's receipt: buckets x price = cost line by line, and how it came about."""
 
-    @extend_schema(tags=["usage"], responses=ReceiptSerializer)
+    @extend_schema(tags=["usage"], summary="Read a receipt", responses=ReceiptSerializer)
     def get(self, request: Request, request_id: str) -> Response:
         try:
             pk = uuid.UUID(hex=request_id.removeprefix("req_"))

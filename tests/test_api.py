@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
-from tests.world import Person
+from tests.world import Person, used
 
 PUBLIC = {
     "api/schema",
@@ -24,12 +24,15 @@ PUBLIC = {
     "api/auth/login",
     "api/auth/refresh",
     "api/auth/logout",
+    "api/models",
+    "api/subscription/plans",
 }
 
 # For every route with an id: the ids of something of alice's.
 ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}": lambda alice: {"pk": alice.key.pk},
     "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
+    "api/usage/{}": lambda alice: {"request_id": used(alice).request_id},
 }
 
 

@@ -1,5 +1,6 @@
 """The small world of the tests: alice and bob have a key each, carol's key is revoked."""
 
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,10 +9,14 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 from rest_framework.test import APIClient
+from uuid_utils import uuid7
 
 from accounts import keys, tokens
 from accounts.models import ApiKey, User
+from gateway.models import BUCKETS, Price, UsageEvent
+from gateway.seed import seed
 
 PASSWORD = "correct horse battery"
 
@@ -75,3 +80,31 @@ def at_once(call: Callable[[], Any], times: int) -> list[Any]:
 
     with ThreadPoolExecutor(times) as threads:
         return list(threads.map(run, range(times)))
+
+
+def used(person: Person, **changes: Any) -> UsageEvent:
+    """A request of this person's in the books (but not in the ledger): 1,000 in, 500 out."""
+    seed()
+    price = Price.objects.get(model_id="claude-sonnet-4")
+    row: dict[str, Any] = {
+        "id": uuid.UUID(bytes=uuid7().bytes),
+        "user": person.user,
+        "api_key": person.key,
+        "model": "claude-sonnet-4",
+        "requested_model": "claude-sonnet-4",
+        "price": price,
+        "dialect": "anthropic_messages",
+        "stream": False,
+        "created_at": timezone.now(),
+        **dict.fromkeys(BUCKETS, 0),
+        "input": 1000,
+        "output": 500,
+        "cost": 10_500_000,
+        "hold": 20_000_000,
+        "estimated": False,
+        "aborted": False,
+        "status": 200,
+        "upstream_status": 200,
+        "duration_ms": 900,
+    }
+    return UsageEvent.objects.create(**row | changes)

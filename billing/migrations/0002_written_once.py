@@ -15,7 +15,7 @@ END $$
 
 def seal(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(POSTGRES)
+        schema_editor.execute(POSTGRES, params=None)
         for table in TABLES:
             schema_editor.execute(
                 f"CREATE TRIGGER {table}_once BEFORE UPDATE OR DELETE ON {table} "
