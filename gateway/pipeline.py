@@ -19,9 +19,10 @@ from django.conf import settings
 
 from gateway import admission, callers, catalogue, metering, upstream_errors
 from gateway.call import Call
+from gateway.catalogue import Model
 from gateway.exchange import ClientGone, Exchange, Headers
 from gateway.metering import FIRST_STEP_TOKENS
-from gateway.passthrough import Dialect, changes
+from gateway.passthrough import MESSAGES, Dialect, changes
 from gateway.patch import parse, patch
 from gateway.taps import Tap, text_bytes
 from gateway.upstream import Reply, Upstream
@@ -65,16 +66,9 @@ async def _prepare(
     """Read and understand the request. Raises BadRequest, TooLarge, NotFound, ClientGone."""
     body = await http.body()
     parsed = parse(body)
-    name = parsed.get("model")
-    if not isinstance(name, str) or not name:
-        raise BadRequest("model is required and must be a string.", param="model")
     if not isinstance(parsed.get("messages"), list):
         raise BadRequest("messages is required and must be a list.", param="messages")
-    model = (await catalogue.current()).resolve(name)
-    if not upstream.offers(model.vendor) or model.vendor != dialect.vendor:
-        raise BadRequest(
-            f"{model.id} is not reachable through this endpoint.", code="model_not_supported"
-        )
+    model = await _model_of(parsed, dialect, upstream)
     changed, clamps = changes(dialect, model, parsed, caller.thinking_budget)
     estimate = metering.estimate(model, body, parsed, dialect.most_output(model, parsed))
     http.extra += [(b"x-hontoni-model", model.id.encode()), *_clamp_headers(clamps)]
@@ -82,7 +76,7 @@ async def _prepare(
         http=http,
         caller=caller,
         model=model,
-        requested_model=name,
+        requested_model=parsed["model"],
         dialect=dialect.name,
         stream=bool(parsed.get("stream")),
         body=patch(body, parsed, changed),
@@ -91,6 +85,19 @@ async def _prepare(
         hold=metering.hold(model, estimate),
         clamps=clamps,
     )
+
+
+async def _model_of(parsed: dict[str, Any], dialect: Dialect, upstream: Upstream) -> Model:
+    """The model a body names. Raises BadRequest, or NotFound (404 model_not_found)."""
+    name = parsed.get("model")
+    if not isinstance(name, str) or not name:
+        raise BadRequest("model is required and must be a string.", param="model")
+    model = (await catalogue.current()).resolve(name)
+    if not upstream.offers(model.vendor) or model.vendor != dialect.vendor:
+        raise BadRequest(
+            f"{model.id} is not reachable through this endpoint.", code="model_not_supported"
+        )
+    return model
 
 
 def _clamp_headers(clamps: dict[str, Any]) -> Headers:
@@ -202,28 +209,31 @@ async def _stream(call: Call, dialect: Dialect, reply: Reply) -> None:
     """The vendor's events as they come; 200 is said only after the first good one."""
     tap = dialect.tap(call.requested_model, call.parsed)
     call.tap = tap
-    http = call.http
     if "event-stream" not in reply.content_type:
         raise UpstreamFailed("The model's provider did not answer with a stream.")
     async for chunk in reply.chunks():
-        out = tap.feed(chunk)
+        if out := tap.feed(chunk):
+            await _pass_on(call, tap, out)
         if tap.error is not None:
             raise _stream_failure(call, tap)
-        if out:
-            if not http.started:
-                call.reached, call.status, call.first_byte = True, 200, time.time()
-                await http.start_stream([])
-            if tap.finished:
-                await _finish(call)  # before the client can see the end and ask again
-            await http.write(out)
-            if tap.text_bytes >= call.extend_at:
-                await _extend(call)
     if out := tap.close():
-        await http.write(out)
+        await _pass_on(call, tap, out)
     if not tap.finished:
         raise UpstreamFailed("The model's provider broke off in mid-answer.")
     await _finish(call)
-    await http.end_stream()
+    await call.http.end_stream()
+
+
+async def _pass_on(call: Call, tap: Tap, out: bytes) -> None:
+    http = call.http
+    if not http.started:
+        call.reached, call.status, call.first_byte = True, 200, time.time()
+        await http.start_stream([])
+    if tap.finished:
+        await _finish(call)  # before the client can see the end and ask again
+    await http.write(out)
+    if tap.text_bytes >= call.extend_at:
+        await _extend(call)
 
 
 async def _finish(call: Call) -> None:
@@ -247,3 +257,18 @@ async def _extend(call: Call) -> None:
     if extension.granted == 0 and call.cost_so_far() >= extension.hold:
         raise PaymentRequired("Your balance was used up in mid-answer. Top up to continue.")
     call.hold_is(extension.hold)
+
+
+async def count_tokens(http: Exchange, upstream: Upstream) -> None:
+    """The vendor's own count of a prompt: free, and no window counts it. Raises ApiError."""
+    body = await http.body()
+    parsed = parse(body)
+    model = await _model_of(parsed, MESSAGES, upstream)
+    body = patch(body, parsed, {"model": model.upstream_id})
+    path = f"{MESSAGES.path}/count_tokens"
+    async with http.present(settings.UPSTREAM_SILENCE_SECONDS):
+        async with await upstream.post(model.vendor, path, body, http.headers) as reply:
+            answer = await reply.read()
+        if reply.status >= 400:
+            raise upstream_errors.from_reply(reply.status, answer, reply.retry_after, model.vendor)
+        await http.respond(200, answer)

@@ -36,12 +36,24 @@ class Tap:
 
     error_mark: ClassVar[bytes]
 
-    __slots__ = ("_pending", "_renamed", "_rename_to", "error", "finished", "text_bytes", "usage")
+    __slots__ = (
+        "_begun",
+        "_pending",
+        "_prelude",
+        "_renamed",
+        "_rename_to",
+        "error",
+        "finished",
+        "text_bytes",
+        "usage",
+    )
 
     def __init__(self, model: str) -> None:
         self._rename_to = b'"model":' + orjson.dumps(model)
         self._renamed: bytes | None = None
         self._pending = b""
+        self._prelude = b""
+        self._begun = False
         self.usage: dict[str, Any] | None = None
         self.text_bytes = 0
         self.finished = False
@@ -67,10 +79,29 @@ class Tap:
         return self._read(data + b"\n\n") if data.strip() else b""
 
     def _read(self, block: bytes) -> bytes:
-        self.text_bytes += text_bytes(block)
         if self.error_mark in block:
-            self.error = self._error(block) or self.error
-        return self._rename(self._observe(block))
+            block = self._up_to_error(block)
+        self.text_bytes += text_bytes(block)
+        block = self._rename(self._observe(block))
+        if self._begun:
+            return block
+        # Comments and pings decide nothing: until a real event, failing is a status code.
+        self._prelude += block
+        if not any(data.get("type") != "ping" for data in data_of(block)):
+            return b""
+        self._begun = True
+        return self._prelude
+
+    def _up_to_error(self, block: bytes) -> bytes:
+        """The events before an error; the error itself is told by us, in our words."""
+        good: list[bytes] = []
+        for event in _events(block):
+            for data in data_of(event):
+                if isinstance(data.get("error"), dict):
+                    self.error = data["error"]
+                    return b"".join(good)
+            good.append(event)
+        return block
 
     def _rename(self, block: bytes) -> bytes:
         if self._renamed is None:
@@ -83,12 +114,6 @@ class Tap:
     def _observe(self, block: bytes) -> bytes:
         """Read usage and the end; may leave out what the client did not ask for."""
         raise NotImplementedError
-
-    def _error(self, block: bytes) -> dict[str, Any] | None:
-        for event in data_of(block):
-            if isinstance(error := event.get("error"), dict):
-                return error
-        return None
 
     def decoded_usage(self) -> Usage | None:
         """The vendor's own numbers, or None if it never said."""

@@ -83,9 +83,15 @@ async def _hello(http: Exchange, upstream: Upstream) -> None:
     await http.respond_json({"status": "ok"})
 
 
+async def _count_tokens(http: Exchange, upstream: Upstream) -> None:
+    await _look_up_limits(http)
+    await pipeline.count_tokens(http, upstream)
+
+
 _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/chat/completions", "POST", _paid(CHAT)),
     ("/v1/messages", "POST", _paid(MESSAGES)),
+    ("/v1/messages/count_tokens", "POST", _count_tokens),
     ("/v1/models", "GET", _models),
     ("/v1/models/{id:path}", "GET", _model),
     ("/v1/api/hello", "GET", _hello),
