@@ -2,19 +2,19 @@
 
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from pytest_django import Settings
 from redis import Redis
 
-from hontoni import redis
+from hontoni import errors, redis
 from hontoni.money import nanos
 from hontoni.valkey import Valkey
 from ratelimits import keys, limiter, scripts
 from ratelimits.limiter import admit, beat, expired, extend, reap_sync, settle
-from tests.ratelimits.world import ALICE, EVENT, LEASE_MS, TEN, advance, ask, money, seed
+from tests.ratelimits.world import ALICE, EVENT, LEASE_MS, TEN, advance, ask, events, money, seed
 
 LUA = Path(scripts.__file__).parent / "lua"
 
@@ -87,7 +87,23 @@ class Cluster(Valkey):
 
 
 @pytest.fixture
-async def cluster(tmp_path: Path, settings: Settings) -> AsyncIterator[None]:
+async def connect(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """Turn to another Redis, for one test."""
+
+    async def to(url: str, cluster: bool) -> None:
+        await redis.close()
+        redis.sync.cache_clear()
+        settings.REDIS_URL, settings.REDIS_CLUSTER = url, cluster
+
+    yield to
+    await redis.close()
+    redis.sync().close()
+    redis.sync.cache_clear()
+
+
+async def test_a_cluster_keeps_an_account_together_and_refuses_to_mix_shards(
+    tmp_path: Path, connect: Callable[..., Awaitable[None]]
+) -> None:
     node = Cluster(tmp_path, tmp_path / "s", durable=False)
     with node:
         client = Redis(unix_socket_path=str(node.socket))
@@ -95,22 +111,35 @@ async def cluster(tmp_path: Path, settings: Settings) -> AsyncIterator[None]:
         while client.cluster("info")["cluster_state"] != "ok":
             pass
         client.close()
-        await redis.close()
-        redis.sync.cache_clear()
-        settings.REDIS_CLUSTER = True
-        settings.REDIS_URL = f"redis://127.0.0.1:{node.port}"
-        yield
-        await redis.close()
-        redis.sync().close()
-        redis.sync.cache_clear()
+        await connect(f"redis://127.0.0.1:{node.port}", cluster=True)
+        await everything_once()
+        mixed = (keys.account(1), keys.request(2, "req_1"))
+        with pytest.raises(redis.RedisError, match="(?i)slot"):
+            await scripts.EXTEND.run(mixed, (0, 0, 0))
+        with pytest.raises(redis.RedisError, match="(?i)slot"):
+            scripts.EXTEND.run_sync(mixed, (0, 0, 0))
 
 
-async def test_a_cluster_keeps_an_account_together_and_refuses_to_mix_shards(
-    cluster: None,
+async def test_a_killed_redis_fails_closed_and_comes_back_with_everything(
+    tmp_path: Path, connect: Callable[..., Awaitable[None]]
 ) -> None:
-    await everything_once()
-    mixed = (keys.account(1), keys.request(2, "req_1"))
-    with pytest.raises(redis.RedisError, match="(?i)slot"):
-        await scripts.EXTEND.run(mixed, (0, 0, 0))
-    with pytest.raises(redis.RedisError, match="(?i)slot"):
-        scripts.EXTEND.run_sync(mixed, (0, 0, 0))
+    node = Valkey(tmp_path, tmp_path / "s")
+    with node:
+        await connect(f"unix://{node.socket}", cluster=False)
+        seed()
+        running, done = ask(), ask()
+        await admit(running)
+        await admit(done)
+        await settle(done, cost=3, event=EVENT)
+        assert node.process
+        node.process.kill()
+        node.process.wait()
+        with pytest.raises(errors.Unavailable):
+            await admit(ask())
+        with pytest.raises(errors.Unavailable):
+            seed()
+        node.start()
+        assert (await settle(done, cost=3, event=EVENT)).status == "already"
+        state = await settle(running, cost=4, event=EVENT)
+        assert (state.status, state.balance, state.held) == ("settled", TEN - 7, 0)
+        assert [cost for _, cost, _ in events()] == [3, 4]

@@ -1,0 +1,383 @@
+"""Whatever happens, in whatever order, the scripts and the model agree, and no money is lost."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from hontoni import redis
+from ratelimits import keys, limiter
+from ratelimits.limiter import Limits, State
+from tests.ratelimits import world
+from tests.ratelimits.model import MINUTE, Model, Request, Subject, numbers
+from tests.ratelimits.world import ALICE, EVENT, ask
+
+T = TypeVar("T")
+
+SECOND = 1_000_000
+PLANS = st.sampled_from(
+    [
+        Limits(3, 4, 5, 6, 7, 2),
+        Limits(2, 6, 5, 4, 9, 3),
+        Limits(rpm=1, weekly=3),
+        Limits(concurrent=1),
+        Limits(),
+    ]
+)
+AMOUNTS = st.integers(0, 40)
+SPANS = st.sampled_from([1, 20, 40, 60, 3600, 5 * 3600, 24 * 3600, 7 * 24 * 3600, 30 * 24 * 3600])
+MARKER = 60 * SECOND  # half the life of a settled record: a repeat is only sure to be known in it
+
+
+class Admission(RuleBasedStateMachine):
+    """`self.past`: how far stored time has been moved back; model time = Redis's clock + past."""
+
+    @initialize(credits=st.integers(0, 100))
+    def begin(self, credits: int) -> None:
+        redis.sync().flushall()
+        self.runner = asyncio.Runner()
+        self.past = 0
+        self.model = Model({"k1": Subject(), "k2": Subject()})
+        self.ended: dict[str, tuple[limiter.Ask, int]] = {}  # -> when a repeat is no longer known
+        self.admitted: dict[str, list[int]] = {"k1": [], "k2": []}
+        self.lost: list[limiter.Ask] = []  # open when Redis lost everything
+        # The database: what billing knows.
+        self.credits, self.credits_version, self.terms = credits, 1, 1
+        self.settled = 0
+        self.seed()
+
+    def teardown(self) -> None:
+        if hasattr(self, "runner"):
+            self.run(redis.close())
+            self.runner.close()
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(call)
+
+    def now(self) -> int:
+        seconds, micros = redis.sync().time()
+        return int(seconds) * SECOND + int(micros) + self.past
+
+    def clock(self, state: State) -> int:
+        return state.now + self.past
+
+    def agree(self, state: State, subject: str, rpm: int) -> None:
+        """The numbers of an answer are the model's, after the call."""
+        now, known = self.clock(state), self.model.subjects[subject]
+        known.look(now)
+        assert (state.balance, state.held) == (self.model.balance(), self.model.held)
+        assert state.active == len(known.leases)
+        assert world.used(state) == known.used()
+        assert world.resets(state) == known.resets(now, rpm)
+
+    # -- Admission -------------------------------------------------------------------------------
+
+    @rule(
+        subject=st.sampled_from(["k1", "k2"]),
+        limits=PLANS,
+        full=AMOUNTS,
+        floor=AMOUNTS,
+        stretch=st.booleans(),
+        commit=st.integers(0, 4).map(bool),
+    )
+    def admit(
+        self, subject: str, limits: Limits, full: int, floor: int, stretch: bool, commit: bool
+    ) -> None:
+        asked = ask(
+            subject=subject,
+            limits=limits,
+            full=max(full, floor),
+            floor=floor,
+            stretch=stretch,
+            terms_version=self.terms,
+            credits=self.credits,
+            credits_version=self.credits_version,
+        )
+        before = world.everything()
+        state = self.run(limiter.admit(asked, commit))
+        if self.model.credits is None:
+            assert state.status == "cold"
+            assert world.everything() == before
+            return
+        now = self.clock(state)
+        seen = self.learned(asked)
+        if commit:
+            self.model.credits, self.model.credits_version = seen.credits, seen.credits_version
+            self.model.terms = seen.terms
+        seen.subjects[subject].look(now)
+        binding, wait, hold = seen.decide(asked, now)
+        assert (state.binding, state.retry_after_ms, state.hold) == (binding, wait, hold)
+        assert state.status == ("refused" if binding else "ok")
+        if commit and not binding:
+            self.model.take(asked, now, hold)
+            self.exact(subject, now, limits.rpm)
+        if commit:
+            self.agree(state, subject, limits.rpm)
+        else:
+            assert world.everything() == before
+
+    def learned(self, asked: limiter.Ask) -> Model:
+        """The model as the snapshot's newer facts would make it."""
+        newer = asked.credits_version > self.model.credits_version
+        return replace(
+            self.model,
+            terms=max(asked.terms_version, self.model.terms),
+            credits=asked.credits if newer else self.model.credits,
+            credits_version=max(asked.credits_version, self.model.credits_version),
+        )
+
+    def exact(self, subject: str, now: int, rpm: int) -> None:
+        """The promise itself, from history alone: at most N in any 60 s."""
+        if rpm:
+            self.admitted[subject].append(now)
+            assert sum(at > now - MINUTE for at in self.admitted[subject]) <= rpm
+
+    @rule(data=st.data())
+    def admit_again(self, data: st.DataObject) -> None:
+        request = self.pick(data)
+        before = world.everything()
+        state = self.run(limiter.admit(replace(request.ask, full=1, terms_version=0)))
+        assert (state.status, state.hold) == ("ok", request.hold)
+        self.agree(state, request.ask.subject, request.ask.limits.rpm)
+        assert world.everything() == before
+
+    @rule(limits=PLANS)
+    def admit_with_an_old_snapshot(self, limits: Limits) -> None:
+        assume(self.model.terms > 0)
+        before = world.everything()
+        asked = ask(limits=limits, terms_version=self.model.terms - 1)
+        assert self.run(limiter.admit(asked)).status == "stale"
+        assert world.everything() == before
+
+    def pick(self, data: st.DataObject) -> Request:
+        assume(self.model.open)
+        return data.draw(st.sampled_from(list(self.model.open.values())))
+
+    # -- While it runs ---------------------------------------------------------------------------
+
+    @rule(data=st.data(), step=AMOUNTS, stretch=st.booleans())
+    def extend(self, data: st.DataObject, step: int, stretch: bool) -> None:
+        request = self.pick(data)
+        had, available = request.hold, self.model.balance() - self.model.held
+        granted = 0
+        if request.epoch == self.model.epoch and self.model.credits is not None:
+            granted = max(min(step, available), 0)
+            granted = granted if stretch or granted == step else 0
+            request.hold += granted
+            self.model.held += granted
+            expected = limiter.Extension(granted, request.hold, available - granted)
+        else:
+            expected = limiter.Extension(0, 0, available)
+
+        def extension() -> limiter.Extension:
+            call = limiter.extend(request.ask, hold=had, step=step, stretch=stretch)
+            return self.run(call)
+
+        assert extension() == expected
+        before = world.everything()
+        assert extension() == expected  # asked again, because the answer was lost
+        assert world.everything() == before
+
+    @rule(data=st.data(), cost=AMOUNTS)
+    def beat(self, data: st.DataObject, cost: int) -> None:
+        request = self.pick(data)
+        name, earliest = request.ask.request_id, self.now()
+        assert self.run(limiter.beat(request.ask, cost=cost, draft="{}"))
+        score = redis.sync().zscore(keys.open_requests(keys.shard(ALICE)), name)
+        deadline = int(score) + self.past // 1000
+        lease = request.ask.lease_ms
+        assert earliest // 1000 + lease <= deadline <= self.now() // 1000 + lease
+        request.cost, request.deadline = cost, deadline
+        self.model.subjects[request.ask.subject].leases[name] = deadline
+
+    @rule(seconds=SPANS)
+    def time_passes(self, seconds: int) -> None:
+        world.advance(seconds)
+        self.past += seconds * SECOND
+
+    # -- The end ---------------------------------------------------------------------------------
+
+    @rule(data=st.data(), cost=AMOUNTS, giveback=st.booleans())
+    def settle(self, data: st.DataObject, cost: int, giveback: bool) -> None:
+        request = self.pick(data)
+        cost = 0 if giveback else cost
+        state = self.run(limiter.settle(request.ask, cost=cost, event=EVENT, giveback=giveback))
+        now = self.clock(state)
+        self.model.subjects[request.ask.subject].look(now)
+        self.model.end(request, giveback)
+        self.model.charge(cost)
+        if giveback and request.ask.limits.rpm:
+            admitted = self.admitted[request.ask.subject]
+            admitted[:] = [*self.model.subjects[request.ask.subject].log.values()]
+        assert state.status == "settled"
+        self.agree(state, request.ask.subject, request.ask.limits.rpm)
+        self.ended[request.ask.request_id] = (request.ask, now + MARKER)
+
+    @rule(data=st.data(), cost=AMOUNTS, giveback=st.booleans())
+    def repeat_after_the_end(self, data: st.DataObject, cost: int, giveback: bool) -> None:
+        known = [asked for asked, until in self.ended.values() if self.now() < until]
+        assume(known)
+        asked = data.draw(st.sampled_from(known))
+        before = world.everything()
+        state = self.run(limiter.settle(asked, cost=cost, event=EVENT, giveback=giveback))
+        assert state.status == "already"
+        self.agree(state, asked.subject, asked.limits.rpm)
+        assert self.run(limiter.admit(asked)).binding == "settled"
+        assert not self.run(limiter.beat(asked, cost=cost, draft="{}"))
+        assert self.run(limiter.extend(asked, hold=0, step=1)).granted == 0
+        assert world.everything() == before
+
+    @rule()
+    def reap(self) -> None:
+        earliest = self.now() // 1000
+        found = {dead.request_id: dead for dead in limiter.expired(100)}
+        latest = self.now() // 1000
+        must = {n for n, request in self.model.open.items() if request.deadline <= earliest}
+        may = {n for n, request in self.model.open.items() if request.deadline <= latest}
+        assert must <= set(found) <= may
+        for name, dead in found.items():
+            request = self.model.open[name]
+            assert (dead.cost, dead.hold) == (request.cost, request.hold)
+            state = limiter.reap_sync(dead, cost=dead.cost, event=EVENT)
+            self.model.subjects[dead.subject].look(self.clock(state))
+            self.model.end(request, giveback=False)
+            self.model.charge(dead.cost)
+            assert state.status == "settled"
+            self.agree(state, dead.subject, 0)
+            self.ended[name] = (request.ask, self.clock(state) + 720 * MINUTE)
+
+    @rule(data=st.data())
+    def reap_the_living(self, data: st.DataObject) -> None:
+        request = self.pick(data)
+        asked = request.ask
+        dead = limiter.Expired(asked.request_id, ALICE, asked.subject, request.hold, 0, b"")
+        assume(request.deadline > self.now() // 1000 + 10_000)
+        before = world.everything()
+        assert limiter.reap_sync(dead, cost=1, event=EVENT).status == "alive"
+        assert world.everything() == before
+
+    # -- The control plane -----------------------------------------------------------------------
+
+    @rule(amount=st.integers(-20, 60), told=st.booleans())
+    def change_credits(self, amount: int, told: bool) -> None:
+        """A top-up, a refund; where the message is lost the next snapshot brings it."""
+        self.credits += amount
+        self.credits_version += 1
+        if told:
+            self.publish()
+
+    @rule()
+    def publish(self) -> None:
+        news = limiter.publish_credits(ALICE, self.credits, self.credits_version)
+        assert news == (
+            self.model.credits is not None and self.credits_version > self.model.credits_version
+        )
+        if news:
+            self.model.credits, self.model.credits_version = self.credits, self.credits_version
+        assert not limiter.publish_credits(ALICE, 1, self.credits_version - 1)
+
+    @rule(told=st.booleans())
+    def change_terms(self, told: bool) -> None:
+        self.terms += 1
+        if told:
+            assert limiter.publish_terms(ALICE, self.terms)
+            self.model.terms = self.terms
+            assert not limiter.publish_terms(ALICE, self.terms)
+
+    @rule(count=st.integers(1, 3))
+    def consume(self, count: int) -> None:
+        """The usage pipeline: events into the database, then out of the stream."""
+        stream = keys.usage(keys.shard(ALICE))
+        for name, fields in redis.sync().xrange(stream, count=count):
+            self.settled += int(fields[b"cost"])
+            redis.sync().xdel(stream, name)
+
+    @rule(seen=st.integers(0, 3))
+    def seed(self, seen: int = 0) -> None:
+        """As billing does: it has seen the first few events of the stream, and not the rest."""
+        entries = redis.sync().xrange(keys.usage(keys.shard(ALICE)), count=seen) if seen else []
+        charged = self.settled + sum(int(fields[b"cost"]) for _, fields in entries)
+        done = world.seed(
+            credits=self.credits,
+            credits_version=self.credits_version,
+            terms_version=self.terms,
+            charged=charged,
+            last_event_id=entries[-1][0].decode() if entries else "0-0",
+        )
+        assert done == (self.model.credits is None)
+        if done:
+            self.model.credits, self.model.credits_version = self.credits, self.credits_version
+            self.model.terms = max(self.terms, self.model.terms)
+            self.model.charged = self.settled + sum(cost for _, cost, _ in world.events())
+
+    # -- Disasters -------------------------------------------------------------------------------
+
+    def forget_the_money(self) -> None:
+        self.model.credits, self.model.credits_version = None, 0
+        self.model.charged = self.model.held = self.model.terms = 0
+        self.model.epoch += 1
+
+    @rule()
+    def lose_the_account(self) -> None:
+        redis.sync().delete(keys.account(ALICE))
+        self.forget_the_money()
+
+    @rule(dice=st.integers(0, 3))
+    def lose_everything(self, dice: int) -> None:
+        assume(dice == 0)
+        redis.sync().flushall()
+        self.forget_the_money()
+        self.lost += [request.ask for request in self.model.open.values()]
+        self.model.open.clear()
+        self.model.subjects = {"k1": Subject(), "k2": Subject()}
+        self.admitted = {"k1": [], "k2": []}
+        self.ended.clear()
+
+    @rule(cost=AMOUNTS)
+    def settle_what_redis_lost(self, cost: int) -> None:
+        assume(self.lost)
+        asked = self.lost.pop()
+        assert not self.run(limiter.beat(asked, cost=cost, draft="{}"))
+        state = self.run(limiter.settle(asked, cost=cost, event=EVENT))
+        self.model.charge(cost)
+        assert state.status == "unknown"
+        self.agree(state, asked.subject, asked.limits.rpm)
+        self.ended[asked.request_id] = (asked, self.clock(state) + 720 * MINUTE)
+
+    # -- Always ----------------------------------------------------------------------------------
+
+    @invariant()
+    def the_money_adds_up(self) -> None:
+        found = limiter.read_account_sync(ALICE)
+        model = self.model
+        if found is None or model.credits is None:
+            assert (found, model.credits) == (None, None)
+            return
+        assert found == limiter.Account(
+            model.terms, model.credits, model.credits_version, model.charged, model.held
+        )
+        assert found.charged == self.settled + sum(cost for _, cost, _ in world.events())
+        holds = [r.hold for r in model.open.values() if r.epoch == model.epoch]
+        assert found.held == sum(holds)
+
+    @invariant()
+    def every_open_request_is_watched(self) -> None:
+        watched = redis.sync().zrange(keys.open_requests(keys.shard(ALICE)), 0, -1)
+        assert {name.decode() for name in watched} == set(self.model.open)
+
+
+TestAdmission = Admission.TestCase
+TestAdmission.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_the_model_knows_every_window() -> None:
+    assert numbers(Limits(1, 2, 3, 4, 5, 6)) == {"5h": 2, "daily": 3, "weekly": 4, "monthly": 5}
