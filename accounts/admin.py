@@ -26,7 +26,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     list_filter = ["is_active", "is_staff"]
     search_fields = ["email", "name"]
     ordering = ["-id"]
-    readonly_fields = ["created_at", "last_login", "terms_version"]
+    readonly_fields = ["created_at", "key_cap", "last_login", "terms_version"]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
         ("Keys", {"fields": ["key_cap", "terms_version"]}),

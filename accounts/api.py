@@ -104,9 +104,7 @@ class Login(_Door):
     def post(self, request: Request) -> Response:
         body = self.valid(Credentials)
         # Django hashes the password of an unknown address too: the answer takes as long.
-        user = authenticate(
-            request._request, username=body["email"].lower(), password=body["password"]
-        )
+        user = authenticate(request._request, username=body["email"], password=body["password"])
         if not isinstance(user, User):
             raise errors.Unauthenticated(
                 "The e-mail address or the password is wrong.", code="invalid_credentials"

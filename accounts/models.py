@@ -18,6 +18,10 @@ class UserManager(BaseUserManager["User"]):
         user.save(using=self._db)
         return user
 
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """By e-mail address, in whatever case it is typed."""
+        return super().get_by_natural_key(username and username.strip().lower())
+
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
@@ -35,7 +39,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     # hold a snapshot; admission compares this number, so an old snapshot never admits anything.
     terms_version = models.BigIntegerField(default=1, editable=False)
     # How many keys may be active at once. What a plan says about it is written here by billing.
-    key_cap = models.PositiveIntegerField(default=5)
+    key_cap = models.PositiveIntegerField(default=5, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -50,10 +54,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = self.email.strip().lower()
-        # A row read a moment ago must not turn the version back: Redis keeps the highest it saw
-        # and would refuse this account's snapshots until the database caught up.
+        # These change by UPDATE. A row read a moment ago must not turn them back: Redis keeps the
+        # highest version it saw and would refuse this account until the database caught up.
         if not self._state.adding and not args and kwargs.get("update_fields") is None:
-            kept = {"terms_version", *self.get_deferred_fields()}
+            kept = {"terms_version", "key_cap", *self.get_deferred_fields()}
             fields = self._meta.concrete_fields
             kwargs["update_fields"] = [
                 field.name for field in fields if not field.primary_key and field.name not in kept

@@ -27,4 +27,4 @@ class RegistrationsByAddress(AddressThrottle):
 class RefreshesByAddress(AddressThrottle):
     """Nobody guesses 256 bits; this only bounds the load."""
 
-    scope, limit, seconds = "refresh-address", 600, 300
+    scope, limit, seconds = "refresh-address", 300, 300

@@ -12,4 +12,8 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "drain-usage": {"task": "gateway.tasks.drain_usage", "schedule": 1.0},
     "keep-house": {"task": "gateway.tasks.keep_house", "schedule": 5.0},
+    "forget-expired-sessions": {
+        "task": "accounts.tasks.forget_expired_sessions",
+        "schedule": 24 * 3600.0,
+    },
 }

@@ -1,6 +1,7 @@
 """What must not run, said before it runs. `manage.py check` and every start go through here."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -29,4 +30,9 @@ def deployment(**_: Any) -> Sequence[CheckMessage]:
         )
     if live and settings.DEBUG:
         found.append(Error("DEBUG beside live Stripe keys.", id="hontoni.E003"))
+    if not timedelta(minutes=10) <= settings.ACCESS_TOKEN_LIFETIME <= timedelta(hours=1):
+        found.append(Error("ACCESS_TOKEN_MINUTES must be from 10 to 60.", id="hontoni.E004"))
+    if settings.REFRESH_TOKEN_LIFETIME < settings.ACCESS_TOKEN_LIFETIME:
+        # A session is looked up by its refresh tokens, which are forgotten when they expire.
+        found.append(Error("REFRESH_TOKEN_DAYS must be at least 1.", id="hontoni.E005"))
     return found

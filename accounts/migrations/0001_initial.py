@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('is_active', models.BooleanField(default=True, help_text='Switch off instead of deleting: keys stop at once.', verbose_name='active')),
                 ('is_staff', models.BooleanField(default=False, help_text='May open the admin.', verbose_name='staff')),
                 ('terms_version', models.BigIntegerField(default=1, editable=False)),
-                ('key_cap', models.PositiveIntegerField(default=5)),
+                ('key_cap', models.PositiveIntegerField(default=5, editable=False)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
                 ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),

@@ -68,7 +68,7 @@ def test_keys_are_not_made_and_nothing_is_deleted_here(staff: Client, url: str) 
 
 
 def _save(staff: Client, user: User, **changes: object) -> None:
-    form = {"email": user.email, "name": user.name, "key_cap": 5, "is_active": "on", **changes}
+    form = {"email": user.email, "name": user.name, "is_active": "on", **changes}
     filled = {name: value for name, value in form.items() if value is not None}
     answer = staff.post(f"{USERS}{user.pk}/change/", filled)
     assert answer.status_code == 302, answer.content.decode()
@@ -101,6 +101,12 @@ def test_a_password_set_by_staff_ends_the_sessions(staff: Client, alice: Person)
     assert staff.post(f"{USERS}{alice.user.pk}/password/", form).status_code == 302
     me = APIClient().get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {access}")
     assert me.status_code == 401
+
+
+def test_staff_signs_in_in_whatever_case(db: None) -> None:
+    User.objects.create_superuser("staff@example.com", PASSWORD)
+    form = {"username": "Staff@Example.com", "password": PASSWORD}
+    assert Client().post("/admin/login/?next=/admin/", form)["Location"] == "/admin/"
 
 
 def test_an_account_made_by_staff_can_log_in(staff: Client, api: APIClient) -> None:

@@ -16,13 +16,14 @@ def test_a_change_raises_the_version_of_that_account_only(alice: Person, bob: Pe
     assert versions == {"alice@example.com": 3, "bob@example.com": 1}
 
 
-def test_saving_a_row_read_before_does_not_turn_the_version_back(alice: Person) -> None:
+def test_saving_a_row_read_before_turns_nothing_back(alice: Person) -> None:
     stale = User.objects.get(pk=alice.user.pk)
     terms.changed(alice.user.pk)
+    User.objects.filter(pk=alice.user.pk).update(key_cap=50)
     stale.name = "Alice Liddell"
     stale.save()
     found = User.objects.get(pk=alice.user.pk)
-    assert (found.name, found.terms_version) == ("Alice Liddell", 2)
+    assert (found.name, found.terms_version, found.key_cap) == ("Alice Liddell", 2, 50)
 
 
 @pytest.mark.django_db(transaction=True)

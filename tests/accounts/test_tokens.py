@@ -3,14 +3,14 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.backends import TokenBackend
 
-from accounts import tokens
+from accounts import tasks, tokens
 from accounts.models import RefreshToken, User
 from hontoni import errors
+from hontoni.checks import deployment
 from tests.world import PASSWORD, Person, at_once
 
 
@@ -115,9 +115,27 @@ def test_authentication_takes_one_query(
         assert client.get("/api/auth/me").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("minutes", "days", "told"),
+    [
+        (10, 30, []),
+        (60, 1, []),
+        (9, 30, ["hontoni.E004"]),
+        (61, 30, ["hontoni.E004"]),
+        (30, 0, ["hontoni.E005"]),
+    ],
+)
+def test_odd_lifetimes_are_refused_at_the_start(
+    settings: Settings, minutes: int, days: int, told: list[str]
+) -> None:
+    settings.ACCESS_TOKEN_LIFETIME = timedelta(minutes=minutes)
+    settings.REFRESH_TOKEN_LIFETIME = timedelta(days=days)
+    assert [found.id for found in deployment()] == told
+
+
 def test_expired_refresh_tokens_are_forgotten(alice: Person, settings: Settings) -> None:
     kept = tokens.issue(alice.user)
     settings.REFRESH_TOKEN_LIFETIME = timedelta(seconds=-1)
     tokens.issue(alice.user)
-    assert tokens.forget(timezone.now()) == 1
+    assert tasks.forget_expired_sessions() == 1
     tokens.rotate(kept.refresh_token)
