@@ -5,15 +5,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connections
 from pytest_django import Settings
+from rest_framework.test import APIClient
 
+from accounts import tokens
 from accounts.models import User
 from billing import ledger, reconcile
 from billing.seed import seed
 from hontoni.money import nanos
 
 T = TypeVar("T")
+
+
+def client(user: User) -> APIClient:
+    """Speaks to /api in a session of this user's."""
+    made = APIClient()
+    made.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(user).access_token}")
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +45,14 @@ def alice() -> User:
 @pytest.fixture
 def bob() -> User:
     return User.objects.create_user("bob@example.com", name="Bob")
+
+
+@pytest.fixture
+def finance() -> User:
+    """A member of staff who may adjust balances."""
+    user = User.objects.create_user("finance@example.com", name="Finance", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="adjust_balance"))
+    return user
 
 
 @pytest.fixture
