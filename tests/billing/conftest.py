@@ -18,6 +18,8 @@ from hontoni.money import nanos
 
 T = TypeVar("T")
 
+committed = pytest.mark.django_db(transaction=True)
+
 
 def client(user: User) -> APIClient:
     """Speaks to /api in a session of this user's."""
@@ -27,8 +29,11 @@ def client(user: User) -> APIClient:
 
 
 @pytest.fixture(autouse=True)
-def world(transactional_db: None, settings: Settings) -> Iterator[None]:
-    """Plans are seeded, nobody is given money for signing up; in the end the books balance."""
+def world(db: None, settings: Settings) -> Iterator[None]:
+    """Plans are seeded, nobody is given money for signing up; in the end the books balance.
+
+    Tests of what happens after a commit are marked `committed`; races commit too.
+    """
     settings.SIGNUP_CREDIT = "0"
     seed()
     yield
@@ -56,7 +61,7 @@ def finance() -> User:
 
 
 @pytest.fixture
-def at_once() -> Callable[[Callable[[int], T], int], list[T]]:
+def at_once(transactional_db: None) -> Callable[[Callable[[int], T], int], list[T]]:
     """Run a function `times` times on 16 threads, each with a connection of its own."""
 
     def run(function: Callable[[int], T], times: int) -> list[T]:

@@ -9,6 +9,7 @@ from accounts.models import User
 from billing import audit, ledger
 from billing.models import AddOn, AuditEntry, Entry, LedgerAccount, Plan, Transfer, Wallet
 from hontoni.money import nanos
+from tests.billing.conftest import committed
 from tests.billing.test_terms import announced, subscribe
 
 BOOKS = [Wallet, LedgerAccount, Transfer, Entry, AuditEntry]
@@ -62,6 +63,7 @@ def test_a_price_is_an_amount_of_dollars(staff: Client, price: str) -> None:
     assert Plan.objects.get(slug="basic").price == nanos("6")
 
 
+@committed
 def test_an_edited_plan_is_audited_and_takes_effect(staff: Client, alice: User, bob: User) -> None:
     subscribe(alice, "standard")
     url = change_url(Plan.objects.get(slug="standard"))
@@ -86,6 +88,7 @@ def test_saving_nothing_changes_nothing(staff: Client) -> None:
     assert not AuditEntry.objects.exists()
 
 
+@committed
 def test_an_edited_add_on_takes_effect(staff: Client, alice: User) -> None:
     subscribe(alice, "standard", "rate-limit-2x")
     url = change_url(AddOn.objects.get(slug="rate-limit-2x"))
@@ -104,6 +107,7 @@ def test_a_new_plan_is_audited(staff: Client) -> None:
     assert (entry.action, entry.subject, entry.before) == ("add", "plan:tiny", {})
 
 
+@committed
 def test_another_plan_can_be_made_the_default(staff: Client, alice: User) -> None:
     standard = Plan.objects.get(slug="standard")
     staff.post(

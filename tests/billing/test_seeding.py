@@ -13,6 +13,9 @@ from billing.seeding import seed_account
 from hontoni import errors, redis
 from hontoni.money import nanos
 from ratelimits import keys, limiter
+from tests.billing.conftest import committed
+
+pytestmark = committed
 
 
 def finish(user: User, event: str, cost: str) -> None:
