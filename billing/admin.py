@@ -74,6 +74,8 @@ class SoldAdmin(ModelAdmin):
         changed = form.changed_data
         before = type(obj).objects.filter(pk=obj.pk).values(*changed).first() if change else None
         super().save_model(request, obj, form, change)
+        if change and not changed:
+            return
         _audit(
             request,
             "change" if change else "add",

@@ -17,6 +17,7 @@ from billing.seeding import Recorded, unsettled, unsettled_by_account
 from ratelimits import keys, limiter
 
 _LOOKS = 5
+_PAUSE_SECONDS = 0.05
 
 
 def problems() -> list[str]:
@@ -122,7 +123,7 @@ def _look_again(user_id: int, recorded: Recorded) -> list[str]:
         if not found:
             return []
         # Announcements of credits follow their commit, and events come between two reads.
-        time.sleep(0.05 if before == after else 0)
+        time.sleep(_PAUSE_SECONDS if before == after else 0)
     return found
 
 

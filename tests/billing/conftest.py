@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connections
 from pytest_django import Settings
+from rest_framework.test import APIClient
 
+from accounts import tokens
 from accounts.models import User
 from billing import ledger, reconcile
 from billing.seed import seed
@@ -15,10 +18,22 @@ from hontoni.money import nanos
 
 T = TypeVar("T")
 
+committed = pytest.mark.django_db(transaction=True)
+
+
+def client(user: User) -> APIClient:
+    """Speaks to /api in a session of this user's."""
+    made = APIClient()
+    made.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(user).access_token}")
+    return made
+
 
 @pytest.fixture(autouse=True)
-def world(transactional_db: None, settings: Settings) -> Iterator[None]:
-    """Plans are seeded, nobody is given money for signing up; in the end the books balance."""
+def world(db: None, settings: Settings) -> Iterator[None]:
+    """Plans are seeded, nobody is given money for signing up; in the end the books balance.
+
+    Tests of what happens after a commit are marked `committed`; races commit too.
+    """
     settings.SIGNUP_CREDIT = "0"
     seed()
     yield
@@ -38,7 +53,15 @@ def bob() -> User:
 
 
 @pytest.fixture
-def at_once() -> Callable[[Callable[[int], T], int], list[T]]:
+def finance() -> User:
+    """A member of staff who may adjust balances."""
+    user = User.objects.create_user("finance@example.com", name="Finance", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="adjust_balance"))
+    return user
+
+
+@pytest.fixture
+def at_once(transactional_db: None) -> Callable[[Callable[[int], T], int], list[T]]:
     """Run a function `times` times on 16 threads, each with a connection of its own."""
 
     def run(function: Callable[[int], T], times: int) -> list[T]:

@@ -14,6 +14,9 @@ from billing.models import Entry, LedgerAccount, Transfer, Wallet
 from hontoni import money, redis
 from hontoni.money import nanos
 from ratelimits import limiter
+from tests.billing.conftest import committed
+
+pytestmark = committed
 
 AtOnce = Callable[[Callable[[int], Any], int], list[Any]]
 

@@ -12,6 +12,7 @@ from hontoni import redis
 from hontoni.money import nanos
 from ratelimits import keys
 from ratelimits.limiter import Limits
+from tests.billing.conftest import committed
 
 STANDARD = Limits(rpm=12, five_hours=45, daily=250, weekly=275, monthly=1_100, concurrent=2)
 
@@ -101,6 +102,7 @@ def test_one_live_subscription_a_user(alice: User) -> None:
 # -- Taking effect -------------------------------------------------------------------------------
 
 
+@committed
 def test_a_new_plan_takes_effect_for_its_subscriber(alice: User, bob: User) -> None:
     with transaction.atomic():
         subscribe(alice, "premium")
@@ -112,6 +114,7 @@ def test_a_new_plan_takes_effect_for_its_subscriber(alice: User, bob: User) -> N
     assert announced(bob) == 0
 
 
+@committed
 def test_an_edited_plan_takes_effect_for_everybody_on_it(alice: User, bob: User) -> None:
     subscribe(alice, "standard")
     subscribe(bob, "standard", status="ended")
@@ -125,6 +128,7 @@ def test_an_edited_plan_takes_effect_for_everybody_on_it(alice: User, bob: User)
     assert (announced(alice), announced(bob)) == (2, 0)
 
 
+@committed
 def test_an_edited_default_takes_effect_for_everybody_without_a_plan(
     alice: User, bob: User
 ) -> None:
@@ -139,6 +143,7 @@ def test_an_edited_default_takes_effect_for_everybody_without_a_plan(
     assert (announced(alice), announced(bob)) == (0, 2)
 
 
+@committed
 def test_an_edited_add_on_takes_effect_for_everybody_who_has_it(alice: User, bob: User) -> None:
     subscribe(alice, "standard", "rate-limit-2x")
     subscribe(bob, "standard")
