@@ -12,8 +12,9 @@ def make() -> str:
     from hontoni.money import nanos
 
     limits = dict.fromkeys(Plan.LIMITS, 1_000_000_000)
-    plan = Plan(slug="bench", name="Bench", price=0, thinking_budget=64_000, key_cap=5, **limits)
-    plan.make_default()
+    Plan.objects.create(
+        slug="bench", name="Bench", price=0, thinking_budget=64_000, key_cap=5, **limits
+    ).make_default()
     user = User.objects.create_user("bench@example.com")
     adjustments.adjust(
         key="bench", user_id=user.pk, amount=nanos("1000000"), reason="bench", actor="bench"

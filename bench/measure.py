@@ -24,6 +24,7 @@ UNARY, STREAMED = "unary", "streamed"
 CLIENTS = (1, 8, 64)
 STREAMS = 64
 PACE_MS = 8
+HELD_MS = 10_000
 FEW, MANY = 20, 120
 
 
@@ -126,7 +127,7 @@ def _warm_streams(load: Generator, row: Row, effort: Effort) -> None:
 
 
 def _hold(load: Generator, row: Row, effort: Effort) -> None:
-    held = load.run(row.job(clients=effort.held, hold=True, chunks=2, pace=60_000))
+    held = load.run(row.job(clients=effort.held, hold=True, chunks=1, pace=HELD_MS))
     row.held_bytes = sum(held.grown[: len(row.server.pids)]) / effort.held
 
 

@@ -41,6 +41,7 @@ def environment(upstream: int, home: Path, port: int) -> dict[str, str]:
     """Complete, so that neither the caller's environment nor a .env file gets in."""
     vendor = f"http://127.0.0.1:{upstream}"
     return {
+        "DJANGO_SETTINGS_MODULE": "hontoni.settings",
         "DATA_DIR": str(home / "var"),
         "HOST": "127.0.0.1",
         "PORT": str(port),

@@ -87,9 +87,13 @@ def vendor() -> Iterator[Server]:
 
 
 def uvicorn(application: str, port: int) -> list[str]:
-    """One process, the fast loop and parser, no access log."""
-    options = "--host 127.0.0.1 --loop uvloop --http httptools --no-access-log --log-level warning"
-    return [sys.executable, "-m", "uvicorn", application, "--port", str(port), *options.split()]
+    """Served with what the supervisor serves the product with, but for its patience at the end."""
+    return [
+        *(sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1"),
+        *("--port", str(port), "--loop", "uvloop", "--http", "httptools"),
+        *("--no-access-log", "--log-level", "warning", "--no-server-header"),
+        *("--timeout-graceful-shutdown", "1"),
+    ]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import pytest
 from bench import cost, load, report, servers, traffic
 from bench.load import Failed, Generator, Job, Result
 from bench.measure import CLIENTS, Row
+from bench.product import product
 from bench.servers import Server
 
 PROMPT: Any = [{"role": "user", "content": "Three, please. [[chunks: 3]]"}]
@@ -163,6 +164,22 @@ def row(name: str, cpu: float, p50: float) -> Row:
     for clients in CLIENTS:
         filled.unary[clients] = filled.streamed[clients] = [result(cpu, p50)] * 2
     return filled
+
+
+def test_the_product_is_measured_with_everything_on(
+    generator: Generator, vendor: Server, tmp_path: Path
+) -> None:
+    """Started as `make run` starts it: whoever it does not know, it refuses."""
+    with product(vendor.port, tmp_path) as installed:
+        server = installed.server
+        for dialect in (traffic.CHAT, traffic.MESSAGES):
+            for body in (traffic.body(dialect), traffic.body(dialect, stream=True, chunks=3)):
+                asked = {"path": dialect.path, "body": body, "headers": dict(server.headers)}
+                result = generator.run(job(server, **asked, clients=2, each=2))
+                assert result.requests == 4
+        assert set(server.beside) == {"Valkey", "worker", "beat"}
+        with pytest.raises(Failed, match="401: "):
+            generator.run(job(server, each=1))
 
 
 def test_the_tables_say_what_was_measured() -> None:
