@@ -1,6 +1,6 @@
 """The reply that a stream amounts to. Both are metered and shown by the same events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gateway.ir import (
@@ -10,6 +10,7 @@ from gateway.ir import (
     CallOpen,
     Carrier,
     CarrierSeen,
+    Close,
     Event,
     Failed,
     Finish,
@@ -118,3 +119,45 @@ def fold(events: Iterable[Event]) -> Reply:
     for event in events:
         folding.feed(event)
     return folding.reply()
+
+
+def replay(reply: Reply) -> Iterator[Event]:
+    """Events that fold to `reply`, each item's content at once."""
+    yield reply.start
+    index = 0
+    for item in reply.items:
+        for opened in _unfolded(item, index):
+            yield opened
+            index += isinstance(opened, Close)
+    yield UsageSeen(reply.usage)
+    if reply.end is not None:
+        yield reply.end
+
+
+def _unfolded(item: Item, index: int) -> Iterator[Event]:
+    if isinstance(item, Message):
+        for at, part in enumerate(item.parts):
+            yield from _part(part, index + at, item.phase, joined=at > 0)
+        return
+    if isinstance(item, ToolCall):
+        told = (item.call_id, item.name, item.namespace, item.kind, item.carriers)
+        yield CallOpen(index, *told)
+        if item.args:
+            yield ArgsDelta(index, item.args)
+    elif isinstance(item, Reasoning):
+        yield ReasoningOpen(index)
+        yield from (ReasoningDelta(index, t, True, at) for at, t in enumerate(item.summary))
+        yield from (ReasoningDelta(index, t, False, at) for at, t in enumerate(item.text))
+        yield from (CarrierSeen(index, each) for each in item.carriers)
+    yield Close(index)
+
+
+def _part(part: Part, index: int, phase: str, *, joined: bool) -> Iterator[Event]:
+    yield TextOpen(index, phase, joined, isinstance(part, Refusal))
+    if isinstance(part, Refusal):
+        yield RefusalDelta(index, part.text)
+    elif isinstance(part, Text):
+        if part.text:
+            yield TextDelta(index, part.text)
+        yield from (AnnotationSeen(index, note) for note in part.annotations)
+    yield Close(index)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway import sse
-from gateway.codecs import failures, stops
+from gateway.codecs import failures, stops, structured
 from gateway.codecs.filters import Filter, Stop, Unfence
 from gateway.codecs.restore import Restore
 from gateway.codecs.tools import Toolbox
@@ -66,8 +66,9 @@ class Reader:
 
 def _filters(request: Request, target: Target) -> list[Filter]:
     filters: list[Filter] = []
-    if request.tools or request.output.kind == "json_schema" or len(request.items) > 1:
-        filters.append(Restore(Toolbox(request, target)))
+    box = Toolbox(request, target)
+    if box.offered or structured.tool(request, target):
+        filters.append(Restore(box))
     if request.output.kind != "text":
         filters.append(Unfence())
     watched = stops.emulated(request, target)

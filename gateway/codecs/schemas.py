@@ -78,6 +78,22 @@ def for_claude_output(schema: Mapping[str, Any] | None) -> Schema:
     return _walk(schema or {"type": "object"}, unbounded)
 
 
+def qualifies(schema: Mapping[str, Any] | None) -> bool:
+    """Whether OpenAI takes it as strict: objects are closed and need all their properties."""
+    closed = True
+
+    def check(node: Schema) -> Schema:
+        nonlocal closed
+        if node.get("type") == "object" or "properties" in node:
+            needed = set(node.get("required") or ())
+            closed &= node.get("additionalProperties") is False
+            closed &= needed == set(node.get("properties") or {})
+        return node
+
+    _walk(schema or {}, check)
+    return closed and bool(schema)
+
+
 def _walk(node: Mapping[str, Any], change: Callable[[Schema], Schema]) -> Schema:
     built: Schema = {}
     for name in sorted(node):

@@ -87,13 +87,16 @@ class Encoder:
         return b"".join(self._one(each) for each in self._serial.feed(event))
 
     def ping(self) -> bytes:
-        return _PING
+        """Any time, but behind `message_start`."""
+        return self._start(Start()) + _PING
 
     def _one(self, event: Event) -> bytes:
         handler = self._handlers.get(type(event))
         return handler(event) if handler else b""
 
-    def _start(self, event: Start) -> bytes:
+    def _start(self, _: Start) -> bytes:
+        if self._started:
+            return b""
         self._started = True
         message: dict[str, Any] = {
             "id": f"msg_{self._head.reply_id}",
@@ -177,7 +180,7 @@ class Encoder:
         return b""
 
     def _finish(self, event: Finish) -> bytes:
-        opening = b"" if self._started else self._start(Start())
+        opening = self._start(Start())
         reason = STOP_REASONS.get(event.reason, "end_turn")
         return (
             opening

@@ -75,11 +75,10 @@ def encode_tools(request: Request, box: Toolbox) -> dict[str, Any]:
 def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
-    function = wire.only(name=tool.name, description=tool.description, strict=tool.strict)
-    return {
-        "type": "function",
-        "function": function | {"parameters": schemas.for_openai(tool.schema)},
-    }
+    strict = tool.strict and schemas.qualifies(tool.schema)
+    told = wire.only(name=tool.name, description=tool.description, strict=strict)
+    parameters = schemas.for_openai(tool.schema)
+    return {"type": "function", "function": told | {"parameters": parameters}}
 
 
 def _encode_choice(choice: ToolChoice, box: Toolbox) -> Any:
