@@ -1,0 +1,1 @@
+"""One package a wire dialect: pure functions and two small machines, no I/O, no Django."""

@@ -1,5 +1,20 @@
-"""Anthropic Messages."""
+"""Anthropic Messages, both directions."""
 
+from gateway.codecs.anthropic_messages.body import encode_request
+from gateway.codecs.anthropic_messages.decoder import Decoder, decode_reply
+from gateway.codecs.anthropic_messages.encoder import Encoder
+from gateway.codecs.anthropic_messages.reply import encode_error, encode_reply
+from gateway.codecs.anthropic_messages.request import decode_request
 from gateway.codecs.anthropic_messages.usage import decode_usage, encode_usage
 
-__all__ = ["decode_usage", "encode_usage"]
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "decode_reply",
+    "decode_request",
+    "decode_usage",
+    "encode_error",
+    "encode_reply",
+    "encode_request",
+    "encode_usage",
+]

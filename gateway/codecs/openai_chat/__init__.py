@@ -1,5 +1,20 @@
-"""OpenAI Chat Completions."""
+"""OpenAI Chat Completions, both directions."""
 
+from gateway.codecs.openai_chat.body import encode_request
+from gateway.codecs.openai_chat.decoder import Decoder, decode_reply
+from gateway.codecs.openai_chat.encoder import Encoder
+from gateway.codecs.openai_chat.reply import encode_error, encode_reply
+from gateway.codecs.openai_chat.request import decode_request
 from gateway.codecs.openai_chat.usage import decode_usage, encode_usage
 
-__all__ = ["decode_usage", "encode_usage"]
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "decode_reply",
+    "decode_request",
+    "decode_usage",
+    "encode_error",
+    "encode_reply",
+    "encode_request",
+    "encode_usage",
+]

@@ -1,5 +1,20 @@
-"""OpenAI Responses."""
+"""OpenAI Responses, both directions."""
 
+from gateway.codecs.openai_responses.body import encode_request
+from gateway.codecs.openai_responses.decoder import Decoder, decode_reply
+from gateway.codecs.openai_responses.encoder import Encoder, encode_reply
+from gateway.codecs.openai_responses.request import decode_request
+from gateway.codecs.openai_responses.response import encode_error
 from gateway.codecs.openai_responses.usage import decode_usage, encode_usage
 
-__all__ = ["decode_usage", "encode_usage"]
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "decode_reply",
+    "decode_request",
+    "decode_usage",
+    "encode_error",
+    "encode_reply",
+    "encode_request",
+    "encode_usage",
+]

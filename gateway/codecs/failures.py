@@ -1,0 +1,152 @@
+"""What went wrong upstream, in our words (protocols.md section 4.2).
+
+* The client's own fault stays a 400, with the vendor's message.
+* A vendor's 401, 402, 403 or 404 is ours to repair: never told as the client's.
+* A vendor's 429 becomes a 503: a 429 would look like the customer's own plan limit.
+* An overlong prompt is worded so that each agent compacts: by code for OpenAI's dialects, and
+  by "prompt is too long: N tokens > M maximum" for Claude Code.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gateway.codecs import wire
+from gateway.ir import Failed
+from hontoni.errors import (
+    ApiError,
+    BadRequest,
+    TooLarge,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+
+_CONTEXT = re.compile(
+    r"context_length|context length|context window|prompt is too long|exceeds? the maximum"
+    r"|exceed context limit|maximum context|input token count|too many tokens",
+    re.I,
+)
+_STALE = re.compile(
+    r"invalid_encrypted_content|encrypted content .*could not be verified|thought_?\s?signature"
+    r"|`?signature`? in `?thinking|bound to a different conversation|Item with id '?rs_",
+    re.I,
+)
+_KEY = re.compile(r"api[_ ]key[_ ](not valid|invalid)|API_KEY_INVALID", re.I)
+_FUNDS = re.compile(r"credit balance|insufficient_quota|credit_balance_exhausted", re.I)
+_NUMBERS = re.compile(r"\d[\d,]{2,}")
+_GENERIC = "The model's provider failed to answer"
+_LOST = "The model's provider broke off the answer"
+
+CUT = Failed(500, "api_error", "upstream_error", _LOST, "cut")
+BROKEN = Failed(500, "api_error", "upstream_error", "The model's provider sent nonsense", "broken")
+STALE = "stale_reasoning"  # `vendor_code` of a 400 that goes away without the carriers
+
+_BY_WORD = {
+    "overloaded_error": 503,
+    "server_is_overloaded": 503,
+    "slow_down": 503,
+    "rate_limit_error": 503,
+    "rate_limit_exceeded": 503,
+    "RESOURCE_EXHAUSTED": 503,
+    "UNAVAILABLE": 503,
+    "timeout_error": 504,
+    "DEADLINE_EXCEEDED": 504,
+    "invalid_request_error": 400,
+    "invalid_prompt": 400,
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "request_too_large": 413,
+}
+_BY_STATUS = {
+    400: 400,
+    408: 504,
+    413: 413,
+    422: 400,
+    429: 503,
+    503: 503,
+    504: 504,
+    524: 504,
+    529: 503,
+}
+_KINDS: dict[int, type[ApiError]] = {
+    400: BadRequest,
+    413: TooLarge,
+    500: UpstreamFailed,
+    503: Unavailable,
+    504: UpstreamTimeout,
+}
+
+
+def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Failed:
+    """A vendor's error body (any dialect's, or what a proxy sent instead) with its status, which
+    is 0 for an error inside a stream."""
+    if isinstance(body, list):
+        body = body[0] if body else None
+    error = body.get("error", body) if isinstance(body, Mapping) else None
+    if not isinstance(error, Mapping):
+        return _failed(_BY_STATUS.get(status, 500), _GENERIC, "", retry_after)
+    words = [str(error.get(name) or "") for name in ("code", "status", "type")]
+    message = error.get("message")
+    said = message if isinstance(message, str) and message else _GENERIC
+    everything = " ".join([*words, said])
+    found = (_BY_WORD[word] for word in words if word in _BY_WORD)
+    numeric = next((int(w) for w in words if w.isdigit()), 0)
+    answer = _BY_STATUS.get(status or numeric) or (500 if status else next(found, 500))
+    code = next((word for word in words if word), "")
+    if _KEY.search(everything) or _FUNDS.search(everything):
+        return _failed(500, _GENERIC, code, retry_after)
+    if answer == 400:
+        return _fault(everything, said, code)
+    return _failed(answer, said if answer in (413, 503, 504) else _GENERIC, code, retry_after)
+
+
+def _fault(everything: str, message: str, code: str) -> Failed:
+    if _STALE.search(everything):
+        return replace(_failed(400, message, STALE, None), code="invalid_request")
+    failed = _failed(400, message, code, None)
+    if _CONTEXT.search(everything):
+        return replace(failed, code="context_length_exceeded")
+    return failed
+
+
+def _failed(status: int, message: str, code: str, retry_after: float | None) -> Failed:
+    kind = _KINDS[status]
+    return Failed(status, kind.type, kind.code, message, code, retry_after)
+
+
+def error(failed: Failed) -> ApiError:
+    """The same, to be raised while a status code can still be sent."""
+    headers = {} if failed.retry_after is None else {"retry-after": f"{failed.retry_after:g}"}
+    return _KINDS.get(failed.status, UpstreamFailed)(
+        failed.message, code=failed.code, headers=headers
+    )
+
+
+def of(raised: ApiError) -> Failed:
+    """Our own error as the end of a stream."""
+    return Failed(raised.status, raised.type, raised.code, raised.message)
+
+
+def for_anthropic(message: str, code: str) -> str:
+    """The wording that makes Claude Code compact: it looks for this very text."""
+    if code != "context_length_exceeded" or "prompt is too long" in message:
+        return message
+    numbers = sorted({int(n.replace(",", "")) for n in _NUMBERS.findall(message)})
+    if len(numbers) > 1:
+        return f"prompt is too long: {numbers[-1]} tokens > {numbers[-2]} maximum"
+    return f"prompt is too long: {message}"
+
+
+def body(raised: ApiError, request_id: str, dialect: str) -> dict[str, Any]:
+    """The one error body, worded for the dialect the client spoke."""
+    answer = raised.body(request_id)
+    if dialect == "anthropic_messages":
+        answer["error"]["message"] = for_anthropic(raised.message, raised.code)
+    return answer
+
+
+def parse(data: bytes, status: int, retry_after: float | None = None) -> Failed:
+    """A whole error reply: JSON or not."""
+    return decode(wire.load(data), status, retry_after)

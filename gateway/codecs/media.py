@@ -1,0 +1,68 @@
+"""Images and documents in JSON: data URLs, and what the bytes really are."""
+
+import base64
+import binascii
+
+from gateway.codecs import wire
+from gateway.ir import Document
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+)
+_BY_SUFFIX = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+}
+
+
+def sniff(data: str, label: str) -> str:
+    """The media type of base64 `data`: its bytes are believed before its label."""
+    try:
+        head = base64.b64decode(data[:64] + "=" * (-len(data[:64]) % 4))
+    except (binascii.Error, ValueError):
+        return _plain(label)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    found = (kind for magic, kind in _MAGIC if head.startswith(magic))
+    return next(found, _plain(label))
+
+
+def _plain(label: str) -> str:
+    label = label.partition(";")[0].strip().lower()
+    return "image/jpeg" if label == "image/jpg" else label
+
+
+def split(url: str, param: str) -> tuple[str, str]:
+    """A base64 data URL as (media type, data); ("", "") for another kind of URL."""
+    if not url.startswith("data:"):
+        return "", ""
+    label, comma, data = url[5:].partition(",")
+    if not comma or not label.endswith(";base64"):
+        wire.refuse(param, "must be a base64 data URL")
+    return sniff(data, label), data
+
+
+def join(media_type: str, data: str) -> str:
+    return f"data:{media_type};base64,{data}"
+
+
+def guess(url: str, default: str = "") -> str:
+    """The media type a URL's path claims."""
+    path = url.partition("?")[0].partition("#")[0]
+    return _BY_SUFFIX.get(path.rpartition(".")[2].lower(), default)
+
+
+def titled(document: Document) -> str:
+    """A text document where there are only messages: its title and context before it."""
+    return "\n\n".join(filter(None, (document.title, document.context, document.text)))

@@ -1,0 +1,77 @@
+"""An upstream's bytes in, the client's events out: split, decoded, restored, cut.
+
+    reader = Reader(request, target, reply_id)
+    events = reader.feed(chunk) ... reader.close()
+
+`reader.done` once the answer is complete, by a stop sequence even before the upstream thinks so:
+leave it then.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from gateway import sse
+from gateway.codecs import failures, stops, structured
+from gateway.codecs.filters import Filter, Stop, Unfence
+from gateway.codecs.restore import Restore
+from gateway.codecs.tools import Toolbox
+from gateway.ir import Event, Failed, Finish, Request, Target
+
+
+class Reader:
+    """One upstream answer. It always ends in one `Finish` or one `Failed`."""
+
+    __slots__ = ("_decoder", "_filters", "_splitter", "done")
+
+    def __init__(self, decoder: Any, request: Request, target: Target) -> None:
+        self._decoder = decoder
+        self._splitter = sse.Splitter()
+        self._filters = _filters(request, target)
+        self.done = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that `chunk` completes; none after the end."""
+        if self.done:
+            return []
+        try:
+            frames = self._splitter.feed(chunk)
+        except sse.TooLong:
+            return self._filtered([failures.BROKEN])
+        return self._frames(frames)
+
+    def close(self) -> list[Event]:
+        """The end of the bytes. A stream that was cut ends in a `Failed`."""
+        events = self._frames(self._splitter.close())
+        return events if self.done else events + self._filtered(self._decoder.close())
+
+    def reply(self, events: Iterable[Event]) -> list[Event]:
+        """The events of a unary body (the codec's `decode_reply`), seen as the client does."""
+        return self._filtered(events)
+
+    def _frames(self, frames: list[sse.Frame]) -> list[Event]:
+        events: list[Event] = []
+        for frame in frames:
+            if not self.done:
+                events += self._filtered(self._decoder.feed(frame))
+        return events
+
+    def _filtered(self, events: Iterable[Event]) -> list[Event]:
+        shown = list(events)
+        for each in self._filters:
+            shown = [after for event in shown for after in each.feed(event)]
+        if shown and any(isinstance(event, Finish | Failed) for event in shown):
+            self.done = True
+        return shown
+
+
+def _filters(request: Request, target: Target) -> list[Filter]:
+    filters: list[Filter] = []
+    box = Toolbox(request, target)
+    if box.offered or structured.tool(request, target):
+        filters.append(Restore(box))
+    if request.output.kind != "text":
+        filters.append(Unfence())
+    watched = stops.emulated(request, target)
+    if watched:
+        filters.append(Stop(watched))
+    return filters
