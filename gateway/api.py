@@ -7,7 +7,6 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -44,20 +43,10 @@ class ModelsView(APIView):
         return Response({"data": data})
 
 
-class NewestFirst(CursorPagination):
-    """Keyset pages: the first and the millionth cost the same."""
-
-    ordering = "-id"
-    page_size = 50
-    max_page_size = 500
-    page_size_query_param = "limit"
-
-
 class UsageListView(ListAPIView[UsageEvent]):
     """Your requests, newest first."""
 
     serializer_class = UsageSerializer
-    pagination_class = NewestFirst
     queryset = UsageEvent.objects.none()
 
     @extend_schema(tags=["usage"], summary="List requests", parameters=[UsageFilterSerializer])
