@@ -68,10 +68,10 @@ def run_many(ask: limiter.Ask, node: int, count: int) -> Counter[str]:
     async def one(request: limiter.Ask) -> None:
         while (await limiter.admit(request)).status != "ok":  # noqa: ASYNC110 (other processes)
             await asyncio.sleep(0.002)
-        running = await redis.batch().execute("INCR", "running")
+        running = await redis.pipe().execute("INCR", "running")
         seen["most"] = max(seen["most"], running)
         await asyncio.sleep(0.001)
-        await redis.batch().execute("DECR", "running")
+        await redis.pipe().execute("DECR", "running")
         ended = await limiter.settle(request, cost=0, event="")
         seen[ended.status] += 1
 
