@@ -6,7 +6,6 @@ the bytes a prompt cache is keyed by, and break signatures bound to the transcri
 
 import json
 import re
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -38,28 +37,30 @@ def _parse_leniently(body: bytes) -> Any:
         ) from None
 
 
-@lru_cache(maxsize=1024)
-def _member(name: str, value: str) -> re.Pattern[bytes]:
-    return re.compile(re.escape(orjson.dumps(name)) + rb"\s*:\s*" + re.escape(orjson.dumps(value)))
-
-
 def patch(body: bytes, parsed: dict[str, Any], changes: dict[str, Any]) -> bytes:
     """`body` with `changes` made to its top-level members; None deletes one."""
     for name, value in changes.items():
         if name not in parsed:
             if value is not None:
                 body = _insert(body, name, value)
-            continue
-        old = parsed[name]
-        # A quote inside a JSON string is escaped, so this can only match real members; if it
-        # matches once, that is ours.
-        matches = _member(name, old).findall(body) if isinstance(old, str) else ()
-        if len(matches) == 1 and isinstance(value, str):
-            found = matches[0]
+        elif isinstance(value, str) and (found := _only(body, name, parsed[name])):
             body = body.replace(found, orjson.dumps(name) + b":" + orjson.dumps(value))
         else:
             body = _replace_exactly(body, name, value)
     return body
+
+
+def _only(body: bytes, name: str, value: object) -> bytes | None:
+    """The bytes of the one member `"name": "value"` in the body, at whatever depth; if there are
+    more, who knows which is ours. A quote inside a JSON string is escaped, so no text matches."""
+    if not isinstance(value, str):
+        return None
+    key, text = orjson.dumps(name), orjson.dumps(value)
+    for colon in (b":", b": "):  # as nearly everybody writes it; the rest goes the exact way
+        if (member := key + colon + text) in body:
+            alone = body.count(key) == 1 or body.count(member) == 1 == body.count(text)
+            return member if alone else None
+    return None
 
 
 def _insert(body: bytes, name: str, value: Any) -> bytes:

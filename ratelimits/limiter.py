@@ -15,7 +15,7 @@ Every function raises errors.Unavailable if Redis does not answer: money fails c
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from hontoni import redis
 from ratelimits import keys, scripts
@@ -53,8 +53,7 @@ class Limits:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One request for admission: who, under which snapshot of the account, for how much.
 
     `full` is the hold wanted, `floor` the least that will do, in nano-dollars. Where the account
@@ -76,8 +75,7 @@ class Ask:
     draft: str | bytes = ""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """Where a subject and its account stand, as the last script left them.
 
     `binding` names what refused: of several limits the one that frees last. `windows` are rpm, 5h,
