@@ -56,7 +56,7 @@ def vendor_server() -> Iterator[Vendors]:
     app = make_app(strict=True, keys={KEY}, pace=0.0)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", access_log=False)
+        uvicorn.Config(app, log_level="error", lifespan="off", ws="none", access_log=False)
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

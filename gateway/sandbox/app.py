@@ -181,6 +181,8 @@ def _sent(
 
 def _answer(sandbox: Sandbox, dialect: Dialect, sent: Sent) -> Answer:
     ask = dialect.read(sent)
+    if sandbox.strict:
+        dialect.fits(sent, total(ask.prompt))
     turn = plan(ask, sandbox.attempts)
     tokens = dialect.tokens(ask, turn, dialect.cached(sandbox.cache, ask))
     if ask.stream:
