@@ -1,6 +1,6 @@
 """The vendors of the tests: one strict sandbox for the whole session, forgetful between tests.
 
-Import both fixtures in a conftest: `from tests.vendors import vendor_server, vendors`.
+A test asks for `vendors`: where it is, what it received, and what shall go wrong next.
 """
 
 import socket
@@ -22,10 +22,11 @@ KEY = "sk-vendor-key-of-the-tests"
 
 @dataclass(frozen=True, slots=True)
 class Vendors:
-    """The running sandbox. `url` has no `/v1`; `KEY` is the only key it accepts."""
+    """The running sandbox. `url` has no `/v1`; `key` is the only key it accepts."""
 
     url: str
     sandbox: Sandbox
+    key: str = KEY
 
     @property
     def requests(self) -> list[Record]:
