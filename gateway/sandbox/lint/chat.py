@@ -123,7 +123,7 @@ def limits_are_in_range(sent: Sent) -> None:
 def reasoning_is_known(sent: Sent) -> None:
     """gpt-4o and gpt-4.1 know no `reasoning_effort`; the others have their own levels (1.5)."""
     effort, model = sent.body.get("reasoning_effort"), describe(sent.model)
-    if "reasoning_effort" in sent.body and not model.reasons:
+    if effort is not None and not model.reasons:
         raise VendorError("Unrecognized request argument supplied: reasoning_effort")
     openai.effort("reasoning_effort", effort, model)
 
