@@ -1,6 +1,6 @@
 """The vendors of the tests: one strict sandbox for the whole session, forgetful between tests.
 
-Import both fixtures in a conftest: `from tests.vendors import vendor_server, vendors`.
+A test asks for `vendors`: where it is, what it received, and what shall go wrong next.
 """
 
 import socket
@@ -22,10 +22,11 @@ KEY = "sk-vendor-key-of-the-tests"
 
 @dataclass(frozen=True, slots=True)
 class Vendors:
-    """The running sandbox. `url` has no `/v1`; `KEY` is the only key it accepts."""
+    """The running sandbox. `url` has no `/v1`; `key` is the only key it accepts."""
 
     url: str
     sandbox: Sandbox
+    key: str = KEY
 
     @property
     def requests(self) -> list[Record]:
@@ -56,7 +57,7 @@ def vendor_server() -> Iterator[Vendors]:
     app = make_app(strict=True, keys={KEY}, pace=0.0)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", access_log=False)
+        uvicorn.Config(app, log_level="error", lifespan="off", ws="none", access_log=False)
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

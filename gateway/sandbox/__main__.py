@@ -17,14 +17,21 @@ def main() -> None:
     parser.add_argument("--key", action="append", help="a key to accept (default: any)")
     parser.add_argument("--pace", type=float, default=0.015, help="seconds before each word")
     parser.add_argument("--lenient", action="store_true", help="refuse nothing")
+    parser.add_argument("--control", action="store_true", help="serve the recorder and the faults")
     options = parser.parse_args()
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((options.host, options.port))
+    listener = socket.create_server((options.host, options.port))
     sys.stdout.write(f"http://{options.host}:{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    app = make_app(not options.lenient, options.key, pace=options.pace, history=0)
-    uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])
+    app = make_app(
+        not options.lenient,
+        options.key,
+        pace=options.pace,
+        history=1000 if options.control else 0,
+        controlled=options.control,
+    )
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
-main()
+if __name__ == "__main__":
+    main()

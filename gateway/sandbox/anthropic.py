@@ -6,6 +6,7 @@ from gateway.sandbox import sse
 from gateway.sandbox.conversation import Ask, Json, Said, Sent, Tool, mapping, objects, strings
 from gateway.sandbox.dialect import bearer, fresh, metered, scripted, texts
 from gateway.sandbox.lint.anthropic import check as check
+from gateway.sandbox.lint.anthropic import fits as fits
 from gateway.sandbox.script import REFUSAL, Turn
 from gateway.sandbox.seal import seal
 from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, dumps, image, piece

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.sandbox import anthropic, chat, gemini, responses, sse
+from gateway.sandbox import anthropic, chat, control, gemini, responses, sse
 from gateway.sandbox.conversation import Sent
 from gateway.sandbox.dialect import Dialect, fresh
 from gateway.sandbox.faults import Fault
@@ -72,15 +72,19 @@ def make_app(
     models: Collection[str] = ALL_MODELS,
     pace: float = 0.015,
     history: int = 1000,
+    controlled: bool = False,
 ) -> Starlette:
     """A sandbox of its own.
 
     `strict`: refuse what the vendors refuse; otherwise any model id and any body is answered.
-    `keys`: the keys accepted, any if None. `app.state` holds `requests` (a list of `Record`),
+    `keys`: the keys accepted, any if None. `models`: the ids sold. `pace`: seconds before each
+    word. `history`: how many requests are kept. `controlled`: serve `control.py` too, which asks
+    for no key. `app.state` holds `requests` (a list of `Record`),
     `faults` (a deque of `Fault`), `reset()` and the `sandbox` itself.
     """
     sandbox = Sandbox(strict, keys, models, pace, history)
-    app = Starlette(routes=list(_routes(sandbox)))
+    routes = [*_routes(sandbox), *(control.routes(sandbox) if controlled else ())]
+    app = Starlette(routes=routes)
     app.state.sandbox = sandbox
     app.state.requests = sandbox.requests
     app.state.faults = sandbox.faults
@@ -100,6 +104,7 @@ def _routes(sandbox: Sandbox) -> Iterable[Route]:
     for verb in ("generateContent", "streamGenerateContent"):
         yield post(f"/v1beta/models/{{model}}:{verb}", _generate, gemini)
     yield post("/v1beta/models/{model}:countTokens", _count, gemini, counted=gemini.counted)
+    yield Route("/v1beta/models", partial(_gemini_models, sandbox))
     yield Route("/v1/models", partial(_models, sandbox))
     yield Route("/v1/models/{model}", partial(_models, sandbox))
 
@@ -181,6 +186,8 @@ def _sent(
 
 def _answer(sandbox: Sandbox, dialect: Dialect, sent: Sent) -> Answer:
     ask = dialect.read(sent)
+    if sandbox.strict:
+        dialect.fits(sent, total(ask.prompt))
     turn = plan(ask, sandbox.attempts)
     tokens = dialect.tokens(ask, turn, dialect.cached(sandbox.cache, ask))
     if ask.stream:
@@ -242,6 +249,15 @@ async def _models(sandbox: Sandbox, request: Request) -> Response:
     if wanted:
         return JSONResponse(sold[wanted])
     return JSONResponse({"object": "list", "data": list(sold.values()), "has_more": False})
+
+
+async def _gemini_models(sandbox: Sandbox, request: Request) -> Response:
+    try:
+        _authenticate(sandbox, gemini, request)
+    except VendorError as error:
+        return JSONResponse(gemini.error(error, ""), error.status)
+    sold = [model for model in MODELS["google"] if model in sandbox.models]
+    return JSONResponse({"models": [{"name": f"models/{model}"} for model in sold]})
 
 
 def _claude_entry(model: str) -> dict[str, Any]:

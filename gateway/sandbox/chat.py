@@ -8,6 +8,7 @@ from gateway.sandbox import openai, sse
 from gateway.sandbox.conversation import Ask, Json, Said, Sent, Tool, mapping, objects, strings
 from gateway.sandbox.dialect import fresh, metered, scripted, texts
 from gateway.sandbox.lint.chat import check as check
+from gateway.sandbox.lint.chat import fits as fits
 from gateway.sandbox.openai import authenticate as authenticate
 from gateway.sandbox.openai import error as error
 from gateway.sandbox.openai import headers as headers

@@ -28,6 +28,9 @@ class Dialect(Protocol):
     def check(self, sent: Sent) -> None:
         """Raise the vendor's own 400 for what the vendor would refuse."""
 
+    def fits(self, sent: Sent, used: int) -> None:
+        """Raise the vendor's 400 if a prompt of so many tokens is too long for the model."""
+
     def read(self, sent: Sent) -> Ask:
         """What is asked of the model."""
 

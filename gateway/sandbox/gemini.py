@@ -7,6 +7,7 @@ from gateway.sandbox import sse
 from gateway.sandbox.conversation import Ask, Json, Said, Sent, Tool, mapping, objects, strings
 from gateway.sandbox.dialect import fresh, metered, scripted
 from gateway.sandbox.lint.gemini import check as check
+from gateway.sandbox.lint.gemini import fits as fits
 from gateway.sandbox.script import Call, Turn
 from gateway.sandbox.seal import seal
 from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, count, dumps, image, piece

@@ -62,15 +62,15 @@ def _object(schema: Json, root: Json, depth: int) -> Json:
 
 
 def _number(schema: Json, kind: str) -> float:
+    """The first multiple of the step from 1, or from the minimum, that is not too much."""
     step = schema.get("multipleOf") or 1
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    value = 1 if low is None else low
-    if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
-        value = schema["exclusiveMinimum"] + step
-    if high is not None and value > high:
-        value = high - (step if "exclusiveMaximum" in schema else 0)
-    value = -(-value // step) * step
+    value = -(-schema.get("minimum", 1) // step) * step
+    if "exclusiveMinimum" in schema:
+        value = (schema["exclusiveMinimum"] // step + 1) * step
+    if value > schema.get("maximum", value):
+        value = schema["maximum"] // step * step
+    if value >= schema.get("exclusiveMaximum", value + 1):
+        value = (-(-schema["exclusiveMaximum"] // step) - 1) * step
     return int(value) if kind == "integer" else value
 
 

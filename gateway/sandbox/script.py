@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, Literal
 
-from gateway.sandbox.conversation import Ask, Json, Said, Tool
+from gateway.sandbox.conversation import Ask, Json, Said, Tool, mapping
 from gateway.sandbox.schema import sample
 from gateway.sandbox.usage import count, dumps
 from gateway.sandbox.vendors import VendorError, describe
@@ -137,6 +137,13 @@ def _argument(name: str, text: str, start: int) -> tuple[str, int]:
 
 def plan(ask: Ask, attempts: Attempts) -> Turn:
     """What to answer. Raises VendorError where the prompt asks for an error."""
+    try:
+        return _plan(ask, attempts)
+    except ValueError as error:
+        raise VendorError(f"The sandbox cannot read a directive: {error}") from None
+
+
+def _plan(ask: Ask, attempts: Attempts) -> Turn:
     at = _last_scripted(ask.history)
     prompt = ask.history[at].text if at is not None else ""
     wanted = list(directives(prompt))
@@ -228,7 +235,7 @@ def _calls(ask: Ask, wanted: list[tuple[str, str]], results: list[str]) -> tuple
     else:
         todo = steps[len(results) : len(results) + 1]
     if todo:
-        return tuple(_call(JSONDecoder().decode(step), ask.tools) for step in todo)
+        return tuple(_call(mapping(JSONDecoder().decode(step)), ask.tools) for step in todo)
     if ask.forced is None:
         return ()
     chosen = next((t for t in ask.tools if t.name in ask.forced), ask.tools[0])

@@ -14,7 +14,7 @@ def serve_in_background() -> tuple[str, str]:
     key = secrets.token_urlsafe(24)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        make_app(strict=True, keys={key}),
+        make_app(strict=True, keys={key}, history=0),
         lifespan="off",
         ws="none",
         access_log=False,
