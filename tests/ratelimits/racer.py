@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 
 from django.conf import settings
@@ -42,7 +41,7 @@ def admit_many(ask: limiter.Ask, node: int, count: int) -> Counter[str]:
     """Ask `count` times at once; how often each outcome came."""
 
     async def body() -> Counter[str]:
-        asks = [replace(ask, request_id=f"req_{node}_{n}") for n in range(count)]
+        asks = [ask._replace(request_id=f"req_{node}_{n}") for n in range(count)]
         states = await asyncio.gather(*(limiter.admit(each) for each in asks))
         return Counter(state.binding or state.status for state in states)
 
@@ -76,7 +75,7 @@ def run_many(ask: limiter.Ask, node: int, count: int) -> Counter[str]:
         seen[ended.status] += 1
 
     async def body() -> Counter[str]:
-        asks = [replace(ask, request_id=f"req_{node}_{n}") for n in range(count)]
+        asks = [ask._replace(request_id=f"req_{node}_{n}") for n in range(count)]
         await asyncio.gather(*(one(each) for each in asks))
         return seen
 

@@ -57,7 +57,7 @@ async def test_admitting_an_open_request_again_answers_the_same_and_takes_nothin
     request = ask()
     first = await admit(request)
     before = everything()
-    again = await admit(replace(request, full=1, floor=1))
+    again = await admit(request._replace(full=1, floor=1))
     assert (again.status, again.hold, again.active, used(again)) == ("ok", first.hold, 1, [1] * 5)
     assert everything() == before
 

@@ -140,7 +140,7 @@ class Admission(RuleBasedStateMachine):
     def admit_again(self, data: st.DataObject) -> None:
         request = self.pick(data)
         before = world.everything()
-        state = self.run(limiter.admit(replace(request.ask, full=1, terms_version=0)))
+        state = self.run(limiter.admit(request.ask._replace(full=1, terms_version=0)))
         assert (state.status, state.hold) == ("ok", request.hold)
         self.agree(state, request.ask.subject, request.ask.limits.rpm)
         assert world.everything() == before

@@ -4,7 +4,6 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 
 import pytest
 from django.conf import settings
@@ -54,7 +53,7 @@ async def test_one_below_a_limit_exactly_one_passes(race: Race, field: str, name
     seed()
     asked = ask(limits=Limits(**{field: 5}), full=0, floor=0)
     for n in range(4):
-        await limiter.admit(replace(asked, request_id=f"req_before_{n}"))
+        await limiter.admit(asked._replace(request_id=f"req_before_{n}"))
     advance(30)
     assert race(racer.admit_many, asked, 25) == {"ok": 1, name: 99}
 

@@ -1,7 +1,6 @@
 """A small world: alice has $10 and a roomy plan. Money in the tests is nano-dollars."""
 
 import itertools
-from dataclasses import replace
 from typing import Any
 
 from hontoni import redis
@@ -33,7 +32,7 @@ def ask(**changes: Any) -> limiter.Ask:
         lease_ms=LEASE_MS,
         draft='{"draft": 1}',
     )
-    return replace(usual, **changes)
+    return usual._replace(**changes)
 
 
 def seed(account: int = ALICE, credits: int = TEN, **changes: Any) -> bool:
