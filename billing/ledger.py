@@ -13,7 +13,8 @@ Always true, proved by billing/reconcile.py, and checked after every test in tes
    (a refund, a dispute) bring a wallet below zero.
 
 Locks are taken in one order, so that nothing waits in a circle: our own account, then the
-wallet's account, then the wallet. A transaction that posts to several wallets calls `lock` first.
+wallet's account, then the wallet. A transaction that posts several times begins with `lock`, on
+every account it will touch, after opening the wallets.
 """
 
 import logging
@@ -122,16 +123,15 @@ def charge_usage(
 ) -> tuple[Transfer, bool]:
     """Settle a batch of one account's usage, which may take its wallet below zero.
 
-    Runs inside the transaction that records the events, so both happen or neither does, and
-    takes the lock that all settling shares first: batches cannot wait for each other in a circle.
-    Answers and raises as `post` does, but needs a positive amount.
+    Runs inside the transaction that records the events, so both happen or neither does. All
+    batches share one lock, the first each takes, so those of many accounts cannot wait for each
+    other in a circle. Answers and raises as `post` does, but needs a positive amount, and a
+    wallet: `billing.terms` opened it before the first request was admitted.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("usage is charged in the transaction that records its events")
     if amount <= 0:
         raise ValueError(f"not a charge: {amount}")
-    lock([COUNTERPARTS[Kind.USAGE]])
-    wallet(user_id)
     return _move(
         key=key, kind=Kind.USAGE, user_id=user_id, amount=-amount, note={"ref": dict(ref or {})}
     )
@@ -139,18 +139,17 @@ def charge_usage(
 
 def lock(codes: Iterable[str]) -> dict[str, LedgerAccount]:
     """Lock these accounts until the transaction ends, in one order; open those that are new."""
-    wanted = sorted(set(codes))
-    for _ in range(2):
-        locked = LedgerAccount.objects.select_for_update().filter(code__in=wanted)
-        found = {account.code: account for account in locked.order_by("code")}
-        if len(found) == len(wanted):
-            return found
-        missing = [code for code in wanted if code not in found]
-        LedgerAccount.objects.bulk_create(
-            [LedgerAccount(code=c, may_go_negative=c not in NEVER_NEGATIVE) for c in missing],
-            ignore_conflicts=True,
-        )
-    raise RuntimeError(f"ledger accounts vanished: {missing}")
+    return {code: _locked(code) for code in sorted(set(codes))}
+
+
+def _locked(code: str) -> LedgerAccount:
+    # One at a time: `code IN (...) FOR UPDATE` locks what it finds, before what is opened after.
+    row = LedgerAccount.objects.select_for_update().filter(code=code)
+    if found := row.first():
+        return found
+    account = LedgerAccount(code=code, may_go_negative=code not in NEVER_NEGATIVE)
+    LedgerAccount.objects.bulk_create([account], ignore_conflicts=True)
+    return row.get()
 
 
 def _open(user_id: int) -> Wallet:
@@ -177,8 +176,7 @@ def _move(
     """Post one transfer between a wallet and its counterpart, under the locks of both."""
     if amount == 0:
         raise ValueError("nothing to post")
-    accounts = lock([COUNTERPARTS[kind], wallet_code(user_id)])
-    ours, theirs = accounts[COUNTERPARTS[kind]], accounts[wallet_code(user_id)]
+    ours, theirs = _locked(COUNTERPARTS[kind]), _locked(wallet_code(user_id))
     earlier = Transfer.objects.filter(key=key).first()
     if earlier is not None:
         return _same(earlier, kind, user_id, amount), False
@@ -220,6 +218,7 @@ def _sum_up(user_id: int, kind: Transfer.Kind, amount: int) -> None:
             credits_total=F("credits_total") + amount, credits_version=F("credits_version") + 1
         )
     if summed != 1:
+        wallet.get()  # raises DoesNotExist
         raise TooMuch("No account can turn over that much.")
 
 
