@@ -16,7 +16,7 @@ _BUDGET = {"thinking": "budget", "off": "disabled", "sampling": "one", "most_bud
 _ADAPTIVE = {"thinking": "adaptive", "off": "disabled", "efforts": _LOW_TO_XMAX}
 _NEWEST = _ADAPTIVE | {"sampling": "none", "mid_system": True, "prefill": False}
 _EFFORT = {"thinking": "effort", "sampling": "none"}
-_LEVEL = {"thinking": "level", "signatures": True}
+_LEVEL = {"thinking": "level", "signatures": True, "result_media": True}
 
 _DIALECTS: dict[str, dict[str, Any]] = {
     "anthropic_messages": {"vendor": "anthropic", "stops": 8_191, "sampling": "one"},

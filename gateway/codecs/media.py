@@ -2,9 +2,11 @@
 
 import base64
 import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from gateway.codecs import wire
-from gateway.ir import Document
+from gateway.ir import Document, Image, Item, Message, Part, Request, Target, ToolResult
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -66,3 +68,47 @@ def guess(url: str, default: str = "") -> str:
 def titled(document: Document) -> str:
     """A text document where there are only messages: its title and context before it."""
     return "\n\n".join(filter(None, (document.title, document.context, document.text)))
+
+
+def readable(url: str) -> bool:
+    """Whether Gemini fetches it by itself: over HTTPS, and of a type the URL tells."""
+    return url.startswith("https://") and bool(guess(url))
+
+
+def to_fetch(request: Request, target: Target) -> list[str]:
+    """The URLs this target takes only as bytes, once each, for the caller to fetch guarded."""
+    urls = (
+        p.url for p in _parts(request) if isinstance(p, Image | Document) and _bytes(p, target)
+    )
+    return list(dict.fromkeys(urls))
+
+
+def _bytes(part: Image | Document, target: Target) -> bool:
+    if not part.url:
+        return False
+    if target.dialect == "gemini":
+        return not readable(part.url)
+    return target.dialect == "openai_chat" and isinstance(part, Document)
+
+
+def _parts(request: Request) -> Iterator[Part]:
+    for item in request.items:
+        if isinstance(item, Message | ToolResult):
+            yield from item.parts
+
+
+def inlined(request: Request, fetched: Mapping[str, tuple[str, str]]) -> Request:
+    """The same request with what was fetched in place: URL to (media type, base64)."""
+
+    def item(each: Item) -> Item:
+        if not isinstance(each, Message | ToolResult):
+            return each
+        return replace(each, parts=tuple(map(part, each.parts)))
+
+    def part(each: Part) -> Part:
+        if not isinstance(each, Image | Document) or each.url not in fetched:
+            return each
+        label, data = fetched[each.url]
+        return replace(each, url="", data=data, media_type=sniff(data, label))
+
+    return replace(request, items=tuple(map(item, request.items)))

@@ -19,12 +19,16 @@ def tool(request: Request, target: Target) -> Tool | None:
     return Tool(ANSWER, about, request.output.schema)
 
 
-def instruction(request: Request, target: Target, *, objects: bool) -> list[Text]:
-    """What to add to the system prompt; `objects` says the dialect has a JSON-object mode."""
+def instruction(
+    request: Request, target: Target, *, objects: bool, tools: bool = False
+) -> list[Text]:
+    """What to add to the system prompt; `objects` says the dialect has a JSON-object mode, and
+    `tools` that some are offered."""
     output = request.output
-    if output.kind == "json_object" and not objects:
+    crowded = tools and not target.schema_with_tools
+    if output.kind == "json_object" and (crowded or not objects):
         return [Text(_OBJECT)]
-    if output.kind == "json_schema" and target.schema == "instruction":
+    if output.kind == "json_schema" and (crowded or target.schema == "instruction"):
         shape = wire.dump(schemas.ordered(output.schema))
         return [Text(f"{_OBJECT} It follows this JSON Schema:\n{shape}")]
     return []

@@ -18,6 +18,7 @@ from gateway.ir import (
     Target,
     Tool,
     ToolCall,
+    ToolChoice,
     ToolDecl,
     ToolReference,
     ToolResult,
@@ -115,12 +116,14 @@ def _callable(tool: Tool, request: Request, target: Target) -> bool:
         if names and chosen and request.tool_choice.mode == "required":
             wire.unsupported("tool_choice", f"{tool.name} is not available on {request.model}")
         return False
-    return chosen or native_choice(target)
+    return chosen or _sayable(request.tool_choice, target)
 
 
-def native_choice(target: Target) -> bool:
-    """Whether a choice among some tools can be said, so that all of them stay in the prompt."""
-    return target.dialect in ("openai_chat", "openai_responses")
+def _sayable(choice: ToolChoice, target: Target) -> bool:
+    """Whether the target has words for this choice, so that every tool stays in the prompt."""
+    if target.dialect == "anthropic_messages":
+        return choice.mode == "required" and len(choice.names) == 1
+    return choice.mode == "required" or target.dialect != "gemini"
 
 
 def _declared(request: Request) -> Iterator[tuple[Tool, bool]]:

@@ -16,6 +16,7 @@ class Target:
       disabled, between_tools or low (adaptive models that refuse both)
     * `sampling`: all, one (temperature 0..1 or top_p, not both) or none
     * `stops`: how many stop sequences it takes; the others are emulated
+    * `signatures`: calls of the turn at hand must carry one; `result_media`: results hold images
     * `schema`: native, tool (a forced call unwrapped to text) or instruction
     * `key` opens and seals carriers; `account` is the upstream credential they are bound to
     * `thinking_cap`: the plan's thinking budget in tokens; `end_user`: our pseudonym for whom
@@ -37,6 +38,7 @@ class Target:
     mid_system: bool = False
     prefill: bool = True
     signatures: bool = False
+    result_media: bool = False
     hosted: bool = False
     account: str = ""
     key: bytes = b""
