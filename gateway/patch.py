@@ -70,12 +70,18 @@ def _insert(body: bytes, name: str, value: Any) -> bytes:
 
 
 def _replace_exactly(body: bytes, name: str, value: Any) -> bytes:
-    """Scan the top level for the member's span. A repeated name means its last one, as parsed."""
+    """Scan the top level for the member's span. Of a repeated name the last one counts, as it
+    did for the parser."""
     text = body.decode("utf-8", "surrogateescape")
-    kept = [text[start:end] for key, start, end in _members(text) if key != name]
-    if value is not None:
-        kept.append(f"{json.dumps(name)}:{orjson.dumps(value).decode()}")
-    return ("{" + ",".join(kept) + "}").encode("utf-8", "surrogateescape")
+    members = _members(text)
+    if value is None:
+        kept = [text[start:end] for key, start, end in members if key != name]
+        text = "{" + ",".join(kept) + "}"
+    else:
+        start, end = [(start, end) for key, start, end in members if key == name][-1]
+        member = f"{json.dumps(name)}:{orjson.dumps(value).decode()}"
+        text = text[:start] + member + text[end:]
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _members(text: str) -> list[tuple[str, int, int]]:

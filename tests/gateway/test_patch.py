@@ -38,8 +38,9 @@ def test_it_changes_exactly_what_it_is_told(
     ("wire", "patched"),
     [
         (b'{"model":"a","n":1e5}', b'{"model":"b","n":1e5}'),
-        (b'{ "model" :\t"a", "n": 1.00}', b'{"n": 1.00,"model":"b"}'),
-        (b'{"model":"a","tool":{"model":"a"}}', b'{"tool":{"model":"a"},"model":"b"}'),
+        (b'{ "model" :\t"a", "n": 1.00}', b'{ "model":"b", "n": 1.00}'),
+        (b'{"model":"a","tool":{"model":"a"}}', b'{"model":"b","tool":{"model":"a"}}'),
+        (b'{"model":"x","model":"a"}', b'{"model":"x","model":"b"}'),
         (b'{"t":"\\"model\\":\\"a\\"","model":"a"}', b'{"t":"\\"model\\":\\"a\\"","model":"b"}'),
         (b'{"model":"a","text":"\\ud83d"}', b'{"model":"b","text":"\\ud83d"}'),
     ],
