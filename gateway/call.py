@@ -128,7 +128,7 @@ class Call:
         usage = self.usage or Usage()
         return orjson.dumps(
             {
-                "id": self.http.id.hex,
+                "id": self.http.request_id[4:],
                 "user_id": self.caller.account,
                 "api_key_id": self.caller.key_id,
                 "model": self.model.id,

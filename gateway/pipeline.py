@@ -114,10 +114,7 @@ def _clamp_headers(clamps: dict[str, Any]) -> Headers:
 async def _run(call: Call, dialect: Dialect, upstream: Upstream) -> None:
     """Admit, forward, settle. Whatever happens after admission ends in one settlement."""
     try:
-        async with call.http.present(settings.UPSTREAM_TOTAL_SECONDS):
-            await admission.admit(call)
-            _fit_to_balance(call, dialect)
-            await _forward(call, dialect, upstream)
+        await call.http.present(_serve(call, dialect, upstream), settings.UPSTREAM_TOTAL_SECONDS)
     except ClientGone:
         call.aborted, call.status, call.error = True, _CLIENT_CLOSED, "client_closed"
     except ApiError as error:
@@ -132,6 +129,12 @@ async def _run(call: Call, dialect: Dialect, upstream: Upstream) -> None:
         if call in admission.LIVE:
             call.close_account()
             await asyncio.shield(admission.settle(call))
+
+
+async def _serve(call: Call, dialect: Dialect, upstream: Upstream) -> None:
+    await admission.admit(call)
+    _fit_to_balance(call, dialect)
+    await _forward(call, dialect, upstream)
 
 
 async def _tell(call: Call, dialect: Dialect, error: ApiError) -> None:
@@ -265,10 +268,15 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     parsed = parse(body)
     model = await _model_of(parsed, MESSAGES, upstream)
     body = patch(body, parsed, {"model": model.upstream_id})
-    path = f"{MESSAGES.path}/count_tokens"
-    async with http.present(settings.UPSTREAM_SILENCE_SECONDS):
-        async with await upstream.post(model.vendor, path, body, http.headers) as reply:
-            answer = await reply.read()
-        if reply.status >= 400:
-            raise upstream_errors.from_reply(reply.status, answer, reply.retry_after, model.vendor)
-        await http.respond(200, answer)
+    await http.present(
+        _relay(http, upstream, model.vendor, f"{MESSAGES.path}/count_tokens", body),
+        settings.UPSTREAM_SILENCE_SECONDS,
+    )
+
+
+async def _relay(http: Exchange, upstream: Upstream, vendor: str, path: str, body: bytes) -> None:
+    async with await upstream.post(vendor, path, body, http.headers) as reply:
+        answer = await reply.read()
+    if reply.status >= 400:
+        raise upstream_errors.from_reply(reply.status, answer, reply.retry_after, vendor)
+    await http.respond(200, answer)
