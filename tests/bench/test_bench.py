@@ -201,7 +201,7 @@ def test_what_fails_says_so_in_its_row() -> None:
     unary, streamed = report.tables([row("direct", 1.0, 1.0), peer], []).split("\n\n")
     assert "| peer | fails |" in streamed
     assert "fails" not in unary
-    assert report.failures([peer]) == "peer, streamed: 500: no"
+    assert report.failures([peer]) == ["peer, streamed: 500: no"]
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
