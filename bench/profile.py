@@ -104,7 +104,10 @@ def show(sampler: Sampler, result: Result) -> None:
 
 def _is_ours(code: CodeType) -> bool:
     path = Path(code.co_filename)
-    return path.is_relative_to(HOUSE) and "site-packages" not in path.parts
+    if not path.is_relative_to(HOUSE):
+        return False
+    inside = path.relative_to(HOUSE).parts
+    return inside[0] != "bench" and "site-packages" not in inside
 
 
 def _line(code: CodeType, own: float, whole: float) -> None:

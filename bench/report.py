@@ -135,7 +135,8 @@ def machine(load_before: float) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
         f"{os.cpu_count()} cores ({_processor()}), load average {load_before:.1f} before, "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {packages}."
+        f"{platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, {packages}."
     )
 
 
