@@ -37,8 +37,8 @@ test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Val
 	$(PY) -m pytest $(ARGS)
 	TEST_DATABASE=postgres $(PY) -m pytest $(ARGS)
 
-bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through
-	$(PY) -m bench
+bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: 20 s)
+	$(PY) -m bench $(ARGS)
 
 lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip install -q pip-tools

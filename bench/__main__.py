@@ -4,6 +4,7 @@ Two minutes, or twenty seconds with --quick (one short round: a rough look).
 """
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -44,20 +45,22 @@ def contestants(home: Path) -> Iterator[tuple[list[Row], list[str]]]:
 
 def bench(effort: Effort) -> str:
     """Measure everything; the report as Markdown."""
+    load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="hontoni-bench-") as folder, ExitStack() as stack:
         rows, absent = stack.enter_context(contestants(Path(folder)))
         load = stack.enter_context(Generator())
         say(f"measuring {len(rows)} ways, {effort.rounds} rounds ...")
         measure(load, rows, effort)
         *_, bare, chat, _ = rows
-        say(report.failures(rows))
+        for line in report.failures(rows):
+            say(line)
     return "\n\n".join(
         (
             report.tables(rows, absent),
             report.ratios(chat, bare),
             report.beside(chat),
             report.how(),
-            report.machine(),
+            report.machine(load_before),
         )
     )
 

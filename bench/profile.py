@@ -18,6 +18,7 @@ import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -28,6 +29,7 @@ from bench.load import Generator, Job, Result
 from bench.product import product
 
 CLIENTS, SECONDS, LINES = 64, 10.0, 50
+HOUSE = Path(__file__).parent.parent
 SAMPLE_SECONDS = 0.004  # no kernel looks more often
 
 
@@ -93,9 +95,25 @@ def show(sampler: Sampler, result: Result) -> None:
         print(f"{own * each:8.1f}  {package}")
     print(f"\n{'own µs':>8} {'all µs':>8}  function")
     for code, own in sampler.own.most_common(LINES):
-        place = f"{Path(code.co_filename).parent.name}/{Path(code.co_filename).name}"
-        name = f"{place}:{code.co_firstlineno} {code.co_qualname}"
-        print(f"{own * each:8.1f} {sampler.whole[code] * each:8.1f}  {name}")
+        _line(code, own * each, sampler.whole[code] * each)
+    print("\nOf the product itself, with all that it calls\n")
+    ours = ((code, whole) for code, whole in sampler.whole.most_common() if _is_ours(code))
+    for code, whole in islice(ours, LINES):
+        _line(code, sampler.own[code] * each, whole * each)
+
+
+def _is_ours(code: CodeType) -> bool:
+    path = Path(code.co_filename)
+    if not path.is_relative_to(HOUSE):
+        return False
+    inside = path.relative_to(HOUSE).parts
+    return inside[0] != "bench" and "site-packages" not in inside
+
+
+def _line(code: CodeType, own: float, whole: float) -> None:
+    path = Path(code.co_filename)
+    place = f"{path.parent.name}/{path.name}:{code.co_firstlineno}"
+    print(f"{own:8.1f} {whole:8.1f}  {place} {code.co_qualname}")
 
 
 def serve(application: str, job: Job) -> None:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from statistics import median
 
 from bench.load import Result
-from bench.measure import CLIENTS, MANY, PACE_MS, STREAMED, STREAMS, UNARY, Row
+from bench.measure import CLIENTS, PACE_MS, STREAMED, STREAMS, UNARY, Row
 
 UNARY_GOAL, CHUNK_GOAL = 2.2, 1.5
 PACKAGES = ("uvicorn", "uvloop", "httptools", "aiohttp", "starlette", "redis", "orjson", "Django")
@@ -26,12 +26,15 @@ def _medians(results: dict[int, list[Result]], read: Callable[[Result], float]) 
 def _added(
     mine: dict[int, list[Result]], direct: dict[int, list[Result]], read: Callable[[Result], float]
 ) -> str:
-    """Milliseconds beyond the direct way; the direct way itself is shown whole."""
+    """Milliseconds beyond the direct way, which is itself shown whole.
+
+    Round by round; a peer takes part in the first ones only.
+    """
     if mine is direct:
         return _at_each((value * 1e3 for value in _medians(mine, read)), 2)
     return _at_each(
         (
-            median(read(a) - read(b) for a, b in zip(mine[clients], direct[clients], strict=True))
+            median(read(a) - read(b) for a, b in zip(mine[clients], direct[clients], strict=False))
             * 1e3
             for clients in CLIENTS
         ),
@@ -122,16 +125,17 @@ def how() -> str:
     return (
         "Three numbers: 1 · 8 · 64 clients in a closed loop. The direct row is the vendor itself, "
         "its times whole; the other rows' times are what they add to it. A chunk's cost: "
-        f"{STREAMS} streams of up to {MANY} chunks, {PACE_MS} ms apart, the request's cost taken "
-        "out. Medians of interleaved rounds."
+        f"{STREAMS} streams with a chunk every {PACE_MS} ms, the request's cost taken out. "
+        "Medians of interleaved rounds."
     )
 
 
-def machine() -> str:
-    """Cores, processor, system and versions."""
+def machine(load_before: float) -> str:
+    """Cores, processor, how busy others kept them, system and versions."""
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return (
-        f"{os.cpu_count()} cores ({_processor()}), {platform.system()} {platform.release()}, "
+        f"{os.cpu_count()} cores ({_processor()}), load average {load_before:.1f} before, "
+        f"{platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, {packages}."
     )
 
@@ -147,8 +151,8 @@ def _processor() -> str:
     return found[1] if found else platform.machine()
 
 
-def failures(rows: Sequence[Row]) -> str:
+def failures(rows: Sequence[Row]) -> list[str]:
     """Why a row says `fails`."""
-    return "\n".join(
+    return [
         f"{row.name}, {kind}: {reason}" for row in rows for kind, reason in row.failures.items()
-    )
+    ]
