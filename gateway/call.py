@@ -56,6 +56,7 @@ class Call:
     upstream_request_id: str = ""
     first_byte: float | None = None
     clamps: dict[str, Any] = field(default_factory=dict)
+    ip: str = ""
 
     @property
     def id(self) -> str:
@@ -154,7 +155,7 @@ class Call:
                 "first_byte_ms": self._milliseconds(self.first_byte),
                 "duration_ms": self._milliseconds(now),
                 "client": self.http.header(b"user-agent")[:200],
-                "ip": self.http.client_ip(),
+                "ip": self.ip,
                 "details": self._details(),
             }
         )
@@ -167,8 +168,5 @@ class Call:
         if self.clamps:
             details["clamps"] = self.clamps
         if self.state is not None:
-            details["windows"] = {
-                name: {"limit": limit, "used": used, "reset_ms": reset}
-                for name, limit, used, reset in self.state.windows
-            }
+            details["windows"] = self.state.windows
         return details

@@ -84,6 +84,7 @@ async def _prepare(
         estimate=estimate,
         hold=metering.hold(model, estimate),
         clamps=clamps,
+        ip=http.client_ip(),
     )
 
 

@@ -161,8 +161,11 @@ class ReceiptSerializer(UsageSerializer):
         }
 
     def get_windows(self, event: UsageEvent) -> dict[str, Any]:
-        windows: dict[str, Any] = event.details.get("windows", {})
-        return windows
+        """Where each window stood when the request ended."""
+        return {
+            name: {"limit": limit, "used": used, "reset_ms": reset_ms}
+            for name, limit, used, reset_ms in event.details.get("windows", ())
+        }
 
     def get_clamps(self, event: UsageEvent) -> dict[str, Any]:
         clamps: dict[str, Any] = event.details.get("clamps", {})

@@ -5,6 +5,7 @@ Code do), so every route also answers under /v1/v1. HEAD and OPTIONS need no key
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway import admission, callers, catalogue, pipeline
 from gateway.catalogue import Model
-from gateway.exchange import ClientGone, Exchange
+from gateway.exchange import ClientGone, Config, Exchange
 from gateway.passthrough import CHAT, MESSAGES, Dialect
 from gateway.upstream import Upstream, connect
 from hontoni import redis
@@ -106,7 +107,7 @@ class _Endpoint:
         self.plane, self.method, self.handler = plane, method, handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        http = Exchange(scope, receive, send)
+        http = Exchange(scope, receive, send, self.plane.config)
         method = scope["method"]
         try:
             if method == self.method:
@@ -133,15 +134,20 @@ class V1:
 
     def __init__(self) -> None:
         self.upstream: Upstream | None = None
+        self.config = Config.read()
         self.router = Router(
             [Route(path, _Endpoint(self, method, run)) for path, method, run in _HANDLERS],
             redirect_slashes=False,
-            default=_unknown,
+            default=self._unknown,
         )
         self._beating: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        self.config = Config.read()
         self.upstream = await connect()
+        # A full collection of a loaded Django stops the loop for 30 ms; what is here now stays.
+        gc.collect()
+        gc.freeze()
         self._beating = asyncio.create_task(admission.beat_for_ever())
 
     async def stop(self) -> None:
@@ -156,10 +162,9 @@ class V1:
             scope = {**scope, "path": scope["path"][3:]}
         await self.router(scope, receive, send)
 
-
-async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:
-    http = Exchange(scope, receive, send)
-    if scope["method"] in ("HEAD", "OPTIONS"):
-        await http.respond(204, b"", list(_PREFLIGHT))
-        return
-    await http.fail(NotFound(f"There is no {scope['method']} {scope['path'][:200]} here."))
+    async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = Exchange(scope, receive, send, self.config)
+        if scope["method"] in ("HEAD", "OPTIONS"):
+            await http.respond(204, b"", list(_PREFLIGHT))
+            return
+        await http.fail(NotFound(f"There is no {scope['method']} {scope['path'][:200]} here."))
