@@ -161,7 +161,7 @@ class Call:
         )
 
     def _milliseconds(self, until: float | None) -> int | None:
-        return None if until is None else max(0, round((until - self.began) * 1000))
+        return None if until is None else max(0, int((until - self.began) * 1000))
 
     def _details(self) -> dict[str, Any]:
         details: dict[str, Any] = {}

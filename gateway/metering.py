@@ -5,6 +5,7 @@ are a bound that no prompt can exceed: holding them, no request overdraws. The l
 third of that; it decides what the least affordable hold is.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ _IMAGE_TOKENS_OF = {"gpt-4o-mini": 50_000}
 _OVERHEAD_TOKENS = 700  # the vendors' own system text for tools
 BYTES_PER_TOKEN = 3
 FIRST_STEP_TOKENS = 2_048  # output paid for before a stream's hold must be extended
-_MARKS = (b'"image"', b'"image_url"', b'"input_image"')
+_IMAGE = re.compile(rb'"(?:image|image_url|input_image)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Hold:
 def estimate(model: Model, body: bytes, parsed: dict[str, Any], max_output: int) -> Estimate:
     """Bound a request's tokens from its bytes. `max_output` is all its choices together."""
     size, images = len(body), 0
-    if any(mark in body for mark in _MARKS):
+    if _IMAGE.search(body):
         attached, images = _images(parsed)
         size -= attached
     pictures = images * _IMAGE_TOKENS_OF.get(model.id, _IMAGE_TOKENS[model.vendor])

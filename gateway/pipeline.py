@@ -194,7 +194,8 @@ async def _unary(call: Call, dialect: Dialect, reply: Reply) -> None:
         raise UpstreamFailed("The model's provider sent an answer we cannot read.") from None
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = dialect.decode_usage(usage)
-    call.text_bytes = text_bytes(body)
+    else:
+        call.text_bytes = text_bytes(body)
     call.status = 200
     await _finish(call)
     assert call.state is not None

@@ -6,15 +6,18 @@ The vendor's 401, 402 and 429 are our problem, never the customer's (protocols.m
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 import aiohttp
 from django.conf import settings
+from multidict import CIMultiDict
+from yarl import URL
 
 from hontoni.errors import NotFound, UpstreamFailed, UpstreamTimeout
 
-_DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
+_DEFAULT_ANTHROPIC_VERSION = "2023-06-01"
+_ALWAYS = {"User-Agent": "hontoni", "Accept": "*/*", "Accept-Encoding": "identity"}
 _FORWARDED = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
 
 
@@ -24,7 +27,22 @@ class Vendor:
 
     name: str
     root: str
-    headers: tuple[tuple[str, str], ...]
+    headers: CIMultiDict[str]
+    _urls: dict[str, URL] = field(default_factory=dict)
+
+    def url(self, path: str) -> URL:
+        """Parsed once a path, not once a request."""
+        if path not in self._urls:
+            self._urls[path] = URL(self.root + path)
+        return self._urls[path]
+
+
+def _introduce(name: str, root: str, **credentials: str) -> Vendor:
+    """A vendor, with the headers that go with every request to it."""
+    headers = CIMultiDict({"Content-Type": "application/json", **_ALWAYS, **credentials})
+    if name == "anthropic":
+        headers["anthropic-version"] = _DEFAULT_ANTHROPIC_VERSION
+    return Vendor(name, root, headers)
 
 
 def _root(base_url: str) -> str:
@@ -34,23 +52,19 @@ def _root(base_url: str) -> str:
 
 def _configured() -> dict[str, Vendor]:
     """The vendors that have a key."""
-    bearer = (("Authorization", f"Bearer {settings.OPENAI_API_KEY}"),)
-    rows = (
-        ("openai", settings.OPENAI_API_KEY, settings.OPENAI_BASE_URL, bearer),
-        (
-            "anthropic",
-            settings.ANTHROPIC_API_KEY,
-            settings.ANTHROPIC_BASE_URL,
-            (("x-api-key", settings.ANTHROPIC_API_KEY),),
-        ),
-        (
-            "google",
-            settings.GEMINI_API_KEY,
-            settings.GEMINI_BASE_URL,
-            (("x-goog-api-key", settings.GEMINI_API_KEY),),
-        ),
-    )
-    return {name: Vendor(name, _root(url), headers) for name, key, url, headers in rows if key}
+    found = []
+    if key := settings.OPENAI_API_KEY:
+        bearer = {"Authorization": f"Bearer {key}"}
+        found.append(_introduce("openai", _root(settings.OPENAI_BASE_URL), **bearer))
+    if key := settings.ANTHROPIC_API_KEY:
+        found.append(
+            _introduce("anthropic", _root(settings.ANTHROPIC_BASE_URL), **{"x-api-key": key})
+        )
+    if key := settings.GEMINI_API_KEY:
+        found.append(
+            _introduce("google", _root(settings.GEMINI_BASE_URL), **{"x-goog-api-key": key})
+        )
+    return {vendor.name: vendor for vendor in found}
 
 
 class Reply:
@@ -118,8 +132,6 @@ class Upstream:
                 sock_read=settings.UPSTREAM_SILENCE_SECONDS,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent",),
-            headers={"User-Agent": "hontoni", "Accept-Encoding": "identity"},
             read_bufsize=2**18,
         )
 
@@ -133,15 +145,13 @@ class Upstream:
         there = self.vendors.get(vendor)
         if there is None:
             raise NotFound("This deployment has no access to that model.", code="model_not_found")
-        headers = dict(there.headers)
-        headers["Content-Type"] = "application/json"
+        headers = there.headers
         for name in _FORWARDED:
             if name in client_headers:
+                headers = headers.copy() if headers is there.headers else headers
                 headers[name.decode()] = client_headers[name].decode("latin-1")
-        if vendor == "anthropic":
-            headers.setdefault("anthropic-version", _DEFAULT_ANTHROPIC_VERSION.decode())
         try:
-            return Reply(await self.session.post(there.root + path, data=body, headers=headers))
+            return Reply(await self.session.post(there.url(path), data=body, headers=headers))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise failure(error) from error
 
@@ -157,6 +167,6 @@ async def connect() -> Upstream:
     from gateway.sandbox.server import serve_in_background
 
     root, key = serve_in_background()
-    headers = (("Authorization", f"Bearer {key}"), ("x-api-key", key), ("x-goog-api-key", key))
+    credentials = {"Authorization": f"Bearer {key}", "x-api-key": key, "x-goog-api-key": key}
     names = ("openai", "anthropic", "google")
-    return Upstream({name: Vendor(name, root, headers) for name in names})
+    return Upstream({name: _introduce(name, root, **credentials) for name in names})

@@ -148,6 +148,7 @@ class V1:
         # A full collection of a loaded Django stops the loop for 30 ms; what is here now stays.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(10_000, 20, 100)
         self._beating = asyncio.create_task(admission.beat_for_ever())
 
     async def stop(self) -> None:
