@@ -295,6 +295,17 @@ async def test_a_heartbeat_of_an_ended_request_changes_nothing() -> None:
     assert everything() == before
 
 
+async def test_what_is_over_is_not_kept() -> None:
+    for _ in range(3):
+        await admit(ask())
+    advance(60)
+    await admit(ask())
+    assert redis.sync().zcard("{s:07}:rpm:k1") == 1
+    assert redis.sync().zcard("{s:07}:leases:k1") == 1
+    advance(31 * DAY)
+    assert redis.sync().exists("{s:07}:rpm:k1", "{s:07}:windows:k1") == 0
+
+
 # -- Money ---------------------------------------------------------------------------------------
 
 
@@ -395,6 +406,17 @@ async def test_a_stretched_extension_takes_what_is_left() -> None:
     await admit(request)
     extension = await extend(request, hold=nanos("9"), step=nanos("2"), stretch=True)
     assert extension == limiter.Extension(nanos("1"), TEN, 0)
+
+
+async def test_nothing_is_granted_where_more_was_spent_than_there_is() -> None:
+    request, other = ask(full=nanos("5")), ask(full=nanos("5"))
+    await admit(request)
+    await admit(other)
+    await settle(other, cost=nanos("6"), event=EVENT)
+    before = everything()
+    extension = await extend(request, hold=nanos("5"), step=1, stretch=True)
+    assert extension == limiter.Extension(0, nanos("5"), nanos("-1"))
+    assert everything() == before
 
 
 async def test_an_ended_request_is_not_extended() -> None:
