@@ -12,7 +12,7 @@
 local account = redis.call('HMGET', KEYS[1], 'credits', 'charged', 'held', 'seeded')
 local record = redis.call('HMGET', KEYS[2], 'state', 'hold', 'seeded')
 local available = (tonumber(account[1]) or 0) - (tonumber(account[2]) or 0) - (tonumber(account[3]) or 0)
-if record[1] ~= 'open' or not account[1] or record[3] ~= account[4] then
+if record[1] ~= 'open' or record[3] ~= account[4] then
   return {0, 0, available}
 end
 

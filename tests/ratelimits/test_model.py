@@ -5,15 +5,15 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, assume, settings
+from hypothesis import HealthCheck, assume, settings, stateful
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from hontoni import redis
 from ratelimits import keys, limiter
 from ratelimits.limiter import Limits, State
 from tests.ratelimits import world
-from tests.ratelimits.model import MINUTE, Model, Request, Subject, numbers
+from tests.ratelimits.model import MINUTE, Model, Request, Subject
 from tests.ratelimits.world import ALICE, EVENT, ask
 
 T = TypeVar("T")
@@ -33,10 +33,18 @@ SPANS = st.sampled_from([1, 20, 40, 60, 3600, 5 * 3600, 24 * 3600, 7 * 24 * 3600
 MARKER = 60 * SECOND  # half the life of a settled record: a repeat is only sure to be known in it
 
 
-class Admission(RuleBasedStateMachine):
+def something_runs(machine: "Admission") -> bool:
+    return bool(machine.model.open)
+
+
+def is_seeded(machine: "Admission") -> bool:
+    return machine.model.credits is not None
+
+
+class Admission(stateful.RuleBasedStateMachine):
     """`self.past`: how far stored time has been moved back; model time = Redis's clock + past."""
 
-    @initialize(credits=st.integers(0, 100))
+    @initialize(credits=st.integers(0, 300))
     def begin(self, credits: int) -> None:
         redis.sync().flushall()
         self.runner = asyncio.Runner()
@@ -102,7 +110,9 @@ class Admission(RuleBasedStateMachine):
         if self.model.credits is None:
             assert state.status == "cold"
             assert world.everything() == before
-            return
+            self.seed()
+            before = world.everything()
+            state = self.run(limiter.admit(asked, commit))
         now = self.clock(state)
         seen = self.learned(asked)
         if commit:
@@ -120,6 +130,11 @@ class Admission(RuleBasedStateMachine):
         else:
             assert world.everything() == before
 
+    @rule(subject=st.sampled_from(["k1", "k2"]), full=AMOUNTS)
+    def admit_more(self, subject: str, full: int) -> None:
+        """So that there is something to lose."""
+        self.admit(subject, Limits(9, 9, 9, 9, 9, 9), full, 0, stretch=False, commit=True)
+
     def learned(self, asked: limiter.Ask) -> Model:
         """The model as the snapshot's newer facts would make it."""
         newer = asked.credits_version > self.model.credits_version
@@ -136,6 +151,7 @@ class Admission(RuleBasedStateMachine):
             self.admitted[subject].append(now)
             assert sum(at > now - MINUTE for at in self.admitted[subject]) <= rpm
 
+    @precondition(something_runs)
     @rule(data=st.data())
     def admit_again(self, data: st.DataObject) -> None:
         request = self.pick(data)
@@ -145,20 +161,12 @@ class Admission(RuleBasedStateMachine):
         self.agree(state, request.ask.subject, request.ask.limits.rpm)
         assert world.everything() == before
 
-    @rule(limits=PLANS)
-    def admit_with_an_old_snapshot(self, limits: Limits) -> None:
-        assume(self.model.terms > 0)
-        before = world.everything()
-        asked = ask(limits=limits, terms_version=self.model.terms - 1)
-        assert self.run(limiter.admit(asked)).status == "stale"
-        assert world.everything() == before
-
     def pick(self, data: st.DataObject) -> Request:
-        assume(self.model.open)
         return data.draw(st.sampled_from(list(self.model.open.values())))
 
     # -- While it runs ---------------------------------------------------------------------------
 
+    @precondition(something_runs)
     @rule(data=st.data(), step=AMOUNTS, stretch=st.booleans())
     def extend(self, data: st.DataObject, step: int, stretch: bool) -> None:
         request = self.pick(data)
@@ -182,6 +190,7 @@ class Admission(RuleBasedStateMachine):
         assert extension() == expected  # asked again, because the answer was lost
         assert world.everything() == before
 
+    @precondition(something_runs)
     @rule(data=st.data(), cost=AMOUNTS)
     def beat(self, data: st.DataObject, cost: int) -> None:
         request = self.pick(data)
@@ -201,6 +210,7 @@ class Admission(RuleBasedStateMachine):
 
     # -- The end ---------------------------------------------------------------------------------
 
+    @precondition(something_runs)
     @rule(data=st.data(), cost=AMOUNTS, giveback=st.booleans())
     def settle(self, data: st.DataObject, cost: int, giveback: bool) -> None:
         request = self.pick(data)
@@ -217,11 +227,14 @@ class Admission(RuleBasedStateMachine):
         self.agree(state, request.ask.subject, request.ask.limits.rpm)
         self.ended[request.ask.request_id] = (request.ask, now + MARKER)
 
+    def known(self) -> list[limiter.Ask]:
+        now = self.now()
+        return [asked for asked, until in self.ended.values() if now < until]
+
+    @precondition(lambda self: self.known())
     @rule(data=st.data(), cost=AMOUNTS, giveback=st.booleans())
     def repeat_after_the_end(self, data: st.DataObject, cost: int, giveback: bool) -> None:
-        known = [asked for asked, until in self.ended.values() if self.now() < until]
-        assume(known)
-        asked = data.draw(st.sampled_from(known))
+        asked = data.draw(st.sampled_from(self.known()))
         before = world.everything()
         state = self.run(limiter.settle(asked, cost=cost, event=EVENT, giveback=giveback))
         assert state.status == "already"
@@ -231,6 +244,7 @@ class Admission(RuleBasedStateMachine):
         assert self.run(limiter.extend(asked, hold=0, step=1)).granted == 0
         assert world.everything() == before
 
+    @precondition(something_runs)
     @rule()
     def reap(self) -> None:
         earliest = self.now() // 1000
@@ -250,6 +264,7 @@ class Admission(RuleBasedStateMachine):
             self.agree(state, dead.subject, 0)
             self.ended[name] = (request.ask, self.clock(state) + 720 * MINUTE)
 
+    @precondition(something_runs)
     @rule(data=st.data())
     def reap_the_living(self, data: st.DataObject) -> None:
         request = self.pick(data)
@@ -262,32 +277,32 @@ class Admission(RuleBasedStateMachine):
 
     # -- The control plane -----------------------------------------------------------------------
 
-    @rule(amount=st.integers(-20, 60), told=st.booleans())
+    @rule(amount=st.integers(-50, 200), told=st.booleans())
     def change_credits(self, amount: int, told: bool) -> None:
         """A top-up, a refund; where the message is lost the next snapshot brings it."""
         self.credits += amount
         self.credits_version += 1
         if told:
-            self.publish()
+            news = limiter.publish_credits(ALICE, self.credits, self.credits_version)
+            assert news == is_seeded(self)
+            if news:
+                self.model.credits, self.model.credits_version = self.credits, self.credits_version
+        assert not limiter.publish_credits(ALICE, amount, self.model.credits_version)
 
-    @rule()
-    def publish(self) -> None:
-        news = limiter.publish_credits(ALICE, self.credits, self.credits_version)
-        assert news == (
-            self.model.credits is not None and self.credits_version > self.model.credits_version
-        )
-        if news:
-            self.model.credits, self.model.credits_version = self.credits, self.credits_version
-        assert not limiter.publish_credits(ALICE, 1, self.credits_version - 1)
-
-    @rule(told=st.booleans())
-    def change_terms(self, told: bool) -> None:
+    @rule(told=st.booleans(), limits=PLANS)
+    def change_terms(self, told: bool, limits: Limits) -> None:
         self.terms += 1
         if told:
             assert limiter.publish_terms(ALICE, self.terms)
             self.model.terms = self.terms
-            assert not limiter.publish_terms(ALICE, self.terms)
+        before = world.everything()
+        assert not limiter.publish_terms(ALICE, self.model.terms)
+        if self.model.terms:
+            outdated = ask(limits=limits, terms_version=self.model.terms - 1)
+            assert self.run(limiter.admit(outdated)).status == "stale"
+        assert world.everything() == before
 
+    @precondition(lambda self: bool(world.events()))
     @rule(count=st.integers(1, 3))
     def consume(self, count: int) -> None:
         """The usage pipeline: events into the database, then out of the stream."""
@@ -296,6 +311,7 @@ class Admission(RuleBasedStateMachine):
             self.settled += int(fields[b"cost"])
             redis.sync().xdel(stream, name)
 
+    @precondition(lambda self: not is_seeded(self))
     @rule(seen=st.integers(0, 3))
     def seed(self, seen: int = 0) -> None:
         """As billing does: it has seen the first few events of the stream, and not the rest."""
@@ -308,11 +324,11 @@ class Admission(RuleBasedStateMachine):
             charged=charged,
             last_event_id=entries[-1][0].decode() if entries else "0-0",
         )
-        assert done == (self.model.credits is None)
-        if done:
-            self.model.credits, self.model.credits_version = self.credits, self.credits_version
-            self.model.terms = max(self.terms, self.model.terms)
-            self.model.charged = self.settled + sum(cost for _, cost, _ in world.events())
+        assert done
+        self.model.credits, self.model.credits_version = self.credits, self.credits_version
+        self.model.terms = max(self.terms, self.model.terms)
+        self.model.charged = self.settled + sum(cost for _, cost, _ in world.events())
+        assert not world.seed(credits=1, credits_version=99)
 
     # -- Disasters -------------------------------------------------------------------------------
 
@@ -321,14 +337,17 @@ class Admission(RuleBasedStateMachine):
         self.model.charged = self.model.held = self.model.terms = 0
         self.model.epoch += 1
 
-    @rule()
-    def lose_the_account(self) -> None:
+    @precondition(lambda self: len(self.model.open) > 1 and is_seeded(self))
+    @rule(data=st.data(), ends=st.integers(0, 2))
+    def lose_the_account(self, data: st.DataObject, ends: int) -> None:
         redis.sync().delete(keys.account(ALICE))
         self.forget_the_money()
+        for _ in range(ends):
+            self.settle(data, data.draw(AMOUNTS), giveback=False)
 
-    @rule(dice=st.integers(0, 3))
-    def lose_everything(self, dice: int) -> None:
-        assume(dice == 0)
+    @precondition(lambda self: len(self.model.open) > 2)
+    @rule(costs=st.lists(AMOUNTS, max_size=2))
+    def lose_everything(self, costs: list[int]) -> None:
         redis.sync().flushall()
         self.forget_the_money()
         self.lost += [request.ask for request in self.model.open.values()]
@@ -336,10 +355,12 @@ class Admission(RuleBasedStateMachine):
         self.model.subjects = {"k1": Subject(), "k2": Subject()}
         self.admitted = {"k1": [], "k2": []}
         self.ended.clear()
+        for cost in costs:
+            self.settle_what_redis_lost(cost)
 
+    @precondition(lambda self: bool(self.lost))
     @rule(cost=AMOUNTS)
     def settle_what_redis_lost(self, cost: int) -> None:
-        assume(self.lost)
         asked = self.lost.pop()
         assert not self.run(limiter.beat(asked, cost=cost, draft="{}"))
         state = self.run(limiter.settle(asked, cost=cost, event=EVENT))
@@ -377,7 +398,3 @@ TestAdmission.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-
-
-def test_the_model_knows_every_window() -> None:
-    assert numbers(Limits(1, 2, 3, 4, 5, 6)) == {"5h": 2, "daily": 3, "weekly": 4, "monthly": 5}

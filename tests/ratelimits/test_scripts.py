@@ -60,10 +60,12 @@ async def test_scripts_touch_only_the_keys_they_declare_and_all_share_one_tag() 
             verb, *words = entry["command"].split(" ")
             if verb == "ECHO":
                 break
-            if verb == "EVALSHA":
+            if verb == "EVAL":
+                declared = []  # the clock of the tests
+            elif verb == "EVALSHA":
                 declared = words[1:][1 : 1 + int(words[1])]
                 assert len({name[: name.index("}") + 1] for name in declared}) == 1
-            elif entry["client_type"] == "lua" and verb != "TIME":
+            elif entry["client_type"] == "lua" and verb != "TIME" and declared:
                 assert words[0] in declared
                 touched += 1
     assert touched > 100

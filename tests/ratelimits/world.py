@@ -66,22 +66,40 @@ def events(account: int = ALICE) -> list[tuple[int, int, str]]:
 def everything() -> dict[bytes, tuple[bytes, bool]]:
     """All that Redis holds, to see that nothing changed."""
     client = redis.sync()
-    return {key: (client.dump(key), client.pttl(key) >= 0) for key in client.scan_iter()}
+    names = sorted(set(client.scan_iter(count=1000)))
+    with client.pipeline(transaction=False) as batch:
+        for name in names:
+            batch.dump(name).pttl(name)
+        found = batch.execute()
+    values = zip(found[::2], found[1::2], strict=True)
+    return {name: (value, ms >= 0) for name, (value, ms) in zip(names, values, strict=True)}
+
+
+# One key a call, so that a cluster can be aged too.
+_AGE = """
+local kind, ms = ARGV[1], tonumber(ARGV[2])
+if kind == 'leases' or kind == 'open' or kind == 'rpm' then
+  local shift = kind == 'rpm' and ms * 1000 or ms
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    redis.call('ZINCRBY', KEYS[1], string.format('%.0f', -shift), member)
+  end
+elseif kind == 'windows' or kind == 'req' then
+  for _, name in ipairs({'5h', 'daily', 'weekly', 'monthly'}) do
+    if redis.call('HEXISTS', KEYS[1], name) == 1 then
+      redis.call('HINCRBY', KEYS[1], name, string.format('%.0f', -ms))
+    end
+  end
+end
+local left = redis.call('PTTL', KEYS[1])
+if left >= 0 then
+  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', left - ms))
+end
+"""
 
 
 def advance(seconds: float) -> None:
     """Let time pass. The scripts read Redis's clock, so what is stored moves into the past."""
     client, ms = redis.sync(), round(seconds * 1000)
-    for key in client.scan_iter():
-        kind = b"rpm" if key.startswith(b"throttle:") else key.split(b":")[2]
-        if kind in (b"leases", b"open", b"rpm"):
-            shift = ms if kind in (b"leases", b"open") else ms * 1000
-            for member, score in client.zrange(key, 0, -1, withscores=True):
-                client.zadd(key, {member: int(score) - shift})
-        elif kind in (b"windows", b"req"):
-            for name in ("5h", "daily", "weekly", "monthly"):
-                if client.hexists(key, name):
-                    client.hincrby(key, name, -ms)
-        left = client.pttl(key)
-        if left >= 0:
-            client.pexpire(key, left - ms)
+    for name in set(client.scan_iter(count=1000)):  # it may name a key twice
+        kind = b"rpm" if name.startswith(b"throttle:") else name.split(b":")[2]
+        client.eval(_AGE, 1, name, kind, ms)
