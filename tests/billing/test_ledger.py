@@ -257,6 +257,7 @@ def test_many_users_many_kinds_no_deadlock(at_once: AtOnce, settings: Settings) 
             ledger.post(key=f"p{number}", kind=kind, user_id=user_id, amount=1)
             return
         with transaction.atomic():  # a consumer's batch, in any order
+            ledger.lock({ledger.wallet_code(user_id) for user_id in users[:6]})
             for user_id in users[number % 6 : 6] + users[: number % 6]:
                 ledger.charge_usage(key=f"u{number}:{user_id}", user_id=user_id, amount=1)
 
