@@ -230,9 +230,9 @@ def _same(earlier: Transfer, kind: Transfer.Kind, user_id: int, amount: int) -> 
 
 
 def _publish(user_id: int) -> None:
-    """Tell Redis what the wallet is worth now. Lost, it is healed by the next snapshot."""
+    """Tell Redis what the wallet is worth now. If this is lost, the next snapshot tells it."""
     now = Wallet.objects.get(pk=user_id)
     try:
         limiter.publish_credits(user_id, now.credits_total, now.credits_version)
     except errors.Unavailable:
-        logger.exception("The credits of account %s are not published", user_id)
+        logger.warning("The credits of account %s are not published.", user_id)
