@@ -6,6 +6,7 @@ from the next request on. Should the push to Redis get lost, snapshots expire af
 """
 
 import logging
+from collections.abc import Mapping
 
 from django.db import transaction
 from django.db.models import F
@@ -17,15 +18,17 @@ from ratelimits import limiter
 logger = logging.getLogger(__name__)
 
 
-def changed(user_id: int) -> None:
+def changed(*user_ids: int) -> None:
     """Say so in the transaction that changes a key, a plan, an add-on or a freeze."""
-    User.objects.filter(pk=user_id).update(terms_version=F("terms_version") + 1)
-    version = User.objects.values_list("terms_version", flat=True).get(pk=user_id)
-    transaction.on_commit(lambda: _publish(user_id, version))
+    users = User.objects.filter(pk__in=user_ids)
+    users.update(terms_version=F("terms_version") + 1)
+    versions = dict(users.values_list("pk", "terms_version"))
+    transaction.on_commit(lambda: _publish(versions))
 
 
-def _publish(user_id: int, version: int) -> None:
+def _publish(versions: Mapping[int, int]) -> None:
     try:
-        limiter.publish_terms(user_id, version)
+        for user_id, version in versions.items():
+            limiter.publish_terms(user_id, version)
     except errors.Unavailable:
-        logger.exception("Terms of account %s are not published: %s", user_id, version)
+        logger.exception("The terms of these accounts are not published: %s", list(versions))

@@ -14,7 +14,8 @@ Always true, proved by billing/reconcile.py, and checked after every test in tes
 
 Locks are taken in one order, so that nothing waits in a circle: our own account, then the
 wallet's account, then the wallet. A transaction that posts several times begins with `lock`, on
-every account it will touch, after opening the wallets.
+every account it will touch, after opening the wallets. Only a batch of usage may lock its
+wallets' accounts alone: `revenue:usage`, which comes last then, is locked by nothing else.
 """
 
 import logging
@@ -40,7 +41,7 @@ COUNTERPARTS = {
     Kind.SANDBOX: "sandbox:funds",
     Kind.TOPUP: "stripe:clearing",
     Kind.REFUND: "stripe:clearing",
-    Kind.DISPUTE: "stripe:disputes",
+    Kind.DISPUTE: "stripe:clearing",
     Kind.PROMO: "promo:expense",
     Kind.REFERRAL: "referral:expense",
     Kind.SUBSCRIPTION: "revenue:subscriptions",
@@ -123,10 +124,9 @@ def charge_usage(
 ) -> tuple[Transfer, bool]:
     """Settle a batch of one account's usage, which may take its wallet below zero.
 
-    Runs inside the transaction that records the events, so both happen or neither does. All
-    batches share one lock, the first each takes, so those of many accounts cannot wait for each
-    other in a circle. Answers and raises as `post` does, but needs a positive amount, and a
-    wallet: `billing.terms` opened it before the first request was admitted.
+    Runs inside the transaction that records the events, so both happen or neither does; of a
+    batch of several accounts, `lock` them first. Answers and raises as `post` does, but needs a
+    positive amount, and a wallet: `billing.terms` opened it before the first request.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("usage is charged in the transaction that records its events")
@@ -138,18 +138,16 @@ def charge_usage(
 
 
 def lock(codes: Iterable[str]) -> dict[str, LedgerAccount]:
-    """Lock these accounts until the transaction ends, in one order; open those that are new."""
-    return {code: _locked(code) for code in sorted(set(codes))}
-
-
-def _locked(code: str) -> LedgerAccount:
-    # One at a time: `code IN (...) FOR UPDATE` locks what it finds, before what is opened after.
-    row = LedgerAccount.objects.select_for_update().filter(code=code)
-    if found := row.first():
-        return found
-    account = LedgerAccount(code=code, may_go_negative=code not in NEVER_NEGATIVE)
-    LedgerAccount.objects.bulk_create([account], ignore_conflicts=True)
-    return row.get()
+    """Lock these accounts until the transaction ends, by name; open those that are new."""
+    names = set(codes)
+    wanted = LedgerAccount.objects.filter(code__in=names)
+    # Open first and lock then: a lock held while another is opened would be out of order.
+    missing = names - set(wanted.values_list("code", flat=True))
+    LedgerAccount.objects.bulk_create(
+        [LedgerAccount(code=c, may_go_negative=c not in NEVER_NEGATIVE) for c in sorted(missing)],
+        ignore_conflicts=True,
+    )
+    return {account.code: account for account in wanted.select_for_update().order_by("code")}
 
 
 def _open(user_id: int) -> Wallet:
@@ -176,7 +174,8 @@ def _move(
     """Post one transfer between a wallet and its counterpart, under the locks of both."""
     if amount == 0:
         raise ValueError("nothing to post")
-    ours, theirs = _locked(COUNTERPARTS[kind]), _locked(wallet_code(user_id))
+    accounts = lock([COUNTERPARTS[kind], wallet_code(user_id)])
+    ours, theirs = accounts[COUNTERPARTS[kind]], accounts[wallet_code(user_id)]
     earlier = Transfer.objects.filter(key=key).first()
     if earlier is not None:
         return _same(earlier, kind, user_id, amount), False
@@ -231,9 +230,9 @@ def _same(earlier: Transfer, kind: Transfer.Kind, user_id: int, amount: int) -> 
 
 
 def _publish(user_id: int) -> None:
-    """Tell Redis what the wallet is worth now. Lost, it is healed by the next snapshot."""
+    """Tell Redis what the wallet is worth now. If this is lost, the next snapshot tells it."""
     now = Wallet.objects.get(pk=user_id)
     try:
         limiter.publish_credits(user_id, now.credits_total, now.credits_version)
     except errors.Unavailable:
-        logger.exception("The credits of account %s are not published", user_id)
+        logger.warning("The credits of account %s are not published.", user_id)

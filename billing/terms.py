@@ -17,6 +17,8 @@ from billing import ledger
 from billing.models import AddOn, Plan, Subscription
 from ratelimits.limiter import Limits
 
+_BATCH = 1_000  # a statement names so many accounts at most
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -109,5 +111,6 @@ def apply_add_on(add_on: AddOn) -> None:
 
 
 def _changed(users: models.QuerySet[User]) -> None:
-    for user_id in users.values_list("pk", flat=True):
-        accounts_terms.changed(user_id)
+    user_ids = list(users.values_list("pk", flat=True))
+    for start in range(0, len(user_ids), _BATCH):
+        accounts_terms.changed(*user_ids[start : start + _BATCH])

@@ -160,10 +160,10 @@ def _set_aside(entry: Entry, problem: str) -> None:
 
 
 def recorded(request_ids: Sequence[str]) -> set[str]:
-    """Which of these request ids (req_…) are in the books already."""
-    ids = [uuid.UUID(hex=request_id.removeprefix("req_")) for request_id in request_ids]
-    found = UsageEvent.objects.filter(pk__in=ids).values_list("pk", flat=True)
-    return {f"req_{pk.hex}" for pk in found}
+    """Which of these request ids, with or without `req_`, are in the books already."""
+    asked = {uuid.UUID(hex=name.removeprefix("req_")): name for name in request_ids}
+    found = UsageEvent.objects.filter(pk__in=asked).values_list("pk", flat=True)
+    return {asked[pk] for pk in found}
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from pytest_django import Settings
 from redis.exceptions import ConnectionError
 
@@ -212,6 +212,38 @@ def test_one_key_raced_by_two_accounts_goes_to_one_of_them(
     assert Transfer.objects.filter(key="k").count() == 1
 
 
+def test_one_key_raced_by_two_accounts_on_postgres(
+    alice: User, bob: User, at_once: AtOnce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bob's post has looked for the key when alice's commits. SQLite lets only one write."""
+    if connection.vendor == "sqlite":
+        pytest.skip("one writer at a time")
+    create = Transfer.objects.create
+
+    def create_after_alice(**fields: Any) -> Transfer:
+        monkeypatch.setattr(Transfer.objects, "create", create)
+        at_once(lambda _: ledger.post(key="k", kind="topup", user_id=alice.pk, amount=1), 1)
+        return create(**fields)
+
+    monkeypatch.setattr(Transfer.objects, "create", create_after_alice)
+    with pytest.raises(ledger.KeyReused):
+        ledger.post(key="k", kind="promo", user_id=bob.pk, amount=1)
+    assert (ledger.balance(alice.pk), ledger.balance(bob.pk)) == (nanos("10") + 1, 0)
+
+
+def test_wallets_opened_in_any_order_no_deadlock(at_once: AtOnce, settings: Settings) -> None:
+    settings.SIGNUP_CREDIT = "1"
+    users = [User.objects.create_user(f"user{n}@example.com").pk for n in range(8)]
+
+    def open_all(number: int) -> None:
+        with transaction.atomic():
+            for user_id in users[number % 8 :] + users[: number % 8]:
+                ledger.wallet(user_id)
+
+    at_once(open_all, 16)
+    assert [w.balance for w in Wallet.objects.all()] == [nanos("1")] * 8
+
+
 def test_many_users_many_kinds_no_deadlock(at_once: AtOnce, settings: Settings) -> None:
     settings.SIGNUP_CREDIT = "1"
     users = [User.objects.create_user(f"user{n}@example.com").pk for n in range(12)]
@@ -225,6 +257,7 @@ def test_many_users_many_kinds_no_deadlock(at_once: AtOnce, settings: Settings) 
             ledger.post(key=f"p{number}", kind=kind, user_id=user_id, amount=1)
             return
         with transaction.atomic():  # a consumer's batch, in any order
+            ledger.lock({ledger.wallet_code(user_id) for user_id in users[:6]})
             for user_id in users[number % 6 : 6] + users[: number % 6]:
                 ledger.charge_usage(key=f"u{number}:{user_id}", user_id=user_id, amount=1)
 

@@ -5,11 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import OperationalError, connection, connections, transaction
+from django.utils import timezone
 from redis.exceptions import ConnectionError
 
+from accounts import keys as api_keys
 from accounts.models import User
 from billing import ledger, seeding
 from billing.seeding import seed_account
+from gateway import seed as catalogue
+from gateway import usage
+from gateway.models import BUCKETS, Price, UsageEvent
 from hontoni import errors, redis
 from hontoni.money import nanos
 from ratelimits import keys, limiter
@@ -66,6 +71,29 @@ def test_what_is_on_its_way_to_the_books_is_charged_too(alice: User) -> None:
     seed_account(alice.pk, recorded=recorded)
     assert money(alice) == (nanos("10"), 1, nanos("3.75"))
     assert sorted(asked) == ["new", "newer", "old"]
+
+
+def test_what_the_gateway_says_is_recorded_is_not_charged_again(alice: User) -> None:
+    """A batch is in the books, but its consumer died before it could delete it."""
+    catalogue.seed()
+    key, _ = api_keys.mint(alice, "laptop")
+    numbers = dict.fromkeys((*BUCKETS, "cost", "hold", "duration_ms"), 0)
+    event = UsageEvent.objects.create(
+        user=alice,
+        api_key=key,
+        price=Price.objects.earliest("pk"),
+        stream=False,
+        estimated=False,
+        aborted=False,
+        status=200,
+        created_at=timezone.now(),
+        **numbers,
+    )
+    finish(alice, event.id.hex, "1")
+    with transaction.atomic():
+        ledger.charge_usage(key="u", user_id=alice.pk, amount=nanos("1"))
+    seed_account(alice.pk, recorded=usage.recorded)
+    assert money(alice)[2] == nanos("1")
 
 
 def test_a_long_stream_is_read_to_its_end(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,14 @@ def test_an_edited_default_takes_effect_for_everybody_without_a_plan(
 
 
 @committed
+def test_an_edited_plan_takes_effect_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terms, "_BATCH", 2)
+    users = [User.objects.create_user(f"user{n}@example.com") for n in range(5)]
+    terms.apply_plan(Plan.objects.get(is_default=True))
+    assert [announced(user) for user in users] == [2] * 5
+
+
+@committed
 def test_an_edited_add_on_takes_effect_for_everybody_who_has_it(alice: User, bob: User) -> None:
     subscribe(alice, "standard", "rate-limit-2x")
     subscribe(bob, "standard")
