@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway import codecs
 from hontoni.errors import BadRequest
 from tests.gateway.codecs import world
 from tests.gateway.codecs.world import (
@@ -130,7 +131,7 @@ def test_a_turn_that_only_thought_is_left_out() -> None:
 @row("035")
 def test_a_reasoning_model_gets_max_completion_tokens_only() -> None:
     to = world.target("gpt-5-mini", "openai_chat")
-    codec = world.codecs.CODECS["openai_chat"]
+    codec = codecs.CODECS["openai_chat"]
     asked = world.chat(max_tokens=100, temperature=0, stream=True)
     body = codec.patch_request(asked, to, codec.decode_thinking(asked))
     assert body["max_completion_tokens"] == 100
@@ -152,7 +153,7 @@ def test_cursor_posts_a_responses_body_to_chat_and_is_answered_in_chat() -> None
             {"type": "custom", "name": "free", "format": {"type": "text"}},
         ],
     }
-    request = world.codecs.decode_request("openai_chat", asked)
+    request = codecs.decode_request("openai_chat", asked)
     assert request.dialect == "openai_chat"
     assert [(tool.name, tool.kind) for tool in request.tools] == [
         ("flat", "function"),
