@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from gateway.codecs import anthropic_messages, gemini, openai_chat, openai_responses
 from gateway.codecs.reader import Reader
-from gateway.ir import Event, Failed, Head, Reply, Request, Target, Usage
+from gateway.ir import Event, Failed, Head, Reply, Request, Target, Thinking, Usage
 from gateway.sse import Frame
 
 Mint = Callable[[], str]
@@ -48,6 +48,10 @@ class Codec(Upstream, Protocol):
     """What a dialect must know to be spoken by a client as well."""
 
     def decode_request(self, body: dict[str, Any]) -> Request: ...
+    def decode_thinking(self, body: Mapping[str, Any]) -> Thinking: ...
+    def patch_request(
+        self, body: dict[str, Any], target: Target, asked: Thinking
+    ) -> dict[str, Any]: ...
     def encode_reply(self, reply: Reply, head: Head) -> dict[str, Any]: ...
     def encode_error(self, failed: Failed) -> dict[str, Any]: ...
     def Encoder(self, head: Head) -> Encoder: ...

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway import sse
-from gateway.codecs import failures, stops, structured
+from gateway.codecs import failures, stops, structured, wire
 from gateway.codecs.filters import Filter, Stop, Unfence
 from gateway.codecs.restore import Restore
 from gateway.codecs.tools import Toolbox
@@ -40,8 +40,9 @@ class Reader:
         return self._frames(frames)
 
     def close(self) -> list[Event]:
-        """The end of the bytes. A stream that was cut ends in a `Failed`."""
-        events = self._frames(self._splitter.close())
+        """The end of the bytes. A stream cut, even inside an event, ends in a `Failed`."""
+        left = [f for f in self._splitter.close() if wire.load(f.data) is not None]
+        events = self._frames(left)
         return events if self.done else events + self._filtered(self._decoder.close())
 
     def reply(self, events: Iterable[Event]) -> list[Event]:

@@ -3,8 +3,9 @@
 from gateway.codecs.anthropic_messages.body import encode_request
 from gateway.codecs.anthropic_messages.decoder import Decoder, decode_reply
 from gateway.codecs.anthropic_messages.encoder import Encoder
+from gateway.codecs.anthropic_messages.patch import patch_request
 from gateway.codecs.anthropic_messages.reply import encode_error, encode_reply
-from gateway.codecs.anthropic_messages.request import decode_request
+from gateway.codecs.anthropic_messages.request import decode_request, decode_thinking
 from gateway.codecs.anthropic_messages.usage import decode_usage, encode_usage
 
 __all__ = [
@@ -12,9 +13,11 @@ __all__ = [
     "Encoder",
     "decode_reply",
     "decode_request",
+    "decode_thinking",
     "decode_usage",
     "encode_error",
     "encode_reply",
     "encode_request",
     "encode_usage",
+    "patch_request",
 ]

@@ -150,17 +150,18 @@ def _settled(
         if target.off == "disabled":
             return Thinking("off")
         tools["tool_choice"] = {"type": "auto"}
-    if target.thinking == "budget" and _lost_its_thinking(messages):
+    if target.thinking == "budget" and lost_its_thinking(messages):
         return Thinking("off")
     return settled
 
 
-def _lost_its_thinking(messages: list[dict[str, Any]]) -> bool:
+def lost_its_thinking(messages: list[dict[str, Any]]) -> bool:
     """Older models refuse to think on after a call of this turn whose thinking is gone."""
     for message in reversed(messages):
-        kinds = [block["type"] for block in message["content"]]
-        if message["role"] == "assistant":
-            if "tool_use" in kinds and not kinds[0].endswith("thinking"):
+        content = message.get("content")
+        kinds = [block.get("type") for block in content] if isinstance(content, list) else [""]
+        if message.get("role") == "assistant":
+            if "tool_use" in kinds and kinds[0] not in ("thinking", "redacted_thinking"):
                 return True
         elif "tool_result" not in kinds:
             return False

@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 
 from gateway import sse
+from gateway.codecs import wire
 from gateway.codecs.anthropic_messages.reply import STOP_REASONS, encode_error, thinking
 from gateway.codecs.anthropic_messages.usage import encode_usage
 from gateway.codecs.filters import Serial
+from gateway.codecs.tools import INPUT
 from gateway.ir import (
     ArgsDelta,
     CallOpen,
@@ -47,6 +49,7 @@ class Encoder:
     __slots__ = (
         "_block",
         "_carriers",
+        "_custom",
         "_handlers",
         "_head",
         "_kind",
@@ -63,6 +66,7 @@ class Encoder:
         self._kind = ""  # of the open block
         self._carriers: list[Carrier] = []
         self._part: tuple[int, bool] | None = None
+        self._custom: list[str] | None = None
         self._started = False
         self._serial = Serial()
         self._handlers: dict[type, Callable[[Any], bytes]] = {
@@ -147,9 +151,13 @@ class Encoder:
     def _call(self, event: CallOpen) -> bytes:
         secret = self._whole(thinking("", event.carriers, self._head.key))
         block = {"type": "tool_use", "id": event.call_id, "name": event.name, "input": {}}
+        self._custom = [] if event.kind == "custom" else None
         return secret + self._open("tool_use", block)
 
     def _args(self, event: ArgsDelta) -> bytes:
+        if self._custom is not None:
+            self._custom.append(event.text)
+            return b""
         return _JSON % (self._block, orjson.dumps(event.text))
 
     def _close(self, event: Close) -> bytes:
@@ -159,6 +167,10 @@ class Encoder:
             signed, *rest = thinking("shown", carriers, self._head.key)
             mark = _SIGNATURE % (self._block, orjson.dumps(signed["signature"]))
             return mark + self._shut() + self._whole(rest)
+        if self._custom is not None:
+            # Messages knows objects only: raw text goes in one, as it would to a model.
+            whole, self._custom = wire.dump({INPUT: "".join(self._custom)}), None
+            return _JSON % (self._block, orjson.dumps(whole)) + self._shut()
         if self._kind:
             return self._shut()
         return self._whole(thinking("", carriers, self._head.key))

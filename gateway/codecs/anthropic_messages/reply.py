@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.codecs import carrier, failures, wire
 from gateway.codecs.anthropic_messages.usage import encode_usage
+from gateway.codecs.tools import INPUT
 from gateway.ir import (
     Carrier,
     Failed,
@@ -58,7 +59,7 @@ def _blocks(item: Any, key: bytes) -> Iterator[dict[str, Any]]:
             "type": "tool_use",
             "id": item.call_id,
             "name": item.name,
-            "input": wire.arguments(item.args),
+            "input": {INPUT: item.args} if item.kind == "custom" else wire.arguments(item.args),
         }
 
 

@@ -43,7 +43,7 @@ def decode_request(body: dict[str, Any]) -> Request:
         tools=tuple(decode_tools(body)),
         tool_choice=decode_choice(body),
         output=_output(config.get("format") or body.get("output_format")),
-        thinking=_thinking(body, config),
+        thinking=decode_thinking(body),
         sampling=Sampling(
             temperature=wire.number(body.get("temperature"), "temperature"),
             top_p=wire.number(body.get("top_p"), "top_p"),
@@ -192,8 +192,9 @@ def _output(form: Any) -> OutputFormat:
     return OutputFormat("json_schema", "", schema)
 
 
-def _thinking(body: Mapping[str, Any], config: Mapping[str, Any]) -> Thinking:
-    """The last message that brings its own `output_config` decides the effort."""
+def decode_thinking(body: Mapping[str, Any]) -> Thinking:
+    """What a body says about thinking. The last message with an effort of its own decides it."""
+    config = wire.obj(body.get("output_config"), "output_config")
     effort = wire.text(config.get("effort"), "output_config.effort")
     for at, message in enumerate(wire.objects(body.get("messages"), "messages")):
         where = f"messages[{at}].output_config"

@@ -3,8 +3,9 @@
 from gateway.codecs.openai_chat.body import encode_request
 from gateway.codecs.openai_chat.decoder import Decoder, decode_reply
 from gateway.codecs.openai_chat.encoder import Encoder
+from gateway.codecs.openai_chat.patch import patch_request
 from gateway.codecs.openai_chat.reply import encode_error, encode_reply
-from gateway.codecs.openai_chat.request import decode_request
+from gateway.codecs.openai_chat.request import decode_request, decode_thinking
 from gateway.codecs.openai_chat.usage import decode_usage, encode_usage
 
 __all__ = [
@@ -12,9 +13,11 @@ __all__ = [
     "Encoder",
     "decode_reply",
     "decode_request",
+    "decode_thinking",
     "decode_usage",
     "encode_error",
     "encode_reply",
     "encode_request",
     "encode_usage",
+    "patch_request",
 ]

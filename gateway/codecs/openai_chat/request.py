@@ -43,7 +43,7 @@ def decode_request(body: dict[str, Any]) -> Request:
         tool_choice=decode_choice(body),
         output=_output(body),
         verbosity=wire.text(body.get("verbosity"), "verbosity"),
-        thinking=_thinking(body),
+        thinking=decode_thinking(body),
         sampling=_sampling(body),
         max_output_tokens=wire.integer(
             body.get("max_completion_tokens") or body.get("max_tokens"), "max_tokens"
@@ -224,7 +224,7 @@ def _output(body: Mapping[str, Any]) -> OutputFormat:
     )
 
 
-def _thinking(body: Mapping[str, Any]) -> Thinking:
+def decode_thinking(body: Mapping[str, Any]) -> Thinking:
     """`reasoning_effort`, our documented `thinking_budget`, or what other gateways taught
     clients to send: Anthropic's `thinking`, OpenRouter's `reasoning`."""
     told = wire.obj(body.get("thinking"), "thinking")

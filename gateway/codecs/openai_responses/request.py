@@ -33,7 +33,9 @@ _STORED = ("previous_response_id", "conversation", "prompt")
 
 def decode_request(body: dict[str, Any]) -> Request:
     """BadRequest, naming the field, for what is malformed or cannot be given."""
-    _refuse_impossible(body)
+    refuse_impossible(body)
+    if body.get("top_logprobs"):
+        wire.unsupported("top_logprobs", "not available on this model")
     text = wire.obj(body.get("text"), "text")
     options = wire.obj(body.get("stream_options"), "stream_options")
     return Request(
@@ -44,7 +46,7 @@ def decode_request(body: dict[str, Any]) -> Request:
         tool_choice=decode_choice(body),
         output=_output(text.get("format")),
         verbosity=wire.text(text.get("verbosity"), "text.verbosity"),
-        thinking=_thinking(body),
+        thinking=decode_thinking(body),
         sampling=Sampling(
             temperature=wire.number(body.get("temperature"), "temperature"),
             top_p=wire.number(body.get("top_p"), "top_p"),
@@ -58,14 +60,13 @@ def decode_request(body: dict[str, Any]) -> Request:
     )
 
 
-def _refuse_impossible(body: Mapping[str, Any]) -> None:
+def refuse_impossible(body: Mapping[str, Any]) -> None:
+    """BadRequest for what needs a stored response."""
     for name in _STORED:
         if body.get(name):
             _not_stored(name)
     if body.get("background"):
         wire.unsupported("background", "not available; leave it out and wait for the answer")
-    if body.get("top_logprobs"):
-        wire.unsupported("top_logprobs", "not available on this model")
 
 
 def _not_stored(param: str) -> None:
@@ -177,7 +178,8 @@ def _output(form: Any) -> OutputFormat:
     )
 
 
-def _thinking(body: Mapping[str, Any]) -> Thinking:
+def decode_thinking(body: Mapping[str, Any]) -> Thinking:
+    """What a body says about thinking."""
     told = wire.obj(body.get("reasoning"), "reasoning")
     effort = wire.text(told.get("effort"), "reasoning.effort")
     if effort == "none":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
 from gateway import codecs, sse
 from gateway.codecs import families
@@ -92,3 +93,40 @@ def said(reply: Reply) -> str:
     """All the text of a reply."""
     parts = (p for item in reply.items if isinstance(item, Message) for p in item.parts)
     return "".join(part.text for part in parts if isinstance(part, Text))
+
+
+def row(*numbers: str) -> pytest.MarkDecorator:
+    """The cases of protocols.md section 6 that a test holds, in its id (see conftest.py)."""
+    return pytest.mark.parametrize("row", ["#" + "+#".join(numbers)], indirect=True)
+
+
+def tool_use(call_id: str, name: str, told: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"type": "tool_use", "id": call_id, "name": name, "input": told or {}}
+
+
+def tool_result(call_id: str, content: Any = "done", **fields: Any) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": call_id, "content": content, **fields}
+
+
+def tool_call(call_id: str, name: str, args: str = "{}") -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": args}}
+
+
+def function(name: str, **schema: Any) -> dict[str, Any]:
+    """A tool as Chat writes it."""
+    parameters = {"type": "object", "properties": {}} | schema
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+def tool(name: str, **fields: Any) -> dict[str, Any]:
+    """A tool as Messages writes it."""
+    return {"name": name, "input_schema": {"type": "object", "properties": {}}} | fields
+
+
+def assistant(*blocks: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def image(data: str) -> dict[str, Any]:
+    source = {"type": "base64", "media_type": "image/png", "data": data}
+    return {"type": "image", "source": source}

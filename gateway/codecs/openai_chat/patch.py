@@ -1,0 +1,32 @@
+"""A Chat body on its way to a Chat model: the client's own, changed only where it must be."""
+
+from typing import Any
+
+from gateway.codecs import thinking
+from gateway.ir import Target, Thinking
+
+_OURS = ("thinking_budget", "thinking", "reasoning", "service_tier")
+_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias")
+
+
+def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
+    """`asked` is what the body or the model's suffix says about thinking.
+
+    Usage is always asked for: a stream without it could not be billed. The service tier is the
+    default one, which is the one priced.
+    """
+    patched = {k: v for k, v in body.items() if k not in _OURS}
+    patched["model"] = target.model
+    if target.vendor == "openai" and patched.get("max_tokens") is not None:
+        limit = patched.pop("max_tokens")
+        patched.setdefault("max_completion_tokens", limit)
+    settled = thinking.settle(asked, target, patched.get("max_completion_tokens"))
+    patched.pop("reasoning_effort", None)
+    if settled.effort:
+        patched["reasoning_effort"] = settled.effort
+    if target.sampling == "none":
+        patched = {k: v for k, v in patched.items() if k not in _SAMPLING}
+    if patched.get("stream"):
+        options = patched.get("stream_options") or {}
+        patched["stream_options"] = options | {"include_usage": True}
+    return patched

@@ -1,0 +1,65 @@
+"""A Responses body on its way to a Responses model: the client's own, changed where it must be.
+
+* Nothing is stored: reasoning goes by its secret and without its id; without a secret it would
+  not be found, so it is left out.
+* Tools that OpenAI itself runs cost money of their own: forwarded only where they are priced.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.codecs import carrier, thinking
+from gateway.codecs.openai_responses.request import refuse_impossible
+from gateway.ir import Target, Thinking
+
+_HOSTED = ("web_search", "file_search", "code_interpreter", "image_generation", "mcp")
+_SECRET = "reasoning.encrypted_content"
+
+
+def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
+    """`asked` is what the body or the model's suffix says about thinking. BadRequest for what
+    points at a stored response."""
+    refuse_impossible(body)
+    patched = {k: v for k, v in body.items() if k != "service_tier"}
+    patched |= {"model": target.model, "store": False}
+    if isinstance(body.get("input"), list):
+        patched["input"] = [each for item in body["input"] for each in _item(item, target)]
+    if not target.hosted and isinstance(body.get("tools"), list):
+        patched["tools"] = [tool for tool in body["tools"] if not _is_hosted(tool)]
+        if not patched["tools"]:
+            for name in ("tools", "tool_choice", "parallel_tool_calls"):
+                patched.pop(name, None)
+    _think(patched, target, asked)
+    if target.sampling == "none":
+        patched.pop("temperature", None)
+        patched.pop("top_p", None)
+    if patched.get("stream"):
+        options = patched.get("stream_options") or {}
+        patched["stream_options"] = options | {"include_obfuscation": False}
+    return patched
+
+
+def _think(patched: dict[str, Any], target: Target, asked: Thinking) -> None:
+    if target.thinking == "none":
+        patched.pop("reasoning", None)
+        return
+    settled = thinking.settle(asked, target, patched.get("max_output_tokens"))
+    if settled.effort:
+        patched["reasoning"] = (patched.get("reasoning") or {}) | {"effort": settled.effort}
+    include = patched.get("include") or []
+    patched["include"] = include if _SECRET in include else [*include, _SECRET]
+
+
+def _is_hosted(tool: Any) -> bool:
+    return isinstance(tool, dict) and str(tool.get("type")).startswith(_HOSTED)
+
+
+def _item(item: Any, target: Target) -> Iterator[Any]:
+    if not isinstance(item, dict) or item.get("type") != "reasoning":
+        yield item
+        return
+    secret = item.get("encrypted_content")
+    kept = [carrier.closed(secret, "openai", "encrypted_content")] if secret else []
+    for each in carrier.fitting(kept, target):
+        told = {k: v for k, v in item.items() if k != "id"}
+        yield told | {"encrypted_content": each.data}
