@@ -19,7 +19,7 @@ from gateway.ir import (
     UsageSeen,
 )
 
-_FENCE_OPENS = re.compile(r"\s*```[a-zA-Z]*\s*\n")
+_FENCE_OPENS = re.compile(r"\s*```[a-zA-Z]*[^\S\n]*\n")
 _MAY_OPEN = re.compile(r"\s*(`|``|```[a-zA-Z]*[^\S\n]*)?")
 _FENCE_CLOSES = re.compile(r"\n?\s*```\s*\Z")
 _MAY_CLOSE = re.compile(r"\n?\s*(`{1,3}\s*)?\Z")

@@ -15,7 +15,22 @@ from gateway.codecs import failures, stops, structured, wire
 from gateway.codecs.filters import Filter, Stop, Unfence
 from gateway.codecs.restore import Restore
 from gateway.codecs.tools import Toolbox
-from gateway.ir import Event, Failed, Finish, Request, Target
+from gateway.ir import (
+    ArgsDelta,
+    Event,
+    Failed,
+    Finish,
+    ReasoningDelta,
+    RefusalDelta,
+    Request,
+    Target,
+    TextDelta,
+)
+
+# What reading JSON of the wrong shape raises. An upstream may send anything; we answer for it.
+_NONSENSE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+_DELTAS = frozenset({TextDelta, RefusalDelta, ReasoningDelta, ArgsDelta})
 
 
 class Reader:
@@ -53,7 +68,16 @@ class Reader:
         events: list[Event] = []
         for frame in frames:
             if not self.done:
-                events += self._filtered(self._decoder.feed(frame))
+                events += self._filtered(self._decoded(frame))
+        return events
+
+    def _decoded(self, frame: sse.Frame) -> list[Event]:
+        try:
+            events: list[Any] = self._decoder.feed(frame)
+        except _NONSENSE:
+            return [failures.BROKEN]
+        if any(type(event) in _DELTAS and type(event.text) is not str for event in events):
+            return [failures.BROKEN]
         return events
 
     def _filtered(self, events: Iterable[Event]) -> list[Event]:

@@ -69,8 +69,8 @@ def for_claude_output(schema: Mapping[str, Any] | None) -> Schema:
     def unbounded(node: Schema) -> Schema:
         said = [f"{name}: {node.pop(name)}" for name in _BOUNDS if name in node]
         if said:
-            parts = [node.get("description"), f"({', '.join(said)})"]
-            node["description"] = " ".join(part for part in parts if part)
+            about = f"{node.get('description') or ''} ({', '.join(said)})"
+            node["description"] = about.strip()
         if node.get("type") == "object" or "properties" in node:
             node["additionalProperties"] = False
         return _definitions(node)
@@ -85,9 +85,9 @@ def qualifies(schema: Mapping[str, Any] | None) -> bool:
     def check(node: Schema) -> Schema:
         nonlocal closed
         if node.get("type") == "object" or "properties" in node:
-            needed = set(node.get("required") or ())
+            needed = sorted(map(str, _list(node.get("required"))))
             closed &= node.get("additionalProperties") is False
-            closed &= needed == set(node.get("properties") or {})
+            closed &= needed == sorted(_dict(node.get("properties")))
         return node
 
     _walk(schema or {}, check)
@@ -114,7 +114,7 @@ def _each(value: Any, change: Callable[[Schema], Schema]) -> Any:
 
 def _definitions(node: Schema) -> Schema:
     if isinstance(node.get("definitions"), dict):
-        node["$defs"] = node.pop("definitions") | node.get("$defs", {})
+        node["$defs"] = node.pop("definitions") | _dict(node.get("$defs"))
     reference = node.get("$ref")
     if isinstance(reference, str):
         node["$ref"] = reference.replace("#/definitions/", "#/$defs/")
@@ -123,12 +123,12 @@ def _definitions(node: Schema) -> Schema:
 
 def _as_object(schema: Schema) -> Schema:
     """Vendors refuse a union or a reference at the top: its properties are offered together."""
-    variants = [v for name in ("anyOf", "oneOf", "allOf") for v in schema.pop(name, ())]
+    variants = [v for name in ("anyOf", "oneOf", "allOf") for v in _list(schema.pop(name, []))]
     if "$ref" in schema:
         variants.append({"$ref": schema.pop("$ref")})
-    properties = dict(schema.get("properties") or {})
+    properties = dict(_dict(schema.get("properties")))
     for variant in variants:
-        properties |= _resolved(variant, schema).get("properties") or {}
+        properties |= _dict(_resolved(variant, schema).get("properties"))
     whole = schema | {"properties": properties, "type": "object"}
     return dict(sorted(whole.items()))
 
@@ -136,7 +136,16 @@ def _as_object(schema: Schema) -> Schema:
 def _resolved(variant: Any, schema: Schema) -> Schema:
     name = str(variant.get("$ref", "")) if isinstance(variant, dict) else ""
     for place in ("$defs", "definitions"):
-        found = (schema.get(place) or {}).get(name.removeprefix(f"#/{place}/"))
+        found = _dict(schema.get(place)).get(name.removeprefix(f"#/{place}/"))
         if isinstance(found, dict):
             return found
     return variant if isinstance(variant, dict) else {}
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    """A client's schema may be anything: what is no object has no members."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -4,6 +4,8 @@ Words and budgets convert by one table. A request never thinks harder than it as
 model lacks becomes the next lower one it has, and the lowest when there is none.
 """
 
+from dataclasses import replace
+
 from gateway.ir import Target, Thinking
 
 RANK = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -29,6 +31,8 @@ def settle(asked: Thinking, target: Target, max_output: int | None = None) -> Th
     """
     if not asked.mode or target.thinking == "none":
         return Thinking()
+    if asked.effort and asked.effort not in RANK:  # a word from the future: the model's default
+        asked = replace(asked, effort="")
     if target.thinking == "budget":
         return _budget(asked, target, max_output)
     if asked.mode == "off" or (asked.effort == "none" and "none" not in target.efforts):
@@ -55,7 +59,7 @@ def _off(asked: Thinking, target: Target) -> Thinking:
         return Thinking("off")
     if target.off == "between_tools":
         return Thinking("between_tools")
-    return Thinking(target.thinking, _fit("low", target.efforts), None, asked.display)
+    return Thinking(target.thinking, _fit("none", target.efforts), None, asked.display)
 
 
 def _effort(asked: Thinking, target: Target) -> str:

@@ -206,7 +206,8 @@ class Decoder:
         carriers = (carrier.closed(signature, "google", "thought_signature"),) if signature else ()
         kind = "custom" if call.get("custom") else "function"
         name = str(told.get("name") or "")
-        return CallOpen(index, call.get("id") or self._mint(), name, "", kind, carriers)
+        call_id = str(call.get("id") or "") or self._mint()
+        return CallOpen(index, call_id, name, "", kind, carriers)
 
     def _fail(self, failed: Failed) -> list[Event]:
         self._done = True
