@@ -3,6 +3,7 @@
 Everything the receipt will say is collected here, and nowhere else.
 """
 
+import logging
 import math
 import time
 from copy import copy
@@ -20,6 +21,8 @@ from gateway.metering import Estimate, Hold
 from gateway.taps import Tap
 from hontoni.errors import ApiError, PaymentRequired
 from ratelimits.limiter import Ask, State
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -95,8 +98,16 @@ class Call:
         self.usage, self.estimated = self._used()
         asked_for_none = self.parsed.get("max_tokens") == 0  # filling a prompt cache on purpose
         produced = self.usage.output or self.usage.reasoning or asked_for_none
-        free = self.failed or not self.reached or not produced
-        self.cost = 0 if free else self.model.price.cost(self.usage)
+        if self.failed or not self.reached or not produced:
+            self.cost = 0
+            return
+        price = self.model.price.cost(self.usage)
+        self.cost = min(price, self.held)
+        if self.cost < price:
+            # Only where the balance covered less than the whole bound: our estimate was too low,
+            # and so it is our loss. Charging more would overdraw.
+            self.clamps["charge"] = {"asked": price, "applied": self.cost, "by": "hold"}
+            logger.warning("charge.capped %s: %d of %d", self.id, self.cost, price)
 
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""

@@ -7,7 +7,8 @@
     settle               the true cost, the slot back, the usage event: however it ended
 
 Fair bill, as code: a vendor that failed or produced nothing costs nothing; a client that left
-pays what was produced until then; nobody pays more than the vendor's own numbers say.
+pays what was produced until then; nobody pays more than the vendor's own numbers say, nor more
+than was held for the request, so no balance ever falls below zero by using it.
 """
 
 import asyncio
@@ -236,9 +237,9 @@ async def _pass_on(call: Call, tap: Tap, out: bytes) -> None:
         await http.start_stream([])
     if tap.finished:
         await _finish(call)  # before the client can see the end and ask again
-    await http.write(out)
-    if tap.text_bytes >= call.extend_at:
+    elif tap.text_bytes >= call.extend_at:
         await _extend(call)
+    await http.write(out)
 
 
 async def _finish(call: Call) -> None:

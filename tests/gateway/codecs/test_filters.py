@@ -24,7 +24,8 @@ def through(filtering: Filter, events: list[Event]) -> list[Event]:
 def said(filtering: Filter, text: str, cuts: list[int]) -> str:
     edges = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
     pieces = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
-    events = [TextOpen(0), *(TextDelta(0, piece) for piece in pieces), Close(0)]
+    deltas: list[Event] = [TextDelta(0, piece) for piece in pieces]
+    events: list[Event] = [TextOpen(0), *deltas, Close(0)]
     return world.said(fold(through(filtering, events)))
 
 

@@ -23,7 +23,9 @@ from tests.gateway.codecs.world import (
     user,
 )
 
-JUNK = st.sampled_from([None, 5, -1.5, True, "junk", "", [], [7], [None], {}, {"a": 1}, [[]]])
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
+    [None, 5, -1.5, True, "junk", "", [], [7], [None], {}, {"a": 1}, [[]]]
+)
 
 BODIES: dict[str, dict[str, Any]] = {
     "openai_chat": {
