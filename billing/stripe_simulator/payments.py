@@ -28,7 +28,7 @@ def attempt(
     test = test_method(method)
     intent["payment_method"], intent["last_payment_error"] = method["id"], None
     intent["_off_session"] = off_session
-    if _wants_authentication(test, intent, method):
+    if wants_authentication(method) and not intent.get("_authenticated"):
         if off_session:
             return _refuse(sim, intent, method, "authentication_required")
         _ask(sim, intent)
@@ -41,10 +41,26 @@ def attempt(
     return None
 
 
-def _wants_authentication(test: cards.TestMethod, intent: Object, method: Object) -> bool:
-    if intent.get("_authenticated") or test.authentication == "never":
-        return False
-    return test.authentication == "always" or not method.get("_set_up")
+def refusal(
+    method: Object, *, off_session: bool, authenticated: bool = False
+) -> StripeError | None:
+    """How the card would be refused, for calls that must do all or nothing."""
+    test, decline = test_method(method), test_method(method).decline
+    if wants_authentication(method) and not authenticated:
+        if not off_session:
+            _, message = cards.DECLINES["authentication_required"]
+            return card_error("subscription_payment_intent_requires_action", message)
+        decline = "authentication_required"
+    if decline is None or test.bank:
+        return None
+    code, message = cards.DECLINES[decline]
+    return card_error(code, message, decline_code=decline)
+
+
+def wants_authentication(method: Object) -> bool:
+    """Whether the card's bank wants to be asked before it pays."""
+    authentication = test_method(method).authentication
+    return authentication == "always" or (authentication == "setup" and not method.get("_set_up"))
 
 
 def _ask(sim: Simulator, intent: Object) -> None:

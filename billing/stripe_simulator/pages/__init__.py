@@ -5,10 +5,15 @@ Plain HTML and forms; they work without JavaScript, at phone width, in light and
 
 from starlette.routing import Route
 
-from billing.stripe_simulator.pages import checkout, documents, three_d_secure
+from billing.stripe_simulator.pages import checkout, documents, portal, three_d_secure
 from billing.stripe_simulator.simulator import Simulator
 
 
 def routes(sim: Simulator) -> list[Route]:
     """Everything a browser may open."""
-    return [*checkout.routes(sim), *three_d_secure.routes(sim), *documents.routes(sim)]
+    return [
+        *checkout.routes(sim),
+        *three_d_secure.routes(sim),
+        *portal.routes(sim),
+        *documents.routes(sim),
+    ]

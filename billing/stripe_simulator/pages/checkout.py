@@ -73,8 +73,8 @@ def _to_success(session: Object) -> Response:
 def _show(sim: Simulator, session: Object, problem: str | None) -> Response:
     waiting = sim.store.find(session["payment_intent"] or session["setup_intent"])
     error = waiting and (waiting.get("last_payment_error") or waiting.get("last_setup_error"))
-    if error and not problem:
-        problem = str(error["message"])
+    if not problem:
+        problem = error["message"] if error else session.get("_problem")
     title = VERBS[session["mode"]]
     body = (
         f"<h1>{title}</h1>{_summary(sim, session)}{_form(sim, session, problem)}{_back(session)}"

@@ -47,7 +47,8 @@ def create(sim: Simulator, call: Call) -> Object:
     items = [line_items.make(sim, item, rate) for item in params.each("line_items")]
     _check_items(mode, items)
     session = sim.new("checkout.session", **_fields(sim, params, mode))
-    session |= {"url": sim.url(f"checkout/{session['id']}"), "_items": [i["id"] for i in items]}
+    page = sim.url(f"checkout/{session['id']}")
+    session |= {"url": page, "_return_url": page, "_items": [item["id"] for item in items]}
     session["automatic_tax"] = automatic_tax(taxed)
     _total(session, items)
     sim.schedule("checkout.session.expire", session, session["expires_at"])

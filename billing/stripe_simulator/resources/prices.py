@@ -69,6 +69,18 @@ def inline(sim: Simulator, params: Params) -> Object:
     return from_data(sim, params, product["id"])
 
 
+def ad_hoc(sim: Simulator, params: Params) -> Object:
+    """The price behind an invoice item given as an amount; it may be negative."""
+    text = params.text("description") or "Invoice item"
+    product = products.make(sim, text, active=False)
+    amount = params.need_integer("amount")
+    data = {"currency": params.need("currency"), "unit_amount": str(abs(amount))}
+    data["tax_behavior"] = params.text("tax_behavior") or "unspecified"
+    price = from_data(sim, Params(data), product["id"], active=False)
+    price |= {"unit_amount": amount, "unit_amount_decimal": str(amount)}
+    return price
+
+
 def resolve(sim: Simulator, params: Params) -> Object:
     """The price of an item: `price` by id, or `price_data` inline; it must be active."""
     if "price_data" in params:

@@ -39,7 +39,7 @@ def test_a_key_in_use_is_a_conflict_and_the_sdk_tries_again(world: World) -> Non
         retried = pool.submit(patient.create, {"name": "A"}, {"idempotency_key": "k"})
         world.control("faults", "DELETE")
         assert retried.result().id == first.result().id
-    assert isinstance(conflict, stripe.StripeError)
+    assert isinstance(conflict, stripe.StripeError) and isinstance(conflict.json_body, dict)
     assert conflict.http_status == 409
     assert conflict.json_body["error"]["code"] == "idempotency_key_in_use"
 
