@@ -94,7 +94,7 @@ def _use_balance(sim: Simulator, invoice: Object) -> None:
         due, after = 0, due
     with sim.changing(customer, "customer.updated"):
         customer["balance"] = after
-        customer["currency"] = invoice["currency"]
+    customer["currency"] = invoice["currency"]
     invoice |= {"starting_balance": before, "ending_balance": after}
     invoice |= {"amount_due": due, "amount_remaining": due}
 

@@ -46,7 +46,11 @@ def share(amount: int, start: int, end: int, at: int) -> int:
 
 
 def prorate(
-    old: Sequence[Object], new: Sequence[Object], names: dict[str, str], at: int
+    old: Sequence[Object],
+    new: Sequence[Object],
+    names: dict[str, str],
+    period: tuple[int, int],
+    at: int,
 ) -> list[Line]:
     """Credit what the old items no longer use, bill what the new ones use until the period's end.
 
@@ -56,15 +60,16 @@ def prorate(
     had = {item["id"]: (item["price"]["id"], item["quantity"]) for item in old}
     gone = [item for item in old if kept.get(item["id"]) != had[item["id"]]]
     come = [item for item in new if had.get(item["id"]) != kept[item["id"]]]
-    credits = [_part(item, names, at, "Unused time on") for item in gone]
-    debits = [_part(item, names, at, "Remaining time on") for item in come]
+    credits = [_part(item, names, period, at, "Unused time on") for item in gone]
+    debits = [_part(item, names, period, at, "Remaining time on") for item in come]
     return [replace(line, amount=-line.amount) for line in credits] + debits
 
 
-def _part(item: Object, names: dict[str, str], at: int, words: str) -> Line:
-    price, quantity = item["price"], item["quantity"]
-    start, end = item["current_period_start"], item["current_period_end"]
-    amount = share(price["unit_amount"] * quantity, start, end, at)
+def _part(
+    item: Object, names: dict[str, str], period: tuple[int, int], at: int, words: str
+) -> Line:
+    price, quantity, end = item["price"], item["quantity"], period[1]
+    amount = share(price["unit_amount"] * quantity, *period, at)
     times = f"{quantity} × " if quantity != 1 else ""
     text = f"{words} {times}{names[price['product']]} after {day(at)}"
     return Line(price, quantity, amount, at, end, text, item["id"], proration=True)

@@ -239,7 +239,7 @@ def cancel(
     """End it now. `prorate` credits the unused time, `invoice_now` settles what is pending."""
     items, now = subscription["items"]["data"], sim.now()
     if prorate and subscription["status"] in ("active", "past_due"):
-        for line in lines.prorate(items, [], names(sim, items), now):
+        for line in lines.prorate(items, [], names(sim, items), period(subscription), now):
             invoice_items.make(sim, subscription["customer"], line, subscription["id"])
     _stop(sim, subscription)
     subscription |= {

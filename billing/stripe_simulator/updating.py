@@ -65,9 +65,9 @@ def plan(
     if trial_end is not None:
         return Change(items, start, trial_end, [], False, trial_end)
     if not reset and recurring_of(items) == recurring_of(old):
-        parts = [] if free else lines.prorate(old, items, known, at)
+        parts = [] if free else lines.prorate(old, items, known, (start, end), at)
         return Change(items, start, end, parts, False)
-    credits = [] if free else lines.prorate(old, [], known, at)
+    credits = [] if free else lines.prorate(old, [], known, (start, end), at)
     end = periods.end_after(at, recurring_of(items), at)
     whole = [lines.full(item, known[item["price"]["product"]], at, end) for item in items]
     return Change(items, at, end, [*credits, *whole], True)

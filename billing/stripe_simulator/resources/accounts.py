@@ -36,12 +36,13 @@ def account(sim: Simulator, call: Call) -> Object:
 
 
 def _settings() -> Object:
-    descriptors = "statement_descriptor_kana statement_descriptor_kanji"
+    prefixes = "statement_descriptor_prefix_kana statement_descriptor_prefix_kanji"
+    plain = "statement_descriptor_kana statement_descriptor_kanji"
     return {
         "branding": blank("icon logo primary_color secondary_color"),
-        "card_payments": {"statement_descriptor_prefix": None},
+        "card_payments": blank(f"statement_descriptor_prefix {prefixes}"),
         "dashboard": {"display_name": "Hontoni sandbox", "timezone": "Etc/UTC"},
-        "payments": blank(descriptors) | {"statement_descriptor": "HONTONI SANDBOX"},
+        "payments": blank(f"{plain} {prefixes}") | {"statement_descriptor": "HONTONI SANDBOX"},
     }
 
 

@@ -32,7 +32,6 @@ def make(sim: Simulator, intent: Object, method: Object, status: str) -> Object:
         captured=status != "failed",
         currency=intent["currency"],
         customer=intent["customer"],
-        customer_account=None,
         description=intent["description"],
         disputed=False,
         fraud_details={},

@@ -10,7 +10,7 @@ from billing.stripe_simulator.simulator import Call, Route, Simulator
 from billing.stripe_simulator.wire import paginate
 
 ITEM = "price price_data quantity metadata"
-BEHAVIOURS = "payment_behavior proration_behavior proration_date off_session"
+BEHAVIOURS = "payment_behavior proration_behavior proration_date"
 
 
 def _find(sim: Simulator, id: str) -> tuple[Object, Object]:
@@ -23,7 +23,9 @@ def _find(sim: Simulator, id: str) -> tuple[Object, Object]:
 
 
 def _update(sim: Simulator, subscription: str, params: Params, item: Object) -> Object:
-    given = {name: params.data[name] for name in BEHAVIOURS.split() if name in params}
+    given = {
+        name: params.data[name] for name in (*BEHAVIOURS.split(), "off_session") if name in params
+    }
     merged = Params(given | {"items": [item]})
     return subscriptions.update(sim, Call(merged, {"id": subscription}, ""))
 
@@ -72,6 +74,6 @@ ROUTES = (
     Route("POST", PATH, create, f"{ITEM} {BEHAVIOURS} subscription"),
     Route("GET", PATH, index, "subscription"),
     Route("GET", f"{PATH}/{{id}}", retrieve),
-    Route("POST", f"{PATH}/{{id}}", update, f"{ITEM} {BEHAVIOURS}"),
+    Route("POST", f"{PATH}/{{id}}", update, f"{ITEM} {BEHAVIOURS} off_session"),
     Route("DELETE", f"{PATH}/{{id}}", delete, BEHAVIOURS),
 )

@@ -19,7 +19,8 @@ class World:
     def __init__(self, server: Running) -> None:
         self.url = server.url
         self.simulator = server.app.state.simulator
-        self.stripe: Any = client(server.url).v1
+        self.sdk = stripe.RequestsClient(timeout=30)
+        self.stripe: Any = client(server.url, http_client=self.sdk).v1
         self.receiver = Receiver()
         self.secret = ""
         self.http = httpx.Client(
@@ -45,12 +46,17 @@ class World:
         return [event.type for event in self.events()]
 
     def close(self) -> None:
+        self.sdk.close()  # type: ignore[no-untyped-call]
         self.http.close()
         self.browser.close()
 
 
-def client(url: str, key: str = KEY, retries: int = 0) -> stripe.StripeClient:
-    return stripe.StripeClient(key, base_addresses={"api": url}, max_network_retries=retries)
+def client(
+    url: str, key: str = KEY, retries: int = 0, http_client: stripe.HTTPClient | None = None
+) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key, base_addresses={"api": url}, max_network_retries=retries, http_client=http_client
+    )
 
 
 @pytest.fixture(scope="session")
