@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from billing.stripe_simulator.resources import webhook_endpoints
 from billing.stripe_simulator.simulator import Simulator
 
 TICK_SECONDS = 0.5
+logger = logging.getLogger(__name__)
 
 
 def create_app(
@@ -72,8 +74,12 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 async def _tick(sim: Simulator) -> None:
     while True:
-        sim.run_until(sim.now())
-        sim.save()
+        try:
+            sim.run_until(sim.now())
+            sim.save()
+        except Exception:
+            # Nobody awaits this task: without a word here, renewals would just stop.
+            logger.exception("what was due could not be done")
         await asyncio.sleep(TICK_SECONDS)
 
 

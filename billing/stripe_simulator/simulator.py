@@ -156,9 +156,9 @@ class Simulator:
 
     def save(self) -> None:
         """Write the snapshot, if there is a path for one and anything changed."""
-        if self.state_path is not None and self.dirty:
+        if self.state_path is not None and (self.dirty or self.webhooks.changed):
             write_snapshot(self.state_path, self._state())
-        self.dirty = False
+        self.dirty = self.webhooks.changed = False
 
     def _state(self) -> Object:
         return {

@@ -26,6 +26,7 @@ from billing.stripe_simulator.simulator import Simulator
 INCOMPLETE_LASTS = 23 * HOUR
 DRAFT_LASTS = HOUR
 UPCOMING_BEFORE = 7 * DAY
+TRIAL_NOTICE = 3 * DAY
 LIVE = ("trialing", "active", "past_due", "unpaid")
 UPDATED = "customer.subscription.updated"
 
@@ -107,6 +108,8 @@ def plan_next(sim: Simulator, subscription: Object) -> None:
     sim.schedule("subscription.renew", subscription, end)
     if end - begin > UPCOMING_BEFORE and not subscription["cancel_at_period_end"]:
         sim.schedule("subscription.upcoming", subscription, end - UPCOMING_BEFORE)
+    if subscription["status"] == "trialing" and end - TRIAL_NOTICE > sim.now():
+        sim.schedule("subscription.trial_will_end", subscription, end - TRIAL_NOTICE)
     cancel_at = subscription["cancel_at"]
     if cancel_at and cancel_at != end:
         sim.schedule("subscription.cancel_at", subscription, cancel_at)
@@ -156,8 +159,14 @@ def expire(sim: Simulator, subscription: Object) -> None:
 
 
 def _stop(sim: Simulator, subscription: Object) -> None:
-    for job in ("renew", "upcoming", "expire", "cancel_at", "pending_update"):
+    for job in ("renew", "upcoming", "trial_will_end", "expire", "cancel_at", "pending_update"):
         sim.unschedule(f"subscription.{job}", subscription)
+
+
+def trial_will_end(sim: Simulator, subscription: Object) -> None:
+    """Three days' notice of the end of a trial."""
+    if subscription["status"] == "trialing":
+        sim.emit("customer.subscription.trial_will_end", subscription)
 
 
 def upcoming(sim: Simulator, subscription: Object) -> None:

@@ -88,6 +88,7 @@ class Webhooks:
         self.queue: list[Delivery] = []
         self.log: deque[Object] = deque(maxlen=LOG_LENGTH)
         self.wake = asyncio.Event()
+        self.changed = False
         self._sending = asyncio.Lock()
 
     def enqueue(self, event: Object) -> int:
@@ -138,6 +139,7 @@ class Webhooks:
         event, endpoint = self.store.find(delivery.event), self.store.find(delivery.endpoint)
         if event is None or endpoint is None or endpoint["status"] != "enabled":
             return
+        self.changed = True
         body = _body(event, delivery)
         sends = [self._post(client, delivery, endpoint, body) for _ in range(delivery.copies)]
         if (await asyncio.gather(*sends))[0]:
@@ -156,7 +158,7 @@ class Webhooks:
         }
         try:
             answer = await client.post(endpoint["url"], content=body, headers=headers)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             self._note(delivery, "failed", error=str(error) or type(error).__name__)
             return False
         outcome = "delivered" if answer.is_success else "failed"

@@ -63,6 +63,7 @@ DUE: dict[str, Reaction] = {
     "subscription.expire": subscribing.expire,
     "subscription.pending_update": updating.expire,
     "subscription.renew": subscribing.renew,
+    "subscription.trial_will_end": subscribing.trial_will_end,
     "subscription.upcoming": subscribing.upcoming,
 }
 

@@ -1,6 +1,7 @@
 """The hosted pages: checkout, 3-D-Secure, the customer portal, receipts and invoices.
 
-Plain HTML and forms; they work without JavaScript, at phone width, in light and dark.
+Plain HTML and forms; they work without JavaScript, at phone width, in light and dark. Links are
+relative, so that the pages also work behind a proxy that adds a path.
 """
 
 from starlette.routing import Route

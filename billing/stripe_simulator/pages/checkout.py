@@ -52,7 +52,7 @@ async def _serve(sim: Simulator, request: Request) -> Response:
 
 
 def _submit(sim: Simulator, session: Object, card: str, email: str, name: str) -> Response:
-    if not session["customer_email"] and not session["customer"] and "@" not in email:
+    if not _email(session) and "@" not in email:
         return _show(sim, session, "Please give your e-mail address.")
     try:
         problem = checkout.submit(sim, session, card, email, name)
@@ -62,7 +62,7 @@ def _submit(sim: Simulator, session: Object, card: str, email: str, name: str) -
         return _show(sim, session, problem)
     if session["status"] == "complete":
         return _to_success(session)
-    return RedirectResponse(f"/3ds/{checkout.waiting_for(session)}", 303)
+    return RedirectResponse(f"../3ds/{checkout.waiting_for(session)}", 303)
 
 
 def _to_success(session: Object) -> Response:
@@ -92,7 +92,8 @@ def _summary(sim: Simulator, session: Object) -> str:
     if days := session["_data"].get("trial_period_days"):
         lines.append((f"Free for {days} days, then", money(session["amount_total"])))
     total = money(session["amount_total"], session["currency"])
-    lines.append(("Total", total))
+    if len(lines) > 1:
+        lines.append(("Total", total))
     return f'<section><p class="total">{escape(total)}</p>{rows(lines)}</section>'
 
 
@@ -116,10 +117,15 @@ def _form(sim: Simulator, session: Object, problem: str | None) -> str:
     )
 
 
-def _contact(session: Object) -> str:
+def _email(session: Object) -> str | None:
+    """The address given by the shop, or on an earlier attempt."""
     details = session["customer_details"] or {}
-    known = details.get("email") or session["customer_email"]
-    if known:
+    known: str | None = details.get("email") or session["customer_email"]
+    return known
+
+
+def _contact(session: Object) -> str:
+    if known := _email(session):
         return f'<p class="soft">{escape(known)}</p>'
     return (
         '<label class="field">E-mail<input type="email" name="email" required '

@@ -67,7 +67,7 @@ def _amounts(invoice: Object) -> list[tuple[str, str]]:
 def _invoice(invoice: Object) -> Response:
     title = f"Invoice {invoice['number']}"
     buyer = escape(invoice["customer_name"] or invoice["customer_email"] or invoice["customer"])
-    link = f'<a href="/invoices/{escape(invoice["id"])}/pdf">Download PDF</a>'
+    link = f'<a href="{escape(invoice["id"])}/pdf">Download PDF</a>'
     about = f'<p class="soft">{day(invoice["created"])} · {buyer} · {invoice["status"]}</p>'
     body = f"<h1>{escape(title)}</h1>{about}<section>{rows(_amounts(invoice))}</section>{link}"
     return page(title, body)

@@ -28,8 +28,8 @@ p { margin: 0 0 .75rem; } section > :last-child { margin-bottom: 0; }
 .soft { color: var(--soft); font-size: .875rem; }
 .error { color: var(--bad); font-weight: 600; }
 .total { font-size: 2rem; font-weight: 650; letter-spacing: -.02em; margin: 0 0 .25rem; }
-dl { display: grid; grid-template-columns: 1fr auto; gap: .4rem 1rem; margin: 0; }
-dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
+dl { display: grid; grid-template-columns: 1fr auto; gap: .4rem 0; margin: 0; }
+dd { margin: 0; padding-left: 1rem; text-align: right; font-variant-numeric: tabular-nums; }
 .sum { border-top: 1px solid var(--line); padding-top: .4rem; font-weight: 600; }
 .field { display: block; margin-bottom: 1rem; font-size: .875rem; color: var(--soft); }
 .field input { display: block; width: 100%; margin-top: .25rem; padding: .6rem .7rem;
@@ -49,7 +49,8 @@ legend { padding: 0; font-size: .875rem; color: var(--soft); margin-bottom: .25r
 .row { display: flex; gap: .75rem; align-items: center; justify-content: space-between;
   padding: .6rem 0; border-top: 1px solid var(--line); flex-wrap: wrap; }
 .row:first-of-type { border-top: 0; } .row form { display: inline; }
-.row .acts { display: flex; gap: .5rem; flex-wrap: wrap; }
+.row:last-child { padding-bottom: 0; }
+.row .acts { display: flex; gap: .5rem; flex-wrap: wrap; align-items: center; }
 button { font: inherit; font-weight: 600; padding: .7rem 1rem; border-radius: 8px; cursor: pointer;
   border: 1px solid var(--accent); background: var(--accent); color: #fff; width: 100%; }
 @media (prefers-color-scheme: dark) { button { color: #0d1117; } }

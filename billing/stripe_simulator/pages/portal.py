@@ -50,7 +50,7 @@ async def _serve(sim: Simulator, request: Request) -> Response:
         return gone("There is no such action.", 400)
     except StripeError as error:
         return _show(sim, session, customer, str(error))
-    return RedirectResponse(str(request.url), 303)
+    return RedirectResponse(session["id"], 303)
 
 
 def _add(sim: Simulator, customer: Object, token: str) -> None:
@@ -176,7 +176,7 @@ def _card(method: Object, default: bool) -> str:
 def _invoices(sim: Simulator, customer: Object) -> str:
     found = [
         _row(
-            f'<a href="/invoices/{escape(i["id"])}">{escape(i["number"])}</a><br>'
+            f'<a href="../invoices/{escape(i["id"])}">{escape(i["number"])}</a><br>'
             f'<span class="soft">{day(i["created"])}, {escape(i["status"])}</span>',
             escape(money(i["total"], i["currency"])),
         )

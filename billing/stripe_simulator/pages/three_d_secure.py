@@ -36,7 +36,7 @@ async def _serve(sim: Simulator, request: Request) -> Response:
         answer = (await submitted(request)).get("answer")
         ANSWER[intent["object"]](sim, intent, answer == "complete")
     if not _waits(intent):
-        return _leave(sim, intent, str(request.base_url))
+        return _leave(intent, sim.public_url or str(request.base_url))
     return _ask(intent)
 
 
@@ -56,7 +56,7 @@ def _ask(intent: Object) -> Response:
     )
 
 
-def _leave(sim: Simulator, intent: Object, base_url: str) -> Response:
+def _leave(intent: Object, base_url: str) -> Response:
     """Back to where the payment was started, with the ids Stripe adds."""
     url = intent.get("_return_url")
     if not url:

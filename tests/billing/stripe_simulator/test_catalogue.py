@@ -3,6 +3,8 @@
 import contextlib
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -14,6 +16,7 @@ from billing.stripe_simulator.wiring import ROUTES
 from tests.billing.stripe_simulator.conftest import KEY, World, client
 from tests.billing.stripe_simulator.running import Loop, Running
 from tests.billing.stripe_simulator.test_payment_intents import pay
+from tests.billing.stripe_simulator.test_subscriptions import Shop
 
 
 def test_products_and_prices_are_made_found_and_retired(world: World) -> None:
@@ -199,3 +202,39 @@ def test_an_endpoint_can_be_configured_at_the_start(loop: Loop, tmp_path: Path) 
     assert (endpoint["url"], endpoint["_secret"]) == (fields["webhook_url"], "whsec_a")
     with pytest.raises(ValueError, match="webhook_secret"):
         create_app(webhook_url="http://127.0.0.1:9/hook")
+
+
+def test_behind_a_proxy_every_link_has_its_prefix(loop: Loop) -> None:
+    public = "https://sandbox.example/stripe"
+    with (
+        Running(create_app(public_url=public), loop) as server,
+        contextlib.closing(World(server)) as world,
+    ):
+        shop = Shop(world)
+        invoice = shop.subscribe().latest_invoice
+        portal = shop.stripe.billing_portal.sessions.create({"customer": shop.alice})
+        assert invoice.invoice_pdf == f"{public}/invoices/{invoice.id}/pdf"
+        assert portal.url.startswith(f"{public}/portal/bps_")
+        page = world.browser.get(portal.url.removeprefix(public)).text
+        assert f'href="../invoices/{invoice.id}"' in page and 'href="/' not in page
+
+
+def test_it_runs_as_a_program_and_remembers(tmp_path: Path) -> None:
+    state, made = tmp_path / "stripe.json", ""
+    for _ in range(2):
+        command = [sys.executable, "-m", "billing.stripe_simulator", "--port", "0"]
+        with subprocess.Popen(
+            [*command, "--state", str(state)], stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            url = next(m[1] for line in lines if (m := re.search(r"running on (\S+)", line)))
+            headers = {"Authorization": f"Bearer {KEY}"}
+            if made:
+                found = httpx.get(f"{url}/v1/customers/{made}", headers=headers)
+                assert found.json()["name"] == "A"
+            made = httpx.post(f"{url}/v1/customers", headers=headers, data={"name": "A"}).json()[
+                "id"
+            ]
+            process.terminate()
+            process.stderr.read()

@@ -3,7 +3,7 @@ from typing import Any
 import httpx
 
 from tests.billing.stripe_simulator.conftest import World
-from tests.billing.stripe_simulator.test_checkout import start, submit
+from tests.billing.stripe_simulator.test_checkout import ask_bank, start, submit
 from tests.billing.stripe_simulator.test_subscriptions import Shop
 
 RETURN = "https://shop.example/billing"
@@ -107,10 +107,10 @@ def test_a_plan_with_authentication_and_a_one_time_fee(world: World) -> None:
     fee = {"currency": "usd", "unit_amount": 500, "product_data": {"name": "Setup"}}
     items = [{"price": shop.basic, "quantity": 1}, {"price_data": fee, "quantity": 1}]
     session = start(world, mode="subscription", line_items=items, customer=shop.alice)
-    bank = submit(world, session, "pm_card_authenticationRequired").headers["location"]
+    bank = ask_bank(world, session)
     back = world.browser.post(bank, data={"answer": "fail"}).headers["location"]
     assert "unable to authenticate" in world.browser.get(back).text
-    bank = submit(world, session, "pm_card_authenticationRequired").headers["location"]
+    bank = ask_bank(world, session)
     world.browser.post(bank, data={"answer": "complete"})
     done = world.stripe.checkout.sessions.retrieve(session.id, {"expand": ["invoice"]})
     assert (done.status, done.invoice.amount_paid) == ("complete", 2500)

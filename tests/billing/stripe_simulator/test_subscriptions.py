@@ -384,7 +384,9 @@ def test_ending_it_now_can_pay_back_the_rest(shop: Shop) -> None:
 def test_a_trial_costs_nothing_until_it_ends(shop: Shop) -> None:
     subscription = shop.subscribe(trial_period_days=14)
     assert (subscription.status, subscription.latest_invoice.amount_due) == ("trialing", 0)
-    shop.world.advance(days=14, seconds=2 * 3600)
+    shop.world.advance(days=11, seconds=60)
+    assert shop.world.event_types()[-1] == "customer.subscription.trial_will_end"
+    shop.world.advance(days=3, seconds=2 * 3600)
     paid = shop.again(subscription)
     assert (paid.status, paid.latest_invoice.amount_paid) == ("active", 2000)
 
