@@ -65,6 +65,8 @@ async def _once(sim: Simulator, route: Route, request: Request, request_id: str)
     try:
         fault = sim.faults.take(route.method, path)
         await sim.faults.wait(fault)
+        sim.base_url = str(request.base_url)
+        sim.run_until(sim.now())  # before the request's id is on the events
         sim.request = {"id": request_id, "idempotency_key": key}
         status, content, stored = _run(sim, route, request, body, fault)
         if key and stored:
@@ -81,11 +83,9 @@ def _run(
     sim: Simulator, route: Route, request: Request, body: bytes, fault: Fault | None
 ) -> tuple[int, bytes, bool]:
     """Status, body, and whether idempotency remembers them. Nothing awaits: this is atomic."""
-    sim.base_url = str(request.base_url)
     sim.dirty = sim.dirty or route.method != "GET"
     try:
         raise_ordered(fault)
-        sim.run_until(sim.now())
         return 200, orjson.dumps(_call(sim, route, request, body)), True
     except StripeError as error:
         sent = render(error.body(), sim.public_url or sim.base_url)

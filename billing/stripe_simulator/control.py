@@ -64,6 +64,12 @@ async def _flush(sim: Simulator, request: Request, given: Object) -> Object:
     return {"queued": len(sim.webhooks.queue), "log": list(sim.webhooks.log)}
 
 
+async def _resend(sim: Simulator, request: Request, given: Object) -> Object:
+    """{event}: send it once more, as the dashboard can."""
+    event = sim.store.need("event", str(given.get("event", "")), "event")
+    return {"deliveries": sim.webhooks.enqueue(event)}
+
+
 async def _order_fault(sim: Simulator, request: Request, given: Object) -> Object:
     sim.faults.orders.append(_build(Fault, given))
     return {"faults": [asdict(order) for order in sim.faults.orders]}
@@ -137,6 +143,7 @@ def routes(sim: Simulator) -> list[Route]:
         ("POST", "webhooks", _turn),
         ("DELETE", "webhooks", _reset),
         ("POST", "webhooks/flush", _flush),
+        ("POST", "webhooks/resend", _resend),
         ("POST", "faults", _order_fault),
         ("DELETE", "faults", _clear_faults),
         ("POST", "disputes", _open_dispute),

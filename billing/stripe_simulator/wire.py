@@ -13,7 +13,7 @@ from billing.stripe_simulator.store import Store
 
 HERE = "sim:/"  # the simulator's own address, which only the request or the runner knows
 LIST = ("limit", "starting_after", "ending_before", "expand", "created")
-# (object, field) -> function: fields Stripe leaves out unless they are asked for.
+# (object, field) -> function: fields Stripe leaves out unless asked for. None leaves them out.
 INCLUDABLE: dict[tuple[str, str], Callable[[Store, Object], Any]] = {}
 
 
@@ -55,13 +55,15 @@ def _expand(store: Store, holder: Any, parts: list[str], path: str) -> None:
     elif isinstance(holder, dict) and parts:
         name, *rest = parts
         _fill(store, holder, name, path)
-        _expand(store, holder[name], rest, path)
+        _expand(store, holder.get(name), rest, path)
 
 
 def _fill(store: Store, holder: Object, name: str, path: str) -> None:
     include = INCLUDABLE.get((holder.get("object", ""), name))
     if include is not None and name not in holder:
-        holder[name] = include(store, holder)
+        if (value := include(store, holder)) is None:
+            return
+        holder[name] = value
     elif name not in holder:
         raise invalid(f"This property cannot be expanded ({path}).", "expand")
     found = store.find(holder[name])

@@ -4,8 +4,8 @@ from billing.stripe_simulator.errors import Object, no_such
 from billing.stripe_simulator.forms import Params, copy_texts
 from billing.stripe_simulator.resources import payment_methods
 from billing.stripe_simulator.simulator import Call, Route, Simulator
-from billing.stripe_simulator.store import random_id
-from billing.stripe_simulator.wire import blank, listing, paginate
+from billing.stripe_simulator.store import Store, random_id
+from billing.stripe_simulator.wire import INCLUDABLE, blank, listing, paginate
 
 TAKES = (
     "address description email invoice_settings metadata name phone preferred_locales shipping"
@@ -156,6 +156,17 @@ def nothing(sim: Simulator, call: Call) -> Object:
     """Lists this account never fills: tax ids, balance transactions, sources."""
     need(sim, call.id, "id")
     return listing([], call.url)
+
+
+def _subscriptions(store: Store, customer: Object) -> Object:
+    found = store.all("subscription")
+    mine = [s for s in found if s["customer"] == customer["id"] and s["status"] != "canceled"]
+    return listing(mine[::-1], f"/v1/customers/{customer['id']}/subscriptions")
+
+
+INCLUDABLE["customer", "subscriptions"] = _subscriptions
+INCLUDABLE["customer", "sources"] = lambda store, customer: listing([], "/v1/sources")
+INCLUDABLE["customer", "tax_ids"] = lambda store, customer: listing([], "/v1/tax_ids")
 
 
 ROUTES = (

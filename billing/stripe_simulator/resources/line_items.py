@@ -5,7 +5,11 @@ from billing.stripe_simulator.forms import Params
 from billing.stripe_simulator.resources import prices
 from billing.stripe_simulator.simulator import Simulator
 from billing.stripe_simulator.tax import taxed
+from billing.stripe_simulator.wire import INCLUDABLE
 
+# There are no discounts here; `breakdown` is of a session's totals, a hash without a name.
+INCLUDABLE["item", "discounts"] = lambda store, item: []
+INCLUDABLE["", "breakdown"] = lambda store, totals: {"discounts": [], "taxes": []}
 TAKES = ("price", "price_data", "quantity", "adjustable_quantity", "tax_rates", "metadata")
 
 

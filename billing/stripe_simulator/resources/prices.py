@@ -4,7 +4,8 @@ from billing.stripe_simulator.errors import Object, invalid, malformed
 from billing.stripe_simulator.forms import Params, copy_texts
 from billing.stripe_simulator.resources import products
 from billing.stripe_simulator.simulator import Call, Route, Simulator
-from billing.stripe_simulator.wire import blank, paginate
+from billing.stripe_simulator.store import Store
+from billing.stripe_simulator.wire import INCLUDABLE, blank, paginate
 
 INTERVALS = ("day", "week", "month", "year")
 BEHAVIOURS = ("exclusive", "inclusive", "unspecified")
@@ -90,6 +91,15 @@ def resolve(sim: Simulator, params: Params) -> Object:
         message = "The price specified is inactive. This field only accepts active prices."
         raise invalid(message, params.name("price"))
     return price
+
+
+def _currency_options(store: Store, price: Object) -> Object:
+    names = ("custom_unit_amount", "tax_behavior", "unit_amount", "unit_amount_decimal")
+    return {price["currency"]: {name: price[name] for name in names}}
+
+
+INCLUDABLE["price", "currency_options"] = _currency_options
+INCLUDABLE["price", "tiers"] = lambda store, price: None  # no price here has tiers
 
 
 def create(sim: Simulator, call: Call) -> Object:

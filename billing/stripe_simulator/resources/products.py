@@ -3,7 +3,7 @@
 from billing.stripe_simulator.errors import Object, invalid
 from billing.stripe_simulator.forms import Params, copy_texts
 from billing.stripe_simulator.simulator import Call, Route, Simulator
-from billing.stripe_simulator.wire import blank, paginate
+from billing.stripe_simulator.wire import blank, listing, paginate
 
 TEXTS = "name description statement_descriptor tax_code unit_label url"
 TAKES = f"{TEXTS} active images metadata shippable marketing_features"
@@ -87,10 +87,17 @@ def index(sim: Simulator, call: Call) -> Object:
     return paginate(call.params, found, call.url)
 
 
+def features(sim: Simulator, call: Call) -> Object:
+    """Entitlements: none here."""
+    sim.store.need("product", call.id)
+    return listing([], call.url)
+
+
 ROUTES = (
     Route("POST", "/v1/products", create, f"{TAKES} id type"),
     Route("GET", "/v1/products", index, "active ids"),
     Route("GET", "/v1/products/{id}", retrieve),
     Route("POST", "/v1/products/{id}", update, f"{TAKES} default_price"),
     Route("DELETE", "/v1/products/{id}", delete),
+    Route("GET", "/v1/products/{id}/features", features),
 )

@@ -108,6 +108,13 @@ def test_expansion_goes_down_four_levels_and_says_where_it_cannot(world: World) 
         {"expand": ["data.latest_charge.payment_intent.customer"]}
     )
     assert found.data[0].latest_charge.payment_intent.customer.id == alice.id
+    shown = ["sources", "subscriptions.data.items", "tax_ids"]
+    expanded = world.stripe.customers.retrieve(alice.id, {"expand": shown})
+    assert expanded.sources.data == expanded.subscriptions.data == []
+    fields = {"currency": "usd", "unit_amount": 700, "product_data": {"name": "A"}}
+    price = world.stripe.prices.create(fields | {"expand": ["currency_options", "tiers"]})
+    assert price.currency_options["usd"].unit_amount == 700 and "tiers" not in price
+    assert world.stripe.products.features.list(price.product).data == []
     for path in ("data.amount_wrong", "data.a.b.c.d.e"):
         with pytest.raises(stripe.InvalidRequestError):
             world.stripe.payment_intents.list({"expand": [path]})

@@ -135,7 +135,10 @@ def test_items_by_price_are_listed(world: World) -> None:
     price = world.stripe.prices.create(
         {"product": product.id, "currency": "usd", "unit_amount": 1000}
     )
-    session = start(world, line_items=[{"price": price.id, "quantity": 3}], expand=["line_items"])
+    shown = ["line_items.data.discounts", "total_details.breakdown"]
+    items = [{"price": price.id, "quantity": 3}]
+    session = start(world, line_items=items, expand=shown)
+    assert session.total_details.breakdown.taxes == session.line_items.data[0].discounts == []
     assert session.amount_total == 3000
     [line] = session.line_items.data
     assert (line.description, line.price.id, line.quantity) == ("Credits", price.id, 3)

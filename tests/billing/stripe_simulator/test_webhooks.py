@@ -72,6 +72,15 @@ def test_copies_are_the_same_event(hooked: World) -> None:
     assert len(events) == 6 and len({event.id for event in events}) == 2
 
 
+def test_an_old_event_can_be_sent_again(hooked: World) -> None:
+    customer(hooked)
+    [first] = flush(hooked)
+    hooked.advance(days=3)
+    hooked.control("webhooks/resend", event=first.id)
+    first, again = flush(hooked)
+    assert (again.id, again.created) == (first.id, first.created)
+
+
 def test_a_dropped_event_can_still_be_listed(hooked: World) -> None:
     hooked.control("webhooks", drop=True, types=["customer.created"], times=1)
     lost, seen = customer(hooked), customer(hooked)
