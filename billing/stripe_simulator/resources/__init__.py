@@ -1,0 +1,1 @@
+"""One module a noun: its routes, and how its objects are made."""
