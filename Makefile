@@ -1,7 +1,6 @@
 # `make help` lists what there is.
 VENV ?= .venv
 PY := $(VENV)/bin/python
-export DATA_DIR HOST PORT
 .DEFAULT_GOAL := help
 
 help: ## what there is

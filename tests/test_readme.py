@@ -1,0 +1,34 @@
+"""What the README says is there."""
+
+import re
+from pathlib import Path
+
+from django.urls import Resolver404, resolve
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_setting_is_documented() -> None:
+    names = set(
+        re.findall(r"""env(?:\.\w+)?\(\s*"(\w+)\"""", (ROOT / "hontoni/settings.py").read_text())
+    )
+    assert len(names) > 20
+    table = README.split("### Configuration")[1].split("\n## ")[0]
+    first_columns = "".join(line.split("|")[1] for line in table.splitlines() if "|" in line)
+    documented = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", first_columns))
+    assert documented == names
+
+
+def test_every_api_address_it_names_exists() -> None:
+    for path in set(re.findall(r"(/api/[a-z/]+)", README)):
+        try:
+            resolve(path.rstrip("/"))
+        except Resolver404:
+            resolve(f"{path.rstrip('/')}/x")
+
+
+def test_every_make_target_it_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", README, re.M)):
+        assert f"\n{''.join(target)}:" in makefile
