@@ -6,7 +6,6 @@ MAX_AGE_SECONDS it is read anew in any case, which heals a lost announcement.
 """
 
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -18,7 +17,7 @@ from hontoni.errors import Unauthenticated
 from ratelimits.limiter import Limits
 
 MAX_AGE_SECONDS = 30.0
-_MOST = 50_000  # snapshots kept; the least recently used go first
+_MOST = 50_000  # snapshots kept; the longest unread go first
 _UNKNOWN_SECONDS = 5.0
 
 
@@ -39,7 +38,7 @@ class Caller:
     loaded_at: float
 
 
-_callers: OrderedDict[bytes, Caller] = OrderedDict()
+_callers: dict[bytes, Caller] = {}
 _unknown: dict[bytes, float] = {}
 
 
@@ -63,10 +62,8 @@ async def authenticate(headers: dict[bytes, bytes]) -> Caller:
         raise Unauthenticated("Invalid API key provided.")
     digest = keys.digest(raw)
     caller = _callers.get(digest)
-    now = time.monotonic()
-    if caller is None or now - caller.loaded_at > MAX_AGE_SECONDS:
+    if caller is None or time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS:
         return await reload(digest)
-    _callers.move_to_end(digest)
     if caller.expires_at is not None and time.time() >= caller.expires_at:
         return await reload(digest)
     return caller
@@ -81,10 +78,10 @@ async def reload(digest: bytes) -> Caller:
     except Unauthenticated:
         _callers.pop(digest, None)
         raise
+    _callers.pop(digest, None)
     _callers[digest] = caller
-    _callers.move_to_end(digest)
     if len(_callers) > _MOST:
-        _callers.popitem(last=False)
+        del _callers[next(iter(_callers))]
     return caller
 
 

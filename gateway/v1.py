@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from starlette.routing import Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import admission, callers, catalogue, pipeline
 from gateway.catalogue import Model
@@ -135,8 +135,10 @@ class V1:
     def __init__(self) -> None:
         self.upstream: Upstream | None = None
         self.config = Config.read()
+        endpoints = {path: _Endpoint(self, method, run) for path, method, run in _HANDLERS}
+        self.exact: dict[str, ASGIApp] = {p: e for p, e in endpoints.items() if "{" not in p}
         self.router = Router(
-            [Route(path, _Endpoint(self, method, run)) for path, method, run in _HANDLERS],
+            [Route(path, endpoint) for path, endpoint in endpoints.items()],
             redirect_slashes=False,
             default=self._unknown,
         )
@@ -159,9 +161,12 @@ class V1:
         await redis.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith("/v1/v1"):
-            scope = {**scope, "path": scope["path"][3:]}
-        await self.router(scope, receive, send)
+        path: str = scope["path"]
+        if path.startswith("/v1/v1"):
+            path = path[3:]
+            scope = {**scope, "path": path}
+        # A path without parameters needs no pattern.
+        await self.exact.get(path, self.router)(scope, receive, send)
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.config)

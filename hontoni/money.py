@@ -25,9 +25,11 @@ def nanos(dollars: str | int | Decimal) -> int:
 
 def dollars(amount: int) -> str:
     """Print nano-dollars exactly, with at least two decimals: 10_500_000 -> "0.0105"."""
-    sign, amount = ("-" if amount < 0 else ""), abs(amount)
-    whole, fraction = divmod(amount, DOLLAR)
-    return f"{sign}{whole}.{f'{fraction:09d}'.rstrip('0').ljust(2, '0')}"
+    whole, fraction = divmod(abs(amount), DOLLAR)
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{whole}.{fraction // 10_000_000:02d}" + f"{fraction % 10_000_000:07d}".rstrip(
+        "0"
+    )
 
 
 def cents(amount: int) -> int:

@@ -54,50 +54,46 @@ class Pipe:
         self.connection: Any = pool.make_connection()  # type: ignore[no-untyped-call]
         self.waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
         self.sent: deque[tuple[float, asyncio.Future[Any]]] = deque()
-        self.wake = asyncio.Event()
+        self.writer: asyncio.StreamWriter | None = None
         self.running: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
     def execute(self, *command: Argument) -> asyncio.Future[Any]:
         """The reply to one command, in time. Raises RedisError when awaited."""
         reply: asyncio.Future[Any] = self.loop.create_future()
+        if self.writer is None:
+            if self.running is None or self.running.done():
+                self.running = self.loop.create_task(self._run())
+        elif not self.waiting:
+            self.loop.call_soon(self._flush)
         self.waiting.append((pack_command(command), reply))  # type: ignore[arg-type]
-        self.wake.set()
-        if self.running is None or self.running.done():
-            self.running = self.loop.create_task(self._run())
         return reply
 
     async def _run(self) -> None:
         """Until the connection breaks; then what was asked for fails, and the next one retries."""
-        reading: asyncio.Task[None] | None = None
         try:
             await self.connection.connect()
-            reading = self.loop.create_task(self._read())
-            # A write that waits for ever is noticed by the replies that do not come.
-            reading.add_done_callback(lambda _: self.wake.set())
-            while not reading.done():
-                await self._write()
-            reading.result()
+            # Written to directly: its own way to send is a coroutine, and waits for the socket.
+            # Redis reads what we send at once or, if it does not, misses its replies' deadline.
+            self.writer = self.connection._writer
+            self._flush()
+            await self._read()
         except (RedisError, OSError) as error:
             self._fail(error)
         finally:
-            if reading is not None:
-                reading.cancel()
+            self.writer = None
             await self.connection.disconnect(nowait=True)
             self._fail(ConnectionError("the connection was closed"))
 
-    async def _write(self) -> None:
-        await self.wake.wait()
-        self.wake.clear()
-        batch, self.waiting = self.waiting, []
-        if not batch:
+    def _flush(self) -> None:
+        if self.writer is None or not self.waiting:
             return
+        batch, self.waiting = self.waiting, []
         now = self.loop.time()
         self.sent.extend((now, reply) for _, reply in batch)
         if self.timer is None:
             self.timer = self.loop.call_later(TIMEOUT_SECONDS, self._look_for_overdue)
-        packed = b"".join([command for command, _ in batch])
-        await self.connection.send_packed_command((packed,), check_health=False)
+        self.writer.write(b"".join([command for command, _ in batch]))
 
     async def _read(self) -> None:
         read = self.connection.read_response
