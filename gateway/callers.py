@@ -58,11 +58,13 @@ def presented(headers: dict[bytes, bytes]) -> str:
 async def authenticate(headers: dict[bytes, bytes]) -> Caller:
     """The caller behind a request's key. Raises Unauthenticated; garbage costs no I/O."""
     raw = presented(headers)
-    if not keys.well_formed(raw):
-        raise Unauthenticated("Invalid API key provided.")
     digest = keys.digest(raw)
     caller = _callers.get(digest)
-    if caller is None or time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS:
+    if caller is None:
+        if not keys.well_formed(raw):
+            raise Unauthenticated("Invalid API key provided.")
+        return await reload(digest)
+    if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS:
         return await reload(digest)
     if caller.expires_at is not None and time.time() >= caller.expires_at:
         return await reload(digest)

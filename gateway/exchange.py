@@ -21,7 +21,7 @@ from ratelimits.limiter import Limits, State
 
 Headers = list[tuple[bytes, bytes]]
 
-WATCH_AFTER_SECONDS = 0.02
+WATCH_AFTER_SECONDS = 0.25
 _EVENT_STREAM: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),

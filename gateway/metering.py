@@ -6,8 +6,7 @@ third of that; it decides what the least affordable hold is.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.catalogue import Model
 from gateway.ir import Usage
@@ -23,8 +22,7 @@ FIRST_STEP_TOKENS = 2_048  # output paid for before a stream's hold must be exte
 _IMAGE = re.compile(rb'"(?:image|image_url|input_image)"')
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """Input tokens: never more than `most`, probably about `likely`. Output: at most `output`."""
 
     likely: int
@@ -33,8 +31,7 @@ class Estimate:
     cached: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """Nano-dollars: `full` covers the dearest outcome, `floor` the prompt and a first step."""
 
     full: int
