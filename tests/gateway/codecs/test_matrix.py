@@ -171,14 +171,15 @@ def tools(client: str) -> list[Any]:
 
 
 def thinking(client: str) -> dict[str, Any]:
-    return {
+    asked: dict[str, dict[str, Any]] = {
         "openai_chat": {"reasoning_effort": "high"},
         "openai_responses": {"reasoning": {"effort": "high", "summary": "auto"}},
         "anthropic_messages": {
             "thinking": {"type": "adaptive"},
             "output_config": {"effort": "high"},
         },
-    }[client]
+    }
+    return asked[client]
 
 
 def test_text(vendors: TestClient, client: str, model: str) -> None:
@@ -248,15 +249,14 @@ def test_a_picture(vendors: TestClient, client: str, model: str) -> None:
 @pytest.mark.parametrize("with_tools", [False, True], ids=["alone", "with tools"])
 def test_a_shape(vendors: TestClient, client: str, model: str, with_tools: bool) -> None:
     named = {"name": "person", "schema": SCHEMA}
-    fields: dict[str, Any] = {
+    asked: dict[str, dict[str, Any]] = {
         "openai_chat": {"response_format": {"type": "json_schema", "json_schema": named}},
         "openai_responses": {"text": {"format": {"type": "json_schema", **named}}},
         "anthropic_messages": {
             "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}
         },
-    }[client]
-    if with_tools:
-        fields = fields | {"tools": tools(client)}
+    }
+    fields = asked[client] | ({"tools": tools(client)} if with_tools else {})
     session = Session(vendors, client, model, '[[json: {"name": "Ann", "age": 5}]]', **fields)
     assert orjson.loads("".join(session.texts(session.turn()))) == {"name": "Ann", "age": 5}
 
