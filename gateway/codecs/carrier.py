@@ -10,10 +10,11 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable
+from dataclasses import replace
 
 import orjson
 
-from gateway.ir import Carrier, Target
+from gateway.ir import Carrier, Item, Reasoning, Request, Target, ToolCall
 
 PREFIX = "hn1."
 
@@ -50,6 +51,16 @@ def fitting(carriers: Iterable[Carrier], target: Target) -> list[Carrier]:
     """Those that `target` itself made, opened. The others are dropped, never sent."""
     opened = (open(c.data, target.key) if c.form == "sealed" else c for c in carriers)
     return [c for c in opened if c is not None and _fits(c, target)]
+
+
+def stripped(request: Request) -> Request:
+    """The request without any secret, for the one retry after an upstream called one stale."""
+    items = (_bare(item) for item in request.items)
+    return replace(request, items=tuple(items))
+
+
+def _bare(item: Item) -> Item:
+    return replace(item, carriers=()) if isinstance(item, Reasoning | ToolCall) else item
 
 
 def _fits(carrier: Carrier, target: Target) -> bool:

@@ -3,7 +3,7 @@
 from gateway.codecs.anthropic_messages.body import encode_request
 from gateway.codecs.anthropic_messages.decoder import Decoder, decode_reply
 from gateway.codecs.anthropic_messages.encoder import Encoder
-from gateway.codecs.anthropic_messages.patch import patch_request
+from gateway.codecs.anthropic_messages.patch import patch_request, without_secrets
 from gateway.codecs.anthropic_messages.reply import encode_error, encode_reply
 from gateway.codecs.anthropic_messages.request import decode_request, decode_thinking
 from gateway.codecs.anthropic_messages.usage import decode_usage, encode_usage
@@ -20,4 +20,5 @@ __all__ = [
     "encode_request",
     "encode_usage",
     "patch_request",
+    "without_secrets",
 ]

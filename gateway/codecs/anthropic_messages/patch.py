@@ -31,6 +31,28 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
     return patched
 
 
+def without_secrets(body: dict[str, Any]) -> dict[str, Any]:
+    """A patched body for the one retry after Claude called a signature stale: no thinking is
+    left in it, and none is asked for where Claude would miss it."""
+    messages = [_unthought(message) for message in body["messages"]]
+    bare = body | {"messages": [m for m in messages if m.get("content") != []]}
+    enabled = (body.get("thinking") or {}).get("type") == "enabled"
+    if enabled and lost_its_thinking(bare["messages"]):
+        bare["thinking"] = {"type": "disabled"}
+    return bare
+
+
+def _unthought(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return message | {"content": [block for block in content if not _is_thought(block)]}
+
+
+def _is_thought(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") in ("thinking", "redacted_thinking")
+
+
 def _is_hosted(tool: Any) -> bool:
     return isinstance(tool, dict) and str(tool.get("type")).startswith(_HOSTED)
 

@@ -57,7 +57,7 @@ def encode_tools(request: Request, box: Toolbox, answer: Tool | None) -> dict[st
         return {}
     tools = [_encode_tool(tool) for tool in box.offered]
     if answer is not None:
-        tools.append(_encode_tool(answer))
+        tools.insert(0, _encode_tool(answer))
         return {"tools": tools, "tool_choice": _forced(answer, alone=len(tools) == 1)}
     return {"tools": tools} | wire.only(tool_choice=_encode_choice(request.tool_choice, box))
 

@@ -3,7 +3,7 @@
 from gateway.codecs.openai_chat.body import encode_request
 from gateway.codecs.openai_chat.decoder import Decoder, decode_reply
 from gateway.codecs.openai_chat.encoder import Encoder
-from gateway.codecs.openai_chat.patch import patch_request
+from gateway.codecs.openai_chat.patch import patch_request, without_secrets
 from gateway.codecs.openai_chat.reply import encode_error, encode_reply
 from gateway.codecs.openai_chat.request import decode_request, decode_thinking
 from gateway.codecs.openai_chat.usage import decode_usage, encode_usage
@@ -20,4 +20,5 @@ __all__ = [
     "encode_request",
     "encode_usage",
     "patch_request",
+    "without_secrets",
 ]

@@ -58,6 +58,7 @@ class Decoder:
         "_next",
         "_over",
         "_refused",
+        "_silent",
         "_started",
         "_target",
         "_usage",
@@ -67,6 +68,7 @@ class Decoder:
         self._target, self._mint = target, mint
         self._calls: list[int] = []
         self._over: set[int] = set()
+        self._silent: set[int] = set()
         self._by_index: dict[Any, int] = {}
         self._by_id: dict[tuple[Any, Any], int] = {}
         self._kind = ""  # of the open block: text, refusal or reasoning
@@ -153,7 +155,13 @@ class Decoder:
         self._kind = ""
 
     def _hang_up(self, events: list[Event]) -> None:
-        events.extend(Close(index) for index in self._calls if index not in self._over)
+        """The end of the calls; one without arguments has none, which is an empty object."""
+        for index in self._calls:
+            if index in self._silent:
+                events.append(ArgsDelta(index, "{}"))
+            if index not in self._over:
+                events.append(Close(index))
+        self._silent.clear()
         self._over.update(self._calls)
 
     def _detail(self, detail: Any, events: list[Event]) -> None:
@@ -182,10 +190,13 @@ class Decoder:
             self._calls.append(item)
             self._by_index[call.get("index")] = item
             events.append(self._opened(item, call, told))
+            if not call.get("custom"):
+                self._silent.add(item)
         if call.get("id"):
             self._by_id[call.get("index"), call["id"]] = item
         args = told.get("arguments") or told.get("input")
         if args and item not in self._over:
+            self._silent.discard(item)
             events.append(ArgsDelta(item, args if isinstance(args, str) else _json(args)))
 
     def _known(self, call: Mapping[str, Any], told: Mapping[str, Any]) -> int | None:

@@ -30,3 +30,8 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
         options = patched.get("stream_options") or {}
         patched["stream_options"] = options | {"include_usage": True}
     return patched
+
+
+def without_secrets(body: dict[str, Any]) -> dict[str, Any]:
+    """The body itself: Chat carries none."""
+    return body

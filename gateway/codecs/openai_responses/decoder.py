@@ -261,9 +261,7 @@ class Decoder:
         if item.kind == "reasoning":
             events += self._reasoning_done(item, told, at)
         if item.kind in _CALLS and item.index >= 0 and ("args", 0) not in item.said:
-            args = told.get("input") or told.get("arguments")
-            text = args if isinstance(args, str) else wire.dump(args or {})
-            events += [ArgsDelta(item.index, text)] if text else []
+            events.append(ArgsDelta(item.index, _whole_args(told)))
         return events + self._close(item)
 
     def _reasoning_done(
@@ -318,6 +316,13 @@ class Decoder:
     def _fail(self, failed: Failed) -> list[Event]:
         self._done = True
         return [failed]
+
+
+def _whole_args(told: Mapping[str, Any]) -> str:
+    if told.get("type") == "custom_tool_call":
+        return str(told.get("input") or "")
+    args = told.get("arguments") or {}
+    return args if isinstance(args, str) else wire.dump(args)
 
 
 def _cited(note: Any, index: int) -> list[Event]:

@@ -39,6 +39,15 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
     return patched
 
 
+def without_secrets(body: dict[str, Any]) -> dict[str, Any]:
+    """A patched body for the one retry after OpenAI called an encrypted item stale."""
+    told = body.get("input")
+    if not isinstance(told, list):
+        return body
+    kept = [i for i in told if not (isinstance(i, dict) and i.get("type") == "reasoning")]
+    return body | {"input": kept}
+
+
 def _think(patched: dict[str, Any], target: Target, asked: Thinking) -> None:
     if target.thinking == "none":
         patched.pop("reasoning", None)

@@ -662,3 +662,118 @@ def test_a_request_without_anything_special_needs_no_filter() -> None:
     said = [TextOpen(0), TextDelta(0, "x")]
     events = world.read(request, world.target(CLAUDE), claude(text("x")))
     assert [e for e in events if not isinstance(e, UsageSeen)][1:3] == said
+
+
+# -- what is rarely seen
+
+
+@pytest.mark.parametrize(
+    ("failed", "code"),
+    [
+        (
+            Failed(400, "invalid_request_error", "context_length_exceeded", "x"),
+            "context_length_exceeded",
+        ),
+        (Failed(400, "invalid_request_error", "invalid_request", "x"), "invalid_prompt"),
+        (Failed(402, "billing_error", "insufficient_balance", "x"), "insufficient_quota"),
+        (Failed(429, "rate_limit_error", "rate_limit_exceeded", "x"), "rate_limit_exceeded"),
+        (Failed(503, "overloaded_error", "service_unavailable", "x"), "server_is_overloaded"),
+        (Failed(500, "api_error", "upstream_error", "x"), "server_error"),
+    ],
+)
+def test_a_failure_has_the_word_codex_acts_on(failed: Failed, code: str) -> None:
+    final = world.sent(world.send(world.ask("openai_responses"), [failed]))[-1]
+    assert final["response"]["error"] == {"code": code, "message": "x"}
+
+
+def test_an_upstream_that_says_it_failed_is_believed() -> None:
+    error = {"code": "rate_limit_exceeded", "message": "slow down"}
+    response = {"status": "failed", "error": error, "usage": {"input_tokens": 9}}
+    stream = frames(delta("half"), {"type": "response.failed", "response": response})
+    reply = fold(world.read(world.ask("openai_chat"), world.target(GPT), stream))
+    assert isinstance(reply.end, Failed) and reply.end.status == 503
+    assert reply.usage.input == 9 and world.said(reply) == "half"
+
+
+def test_two_parts_of_a_message_are_one_message() -> None:
+    stream = claude(text("one "), text("two"))
+    request = world.ask("openai_responses")
+    reply = fold(world.read(request, world.target(CLAUDE), stream))
+    (item,) = reply.items
+    assert fold(world.read(request, world.target(CLAUDE), stream)) == reply
+    output = world.unary(request, reply)["output"]
+    assert [part["text"] for part in output[0]["content"]] == ["one ", "two"]
+    chat = world.unary(world.ask("openai_chat"), reply)["choices"][0]["message"]
+    assert chat["content"] == "one two"
+
+
+def test_two_messages_are_two_paragraphs_for_chat() -> None:
+    items = [
+        {"type": "message", "content": [{"type": "output_text", "text": said}]} for said in "ab"
+    ]
+    stream = frames(
+        {"type": "response.completed", "response": {"status": "completed", "output": items}}
+    )
+    chunks = told("openai_chat", GPT, stream)
+    said = "".join(c["choices"][0]["delta"].get("content", "") for c in chunks if c.get("choices"))
+    assert said == "a\n\nb"
+
+
+def test_a_call_without_arguments_is_an_empty_object() -> None:
+    opened = {"index": 0, "id": "a", "function": {"name": "f"}}
+    stream = frames(
+        orjson.dumps(chunk({"tool_calls": [opened]})).decode(),
+        orjson.dumps(chunk({}, "tool_calls")).decode(),
+    )
+    item = told("openai_responses", CHAT, stream)[-1]["response"]["output"][0]
+    assert item["arguments"] == "{}"
+    deltas = [
+        c["choices"][0]["delta"] for c in told("openai_chat", CHAT, stream) if c.get("choices")
+    ]
+    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+    assert "".join(call["function"].get("arguments", "") for call in calls) == "{}"
+    message = world.answer(world.ask("openai_chat"), world.target(CHAT), stream)["choices"][0]
+    assert message["message"]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+def test_old_and_odd_chat_hosts_are_understood() -> None:
+    old = chunk({"function_call": {"name": "f", "arguments": {"a": 1}}})
+    parts = chunk({"content": [{"type": "text", "text": "x"}]})
+    stream = frames(*(orjson.dumps(c).decode() for c in (parts, old, chunk({}, "function_call"))))
+    reply = fold(world.read(world.ask("openai_chat"), world.target(CHAT), stream))
+    message = world.unary(world.ask("openai_chat"), reply)["choices"][0]["message"]
+    assert message["content"] == "x"
+    assert message["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a":1}'}
+
+
+def test_a_signature_behind_the_text_comes_back_behind_it() -> None:
+    request = world.ask("anthropic_messages")
+    reply = world.answer(request, world.target(GEMINI), recording("gemini/signed_text"))
+    told = {"messages": [user("hi"), assistant(*reply["content"]), user("go")]}
+    parts = upstream("anthropic_messages", told, GEMINI)["contents"][1]["parts"]
+    assert parts == [{"text": "Answer."}, {"text": "", "thoughtSignature": "c2lnVA=="}]
+
+
+def test_a_whole_error_body_is_a_failure_in_every_dialect() -> None:
+    body = {"type": "error", "error": {"type": "overloaded_error", "message": "O"}}
+    for dialect, codec in codecs.UPSTREAMS.items():
+        events = codec.decode_reply(body, world.target(CLAUDE), codecs.minting("x"))
+        assert isinstance(events[-1], Failed) and events[-1].status == 503, dialect
+
+
+def test_redacted_thoughts_of_the_history_go_back_to_claude() -> None:
+    redacted = {"type": "redacted_thinking", "data": "EmwK"}
+    odd = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    said = assistant(redacted, odd, text("b"))
+    body = upstream("anthropic_messages", {"messages": [user("a"), said, user("c")]}, CLAUDE)
+    assert body["messages"][1]["content"] == [redacted, text("b")]
+
+
+def test_thinking_is_asked_of_claude_in_tokens() -> None:
+    asked = world.chat(reasoning_effort="high")
+    body = upstream("openai_chat", asked, CLAUDE)
+    assert body["thinking"] == {"type": "enabled", "budget_tokens": 32_768}
+    budget = upstream("openai_chat", world.chat(thinking_budget=5_000), CLAUDE)
+    assert budget["thinking"]["budget_tokens"] == 5_000
+    off = upstream("openai_chat", world.chat(thinking_budget=0), CLAUDE)
+    assert off["thinking"] == {"type": "disabled"}
