@@ -8,7 +8,7 @@ from typing import Literal
 
 INPUT, OUTPUT = 3_000, 15_000  # claude-sonnet-4: nano-dollars a token
 
-Verdict = Literal["ok", "insufficient_balance", "balance_on_hold", "rate_limit_exceeded"]
+Verdict = Literal["ok", "insufficient_balance", "balance_on_hold", "concurrency_limit"]
 
 
 def price(tokens_in: int, tokens_out: int) -> int:
@@ -63,7 +63,7 @@ class Books:
         if spendable < floor and spendable < full:
             return "balance_on_hold", 0
         if len(self.leased) >= self.slots:
-            return "rate_limit_exceeded", 0
+            return "concurrency_limit", 0
         if spendable >= full:
             return "ok", full
         return "ok", spendable if stretch else floor

@@ -44,7 +44,7 @@ from hontoni import redis
 from hontoni.errors import ApiError, Unauthenticated
 from hontoni.valkey import Valkey
 from ratelimits import keys, limiter
-from tests.gateway.books import Books
+from tests.gateway.books import Books, price
 from tests.ratelimits.world import LEASE_MS, advance
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ SLOTS = 3
 CENT = 10_000_000
 MANY = 1_000_000
 amounts = st.integers(1, 20).map(lambda n: n * CENT)
-tokens = st.integers(0, 2_000)
+tokens = st.builds(Usage, input=st.integers(1, 2_000), output=st.integers(0, 2_000))
 _accounts = itertools.count(1_007, keys.SHARDS)  # all in one shard: their batches mix
 
 
@@ -86,6 +86,7 @@ class Story(RuleBasedStateMachine):
         self.ended: list[Call] = []
         self.consumers = itertools.count()
         self.unread = False  # a dead consumer has taken entries with it
+        self.top_up(100 * CENT, times=1, heard=True)
 
     def teardown(self) -> None:
         if hasattr(self, "runner"):
@@ -110,8 +111,8 @@ class Story(RuleBasedStateMachine):
 
     # -- Requests --------------------------------------------------------------------------------
 
-    @rule(full=amounts, floor=amounts, stream=st.booleans())
-    def admit(self, full: int, floor: int, stream: bool) -> None:
+    @rule(full=amounts, floor=amounts, stream=st.booleans(), used=tokens)
+    def admit(self, full: int, floor: int, stream: bool, used: Usage) -> None:
         hold = Hold(max(full, floor), floor)
         caller = self.run(callers.authenticate({b"x-api-key": self.raw.encode()}))
         call = self.run(_call(caller, hold, stream))
@@ -127,6 +128,7 @@ class Story(RuleBasedStateMachine):
             assert call.held == held
             self.books.admit(call.id, held)
             self.running[call.id] = call
+            call.reached, call.status, call.usage = True, 200, used
 
     def pick(self, data: st.DataObject) -> Call:
         return data.draw(st.sampled_from(list(self.running.values())))
@@ -138,13 +140,6 @@ class Story(RuleBasedStateMachine):
         state = self.run(limiter.admit(call.asked()))
         if self.books.seeded:
             assert (state.status, state.hold) == ("ok", self.books.open[call.id].hold)
-
-    @precondition(lambda self: self.running)
-    @rule(data=st.data(), tokens_in=tokens, tokens_out=tokens)
-    def produce(self, data: st.DataObject, tokens_in: int, tokens_out: int) -> None:
-        call = self.pick(data)
-        call.reached, call.status = True, 200
-        call.usage = Usage(input=tokens_in, output=tokens_out)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), step=amounts)
@@ -160,26 +155,28 @@ class Story(RuleBasedStateMachine):
     def heartbeat(self) -> None:
         self.run(admission.heartbeat())
         for name, call in self.running.items():
-            self.books.open[name].reported = call.so_far()[0]
+            used = call.usage or Usage()
+            self.books.open[name].reported = price(used.input, used.output)
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), failed=st.booleans())
-    def settle(self, data: st.DataObject, failed: bool) -> None:
+    @rule(data=st.data(), failed=st.booleans(), used=tokens)
+    def settle(self, data: st.DataObject, failed: bool, used: Usage) -> None:
         call = self.pick(data)
-        call.failed = failed
+        call.failed, call.usage = failed, used
         call.close_account()
         self.run(admission.settle(call))
-        self.books.settle(call.id, call.cost)
+        cost = 0 if failed else price(used.input, used.output)
+        self.books.settle(call.id, cost)
         self.ended.append(self.running.pop(call.id))
 
     @precondition(lambda self: self.ended)
-    @rule(data=st.data())
-    def settle_again(self, data: st.DataObject) -> None:
-        """By a gateway that never heard the answer."""
-        call = data.draw(st.sampled_from(self.ended))
-        call.settled = False
-        self.run(admission.settle(call))
-        assert call.state is not None and call.state.status == "already"
+    @rule()
+    def settle_again(self) -> None:
+        """By gateways that never heard the answer."""
+        for call in self.ended:
+            call.settled = False
+            self.run(admission.settle(call))
+            assert call.state is not None and call.state.status == "already"
 
     # -- Gateways die ----------------------------------------------------------------------------
 
@@ -413,7 +410,7 @@ def test_the_books_balance_whatever_happens(
 
 _BOUNDS = settings(
     max_examples=12,
-    stateful_step_count=30,
+    stateful_step_count=40,
     phases=[Phase.generate],  # a step costs 50 ms: shrinking would outlast the test's time
     deadline=None,
     suppress_health_check=list(HealthCheck),
