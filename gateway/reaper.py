@@ -1,4 +1,5 @@
-"""Settle the requests whose gateway process died: at the cost it last reported, as an estimate.
+"""Settle the requests whose gateway process died: at the cost it last reported, as an estimate,
+and like every other at no more than was held.
 
 Their slots have freed themselves at the lease's end; this frees the hold. A process that was only
 slow and settles later is told "already" and changes nothing.
@@ -33,8 +34,9 @@ def _settle(request: Expired) -> bool:
 def _last_word(request: Expired) -> tuple[int, bytes]:
     """Its cost and usage event. Where the draft is unreadable it is free, but its hold ends."""
     try:
-        event = orjson.loads(request.draft) | {"cost": request.cost, "hold": request.hold}
-        return request.cost, orjson.dumps(event)
+        cost = min(request.cost, request.hold)
+        event = orjson.loads(request.draft) | {"cost": cost, "hold": request.hold}
+        return cost, orjson.dumps(event)
     except (orjson.JSONDecodeError, TypeError):
         logger.critical("unreadable draft of %s: %r", request.request_id, request.draft)
         return 0, b""

@@ -165,7 +165,7 @@ class Story(RuleBasedStateMachine):
         call.failed, call.usage = failed, used
         call.close_account()
         self.run(admission.settle(call))
-        cost = 0 if failed else price(used.input, used.output)
+        cost = 0 if failed else min(price(used.input, used.output), call.held)
         self.books.settle(call.id, cost)
         self.ended.append(self.running.pop(call.id))
 
@@ -205,7 +205,8 @@ class Story(RuleBasedStateMachine):
         assert expired == self.silent.keys() - self.books.leased
         assert reaper.reap() == len(expired)
         for name in expired:
-            self.books.settle(name, self.books.open[name].reported)
+            request = self.books.open[name]
+            self.books.settle(name, min(request.reported, request.hold))
             self.ended.append(self.silent.pop(name))
 
     @precondition(lambda self: self.silent)
@@ -327,6 +328,7 @@ class Story(RuleBasedStateMachine):
             self.server.process.kill()
             self.server.process.wait()
         self.server.stop()
+        self.run(redis.close())  # a running gateway notices at once; ours is asleep between steps
         self.server.start()
 
     # -- Always ----------------------------------------------------------------------------------
