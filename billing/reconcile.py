@@ -114,10 +114,10 @@ def counters(*, recorded: Recorded) -> list[str]:
     seeded by their next request. Raises errors.Unavailable.
     """
     found = []
-    for shard in range(keys.SHARDS):
+    wallets = Wallet.objects.annotate(shard=F("user_id") % keys.SHARDS)
+    for shard in wallets.order_by("shard").values_list("shard", flat=True).distinct():
         waiting = unsettled_by_account(shard, recorded)
-        here = Wallet.objects.alias(shard=F("user_id") % keys.SHARDS).filter(shard=shard)
-        for wallet in here.iterator():
+        for wallet in wallets.filter(shard=shard).iterator():
             account = limiter.read_account_sync(wallet.pk)
             if _differences(wallet, account, waiting.get(wallet.pk, 0)):
                 found += _look_again(wallet.pk, recorded)

@@ -50,7 +50,7 @@ def unsettled(user_id: int, recorded: Recorded) -> tuple[int, str]:
     for stream_id, fields in _entries(keys.shard(user_id)):
         last = stream_id
         if int(fields[b"account"]) == user_id:
-            costs[_event_id(fields)] = int(fields[b"cost"])
+            costs[_event_id(stream_id, fields)] = int(fields[b"cost"])
     known = recorded(list(costs)) if costs else set()
     return sum(cost for event_id, cost in costs.items() if event_id not in known), last
 
@@ -58,8 +58,8 @@ def unsettled(user_id: int, recorded: Recorded) -> tuple[int, str]:
 def unsettled_by_account(shard: int, recorded: Recorded) -> dict[int, int]:
     """The same for every account of a shard that has an event in its stream."""
     events = {
-        _event_id(fields): (int(fields[b"account"]), int(fields[b"cost"]))
-        for _, fields in _entries(shard)
+        _event_id(stream_id, fields): (int(fields[b"account"]), int(fields[b"cost"]))
+        for stream_id, fields in _entries(shard)
     }
     known = recorded(list(events)) if events else set()
     sums: dict[int, int] = {account: 0 for account, _ in events.values()}
@@ -68,8 +68,12 @@ def unsettled_by_account(shard: int, recorded: Recorded) -> dict[int, int]:
     return sums
 
 
-def _event_id(fields: dict[bytes, bytes]) -> str:
-    return str(json.loads(fields[b"event"])["id"])
+def _event_id(stream_id: str, fields: dict[bytes, bytes]) -> str:
+    """The event's own id. One that cannot be read is in no database, by whichever name."""
+    try:
+        return str(json.loads(fields[b"event"])["id"])
+    except (ValueError, TypeError, KeyError):
+        return stream_id
 
 
 def _entries(shard: int) -> Iterator[tuple[str, dict[bytes, bytes]]]:

@@ -26,6 +26,7 @@ from ratelimits.limiter import Ask, State
 logger = logging.getLogger(__name__)
 
 _MOST_RENEWALS = 5
+_RETRY_SECONDS = 1.0
 _RECHECK_SECONDS = 0.1  # a slot freed on another node is noticed by looking again
 _waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 LIVE: set[Call] = set()  # admitted and not yet settled, in this process
@@ -75,7 +76,11 @@ async def admit(call: Call) -> None:
     while True:
         draft = call.event(lost=True)
         call.ask = _ask(call.caller, call.id, call.hold, stretch=stretch, draft=draft)
-        state = await limiter.admit(call.ask)
+        try:
+            state = await limiter.admit(call.ask)
+        except asyncio.CancelledError:
+            LIVE.add(call)  # Redis was asked: what it may have given is given back
+            raise
         if state.status in ("stale", "cold"):
             renewals += 1
             if renewals > _MOST_RENEWALS:
@@ -109,7 +114,10 @@ async def _slot(subject: str) -> None:
 
 
 async def settle(call: Call) -> None:
-    """Release the slot and the hold, charge `call.cost`, append the usage event. Once."""
+    """Release the slot and the hold, charge `call.cost`, append the usage event. Once.
+
+    Where Redis is away the customer need not wait for it: `heartbeat` settles it later.
+    """
     if call.settled:
         return
     try:
@@ -119,28 +127,32 @@ async def settle(call: Call) -> None:
     except ApiError:
         logger.exception("settle.postponed %s", call.id)
         _unsettled[call.id] = call
-        raise
+        return
     finally:
         LIVE.discard(call)
+    _unsettled.pop(call.id, None)
     call.settled = True
     call.state = call.http.state = state
     for freed in _waiting.get(call.caller.subject, ()):
         freed.set()
 
 
-async def heartbeat() -> None:
-    """Tell Redis which requests are alive and what they cost so far; settle what it missed."""
-    for call in list(_unsettled.values()):
-        try:
-            await settle(call)
-            del _unsettled[call.id]
-        except ApiError:
-            return  # still away
-    alive = list(LIVE)
+async def heartbeat() -> bool:
+    """Tell Redis which requests are alive and what they cost so far; settle what it missed.
+
+    False if something of it has to be said again.
+    """
+    alive, well = list(LIVE), True
     answers = await asyncio.gather(*(_beat(call) for call in alive), return_exceptions=True)
     for call, answer in zip(alive, answers, strict=True):
         if isinstance(answer, BaseException):
             logger.warning("heartbeat.failed %s: %s", call.id, answer)
+            well = False
+    for call in list(_unsettled.values()) if well else ():
+        await settle(call)
+        if not call.settled:
+            return False  # still away
+    return well
 
 
 async def _beat(call: Call) -> None:
@@ -149,7 +161,15 @@ async def _beat(call: Call) -> None:
 
 
 async def beat_for_ever() -> None:
-    """Three heartbeats within a lease, so that losing two of them costs nothing."""
+    """Three heartbeats within a lease, so that losing two of them costs nothing.
+
+    One that failed is repeated soon: when Redis comes back, leases have run out, and who is alive
+    has to say so before the reaper looks.
+    """
     while True:
-        await asyncio.sleep(settings.LEASE_SECONDS / 3)
-        await heartbeat()
+        try:
+            well = await heartbeat()
+        except Exception:
+            logger.exception("heartbeat.failed")
+            well = False
+        await asyncio.sleep(settings.LEASE_SECONDS / 3 if well else _RETRY_SECONDS)

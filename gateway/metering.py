@@ -105,10 +105,13 @@ def _images(value: Any) -> tuple[int, int]:
     return size, count
 
 
-def _longest_text(node: Any) -> int:
+def _longest_text(block: Any) -> int:
     """The length of the longest string in an image block: its data, or its URL."""
-    if isinstance(node, str):
-        return len(node)
-    if isinstance(node, dict):
-        return max((_longest_text(inner) for inner in node.values()), default=0)
-    return 0
+    longest, pending = 0, [block]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, str):
+            longest = max(longest, len(node))
+        elif isinstance(node, dict):
+            pending.extend(node.values())
+    return longest

@@ -143,10 +143,7 @@ async def _tell(call: Call, dialect: Dialect, error: ApiError) -> None:
     """Before the first byte an error is a status code; later it goes into the stream."""
     if call in admission.LIVE:
         call.close_account()
-        try:
-            await asyncio.shield(admission.settle(call))
-        except ApiError:
-            logger.warning("settle.postponed %s", call.id)
+        await asyncio.shield(admission.settle(call))
     if not call.http.started:
         await refuse(call.http, error)
     elif call.stream:
@@ -199,11 +196,9 @@ async def _unary(call: Call, dialect: Dialect, reply: Reply) -> None:
         call.text_bytes = text_bytes(body)
     call.status = 200
     await _finish(call)
-    assert call.state is not None
-    told: Headers = [
-        (b"x-hontoni-cost", money.dollars(call.cost).encode()),
-        (b"x-hontoni-balance", money.dollars(call.state.balance).encode()),
-    ]
+    told: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode())]
+    if call.settled and call.state is not None:  # or nobody can tell before Redis is back
+        told.append((b"x-hontoni-balance", money.dollars(call.state.balance).encode()))
     await call.http.respond(200, patch(body, parsed, _renamed(parsed, call)), told)
 
 

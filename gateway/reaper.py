@@ -1,4 +1,5 @@
-"""Settle the requests whose gateway process died: at the cost it last reported, as an estimate.
+"""Settle the requests whose gateway process died: at the cost it last reported, as an estimate,
+and like every other at no more than was held.
 
 Their slots have freed themselves at the lease's end; this frees the hold. A process that was only
 slow and settles later is told "already" and changes nothing.
@@ -9,6 +10,7 @@ import logging
 import orjson
 
 from ratelimits import limiter
+from ratelimits.limiter import Expired
 
 logger = logging.getLogger(__name__)
 
@@ -17,10 +19,24 @@ MOST = 1_000
 
 def reap() -> int:
     """Settle every request whose last heartbeat is older than a lease. Returns how many."""
-    dead = limiter.expired(MOST)
-    for request in dead:
-        event = orjson.loads(request.draft)
-        event["cost"], event["hold"] = request.cost, request.hold
-        limiter.reap_sync(request, cost=request.cost, event=orjson.dumps(event))
-        logger.warning("reaped %s at %d nano-dollars", request.request_id, request.cost)
-    return len(dead)
+    return sum(_settle(request) for request in limiter.expired(MOST))
+
+
+def _settle(request: Expired) -> bool:
+    """False if it lives, or ended by itself meanwhile."""
+    cost, event = _last_word(request)
+    if limiter.reap_sync(request, cost=cost, event=event).status != "settled":
+        return False
+    logger.warning("reaped %s at %d nano-dollars", request.request_id, cost)
+    return True
+
+
+def _last_word(request: Expired) -> tuple[int, bytes]:
+    """Its cost and usage event. Where the draft is unreadable it is free, but its hold ends."""
+    try:
+        cost = min(request.cost, request.hold)
+        event = orjson.loads(request.draft) | {"cost": cost, "hold": request.hold}
+        return cost, orjson.dumps(event)
+    except (orjson.JSONDecodeError, TypeError):
+        logger.critical("unreadable draft of %s: %r", request.request_id, request.draft)
+        return 0, b""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F
 from redis.exceptions import ResponseError
 
@@ -104,27 +104,50 @@ def take_over(consumer: str) -> int:
         except ResponseError:  # no group yet: nothing was ever delivered here
             continue
         entries = _entries(shard, reply[1])
-        for entry in _worn_out(name, entries):
-            _set_aside(entry, "delivered too often")
-            entries.remove(entry)
-        taken += _record_safely(entries) if entries else 0
+        worn = _worn_out(name, consumer, entries)
+        if fresh := [entry for entry in entries if entry not in worn]:
+            taken += _record_safely(fresh)
+        taken += sum(_last_try(entry) for entry in worn)
     return taken
 
 
-def _worn_out(name: str, entries: Sequence[Entry]) -> list[Entry]:
+def _worn_out(name: str, consumer: str, entries: Sequence[Entry]) -> list[Entry]:
     if not entries:
         return []
-    pending = redis.sync().xpending_range(name, GROUP, "-", "+", BATCH)
+    first, last = entries[0].stream_id, entries[-1].stream_id
+    pending = redis.sync().xpending_range(name, GROUP, first, last, 2 * BATCH, consumer)
     often = {p["message_id"] for p in pending if p["times_delivered"] > MOST_DELIVERIES}
     return [entry for entry in entries if entry.stream_id in often]
 
 
+def _last_try(entry: Entry) -> int:
+    """It was delivered too often, but the fault may have been the database's, not its own."""
+    try:
+        record([entry])
+    except OperationalError:
+        raise
+    except Exception as error:
+        _set_aside(entry, repr(error))
+        return 0
+    _acknowledge([entry])
+    return 1
+
+
 def _entries(shard: int, messages: Iterable[Any]) -> list[Entry]:
     return [
-        Entry(shard, stream_id, orjson.loads(fields[b"event"]))
+        Entry(shard, stream_id, _event(fields[b"event"]))
         for stream_id, fields in messages
         if fields
     ]
+
+
+def _event(text: bytes) -> dict[str, Any]:
+    """What cannot be read cannot be recorded either, and is then set aside as it is."""
+    try:
+        event = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        event = None
+    return event if isinstance(event, dict) else {"unreadable": text.decode(errors="replace")}
 
 
 def _record_safely(entries: Sequence[Entry]) -> int:
@@ -132,6 +155,9 @@ def _record_safely(entries: Sequence[Entry]) -> int:
     try:
         record(entries)
         _acknowledge(entries)
+    except OperationalError:
+        logger.exception("usage.database_away, %d wait", len(entries))
+        return 0  # no entry's fault: take_over tries again
     except Exception:
         logger.exception("usage.batch_failed of %d", len(entries))
         if len(entries) > 1:
@@ -161,9 +187,16 @@ def _set_aside(entry: Entry, problem: str) -> None:
 
 def recorded(request_ids: Sequence[str]) -> set[str]:
     """Which of these request ids, with or without `req_`, are in the books already."""
-    asked = {uuid.UUID(hex=name.removeprefix("req_")): name for name in request_ids}
+    asked = {pk: name for name in request_ids if (pk := _pk(name))}
     found = UsageEvent.objects.filter(pk__in=asked).values_list("pk", flat=True)
     return {asked[pk] for pk in found}
+
+
+def _pk(request_id: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(hex=request_id.removeprefix("req_"))
+    except ValueError:
+        return None  # of an event that nobody can read
 
 
 @transaction.atomic

@@ -6,6 +6,7 @@ Code do), so every route also answers under /v1/v1. HEAD and OPTIONS need no key
 
 import asyncio
 import gc
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,8 @@ from gateway.passthrough import CHAT, MESSAGES, Dialect
 from gateway.upstream import Upstream, connect
 from hontoni import redis
 from hontoni.errors import ApiError, NotFound
+
+logger = logging.getLogger(__name__)
 
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, HEAD, OPTIONS"),
@@ -123,6 +126,10 @@ class _Endpoint:
             await pipeline.refuse(http, error)
         except ClientGone:
             return
+        except Exception:
+            logger.exception("request.failed %s", http.request_id)
+            if not http.started:
+                await http.fail(ApiError("Something went wrong on our side."))
 
 
 class _NotAllowed(ApiError):

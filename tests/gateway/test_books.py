@@ -1,0 +1,419 @@
+"""Whatever happens to gateways, consumers and Redis, in whatever order: the books balance.
+
+Real admission (gateway/admission.py), real ledger, real usage pipeline, on a real database and a
+Valkey of its own that is killed and started again; after every step all of `manage.py reconcile`.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from pytest_django import Settings
+
+from accounts import keys as api_keys
+from accounts import terms
+from accounts.models import User
+from billing import ledger
+from billing.models import Plan
+from billing.seed import seed as seed_billing
+from gateway import admission, callers, catalogue, reaper, usage
+from gateway.call import Call
+from gateway.exchange import Config, Exchange
+from gateway.ir import Usage
+from gateway.metering import Estimate, Hold
+from gateway.models import DeadEvent, UsageEvent
+from gateway.reconcile import problems
+from gateway.seed import seed as seed_catalogue
+from hontoni import redis
+from hontoni.errors import ApiError, Unauthenticated
+from hontoni.valkey import Valkey
+from ratelimits import keys, limiter
+from tests.gateway.books import Books, price
+from tests.ratelimits.world import LEASE_MS, advance
+
+T = TypeVar("T")
+
+SLOTS = 3
+CENT = 10_000_000
+MANY = 1_000_000
+amounts = st.integers(1, 20).map(lambda n: n * CENT)
+tokens = st.builds(Usage, input=st.integers(1, 2_000), output=st.integers(0, 2_000))
+_accounts = itertools.count(1_007, keys.SHARDS)  # all in one shard: their batches mix
+
+
+class Killed(BaseException):
+    """A process ends here: no `except Exception` sees it."""
+
+
+def _killed(*args: object) -> None:
+    raise Killed
+
+
+class Story(RuleBasedStateMachine):
+    """`running`: calls of the live gateway; `silent`: of one that was killed or is very slow;
+    `lost`: open when Redis lost everything; `ended`: settled, and Redis still remembers it."""
+
+    server: Valkey
+
+    @initialize()
+    def begin(self) -> None:
+        redis.sync().flushall()
+        self.runner = asyncio.Runner()
+        admission.LIVE.clear()
+        callers.forget()
+        self.user = User.objects.create(id=next(_accounts), email=f"{time.time_ns()}@example.com")
+        self.key, self.raw = api_keys.mint(self.user, "laptop")
+        self.books = Books(SLOTS)
+        self.running: dict[str, Call] = {}
+        self.silent: dict[str, Call] = {}
+        self.lost: list[Call] = []
+        self.ended: list[Call] = []
+        self.consumers = itertools.count()
+        self.unread = False  # a dead consumer has taken entries with it
+        self.top_up(100 * CENT, times=1, heard=True)
+
+    def teardown(self) -> None:
+        if hasattr(self, "runner"):
+            self.run(redis.close())
+            self.runner.close()
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(call)
+
+    # -- Money comes in --------------------------------------------------------------------------
+
+    @rule(amount=amounts, times=st.integers(1, 2), heard=st.booleans())
+    def top_up(self, amount: int, times: int, heard: bool) -> None:
+        """Delivered twice it is one; the news of it may never reach Redis."""
+        key = f"topup:{self.user.pk}:{self.books.credits_version}"
+        with nullcontext() if heard else patch.object(limiter, "publish_credits"):
+            for _ in range(times):
+                ledger.post(key=key, kind="topup", user_id=self.user.pk, amount=amount)
+        self.books.credits += amount
+        self.books.credits_version += 1
+        callers.forget()  # a lost push is healed when the snapshot expires
+
+    # -- Requests --------------------------------------------------------------------------------
+
+    @rule(full=amounts, floor=amounts, stream=st.booleans(), used=tokens)
+    def admit(self, full: int, floor: int, stream: bool, used: Usage) -> None:
+        hold = Hold(max(full, floor), floor)
+        caller = self.run(callers.authenticate({b"x-api-key": self.raw.encode()}))
+        call = self.run(_call(caller, hold, stream))
+        try:
+            self.run(admission.admit(call))
+            said = "ok"
+        except ApiError as error:
+            said = error.code
+        self.books.seeded = True
+        verdict, held = self.books.decide(hold.full, hold.floor, stretch=not stream)
+        assert said == verdict
+        if said == "ok":
+            assert call.held == held
+            self.books.admit(call.id, held)
+            self.running[call.id] = call
+            call.reached, call.status, call.usage = True, 200, used
+
+    def pick(self, data: st.DataObject) -> Call:
+        return data.draw(st.sampled_from(list(self.running.values())))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def admit_again(self, data: st.DataObject) -> None:
+        call = self.pick(data)
+        state = self.run(limiter.admit(call.asked()))
+        if self.books.seeded:
+            assert (state.status, state.hold) == ("ok", self.books.open[call.id].hold)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), step=amounts)
+    def extend(self, data: st.DataObject, step: int) -> None:
+        call = self.pick(data)
+        granted = self.books.extend(call.id, step)
+        for _ in range(2):  # the answer was lost, so it is asked again
+            got = self.run(limiter.extend(call.asked(), hold=call.held, step=step, stretch=True))
+            assert got.granted == granted
+        call.held += granted
+
+    @rule()
+    def heartbeat(self) -> None:
+        self.run(admission.heartbeat())
+        for name, call in self.running.items():
+            used = call.usage or Usage()
+            self.books.open[name].reported = price(used.input, used.output)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), failed=st.booleans(), used=tokens)
+    def settle(self, data: st.DataObject, failed: bool, used: Usage) -> None:
+        call = self.pick(data)
+        call.failed, call.usage = failed, used
+        call.close_account()
+        self.run(admission.settle(call))
+        cost = 0 if failed else min(price(used.input, used.output), call.held)
+        self.books.settle(call.id, cost)
+        self.ended.append(self.running.pop(call.id))
+
+    @precondition(lambda self: self.ended)
+    @rule()
+    def settle_again(self) -> None:
+        """By gateways that never heard the answer."""
+        for call in self.ended:
+            call.settled = False
+            self.run(admission.settle(call))
+            assert call.state is not None and call.state.status == "already"
+
+    # -- Gateways die ----------------------------------------------------------------------------
+
+    @precondition(lambda self: self.running)
+    @rule()
+    def the_gateway_is_killed(self) -> None:
+        admission.LIVE.clear()
+        callers.forget()
+        self.silent |= self.running
+        self.running = {}
+
+    @rule()
+    def a_lease_passes(self) -> None:
+        """The living report in time; the silent lose their slots, and then their holds."""
+        advance(LEASE_MS / 2000)
+        self.heartbeat()
+        advance(LEASE_MS / 2000 + 1)
+        self.books.leased -= self.silent.keys()
+        if redis.sync().exists(keys.open_requests(keys.shard(self.user.pk))):
+            self.heartbeat()
+        self.ended.clear()  # the markers of what had settled may be gone by now
+
+    @rule()
+    def reap(self) -> None:
+        expired = {dead.request_id for dead in limiter.expired(100)}
+        assert expired == self.silent.keys() - self.books.leased
+        assert reaper.reap() == len(expired)
+        for name in expired:
+            request = self.books.open[name]
+            self.books.settle(name, min(request.reported, request.hold))
+            self.ended.append(self.silent.pop(name))
+
+    @precondition(lambda self: self.silent)
+    @rule(data=st.data())
+    def it_was_only_slow(self, data: st.DataObject) -> None:
+        """What seemed dead settles after all, before anybody reaped it."""
+        name = data.draw(st.sampled_from(list(self.silent)))
+        call = self.silent.pop(name)
+        call.close_account()
+        self.run(admission.settle(call))
+        self.books.settle(name, call.cost)
+        self.ended.append(call)
+
+    # -- The usage pipeline ----------------------------------------------------------------------
+
+    @rule()
+    def drain(self) -> None:
+        usage.drain(f"consumer-{next(self.consumers)}")
+        if not self.unread:
+            self.books.waiting.clear()
+        else:
+            self._sync_waiting()
+
+    @precondition(lambda self: self.books.waiting)
+    @rule()
+    def a_consumer_dies_before_its_commit(self) -> None:
+        self._dies_in("_charge")
+
+    @precondition(lambda self: self.books.waiting)
+    @rule()
+    def a_consumer_dies_after_its_commit(self) -> None:
+        self._dies_in("_acknowledge")
+
+    def _dies_in(self, place: str) -> None:
+        with patch.object(usage, place, _killed):
+            try:
+                usage.drain(f"consumer-{next(self.consumers)}")
+            except Killed:
+                self.unread = True
+        self._sync_waiting()
+
+    def _sync_waiting(self) -> None:
+        """Which of the waiting are in the books is known only by looking; that nothing but they
+        changed is what the invariants prove."""
+        self.books.waiting -= usage.recorded(list(self.books.waiting))
+
+    @rule()
+    def take_over(self) -> None:
+        usage.take_over(f"consumer-{next(self.consumers)}")
+        self.unread = False
+        self._sync_waiting()
+
+    @rule()
+    def everything_is_written(self) -> None:
+        self.drain()
+        self.take_over()
+        assert self.books.waiting == set()
+        assert redis.sync().xlen(keys.usage(keys.shard(self.user.pk))) == 0
+
+    @precondition(lambda self: self.books.waiting)
+    @rule()
+    def deliver_twice(self) -> None:
+        """Two consumers with the same batch, neither of which acknowledges it."""
+        shard = keys.shard(self.user.pk)
+        batch = usage._entries(shard, redis.sync().xrange(keys.usage(shard)))
+        usage.record(batch)
+        assert usage.record(batch) == 0
+        self._sync_waiting()
+
+    # -- The terms change ------------------------------------------------------------------------
+
+    @rule()
+    def terms_change(self) -> None:
+        terms.changed(self.user.pk)
+
+    @rule()
+    def the_key_is_revoked(self) -> None:
+        """The snapshot in the gateway's memory still says yes; admission does not."""
+        known = self.run(callers.authenticate({b"x-api-key": self.raw.encode()}))
+        api_keys.revoke(self.key)
+        call = self.run(_call(known, Hold(0, 0), stream=True))
+        with pytest.raises(Unauthenticated):
+            self.run(admission.admit(call))
+        self.key, self.raw = api_keys.mint(self.user, "another")
+
+    # -- Redis fails -----------------------------------------------------------------------------
+
+    @rule()
+    def the_account_goes_cold(self) -> None:
+        redis.sync().delete(keys.account(self.user.pk))
+        self.books.lose_the_account()
+
+    @rule()
+    def redis_loses_everything(self) -> None:
+        """After the last event was written: what was on its way would be lost, and is not free."""
+        self.everything_is_written()
+        redis.sync().flushall()
+        self.books.lose_everything()
+        self.lost += [*self.running.values(), *self.silent.values()]
+        admission.LIVE.clear()
+        self.running, self.silent = {}, {}
+        self.ended.clear()
+
+    @precondition(lambda self: self.lost)
+    @rule()
+    def settle_what_redis_lost(self) -> None:
+        call = self.lost.pop()
+        call.close_account()
+        self.run(admission.settle(call))
+        assert call.state is not None and call.state.status == "unknown"
+        self.books.settle(call.id, call.cost)
+        self.ended.append(call)
+
+    @rule(kill=st.booleans())
+    def redis_restarts(self, kill: bool) -> None:
+        """Killed or stopped: what was answered is in its append-only file."""
+        assert self.server.process is not None
+        if kill:
+            self.server.process.kill()
+            self.server.process.wait()
+        self.server.stop()
+        self.run(redis.close())  # a running gateway notices at once; ours is asleep between steps
+        self.server.start()
+
+    # -- Always ----------------------------------------------------------------------------------
+
+    @invariant()
+    def redis_agrees(self) -> None:
+        found = limiter.read_account_sync(self.user.pk)
+        assert (found is not None) == self.books.seeded
+        if found is not None:
+            assert (found.charged, found.held) == (self.books.charged, self.books.held)
+            if found.credits_version == self.books.credits_version:
+                assert found.credits == self.books.credits
+
+    @invariant()
+    def the_database_agrees(self) -> None:
+        wallet = ledger.wallet(self.user.pk)
+        kept = (wallet.credits_total, wallet.credits_version, wallet.settled_total)
+        books = self.books
+        assert kept == (books.credits, books.credits_version, books.settled)
+        mine = UsageEvent.objects.filter(user=self.user)
+        written = {event.request_id: event.cost for event in mine}
+        assert written == {n: c for n, c in books.spent.items() if n not in books.waiting}
+
+    @invariant()
+    def reconcile_finds_nothing(self) -> None:
+        assert problems() == []
+        assert not DeadEvent.objects.exists()
+
+
+async def _call(caller: callers.Caller, hold: Hold, stream: bool) -> Call:
+    """A request for claude-sonnet-4 as the pipeline would have prepared it."""
+
+    async def silent(*args: Any) -> Any:
+        raise AssertionError("nobody is on the line")
+
+    scope = {"type": "http", "headers": [], "client": ("127.0.0.1", 1)}
+    return Call(
+        http=Exchange(scope, silent, silent, Config.read()),
+        caller=caller,
+        model=(await catalogue.current()).resolve("claude-sonnet-4"),
+        requested_model="claude-sonnet-4",
+        dialect="anthropic_messages",
+        stream=stream,
+        body=b"{}",
+        parsed={},
+        estimate=Estimate(likely=1, most=1, output=1, cached=False),
+        hold=hold,
+        ip="127.0.0.1",
+    )
+
+
+@pytest.fixture
+def server(tmp_path: Path, settings: Settings) -> Iterator[Valkey]:
+    """A Valkey of its own, durable, for everything that says redis.sync() or redis.pipe()."""
+    mine = Valkey(tmp_path, tmp_path / "own.sock")
+    settings.REDIS_URL = f"unix://{mine.socket}"
+    redis.sync.cache_clear()
+    with mine:
+        yield mine
+    redis.sync().close()
+    redis.sync.cache_clear()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_books_balance_whatever_happens(
+    server: Valkey, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SIGNUP_CREDIT = "0"
+    settings.LEASE_SECONDS = LEASE_MS // 1000
+    settings.CONCURRENCY_WAIT_SECONDS = 0
+    monkeypatch.setattr(usage, "ABANDONED_MS", 0)
+    monkeypatch.setattr(usage, "MOST_DELIVERIES", MANY)  # of the deaths here none is its fault
+    seed_billing()
+    seed_catalogue()
+    catalogue.forget()
+    limits = dict.fromkeys(Plan.LIMITS, MANY) | {"concurrent": SLOTS}
+    Plan.objects.filter(is_default=True).update(subject="account", **limits)
+    Story.server = server
+    run_state_machine_as_test(Story, settings=_BOUNDS)
+
+
+_BOUNDS = settings(
+    max_examples=12,
+    stateful_step_count=40,
+    phases=[Phase.generate],  # a step costs 50 ms: shrinking would outlast the test's time
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
