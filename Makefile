@@ -33,8 +33,8 @@ lint: $(VENV)/.test ## format, lint, types, import rules, migrations
 	$(PY) manage.py makemigrations --check --dry-run
 
 test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Valkey
-	$(PY) -m pytest $(ARGS)
-	TEST_DATABASE=postgres $(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto $(ARGS)
+	TEST_DATABASE=postgres $(PY) -m pytest -n auto $(ARGS)
 
 bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: 20 s)
 	$(PY) -m bench $(ARGS)
