@@ -14,7 +14,7 @@ django: Any = get_asgi_application()
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from gateway.v1 import V1  # noqa: E402
-from hontoni import health  # noqa: E402
+from hontoni import checks, health  # noqa: E402
 
 v1 = V1()
 
@@ -36,6 +36,10 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            if refused := [f"{error.id}: {error.msg}" for error in checks.deployment()]:
+                # However this process was started: what must not run does not.
+                await send({"type": "lifespan.startup.failed", "message": "\n".join(refused)})
+                return
             await v1.start()
             await send({"type": "lifespan.startup.complete"})
         else:
