@@ -257,3 +257,20 @@ def test_an_account_that_is_switched_off_is_refused_at_once(
     User.objects.filter(pk=alice.user.pk).update(is_active=frozen)
     accounts_terms.changed(alice.user.pk)
     assert gateway.chat(alice).status_code == status
+
+
+def test_who_leaves_the_queue_leaves_no_slot_behind(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    limit(alice, concurrent=1, rpm=100)
+    with (
+        gateway.http(alice) as client,
+        client.stream("POST", "/v1/chat/completions", json=slow(50)) as running,
+    ):
+        arriving = running.iter_bytes()
+        next(arriving)
+        with gateway.http(alice) as impatient, pytest.raises(httpx.ReadTimeout):
+            impatient.post("/v1/chat/completions", json=slow(50), timeout=0.4)
+        assert list(arriving), "it was still running"
+    answer = gateway.chat(alice)
+    assert answer.status_code == 200
+    assert answer.headers["x-ratelimit-concurrent-active"] == "0"
