@@ -5,8 +5,10 @@ the others are stopped too: half a product is worse than none.
 """
 
 import contextlib
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +22,11 @@ GRACE_SECONDS = 30
 
 
 class Stop(Exception):
-    """Somebody asked us to stop, or a child died."""
+    """Somebody asked us to stop."""
+
+
+class Failed(Exception):
+    """It cannot start, or a child died. Says why."""
 
 
 def _say(text: str) -> None:
@@ -57,8 +63,7 @@ class Supervisor:
     def check(self) -> None:
         for name, child in self.children.items():
             if child.poll() is not None:
-                _say(f"{name} ended unexpectedly (exit status {child.returncode})")
-                raise Stop
+                raise Failed(f"{name} ended unexpectedly (exit status {child.returncode})")
 
     def wait_until_ready(self, url: str) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -70,8 +75,7 @@ class Supervisor:
                         return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
-        _say(f"not ready within {READY_SECONDS} seconds; {url}/readyz tells why")
-        raise Stop
+        raise Failed(f"not ready within {READY_SECONDS} seconds; {url}/readyz tells why")
 
     def watch(self) -> None:
         while True:
@@ -102,37 +106,54 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _on_signal)
-    supervisor, ready = Supervisor(), False
+    supervisor, url, status = Supervisor(), "", 0
     with contextlib.ExitStack() as stack:
         try:
             url = _start(supervisor, stack)
-            ready = True
             supervisor.watch()
         except Stop:
-            failed = any(c.poll() not in (None, 0) for c in supervisor.children.values())
+            pass
+        except Failed as failure:
+            _say(str(failure))
+            status = 1
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
-            _say("stopping ..." if ready else "stopping before it was ready ...")
+            _say("stopping ..." if url else "stopping before it was ready ...")
             supervisor.stop()
-    _say(f"stopped; {url} is free again" if ready else "stopped")
-    return 1 if failed else 0
+    _say(f"stopped; {url} is free again" if url else "stopped")
+    return status
+
+
+def _refuse_a_taken_port(host: str, port: int) -> None:
+    """Said before anything is started. uvicorn would say it last, and less plainly."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise Failed(f"cannot listen on {host} port {port}: {error}") from error
+        raise Failed(f"port {port} is in use; choose another: make run PORT={port + 1}") from error
 
 
 def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
     _say("starting ...")
     from django.conf import settings
 
+    _refuse_a_taken_port(settings.HOST, settings.PORT)
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     if settings.EMBEDDED_REDIS:
         from hontoni.valkey import Valkey
 
         _say("embedded Valkey ...")
-        stack.enter_context(Valkey(settings.DATA_DIR / "valkey", settings.EMBEDDED_SOCKET))
+        try:
+            stack.enter_context(Valkey(settings.DATA_DIR / "valkey", settings.EMBEDDED_SOCKET))
+        except RuntimeError as error:
+            raise Failed(str(error)) from error
     _say("database: migrations and seeds ...")
-    if subprocess.run([sys.executable, "manage.py", "prepare"], check=False).returncode:
-        _say("preparing the database failed")
-        raise Stop
+    prepare = [sys.executable, "manage.py", "prepare"]
+    if subprocess.run(prepare, check=False, start_new_session=True).returncode:
+        raise Failed("preparing the database failed")
     _say("web, worker and beat ...")
     for name, command in _commands(settings.HOST, settings.PORT, str(settings.DATA_DIR)).items():
         supervisor.start(name, command)
