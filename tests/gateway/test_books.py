@@ -347,7 +347,8 @@ class Story(RuleBasedStateMachine):
 
     @rule(data=st.data(), how=moments, ends=st.booleans())
     def redis_fails(self, data: st.DataObject, how: int, ends: bool) -> None:
-        """And the next that is heard of it may be a request that ends, or one that begins."""
+        """In mid-request; what is heard of it next is a request that ends, or one that begins."""
+        self.admit(CENT, CENT, True, Usage(input=10, output=10))
         if how == 0:
             self.redis_loses_everything()
         elif how == 1:
@@ -355,6 +356,9 @@ class Story(RuleBasedStateMachine):
         else:
             self.the_account_goes_cold()
         if ends and self.running:
+            self.settle(data, False, data.draw(tokens))
+        self.admit(CENT, CENT, True, Usage(input=10, output=10))
+        if not ends and self.running:
             self.settle(data, False, data.draw(tokens))
 
     def redis_restarts(self, kill: bool) -> None:
