@@ -19,6 +19,7 @@ from types import FrameType
 READY_SECONDS = 60
 STOP_SECONDS = 40  # a little more than uvicorn grants to streams in flight
 GRACE_SECONDS = 30
+PAUSE_SECONDS = 0.05
 
 
 class Stop(Exception):
@@ -55,12 +56,31 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self.asked_to_stop = False
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Only note it: raising here could lose a child between its birth and our knowing it."""
+        self.asked_to_stop = True
 
     def start(self, name: str, command: list[str]) -> None:
         # Its own session: Ctrl-C reaches only us, and we decide the order of the end.
         self.children[name] = subprocess.Popen(command, start_new_session=True)
 
+    def run(self, command: list[str]) -> int:
+        """The exit status of a command that ends by itself; raises Stop like everything else."""
+        child = subprocess.Popen(command, start_new_session=True)
+        try:
+            while child.poll() is None:
+                self.check()
+                time.sleep(PAUSE_SECONDS)
+        finally:
+            child.kill()
+            child.wait()
+        return child.returncode
+
     def check(self) -> None:
+        if self.asked_to_stop:
+            raise Stop
         for name, child in self.children.items():
             if child.poll() is not None:
                 raise Failed(f"{name} ended unexpectedly (exit status {child.returncode})")
@@ -74,13 +94,13 @@ class Supervisor:
                     if reply.status == 200:
                         return
             except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
+                time.sleep(PAUSE_SECONDS)
         raise Failed(f"not ready within {READY_SECONDS} seconds; {url}/readyz tells why")
 
     def watch(self) -> None:
         while True:
             self.check()
-            time.sleep(0.5)
+            time.sleep(4 * PAUSE_SECONDS)
 
     def stop(self) -> None:
         for name in ("web", "beat", "worker"):
@@ -97,16 +117,12 @@ class Supervisor:
                 child.wait()
 
 
-def _on_signal(number: int, frame: FrameType | None) -> None:
-    raise Stop
-
-
 def main() -> int:
     """Run until stopped. Exit status 0 after a signal, 1 if something failed."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _on_signal)
     supervisor, url, status = Supervisor(), "", 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, supervisor.on_signal)
     with contextlib.ExitStack() as stack:
         try:
             url = _start(supervisor, stack)
@@ -117,8 +133,6 @@ def main() -> int:
             _say(str(failure))
             status = 1
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
             _say("stopping ..." if url else "stopping before it was ready ...")
             supervisor.stop()
     _say(f"stopped; {url} is free again" if url else "stopped")
@@ -151,11 +165,11 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
         except RuntimeError as error:
             raise Failed(str(error)) from error
     _say("database: migrations and seeds ...")
-    prepare = [sys.executable, "manage.py", "prepare"]
-    if subprocess.run(prepare, check=False, start_new_session=True).returncode:
+    if supervisor.run([sys.executable, "manage.py", "prepare"]):
         raise Failed("preparing the database failed")
     _say("web, worker and beat ...")
     for name, command in _commands(settings.HOST, settings.PORT, str(settings.DATA_DIR)).items():
+        supervisor.check()
         supervisor.start(name, command)
     host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::", "") else settings.HOST
     url = f"http://{host}:{settings.PORT}"
