@@ -116,10 +116,11 @@ class Story(RuleBasedStateMachine):
     def traffic(self, data: st.DataObject, count: int, again: bool) -> None:
         """Some requests, of which a few end."""
         for _ in range(count):
-            self.admit(*(data.draw(each) for each in (amounts, amounts, st.booleans(), tokens)))
+            full, floor = data.draw(amounts), data.draw(amounts)
+            self.admit(full, floor, data.draw(st.booleans()), data.draw(tokens))
             if again:
                 self.admit_again(data)
-            if self.running and data.draw(st.integers(0, 2)):
+            if self.running and data.draw(moments) > 1:
                 self.settle(data, data.draw(moments) == 0, data.draw(tokens))
 
     def admit(self, full: int, floor: int, stream: bool, used: Usage) -> None:
