@@ -5,8 +5,10 @@ the others are stopped too: half a product is worse than none.
 """
 
 import contextlib
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,10 +19,15 @@ from types import FrameType
 READY_SECONDS = 60
 STOP_SECONDS = 40  # a little more than uvicorn grants to streams in flight
 GRACE_SECONDS = 30
+PAUSE_SECONDS = 0.05
 
 
 class Stop(Exception):
-    """Somebody asked us to stop, or a child died."""
+    """Somebody asked us to stop."""
+
+
+class Failed(Exception):
+    """It cannot start, or a child died. Says why."""
 
 
 def _say(text: str) -> None:
@@ -49,16 +56,34 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
+        self.asked_to_stop = False
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Only note it: raising here could lose a child between its birth and our knowing it."""
+        self.asked_to_stop = True
 
     def start(self, name: str, command: list[str]) -> None:
         # Its own session: Ctrl-C reaches only us, and we decide the order of the end.
         self.children[name] = subprocess.Popen(command, start_new_session=True)
 
+    def run(self, command: list[str]) -> int:
+        """The exit status of a command that ends by itself; raises Stop like everything else."""
+        child = subprocess.Popen(command, start_new_session=True)
+        try:
+            while child.poll() is None:
+                self.check()
+                time.sleep(PAUSE_SECONDS)
+        finally:
+            child.kill()
+            child.wait()
+        return child.returncode
+
     def check(self) -> None:
+        if self.asked_to_stop:
+            raise Stop
         for name, child in self.children.items():
             if child.poll() is not None:
-                _say(f"{name} ended unexpectedly (exit status {child.returncode})")
-                raise Stop
+                raise Failed(f"{name} ended unexpectedly (exit status {child.returncode})")
 
     def wait_until_ready(self, url: str) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -69,14 +94,13 @@ class Supervisor:
                     if reply.status == 200:
                         return
             except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
-        _say(f"not ready within {READY_SECONDS} seconds; {url}/readyz tells why")
-        raise Stop
+                time.sleep(PAUSE_SECONDS)
+        raise Failed(f"not ready within {READY_SECONDS} seconds; {url}/readyz tells why")
 
     def watch(self) -> None:
         while True:
             self.check()
-            time.sleep(0.5)
+            time.sleep(4 * PAUSE_SECONDS)
 
     def stop(self) -> None:
         for name in ("web", "beat", "worker"):
@@ -93,48 +117,59 @@ class Supervisor:
                 child.wait()
 
 
-def _on_signal(number: int, frame: FrameType | None) -> None:
-    raise Stop
-
-
 def main() -> int:
     """Run until stopped. Exit status 0 after a signal, 1 if something failed."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
+    supervisor, url, status = Supervisor(), "", 0
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _on_signal)
-    supervisor, ready = Supervisor(), False
+        signal.signal(number, supervisor.on_signal)
     with contextlib.ExitStack() as stack:
         try:
             url = _start(supervisor, stack)
-            ready = True
             supervisor.watch()
         except Stop:
-            failed = any(c.poll() not in (None, 0) for c in supervisor.children.values())
+            pass
+        except Failed as failure:
+            _say(str(failure))
+            status = 1
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
-            _say("stopping ..." if ready else "stopping before it was ready ...")
+            _say("stopping ..." if url else "stopping before it was ready ...")
             supervisor.stop()
-    _say(f"stopped; {url} is free again" if ready else "stopped")
-    return 1 if failed else 0
+    _say(f"stopped; {url} is free again" if url else "stopped")
+    return status
+
+
+def _refuse_a_taken_port(host: str, port: int) -> None:
+    """Said before anything is started. uvicorn would say it last, and less plainly."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise Failed(f"cannot listen on {host} port {port}: {error}") from error
+        raise Failed(f"port {port} is in use; choose another: make run PORT={port + 1}") from error
 
 
 def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
     _say("starting ...")
     from django.conf import settings
 
+    _refuse_a_taken_port(settings.HOST, settings.PORT)
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
     if settings.EMBEDDED_REDIS:
         from hontoni.valkey import Valkey
 
         _say("embedded Valkey ...")
-        stack.enter_context(Valkey(settings.DATA_DIR / "valkey", settings.EMBEDDED_SOCKET))
+        try:
+            stack.enter_context(Valkey(settings.DATA_DIR / "valkey", settings.EMBEDDED_SOCKET))
+        except RuntimeError as error:
+            raise Failed(str(error)) from error
     _say("database: migrations and seeds ...")
-    if subprocess.run([sys.executable, "manage.py", "prepare"], check=False).returncode:
-        _say("preparing the database failed")
-        raise Stop
+    if supervisor.run([sys.executable, "manage.py", "prepare"]):
+        raise Failed("preparing the database failed")
     _say("web, worker and beat ...")
     for name, command in _commands(settings.HOST, settings.PORT, str(settings.DATA_DIR)).items():
+        supervisor.check()
         supervisor.start(name, command)
     host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::", "") else settings.HOST
     url = f"http://{host}:{settings.PORT}"

@@ -53,6 +53,7 @@ SLOTS = 3
 CENT = 10_000_000
 MANY = 1_000_000
 amounts = st.integers(1, 20).map(lambda n: n * CENT)
+moments = st.integers(0, 5)
 tokens = st.builds(Usage, input=st.integers(1, 2_000), output=st.integers(0, 2_000))
 _accounts = itertools.count(1_007, keys.SHARDS)  # all in one shard: their batches mix
 
@@ -111,7 +112,17 @@ class Story(RuleBasedStateMachine):
 
     # -- Requests --------------------------------------------------------------------------------
 
-    @rule(full=amounts, floor=amounts, stream=st.booleans(), used=tokens)
+    @rule(data=st.data(), count=st.integers(1, 4), again=st.booleans())
+    def traffic(self, data: st.DataObject, count: int, again: bool) -> None:
+        """Some requests, of which a few end."""
+        for _ in range(count):
+            full, floor = data.draw(amounts), data.draw(amounts)
+            self.admit(full, floor, data.draw(st.booleans()), data.draw(tokens))
+            if again:
+                self.admit_again(data)
+            if self.running and data.draw(moments) > 1:
+                self.settle(data, data.draw(moments) == 0, data.draw(tokens))
+
     def admit(self, full: int, floor: int, stream: bool, used: Usage) -> None:
         hold = Hold(max(full, floor), floor)
         caller = self.run(callers.authenticate({b"x-api-key": self.raw.encode()}))
@@ -133,16 +144,12 @@ class Story(RuleBasedStateMachine):
     def pick(self, data: st.DataObject) -> Call:
         return data.draw(st.sampled_from(list(self.running.values())))
 
-    @precondition(lambda self: self.running)
-    @rule(data=st.data())
     def admit_again(self, data: st.DataObject) -> None:
         call = self.pick(data)
         state = self.run(limiter.admit(call.asked()))
         if self.books.seeded:
             assert (state.status, state.hold) == ("ok", self.books.open[call.id].hold)
 
-    @precondition(lambda self: self.running)
-    @rule(data=st.data(), step=amounts)
     def extend(self, data: st.DataObject, step: int) -> None:
         call = self.pick(data)
         granted = self.books.extend(call.id, step)
@@ -151,15 +158,12 @@ class Story(RuleBasedStateMachine):
             assert got.granted == granted
         call.held += granted
 
-    @rule()
     def heartbeat(self) -> None:
         self.run(admission.heartbeat())
         for name, call in self.running.items():
             used = call.usage or Usage()
             self.books.open[name].reported = price(used.input, used.output)
 
-    @precondition(lambda self: self.running)
-    @rule(data=st.data(), failed=st.booleans(), used=tokens)
     def settle(self, data: st.DataObject, failed: bool, used: Usage) -> None:
         call = self.pick(data)
         call.failed, call.usage = failed, used
@@ -169,8 +173,6 @@ class Story(RuleBasedStateMachine):
         self.books.settle(call.id, cost)
         self.ended.append(self.running.pop(call.id))
 
-    @precondition(lambda self: self.ended)
-    @rule()
     def settle_again(self) -> None:
         """By gateways that never heard the answer."""
         for call in self.ended:
@@ -178,17 +180,31 @@ class Story(RuleBasedStateMachine):
             self.run(admission.settle(call))
             assert call.state is not None and call.state.status == "already"
 
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), step=amounts, beat=st.booleans(), used=tokens)
+    def meanwhile(self, data: st.DataObject, step: int, beat: bool, used: Usage) -> None:
+        self.pick(data).usage = used
+        self.extend(data, step)
+        if beat:
+            self.heartbeat()
+
+    @rule(data=st.data(), used=tokens, again=st.booleans())
+    def requests_end(self, data: st.DataObject, used: Usage, again: bool) -> None:
+        while self.running:
+            self.settle(data, False, used)
+        while self.lost:
+            self.settle_what_redis_lost()
+        if again:
+            self.settle_again()
+
     # -- Gateways die ----------------------------------------------------------------------------
 
-    @precondition(lambda self: self.running)
-    @rule()
     def the_gateway_is_killed(self) -> None:
         admission.LIVE.clear()
         callers.forget()
         self.silent |= self.running
         self.running = {}
 
-    @rule()
     def a_lease_passes(self) -> None:
         """The living report in time; the silent lose their slots, and then their holds."""
         advance(LEASE_MS / 2000)
@@ -199,7 +215,6 @@ class Story(RuleBasedStateMachine):
             self.heartbeat()
         self.ended.clear()  # the markers of what had settled may be gone by now
 
-    @rule()
     def reap(self) -> None:
         expired = {dead.request_id for dead in limiter.expired(100)}
         assert expired == self.silent.keys() - self.books.leased
@@ -209,8 +224,6 @@ class Story(RuleBasedStateMachine):
             self.books.settle(name, min(request.reported, request.hold))
             self.ended.append(self.silent.pop(name))
 
-    @precondition(lambda self: self.silent)
-    @rule(data=st.data())
     def it_was_only_slow(self, data: st.DataObject) -> None:
         """What seemed dead settles after all, before anybody reaped it."""
         name = data.draw(st.sampled_from(list(self.silent)))
@@ -220,9 +233,19 @@ class Story(RuleBasedStateMachine):
         self.books.settle(name, call.cost)
         self.ended.append(call)
 
+    @rule(data=st.data(), kill=st.booleans(), wait=st.booleans(), slow=st.booleans())
+    def gateways_die(self, data: st.DataObject, kill: bool, wait: bool, slow: bool) -> None:
+        if kill:
+            self.the_gateway_is_killed()
+        if wait:
+            self.a_lease_passes()
+        if slow and self.silent:
+            self.it_was_only_slow(data)
+        self.reap()
+        self.settle_again()
+
     # -- The usage pipeline ----------------------------------------------------------------------
 
-    @rule()
     def drain(self) -> None:
         usage.drain(f"consumer-{next(self.consumers)}")
         if not self.unread:
@@ -230,13 +253,9 @@ class Story(RuleBasedStateMachine):
         else:
             self._sync_waiting()
 
-    @precondition(lambda self: self.books.waiting)
-    @rule()
     def a_consumer_dies_before_its_commit(self) -> None:
         self._dies_in("_charge")
 
-    @precondition(lambda self: self.books.waiting)
-    @rule()
     def a_consumer_dies_after_its_commit(self) -> None:
         self._dies_in("_acknowledge")
 
@@ -253,21 +272,17 @@ class Story(RuleBasedStateMachine):
         changed is what the invariants prove."""
         self.books.waiting -= usage.recorded(list(self.books.waiting))
 
-    @rule()
     def take_over(self) -> None:
         usage.take_over(f"consumer-{next(self.consumers)}")
         self.unread = False
         self._sync_waiting()
 
-    @rule()
     def everything_is_written(self) -> None:
         self.drain()
         self.take_over()
         assert self.books.waiting == set()
         assert redis.sync().xlen(keys.usage(keys.shard(self.user.pk))) == 0
 
-    @precondition(lambda self: self.books.waiting)
-    @rule()
     def deliver_twice(self) -> None:
         """Two consumers with the same batch, neither of which acknowledges it."""
         shard = keys.shard(self.user.pk)
@@ -276,13 +291,24 @@ class Story(RuleBasedStateMachine):
         assert usage.record(batch) == 0
         self._sync_waiting()
 
+    @rule(ways=st.lists(moments, max_size=3))
+    def consume(self, ways: list[int]) -> None:
+        all_ways = (
+            self.drain,
+            self.take_over,
+            self.deliver_twice,
+            self.a_consumer_dies_before_its_commit,
+            self.a_consumer_dies_after_its_commit,
+            self.everything_is_written,
+        )
+        for way in ways:
+            all_ways[way]()
+
     # -- The terms change ------------------------------------------------------------------------
 
-    @rule()
     def terms_change(self) -> None:
         terms.changed(self.user.pk)
 
-    @rule()
     def the_key_is_revoked(self) -> None:
         """The snapshot in the gateway's memory still says yes; admission does not."""
         known = self.run(callers.authenticate({b"x-api-key": self.raw.encode()}))
@@ -292,14 +318,16 @@ class Story(RuleBasedStateMachine):
             self.run(admission.admit(call))
         self.key, self.raw = api_keys.mint(self.user, "another")
 
+    @rule(revoke=st.booleans())
+    def staff_is_busy(self, revoke: bool) -> None:
+        self.the_key_is_revoked() if revoke else self.terms_change()
+
     # -- Redis fails -----------------------------------------------------------------------------
 
-    @rule()
     def the_account_goes_cold(self) -> None:
         redis.sync().delete(keys.account(self.user.pk))
         self.books.lose_the_account()
 
-    @rule()
     def redis_loses_everything(self) -> None:
         """After the last event was written: what was on its way would be lost, and is not free."""
         self.everything_is_written()
@@ -310,8 +338,6 @@ class Story(RuleBasedStateMachine):
         self.running, self.silent = {}, {}
         self.ended.clear()
 
-    @precondition(lambda self: self.lost)
-    @rule()
     def settle_what_redis_lost(self) -> None:
         call = self.lost.pop()
         call.close_account()
@@ -320,7 +346,22 @@ class Story(RuleBasedStateMachine):
         self.books.settle(call.id, call.cost)
         self.ended.append(call)
 
-    @rule(kill=st.booleans())
+    @rule(data=st.data(), how=moments, ends=st.booleans())
+    def redis_fails(self, data: st.DataObject, how: int, ends: bool) -> None:
+        """In mid-request; what is heard of it next is a request that ends, or one that begins."""
+        self.admit(CENT, CENT, True, Usage(input=10, output=10))
+        if how == 0:
+            self.redis_loses_everything()
+        elif how == 1:
+            self.redis_restarts(kill=data.draw(st.booleans()))
+        else:
+            self.the_account_goes_cold()
+        if ends and self.running:
+            self.settle(data, False, data.draw(tokens))
+        self.admit(CENT, CENT, True, Usage(input=10, output=10))
+        if not ends and self.running:
+            self.settle(data, False, data.draw(tokens))
+
     def redis_restarts(self, kill: bool) -> None:
         """Killed or stopped: what was answered is in its append-only file."""
         assert self.server.process is not None
@@ -411,8 +452,8 @@ def test_the_books_balance_whatever_happens(
 
 
 _BOUNDS = settings(
-    max_examples=12,
-    stateful_step_count=40,
+    max_examples=15,
+    stateful_step_count=30,
     phases=[Phase.generate],  # a step costs 50 ms: shrinking would outlast the test's time
     deadline=None,
     suppress_health_check=list(HealthCheck),

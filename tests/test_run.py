@@ -1,0 +1,359 @@
+"""`make run` from a fresh clone, as a newcomer meets it: nothing but a URL and a shell."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PASSWORD = "correct horse battery"
+PATIENCE = 90  # seconds: for a machine that is busy with other things
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a newcomer has after `git clone`; packages are installed already."""
+    there = tmp_path_factory.mktemp("newcomer") / "hontoni"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(there)], check=True)
+    os.utime(there / "requirements.txt", (0, 0))  # older than the virtualenv's marker
+    return there
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def until(what: Callable[[], Any], why: str) -> Any:
+    """Ask until the answer is true."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(why)
+
+
+class Copy:
+    """One `make run` in a process group of its own, as a shell would start it."""
+
+    def __init__(self, clone: Path, home: Path, **settings: str) -> None:
+        home.mkdir(exist_ok=True)
+        self.clone, self.data_dir, self.port = clone, home / "data", free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = home / "output"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "DATA_DIR": str(self.data_dir),
+            "PORT": str(self.port),
+            **settings,
+        }
+
+    def start(self) -> None:
+        self.began = time.monotonic()
+        with self.log.open("wb") as output:
+            self.make = subprocess.Popen(
+                self._command("run"),
+                cwd=self.clone,
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def ready(self) -> float:
+        """Seconds until it said so."""
+        until(lambda: "ready on" in self.output or self.make.poll() is not None, self.output)
+        assert self.make.poll() is None, self.output
+        return time.monotonic() - self.began
+
+    def manage(self, command: str) -> subprocess.CompletedProcess[str]:
+        words = self._command("manage", f"CMD={command}")
+        return subprocess.run(
+            words, cwd=self.clone, env=self.environment, capture_output=True, text=True
+        )
+
+    def _command(self, *words: str) -> list[str]:
+        return ["make", "--no-print-directory", *words, f"VENV={sys.prefix}"]
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def processes(self) -> dict[int, str]:
+        """Every process of this copy, by its environment; where there is no /proc: none."""
+        mine, found = f"DATA_DIR={self.data_dir}\0".encode(), {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if mine in (folder / "environ").read_bytes() + b"\0":
+                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    if command:  # a zombie has none
+                        found[int(folder.name)] = command
+            except OSError:
+                continue
+        return found
+
+    def pid(self, word: str) -> int:
+        (pid,) = (pid for pid, command in self.processes().items() if word in command)
+        return pid
+
+    def http(self, token: str = "") -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+    def ended(self) -> int:
+        """The exit status. Nothing is left: no process, no port, no socket, no traceback."""
+        status = self.make.wait(PATIENCE)
+        assert self.processes() == {}
+        assert not (self.data_dir / "valkey.sock").exists()
+        assert "Traceback" not in self.output, self.output
+        with socket.create_server(("127.0.0.1", self.port)):
+            return status
+
+    def press_control_c(self) -> int:
+        """As a terminal sends it: to make and to all it has in its group, at once."""
+        os.killpg(self.make.pid, signal.SIGINT)
+        status = self.ended()
+        assert "stopped" in self.output
+        return status
+
+    def terminate(self) -> int:
+        os.kill(self.pid("-m hontoni.supervisor"), signal.SIGTERM)
+        status = self.ended()
+        assert f"stopped; {self.url} is free again" in self.output
+        return status
+
+    def destroy(self) -> None:
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+        self.make.wait()
+
+
+@contextmanager
+def running(clone: Path, home: Path, **settings: str) -> Iterator[Copy]:
+    copy = Copy(clone, home, **settings)
+    copy.start()
+    try:
+        copy.ready()
+        yield copy
+    finally:
+        copy.destroy()
+
+
+class Newcomer:
+    """Signs up, makes a key, and keeps every receipt."""
+
+    def __init__(self, copy: Copy, email: str) -> None:
+        self.copy, self.email = copy, email
+        body = {"email": email, "password": PASSWORD, "name": "New"}
+        with copy.http() as http:
+            registered = http.post("/api/auth/register", json=body)
+        assert registered.status_code == 201, registered.text
+        self.api = copy.http(registered.json()["access_token"])
+        made = self.api.post("/api/keys", json={"name": "laptop"})
+        assert made.status_code == 201, made.text
+        self.key: str = made.json()["key"]
+        self.openai = openai.OpenAI(api_key=self.key, base_url=f"{copy.url}/v1", max_retries=0)
+        self.anthropic = anthropic.Anthropic(api_key=self.key, base_url=copy.url, max_retries=0)
+
+    def balance(self) -> dict[str, Decimal]:
+        found = self.api.get("/api/billing/balance").json()
+        return {name: Decimal(found[name]) for name in ("balance", "held", "available")}
+
+    def top_up(self, amount: str) -> None:
+        answer = self.api.post(
+            "/api/billing/topup", json={"amount": amount}, headers={"Idempotency-Key": "first"}
+        )
+        assert answer.status_code in (200, 201), answer.text
+
+    def receipt(self, request_id: str) -> dict[str, Any]:
+        """Once the worker has written it into the books."""
+
+        def written() -> Any:
+            answer = self.api.get(f"/api/usage/{request_id}")
+            return answer.json() if answer.status_code == 200 else None
+
+        found: dict[str, Any] = until(written, f"no receipt of {request_id}")
+        lines = sum(Decimal(line["cost"]) for line in found["lines"])
+        assert lines == Decimal(found["total"]) == Decimal(found["charged"]) > 0
+        return found
+
+    def close(self) -> None:
+        for client in (self.api, self.openai, self.anthropic):
+            client.close()
+
+
+def _ask(text: str) -> Any:
+    return [{"role": "user", "content": text}]
+
+
+def _chat(someone: Newcomer, stream: bool) -> tuple[str, int, int]:
+    """Request id, tokens in and tokens out, as the SDK tells them."""
+    options: Any = {"stream_options": {"include_usage": True}} if stream else {}
+    raw = someone.openai.chat.completions.with_raw_response.create(
+        model="gpt-4o", messages=_ask("[[say: a few words]]"), stream=stream, **options
+    )
+    assert raw.headers["x-hontoni-sandbox"] == "true"
+    reply: Any = raw.parse()
+    usage = list(reply)[-1].usage if stream else reply.usage
+    return raw.headers["x-request-id"], usage.prompt_tokens, usage.completion_tokens
+
+
+def _messages(someone: Newcomer, stream: bool) -> tuple[str, int, int]:
+    raw: Any = someone.anthropic.messages.with_raw_response.create(
+        model="claude-sonnet-4",
+        max_tokens=200,
+        messages=_ask("[[say: a few words]]"),
+        stream=stream,
+    )
+    reply = raw.parse()
+    if not stream:
+        return raw.headers["request-id"], reply.usage.input_tokens, reply.usage.output_tokens
+    events = list(reply)
+    first = next(e for e in events if e.type == "message_start").message.usage
+    last = next(e for e in events if e.type == "message_delta").usage
+    return raw.headers["request-id"], first.input_tokens, last.output_tokens
+
+
+def _banner(http: httpx.Client, path: str) -> None:
+    page = http.get(path)
+    assert page.status_code == 200
+    assert re.search("sandbox", page.text, re.IGNORECASE), f"{path} has no banner"
+
+
+def test_a_newcomer_sees_exactly_what_was_charged(
+    clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(clone, tmp_path) as copy:
+        empty = copy.ready()
+        with copy.http() as http:
+            assert http.get("/healthz").json() == {"status": "ok"}
+            assert http.get("/readyz").json()["status"] == "ok"
+            for path in ("/", "/api/docs", "/admin/login/"):
+                _banner(http, path)
+        someone = Newcomer(copy, "new@example.com")
+        someone.top_up("7.5")
+        credited = copy.manage("credit new@example.com 25 --reason test")
+        assert credited.returncode == 0, credited.stderr
+        charged = Decimal(0)
+        for call in (_chat, _messages):
+            for stream in (False, True):
+                request_id, tokens_in, tokens_out = call(someone, stream)
+                receipt = someone.receipt(request_id)
+                assert receipt["input"] + receipt["cache_read"] == tokens_in
+                assert receipt["output"] + receipt["reasoning"] == tokens_out
+                assert (receipt["estimated"], receipt["stream"]) == (False, stream)
+                charged += Decimal(receipt["charged"])
+        expected = Decimal(5) + Decimal("7.5") + 25 - charged
+        assert someone.balance() == {"balance": expected, "held": 0, "available": expected}
+        proved = copy.manage("reconcile")
+        assert proved.returncode == 0, proved.stderr
+        assert copy.terminate() == 0
+
+        copy.start()  # again, on the same data
+        warm = copy.ready()
+        assert someone.balance()["balance"] == expected
+        _chat(someone, stream=True)
+        copy.press_control_c()
+        someone.close()
+    with capsys.disabled():  # goals, no verdicts: 20 s on an empty folder, 5 s on a used one
+        sys.stdout.write(f"\nmake run: ready after {empty:.1f} s empty, {warm:.1f} s warm\n")
+
+
+def test_two_copies_run_side_by_side(clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with running(clone, tmp_path / "a") as one, running(clone, tmp_path / "b") as two:
+        first, second = Newcomer(one, "x@example.com"), Newcomer(two, "x@example.com")
+        first.top_up("1")
+        assert first.balance()["balance"] == 6
+        assert second.balance()["balance"] == 5
+        with two.http(first.key) as http:
+            assert http.get("/v1/models").status_code == 401
+        first.close()
+        second.close()
+        one.press_control_c()
+        assert two.terminate() == 0
+
+
+def test_ctrl_c_before_it_is_ready_leaves_nothing(clone: Path, tmp_path: Path) -> None:
+    copy = Copy(clone, tmp_path)
+    copy.start()
+    try:
+        until(lambda: "web, worker and beat" in copy.output, copy.output)
+        copy.press_control_c()
+        assert "ready on" not in copy.output
+    finally:
+        copy.destroy()
+
+
+def test_a_taken_port_is_said_plainly(clone: Path, tmp_path: Path) -> None:
+    copy = Copy(clone, tmp_path)
+    with socket.create_server(("127.0.0.1", copy.port)):
+        copy.start()
+        try:
+            assert copy.make.wait(PATIENCE) != 0
+        finally:
+            copy.destroy()
+    assert f"port {copy.port}" in copy.output
+    assert "in use" in copy.output
+    assert copy.ended() != 0
+
+
+def test_a_killed_web_process_leaves_no_slot_and_no_hold(clone: Path, tmp_path: Path) -> None:
+    with running(clone, tmp_path, LEASE_SECONDS="3") as copy:
+        someone = Newcomer(copy, "killed@example.com")
+        text = "one two three four five six seven eight nine ten " * 20
+        raw = someone.openai.chat.completions.with_raw_response.create(
+            model="gpt-4o", messages=_ask(f"[[slow: 0.1]] [[say: {text}]]"), stream=True
+        )
+        request_id = raw.headers["x-request-id"]
+        stream = iter(raw.parse())
+        beaten = time.monotonic() + 3  # longer than a heartbeat
+        while time.monotonic() < beaten:
+            next(stream)
+        assert someone.balance()["held"] > 0
+        os.kill(copy.pid("uvicorn"), signal.SIGKILL)
+        with pytest.raises((openai.APIError, httpx.HTTPError)):
+            list(stream)
+        assert copy.ended() != 0  # the supervisor noticed, and stopped the rest
+        assert "web ended unexpectedly" in copy.output
+
+        copy.start()
+        copy.ready()
+        until(lambda: someone.balance()["held"] == 0, "the hold of a dead request is still there")
+        receipt = someone.receipt(request_id)
+        assert (receipt["error"], receipt["estimated"]) == ("process_lost", True)
+        spent = Decimal(receipt["charged"])
+        assert 0 < spent <= Decimal(receipt["settlement"]["held"])
+        assert someone.balance()["balance"] == Decimal(5) - spent
+        _chat(someone, stream=False)  # its only slot is free
+        proved = copy.manage("reconcile")
+        assert proved.returncode == 0, proved.stderr
+        someone.close()
+        assert copy.terminate() == 0
+
+
+def test_make_itself_passes_a_sigterm_on(clone: Path, tmp_path: Path) -> None:
+    assert shutil.which("make")
+    with running(clone, tmp_path) as copy:
+        copy.make.terminate()
+        copy.ended()
+        assert "stopped" in copy.output
