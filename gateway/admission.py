@@ -74,8 +74,7 @@ async def admit(call: Call) -> None:
     deadline = loop.time() + settings.CONCURRENCY_WAIT_SECONDS
     stretch, renewals = not call.stream or call.hidden_reasoning(), 0
     while True:
-        draft = call.event(lost=True)
-        call.ask = _ask(call.caller, call.id, call.hold, stretch=stretch, draft=draft)
+        call.ask = _ask(call.caller, call.id, call.hold, stretch=stretch, draft=call.draft())
         try:
             state = await limiter.admit(call.ask)
         except asyncio.CancelledError:
