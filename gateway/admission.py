@@ -26,7 +26,7 @@ from ratelimits.limiter import Ask, State
 logger = logging.getLogger(__name__)
 
 _MOST_RENEWALS = 5
-_RETRY_SECONDS = 1.0
+_RETRY_SECONDS = 0.5
 _RECHECK_SECONDS = 0.1  # a slot freed on another node is noticed by looking again
 _waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 LIVE: set[Call] = set()  # admitted and not yet settled, in this process
@@ -165,10 +165,15 @@ async def beat_for_ever() -> None:
     One that failed is repeated soon: when Redis comes back, leases have run out, and who is alive
     has to say so before the reaper looks.
     """
+    well, loop = True, asyncio.get_running_loop()
+    due = loop.time() + settings.LEASE_SECONDS / 3
     while True:
+        await asyncio.sleep(_RETRY_SECONDS)
+        if well and not _unsettled and loop.time() < due:
+            continue
+        due = loop.time() + settings.LEASE_SECONDS / 3
         try:
             well = await heartbeat()
         except Exception:
             logger.exception("heartbeat.failed")
             well = False
-        await asyncio.sleep(settings.LEASE_SECONDS / 3 if well else _RETRY_SECONDS)
