@@ -118,7 +118,7 @@ class Story(RuleBasedStateMachine):
         for _ in range(count):
             full, floor = data.draw(amounts), data.draw(amounts)
             self.admit(full, floor, data.draw(st.booleans()), data.draw(tokens))
-            if again:
+            if again and self.running:
                 self.admit_again(data)
             if self.running and data.draw(moments) > 1:
                 self.settle(data, data.draw(moments) == 0, data.draw(tokens))
