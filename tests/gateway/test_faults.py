@@ -4,6 +4,7 @@ Always: a clean error in the client's dialect, nothing charged that was not prod
 slot and hold free again.
 """
 
+import asyncio
 import gzip
 import socket
 import time
@@ -87,7 +88,7 @@ def _reconnect(gateway: Gateway) -> None:
     """The running server opens its pipe anew, to where the settings point now."""
     for loop in list(redis._pipes):
         if loop.is_running():
-            loop.call_soon_threadsafe(redis._pipes.pop, loop, None)
+            asyncio.run_coroutine_threadsafe(redis.close(), loop).result(10)
 
 
 def _kill(valkey: Valkey) -> None:
