@@ -87,7 +87,9 @@ def _dialect_of(parsed: dict[str, Any], http: Exchange) -> Dialect:
     if not parsed.get("messages"):
         return RESPONSES
     tools = parsed.get("tools")
-    shaped = isinstance(tools, list) and any("input_schema" in t for t in tools if t)
+    shaped = isinstance(tools, list) and any(
+        isinstance(tool, dict) and "input_schema" in tool for tool in tools
+    )
     claude = "system" in parsed or "thinking" in parsed or "stop_sequences" in parsed
     return MESSAGES if b"anthropic-version" in http.headers or shaped or claude else CHAT
 

@@ -7,6 +7,7 @@
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -20,9 +21,15 @@ from gateway.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
 from gateway.patch import patch
 from gateway.taps import Tap
 from gateway.translator import Translator
+from hontoni.errors import BadRequest
+
+logger = logging.getLogger(__name__)
 
 _SECRETS = ("thinking", "redacted_thinking", "reasoning")
 _FORWARDED = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
+
+# What reading JSON of the wrong shape raises.
+_MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError)
 
 Stream = Tap | Translator
 
@@ -48,10 +55,14 @@ class Lane(Protocol):
 
 
 def choose(asked: Asked) -> Lane:
-    """The way for this request. Raises BadRequest for what its target cannot express."""
-    if asked.model.dialect == asked.dialect.name and not _needs_the_hub(asked):
-        return PassThrough(asked)
-    return Translation(asked)
+    """The way for this request. Raises BadRequest for what its target cannot express, and for a
+    body whose members have other shapes than its dialect gives them."""
+    native = asked.model.dialect == asked.dialect.name and not _needs_the_hub(asked)
+    try:
+        return PassThrough(asked) if native else Translation(asked)
+    except _MISSHAPEN as error:
+        logger.warning("request.misshapen %s: %r", asked.dialect.name, error)
+        raise BadRequest("The request body does not have the shape it must have.") from error
 
 
 def _needs_the_hub(asked: Asked) -> bool:

@@ -108,7 +108,8 @@ def _images(value: Any) -> tuple[int, int]:
         if isinstance(node, list):
             pending.extend(node)
         elif isinstance(node, dict):
-            if node.get("type") in _IMAGE_TYPES:
+            kind = node.get("type")  # a schema may have a property of that name
+            if isinstance(kind, str) and kind in _IMAGE_TYPES:
                 count += 1
                 size += _longest_text(node)
             else:

@@ -173,3 +173,31 @@ def test_responses_pass_through_keeps_the_vendors_numbers_and_names_the_clients_
     assert gateway.vendors.last.body["model"] == "gpt-5.2"
     (event,) = gateway.books()
     assert event.output == events[-1]["response"]["usage"]["output_tokens"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_schema_may_have_a_property_called_type(
+    gateway: Gateway, alice: Person, model: str
+) -> None:
+    """Codex's tools do, and one of them shows an image."""
+    fund(alice, "10")
+    kind = {"type": "object", "properties": {"type": {"type": "string"}, "image": {}}}
+    tool = {"type": "function", "name": "view", "description": '"image"', "parameters": kind}
+    reply = ask(gateway, alice, "openai_responses", model, "[[say: hi]]", tools=[tool])
+    assert reply.status_code == 200, reply.text
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("dialect", PATHS)
+def test_a_misshapen_body_is_the_clients_fault(
+    gateway: Gateway, alice: Person, dialect: str, model: str
+) -> None:
+    fund(alice, "10")
+    for fields in (
+        {"messages": {"role": "user"}, "input": 7},
+        {"messages": [7], "input": [7]},
+        {"messages": [{"role": "user", "content": [7]}], "tools": 7},
+        {"stream_options": "yes", "stream": True, "tools": [7], "reasoning": 7, "thinking": 7},
+    ):
+        reply = ask(gateway, alice, dialect, model, "hi", **fields)
+        assert reply.status_code == 400, (fields, reply.text)
