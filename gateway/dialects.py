@@ -31,9 +31,15 @@ class Dialect:
 
     def check(self, parsed: dict[str, Any]) -> None:
         """The least a body must have. Raises BadRequest."""
-        if not any(parsed.get(name) for name in self.prompts):
-            name = self.prompts[0]
-            raise BadRequest(f"{name} is required and must not be empty.", param=name)
+        for name in self.prompts:
+            if value := parsed.get(name):
+                if not isinstance(value, list) and not (
+                    name == "input" and isinstance(value, str)
+                ):
+                    raise BadRequest(f"{name} must be a list.", param=name)
+                return
+        name = self.prompts[0]
+        raise BadRequest(f"{name} is required and must not be empty.", param=name)
 
     def most_output(self, model: Model, parsed: dict[str, Any]) -> int:
         """How many tokens may come back, all choices together. Raises BadRequest."""
