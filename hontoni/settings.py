@@ -231,6 +231,13 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 STRIPE_SECRET_KEY: str = env("STRIPE_SECRET_KEY", default="")
 
+# -- Who sells: printed on invoices, and frozen there --------------------------------------------
+
+SELLER_NAME: str = env("SELLER_NAME", default="Hontoni")
+SELLER_ADDRESS: str = env("SELLER_ADDRESS", default="")  # lines are separated by "; "
+SELLER_TAX_ID: str = env("SELLER_TAX_ID", default="")
+SELLER_EMAIL: str = env("SELLER_EMAIL", default="")
+
 # -- Logging -------------------------------------------------------------------------------------
 
 LOG_LEVEL: str = env("LOG_LEVEL", default="INFO")
