@@ -1,0 +1,87 @@
+"""/api/billing/invoices: one's own invoices and credit notes, and their PDFs."""
+
+from datetime import timedelta
+from typing import cast
+
+from django.core import signing
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import User
+from billing.models import Invoice
+from billing.serializers import InvoicePdfSerializer, InvoiceSerializer
+from hontoni import errors
+from hontoni.drf import problems
+
+LINK_LASTS = timedelta(minutes=5)
+_LINKS = signing.TimestampSigner(salt="billing.invoice")
+
+
+@extend_schema_view(
+    get=extend_schema(
+        tags=["billing"],
+        operation_id="list_invoices",
+        summary="Your invoices and credit notes, newest first",
+        responses={200: InvoiceSerializer(many=True), **problems(400, 401)},
+    )
+)
+class Invoices(generics.ListAPIView[Invoice]):
+    queryset = Invoice.objects.defer("pdf")
+    serializer_class = InvoiceSerializer
+
+    def get_queryset(self) -> QuerySet[Invoice]:
+        return super().get_queryset().filter(user=cast(User, self.request.user))
+
+
+class InvoicePdf(APIView):
+    @extend_schema(
+        tags=["billing"],
+        operation_id="invoice_pdf",
+        summary="Where the PDF of an invoice is",
+        description="The URL needs no session, and is good for five minutes.",
+        parameters=[OpenApiParameter("invoice_id", str, OpenApiParameter.PATH)],
+        responses={200: InvoicePdfSerializer, **problems(401, 404)},
+    )
+    def get(self, request: Request, invoice_id: str) -> Response:
+        number = invoice_id.removeprefix("inv_")
+        mine = Invoice.objects.filter(user=cast(User, request.user)).defer("pdf")
+        invoice = mine.filter(pk=number).first() if _is_id(number) else None
+        if invoice is None:
+            raise errors.NotFound(f"You have no invoice {invoice_id}.")
+        shown = {
+            "url": request.build_absolute_uri(link(invoice)),
+            "expires_at": timezone.now() + LINK_LASTS,
+            "sha256": invoice.sha256,
+        }
+        return Response(InvoicePdfSerializer(shown).data)
+
+
+def _is_id(number: str) -> bool:
+    return number.isascii() and number.isdigit() and int(number) < 2**63
+
+
+def link(invoice: Invoice) -> str:
+    """The path of an invoice's PDF, for whoever may see it, for LINK_LASTS."""
+    return reverse("invoice-file", args=[_LINKS.sign(str(invoice.pk))])
+
+
+@require_safe
+def file(request: HttpRequest, token: str) -> HttpResponse:
+    """The PDF as it was issued, byte for byte. The link is the permission."""
+    try:
+        invoice = Invoice.objects.get(pk=_LINKS.unsign(token, max_age=LINK_LASTS))
+    except signing.BadSignature:
+        raise Http404("This link is not good any more: ask for another.") from None
+    headers = {
+        "Content-Disposition": f'inline; filename="{invoice.number}.pdf"',
+        "Cache-Control": "private, no-store",
+    }
+    return HttpResponse(bytes(invoice.pdf), content_type="application/pdf", headers=headers)
