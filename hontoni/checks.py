@@ -28,11 +28,10 @@ def deployment(**_: Any) -> Sequence[CheckMessage]:
     if settings.REFRESH_TOKEN_LIFETIME < settings.ACCESS_TOKEN_LIFETIME:
         # A session is looked up by its refresh tokens, which are forgotten when they expire.
         found.append(Error("REFRESH_TOKEN_DAYS must be at least 1.", id="hontoni.E005"))
-    return found
+    return found + _payments()
 
 
-@register
-def payments(**_: Any) -> Sequence[CheckMessage]:
+def _payments() -> list[CheckMessage]:
     """Money from cards: never forgeable, never play money beside real money."""
     if not settings.STRIPE_SECRET_KEY:
         return []

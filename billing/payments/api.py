@@ -20,13 +20,13 @@ from billing.payments.serializers import (
     AutoTopUpOrderSerializer,
     AutoTopUpSerializer,
     CardsSerializer,
+    CardTopUpSerializer,
     CheckoutOrderSerializer,
     CheckoutSerializer,
     IntentOrderSerializer,
     IntentSerializer,
     InvoicesSerializer,
     LinkSerializer,
-    TopUpSerializer,
 )
 from billing.payments.throttles import OrdersByAccount
 from hontoni import errors
@@ -77,7 +77,7 @@ class Checkout(APIView):
         asked.is_valid(raise_exception=True)
         order = _place(request, asked.validated_data, TopUp.Route.CHECKOUT)
         session = orders.submit(order)
-        shown = TopUpSerializer(order).data | {"url": session["url"]}
+        shown = CardTopUpSerializer(order).data | {"url": session["url"]}
         return Response(shown, status=status.HTTP_201_CREATED)
 
 
@@ -102,7 +102,7 @@ class Intent(APIView):
             customers.own_card(_user(request).pk, wanted["payment_method"])
         order = _place(request, wanted, TopUp.Route.INTENT)
         intent = orders.submit(order)
-        shown = TopUpSerializer(order).data | {
+        shown = CardTopUpSerializer(order).data | {
             "status": intent["status"],
             "client_secret": intent["client_secret"],
             "publishable_key": settings.STRIPE_PUBLISHABLE_KEY,
@@ -116,7 +116,7 @@ class NewestOrdersFirst(KeysetPagination):
 
 class Mine(generics.GenericAPIView[TopUp]):
     queryset = TopUp.objects.all()
-    serializer_class = TopUpSerializer
+    serializer_class = CardTopUpSerializer
     pagination_class = NewestOrdersFirst
 
     def get_queryset(self) -> QuerySet[TopUp]:
@@ -128,7 +128,7 @@ class Mine(generics.GenericAPIView[TopUp]):
         tags=["billing"],
         operation_id="list_topups",
         summary="Top-ups by card, newest first",
-        responses={200: TopUpSerializer(many=True), **problems(400, 401)},
+        responses={200: CardTopUpSerializer(many=True), **problems(400, 401)},
     )
 )
 class TopUps(Mine, generics.ListAPIView[TopUp]):
@@ -140,7 +140,7 @@ class TopUps(Mine, generics.ListAPIView[TopUp]):
         tags=["billing"],
         operation_id="topup_state",
         summary="How a top-up stands",
-        responses={200: TopUpSerializer, **problems(401, 404)},
+        responses={200: CardTopUpSerializer, **problems(401, 404)},
     )
 )
 class OneTopUp(Mine, generics.RetrieveAPIView[TopUp]):

@@ -189,6 +189,7 @@ class StripeEvent(models.Model):
 
     class Meta:
         verbose_name = "Stripe event"
+        permissions = [("replay_stripeevent", "Can handle a Stripe event again")]
         indexes = [
             models.Index(
                 fields=["retry_at"], name="stripe_event_waiting", condition=Q(handled_at=None)
@@ -223,6 +224,7 @@ class Quarantine(models.Model):
 
     class Meta:
         verbose_name_plural = "quarantine"
+        permissions = [("resolve_quarantine", "Can mark a quarantined payment as dealt with")]
         constraints = [
             models.UniqueConstraint(fields=["subject", "problem"], name="quarantine_once")
         ]

@@ -26,7 +26,7 @@ class IntentOrderSerializer(CheckoutOrderSerializer):
     )
 
 
-class TopUpSerializer(serializers.ModelSerializer[TopUp]):
+class CardTopUpSerializer(serializers.ModelSerializer[TopUp]):
     amount = DollarsField(help_text="What is added to the balance.")
     currency = serializers.CharField(default=CURRENCY, read_only=True)
 
@@ -35,21 +35,21 @@ class TopUpSerializer(serializers.ModelSerializer[TopUp]):
         fields = ["id", "route", "state", "amount", "currency", "failure", "created_at", "paid_at"]
 
 
-class CheckoutSerializer(TopUpSerializer):
+class CheckoutSerializer(CardTopUpSerializer):
     url = serializers.CharField(allow_null=True, help_text="Send the customer's browser here.")
 
-    class Meta(TopUpSerializer.Meta):
-        fields = [*TopUpSerializer.Meta.fields, "url"]
+    class Meta(CardTopUpSerializer.Meta):
+        fields = [*CardTopUpSerializer.Meta.fields, "url"]
 
 
-class IntentSerializer(TopUpSerializer):
+class IntentSerializer(CardTopUpSerializer):
     status = serializers.CharField(help_text="Of the PaymentIntent, as Stripe names it.")
     client_secret = serializers.CharField(help_text="For Stripe.js, in the customer's browser.")
     publishable_key = serializers.CharField()
 
-    class Meta(TopUpSerializer.Meta):
+    class Meta(CardTopUpSerializer.Meta):
         fields = [
-            *TopUpSerializer.Meta.fields, "status", "client_secret", "publishable_key",
+            *CardTopUpSerializer.Meta.fields, "status", "client_secret", "publishable_key",
         ]  # fmt: skip
 
 

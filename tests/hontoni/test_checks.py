@@ -6,7 +6,7 @@ import pytest
 from django.core.checks import Error
 from pytest_django import Settings
 
-from hontoni.checks import payments
+from hontoni.checks import deployment
 
 LIVE = {
     "STRIPE_SECRET_KEY": "sk_live_x",
@@ -29,7 +29,7 @@ TEST = {
 def refusals(settings: Settings, values: dict[str, Any]) -> list[str]:
     for name, value in values.items():
         setattr(settings, name, value)
-    found = payments()
+    found = deployment()
     assert all(isinstance(problem, Error) for problem in found)
     return [str(problem.id) for problem in found]
 
