@@ -254,8 +254,8 @@ def test_every_story_ends_with_the_right_balance(shop: Shop) -> None:
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
             Commerce,
             settings=settings(
-                max_examples=25,
-                stateful_step_count=20,
+                max_examples=10,
+                stateful_step_count=15,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
