@@ -229,10 +229,30 @@ class InvoiceSerializer(serializers.ModelSerializer[Invoice]):
         return f"inv_{invoice.pk}"
 
 
+class ListedInvoiceSerializer(serializers.Serializer[Any]):
+    """One of ours, or one of Stripe's in the same shape."""
+
+    id = serializers.CharField()
+    number = serializers.CharField(allow_null=True)
+    kind = serializers.CharField(help_text="`invoice`, `credit_note`, or `stripe`.")
+    issued_at = serializers.DateTimeField()
+    total = DollarsField()
+    currency = serializers.CharField()
+    lines = LineSerializer(many=True)
+    credits = serializers.ListField(child=serializers.CharField())
+
+
+class InvoicesSerializer(serializers.Serializer[Any]):
+    results = ListedInvoiceSerializer(many=True)
+    complete = serializers.BooleanField()
+
+
 class InvoicePdfSerializer(serializers.Serializer[Any]):
     url = serializers.URLField()
-    expires_at = serializers.DateTimeField()
-    sha256 = serializers.CharField(help_text="Of the file, as it was issued.")
+    expires_at = serializers.DateTimeField(allow_null=True)
+    sha256 = serializers.CharField(
+        allow_null=True, help_text="Of the file, as it was issued; null for Stripe's."
+    )
 
 
 class ChangeSerializer(serializers.Serializer[Any]):

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from billing import stripe_api
-from billing.payments import autotopup, customers, invoices, orders
+from billing.payments import autotopup, customers, orders
 from billing.payments.models import AutoTopUp, TopUp
 from billing.payments.serializers import (
     AutoTopUpOrderSerializer,
@@ -25,7 +25,6 @@ from billing.payments.serializers import (
     CheckoutSerializer,
     IntentOrderSerializer,
     IntentSerializer,
-    InvoicesSerializer,
     LinkSerializer,
 )
 from billing.payments.throttles import OrdersByAccount
@@ -261,27 +260,3 @@ def _automatic(user: User) -> Any:
     )
     mine.spent_this_month = autotopup.spent(user.pk, timezone.now())  # type: ignore[attr-defined]
     return AutoTopUpSerializer(mine).data
-
-
-class Invoices(APIView):
-    @extend_schema(
-        tags=["billing"],
-        operation_id="list_invoices",
-        summary="Your invoices, newest first",
-        responses={200: InvoicesSerializer, **problems(401, 503)},
-    )
-    def get(self, request: Request) -> Response:
-        found = {"invoices": invoices.of(_user(request).pk)}
-        return Response(InvoicesSerializer(found).data)
-
-
-class InvoicePdf(APIView):
-    @extend_schema(
-        tags=["billing"],
-        operation_id="invoice_pdf",
-        summary="The address of an invoice's PDF",
-        description="Fresh, and good for a short while: fetch it at once.",
-        responses={200: LinkSerializer, **problems(401, 404, 503)},
-    )
-    def get(self, request: Request, pk: str) -> Response:
-        return Response({"url": invoices.pdf(_user(request).pk, pk)})

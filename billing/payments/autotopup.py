@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Sum
 
-from billing import balances, stripe_api
+from billing import balances, notices, stripe_api
 from billing.payments import customers, orders
 from billing.payments.models import AutoTopUp, TopUp
 from hontoni import errors
+from hontoni.money import dollars
 
 PAUSE = timedelta(hours=1)  # after a failure, times their number
 
@@ -106,3 +107,14 @@ def _failed(order: TopUp, failure: str, now: datetime) -> None:
         wanted.last_failure, wanted.retry_at = failure[:255], now + PAUSE * wanted.failures
         wanted.enabled = wanted.failures < AutoTopUp.MOST_FAILURES
         wanted.save()
+        notices.tell(
+            user_id=order.user_id,
+            kind="auto_topup_failed" if wanted.enabled else "auto_topup_off",
+            key=f"topup:{order.pk}",
+            facts={
+                "amount": dollars(order.amount),
+                "reason": failure,
+                "failures": wanted.failures,
+                "off": not wanted.enabled,
+            },
+        )

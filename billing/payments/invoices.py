@@ -1,4 +1,7 @@
-"""Stripe's invoices of an account: receipts of Checkout top-ups."""
+"""Stripe's invoices of an account: receipts of Checkout top-ups.
+
+In the shape of our own (billing/invoices.py), so that a customer sees one list.
+"""
 
 from datetime import UTC, datetime
 from itertools import islice
@@ -39,14 +42,15 @@ def pdf(user_id: int, id: str) -> str:
 
 def _shown(invoice: Object) -> dict[str, Any]:
     lines = invoice["lines"]["data"]
-    taxes = invoice.get("total_taxes") or []
     return {
         "id": invoice["id"],
         "number": invoice["number"],
-        "status": invoice["status"],
+        "kind": "stripe",
+        "issued_at": datetime.fromtimestamp(invoice["created"], UTC),
         "total": invoice["total"] * CENT,
-        "tax": sum(tax["amount"] for tax in taxes) * CENT,
         "currency": invoice["currency"].upper(),
-        "description": invoice["description"] or (lines[0]["description"] if lines else ""),
-        "created_at": datetime.fromtimestamp(invoice["created"], UTC),
+        "lines": [
+            {"text": line["description"], "amount": line["amount"] * CENT} for line in lines
+        ],
+        "credits": [],
     }

@@ -93,18 +93,3 @@ class AutoTopUpOrderSerializer(serializers.Serializer[Any]):
     payment_method = serializers.CharField(
         required=False, allow_blank=True, default="", help_text="Empty: the default card."
     )
-
-
-class InvoiceSerializer(serializers.Serializer[Any]):
-    id = serializers.CharField()
-    number = serializers.CharField(allow_null=True)
-    status = serializers.CharField()
-    total = DollarsField(help_text="Tax included.")
-    tax = DollarsField()
-    currency = serializers.CharField()
-    description = serializers.CharField()
-    created_at = serializers.DateTimeField()
-
-
-class InvoicesSerializer(serializers.Serializer[Any]):
-    invoices = InvoiceSerializer(many=True)

@@ -16,12 +16,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import freezing
-from billing import ledger, stripe_api
+from billing import ledger, notices, stripe_api
 from billing.ledger import Kind
 from billing.models import Transfer
 from billing.payments import customers
 from billing.payments.models import Dispute, Quarantine, TopUp
 from billing.stripe_api import Object
+from hontoni.money import CENT, dollars
 
 DISPUTED = "A payment on this account is disputed."
 
@@ -170,6 +171,19 @@ def _credit(order: TopUp, intent: Object) -> None:
     order.intent_id, order.charged_cents = intent["id"], intent["amount_received"]
     order.paid_at = timezone.now()
     order.save(update_fields=["state", "failure", "intent_id", "charged_cents", "paid_at"])
+    _tell_paid(order)
+
+
+def _tell_paid(order: TopUp) -> None:
+    """A receipt; for an automatic top-up, that it happened."""
+    kind = "auto_topup" if order.route == Route.AUTO else "topup_receipt"
+    facts = {
+        "amount": dollars(order.amount),
+        "charged": dollars(order.charged_cents * CENT),
+        "balance": dollars(ledger.balance(order.user_id)),
+        "topup": str(order.pk),
+    }
+    notices.tell(user_id=order.user_id, kind=kind, key=f"topup:{order.pk}", facts=facts)
 
 
 def _refund(order: TopUp, refund: Object) -> None:
@@ -201,10 +215,17 @@ def _dispute(order: TopUp, dispute: Object) -> None:
         )
         if withdrawn and _take_back(order, f"{key}:withdrawn", Kind.DISPUTE, worth, "Dispute"):
             freezing.freeze(order.user_id, DISPUTED)
+            _tell_disputed(order, "dispute", f"{key}:withdrawn", worth)
         if reinstated and _take_back(
             order, f"{key}:reinstated", Kind.DISPUTE, -worth, "Dispute won"
         ):
             _thaw(order.user_id)
+            _tell_disputed(order, "dispute_won", f"{key}:reinstated", worth)
+
+
+def _tell_disputed(order: TopUp, kind: str, key: str, worth: int) -> None:
+    facts = {"amount": dollars(worth), "balance": dollars(ledger.balance(order.user_id))}
+    notices.tell(user_id=order.user_id, kind=kind, key=key, facts=facts)
 
 
 def _thaw(user_id: int) -> None:

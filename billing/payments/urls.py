@@ -16,6 +16,4 @@ urlpatterns = [
     ),
     path("portal", api.Portal.as_view(), name="billing-portal"),
     path("auto-topup", api.Automatic.as_view(), name="auto-topup"),
-    path("invoices", api.Invoices.as_view(), name="invoices"),
-    path("invoices/<str:pk>/pdf", api.InvoicePdf.as_view(), name="invoice-pdf"),
 ]

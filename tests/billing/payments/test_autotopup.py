@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts import freezing
 from accounts.models import User
+from billing.models import Notice
 from billing.payments import autotopup, orders
 from billing.payments.models import AutoTopUp, TopUp
 from hontoni.money import nanos
@@ -43,6 +44,8 @@ def test_it_tops_up_under_the_threshold_and_only_there(shop: Shop, alice: User, 
     assert (balance(alice), balance(bob)) == (nanos("10"), nanos("20"))
     shop.deliver()
     assert run() == 0 and balance(bob) == nanos("20")
+    told = Notice.objects.get(user=bob)
+    assert (told.kind, told.facts["amount"]) == ("auto_topup", "20.00")
 
 
 def test_it_stops_at_the_monthly_cap(shop: Shop, bob: User) -> None:
@@ -76,6 +79,8 @@ def test_three_failures_switch_it_off(shop: Shop, bob: User, card: str, reason: 
     assert (shown["enabled"], shown["failures"], shown["last_failure"]) == (False, 3, reason)
     run(hours=99)
     assert TopUp.objects.count() == 3 and balance(bob) == 0
+    told = Notice.objects.filter(user=bob).order_by("pk").values_list("kind", flat=True)
+    assert list(told) == ["auto_topup_failed", "auto_topup_failed", "auto_topup_off"]
 
 
 def test_a_success_forgets_the_failures(shop: Shop, bob: User) -> None:

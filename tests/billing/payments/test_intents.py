@@ -136,15 +136,17 @@ def test_the_portal_opens(shop: Shop, bob: User) -> None:
 
 def test_invoices_are_listed_and_their_pdf_is_ones_own(shop: Shop, alice: User, bob: User) -> None:
     shop.top_up(bob, "25")
-    [invoice] = shop.api(bob).get("/api/billing/invoices").json()["invoices"]
-    assert (invoice["total"], invoice["status"]) == ("25.00", "paid")
+    [invoice] = shop.api(bob).get("/api/billing/invoices").json()["results"]
+    assert (invoice["total"], invoice["kind"]) == ("25.00", "stripe")
     path = f"/api/billing/invoices/{invoice['id']}/pdf"
     pdf = shop.stripe.browser.get(shop.api(bob).get(path).json()["url"])
     assert pdf.content.startswith(b"%PDF")
     assert shop.api(alice).get(path).status_code == 404
     shop.saved_card(alice)
     assert shop.api(alice).get(path).status_code == 404
-    assert shop.api(alice).get("/api/billing/invoices").json() == {"invoices": []}
+    assert shop.api(alice).get("/api/billing/invoices").json()["results"] == []
+    shop.stripe.control("faults", kind="error", method="GET", path="/v1/invoices", times=2)
+    assert shop.api(bob).get("/api/billing/invoices").json() == {"results": [], "complete": False}
 
 
 def test_who_tries_cards_by_the_dozen_is_stopped(shop: Shop, bob: User) -> None:

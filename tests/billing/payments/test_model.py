@@ -251,11 +251,11 @@ class Commerce(RuleBasedStateMachine):
 def test_every_story_ends_with_the_right_balance(shop: Shop) -> None:
     Commerce.shop = shop
     with mock.patch("billing.payments.throttles.OrdersByAccount.limit", 10_000):
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             Commerce,
             settings=settings(
-                max_examples=10,
-                stateful_step_count=15,
+                max_examples=8,
+                stateful_step_count=12,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),

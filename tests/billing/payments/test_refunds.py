@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import ledger
-from billing.models import Transfer
+from billing.models import Notice, Transfer
 from billing.payments import inbox
 from billing.payments.models import Dispute
 from hontoni.money import nanos
@@ -87,6 +87,8 @@ def test_a_dispute_takes_the_money_and_freezes_the_keys(shop: Shop, bob: User) -
     shop.deliver()
     assert (balance(bob), frozen(bob)) == (nanos("5"), False)
     assert Dispute.objects.get().status == "won"
+    told = Notice.objects.filter(user=bob).order_by("pk").values_list("kind", flat=True)
+    assert list(told) == ["topup_receipt", "dispute", "dispute_won"]
 
 
 def test_a_lost_dispute_stays_taken(shop: Shop, bob: User) -> None:
