@@ -60,12 +60,18 @@ def find(digest: bytes) -> ApiKey | None:
     return ApiKey.objects.select_related("user").filter(digest=digest).first()
 
 
-def refusal(key: ApiKey, now: datetime) -> str | None:
+def refusal(key: ApiKey, now: datetime) -> errors.ApiError | None:
     """Why this key may not be used, in words for its owner; None if it may."""
     if not key.user.is_active:
-        return "This account is deactivated."
+        return errors.Unauthenticated("This account is deactivated.")
     status = key.status(now)
-    return None if status == "active" else f"This API key is {status}."
+    if status != "active":
+        return errors.Unauthenticated(f"This API key is {status}.")
+    if key.user.frozen_at is not None:
+        return errors.Forbidden(
+            f"This account is frozen: {key.user.frozen_reason}", code="account_frozen"
+        )
+    return None
 
 
 def mint(user: User, name: str, expires_at: datetime | None = None) -> tuple[ApiKey, str]:

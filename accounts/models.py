@@ -40,11 +40,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     terms_version = models.BigIntegerField(default=1, editable=False)
     # How many keys may be active at once. What a plan says about it is written here by billing.
     key_cap = models.PositiveIntegerField(default=5, editable=False)
+    # While this is set every key refuses (accounts/freezing.py).
+    frozen_at = models.DateTimeField(null=True, editable=False)
+    frozen_reason = models.CharField(max_length=200, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"
+    CHANGED_BY_UPDATE = ("terms_version", "key_cap", "frozen_at", "frozen_reason")
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
@@ -57,7 +61,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         # These change by UPDATE. A row read a moment ago must not turn them back: Redis keeps the
         # highest version it saw and would refuse this account until the database caught up.
         if not self._state.adding and not args and kwargs.get("update_fields") is None:
-            kept = {"terms_version", "key_cap", *self.get_deferred_fields()}
+            kept = {*self.CHANGED_BY_UPDATE, *self.get_deferred_fields()}
             fields = self._meta.concrete_fields
             kwargs["update_fields"] = [
                 field.name for field in fields if not field.primary_key and field.name not in kept
@@ -95,7 +99,10 @@ class ApiKey(models.Model):
 
     class Meta:
         verbose_name = "API key"
-        indexes = [models.Index(fields=["user", "-id"], name="apikey_of_user")]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="apikey_of_user"),
+            models.Index(fields=["created_at"], name="apikey_by_age"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…{self.last4})"

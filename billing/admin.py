@@ -3,6 +3,7 @@
 What staff change takes effect at once for everybody it concerns, and is audited.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -11,22 +12,29 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import User
-from billing import audit, terms
+from billing import audit, offers, subscriptions, terms
+from billing.invoice_api import link
 from billing.models import (
     AddOn,
     AuditEntry,
     Entry,
+    Invoice,
+    InvoiceSeries,
     LedgerAccount,
+    Notice,
     Plan,
     Subscription,
     Transfer,
     Wallet,
 )
+from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import dollars, nanos
 
@@ -90,6 +98,16 @@ class SoldAdmin(ModelAdmin):
         """Let it take effect for everybody who has it."""
         raise NotImplementedError
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Whoever edits prices comes by here, before and after."""
+        if request.method == "GET":
+            for warning in offers.dominated():
+                self.message_user(request, warning, messages.WARNING)
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
+
 
 @admin.register(Plan)
 class PlanAdmin(SoldAdmin):
@@ -145,7 +163,103 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_filter = ["status", "plan", "add_on", "payment_method"]
     list_select_related = ["user", "plan", "add_on"]
     search_fields = ["user__email", "stripe_id"]
+    exclude = ["plan_price", "add_on_price"]
+    readonly_fields = ["shown_plan_price", "shown_add_on_price"]
     ordering = ["-id"]
+    actions = ["cancel", "resume", "end_now"]
+
+    @admin.display(description="plan's price this period")
+    def shown_plan_price(self, subscription: Subscription) -> str:
+        return f"${dollars(subscription.plan_price)}"
+
+    @admin.display(description="add-on's price this period")
+    def shown_add_on_price(self, subscription: Subscription) -> str:
+        return f"${dollars(subscription.add_on_price)}"
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.manage_subscription")
+
+    @admin.action(description="Cancel at the end of the period", permissions=["manage"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        self._each(request, queryset, subscriptions.cancel)
+
+    @admin.action(description="Resume: renew as it is", permissions=["manage"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        self._each(request, queryset, subscriptions.resume)
+
+    @admin.action(description="End now, and credit what is unused", permissions=["manage"])
+    def end_now(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        self._each(request, queryset, subscriptions.end_now)
+
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Subscription],
+        change: Callable[..., Subscription],
+    ) -> None:
+        """One customer's refusal is told, and is not the others'."""
+        live = queryset.filter(status__in=Subscription.LIVE).select_related("user")
+        for mine in live:
+            try:
+                change(
+                    mine.user_id,
+                    now=timezone.now(),
+                    actor=_email(request),
+                    request_id=request_id(request),
+                )
+            except errors.ApiError as refused:
+                self.message_user(request, f"{mine}: {refused.message}", messages.ERROR)
+            else:
+                self.message_user(request, f"{mine}: done.")
+        if not live:
+            self.message_user(request, "None of these is live.", messages.WARNING)
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(ReadOnlyAdmin):
+    list_display = ["number", "kind", "user", "issued_at", "shown_total"]
+    list_filter = ["kind", "issued_at"]
+    list_select_related = ["user"]
+    search_fields = ["number", "user__email", "sha256"]
+    fields = [
+        "number", "kind", "user", "subscription", "transfer", "issued_at", "shown_total",
+        "shown_lines", "seller", "buyer", "credits", "sha256", "shown_pdf",
+    ]  # fmt: skip
+    readonly_fields = ["shown_total", "shown_lines", "shown_pdf"]
+    ordering = ["-id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
+        found: QuerySet[Invoice] = super().get_queryset(request).defer("pdf")
+        return found
+
+    @admin.display(description="total", ordering="total")
+    def shown_total(self, invoice: Invoice) -> str:
+        return f"${dollars(invoice.total)}"
+
+    @admin.display(description="lines")
+    def shown_lines(self, invoice: Invoice) -> str:
+        rows = ((line["text"], dollars(line["amount"])) for line in invoice.lines)
+        return format_html_join("", "<div>{}: ${}</div>", rows)
+
+    @admin.display(description="PDF")
+    def shown_pdf(self, invoice: Invoice) -> str:
+        return format_html('<a href="{}">{}.pdf</a>', link(invoice), invoice.number)
+
+
+@admin.register(InvoiceSeries)
+class InvoiceSeriesAdmin(ReadOnlyAdmin):
+    list_display = ["name", "last"]
+    search_fields = ["name"]
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "kind"]
+    list_filter = ["kind", "created_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "key"]
+    ordering = ["-id"]
+    show_full_result_count = False
 
 
 @admin.register(Wallet)
@@ -227,12 +341,15 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
 
 
+def _email(request: HttpRequest) -> str:
+    return request.user.email if isinstance(request.user, User) else ""
+
+
 def _audit(
     request: HttpRequest, what: str, sold: Plan | AddOn, *, before: Any, after: Any
 ) -> None:
-    staff = request.user
     audit.record(
-        actor=staff.email if isinstance(staff, User) else "",
+        actor=_email(request),
         action=what,
         subject=f"{sold._meta.model_name}:{sold.slug}",
         before=before,

@@ -1,4 +1,4 @@
-"""/api/billing: what an account has and where it went. /api/subscription, /api/addons: terms."""
+"""/api/billing: what an account has, and where it went."""
 
 from decimal import Decimal
 from typing import Any, cast
@@ -12,20 +12,16 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 from rest_framework import generics, status
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from billing import balances, ledger, terms
+from billing import balances, ledger
 from billing.adjustments import adjust
-from billing.models import AddOn, Entry, LedgerAccount, Plan, Transfer
+from billing.models import Entry, LedgerAccount, Transfer
 from billing.serializers import (
-    AddOnsSerializer,
     BalanceSerializer,
-    OfferSerializer,
-    SubscriptionSerializer,
     TopUpSerializer,
     TransactionFilter,
     TransactionSerializer,
@@ -183,57 +179,3 @@ def _by_staff(request: Request, key: str, asked: dict[str, Any]) -> tuple[User, 
         request_id=request_id(request._request),
     )
     return owner, transfer, created
-
-
-class Plans(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-
-    @extend_schema(
-        tags=["subscription"],
-        operation_id="list_plans",
-        summary="The plans and add-ons on sale",
-        responses={200: OfferSerializer},
-    )
-    def get(self, request: Request) -> Response:
-        offer = {
-            "plans": Plan.objects.filter(active=True),
-            "add_ons": AddOn.objects.filter(active=True),
-        }
-        return Response(OfferSerializer(offer).data)
-
-
-class MySubscription(APIView):
-    @extend_schema(
-        tags=["subscription"],
-        operation_id="subscription",
-        summary="Your plan, your add-on, and the limits they make",
-        responses={200: SubscriptionSerializer, **problems(401)},
-    )
-    def get(self, request: Request) -> Response:
-        user_id = _user(request).pk
-        plan, multiplier = terms.plan_of(user_id)
-        mine = terms.subscription_of(user_id)
-        shown = {
-            "plan": plan,
-            "add_on": mine and mine.add_on,
-            "limits": terms.limits(plan, multiplier),
-            "period": mine,
-        }
-        return Response(SubscriptionSerializer(shown).data)
-
-
-class AddOns(APIView):
-    @extend_schema(
-        tags=["subscription"],
-        operation_id="list_add_ons",
-        summary="The add-ons on sale, and which is yours",
-        responses={200: AddOnsSerializer, **problems(401)},
-    )
-    def get(self, request: Request) -> Response:
-        mine = terms.subscription_of(_user(request).pk)
-        shown = {
-            "add_ons": AddOn.objects.filter(active=True),
-            "active": mine.add_on.slug if mine and mine.add_on else None,
-        }
-        return Response(AddOnsSerializer(shown).data)

@@ -10,7 +10,22 @@ from django.db import models, transaction
 from django.db.models import F, Q
 
 from billing.immutable import WrittenOnce
+from billing.records import Invoice, InvoiceSeries, Notice
 from hontoni import money
+
+__all__ = [
+    "AddOn",
+    "AuditEntry",
+    "Entry",
+    "Invoice",
+    "InvoiceSeries",
+    "LedgerAccount",
+    "Notice",
+    "Plan",
+    "Subscription",
+    "Transfer",
+    "Wallet",
+]
 
 
 class Plan(models.Model):
@@ -124,6 +139,9 @@ class Subscription(models.Model):
     add_on = models.ForeignKey(
         AddOn, models.PROTECT, null=True, blank=True, related_name="subscriptions"
     )
+    # A month of each, as sold for this period: staff may have changed the price lists since.
+    plan_price = models.BigIntegerField(default=0)
+    add_on_price = models.BigIntegerField(default=0)
     # A downgrade waits here for the end of the period that is paid.
     next_plan = models.ForeignKey(Plan, models.PROTECT, null=True, blank=True, related_name="+")
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.ACTIVE)
@@ -134,11 +152,24 @@ class Subscription(models.Model):
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
     cancel_at_period_end = models.BooleanField(default=False)
+    add_on_ends = models.BooleanField("add-on ends with the period", default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        permissions = [("manage_subscription", "Can cancel, resume or end a subscription")]
+        indexes = [
+            models.Index(
+                fields=["period_end"],
+                condition=Q(status__in=["active", "past_due"]),
+                name="subscription_due",
+            )
+        ]
         constraints = [
+            models.CheckConstraint(
+                condition=Q(plan_price__gte=0, add_on_price__gte=0),
+                name="subscription_prices_not_negative",
+            ),
             models.UniqueConstraint(
                 fields=["user"],
                 condition=Q(status__in=["active", "past_due"]),

@@ -21,10 +21,10 @@ from django.db.models import (
     Value,
     Window,
 )
-from django.db.models.functions import Cast, Coalesce, Concat, Lag
+from django.db.models.functions import Abs, Cast, Coalesce, Concat, Lag
 
 from billing.ledger import Kind
-from billing.models import Entry, LedgerAccount, Transfer, Wallet
+from billing.models import Entry, Invoice, InvoiceSeries, LedgerAccount, Transfer, Wallet
 from billing.seeding import Recorded, unsettled, unsettled_by_account
 from ratelimits import keys, limiter
 
@@ -33,7 +33,7 @@ _LOOKS = 20  # at an account that is too busy to be seen at rest
 
 def problems() -> list[str]:
     """Everything wrong in the database's books."""
-    return [*_transfers(), *_accounts(), *_steps(), *_wallets()]
+    return [*_transfers(), *_accounts(), *_steps(), *_wallets(), *_invoices()]
 
 
 def _transfers() -> Iterator[str]:
@@ -105,6 +105,20 @@ def _of_entries(total: Aggregate) -> Coalesce:
     """A total of the wallet's entries, in the one statement that also reads the wallet."""
     mine = Entry.objects.filter(account__code=OuterRef("code")).order_by()
     return Coalesce(Subquery(mine.values("account").annotate(total=total).values("total")), 0)
+
+
+def _invoices() -> Iterator[str]:
+    """An invoice says its transfer's amount, and the numbers of a series have no gap."""
+    amounts = Invoice.objects.annotate(billed=Abs("total"))
+    for number, billed, paid in amounts.exclude(billed=F("transfer__amount")).values_list(
+        "number", "billed", "transfer__amount"
+    ):
+        yield f"invoice {number} is of {billed}, its transfer of {paid}"
+    counted = InvoiceSeries.objects.annotate(
+        issued=Count("invoices"), highest=Coalesce(Max("invoices__sequence"), 0)
+    )
+    for series in counted.exclude(last=F("issued"), highest=F("issued")):
+        yield f"invoices {series}: {series.issued} are issued, up to {series.highest}"
 
 
 def counters(*, recorded: Recorded) -> list[str]:

@@ -1,11 +1,13 @@
 """The JSON of billing. Amounts are decimal strings of dollars; nothing is a float."""
 
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from billing.models import AddOn, Entry, Plan, Subscription, Transfer
+from billing import periods, quotes
+from billing.models import AddOn, Entry, Invoice, Plan, Subscription, Transfer
 from hontoni.money import dollars
 
 CURRENCY = "USD"
@@ -115,6 +117,16 @@ class OfferSerializer(serializers.Serializer[Any]):
 class AddOnsSerializer(serializers.Serializer[Any]):
     add_ons = AddOnSerializer(many=True)
     active = serializers.CharField(allow_null=True, help_text="The id of yours, if you have one.")
+    ends_at = serializers.DateTimeField(
+        allow_null=True, help_text="When yours ends, if it is not to be renewed."
+    )
+
+
+class RenewalSerializer(serializers.Serializer[Any]):
+    plan = serializers.CharField()
+    add_on = serializers.CharField(allow_null=True)
+    amount = DollarsField()
+    at = serializers.DateTimeField()
 
 
 class PeriodSerializer(serializers.ModelSerializer[Subscription]):
@@ -122,6 +134,10 @@ class PeriodSerializer(serializers.ModelSerializer[Subscription]):
 
     status = serializers.CharField(help_text="`active`, or `past_due` while in grace.")
     next_plan = serializers.CharField(source="next_plan.slug", default=None)
+    grace_until = serializers.SerializerMethodField(
+        help_text="When an unpaid renewal ends it all; null unless `past_due`."
+    )
+    renewal = serializers.SerializerMethodField(help_text="Null if it is not to be renewed.")
 
     class Meta:
         model = Subscription
@@ -131,8 +147,29 @@ class PeriodSerializer(serializers.ModelSerializer[Subscription]):
             "period_start",
             "period_end",
             "cancel_at_period_end",
+            "add_on_ends",
             "next_plan",
+            "grace_until",
+            "renewal",
         ]
+
+    def get_grace_until(self, mine: Subscription) -> datetime | None:
+        past_due = mine.status == Subscription.Status.PAST_DUE
+        return mine.period_end + periods.GRACE if past_due else None
+
+    @extend_schema_field(RenewalSerializer(allow_null=True))
+    def get_renewal(self, mine: Subscription) -> dict[str, Any] | None:
+        coming = quotes.next_period(mine)
+        if coming is None:
+            return None
+        plan, add_on = coming
+        shown = {
+            "plan": plan.slug,
+            "add_on": add_on and add_on.slug,
+            "amount": quotes.price(plan, add_on),
+            "at": mine.period_end,
+        }
+        return RenewalSerializer(shown).data
 
 
 class SubscriptionSerializer(serializers.Serializer[Any]):
@@ -142,3 +179,86 @@ class SubscriptionSerializer(serializers.Serializer[Any]):
     add_on = AddOnSerializer(allow_null=True)
     limits = LimitsSerializer()
     period = PeriodSerializer(allow_null=True)
+
+
+class PlanChoiceSerializer(serializers.Serializer[Any]):
+    plan = serializers.SlugField(help_text="The id of a plan.")
+
+
+class SubscribeSerializer(PlanChoiceSerializer):
+    payment_method = serializers.ChoiceField(
+        Subscription.PaymentMethod.choices, default=Subscription.PaymentMethod.BALANCE
+    )
+
+
+class AddOnChoiceSerializer(serializers.Serializer[Any]):
+    add_on = serializers.SlugField(help_text="The id of an add-on.")
+
+
+class LineSerializer(serializers.Serializer[Any]):
+    text = serializers.CharField()
+    amount = DollarsField(help_text="Negative: credited.")
+
+
+class QuoteSerializer(serializers.Serializer[Any]):
+    """What a change would cost, and when it would hold."""
+
+    action = serializers.ChoiceField(["subscribe", "upgrade", "downgrade", "add", "swap", "keep"])
+    plan = serializers.CharField(source="plan.slug")
+    add_on = serializers.CharField(source="add_on.slug", default=None)
+    due_now = DollarsField(help_text="Negative: credited to the balance.")
+    lines = LineSerializer(many=True)
+    starts_at = serializers.DateTimeField()
+    period_end = serializers.DateTimeField()
+    renewal = DollarsField(help_text="What every month after that costs.")
+    currency = serializers.CharField(default=CURRENCY, read_only=True)
+
+
+class InvoiceSerializer(serializers.ModelSerializer[Invoice]):
+    """`total` is paid already; on a credit note it is negative, and given back already."""
+
+    id = serializers.SerializerMethodField()
+    total = DollarsField()
+    lines = LineSerializer(many=True)
+
+    class Meta:
+        model = Invoice
+        fields = ["id", "number", "kind", "issued_at", "total", "currency", "lines", "credits"]
+
+    def get_id(self, invoice: Invoice) -> str:
+        return f"inv_{invoice.pk}"
+
+
+class ListedInvoiceSerializer(serializers.Serializer[Any]):
+    """One of ours, or one of Stripe's in the same shape."""
+
+    id = serializers.CharField()
+    number = serializers.CharField(allow_null=True)
+    kind = serializers.CharField(help_text="`invoice`, `credit_note`, or `stripe`.")
+    issued_at = serializers.DateTimeField()
+    total = DollarsField()
+    currency = serializers.CharField()
+    lines = LineSerializer(many=True)
+    credits = serializers.ListField(child=serializers.CharField())
+
+
+class InvoicesSerializer(serializers.Serializer[Any]):
+    results = ListedInvoiceSerializer(many=True)
+    complete = serializers.BooleanField()
+
+
+class InvoicePdfSerializer(serializers.Serializer[Any]):
+    url = serializers.URLField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    sha256 = serializers.CharField(
+        allow_null=True, help_text="Of the file, as it was issued; null for Stripe's."
+    )
+
+
+class ChangeSerializer(serializers.Serializer[Any]):
+    """What a change came to. `paid` is negative if more was credited."""
+
+    subscription = SubscriptionSerializer()
+    paid = DollarsField()
+    currency = serializers.CharField(default=CURRENCY, read_only=True)
+    invoice = InvoiceSerializer(allow_null=True, help_text="Null if nothing was due.")

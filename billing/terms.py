@@ -17,6 +17,7 @@ from billing import ledger
 from billing.models import AddOn, Plan, Subscription
 from ratelimits.limiter import Limits
 
+_NO_DEFAULT = "No plan is the default: run `manage.py seed`."
 _BATCH = 1_000  # a statement names so many accounts at most
 
 
@@ -68,8 +69,16 @@ def plan_of(user_id: int) -> tuple[Plan, int]:
         .first()
     )
     if plan is None:
-        raise ImproperlyConfigured("No plan is the default: run `manage.py seed`.")
+        raise ImproperlyConfigured(_NO_DEFAULT)
     return plan, plan.multiplier
+
+
+def default_plan() -> Plan:
+    """What an account without a subscription is on. Raises ImproperlyConfigured."""
+    plan = Plan.objects.filter(is_default=True).first()
+    if plan is None:
+        raise ImproperlyConfigured(_NO_DEFAULT)
+    return plan
 
 
 def subscription_of(user_id: int) -> Subscription | None:

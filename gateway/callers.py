@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import keys
 from billing.terms import terms
 from hontoni.db import in_thread
-from hontoni.errors import Unauthenticated
+from hontoni.errors import ApiError, Unauthenticated
 from ratelimits.limiter import Limits
 
 MAX_AGE_SECONDS = 30.0
@@ -56,7 +56,7 @@ def presented(headers: dict[bytes, bytes]) -> str:
 
 
 async def authenticate(headers: dict[bytes, bytes]) -> Caller:
-    """The caller behind a request's key. Raises Unauthenticated; garbage costs no I/O."""
+    """The caller behind a request's key. Raises as `reload`; garbage costs no I/O."""
     raw = presented(headers)
     digest = keys.digest(raw)
     caller = _callers.get(digest)
@@ -72,12 +72,12 @@ async def authenticate(headers: dict[bytes, bytes]) -> Caller:
 
 
 async def reload(digest: bytes) -> Caller:
-    """Read a key's snapshot from the database. Raises Unauthenticated."""
+    """Read a key's snapshot from the database. Raises Unauthenticated, or what refuses it."""
     if _unknown.get(digest, 0.0) > time.monotonic():
         raise Unauthenticated("Invalid API key provided.")
     try:
         caller = await in_thread(_load, digest)
-    except Unauthenticated:
+    except ApiError:
         _callers.pop(digest, None)
         raise
     _callers.pop(digest, None)
@@ -95,7 +95,7 @@ def _load(digest: bytes) -> Caller:
         _unknown[digest] = time.monotonic() + _UNKNOWN_SECONDS
         raise Unauthenticated("Invalid API key provided.")
     if problem := keys.refusal(key, timezone.now()):
-        raise Unauthenticated(problem)
+        raise problem
     found = terms(key.user_id)
     return Caller(
         digest=digest,

@@ -5,4 +5,4 @@ class HontoniConfig(AppConfig):
     name = "hontoni"
 
     def ready(self) -> None:
-        from hontoni import checks  # noqa: F401  registers the system checks
+        from hontoni import celery, checks  # noqa: F401  who sends tasks, and the system checks

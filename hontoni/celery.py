@@ -12,6 +12,14 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "drain-usage": {"task": "gateway.tasks.drain_usage", "schedule": 1.0},
     "keep-house": {"task": "gateway.tasks.keep_house", "schedule": 5.0},
+    "renew-subscriptions": {"task": "billing.tasks.renew_subscriptions", "schedule": 15.0},
+    "announce-renewals": {"task": "billing.tasks.announce_renewals", "schedule": 3600.0},
+    "retry-stripe-events": {"task": "billing.payments.tasks.retry_events", "schedule": 60.0},
+    "poll-stripe-events": {"task": "billing.payments.tasks.poll_events", "schedule": 3600.0},
+    "top-up-automatically": {
+        "task": "billing.payments.tasks.top_up_automatically",
+        "schedule": 60.0,
+    },
     "forget-expired-sessions": {
         "task": "accounts.tasks.forget_expired_sessions",
         "schedule": 24 * 3600.0,

@@ -7,6 +7,10 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from hontoni.money import nanos
+
+STRIPE_MOST = nanos("999999.99")  # docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+
 
 @register
 def deployment(**_: Any) -> Sequence[CheckMessage]:
@@ -19,8 +23,46 @@ def deployment(**_: Any) -> Sequence[CheckMessage]:
                 id="hontoni.E001",
             )
         )
-    live = settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
-    if live and settings.SANDBOX:
+    if not timedelta(minutes=10) <= settings.ACCESS_TOKEN_LIFETIME <= timedelta(hours=1):
+        found.append(Error("ACCESS_TOKEN_MINUTES must be from 10 to 60.", id="hontoni.E004"))
+    if settings.REFRESH_TOKEN_LIFETIME < settings.ACCESS_TOKEN_LIFETIME:
+        # A session is looked up by its refresh tokens, which are forgotten when they expire.
+        found.append(Error("REFRESH_TOKEN_DAYS must be at least 1.", id="hontoni.E005"))
+    return found + _payments()
+
+
+def _payments() -> list[CheckMessage]:
+    """Money from cards: never forgeable, never play money beside real money."""
+    if not settings.STRIPE_SECRET_KEY:
+        return []
+    found: list[CheckMessage] = []
+    if not settings.STRIPE_WEBHOOK_SECRET.startswith("whsec_"):
+        found.append(
+            Error(
+                "STRIPE_WEBHOOK_SECRET is missing: anybody could sign an event and be credited.",
+                hint="It is shown beside the webhook endpoint in Stripe, and starts with whsec_.",
+                id="hontoni.E006",
+            )
+        )
+    try:
+        sane = 0 < nanos(settings.TOPUP_MIN) <= nanos(settings.TOPUP_MAX) <= STRIPE_MOST
+    except ValueError:
+        sane = False
+    if not sane:
+        found.append(
+            Error("TOPUP_MIN and TOPUP_MAX: dollars, up to 999,999.99.", id="hontoni.E009")
+        )
+    return found + (_live() if is_live(settings.STRIPE_SECRET_KEY) else _test())
+
+
+def is_live(key: str) -> bool:
+    """Whether a Stripe key moves real money."""
+    return key.startswith(("sk_live_", "rk_live_", "pk_live_"))
+
+
+def _live() -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.SANDBOX:
         found.append(
             Error(
                 "Sandbox mode beside live Stripe keys: test funds would buy real money's worth.",
@@ -28,11 +70,23 @@ def deployment(**_: Any) -> Sequence[CheckMessage]:
                 id="hontoni.E002",
             )
         )
-    if live and settings.DEBUG:
+    if settings.DEBUG:
         found.append(Error("DEBUG beside live Stripe keys.", id="hontoni.E003"))
-    if not timedelta(minutes=10) <= settings.ACCESS_TOKEN_LIFETIME <= timedelta(hours=1):
-        found.append(Error("ACCESS_TOKEN_MINUTES must be from 10 to 60.", id="hontoni.E004"))
-    if settings.REFRESH_TOKEN_LIFETIME < settings.ACCESS_TOKEN_LIFETIME:
-        # A session is looked up by its refresh tokens, which are forgotten when they expire.
-        found.append(Error("REFRESH_TOKEN_DAYS must be at least 1.", id="hontoni.E005"))
+    if settings.STRIPE_API_BASE != "https://api.stripe.com":
+        found.append(
+            Error(
+                "STRIPE_API_BASE beside live Stripe keys: test events would credit real balances.",
+                id="hontoni.E007",
+            )
+        )
+    if settings.STRIPE_PUBLISHABLE_KEY and not is_live(settings.STRIPE_PUBLISHABLE_KEY):
+        found.append(_mixed())
     return found
+
+
+def _test() -> list[CheckMessage]:
+    return [_mixed()] if is_live(settings.STRIPE_PUBLISHABLE_KEY) else []
+
+
+def _mixed() -> CheckMessage:
+    return Error("One Stripe key is live and the other is a test key.", id="hontoni.E008")

@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "ratelimits",
     "accounts",
     "billing",
+    "billing.payments",
     "gateway",
 ]
 MIDDLEWARE = [
@@ -230,6 +231,30 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # -- Money from cards ----------------------------------------------------------------------------
 
 STRIPE_SECRET_KEY: str = env("STRIPE_SECRET_KEY", default="")
+STRIPE_PUBLISHABLE_KEY: str = env("STRIPE_PUBLISHABLE_KEY", default="")
+STRIPE_WEBHOOK_SECRET: str = env("STRIPE_WEBHOOK_SECRET", default="")
+STRIPE_API_BASE: str = env("STRIPE_API_BASE", default="https://api.stripe.com")
+STRIPE_TIMEOUT_SECONDS: float = env.float("STRIPE_TIMEOUT_SECONDS", default=10)
+# Stripe Tax on top of what is bought. Only Checkout asks for the address it needs.
+STRIPE_TAX: bool = env.bool("STRIPE_TAX", default=False)
+TOPUP_MIN: str = env("TOPUP_MIN", default="5")
+TOPUP_MAX: str = env("TOPUP_MAX", default="5000")
+# `make run` without a Stripe key starts the simulator of billing/stripe_simulator on this port.
+STRIPE_SIMULATOR_PORT: int = env.int("STRIPE_SIMULATOR_PORT", default=0)
+STRIPE_SIMULATED = bool(SANDBOX and STRIPE_SIMULATOR_PORT and not STRIPE_SECRET_KEY)
+if STRIPE_SIMULATED:
+    STRIPE_SECRET_KEY = "sk_test_" + _own_secret(DATA_DIR / "stripe_key")
+    STRIPE_PUBLISHABLE_KEY = "pk_test_" + _own_secret(DATA_DIR / "stripe_publishable_key")
+    STRIPE_WEBHOOK_SECRET = "whsec_" + _own_secret(DATA_DIR / "stripe_webhook_secret")
+    STRIPE_API_BASE = f"http://127.0.0.1:{STRIPE_SIMULATOR_PORT}"
+    ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1"]  # its webhooks come from here
+
+# -- Who sells: printed on invoices, and frozen there --------------------------------------------
+
+SELLER_NAME: str = env("SELLER_NAME", default="Hontoni")
+SELLER_ADDRESS: str = env("SELLER_ADDRESS", default="")  # lines are separated by "; "
+SELLER_TAX_ID: str = env("SELLER_TAX_ID", default="")
+SELLER_EMAIL: str = env("SELLER_EMAIL", default="")
 
 # -- Logging -------------------------------------------------------------------------------------
 
@@ -240,5 +265,9 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {"uvicorn.access": {"level": "WARNING"}, "aiohttp.access": {"level": "WARNING"}},
+    "loggers": {
+        "uvicorn.access": {"level": "WARNING"},
+        "aiohttp.access": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
+    },
 }

@@ -14,12 +14,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from types import FrameType
 
 READY_SECONDS = 60
 STOP_SECONDS = 40  # a little more than uvicorn grants to streams in flight
 GRACE_SECONDS = 30
 PAUSE_SECONDS = 0.05
+STRIPE_PORT = 8001  # of the simulated Stripe, or another where it is taken
 
 
 class Stop(Exception):
@@ -103,7 +105,7 @@ class Supervisor:
             time.sleep(4 * PAUSE_SECONDS)
 
     def stop(self) -> None:
-        for name in ("web", "beat", "worker"):
+        for name in ("web", "beat", "worker", "stripe"):
             child = self.children.get(name)
             if child is not None and child.poll() is None:
                 child.terminate()
@@ -150,8 +152,40 @@ def _refuse_a_taken_port(host: str, port: int) -> None:
         raise Failed(f"port {port} is in use; choose another: make run PORT={port + 1}") from error
 
 
+def _stripe(host: str, web: int, data_dir: Path) -> list[str]:
+    """A Stripe of our own, so that topping up can be clicked through without an account there."""
+    from django.conf import settings
+
+    port = settings.STRIPE_SIMULATOR_PORT
+    return [
+        *(sys.executable, "-m", "billing.stripe_simulator"),
+        *("--host", host, "--port", str(port)),
+        *("--state", str(data_dir / "stripe.json")),
+        *("--public-url", f"http://{_reachable(host)}:{port}"),
+        *("--api-key", settings.STRIPE_SECRET_KEY),
+        *("--webhook-url", f"http://127.0.0.1:{web}/webhooks/stripe"),
+        *("--webhook-secret", settings.STRIPE_WEBHOOK_SECRET, "--log-level", "warning"),
+    ]
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port, or any other where it is taken."""
+    try:
+        with socket.create_server(("127.0.0.1", wanted)):
+            return wanted
+    except OSError:
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            return int(found.getsockname()[1])
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
+
+
 def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
     _say("starting ...")
+    # Before anybody reads the settings: they, and every child, learn it from here.
+    os.environ.setdefault("STRIPE_SIMULATOR_PORT", str(_free_port(STRIPE_PORT)))
     from django.conf import settings
 
     _refuse_a_taken_port(settings.HOST, settings.PORT)
@@ -164,6 +198,9 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
             stack.enter_context(Valkey(settings.DATA_DIR / "valkey", settings.EMBEDDED_SOCKET))
         except RuntimeError as error:
             raise Failed(str(error)) from error
+    if settings.STRIPE_SIMULATED:
+        _say("simulated Stripe ...")
+        supervisor.start("stripe", _stripe(settings.HOST, settings.PORT, settings.DATA_DIR))
     _say("database: migrations and seeds ...")
     if supervisor.run([sys.executable, "manage.py", "prepare"]):
         raise Failed("preparing the database failed")
@@ -171,8 +208,7 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
     for name, command in _commands(settings.HOST, settings.PORT, str(settings.DATA_DIR)).items():
         supervisor.check()
         supervisor.start(name, command)
-    host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::", "") else settings.HOST
-    url = f"http://{host}:{settings.PORT}"
+    url = f"http://{_reachable(settings.HOST)}:{settings.PORT}"
     supervisor.wait_until_ready(url)
     mode = "  (sandbox: no vendor key is set, answers are simulated)" if settings.SANDBOX else ""
     _say(f"ready on {url}{mode}")

@@ -27,6 +27,7 @@ Status = Literal[
 Binding = Literal[
     "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled"
 ]
+Reservation = Literal["ok", "hold", "balance", "cold"]
 Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
 
 
@@ -131,6 +132,8 @@ class Account:
     held: int
 
 
+_PURCHASES = "purchases"  # the subject of reservations, which count in no window
+_RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
 _STATUS: dict[bytes, Status] = {name.encode(): name for name in get_args(Status)}
 _BINDING: dict[bytes, Binding] = {name.encode(): name for name in get_args(Binding)}
 
@@ -223,6 +226,27 @@ def seed_sync(
     return bool(scripts.run_sync(scripts.SEED, names, args))
 
 
+def reserve_sync(
+    account: int, purchase: str, *, amount: int, credits: int, credits_version: int, lease_ms: int
+) -> Reservation:
+    """Set `amount` aside so that no request can spend it until `release_sync`.
+
+    Call it under the lock of the account's wallet, with its credits. "hold": running requests
+    hold too much; "balance": there is not enough; "cold": nobody can spend while the lock is kept.
+    """
+    opened = keys.open_requests(keys.shard(account))
+    names = (keys.account(account), opened, keys.request(account, purchase))
+    args = (purchase, account, _PURCHASES, credits, credits_version, amount, lease_ms)
+    answer: bytes = scripts.run_sync(scripts.RESERVE, names, args)
+    return _RESERVATION[answer]
+
+
+def release_sync(account: int, purchase: str) -> None:
+    """End a reservation. Twice is once, and so is after it was reaped."""
+    ask = _closing(purchase, account, _PURCHASES)
+    scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost=0, event="", reaping=False))
+
+
 def read_account_sync(account: int) -> Account | None:
     """An account's money as Redis has it, or None if it is not seeded."""
     fields = ("terms", "credits", "credits_version", "charged", "held")
@@ -248,10 +272,7 @@ def expired(limit: int) -> list[Expired]:
 
 def reap_sync(dead: Expired, *, cost: int, event: str | bytes) -> State:
     """Settle a request for its dead process. "alive" if it beat meanwhile: nothing happened."""
-    ask = Ask(
-        dead.request_id, dead.account, dead.subject, Limits(),
-        terms_version=0, credits=0, credits_version=0, full=0, floor=0, lease_ms=0,
-    )  # fmt: skip
+    ask = _closing(dead.request_id, dead.account, dead.subject)
     return _state(
         scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True)), ask.limits
     )
@@ -272,6 +293,14 @@ def _record(shard: int, request_id: str) -> Expired | None:
 
 
 # -- Both ----------------------------------------------------------------------------------------
+
+
+def _closing(request_id: str, account: int, subject: str) -> Ask:
+    """As much of an Ask as it takes to end it."""
+    return Ask(
+        request_id, account, subject, Limits(),
+        terms_version=0, credits=0, credits_version=0, full=0, floor=0, lease_ms=0,
+    )  # fmt: skip
 
 
 def _settlement(

@@ -14,9 +14,15 @@ import pytest
 import yaml
 from django.core.management import call_command
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from rest_framework.mixins import ListModelMixin
 from rest_framework.test import APIClient
 
+from billing import ledger, subscriptions
+from billing.models import AddOn, Invoice
+from billing.payments.models import StripeCustomer, TopUp
+from billing.seed import seed
+from hontoni.money import DOLLAR, nanos
 from tests.world import Person, used
 
 PUBLIC = {
@@ -30,11 +36,42 @@ PUBLIC = {
     "api/subscription/plans",
 }
 
+
+def boosted(person: Person) -> AddOn:
+    """An add-on that is theirs."""
+    seed()
+    ledger.post(key="boost", kind="sandbox", user_id=person.user.pk, amount=nanos("5"))
+    add_on = AddOn.objects.get(slug="rate-limit-2x")
+    subscriptions.add(person.user.pk, add_on, now=timezone.now())
+    return add_on
+
+
+def invoiced(person: Person) -> Invoice:
+    """The invoice of what they bought."""
+    boosted(person)
+    return Invoice.objects.get(user=person.user)
+
+
+def ordered(alice: Person) -> TopUp:
+    return TopUp.objects.create(user=alice.user, route="checkout", amount=DOLLAR)
+
+
+def at_stripe(alice: Person) -> str:
+    """Alice is known to Stripe, which is not set up here: she gets a 503, and bob a 404."""
+    StripeCustomer.objects.get_or_create(user=alice.user, defaults={"stripe_id": "cus_alice"})
+    return "something_of_hers"
+
+
 # For every route with an id: the ids of something of alice's.
 ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}": lambda alice: {"pk": alice.key.pk},
     "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
+    "api/addons/{}": lambda alice: {"slug": boosted(alice).slug},
+    "api/billing/invoices/{}/pdf": lambda alice: {"invoice_id": f"inv_{invoiced(alice).pk}"},
     "api/usage/{}": lambda alice: {"request_id": used(alice).request_id},
+    "api/billing/topups/{}": lambda alice: {"pk": ordered(alice).pk},
+    "api/billing/payment-methods/{}": lambda alice: {"pk": at_stripe(alice)},
+    "api/billing/payment-methods/{}/default": lambda alice: {"pk": at_stripe(alice)},
 }
 
 

@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--api-key", help="the only secret key accepted")
     parser.add_argument("--webhook-url", help="where all events are sent")
     parser.add_argument("--webhook-secret", help="what they are signed with")
+    parser.add_argument("--log-level", default="info")
     options = parser.parse_args()
     app = create_app(
         state_path=options.state,
@@ -25,7 +26,8 @@ def main() -> None:
         webhook_url=options.webhook_url,
         webhook_secret=options.webhook_secret,
     )
-    uvicorn.run(app, host=options.host, port=options.port, http="httptools", log_level="info")
+    log_level = options.log_level
+    uvicorn.run(app, host=options.host, port=options.port, http="httptools", log_level=log_level)
 
 
 main()

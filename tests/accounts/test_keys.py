@@ -44,12 +44,12 @@ def test_it_finds_a_key_by_its_digest(alice: Person, bob: Person) -> None:
 
 def test_it_says_why_a_key_may_not_be_used(alice: Person, bob: Person, carol: Person) -> None:
     now = timezone.now()
-    assert keys.refusal(carol.key, now) == "This API key is revoked."
+    assert str(keys.refusal(carol.key, now)) == "This API key is revoked."
     alice.key.expires_at = now
-    assert keys.refusal(alice.key, now) == "This API key is expired."
+    assert str(keys.refusal(alice.key, now)) == "This API key is expired."
     assert keys.refusal(alice.key, now - timedelta(seconds=1)) is None
     bob.key.user.is_active = False
-    assert keys.refusal(bob.key, now) == "This account is deactivated."
+    assert str(keys.refusal(bob.key, now)) == "This account is deactivated."
 
 
 def test_revoking_raises_the_terms_once(alice: Person) -> None:

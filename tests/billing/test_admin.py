@@ -1,18 +1,33 @@
+import re
 from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
-from billing import audit, ledger
-from billing.models import AddOn, AuditEntry, Entry, LedgerAccount, Plan, Transfer, Wallet
+from billing import audit, ledger, subscriptions
+from billing.models import (
+    AddOn,
+    AuditEntry,
+    Entry,
+    Invoice,
+    InvoiceSeries,
+    LedgerAccount,
+    Notice,
+    Plan,
+    Subscription,
+    Transfer,
+    Wallet,
+)
 from hontoni.money import nanos
 from tests.billing.conftest import committed
 from tests.billing.test_terms import announced, subscribe
 
-BOOKS = [Wallet, LedgerAccount, Transfer, Entry, AuditEntry]
+BOOKS = [Wallet, LedgerAccount, Transfer, Entry, AuditEntry, Invoice, InvoiceSeries, Notice]
 
 
 @pytest.fixture
@@ -33,11 +48,27 @@ def form(staff: Client, url: str, **edits: Any) -> dict[str, Any]:
     return {name: value for name, value in sent.items() if value is not False} | edits
 
 
+def subscribed(user: User) -> Subscription:
+    basic = Plan.objects.get(slug="basic")
+    return subscriptions.subscribe(user.pk, basic, now=timezone.now()).subscription
+
+
+def act(staff: Client, action: str, *chosen: Subscription) -> list[str]:
+    """Apply an action to these, as its page does; what staff are told."""
+    response = staff.post(
+        reverse("admin:billing_subscription_changelist"),
+        {"action": action, "_selected_action": [one.pk for one in chosen]},
+        follow=True,
+    )
+    assert response.status_code == 200
+    return [str(message) for message in response.context["messages"]]
+
+
 def test_every_page_opens(staff: Client, alice: User) -> None:
-    subscribe(alice, "standard", "rate-limit-2x")
+    subscribed(alice)
     audit.record(actor="a", action="b", subject="c", before={}, after={})
     models = [model for model in admin.site._registry if model._meta.app_label == "billing"]
-    assert len(models) == 8
+    assert len(models) == 11
     for model in models:
         name = f"admin:billing_{model._meta.model_name}"
         row = model._default_manager.first()
@@ -143,6 +174,7 @@ def test_the_default_stays_on_sale(staff: Client) -> None:
 @pytest.mark.parametrize("model", [Plan, AddOn, *BOOKS])
 def test_nothing_is_deleted(staff: Client, alice: User, model: Any) -> None:
     audit.record(actor="a", action="b", subject="c", before={}, after={})
+    subscribed(alice)
     url = reverse(
         f"admin:billing_{model._meta.model_name}_delete", args=[model.objects.first().pk]
     )
@@ -152,8 +184,68 @@ def test_nothing_is_deleted(staff: Client, alice: User, model: Any) -> None:
 @pytest.mark.parametrize("model", BOOKS)
 def test_the_books_can_only_be_read(staff: Client, alice: User, model: Any) -> None:
     audit.record(actor="a", action="b", subject="c", before={}, after={})
+    subscribed(alice)
     name = f"admin:billing_{model._meta.model_name}"
     assert staff.post(reverse(f"{name}_add"), {}).status_code == 403
     row = reverse(f"{name}_change", args=[model.objects.first().pk])
     assert staff.post(row, {"reason": "other"}).status_code == 403
-    assert ledger.balance(alice.pk) == nanos("10")
+    assert ledger.balance(alice.pk) == nanos("4")
+
+
+# -- Subscriptions -------------------------------------------------------------------------------
+
+
+def test_staff_cancel_and_resume(staff: Client, alice: User) -> None:
+    mine = subscribed(alice)
+    for action, canceled in (("cancel", True), ("resume", False)):
+        assert act(staff, action, mine) == ["alice@example.com on Basic: done."]
+        mine.refresh_from_db()
+        assert mine.cancel_at_period_end is canceled
+    entries = AuditEntry.objects.order_by("pk")
+    assert [entry.action for entry in entries] == ["cancel subscription", "resume subscription"]
+    assert {entry.actor for entry in entries} == {"root@example.com"}
+    assert {entry.subject for entry in entries} == {f"user:{alice.pk}"}
+    assert all(entry.request_id.startswith("req_") for entry in entries)
+
+
+def test_staff_end_a_subscription_and_the_rest_is_credited(staff: Client, alice: User) -> None:
+    mine = subscribed(alice)
+    act(staff, "end_now", mine)
+    mine.refresh_from_db()
+    assert mine.status == "ended"
+    assert nanos("9.99") < ledger.balance(alice.pk) <= nanos("10")
+    assert Invoice.objects.filter(kind="credit_note").count() == 1
+    assert act(staff, "end_now", mine) == ["None of these is live."]
+
+
+def test_stripes_are_not_ended_here(staff: Client, alice: User) -> None:
+    mine = subscribed(alice)
+    Subscription.objects.update(payment_method="stripe", stripe_id="sub_1")
+    (told,) = act(staff, "end_now", mine)
+    assert "paid through Stripe" in told
+    mine.refresh_from_db()
+    assert mine.status == "active"
+
+
+def test_only_who_may_manage_subscriptions(client: Client, alice: User) -> None:
+    mine = subscribed(alice)
+    support = User.objects.create_user("support@example.com", is_staff=True)
+    support.user_permissions.add(Permission.objects.get(codename="view_subscription"))
+    client.force_login(support)
+    act(client, "end_now", mine)
+    mine.refresh_from_db()
+    assert mine.status == "active"
+
+
+def test_staff_open_the_pdf(staff: Client, alice: User) -> None:
+    subscribed(alice)
+    invoice = Invoice.objects.get()
+    page = staff.get(reverse("admin:billing_invoice_change", args=[invoice.pk])).content.decode()
+    (path,) = re.findall(r'href="(/invoices/[^"]+)"', page)
+    assert staff.get(path).content == bytes(invoice.pdf)
+
+
+def test_staff_are_warned_of_dominated_plans(staff: Client) -> None:
+    response = staff.get(reverse("admin:billing_plan_changelist"))
+    told = [str(message) for message in response.context["messages"]]
+    assert any("Standard + Rate Limit 5x" in warning for warning in told)

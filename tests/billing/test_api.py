@@ -347,7 +347,15 @@ def test_my_subscription_shows_the_limits_that_hold(alice: User, bob: User) -> N
         "period_start": "2026-11-01T00:00:00Z",
         "period_end": "2026-12-01T00:00:00Z",
         "cancel_at_period_end": False,
+        "add_on_ends": False,
         "next_plan": "basic",
+        "grace_until": None,
+        "renewal": {
+            "plan": "basic",
+            "add_on": "rate-limit-2x",
+            "amount": "10.99",
+            "at": "2026-12-01T00:00:00Z",
+        },
     }
 
 

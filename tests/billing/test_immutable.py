@@ -2,25 +2,27 @@
 
 import pytest
 from django.db import IntegrityError, connection, models, transaction
+from django.utils import timezone
 
 from accounts.models import User
-from billing import audit
+from billing import audit, subscriptions
 from billing.immutable import Immutable, WrittenOnce
-from billing.models import AuditEntry, Entry, Transfer
+from billing.models import AuditEntry, Entry, Invoice, Notice, Plan, Transfer
 
 
 @pytest.fixture(params=WrittenOnce.__subclasses__())
 def written(request: pytest.FixtureRequest, alice: User) -> models.Model:
-    """One row of each kind, from alice's first top-up."""
+    """One row of each kind, from alice's first top-up and her first plan."""
     audit.record(actor="a", action="b", subject="c", before={}, after={})
+    subscriptions.subscribe(alice.pk, Plan.objects.get(slug="basic"), now=timezone.now())
     kind: type[models.Model] = request.param
     row = kind._default_manager.first()
     assert row is not None
     return row
 
 
-def test_it_is_these_three() -> None:
-    assert set(WrittenOnce.__subclasses__()) == {Transfer, Entry, AuditEntry}
+def test_it_is_these() -> None:
+    assert set(WrittenOnce.__subclasses__()) == {Transfer, Entry, AuditEntry, Invoice, Notice}
 
 
 def test_the_model_refuses(written: models.Model) -> None:

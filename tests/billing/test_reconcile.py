@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -10,8 +11,16 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.models import User
-from billing import ledger, reconcile
-from billing.models import Entry, LedgerAccount, Transfer, Wallet
+from billing import ledger, reconcile, subscriptions
+from billing.models import (
+    Entry,
+    Invoice,
+    InvoiceSeries,
+    LedgerAccount,
+    Plan,
+    Transfer,
+    Wallet,
+)
 from billing.seeding import seed_account
 from hontoni import redis
 from hontoni.money import nanos
@@ -79,6 +88,38 @@ def test_it_finds_what_was_falsified(alice: User, name: str) -> None:
         found = reconcile.problems()
         transaction.set_rollback(True)
     assert any(sentence in problem for problem in found), found
+
+
+def reissue(**wrong: Any) -> None:
+    """A copy of the one invoice, of another transfer, with this about it wrong."""
+    invoice = Invoice.objects.get()
+    transfer(-5, 5)
+    right = {"pk": None, "transfer": Transfer.objects.get(key="x"), "total": 5, "sequence": 2}
+    for name, value in (right | wrong).items():
+        setattr(invoice, name, value)
+    invoice._state.adding = True
+    invoice.number += "-copy"
+    invoice.save()
+    InvoiceSeries.objects.update(last=2)
+
+
+@pytest.mark.parametrize(
+    ("falsify", "sentence"),
+    [
+        (lambda: reissue(total=6), "is of 6, its transfer of 5"),
+        (lambda: reissue(sequence=3), "INV-2026: 2: 2 are issued, up to 3"),
+        (lambda: InvoiceSeries.objects.update(last=2), "INV-2026: 2: 1 are issued, up to 1"),
+    ],
+)
+def test_it_finds_what_is_wrong_with_invoices(
+    alice: User, falsify: Callable[[], Any], sentence: str
+) -> None:
+    basic = Plan.objects.get(slug="basic")
+    subscriptions.subscribe(alice.pk, basic, now=datetime(2026, 11, 22, tzinfo=UTC))
+    with transaction.atomic():
+        falsify()
+        assert any(sentence in problem for problem in reconcile.problems())
+        transaction.set_rollback(True)
 
 
 # -- Redis ---------------------------------------------------------------------------------------

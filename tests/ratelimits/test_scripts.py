@@ -14,7 +14,18 @@ from hontoni.money import nanos
 from hontoni.valkey import Valkey
 from ratelimits import keys, limiter, scripts
 from ratelimits.limiter import admit, beat, expired, extend, reap_sync, settle
-from tests.ratelimits.world import ALICE, EVENT, LEASE_MS, TEN, advance, ask, events, money, seed
+from tests.ratelimits.world import (
+    ALICE,
+    EVENT,
+    LEASE_MS,
+    TEN,
+    advance,
+    ask,
+    events,
+    money,
+    reserve,
+    seed,
+)
 
 LUA = Path(scripts.__file__).parent / "lua"
 
@@ -39,6 +50,8 @@ async def everything_once() -> None:
         assert (await admit(request)).status == "ok"
     assert (await extend(done, hold=nanos("1"), step=1)).granted == 1
     assert await beat(done, cost=1, draft="{}")
+    assert reserve("purchase_1") == "ok"
+    limiter.release_sync(ALICE, "purchase_1")
     assert (await settle(given, cost=0, event=EVENT, giveback=True)).status == "settled"
     assert (await settle(done, cost=5, event=EVENT)).status == "settled"
     assert (await settle(ask(), cost=5, event=EVENT)).status == "unknown"

@@ -40,6 +40,11 @@ def seed(account: int = ALICE, credits: int = TEN, **changes: Any) -> bool:
     return limiter.seed_sync(account, credits=credits, **args)
 
 
+def reserve(purchase: str, amount: int = nanos("4"), **changes: Any) -> str:
+    args = {"credits": TEN, "credits_version": 1, "lease_ms": LEASE_MS} | changes
+    return limiter.reserve_sync(ALICE, purchase, amount=amount, **args)
+
+
 def money(account: int = ALICE) -> limiter.Account:
     found = limiter.read_account_sync(account)
     assert found is not None

@@ -1,0 +1,104 @@
+"""/api/billing/invoices: our own invoices and credit notes, Stripe's, and their PDFs."""
+
+from datetime import timedelta
+from typing import cast
+
+from django.core import signing
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import User
+from billing.models import Invoice
+from billing.payments import invoices as stripe_invoices
+from billing.serializers import (
+    InvoicePdfSerializer,
+    InvoiceSerializer,
+    InvoicesSerializer,
+    ListedInvoiceSerializer,
+)
+from hontoni import errors
+from hontoni.drf import problems
+
+LINK_LASTS = timedelta(minutes=5)
+_LINKS = signing.TimestampSigner(salt="billing.invoice")
+
+
+class Invoices(APIView):
+    @extend_schema(
+        tags=["billing"],
+        operation_id="list_invoices",
+        summary="Your invoices and credit notes, newest first",
+        description="Of what the balance paid for, and (kind `stripe`) of top-ups by card. The "
+        "newest 200 of each; `complete` is false while Stripe cannot be asked.",
+        responses={200: InvoicesSerializer, **problems(401)},
+    )
+    def get(self, request: Request) -> Response:
+        user = cast(User, request.user)
+        ours = (
+            Invoice.objects.filter(user=user).defer("pdf").order_by("-pk")[: stripe_invoices.MOST]
+        )
+        shown = [dict(one) for one in InvoiceSerializer(ours, many=True).data]
+        complete = True
+        try:
+            theirs = ListedInvoiceSerializer(stripe_invoices.of(user.pk), many=True).data
+            shown += [dict(one) for one in theirs]
+        except errors.Unavailable:
+            complete = False
+        shown.sort(key=lambda invoice: str(invoice["issued_at"]), reverse=True)
+        return Response({"results": shown, "complete": complete})
+
+
+class InvoicePdf(APIView):
+    @extend_schema(
+        tags=["billing"],
+        operation_id="invoice_pdf",
+        summary="Where the PDF of an invoice is",
+        description="The URL needs no session, and is good for five minutes; Stripe's for longer.",
+        parameters=[OpenApiParameter("invoice_id", str, OpenApiParameter.PATH)],
+        responses={200: InvoicePdfSerializer, **problems(401, 404)},
+    )
+    def get(self, request: Request, invoice_id: str) -> Response:
+        if invoice_id.startswith("in_"):
+            url = stripe_invoices.pdf(cast(User, request.user).pk, invoice_id)
+            theirs = {"url": url, "expires_at": None, "sha256": None}
+            return Response(InvoicePdfSerializer(theirs).data)
+        number = invoice_id.removeprefix("inv_")
+        mine = Invoice.objects.filter(user=cast(User, request.user)).defer("pdf")
+        invoice = mine.filter(pk=number).first() if _is_id(number) else None
+        if invoice is None:
+            raise errors.NotFound(f"You have no invoice {invoice_id}.")
+        shown = {
+            "url": request.build_absolute_uri(link(invoice)),
+            "expires_at": timezone.now() + LINK_LASTS,
+            "sha256": invoice.sha256,
+        }
+        return Response(InvoicePdfSerializer(shown).data)
+
+
+def _is_id(number: str) -> bool:
+    return number.isascii() and number.isdigit() and int(number) < 2**63
+
+
+def link(invoice: Invoice) -> str:
+    """The path of an invoice's PDF, for whoever may see it, for LINK_LASTS."""
+    return reverse("invoice-file", args=[_LINKS.sign(str(invoice.pk))])
+
+
+@require_safe
+def file(request: HttpRequest, token: str) -> HttpResponse:
+    """The PDF as it was issued, byte for byte. The link is the permission."""
+    try:
+        invoice = Invoice.objects.get(pk=_LINKS.unsign(token, max_age=LINK_LASTS))
+    except signing.BadSignature:
+        raise Http404("This link is not good any more: ask for another.") from None
+    headers = {
+        "Content-Disposition": f'inline; filename="{invoice.number}.pdf"',
+        "Cache-Control": "private, no-store",
+    }
+    return HttpResponse(bytes(invoice.pdf), content_type="application/pdf", headers=headers)

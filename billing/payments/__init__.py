@@ -1,0 +1,6 @@
+"""Money from cards, by Stripe.
+
+`orders.py` asks for money, `inbox.py` hears of it, `settlements.py` turns what Stripe says into
+ledger transfers and is the only one that does. Whoever hears first (a webhook, the page Checkout
+returns to, the hourly poll) settles; everybody after that changes nothing.
+"""

@@ -1,0 +1,86 @@
+"""Who an account is at Stripe, and the cards it keeps there."""
+
+from typing import Any
+
+from accounts.models import User
+from billing import stripe_api
+from billing.payments.models import StripeCustomer
+from hontoni import errors
+
+
+def of(user: User) -> str:
+    """The account's customer id at Stripe; the first call makes one, under a key of its own."""
+    known = find(user.pk)
+    if known is not None:
+        return known
+    made = stripe_api.create_customer(
+        email=user.email,
+        name=user.name,
+        user_id=user.pk,
+        # With what it is made of: an account that was renamed between two tries is no conflict.
+        key=f"customer:{user.pk}:{user.created_at.timestamp():.0f}:{user.email}:{user.name}"[:255],
+    )
+    kept, _ = StripeCustomer.objects.get_or_create(user=user, defaults={"stripe_id": made["id"]})
+    return kept.stripe_id
+
+
+def find(user_id: int) -> str | None:
+    """The account's customer id at Stripe, if it has one."""
+    known = StripeCustomer.objects.filter(pk=user_id).first()
+    return None if known is None else known.stripe_id
+
+
+def cards(user_id: int) -> list[dict[str, Any]]:
+    """The saved cards: id, brand, last four digits, expiry, and which is the default."""
+    customer = find(user_id)
+    if customer is None:
+        return []
+    default = _default(customer)
+    return [
+        {
+            "id": method["id"],
+            **{name: method["card"][name] for name in ("brand", "last4", "exp_month", "exp_year")},
+            "is_default": method["id"] == default,
+        }
+        for method in stripe_api.payment_methods(customer)
+    ]
+
+
+def own_card(user_id: int, id: str) -> dict[str, Any]:
+    """A saved card of this account's. Raises NotFound for anybody else's."""
+    customer = find(user_id)
+    missing = errors.NotFound("There is no such payment method.", param="payment_method")
+    if customer is None:
+        raise missing
+    try:
+        method = stripe_api.payment_method(id)
+    except errors.NotFound:
+        raise missing from None
+    if method["customer"] != customer:
+        raise missing
+    return method
+
+
+def chosen_card(user_id: int, id: str = "") -> str | None:
+    """What to charge: that card, or the default one, or the newest; None without any."""
+    if id:
+        return str(own_card(user_id, id)["id"])
+    saved = cards(user_id)
+    defaults = [card["id"] for card in saved if card["is_default"]]
+    return next(iter([*defaults, *(card["id"] for card in saved)]), None)
+
+
+def remove_card(user_id: int, id: str) -> None:
+    """Forget a card for good. Raises NotFound for anybody else's."""
+    stripe_api.detach(own_card(user_id, id)["id"])
+
+
+def make_default(user_id: int, id: str) -> None:
+    """Charge this card where none is named. Raises NotFound for anybody else's."""
+    method = own_card(user_id, id)
+    stripe_api.set_default(method["customer"], method["id"])
+
+
+def _default(customer: str) -> str | None:
+    settings = stripe_api.customer(customer).get("invoice_settings") or {}
+    return settings.get("default_payment_method")

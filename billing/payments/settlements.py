@@ -1,0 +1,250 @@
+"""What Stripe says, as ledger transfers and states of orders. The only place that credits cards.
+
+* Every function takes an id and fetches the object: an event only says where to look, so it does
+  not matter how old it is, how often it comes, or what came before it.
+* Money is posted under the business fact: `topup:<payment intent>`, `refund:<refund>`,
+  `dispute:<dispute>:withdrawn|reinstated`. The order's row is locked first, its state changes in
+  the same transaction.
+* The account and the amount are our order's. Where Stripe disagrees about the account, the
+  currency or the amount, nothing is credited and a person looks at it.
+"""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import freezing
+from billing import ledger, notices, stripe_api
+from billing.ledger import Kind
+from billing.models import Transfer
+from billing.payments import customers
+from billing.payments.models import Dispute, Quarantine, TopUp
+from billing.stripe_api import Object
+from hontoni.money import CENT, dollars
+
+DISPUTED = "A payment on this account is disputed."
+
+State, Route = TopUp.State, TopUp.Route
+
+
+def settle_session(id: str) -> TopUp | None:
+    """Whatever became of a Checkout page; the order it belongs to, if it is one of ours."""
+    session = stripe_api.session(id)
+    order = _claimed(session, TopUp.objects.filter(session_id=id).first())
+    if order is None:
+        return None
+    if session["payment_intent"]:
+        settle_intent(session["payment_intent"])
+    elif session["status"] == "expired":
+        order.fail("expired")
+    order.refresh_from_db()
+    return order
+
+
+def settle_intent(id: str) -> TopUp | None:
+    """Whatever became of a payment; the order it belongs to, if it is one of ours."""
+    intent = stripe_api.intent(id)
+    order = _claimed(intent, TopUp.objects.filter(intent_id=id).first())
+    if order is None:
+        return None
+    if intent["status"] == "succeeded":
+        _pay(order, intent, _tax(order, intent))
+    elif intent["status"] == "canceled":
+        order.fail("canceled")
+    elif intent["status"] == "requires_payment_method" and _is_over(order, intent):
+        order.fail((intent["last_payment_error"] or {}).get("code") or "payment_failed")
+    order.refresh_from_db()
+    return order
+
+
+def settle_charge(id: str) -> None:
+    """All refunds of a charge."""
+    charge = stripe_api.charge(id)
+    order = settle_intent(charge["payment_intent"]) if charge["payment_intent"] else None
+    if order is not None and order.state == State.PAID:
+        for refund in stripe_api.refunds(charge["payment_intent"]):
+            _refund(order, refund)
+
+
+def settle_refund(id: str) -> None:
+    """One refund: money that goes back is taken back, even below zero."""
+    refund = stripe_api.refund(id)
+    order = settle_intent(refund["payment_intent"]) if refund["payment_intent"] else None
+    if order is not None and order.state == State.PAID:
+        _refund(order, refund)
+
+
+def settle_dispute(id: str) -> None:
+    """A dispute takes the money and freezes the keys; one that is won undoes both."""
+    dispute = stripe_api.dispute(id)
+    order = settle_intent(dispute["payment_intent"]) if dispute["payment_intent"] else None
+    if order is not None and order.state == State.PAID:
+        _dispute(order, dispute)
+
+
+# -- Whose, and how much -------------------------------------------------------------------------
+
+
+def _claimed(found: Object, known: TopUp | None) -> TopUp | None:
+    """The order an object belongs to: by the id we kept, else by the id it carries."""
+    claim = (found.get("metadata") or {}).get("topup")
+    if known is not None or claim is None:
+        return known
+    try:
+        order = TopUp.objects.filter(pk=claim).first()
+    except ValidationError:
+        order = None
+    if order is None and found.get("status") in ("succeeded", "complete"):
+        quarantine(found["id"], "unknown_order", None, {"topup": claim})
+    return order
+
+
+def _tax(order: TopUp, intent: Object) -> int:
+    """Cents of the payment that are tax. Only Checkout adds any."""
+    if order.route != Route.CHECKOUT:
+        return 0
+    session = next(stripe_api.sessions(payment_intent=intent["id"]), None)
+    totals = (session and session["total_details"]) or {}
+    return int(totals.get("amount_tax") or 0)
+
+
+def _is_over(order: TopUp, intent: Object) -> bool:
+    """Whether a refused payment cannot be tried again by the customer."""
+    if order.route != Route.CHECKOUT:
+        return bool(order.payment_method)  # we confirmed it; else the customer's browser does
+    session = next(stripe_api.sessions(payment_intent=intent["id"]), None)
+    return session is not None and session["status"] != "open"
+
+
+def _problem(order: TopUp, intent: Object, tax: int) -> str | None:
+    """What does not fit the order, in one word."""
+    if order.intent_id not in ("", intent["id"]):
+        return "second_payment"
+    if intent["currency"] != stripe_api.CURRENCY:
+        return "currency"
+    if intent["customer"] != customers.find(order.user_id):
+        return "account"
+    if intent["amount_received"] - tax != order.cents:
+        return "amount"
+    return None
+
+
+def quarantine(subject: str, problem: str, order: TopUp | None, details: dict[str, Any]) -> None:
+    """Leave it to staff. The same problem of the same object is noted once."""
+    Quarantine.objects.get_or_create(
+        subject=subject, problem=problem, defaults={"topup": order, "details": details}
+    )
+
+
+# -- Posting -------------------------------------------------------------------------------------
+
+
+def _locked(order: TopUp) -> TopUp:
+    return TopUp.objects.select_for_update().get(pk=order.pk)
+
+
+def _pay(order: TopUp, intent: Object, tax: int) -> None:
+    with transaction.atomic():
+        order = _locked(order)
+        if problem := _problem(order, intent, tax):
+            names = ("amount_received", "currency", "customer", "metadata")
+            quarantine(intent["id"], problem, order, {name: intent[name] for name in names})
+            TopUp.objects.filter(pk=order.pk).exclude(state=State.PAID).update(
+                state=State.QUARANTINED, failure=problem
+            )
+        elif order.state != State.PAID:
+            _credit(order, intent)
+
+
+def _credit(order: TopUp, intent: Object) -> None:
+    ledger.post(
+        key=f"topup:{intent['id']}",
+        kind=Kind.TOPUP,
+        user_id=order.user_id,
+        amount=order.amount,
+        reason="Top-up",
+        ref={"topup": str(order.pk), "payment_intent": intent["id"]},
+    )
+    order.state, order.failure = State.PAID, ""
+    order.intent_id, order.charged_cents = intent["id"], intent["amount_received"]
+    order.paid_at = timezone.now()
+    order.save(update_fields=["state", "failure", "intent_id", "charged_cents", "paid_at"])
+    _tell_paid(order)
+
+
+def _tell_paid(order: TopUp) -> None:
+    """A receipt; for an automatic top-up, that it happened."""
+    kind = "auto_topup" if order.route == Route.AUTO else "topup_receipt"
+    facts = {
+        "amount": dollars(order.amount),
+        "charged": dollars(order.charged_cents * CENT),
+        "balance": dollars(ledger.balance(order.user_id)),
+        "topup": str(order.pk),
+    }
+    notices.tell(user_id=order.user_id, kind=kind, key=f"topup:{order.pk}", facts=facts)
+
+
+def _refund(order: TopUp, refund: Object) -> None:
+    """A pending refund counts: the money is on its way. One that fails comes back."""
+    key, worth = f"refund:{refund['id']}", order.worth(refund["amount"])
+    with transaction.atomic():
+        _locked(order)
+        if refund["status"] not in ("failed", "canceled"):
+            _take_back(order, key, Kind.REFUND, worth, "Refund")
+        elif Transfer.objects.filter(key=key).exists():
+            _take_back(order, f"{key}:failed", Kind.REFUND, -worth, "Refund that failed")
+
+
+def _dispute(order: TopUp, dispute: Object) -> None:
+    booked = [movement["amount"] for movement in dispute["balance_transactions"]]
+    withdrawn, reinstated = min(booked, default=0) < 0, max(booked, default=0) > 0
+    key, worth = f"dispute:{dispute['id']}", order.worth(dispute["amount"])
+    with transaction.atomic():
+        _locked(order)
+        Dispute.objects.update_or_create(
+            pk=dispute["id"],
+            defaults={
+                "topup": order,
+                "status": dispute["status"],
+                "amount": worth,
+                "withdrawn": withdrawn,
+                "reinstated": reinstated,
+            },
+        )
+        if withdrawn and _take_back(order, f"{key}:withdrawn", Kind.DISPUTE, worth, "Dispute"):
+            freezing.freeze(order.user_id, DISPUTED)
+            _tell_disputed(order, "dispute", f"{key}:withdrawn", worth)
+        if reinstated and _take_back(
+            order, f"{key}:reinstated", Kind.DISPUTE, -worth, "Dispute won"
+        ):
+            _thaw(order.user_id)
+            _tell_disputed(order, "dispute_won", f"{key}:reinstated", worth)
+
+
+def _tell_disputed(order: TopUp, kind: str, key: str, worth: int) -> None:
+    facts = {"amount": dollars(worth), "balance": dollars(ledger.balance(order.user_id))}
+    notices.tell(user_id=order.user_id, kind=kind, key=key, facts=facts)
+
+
+def _thaw(user_id: int) -> None:
+    """Let the keys work again, unless another payment is disputed."""
+    open_ones = Dispute.objects.filter(topup__user_id=user_id, withdrawn=True, reinstated=False)
+    if not open_ones.exists():
+        freezing.unfreeze(user_id, only=DISPUTED)
+
+
+def _take_back(order: TopUp, key: str, kind: Kind, worth: int, reason: str) -> bool:
+    """Post it, negative amounts giving back; False if it was posted before, or is nothing."""
+    if not worth:
+        return False
+    _, created = ledger.post(
+        key=key,
+        kind=kind,
+        user_id=order.user_id,
+        amount=-worth,
+        reason=reason,
+        ref={"topup": str(order.pk), "payment_intent": order.intent_id},
+    )
+    return created

@@ -1,0 +1,43 @@
+"""Months, and shares of them. The clock is passed in; amounts are nano-dollars."""
+
+import calendar
+from datetime import datetime, timedelta
+
+GRACE = timedelta(days=3)  # how long a plan goes on while its renewal is unpaid
+NOTICE = timedelta(days=3)  # how long before a renewal it is announced
+_SECOND = timedelta(seconds=1)
+
+
+def first_end(start: datetime) -> datetime:
+    """A month later, on the same day, or the month's last: 31 January to 28 February."""
+    return _next_month(start, start.day)
+
+
+def next_end(start: datetime, end: datetime) -> datetime:
+    """The end of the period after this one.
+
+    A subscription of the 31st comes back to the 31st after every shorter month: no two months in
+    a row are too short for a day, so one of the two dates still knows it. After a period that was
+    not a month (a trial) the day of its end counts.
+    """
+    day = start.day if _next_month(start, start.day) == end else end.day
+    return _next_month(end, day)
+
+
+def _next_month(moment: datetime, day: int) -> datetime:
+    year, month = divmod(moment.year * 12 + moment.month, 12)
+    return moment.replace(
+        year=year, month=month + 1, day=min(day, calendar.monthrange(year, month + 1)[1])
+    )
+
+
+def share(amount: int, *, start: datetime, end: datetime, now: datetime) -> int:
+    """What of a period's `amount` falls on the rest of it, by whole seconds, rounded half up.
+
+    Nothing is left after the end, and all of it before the start. `amount` may be negative (a
+    cheaper price replaces a dearer one); it is rounded away from zero then.
+    """
+    total = (end - start) // _SECOND
+    left = min(max((end - now) // _SECOND, 0), total)
+    rounded = (2 * abs(amount) * left + total) // (2 * total)
+    return rounded if amount >= 0 else -rounded

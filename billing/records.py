@@ -1,0 +1,76 @@
+"""The models of what customers are told, written once: invoices, and notices that become mails."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from billing.immutable import WrittenOnce
+
+
+class Notice(WrittenOnce):
+    """Something a customer should hear of. Whoever sends mail reads these, oldest first."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="notices")
+    kind = models.CharField(max_length=50)
+    key = models.CharField(max_length=255, unique=True)
+    facts = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class InvoiceSeries(models.Model):
+    """How far the numbers of a series have come. Whoever locks the row may take the next one."""
+
+    name = models.CharField(max_length=20, unique=True)
+    last = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "invoice series"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.last}"
+
+
+class Invoice(WrittenOnce):
+    """A document of something paid from the balance, or credited to it. Amounts: nano-dollars.
+
+    Everything it says is frozen here and in `pdf`; nothing is ever drawn again.
+    """
+
+    class Kind(models.TextChoices):
+        INVOICE = "invoice"
+        CREDIT_NOTE = "credit_note", "credit note"
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    series = models.ForeignKey(InvoiceSeries, models.PROTECT, related_name="invoices")
+    sequence = models.PositiveBigIntegerField()
+    number = models.CharField(max_length=40, unique=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="invoices")
+    subscription = models.ForeignKey(
+        "billing.Subscription", models.PROTECT, null=True, blank=True, related_name="invoices"
+    )
+    transfer = models.OneToOneField("billing.Transfer", models.PROTECT, related_name="invoice")
+    issued_at = models.DateTimeField()
+    seller = models.JSONField()
+    buyer = models.JSONField()
+    lines = models.JSONField(help_text="Text, and amount in nano-dollars.")
+    total = models.BigIntegerField(help_text="Negative on a credit note.")
+    currency = models.CharField(max_length=3, default="USD")
+    credits = models.JSONField(default=list, help_text="The invoices a credit note is about.")
+    pdf = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["series", "sequence"], name="invoice_number_once"),
+            models.CheckConstraint(
+                condition=Q(kind="invoice", total__gt=0) | Q(kind="credit_note", total__lt=0),
+                name="invoice_sign_follows_kind",
+            ),
+        ]
+        indexes = [models.Index(fields=["user", "-id"], name="invoice_of_user")]
+
+    def __str__(self) -> str:
+        return self.number

@@ -1,0 +1,174 @@
+"""How a subscription paid from the balance goes on: renewed, in grace, or ended.
+
+A period is paid when it begins, for the price of that day. If the balance does not suffice, plan
+and limits stay for `periods.GRACE`, and it is tried again whenever there is enough; the period
+that is paid late still begins where the last one ended. Unpaid to the end of the grace, the
+account goes back to the default plan. Periods missed while no worker ran are paid one by one.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import BigIntegerField, Case, F, Q, When
+from django.db.models.functions import Coalesce
+
+from billing import notices, periods, purchases, quotes, terms
+from billing.invoices import Line
+from billing.models import AddOn, Invoice, Plan, Subscription
+from billing.purchases import Purchase
+from hontoni import errors
+from hontoni.money import dollars
+
+Status = Subscription.Status
+_OURS = Q(status__in=Subscription.LIVE, payment_method=Subscription.PaymentMethod.BALANCE)
+
+
+def locked(user_id: int) -> Subscription | None:
+    """The live subscription, ours until the transaction ends. Raises Conflict for Stripe's."""
+    live = Subscription.objects.filter(user_id=user_id, status__in=Subscription.LIVE)
+    live = live.select_related("plan", "add_on", "next_plan", "user")
+    mine = live.select_for_update(of=("self",)).first()
+    must_be_ours(mine)
+    return mine
+
+
+def must_be_ours(mine: Subscription | None) -> None:
+    """Raises Conflict `paid_through_stripe`: this module is about the balance."""
+    if mine is not None and mine.payment_method != Subscription.PaymentMethod.BALANCE:
+        raise errors.Conflict(
+            "This subscription is paid through Stripe.", code="paid_through_stripe"
+        )
+
+
+def due(now: datetime) -> list[int]:
+    """The users whose period has ended, of those in grace only who can pay or must go."""
+    over = Subscription.objects.filter(_OURS, period_end__lte=now)
+    balance = F("user__wallet__credits_total") - F("user__wallet__settled_total")
+    kept = When(add_on__isnull=False, add_on_ends=False, then="add_on__price")
+    add_on = Case(kept, default=0, output_field=BigIntegerField())
+    price = Coalesce("next_plan__price", "plan__price") + add_on
+    ready = (
+        Q(status=Status.ACTIVE)
+        | Q(period_end__lte=now - periods.GRACE)
+        | Q(cancel_at_period_end=True)
+        | Q(affordable__gte=0)
+    )
+    found = over.annotate(affordable=balance - price).filter(ready)
+    return list(found.order_by("period_end").values_list("user_id", flat=True))
+
+
+def renew(user_id: int, *, now: datetime) -> None:
+    """Bring a subscription up to date; nothing if it is. Raises Unavailable without Redis."""
+    over = Subscription.objects.filter(_OURS, user_id=user_id, period_end__lte=now)
+    while over.exists() and _step(user_id, now):
+        pass
+
+
+def _step(user_id: int, now: datetime) -> bool:
+    """One period further, if it is paid."""
+    with purchases.opened(user_id) as purchase:
+        mine = locked(user_id)
+        if mine is None or mine.period_end > now:
+            return False  # somebody else was first
+        coming = quotes.next_period(mine)
+        if coming is None:
+            end(mine, reason="canceled", now=now)
+            return False
+        try:
+            _next_period(purchase, mine, *coming, now=now)
+        except errors.PaymentRequired:
+            _unpaid(mine, *coming, now=now)
+            return False
+    return True
+
+
+def _next_period(
+    purchase: Purchase, mine: Subscription, plan: Plan, add_on: AddOn | None, *, now: datetime
+) -> None:
+    start, until = mine.period_end, periods.next_end(mine.period_start, mine.period_end)
+    lines = [quotes.month(sold, start, until) for sold in (plan, add_on) if sold and sold.price]
+    key = f"renewal:{mine.pk}:{start.isoformat()}"
+    invoice = _pay(purchase, mine, lines, key, now)
+    changed = (plan, add_on) != (mine.plan, mine.add_on)
+    mine.plan, mine.plan_price, mine.next_plan = plan, plan.price, None
+    mine.add_on, mine.add_on_price, mine.add_on_ends = add_on, add_on.price if add_on else 0, False
+    mine.status, mine.period_start, mine.period_end = Status.ACTIVE, start, until
+    mine.save()
+    if changed:
+        terms.apply(mine.user_id)
+    told = {
+        "paid": dollars(quotes.price(plan, add_on)),
+        "invoice": invoice and invoice.number,
+        "renews_at": until.isoformat(),
+    }
+    notices.tell(
+        user_id=mine.user_id,
+        kind="plan_renewed",
+        key=f"plan_renewed:{key}",
+        facts=facts(mine) | told,
+    )
+
+
+def _pay(
+    purchase: Purchase, mine: Subscription, lines: Sequence[Line], key: str, now: datetime
+) -> Invoice | None:
+    if not lines:
+        return None
+    ref = {"subscription": mine.pk}
+    return purchases.invoiced(purchase, mine, lines, key=key, ref=ref, now=now)[1]
+
+
+def _unpaid(mine: Subscription, plan: Plan, add_on: AddOn | None, *, now: datetime) -> None:
+    """Into grace, or out of it."""
+    grace_until = mine.period_end + periods.GRACE
+    if now >= grace_until:
+        end(mine, reason="unpaid", now=now)
+        return
+    mine.status = Status.PAST_DUE
+    mine.save()
+    told = facts(mine) | _amounts(mine, plan, add_on) | {"grace_until": grace_until.isoformat()}
+    key = f"plan_renewal_failed:{mine.pk}:{mine.period_end.isoformat()}"
+    notices.tell(user_id=mine.user_id, kind="plan_renewal_failed", key=key, facts=told)
+
+
+def end(mine: Subscription, *, reason: str, now: datetime, invoice: Invoice | None = None) -> None:
+    """Back to the default plan, in the caller's transaction. `reason` as in billing/notices.py."""
+    mine.status, mine.ended_at = Status.ENDED, now
+    mine.save()
+    terms.apply(mine.user_id)
+    told = facts(mine) | {
+        "reason": reason,
+        "credited": dollars(-invoice.total) if invoice else "0.00",
+        "invoice": invoice and invoice.number,
+    }
+    notices.tell(user_id=mine.user_id, kind="plan_ended", key=f"plan_ended:{mine.pk}", facts=told)
+
+
+def announce(now: datetime) -> int:
+    """Tell of every renewal within `periods.NOTICE`, once each. Returns how many are near."""
+    near = Subscription.objects.filter(
+        _OURS, period_end__gt=now, period_end__lte=now + periods.NOTICE
+    )
+    found = list(near.select_related("plan", "add_on", "next_plan", "user__wallet"))
+    for mine in found:
+        if coming := quotes.next_period(mine):
+            key = f"plan_renewal_soon:{mine.pk}:{mine.period_end.isoformat()}"
+            told = facts(mine) | _amounts(mine, *coming)
+            told["renews_at"] = mine.period_end.isoformat()
+            notices.tell(user_id=mine.user_id, kind="plan_renewal_soon", key=key, facts=told)
+    return len(found)
+
+
+def facts(mine: Subscription) -> dict[str, Any]:
+    """What a notice says of a subscription."""
+    return {"plan": mine.plan.slug, "add_on": mine.add_on and mine.add_on.slug}
+
+
+def _amounts(mine: Subscription, plan: Plan, add_on: AddOn | None) -> dict[str, Any]:
+    amount, balance = quotes.price(plan, add_on), mine.user.wallet.balance
+    return {
+        "amount": dollars(amount),
+        "balance": dollars(balance),
+        "enough": balance >= amount,
+    }

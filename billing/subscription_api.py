@@ -1,0 +1,307 @@
+"""/api/subscription and /api/addons: what is sold, what is mine, and every change of it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, cast
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import User
+from billing import quotes, subscriptions, terms
+from billing.models import AddOn, Plan, Subscription
+from billing.serializers import (
+    AddOnChoiceSerializer,
+    AddOnsSerializer,
+    ChangeSerializer,
+    OfferSerializer,
+    PlanChoiceSerializer,
+    QuoteSerializer,
+    SubscribeSerializer,
+    SubscriptionSerializer,
+)
+from billing.subscriptions import Outcome
+from hontoni import errors
+from hontoni.drf import problems
+
+# Who starts a subscription, by how it is paid. The other changes go by how it was started.
+PAYMENT_METHODS: dict[str, Callable[..., Outcome]] = {
+    Subscription.PaymentMethod.BALANCE: subscriptions.subscribe
+}
+
+_IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    location=OpenApiParameter.HEADER,
+    description="Yours, up to 100 characters. The same key again pays nothing more and answers "
+    "what it bought, with `Idempotent-Replayed: true`.",
+)
+_PLAN = OpenApiExample("Standard", {"plan": "standard"}, request_only=True)
+
+
+def _user_id(request: Request) -> int:
+    """Of who IsAuthenticated let in."""
+    return cast(User, request.user).pk
+
+
+def _key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if len(key) > 100:
+        raise errors.BadRequest("The Idempotency-Key is longer than 100 characters.")
+    return key
+
+
+def _plan(asked: dict[str, Any]) -> Plan:
+    plan = Plan.objects.filter(slug=asked["plan"]).first()
+    if plan is None:
+        raise errors.NotFound(f"There is no plan {asked['plan']}.", param="plan")
+    return plan
+
+
+def _add_on(slug: str) -> AddOn:
+    add_on = AddOn.objects.filter(slug=slug).first()
+    if add_on is None:
+        raise errors.NotFound(f"There is no add-on {slug}.", param="add_on")
+    return add_on
+
+
+def _shown(user_id: int) -> dict[str, Any]:
+    """What an account is on, for SubscriptionSerializer."""
+    plan, multiplier = terms.plan_of(user_id)
+    mine = terms.subscription_of(user_id)
+    return {
+        "plan": plan,
+        "add_on": mine and mine.add_on,
+        "limits": terms.limits(plan, multiplier),
+        "period": mine,
+    }
+
+
+def _end_of_add_on(mine: Subscription) -> datetime | None:
+    coming = quotes.next_period(mine)
+    ends = mine.add_on is not None and (coming is None or coming[1] is None)
+    return mine.period_end if ends else None
+
+
+def _arranged(user_id: int) -> Response:
+    return Response(SubscriptionSerializer(_shown(user_id)).data)
+
+
+def _bought(user_id: int, outcome: Outcome) -> Response:
+    paid = outcome.invoice.total if outcome.invoice else 0
+    shown = {"subscription": _shown(user_id), "paid": paid, "invoice": outcome.invoice}
+    headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
+    return Response(ChangeSerializer(shown).data, status.HTTP_201_CREATED, headers=headers)
+
+
+class Plans(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="list_plans",
+        summary="The plans and add-ons on sale",
+        responses={200: OfferSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        offer = {
+            "plans": Plan.objects.filter(active=True),
+            "add_ons": AddOn.objects.filter(active=True),
+        }
+        return Response(OfferSerializer(offer).data)
+
+
+class MySubscription(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="subscription",
+        summary="Your plan, your add-on, and the limits they make",
+        responses={200: SubscriptionSerializer, **problems(401)},
+    )
+    def get(self, request: Request) -> Response:
+        return _arranged(_user_id(request))
+
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="subscribe",
+        summary="Subscribe to a plan",
+        description="Pays the first month and starts at once. Money that running requests hold "
+        "is not spent: 402 `balance_on_hold` then.",
+        parameters=[_IDEMPOTENCY_KEY],
+        request=SubscribeSerializer,
+        responses={201: ChangeSerializer, **problems(400, 401, 402, 404, 409, 503)},
+        examples=[_PLAN],
+    )
+    def post(self, request: Request) -> Response:
+        asked = SubscribeSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        method = asked.validated_data["payment_method"]
+        if method not in PAYMENT_METHODS:
+            raise errors.BadRequest(
+                f"Plans cannot be paid by {method} here: pay from the balance.",
+                code="payment_method_unavailable",
+                param="payment_method",
+            )
+        plan, user_id = _plan(asked.validated_data), _user_id(request)
+        subscribe = PAYMENT_METHODS[method]
+        return _bought(user_id, subscribe(user_id, plan, now=timezone.now(), key=_key(request)))
+
+
+class PreviewPlan(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="preview_plan",
+        summary="What going to a plan would cost",
+        description="Subscribing, upgrading or downgrading, whichever it would be. A second "
+        "later the rest of the period is a second shorter, and so is what it costs.",
+        parameters=[PlanChoiceSerializer],
+        responses={200: QuoteSerializer, **problems(400, 401, 402, 404, 409)},
+    )
+    def get(self, request: Request) -> Response:
+        asked = PlanChoiceSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        quoting = partial(quotes.to_plan, plan=_plan(asked.validated_data), now=timezone.now())
+        return Response(QuoteSerializer(subscriptions.preview(_user_id(request), quoting)).data)
+
+
+class Upgrade(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="upgrade",
+        summary="Go to a dearer plan now",
+        description="Pays the difference for the rest of the period, by the second.",
+        parameters=[_IDEMPOTENCY_KEY],
+        request=PlanChoiceSerializer,
+        responses={201: ChangeSerializer, **problems(400, 401, 402, 404, 409, 503)},
+        examples=[_PLAN],
+    )
+    def post(self, request: Request) -> Response:
+        asked = PlanChoiceSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        user_id, plan = _user_id(request), _plan(asked.validated_data)
+        outcome = subscriptions.upgrade(user_id, plan, now=timezone.now(), key=_key(request))
+        return _bought(user_id, outcome)
+
+
+class Downgrade(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="downgrade",
+        summary="Go to a cheaper plan when the period ends",
+        request=PlanChoiceSerializer,
+        responses={200: SubscriptionSerializer, **problems(400, 401, 404, 409)},
+        examples=[_PLAN],
+    )
+    def post(self, request: Request) -> Response:
+        asked = PlanChoiceSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        user_id = _user_id(request)
+        subscriptions.downgrade(user_id, _plan(asked.validated_data), now=timezone.now())
+        return _arranged(user_id)
+
+
+class Cancel(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="cancel",
+        summary="Let plan and add-on end with the period",
+        description="Until then nothing changes. In grace, because a renewal is unpaid, they end "
+        "at once.",
+        request=None,
+        responses={200: SubscriptionSerializer, **problems(401, 409)},
+    )
+    def post(self, request: Request) -> Response:
+        user_id = _user_id(request)
+        subscriptions.cancel(user_id, now=timezone.now())
+        return _arranged(user_id)
+
+
+class Resume(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="resume",
+        summary="Go on as it is",
+        description="Undoes whatever was to happen when the period ends: a cancellation, a "
+        "downgrade, the end of the add-on.",
+        request=None,
+        responses={200: SubscriptionSerializer, **problems(401, 409)},
+    )
+    def post(self, request: Request) -> Response:
+        user_id = _user_id(request)
+        subscriptions.resume(user_id, now=timezone.now())
+        return _arranged(user_id)
+
+
+class AddOns(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="list_add_ons",
+        summary="The add-ons on sale, and which is yours",
+        responses={200: AddOnsSerializer, **problems(401)},
+    )
+    def get(self, request: Request) -> Response:
+        mine = terms.subscription_of(_user_id(request))
+        shown = {
+            "add_ons": AddOn.objects.filter(active=True),
+            "active": mine.add_on.slug if mine and mine.add_on else None,
+            "ends_at": _end_of_add_on(mine) if mine else None,
+        }
+        return Response(AddOnsSerializer(shown).data)
+
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="add_add_on",
+        summary="Take an add-on, in place of the one you have",
+        description="Multiplies every rate limit of your plan at once, never the thinking budget. "
+        "In the middle of a period the rest of it is paid, and what is unused of the old one "
+        "credited. The one you have: 409 `add_on_active`, or, if it was to end, it goes on.",
+        parameters=[_IDEMPOTENCY_KEY],
+        request=AddOnChoiceSerializer,
+        responses={201: ChangeSerializer, **problems(400, 401, 402, 404, 409, 503)},
+        examples=[OpenApiExample("Double", {"add_on": "rate-limit-2x"}, request_only=True)],
+    )
+    def post(self, request: Request) -> Response:
+        asked = AddOnChoiceSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        user_id, add_on = _user_id(request), _add_on(asked.validated_data["add_on"])
+        outcome = subscriptions.add(user_id, add_on, now=timezone.now(), key=_key(request))
+        return _bought(user_id, outcome)
+
+
+class PreviewAddOn(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="preview_add_on",
+        summary="What taking an add-on would cost",
+        parameters=[AddOnChoiceSerializer],
+        responses={200: QuoteSerializer, **problems(400, 401, 402, 404, 409)},
+    )
+    def get(self, request: Request) -> Response:
+        asked = AddOnChoiceSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        quoting = partial(
+            quotes.add,
+            add_on=_add_on(asked.validated_data["add_on"]),
+            default=terms.default_plan(),
+            now=timezone.now(),
+        )
+        return Response(QuoteSerializer(subscriptions.preview(_user_id(request), quoting)).data)
+
+
+class MyAddOn(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="remove_add_on",
+        summary="Let the add-on end with the period",
+        responses={200: SubscriptionSerializer, **problems(401, 404, 409)},
+    )
+    def delete(self, request: Request, slug: str) -> Response:
+        user_id = _user_id(request)
+        subscriptions.remove(user_id, _add_on(slug), now=timezone.now())
+        return _arranged(user_id)

@@ -1,0 +1,295 @@
+"""Any story of one customer's plans, add-ons and months against a pure model of them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import count
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from accounts.models import User
+from billing import ledger, periods, reconcile, renewals, subscriptions, terms
+from billing.models import AddOn, Invoice, Notice, Plan, Subscription, Transfer
+from hontoni import errors, redis
+from hontoni.money import nanos
+from ratelimits import limiter
+from tests.billing.conftest import committed
+
+pytestmark = committed
+
+PRICES = {"basic": "6", "standard": "13", "premium": "39", "ultimate": "79"}
+ADD_ONS = {
+    "rate-limit-2x": ("4.99", 2),
+    "rate-limit-5x": ("9.99", 5),
+    "rate-limit-10x": ("19.99", 10),
+}
+FREE = "pay-as-you-go"
+plans = st.sampled_from(sorted(PRICES))
+add_ons = st.sampled_from(sorted(ADD_ONS))
+
+_people = count()
+
+
+def half_up(amount: Fraction) -> int:
+    sign = -1 if amount < 0 else 1
+    return sign * int(abs(amount) + Fraction(1, 2))
+
+
+class Commerce(RuleBasedStateMachine):
+    """The model: a plan, an add-on, a period, what is to happen at its end, and a balance."""
+
+    start: datetime
+    end: datetime
+
+    @initialize(credit=st.sampled_from(["0", "20", "200"]), warm=st.booleans())
+    def world(self, credit: str, warm: bool) -> None:
+        self.user = User.objects.create_user(f"commerce{next(_people)}@example.com")
+        self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
+        self.balance, self.keys = 0, 0
+        self.clear()
+        if nanos(credit):
+            self.top_up(credit)
+        if warm:
+            wallet = ledger.wallet(self.user.pk)
+            limiter.seed_sync(
+                self.user.pk,
+                credits=wallet.credits_total,
+                credits_version=wallet.credits_version,
+                terms_version=1,
+                charged=0,
+            )
+
+    def clear(self) -> None:
+        self.plan, self.add_on, self.next_plan = "", "", ""
+        self.paid_plan = self.paid_add_on = 0
+        self.canceled = self.add_on_ends = self.past_due = False
+
+    # -- The model -------------------------------------------------------------------------------
+
+    def coming(self) -> tuple[str, str] | None:
+        plan, add_on = self.next_plan or self.plan, "" if self.add_on_ends else self.add_on
+        return None if self.canceled or (plan == FREE and not add_on) else (plan, add_on)
+
+    def settle(self) -> None:
+        """What beat does by now."""
+        while self.plan and self.end <= self.now:
+            coming = self.coming()
+            if coming is None:
+                return self.clear()
+            cost = self.price(*coming)
+            if cost > self.balance:
+                self.past_due = True
+                if self.now >= self.end + timedelta(days=3):
+                    self.clear()
+                return None
+            self.balance -= cost
+            self.plan, self.add_on = coming
+            self.paid_plan, self.paid_add_on = self.price(coming[0]), self.price("", coming[1])
+            self.next_plan, self.add_on_ends, self.past_due = "", False, False
+            self.start, self.end = self.end, periods.next_end(self.start, self.end)
+        return None
+
+    def price(self, plan: str, add_on: str = "") -> int:
+        return nanos(PRICES.get(plan, "0")) + (nanos(ADD_ONS[add_on][0]) if add_on else 0)
+
+    def prorated(self, amount: int) -> int:
+        left = int((self.end - self.now).total_seconds())
+        return half_up(Fraction(amount * left, int((self.end - self.start).total_seconds())))
+
+    def pay(self, cost: int) -> str:
+        if cost > self.balance:
+            return "insufficient_balance"
+        self.balance -= cost
+        return ""
+
+    def open(self) -> None:
+        self.start, self.end = self.now, periods.first_end(self.now)
+
+    def change(self, do: Callable[..., Any], *args: Any, expected: str) -> None:
+        try:
+            do(self.user.pk, *args, now=self.now)
+            got = ""
+        except errors.ApiError as refused:
+            got = refused.code
+        assert got == expected
+
+    # -- The stories -----------------------------------------------------------------------------
+
+    @rule(amount=st.sampled_from(["3", "10", "50"]))
+    def top_up(self, amount: str) -> None:
+        self.keys += 1
+        key = f"fund:{self.user.pk}:{self.keys}"
+        ledger.post(key=key, kind="topup", user_id=self.user.pk, amount=nanos(amount))
+        self.balance += nanos(amount)
+
+    @rule(seconds=st.integers(1, 40 * 86_400), beat=st.booleans())
+    def time_passes(self, seconds: int, beat: bool) -> None:
+        """Beat may be late; then the next change settles what is due, or the next beat."""
+        self.now += timedelta(seconds=seconds)
+        if beat:
+            self.beat()
+
+    @rule()
+    def beat(self) -> None:
+        for user_id in renewals.due(self.now):
+            renewals.renew(user_id, now=self.now)
+        self.settle()
+
+    @rule(slug=plans)
+    def subscribe(self, slug: str) -> None:
+        self.settle()
+        expected = ""
+        if not self.plan:
+            expected = self.pay(self.price(slug))
+            if not expected:
+                self.open()
+                self.plan, self.paid_plan = slug, self.price(slug)
+        elif self.plan != FREE:
+            expected = "already_subscribed"
+        else:
+            expected = self.go_to(slug)
+            self.canceled = self.canceled and bool(expected)
+        self.change(subscriptions.subscribe, Plan.objects.get(slug=slug), expected=expected)
+
+    @rule(slug=plans)
+    def upgrade(self, slug: str) -> None:
+        self.settle()
+        if not self.plan:
+            expected = "not_subscribed"
+        elif self.plan == slug:
+            expected = "already_subscribed"
+        elif self.price(slug) < self.price(self.plan):
+            expected = "not_an_upgrade"
+        else:
+            expected = self.go_to(slug)
+        self.change(subscriptions.upgrade, Plan.objects.get(slug=slug), expected=expected)
+
+    def go_to(self, slug: str) -> str:
+        if self.past_due:
+            return "renewal_unpaid"
+        refused = self.pay(self.prorated(self.price(slug) - self.paid_plan))
+        if not refused:
+            self.plan, self.paid_plan, self.next_plan = slug, self.price(slug), ""
+        return refused
+
+    @rule(slug=add_ons)
+    def add(self, slug: str) -> None:
+        self.settle()
+        expected = ""
+        if not self.plan:
+            expected = self.pay(self.price("", slug))
+            if not expected:
+                self.open()
+                self.plan = FREE
+        elif self.add_on == slug:
+            expected = "" if self.add_on_ends else "add_on_active"
+        elif self.past_due:
+            expected = "renewal_unpaid"
+        else:
+            expected = self.pay(self.prorated(self.price("", slug) - self.paid_add_on))
+        if not expected:
+            self.add_on, self.add_on_ends = slug, False
+            self.paid_add_on = self.price("", slug)
+        self.change(subscriptions.add, AddOn.objects.get(slug=slug), expected=expected)
+
+    @rule(slug=plans)
+    def downgrade(self, slug: str) -> None:
+        self.beat()
+        if not self.plan:
+            expected = "not_subscribed"
+        elif self.plan == slug:
+            expected = "already_subscribed"
+        elif self.price(slug) >= self.price(self.plan):
+            expected = "not_a_downgrade"
+        else:
+            expected, self.next_plan, self.canceled = "", slug, False
+        self.change(subscriptions.downgrade, Plan.objects.get(slug=slug), expected=expected)
+        self.settle()
+
+    @rule()
+    def cancel(self) -> None:
+        expected = "" if self.plan else "not_subscribed"
+        self.next_plan, self.canceled = "", bool(self.plan)
+        self.change(subscriptions.cancel, expected=expected)
+        if self.plan:
+            self.settle()
+
+    @rule()
+    def resume(self) -> None:
+        self.beat()
+        expected = "" if self.plan else "not_subscribed"
+        self.next_plan, self.canceled, self.add_on_ends = "", False, False
+        self.change(subscriptions.resume, expected=expected)
+        self.settle()
+
+    @rule(slug=add_ons)
+    def remove(self, slug: str) -> None:
+        self.beat()
+        expected = "" if self.add_on == slug else "not_found"
+        self.add_on_ends = self.add_on_ends or not expected
+        self.change(subscriptions.remove, AddOn.objects.get(slug=slug), expected=expected)
+        self.settle()
+
+    # -- What is always true ---------------------------------------------------------------------
+
+    @invariant()
+    def the_balance_is_the_models(self) -> None:
+        assert ledger.balance(self.user.pk) == self.balance >= 0
+        account = limiter.read_account_sync(self.user.pk)
+        if account is not None:
+            assert (account.credits, account.held) == (self.balance, 0)
+
+    @invariant()
+    def the_terms_are_the_models(self) -> None:
+        plan, multiplier = terms.plan_of(self.user.pk)
+        assert plan.slug == (self.plan or FREE)
+        assert multiplier == (ADD_ONS[self.add_on][1] if self.add_on else 1)
+        mine = terms.subscription_of(self.user.pk)
+        assert bool(mine) == bool(self.plan)
+        if mine is not None:
+            assert (mine.period_start, mine.period_end) == (self.start, self.end)
+            assert (mine.status == "past_due") == self.past_due
+
+    @invariant()
+    def every_payment_has_one_document(self) -> None:
+        paid = Transfer.objects.filter(kind="subscription", ref__has_key="subscription")
+        ours = paid.filter(invoice__user=self.user)
+        total = sum(ours.values_list("invoice__total", flat=True))
+        credited = sum(
+            Transfer.objects.filter(
+                kind="topup", key__startswith=f"fund:{self.user.pk}:"
+            ).values_list("amount", flat=True)
+        )
+        assert credited - total == self.balance
+        assert not paid.filter(invoice=None).exists()
+
+    def teardown(self) -> None:
+        assert reconcile.problems() == []
+        for series in set(Invoice.objects.values_list("series__name", flat=True)):
+            issued = Invoice.objects.filter(series__name=series).order_by("sequence")
+            numbers = list(issued.values_list("sequence", flat=True))
+            assert numbers == list(range(1, len(numbers) + 1))
+        ended = Subscription.objects.filter(user=self.user, status="ended").count()
+        assert Notice.objects.filter(user=self.user, kind="plan_ended").count() == ended
+
+
+def test_commerce() -> None:
+    redis.sync().flushall()
+    run_state_machine_as_test(
+        Commerce,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,56 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.periods import first_end, next_end, share
+
+START = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+amounts = st.integers(0, 10**13)
+
+
+@pytest.mark.parametrize("day", range(1, 32))
+def test_a_subscription_keeps_its_day_through_shorter_months(day: int) -> None:
+    start = datetime(2027, 1, day, 12, 30, tzinfo=UTC)
+    end = first_end(start)
+    for _ in range(36):  # with a leap year among them
+        start, end = end, next_end(start, end)
+        assert (end.year * 12 + end.month) - (start.year * 12 + start.month) == 1
+        last_of_month = (end + timedelta(days=1)).day == 1
+        assert end.day == day or (end.day < day and last_of_month)
+        assert (end.hour, end.minute) == (12, 30)
+
+
+def test_after_a_trial_the_day_of_its_end_counts() -> None:
+    start = datetime(2026, 11, 28, tzinfo=UTC)
+    end = start + timedelta(days=14)
+    assert next_end(start, end) == datetime(2027, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("amount", "left", "expected"),
+    [
+        (100, 10, 100),
+        (100, 5, 50),
+        (100, 0, 0),
+        (100, -3, 0),
+        (100, 12, 100),
+        (1, 5, 1),  # half up
+        (1, 4, 0),
+        (-1, 5, -1),
+        (-1, 4, 0),
+    ],
+)
+def test_a_share_is_rounded_half_up(amount: int, left: int, expected: int) -> None:
+    end = START + timedelta(seconds=10)
+    now = end - timedelta(seconds=left)
+    assert share(amount, start=START, end=end, now=now) == expected
+
+
+@given(amounts, st.integers(0, 31 * 86_400))
+def test_a_share_is_within_half_a_nano_dollar(amount: int, second: int) -> None:
+    end = START + timedelta(days=31)
+    got = share(amount, start=START, end=end, now=START + timedelta(seconds=second))
+    exact_times_total = amount * (31 * 86_400 - second)
+    assert abs(2 * (got * 31 * 86_400 - exact_times_total)) <= 31 * 86_400
