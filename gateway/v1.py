@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import admission, callers, catalogue, pipeline
 from gateway.catalogue import Model
+from gateway.dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.exchange import ClientGone, Config, Exchange
-from gateway.passthrough import CHAT, MESSAGES, Dialect
 from gateway.upstream import Upstream, connect
 from hontoni import redis
 from hontoni.errors import ApiError, NotFound
@@ -64,7 +64,7 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
 
 async def _model(http: Exchange, upstream: Upstream) -> None:
     await _look_up_limits(http)
-    model = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
+    model, _ = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
     await http.respond_json(_shape(model))
 
 
@@ -95,6 +95,7 @@ async def _count_tokens(http: Exchange, upstream: Upstream) -> None:
 _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/chat/completions", "POST", _paid(CHAT)),
     ("/v1/messages", "POST", _paid(MESSAGES)),
+    ("/v1/responses", "POST", _paid(RESPONSES)),
     ("/v1/messages/count_tokens", "POST", _count_tokens),
     ("/v1/models", "GET", _models),
     ("/v1/models/{id:path}", "GET", _model),
