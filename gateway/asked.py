@@ -68,7 +68,7 @@ async def understand(
     """Raises BadRequest, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
     model, variant = await model_of(parsed, upstream)
-    target = replace(model.target, thinking_cap=caller.thinking_budget)
+    target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
     thinking = wanted(said, variant, target, user_agent)
     most = dialect.most_output(model, parsed)

@@ -6,7 +6,7 @@ older than MAX_AGE_SECONDS, beside the requests and not in front of them.
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
@@ -71,6 +71,13 @@ class Model:
     target: Target
     long_context_window: int | None = None
     long_context_beta: str = ""
+    _capped: dict[int, Target] = field(default_factory=dict, compare=False)
+
+    def capped(self, thinking_budget: int) -> Target:
+        """The target under a plan's thinking budget; there are as many as there are plans."""
+        if thinking_budget not in self._capped:
+            self._capped[thinking_budget] = replace(self.target, thinking_cap=thinking_budget)
+        return self._capped[thinking_budget]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class Catalogue:
 
     def resolve(self, name: str) -> tuple[Model, Variant]:
         """The model a client means, and how it wants it. Raises NotFound (404 model_not_found)."""
+        if found := self.models.get(name):  # nearly always
+            return found, variants.PLAIN
         for base, variant in variants.readings(name):
             if found := self._find(base):
                 return found, variant

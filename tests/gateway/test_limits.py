@@ -204,9 +204,9 @@ def test_a_unary_call_the_balance_does_not_cover_is_asked_for_less(
     assert answer.status_code == 200
     assert answer.headers["x-hontoni-max-tokens"].endswith("clamped-by=balance")
     sent: Any = gateway.vendors.last.body
-    assert sent["max_completion_tokens"] < 5_000
+    assert sent["max_tokens"] < 5_000
     (event,) = gateway.books()
-    assert event.details["clamps"]["max_tokens"]["applied"] == sent["max_completion_tokens"]
+    assert event.details["clamps"]["max_tokens"]["applied"] == sent["max_tokens"]
 
 
 def test_money_held_by_other_requests_is_another_402(gateway: Gateway, alice: Person) -> None:
