@@ -9,6 +9,7 @@ says into a cancellation of that work.
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from django.conf import settings
@@ -75,6 +76,9 @@ class Exchange:
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
+
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.scope["query_string"].decode("latin-1")))
 
     def client_ip(self) -> str:
         """The address of the client, past the proxies we trust."""

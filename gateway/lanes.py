@@ -16,7 +16,7 @@ import orjson
 from gateway import codecs, dialects
 from gateway.asked import Asked
 from gateway.codecs import failures, media
-from gateway.ir import Failed, Head, Reasoning, Request, ToolCall
+from gateway.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
 from gateway.patch import patch
 from gateway.taps import Tap
 from gateway.translator import Translator
@@ -64,6 +64,17 @@ def _needs_the_hub(asked: Asked) -> bool:
     return shaped and asked.target.schema == "tool"
 
 
+def forwarded(asked: Asked, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Those of a client's headers that its own dialect's vendor shall see."""
+    return asked.with_switches({name: sent[name] for name in _FORWARDED if name in sent})
+
+
+def counted(asked: Asked, parsed: dict[str, Any]) -> bytes:
+    """The body of a count: as it would be sent, but for limits, which a count has none of."""
+    sent = asked.dialect.codec.patch_request(parsed, asked.target, Thinking())
+    return patch(asked.body, parsed, _changes(parsed, sent))
+
+
 class PassThrough:
     """Same dialect on both sides."""
 
@@ -80,8 +91,7 @@ class PassThrough:
         return patch(asked.body, asked.parsed, _changes(asked.parsed, sent))
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-        kept = {name: sent[name] for name in _FORWARDED if name in sent}
-        return self._asked.with_switches(kept)
+        return forwarded(self._asked, sent)
 
     def limit_output(self, tokens: int) -> None:
         self._wanted = {**self._wanted, **self._asked.dialect.limit_output(self._wanted, tokens)}

@@ -287,24 +287,3 @@ async def _extend(call: Call) -> None:
     if extension.granted == 0 and call.cost_so_far() >= extension.hold:
         raise PaymentRequired("Your balance was used up in mid-answer. Top up to continue.")
     call.hold_is(extension.hold)
-
-
-async def count_tokens(http: Exchange, upstream: Upstream) -> None:
-    """The vendor's own count of a prompt: free, and no window counts it. Raises ApiError."""
-    body = await http.body()
-    parsed = parse(body)
-    model, _ = await asked.model_of(parsed, upstream)
-    body = patch(body, parsed, {"model": model.upstream_id})
-    await http.present(
-        _relay(http, upstream, model.vendor, "/v1/messages/count_tokens", body),
-        settings.UPSTREAM_SILENCE_SECONDS,
-    )
-
-
-async def _relay(http: Exchange, upstream: Upstream, vendor: str, path: str, body: bytes) -> None:
-    async with await upstream.post(vendor, path, body, http.headers) as reply:
-        answer = await reply.read()
-    if reply.status >= 400:
-        failed = upstream_errors.from_reply(reply.status, answer, reply.retry_after, vendor)
-        raise upstream_errors.raised(failed, vendor)
-    await http.respond(200, answer)
