@@ -26,6 +26,7 @@ from ratelimits.limiter import Ask, State
 logger = logging.getLogger(__name__)
 
 _MOST_RENEWALS = 5
+_NOTHING = Hold(0, 0)
 _RETRY_SECONDS = 0.5
 _RECHECK_SECONDS = 0.1  # a slot freed on another node is noticed by looking again
 _waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
@@ -57,10 +58,13 @@ async def _renewed(caller: Caller, state: State) -> Caller:
     return await callers.reload(caller.digest)
 
 
-async def look(caller: Caller, request_id: str) -> State | None:
-    """Where a caller's limits and money stand, nothing taken: for headers. Raises Unavailable."""
+async def look(
+    caller: Caller, request_id: str, hold: Hold = _NOTHING, *, stretch: bool = False
+) -> State | None:
+    """Where a caller's limits and money stand, nothing taken: for headers, and to tell whether a
+    request with that hold would be admitted. Raises Unavailable."""
     for _ in range(_MOST_RENEWALS):
-        ask = _ask(caller, request_id, Hold(0, 0), stretch=False, draft=b"")
+        ask = _ask(caller, request_id, hold, stretch=stretch, draft=b"")
         state = await limiter.admit(ask, commit=False)
         if state.status in ("ok", "refused"):
             return state

@@ -7,18 +7,19 @@ import logging
 import math
 import time
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from gateway import metering
+from gateway.asked import Asked
 from gateway.callers import Caller
 from gateway.catalogue import Model
 from gateway.exchange import Exchange
 from gateway.ir import Usage
+from gateway.lanes import Lane, Stream
 from gateway.metering import Estimate, Hold
-from gateway.taps import Tap
 from hontoni.errors import ApiError, PaymentRequired
 from ratelimits.limiter import Ask, State
 
@@ -31,14 +32,11 @@ class Call:
 
     http: Exchange
     caller: Caller
-    model: Model
-    requested_model: str
-    dialect: str
+    request: Asked
+    lane: Lane
     stream: bool
-    body: bytes
-    parsed: dict[str, Any]
-    estimate: Estimate
-    hold: Hold
+    clamps: dict[str, Any]
+    ip: str
     began: float = field(default_factory=time.time)
     ask: Ask | None = None
     state: State | None = None
@@ -46,7 +44,7 @@ class Call:
     extend_at: float = math.inf  # bytes of text after which the hold must be extended
     reached: bool = False  # the vendor accepted it: from here on it counts
     settled: bool = False
-    tap: Tap | None = None
+    tap: Stream | None = None
     usage: Usage | None = None
     text_bytes: int = 0
     failed: bool = False  # the vendor's fault, or ours: nothing is charged
@@ -58,12 +56,24 @@ class Call:
     upstream_status: int | None = None
     upstream_request_id: str = ""
     first_byte: float | None = None
-    clamps: dict[str, Any] = field(default_factory=dict)
-    ip: str = ""
+    quarantined: Usage | None = None  # the vendor's own numbers, where they cannot be true
+    attempts: int = 0
 
     @property
     def id(self) -> str:
         return self.http.request_id
+
+    @property
+    def model(self) -> Model:
+        return self.request.model
+
+    @property
+    def estimate(self) -> Estimate:
+        return self.request.estimate
+
+    @property
+    def hold(self) -> Hold:
+        return self.request.hold
 
     def asked(self) -> Ask:
         """What was admitted; every later word about this request repeats it."""
@@ -72,10 +82,7 @@ class Call:
 
     def hidden_reasoning(self) -> bool:
         """Whether the reply may cost output we cannot watch being produced."""
-        if self.model.vendor == "openai":
-            return "reasoning" in self.model.capabilities
-        thinking = self.parsed.get("thinking")
-        return isinstance(thinking, dict) and thinking.get("display") == "omitted"
+        return self.request.hides()
 
     def hold_is(self, held: int) -> None:
         """Note the hold, and when three quarters of the output it pays for will be used."""
@@ -96,7 +103,11 @@ class Call:
     def close_account(self) -> None:
         """Decide, once, what was used and what it costs: the fair bill."""
         self.usage, self.estimated = self._used()
-        asked_for_none = self.parsed.get("max_tokens") == 0  # filling a prompt cache on purpose
+        if metering.absurd(self.usage, self.model, self.estimate):
+            self._quarantine(self.usage)
+        asked_for_none = (
+            self.request.parsed.get("max_tokens") == 0
+        )  # filling a prompt cache on purpose
         produced = self.usage.output or self.usage.reasoning or asked_for_none
         if self.failed or not self.reached or not produced:
             self.cost = 0
@@ -109,13 +120,21 @@ class Call:
             self.clamps["charge"] = {"asked": price, "applied": self.cost, "by": "hold"}
             logger.warning("charge.capped %s: %d of %d", self.id, self.cost, price)
 
+    def _quarantine(self, told: Usage) -> None:
+        """Numbers that cannot be true are kept for staff; our own estimate is billed."""
+        logger.critical("usage.absurd %s %s", self.id, told)
+        text = self.tap.text_bytes if self.tap else self.text_bytes
+        self.usage, self.estimated = metering.produced(self.estimate, text), True
+        self.quarantined = told
+
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""
         tap = self.tap
         if tap is None:
             reported, ended, text = self.usage, True, self.text_bytes
         else:
-            reported, ended, text = tap.decoded_usage(), tap.finished, tap.text_bytes
+            ended = tap.finished and not tap.cut
+            reported, text = tap.decoded_usage(), tap.text_bytes
         if reported is not None and ended:
             return reported, False
         if not text:
@@ -163,9 +182,9 @@ class Call:
                 "user_id": self.caller.account,
                 "api_key_id": self.caller.key_id,
                 "model": self.model.id,
-                "requested_model": self.requested_model[:200],
+                "requested_model": self.request.name[:200],
                 "price_id": self.model.price.id,
-                "dialect": self.dialect,
+                "dialect": self.request.dialect.name,
                 "stream": self.stream,
                 "began": self.began,
                 "input": usage.input,
@@ -199,4 +218,10 @@ class Call:
             details["clamps"] = self.clamps
         if self.state is not None:
             details["windows"] = self.state.windows
+        if self.model.dialect != self.request.dialect.name:
+            details["upstream_dialect"] = self.model.dialect
+        if self.attempts > 1:
+            details["attempts"] = self.attempts
+        if self.quarantined is not None:
+            details["quarantine"] = asdict(self.quarantined)
         return details

@@ -6,13 +6,16 @@ older than MAX_AGE_SECONDS, beside the requests and not in front of them.
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
-from gateway import models
-from gateway.ir import Usage
+from gateway import models, variants
+from gateway.codecs import families
+from gateway.ir import Target, Usage
 from gateway.models import BUCKETS
+from gateway.variants import Variant
 from hontoni import money
 from hontoni.db import in_thread
 from hontoni.errors import NotFound
@@ -53,7 +56,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the hot path needs to know of a model."""
+    """What the hot path needs to know of a model. `target` is what it can be asked."""
 
     id: str
     name: str
@@ -64,6 +67,17 @@ class Model:
     capabilities: tuple[str, ...]
     released_at: int
     price: Price
+    dialect: str
+    target: Target
+    long_context_window: int | None = None
+    long_context_beta: str = ""
+    _capped: dict[int, Target] = field(default_factory=dict, compare=False)
+
+    def capped(self, thinking_budget: int) -> Target:
+        """The target under a plan's thinking budget; there are as many as there are plans."""
+        if thinking_budget not in self._capped:
+            self._capped[thinking_budget] = replace(self.target, thinking_cap=thinking_budget)
+        return self._capped[thinking_budget]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +86,21 @@ class Catalogue:
     aliases: dict[str, str]
     loaded_at: float
 
-    def resolve(self, name: str) -> Model:
-        """The model a client means. Raises NotFound (404 model_not_found)."""
-        found = self.models.get(name)
-        if found is None and (alias := self.aliases.get(name.lower())):
-            found = self.models.get(alias)
-        if found is None:
-            raise NotFound(
-                f"The model {name[:100]!r} does not exist. GET /v1/models lists what there is.",
-                code="model_not_found",
-                param="model",
-            )
-        return found
+    def resolve(self, name: str) -> tuple[Model, Variant]:
+        """The model a client means, and how it wants it. Raises NotFound (404 model_not_found)."""
+        if found := self.models.get(name):  # nearly always
+            return found, variants.PLAIN
+        for base, variant in variants.readings(name):
+            if found := self._find(base):
+                return found, variant
+        raise NotFound(
+            f"The model {name[:100]!r} does not exist. GET /v1/models lists what there is.",
+            code="model_not_found",
+            param="model",
+        )
+
+    def _find(self, name: str) -> Model | None:
+        return self.models.get(name) or self.models.get(self.aliases.get(name.lower(), ""))
 
 
 def price_of(row: models.Price) -> Price:
@@ -120,7 +137,18 @@ def _model(row: models.Model, price: Price) -> Model:
         capabilities=tuple(row.capabilities),
         released_at=int(row.released_at.timestamp()),
         price=price,
+        dialect=row.dialect,
+        target=families.target(
+            row.upstream_id, row.dialect, max_output=row.max_output, key=carrier_key()
+        ),
+        long_context_window=row.long_context_window,
+        long_context_beta=row.long_context_beta,
     )
+
+
+def carrier_key() -> bytes:
+    """What seals a vendor's reasoning secrets on their way through a client."""
+    return salted_hmac("gateway.carrier", "", algorithm="sha256").digest()
 
 
 class _Snapshot:

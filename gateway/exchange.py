@@ -7,14 +7,16 @@ says into a cancellation of that work.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from django.conf import settings
 from starlette.types import Receive, Scope, Send
 from uuid_utils import uuid7
 
+from gateway.codecs import failures
 from hontoni.errors import ApiError, BadRequest, TooLarge, UpstreamTimeout
 from ratelimits.headers import rate_limit_headers
 from ratelimits.limiter import Limits, State
@@ -22,6 +24,8 @@ from ratelimits.limiter import Limits, State
 Headers = list[tuple[bytes, bytes]]
 
 WATCH_AFTER_SECONDS = 0.25
+# Looked at this often, a stream is never silent for twice as long: under 15 s (issue 3).
+KEEP_ALIVE_SECONDS = 7.0
 _EVENT_STREAM: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -51,9 +55,12 @@ class Config(NamedTuple):
 
 
 class Exchange:
-    """`limits` and `state` are set as they become known; every answer tells them."""
+    """`limits` and `state` are set as they become known; every answer tells them.
 
-    __slots__ = ("config", "extra", "headers", "limits", "receive", "request_id", "scope", "send", "started", "state")  # noqa: E501  # fmt: skip
+    `dialect` words the errors. `keep_alive`, once set, says what to send when a stream is silent.
+    """
+
+    __slots__ = ("_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "receive", "request_id", "scope", "send", "started", "state")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
@@ -63,9 +70,15 @@ class Exchange:
         self.state: State | None = None
         self.extra: Headers = []
         self.started = False
+        self.dialect = ""
+        self.keep_alive: Callable[[], bytes] | None = None
+        self._quiet = False
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
+
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.scope["query_string"].decode("latin-1")))
 
     def client_ip(self) -> str:
         """The address of the client, past the proxies we trust."""
@@ -131,7 +144,7 @@ class Exchange:
         if body:
             content.append(_JSON)
         everything = content + (headers or []) + self._base()
-        self.started = True
+        self.started, self.keep_alive = True, None
         await self.send({"type": "http.response.start", "status": status, "headers": everything})
         if self.scope["method"] == "HEAD":
             body = b""
@@ -140,15 +153,28 @@ class Exchange:
     async def respond_json(self, value: object, status: int = 200) -> None:
         await self.respond(status, orjson.dumps(value))
 
-    async def start_stream(self, headers: Headers) -> None:
-        everything = _EVENT_STREAM + headers + self._base()
+    async def start_stream(self) -> None:
+        everything = _EVENT_STREAM + self._base()
         self.started = True
         await self.send({"type": "http.response.start", "status": 200, "headers": everything})
 
     async def write(self, data: bytes) -> None:
+        self._quiet = False
         await self.send({"type": "http.response.body", "body": data, "more_body": True})
 
+    async def break_silence(self) -> None:
+        """Send a keep-alive if nothing was written since the last look. It may be the first thing
+        sent: from then on the status is 200 and a failure is told in the stream."""
+        silent, self._quiet = self._quiet, True
+        if not silent or self.keep_alive is None:
+            return
+        said = self.keep_alive()
+        if not self.started:
+            await self.start_stream()
+        await self.send({"type": "http.response.body", "body": said, "more_body": True})
+
     async def end_stream(self) -> None:
+        self.keep_alive = None
         await self.send({"type": "http.response.body", "body": b""})
 
     async def fail(self, error: ApiError) -> None:
@@ -157,7 +183,8 @@ class Exchange:
         if error.status in (401, 402) and b"x-should-retry" not in dict(headers):
             # Without it a popular agent retries a 401 for minutes (clients.md section 3).
             headers.append((b"x-should-retry", b"false"))
-        await self.respond(error.status, orjson.dumps(error.body(self.request_id)), headers)
+        body = failures.body(error, self.request_id, self.dialect)
+        await self.respond(error.status, orjson.dumps(body), headers)
 
 
 def raw_headers(headers: Mapping[str, str]) -> Headers:
@@ -171,12 +198,24 @@ def _too_large(most: int) -> TooLarge:
 class _Watch:
     """Cancels a task, with a reason, when its client leaves or its time is over."""
 
-    __slots__ = ("deadline", "http", "leaving", "loop", "reason", "task", "timer")
+    __slots__ = (
+        "deadline",
+        "http",
+        "leaving",
+        "loop",
+        "next_look",
+        "pinging",
+        "reason",
+        "task",
+        "timer",
+    )
 
     def __init__(self, http: Exchange, task: asyncio.Task[Any], seconds: float) -> None:
         self.http, self.task = http, task
         self.reason: Exception | None = None
         self.leaving: asyncio.Task[None] | None = None
+        self.next_look: asyncio.TimerHandle | None = None
+        self.pinging: asyncio.Task[None] | None = None  # kept, or it may be collected
         self.loop = task.get_loop()
         self.deadline = self.loop.time() + seconds
         self.timer = self.loop.call_later(min(WATCH_AFTER_SECONDS, seconds), self._begin)
@@ -184,6 +223,12 @@ class _Watch:
     def _begin(self) -> None:
         self.leaving = self.loop.create_task(self._leave())
         self.timer = self.loop.call_at(self.deadline, self._overdue)
+
+        self.next_look = self.loop.call_later(KEEP_ALIVE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self.pinging = self.loop.create_task(self.http.break_silence())
+        self.next_look = self.loop.call_later(KEEP_ALIVE_SECONDS, self._look)
 
     async def _leave(self) -> None:
         while (await self.http.receive())["type"] != "http.disconnect":
@@ -200,5 +245,6 @@ class _Watch:
 
     def end(self) -> None:
         self.timer.cancel()
-        if self.leaving is not None:
-            self.leaving.cancel()
+        for waiting in (self.leaving, self.next_look):
+            if waiting is not None:
+                waiting.cancel()

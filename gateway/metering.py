@@ -6,6 +6,7 @@ third of that; it decides what the least affordable hold is.
 """
 
 import re
+from dataclasses import astuple
 from typing import Any, NamedTuple
 
 from gateway.catalogue import Model
@@ -77,6 +78,16 @@ def affordable_output(model: Model, estimated: Estimate, held: int) -> int:
     if not per_output:
         return estimated.output
     return max(1, (held - prompt) * money.MILLION // per_output)
+
+
+def absurd(usage: Usage, model: Model, estimated: Estimate) -> bool:
+    """Whether a vendor's numbers cannot be true: below nothing, or beyond all it could take."""
+    buckets: tuple[int, ...] = astuple(usage)
+    if min(buckets) < 0:
+        return True
+    context = max(model.context_window, model.long_context_window or 0, estimated.most)
+    output = max(model.max_output, estimated.output)
+    return sum(buckets[:4]) > 2 * context or sum(buckets[4:]) > 2 * output
 
 
 def produced(estimated: Estimate, text_bytes: int) -> Usage:

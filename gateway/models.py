@@ -21,12 +21,25 @@ class Model(models.Model):
         OPENAI = "openai", "OpenAI"
         GOOGLE = "google", "Google"
 
+    class Dialect(models.TextChoices):
+        OPENAI_CHAT = "openai_chat", "OpenAI Chat Completions"
+        OPENAI_RESPONSES = "openai_responses", "OpenAI Responses"
+        ANTHROPIC_MESSAGES = "anthropic_messages", "Anthropic Messages"
+        GEMINI = "gemini", "Google Gemini"
+
     id = models.SlugField(primary_key=True, max_length=100, allow_unicode=False)
     name = models.CharField(max_length=100)
     vendor = models.CharField(max_length=20, choices=Vendor)
     upstream_id = models.CharField(max_length=100)
+    dialect = models.CharField(max_length=30, choices=Dialect, help_text="spoken to its vendor")
     context_window = models.PositiveIntegerField(help_text="tokens")
     max_output = models.PositiveIntegerField(help_text="tokens, reasoning included")
+    long_context_window = models.PositiveIntegerField(
+        null=True, blank=True, help_text="tokens with the suffix -1m; empty: refused"
+    )
+    long_context_beta = models.CharField(
+        max_length=100, blank=True, help_text="the anthropic-beta that -1m switches on, if any"
+    )
     capabilities = models.JSONField(default=list)
     active = models.BooleanField(default=True)
     sort_order = models.PositiveSmallIntegerField(default=0)

@@ -65,7 +65,28 @@ _ROWS = (
          128, 65_536, "1.25", "5.00"),
 )  # fmt: skip
 
-# Names the vendors themselves give to what we sell under another id.
+# Spoken through Chat Completions; every newer model of OpenAI's reasons, and Chat neither returns
+# its reasoning nor takes tools beside it (protocols.md section 0, rule 4).
+_CHAT = ("gpt-4o", "gpt-4o-mini", "gpt-4.1")
+_DIALECTS = {
+    "anthropic": Model.Dialect.ANTHROPIC_MESSAGES,
+    "openai": Model.Dialect.OPENAI_RESPONSES,
+    "google": Model.Dialect.GEMINI,
+}
+
+# A million tokens of context, and what switches it on where it is not on by itself. A prompt
+# longer than LONG_ABOVE costs the vendor's long-context prices: input twice, output half as much
+# again.
+_LONG_CONTEXT = {
+    "claude-sonnet-4": "context-1m-2025-08-07",
+    "claude-sonnet-4.5": "context-1m-2025-08-07",
+    "claude-sonnet-4.6": "",
+    "claude-opus-4.6": "",
+}
+_LONG_WINDOW, _LONG_ABOVE = 1_000_000, 200_000
+
+# Names the vendors themselves give to what we sell under another id, and names that agents pick
+# when nobody chose a model: the nearest one we sell.
 _ALIASES = {
     "claude-sonnet-4-0": "claude-sonnet-4",
     "claude-sonnet-4-5": "claude-sonnet-4.5",
@@ -77,21 +98,36 @@ _ALIASES = {
     "gpt-4o-2024-11-20": "gpt-4o",
     "gpt-4o-mini-2024-07-18": "gpt-4o-mini",
     "gpt-4.1-2025-04-14": "gpt-4.1",
+    "gpt-5.4-nano": "gpt-5.4-mini",
+    "claude-opus-5": "claude-opus-4.6",
+    "claude-opus-5-5": "claude-opus-4.6",
+    "claude-opus-4-7": "claude-opus-4.6",
+    "claude-opus-4-8": "claude-opus-4.6",
+    "claude-fable-5": "claude-opus-4.6",
+    "claude-fable-5-2": "claude-opus-4.6",
+    "claude-sonnet-5": "claude-sonnet-4.6",
+    "claude-sonnet-5-5": "claude-sonnet-4.6",
+    "claude-haiku-5": "claude-haiku-4.5",
+    "claude-haiku-5-5": "claude-haiku-4.5",
 }
 
 
 def _price(row: _Row, model: Model) -> Price:
     """Where the documentation gives no cache price, the cache costs what fresh input costs."""
-    return Price(
-        model=model,
-        effective_at=_EPOCH,
-        input=nanos(row.input),
-        cache_read=nanos(row.cache_read or row.input),
-        cache_write_5m=nanos(row.cache_write or row.input),
-        cache_write_1h=nanos(row.input) * (2 if row.cache_write else 1),
-        output=nanos(row.output),
-        reasoning=nanos(row.output),
-    )
+    rates = {
+        "input": nanos(row.input),
+        "cache_read": nanos(row.cache_read or row.input),
+        "cache_write_5m": nanos(row.cache_write or row.input),
+        "cache_write_1h": nanos(row.input) * (2 if row.cache_write else 1),
+        "output": nanos(row.output),
+        "reasoning": nanos(row.output),
+    }
+    if row.id in _LONG_CONTEXT:
+        for bucket, rate in list(rates.items()):
+            dearer = rate * 3 // 2 if bucket in ("output", "reasoning") else rate * 2
+            rates[f"long_{bucket}"] = dearer
+        rates["long_context_above"] = _LONG_ABOVE
+    return Price(model=model, effective_at=_EPOCH, **rates)
 
 
 def _model(row: _Row, position: int) -> Model:
@@ -100,8 +136,11 @@ def _model(row: _Row, position: int) -> Model:
         name=row.name,
         vendor=row.vendor,
         upstream_id=row.upstream_id,
+        dialect=Model.Dialect.OPENAI_CHAT if row.id in _CHAT else _DIALECTS[row.vendor],
         context_window=row.context_k * 1000,
         max_output=row.max_output,
+        long_context_window=_LONG_WINDOW if row.id in _LONG_CONTEXT else None,
+        long_context_beta=_LONG_CONTEXT.get(row.id, ""),
         capabilities=[c for c in _CAPABILITIES if row.reasoning or c != "reasoning"],
         sort_order=position,
         released_at=_EPOCH,

@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 
 import orjson
 
-from gateway.codecs import anthropic_messages, openai_chat
-from gateway.ir import Usage
+from gateway import sse
+from gateway.codecs import anthropic_messages, failures, openai_chat, openai_responses
+from gateway.codecs.tokens import merge
+from gateway.ir import Failed, Head, Usage
 
 # Text, reasoning and tool arguments of both dialects. A quote inside is escaped, so the match
 # ends where the string ends; only its length is used.
@@ -20,6 +22,8 @@ _TEXT = re.compile(
     rb'"(?:content|text|thinking|reasoning_content|arguments|partial_json)"\s*:\s*'
     rb'"([^"\\]*(?:\\.[^"\\]*)*)"'
 )
+_DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
+_SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
@@ -32,32 +36,40 @@ def text_bytes(wire: bytes) -> int:
 
 
 class Tap:
-    """One streamed reply. Subclasses say where their dialect keeps usage, errors and its end."""
+    """One streamed reply. Subclasses say where their dialect keeps usage, errors and its end.
 
-    error_mark: ClassVar[bytes]
+    `begun` once something was said that is no failure; `finished` once the answer is whole, and
+    `cut` if we left then although the vendor was not done, so that its usage is not the whole.
+    """
+
+    error_marks: ClassVar[tuple[bytes, ...]]
+    text: ClassVar[re.Pattern[bytes]] = _TEXT
+    cut: ClassVar[bool] = False
 
     __slots__ = (
-        "_begun",
         "_pending",
         "_prelude",
-        "_renamed",
         "_rename_to",
+        "_renamed",
+        "begun",
         "error",
         "finished",
+        "head",
         "text_bytes",
         "usage",
     )
 
-    def __init__(self, model: str) -> None:
-        self._rename_to = b'"model":' + orjson.dumps(model)
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self._rename_to = b'"model":' + orjson.dumps(head.model)
         self._renamed: bytes | None = None
         self._pending = b""
         self._prelude = b""
-        self._begun = False
+        self.begun = False
         self.usage: dict[str, Any] | None = None
         self.text_bytes = 0
         self.finished = False
-        self.error: dict[str, Any] | None = None
+        self.error: Failed | None = None
 
     def feed(self, chunk: bytes) -> bytes:
         """Whole events, ready to be sent on; the rest is kept until its end arrives."""
@@ -79,17 +91,18 @@ class Tap:
         return self._read(data + b"\n\n") if data.strip() else b""
 
     def _read(self, block: bytes) -> bytes:
-        if self.error_mark in block:
-            block = self._up_to_error(block)
-        self.text_bytes += text_bytes(block)
+        for mark in self.error_marks:
+            if mark in block:
+                block = self._up_to_error(block)
+        self.text_bytes += sum(map(len, self.text.findall(block)))
         block = self._rename(self._observe(block))
-        if self._begun:
+        if self.begun:
             return block
         # Comments and pings decide nothing: until a real event, failing is a status code.
         self._prelude += block
         if not any(data.get("type") != "ping" for data in data_of(block)):
             return b""
-        self._begun = True
+        self.begun = True
         return self._prelude
 
     def _up_to_error(self, block: bytes) -> bytes:
@@ -97,11 +110,14 @@ class Tap:
         good: list[bytes] = []
         for event in _events(block):
             for data in data_of(event):
-                if isinstance(data.get("error"), dict):
-                    self.error = data["error"]
+                if (error := self._error_in(data)) is not None:
+                    self.error = failures.decode(error)
                     return b"".join(good)
             good.append(event)
         return block
+
+    def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        return data if isinstance(data.get("error"), dict) else None
 
     def _rename(self, block: bytes) -> bytes:
         if self._renamed is None:
@@ -117,6 +133,14 @@ class Tap:
 
     def decoded_usage(self) -> Usage | None:
         """The vendor's own numbers, or None if it never said."""
+        raise NotImplementedError
+
+    def ping(self) -> bytes:
+        """The dialect's keep-alive."""
+        return b": keep-alive\n\n"
+
+    def fail(self, failed: Failed, request_id: str) -> bytes:
+        """How the dialect tells of a failure once the stream has begun."""
         raise NotImplementedError
 
 
@@ -137,13 +161,14 @@ def data_of(block: bytes) -> list[dict[str, Any]]:
 class ChatTap(Tap):
     """OpenAI Chat Completions: usage comes in a last chunk without choices, then [DONE]."""
 
-    error_mark = b'"error"'
+    error_marks = (b'"error"',)
 
     __slots__ = ("_finish_seen", "_keep_usage")
 
-    def __init__(self, model: str, *, keep_usage: bool) -> None:
-        super().__init__(model)
-        self._keep_usage = keep_usage
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        options = head.body.get("stream_options")
+        self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         self._finish_seen = False
 
     def _observe(self, block: bytes) -> bytes:
@@ -171,11 +196,15 @@ class ChatTap(Tap):
     def decoded_usage(self) -> Usage | None:
         return openai_chat.decode_usage(self.usage) if self.usage else None
 
+    def fail(self, failed: Failed, request_id: str) -> bytes:
+        """An error event and no [DONE]: both SDKs raise on it (protocols.md section 2.1)."""
+        return sse.encode("", orjson.dumps(openai_chat.encode_error(failed)))
+
 
 class MessagesTap(Tap):
     """Anthropic Messages: input side in message_start, running totals in message_delta."""
 
-    error_mark = b"event: error"
+    error_marks = (b"event: error",)
 
     __slots__ = ()
 
@@ -184,7 +213,7 @@ class MessagesTap(Tap):
             for data in data_of(block):
                 usage = data.get("usage") or (data.get("message") or {}).get("usage")
                 if isinstance(usage, dict):
-                    self.usage = merged(self.usage or {}, usage)
+                    self.usage = merge(self.usage, usage)
         if b"message_stop" in block and any(
             d.get("type") == "message_stop" for d in data_of(block)
         ):
@@ -194,16 +223,74 @@ class MessagesTap(Tap):
     def decoded_usage(self) -> Usage | None:
         return anthropic_messages.decode_usage(self.usage) if self.usage else None
 
+    def ping(self) -> bytes:
+        return b'event: ping\ndata: {"type":"ping"}\n\n'
 
-def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """The later snapshot wins; null never does, and 0 never replaces a positive input-side number
-    (protocols.md section 3.2: hosts repeat or zero them in the last event)."""
-    result = dict(old)
-    for name, value in new.items():
-        if value is None or (value == 0 and "input" in name and result.get(name)):
-            continue
-        result[name] = value
-    return result
+    def fail(self, failed: Failed, request_id: str) -> bytes:
+        told = anthropic_messages.encode_error(failed, request_id)
+        return sse.encode("error", orjson.dumps(told))
+
+
+class ResponsesTap(Tap):
+    """OpenAI Responses: numbered events; everything is in the last one."""
+
+    error_marks = (b"response.failed", b"event: error")
+    text = _DELTA
+
+    __slots__ = ("_last", "_response")
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        self._last = b""
+        self._response: dict[str, Any] | None = None
+
+    def _observe(self, block: bytes) -> bytes:
+        self._last = block or self._last
+        if self._response is None or _USAGE.search(block):
+            for data in data_of(block):
+                if isinstance(response := data.get("response"), dict):
+                    self._note(str(data.get("type")), response)
+        return block
+
+    def _note(self, kind: str, response: dict[str, Any]) -> None:
+        self._response = response
+        if kind in ("response.completed", "response.incomplete"):
+            self.finished = True
+            if isinstance(usage := response.get("usage"), dict):
+                self.usage = usage
+
+    def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        kind, response = data.get("type"), data.get("response")
+        if kind == "error":
+            return data if isinstance(data.get("error"), dict) else {"error": data}
+        if kind == "response.failed" and isinstance(response, dict):
+            return {"error": response.get("error") or {}}
+        return None
+
+    def decoded_usage(self) -> Usage | None:
+        return openai_responses.decode_usage(self.usage) if self.usage else None
+
+    def ping(self) -> bytes:
+        """Before the vendor's `response.created` only a comment may come. After it, data, for a
+        comment does not reset Codex's idle timer; without a number, as the vendor's leave no gap.
+        """
+        if not self.begun:
+            return super().ping()
+        return sse.encode("keepalive", b'{"type":"keepalive"}')
+
+    def fail(self, failed: Failed, request_id: str) -> bytes:
+        """Agents only take `response.failed` for the end (protocols.md section 0, rule 8)."""
+        if not self.begun or self._response is None:
+            return openai_responses.Encoder(self.head).feed(failed)
+        numbers = _SEQUENCE.findall(self._last)
+        told = {
+            "type": "response.failed",
+            "sequence_number": int(numbers[-1]) + 1 if numbers else 0,
+            "response": self._response
+            | {"status": "failed", "error": openai_responses.encode_error(failed)}
+            | {"model": self.head.model},
+        }
+        return sse.encode("response.failed", orjson.dumps(told))
 
 
 def _events(block: bytes) -> list[bytes]:

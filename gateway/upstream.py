@@ -5,7 +5,7 @@ The vendor's 401, 402 and 429 are our problem, never the customer's (protocols.m
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -18,7 +18,6 @@ from hontoni.errors import NotFound, UpstreamFailed, UpstreamTimeout
 
 _DEFAULT_ANTHROPIC_VERSION = "2023-06-01"
 _ALWAYS = {"User-Agent": "hontoni", "Accept": "*/*", "Accept-Encoding": "identity"}
-_FORWARDED = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +138,18 @@ class Upstream:
         return vendor in self.vendors
 
     async def post(
-        self, vendor: str, path: str, body: bytes, client_headers: dict[bytes, bytes]
+        self, vendor: str, path: str, body: bytes, extra: Mapping[bytes, bytes]
     ) -> Reply:
-        """Send a request. Raises UpstreamFailed or UpstreamTimeout if no answer comes."""
+        """Send a request, with `extra` headers (names in lower case) over our own. Raises
+        UpstreamFailed or UpstreamTimeout if no answer comes."""
         there = self.vendors.get(vendor)
         if there is None:
             raise NotFound("This deployment has no access to that model.", code="model_not_found")
         headers = there.headers
-        for name in _FORWARDED:
-            if name in client_headers:
-                headers = headers.copy() if headers is there.headers else headers
-                headers[name.decode()] = client_headers[name].decode("latin-1")
+        if extra:
+            headers = headers.copy()
+            for name, value in extra.items():
+                headers[name.decode()] = value.decode("latin-1")
         try:
             return Reply(await self.session.post(there.url(path), data=body, headers=headers))
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -8,16 +8,13 @@ import asyncio
 import gc
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Any
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import admission, callers, catalogue, pipeline
-from gateway.catalogue import Model
+from gateway import admission, callers, catalogue, counting, model_list, pipeline
+from gateway.dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.exchange import ClientGone, Config, Exchange
-from gateway.passthrough import CHAT, MESSAGES, Dialect
 from gateway.upstream import Upstream, connect
 from hontoni import redis
 from hontoni.errors import ApiError, NotFound
@@ -33,39 +30,21 @@ _PREFLIGHT = [
 Handler = Callable[[Exchange, Upstream], Awaitable[None]]
 
 
-def _isoformat(timestamp: int) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _shape(model: Model) -> dict[str, Any]:
-    """One object that both SDK families read (protocols.md section 5.4)."""
-    return {
-        "id": model.id,
-        "object": "model",
-        "type": "model",
-        "created": model.released_at,
-        "created_at": _isoformat(model.released_at),
-        "owned_by": model.vendor,
-        "display_name": model.name,
-        "max_input_tokens": model.context_window,
-        "max_tokens": model.max_output,
-        "capabilities": list(model.capabilities),
-    }
-
-
 async def _models(http: Exchange, upstream: Upstream) -> None:
     await _look_up_limits(http)
     found = (await catalogue.current()).models.values()
-    data = [_shape(model) for model in found if upstream.offers(model.vendor)]
-    # has_more must be literally false: with null, one SDK pages for ever.
-    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
-    await http.respond_json({"object": "list", "data": data, "has_more": False, **ends})
+    offered = [model for model in found if upstream.offers(model.vendor)]
+    await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
 
 
 async def _model(http: Exchange, upstream: Upstream) -> None:
     await _look_up_limits(http)
-    model = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
-    await http.respond_json(_shape(model))
+    model, _ = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
+    await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
+
+
+def _is_anthropic(http: Exchange) -> bool:
+    return b"anthropic-version" in http.headers
 
 
 async def _look_up_limits(http: Exchange) -> None:
@@ -87,15 +66,12 @@ async def _hello(http: Exchange, upstream: Upstream) -> None:
     await http.respond_json({"status": "ok"})
 
 
-async def _count_tokens(http: Exchange, upstream: Upstream) -> None:
-    await _look_up_limits(http)
-    await pipeline.count_tokens(http, upstream)
-
-
 _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/chat/completions", "POST", _paid(CHAT)),
     ("/v1/messages", "POST", _paid(MESSAGES)),
-    ("/v1/messages/count_tokens", "POST", _count_tokens),
+    ("/v1/responses", "POST", _paid(RESPONSES)),
+    ("/v1/messages/count_tokens", "POST", counting.count_tokens),
+    ("/v1/estimate", "POST", counting.estimate),
     ("/v1/models", "GET", _models),
     ("/v1/models/{id:path}", "GET", _model),
     ("/v1/api/hello", "GET", _hello),
@@ -120,6 +96,8 @@ class _Endpoint:
                 await http.respond(200, b"")
             elif method == "OPTIONS":
                 await http.respond(204, b"", list(_PREFLIGHT))
+            elif b"upgrade" in http.headers:
+                raise _UpgradeRefused("There is no WebSocket here. Use POST.")
             else:
                 raise _NotAllowed(f"Use {self.method} here.", headers={"Allow": self.method})
         except ApiError as error:
@@ -134,6 +112,22 @@ class _Endpoint:
 
 class _NotAllowed(ApiError):
     status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class _UpgradeRefused(ApiError):
+    """An agent that tries a WebSocket first falls back to POST at once (protocols.md 5.2)."""
+
+    status, type, code = 426, "invalid_request_error", "upgrade_not_supported"
+
+
+async def _refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """426 where the server can still say so; it says 403 for a socket that is closed unopened."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [(b"content-length", b"0"), (b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade")]
+    await send({"type": "websocket.http.response.start", "status": 426, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b""})
 
 
 class V1:
@@ -168,6 +162,9 @@ class V1:
         await redis.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await _refuse_socket(scope, receive, send)
+            return
         path: str = scope["path"]
         if path.startswith("/v1/v1"):
             path = path[3:]

@@ -99,7 +99,9 @@ def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Fail
     if _KEY.search(everything) or _FUNDS.search(everything):
         return _failed(500, _GENERIC, code, retry_after)
     if answer == 400:
-        return _fault(everything, said, code)
+        param = error.get("param")
+        told = param if isinstance(param, str) else None
+        return replace(_fault(everything, said, code), param=told)
     return _failed(answer, said if answer in (413, 503, 504) else _GENERIC, code, retry_after)
 
 
@@ -126,7 +128,7 @@ def error(failed: Failed) -> ApiError:
     """The same, to be raised while a status code can still be sent."""
     headers = {} if failed.retry_after is None else {"retry-after": f"{failed.retry_after:g}"}
     return _KINDS.get(failed.status, UpstreamFailed)(
-        failed.message, code=failed.code, headers=headers
+        failed.message, code=failed.code, param=failed.param, headers=headers
     )
 
 

@@ -131,6 +131,7 @@ class Failed:
     message: str
     vendor_code: str = ""
     retry_after: float | None = None
+    param: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

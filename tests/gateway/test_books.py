@@ -32,10 +32,12 @@ from accounts.models import User
 from billing import ledger
 from billing.models import Plan
 from billing.seed import seed as seed_billing
-from gateway import admission, callers, catalogue, reaper, usage
+from gateway import admission, callers, catalogue, lanes, reaper, usage
+from gateway.asked import Asked
 from gateway.call import Call
+from gateway.dialects import MESSAGES
 from gateway.exchange import Config, Exchange
-from gateway.ir import Usage
+from gateway.ir import Thinking, Usage
 from gateway.metering import Estimate, Hold
 from gateway.models import DeadEvent, UsageEvent
 from gateway.reconcile import problems
@@ -406,17 +408,28 @@ async def _call(caller: callers.Caller, hold: Hold, stream: bool) -> Call:
         raise AssertionError("nobody is on the line")
 
     scope = {"type": "http", "headers": [], "client": ("127.0.0.1", 1)}
+    model, variant = (await catalogue.current()).resolve("claude-sonnet-4")
+    request = Asked(
+        dialect=MESSAGES,
+        body=b"{}",
+        parsed={},
+        name="claude-sonnet-4",
+        account=caller.account,
+        model=model,
+        variant=variant,
+        target=model.target,
+        thinking=Thinking(),
+        estimate=Estimate(likely=1, most=1, output=1, cached=False),
+        hold=hold,
+        clamps={},
+    )
     return Call(
         http=Exchange(scope, silent, silent, Config.read()),
         caller=caller,
-        model=(await catalogue.current()).resolve("claude-sonnet-4"),
-        requested_model="claude-sonnet-4",
-        dialect="anthropic_messages",
+        request=request,
+        lane=lanes.choose(request),
         stream=stream,
-        body=b"{}",
-        parsed={},
-        estimate=Estimate(likely=1, most=1, output=1, cached=False),
-        hold=hold,
+        clamps={},
         ip="127.0.0.1",
     )
 

@@ -17,7 +17,7 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
     """
     patched = {k: v for k, v in body.items() if k not in _OURS}
     patched["model"] = target.model
-    if target.vendor == "openai" and patched.get("max_tokens") is not None:
+    if target.thinking == "effort" and patched.get("max_tokens") is not None:
         limit = patched.pop("max_tokens")
         patched.setdefault("max_completion_tokens", limit)
     settled = thinking.settle(asked, target, patched.get("max_completion_tokens"))

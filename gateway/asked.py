@@ -1,0 +1,169 @@
+"""What a client asks, understood: the model it means, how hard to think, what it can cost."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.utils.crypto import salted_hmac
+
+from gateway import catalogue, metering
+from gateway.callers import Caller
+from gateway.catalogue import Model
+from gateway.codecs import thinking as thoughts
+from gateway.dialects import CHAT, DIALECTS, Dialect
+from gateway.ir import Target, Thinking
+from gateway.metering import Estimate, Hold
+from gateway.upstream import Upstream
+from gateway.variants import Variant
+from hontoni.errors import BadRequest
+
+_NOTED = ("gpt-4o",)  # the documentation has gpt-4o-1m: accepted, without effect
+_UNCONDITIONAL = "claude-cli"  # asks every model to think, whatever the user chose
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`name` is the client's own spelling of the model. `notes` are for the header."""
+
+    dialect: Dialect
+    body: bytes
+    parsed: dict[str, Any]
+    name: str
+    account: int
+    model: Model
+    variant: Variant
+    target: Target
+    thinking: Thinking
+    estimate: Estimate
+    hold: Hold
+    clamps: dict[str, Any]
+
+    def with_switches(self, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """The headers, with the vendor's switch for a long context if that was asked for."""
+        switch = self.model.long_context_beta.encode()
+        if self.variant.long_context and switch:
+            betas = [*headers.get(b"anthropic-beta", b"").split(b","), switch]
+            told = dict.fromkeys(beta.strip() for beta in betas if beta.strip())
+            headers[b"anthropic-beta"] = b",".join(told)
+        return headers
+
+    def end_user(self, told: str) -> str:
+        """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
+        return salted_hmac("gateway.end_user", f"{self.account}:{told}").hexdigest()[:32]
+
+    def hides(self) -> bool:
+        """Whether the answer may cost output we cannot watch being produced."""
+        if self.model.vendor in ("openai", "google"):
+            return "reasoning" in self.model.capabilities
+        return self.thinking.display == "omitted" and self.thinking.mode != "off"
+
+
+async def understand(
+    dialect: Dialect,
+    body: bytes,
+    parsed: dict[str, Any],
+    caller: Caller,
+    upstream: Upstream,
+    user_agent: str,
+) -> Asked:
+    """Raises BadRequest, or NotFound (404 model_not_found)."""
+    dialect.check(parsed)
+    model, variant = await model_of(parsed, upstream)
+    target = model.capped(caller.thinking_budget)
+    said = _said(dialect, parsed)
+    thinking = wanted(said, variant, target, user_agent)
+    most = dialect.most_output(model, parsed)
+    estimate = metering.estimate(model, body, parsed, most)
+    return Asked(
+        dialect=dialect,
+        body=body,
+        parsed=parsed,
+        name=parsed["model"],
+        account=caller.account,
+        model=model,
+        variant=variant,
+        target=target,
+        thinking=thinking,
+        estimate=estimate,
+        hold=metering.hold(model, estimate),
+        clamps=_clamps(dialect, parsed, model, variant, target, thinking),
+    )
+
+
+async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant]:
+    """The model a body names, and its variant. Raises BadRequest or NotFound."""
+    name = parsed.get("model")
+    if not isinstance(name, str) or not name:
+        raise BadRequest("model is required and must be a string.", param="model")
+    known = await catalogue.current()
+    model, variant = known.resolve(name)
+    if not upstream.offers(model.vendor):
+        raise BadRequest(f"{model.id} is not available here.", code="model_not_supported")
+    if variant.long_context and not model.long_context_window and model.id not in _NOTED:
+        having = ", ".join(m.id for m in known.models.values() if m.long_context_window)
+        raise BadRequest(
+            f"{model.id} has no long context. These models have one: {having}.",
+            code="unsupported_parameter",
+            param="model",
+        )
+    return model, variant
+
+
+def _said(dialect: Dialect, parsed: dict[str, Any]) -> Thinking:
+    """What the body says about thinking, whichever dialect it is really in."""
+    said = dialect.codec.decode_thinking(parsed)
+    if not said.mode and dialect is CHAT and not parsed.get("messages"):
+        return DIALECTS["openai_responses"].codec.decode_thinking(parsed)
+    return said
+
+
+def wanted(said: Thinking, variant: Variant, target: Target, user_agent: str) -> Thinking:
+    """Explicit parameters win over the suffix, except what one agent says on every request."""
+    if not variant.effort:
+        return said
+    unconditional = user_agent.startswith(_UNCONDITIONAL) and said.mode != "off"
+    if said.mode and not unconditional:
+        return said
+    return replace(variant.thinking(target), display=said.display)
+
+
+def _clamps(
+    dialect: Dialect,
+    parsed: dict[str, Any],
+    model: Model,
+    variant: Variant,
+    target: Target,
+    thinking: Thinking,
+) -> dict[str, Any]:
+    """What is applied of what was asked, and what took the rest away."""
+    clamps: dict[str, Any] = {}
+    asked = next((n for name in dialect.limits if isinstance(n := parsed.get(name), int)), None)
+    if asked is not None and asked > model.max_output:
+        clamps["max_tokens"] = {"asked": asked, "applied": model.max_output, "by": "model"}
+        asked = model.max_output
+    if thinking.mode or variant.effort:
+        clamps["thinking"] = _applied(thinking, target, asked)
+    if variant.long_context and not model.long_context_window:
+        clamps["context"] = {"asked": "1m", "applied": model.context_window, "by": "model"}
+    return clamps
+
+
+def _applied(thinking: Thinking, target: Target, most: int | None) -> dict[str, Any]:
+    settled = thoughts.settle(thinking, target, most)
+    applied = thoughts.nominal(settled)
+    asked = thinking.budget or thoughts.BUDGET.get(thinking.effort, 0) or applied
+    told: dict[str, Any] = {"asked": asked, "applied": applied}
+    if settled.effort:
+        told["effort"] = settled.effort
+    if applied < asked:
+        told["by"] = _culprit(thinking, target, most, applied)
+    return told
+
+
+def _culprit(thinking: Thinking, target: Target, most: int | None, applied: int) -> str:
+    """Which bound took the budget down: the one without which more would be left."""
+    freed = replace(target, thinking_cap=None)
+    if thoughts.nominal(thoughts.settle(thinking, freed, most)) > applied:
+        return "plan"
+    if thoughts.nominal(thoughts.settle(thinking, target, None)) > applied:
+        return "max_tokens"
+    return "model"

@@ -1,0 +1,142 @@
+"""What a request would use and cost, without making it: free, and no window counts it.
+
+* `/v1/messages/count_tokens`: the vendor's own count for Claude; for another model ours, a third
+  of the bytes of the body, marked by the header `x-hontoni-token-count: estimate`
+* `/v1/estimate`: a body of any dialect, and everything that would be decided about it
+"""
+
+from typing import Any
+
+from django.conf import settings
+
+from gateway import admission, asked, callers, lanes, pipeline, upstream_errors
+from gateway.asked import Asked
+from gateway.callers import Caller
+from gateway.dialects import CHAT, DIALECTS, MESSAGES, RESPONSES, Dialect
+from gateway.exchange import Exchange
+from gateway.patch import parse
+from gateway.upstream import Upstream
+from hontoni.errors import ApiError, BadRequest
+from hontoni.money import dollars, per_million
+from ratelimits.headers import refusal
+from ratelimits.limiter import State
+
+_ESTIMATED = [(b"x-hontoni-token-count", b"estimate")]
+
+
+async def count_tokens(http: Exchange, upstream: Upstream) -> None:
+    """How many tokens a prompt has. Raises ApiError."""
+    http.dialect = MESSAGES.name
+    caller = await _look(http)
+    body = await http.body()
+    parsed = parse(body)
+    MESSAGES.check(parsed)
+    agent = http.header(b"user-agent")
+    request = await asked.understand(
+        MESSAGES, body, {"max_tokens": 0, **parsed}, caller, upstream, agent
+    )
+    if request.model.dialect != MESSAGES.name:
+        http.extra += [(b"x-hontoni-model", request.model.id.encode()), *_ESTIMATED]
+        await http.respond_json({"input_tokens": request.estimate.likely})
+        return
+    work = _relay(http, upstream, request, lanes.counted(request, parsed))
+    await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
+
+
+async def _relay(http: Exchange, upstream: Upstream, request: Asked, body: bytes) -> None:
+    vendor, path = request.model.vendor, "/v1/messages/count_tokens"
+    headers = lanes.forwarded(request, http.headers)
+    async with await upstream.post(vendor, path, body, headers) as reply:
+        answer = await reply.read()
+    if reply.status >= 400:
+        failed = upstream_errors.from_reply(reply.status, answer, reply.retry_after, vendor)
+        raise upstream_errors.raised(failed, vendor)
+    http.extra.append((b"x-hontoni-model", request.model.id.encode()))
+    await http.respond(200, answer)
+
+
+async def _look(http: Exchange) -> Caller:
+    """Who asks, and where their limits stand."""
+    caller = await callers.authenticate(http.headers)
+    http.limits = caller.limits
+    http.state = await admission.look(caller, http.request_id)
+    return caller
+
+
+async def estimate(http: Exchange, upstream: Upstream) -> None:
+    """Everything that would be decided about a request, were it sent now. Raises ApiError."""
+    caller = await _look(http)
+    body = await http.body()
+    parsed = parse(body)
+    dialect = _dialect_of(parsed, http)
+    agent = http.header(b"user-agent")
+    request = await asked.understand(dialect, body, parsed, caller, upstream, agent)
+    lanes.choose(request)  # or the 400 that the request itself would get
+    stretch = not parsed.get("stream") or request.hides()
+    state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)
+    http.extra += pipeline.told(request)
+    await http.respond_json(_answer(request) | _verdict(state, caller))
+
+
+def _dialect_of(parsed: dict[str, Any], http: Exchange) -> Dialect:
+    """`dialect` in the query, or what the body looks like. Raises BadRequest."""
+    if told := http.query().get("dialect"):
+        if told not in DIALECTS:
+            raise BadRequest(f"dialect is one of {', '.join(DIALECTS)}.", param="dialect")
+        return DIALECTS[told]
+    if not parsed.get("messages"):
+        return RESPONSES
+    tools = parsed.get("tools")
+    shaped = isinstance(tools, list) and any("input_schema" in t for t in tools if t)
+    claude = "system" in parsed or "thinking" in parsed or "stop_sequences" in parsed
+    return MESSAGES if b"anthropic-version" in http.headers or shaped or claude else CHAT
+
+
+def _answer(request: Asked) -> dict[str, Any]:
+    model, bounds = request.model, request.estimate
+    rates = model.price.rates
+    least = bounds.likely * min(rates[0], rates[1]) + rates[4]
+    return {
+        "object": "estimate",
+        "dialect": request.dialect.name,
+        "model": model.id,
+        "requested_model": request.name,
+        "variant": {
+            "effort": request.variant.effort or None,
+            "long_context": request.variant.long_context,
+        },
+        "clamps": request.clamps,
+        "input_tokens": bounds.likely,
+        "max_input_tokens": bounds.most,
+        "max_output_tokens": bounds.output,
+        "currency": "USD",
+        "least_cost": dollars(per_million(least)),
+        "most_cost": dollars(request.hold.full),
+        "hold": dollars(request.hold.full),
+        "least_hold": dollars(request.hold.floor),
+    }
+
+
+def _verdict(state: State | None, caller: Caller) -> dict[str, Any]:
+    """Whether it would be admitted now; if not, why, and in how many seconds it may be."""
+    if state is None:
+        return {"admitted": None, "refusal": None, "windows": {}}
+    windows = {
+        name: {"limit": limit, "used": used, "uses": 1, "reset_ms": reset}
+        for name, limit, used, reset in state.windows
+    }
+    told: dict[str, Any] = {"admitted": state.status == "ok", "refusal": None, "windows": windows}
+    if state.status == "refused":
+        told["refusal"] = _reason(refusal(state, caller.limits), state)
+    return told
+
+
+def _reason(error: ApiError, state: State) -> dict[str, Any]:
+    seconds = -(-state.retry_after_ms // 1000) or None
+    return {
+        "status": error.status,
+        "type": error.type,
+        "code": error.code,
+        "message": error.message,
+        "retry_after_seconds": seconds,
+    }

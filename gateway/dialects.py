@@ -1,0 +1,91 @@
+"""The three dialects clients speak, as the data plane needs them beside their codecs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.catalogue import Model
+from gateway.codecs import CODECS, Codec
+from gateway.ir import Head
+from gateway.taps import ChatTap, MessagesTap, ResponsesTap, Tap
+from hontoni.errors import BadRequest
+
+UPSTREAM_PATHS = {
+    "openai_chat": "/v1/chat/completions",
+    "openai_responses": "/v1/responses",
+    "anthropic_messages": "/v1/messages",
+    "gemini": "/v1beta/models/{}:streamGenerateContent?alt=sse",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`prompts` and `limits` name the members that hold the prompt and the output limit."""
+
+    name: str
+    prompts: tuple[str, ...]
+    limits: tuple[str, ...]
+    codec: Codec
+    tap: Callable[[Head], Tap]
+    needs_limit: bool = False
+
+    def check(self, parsed: dict[str, Any]) -> None:
+        """The least a body must have. Raises BadRequest."""
+        if not any(parsed.get(name) for name in self.prompts):
+            name = self.prompts[0]
+            raise BadRequest(f"{name} is required and must not be empty.", param=name)
+
+    def most_output(self, model: Model, parsed: dict[str, Any]) -> int:
+        """How many tokens may come back, all choices together. Raises BadRequest."""
+        given = (positive(parsed, name) for name in self.limits)
+        asked = next((number for number in given if number is not None), None)
+        if asked is None and self.needs_limit:
+            raise BadRequest(f"{self.limits[0]} is required.", param=self.limits[0])
+        if asked is None or (asked == 0 and not self.needs_limit):
+            asked = model.max_output
+        return min(asked, model.max_output) * max(1, positive(parsed, "n") or 1)
+
+    def limit_output(self, parsed: dict[str, Any], tokens: int) -> dict[str, Any]:
+        """The members that ask for no more than that."""
+        name = next((name for name in self.limits if parsed.get(name)), self.limits[0])
+        return {name: max(1, tokens // max(1, parsed.get("n") or 1))}
+
+
+def positive(parsed: dict[str, Any], name: str) -> int | None:
+    """A whole number that is not negative, or None if it is absent. Raises BadRequest."""
+    value = parsed.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise BadRequest(f"{name} must be a whole number, not negative.", param=name)
+    return value
+
+
+CHAT = Dialect(
+    name="openai_chat",
+    prompts=("messages", "input"),  # Cursor posts Responses bodies here
+    limits=("max_completion_tokens", "max_tokens", "max_output_tokens"),
+    codec=CODECS["openai_chat"],
+    tap=ChatTap,
+)
+MESSAGES = Dialect(
+    name="anthropic_messages",
+    prompts=("messages",),
+    limits=("max_tokens",),
+    codec=CODECS["anthropic_messages"],
+    tap=MessagesTap,
+    needs_limit=True,
+)
+RESPONSES = Dialect(
+    name="openai_responses",
+    prompts=("input", "instructions", "previous_response_id", "prompt", "conversation"),
+    limits=("max_output_tokens",),
+    codec=CODECS["openai_responses"],
+    tap=ResponsesTap,
+)
+DIALECTS = {dialect.name: dialect for dialect in (CHAT, MESSAGES, RESPONSES)}
+
+
+def upstream_path(dialect: str, model: str) -> str:
+    """Where a vendor takes a request for `model`, streamed or not."""
+    return UPSTREAM_PATHS[dialect].format(model)

@@ -1,0 +1,206 @@
+"""How one call travels. Chosen once a call; whatever runs the call does not ask which it is.
+
+* `PassThrough`: client and upstream speak the same dialect. Its bytes go as they came, but for
+  what must be changed; the reply's come back as the vendor sent them.
+* `Translation`: they do not, or this model cannot do in its own dialect what is asked. The
+  request goes through the hub, the upstream always streams.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import orjson
+
+from gateway import codecs, dialects
+from gateway.asked import Asked
+from gateway.codecs import failures, media
+from gateway.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
+from gateway.patch import patch
+from gateway.taps import Tap
+from gateway.translator import Translator
+
+_SECRETS = ("thinking", "redacted_thinking", "reasoning")
+_FORWARDED = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
+
+Stream = Tap | Translator
+
+
+class Lane(Protocol):
+    """`streams`: whether the upstream is asked to. `body` is what it is sent, to `path`."""
+
+    path: str
+    streams: bool
+    body: bytes
+
+    def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Those of the client's headers that the upstream shall see."""
+
+    def limit_output(self, tokens: int) -> None:
+        """Ask for no more output than that."""
+
+    def stream(self, reply_id: str, created: int) -> Stream | None:
+        """What reads the reply; None when it comes whole."""
+
+    def repair(self, failed: Failed) -> bool:
+        """Change what the upstream refused, if that may help: then try once more."""
+
+
+def choose(asked: Asked) -> Lane:
+    """The way for this request. Raises BadRequest for what its target cannot express."""
+    if asked.model.dialect == asked.dialect.name and not _needs_the_hub(asked):
+        return PassThrough(asked)
+    return Translation(asked)
+
+
+def _needs_the_hub(asked: Asked) -> bool:
+    """A body of another dialect than its path's; or a shape of answer this Claude has no native
+    form of, which we force by a tool."""
+    if not asked.parsed.get(asked.dialect.prompts[0]) and len(asked.dialect.prompts) == 2:
+        return True
+    config = asked.parsed.get("output_config")
+    shaped = isinstance(config, dict) and bool(config.get("format"))
+    return shaped and asked.target.schema == "tool"
+
+
+def forwarded(asked: Asked, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Those of a client's headers that its own dialect's vendor shall see."""
+    return asked.with_switches({name: sent[name] for name in _FORWARDED if name in sent})
+
+
+def counted(asked: Asked, parsed: dict[str, Any]) -> bytes:
+    """The body of a count: as it would be sent, but for limits, which a count has none of."""
+    sent = asked.dialect.codec.patch_request(parsed, asked.target, Thinking())
+    return patch(asked.body, parsed, _changes(parsed, sent))
+
+
+class PassThrough:
+    """Same dialect on both sides."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked, self._wanted = asked, asked.parsed
+        self.path = dialects.upstream_path(asked.model.dialect, asked.target.model)
+        self.streams = bool(asked.parsed.get("stream"))
+        self.body = self._patched()
+
+    def _patched(self) -> bytes:
+        """The client's bytes, changed in the members the codec would change."""
+        asked = self._asked
+        sent = asked.dialect.codec.patch_request(self._wanted, asked.target, asked.thinking)
+        return patch(asked.body, asked.parsed, _changes(asked.parsed, sent))
+
+    def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        return forwarded(self._asked, sent)
+
+    def limit_output(self, tokens: int) -> None:
+        self._wanted = {**self._wanted, **self._asked.dialect.limit_output(self._wanted, tokens)}
+        self.body = self._patched()
+
+    def stream(self, reply_id: str, created: int) -> Stream | None:
+        if not self.streams:
+            return None
+        asked = self._asked
+        request = Request(asked.dialect.name, asked.name, ())
+        return asked.dialect.tap(Head(request, reply_id, asked.name, created, body=asked.parsed))
+
+    def repair(self, failed: Failed) -> bool:
+        if failed.vendor_code != failures.STALE:
+            return False
+        name = self._asked.dialect.prompts[0]
+        self._wanted = {**self._wanted, name: _without_secrets(self._wanted.get(name))}
+        before, self.body = self.body, self._patched()
+        return self.body != before
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that differ; None for one that is gone."""
+    names = dict.fromkeys((*before, *after))
+    return {n: after.get(n) for n in names if before.get(n) != after.get(n)}
+
+
+def _without_secrets(items: Any) -> Any:
+    """A conversation without what the vendor calls stale: its own reasoning."""
+    if not isinstance(items, list):
+        return items
+    kept = [item for item in items if not _is_secret(item)]
+    return [
+        {**item, "content": [b for b in item["content"] if not _is_secret(b)]}
+        if isinstance(item, dict) and isinstance(item.get("content"), list)
+        else item
+        for item in kept
+    ]
+
+
+def _is_secret(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") in _SECRETS
+
+
+class Translation:
+    """Through the hub."""
+
+    streams = True
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        request = codecs.decode_request(asked.dialect.name, _encodable(asked))
+        self.request = replace(request, thinking=asked.thinking)
+        self.target = replace(asked.target, end_user=asked.end_user(request.end_user))
+        self.path = dialects.upstream_path(self.target.dialect, self.target.model)
+        self.body = self._encoded()
+
+    def _encoded(self) -> bytes:
+        upstream = codecs.UPSTREAMS[self.target.dialect]
+        return orjson.dumps(upstream.encode_request(self.request, self.target))
+
+    def _send(self, request: Request) -> None:
+        self.request = request
+        self.body = self._encoded()
+
+    def to_fetch(self) -> list[str]:
+        """What the request only points at and this upstream takes only as bytes."""
+        return media.to_fetch(self.request, self.target)
+
+    def inline(self, fetched: Mapping[str, tuple[str, str]]) -> None:
+        """Put what was fetched in its place: URL to (media type, base64)."""
+        self._send(media.inlined(self.request, fetched))
+
+    def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        return self._asked.with_switches({})
+
+    def limit_output(self, tokens: int) -> None:
+        self._send(replace(self.request, max_output_tokens=tokens))
+
+    def stream(self, reply_id: str, created: int) -> Stream | None:
+        asked = self._asked
+        head = Head(
+            request=self.request,
+            reply_id=reply_id,
+            model=asked.name,
+            created=created,
+            input_tokens=asked.estimate.likely,
+            key=self.target.key,
+            body=asked.parsed,
+        )
+        return Translator(head, self.target)
+
+    def repair(self, failed: Failed) -> bool:
+        if failed.vendor_code == failures.STALE:
+            before = self.body
+            items = tuple(map(_without_carriers, self.request.items))
+            self._send(replace(self.request, items=items))
+            return self.body != before
+        return failed.message == failures.malformed("").message
+
+
+def _encodable(asked: Asked) -> dict[str, Any]:
+    """The body without lone surrogates: agents do send them (a cut emoji), UTF-8 has none."""
+    if b"\\ud" not in asked.body and b"\\uD" not in asked.body:
+        return asked.parsed
+    text = json.dumps(asked.parsed, ensure_ascii=False)
+    whole: dict[str, Any] = orjson.loads(text.encode("utf-8", "replace"))
+    return whole
+
+
+def _without_carriers(item: Any) -> Any:
+    return replace(item, carriers=()) if isinstance(item, Reasoning | ToolCall) else item
