@@ -78,7 +78,8 @@ async def admit(call: Call) -> None:
     deadline = loop.time() + settings.CONCURRENCY_WAIT_SECONDS
     stretch, renewals = not call.stream or call.hidden_reasoning(), 0
     while True:
-        call.ask = _ask(call.caller, call.id, call.hold, stretch=stretch, draft=call.draft())
+        draft = call.event(lost=True)
+        call.ask = _ask(call.caller, call.id, call.hold, stretch=stretch, draft=draft)
         try:
             state = await limiter.admit(call.ask)
         except asyncio.CancelledError:

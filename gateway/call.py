@@ -152,25 +152,6 @@ class Call:
         draft.usage, draft.cost, draft.estimated = usage, cost, True
         return cost, draft.event(lost=True)
 
-    def draft(self) -> bytes:
-        """The event to settle with if not even a heartbeat is heard of this request: who asked
-        for what. The rest is UsageEvent's defaults."""
-        return orjson.dumps(
-            {
-                "id": self.http.request_id[4:],
-                "user_id": self.caller.account,
-                "api_key_id": self.caller.key_id,
-                "model": self.model.id,
-                "requested_model": self.requested_model[:200],
-                "price_id": self.model.price.id,
-                "dialect": self.dialect,
-                "stream": self.stream,
-                "began": self.began,
-                "error": "process_lost",
-                "ip": self.ip,
-            }
-        )
-
     def event(self, *, lost: bool = False) -> bytes:
         """The usage event as JSON: gateway.models.UsageEvent's fields. `lost` makes it the one to
         settle with if nothing is heard of this process again."""
