@@ -39,9 +39,13 @@ test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Val
 bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: 20 s)
 	$(PY) -m bench $(ARGS)
 
+messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)
+	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
+	$(PY) manage.py compilemessages -v 0 -i .venv
+
 lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip install -q pip-tools
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: help run manage lint test bench lock
+.PHONY: messages help run manage lint test bench lock

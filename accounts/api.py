@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.views import APIView
 
-from accounts import keys, throttles, tokens
+from accounts import factors, keys, throttles, tokens
 from accounts.models import ApiKey, User
 from accounts.serializers import (
     Credentials,
@@ -109,6 +109,7 @@ class Login(_Door):
             raise errors.Unauthenticated(
                 "The e-mail address or the password is wrong.", code="invalid_credentials"
             )
+        factors.check(user, body["code"])
         update_last_login(User, user)
         return _answer(tokens.issue(user))
 

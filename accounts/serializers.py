@@ -43,6 +43,13 @@ class Registration(serializers.Serializer[User]):
 class Credentials(serializers.Serializer[User]):
     email = serializers.EmailField(max_length=254)
     password = PasswordField()
+    code = serializers.CharField(
+        max_length=40,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Of an account with a second factor: from the app, or a recovery code.",
+    )
 
 
 class Refresh(serializers.Serializer[Any]):

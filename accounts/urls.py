@@ -1,11 +1,19 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts import api
+from accounts import api, views
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("keys", api.Keys, basename="key")
 
+pages = [
+    path("account", views.profile, name="account"),
+    path("account/delete", views.delete, name="account-delete"),
+    path("keys", views.keys, name="keys"),
+    path("keys/<int:pk>", views.key, name="key"),
+    path("keys/<int:pk>/rotate", views.rotate, name="key-rotate"),
+    path("keys/<int:pk>/revoke", views.revoke, name="key-revoke"),
+]
 urlpatterns = [
     path("auth/register", api.Register.as_view(), name="register"),
     path("auth/login", api.Login.as_view(), name="login"),

@@ -1,7 +1,11 @@
 from django.urls import path
 
-from billing import api, invoice_api, subscription_api
+from billing import api, invoice_api, subscription_api, views
 
+pages = [
+    path("billing", views.billing, name="billing"),
+    path("billing/sandbox", views.sandbox_funds, name="sandbox-funds"),
+]
 urlpatterns = [
     path("billing/balance", api.Balance.as_view(), name="balance"),
     path("billing/transactions", api.Transactions.as_view(), name="transactions"),

@@ -26,6 +26,7 @@ from ratelimits.limiter import Ask, State
 logger = logging.getLogger(__name__)
 
 _MOST_RENEWALS = 5
+_NOTHING = Hold(0, 0)
 _RETRY_SECONDS = 0.5
 _NOTHING = Hold(0, 0)
 _RECHECK_SECONDS = 0.1  # a slot freed on another node is noticed by looking again
@@ -78,7 +79,8 @@ async def admit(call: Call) -> None:
     deadline = loop.time() + settings.CONCURRENCY_WAIT_SECONDS
     stretch, renewals = not call.stream or call.hidden_reasoning(), 0
     while True:
-        call.ask = _ask(call.caller, call.id, call.hold, stretch=stretch, draft=call.draft())
+        draft = call.event(lost=True)
+        call.ask = _ask(call.caller, call.id, call.hold, stretch=stretch, draft=draft)
         try:
             state = await limiter.admit(call.ask)
         except asyncio.CancelledError:

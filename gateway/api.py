@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from gateway.models import Model, Price, UsageEvent
+from gateway.moments import first_id
 from gateway.serializers import (
     ModelListSerializer,
     ReceiptSerializer,
@@ -63,15 +64,10 @@ class UsageListView(ListAPIView[UsageEvent]):
         events = events.filter(**{columns[n]: wanted[n] for n in columns if n in wanted})
         # The id is a UUIDv7: a range of time is a range of ids, served by the same index.
         if "since" in wanted:
-            events = events.filter(id__gte=_first_id(wanted["since"].timestamp()))
+            events = events.filter(id__gte=first_id(wanted["since"].timestamp()))
         if "until" in wanted:
-            events = events.filter(id__lt=_first_id(wanted["until"].timestamp()))
+            events = events.filter(id__lt=first_id(wanted["until"].timestamp()))
         return events
-
-
-def _first_id(moment: float) -> uuid.UUID:
-    """The smallest UUIDv7 of a millisecond (RFC 9562 section 5.7)."""
-    return uuid.UUID(int=max(0, round(moment * 1000)) << 80)
 
 
 class ReceiptView(APIView):

@@ -135,24 +135,22 @@ class UsageEvent(models.Model):
     dialect = models.CharField(max_length=30)
     stream = models.BooleanField()
     created_at = models.DateTimeField(help_text="when it was admitted")
-    input = models.PositiveIntegerField(default=0)
-    cache_read = models.PositiveIntegerField(default=0)
-    cache_write_5m = models.PositiveIntegerField(default=0)
-    cache_write_1h = models.PositiveIntegerField(default=0)
-    output = models.PositiveIntegerField(default=0)
-    reasoning = models.PositiveIntegerField(default=0)
-    cost = models.BigIntegerField(default=0, help_text="nano-dollars charged")
-    hold = models.BigIntegerField(default=0, help_text="nano-dollars held at the end")
-    estimated = models.BooleanField(
-        default=False, help_text="the vendor reported no usage; ours is an estimate"
-    )
-    aborted = models.BooleanField(default=False, help_text="the client left before the end")
-    status = models.PositiveSmallIntegerField(default=500, help_text="HTTP status the client got")
+    input = models.PositiveIntegerField()
+    cache_read = models.PositiveIntegerField()
+    cache_write_5m = models.PositiveIntegerField()
+    cache_write_1h = models.PositiveIntegerField()
+    output = models.PositiveIntegerField()
+    reasoning = models.PositiveIntegerField()
+    cost = models.BigIntegerField(help_text="nano-dollars charged")
+    hold = models.BigIntegerField(help_text="nano-dollars held at the end")
+    estimated = models.BooleanField(help_text="the vendor reported no usage; ours is an estimate")
+    aborted = models.BooleanField(help_text="the client left before the end")
+    status = models.PositiveSmallIntegerField(help_text="HTTP status the client got")
     error = models.CharField(max_length=60, blank=True)
     upstream_status = models.PositiveSmallIntegerField(null=True)
     upstream_request_id = models.CharField(max_length=200, blank=True)
     first_byte_ms = models.PositiveIntegerField(null=True)
-    duration_ms = models.PositiveIntegerField(default=0)
+    duration_ms = models.PositiveIntegerField()
     client = models.CharField(max_length=200, blank=True)
     details = models.JSONField(default=dict, help_text="windows, clamps, attempts")
 
@@ -170,6 +168,14 @@ class UsageEvent(models.Model):
     @property
     def request_id(self) -> str:
         return f"req_{self.id.hex}"
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+    @property
+    def output_tokens(self) -> int:
+        return self.output + self.reasoning
 
     @property
     def usage(self) -> Usage:

@@ -1,11 +1,29 @@
-"""Under /api/. The paid traffic is in v1.py and never reaches Django."""
+"""Pages, and what is under /api/. The paid traffic is in v1.py and never reaches Django."""
 
 from django.urls import path
 
 from gateway import api
+from gateway.consumers import Dashboard
+from gateway.views import docs, playground, public, usage
+from gateway.views.data import data_export
 
+pages = [
+    path("", public.home, name="home"),
+    path("models", public.models, name="models"),
+    path("status", public.status, name="status"),
+    path("docs", docs.index, name="docs"),
+    path("docs/search", docs.search, name="docs-search"),
+    path("docs/<slug:slug>", docs.page, name="docs-page"),
+    path("overview", usage.overview, name="overview"),
+    path("usage", usage.usage, name="usage-log"),
+    path("usage.csv", usage.export, name="usage-export"),
+    path("usage/<str:request_id>", usage.receipt, name="usage-receipt"),
+    path("playground", playground.playground, name="playground"),
+    path("account/export", data_export, name="data-export"),
+]
+sockets = [path("live", Dashboard.as_asgi())]
 urlpatterns = [
-    path("models", api.ModelsView.as_view(), name="models"),
+    path("models", api.ModelsView.as_view(), name="api-models"),
     path("usage", api.UsageListView.as_view(), name="usage"),
     path("usage/<str:request_id>", api.ReceiptView.as_view(), name="receipt"),
 ]

@@ -1,4 +1,5 @@
-"""Both planes in one process: /v1 on Starlette, ahead of Django; everything else Django's.
+"""Both planes in one process: /v1 on Starlette, ahead of Django; everything else Django's, and
+the live dashboard's websockets Channels'.
 
 A request for /v1 meets no Django middleware, no signal and no ORM.
 """
@@ -11,12 +12,18 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
 django: Any = get_asgi_application()
 
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
+from gateway.urls import sockets  # noqa: E402
 from gateway.v1 import V1  # noqa: E402
 from hontoni import checks, health  # noqa: E402
 
 v1 = V1()
+# Whoever has a session may listen to their own account, from our own pages only.
+websockets: Any = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets)))
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -24,7 +31,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
         return
     path = scope["path"]
-    if path == "/v1" or path.startswith("/v1/"):
+    if scope["type"] == "websocket":
+        await websockets(scope, receive, send)
+    elif path == "/v1" or path.startswith("/v1/"):
         await v1(scope, receive, send)
     elif path in health.ROUTES:
         await health.ROUTES[path](scope, receive, send)

@@ -1,14 +1,81 @@
-"""What every page may show, whichever app renders it."""
+"""What every page shows, whichever app renders it, and what visitors choose for all of them.
+
+Language, colours and time zone are cookies: they hold before signing in and on every page, and
+a form sets them without any JavaScript. The browser tells its time zone by static/js/base.js.
+"""
+
+import zoneinfo
+from functools import cache
+from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+YEAR_SECONDS = 365 * 24 * 3600
+ZONE_COOKIE = "time_zone"
+THEME_COOKIE = "theme"
+THEMES = ("auto", "light", "dark")
 
 
-def sandbox(request: HttpRequest) -> dict[str, bool]:
-    """`sandbox` in every template: base.html shows the banner."""
-    return {"sandbox": settings.SANDBOX}
+def everywhere(request: HttpRequest) -> dict[str, Any]:
+    """In every template: the sandbox's banner, the colours, and this deployment's own address."""
+    theme = request.COOKIES.get(THEME_COOKIE)
+    return {
+        "sandbox": settings.SANDBOX,
+        "theme": theme if theme in THEMES else "auto",
+        "base_url": base_url(request),
+    }
+
+
+def base_url(request: HttpRequest) -> str:
+    """Where this deployment is, as the visitor reached it: `https://host`, without a slash."""
+    return f"{request.scheme}://{request.get_host()}"
 
 
 def label(request: HttpRequest) -> list[str] | None:
     """What the admin shows beside its title."""
     return ["Sandbox", "warning"] if settings.SANDBOX else None
+
+
+@cache
+def zones() -> list[str]:
+    """The names of the world's time zones."""
+    return sorted(zoneinfo.available_timezones())
+
+
+class TimeZone(MiddlewareMixin):
+    """Dates are shown in the visitor's own time zone."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        name = request.COOKIES.get(ZONE_COOKIE, "")
+        try:
+            timezone.activate(zoneinfo.ZoneInfo(name))
+        except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+            timezone.deactivate()
+
+
+@require_POST
+def preferences(request: HttpRequest) -> HttpResponse:
+    """Set the language, the colours or the time zone, and go back to where the form was."""
+    target = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
+        target = "/"
+    response = HttpResponseRedirect(target)
+    choices = {
+        settings.LANGUAGE_COOKIE_NAME: ("language", dict(settings.LANGUAGES)),
+        THEME_COOKIE: ("theme", THEMES),
+        ZONE_COOKIE: ("time_zone", zones()),
+    }
+    for cookie, (field, allowed) in choices.items():
+        value = request.POST.get(field, "")
+        if value in allowed:
+            response.set_cookie(cookie, value, YEAR_SECONDS, samesite="Lax")
+    if "time_zone" in request.POST:
+        messages.success(request, _("Dates are now shown in your time zone."))
+    return response

@@ -69,6 +69,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.mfa",
+    "allauth.usersessions",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -83,8 +89,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "hontoni.drf.RequestIds",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "hontoni.static.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "hontoni.pages.TimeZone",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -92,6 +100,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "hontoni.urls"
 ASGI_APPLICATION = "hontoni.asgi.application"
@@ -106,7 +115,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "hontoni.pages.sandbox",
+                "hontoni.pages.everywhere",
             ]
         },
     }
@@ -123,7 +132,11 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
-TIME_ZONE = "UTC"
+LANGUAGES = [("en", "English"), ("vi", "Tiếng Việt")]
+LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale" / "allauth"]
+FORMAT_MODULE_PATH = ["hontoni.formats"]
+USE_THOUSAND_SEPARATOR = True
+TIME_ZONE = "UTC"  # of visitors whose browser did not tell theirs
 USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -133,12 +146,15 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
+        "object-src": ["'none'"],
         "img-src": ["'self'", "data:"],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'self'"],
     },
     "EXCLUDE_URL_PREFIXES": ["/admin/"],  # its theme needs inline styles and evaluated scripts
 }
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 UNFOLD = {"SITE_TITLE": "Hontoni", "SITE_HEADER": "Hontoni", "ENVIRONMENT": "hontoni.pages.label"}
 
 # -- Database ------------------------------------------------------------------------------------
@@ -204,6 +220,58 @@ ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", defaul
 REFRESH_TOKEN_LIFETIME = timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=30))
 # Keys are stored as HMAC-SHA-256 with this. Changing it invalidates every key.
 KEY_PEPPER: str = env("KEY_PEPPER", default="") or SECRET_KEY
+
+# -- Signing up and in on the web: django-allauth -------------------------------------------------
+
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "home"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"  # the first steps on the overview remind of it
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# WebAuthn wants https, which a laptop's own address cannot have.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SESSION_COOKIE_SECURE
+MFA_TOTP_ISSUER = "Hontoni"
+GITHUB_CLIENT_ID: str = env("GITHUB_CLIENT_ID", default="")
+GITHUB_CLIENT_SECRET: str = env("GITHUB_CLIENT_SECRET", default="")
+GOOGLE_CLIENT_ID: str = env("GOOGLE_CLIENT_ID", default="")
+GOOGLE_CLIENT_SECRET: str = env("GOOGLE_CLIENT_SECRET", default="")
+# An address that the vendor has verified opens the account that has it; any other does not.
+SOCIALACCOUNT_PROVIDERS = {
+    name: {"APPS": [{"client_id": client_id, "secret": secret}], "EMAIL_AUTHENTICATION": True}
+    for name, client_id, secret in (
+        ("github", GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET),
+        ("google", GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET),
+    )
+    if client_id and secret
+}
+INSTALLED_APPS += [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
+
+# -- Mail ----------------------------------------------------------------------------------------
+
+EMAIL_URL: str = env("EMAIL_URL", default="consolemail://")  # smtp+tls://user:password@host:587
+vars().update(env.email_url_config(EMAIL_URL))
+DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@localhost>")
+
+# -- Websockets ----------------------------------------------------------------------------------
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "live"},
+    }
+}
 
 # -- Vendors -------------------------------------------------------------------------------------
 

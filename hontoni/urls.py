@@ -1,27 +1,39 @@
 """The control plane's routes. /v1, /healthz and /readyz never reach Django: see asgi.py."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts import urls as accounts
 from billing import invoice_api
+from billing import urls as billing
+from billing.payments import urls as payment_urls
 from billing.payments import views as payments
 from billing.payments import webhooks
-from gateway import views
+from gateway import urls as gateway
+from hontoni import pages
+
+# Staff sign in where customers do: with the same throttles and the same second factor.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 handler400 = "hontoni.drf.bad_request"
 handler404 = "hontoni.drf.not_found"
 handler500 = "hontoni.drf.server_error"
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("", include(accounts.pages)),
+    path("", include(billing.pages)),
+    path("", include(gateway.pages)),
+    path("account/", include("allauth.urls")),
+    path("preferences", pages.preferences, name="preferences"),
     path("billing/topup/done", payments.topup_done, name="topup-done"),
     path("webhooks/stripe", webhooks.stripe, name="stripe-webhook"),
     path("admin/", admin.site.urls),
     path("invoices/<str:token>", invoice_api.file, name="invoice-file"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("api/", include("accounts.urls")),
-    path("api/", include("billing.urls")),
-    path("api/billing/", include("billing.payments.urls")),
-    path("api/", include("gateway.urls")),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
+    path("api/", include(accounts)),
+    path("api/", include(billing)),
+    path("api/billing/", include(payment_urls)),
+    path("api/", include(gateway)),
 ]

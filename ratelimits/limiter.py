@@ -146,6 +146,16 @@ async def admit(ask: Ask, commit: bool = True) -> State:
     "stale": the snapshot is outdated, load it and ask again. "cold": seed the account and ask
     again. Admitting an open request again answers its admission and takes nothing.
     """
+    return _state(await scripts.run(scripts.ADMIT, *_admission(ask, commit)), ask.limits)
+
+
+def look_sync(ask: Ask) -> State:
+    """Where a subject stands, asked by the control plane: `admit` that only looks."""
+    return _state(scripts.run_sync(scripts.ADMIT, *_admission(ask, False)), ask.limits)
+
+
+def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
+    """KEYS and ARGV of admit.lua."""
     limits = ask.limits
     names = (*keys.of(ask.account, ask.subject), keys.request(ask.account, ask.request_id))
     args = (
@@ -156,7 +166,7 @@ async def admit(ask: Ask, commit: bool = True) -> State:
         limits.rpm, limits.five_hours, limits.daily, limits.weekly, limits.monthly,
         limits.concurrent,
     )  # fmt: skip
-    return _state(await scripts.run(scripts.ADMIT, names, args), limits)
+    return names, args
 
 
 async def settle(ask: Ask, *, cost: int, event: str | bytes, giveback: bool = False) -> State:

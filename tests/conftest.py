@@ -55,13 +55,15 @@ def django_db_setup(
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         triggers = dict(cursor.fetchall())
-    flush = connection.ops.sql_flush
+    # On the class: beside a browser's event loop Django uses another connection of this thread.
+    kind = type(connection.ops)
+    flush = kind.sql_flush
 
     def unsealed(*args: Any, **kwargs: Any) -> list[str]:
         drop = [f"DROP TRIGGER {name}" for name in triggers]
         return [*drop, *flush(*args, **kwargs), *triggers.values()]
 
-    connection.ops.sql_flush = unsealed  # type: ignore[method-assign]
+    kind.sql_flush = unsealed  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -87,7 +87,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
 
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(application, log_level="critical", http="httptools", ws="none")
+        uvicorn.Config(application, log_level="critical", http="httptools", ws="websockets-sansio")
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

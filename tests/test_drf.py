@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client, override_settings
-from django.urls import path
+from django.urls import include, path
 from rest_framework import exceptions, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -43,7 +43,11 @@ class Odd(APIView):
         return Response(request.data)
 
 
-urlpatterns = [path("api/odd/<what>", Odd.as_view()), path("odd/<what>", Odd.as_view())]
+urlpatterns = [
+    path("api/odd/<what>", Odd.as_view()),
+    path("odd/<what>", Odd.as_view()),
+    path("", include("hontoni.urls")),  # an error page links to the others
+]
 handler400 = "hontoni.drf.bad_request"
 handler404 = "hontoni.drf.not_found"
 handler500 = "hontoni.drf.server_error"

@@ -23,13 +23,7 @@ ROOT = Path(__file__).parent.parent
 PASSWORD = "correct horse battery"
 PATIENCE = 90  # seconds: for a machine that is busy with other things
 
-pytestmark = [
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        os.environ.get("TEST_DATABASE") == "postgres",
-        reason="make run brings its own database, whichever the suite runs on",
-    ),
-]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +234,7 @@ def _messages(someone: Newcomer, stream: bool) -> tuple[str, int, int]:
 
 
 def _banner(http: httpx.Client, path: str) -> None:
-    page = http.get(path)
+    page = http.get(path, follow_redirects=True)
     assert page.status_code == 200
     assert re.search("sandbox", page.text, re.IGNORECASE), f"{path} has no banner"
 
@@ -253,7 +247,7 @@ def test_a_newcomer_sees_exactly_what_was_charged(
         with copy.http() as http:
             assert http.get("/healthz").json() == {"status": "ok"}
             assert http.get("/readyz").json()["status"] == "ok"
-            for path in ("/", "/api/docs", "/admin/login/"):
+            for path in ("/", "/api/docs", "/account/login/", "/admin/login/"):
                 _banner(http, path)
         someone = Newcomer(copy, "new@example.com")
         someone.top_up("7.5")

@@ -105,8 +105,11 @@ def test_a_password_set_by_staff_ends_the_sessions(staff: Client, alice: Person)
 
 def test_staff_signs_in_in_whatever_case(db: None) -> None:
     User.objects.create_superuser("staff@example.com", PASSWORD)
-    form = {"username": "Staff@Example.com", "password": PASSWORD}
-    assert Client().post("/admin/login/?next=/admin/", form)["Location"] == "/admin/"
+    client = Client()
+    door = client.get("/admin/login/?next=/admin/")["Location"]  # the one customers use
+    form = {"login": "Staff@Example.com", "password": PASSWORD, "next": "/admin/"}
+    assert client.post(door, form)["Location"] == "/admin/"
+    assert client.get("/admin/").status_code == 200
 
 
 def test_an_account_made_by_staff_can_log_in(staff: Client, api: APIClient) -> None:

@@ -1,0 +1,29 @@
+"""The end of an account, at its owner's wish.
+
+What identifies a person goes: address, name, sign-in methods, sessions, IP addresses. What the
+books are made of stays, under an account that nobody can open: the law asks for it.
+"""
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
+from django.db import transaction
+
+from accounts import keys, terms
+from accounts.models import ApiKey, RefreshToken, User
+
+
+@transaction.atomic
+def delete(user: User) -> None:
+    """Close an account for good. Its keys stop with the next request; its sessions are over."""
+    for key in ApiKey.objects.filter(user=user, revoked_at=None):
+        keys.revoke(key)
+    ApiKey.objects.filter(user=user).update(name="deleted", last_used_ip=None)
+    for kind in (RefreshToken, EmailAddress, Authenticator, SocialAccount, UserSession):
+        kind.objects.filter(user=user).delete()
+    user.email, user.name = f"deleted-{user.pk}@deleted.invalid", ""
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.set_unusable_password()
+    user.save()
+    terms.changed(user.pk)

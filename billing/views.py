@@ -1,0 +1,88 @@
+"""The billing page: what there is, where it went, and the plans."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.views import customer
+from billing import balances, ledger, terms
+from billing.forms import SandboxForm
+from billing.models import AddOn, Entry, Plan, Transfer
+from hontoni.money import nanos
+
+PAGE = 50
+KINDS = {
+    "signup": gettext_lazy("Sign-up credit"),
+    "sandbox": gettext_lazy("Sandbox funds"),
+    "topup": gettext_lazy("Top-up"),
+    "refund": gettext_lazy("Refund of a top-up"),
+    "dispute": gettext_lazy("Disputed payment"),
+    "promo": gettext_lazy("Promo code"),
+    "referral": gettext_lazy("Referral reward"),
+    "subscription": gettext_lazy("Plan or add-on"),
+    "adjustment": gettext_lazy("Adjustment by staff"),
+    "usage": gettext_lazy("Usage"),
+}
+
+
+@login_required
+@require_safe
+def billing(request: HttpRequest) -> HttpResponse:
+    """Balance, plan and transactions, the newest first."""
+    return _page(request, SandboxForm())
+
+
+def _page(request: HttpRequest, form: SandboxForm) -> HttpResponse:
+    user_id = customer(request).pk
+    plan, multiplier = terms.plan_of(user_id)
+    context = {
+        "balance": balances.live(user_id),
+        "form": form if settings.SANDBOX else None,
+        "plan": plan,
+        "limits": terms.limits(plan, multiplier),
+        "subscription": terms.subscription_of(user_id),
+        "plans": Plan.objects.filter(active=True),
+        "add_ons": AddOn.objects.filter(active=True),
+        **_transactions(request, user_id),
+    }
+    return render(request, "billing/billing.html", context)
+
+
+def _transactions(request: HttpRequest, user_id: int) -> dict[str, object]:
+    """One keyset page: entries are numbered within their account."""
+    found = Entry.objects.filter(account__code=ledger.wallet_code(user_id))
+    kind = request.GET.get("kind", "")
+    if kind in KINDS:
+        found = found.filter(transfer__kind=kind)
+    if before := request.GET.get("before", ""):
+        if not before.isdecimal() or len(before) > 18:
+            raise Http404
+        found = found.filter(account_version__lt=int(before))
+    rows = list(found.select_related("transfer").order_by("-account_version")[: PAGE + 1])
+    shown = [{"entry": row, "kind": KINDS[row.transfer.kind]} for row in rows[:PAGE]]
+    more = rows[PAGE - 1].account_version if len(rows) > PAGE else None
+    return {"rows": shown, "more": more, "kind": kind, "kinds": KINDS}
+
+
+@login_required
+@require_POST
+def sandbox_funds(request: HttpRequest) -> HttpResponse:
+    """Play money, and only where nothing but the sandbox answers."""
+    if not settings.SANDBOX:
+        raise Http404
+    form, user_id = SandboxForm(request.POST), customer(request).pk
+    if not form.is_valid():
+        return _page(request, form)
+    ledger.post(
+        key=f"sandbox:{user_id}:{form.cleaned_data['once']}",
+        kind=Transfer.Kind.SANDBOX,
+        user_id=user_id,
+        amount=nanos(form.cleaned_data["amount"]),
+    )
+    messages.success(request, _("The money is on your balance."))
+    return redirect("billing")

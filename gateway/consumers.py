@@ -1,0 +1,88 @@
+"""The live dashboard's socket: it pushes the same fragment the page was made of.
+
+A page is sent its account's fragment at most twice a second, however busy the account. Who is
+signed out, or deactivated, is cut off with the next push. After a break the page comes back by
+itself (htmx), and is brought up to date.
+"""
+
+import asyncio
+import zoneinfo
+from contextlib import suppress
+from typing import Any
+
+from channels.auth import get_user
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.http.cookie import parse_cookie
+from django.utils import timezone, translation
+
+from accounts.models import User
+from gateway import live
+from gateway.overview import render_live
+from hontoni.db import in_thread
+from hontoni.pages import ZONE_COOKIE
+
+QUIET_SECONDS = 0.5
+_SIGNED_OUT = 4401
+
+
+class Dashboard(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyped
+    async def connect(self) -> None:
+        self.tasks: list[asyncio.Task[None]] = []
+        user = self.scope["user"]
+        if not user.is_authenticated:
+            await self.close(_SIGNED_OUT)
+            return
+        self.account: int = user.pk
+        self.news = asyncio.Event()
+        self.news.set()  # what finished between the page and now
+        await self.channel_layer.group_add(live.group(self.account), self.channel_name)
+        await self.accept()
+        self.tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._push())]
+
+    async def disconnect(self, code: int) -> None:
+        for task in self.tasks:
+            task.cancel()
+        if self.tasks:
+            await self.channel_layer.group_discard(live.group(self.account), self.channel_name)
+
+    async def changed(self, message: dict[str, Any]) -> None:
+        """A request of this account is in the books."""
+        self.news.set()
+
+    async def _watch(self) -> None:
+        while True:
+            with suppress(Exception):  # without Redis nothing is announced anyway
+                await live.watch(self.account)
+            await asyncio.sleep(live.WATCH_SECONDS / 3)
+
+    async def _push(self) -> None:
+        while True:
+            await self.news.wait()
+            self.news.clear()
+            user = await get_user(self.scope)
+            if user.pk != self.account:
+                await self.close(_SIGNED_OUT)
+                return
+            await self.send(await in_thread(self._render, user))
+            await asyncio.sleep(QUIET_SECONDS)
+
+    def _render(self, user: User) -> str:
+        """In the visitor's own language and time zone."""
+        cookies = _cookies(self.scope)
+        language = cookies.get(settings.LANGUAGE_COOKIE_NAME, "")
+        if language not in dict(settings.LANGUAGES):
+            language = settings.LANGUAGE_CODE
+        with translation.override(language), timezone.override(_zone(cookies)):
+            return render_live(user, push=True)
+
+
+def _cookies(scope: dict[str, Any]) -> dict[str, str]:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    return parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+
+
+def _zone(cookies: dict[str, str]) -> zoneinfo.ZoneInfo | None:
+    with suppress(ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        return zoneinfo.ZoneInfo(cookies.get(ZONE_COOKIE, ""))
+    return None

@@ -1,0 +1,85 @@
+"""Where a key's limits stand now, when each window resets, and when it runs out at this pace."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from accounts.models import ApiKey
+from billing.seeding import seed_account
+from billing.terms import terms
+from gateway.usage import recorded
+from ratelimits import limiter
+from ratelimits.headers import LENGTHS
+from ratelimits.limiter import Ask, State, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One limit. A limit of 0 means there is none. `empties_at` is a forecast, by the pace so far;
+    None if the window resets before, or has only just opened."""
+
+    name: str
+    limit: int
+    used: int
+    opened_at: datetime | None = None
+    resets_at: datetime | None = None
+    empties_at: datetime | None = None
+
+    @property
+    def percent(self) -> int:
+        return min(100, self.used * 100 // self.limit) if self.limit else 0
+
+    @property
+    def level(self) -> str:
+        """`full`, `high` (four fifths, or empty before it resets) or `fine`."""
+        if self.limit and self.used >= self.limit:
+            return "full"
+        return "high" if self.percent >= 80 or self.empties_at else "fine"
+
+
+def of_key(key: ApiKey) -> list[Gauge]:
+    """The five windows and the concurrency of a key. Raises errors.Unavailable."""
+    state = _state(key)
+    now = datetime.fromtimestamp(state.now / 1_000_000, UTC)
+    running = Gauge("concurrent", terms(key.user_id).limits.concurrent, state.active)
+    return [*(gauge(window, now) for window in state.windows), running]
+
+
+def _state(key: ApiKey) -> State:
+    for _ in range(
+        3
+    ):  # a terms change between our reads makes it stale; an unused account is cold
+        found = terms(key.user_id)
+        key.user.refresh_from_db(fields=["terms_version"])
+        ask = Ask(
+            request_id="look",
+            account=key.user_id,
+            subject=key.subject if found.subject == "key" else f"a{key.user_id}",
+            limits=found.limits,
+            terms_version=key.user.terms_version,
+            credits=found.credits_total,
+            credits_version=found.credits_version,
+            full=0,
+            floor=0,
+            lease_ms=0,
+        )
+        state = limiter.look_sync(ask)
+        if state.status in ("ok", "refused"):
+            return state
+        if state.status == "cold":
+            seed_account(key.user_id, recorded=recorded)
+    return state
+
+
+def gauge(window: Window, now: datetime) -> Gauge:
+    """One window of the limiter as people read it."""
+    name, limit, used, reset_ms = window
+    if not used or name == "rpm":  # the minute slides: it neither opens nor runs out
+        return Gauge(name, limit, used)
+    resets_at = now + timedelta(milliseconds=reset_ms)
+    opened_at = resets_at - timedelta(seconds=LENGTHS[name])
+    empties_at = None
+    # A pace measured over a moment tells nothing: a twentieth of the window has to have passed.
+    if used < limit and (now - opened_at) * 20 >= resets_at - opened_at:
+        empties_at = now + (now - opened_at) * (limit - used) / used
+    early = empties_at if empties_at and empties_at < resets_at else None
+    return Gauge(name, limit, used, opened_at, resets_at, early)

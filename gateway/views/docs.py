@@ -1,0 +1,54 @@
+"""The documentation's pages and their search."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_safe
+
+from accounts.models import ApiKey
+from gateway import docs
+from hontoni.pages import base_url
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """The first page."""
+    return redirect("docs-page", next(iter(docs.sources())))
+
+
+@require_safe
+def page(request: HttpRequest, slug: str) -> HttpResponse:
+    """One page, with this deployment's address and, of who is signed in, a key's prefix."""
+    if slug not in docs.sources():
+        raise Http404
+    keys = _keys(request)
+    chosen = next((key for key in keys if str(key.pk) == request.GET.get("key")), None)
+    shown = f"{chosen.prefix}…{chosen.last4}" if chosen else docs.KEY
+    found = docs.render(slug, base_url(request), shown)
+    slugs = list(docs.sources())
+    here = slugs.index(slug)
+    context = {
+        "page": found,
+        "html": mark_safe(found.html),  # ours, from docs/
+        "slug": slug,
+        "sources": docs.sources(),
+        "keys": keys,
+        "chosen": chosen,
+        "next": docs.sources().get(slugs[here + 1]) if here + 1 < len(slugs) else None,
+    }
+    return render(request, "gateway/docs/page.html", context)
+
+
+def _keys(request: HttpRequest) -> list[ApiKey]:
+    if not request.user.is_authenticated:
+        return []
+    return list(ApiKey.objects.filter(user_id=request.user.pk, revoked_at=None).order_by("-pk"))
+
+
+@require_safe
+def search(request: HttpRequest) -> HttpResponse:
+    """Sections with all the words."""
+    query = request.GET.get("q", "")[:100]
+    found = [(section, docs.excerpt(section, query)) for section in docs.search(query)]
+    context = {"query": query, "found": found, "sources": docs.sources()}
+    return render(request, "gateway/docs/search.html", context)

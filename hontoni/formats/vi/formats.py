@@ -1,0 +1,3 @@
+"""What Django's own Vietnamese formats leave out."""
+
+NUMBER_GROUPING = 3

@@ -1,0 +1,31 @@
+"""Money in templates. Every amount is nano-dollars."""
+
+from django import template
+
+from hontoni.money import DOLLAR, dollars
+
+register = template.Library()
+
+
+@register.filter
+def usd(amount: int) -> str:
+    """Exactly: 10_500_000 -> "$0.0105"; -1 dollar -> "−$1.00"."""
+    sign = "−" if amount < 0 else ""
+    return f"{sign}${_grouped(dollars(abs(amount)))}"
+
+
+@register.filter
+def about(amount: int) -> str:
+    """For a glance: whole cents from a dollar on, four decimals below, never a false zero."""
+    sign, amount = ("−" if amount < 0 else ""), abs(amount)
+    if amount == 0:
+        return "$0.00"
+    if amount < DOLLAR // 10_000:
+        return f"{sign}<$0.0001"
+    step = DOLLAR // 100 if amount >= DOLLAR else DOLLAR // 10_000
+    return f"{sign}${_grouped(dollars((amount + step // 2) // step * step))}"
+
+
+def _grouped(text: str) -> str:
+    whole, fraction = text.split(".")
+    return f"{int(whole):,}.{fraction}"

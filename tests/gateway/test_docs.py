@@ -1,0 +1,56 @@
+"""The documentation: every link leads somewhere, every address is this deployment's."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from accounts import keys
+from gateway import docs
+from tests.world import Person
+
+
+@pytest.mark.parametrize("slug", list(docs.sources()))
+def test_a_page_is_about_this_deployment(client: Client, db: None, slug: str) -> None:
+    page = client.get(f"/docs/{slug}").content.decode()
+    assert docs.BASE_URL not in page
+    assert "hontoni.vn" not in page
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=", page)
+
+
+def test_links_between_pages_lead_somewhere(client: Client, db: None) -> None:
+    anchors = {(section.slug, section.anchor) for section in docs.sections()}
+    for slug in docs.sources():
+        html = docs.render(slug, "http://here", docs.KEY).html
+        for path in re.findall(r'href="(/[^"]*)"', html):
+            url, _, anchor = path.partition("#")
+            assert client.get(url).status_code in (200, 302), f"{slug}: {path}"
+            if anchor:
+                assert (url.removeprefix("/docs/"), anchor) in anchors, f"{slug}: {path}"
+
+
+def test_the_chosen_keys_prefix_is_filled_in(client: Client, alice: Person, bob: Person) -> None:
+    client.force_login(alice.user, "allauth.account.auth_backends.AuthenticationBackend")
+    shown = f"{alice.key.prefix}…{alice.key.last4}"
+    assert shown in client.get(f"/docs/tools?key={alice.key.pk}").content.decode()
+    assert bob.key.last4 not in client.get(f"/docs/tools?key={bob.key.pk}").content.decode()
+    keys.revoke(alice.key)
+    assert shown not in client.get(f"/docs/tools?key={alice.key.pk}").content.decode()
+
+
+def test_the_corrections_of_the_tools_are_there() -> None:
+    html = docs.render("tools", "http://here", docs.KEY).html
+    for word in ("openai/claude-sonnet-4", "wire_api", "settings.json", "config.yaml"):
+        assert word in html
+
+
+def test_search_finds_sections_by_their_words(client: Client, db: None) -> None:
+    found = docs.search("overlap rotate")
+    assert (found[0].slug, found[0].anchor) == ("authentication", "rotate-without-an-outage")
+    assert docs.search("") == [] == docs.search("zxqv")
+    page = client.get("/docs/search", {"q": "<script>alert(1)"}).content.decode()
+    assert "<script>alert" not in page
+
+
+def test_there_is_no_other_page(client: Client, db: None) -> None:
+    assert client.get("/docs/nothing").status_code == 404

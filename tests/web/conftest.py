@@ -1,0 +1,103 @@
+"""A browser in front of the running product. Without Chromium its tests are skipped, loudly."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from pytest_django import Settings
+
+if TYPE_CHECKING:  # they import models, and this file is read before Django is set up
+    from tests.gateway_server import Gateway
+    from tests.world import Person
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_skipped: list[str] = []
+PATIENCE_MS = 20_000  # a loaded machine is slow, not wrong
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _skipped:
+        notice = f"NO CHROMIUM: {len(_skipped)} browser tests were SKIPPED. Install `chromium`."
+        terminalreporter.write_line(notice, red=True, bold=True)
+
+
+@pytest.fixture(scope="module")
+def _browser() -> Iterator[Browser | None]:
+    if CHROMIUM is None:
+        yield None
+        return
+    # Playwright keeps an event loop in this thread, where Django suspects mistakes. Both are gone
+    # again before the next module.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(gateway: Gateway, settings: Settings) -> Gateway:
+    """The running product as a sandbox: play money, and a banner that says so."""
+    settings.SANDBOX, settings.SIGNUP_CREDIT = True, "5"
+    return gateway
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(
+    _browser: Browser | None,
+    site: Gateway,
+    request: pytest.FixtureRequest,
+) -> Iterator[Open]:
+    """A page of a fresh browser; as somebody, if a person is given. What the console complains
+    about fails the test."""
+    if _browser is None:
+        _skipped.append(request.node.name)
+        pytest.skip("there is no Chromium")
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def opened(path: str, person: Person | None = None, **options: Any) -> Page:
+        context = _browser.new_context(base_url=site.url, timezone_id="Asia/Tokyo", **options)
+        contexts.append(context)
+        if person is not None:
+            context.add_cookies([_session(site, person)])
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: complaints.append(said.text) if said.type == "error" else None,
+        )
+        page.goto(path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _session(site: Gateway, person: Person) -> Any:
+    client = Client()
+    client.force_login(person.user, "allauth.account.auth_backends.AuthenticationBackend")
+    name = django_settings.SESSION_COOKIE_NAME
+    return {"name": name, "value": client.cookies[name].value, "url": site.url}
+
+
+@pytest.fixture
+def as_alice(alice: Person) -> Client:
+    """Django's test client, signed in."""
+    client = Client()
+    client.force_login(alice.user, "allauth.account.auth_backends.AuthenticationBackend")
+    return client

@@ -1,0 +1,322 @@
+"""The pages as they are served: who may see what, what the forms do, and what they refuse."""
+
+import csv
+import json
+import re
+import uuid
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.test import AsyncClient, Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.models import ApiKey, User
+from billing import ledger
+from billing.seed import seed as seed_billing
+from gateway.models import UsageHour
+from gateway.seed import seed as seed_catalogue
+from hontoni.money import nanos
+from tests.world import PASSWORD, Person, used
+
+OWN = ["/overview", "/keys", "/usage", "/billing", "/playground", "/account", "/account/2fa/"]
+PUBLIC = ["/", "/models", "/status", "/docs/quickstart", "/account/login/", "/account/signup/"]
+
+INLINE = re.compile(r"<script(?![^>]*(src=|application/json))|<style|\sstyle=|\son\w+=")
+
+
+@pytest.fixture(autouse=True)
+def _seeded(db: None) -> None:
+    seed_billing()
+    seed_catalogue()
+
+
+def text(answer: Any) -> str:
+    return re.sub(r"\s+", " ", answer.content.decode())
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_what_is_a_customers_own_asks_who_it_is(path: str, client: Client) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/account/login/?next={path}"
+
+
+@pytest.mark.parametrize("path", [*OWN, *PUBLIC])
+def test_no_page_needs_an_inline_script_or_style(path: str, as_alice: Client) -> None:
+    answer = as_alice.get(path, follow=True)
+    assert answer.status_code == 200
+    policy = answer["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(
+        r"<script(?![^>]*(src=|application/json))|<style|\sstyle=|\son\w+=", text(answer)
+    )
+
+
+def test_the_sandbox_says_so_on_every_page(client: Client, settings: Settings) -> None:
+    for path in [*PUBLIC, "/nothing"]:
+        settings.SANDBOX = True
+        assert "Every" in text(client.get(path)) or "play money" in text(client.get(path))
+        settings.SANDBOX = False
+        assert "play money" not in text(client.get(path))
+
+
+def test_an_error_page_is_a_page(client: Client) -> None:
+    answer = client.get("/nothing")
+    assert answer.status_code == 404
+    assert "There is no such page" in text(answer)
+
+
+def test_prices_are_those_of_the_catalogue(client: Client) -> None:
+    page = text(client.get("/models?compare=claude-sonnet-4"))
+    assert "$3.00" in page and "$15.00" in page
+    assert "gpt-4o" not in page
+    assert "$0.0105" in page  # a chat turn: the documentation's own example
+
+
+def test_the_calculator_finds_the_cheapest_plan_with_room(client: Client) -> None:
+    asked = {
+        "model": "claude-sonnet-4",
+        "requests": "30",
+        "tokens_in": "1000",
+        "tokens_out": "500",
+    }
+    page = text(client.get("/", asked | {"model": "claude-sonnet-4"}))
+    assert "$9.45" in page  # 30 × 30 × $0.0105
+    assert "Standard, $13.00" in page  # Basic has 480 requests in 30 days, Standard 1,100
+    assert "$22.45" in page
+
+
+def test_the_calculator_keeps_what_was_typed_and_says_what_is_wrong(client: Client) -> None:
+    page = text(client.get("/", {"model": "claude-sonnet-4", "requests": "-7"}))
+    assert 'value="-7"' in page
+    assert "greater than or equal to 1" in page
+
+
+# -- Signing up and in ---------------------------------------------------------------------------
+
+
+def test_signing_up_opens_an_account_by_its_address_in_lower_case(client: Client) -> None:
+    form = {"email": "Dora@Example.com", "password1": PASSWORD}
+    assert client.post("/account/signup/", form)["Location"] == "/overview"
+    dora = User.objects.get()
+    assert dora.email == "dora@example.com"
+    assert not EmailAddress.objects.get(user=dora).verified
+
+
+def test_who_registered_by_the_api_logs_in_here(client: Client, alice: Person) -> None:
+    form = {"login": "Alice@Example.com", "password": PASSWORD}
+    assert client.post("/account/login/", form)["Location"] == "/overview"
+
+
+def test_guessing_is_throttled(client: Client, alice: Person) -> None:
+    form = {"login": "alice@example.com", "password": "wrong"}
+    answers = [client.post("/account/login/", form) for _ in range(12)]
+    assert "Too many failed login attempts" in text(answers[-1])
+    form["password"] = PASSWORD
+    assert client.post("/account/login/", form).status_code == 200  # not even the right one
+
+
+def test_staff_signs_in_where_customers_do(client: Client) -> None:
+    answer = client.get("/admin/login/?next=/admin/")
+    assert answer["Location"].startswith("/account/login/?next=")
+
+
+def test_the_language_and_the_colours_stay_chosen(client: Client) -> None:
+    client.post("/preferences", {"language": "vi", "next": "/models"})
+    client.post("/preferences", {"theme": "dark", "next": "//evil.example"})
+    page = text(client.get("/"))
+    assert '<html lang="vi" data-theme="dark">' in page
+    assert "Mở tài khoản" in page
+
+
+def test_it_only_goes_back_to_our_own_pages(client: Client) -> None:
+    assert client.post("/preferences", {"next": "//evil.example"})["Location"] == "/"
+    assert client.post("/preferences", {"next": "/usage?days=1"})["Location"] == "/usage?days=1"
+
+
+def test_dates_are_in_the_visitors_zone(as_alice: Client, alice: Person) -> None:
+    moment = timezone.now().replace(year=2025, month=1, day=2, hour=23, minute=5)
+    used(alice, created_at=moment)
+    as_alice.cookies["time_zone"] = "Asia/Ho_Chi_Minh"
+    assert "3 Jan 2025, 06:05" in text(as_alice.get("/usage"))
+    as_alice.cookies["time_zone"] = "../../etc/passwd"
+    assert "2 Jan 2025, 23:05" in text(as_alice.get("/usage"))
+
+
+# -- Keys ----------------------------------------------------------------------------------------
+
+
+def _form(client: Client) -> dict[str, str]:
+    once = re.search(r'name="once" value="([^"]+)"', text(client.get("/keys")))
+    assert once is not None
+    return {"name": "server", "expires": "30", "once": once[1]}
+
+
+def test_a_key_is_shown_once_and_made_once(as_alice: Client, alice: Person) -> None:
+    form = _form(as_alice)
+    answer = as_alice.post("/keys", form)
+    raw = re.search(r'id="raw-key">(sk-gw-\w{49})<', text(answer))
+    assert raw is not None
+    assert "no-store" in answer["Cache-Control"]
+    made = ApiKey.objects.get(name="server")
+    assert made.user == alice.user and made.last4 == raw[1][-4:] and made.expires_at is not None
+    assert as_alice.post("/keys", form).status_code == 302  # sent twice
+    assert ApiKey.objects.filter(name="server").count() == 1
+    assert raw[1] not in text(as_alice.get("/keys"))
+
+
+def test_a_form_with_an_error_keeps_what_was_typed(as_alice: Client) -> None:
+    answer = as_alice.post("/keys", _form(as_alice) | {"name": "x" * 101})
+    assert f'value="{"x" * 101}"' in text(answer)
+    assert 'class="errorlist" id="id_name_error"' in text(answer)
+
+
+def test_the_cap_is_an_error_beside_the_form(as_alice: Client, alice: Person) -> None:
+    User.objects.filter(pk=alice.user.pk).update(key_cap=1)
+    assert "Your plan allows 1 active keys" in text(as_alice.post("/keys", _form(as_alice)))
+
+
+def test_a_key_is_renamed_rotated_and_revoked(as_alice: Client, alice: Person) -> None:
+    url = f"/keys/{alice.key.pk}"
+    assert as_alice.post(url, {"name": "desk"}).status_code == 302
+    assert "sk-gw-" in text(as_alice.post(f"{url}/rotate", {"overlap": "3600"}))
+    assert "already rotated" in text(as_alice.post(f"{url}/rotate", {"overlap": "3600"}))
+    assert as_alice.post(f"{url}/revoke").status_code == 302
+    alice.key.refresh_from_db()
+    assert alice.key.name == "desk" and alice.key.revoked_at is not None
+    assert alice.key.replaced_by is not None and alice.key.replaced_by.name == "desk"
+
+
+@pytest.mark.parametrize("path", ["", "/rotate", "/revoke"])
+def test_bobs_key_is_not_alices(as_alice: Client, bob: Person, path: str) -> None:
+    answer = as_alice.post(f"/keys/{bob.key.pk}{path}", {"name": "mine", "overlap": "0"})
+    assert answer.status_code == 404
+    bob.key.refresh_from_db()
+    assert bob.key.name == "laptop" and bob.key.revoked_at is None
+
+
+# -- Money and usage -----------------------------------------------------------------------------
+
+
+def test_sandbox_funds_are_credited_once(
+    as_alice: Client, alice: Person, settings: Settings
+) -> None:
+    settings.SANDBOX, settings.SIGNUP_CREDIT = True, "0"
+    once = re.search(r'name="once" value="([^"]+)"', text(as_alice.get("/billing")))
+    assert once is not None
+    form = {"amount": "12.50", "once": once[1]}
+    for _ in range(2):
+        assert as_alice.post("/billing/sandbox", form).status_code == 302
+    assert ledger.balance(alice.user.pk) == nanos("12.50")
+    assert "$12.50" in text(as_alice.get("/billing"))
+    refused = as_alice.post("/billing/sandbox", form | {"amount": "0.5"})
+    assert 'value="0.5"' in text(refused) and "errorlist" in text(refused)
+
+
+def test_there_is_no_play_money_beside_real_vendors(as_alice: Client, settings: Settings) -> None:
+    settings.SANDBOX = False
+    form = {"amount": "5", "once": "00000000-0000-0000-0000-000000000001"}
+    assert as_alice.post("/billing/sandbox", form).status_code == 404
+    assert "Add sandbox funds" not in text(as_alice.get("/billing"))
+
+
+def test_a_receipt_explains_every_cent_and_is_its_owners(
+    as_alice: Client, alice: Person, bob: Person
+) -> None:
+    page = text(as_alice.get(f"/usage/{used(alice).request_id}"))
+    assert "$0.003" in page and "$0.0075" in page and "$0.0105" in page
+    long_ago = uuid.UUID("01890000-0000-7000-8000-000000000000")
+    assert as_alice.get(f"/usage/{used(bob, id=long_ago).request_id}").status_code == 404
+    fresh = as_alice.get(f"/usage/{used(bob).request_id}")  # as if nobody had it yet
+    assert fresh.status_code == 202 and "being written" in text(fresh)
+    assert as_alice.get("/usage/req_nonsense").status_code == 404
+
+
+def test_the_drawer_gets_the_receipt_alone(as_alice: Client, alice: Person) -> None:
+    url = f"/usage/{used(alice).request_id}"
+    assert "<html" not in text(as_alice.get(url, headers={"HX-Request": "true"}))
+    assert "HX-Request" in as_alice.get(url)["Vary"]
+
+
+def test_the_log_is_filtered_and_paged(as_alice: Client, alice: Person) -> None:
+    events = [used(alice, client=f"n{i}") for i in range(51)]
+    used(alice, model="gpt-4o", status=500, error="upstream_error")
+    assert text(as_alice.get("/usage?outcome=failed")).count("/usage/req_") == 2  # link and hx-get
+    assert "upstream_error" in text(as_alice.get("/usage?model=gpt-4o"))
+    first = text(as_alice.get("/usage?outcome=ok"))
+    older = re.search(r'href="\?([^"]*before=[^"]+)"', first)
+    assert older is not None
+    second = text(as_alice.get("/usage?" + older[1].replace("&amp;", "&")))
+    assert events[0].request_id in second and events[0].request_id not in first
+    for odd in ("before=x", "days=3", "key=-1", "key=9" + "9" * 30):
+        assert as_alice.get(f"/usage?{odd}").status_code == 404
+
+
+def test_the_chart_is_drawn_from_the_rollups(as_alice: Client, alice: Person) -> None:
+    UsageHour.objects.create(
+        hour=timezone.now().replace(minute=0, second=0, microsecond=0),
+        user=alice.user,
+        api_key=alice.key,
+        model="gpt-4o",
+        requests=3,
+        cost=nanos("1.23"),
+        input=1000,
+        cache_read=3000,
+    )
+    page = text(as_alice.get("/usage"))
+    assert "<title>" in page and "gpt-4o: $1.23" in page
+    assert "75.0 %" in page  # of the prompt came from the cache
+    vietnamese = text(as_alice.get("/usage", headers={"Accept-Language": "vi"}))
+    assert not re.search(r'(x|y|width|height)="\d+[.,]\d+"', vietnamese)
+
+
+async def _streamed(person: Person, url: str) -> bytes:
+    client = AsyncClient()
+    await client.aforce_login(person.user, "allauth.account.auth_backends.AuthenticationBackend")
+    await client.post("/account/reauthenticate/", {"password": PASSWORD})
+    answer: Any = await client.get(url)
+    assert answer.status_code == 200
+    return b"".join([part async for part in answer.streaming_content])
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_everything_is_exported(transactional_db: None) -> None:
+    from asgiref.sync import sync_to_async
+
+    from tests.world import person
+
+    await sync_to_async(seed_billing)()
+    alice = await sync_to_async(person)("alice")
+    bob = await sync_to_async(person)("bob")
+    mine = await sync_to_async(used)(alice, client="=cmd()")
+    await sync_to_async(used)(bob)
+    rows = list(csv.DictReader((await _streamed(alice, "/usage.csv")).decode().splitlines()))
+    assert [row["request_id"] for row in rows] == [mine.request_id]
+    assert rows[0]["cost_usd"] == "0.0105"
+    assert rows[0]["client"] == "'=cmd()"  # no spreadsheet runs it
+    everything = json.loads(await _streamed(alice, "/account/export"))
+    assert everything["account"]["email"] == "alice@example.com"
+    assert [key["name"] for key in everything["keys"]] == ["laptop"]
+    assert [event["request_id"] for event in everything["requests"]] == [mine.request_id]
+
+
+def test_a_deleted_account_is_gone_and_the_books_are_not(alice: Person, client: Client) -> None:
+    client.post("/account/login/", {"login": "alice@example.com", "password": PASSWORD})
+    client.post("/account/reauthenticate/", {"password": PASSWORD})
+    used(alice)
+    assert "not the address" in text(client.post("/account/delete", {"email": "x@example.com"}))
+    client.post("/account/delete", {"email": "Alice@example.com"})
+    alice.user.refresh_from_db()
+    alice.key.refresh_from_db()
+    assert not alice.user.is_active and "alice" not in alice.user.email
+    assert alice.key.revoked_at is not None
+    assert client.get("/overview").status_code == 302
+    login = client.post("/account/login/", {"login": "alice@example.com", "password": PASSWORD})
+    assert login.status_code == 200
+
+
+def test_deleting_asks_for_the_password_again(as_alice: Client) -> None:
+    assert as_alice.get("/account/delete")["Location"].startswith("/account/reauthenticate/")
