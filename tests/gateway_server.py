@@ -12,7 +12,8 @@ import httpx
 import openai
 import pytest
 import uvicorn
-from django.conf import settings
+from django.test import override_settings
+from pytest_django.fixtures import Settings
 
 from billing import ledger
 from gateway import callers, catalogue, usage
@@ -79,18 +80,21 @@ def fund(person: Person, dollars: str) -> Person:
 
 @pytest.fixture(scope="session")
 def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
-    for vendor in ("OPENAI", "ANTHROPIC", "GEMINI"):
-        setattr(settings, f"{vendor}_API_KEY", KEY)
-        setattr(settings, f"{vendor}_BASE_URL", vendor_server.url)
-    settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
-    from hontoni.asgi import application
-
+    """Started with real vendors; afterwards the settings are again what other tests expect."""
+    vendors = {f"{vendor}_API_KEY": KEY for vendor in ("OPENAI", "ANTHROPIC", "GEMINI")}
+    roots = {name.replace("API_KEY", "BASE_URL"): vendor_server.url for name in vendors}
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(application, log_level="critical", http="httptools", ws="websockets-sansio")
-    )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
+    with override_settings(SANDBOX=False, **vendors, **roots):
+        from hontoni.asgi import application
+
+        config = uvicorn.Config(
+            application, log_level="critical", http="httptools", ws="websockets-sansio"
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
     thread.join(15)
@@ -98,11 +102,14 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
 
 
 @pytest.fixture
-def gateway(_server: str, vendors: Vendors, transactional_db: None) -> Iterator[Gateway]:
+def gateway(
+    _server: str, vendors: Vendors, transactional_db: None, settings: Settings
+) -> Iterator[Gateway]:
     """The product with a seeded catalogue; the books must balance when the test ends."""
     from billing.seed import seed as seed_billing
     from gateway.seed import seed as seed_catalogue
 
+    settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
     seed_billing()
     seed_catalogue()
     catalogue.forget()
