@@ -465,7 +465,7 @@ def test_the_books_balance_whatever_happens(
 
 
 _BOUNDS = settings(
-    max_examples=12,
+    max_examples=10,
     stateful_step_count=25,
     phases=[Phase.generate],  # a step costs 50 ms: shrinking would outlast the test's time
     deadline=None,
