@@ -371,9 +371,11 @@ class Story(RuleBasedStateMachine):
             self.settle(data, False, data.draw(tokens))
 
     def redis_restarts(self, kill: bool) -> None:
-        """Killed or stopped: what was answered is in its append-only file."""
+        """Killed or stopped: what it has written to its append-only file is not lost."""
         assert self.server.process is not None
         if kill:
+            redis.sync().set("a:mark:of", 1, px=1)
+            redis.sync().waitaof(1, 0, 10_000)
             self.server.process.kill()
             self.server.process.wait()
         self.server.stop()
