@@ -55,6 +55,7 @@ SLOTS = 3
 CENT = 10_000_000
 MANY = 1_000_000
 amounts = st.integers(1, 20).map(lambda n: n * CENT)
+SOME = Usage(input=10, output=10)
 moments = st.integers(0, 5)
 tokens = st.builds(Usage, input=st.integers(1, 2_000), output=st.integers(0, 2_000))
 _accounts = itertools.count(1_007, keys.SHARDS)  # all in one shard: their batches mix
@@ -235,9 +236,11 @@ class Story(RuleBasedStateMachine):
         self.books.settle(name, call.cost)
         self.ended.append(call)
 
-    @rule(data=st.data(), kill=st.booleans(), wait=st.booleans(), slow=st.booleans())
-    def gateways_die(self, data: st.DataObject, kill: bool, wait: bool, slow: bool) -> None:
-        if kill:
+    @rule(data=st.data(), kill=moments, wait=moments, slow=st.booleans())
+    def gateways_die(self, data: st.DataObject, kill: int, wait: int, slow: bool) -> None:
+        self.admit(CENT, CENT, True, SOME)
+        self.heartbeat()
+        if kill and self.running:
             self.the_gateway_is_killed()
         if wait:
             self.a_lease_passes()
@@ -293,8 +296,11 @@ class Story(RuleBasedStateMachine):
         assert usage.record(batch) == 0
         self._sync_waiting()
 
-    @rule(ways=st.lists(moments, max_size=3))
-    def consume(self, ways: list[int]) -> None:
+    @rule(data=st.data(), ways=st.lists(moments, min_size=1, max_size=3))
+    def consume(self, data: st.DataObject, ways: list[int]) -> None:
+        self.admit(CENT, CENT, True, SOME)
+        if self.running:
+            self.settle(data, False, SOME)
         all_ways = (
             self.drain,
             self.take_over,
@@ -351,7 +357,7 @@ class Story(RuleBasedStateMachine):
     @rule(data=st.data(), how=moments, ends=st.booleans())
     def redis_fails(self, data: st.DataObject, how: int, ends: bool) -> None:
         """In mid-request; what is heard of it next is a request that ends, or one that begins."""
-        self.admit(CENT, CENT, True, Usage(input=10, output=10))
+        self.admit(CENT, CENT, True, SOME)
         if how == 0:
             self.redis_loses_everything()
         elif how == 1:
@@ -360,14 +366,16 @@ class Story(RuleBasedStateMachine):
             self.the_account_goes_cold()
         if ends and self.running:
             self.settle(data, False, data.draw(tokens))
-        self.admit(CENT, CENT, True, Usage(input=10, output=10))
+        self.admit(CENT, CENT, True, SOME)
         if not ends and self.running:
             self.settle(data, False, data.draw(tokens))
 
     def redis_restarts(self, kill: bool) -> None:
-        """Killed or stopped: what was answered is in its append-only file."""
+        """Killed or stopped: what it has written to its append-only file is not lost."""
         assert self.server.process is not None
         if kill:
+            redis.sync().set("a:mark:of", 1, px=1)
+            redis.sync().waitaof(1, 0, 10_000)
             self.server.process.kill()
             self.server.process.wait()
         self.server.stop()
@@ -465,7 +473,7 @@ def test_the_books_balance_whatever_happens(
 
 
 _BOUNDS = settings(
-    max_examples=12,
+    max_examples=10,
     stateful_step_count=25,
     phases=[Phase.generate],  # a step costs 50 ms: shrinking would outlast the test's time
     deadline=None,
