@@ -31,10 +31,10 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
         return
     path = scope["path"]
-    if scope["type"] == "websocket":
+    if path == "/v1" or path.startswith("/v1/"):
+        await v1(scope, receive, send)  # which refuses a websocket in HTTP's own words
+    elif scope["type"] == "websocket":
         await websockets(scope, receive, send)
-    elif path == "/v1" or path.startswith("/v1/"):
-        await v1(scope, receive, send)
     elif path in health.ROUTES:
         await health.ROUTES[path](scope, receive, send)
     else:
