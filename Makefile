@@ -43,9 +43,12 @@ messages: $(VENV)/.run ## collect and compile what is to be translated (needs ge
 	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
 	$(PY) manage.py compilemessages -v 0 -i .venv
 
+conformance: $(VENV)/.test ## every SDK dialect on every vendor's, into docs/conformance.md
+	$(PY) -m pytest tests/conformance -n 0 --board docs/conformance.md
+
 lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip install -q pip-tools
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: messages help run manage lint test bench lock
+.PHONY: messages help run manage lint test bench conformance lock

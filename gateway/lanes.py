@@ -158,7 +158,7 @@ class Translation:
         self.request = replace(request, thinking=asked.thinking)
         self.target = replace(asked.target, end_user=asked.end_user(request.end_user))
         self.path = dialects.upstream_path(self.target.dialect, self.target.model)
-        self.body = self._encoded()
+        self.body = b"" if self.to_fetch() else self._encoded()
 
     def _encoded(self) -> bytes:
         upstream = codecs.UPSTREAMS[self.target.dialect]

@@ -134,8 +134,8 @@ async def _run(call: Call, upstream: Upstream) -> None:
 
 
 async def _serve(call: Call, upstream: Upstream) -> None:
-    await _complete(call.lane)
     await admission.admit(call)
+    await _complete(call.lane)
     _fit_to_balance(call)
     await _forward(call, upstream)
 
