@@ -64,9 +64,9 @@ class Supervisor:
         """Only note it: raising here could lose a child between its birth and our knowing it."""
         self.asked_to_stop = True
 
-    def start(self, name: str, command: list[str]) -> None:
+    def start(self, name: str, command: list[str], *fds: int) -> None:
         # Its own session: Ctrl-C reaches only us, and we decide the order of the end.
-        self.children[name] = subprocess.Popen(command, start_new_session=True)
+        self.children[name] = subprocess.Popen(command, start_new_session=True, pass_fds=fds)
 
     def run(self, command: list[str]) -> int:
         """The exit status of a command that ends by itself; raises Stop like everything else."""
@@ -141,25 +141,29 @@ def main() -> int:
     return status
 
 
+def _listen(host: str, port: int) -> socket.socket:
+    return socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+    )
+
+
 def _refuse_a_taken_port(host: str, port: int) -> None:
     """Said before anything is started. uvicorn would say it last, and less plainly."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server((host, port), family=family).close()
+        _listen(host, port).close()
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise Failed(f"cannot listen on {host} port {port}: {error}") from error
         raise Failed(f"port {port} is in use; choose another: make run PORT={port + 1}") from error
 
 
-def _stripe(host: str, web: int, data_dir: Path) -> list[str]:
+def _stripe(listener: socket.socket, web: int, data_dir: Path) -> list[str]:
     """A Stripe of our own, so that topping up can be clicked through without an account there."""
     from django.conf import settings
 
-    port = settings.STRIPE_SIMULATOR_PORT
+    host, port = listener.getsockname()[:2]
     return [
-        *(sys.executable, "-m", "billing.stripe_simulator"),
-        *("--host", host, "--port", str(port)),
+        *(sys.executable, "-m", "billing.stripe_simulator", "--fd", str(listener.fileno())),
         *("--state", str(data_dir / "stripe.json")),
         *("--public-url", f"http://{_reachable(host)}:{port}"),
         *("--api-key", settings.STRIPE_SECRET_KEY),
@@ -168,14 +172,15 @@ def _stripe(host: str, web: int, data_dir: Path) -> list[str]:
     ]
 
 
-def _free_port(wanted: int) -> int:
-    """The wanted port, or any other where it is taken."""
+def _listen_for_stripe() -> socket.socket:
+    """On the usual port, or any other where it is taken. Handed to the simulator open: two copies
+    that start at the same time cannot both find the same port free."""
+    host = os.environ.get("HOST") or "127.0.0.1"
+    wanted = int(os.environ.get("STRIPE_SIMULATOR_PORT") or STRIPE_PORT)
     try:
-        with socket.create_server(("127.0.0.1", wanted)):
-            return wanted
+        return _listen(host, wanted)
     except OSError:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            return int(found.getsockname()[1])
+        return _listen("127.0.0.1", 0)
 
 
 def _reachable(host: str) -> str:
@@ -184,8 +189,9 @@ def _reachable(host: str) -> str:
 
 def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
     _say("starting ...")
+    stripe = stack.enter_context(_listen_for_stripe())
     # Before anybody reads the settings: they, and every child, learn it from here.
-    os.environ.setdefault("STRIPE_SIMULATOR_PORT", str(_free_port(STRIPE_PORT)))
+    os.environ["STRIPE_SIMULATOR_PORT"] = str(stripe.getsockname()[1])
     from django.conf import settings
 
     _refuse_a_taken_port(settings.HOST, settings.PORT)
@@ -200,7 +206,10 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
             raise Failed(str(error)) from error
     if settings.STRIPE_SIMULATED:
         _say("simulated Stripe ...")
-        supervisor.start("stripe", _stripe(settings.HOST, settings.PORT, settings.DATA_DIR))
+        command = _stripe(stripe, settings.PORT, settings.DATA_DIR)
+        supervisor.start("stripe", command, stripe.fileno())
+    else:
+        stripe.close()
     _say("database: migrations and seeds ...")
     if supervisor.run([sys.executable, "manage.py", "prepare"]):
         raise Failed("preparing the database failed")

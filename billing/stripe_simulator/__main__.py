@@ -1,6 +1,7 @@
 """`python -m billing.stripe_simulator`: serve one account on loopback."""
 
 import argparse
+import socket
 
 import uvicorn
 
@@ -12,6 +13,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="stripe_simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=12111)
+    parser.add_argument("--fd", type=int, help="a listening socket to serve, in their place")
     parser.add_argument("--state", help="file that keeps the account between starts")
     parser.add_argument("--public-url", help="address browsers reach the hosted pages at")
     parser.add_argument("--api-key", help="the only secret key accepted")
@@ -26,8 +28,10 @@ def main() -> None:
         webhook_url=options.webhook_url,
         webhook_secret=options.webhook_secret,
     )
-    log_level = options.log_level
-    uvicorn.run(app, host=options.host, port=options.port, http="httptools", log_level=log_level)
+    where = {"host": options.host, "port": options.port}
+    config = uvicorn.Config(app, **where, http="httptools", log_level=options.log_level)
+    handed_over = None if options.fd is None else [socket.socket(fileno=options.fd)]
+    uvicorn.Server(config).run(handed_over)
 
 
 main()
