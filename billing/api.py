@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import Any, cast
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -18,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from billing import balances, funding, ledger, notices
+from billing import balances, funding, ledger
 from billing.adjustments import adjust
 from billing.models import Entry, LedgerAccount, Transfer
 from billing.serializers import (
@@ -29,7 +28,7 @@ from billing.serializers import (
 )
 from hontoni import errors
 from hontoni.drf import KeysetPagination, problems, request_id
-from hontoni.money import dollars, nanos
+from hontoni.money import nanos
 
 SANDBOX_RANGE = (Decimal(1), Decimal(10_000))
 STAFF_MOST = Decimal(100_000)
@@ -151,28 +150,11 @@ def _in_sandbox(request: Request, key: str, asked: dict[str, Any]) -> tuple[User
     least, most = SANDBOX_RANGE
     if not least <= asked["amount"] <= most:
         raise errors.BadRequest(f"amount: from ${least} to ${most:,}.", param="amount")
-    user, amount = _user(request), nanos(asked["amount"])
-    with transaction.atomic():
-        transfer, created = funding.credit(
-            key=f"sandbox:{user.pk}:{key}",
-            kind=Transfer.Kind.SANDBOX,
-            user_id=user.pk,
-            amount=amount,
-            reason=asked["reason"],
-        )
-        if created:
-            _receipt(transfer, user.pk)
+    user = _user(request)
+    transfer, created = funding.sandbox(
+        key=key, user_id=user.pk, amount=nanos(asked["amount"]), reason=asked["reason"]
+    )
     return user, transfer, created
-
-
-def _receipt(transfer: Transfer, user_id: int) -> None:
-    facts = {
-        "amount": dollars(transfer.amount),
-        "charged": "0.00",
-        "balance": dollars(ledger.balance(user_id)),
-        "topup": f"txn_{transfer.pk}",
-    }
-    notices.tell(user_id=user_id, kind="topup_receipt", key=transfer.key, facts=facts)
 
 
 def _by_staff(request: Request, key: str, asked: dict[str, Any]) -> tuple[User, Transfer, bool]:

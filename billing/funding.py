@@ -14,9 +14,10 @@ from typing import Any
 
 from django.db import transaction
 
-from billing import ledger, promos
+from billing import ledger, notices, promos
 from billing.ledger import Kind
 from billing.models import Transfer
+from hontoni.money import dollars
 
 
 @transaction.atomic
@@ -39,6 +40,24 @@ def credit(
     )
     if created:
         promos.bonus_for(top_up, user_id)
+    return top_up, created
+
+
+@transaction.atomic
+def sandbox(*, key: str, user_id: int, amount: int, reason: str = "") -> tuple[Transfer, bool]:
+    """Credit play money, with its receipt. `key` is the customer's own; answers as `credit`."""
+    key = f"sandbox:{user_id}:{key}"
+    top_up, created = credit(
+        key=key, kind=Kind.SANDBOX, user_id=user_id, amount=amount, reason=reason
+    )
+    if created:
+        facts = {
+            "amount": dollars(amount),
+            "charged": "0.00",
+            "balance": dollars(ledger.balance(user_id)),
+            "topup": f"txn_{top_up.pk}",
+        }
+        notices.tell(user_id=user_id, kind="topup_receipt", key=key, facts=facts)
     return top_up, created
 
 

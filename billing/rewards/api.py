@@ -23,7 +23,7 @@ from billing.rewards.serializers import (
     ReferralSerializer,
 )
 from hontoni.drf import problems
-from ratelimits.throttle import AddressThrottle, Throttle, network
+from ratelimits.throttle import AddressThrottle, Throttle
 
 
 class GuessesByAccount(Throttle):
@@ -126,7 +126,7 @@ class MyReferrals(APIView):
     )
     def post(self, request: Request) -> Response:
         code = _valid(request, CodeSerializer)["code"]
-        address = network(AddressThrottle().get_ident(request) or "")
+        address = AddressThrottle().identify(request) or ""
         referrals.accept(_user(request), code, address=address, now=timezone.now())
         # Whether staff will look at it first is not told: it would teach how to pass.
         return Response({"status": "accepted"}, status=status.HTTP_201_CREATED)

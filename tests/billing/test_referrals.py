@@ -64,10 +64,22 @@ def test_everybody_has_a_code_and_keeps_it(alice: User, bob: User) -> None:
     assert code_of(alice) == shown["code"] != code_of(bob)
 
 
-def test_a_link_remembers_who_invited(alice: User) -> None:
-    answer = Client().get(f"/r/{code_of(alice).lower()}")
-    assert (answer.status_code, answer["Location"]) == (302, "/")
-    assert answer.cookies["referral"].value == code_of(alice)
+def test_who_signs_up_behind_a_link_is_invited(alice: User) -> None:
+    browser = Client()
+    answer = browser.get(f"/r/{code_of(alice).lower()}")
+    assert (answer.status_code, answer["Location"]) == (302, "/account/signup/")
+    form = {"email": "dave@elsewhere.org", "password1": "correct horse battery"}
+    assert browser.post(answer["Location"], form).status_code == 302
+    assert signals(User.objects.get(email="dave@elsewhere.org")) == ("active", [])
+
+
+def test_a_wrong_link_keeps_nobody_from_signing_up(db: None) -> None:
+    browser = Client()
+    browser.get("/r/NOPE")
+    form = {"email": "dave@elsewhere.org", "password1": "correct horse battery"}
+    assert browser.post("/account/signup/", form).status_code == 302
+    assert User.objects.filter(email="dave@elsewhere.org").exists()
+    assert not Referral.objects.exists()
 
 
 def test_a_referral_is_accepted_once(alice: User, bob: User, invited: Referral) -> None:
