@@ -26,10 +26,17 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     list_filter = ["is_active", "is_staff"]
     search_fields = ["email", "name"]
     ordering = ["-id"]
-    readonly_fields = ["created_at", "key_cap", "last_login", "terms_version"]
+    readonly_fields = [
+        "created_at",
+        "frozen_at",
+        "frozen_reason",
+        "key_cap",
+        "last_login",
+        "terms_version",
+    ]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
-        ("Keys", {"fields": ["key_cap", "terms_version"]}),
+        ("Keys", {"fields": ["key_cap", "terms_version", "frozen_at", "frozen_reason"]}),
         (
             "Permissions",
             {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]},
@@ -39,6 +46,17 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     add_fieldsets = [
         (None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})
     ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Who may change people must not make himself more than he is."""
+        privileges = ["is_staff", "is_superuser", "groups", "user_permissions"]
+        return [*self.readonly_fields, *([] if request.user.is_superuser else privileges)]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Staff are changed, and given passwords, by superusers only."""
+        if obj is not None and obj.is_staff and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
 
     def save_model(
         self, request: HttpRequest, obj: User, form: "ModelForm[User]", change: bool

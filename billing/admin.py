@@ -4,23 +4,21 @@ What staff change takes effect at once for everybody it concerns, and is audited
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.models import User
-from billing import audit, offers, subscriptions, terms
+from billing import offers, subscriptions, terms
+from billing.customers import admin as customers  # noqa: F401  registers
 from billing.invoice_api import link
+from billing.mails import admin as mails  # noqa: F401
 from billing.models import (
     AddOn,
     AuditEntry,
@@ -34,38 +32,22 @@ from billing.models import (
     Transfer,
     Wallet,
 )
+from billing.rewards import admin as rewards  # noqa: F401
+from billing.staff import DOLLARS, ReadOnlyAdmin, audit_deed, email_of
 from hontoni import errors
 from hontoni.drf import request_id
-from hontoni.money import dollars, nanos
+from hontoni.money import dollars
 
 
-class DollarsField(forms.CharField):
-    """Nano-dollars in the database, dollars for people."""
-
-    def __init__(self, *, min_value: object = None, max_value: object = None, **kwargs: Any):
-        super().__init__(**kwargs)  # an integer field's bounds mean nothing to a text
-
-    def prepare_value(self, value: object) -> object:
-        return dollars(value) if isinstance(value, int) else value
-
-    def to_python(self, value: Any) -> int | None:  # type: ignore[override]
-        if value is None or isinstance(value, int):
-            return value
-        try:
-            return nanos(value.strip())
-        except ValueError:
-            raise ValidationError("Dollars, such as 4.99.") from None
+def _subject(sold: Plan | AddOn) -> str:
+    return f"{sold._meta.model_name}:{sold.slug}"
 
 
 class SoldAdmin(ModelAdmin):
     """Plans and add-ons. They are never deleted: deactivate instead."""
 
-    formfield_overrides: ClassVar[dict[Any, Any]] = {
-        models.BigIntegerField: {
-            "form_class": DollarsField,
-            "widget": UnfoldAdminTextInputWidget,
-        },
-    }
+    audits_itself = True
+    formfield_overrides = DOLLARS
     list_filter = ["active"]
     search_fields = ["slug", "name"]
 
@@ -84,10 +66,10 @@ class SoldAdmin(ModelAdmin):
         super().save_model(request, obj, form, change)
         if change and not changed:
             return
-        _audit(
+        audit_deed(
             request,
             "change" if change else "add",
-            obj,
+            _subject(obj),
             before=before or {},
             after={name: getattr(obj, name) for name in changed},
         )
@@ -131,8 +113,12 @@ class PlanAdmin(SoldAdmin):
         with transaction.atomic():
             before = Plan.objects.get(is_default=True).slug
             plan.make_default()
-            _audit(
-                request, "make default", plan, before={"plan": before}, after={"plan": plan.slug}
+            audit_deed(
+                request,
+                "make default",
+                _subject(plan),
+                before={"plan": before},
+                after={"plan": plan.slug},
             )
             terms.apply_plan(plan)
         self.message_user(request, f"{plan} is the default now.")
@@ -144,17 +130,6 @@ class AddOnAdmin(SoldAdmin):
 
     def apply(self, sold: AddOn) -> None:
         terms.apply_add_on(sold)
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Subscription)
@@ -204,7 +179,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
                 change(
                     mine.user_id,
                     now=timezone.now(),
-                    actor=_email(request),
+                    actor=email_of(request),
                     request_id=request_id(request),
                 )
             except errors.ApiError as refused:
@@ -339,20 +314,3 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_filter = ["action", "at"]
     search_fields = ["actor", "subject", "request_id"]
     ordering = ["-id"]
-
-
-def _email(request: HttpRequest) -> str:
-    return request.user.email if isinstance(request.user, User) else ""
-
-
-def _audit(
-    request: HttpRequest, what: str, sold: Plan | AddOn, *, before: Any, after: Any
-) -> None:
-    audit.record(
-        actor=_email(request),
-        action=what,
-        subject=f"{sold._meta.model_name}:{sold.slug}",
-        before=before,
-        after=after,
-        request_id=request_id(request),
-    )

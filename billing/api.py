@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from billing import balances, ledger
+from billing import balances, funding, ledger
 from billing.adjustments import adjust
 from billing.models import Entry, LedgerAccount, Transfer
 from billing.serializers import (
@@ -151,12 +151,8 @@ def _in_sandbox(request: Request, key: str, asked: dict[str, Any]) -> tuple[User
     if not least <= asked["amount"] <= most:
         raise errors.BadRequest(f"amount: from ${least} to ${most:,}.", param="amount")
     user = _user(request)
-    transfer, created = ledger.post(
-        key=f"sandbox:{user.pk}:{key}",
-        kind=Transfer.Kind.SANDBOX,
-        user_id=user.pk,
-        amount=nanos(asked["amount"]),
-        reason=asked["reason"],
+    transfer, created = funding.sandbox(
+        key=key, user_id=user.pk, amount=nanos(asked["amount"]), reason=asked["reason"]
     )
     return user, transfer, created
 

@@ -1,5 +1,12 @@
 from django.apps import AppConfig
+from django.contrib import admin
 
 
 class BillingConfig(AppConfig):
     name = "billing"
+
+    def ready(self) -> None:
+        from billing import audit  # noqa: F401  listens to the admin's log
+
+        # It logs many at once without a signal; one by one, each is audited.
+        admin.site.disable_action("delete_selected")

@@ -9,8 +9,8 @@ Always true, proved by billing/reconcile.py, and checked after every test in tes
 5. A key is posted at most once, so posting it again is harmless.
 6. A wallet's `credits_total` is the sum of its entries without usage, `credits_version` is their
    number, and `settled_total` is minus the sum of its usage entries.
-7. Nobody spends what he does not have: only settled usage and money that is taken back from us
-   (a refund, a dispute) bring a wallet below zero.
+7. Nobody spends what he does not have: only settled usage and money that is taken back (a refund,
+   a dispute, the bonus or the reward that came with it) bring a wallet below zero.
 
 Locks are taken in one order, so that nothing waits in a circle: our own account, then the
 wallet's account, then the wallet. A transaction that posts several times begins with `lock`, on
@@ -50,7 +50,8 @@ COUNTERPARTS = {
 }
 # What is earned is never below nothing; every other account of ours pays first and is paid later.
 NEVER_NEGATIVE = {"revenue:subscriptions", "revenue:usage"}
-TAKES_BELOW_ZERO = {Kind.USAGE, Kind.REFUND, Kind.DISPUTE}
+TAKES_BELOW_ZERO = {Kind.USAGE, Kind.REFUND, Kind.DISPUTE, Kind.PROMO, Kind.REFERRAL}
+PAID = (Kind.TOPUP, Kind.SANDBOX)  # what counts as topped up; in the sandbox, play money
 
 
 class KeyReused(errors.Conflict):

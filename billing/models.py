@@ -9,19 +9,40 @@ from django.core.validators import MinValueValidator
 from django.db import models, transaction
 from django.db.models import F, Q
 
+from billing.customers.models import Customer
 from billing.immutable import WrittenOnce
+from billing.mails.models import Mail, Preferences
 from billing.records import Invoice, InvoiceSeries, Notice
+from billing.rewards.models import (
+    Accrual,
+    Card,
+    PromoCode,
+    Redemption,
+    Referral,
+    ReferralCode,
+    ReferralProgram,
+)
 from hontoni import money
 
 __all__ = [
+    "Accrual",
     "AddOn",
     "AuditEntry",
+    "Card",
+    "Customer",
     "Entry",
     "Invoice",
     "InvoiceSeries",
     "LedgerAccount",
+    "Mail",
     "Notice",
     "Plan",
+    "Preferences",
+    "PromoCode",
+    "Redemption",
+    "Referral",
+    "ReferralCode",
+    "ReferralProgram",
     "Subscription",
     "Transfer",
     "Wallet",
@@ -273,6 +294,11 @@ class Transfer(WrittenOnce):
             models.CheckConstraint(
                 condition=~Q(debit=F("credit")), name="transfer_between_two_accounts"
             ),
+        ]
+        # An account's payments, found among any number of batches of usage.
+        indexes = [
+            models.Index(fields=["credit"], condition=~Q(kind="usage"), name="transfer_paid_in"),
+            models.Index(fields=["debit"], condition=~Q(kind="usage"), name="transfer_paid_out"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing import renewals
+from billing import referrals, renewals, security
+from billing.mails import sending
 
 logger = logging.getLogger(__name__)
 
@@ -30,3 +31,23 @@ def renew_subscriptions(**_: Any) -> int:
 def announce_renewals(**_: Any) -> int:
     """Tell customers of renewals that are near; how many are."""
     return renewals.announce(timezone.now())
+
+
+@shared_task(expires=5)
+def send_due_mails(**_: Any) -> None:
+    """Make mails of new notices, and hand out those that are due, one task each."""
+    security.notice_new_keys(timezone.now())
+    sending.collect()
+    for mail_id in sending.due(timezone.now()):
+        send_mail.delay(mail_id)
+
+
+@shared_task
+def send_mail(mail_id: int) -> bool:
+    return sending.send(mail_id, timezone.now())
+
+
+@shared_task
+def settle_referrals(**_: Any) -> int:
+    """Pay what has stood long enough, take back what was refunded."""
+    return referrals.settle_all(timezone.now())

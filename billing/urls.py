@@ -1,6 +1,8 @@
 from django.urls import path
 
 from billing import api, invoice_api, subscription_api, views
+from billing.mails import api as mails
+from billing.rewards import api as rewards
 
 pages = [
     path("billing", views.billing, name="billing"),
@@ -10,6 +12,9 @@ urlpatterns = [
     path("billing/balance", api.Balance.as_view(), name="balance"),
     path("billing/transactions", api.Transactions.as_view(), name="transactions"),
     path("billing/topup", api.TopUp.as_view(), name="topup"),
+    path("billing/promo-code", rewards.Promo.as_view(), name="promo-code"),
+    path("billing/referral", rewards.MyReferrals.as_view(), name="referral"),
+    path("auth/me/notifications", mails.Notifications.as_view(), name="notifications"),
     path("billing/invoices", invoice_api.Invoices.as_view(), name="invoices"),
     path(
         "billing/invoices/<str:invoice_id>/pdf",

@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.views import customer
-from billing import balances, ledger, terms
+from billing import balances, funding, ledger, terms
 from billing.forms import SandboxForm
-from billing.models import AddOn, Entry, Plan, Transfer
+from billing.models import AddOn, Entry, Plan
 from hontoni.money import nanos
 
 PAGE = 50
@@ -78,9 +78,8 @@ def sandbox_funds(request: HttpRequest) -> HttpResponse:
     form, user_id = SandboxForm(request.POST), customer(request).pk
     if not form.is_valid():
         return _page(request, form)
-    ledger.post(
-        key=f"sandbox:{user_id}:{form.cleaned_data['once']}",
-        kind=Transfer.Kind.SANDBOX,
+    funding.sandbox(
+        key=str(form.cleaned_data["once"]),
         user_id=user_id,
         amount=nanos(form.cleaned_data["amount"]),
     )

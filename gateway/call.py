@@ -218,6 +218,7 @@ class Call:
             details["clamps"] = self.clamps
         if self.state is not None:
             details["windows"] = self.state.windows
+            details["windows_at"] = self.state.now // 1000
         if self.model.dialect != self.request.dialect.name:
             details["upstream_dialect"] = self.model.dialect
         if self.attempts > 1:

@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 
 from accounts import keys
 from billing import ledger
-from gateway import live
+from gateway import alerts, live
 from gateway.models import BUCKETS, DeadEvent, UsageEvent, UsageHour
 from hontoni import redis
 from ratelimits.keys import SHARDS
@@ -212,6 +212,7 @@ def record(entries: Sequence[Entry]) -> int:
     _roll_up(rows)
     _charge(rows)
     events = {entry.request_id: entry.event for entry in entries}
+    alerts.look(events[row.pk] for row in rows)
     keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})
     transaction.on_commit(lambda: live.ring({row.user_id for row in rows}), robust=True)
     return len(rows)

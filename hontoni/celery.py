@@ -24,4 +24,6 @@ app.conf.beat_schedule = {
         "task": "accounts.tasks.forget_expired_sessions",
         "schedule": 24 * 3600.0,
     },
+    "send-mails": {"task": "billing.tasks.send_due_mails", "schedule": 10.0},
+    "settle-referrals": {"task": "billing.tasks.settle_referrals", "schedule": 600.0},
 }

@@ -20,6 +20,8 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 HOST: str = env("HOST", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
+# Where customers find us: links in mails lead there.
+PUBLIC_URL: str = env("PUBLIC_URL", default=f"http://{HOST}:{PORT}").rstrip("/")
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 
 
@@ -262,6 +264,7 @@ INSTALLED_APPS += [f"allauth.socialaccount.providers.{name}" for name in SOCIALA
 
 EMAIL_URL: str = env("EMAIL_URL", default="consolemail://")  # smtp+tls://user:password@host:587
 vars().update(env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT: int = env.int("EMAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@localhost>")
 
 # -- Websockets ----------------------------------------------------------------------------------

@@ -46,20 +46,24 @@ class Throttle(BaseThrottle):
         return self.waiting_ms / 1000
 
 
+def network(text: str) -> str:
+    """Who counts as one behind an IP address: itself, or its IPv6 network of /64."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text or "unknown"
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address.packed[:8] + bytes(8), 64)))
+
+
 class AddressThrottle(Throttle):
     """By IP address; an IPv6 network of /64 counts as one, since one customer has all of it."""
 
     def identify(self, request: Request) -> str | None:
-        ident = self.get_ident(request)
-        try:
-            address = ipaddress.ip_address(ident or "")
-        except ValueError:
-            return ident or "unknown"
-        if isinstance(address, ipaddress.IPv4Address):
-            return str(address)
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address.packed[:8] + bytes(8), 64)))
+        return network(self.get_ident(request) or "")
 
 
 class EmailThrottle(Throttle):

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import audit
-from billing.admin import ReadOnlyAdmin
 from billing.payments import inbox
 from billing.payments.models import (
     AutoTopUp,
@@ -20,6 +19,7 @@ from billing.payments.models import (
     StripeEvent,
     TopUp,
 )
+from billing.staff import ReadOnlyAdmin
 from hontoni.drf import request_id
 from hontoni.money import dollars
 

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import freezing
-from billing import ledger, notices, stripe_api
+from billing import fraud, funding, ledger, notices, stripe_api
 from billing.ledger import Kind
 from billing.models import Transfer
 from billing.payments import customers
@@ -159,7 +159,8 @@ def _pay(order: TopUp, intent: Object, tax: int) -> None:
 
 
 def _credit(order: TopUp, intent: Object) -> None:
-    ledger.post(
+    fraud.saw_card(order.user_id, _fingerprint(intent))
+    funding.credit(
         key=f"topup:{intent['id']}",
         kind=Kind.TOPUP,
         user_id=order.user_id,
@@ -172,6 +173,12 @@ def _credit(order: TopUp, intent: Object) -> None:
     order.paid_at = timezone.now()
     order.save(update_fields=["state", "failure", "intent_id", "charged_cents", "paid_at"])
     _tell_paid(order)
+
+
+def _fingerprint(intent: Object) -> str:
+    """Of the card that paid, if it was one."""
+    details = (intent["latest_charge"] or {}).get("payment_method_details") or {}
+    return str((details.get("card") or {}).get("fingerprint") or "")
 
 
 def _tell_paid(order: TopUp) -> None:
@@ -239,11 +246,12 @@ def _take_back(order: TopUp, key: str, kind: Kind, worth: int, reason: str) -> b
     """Post it, negative amounts giving back; False if it was posted before, or is nothing."""
     if not worth:
         return False
-    _, created = ledger.post(
+    _, created = funding.take_back(
         key=key,
         kind=kind,
         user_id=order.user_id,
-        amount=-worth,
+        top_up=Transfer.objects.get(key=f"topup:{order.intent_id}"),
+        amount=worth,
         reason=reason,
         ref={"topup": str(order.pk), "payment_intent": order.intent_id},
     )

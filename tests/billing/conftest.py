@@ -34,7 +34,7 @@ def world(db: None, settings: Settings) -> Iterator[None]:
 
     Tests of what happens after a commit are marked `committed`; races commit too.
     """
-    settings.SIGNUP_CREDIT = "0"
+    settings.SANDBOX, settings.SIGNUP_CREDIT = True, "0"
     seed()
     yield
     assert reconcile.problems() == []

@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from billing import audit, ledger, subscriptions
+from billing import audit, ledger, promos, referrals, subscriptions
+from billing.mails import sending
 from billing.models import (
     AddOn,
     AuditEntry,
@@ -19,12 +20,14 @@ from billing.models import (
     LedgerAccount,
     Notice,
     Plan,
+    Preferences,
     Subscription,
     Transfer,
     Wallet,
 )
 from hontoni.money import nanos
 from tests.billing.conftest import committed
+from tests.billing.test_promos import promo
 from tests.billing.test_terms import announced, subscribe
 
 BOOKS = [Wallet, LedgerAccount, Transfer, Entry, AuditEntry, Invoice, InvoiceSeries, Notice]
@@ -67,8 +70,14 @@ def act(staff: Client, action: str, *chosen: Subscription) -> list[str]:
 def test_every_page_opens(staff: Client, alice: User) -> None:
     subscribed(alice)
     audit.record(actor="a", action="b", subject="c", before={}, after={})
+    promo()
+    promos.redeem(alice.pk, "WELCOME", timezone.now())
+    sending.collect()
+    dave = User.objects.create_user("dave@elsewhere.org")
+    referrals.accept(dave, referrals.code_of(alice.pk), address="", now=timezone.now())
+    Preferences.objects.create(user=alice)
     models = [model for model in admin.site._registry if model._meta.app_label == "billing"]
-    assert len(models) == 11
+    assert len(models) == 18
     for model in models:
         name = f"admin:billing_{model._meta.model_name}"
         row = model._default_manager.first()

@@ -7,7 +7,7 @@ from django.utils import timezone
 from accounts.models import User
 from billing import audit, subscriptions
 from billing.immutable import Immutable, WrittenOnce
-from billing.models import AuditEntry, Entry, Invoice, Notice, Plan, Transfer
+from billing.models import Accrual, AuditEntry, Entry, Invoice, Notice, Plan, Referral, Transfer
 
 
 @pytest.fixture(params=WrittenOnce.__subclasses__())
@@ -15,6 +15,15 @@ def written(request: pytest.FixtureRequest, alice: User) -> models.Model:
     """One row of each kind, from alice's first top-up and her first plan."""
     audit.record(actor="a", action="b", subject="c", before={}, after={})
     subscriptions.subscribe(alice.pk, Plan.objects.get(slug="basic"), now=timezone.now())
+    referral = Referral.objects.create(
+        referrer=alice,
+        invitee=User.objects.create_user("dave@elsewhere.org"),
+        percent=10,
+        basis="top_ups",
+        hold_days=30,
+        most=0,
+    )
+    Accrual.objects.create(referral=referral, total=0, at=timezone.now())
     kind: type[models.Model] = request.param
     row = kind._default_manager.first()
     assert row is not None
@@ -22,7 +31,14 @@ def written(request: pytest.FixtureRequest, alice: User) -> models.Model:
 
 
 def test_it_is_these() -> None:
-    assert set(WrittenOnce.__subclasses__()) == {Transfer, Entry, AuditEntry, Invoice, Notice}
+    assert set(WrittenOnce.__subclasses__()) == {
+        Accrual,
+        AuditEntry,
+        Entry,
+        Invoice,
+        Notice,
+        Transfer,
+    }
 
 
 def test_the_model_refuses(written: models.Model) -> None:

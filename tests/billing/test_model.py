@@ -63,7 +63,7 @@ class Money(RuleBasedStateMachine):
             return  # more than was ever earned
         poor = self.credits[name] - self.settled[name] + signed < 0
         for _ in range(1 + again):
-            if debit and poor and kind not in ("refund", "dispute"):
+            if debit and poor and kind not in ledger.TAKES_BELOW_ZERO:
                 with pytest.raises(ledger.Overdrawn):
                     self._post(key, name, kind, signed)
             else:

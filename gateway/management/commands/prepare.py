@@ -8,11 +8,12 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from billing.seed import seed as seed_billing
+from gateway.roles import seed as seed_roles
 from gateway.seed import seed as seed_catalogue
 
 
 class Command(BaseCommand):
-    help = "Check, migrate, and seed models, prices, plans and add-ons. Repeating it is harmless."
+    help = "Check, migrate, seed what is sold and the roles of staff. Repeating it is harmless."
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("check")
@@ -21,3 +22,4 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=1)
         seed_billing()
         seed_catalogue()
+        seed_roles()

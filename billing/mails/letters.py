@@ -1,0 +1,88 @@
+"""Every kind of notice, and the mail it becomes: templates/emails/<kind>.txt.
+
+The facts of plans and payments are listed in billing/notices.py. The others', amounts in dollars
+as text and moments in ISO 8601:
+
+* low_balance: balance, threshold
+* window_80, window_100: window (a name of `WINDOWS`), limit, resets_at
+* new_key: key_name, shown
+* promo: code, kind, amount, plan, days
+
+The HTML is the text, laid out: they cannot say different things. What the law or the account's
+safety asks for cannot be switched off (`required`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.utils.dateparse import parse_datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """`about` says in the preferences when it comes."""
+
+    subject: str
+    about: str
+    required: bool = False
+
+
+LETTERS = {
+    "topup_receipt": Letter("Receipt for your top-up", "Receipts of top-ups", required=True),
+    "low_balance": Letter("Your balance is low", "Your balance falls below your threshold"),
+    "window_80": Letter("You have used 80 % of a limit", "80 % of a limit is used"),
+    "window_100": Letter("A limit of your plan is used up", "A limit is used up"),
+    "plan_started": Letter("Your plan has begun", "A plan begins", required=True),
+    "plan_upgraded": Letter("Your plan has changed", "An upgrade", required=True),
+    "add_on_started": Letter("Your add-on is active", "An add-on begins", required=True),
+    "plan_renewal_soon": Letter("Your plan renews soon", "A renewal is near"),
+    "plan_renewed": Letter("Your plan is renewed", "A renewal", required=True),
+    "plan_renewal_failed": Letter(
+        "Your plan could not be renewed", "A renewal failed", required=True
+    ),
+    "plan_ended": Letter("Your plan has ended", "A plan ends", required=True),
+    "auto_topup": Letter("We topped up your balance", "Automatic top-ups", required=True),
+    "auto_topup_failed": Letter(
+        "An automatic top-up failed", "An automatic top-up failed", required=True
+    ),
+    "auto_topup_off": Letter(
+        "Automatic top-up is off", "Automatic top-up was switched off", required=True
+    ),
+    "dispute": Letter("A payment of yours is disputed", "A payment is disputed", required=True),
+    "dispute_won": Letter("A dispute is settled", "A dispute is settled", required=True),
+    "new_key": Letter("A new API key was made", "A key was made", required=True),
+    "promo": Letter("Your promo code", "What promo codes gave you"),
+}
+
+
+def compose(
+    kind: str, facts: Mapping[str, Any], *, to: str, name: str, message_id: str
+) -> EmailMultiAlternatives:
+    """The mail about these facts, in text and HTML. Raises KeyError for an unknown kind.
+
+    `message_id` is the same whenever this mail is sent again, so a mailbox shows it once.
+    """
+    letter = LETTERS[kind]
+    context = {
+        **{fact: _shown(fact, value) for fact, value in facts.items()},
+        "name": name,
+        "required": letter.required,
+        "public_url": settings.PUBLIC_URL,
+    }
+    text = render_to_string(f"emails/{kind}.txt", context)
+    html = render_to_string("emails/_layout.html", {"subject": letter.subject, "text": text})
+    headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
+    mail = EmailMultiAlternatives(letter.subject, text, to=[to], headers=headers)
+    mail.attach_alternative(html, "text/html")
+    return mail
+
+
+def _shown(fact: str, value: Any) -> Any:
+    """Moments travel as ISO text; templates format them."""
+    if isinstance(value, str) and fact.endswith(("_at", "_until")):
+        return parse_datetime(value)
+    return value

@@ -1,0 +1,60 @@
+"""What was mailed to whom, and who wants what."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from hontoni import money
+
+
+class Mail(models.Model):
+    """The mail a notice became. Its row is the memory that it was sent."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"
+        SENT = "sent"
+        UNWANTED = "unwanted", "switched off by its reader"
+        FAILED = "failed", "given up"
+
+    notice = models.OneToOneField(
+        "billing.Notice", models.PROTECT, primary_key=True, related_name="mail"
+    )
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(status="waiting"), name="mail_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.notice_id}: {self.status}"
+
+
+class Preferences(models.Model):
+    """Which mails an account wants. No row: all of them, and the default threshold."""
+
+    LOW_BALANCE = 2 * money.DOLLAR
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.PROTECT, primary_key=True, related_name="preferences"
+    )
+    unwanted = models.JSONField(default=list, help_text="Kinds of mail switched off.")
+    low_balance = models.BigIntegerField(
+        default=LOW_BALANCE, help_text="Nano-dollars; a mail when the balance is down to it."
+    )
+
+    class Meta:
+        verbose_name_plural = "mail preferences"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(low_balance__range=(0, money.MAX)), name="low_balance_in_range"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"preferences:{self.pk}"

@@ -1,0 +1,58 @@
+"""Who is about to run out, noticed where every request passes anyway: as usage is recorded.
+
+It costs a batch one query, and another one only while somebody is near an end. What is noticed is
+told in the transaction of the batch, under a key for each opening of a window: so once.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from billing import balances, notices
+from billing.models import Notice
+
+# How mails name the windows; of a minute nobody wants mail.
+WINDOWS = {
+    "5h": "in 5 hours",
+    "daily": "a day",
+    "weekly": "a week",
+    "monthly": "in 30 days",
+}
+
+
+def look(events: Iterable[Mapping[str, Any]]) -> None:
+    """Tell of balances below their thresholds, and of windows at 80 and at 100 %."""
+    found: dict[str, dict[str, Any]] = {}
+    charged = set()
+    for event in events:
+        found |= _windows(event)
+        if event["cost"]:
+            charged.add(event["user_id"])
+    if found:
+        told = set(Notice.objects.filter(key__in=found).values_list("key", flat=True))
+        for key in sorted(found.keys() - told):
+            notices.tell(key=key, **found[key])
+    if charged:
+        balances.warn_low(charged)
+
+
+def _windows(event: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What to tell of one request's windows, by key. They are as its admission left them."""
+    details = event.get("details", {})
+    found: dict[str, dict[str, Any]] = {}
+    if "windows_at" not in details:
+        return found  # never admitted, drafted by a process that died, or by an older version
+    for name, limit, used, reset_ms in details["windows"]:
+        if name not in WINDOWS or not limit or used * 5 < limit * 4:
+            continue
+        # The window's end in Redis's clock is the same number for all of its requests.
+        ends_ms = details["windows_at"] + reset_ms
+        level = 100 if used >= limit else 80
+        facts = {
+            "window": WINDOWS[name],
+            "limit": limit,
+            "resets_at": datetime.fromtimestamp(ends_ms / 1000, UTC).isoformat(),
+        }
+        key = f"window:{event['user_id']}:{name}:{ends_ms}:{level}"
+        found[key] = {"user_id": event["user_id"], "kind": f"window_{level}", "facts": facts}
+    return found

@@ -1,0 +1,104 @@
+"""The roles of staff, as groups, and what each may do. Superusers may do everything.
+
+Staff may add groups and change these; a role that is there already is left as it is.
+"""
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.db.models import Q
+
+_ACCOUNTS = ("view_user", "view_apikey")
+_BOOKS = (
+    "view_wallet",
+    "view_ledgeraccount",
+    "view_transfer",
+    "view_entry",
+    "view_subscription",
+    "view_invoice",
+    "view_invoiceseries",
+    "view_redemption",
+    "view_referral",
+    "view_notice",
+    "view_mail",
+    "view_preferences",
+    "view_customer",
+)
+_PAYMENTS = (
+    "view_autotopup",
+    "view_dispute",
+    "view_quarantine",
+    "view_stripecustomer",
+    "view_stripeevent",
+    "view_topup",
+)
+ROLES = {
+    "support": {
+        "accounts": (*_ACCOUNTS, "change_apikey"),
+        "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", "freeze_customer"),
+        "payments": _PAYMENTS,
+        "gateway": ("view_model", "view_price", "view_usageevent"),
+    },
+    "finance": {
+        "accounts": _ACCOUNTS,
+        "billing": (
+            *_BOOKS,
+            "adjust_balance",
+            "manage_subscription",
+            "freeze_customer",
+            "view_auditentry",
+            "view_plan",
+            "view_addon",
+            "add_promocode",
+            "change_promocode",
+            "view_promocode",
+            "change_referral",
+            "add_referralprogram",
+            "change_referralprogram",
+            "view_referralprogram",
+        ),
+        "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine"),
+        "gateway": ("view_model", "view_price", "view_usageevent", "view_deadevent"),
+    },
+    "catalogue": {
+        "billing": (
+            "add_plan",
+            "change_plan",
+            "view_plan",
+            "add_addon",
+            "change_addon",
+            "view_addon",
+        ),
+        "gateway": (
+            "add_model",
+            "change_model",
+            "view_model",
+            "add_price",
+            "view_price",
+            "add_alias",
+            "change_alias",
+            "delete_alias",
+            "view_alias",
+        ),
+    },
+}
+
+
+def seed() -> None:
+    """Create the roles that are missing."""
+    for name, apps in ROLES.items():
+        with transaction.atomic():
+            role, created = Group.objects.get_or_create(name=name)
+            if created:
+                role.permissions.set(_permissions(apps))
+
+
+def _permissions(apps: dict[str, tuple[str, ...]]) -> list[Permission]:
+    """Raises LookupError if one is not known: a role must not silently do less."""
+    wanted = Q()
+    for app, names in apps.items():
+        wanted |= Q(content_type__app_label=app, codename__in=names)
+    found = list(Permission.objects.filter(wanted))
+    missing = {n for names in apps.values() for n in names} - {p.codename for p in found}
+    if missing:
+        raise LookupError(f"no such permissions: {sorted(missing)}")
+    return found
