@@ -26,7 +26,6 @@ from ratelimits.limiter import Ask, State
 logger = logging.getLogger(__name__)
 
 _MOST_RENEWALS = 5
-_NOTHING = Hold(0, 0)
 _RETRY_SECONDS = 0.5
 _NOTHING = Hold(0, 0)
 _RECHECK_SECONDS = 0.1  # a slot freed on another node is noticed by looking again
@@ -35,7 +34,15 @@ LIVE: set[Call] = set()  # admitted and not yet settled, in this process
 _unsettled: dict[str, Call] = {}  # finished while Redis was away; tried again by `heartbeat`
 
 
-def _ask(caller: Caller, request_id: str, hold: Hold, *, stretch: bool, draft: bytes) -> Ask:
+def _ask(
+    caller: Caller,
+    request_id: str,
+    hold: Hold,
+    *,
+    stretch: bool,
+    lease_ms: int = 0,
+    draft: bytes = b"",
+) -> Ask:
     return Ask(
         request_id=request_id,
         account=caller.account,
@@ -46,7 +53,7 @@ def _ask(caller: Caller, request_id: str, hold: Hold, *, stretch: bool, draft: b
         credits_version=caller.credits_version,
         full=hold.full,
         floor=hold.floor,
-        lease_ms=settings.LEASE_SECONDS * 1000,
+        lease_ms=lease_ms,
         stretch=stretch,
         draft=draft,
     )
@@ -65,7 +72,7 @@ async def look(
     """Where a caller's limits and money stand, nothing taken: for headers, and to tell whether a
     request with that hold would be admitted. Raises Unavailable."""
     for _ in range(_MOST_RENEWALS):
-        ask = _ask(caller, request_id, hold, stretch=stretch, draft=b"")
+        ask = _ask(caller, request_id, hold, stretch=stretch)
         state = await limiter.admit(ask, commit=False)
         if state.status in ("ok", "refused"):
             return state
@@ -75,12 +82,16 @@ async def look(
 
 async def admit(call: Call) -> None:
     """Take the request's place in every window, a slot and a hold. Raises what refused it."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + settings.CONCURRENCY_WAIT_SECONDS
-    stretch, renewals = not call.stream or call.hidden_reasoning(), 0
+    stretch, renewals, deadline = not call.stream or call.hidden_reasoning(), 0, 0.0
     while True:
-        draft = call.event(lost=True)
-        call.ask = _ask(call.caller, call.id, call.hold, stretch=stretch, draft=draft)
+        call.ask = _ask(
+            call.caller,
+            call.id,
+            call.hold,
+            stretch=stretch,
+            lease_ms=call.http.config.lease_ms,
+            draft=call.draft(),
+        )
         try:
             state = await limiter.admit(call.ask)
         except asyncio.CancelledError:
@@ -98,7 +109,9 @@ async def admit(call: Call) -> None:
             call.hold_is(state.hold)
             LIVE.add(call)
             return
-        if state.binding != "concurrent" or loop.time() >= deadline:
+        now = asyncio.get_running_loop().time()
+        deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
+        if state.binding != "concurrent" or now >= deadline:
             raise refusal(state, call.caller.limits)
         await _slot(call.caller.subject)
 

@@ -1,7 +1,7 @@
 """What a client asks, understood: the model it means, how hard to think, what it can cost."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from django.utils.crypto import salted_hmac
 
@@ -20,8 +20,7 @@ _NOTED = ("gpt-4o",)  # the documentation has gpt-4o-1m: accepted, without effec
 _UNCONDITIONAL = "claude-cli"  # asks every model to think, whatever the user chose
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """`name` is the client's own spelling of the model. `notes` are for the header."""
 
     dialect: Dialect

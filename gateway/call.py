@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from copy import copy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -142,7 +142,7 @@ class Call:
         guess = metering.produced(self.estimate, text)
         if reported is None:
             return guess, True
-        return replace(reported, output=max(reported.output, guess.output)), True
+        return reported._replace(output=max(reported.output, guess.output)), True
 
     def so_far(self) -> tuple[int, bytes]:
         """The cost up to now and the usage event to settle with, should this process die."""
@@ -224,5 +224,5 @@ class Call:
         if self.attempts > 1:
             details["attempts"] = self.attempts
         if self.quarantined is not None:
-            details["quarantine"] = asdict(self.quarantined)
+            details["quarantine"] = self.quarantined._asdict()
         return details

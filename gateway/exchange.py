@@ -48,10 +48,18 @@ class Config(NamedTuple):
     sandbox: bool
     trusted_proxies: int
     max_body_bytes: int
+    total_seconds: float
+    lease_ms: int
 
     @classmethod
     def read(cls) -> "Config":
-        return cls(settings.SANDBOX, settings.TRUSTED_PROXIES, settings.MAX_BODY_BYTES)
+        return cls(
+            settings.SANDBOX,
+            settings.TRUSTED_PROXIES,
+            settings.MAX_BODY_BYTES,
+            settings.UPSTREAM_TOTAL_SECONDS,
+            settings.LEASE_SECONDS * 1000,
+        )
 
 
 class Exchange:

@@ -127,7 +127,9 @@ class PassThrough:
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The members that differ; None for one that is gone."""
     names = dict.fromkeys((*before, *after))
-    return {n: after.get(n) for n in names if before.get(n) != after.get(n)}
+    return {
+        n: new for n in names if (new := after.get(n)) is not (old := before.get(n)) and new != old
+    }
 
 
 def _without_secrets(items: Any) -> Any:

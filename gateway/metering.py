@@ -6,7 +6,6 @@ third of that; it decides what the least affordable hold is.
 """
 
 import re
-from dataclasses import astuple
 from typing import Any, NamedTuple
 
 from gateway.catalogue import Model
@@ -82,12 +81,11 @@ def affordable_output(model: Model, estimated: Estimate, held: int) -> int:
 
 def absurd(usage: Usage, model: Model, estimated: Estimate) -> bool:
     """Whether a vendor's numbers cannot be true: below nothing, or beyond all it could take."""
-    buckets: tuple[int, ...] = astuple(usage)
-    if min(buckets) < 0:
+    if min(usage) < 0:
         return True
     context = max(model.context_window, model.long_context_window or 0, estimated.most)
     output = max(model.max_output, estimated.output)
-    return sum(buckets[:4]) > 2 * context or sum(buckets[4:]) > 2 * output
+    return sum(usage[:4]) > 2 * context or sum(usage[4:]) > 2 * output
 
 
 def produced(estimated: Estimate, text_bytes: int) -> Usage:

@@ -69,15 +69,21 @@ def _configured() -> dict[str, Vendor]:
 class Reply:
     """A vendor's answer, its body still on the way. Use as `async with`: leaving closes it."""
 
-    __slots__ = ("_response", "content_type", "request_id", "retry_after", "status")
+    __slots__ = ("_response", "request_id", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         headers = response.headers
         self.status = response.status
-        self.content_type = headers.get("Content-Type", "")
         self.request_id = headers.get("x-request-id") or headers.get("request-id") or ""
-        self.retry_after = headers.get("Retry-After", "")
+
+    @property
+    def content_type(self) -> str:
+        return self._response.headers.get("Content-Type", "")
+
+    @property
+    def retry_after(self) -> str:
+        return self._response.headers.get("Retry-After", "")
 
     async def __aenter__(self) -> "Reply":
         return self

@@ -26,10 +26,9 @@ def nanos(dollars: str | int | Decimal) -> int:
 def dollars(amount: int) -> str:
     """Print nano-dollars exactly, with at least two decimals: 10_500_000 -> "0.0105"."""
     whole, fraction = divmod(abs(amount), DOLLAR)
+    digits = f"{fraction:09d}"
     sign = "-" if amount < 0 else ""
-    return f"{sign}{whole}.{fraction // 10_000_000:02d}" + f"{fraction % 10_000_000:07d}".rstrip(
-        "0"
-    )
+    return f"{sign}{whole}.{digits[:2]}{digits[2:].rstrip('0')}"
 
 
 def cents(amount: int) -> int:

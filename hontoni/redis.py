@@ -54,7 +54,7 @@ class Pipe:
         self.connection: Any = pool.make_connection()  # type: ignore[no-untyped-call]
         self.waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
         self.sent: deque[tuple[float, asyncio.Future[Any]]] = deque()
-        self.writer: asyncio.StreamWriter | None = None
+        self.writer: asyncio.WriteTransport | None = None
         self.running: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
@@ -75,7 +75,7 @@ class Pipe:
             await self.connection.connect()
             # Written to directly: its own way to send is a coroutine, and waits for the socket.
             # Redis reads what we send at once or, if it does not, misses its replies' deadline.
-            self.writer = self.connection._writer
+            self.writer = self.connection._writer.transport
             self._flush()
             await self._read()
         except (RedisError, OSError) as error:

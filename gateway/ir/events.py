@@ -6,12 +6,12 @@ from 0; two calls may be open at once, nothing else.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.ir.request import Annotation, Carrier, Item
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens in disjoint buckets: no token is counted in two of them.
 
     OpenAI counts cached tokens inside the prompt and reasoning inside the completion; Anthropic

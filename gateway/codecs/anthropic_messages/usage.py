@@ -1,7 +1,6 @@
 """Anthropic counts the cache apart from the input, and thinking inside the output."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple
 from typing import Any
 
 from gateway.codecs.tokens import apart, count
@@ -15,7 +14,7 @@ def decode_usage(wire: Mapping[str, Any]) -> Usage:
     fallback served the message, whose top level is complete.
     """
     counted = [wire, *_compactions(wire)]
-    return Usage(*map(sum, zip(*(astuple(_decode_one(each)) for each in counted), strict=True)))
+    return Usage(*map(sum, zip(*map(_decode_one, counted), strict=True)))
 
 
 def _decode_one(wire: Mapping[str, Any]) -> Usage:
