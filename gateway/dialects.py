@@ -43,8 +43,10 @@ class Dialect:
 
     def most_output(self, model: Model, parsed: dict[str, Any]) -> int:
         """How many tokens may come back, all choices together. Raises BadRequest."""
-        given = (positive(parsed, name) for name in self.limits)
-        asked = next((number for number in given if number is not None), None)
+        asked = None
+        for name in self.limits:
+            if (asked := positive(parsed, name)) is not None:
+                break
         if asked is None and self.needs_limit:
             raise BadRequest(f"{self.limits[0]} is required.", param=self.limits[0])
         if asked is None or (asked == 0 and not self.needs_limit):

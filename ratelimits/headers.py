@@ -49,24 +49,21 @@ def rate_limit_headers(state: State | None, limits: Limits | None) -> list[Heade
     windows = state.windows if state is not None and state.windows else _exhausted(limits)
     active = state.active if state is not None else 0
     found = [*_fixed(limits), (_CONCURRENT_ACTIVE, b"%d" % active)]
+    least: tuple[int, int, str] | None = None
     for name, limit, used, reset_ms in windows:
-        left = max(limit - used, 0) if limit else UNLIMITED
-        found.append((_REMAINING[name], b"%d" % left))
-        found.append((_RESET[name], b"%d" % -(-reset_ms // 1000)))
-    item = _item(state, windows)
-    if item:
-        found.append((b"ratelimit", item))
-    return found
-
-
-def _item(state: State | None, windows: tuple[Window, ...]) -> bytes:
+        left, reset = UNLIMITED, -(-reset_ms // 1000)
+        if limit:
+            left = limit - used if limit > used else 0
+            if least is None or (left, -reset_ms, name) < least:
+                least = (left, -reset_ms, name)
+        found += ((_REMAINING[name], b"%d" % left), (_RESET[name], b"%d" % reset))
     if state is not None and state.binding == "concurrent":
-        return b'"concurrent";r=0;t=%d' % -(-state.retry_after_ms // 1000)
-    left = [(max(limit - used, 0), -ms, name) for name, limit, used, ms in windows if limit]
-    if not left:
-        return b""
-    remaining, ms, name = min(left)
-    return b'"%b";r=%d;t=%d' % (name.encode(), remaining, -(ms // 1000))
+        seconds = -(-state.retry_after_ms // 1000)
+        found.append((b"ratelimit", b'"concurrent";r=0;t=%d' % seconds))
+    elif least is not None:
+        left, ms, name = least
+        found.append((b"ratelimit", b'"%b";r=%d;t=%d' % (name.encode(), left, -(ms // 1000))))
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -31,8 +31,7 @@ Reservation = Literal["ok", "hold", "balance", "cold"]
 Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How many requests a window, and how many at once. 0 = no such limit."""
 
     rpm: int = 0

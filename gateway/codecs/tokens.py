@@ -7,6 +7,7 @@ section 3.2). A negative number survives decoding, so that metering can quaranti
 from collections.abc import Mapping
 from typing import Any
 
+MOST = 2**53 - 1
 _OUTPUT_SIDE = frozenset(
     {
         "completion_tokens",
@@ -33,13 +34,14 @@ def merge(seen: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dict
 
 
 def count(wire: Mapping[str, Any] | None, *path: str) -> int:
-    """The number at `path`; 0 where it is null, absent or no number."""
+    """The number at `path`; 0 where it is null, absent or no number. One beyond MOST, whichever
+    side, is MOST: as absurd, and still a number that every JSON reader can take."""
     value: Any = wire
     for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+        value = value.get(name) if isinstance(value, dict) else None
+    if type(value) not in (int, float):
         return 0
-    return int(value)
+    return int(value) if -MOST <= value <= MOST else MOST
 
 
 def apart(total: int, *inside: int) -> int:

@@ -1,6 +1,5 @@
 """Admission, versions, windows and slots: what admit and beat promise, a sentence at a time."""
 
-from dataclasses import replace
 from math import ceil
 
 import pytest
@@ -206,9 +205,9 @@ async def test_of_several_limits_the_one_that_frees_last_is_named() -> None:
         state = await admit(ask(limits=limits))
         left = seconds * 1000 - (state.now // 1000 - first.now // 1000)
         assert (state.binding, state.retry_after_ms) == (name, left)
-        limits = replace(limits, **{FIELDS[name]: 0})
+        limits = limits._replace(**{FIELDS[name]: 0})
     assert (await admit(ask(limits=limits))).binding == "rpm"
-    limits = replace(limits, rpm=0)
+    limits = limits._replace(rpm=0)
     assert (await admit(ask(limits=limits))).binding == "concurrent"
 
 

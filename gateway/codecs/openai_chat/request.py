@@ -30,6 +30,7 @@ from gateway.ir import (
 )
 
 _CACHE = {"5m": "5m", "1h": "1h"}
+_THINKING = frozenset({"thinking", "reasoning", "reasoning_effort", "thinking_budget"})
 
 
 def decode_request(body: dict[str, Any]) -> Request:
@@ -227,6 +228,8 @@ def _output(body: Mapping[str, Any]) -> OutputFormat:
 def decode_thinking(body: Mapping[str, Any]) -> Thinking:
     """`reasoning_effort`, our documented `thinking_budget`, or what other gateways taught
     clients to send: Anthropic's `thinking`, OpenRouter's `reasoning`."""
+    if _THINKING.isdisjoint(body):
+        return Thinking()
     told = wire.obj(body.get("thinking"), "thinking")
     other = wire.obj(body.get("reasoning"), "reasoning")
     effort = wire.text(body.get("reasoning_effort") or other.get("effort"), "reasoning_effort")

@@ -199,3 +199,8 @@ def test_the_last_snapshot_wins_and_nothing_is_added(
 ) -> None:
     seen = tokens.merge(tokens.merge(None, start), delta)
     assert anthropic_messages.decode_usage(seen) == usage
+
+
+@pytest.mark.parametrize("told", [1e300, float("inf"), float("nan"), 10**30, -(10**30)])
+def test_a_number_beyond_all_numbers_is_still_one_that_json_can_carry(told: float) -> None:
+    assert tokens.count({"output_tokens": told}, "output_tokens") == tokens.MOST
