@@ -7,6 +7,7 @@ reply of its own, so nothing a provider adds tomorrow is lost.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import orjson
@@ -26,6 +27,8 @@ _DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_DATA = re.compile(rb"(?:^|[\r\n])data:([^\r\n]*)")
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LARGEST_EVENT = 32 * 1024 * 1024
 
@@ -144,18 +147,15 @@ class Tap:
         raise NotImplementedError
 
 
-def data_of(block: bytes) -> list[dict[str, Any]]:
+def data_of(block: bytes) -> Iterator[dict[str, Any]]:
     """The JSON of each event in a block of whole events; what is not a JSON object is skipped."""
-    found = []
-    for line in re.split(rb"\r\n|\n|\r", block):
-        if line.startswith(b"data:"):
-            try:
-                value = orjson.loads(line[5:])
-            except orjson.JSONDecodeError:
-                continue
-            if isinstance(value, dict):
-                found.append(value)
-    return found
+    for line in _DATA.finditer(block):
+        try:
+            value = orjson.loads(line[1])
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(value, dict):
+            yield value
 
 
 class ChatTap(Tap):
@@ -172,9 +172,9 @@ class ChatTap(Tap):
         self._finish_seen = False
 
     def _observe(self, block: bytes) -> bytes:
-        if b'"finish_reason"' in block and re.search(rb'"finish_reason"\s*:\s*"', block):
+        if not self._finish_seen and _FINISH.search(block):
             self._finish_seen = True
-        if _USAGE.search(block):
+        if b'"usage"' in block and _USAGE.search(block):
             block = self._take_usage(block)
         if b"[DONE]" in block:
             self.finished = self._finish_seen
@@ -184,7 +184,7 @@ class ChatTap(Tap):
         kept = []
         for event in _events(block):
             drop = False
-            for data in data_of(event):
+            for data in data_of(event) if b'"usage"' in event else ():
                 if isinstance(usage := data.get("usage"), dict):
                     self.usage = usage
                     # A client that did not ask for usage reads choices[0] of every chunk.
@@ -209,7 +209,7 @@ class MessagesTap(Tap):
     __slots__ = ()
 
     def _observe(self, block: bytes) -> bytes:
-        if _USAGE.search(block):
+        if b'"usage"' in block:
             for data in data_of(block):
                 usage = data.get("usage") or (data.get("message") or {}).get("usage")
                 if isinstance(usage, dict):
@@ -246,7 +246,7 @@ class ResponsesTap(Tap):
 
     def _observe(self, block: bytes) -> bytes:
         self._last = block or self._last
-        if self._response is None or _USAGE.search(block):
+        if self._response is None or b'"usage"' in block:
             for data in data_of(block):
                 if isinstance(response := data.get("response"), dict):
                     self._note(str(data.get("type")), response)
