@@ -36,7 +36,7 @@ test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Val
 	$(PY) -m pytest -n auto $(ARGS)
 	TEST_DATABASE=postgres $(PY) -m pytest -n auto $(ARGS)
 
-bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: 20 s)
+bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
 	$(PY) -m bench $(ARGS)
 
 messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)

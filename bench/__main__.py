@@ -1,6 +1,6 @@
 """`python -m bench [--quick]`: what the gateway costs, as Markdown for the README.
 
-Two minutes, or twenty seconds with --quick (one short round: a rough look).
+Three minutes, or half a minute with --quick (one short round: a rough look).
 """
 
 import argparse
@@ -40,6 +40,8 @@ def contestants(home: Path) -> Iterator[tuple[list[Row], list[str]]]:
         hontoni = stack.enter_context(product(vendor.port, home)).server
         rows.append(Row("Hontoni chat", hontoni))
         rows.append(Row("Hontoni messages", hontoni, traffic.MESSAGES))
+        rows.append(Row("Hontoni chat → Claude", hontoni, traffic.CHAT_TO_CLAUDE))
+        rows.append(Row("Hontoni messages → GPT", hontoni, traffic.MESSAGES_TO_GPT))
         yield rows, absent
 
 
@@ -51,13 +53,14 @@ def bench(effort: Effort) -> str:
         load = stack.enter_context(Generator())
         say(f"measuring {len(rows)} ways, {effort.rounds} rounds ...")
         measure(load, rows, effort)
-        *_, bare, chat, _ = rows
+        *_, bare, chat, messages, chat_to_claude, messages_to_gpt = rows
         for line in report.failures(rows):
             say(line)
     return "\n\n".join(
         (
             report.tables(rows, absent),
             report.ratios(chat, bare),
+            report.translated([(chat_to_claude, chat), (messages_to_gpt, messages)]),
             report.beside(chat),
             report.how(),
             report.machine(load_before),
@@ -67,7 +70,7 @@ def bench(effort: Effort) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round, 20 seconds")
+    parser.add_argument("--quick", action="store_true", help="one short round, half a minute")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and stop the servers
     print(bench(QUICK if arguments.quick else DEFAULT))

@@ -1,4 +1,5 @@
-"""Where the time of a warm request goes: `python -m bench.profile [--streamed] [--messages]`.
+"""Where the time of a warm request goes: `python -m bench.profile [--streamed] [--messages]
+[--translated]`.
 
 The gateway runs in a process of its own, one more node of a running installation, and looks at its
 own stack 250 times a second of its CPU time. Unlike cProfile this makes no call dearer than it is
@@ -158,13 +159,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
     parser.add_argument("--bare", action="store_true", help="the pass-through, for comparison")
     parser.add_argument("--messages", action="store_true", help="/v1/messages instead of chat")
+    parser.add_argument("--translated", action="store_true", help="the other vendor's model")
     parser.add_argument("--streamed", action="store_true", help="streams of 40 chunks")
     parser.add_argument("--node", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.node:
         serve(asked.node, Job(**json.load(sys.stdin)))
         return
-    dialect = traffic.MESSAGES if asked.messages else traffic.CHAT
+    plain = traffic.MESSAGES if asked.messages else traffic.CHAT
+    other = traffic.MESSAGES_TO_GPT if asked.messages else traffic.CHAT_TO_CLAUDE
+    dialect = other if asked.translated else plain
     profile(bare=asked.bare, dialect=dialect, streamed=asked.streamed)
 
 

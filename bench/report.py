@@ -11,7 +11,7 @@ from statistics import median
 from bench.load import Result
 from bench.measure import CLIENTS, PACE_MS, STREAMED, STREAMS, UNARY, Row
 
-UNARY_GOAL, CHUNK_GOAL = 2.2, 1.5
+UNARY_GOAL, CHUNK_GOAL, TRANSLATED_GOAL = 2.2, 1.5, 3
 PACKAGES = ("uvicorn", "uvloop", "httptools", "aiohttp", "starlette", "redis", "orjson", "Django")
 
 
@@ -111,6 +111,15 @@ def ratios(product: Row, bare: Row) -> str:
         f"at {most} clients ({others}; goal {UNARY_GOAL} ×), "
         f"**chunk {chunk:.2f} ×** (goal {CHUNK_GOAL} ×)."
     )
+
+
+def translated(pairs: Sequence[tuple[Row, Row]]) -> str:
+    """What a translated chunk costs, beside one of the same client's that passes through."""
+    told = ", ".join(
+        f"**{row.name.removeprefix('Hontoni ')} {_ratio(row.per_chunk, plain.per_chunk):.2f} ×**"
+        for row, plain in pairs
+    )
+    return f"A translated chunk beside one passed through: {told} (goal {TRANSLATED_GOAL} ×)."
 
 
 def beside(product: Row) -> str:

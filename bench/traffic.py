@@ -22,6 +22,9 @@ class Dialect:
 
 CHAT = Dialect("/v1/chat/completions", "gpt-4o", system_apart=False)
 MESSAGES = Dialect("/v1/messages", "claude-sonnet-4.5", system_apart=True)
+# The other vendor's model: the reply has to be translated on its way.
+CHAT_TO_CLAUDE = Dialect(CHAT.path, MESSAGES.model, system_apart=False)
+MESSAGES_TO_GPT = Dialect(MESSAGES.path, CHAT.model, system_apart=True)
 
 
 def body(dialect: Dialect, *, stream: bool = False, chunks: int = 40, pace: int = 0) -> str:

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from gateway.models import Alias, DeadEvent, Model, Price, UsageEvent
+from gateway.pools import admin as pools  # noqa: F401  registers
 
 
 class ReadOnly:

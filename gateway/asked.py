@@ -45,6 +45,11 @@ class Asked(NamedTuple):
             headers[b"anthropic-beta"] = b",".join(told)
         return headers
 
+    def at(self, named: tuple[str, str]) -> "Asked":
+        """The same of the model as another provider has it (`Model.at`)."""
+        model = self.model.at(named)
+        return replace(self, model=model, target=model.capped(self.target.thinking_cap or 0))
+
     def end_user(self, told: str) -> str:
         """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
         return salted_hmac("gateway.end_user", f"{self.account}:{told}").hexdigest()[:32]
@@ -95,7 +100,7 @@ async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, V
         raise BadRequest("model is required and must be a string.", param="model")
     known = await catalogue.current()
     model, variant = known.resolve(name)
-    if not upstream.offers(model.vendor):
+    if not upstream.routes(model):
         raise BadRequest(f"{model.id} is not available here.", code="model_not_supported")
     if variant.long_context and not model.long_context_window and model.id not in _NOTED:
         having = ", ".join(m.id for m in known.models.values() if m.long_context_window)

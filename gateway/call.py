@@ -20,6 +20,8 @@ from gateway.exchange import Exchange
 from gateway.ir import Usage
 from gateway.lanes import Lane, Stream
 from gateway.metering import Estimate, Hold
+from gateway.pools.attempts import Attempt
+from gateway.pools.routes import NATIVE, Route
 from hontoni.errors import ApiError, PaymentRequired
 from ratelimits.limiter import Ask, State
 
@@ -57,7 +59,11 @@ class Call:
     upstream_request_id: str = ""
     first_byte: float | None = None
     quarantined: Usage | None = None  # the vendor's own numbers, where they cannot be true
-    attempts: int = 0
+    routes: tuple[Route, ...] = ()  # in the order in which they are asked
+    named: tuple[str, str] = NATIVE  # what the lane calls the model, and in which dialect
+    fitted: int | None = None  # output tokens that the balance pays for, if fewer than asked
+    attempts: list[Attempt] = field(default_factory=list)
+    repaired: bool = False
 
     @property
     def id(self) -> str:
@@ -219,10 +225,10 @@ class Call:
         if self.state is not None:
             details["windows"] = self.state.windows
             details["windows_at"] = self.state.now // 1000
-        if self.model.dialect != self.request.dialect.name:
-            details["upstream_dialect"] = self.model.dialect
-        if self.attempts > 1:
-            details["attempts"] = self.attempts
+        if self.lane.dialect != self.request.dialect.name:
+            details["upstream_dialect"] = self.lane.dialect
+        if self.attempts:
+            details["attempts"] = [attempt.told() for attempt in self.attempts]
         if self.quarantined is not None:
             details["quarantine"] = self.quarantined._asdict()
         return details

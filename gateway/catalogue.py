@@ -15,6 +15,8 @@ from gateway import models, variants
 from gateway.codecs import families
 from gateway.ir import Target, Usage
 from gateway.models import BUCKETS
+from gateway.pools import routes
+from gateway.pools.routes import EMPTY, NATIVE, Pool
 from gateway.variants import Variant
 from hontoni import money
 from hontoni.db import in_thread
@@ -56,7 +58,8 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the hot path needs to know of a model. `target` is what it can be asked."""
+    """What the hot path needs to know of a model. `target` is what it can be asked, `pool` who
+    can be asked."""
 
     id: str
     name: str
@@ -71,13 +74,23 @@ class Model:
     target: Target
     long_context_window: int | None = None
     long_context_beta: str = ""
+    pool: Pool = EMPTY
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
+    _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
 
     def capped(self, thinking_budget: int) -> Target:
         """The target under a plan's thinking budget; there are as many as there are plans."""
         if thinking_budget not in self._capped:
             self._capped[thinking_budget] = replace(self.target, thinking_cap=thinking_budget)
         return self._capped[thinking_budget]
+
+    def at(self, named: tuple[str, str]) -> "Model":
+        """The same model, at the same price, as a provider has it under that name and dialect."""
+        if named in (NATIVE, (self.upstream_id, self.dialect)):
+            return self
+        if named not in self._elsewhere:
+            self._elsewhere[named] = _elsewhere(self, *named)
+        return self._elsewhere[named]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +131,18 @@ def load() -> Catalogue:
     for price in models.Price.objects.filter(effective_at__lte=now).order_by("effective_at", "id"):
         prices[price.model_id] = price
     rows = [row for row in models.Model.objects.filter(active=True) if row.id in prices]
+    pools = routes.load((row.id, row.vendor, row.dialect) for row in rows)
     return Catalogue(
-        models={row.id: _model(row, price_of(prices[row.id])) for row in rows},
+        models={
+            row.id: _model(row, price_of(prices[row.id]), pools.get(row.id, EMPTY)) for row in rows
+        },
         aliases={alias.name.lower(): alias.model_id for alias in models.Alias.objects.all()}
         | {row.id.lower(): row.id for row in rows},
         loaded_at=time.monotonic(),
     )
 
 
-def _model(row: models.Model, price: Price) -> Model:
+def _model(row: models.Model, price: Price, pool: Pool) -> Model:
     return Model(
         id=row.id,
         name=row.name,
@@ -143,6 +159,26 @@ def _model(row: models.Model, price: Price) -> Model:
         ),
         long_context_window=row.long_context_window,
         long_context_beta=row.long_context_beta,
+        pool=pool,
+    )
+
+
+def _elsewhere(model: Model, upstream_id: str, dialect: str) -> Model:
+    """Behind another vendor's dialect nobody knows what of a model can be asked: the least."""
+    native = families.vendor(dialect) == model.vendor
+    target = families.target(
+        model.upstream_id if native else "",
+        dialect,
+        max_output=model.max_output,
+        key=carrier_key(),
+    )
+    return replace(
+        model,
+        upstream_id=upstream_id,
+        dialect=dialect,
+        target=replace(target, model=upstream_id),
+        _capped={},
+        _elsewhere={},
     )
 
 

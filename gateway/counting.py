@@ -12,11 +12,12 @@ from django.conf import settings
 from gateway import admission, asked, callers, lanes, pipeline, upstream_errors
 from gateway.asked import Asked
 from gateway.callers import Caller
+from gateway.codecs import failures
 from gateway.dialects import CHAT, DIALECTS, MESSAGES, RESPONSES, Dialect
 from gateway.exchange import Exchange
 from gateway.patch import parse
 from gateway.upstream import Upstream
-from hontoni.errors import ApiError, BadRequest
+from hontoni.errors import ApiError, BadRequest, Unavailable
 from hontoni.money import dollars, per_million
 from ratelimits.headers import refusal
 from ratelimits.limiter import State
@@ -39,20 +40,32 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
         http.extra += [(b"x-hontoni-model", request.model.id.encode()), *_ESTIMATED]
         await http.respond_json({"input_tokens": request.estimate.likely})
         return
-    work = _relay(http, upstream, request, lanes.counted(request, parsed))
-    await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
+    await http.present(_relay(http, upstream, request, parsed), settings.UPSTREAM_SILENCE_SECONDS)
 
 
-async def _relay(http: Exchange, upstream: Upstream, request: Asked, body: bytes) -> None:
-    vendor, path = request.model.vendor, "/v1/messages/count_tokens"
-    headers = lanes.forwarded(request, http.headers)
-    async with await upstream.post(vendor, path, body, headers) as reply:
-        answer = await reply.read()
-    if reply.status >= 400:
-        failed = upstream_errors.from_reply(reply.status, answer, reply.retry_after, vendor)
-        raise upstream_errors.raised(failed, vendor)
-    http.extra.append((b"x-hontoni-model", request.model.id.encode()))
-    await http.respond(200, answer)
+async def _relay(
+    http: Exchange, upstream: Upstream, request: Asked, parsed: dict[str, Any]
+) -> None:
+    """Ask one credential after another, where the vendor itself can be asked."""
+    failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
+    for route in upstream.routes(request.model):
+        there = request.at(route.named)
+        if there.model.dialect != MESSAGES.name or not route.breaker.allows():
+            continue
+        body, headers = lanes.counted(there, parsed), lanes.forwarded(there, http.headers)
+        async with await upstream.post(
+            route.access, "/v1/messages/count_tokens", body, headers
+        ) as reply:
+            answer = await reply.read()
+        if reply.status < 400:
+            http.extra.append((b"x-hontoni-model", request.model.id.encode()))
+            await http.respond(200, answer)
+            return
+        label, wait = route.access.label, reply.retry_after
+        failed = upstream_errors.from_reply(reply.status, answer, wait, label)
+        if not upstream_errors.is_theirs(failed):
+            break
+    raise upstream_errors.raised(failed, request.model.vendor)
 
 
 async def _look(http: Exchange) -> Caller:

@@ -35,8 +35,10 @@ Stream = Tap | Translator
 
 
 class Lane(Protocol):
-    """`streams`: whether the upstream is asked to. `body` is what it is sent, to `path`."""
+    """`streams`: whether the upstream is asked to. `body` is what it is sent, to `path`, in its
+    `dialect`."""
 
+    dialect: str
     path: str
     streams: bool
     body: bytes
@@ -91,7 +93,8 @@ class PassThrough:
 
     def __init__(self, asked: Asked) -> None:
         self._asked, self._wanted = asked, asked.parsed
-        self.path = dialects.upstream_path(asked.model.dialect, asked.target.model)
+        self.dialect = asked.model.dialect
+        self.path = dialects.upstream_path(self.dialect, asked.target.model)
         self.streams = bool(asked.parsed.get("stream"))
         self.body = self._patched()
 
@@ -159,7 +162,8 @@ class Translation:
         request = codecs.decode_request(asked.dialect.name, _encodable(asked))
         self.request = replace(request, thinking=asked.thinking)
         self.target = replace(asked.target, end_user=asked.end_user(request.end_user))
-        self.path = dialects.upstream_path(self.target.dialect, self.target.model)
+        self.dialect = self.target.dialect
+        self.path = dialects.upstream_path(self.dialect, self.target.model)
         self.body = b"" if self.to_fetch() else self._encoded()
 
     def _encoded(self) -> bytes:

@@ -9,23 +9,27 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from gateway.ir import Usage
+from gateway.pools.models import Credential, Dialect, Offering, Provider, Vendor
+
+__all__ = [
+    "Alias",
+    "Credential",
+    "DeadEvent",
+    "Dialect",
+    "Model",
+    "Offering",
+    "Price",
+    "Provider",
+    "UsageEvent",
+    "UsageHour",
+    "Vendor",
+]
 
 BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
 
 
 class Model(models.Model):
     """A model customers may ask for. `upstream_id` is what its vendor calls it."""
-
-    class Vendor(models.TextChoices):
-        ANTHROPIC = "anthropic", "Anthropic"
-        OPENAI = "openai", "OpenAI"
-        GOOGLE = "google", "Google"
-
-    class Dialect(models.TextChoices):
-        OPENAI_CHAT = "openai_chat", "OpenAI Chat Completions"
-        OPENAI_RESPONSES = "openai_responses", "OpenAI Responses"
-        ANTHROPIC_MESSAGES = "anthropic_messages", "Anthropic Messages"
-        GEMINI = "gemini", "Google Gemini"
 
     id = models.SlugField(primary_key=True, max_length=100, allow_unicode=False)
     name = models.CharField(max_length=100)

@@ -13,7 +13,9 @@ pays what was produced until then; nobody pays more than the vendor's own number
 
 import asyncio
 import logging
+import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from gateway import admission, asked, callers, fetching, lanes, metering, upstream_errors
@@ -23,18 +25,29 @@ from gateway.codecs import failures
 from gateway.dialects import Dialect
 from gateway.exchange import ClientGone, Exchange, Headers
 from gateway.ir import Failed
-from gateway.lanes import Lane, Stream, Translation
+from gateway.lanes import Lane, PassThrough, Stream, Translation
 from gateway.metering import FIRST_STEP_TOKENS
 from gateway.patch import parse, patch
+from gateway.pools import sessions
+from gateway.pools.attempts import Attempt
+from gateway.pools.routes import NATIVE, Route, ordered
 from gateway.taps import text_bytes
 from gateway.translator import Translator
 from gateway.upstream import Reply, Upstream
 from hontoni import money
-from hontoni.errors import ApiError, BadRequest, PaymentRequired, UpstreamFailed
+from hontoni.errors import (
+    ApiError,
+    BadRequest,
+    PaymentRequired,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 from ratelimits import limiter
 
 logger = logging.getLogger(__name__)
 
+_MOST_ROUTES = 4  # asked for one request
 _CLIENT_CLOSED = 499  # nginx's word for it; only ever written on receipts
 
 
@@ -72,14 +85,26 @@ async def _prepare(
     agent = http.header(b"user-agent")
     request = await asked.understand(dialect, body, parse(body), caller, upstream, agent)
     http.extra += told(request)
+    routes = _routes(request, http, upstream)
+    named = routes[0].named
     return Call(
         http=http,
         caller=caller,
         request=request,
-        lane=lanes.choose(request),
+        lane=lanes.choose(request if named == NATIVE else request.at(named)),
+        routes=routes,
+        named=named,
         stream=bool(request.parsed.get("stream")),
         clamps=request.clamps,
         ip=http.client_ip(),
+    )
+
+
+def _routes(request: Asked, http: Exchange, upstream: Upstream) -> tuple[Route, ...]:
+    """Who can be asked, in the order in which this session asks them."""
+    return ordered(
+        upstream.routes(request.model),
+        lambda: sessions.key(request.parsed, http.headers, request.account),
     )
 
 
@@ -167,35 +192,103 @@ def _fit_to_balance(call: Call) -> None:
     clamp = {"asked": call.estimate.output, "applied": affordable, "by": "balance"}
     call.clamps["max_tokens"] = clamp
     call.http.extra += _clamp_headers({"max_tokens": clamp})
+    call.fitted = affordable
     call.lane.limit_output(affordable)
 
 
 async def _forward(call: Call, upstream: Upstream) -> None:
-    """Ask the vendor. What it refused for a reason that can be repaired is asked once more."""
-    created = int(call.began)
-    while True:
-        call.attempts += 1
-        call.tap = call.lane.stream(call.id[4:], created)
-        if call.stream and call.tap is not None:
-            call.http.keep_alive = call.tap.ping
-        failed = await _attempt(call, upstream)
+    """Ask one credential after another until one answers, while nothing was sent on of an answer.
+
+    Each costs the customer what the first would have: the price is the model's. The deadline of
+    the whole is `_run`'s.
+    """
+    failed: Failed | None = None
+    for route in call.routes[:_MOST_ROUTES]:
+        if not route.breaker.allows() or not await _fits(call, route):
+            continue
+        failed = await _ask(call, upstream, route)
         if failed is None:
             return
-        untold = call.attempts == 1 and not call.http.started
-        if not (untold and call.lane.repair(failed)):
-            raise upstream_errors.raised(failed, call.model.vendor)
+        if call.first_byte is not None or not upstream_errors.is_theirs(failed):
+            break
+    if failed is None:
+        raise _resting(call.routes)
+    raise upstream_errors.raised(failed, call.model.vendor)
 
 
-async def _attempt(call: Call, upstream: Upstream) -> Failed | None:
-    """One try. Returns how the vendor failed, if it said so."""
-    lane, vendor = call.lane, call.model.vendor
+def _resting(routes: Sequence[Route]) -> Unavailable:
+    """Every breaker is open."""
+    seconds = max(1, math.ceil(min(route.breaker.wait() for route in routes)))
+    return Unavailable(
+        "This model's providers are failing. Try again in a moment.",
+        headers={"retry-after": str(seconds)},
+    )
+
+
+async def _fits(call: Call, route: Route) -> bool:
+    """Put the request as this route wants it. False if it cannot be."""
+    if route.named == call.named:
+        return True
+    try:
+        lane = lanes.choose(call.request.at(route.named))
+        await _complete(lane)
+    except BadRequest:
+        return False
+    if call.http.started and isinstance(call.tap, Translator) and isinstance(lane, PassThrough):
+        return False  # its keep-alives have begun an answer that another's cannot go on with
+    if call.fitted is not None:
+        lane.limit_output(call.fitted)
+    call.lane, call.named = lane, route.named
+    return True
+
+
+async def _ask(call: Call, upstream: Upstream, route: Route) -> Failed | None:
+    """One credential's answer. What it refused for a reason that can be repaired is asked once
+    more, and so is what found the connection closed: vendors close idle ones."""
+    redialled = False
+    while True:
+        failed = await _attempt(call, upstream, route)
+        if failed is None or call.first_byte is not None:
+            return failed
+        if not call.repaired and call.lane.repair(failed):
+            call.repaired = True
+        elif not redialled and call.upstream_status is None and failed.status == 500:
+            redialled = True
+        else:
+            return failed
+
+
+async def _attempt(call: Call, upstream: Upstream, route: Route) -> Failed | None:
+    """One try. Returns how it failed, if it did."""
+    before, call.tap = call.tap, call.lane.stream(call.id[4:], int(call.began))
+    if call.stream and call.tap is not None:
+        call.http.keep_alive = call.tap.ping
+        if call.http.started and isinstance(before, Translator):
+            assert isinstance(call.tap, Translator)
+            call.tap.carry_on(before)
+    call.upstream_status, call.upstream_request_id = None, ""
+    attempt = Attempt(route)
+    call.attempts.append(attempt)
+    try:
+        failed = await _exchange(call, upstream, attempt)
+    except (UpstreamFailed, UpstreamTimeout) as error:
+        failed = failures.of(error)
+    except BaseException:
+        attempt.abandoned()
+        raise
+    attempt.ended(failed)
+    return failed
+
+
+async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed | None:
+    lane, access = call.lane, attempt.route.access
     headers = lane.headers(call.http.headers)
-    async with await upstream.post(vendor, lane.path, lane.body, headers) as reply:
-        call.upstream_status = reply.status
+    async with await upstream.post(access, lane.path, lane.body, headers) as reply:
+        attempt.status = call.upstream_status = reply.status
         call.upstream_request_id = reply.request_id
         if reply.status >= 400:
-            body = await reply.read()
-            return upstream_errors.from_reply(reply.status, body, reply.retry_after, vendor)
+            body, wait = await reply.read(), reply.retry_after
+            return upstream_errors.from_reply(reply.status, body, wait, access.label)
         if call.tap is None:
             await _unary(call, reply)
             return None
@@ -206,11 +299,11 @@ async def _unary(call: Call, reply: Reply) -> None:
     """The vendor's body as it came, but for the model's name."""
     call.reached = True
     body = await reply.read()
-    call.first_byte = time.time()
     try:
         parsed = parse(body)
     except BadRequest:
         raise UpstreamFailed("The model's provider sent an answer we cannot read.") from None
+    call.first_byte = time.time()
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = call.request.dialect.codec.decode_usage(usage)
     else:
@@ -261,6 +354,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
     http = call.http
     if call.first_byte is None:
         call.reached, call.status, call.first_byte = True, 200, time.time()
+        call.attempts[-1].answered()
     if not http.started:
         await http.start_stream()
     if tap.finished:

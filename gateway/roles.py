@@ -31,6 +31,7 @@ _PAYMENTS = (
     "view_stripeevent",
     "view_topup",
 )
+_EDIT = ("add", "change", "delete", "view")
 ROLES = {
     "support": {
         "accounts": (*_ACCOUNTS, "change_apikey"),
@@ -78,6 +79,9 @@ ROLES = {
             "change_alias",
             "delete_alias",
             "view_alias",
+            *(f"{verb}_provider" for verb in _EDIT),
+            *(f"{verb}_offering" for verb in _EDIT),
+            *(f"{verb}_credential" for verb in _EDIT),
         ),
     },
 }

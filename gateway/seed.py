@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from gateway.models import Alias, Model, Price
+from gateway.models import Alias, Dialect, Model, Price
 from hontoni.money import nanos
 
 _CAPABILITIES = ["reasoning", "tools", "vision", "code", "chat"]
@@ -69,9 +69,9 @@ _ROWS = (
 # its reasoning nor takes tools beside it (protocols.md section 0, rule 4).
 _CHAT = ("gpt-4o", "gpt-4o-mini", "gpt-4.1")
 _DIALECTS = {
-    "anthropic": Model.Dialect.ANTHROPIC_MESSAGES,
-    "openai": Model.Dialect.OPENAI_RESPONSES,
-    "google": Model.Dialect.GEMINI,
+    "anthropic": Dialect.ANTHROPIC_MESSAGES,
+    "openai": Dialect.OPENAI_RESPONSES,
+    "google": Dialect.GEMINI,
 }
 
 # A million tokens of context, and what switches it on where it is not on by itself. A prompt
@@ -136,7 +136,7 @@ def _model(row: _Row, position: int) -> Model:
         name=row.name,
         vendor=row.vendor,
         upstream_id=row.upstream_id,
-        dialect=Model.Dialect.OPENAI_CHAT if row.id in _CHAT else _DIALECTS[row.vendor],
+        dialect=Dialect.OPENAI_CHAT if row.id in _CHAT else _DIALECTS[row.vendor],
         context_window=row.context_k * 1000,
         max_output=row.max_output,
         long_context_window=_LONG_WINDOW if row.id in _LONG_CONTEXT else None,

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from gateway.catalogue import price_of
-from gateway.models import BUCKETS, Model, Price, UsageEvent
+from gateway.models import BUCKETS, Model, Price, UsageEvent, Vendor
 from hontoni.money import MILLION, dollars
 
 
@@ -23,7 +23,7 @@ class PricesSerializer(serializers.Serializer[Any]):
 class ModelSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
-    vendor = serializers.ChoiceField(Model.Vendor.choices)
+    vendor = serializers.ChoiceField(Vendor.choices)
     context_window = serializers.IntegerField(help_text="tokens")
     max_output = serializers.IntegerField(help_text="tokens")
     capabilities = serializers.ListField(child=serializers.CharField())
@@ -119,12 +119,16 @@ class ReceiptSerializer(UsageSerializer):
     settlement = serializers.SerializerMethodField()
     windows = serializers.SerializerMethodField()
     clamps = serializers.SerializerMethodField()
+    attempts = serializers.SerializerMethodField(
+        help_text="each try to have it answered: the vendor's status (null: none came), the error "
+        "and how long it took; only what was answered is charged"
+    )
 
     class Meta(UsageSerializer.Meta):
         fields: tuple[str, ...] = (  # type: ignore[assignment]
             *UsageSerializer.Meta.fields,
             *("lines", "total", "charged", "price_version", "settlement", "windows", "clamps"),
-            *("upstream_status", "upstream_request_id"),
+            *("attempts", "upstream_status", "upstream_request_id"),
         )
 
     def get_lines(self, event: UsageEvent) -> list[dict[str, Any]]:
@@ -170,6 +174,13 @@ class ReceiptSerializer(UsageSerializer):
     def get_clamps(self, event: UsageEvent) -> dict[str, Any]:
         clamps: dict[str, Any] = event.details.get("clamps", {})
         return clamps
+
+    def get_attempts(self, event: UsageEvent) -> list[dict[str, Any]]:
+        """Which of our credentials it was is staff's business."""
+        return [
+            {"status": told["status"], "error": told.get("error"), "ms": told["ms"]}
+            for told in event.details.get("attempts", ())
+        ]
 
 
 def _exact(weighted: int) -> str:

@@ -43,6 +43,10 @@ class Translator:
         self.text_bytes = 0
         self.usage: Usage | None = None
 
+    def carry_on(self, before: "Translator") -> None:
+        """Go on where an attempt ended that had sent nothing but keep-alives."""
+        self._encoder = before._encoder
+
     def feed(self, chunk: bytes) -> bytes:
         """What to send the client; nothing when it wants the answer whole."""
         return self._send(self._reader.feed(chunk))

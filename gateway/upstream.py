@@ -6,64 +6,30 @@ The vendor's 401, 402 and 429 are our problem, never the customer's (protocols.m
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 
 import aiohttp
 from django.conf import settings
-from multidict import CIMultiDict
-from yarl import URL
 
-from hontoni.errors import NotFound, UpstreamFailed, UpstreamTimeout
-
-_DEFAULT_ANTHROPIC_VERSION = "2023-06-01"
-_ALWAYS = {"User-Agent": "hontoni", "Accept": "*/*", "Accept-Encoding": "identity"}
-
-
-@dataclass(frozen=True, slots=True)
-class Vendor:
-    """Where a vendor is reached and how we introduce ourselves."""
-
-    name: str
-    root: str
-    headers: CIMultiDict[str]
-    _urls: dict[str, URL] = field(default_factory=dict)
-
-    def url(self, path: str) -> URL:
-        """Parsed once a path, not once a request."""
-        if path not in self._urls:
-            self._urls[path] = URL(self.root + path)
-        return self._urls[path]
+from gateway.catalogue import Model
+from gateway.pools.breaker import Breaker
+from gateway.pools.models import Vendor
+from gateway.pools.routes import Access, Route, introduce
+from hontoni.errors import UpstreamFailed, UpstreamTimeout
 
 
-def _introduce(name: str, root: str, **credentials: str) -> Vendor:
-    """A vendor, with the headers that go with every request to it."""
-    headers = CIMultiDict({"Content-Type": "application/json", **_ALWAYS, **credentials})
-    if name == "anthropic":
-        headers["anthropic-version"] = _DEFAULT_ANTHROPIC_VERSION
-    return Vendor(name, root, headers)
-
-
-def _root(base_url: str) -> str:
-    """With or without a trailing /v1, both work."""
-    return base_url.rstrip("/").removesuffix("/v1beta").removesuffix("/v1").rstrip("/")
-
-
-def _configured() -> dict[str, Vendor]:
-    """The vendors that have a key."""
-    found = []
-    if key := settings.OPENAI_API_KEY:
-        bearer = {"Authorization": f"Bearer {key}"}
-        found.append(_introduce("openai", _root(settings.OPENAI_BASE_URL), **bearer))
-    if key := settings.ANTHROPIC_API_KEY:
-        found.append(
-            _introduce("anthropic", _root(settings.ANTHROPIC_BASE_URL), **{"x-api-key": key})
-        )
-    if key := settings.GEMINI_API_KEY:
-        found.append(
-            _introduce("google", _root(settings.GEMINI_BASE_URL), **{"x-goog-api-key": key})
-        )
-    return {vendor.name: vendor for vendor in found}
+def _configured() -> dict[str, Access]:
+    """The environment's keys, by vendor."""
+    given = (
+        ("openai", settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY),
+        ("anthropic", settings.ANTHROPIC_BASE_URL, settings.ANTHROPIC_API_KEY),
+        ("google", settings.GEMINI_BASE_URL, settings.GEMINI_API_KEY),
+    )
+    return {
+        vendor: introduce(f"{vendor}/environment", vendor, url, key)
+        for vendor, url, key in given
+        if key
+    }
 
 
 class Reply:
@@ -125,10 +91,14 @@ def failure(error: Exception) -> UpstreamFailed | UpstreamTimeout:
 
 
 class Upstream:
-    """One per process and event loop: the connection pool and the vendors' addresses."""
+    """One per process and event loop: the connection pool, and the environment's keys by vendor.
 
-    def __init__(self, vendors: dict[str, Vendor]) -> None:
-        self.vendors = vendors
+    `alone`: nobody else is asked, whatever is in the database. So play money stays play money.
+    """
+
+    def __init__(self, own: dict[str, Access], *, alone: bool = False) -> None:
+        self.own, self.alone = own, alone
+        self._routes: dict[str, tuple[Route, ...]] = {}
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             timeout=aiohttp.ClientTimeout(
@@ -140,24 +110,37 @@ class Upstream:
             read_bufsize=2**18,
         )
 
-    def offers(self, vendor: str) -> bool:
-        return vendor in self.vendors
+    def routes(self, model: Model) -> tuple[Route, ...]:
+        """The ways to a model, by priority; none if it is not to be had here."""
+        pool = model.pool
+        if not (pool.environment or self.alone):
+            return pool.routes
+        own = self._own(model)
+        return own if self.alone or not pool.routes else own + pool.routes
+
+    def _own(self, model: Model) -> tuple[Route, ...]:
+        if model.id not in self._routes:
+            access = self.own.get(model.vendor)
+            found = () if access is None else (Route(access, Breaker()),)
+            self._routes[model.id] = found
+        return self._routes[model.id]
+
+    def forget(self) -> None:
+        """Ask the environment's pool as if nothing had happened yet."""
+        self._routes.clear()
 
     async def post(
-        self, vendor: str, path: str, body: bytes, extra: Mapping[bytes, bytes]
+        self, access: Access, path: str, body: bytes, extra: Mapping[bytes, bytes]
     ) -> Reply:
         """Send a request, with `extra` headers (names in lower case) over our own. Raises
         UpstreamFailed or UpstreamTimeout if no answer comes."""
-        there = self.vendors.get(vendor)
-        if there is None:
-            raise NotFound("This deployment has no access to that model.", code="model_not_found")
-        headers = there.headers
+        headers = access.headers
         if extra:
             headers = headers.copy()
             for name, value in extra.items():
                 headers[name.decode()] = value.decode("latin-1")
         try:
-            return Reply(await self.session.post(there.url(path), data=body, headers=headers))
+            return Reply(await self.session.post(access.url(path), data=body, headers=headers))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise failure(error) from error
 
@@ -167,12 +150,12 @@ class Upstream:
 
 
 async def connect() -> Upstream:
-    """The vendors with keys; with none at all, the built-in sandbox plays every one of them."""
+    """With the environment's keys; in the sandbox, it plays every vendor."""
     if not settings.SANDBOX:
         return Upstream(_configured())
     from gateway.sandbox.server import serve_in_background
 
     root, key = serve_in_background()
-    credentials = {"Authorization": f"Bearer {key}", "x-api-key": key, "x-goog-api-key": key}
-    names = ("openai", "anthropic", "google")
-    return Upstream({name: _introduce(name, root, **credentials) for name in names})
+    return Upstream(
+        {vendor: introduce("sandbox", vendor, root, key) for vendor in Vendor}, alone=True
+    )

@@ -19,18 +19,30 @@ _OURS = frozenset(
     (
         *("insufficient_quota", "credit_balance_exhausted", "billing_error"),
         *("authentication_error", "permission_error", "invalid_api_key", "model_not_found"),
+        *("UNAUTHENTICATED", "PERMISSION_DENIED", "401", "402", "403"),
     )
 )
 
 
-def from_reply(status: int, body: bytes, retry_after: str, vendor: str) -> Failed:
-    """What a vendor's non-2xx answer means."""
+def from_reply(status: int, body: bytes, retry_after: str, credential: str) -> Failed:
+    """What a vendor's non-2xx answer to a credential of ours means."""
     seconds = float(retry_after) if retry_after.isdecimal() else None
     failed = failures.parse(body, status, seconds)
     if status in (401, 402, 403, 404):
         failed = replace(failed, vendor_code=failed.vendor_code or str(status))
-        logger.critical("upstream.refuses_us %s %s %s", vendor, status, failed.vendor_code)
+        logger.critical("upstream.refuses_us %s %s %s", credential, status, failed.vendor_code)
     return failed
+
+
+def is_theirs(failed: Failed) -> bool:
+    """Whether another credential may do better: not where the request is wrong, nor where the
+    model muddled its answer."""
+    return failed.status >= 500 and failed.message != failures.malformed("").message
+
+
+def refuses_us(failed: Failed) -> bool:
+    """Whether the credential itself was refused, or its account is out of money."""
+    return failed.vendor_code in _OURS - {"model_not_found"}
 
 
 def raised(failed: Failed, vendor: str) -> ApiError:

@@ -33,7 +33,7 @@ Handler = Callable[[Exchange, Upstream], Awaitable[None]]
 async def _models(http: Exchange, upstream: Upstream) -> None:
     await _look_up_limits(http)
     found = (await catalogue.current()).models.values()
-    offered = [model for model in found if upstream.offers(model.vendor)]
+    offered = [model for model in found if upstream.routes(model)]
     await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
 
 

@@ -28,6 +28,14 @@ def deployment(**_: Any) -> Sequence[CheckMessage]:
     if settings.REFRESH_TOKEN_LIFETIME < settings.ACCESS_TOKEN_LIFETIME:
         # A session is looked up by its refresh tokens, which are forgotten when they expire.
         found.append(Error("REFRESH_TOKEN_DAYS must be at least 1.", id="hontoni.E005"))
+    if not settings.CREDENTIAL_KEYS or min(map(len, settings.CREDENTIAL_KEYS)) < 32:
+        found.append(
+            Error(
+                "CREDENTIAL_KEYS has a short key: vendors' credentials are sealed with it.",
+                hint="Each is at least 32 random characters; separate them by commas.",
+                id="hontoni.E010",
+            )
+        )
     return found + _payments()
 
 

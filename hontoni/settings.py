@@ -284,8 +284,13 @@ ANTHROPIC_API_KEY: str = env("ANTHROPIC_API_KEY", default="")
 ANTHROPIC_BASE_URL: str = env("ANTHROPIC_BASE_URL", default="https://api.anthropic.com")
 GEMINI_API_KEY: str = env("GEMINI_API_KEY", default="")
 GEMINI_BASE_URL: str = env("GEMINI_BASE_URL", default="https://generativelanguage.googleapis.com")
-# With no vendor key at all the built-in sandbox answers every model, visibly marked.
-SANDBOX = not (OPENAI_API_KEY or ANTHROPIC_API_KEY or GEMINI_API_KEY)
+# With no vendor key at all the built-in sandbox answers every model, visibly marked. Where all
+# credentials are kept in the admin, it is to be switched off.
+SANDBOX: bool = env.bool(
+    "SANDBOX", default=not (OPENAI_API_KEY or ANTHROPIC_API_KEY or GEMINI_API_KEY)
+)
+# What the credentials kept in the admin are sealed with: the first seals, all of them open.
+CREDENTIAL_KEYS: list[str] = env.list("CREDENTIAL_KEYS", default=[SECRET_KEY])
 UPSTREAM_CONNECT_SECONDS: float = env.float("UPSTREAM_CONNECT_SECONDS", default=10)
 UPSTREAM_SILENCE_SECONDS: float = env.float("UPSTREAM_SILENCE_SECONDS", default=300)
 UPSTREAM_TOTAL_SECONDS: float = env.float("UPSTREAM_TOTAL_SECONDS", default=3600)

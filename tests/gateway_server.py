@@ -108,12 +108,15 @@ def gateway(
     """The product with a seeded catalogue; the books must balance when the test ends."""
     from billing.seed import seed as seed_billing
     from gateway.seed import seed as seed_catalogue
+    from hontoni.asgi import v1
 
     settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
     seed_billing()
     seed_catalogue()
     catalogue.forget()
     callers.forget()
+    assert v1.upstream is not None
+    v1.upstream.forget()
     running = Gateway(_server, vendors)
     yield running
     running.books()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -51,20 +52,26 @@ class Vendors:
         return record
 
 
-@pytest.fixture(scope="session")
-def vendor_server() -> Iterator[Vendors]:
-    """The sandbox under uvicorn, on a free port, in a thread."""
-    app = make_app(strict=True, keys={KEY}, pace=0.0)
+@contextmanager
+def serving(key: str) -> Iterator[Vendors]:
+    """A sandbox under uvicorn, on a free port, in a thread; it takes this key only."""
+    app = make_app(strict=True, keys={key}, pace=0.0)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="error", lifespan="off", ws="none", access_log=False)
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    yield Vendors(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox)
+    yield Vendors(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox, key)
     server.should_exit = server.force_exit = True
     thread.join(10)
     listener.close()
+
+
+@pytest.fixture(scope="session")
+def vendor_server() -> Iterator[Vendors]:
+    with serving(KEY) as running:
+        yield running
 
 
 @pytest.fixture

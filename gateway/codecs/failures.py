@@ -96,8 +96,10 @@ def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Fail
     numeric = next((int(w) for w in words if w.isdigit()), 0)
     answer = _BY_STATUS.get(status or numeric) or (500 if status else next(found, 500))
     code = next((word for word in words if word), "")
-    if _KEY.search(everything) or _FUNDS.search(everything):
-        return _failed(500, _GENERIC, code, retry_after)
+    if _KEY.search(everything):
+        return _failed(500, _GENERIC, "invalid_api_key", retry_after)
+    if _FUNDS.search(everything):
+        return _failed(500, _GENERIC, "insufficient_quota", retry_after)
     if answer == 400:
         param = error.get("param")
         told = param if isinstance(param, str) else None

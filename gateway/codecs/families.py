@@ -62,6 +62,11 @@ _FAMILIES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+def vendor(dialect: str) -> str:
+    """Whose dialect it is."""
+    return str(_DIALECTS[dialect]["vendor"])
+
+
 def target(model: str, dialect: str, **fields: Any) -> Target:
     """The capabilities of the vendor's `model` behind `dialect`; `fields` decide over the table.
 

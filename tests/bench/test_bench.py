@@ -21,6 +21,7 @@ from bench.product import product
 from bench.servers import Server
 from bench.vendor import Chat, Stream
 
+DIALECTS = (traffic.CHAT, traffic.MESSAGES, traffic.CHAT_TO_CLAUDE, traffic.MESSAGES_TO_GPT)
 PROMPT: Any = [{"role": "user", "content": "Three, please. [[chunks: 3]]"}]
 
 
@@ -177,7 +178,7 @@ def test_the_product_is_measured_with_everything_on(
     """Started as `make run` starts it: whoever it does not know, it refuses."""
     with product(vendor.port, tmp_path) as installed:
         server = installed.server
-        for dialect in (traffic.CHAT, traffic.MESSAGES):
+        for dialect in DIALECTS:
             for body in (traffic.body(dialect), traffic.body(dialect, stream=True, chunks=3)):
                 asked = {"path": dialect.path, "body": body, "headers": dict(server.headers)}
                 result = generator.run(job(server, **asked, clients=2, each=2))
@@ -219,8 +220,14 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
         servers.listening(process, servers.free_port(), log)
 
 
-@pytest.mark.parametrize("dialect", [traffic.CHAT, traffic.MESSAGES])
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_request_is_about_a_kilobyte(dialect: traffic.Dialect) -> None:
     body = traffic.body(dialect)
     assert 700 < len(body) < 1400
     assert json.loads(body)["model"] == dialect.model
+
+
+def test_a_translated_chunk_is_compared_with_the_same_clients_own() -> None:
+    chat, other = row("Hontoni chat", 0.010, 1.0), row("Hontoni chat → Claude", 0.025, 1.0)
+    told = report.translated([(other, chat), (chat, other)])
+    assert "**chat → Claude 2.50 ×**, **chat 0.40 ×** (goal 3 ×)" in told

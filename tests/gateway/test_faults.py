@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import pytest
 from pytest_django import Settings
 
 from gateway.models import UsageEvent
+from gateway.pools.routes import introduce
 from gateway.sandbox import faults
 from gateway.sandbox.faults import Fault
 from hontoni import redis
@@ -251,8 +251,7 @@ def test_a_vendor_nobody_listens_for_is_a_500(
     assert v1.upstream is not None
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    vendor = replace(v1.upstream.vendors["openai"], root=nowhere, _urls={})
-    monkeypatch.setitem(v1.upstream.vendors, "openai", vendor)
+    monkeypatch.setitem(v1.upstream.own, "openai", introduce("own", "openai", nowhere, "key"))
     fund(alice, "10")
     reply = gateway.chat(alice)
     assert (reply.status_code, reply.json()["error"]["code"]) == (500, "upstream_error")

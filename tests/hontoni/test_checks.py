@@ -57,6 +57,8 @@ def test_it_starts_with_keys_that_fit(settings: Settings, keys: dict[str, Any]) 
         ({"TOPUP_MIN": "10", "TOPUP_MAX": "5"}, "hontoni.E009"),
         ({"TOPUP_MIN": "five"}, "hontoni.E009"),
         ({"TOPUP_MAX": "1000000"}, "hontoni.E009"),
+        ({"CREDENTIAL_KEYS": []}, "hontoni.E010"),
+        ({"CREDENTIAL_KEYS": ["x" * 32, "short"]}, "hontoni.E010"),
     ],
 )
 def test_it_refuses_to_start(settings: Settings, wrong: dict[str, Any], refused: str) -> None:
