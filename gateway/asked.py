@@ -48,7 +48,7 @@ class Asked(NamedTuple):
     def at(self, named: tuple[str, str]) -> "Asked":
         """The same of the model as another provider has it (`Model.at`)."""
         model = self.model.at(named)
-        return replace(self, model=model, target=model.capped(self.target.thinking_cap or 0))
+        return self._replace(model=model, target=model.capped(self.target.thinking_cap or 0))
 
     def end_user(self, told: str) -> str:
         """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""

@@ -11,7 +11,6 @@ Any failure to reach Redis is raised as redis.exceptions.RedisError.
 
 import asyncio
 import hashlib
-import math
 from collections import deque
 from collections.abc import Sequence
 from functools import cache
@@ -22,28 +21,29 @@ from weakref import WeakKeyDictionary
 import redis
 import redis.asyncio
 from django.conf import settings
-from hiredis import pack_command
+from hiredis import PushNotification, Reader, pack_command
 from redis.exceptions import (
     ConnectionError,
     NoScriptError,
     RedisClusterException,
     RedisError,
-    ResponseError,
     TimeoutError,
 )
 
 TIMEOUT_SECONDS = 2.0
+_NO_MORE = object()
 
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
 
 
-class Pipe:
+class Pipe(asyncio.Protocol):
     """One connection of redis-py's. What is asked for in one turn of the loop leaves in one write;
     replies come back in order.
 
     redis-py's own pipeline costs a task, a lock and a pool visit a batch: 60 µs a request more,
-    measured. What it knows (URLs, TLS, authentication, parsing) is still its own.
+    measured. What it knows (URLs, TLS, authentication, parsing) is still its own: it connects,
+    and then this takes its place at the transport.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -54,14 +54,16 @@ class Pipe:
         self.connection: Any = pool.make_connection()  # type: ignore[no-untyped-call]
         self.waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
         self.sent: deque[tuple[float, asyncio.Future[Any]]] = deque()
-        self.writer: asyncio.WriteTransport | None = None
+        self.transport: asyncio.Transport | None = None
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self.reader = Reader()
         self.running: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
     def execute(self, *command: Argument) -> asyncio.Future[Any]:
         """The reply to one command, in time. Raises RedisError when awaited."""
         reply: asyncio.Future[Any] = self.loop.create_future()
-        if self.writer is None:
+        if self.transport is None:
             if self.running is None or self.running.done():
                 self.running = self.loop.create_task(self._run())
         elif not self.waiting:
@@ -73,35 +75,37 @@ class Pipe:
         """Until the connection breaks; then what was asked for fails, and the next one retries."""
         try:
             await self.connection.connect()
-            # Written to directly: its own way to send is a coroutine, and waits for the socket.
-            # Redis reads what we send at once or, if it does not, misses its replies' deadline.
-            self.writer = self.connection._writer.transport
+            # Its own way to send and to read are coroutines that wait for the socket. Redis reads
+            # what we send at once or, if it does not, misses its replies' deadline.
+            named = self.connection._parser.parse_error
+            self.reader = Reader(replyError=named, notEnoughData=_NO_MORE)
+            self.lost = self.loop.create_future()
+            self.transport = self.connection._writer.transport
+            self.transport.set_protocol(self)
             self._flush()
-            await self._read()
+            await self.lost
         except (RedisError, OSError) as error:
             self._fail(error)
         finally:
-            self.writer = None
+            self.transport = None
             await self.connection.disconnect(nowait=True)
             self._fail(ConnectionError("the connection was closed"))
 
     def _flush(self) -> None:
-        if self.writer is None or not self.waiting:
+        if self.transport is None or not self.waiting:
             return
         batch, self.waiting = self.waiting, []
         now = self.loop.time()
         self.sent.extend((now, reply) for _, reply in batch)
         if self.timer is None:
             self.timer = self.loop.call_later(TIMEOUT_SECONDS, self._look_for_overdue)
-        self.writer.write(b"".join([command for command, _ in batch]))
+        self.transport.write(b"".join([command for command, _ in batch]))
 
-    async def _read(self) -> None:
-        read = self.connection.read_response
-        while True:
-            try:
-                reply = await read(timeout=math.inf)
-            except ResponseError as error:
-                reply = error
+    def data_received(self, data: bytes) -> None:
+        self.reader.feed(data)
+        while (reply := self.reader.gets()) is not _NO_MORE:
+            if isinstance(reply, PushNotification):
+                continue
             _, future = self.sent.popleft()
             if future.done():  # its caller was cancelled meanwhile
                 continue
@@ -109,6 +113,10 @@ class Pipe:
                 future.set_exception(reply)
             else:
                 future.set_result(reply)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
 
     def _look_for_overdue(self) -> None:
         """One timer for all replies: that costs nothing while they come."""
