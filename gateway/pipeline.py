@@ -26,6 +26,7 @@ from gateway.call import Call
 from gateway.codecs import failures
 from gateway.dialects import Dialect
 from gateway.exchange import ClientGone, Exchange, Headers
+from gateway.http_client import Reply
 from gateway.ir import Failed
 from gateway.lanes import Lane, PassThrough, Stream, Translation
 from gateway.metering import FIRST_STEP_TOKENS
@@ -35,7 +36,7 @@ from gateway.pools.attempts import Attempt
 from gateway.pools.routes import NATIVE, Route, ordered
 from gateway.taps import text_bytes
 from gateway.translator import Translator
-from gateway.upstream import Reply, Upstream
+from gateway.upstream import Upstream
 from hontoni import money
 from hontoni.errors import (
     ApiError,
@@ -328,7 +329,7 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     """The vendor's events as they come; 200 is said only after the first good one."""
     if "event-stream" not in reply.content_type:
         raise UpstreamFailed("The model's provider did not answer with a stream.")
-    async for chunk in reply.chunks():
+    while chunk := await reply.chunk():
         if out := tap.feed(chunk):
             await _pass_on(call, tap, out)
         elif tap.begun:

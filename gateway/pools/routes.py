@@ -8,21 +8,25 @@ import logging
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from multidict import CIMultiDict
-from yarl import URL
-
+from gateway.http_client import Origin
 from gateway.pools import sessions, vault
 from gateway.pools.breaker import Breaker
 from gateway.pools.models import DIALECTS, Credential, Offering, Vendor
 
 logger = logging.getLogger(__name__)
 
-_DEFAULT_ANTHROPIC_VERSION = "2023-06-01"
-_ALWAYS = {"User-Agent": "hontoni", "Accept": "*/*", "Accept-Encoding": "identity"}
+_DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
+_ALWAYS = {
+    b"content-type": b"application/json",
+    b"user-agent": b"hontoni",
+    b"accept": b"*/*",
+    b"accept-encoding": b"identity",
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -32,18 +36,26 @@ class Access:
     is refused, by the monotonic clock."""
 
     label: str
-    root: str
-    headers: CIMultiDict[str]
+    origin: Origin
+    prefix: str
+    headers: dict[bytes, bytes]
     credential: int | None = None
     marked_at: float = -math.inf
-    _urls: dict[str, URL] = field(default_factory=dict)
+    _heads: dict[str, bytes] = field(default_factory=dict)
     _breakers: dict[str, Breaker] = field(default_factory=dict)
 
-    def url(self, path: str) -> URL:
-        """Parsed once a path, not once a request."""
-        if path not in self._urls:
-            self._urls[path] = URL(self.root + path)
-        return self._urls[path]
+    def head(self, path: str, extra: Mapping[bytes, bytes]) -> bytes:
+        """The first line and the headers of a request, with `extra` (names in lower case) over
+        our own. Built once a path where there are none."""
+        if extra:
+            return self._head(path, {**self.headers, **extra})
+        if path not in self._heads:
+            self._heads[path] = self._head(path, self.headers)
+        return self._heads[path]
+
+    def _head(self, path: str, headers: Mapping[bytes, bytes]) -> bytes:
+        lines = [b"%b: %b\r\n" % header for header in headers.items()]
+        return b"POST %b HTTP/1.1\r\n%b" % ((self.prefix + path).encode(), b"".join(lines))
 
     def breaker(self, model: str) -> Breaker:
         return self._breakers.setdefault(model, Breaker())
@@ -53,16 +65,19 @@ def introduce(
     label: str, vendor: str, base_url: str, secret: str, credential: int | None = None
 ) -> Access:
     """With the headers that go with every request. The URL may end in /v1 or not."""
-    root = base_url.rstrip("/").removesuffix("/v1beta").removesuffix("/v1").rstrip("/")
-    headers = CIMultiDict({"Content-Type": "application/json", **_ALWAYS})
+    secret, root = secret.strip(), base_url.strip().rstrip("/")
+    url = urlsplit(root.removesuffix("/v1beta").removesuffix("/v1").rstrip("/"))
+    headers = {b"host": url.netloc.rpartition("@")[2].encode("idna"), **_ALWAYS}
     if vendor == Vendor.ANTHROPIC:
-        headers["x-api-key"] = secret
-        headers["anthropic-version"] = _DEFAULT_ANTHROPIC_VERSION
+        headers[b"x-api-key"] = secret.encode()
+        headers[b"anthropic-version"] = _DEFAULT_ANTHROPIC_VERSION
     elif vendor == Vendor.GOOGLE:
-        headers["x-goog-api-key"] = secret
+        headers[b"x-goog-api-key"] = secret.encode()
     else:
-        headers["Authorization"] = f"Bearer {secret}"
-    return Access(label, root, headers, credential)
+        headers[b"authorization"] = b"Bearer " + secret.encode()
+    tls = url.scheme == "https"
+    origin = Origin(url.hostname or "", url.port or (443 if tls else 80), tls)
+    return Access(label, origin, url.path, headers, credential)
 
 
 NATIVE = ("", "")

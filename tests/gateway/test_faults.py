@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import httpx
 import pytest
 from pytest_django import Settings
 
+from gateway.http_client import Client
 from gateway.models import UsageEvent
 from gateway.pools.routes import introduce
 from gateway.sandbox import faults
@@ -184,11 +184,10 @@ def impatient(gateway: Gateway) -> Iterator[None]:
     from hontoni.asgi import v1
 
     assert v1.upstream is not None
-    session = v1.upstream.session
-    before = session._timeout
-    session._timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=0.5)
+    before = v1.upstream.client
+    v1.upstream.client = Client(connect_seconds=5, silence_seconds=0.5)
     yield
-    session._timeout = before
+    v1.upstream.client = before
 
 
 @pytest.mark.parametrize(("path", "body"), DIALECTS)

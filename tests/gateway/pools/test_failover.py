@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import aiohttp
 import httpx
 import orjson
 import pytest
 from pytest_django import Settings
 
 from gateway import catalogue, exchange
+from gateway.http_client import Client
 from gateway.models import Credential, Offering, Provider
 from gateway.pools import vault
 from gateway.pools.breaker import FAILURES, SHORTEST_SECONDS
@@ -40,11 +40,10 @@ def impatient(gateway: Gateway) -> Iterator[None]:
     from hontoni.asgi import v1
 
     assert v1.upstream is not None
-    session = v1.upstream.session
-    before = session._timeout
-    session._timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=0.5)
+    before = v1.upstream.client
+    v1.upstream.client = Client(connect_seconds=5, silence_seconds=0.5)
     yield
-    session._timeout = before
+    v1.upstream.client = before
 
 
 def test_a_credential_in_the_admin_takes_the_environments_place(

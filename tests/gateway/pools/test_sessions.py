@@ -3,11 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from multidict import CIMultiDict
-
 from gateway.pools import sessions
 from gateway.pools.breaker import Breaker
-from gateway.pools.routes import Access, Route, ordered
+from gateway.pools.routes import Route, introduce, ordered
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 ASKED = {"role": "user", "content": "What is Redis?"}
@@ -15,7 +13,9 @@ TURN = [{"role": "assistant", "content": "A store."}, {"role": "user", "content"
 
 
 def route(label: str, priority: int = 0, weight: int = 1) -> Route:
-    return Route(Access(label, "", CIMultiDict()), Breaker(), ("", ""), priority, weight)
+    return Route(
+        introduce(label, "openai", "http://127.0.0.1", "k"), Breaker(), ("", ""), priority, weight
+    )
 
 
 def wins(routes: list[Route], sessions_asking: int = 2000) -> dict[int, str]:
