@@ -8,6 +8,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from gateway.models import Alias, DeadEvent, Model, Price, UsageEvent
 from gateway.pools import admin as pools  # noqa: F401  registers
+from gateway.quarantine import admin as quarantine  # noqa: F401
 
 
 class ReadOnly:

@@ -22,6 +22,7 @@ from gateway.lanes import Lane, Stream
 from gateway.metering import Estimate, Hold
 from gateway.pools.attempts import Attempt
 from gateway.pools.routes import NATIVE, Route
+from gateway.taps import text_bytes
 from hontoni.errors import ApiError, PaymentRequired
 from ratelimits.limiter import Ask, State
 
@@ -49,6 +50,7 @@ class Call:
     tap: Stream | None = None
     usage: Usage | None = None
     text_bytes: int = 0
+    whole: bytes = b""  # a unary answer, as the vendor sent it
     failed: bool = False  # the vendor's fault, or ours: nothing is charged
     estimated: bool = False
     aborted: bool = False
@@ -99,7 +101,7 @@ class Call:
 
     def cost_so_far(self) -> int:
         """What has been produced up to now costs this, by the vendor's numbers or our estimate."""
-        return self.model.price.cost(self._used()[0])
+        return self.model.price.cost(self._believed())
 
     def fail(self, error: ApiError) -> None:
         """It ended in an error. Only running out of money leaves something to pay."""
@@ -129,9 +131,17 @@ class Call:
     def _quarantine(self, told: Usage) -> None:
         """Numbers that cannot be true are kept for staff; our own estimate is billed."""
         logger.critical("usage.absurd %s %s", self.id, told)
-        text = self.tap.text_bytes if self.tap else self.text_bytes
-        self.usage, self.estimated = metering.produced(self.estimate, text), True
+        self.usage, self.estimated = self._guessed(), True
         self.quarantined = told
+
+    def _guessed(self) -> Usage:
+        text = self.tap.text_bytes if self.tap else text_bytes(self.whole)
+        return metering.produced(self.estimate, text)
+
+    def _believed(self) -> Usage:
+        """Usage up to now, or our estimate where the vendor's numbers cannot be true."""
+        used = self._used()[0]
+        return self._guessed() if metering.absurd(used, self.model, self.estimate) else used
 
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""
@@ -152,7 +162,7 @@ class Call:
 
     def so_far(self) -> tuple[int, bytes]:
         """The cost up to now and the usage event to settle with, should this process die."""
-        usage, _ = self._used()
+        usage = self._believed()
         cost = self.model.price.cost(usage) if usage.output or usage.reasoning else 0
         draft = copy(self)
         draft.usage, draft.cost, draft.estimated = usage, cost, True

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import ApiKey
 from gateway.ir import Usage
 from gateway.pools.models import Credential, Dialect, Offering, Provider, Vendor
+from gateway.quarantine.models import UsageQuarantine
 
 __all__ = [
     "Alias",
@@ -22,6 +23,7 @@ __all__ = [
     "Provider",
     "UsageEvent",
     "UsageHour",
+    "UsageQuarantine",
     "Vendor",
 ]
 

@@ -306,7 +306,7 @@ async def _unary(call: Call, reply: Reply) -> None:
         parsed = parse(body)
     except BadRequest:
         raise UpstreamFailed("The model's provider sent an answer we cannot read.") from None
-    call.first_byte = time.time()
+    call.first_byte, call.whole = time.time(), body
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = call.request.dialect.codec.decode_usage(usage)
     else:

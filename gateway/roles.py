@@ -58,7 +58,10 @@ ROLES = {
             "view_referralprogram",
         ),
         "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine"),
-        "gateway": ("view_model", "view_price", "view_usageevent", "view_deadevent"),
+        "gateway": (
+            *("view_model", "view_price", "view_usageevent", "view_deadevent"),
+            *("view_usagequarantine", "close_usagequarantine"),
+        ),
     },
     "catalogue": {
         "billing": (

@@ -222,14 +222,20 @@ def test_the_last_failure_is_told_when_nobody_answers(
 
 
 def test_the_whole_has_one_deadline(
-    gateway: Gateway, alice: Person, settings: Settings, first: Vendors, second: Vendors
+    gateway: Gateway,
+    alice: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    first: Vendors,
+    second: Vendors,
 ) -> None:
+    from hontoni.asgi import v1
+
     fund(alice, "10")
     credential(first, "one")
     credential(second, "two", priority=1)
     first.faults.append(Fault(status=500, delay=0.3, body=b"{}"))
     second.faults.append(Fault(delay=60))
-    settings.UPSTREAM_TOTAL_SECONDS = 1.5
+    monkeypatch.setattr(v1, "config", v1.config._replace(total_seconds=1.5))
     reply = gateway.chat(alice)
     assert (reply.status_code, reply.json()["error"]["code"]) == (504, "upstream_timeout")
     (event,) = gateway.books()

@@ -1,0 +1,118 @@
+"""Numbers that cannot be true: the customer pays an estimate, staff look into it and close it."""
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from accounts.models import User
+from billing.models import AuditEntry
+from gateway import admission, usage
+from gateway.models import UsageEvent, UsageQuarantine
+from gateway.roles import seed as seed_roles
+from hontoni import redis
+from hontoni.money import nanos
+from ratelimits import keys
+from tests.gateway.test_faults import until
+from tests.gateway.test_translation import MODELS, ask
+from tests.gateway_server import Gateway, fund
+from tests.world import PASSWORD, Person
+
+ABSURD = "[[usage: 900000000 10 0 0]] [[say: hello there]]"
+
+
+def staff(role: str) -> Client:
+    seed_roles()
+    user = User.objects.create_user(f"{role}@example.com", PASSWORD, is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def close(client: Client, found: UsageQuarantine, note: str = "Told the vendor.") -> int:
+    url = f"/admin/gateway/usagequarantine/{found.pk}/close/"
+    return client.post(url, {"note": note}).status_code
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
+@pytest.mark.parametrize("model", MODELS)
+def test_at_most_the_hold_is_billed_and_staff_are_told(
+    gateway: Gateway, alice: Person, model: str, stream: bool
+) -> None:
+    fund(alice, "0.05")
+    reply = ask(gateway, alice, "openai_chat", model, ABSURD, stream=stream, max_tokens=300)
+    assert reply.status_code == 200
+    (event,) = gateway.books()
+    assert event.estimated and 0 < event.cost <= event.hold <= nanos("0.05")
+    assert gateway.balance(alice) == nanos("0.05") - event.cost
+    (found,) = UsageQuarantine.objects.all()
+    assert found.event == event and found.closed_at is None
+    assert found.told["input"] == 900_000_000 and event.input < 1_000
+
+
+def test_what_can_be_true_is_not_set_aside(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    assert gateway.chat(alice, "[[usage: 9000 100 0 0]] [[say: hi]]").status_code == 200
+    assert gateway.books()[0].input == 9000
+    assert UsageQuarantine.objects.count() == 0
+
+
+def test_an_event_delivered_twice_is_set_aside_once(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    ask(gateway, alice, "openai_chat", "gpt-4o", ABSURD)
+    ((_, fields),) = redis.sync().xrange(keys.usage(keys.shard(alice.user.pk)))
+    entry = usage.Entry(keys.shard(alice.user.pk), b"1-1", usage._event(fields[b"event"]))
+    assert [usage.record([entry]), usage.record([entry])] == [1, 0]
+    assert UsageQuarantine.objects.count() == UsageEvent.objects.count() == 1
+
+
+def test_a_process_that_dies_meanwhile_leaves_no_absurd_cost(
+    gateway: Gateway, alice: Person
+) -> None:
+    """Claude tells its input first: what heartbeats say of it is an estimate, too."""
+    fund(alice, "50")
+    text = "[[usage: 900000000 10 0 0]] [[slow: 0.05]] [[say: " + "one two three " * 30 + "]]"
+    body = {"model": "claude-sonnet-4.5", "max_tokens": 300, "stream": True}
+    body |= {"messages": [{"role": "user", "content": text}]}
+    with gateway.http(alice) as http, http.stream("POST", "/v1/messages", json=body) as reply:
+        chunks = reply.iter_bytes()  # closed when nobody holds it
+        next(chunks)
+        call = until(lambda: next((c for c in admission.LIVE if c.tap), None), "not admitted")
+        until(lambda: call.tap.text_bytes > 20, "nothing was said")
+        cost, _ = call.so_far()
+        assert 0 < cost <= call.held and call.cost_so_far() <= call.held
+    until(lambda: not admission.LIVE, "it is still open")
+
+
+def test_finance_closes_it_with_a_note(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    ask(gateway, alice, "openai_chat", "gpt-4o", ABSURD)
+    gateway.books()
+    found = UsageQuarantine.objects.get()
+    finance = staff("finance")
+    page = finance.get("/admin/gateway/usagequarantine/").content.decode()
+    assert "alice@example.com" in page and "openai/environment" in page and "$2250.0001" in page
+    detail = finance.get(f"/admin/gateway/usagequarantine/{found.pk}/change/").content.decode()
+    assert "900000000" in detail and found.event.upstream_request_id in detail
+    assert close(finance, found, note="") == 200
+    assert UsageQuarantine.objects.get().closed_at is None
+    assert [close(finance, found), close(finance, found, "Again.")] == [302, 302]
+    closed = UsageQuarantine.objects.get()
+    assert (closed.closed_by, closed.note) == ("finance@example.com", "Told the vendor.")
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action) == ("finance@example.com", "close")
+    assert entry.subject == f"usage_quarantine:{found.event.request_id}"
+    assert entry.after == {"note": "Told the vendor."}
+    changed = finance.post(f"/admin/gateway/usagequarantine/{found.pk}/change/", {"note": "x"})
+    assert changed.status_code == 403
+
+
+@pytest.mark.parametrize("role", ["support", "catalogue"])
+def test_nobody_else_closes_it(gateway: Gateway, alice: Person, role: str) -> None:
+    fund(alice, "10")
+    ask(gateway, alice, "openai_chat", "gpt-4o", ABSURD)
+    gateway.books()
+    other = staff(role)
+    assert close(other, UsageQuarantine.objects.get()) == 403
+    assert other.get("/admin/gateway/usagequarantine/").status_code == 403
+    assert UsageQuarantine.objects.get().closed_at is None
