@@ -15,6 +15,10 @@ logger = logging.getLogger(__name__)
 
 _LEAST_RETRY_SECONDS, _MOST_RETRY_SECONDS = 1, 60
 _BUSY_SECONDS = 2
+_STALE = (
+    "The reasoning in this conversation is not valid for the model any more, and the model does "
+    "not answer without it either. Start a new conversation."
+)
 _OURS = frozenset(
     (
         *("insufficient_quota", "credit_balance_exhausted", "billing_error"),
@@ -49,6 +53,8 @@ def raised(failed: Failed, vendor: str) -> ApiError:
     """The error to answer with."""
     if failed.vendor_code in _OURS:
         logger.critical("upstream.refuses_us %s %s", vendor, failed.vendor_code)
+    if failed.vendor_code == failures.STALE:
+        failed = replace(failed, message=_STALE)
     if failed.status == 503:
         seconds = failed.retry_after or _BUSY_SECONDS
         bounded = min(max(seconds, _LEAST_RETRY_SECONDS), _MOST_RETRY_SECONDS)

@@ -30,7 +30,8 @@ _CONTEXT = re.compile(
 )
 _STALE = re.compile(
     r"invalid_encrypted_content|encrypted content .*could not be verified|thought_?\s?signature"
-    r"|`?signature`? in `?thinking|bound to a different conversation|Item with id '?rs_",
+    r"|`?(signature|data)`? in `?(redacted_)?thinking|bound to a different conversation"
+    r"|Item with id '?rs_",
     re.I,
 )
 _KEY = re.compile(r"api[_ ]key[_ ](not valid|invalid)|API_KEY_INVALID", re.I)

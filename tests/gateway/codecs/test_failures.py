@@ -91,6 +91,7 @@ def test_an_overlong_prompt_makes_every_agent_compact(told: Any) -> None:
     [
         "The encrypted content gAAA could not be verified.",
         "messages.1.content.0: Invalid `signature` in `thinking` block",
+        "messages.1.content.0: Invalid `data` in `redacted_thinking` block",
         "The block is bound to a different conversation",
         "Function call is missing a thought_signature in functionCall parts",
         "Item with id 'rs_123' not found.",
