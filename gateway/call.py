@@ -216,7 +216,7 @@ class Call:
                 "status": 500 if lost else self.status,
                 "error": "process_lost" if lost else self.error,
                 "upstream_status": self.upstream_status,
-                "upstream_request_id": self.upstream_request_id[:200],
+                "upstream_request_id": self._upstream_id()[:200],
                 "first_byte_ms": self._milliseconds(self.first_byte),
                 "duration_ms": self._milliseconds(now),
                 "client": self.http.header(b"user-agent")[:200],
@@ -224,6 +224,10 @@ class Call:
                 "details": self._details(),
             }
         )
+
+    def _upstream_id(self) -> str:
+        """The vendor's id of the request; Google has one only in its answers."""
+        return self.upstream_request_id or (self.tap.upstream_id if self.tap else "")
 
     def _milliseconds(self, until: float | None) -> int | None:
         return None if until is None else max(0, int((until - self.began) * 1000))

@@ -30,6 +30,8 @@ _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 _DATA = re.compile(rb"(?:^|[\r\n])data:([^\r\n]*)")
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_PING = ("ping",)
+_OPENINGS = (*_PING, "message_start", "response.created", "response.in_progress")
 _LARGEST_EVENT = 32 * 1024 * 1024
 
 
@@ -48,6 +50,7 @@ class Tap:
     error_marks: ClassVar[tuple[bytes, ...]]
     text: ClassVar[re.Pattern[bytes]] = _TEXT
     cut: ClassVar[bool] = False
+    upstream_id: ClassVar[str] = ""  # the vendor's headers have it
 
     __slots__ = (
         "_pending",
@@ -85,7 +88,7 @@ class Tap:
                 end = boundary.end()
             data, self._pending = data[:end], data[end:]
             if len(self._pending) > _LARGEST_EVENT:
-                raise ValueError("an event of the provider's stream has no end")
+                self.error = failures.BROKEN  # an event without an end
         return self._read(data) if data else b""
 
     def close(self) -> bytes:
@@ -101,9 +104,13 @@ class Tap:
         block = self._rename(self._observe(block))
         if self.begun:
             return block
-        # Comments and pings decide nothing: until a real event, failing is a status code.
+        # Comments and pings decide nothing: until a real event, failing is a status code. Nor does
+        # an opening that the vendor's own failure follows at once: others may do better. What is
+        # the client's fault stays as it came: agents know `response.failed` with its code.
         self._prelude += block
-        if not any(data.get("type") != "ping" for data in data_of(block)):
+        theirs = self.error is not None and self.error.status >= 500
+        nothing = _OPENINGS if theirs else _PING
+        if all(data.get("type") in nothing for data in data_of(block)):
             return b""
         self.begun = True
         return self._prelude

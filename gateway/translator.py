@@ -18,6 +18,7 @@ from gateway.ir import (
     Ping,
     ReasoningDelta,
     RefusalDelta,
+    Start,
     Target,
     TextDelta,
     Usage,
@@ -28,7 +29,7 @@ from gateway.ir import (
 class Translator:
     """One reply. `begun`, `finished`, `cut`, `error` and `text_bytes` are as a tap's."""
 
-    __slots__ = ("_codec", "_encoder", "_fold", "_reader", "_watched", "begun", "cut", "error", "finished", "head", "text_bytes", "usage")  # noqa: E501  # fmt: skip
+    __slots__ = ("_codec", "_encoder", "_fold", "_reader", "_watched", "begun", "cut", "error", "finished", "head", "text_bytes", "upstream_id", "usage")  # noqa: E501  # fmt: skip
 
     def __init__(self, head: Head, target: Target) -> None:
         request = head.request
@@ -41,6 +42,7 @@ class Translator:
         self.begun = self.finished = self.cut = False
         self.error: Failed | None = None
         self.text_bytes = 0
+        self.upstream_id = ""
         self.usage: Usage | None = None
 
     def carry_on(self, before: "Translator") -> None:
@@ -56,6 +58,9 @@ class Translator:
 
     def _send(self, events: list[Event]) -> bytes:
         sent = []
+        if not self.begun and (failed := _opened_to_fail(events)):
+            self.error = failed
+            return b""
         for event in events:
             if isinstance(event, Failed):
                 self.error = event
@@ -78,6 +83,8 @@ class Translator:
             self.finished = True
             self.cut = event.stop_sequence is not None and event.stop_sequence in self._watched
         if not isinstance(event, Ping):  # a ping decides nothing: until then failing is a status
+            if not self.begun and isinstance(event, Start):
+                self.upstream_id = event.upstream_id
             self.begun = True
 
     def whole(self) -> bytes:
@@ -93,6 +100,14 @@ class Translator:
 
     def fail(self, failed: Failed, request_id: str) -> bytes:
         return self._encoder.feed(failed)
+
+
+def _opened_to_fail(events: list[Event]) -> Failed | None:
+    """How it failed, if that is all it did: nothing has begun then, and a status can tell it."""
+    last = events[-1] if events else None
+    if isinstance(last, Failed) and all(isinstance(e, Start | Ping) for e in events[:-1]):
+        return last
+    return None
 
 
 def _size(text: str) -> int:

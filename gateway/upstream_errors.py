@@ -5,6 +5,7 @@ our bill and our catalogue, and how long a client is told to wait.
 """
 
 import logging
+import math
 from dataclasses import replace
 
 from gateway.codecs import failures
@@ -30,12 +31,20 @@ _OURS = frozenset(
 
 def from_reply(status: int, body: bytes, retry_after: str, credential: str) -> Failed:
     """What a vendor's non-2xx answer to a credential of ours means."""
-    seconds = float(retry_after) if retry_after.isdecimal() else None
-    failed = failures.parse(body, status, seconds)
+    failed = failures.parse(body, status, _seconds(retry_after))
     if status in (401, 402, 403, 404):
         failed = replace(failed, vendor_code=failed.vendor_code or str(status))
         logger.critical("upstream.refuses_us %s %s %s", credential, status, failed.vendor_code)
     return failed
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Of a Retry-After; a date is not worth reading where a minute is the most we wait."""
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < math.inf else None
 
 
 def is_theirs(failed: Failed) -> bool:

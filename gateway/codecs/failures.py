@@ -2,7 +2,9 @@
 
 * The client's own fault stays a 400, with the vendor's message.
 * A vendor's 401, 402, 403 or 404 is ours to repair: never told as the client's.
-* A vendor's 429 becomes a 503: a 429 would look like the customer's own plan limit.
+* A vendor's 429 becomes a 503, in our words: it would look like the customer's own plan limit.
+* What a vendor will not answer is a 400 `content_policy`, unless it answered so (200, refusal).
+* Our account with the vendor (organisation, project, key) is taken out of what is passed on.
 * An overlong prompt is worded so that each agent compacts: by code for OpenAI's dialects, and
   by "prompt is too long: N tokens > M maximum" for Claude Code.
 """
@@ -36,8 +38,16 @@ _STALE = re.compile(
 )
 _KEY = re.compile(r"api[_ ]key[_ ](not valid|invalid)|API_KEY_INVALID", re.I)
 _FUNDS = re.compile(r"credit balance|insufficient_quota|credit_balance_exhausted", re.I)
+_POLICY = re.compile(r"content_policy|content_filter|policy_violation|bio_policy", re.I)
+_ACCOUNT = re.compile(
+    r"\b(?:org|organization|proj|project|acct|user)[-_][A-Za-z0-9_-]{6,}|\bsk-[\w*.-]+"
+    r"|\bAIza[\w-]+|\bprojects/[\w-]+|\bkey\s+ending\s+in\s+\S+|\breq(?:uest)?_[A-Za-z0-9]{8,}"
+)
+_DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 _NUMBERS = re.compile(r"\d[\d,]{2,}")
 _GENERIC = "The model's provider failed to answer"
+_BUSY = "The model's provider has more requests than it can take; try again in a moment"
+_LATE = "The model's provider took too long"
 _LOST = "The model's provider broke off the answer"
 
 CUT = Failed(500, "api_error", "upstream_error", _LOST, "cut")
@@ -95,17 +105,30 @@ def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Fail
     everything = " ".join([*words, said])
     found = (_BY_WORD[word] for word in words if word in _BY_WORD)
     numeric = next((int(w) for w in words if w.isdigit()), 0)
-    answer = _BY_STATUS.get(status or numeric) or (500 if status else next(found, 500))
+    answer = _BY_STATUS.get(status or numeric) or (500 if status else next(found, 0))
+    if not answer:  # inside a stream, with a word of its own
+        answer = 400 if _CONTEXT.search(everything) or _STALE.search(everything) else 500
     code = next((word for word in words if word), "")
+    retry_after = retry_after or _delay(error.get("details"))
     if _KEY.search(everything):
         return _failed(500, _GENERIC, "invalid_api_key", retry_after)
     if _FUNDS.search(everything):
         return _failed(500, _GENERIC, "insufficient_quota", retry_after)
-    if answer == 400:
+    if answer == 400 or any(map(_POLICY.search, words)):
         param = error.get("param")
         told = param if isinstance(param, str) else None
-        return replace(_fault(everything, said, code), param=told)
-    return _failed(answer, said if answer in (413, 503, 504) else _GENERIC, code, retry_after)
+        return replace(_fault(everything, _ACCOUNT.sub("…", said), code), param=told)
+    ours = {413: _ACCOUNT.sub("…", said), 503: _BUSY, 504: _LATE}
+    return _failed(answer, ours.get(answer, _GENERIC), code, retry_after)
+
+
+def _delay(details: Any) -> float | None:
+    """Google's RetryInfo, in seconds."""
+    for each in details if isinstance(details, list) else ():
+        told = each.get("retryDelay") if isinstance(each, Mapping) else None
+        if isinstance(told, str) and (found := _DELAY.fullmatch(told)):
+            return float(found[1])
+    return None
 
 
 def _fault(everything: str, message: str, code: str) -> Failed:
@@ -114,6 +137,8 @@ def _fault(everything: str, message: str, code: str) -> Failed:
     failed = _failed(400, message, code, None)
     if _CONTEXT.search(everything):
         return replace(failed, code="context_length_exceeded")
+    if _POLICY.search(code):
+        return replace(failed, code="content_policy")
     return failed
 
 
