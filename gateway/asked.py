@@ -69,9 +69,10 @@ async def understand(
     upstream: Upstream,
     user_agent: str,
 ) -> Asked:
-    """Raises BadRequest, or NotFound (404 model_not_found)."""
+    """Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
     model, variant = await model_of(parsed, upstream)
+    caller.allow_model(model.id)
     target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
     thinking = wanted(said, variant, target, user_agent)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from gateway import admission, asked, callers, lanes, pipeline, upstream_errors
+from gateway import admission, asked, lanes, pipeline, upstream_errors
 from gateway.asked import Asked
 from gateway.callers import Caller
 from gateway.codecs import failures
@@ -28,9 +28,9 @@ _ESTIMATED = [(b"x-hontoni-token-count", b"estimate")]
 async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     """How many tokens a prompt has. Raises ApiError."""
     http.dialect = MESSAGES.name
-    caller = await _look(http)
+    caller = await admission.enter(http)
     body = await http.body()
-    parsed = parse(body)
+    http.parsed = parsed = parse(body)
     MESSAGES.check(parsed)
     agent = http.header(b"user-agent")
     request = await asked.understand(
@@ -68,19 +68,11 @@ async def _relay(
     raise upstream_errors.raised(failed, request.model.vendor)
 
 
-async def _look(http: Exchange) -> Caller:
-    """Who asks, and where their limits stand."""
-    caller = await callers.authenticate(http.headers)
-    http.limits = caller.limits
-    http.state = await admission.look(caller, http.request_id)
-    return caller
-
-
 async def estimate(http: Exchange, upstream: Upstream) -> None:
     """Everything that would be decided about a request, were it sent now. Raises ApiError."""
-    caller = await _look(http)
+    caller = await admission.enter(http)
     body = await http.body()
-    parsed = parse(body)
+    http.parsed = parsed = parse(body)
     dialect = _dialect_of(parsed, http)
     agent = http.header(b"user-agent")
     request = await asked.understand(dialect, body, parsed, caller, upstream, agent)

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from accounts.models import ApiKey
 from billing.seeding import seed_account
 from billing.terms import terms
+from gateway import spending
 from gateway.usage import recorded
 from ratelimits import limiter
 from ratelimits.headers import LENGTHS
 from ratelimits.limiter import Ask, State, Window
+from ratelimits.purses import Caps
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,8 @@ def of_key(key: ApiKey) -> list[Gauge]:
 
 
 def _state(key: ApiKey) -> State:
-    for _ in range(
-        3
-    ):  # a terms change between our reads makes it stale; an unused account is cold
+    # A terms change between our reads makes it stale; an unused account is cold.
+    for _ in range(4):
         found = terms(key.user_id)
         key.user.refresh_from_db(fields=["terms_version"])
         ask = Ask(
@@ -61,12 +62,15 @@ def _state(key: ApiKey) -> State:
             full=0,
             floor=0,
             lease_ms=0,
+            caps=Caps(key.purse, key.daily_cap or 0, key.monthly_cap or 0),
         )
         state = limiter.look_sync(ask)
         if state.status in ("ok", "refused"):
             return state
         if state.status == "cold":
             seed_account(key.user_id, recorded=recorded)
+        elif state.status == "unseeded":
+            spending.seed(key.pk)
     return state
 
 

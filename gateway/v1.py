@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import admission, callers, catalogue, counting, model_list, pipeline
+from gateway import admission, catalogue, counting, model_list, pipeline
 from gateway.dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.exchange import ClientGone, Config, Exchange
 from gateway.upstream import Upstream, connect
@@ -31,27 +31,22 @@ Handler = Callable[[Exchange, Upstream], Awaitable[None]]
 
 
 async def _models(http: Exchange, upstream: Upstream) -> None:
-    await _look_up_limits(http)
+    caller = await admission.enter(http)
     found = (await catalogue.current()).models.values()
-    offered = [model for model in found if upstream.routes(model)]
+    allowed = [model for model in found if not caller.models or model.id in caller.models]
+    offered = [model for model in allowed if upstream.routes(model)]
     await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
 
 
 async def _model(http: Exchange, upstream: Upstream) -> None:
-    await _look_up_limits(http)
+    caller = await admission.enter(http)
     model, _ = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
+    caller.allow_model(model.id)
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
 
 
 def _is_anthropic(http: Exchange) -> bool:
     return b"anthropic-version" in http.headers
-
-
-async def _look_up_limits(http: Exchange) -> None:
-    """Who asks, and where their limits stand: a question that uses none of them up."""
-    caller = await callers.authenticate(http.headers)
-    http.limits = caller.limits
-    http.state = await admission.look(caller, http.request_id)
 
 
 def _paid(dialect: Dialect) -> Handler:
