@@ -114,8 +114,8 @@ async def admit(call: Call) -> None:
                 raise Unavailable("Your account is changing right now. Try again.")
             call.caller = await _renewed(call.caller, state)
             call.http.limits = call.caller.limits
-            call.caller.allow_address(call.ip)
-            call.caller.allow_model(call.model.id)
+            if problem := call.caller.forbidden(call.ip, call.model.id):
+                raise problem
             continue
         call.state = call.http.state = state
         if state.status == "ok":

@@ -17,6 +17,7 @@ from billing.terms import terms
 from gateway.exchange import Exchange
 from hontoni.db import in_thread
 from hontoni.errors import ApiError, Forbidden, Unauthenticated
+from ratelimits import limiter
 from ratelimits.limiter import Limits
 from ratelimits.purses import Caps
 
@@ -44,24 +45,23 @@ class Caller:
     models: tuple[str, ...]  # all that are allowed; empty: every one
     networks: tuple[restrictions.Network, ...]  # likewise
 
-    def allow_address(self, address: str) -> None:
-        """Raises Forbidden. Where it may be used from is not told: a thief would like to know."""
+    def forbidden(self, address: str, model: str = "") -> Forbidden | None:
+        """What its owner does not let it do. Which addresses are allowed is not told (a thief would
+        like to know); which models are, is."""
         if self.networks and not restrictions.contains(self.networks, address):
-            raise Forbidden(
+            return Forbidden(
                 f"This API key may not be used from {address or 'this address'}. "
                 "Its owner allows other IP ranges only.",
                 code="ip_not_allowed",
             )
-
-    def allow_model(self, model: str) -> None:
-        """Raises Forbidden, which names the models that are allowed."""
-        if self.models and model not in self.models:
-            raise Forbidden(
+        if model and self.models and model not in self.models:
+            return Forbidden(
                 f"This API key may not use {model}. Its owner allows: {', '.join(self.models)}.",
                 code="model_not_allowed",
                 param="model",
                 details={"allowed_models": self.models},
             )
+        return None
 
 
 class Ended(NamedTuple):
@@ -97,9 +97,20 @@ async def enter(http: Exchange) -> Caller:
     if isinstance(found, Ended):
         raise found.error
     if found.networks:
-        found.allow_address(http.client_ip())
+        found = await permit(found, http.client_ip())
     http.limits = found.limits
     return found
+
+
+async def permit(caller: Caller, address: str, model: str = "") -> Caller:
+    """The caller, if its owner lets it ask from there, for that model. Raises Forbidden, but by a
+    snapshot only that Redis knows of nothing newer than."""
+    if caller.forbidden(address, model):
+        if await limiter.terms_version(caller.account) > caller.terms_version:
+            caller = await reload(caller.digest)
+        if problem := caller.forbidden(address, model):
+            raise problem
+    return caller
 
 
 async def authenticate(headers: dict[bytes, bytes]) -> Caller:

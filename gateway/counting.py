@@ -34,7 +34,7 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     MESSAGES.check(parsed)
     agent = http.header(b"user-agent")
     request = await asked.understand(
-        MESSAGES, body, {"max_tokens": 0, **parsed}, caller, upstream, agent
+        MESSAGES, body, {"max_tokens": 0, **parsed}, caller, upstream, agent, http.client_ip()
     )
     if request.model.dialect != MESSAGES.name:
         http.extra += [(b"x-hontoni-model", request.model.id.encode()), *_ESTIMATED]
@@ -75,7 +75,8 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     http.parsed = parsed = parse(body)
     dialect = _dialect_of(parsed, http)
     agent = http.header(b"user-agent")
-    request = await asked.understand(dialect, body, parsed, caller, upstream, agent)
+    ip = http.client_ip()
+    request = await asked.understand(dialect, body, parsed, caller, upstream, agent, ip)
     lanes.choose(request)  # or the 400 that the request itself would get
     stretch = not parsed.get("stream") or request.hides()
     state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)

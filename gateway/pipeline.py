@@ -85,8 +85,8 @@ async def _prepare(
     ClientGone."""
     body = await http.body()
     http.parsed = parsed = parse(body)
-    agent = http.header(b"user-agent")
-    request = await asked.understand(dialect, body, parsed, caller, upstream, agent)
+    agent, ip = http.header(b"user-agent"), http.client_ip()
+    request = await asked.understand(dialect, body, parsed, caller, upstream, agent, ip)
     http.extra += told(request)
     routes = _routes(request, http, upstream)
     named = routes[0].named
@@ -99,7 +99,7 @@ async def _prepare(
         named=named,
         stream=bool(request.parsed.get("stream")),
         clamps=request.clamps,
-        ip=http.client_ip(),
+        ip=ip,
     )
 
 

@@ -41,7 +41,8 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
 async def _model(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     model, _ = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
-    caller.allow_model(model.id)
+    if problem := caller.forbidden(http.client_ip(), model.id):
+        raise problem
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
 
 

@@ -183,7 +183,8 @@ def _cap_on_hold(state: State) -> errors.PaymentRequired:
 def _when(state: State) -> tuple[int, datetime]:
     """In how many whole seconds the binding limit frees, and when that is."""
     seconds = max(-(-state.retry_after_ms // 1000), 1)
-    return seconds, datetime.fromtimestamp(-(-state.now // 1_000_000) + seconds, UTC)
+    frees_ms = state.now // 1000 + state.retry_after_ms
+    return seconds, datetime.fromtimestamp(-(-frees_ms // 1000), UTC)
 
 
 def _details(limit: str, allowed: int | str, frees: datetime) -> dict[str, int | str]:

@@ -217,6 +217,14 @@ async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
     return deadline > 0
 
 
+async def terms_version(account: int) -> int:
+    """The newest version of an account's terms that Redis was told of; 0 if of none."""
+    try:
+        return int(await redis.pipe().execute("HGET", keys.account(account), "terms") or 0)
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
+
+
 # -- The control plane ---------------------------------------------------------------------------
 
 
