@@ -46,8 +46,8 @@ class Caller:
     networks: tuple[restrictions.Network, ...]  # likewise
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
-        """What its owner does not let it do. Which addresses are allowed is not told (a thief would
-        like to know); which models are, is."""
+        """What its owner does not let it do. Which models are allowed is told; which addresses
+        are, a thief would like to know."""
         if self.networks and not restrictions.contains(self.networks, address):
             return Forbidden(
                 f"This API key may not be used from {address or 'this address'}. "

@@ -152,7 +152,8 @@ _CAPS = {"day": ("key_cap_daily", "a day"), "month": ("key_cap_monthly", "a mont
 
 def _cap_reached(state: State, spend: Spend) -> errors.PaymentRequired:
     code, each = _CAPS[spend.period]
-    seconds, frees = _when(state)
+    seconds, _ = _when(state)
+    frees = datetime.fromtimestamp((state.now // 1000 + spend.reset_ms) // 1000, UTC)  # midnight
     left = max(spend.cap - spend.spent, 0)
     rest = f", and this request could cost more than the ${dollars(left)} left" if left else ""
     return errors.PaymentRequired(
@@ -183,8 +184,7 @@ def _cap_on_hold(state: State) -> errors.PaymentRequired:
 def _when(state: State) -> tuple[int, datetime]:
     """In how many whole seconds the binding limit frees, and when that is."""
     seconds = max(-(-state.retry_after_ms // 1000), 1)
-    frees_ms = state.now // 1000 + state.retry_after_ms
-    return seconds, datetime.fromtimestamp(-(-frees_ms // 1000), UTC)
+    return seconds, datetime.fromtimestamp(-(-state.now // 1_000_000) + seconds, UTC)
 
 
 def _details(limit: str, allowed: int | str, frees: datetime) -> dict[str, int | str]:
