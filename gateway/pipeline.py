@@ -16,11 +16,12 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 
-from gateway import admission, asked, callers, fetching, lanes, metering, upstream_errors
+from gateway import admission, asked, callers, fetching, lanes, metering, refusals, upstream_errors
 from gateway.asked import Asked
 from gateway.call import Call
 from gateway.codecs import failures
@@ -69,6 +70,10 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
 
 async def refuse(http: Exchange, error: ApiError) -> None:
     """Answer with an error; the limits in its headers are looked up if nothing else did."""
+    if http.owner is None and error.status != 401:
+        with suppress(ApiError):
+            await callers.enter(http)
+    refusals.note(http, error)
     if http.state is None and http.limits is not None and error.status != 401:
         try:
             caller = await callers.authenticate(http.headers)
