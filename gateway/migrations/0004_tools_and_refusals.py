@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_key_restrictions'),
-        ('gateway', '0002_dialect'),
+        ('gateway', '0003_pools'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
