@@ -13,11 +13,12 @@ from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer, Serializer
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from accounts import factors, keys, throttles, tokens
 from accounts.models import ApiKey, User
+from accounts.restrictions import Restrictions
 from accounts.serializers import (
     Credentials,
     KeySerializer,
@@ -25,7 +26,6 @@ from accounts.serializers import (
     NewKeySerializer,
     Refresh,
     Registration,
-    RenameSerializer,
     Rotation,
     SessionSerializer,
     UserSerializer,
@@ -34,6 +34,12 @@ from hontoni import errors
 from hontoni.drf import problems
 
 _ACCOUNT = {"email": "you@example.com", "password": "correct horse battery"}
+_LIMITS = {
+    "daily_spend_cap": "5.00",
+    "monthly_spend_cap": "50.00",
+    "allowed_models": ["claude-sonnet-4"],
+    "allowed_ips": ["203.0.113.0/24", "2001:db8::/32"],
+}
 _REFRESH = OpenApiExample("A refresh token", {"refresh_token": "rt-gw-…"}, request_only=True)
 
 
@@ -173,11 +179,16 @@ class Me(APIView):
         responses={200: KeySerializer, **problems(401, 404)},
     ),
     partial_update=extend_schema(
-        operation_id="rename_key",
-        summary="Rename a key",
-        request=RenameSerializer,
-        responses={200: KeySerializer, **problems(400, 401, 404)},
-        examples=[OpenApiExample("A name", {"name": "staging"}, request_only=True)],
+        operation_id="change_key",
+        summary="Rename or restrict a key",
+        description="It holds from the next request on, and for every key it was rotated from or "
+        "to. What is not named stays as it is; null and an empty list allow everything.",
+        request=KeySerializer,
+        responses={200: KeySerializer, **problems(400, 401, 404, 409)},
+        examples=[
+            OpenApiExample("A name", {"name": "staging"}, request_only=True),
+            OpenApiExample("Limits", _LIMITS, request_only=True),
+        ],
     ),
 )
 class Keys(
@@ -194,21 +205,23 @@ class Keys(
     def get_queryset(self) -> QuerySet[ApiKey]:
         return super().get_queryset().filter(user_id=_user(self.request).pk)
 
-    def get_serializer_class(self) -> type[BaseSerializer[ApiKey]]:
-        return RenameSerializer if self.action == "partial_update" else KeySerializer
-
     @extend_schema(
         operation_id="create_key",
         summary="Make a key",
         description="The answer shows the key in clear, this once: store it.",
         request=KeySerializer,
         responses={201: NewKeySerializer, **problems(400, 401, 403)},
-        examples=[OpenApiExample("A key", {"name": "my-key"}, request_only=True)],
+        examples=[
+            OpenApiExample("A key", {"name": "my-key"}, request_only=True),
+            OpenApiExample("With limits", {"name": "ci", **_LIMITS}, request_only=True),
+        ],
     )
     def create(self, request: Request) -> Response:
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        return _show(*keys.mint(_user(request), **body.validated_data))
+        asked = dict(body.validated_data)
+        name, expires_at = asked.pop("name"), asked.pop("expires_at", None)
+        return _show(*keys.mint(_user(request), name, expires_at, Restrictions(**asked)))
 
     @extend_schema(
         operation_id="revoke_key",

@@ -2,13 +2,16 @@
 
 import uuid
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts import restrictions
 from accounts.models import ApiKey, User
+from hontoni.money import dollars, nanos
 
 LIFETIMES = {
     "": _("Never"),
@@ -25,6 +28,14 @@ OVERLAPS = {
 }
 
 
+_CAP: dict[str, Any] = {
+    "required": False,
+    "min_value": Decimal("0.01"),
+    "max_value": Decimal(1_000_000),
+    "decimal_places": 2,
+}
+
+
 class KeyForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=100)
     expires = forms.ChoiceField(label=_("Expires"), choices=LIFETIMES, required=False)
@@ -35,6 +46,77 @@ class KeyForm(forms.Form):
         """When the key ends, or None."""
         days = self.cleaned_data["expires"]
         return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+class LimitsForm(forms.Form):
+    """What a key is restricted to. The same for a new key and for one that there is."""
+
+    daily_cap = forms.DecimalField(
+        label=_("Most a day, in dollars"),
+        help_text=_("A day ends at midnight UTC."),
+        **_CAP,
+    )
+    monthly_cap = forms.DecimalField(
+        label=_("Most a month, in dollars"),
+        help_text=_("A month ends with its last day, UTC."),
+        **_CAP,
+    )
+    allowed_ips = forms.CharField(
+        label=_("Only from these addresses"),
+        help_text=_("Addresses or ranges (203.0.113.0/24, 2001:db8::/32), one a line."),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+    )
+    allowed_models = forms.MultipleChoiceField(
+        label=_("Only these models"),
+        choices=lambda: [(name, name) for name in restrictions.models()],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def clean_allowed_ips(self) -> list[str]:
+        try:
+            return restrictions.normalised(self.cleaned_data["allowed_ips"].split())
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def restrictions(self) -> restrictions.Restrictions:
+        """What was chosen, once it is valid."""
+        chosen = self.cleaned_data
+        caps = (chosen["daily_cap"], chosen["monthly_cap"])
+        daily, monthly = (None if cap is None else nanos(cap) for cap in caps)
+        return restrictions.Restrictions(
+            daily, monthly, chosen["allowed_models"], chosen["allowed_ips"]
+        )
+
+
+class KeyLimitsForm(LimitsForm):
+    """The restrictions of a key that there is, and when it ends."""
+
+    expires = forms.ChoiceField(
+        label=_("Expires"), choices={"keep": _("As it is"), **LIFETIMES}, required=False
+    )
+    field_order = ("expires",)
+
+    @classmethod
+    def of(cls, key: ApiKey, data: Any = None) -> "KeyLimitsForm":
+        """Filled in with what the key has."""
+        caps = {"daily_cap": key.daily_cap, "monthly_cap": key.monthly_cap}
+        filled = {name: dollars(cap) for name, cap in caps.items() if cap is not None}
+        listed = {
+            "allowed_models": key.allowed_models,
+            "allowed_ips": "\n".join(key.allowed_ips),
+            "expires": "keep",
+        }
+        return cls(data, initial={**filled, **listed})
+
+    def changes(self) -> dict[str, Any]:
+        """The columns of the key that are to change."""
+        found = self.restrictions().stored()
+        if (days := self.cleaned_data["expires"]) != "keep":
+            found["expires_at"] = timezone.now() + timedelta(days=int(days)) if days else None
+        return found
 
 
 class RenameForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time

@@ -5,7 +5,7 @@
 * What is stored is the HMAC-SHA-256 of the key with a pepper that is not in the database.
 * A key is shown once, when it is made. A lost key is replaced, never recovered.
 * An account never has more active keys than `User.key_cap`. A key being rotated and its
-  successor count once: they share a slot, and so their limits.
+  successor count once: they share a slot, and so their limits and their restrictions.
 """
 
 import hmac
@@ -15,6 +15,7 @@ import string
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zlib import crc32
 
 from django.conf import settings
@@ -23,10 +24,12 @@ from django.utils import timezone
 
 from accounts import terms
 from accounts.models import ApiKey, User
+from accounts.restrictions import FIELDS, Restrictions
 from hontoni import errors
 
 PREFIX = "sk-gw-"
 MAX_OVERLAP = timedelta(days=30)
+_UNRESTRICTED = Restrictions()
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SHAPE = re.compile(rf"({PREFIX}[0-9A-Za-z]{{43}})([0-9A-Za-z]{{6}})", re.ASCII)
@@ -83,11 +86,41 @@ def refusal(key: ApiKey, now: datetime) -> errors.ApiError | None:
     return None
 
 
-def mint(user: User, name: str, expires_at: datetime | None = None) -> tuple[ApiKey, str]:
+def mint(
+    user: User,
+    name: str,
+    expires_at: datetime | None = None,
+    restrictions: Restrictions = _UNRESTRICTED,
+) -> tuple[ApiKey, str]:
     """A new key, and the key in clear. Raises Forbidden at the account's cap."""
     with transaction.atomic():
         locked = _lock(user.pk)
-        return _store(locked, name, _free_slot(locked, timezone.now()), expires_at)
+        slot = _free_slot(locked, timezone.now())
+        return _store(locked, name, slot, expires_at, **restrictions.stored())
+
+
+def change(key: ApiKey, **changes: Any) -> None:
+    """Change a key's name, expiry or restrictions (columns of ApiKey) from the next request on.
+
+    What it was rotated from or to is restricted alike. Raises Conflict where a key that has ended
+    is given another end.
+    """
+    with transaction.atomic():
+        _lock(key.user_id)
+        key.refresh_from_db()
+        now = timezone.now()
+        if changes.get("expires_at", key.expires_at) != key.expires_at and (
+            key.status(now) != "active"
+        ):
+            raise errors.Conflict(
+                f"This key is {key.status(now)}: make a new one instead.", code="key_ended"
+            )
+        shared = {name: changes[name] for name in FIELDS if name in changes}
+        ApiKey.objects.filter(pk=key.pk).update(**changes)
+        if shared:
+            ApiKey.objects.related(key).update(**shared)
+        terms.changed(key.user_id)
+    key.refresh_from_db()
 
 
 def revoke(key: ApiKey) -> None:
@@ -101,7 +134,8 @@ def revoke(key: ApiKey) -> None:
 
 
 def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
-    """A successor with the same name, slot and lifetime; the old key ends after the overlap.
+    """A successor with the same name, slot, lifetime and restrictions; the old key ends after the
+    overlap.
 
     Raises Conflict for a key that is not active or already has a successor, ValueError for an
     overlap beyond 0 to 30 days.
@@ -116,7 +150,9 @@ def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
         if key.replaced_by_id is not None:
             raise _not_rotatable("This key is already rotated: rotate its successor instead.")
         end = key.expires_at and now + (key.expires_at - key.created_at)
-        successor, raw = _store(user, key.name, key.slot, end)
+        shared = {name: getattr(key, name) for name in FIELDS}
+        lineage = key.lineage or key.pk
+        successor, raw = _store(user, key.name, key.slot, end, lineage=lineage, **shared)
         key.replaced_by = successor
         key.expires_at = min(filter(None, (key.expires_at, now + overlap)))
         key.save(update_fields=["replaced_by", "expires_at"])
@@ -158,7 +194,9 @@ def _free_slot(user: User, now: datetime) -> int:
     return min(set(range(user.key_cap)) - active, key=lambda slot: (latest.get(slot, 0), slot))
 
 
-def _store(user: User, name: str, slot: int, expires_at: datetime | None) -> tuple[ApiKey, str]:
+def _store(
+    user: User, name: str, slot: int, expires_at: datetime | None, **more: Any
+) -> tuple[ApiKey, str]:
     raw = _generate()
     key = ApiKey.objects.create(
         user=user,
@@ -168,5 +206,6 @@ def _store(user: User, name: str, slot: int, expires_at: datetime | None) -> tup
         last4=raw[-4:],
         slot=slot,
         expires_at=expires_at,
+        **more,
     )
     return key, raw

@@ -75,6 +75,11 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
         return self.filter(unexpired, revoked_at=None)
 
+    def related(self, key: "ApiKey") -> Self:
+        """The key and everything it was rotated from or to."""
+        first = key.lineage or key.pk
+        return self.filter(models.Q(pk=first) | models.Q(lineage=first))
+
 
 class ApiKey(models.Model):
     """What a program signs its requests with. `accounts/keys.py` makes, ends and finds them."""
@@ -89,6 +94,13 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    # What its owner allows it (accounts/restrictions.py). Nano-dollars; empty: no restriction.
+    daily_cap = models.BigIntegerField(null=True, blank=True)
+    monthly_cap = models.BigIntegerField(null=True, blank=True)
+    allowed_models = models.JSONField(default=list, blank=True)
+    allowed_ips = models.JSONField(default=list, blank=True, help_text="CIDR ranges")
+    # The first key of a chain of rotations, if this is a later one: they share one purse.
+    lineage = models.BigIntegerField(null=True, blank=True, db_index=True, editable=False)
     replaced_by = models.OneToOneField(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replaces"
     )
@@ -116,6 +128,11 @@ class ApiKey(models.Model):
         revoking a key and making another would reset every limit.
         """
         return f"k{self.user_id}-{self.slot}"
+
+    @property
+    def purse(self) -> str:
+        """Whose spending the caps count: this key's, and of all it was rotated from or to."""
+        return f"p{self.lineage or self.pk}"
 
     def status(self, now: datetime) -> str:
         """`active`, `revoked` or `expired`."""

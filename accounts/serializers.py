@@ -1,5 +1,6 @@
 """What /api/auth and /api/keys take and answer."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
@@ -8,8 +9,9 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts import keys
+from accounts import keys, restrictions
 from accounts.models import ApiKey, User
+from hontoni.money import DOLLAR, dollars, nanos
 
 
 class PasswordField(serializers.CharField):
@@ -70,10 +72,48 @@ class SessionSerializer(serializers.Serializer[Any]):
     expires_in = serializers.IntegerField(help_text="Seconds the access token lasts.")
 
 
+class CapField(serializers.DecimalField):
+    """Dollars as a decimal string; nano-dollars inside."""
+
+    def __init__(self, **options: Any) -> None:
+        fixed: dict[str, Any] = {
+            "max_digits": 9,
+            "decimal_places": 2,
+            "min_value": Decimal("0.01"),
+        }
+        super().__init__(**{"required": False, "allow_null": True, **fixed, **options})
+
+    def to_internal_value(self, data: Any) -> Any:
+        return nanos(super().to_internal_value(data))
+
+    def to_representation(self, value: Any) -> Any:
+        return dollars(value)
+
+    def run_validators(self, value: Any) -> None:
+        """The bounds are dollars'."""
+        super().run_validators(Decimal(value) / DOLLAR)
+
+
 class KeySerializer(serializers.ModelSerializer[ApiKey]):
     """A key without what makes it one: that is shown once, when it is made."""
 
     status = serializers.SerializerMethodField()
+    daily_spend_cap = CapField(
+        source="daily_cap", help_text="Dollars this key may spend in a UTC day. null: no cap."
+    )
+    monthly_spend_cap = CapField(
+        source="monthly_cap", help_text="Dollars this key may spend in a UTC month."
+    )
+    allowed_models = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        required=False,
+        help_text="Ids of models. None: all of them.",
+    )
+    allowed_ips = serializers.ListField(
+        child=serializers.CharField(max_length=50),
+        required=False,
+        help_text="Addresses or CIDR ranges, v4 or v6. None: everywhere.",
+    )
 
     class Meta:
         model = ApiKey
@@ -89,8 +129,15 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
             "replaced_by",
             "last_used_at",
             "last_used_ip",
+            "daily_spend_cap",
+            "monthly_spend_cap",
+            "allowed_models",
+            "allowed_ips",
         ]
-        read_only_fields = [field for field in fields if field not in ("name", "expires_at")]
+        read_only_fields = [
+            *("id", "prefix", "last4", "status", "created_at", "revoked_at", "replaced_by"),
+            *("last_used_at", "last_used_ip"),
+        ]
 
     @extend_schema_field(serializers.ChoiceField(["active", "revoked", "expired"]))
     def get_status(self, key: ApiKey) -> str:
@@ -101,12 +148,23 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
             raise serializers.ValidationError("This is in the past.")
         return value
 
+    def validate_allowed_models(self, value: list[str]) -> list[str]:
+        on_offer = restrictions.models()
+        if unknown := [name for name in value if name not in on_offer]:
+            raise serializers.ValidationError(
+                f"There is no model {unknown[0]}. There are: {', '.join(on_offer)}."
+            )
+        return list(dict.fromkeys(value))
 
-class RenameSerializer(KeySerializer):
-    """Of a key only the name can be changed."""
+    def validate_allowed_ips(self, value: list[str]) -> list[str]:
+        try:
+            return restrictions.normalised(value)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
 
-    class Meta(KeySerializer.Meta):
-        read_only_fields = [field for field in KeySerializer.Meta.fields if field != "name"]
+    def update(self, instance: ApiKey, validated_data: dict[str, Any]) -> ApiKey:
+        keys.change(instance, **validated_data)
+        return instance
 
 
 class NewKeySerializer(KeySerializer):

@@ -11,6 +11,7 @@ pages = [
     path("account/delete", views.delete, name="account-delete"),
     path("keys", views.keys, name="keys"),
     path("keys/<int:pk>", views.key, name="key"),
+    path("keys/<int:pk>/limits", views.limits, name="key-limits"),
     path("keys/<int:pk>/rotate", views.rotate, name="key-rotate"),
     path("keys/<int:pk>/revoke", views.revoke, name="key-revoke"),
 ]

@@ -19,7 +19,15 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import deletion
 from accounts import keys as api_keys
-from accounts.forms import DeletionForm, KeyForm, ProfileForm, RenameForm, RotateForm
+from accounts.forms import (
+    DeletionForm,
+    KeyForm,
+    KeyLimitsForm,
+    LimitsForm,
+    ProfileForm,
+    RenameForm,
+    RotateForm,
+)
 from accounts.models import ApiKey, User
 from hontoni import errors
 from hontoni.pages import zones
@@ -70,20 +78,23 @@ def delete(request: HttpRequest) -> HttpResponse:
 @_pages
 def keys(request: HttpRequest) -> HttpResponse:
     """All keys, and the form for another. The new key is in the answer, this once."""
-    user, form = customer(request), KeyForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    user = customer(request)
+    form, limits = KeyForm(request.POST or None), LimitsForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and limits.is_valid():
         if not cache.add(f"once:{form.cleaned_data['once']}", 1, 3600):
             messages.info(request, _("This form was sent already: the key is made."))
             return redirect("keys")
         try:
-            made = api_keys.mint(user, form.cleaned_data["name"], form.cleaned_data["expires"])
+            asked = form.cleaned_data
+            made = api_keys.mint(user, asked["name"], asked["expires"], limits.restrictions())
             return _show(request, *made)
         except errors.ApiError as error:
             form.add_error(None, error.message)
     rows = ApiKey.objects.filter(user=user).select_related("replaced_by").order_by("-pk")
     active = ApiKey.objects.active(timezone.now()).filter(user=user)
     used = active.values("slot").distinct().count()
-    context = {"form": form, "keys": rows[:200], "now": timezone.now(), "used": used}
+    now = timezone.now()
+    context = {"form": form, "limits": limits, "keys": rows[:200], "now": now, "used": used}
     return render(request, "accounts/keys.html", context)
 
 
@@ -98,21 +109,42 @@ def _own_key(request: HttpRequest, pk: int) -> ApiKey:
 @login_required
 @_pages
 def key(request: HttpRequest, pk: int) -> HttpResponse:
-    """One key: rename it, rotate it, revoke it."""
+    """One key: rename it, restrict it, rotate it, revoke it."""
     found = _own_key(request, pk)
     form = RenameForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
         found.save(update_fields=["name"])
         messages.success(request, _("Saved."))
         return redirect("key", pk=pk)
-    return _key_page(request, found, form, RotateForm())
+    return _key_page(request, found, form=form)
 
 
-def _key_page(
-    request: HttpRequest, found: ApiKey, form: RenameForm, rotation: RotateForm
-) -> HttpResponse:
-    context = {"form": form, "rotation": rotation, "key": found, "now": timezone.now()}
-    return render(request, "accounts/key.html", context)
+def _key_page(request: HttpRequest, found: ApiKey, **forms: object) -> HttpResponse:
+    """The page with its forms, of which one may come back with what is wrong with it."""
+    fresh = {
+        "form": RenameForm(instance=found),
+        "limits": KeyLimitsForm.of(found),
+        "rotation": RotateForm(),
+    }
+    return render(
+        request, "accounts/key.html", {**fresh, **forms, "key": found, "now": timezone.now()}
+    )
+
+
+@login_required
+@require_POST
+def limits(request: HttpRequest, pk: int) -> HttpResponse:
+    """Restrict a key, or lift what it was restricted to, from the next request on."""
+    found = _own_key(request, pk)
+    form = KeyLimitsForm.of(found, request.POST)
+    if form.is_valid():
+        try:
+            api_keys.change(found, **form.changes())
+            messages.success(request, _("Saved. It holds from the next request on."))
+            return redirect("key", pk=pk)
+        except errors.Conflict as error:
+            form.add_error(None, error.message)
+    return _key_page(request, found, limits=form)
 
 
 @login_required
@@ -126,7 +158,7 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
             return _show(request, *api_keys.rotate(found, form.cleaned_data["overlap"]))
         except errors.Conflict as error:
             form.add_error(None, error.message)
-    return _key_page(request, found, RenameForm(instance=found), form)
+    return _key_page(request, found, rotation=form)
 
 
 @login_required

@@ -46,13 +46,21 @@ def seed_account(user_id: int, *, recorded: Recorded) -> bool:
 
 def unsettled(user_id: int, recorded: Recorded) -> tuple[int, str]:
     """What the account's events that are not in the database cost, and the stream's last id."""
-    costs, last = {}, _START
+    events, last = waiting(user_id, recorded)
+    return sum(cost for cost, _ in events), last
+
+
+def waiting(user_id: int, recorded: Recorded) -> tuple[list[tuple[int, bytes]], str]:
+    """Cost and JSON of the account's events that are not in the database, and the stream's last
+    id."""
+    events, last = {}, _START
     for stream_id, fields in _entries(keys.shard(user_id)):
         last = stream_id
         if int(fields[b"account"]) == user_id:
-            costs[_event_id(stream_id, fields)] = int(fields[b"cost"])
-    known = recorded(list(costs)) if costs else set()
-    return sum(cost for event_id, cost in costs.items() if event_id not in known), last
+            told = int(fields[b"cost"]), fields[b"event"]
+            events[_event_id(stream_id, fields)] = told
+    known = recorded(list(events)) if events else set()
+    return [told for event_id, told in events.items() if event_id not in known], last
 
 
 def unsettled_by_account(shard: int, recorded: Recorded) -> dict[int, int]:

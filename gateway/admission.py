@@ -12,9 +12,10 @@ from collections import defaultdict
 from django.conf import settings
 
 from billing.seeding import seed_account
-from gateway import callers
+from gateway import callers, spending
 from gateway.call import Call
 from gateway.callers import Caller
+from gateway.exchange import Exchange
 from gateway.metering import Hold
 from gateway.usage import recorded
 from hontoni.db import in_thread
@@ -56,13 +57,16 @@ def _ask(
         lease_ms=lease_ms,
         stretch=stretch,
         draft=draft,
+        caps=caller.caps,
     )
 
 
 async def _renewed(caller: Caller, state: State) -> Caller:
-    """What it takes to ask again: a fresh snapshot, or a seeded account."""
+    """What it takes to ask again: a fresh snapshot, or a seeded account or purse."""
     if state.status == "cold":
         await in_thread(seed_account, caller.account, recorded=recorded)
+    elif state.status == "unseeded":
+        await in_thread(spending.seed, caller.key_id)
     return await callers.reload(caller.digest)
 
 
@@ -78,6 +82,13 @@ async def look(
             return state
         caller = await _renewed(caller, state)
     return None
+
+
+async def enter(http: Exchange) -> Caller:
+    """Who asks, and where their limits stand: for questions that use none of them up."""
+    caller = await callers.enter(http)
+    http.state = await look(caller, http.request_id)
+    return await callers.enter(http)  # looking may have found the snapshot stale
 
 
 async def admit(call: Call) -> None:
@@ -97,12 +108,14 @@ async def admit(call: Call) -> None:
         except asyncio.CancelledError:
             LIVE.add(call)  # Redis was asked: what it may have given is given back
             raise
-        if state.status in ("stale", "cold"):
+        if state.status in ("stale", "cold", "unseeded"):
             renewals += 1
             if renewals > _MOST_RENEWALS:
                 raise Unavailable("Your account is changing right now. Try again.")
             call.caller = await _renewed(call.caller, state)
             call.http.limits = call.caller.limits
+            if problem := call.caller.forbidden(call.ip, call.model.id):
+                raise problem
             continue
         call.state = call.http.state = state
         if state.status == "ok":

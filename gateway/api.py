@@ -12,15 +12,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from gateway.models import Model, Price, UsageEvent
+from gateway.models import Model, Price, Refusal, UsageEvent
 from gateway.moments import first_id
 from gateway.serializers import (
     ModelListSerializer,
     ReceiptSerializer,
+    RefusalSerializer,
     UsageFilterSerializer,
     UsageSerializer,
     model_out,
 )
+from hontoni.drf import KeysetPagination
 from hontoni.errors import NotFound
 
 
@@ -44,6 +46,10 @@ class ModelsView(APIView):
         return Response({"data": data})
 
 
+class LatestFirst(KeysetPagination):
+    ordering = "-last_at"
+
+
 class UsageListView(ListAPIView[UsageEvent]):
     """Your requests, newest first."""
 
@@ -60,7 +66,7 @@ class UsageListView(ListAPIView[UsageEvent]):
         wanted = asked.validated_data
         assert self.request.user.pk is not None
         events = UsageEvent.objects.filter(user_id=self.request.user.pk)
-        columns = {"key": "api_key_id", "model": "model"}
+        columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
         events = events.filter(**{columns[n]: wanted[n] for n in columns if n in wanted})
         # The id is a UUIDv7: a range of time is a range of ids, served by the same index.
         if "since" in wanted:
@@ -68,6 +74,22 @@ class UsageListView(ListAPIView[UsageEvent]):
         if "until" in wanted:
             events = events.filter(id__lt=first_id(wanted["until"].timestamp()))
         return events
+
+
+class RefusalsView(ListAPIView[Refusal]):
+    """Why your requests were refused: equal refusals of an hour together, the latest first."""
+
+    serializer_class = RefusalSerializer
+    queryset = Refusal.objects.none()
+    pagination_class = LatestFirst
+
+    @extend_schema(tags=["usage"], operation_id="list_refusals", summary="List refusals")
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[Refusal]:
+        assert self.request.user.pk is not None
+        return Refusal.objects.filter(user_id=self.request.user.pk)
 
 
 class ReceiptView(APIView):

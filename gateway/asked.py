@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.utils.crypto import salted_hmac
 
-from gateway import catalogue, metering
+from gateway import callers, catalogue, metering
 from gateway.callers import Caller
 from gateway.catalogue import Model
 from gateway.codecs import thinking as thoughts
@@ -68,10 +68,13 @@ async def understand(
     caller: Caller,
     upstream: Upstream,
     user_agent: str,
+    address: str,
 ) -> Asked:
-    """Raises BadRequest, or NotFound (404 model_not_found)."""
+    """Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
     model, variant = await model_of(parsed, upstream)
+    if caller.models and model.id not in caller.models:
+        caller = await callers.permit(caller, address, model.id)
     target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
     thinking = wanted(said, variant, target, user_agent)

@@ -5,16 +5,21 @@ version with Redis and answers "stale" if anything changed since (accounts/terms
 MAX_AGE_SECONDS it is read anew in any case, which heals a lost announcement.
 """
 
+import ipaddress
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.utils import timezone
 
-from accounts import keys
+from accounts import keys, restrictions
 from billing.terms import terms
+from gateway.exchange import Exchange
 from hontoni.db import in_thread
-from hontoni.errors import ApiError, Unauthenticated
+from hontoni.errors import ApiError, Forbidden, Unauthenticated
+from ratelimits import limiter
 from ratelimits.limiter import Limits
+from ratelimits.purses import Caps
 
 MAX_AGE_SECONDS = 30.0
 _MOST = 50_000  # snapshots kept; the longest unread go first
@@ -36,6 +41,35 @@ class Caller:
     credits_version: int
     expires_at: float | None
     loaded_at: float
+    caps: Caps
+    models: tuple[str, ...]  # all that are allowed; empty: every one
+    networks: tuple[restrictions.Network, ...]  # likewise
+
+    def forbidden(self, address: str, model: str = "") -> Forbidden | None:
+        """What its owner does not let it do. Which models are allowed is told; which addresses
+        are, a thief would like to know."""
+        if self.networks and not restrictions.contains(self.networks, address):
+            return Forbidden(
+                f"This API key may not be used from {address or 'this address'}. "
+                "Its owner allows other IP ranges only.",
+                code="ip_not_allowed",
+            )
+        if model and self.models and model not in self.models:
+            return Forbidden(
+                f"This API key may not use {model}. Its owner allows: {', '.join(self.models)}.",
+                code="model_not_allowed",
+                param="model",
+                details={"allowed_models": self.models},
+            )
+        return None
+
+
+class Ended(NamedTuple):
+    """A key that we know and that may not be used (any more), and what its user is told."""
+
+    account: int
+    key_id: int
+    error: ApiError
 
 
 _callers: dict[bytes, Caller] = {}
@@ -55,47 +89,84 @@ def presented(headers: dict[bytes, bytes]) -> str:
     )
 
 
+async def enter(http: Exchange) -> Caller:
+    """The caller of a request, told from its key and its address. Raises Unauthenticated or
+    Forbidden; garbage costs no I/O."""
+    found = await _find(http.headers)
+    http.owner = found.account, found.key_id
+    if isinstance(found, Ended):
+        raise found.error
+    if found.networks:
+        found = await permit(found, http.client_ip())
+    http.limits = found.limits
+    return found
+
+
+async def permit(caller: Caller, address: str, model: str = "") -> Caller:
+    """The caller, if its owner lets it ask from there, for that model. Raises Forbidden, but by a
+    snapshot only that Redis knows of nothing newer than."""
+    if caller.forbidden(address, model):
+        if await limiter.terms_version(caller.account) > caller.terms_version:
+            caller = await reload(caller.digest)
+        if problem := caller.forbidden(address, model):
+            raise problem
+    return caller
+
+
 async def authenticate(headers: dict[bytes, bytes]) -> Caller:
-    """The caller behind a request's key. Raises as `reload`; garbage costs no I/O."""
+    """The caller behind a request's key alone. Raises as `reload`."""
+    return _live(await _find(headers))
+
+
+async def reload(digest: bytes) -> Caller:
+    """Read a key's snapshot from the database. Raises Unauthenticated, or what refuses it."""
+    return _live(await _read(digest))
+
+
+def _live(found: Caller | Ended) -> Caller:
+    if isinstance(found, Ended):
+        raise found.error
+    return found
+
+
+async def _find(headers: dict[bytes, bytes]) -> Caller | Ended:
     raw = presented(headers)
     digest = keys.digest(raw)
     caller = _callers.get(digest)
     if caller is None:
         if not keys.well_formed(raw):
             raise Unauthenticated("Invalid API key provided.")
-        return await reload(digest)
+        return await _read(digest)
     if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS:
-        return await reload(digest)
+        return await _read(digest)
     if caller.expires_at is not None and time.time() >= caller.expires_at:
-        return await reload(digest)
+        return await _read(digest)
     return caller
 
 
-async def reload(digest: bytes) -> Caller:
-    """Read a key's snapshot from the database. Raises Unauthenticated, or what refuses it."""
+async def _read(digest: bytes) -> Caller | Ended:
     if _unknown.get(digest, 0.0) > time.monotonic():
         raise Unauthenticated("Invalid API key provided.")
-    try:
-        caller = await in_thread(_load, digest)
-    except ApiError:
-        _callers.pop(digest, None)
-        raise
+    found = await in_thread(_load, digest)
     _callers.pop(digest, None)
-    _callers[digest] = caller
-    if len(_callers) > _MOST:
-        del _callers[next(iter(_callers))]
-    return caller
+    if found is None:
+        raise Unauthenticated("Invalid API key provided.")
+    if isinstance(found, Caller):
+        _callers[digest] = found
+        if len(_callers) > _MOST:
+            del _callers[next(iter(_callers))]
+    return found
 
 
-def _load(digest: bytes) -> Caller:
+def _load(digest: bytes) -> Caller | Ended | None:
     key = keys.find(digest)
     if key is None:
         if len(_unknown) >= _MOST:
             _unknown.clear()
         _unknown[digest] = time.monotonic() + _UNKNOWN_SECONDS
-        raise Unauthenticated("Invalid API key provided.")
+        return None
     if problem := keys.refusal(key, timezone.now()):
-        raise problem
+        return Ended(key.user_id, key.pk, problem)
     found = terms(key.user_id)
     return Caller(
         digest=digest,
@@ -109,6 +180,9 @@ def _load(digest: bytes) -> Caller:
         credits_version=found.credits_version,
         expires_at=key.expires_at.timestamp() if key.expires_at else None,
         loaded_at=time.monotonic(),
+        caps=Caps(key.purse, key.daily_cap or 0, key.monthly_cap or 0),
+        models=tuple(key.allowed_models),
+        networks=tuple(ipaddress.ip_network(each) for each in key.allowed_ips),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from gateway import admission, asked, callers, lanes, pipeline, upstream_errors
+from gateway import admission, asked, lanes, pipeline, upstream_errors
 from gateway.asked import Asked
 from gateway.callers import Caller
 from gateway.codecs import failures
@@ -28,13 +28,13 @@ _ESTIMATED = [(b"x-hontoni-token-count", b"estimate")]
 async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     """How many tokens a prompt has. Raises ApiError."""
     http.dialect = MESSAGES.name
-    caller = await _look(http)
+    caller = await admission.enter(http)
     body = await http.body()
-    parsed = parse(body)
+    http.parsed = parsed = parse(body)
     MESSAGES.check(parsed)
     agent = http.header(b"user-agent")
     request = await asked.understand(
-        MESSAGES, body, {"max_tokens": 0, **parsed}, caller, upstream, agent
+        MESSAGES, body, {"max_tokens": 0, **parsed}, caller, upstream, agent, http.client_ip()
     )
     if request.model.dialect != MESSAGES.name:
         http.extra += [(b"x-hontoni-model", request.model.id.encode()), *_ESTIMATED]
@@ -68,22 +68,15 @@ async def _relay(
     raise upstream_errors.raised(failed, request.model.vendor)
 
 
-async def _look(http: Exchange) -> Caller:
-    """Who asks, and where their limits stand."""
-    caller = await callers.authenticate(http.headers)
-    http.limits = caller.limits
-    http.state = await admission.look(caller, http.request_id)
-    return caller
-
-
 async def estimate(http: Exchange, upstream: Upstream) -> None:
     """Everything that would be decided about a request, were it sent now. Raises ApiError."""
-    caller = await _look(http)
+    caller = await admission.enter(http)
     body = await http.body()
-    parsed = parse(body)
+    http.parsed = parsed = parse(body)
     dialect = _dialect_of(parsed, http)
     agent = http.header(b"user-agent")
-    request = await asked.understand(dialect, body, parsed, caller, upstream, agent)
+    ip = http.client_ip()
+    request = await asked.understand(dialect, body, parsed, caller, upstream, agent, ip)
     lanes.choose(request)  # or the 400 that the request itself would get
     stretch = not parsed.get("stream") or request.hides()
     state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)

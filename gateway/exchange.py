@@ -63,10 +63,11 @@ class Config(NamedTuple):
 class Exchange:
     """`limits` and `state` are set as they become known; every answer tells them.
 
+    `owner` (account and key id) and `parsed` (the body) are for the owner's log of refusals.
     `dialect` words the errors. `keep_alive`, once set, says what to send when a stream is silent.
     """
 
-    __slots__ = ("_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "receive", "request_id", "scope", "send", "started", "state")  # noqa: E501  # fmt: skip
+    __slots__ = ("_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
@@ -74,6 +75,8 @@ class Exchange:
         self.request_id = f"req_{uuid7().hex}"
         self.limits: Limits | None = None
         self.state: State | None = None
+        self.owner: tuple[int, int] | None = None
+        self.parsed: dict[str, Any] | None = None
         self.extra: Headers = []
         self.started = False
         self.dialect = ""

@@ -6,16 +6,18 @@ from datetime import UTC, datetime, timedelta
 from accounts.models import ApiKey
 from billing.seeding import seed_account
 from billing.terms import terms
+from gateway import spending
 from gateway.usage import recorded
 from ratelimits import limiter
 from ratelimits.headers import LENGTHS
 from ratelimits.limiter import Ask, State, Window
+from ratelimits.purses import Caps, Spend
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One limit. A limit of 0 means there is none. `empties_at` is a forecast, by the pace so far;
-    None if the window resets before, or has only just opened."""
+    """One limit. A limit of 0 means there is none; spend caps are nano-dollars. `empties_at` is a
+    forecast, by the pace so far; None if the window resets before, or has only just opened."""
 
     name: str
     limit: int
@@ -23,6 +25,10 @@ class Gauge:
     opened_at: datetime | None = None
     resets_at: datetime | None = None
     empties_at: datetime | None = None
+
+    @property
+    def is_money(self) -> bool:
+        return self.name.startswith("spend_")
 
     @property
     def percent(self) -> int:
@@ -37,17 +43,17 @@ class Gauge:
 
 
 def of_key(key: ApiKey) -> list[Gauge]:
-    """The five windows and the concurrency of a key. Raises errors.Unavailable."""
+    """The five windows, the concurrency and the spend caps of a key. Raises errors.Unavailable."""
     state = _state(key)
     now = datetime.fromtimestamp(state.now / 1_000_000, UTC)
     running = Gauge("concurrent", terms(key.user_id).limits.concurrent, state.active)
-    return [*(gauge(window, now) for window in state.windows), running]
+    caps = [_cap(spend, now) for spend in state.spend if spend.cap]
+    return [*(gauge(window, now) for window in state.windows), running, *caps]
 
 
 def _state(key: ApiKey) -> State:
-    for _ in range(
-        3
-    ):  # a terms change between our reads makes it stale; an unused account is cold
+    # A terms change between our reads makes it stale; an unused account is cold.
+    for _ in range(4):
         found = terms(key.user_id)
         key.user.refresh_from_db(fields=["terms_version"])
         ask = Ask(
@@ -61,12 +67,15 @@ def _state(key: ApiKey) -> State:
             full=0,
             floor=0,
             lease_ms=0,
+            caps=Caps(key.purse, key.daily_cap or 0, key.monthly_cap or 0),
         )
         state = limiter.look_sync(ask)
         if state.status in ("ok", "refused"):
             return state
         if state.status == "cold":
             seed_account(key.user_id, recorded=recorded)
+        elif state.status == "unseeded":
+            spending.seed(key.pk)
     return state
 
 
@@ -77,9 +86,30 @@ def gauge(window: Window, now: datetime) -> Gauge:
         return Gauge(name, limit, used)
     resets_at = now + timedelta(milliseconds=reset_ms)
     opened_at = resets_at - timedelta(seconds=LENGTHS[name])
-    empties_at = None
-    # A pace measured over a moment tells nothing: a twentieth of the window has to have passed.
-    if used < limit and (now - opened_at) * 20 >= resets_at - opened_at:
-        empties_at = now + (now - opened_at) * (limit - used) / used
-    early = empties_at if empties_at and empties_at < resets_at else None
-    return Gauge(name, limit, used, opened_at, resets_at, early)
+    empties_at = _forecast(limit, used, opened_at, now, resets_at)
+    return Gauge(name, limit, used, opened_at, resets_at, empties_at)
+
+
+def _cap(spend: Spend, now: datetime) -> Gauge:
+    """A spend cap; what is held counts, since it cannot be spent otherwise."""
+    used = spend.spent + spend.held
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as the script counts
+    resets_at = now + timedelta(milliseconds=spend.reset_ms)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    opened_at = midnight if spend.period == "day" else midnight.replace(day=1)
+    empties_at = _forecast(spend.cap, used, opened_at, now, resets_at)
+    return Gauge(f"spend_{spend.period}", spend.cap, used, opened_at, resets_at, empties_at)
+
+
+def _forecast(
+    limit: int, used: int, opened_at: datetime, now: datetime, resets_at: datetime
+) -> datetime | None:
+    """When it is empty at the pace so far; None if it resets before.
+
+    A pace measured over a moment tells nothing: a twentieth of the window has to have passed.
+    """
+    if not used or used >= limit or (now - opened_at) * 20 < resets_at - opened_at:
+        return None
+    seconds = (now - opened_at).total_seconds() * (limit - used) / used
+    early = seconds < (resets_at - now).total_seconds()
+    return now + timedelta(seconds=seconds) if early else None

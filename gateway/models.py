@@ -11,6 +11,7 @@ from accounts.models import ApiKey
 from gateway.ir import Usage
 from gateway.pools.models import Credential, Dialect, Offering, Provider, Vendor
 from gateway.quarantine.models import UsageQuarantine
+from gateway.tools import UNKNOWN
 
 __all__ = [
     "Alias",
@@ -21,6 +22,7 @@ __all__ = [
     "Offering",
     "Price",
     "Provider",
+    "Refusal",
     "UsageEvent",
     "UsageHour",
     "UsageQuarantine",
@@ -160,6 +162,7 @@ class UsageEvent(models.Model):
     first_byte_ms = models.PositiveIntegerField(null=True)
     duration_ms = models.PositiveIntegerField(default=0)
     client = models.CharField(max_length=200, blank=True)
+    tool = models.CharField(max_length=30, default=UNKNOWN, help_text="what `client` is called")
     details = models.JSONField(default=dict, help_text="windows, clamps, attempts")
 
     class Meta:
@@ -168,6 +171,11 @@ class UsageEvent(models.Model):
             models.Index(fields=("user", "-id"), name="usage_of_user"),
             models.Index(fields=("user", "api_key", "-id"), name="usage_of_key"),
             models.Index(fields=("user", "model", "-id"), name="usage_of_model"),
+            models.Index(fields=("user", "tool", "-id"), name="usage_of_tool"),
+            # Without it a log without failures would be read to its end to find none.
+            models.Index(
+                fields=("user", "-id"), condition=models.Q(status__gte=400), name="usage_failed"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -191,7 +199,8 @@ class UsageEvent(models.Model):
 
 
 class UsageHour(models.Model):
-    """Usage events summed by hour, account, key and model: what charts read. Kept for ever."""
+    """Usage events summed by hour, account, key, model and tool: what charts read. Kept for
+    ever."""
 
     hour = models.DateTimeField()
     user = models.ForeignKey(
@@ -199,6 +208,7 @@ class UsageHour(models.Model):
     )
     api_key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, db_index=False, related_name="+")
     model = models.CharField(max_length=100)
+    tool = models.CharField(max_length=30, default=UNKNOWN)
     requests = models.PositiveIntegerField(default=0)
     errors = models.PositiveIntegerField(default=0)
     input = models.BigIntegerField(default=0)
@@ -212,12 +222,51 @@ class UsageHour(models.Model):
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(
-                fields=("user", "hour", "api_key", "model"), name="usage_hour_once"
+                fields=("user", "hour", "api_key", "model", "tool"), name="usage_hour_once"
             )
         ]
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.model} {self.hour:%Y-%m-%d %H}:00"
+
+
+class Refusal(models.Model):
+    """Equal refusals of one hour: what was asked of which key, why not, and how often.
+
+    `limit`, `allowed` and `frees_at` say which limit bound, where one did. The details are the
+    last one's. Kept for a month (gateway/refusals.py).
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
+    hour = models.DateTimeField(db_index=True)
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, db_index=False, related_name="+")
+    code = models.CharField(max_length=60)
+    model = models.CharField(max_length=100, blank=True, help_text="as it was asked for")
+    status = models.PositiveSmallIntegerField()
+    message = models.CharField(max_length=500)
+    limit = models.CharField(max_length=40, blank=True)
+    allowed = models.CharField(max_length=40, blank=True, help_text="requests, or dollars")
+    frees_at = models.DateTimeField(null=True)
+    request_id = models.CharField(max_length=40)
+    count = models.PositiveIntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=("user", "hour", "api_key", "code", "model"), name="refusal_once_an_hour"
+            )
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=("user", "-last_at"), name="refusal_of_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.code} x {self.count}"
 
 
 class DeadEvent(models.Model):

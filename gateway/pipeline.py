@@ -1,6 +1,6 @@
 """One request, from key to receipt. Start reading here.
 
-    authenticate   401   who is calling: a snapshot in memory (callers.py)
+    authenticate   401 403   who is calling, from where: a snapshot in memory (callers.py)
     understand     4xx   the model, the variant, the clamps, the bounds (asked.py)
     choose a lane  4xx   the bytes as they are, or through the hub (lanes.py)
     admit          402 429 503   every window, a slot and a hold, in one round trip (admission.py)
@@ -16,11 +16,12 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 
-from gateway import admission, asked, callers, fetching, lanes, metering, upstream_errors
+from gateway import admission, asked, callers, fetching, lanes, metering, refusals, upstream_errors
 from gateway.asked import Asked
 from gateway.call import Call
 from gateway.codecs import failures
@@ -58,8 +59,7 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
     """Answer one paid request in the dialect it came in, errors included."""
     http.dialect = dialect.name
     try:
-        caller = await callers.authenticate(http.headers)
-        http.limits = caller.limits
+        caller = await callers.enter(http)
         call = await _prepare(http, dialect, caller, upstream)
     except ApiError as error:
         await refuse(http, error)
@@ -71,6 +71,10 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
 
 async def refuse(http: Exchange, error: ApiError) -> None:
     """Answer with an error; the limits in its headers are looked up if nothing else did."""
+    if http.owner is None and error.status != 401:
+        with suppress(ApiError):
+            await callers.enter(http)
+    refusals.note(http, error)
     if http.state is None and http.limits is not None and error.status != 401:
         try:
             caller = await callers.authenticate(http.headers)
@@ -83,10 +87,12 @@ async def refuse(http: Exchange, error: ApiError) -> None:
 async def _prepare(
     http: Exchange, dialect: Dialect, caller: callers.Caller, upstream: Upstream
 ) -> Call:
-    """Read and understand the request. Raises BadRequest, TooLarge, NotFound, ClientGone."""
+    """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
+    ClientGone."""
     body = await http.body()
-    agent = http.header(b"user-agent")
-    request = await asked.understand(dialect, body, parse(body), caller, upstream, agent)
+    http.parsed = parsed = parse(body)
+    agent, ip = http.header(b"user-agent"), http.client_ip()
+    request = await asked.understand(dialect, body, parsed, caller, upstream, agent, ip)
     http.extra += told(request)
     routes = _routes(request, http, upstream)
     named = routes[0].named
@@ -99,7 +105,7 @@ async def _prepare(
         named=named,
         stream=bool(request.parsed.get("stream")),
         clamps=request.clamps,
-        ip=http.client_ip(),
+        ip=ip,
     )
 
 
@@ -192,7 +198,8 @@ def _fit_to_balance(call: Call) -> None:
     affordable = metering.affordable_output(call.model, call.estimate, call.held)
     if affordable >= call.estimate.output:
         return
-    clamp = {"asked": call.estimate.output, "applied": affordable, "by": "balance"}
+    by = "balance" if call.state is None or call.state.available <= 0 else "spend-cap"
+    clamp = {"asked": call.estimate.output, "applied": affordable, "by": by}
     call.clamps["max_tokens"] = clamp
     call.http.extra += _clamp_headers({"max_tokens": clamp})
     call.fitted = affordable
@@ -375,10 +382,15 @@ async def _finish(call: Call) -> None:
 
 async def _extend(call: Call) -> None:
     """Pay for the next step of output before it is used. Raises PaymentRequired when the balance
-    ends: what was produced until then is charged, and the stream ends with an error."""
+    ends or the key's spend cap is reached: what was produced until then is charged, and the
+    stream ends with an error."""
     rates = call.model.price.rates
     step = money.per_million(FIRST_STEP_TOKENS * max(rates[4], rates[5]))
     extension = await limiter.extend(call.asked(), hold=call.held, step=step, stretch=True)
     if extension.granted == 0 and call.cost_so_far() >= extension.hold:
+        if extension.available > 0:
+            raise PaymentRequired(
+                "This API key's spend cap was reached in mid-answer.", code="key_cap_reached"
+            )
         raise PaymentRequired("Your balance was used up in mid-answer. Top up to continue.")
     call.hold_is(extension.hold)

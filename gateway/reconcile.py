@@ -30,8 +30,8 @@ def problems() -> list[str]:
 
 
 def _rollups() -> Iterator[str]:
-    """Rollups = events, by account, hour, key and model."""
-    by = ("user_id", "hour", "api_key_id", "model")
+    """Rollups = events, by account, hour, key, model and tool."""
+    by = ("user_id", "hour", "api_key_id", "model", "tool")
     events = {
         tuple(row[name] for name in by): row
         for row in UsageEvent.objects.order_by()

@@ -157,12 +157,17 @@ def series(
 
 
 def selection(user_id: int, since: Moment, wanted: dict[str, Any]) -> QuerySet[UsageHour]:
-    """An account's rollups from a moment on, narrowed to a key or a model."""
-    if not isinstance(since, datetime):
-        since = timezone.make_aware(datetime.combine(since, datetime.min.time()))
-    columns = {"key": "api_key_id", "model": "model"}
+    """An account's rollups from a moment on, narrowed to a key, a model or a tool."""
+    columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
     narrowed = {columns[name]: wanted[name] for name in columns if wanted.get(name)}
-    return UsageHour.objects.filter(user_id=user_id, hour__gte=since, **narrowed)
+    return UsageHour.objects.filter(user_id=user_id, hour__gte=start(since), **narrowed)
+
+
+def start(moment: Moment) -> datetime:
+    """When an hour, or the visitor's day, began."""
+    if isinstance(moment, datetime):
+        return moment
+    return timezone.make_aware(datetime.combine(moment, datetime.min.time()))
 
 
 def peak(found: Iterable[Series], length: int) -> int:

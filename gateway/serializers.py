@@ -5,7 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from gateway.catalogue import price_of
-from gateway.models import BUCKETS, Model, Price, UsageEvent, Vendor
+from gateway.explanations import explain
+from gateway.models import BUCKETS, Model, Price, Refusal, UsageEvent, Vendor
+from gateway.tools import NAMES
 from hontoni.money import MILLION, dollars
 
 
@@ -63,6 +65,7 @@ class UsageFilterSerializer(serializers.Serializer[Any]):
 
     key = serializers.IntegerField(required=False, help_text="id of one of your API keys")
     model = serializers.CharField(required=False)
+    tool = serializers.ChoiceField(NAMES, required=False)
     since = serializers.DateTimeField(required=False, help_text="from this moment on")
     until = serializers.DateTimeField(required=False, help_text="before this moment")
 
@@ -79,11 +82,30 @@ class UsageSerializer(serializers.ModelSerializer[UsageEvent]):
         fields = (
             *("request_id", "created_at", "key_id", "model", "requested_model", "dialect"),
             *("stream", "status", "error", *BUCKETS, "cost", "estimated", "aborted"),
-            *("first_byte_ms", "duration_ms", "client"),
+            *("first_byte_ms", "duration_ms", "client", "tool"),
         )
 
     def get_cost(self, event: UsageEvent) -> str:
         return dollars(event.cost)
+
+
+class RefusalSerializer(serializers.ModelSerializer[Refusal]):
+    """Equal refusals of one hour. The message and the limit are the last one's."""
+
+    key_id = serializers.IntegerField(source="api_key_id")
+    explanation = serializers.SerializerMethodField(help_text="what it means, what to do")
+    limit = serializers.CharField(help_text="which limit bound, if one did")
+    allowed = serializers.CharField(help_text="its number: requests, or dollars")
+
+    class Meta:
+        model = Refusal
+        fields = (
+            *("id", "code", "status", "message", "explanation", "limit", "allowed", "frees_at"),
+            *("key_id", "model", "request_id", "count", "first_at", "last_at"),
+        )
+
+    def get_explanation(self, refusal: Refusal) -> str:
+        return str(explain(refusal))
 
 
 class LineSerializer(serializers.Serializer[Any]):

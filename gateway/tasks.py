@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
-from gateway import reaper, usage
+from gateway import reaper, refusals, usage
 from hontoni import health
 
 DRAIN_SECONDS = 1.0  # how often beat calls; a run looks again until the next one is due
@@ -22,6 +22,7 @@ def _consumer() -> str:
 @shared_task(expires=DRAIN_SECONDS)
 def drain_usage(**_: Any) -> None:
     """Record usage events as they come: a receipt is there within a fraction of a second."""
+    refusals.drain()
     until = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < until:
         if not usage.drain(_consumer()):
@@ -34,6 +35,12 @@ def keep_house(**_: Any) -> None:
     health.beat()
     reaper.reap()
     usage.take_over(_consumer())
+
+
+@shared_task
+def forget_refusals(**_: Any) -> None:
+    """Refusals are kept for a month."""
+    refusals.forget()
 
 
 @worker_ready.connect

@@ -17,6 +17,7 @@ pages = [
     path("overview", usage.overview, name="overview"),
     path("usage", usage.usage, name="usage-log"),
     path("usage.csv", usage.export, name="usage-export"),
+    path("usage/refusals", usage.refusals, name="usage-refusals"),
     path("usage/<str:request_id>", usage.receipt, name="usage-receipt"),
     path("playground", playground.playground, name="playground"),
     path("account/export", data_export, name="data-export"),
@@ -25,5 +26,6 @@ sockets = [path("live", Dashboard.as_asgi())]
 urlpatterns = [
     path("models", api.ModelsView.as_view(), name="api-models"),
     path("usage", api.UsageListView.as_view(), name="usage"),
+    path("usage/refusals", api.RefusalsView.as_view(), name="refusals"),
     path("usage/<str:request_id>", api.ReceiptView.as_view(), name="receipt"),
 ]

@@ -23,6 +23,7 @@ from accounts import keys
 from billing import ledger
 from gateway import alerts, live
 from gateway.models import BUCKETS, DeadEvent, UsageEvent, UsageHour, UsageQuarantine
+from gateway.tools import tool_of
 from hontoni import redis
 from ratelimits.keys import SHARDS
 from ratelimits.keys import usage as usage_stream
@@ -223,6 +224,7 @@ def _row(entry: Entry) -> UsageEvent:
     event = dict(entry.event)
     event.pop("ip")
     began = datetime.fromtimestamp(event.pop("began"), UTC)
+    event["tool"] = tool_of(event.get("client", ""))
     return UsageEvent(**event | {"id": entry.request_id, "created_at": began})
 
 
@@ -239,10 +241,10 @@ def _roll_up(rows: Sequence[UsageEvent]) -> None:
     groups: defaultdict[tuple[Any, ...], list[UsageEvent]] = defaultdict(list)
     for row in rows:
         hour = row.created_at.replace(minute=0, second=0, microsecond=0)
-        groups[row.user_id, hour, row.api_key_id, row.model].append(row)
-    for (user_id, hour, api_key_id, model), members in sorted(groups.items()):
+        groups[row.user_id, hour, row.api_key_id, row.model, row.tool].append(row)
+    for (user_id, hour, api_key_id, model, tool), members in sorted(groups.items()):
         total, _ = UsageHour.objects.get_or_create(
-            user_id=user_id, hour=hour, api_key_id=api_key_id, model=model
+            user_id=user_id, hour=hour, api_key_id=api_key_id, model=model, tool=tool
         )
         sums = {name: sum(getattr(m, name) for m in members) for name in (*BUCKETS, "cost")}
         sums["requests"] = len(members)

@@ -8,11 +8,12 @@ import asyncio
 import gc
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import admission, callers, catalogue, counting, model_list, pipeline
+from gateway import admission, catalogue, counting, model_list, pipeline, refusals
 from gateway.dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.exchange import ClientGone, Config, Exchange
 from gateway.upstream import Upstream, connect
@@ -31,27 +32,23 @@ Handler = Callable[[Exchange, Upstream], Awaitable[None]]
 
 
 async def _models(http: Exchange, upstream: Upstream) -> None:
-    await _look_up_limits(http)
+    caller = await admission.enter(http)
     found = (await catalogue.current()).models.values()
-    offered = [model for model in found if upstream.routes(model)]
+    allowed = [model for model in found if not caller.models or model.id in caller.models]
+    offered = [model for model in allowed if upstream.routes(model)]
     await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
 
 
 async def _model(http: Exchange, upstream: Upstream) -> None:
-    await _look_up_limits(http)
+    caller = await admission.enter(http)
     model, _ = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
+    if problem := caller.forbidden(http.client_ip(), model.id):
+        raise problem
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
 
 
 def _is_anthropic(http: Exchange) -> bool:
     return b"anthropic-version" in http.headers
-
-
-async def _look_up_limits(http: Exchange) -> None:
-    """Who asks, and where their limits stand: a question that uses none of them up."""
-    caller = await callers.authenticate(http.headers)
-    http.limits = caller.limits
-    http.state = await admission.look(caller, http.request_id)
 
 
 def _paid(dialect: Dialect) -> Handler:
@@ -143,7 +140,7 @@ class V1:
             redirect_slashes=False,
             default=self._unknown,
         )
-        self._beating: asyncio.Task[None] | None = None
+        self._working: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         self.config = Config.read()
@@ -152,11 +149,14 @@ class V1:
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
-        self._beating = asyncio.create_task(admission.beat_for_ever())
+        work = (admission.beat_for_ever(), refusals.flush_for_ever())
+        self._working = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
-        if self._beating is not None:
-            self._beating.cancel()
+        for task in self._working:
+            task.cancel()
+        with suppress(redis.RedisError):
+            await refusals.flush()
         if self.upstream is not None:
             await self.upstream.close()
         await redis.close()
@@ -177,4 +177,5 @@ class V1:
         if scope["method"] in ("HEAD", "OPTIONS"):
             await http.respond(204, b"", list(_PREFLIGHT))
             return
-        await http.fail(NotFound(f"There is no {scope['method']} {scope['path'][:200]} here."))
+        missing = NotFound(f"There is no {scope['method']} {scope['path'][:200]} here.")
+        await pipeline.refuse(http, missing)

@@ -12,6 +12,7 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "drain-usage": {"task": "gateway.tasks.drain_usage", "schedule": 1.0},
     "keep-house": {"task": "gateway.tasks.keep_house", "schedule": 5.0},
+    "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
     "renew-subscriptions": {"task": "billing.tasks.renew_subscriptions", "schedule": 15.0},
     "announce-renewals": {"task": "billing.tasks.announce_renewals", "schedule": 3600.0},
     "retry-stripe-events": {"task": "billing.payments.tasks.retry_events", "schedule": 60.0},

@@ -16,6 +16,7 @@ from functools import lru_cache
 from hontoni import errors
 from hontoni.money import dollars
 from ratelimits.limiter import Limits, State, Window
+from ratelimits.purses import Spend
 
 Header = tuple[bytes, bytes]
 
@@ -106,10 +107,14 @@ def _numbers(limits: Limits) -> dict[str, int]:
 def refusal(state: State, limits: Limits) -> errors.ApiError:
     """The error that answers a refused admission: RateLimited or PaymentRequired.
 
-    It names the limit, the number and when it frees. `x-should-retry: false` where retrying is
-    futile: agents otherwise hammer, or sleep for hours.
+    It names the limit, the number and when it frees, for programs in `details`.
+    `x-should-retry: false` where retrying is futile: agents otherwise hammer, or sleep for hours.
     """
     match state.binding:
+        case "spent_day" | "spent_month" as name:
+            return _cap_reached(state, state.spend[name == "spent_month"])
+        case "purse_hold":
+            return _cap_on_hold(state)
         case "balance":
             return _insufficient(state)
         case "hold":
@@ -142,10 +147,54 @@ def _on_hold(state: State) -> errors.PaymentRequired:
     )
 
 
+_CAPS = {"day": ("key_cap_daily", "a day"), "month": ("key_cap_monthly", "a month")}
+
+
+def _cap_reached(state: State, spend: Spend) -> errors.PaymentRequired:
+    code, each = _CAPS[spend.period]
+    seconds, _ = _when(state)
+    frees = datetime.fromtimestamp((state.now // 1000 + spend.reset_ms) // 1000, UTC)  # midnight
+    left = max(spend.cap - spend.spent, 0)
+    rest = f", and this request could cost more than the ${dollars(left)} left" if left else ""
+    return errors.PaymentRequired(
+        f"This API key may spend ${dollars(spend.cap)} {each}, and has spent "
+        f"${dollars(spend.spent)}{rest}. It can spend again in {duration(seconds)}, at "
+        f"{frees:%Y-%m-%d %H:%M} UTC, or when its owner raises the cap.",
+        code=code,
+        headers={"Retry-After": str(seconds), "x-should-retry": "false"},
+        details=_details(code, dollars(spend.cap), frees),
+    )
+
+
+def _cap_on_hold(state: State) -> errors.PaymentRequired:
+    told = " and ".join(
+        f"${dollars(each.cap)} {_CAPS[each.period][1]} (${dollars(each.spent)} spent, "
+        f"${dollars(each.held)} held)"
+        for each in state.spend
+        if each.cap
+    )
+    return errors.PaymentRequired(
+        f"This API key may spend {told}, and requests that are still running hold the rest. "
+        "Try again in 2 seconds.",
+        code="key_cap_on_hold",
+        headers={"Retry-After": "2"},
+    )
+
+
+def _when(state: State) -> tuple[int, datetime]:
+    """In how many whole seconds the binding limit frees, and when that is."""
+    seconds = max(-(-state.retry_after_ms // 1000), 1)
+    return seconds, datetime.fromtimestamp(-(-state.now // 1_000_000) + seconds, UTC)
+
+
+def _details(limit: str, allowed: int | str, frees: datetime) -> dict[str, int | str]:
+    """The refusal for programs: which limit, its number (dollars are decimal strings), when."""
+    return {"limit": limit, "allowed": allowed, "frees_at": f"{frees:%Y-%m-%dT%H:%M:%SZ}"}
+
+
 def _limited(state: State, limit: int) -> errors.RateLimited:
     code, unit = _REFUSALS[state.binding]
-    seconds = max(-(-state.retry_after_ms // 1000), 1)
-    frees = datetime.fromtimestamp(-(-state.now // 1_000_000) + seconds, UTC)
+    seconds, frees = _when(state)
     headers = {"Retry-After": str(seconds)}
     if state.retry_after_ms > LONG_WAIT_MS:
         headers["x-should-retry"] = "false"
@@ -156,6 +205,7 @@ def _limited(state: State, limit: int) -> errors.RateLimited:
         f"Try again in {duration(seconds)}, at {frees:%Y-%m-%d %H:%M:%S} UTC.",
         code=code,
         headers=headers,
+        details=_details(state.binding, limit, frees),
     )
 
 

@@ -39,9 +39,14 @@ def request(account: int, request_id: str) -> str:
     return f"{{s:{account % SHARDS:02d}}}:req:{request_id}"
 
 
+def spend(account: int, purse: str) -> str:
+    """The hash with what a purse of an account has spent."""
+    return f"{tag(shard(account))}:spend:{purse}"
+
+
 @lru_cache(maxsize=65_536)
-def of(account_id: int, subject: str) -> tuple[str, str, str, str, str]:
-    """KEYS 1 to 5 of admit.lua and settle.lua: the same for every request of a subject."""
+def of(account_id: int, subject: str, purse: str) -> tuple[str, str, str, str, str, str]:
+    """KEYS 1 to 6 of admit.lua and settle.lua: the same for every request of a subject."""
     here = tag(shard(account_id))
     return (
         account(account_id),
@@ -49,4 +54,5 @@ def of(account_id: int, subject: str) -> tuple[str, str, str, str, str]:
         f"{here}:rpm:{subject}",
         f"{here}:leases:{subject}",
         open_requests(shard(account_id)),
+        spend(account_id, purse),
     )

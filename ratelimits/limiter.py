@@ -8,6 +8,8 @@ Always true, and checked by tests/ratelimits/test_model.py:
 3. Holds are taken from credits - charged - held only, and never below zero.
 4. A request is charged once, however often it is settled, and its event is appended with it.
 5. A refusal takes nothing.
+6. What a purse (a key, and what it is rotated to) has spent and holds in a UTC day and month is at
+   most its caps, counted from when a cap is set.
 
 The clock is Redis's. Money is nano-dollars. An account is a number, a subject (whom the windows
 belong to) a string; nothing here knows what they stand for. A limit of 0 means there is none.
@@ -19,14 +21,16 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from hontoni import redis
 from ratelimits import keys, scripts
+from ratelimits.purses import Caps, Spend, standing
 
 Status = Literal[
-    "ok", "stale", "cold", "refused",  # of admit
+    "ok", "stale", "cold", "unseeded", "refused",  # of admit
     "settled", "already", "alive", "unknown",  # of settle
 ]  # fmt: skip
 Binding = Literal[
-    "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled"
-]
+    "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled",
+    "spent_day", "spent_month", "purse_hold",
+]  # fmt: skip
 Reservation = Literal["ok", "hold", "balance", "cold"]
 Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
 
@@ -73,14 +77,15 @@ class Ask(NamedTuple):
     lease_ms: int
     stretch: bool = False
     draft: str | bytes = ""
+    caps: Caps = Caps()
 
 
 class State(NamedTuple):
     """Where a subject and its account stand, as the last script left them.
 
     `binding` names what refused: of several limits the one that frees last. `windows` are rpm, 5h,
-    daily, weekly and monthly. `now` is Redis's clock in microseconds. `stale` and `cold` tell
-    nothing but themselves.
+    daily, weekly and monthly; `spend` is told of a purse with caps. `now` is Redis's clock in
+    microseconds. `stale`, `cold` and `unseeded` tell nothing but themselves.
     """
 
     status: Status
@@ -92,6 +97,7 @@ class State(NamedTuple):
     active: int = 0
     now: int = 0
     windows: tuple[Window, ...] = ()
+    spend: tuple[Spend, ...] = ()
 
     @property
     def available(self) -> int:
@@ -118,6 +124,7 @@ class Expired:
     hold: int
     cost: int
     draft: bytes
+    purse: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,7 @@ class Account:
     held: int
 
 
+_WINDOWS_END = 18  # of state.lua's answer; a capped purse's numbers come behind
 _PURCHASES = "purchases"  # the subject of reservations, which count in no window
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
 _STATUS: dict[bytes, Status] = {name.encode(): name for name in get_args(Status)}
@@ -142,28 +150,33 @@ _BINDING: dict[bytes, Binding] = {name.encode(): name for name in get_args(Bindi
 async def admit(ask: Ask, commit: bool = True) -> State:
     """Admit one request, or say why not. Without `commit`: only look; takes and writes nothing.
 
-    "stale": the snapshot is outdated, load it and ask again. "cold": seed the account and ask
-    again. Admitting an open request again answers its admission and takes nothing.
+    "stale": the snapshot is outdated, load it and ask again. "cold": seed the account,
+    "unseeded": seed the purse, and ask again. Admitting an open request again answers its
+    admission and takes nothing.
     """
-    return _state(await scripts.run(scripts.ADMIT, *_admission(ask, commit)), ask.limits)
+    return _state(await scripts.run(scripts.ADMIT, *_admission(ask, commit)), ask)
 
 
 def look_sync(ask: Ask) -> State:
     """Where a subject stands, asked by the control plane: `admit` that only looks."""
-    return _state(scripts.run_sync(scripts.ADMIT, *_admission(ask, False)), ask.limits)
+    return _state(scripts.run_sync(scripts.ADMIT, *_admission(ask, False)), ask)
 
 
 def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
     """KEYS and ARGV of admit.lua."""
     limits = ask.limits
-    names = (*keys.of(ask.account, ask.subject), keys.request(ask.account, ask.request_id))
+    caps = ask.caps
+    names = (
+        *keys.of(ask.account, ask.subject, caps.purse),
+        keys.request(ask.account, ask.request_id),
+    )
     args = (
         ask.request_id, ask.account, ask.subject,
         ask.terms_version, ask.credits, ask.credits_version,
         ask.full, ask.floor, 1 if ask.stretch else 0,
         ask.lease_ms, 1 if commit else 0, ask.draft,
         limits.rpm, limits.five_hours, limits.daily, limits.weekly, limits.monthly,
-        limits.concurrent,
+        limits.concurrent, caps.purse, caps.day, caps.month,
     )  # fmt: skip
     return names, args
 
@@ -175,7 +188,7 @@ async def settle(ask: Ask, *, cost: int, event: str | bytes, giveback: bool = Fa
     window counts it. "unknown": Redis lost the request while it ran; it is charged all the same.
     """
     reply = await scripts.run(scripts.SETTLE, *_settlement(ask, cost, event, giveback))
-    return _state(reply, ask.limits)
+    return _state(reply, ask)
 
 
 async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Extension:
@@ -184,18 +197,32 @@ async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Ex
     Grants 0 if the money is not there or the request is no longer open. Asking again with the same
     `hold` is answered with what was granted already.
     """
-    names = (keys.account(ask.account), keys.request(ask.account, ask.request_id))
-    return Extension(*await scripts.run(scripts.EXTEND, names, (hold, step, 1 if stretch else 0)))
+    purse, *caps = ask.caps
+    names = (
+        keys.account(ask.account),
+        keys.request(ask.account, ask.request_id),
+        keys.spend(ask.account, purse),
+    )
+    args = (hold, step, 1 if stretch else 0, *caps)
+    return Extension(*await scripts.run(scripts.EXTEND, names, args))
 
 
 async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
     """Keep a request alive for another lease and report its cost so far. False: it was reaped."""
-    _, _, _, leases, opened = keys.of(ask.account, ask.subject)
+    _, _, _, leases, opened, _ = keys.of(ask.account, ask.subject, ask.caps.purse)
     names = (leases, opened, keys.request(ask.account, ask.request_id))
     deadline: int = await scripts.run(
         scripts.BEAT, names, (ask.request_id, ask.lease_ms, cost, draft)
     )
     return deadline > 0
+
+
+async def terms_version(account: int) -> int:
+    """The newest version of an account's terms that Redis was told of; 0 if of none."""
+    try:
+        return int(await redis.pipe().execute("HGET", keys.account(account), "terms") or 0)
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
 
 
 # -- The control plane ---------------------------------------------------------------------------
@@ -281,34 +308,43 @@ def expired(limit: int) -> list[Expired]:
 
 def reap_sync(dead: Expired, *, cost: int, event: str | bytes) -> State:
     """Settle a request for its dead process. "alive" if it beat meanwhile: nothing happened."""
-    ask = _closing(dead.request_id, dead.account, dead.subject)
+    ask = _closing(dead.request_id, dead.account, dead.subject, dead.purse)
     return _state(
-        scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True)), ask.limits
+        scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True)), ask
     )
 
 
 def _record(shard: int, request_id: str) -> Expired | None:
     name = keys.request(shard, request_id)
-    fields = ("state", "account", "subject", "hold", "cost", "draft")
+    fields = ("state", "account", "subject", "hold", "cost", "draft", "purse")
     try:
-        state, account, subject, hold, cost, draft = redis.sync().hmget(name, fields)
+        state, account, subject, hold, cost, draft, purse = redis.sync().hmget(name, fields)
         if state is None:  # lost without its record: nobody else would ever clear it away
             redis.sync().zrem(keys.open_requests(shard), request_id)
     except redis.RedisError as error:
         raise scripts.unavailable(error) from error
     if state != b"open":
         return None
-    return Expired(request_id, int(account), subject.decode(), int(hold), int(cost), draft)
+    return Expired(
+        request_id,
+        int(account),
+        subject.decode(),
+        int(hold),
+        int(cost),
+        draft,
+        (purse or b"").decode(),
+    )
 
 
 # -- Both ----------------------------------------------------------------------------------------
 
 
-def _closing(request_id: str, account: int, subject: str) -> Ask:
+def _closing(request_id: str, account: int, subject: str, purse: str = "") -> Ask:
     """As much of an Ask as it takes to end it."""
     return Ask(
         request_id, account, subject, Limits(),
         terms_version=0, credits=0, credits_version=0, full=0, floor=0, lease_ms=0,
+        caps=Caps(purse),
     )  # fmt: skip
 
 
@@ -317,7 +353,7 @@ def _settlement(
 ) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
     """KEYS and ARGV of settle.lua."""
     names = (
-        *keys.of(ask.account, ask.subject),
+        *keys.of(ask.account, ask.subject, ask.caps.purse),
         keys.request(ask.account, ask.request_id),
         keys.usage(keys.shard(ask.account)),
     )
@@ -325,10 +361,11 @@ def _settlement(
     return names, (ask.request_id, ask.account, cost, event, *flags)
 
 
-def _state(reply: list[Any], limits: Limits) -> State:
+def _state(reply: list[Any], ask: Ask) -> State:
     """state.lua's answer, by position."""
     if len(reply) == 1:
         return State(_STATUS[reply[0]])
+    limits = ask.limits
     status, binding, wait, hold, balance, held, active, now = reply[:8]
     windows = (
         ("rpm", limits.rpm, reply[8], reply[9]),
@@ -337,6 +374,8 @@ def _state(reply: list[Any], limits: Limits) -> State:
         ("weekly", limits.weekly, reply[14], reply[15]),
         ("monthly", limits.monthly, reply[16], reply[17]),
     )
+    told = reply[_WINDOWS_END:]
+    spend = standing(told, ask.caps) if told else ()
     return State(
-        _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows
+        _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows, spend
     )

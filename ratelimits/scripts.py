@@ -8,12 +8,14 @@ from typing import Any
 from hontoni import errors, redis
 
 _LUA = Path(__file__).parent / "lua"
-ADMIT = redis.Script(_LUA / "state.lua", _LUA / "admit.lua")
-SETTLE = redis.Script(_LUA / "state.lua", _LUA / "settle.lua")
-EXTEND = redis.Script(_LUA / "extend.lua")
+_SPEND = _LUA / "spend.lua"
+ADMIT = redis.Script(_LUA / "state.lua", _SPEND, _LUA / "admit.lua")
+SETTLE = redis.Script(_LUA / "state.lua", _SPEND, _LUA / "settle.lua")
+EXTEND = redis.Script(_SPEND, _LUA / "extend.lua")
 BEAT = redis.Script(_LUA / "beat.lua")
 RESERVE = redis.Script(_LUA / "reserve.lua")
 SEED = redis.Script(_LUA / "seed.lua")
+SEED_SPEND = redis.Script(_SPEND, _LUA / "seed_spend.lua")
 PUBLISH = redis.Script(_LUA / "publish.lua")
 EXPIRED = redis.Script(_LUA / "expired.lua")
 HIT = redis.Script(_LUA / "hit.lua")

@@ -18,19 +18,22 @@ from django.views.decorators.http import require_safe
 from accounts.models import ApiKey
 from accounts.views import customer
 from gateway import catalogue, charts, rollups
-from gateway.models import BUCKETS, UsageEvent
+from gateway.explanations import explain
+from gateway.models import BUCKETS, Refusal, UsageEvent
 from gateway.moments import first_id
 from gateway.overview import figures
 from gateway.serializers import ReceiptSerializer
+from gateway.tools import NAMES
 from hontoni.db import in_thread
 from hontoni.money import dollars
 from hontoni.templatetags.money import about
 
 PAGE = 50
+REFUSALS, REFUSALS_PAGE = 5, 200
 UNWRITTEN_SECONDS = 60  # a request younger than this may still be on its way into the books
 RANGES = {"1": _("24 hours"), "7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
 MEASURES = {"cost": _("Cost"), "requests": _("Requests"), "output": _("Output tokens")}
-SPLITS = {"model": _("By model"), "api_key_id": _("By key")}
+SPLITS = {"model": _("By model"), "api_key_id": _("By key"), "tool": _("By tool")}
 OUTCOMES = {"": _("Any outcome"), "ok": _("Succeeded"), "failed": _("Failed")}
 
 
@@ -48,6 +51,9 @@ class UsageFilter(forms.Form):
     measure = forms.ChoiceField(label=_("Measure"), choices=MEASURES, required=False)
     by = forms.ChoiceField(label=_("Split"), choices=SPLITS, required=False)
     model = forms.CharField(label=_("Model"), required=False, max_length=100)
+    tool = forms.ChoiceField(
+        label=_("Tool"), choices=[(name, name) for name in NAMES], required=False
+    )
     key = forms.IntegerField(label=_("Key"), required=False, min_value=1, max_value=2**62)
     outcome = forms.ChoiceField(label=_("Outcome"), choices=OUTCOMES, required=False)
     before = forms.UUIDField(required=False)
@@ -79,12 +85,15 @@ def usage(request: HttpRequest) -> HttpResponse:
     events = list(_events(user_id, asked)[: PAGE + 1])
     context = {
         "asked": asked,
+        "now": now,
         "ranges": RANGES,
         "measures": MEASURES,
         "splits": SPLITS,
         "outcomes": OUTCOMES,
         "keys": keys,
         "models": list(catalogue.load().models),
+        "tools": NAMES,
+        "refusals": [] if asked["before"] else _refusals(user_id, along[0])[:REFUSALS],
         "chart": charts.draw(along, found, show) if found else None,
         "totals": rollups.totals(rows, catalogue.load()),
         "events": events[:PAGE],
@@ -92,6 +101,25 @@ def usage(request: HttpRequest) -> HttpResponse:
         "query": _without(request, "before"),
     }
     return render(request, "gateway/usage.html", context)
+
+
+def _refusals(user_id: int, since: rollups.Moment | None = None) -> list[dict[str, Any]]:
+    """The latest refusals, each with what it means."""
+    found = Refusal.objects.filter(user_id=user_id).select_related("api_key")
+    if since is not None:
+        found = found.filter(last_at__gte=rollups.start(since))
+    return [
+        {"refusal": each, "explanation": explain(each)}
+        for each in found.order_by("-last_at")[:REFUSALS_PAGE]
+    ]
+
+
+@login_required
+@require_safe
+def refusals(request: HttpRequest) -> HttpResponse:
+    """Why was this refused: the last month's refusals, equal ones of an hour together."""
+    context = {"refusals": _refusals(customer(request).pk), "now": timezone.now()}
+    return render(request, "gateway/refusals.html", context)
 
 
 def _without(request: HttpRequest, name: str) -> str:
@@ -105,6 +133,8 @@ def _events(user_id: int, asked: dict[str, Any]) -> QuerySet[UsageEvent]:
     events = UsageEvent.objects.filter(user_id=user_id).select_related("api_key")
     if asked["model"]:
         events = events.filter(model=asked["model"])
+    if asked["tool"]:
+        events = events.filter(tool=asked["tool"])
     if asked["key"]:
         events = events.filter(api_key_id=asked["key"])
     if asked["outcome"]:
@@ -141,7 +171,7 @@ def receipt(request: HttpRequest, request_id: str) -> HttpResponse:
 # -- Export --------------------------------------------------------------------------------------
 
 _COLUMNS = ("request_id", "created_at", "key", "model", "dialect", "status", "error", *BUCKETS)
-_REST = ("cost_usd", "estimated", "aborted", "first_byte_ms", "duration_ms", "client")
+_REST = ("cost_usd", "estimated", "aborted", "first_byte_ms", "duration_ms", "client", "tool")
 _CHUNK = 1000
 
 
@@ -190,6 +220,7 @@ def _row(event: UsageEvent) -> list[object]:
         event.first_byte_ms,
         event.duration_ms,
         _safe(event.client),
+        event.tool,
     ]
 
 

@@ -1,22 +1,25 @@
 -- Admit one request to every window, a lease and a hold, or refuse it.
 --
--- KEYS    1..6 as in state.lua, which is sent in front of this text.
+-- KEYS    1..7 as in state.lua, which is sent in front of this text, as is spend.lua.
 -- ARGV    1 request id, 2 account, 3 subject
 --         4 terms version, 5 credits, 6 credits version of the caller's snapshot
 --         7 full, 8 floor: nano-dollars to hold, and the least that will do
 --         9 stretch: 1 = between the two hold all there is, 0 = hold exactly the floor
 --        10 lease in ms, 11 commit: 0 = only look, 12 draft of the usage event
 --        13.. limits: rpm, 5h, daily, weekly, monthly, concurrent; 0 = no such limit
+--        19 purse, 20 what it may spend in a UTC day, 21 in a month (nano-dollars; 0 = no cap)
 -- Answer  {'stale'}: the snapshot is older than the account's terms; load it again.
 --         {'cold'}: the account's money is not here; seed it.
+--         {'unseeded'}: what a capped purse has spent is not here; seed it.
 --         else state.lua's answer with status 'ok' or 'refused'. When several limits bind,
 --         `binding` is the one that frees last: rpm, 5h, daily, weekly, monthly, concurrent,
---         hold (other requests hold the money), balance (only a top-up helps) or settled
---         (this very request has already ended).
+--         spent_day, spent_month (a cap is reached), purse_hold (other requests hold what is left
+--         below a cap), hold (other requests hold the money), balance (only a top-up helps) or
+--         settled (this very request has already ended).
 --
 -- A refusal takes nothing: no window, no lease, no hold changes. Newer terms and credits are
--- adopted all the same; they are facts. With commit = 0, and for 'stale' and 'cold', nothing is
--- written at all. Admitting an open request again answers its admission and takes nothing.
+-- adopted all the same; they are facts. With commit = 0, and for 'stale', 'cold' and 'unseeded',
+-- nothing is written at all. Admitting an open request again answers its admission and takes nothing.
 -- Unlimited requests a minute are not logged: the log would grow without a bound.
 
 local CONCURRENT_WAIT, HOLD_WAIT = 1000, 2000 -- ms; nobody knows when another request ends
@@ -26,6 +29,7 @@ local terms, credits, credits_version = tonumber(ARGV[4]), tonumber(ARGV[5]), to
 local full, floor, stretch = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == '1'
 local commit = ARGV[11] == '1'
 local rpm, concurrent = tonumber(ARGV[13]), tonumber(ARGV[18])
+local capped = ARGV[20] ~= '0' or ARGV[21] ~= '0'
 
 local record = redis.call('HMGET', REQUEST, 'state', 'hold')
 local account = redis.call('HMGET', ACCOUNT,
@@ -47,6 +51,10 @@ if terms < known_terms then
 end
 if not account[2] then
   return {'cold'}
+end
+local spend = capped and read_spend(SPEND, now)
+if capped and not spend then
+  return {'unseeded'}
 end
 
 if credits_version <= known_version then
@@ -80,21 +88,44 @@ end
 
 local balance = credits - charged
 local spendable = math.max(balance - held, 0)
-local hold = full
+local affordable, hold = spendable, full
+for i = 1, spend and 2 or 0 do
+  local cap = tonumber(ARGV[19 + i])
+  if cap > 0 then
+    local below = cap - spend[i].spent
+    local free = math.max(below - spend[i].held, 0)
+    if free < full and below < floor then
+      bind('spent_' .. PERIODS[i], spend[i].resets)
+    elseif free < full and free < floor then
+      bind('purse_hold', HOLD_WAIT)
+    end
+    affordable = math.min(affordable, free)
+  end
+end
 if balance < 0 or balance < floor and spendable < full then
   bind('balance', math.huge)
 elseif spendable < floor and spendable < full then
   bind('hold', HOLD_WAIT)
-elseif spendable < full then
-  hold = stretch and spendable or floor
+elseif affordable < full then
+  hold = stretch and affordable or floor
+end
+
+local function report(status, why, ms, held_now, active_now)
+  local told = answer(status, why, ms, status == 'ok' and hold or 0, balance, held_now, active_now,
+    logged, log_resets)
+  for i = 1, spend and 2 or 0 do
+    local at = 3 * i + 16 -- behind state.lua's eighteen
+    told[at], told[at + 1], told[at + 2] = spend[i].spent, spend[i].held, spend[i].resets
+  end
+  return told
 end
 
 if binding ~= '' then
   wait = binding == 'balance' and 0 or wait
-  return answer('refused', binding, wait, 0, balance, held, active, logged, log_resets)
+  return report('refused', binding, wait, held, active)
 end
 if not commit then
-  return answer('ok', '', 0, hold, balance, held, active, logged, log_resets)
+  return report('ok', '', 0, held, active)
 end
 
 if rpm > 0 then
@@ -121,5 +152,13 @@ redis.call('ZADD', OPEN, deadline, request)
 redis.call('HINCRBY', ACCOUNT, 'held', int(hold))
 redis.call('HSET', REQUEST, 'state', 'open', 'account', ARGV[2], 'subject', ARGV[3],
   'hold', int(hold), 'seeded', account[6], 'cost', 0, 'draft', ARGV[12],
-  '5h', int(since[1]), 'daily', int(since[2]), 'weekly', int(since[3]), 'monthly', int(since[4]))
-return answer('ok', '', 0, hold, balance, held + hold, active + 1, logged, log_resets)
+  '5h', int(since[1]), 'daily', int(since[2]), 'weekly', int(since[3]), 'monthly', int(since[4]),
+  'purse', ARGV[19])
+if spend then
+  for i = 1, 2 do
+    add_spend(SPEND, i, spend[i], 0, hold)
+  end
+  redis.call('HSET', REQUEST, 'spend', spend.seeded,
+    'spend.day', int(spend[1].id), 'spend.month', int(spend[2].id))
+end
+return report('ok', '', 0, held + hold, active + 1)

@@ -1,7 +1,7 @@
 -- End one request: free its lease and its hold, charge its true cost, append its usage event.
 --
--- KEYS    1..6 as in state.lua, which is sent in front of this text, and
---         7 {s:NN}:usage  stream of usage events: account, cost, event
+-- KEYS    1..7 as in state.lua, which is sent in front of this text, as is spend.lua, and
+--         8 {s:NN}:usage  stream of usage events: account, cost, event
 -- ARGV    1 request id, 2 account, 3 cost in nano-dollars (all of it is charged, also above the
 --         hold), 4 usage event (JSON; empty = none, only with cost 0)
 --         5 giveback: 1 = the call never reached generation, so it leaves every window again
@@ -17,6 +17,8 @@
 --
 -- Where the account's money is not seeded nothing is charged: seed.lua will count the event. A
 -- hold taken before the money was last seeded is not in `held`, so it is not taken out of it.
+-- A purse whose spending is counted here (it has, or had, a cap) is charged in the periods the request
+-- was admitted in, if they last; a request that was not counted before, in those of this moment.
 -- A given-back request leaves a window only if that is still the one it was counted in; a
 -- window it leaves empty is closed, as if it had never opened.
 -- The settled record stays as the marker that makes all this happen once: two minutes for those
@@ -28,7 +30,7 @@ local MARKER, LONG_MARKER = 120000, 86400000 -- ms
 local request, cost, event = ARGV[1], tonumber(ARGV[3]), ARGV[4]
 local reaping = ARGV[6] == '1'
 local record = redis.call('HMGET', REQUEST,
-  'state', 'hold', 'seeded', '5h', 'daily', 'weekly', 'monthly')
+  'state', 'hold', 'seeded', '5h', 'daily', 'weekly', 'monthly', 'spend', 'spend.day', 'spend.month')
 local account = redis.call('HMGET', ACCOUNT, 'credits', 'charged', 'held', 'seeded')
 local credits, charged = tonumber(account[1]), tonumber(account[2]) or 0
 local held = tonumber(account[3]) or 0
@@ -76,12 +78,22 @@ if record[1] and ARGV[5] == '1' then
   end
 end
 
+if redis.call('EXISTS', SPEND) == 1 then
+  local spend = read_spend(SPEND, now)
+  local held_here = record[8] == spend.seeded and tonumber(record[2]) or 0
+  for i = 1, 2 do
+    if (tonumber(record[8 + i]) or spend[i].id) == spend[i].id then
+      add_spend(SPEND, i, spend[i], cost, -held_here)
+    end
+  end
+end
+
 if credits then
   charged = charged + cost
   redis.call('HINCRBY', ACCOUNT, 'charged', ARGV[3])
 end
 if event ~= '' then
-  redis.call('XADD', KEYS[7], '*', 'account', ARGV[2], 'cost', ARGV[3], 'event', event)
+  redis.call('XADD', KEYS[8], '*', 'account', ARGV[2], 'cost', ARGV[3], 'event', event)
 end
 
 redis.call('HSET', REQUEST, 'state', 'settled', 'draft', '')

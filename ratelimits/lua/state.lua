@@ -8,14 +8,16 @@
 --                               truncated millisecond could let N + 1 requests into 60 s
 --   4 {s:NN}:leases:<subject>   zset: id of a running request -> its deadline (ms)
 --   5 {s:NN}:open               zset: id of every open request of the shard -> its deadline (ms)
---   6 {s:NN}:req:<request id>   hash: state (open, settled), account, subject, hold, seeded, cost, draft,
---                               <name> = the window it was counted in (when that opened)
+--   6 {s:NN}:spend:<purse>      hash: what the purse has spent (as in spend.lua)
+--   7 {s:NN}:req:<request id>   hash: state (open, settled), account, subject, hold, seeded, cost, draft,
+--                               <name> = the window it was counted in (when that opened), purse; with a
+--                               spend cap also spend, spend.day, spend.month = epoch and periods it is in
 --
 -- The answer: {status, binding, wait ms, hold, balance, held, active, now (microseconds),
--- then used and ms until reset for each of rpm, 5h, daily, weekly, monthly}. Balance is credits
--- minus charged. Integers only: Redis drops the fraction of any number a script returns.
+-- then used and ms until reset for each of rpm, 5h, daily, weekly, monthly, and of a purse with a cap
+-- spent, held and ms until reset for the day and the month}. Balance is credits minus charged. Integers only: Redis drops the fraction of any number a script returns.
 
-local ACCOUNT, WINDOWS, LOG, LEASES, OPEN, REQUEST = unpack(KEYS)
+local ACCOUNT, WINDOWS, LOG, LEASES, OPEN, SPEND, REQUEST = unpack(KEYS)
 local NAMES = {'5h', 'daily', 'weekly', 'monthly'}
 local LENGTHS = {18000000, 86400000, 604800000, 2592000000} -- ms
 local MINUTE = 60000000 -- microseconds

@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from accounts import keys
+from accounts.models import ApiKey
 from billing.seed import seed
 from gateway import gauges
 from gateway.gauges import gauge
+from hontoni.money import nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
@@ -54,3 +57,17 @@ def test_a_request_is_counted_in_every_window(gateway: Gateway, alice: Person) -
     found = gauges.of_key(alice.key)
     assert [g.used for g in found] == [1, 1, 1, 1, 1, 0]
     assert found[1].limit == 20 and found[5].limit == 1
+
+
+def test_a_spend_cap_is_a_gauge_too(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    keys.change(alice.key, daily_cap=nanos("5"), monthly_cap=nanos("50"))
+    assert gateway.chat(alice).status_code == 200
+    (event,) = gateway.books()
+    key = ApiKey.objects.get(pk=alice.key.pk)
+    *_, day, month = gauges.of_key(key)
+    assert (day.name, day.limit, day.used) == ("spend_day", nanos("5"), event.cost)
+    assert (month.name, month.limit, month.used) == ("spend_month", nanos("50"), event.cost)
+    assert day.is_money and day.opened_at and day.resets_at
+    assert day.resets_at - day.opened_at == timedelta(days=1)
+    assert month.opened_at and month.opened_at.day == 1

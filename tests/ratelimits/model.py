@@ -47,12 +47,54 @@ class Subject:
 
 
 @dataclass
+class Period:
+    """What a purse has spent and holds in one day or month, kept until the next one begins."""
+
+    began: int = -1
+    spent: int = 0
+    held: int = 0
+
+    def at(self, began: int) -> "Period":
+        """How it stands in the period that began then."""
+        return self if self.began == began else Period(began)
+
+    def add(self, began: int, spent: int, held: int) -> None:
+        now = self.at(began)
+        self.began, self.spent, self.held = began, now.spent + spent, now.held + held
+
+
+@dataclass
+class Purse:
+    epoch: int
+    day: Period
+    month: Period
+
+    def periods(self, today: "Today") -> list[tuple[Period, int]]:
+        return [(self.day, today.day), (self.month, today.month)]
+
+
+@dataclass(frozen=True)
+class Today:
+    """The day and the month, and ms until each is over."""
+
+    day: int
+    month: int
+    day_ends: int
+    month_ends: int
+
+
+UNKNOWN = Today(-1, -1, 0, 0)  # of a request without a cap: it counts when it ends
+
+
+@dataclass
 class Request:
     ask: Ask
     hold: int
     deadline: int
     epoch: int
     counted: dict[str, int]  # name of a window -> when it had opened
+    today: Today
+    purse_epoch: int = 0  # 0: admitted without a cap
     cost: int = 0
 
 
@@ -67,12 +109,13 @@ class Model:
     charged: int = 0
     held: int = 0
     epoch: int = 0
+    purses: dict[str, Purse] = field(default_factory=dict)
     open: dict[str, Request] = field(default_factory=dict)
 
     def balance(self) -> int:
         return (self.credits or 0) - self.charged
 
-    def decide(self, ask: Ask, now: int) -> tuple[str, int, int]:
+    def decide(self, ask: Ask, now: int, today: Today) -> tuple[str, int, int]:
         """What binds ("" = nothing), ms until it frees, and what is held."""
         subject, limits = self.subjects[ask.subject], ask.limits
         used, resets = subject.used(), subject.resets(now, limits.rpm)
@@ -84,7 +127,8 @@ class Model:
         ]
         if limits.concurrent and len(subject.leases) >= limits.concurrent:
             binding.append((1000, "concurrent"))
-        hold, lack = self.afford(ask)
+        binding += self.caps_bind(ask, today)
+        hold, lack = self.afford(ask, today)
         if lack == "balance":
             return "balance", 0, 0
         if lack == "hold":
@@ -92,18 +136,80 @@ class Model:
         ms, name = max(binding, key=lambda each: each[0], default=(0, ""))
         return name, ms, 0 if name else hold
 
-    def afford(self, ask: Ask) -> tuple[int, str]:
+    def below_caps(self, ask: Ask, today: Today) -> list[tuple[str, int, int, int]]:
+        """Of each cap: its name, what is left below it without and with the holds, and its end."""
+        caps, ends = (ask.caps.day, ask.caps.month), (today.day_ends, today.month_ends)
+        if not any(caps):
+            return []
+        found = []
+        for (period, began), cap, ms in zip(
+            self.purses[ask.caps.purse].periods(today), caps, ends, strict=True
+        ):
+            name = "spent_day" if period is self.purses[ask.caps.purse].day else "spent_month"
+            left = cap - period.at(began).spent
+            if cap:
+                found.append((name, left, max(left - period.at(began).held, 0), ms))
+        return found
+
+    def caps_bind(self, ask: Ask, today: Today) -> list[tuple[int, str]]:
+        binding = []
+        for name, left, free, ms in self.below_caps(ask, today):
+            if free < ask.full and free < ask.floor or free < ask.full and left < ask.floor:
+                binding.append((ms, name) if left < ask.floor else (2000, "purse_hold"))
+        return binding
+
+    def afford(self, ask: Ask, today: Today) -> tuple[int, str]:
         """How much to hold, or why not."""
         spendable = max(self.balance() - self.held, 0)
         if self.balance() < 0:
             return 0, "balance"
-        if spendable >= ask.full:
+        if spendable < ask.full and spendable < ask.floor:
+            return 0, "balance" if self.balance() < ask.floor else "hold"
+        affordable = min([spendable, *(free for _, _, free, _ in self.below_caps(ask, today))])
+        if affordable >= ask.full:
             return ask.full, ""
-        if spendable >= ask.floor:
-            return (spendable if ask.stretch else ask.floor), ""
-        return 0, "balance" if self.balance() < ask.floor else "hold"
+        return (affordable if ask.stretch else ask.floor), ""
 
-    def take(self, ask: Ask, now: int, hold: int) -> None:
+    def extensible(self, request: Request, available: int) -> int:
+        """The most an open request's hold can grow by."""
+        caps = request.ask.caps
+        if not request.purse_epoch:
+            return available
+        purse = self.purses.get(caps.purse)
+        for name, cap in (("day", caps.day), ("month", caps.month)):
+            if cap:
+                period = getattr(purse, name, Period())
+                same = purse is not None and purse.epoch == request.purse_epoch
+                counted = same and period.began == getattr(request.today, name)
+                left = cap - period.spent - period.held if counted else 0
+                available = min(available, left)
+        return available
+
+    def hold_more(self, request: Request, more: int) -> None:
+        request.hold += more
+        self.held += more
+        self.count(request, 0, more)
+
+    def count(self, request: Request, spent: int, held: int) -> None:
+        """Into the stored periods a capped request belongs to, if they last."""
+        purse = self.purses.get(request.ask.caps.purse)
+        if purse and purse.epoch == request.purse_epoch:
+            for period, began in purse.periods(request.today):
+                if period.began == began:
+                    period.add(began, spent, held)
+
+    def spend(self, request: Request, cost: int, today: Today) -> None:
+        """What ended takes the place of its hold in the periods of its admission."""
+        purse = self.purses.get(request.ask.caps.purse)
+        if purse is None:
+            return
+        was = purse.periods(request.today if request.today.day >= 0 else today)
+        held = request.hold if purse.epoch == request.purse_epoch else 0
+        for (period, began), (_, current) in zip(was, purse.periods(today), strict=True):
+            if began == current:
+                period.add(began, cost, -held)
+
+    def take(self, ask: Ask, now: int, hold: int, today: Today) -> None:
         subject = self.subjects[ask.subject]
         if ask.limits.rpm:
             subject.log[ask.request_id] = now
@@ -112,7 +218,13 @@ class Model:
             subject.windows[name] = opened, used + 1
         counted = {name: opened for name, (opened, _) in subject.windows.items()}
         deadline = subject.leases[ask.request_id] = now // 1000 + ask.lease_ms
-        self.open[ask.request_id] = Request(ask, hold, deadline, self.epoch, counted)
+        request = Request(ask, hold, deadline, self.epoch, counted, UNKNOWN)
+        if ask.caps.day or ask.caps.month:
+            purse = self.purses[ask.caps.purse]
+            request.today, request.purse_epoch = today, purse.epoch
+            for period, began in purse.periods(today):
+                period.add(began, 0, hold)
+        self.open[ask.request_id] = request
         self.held += hold
 
     def end(self, request: Request, giveback: bool) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, assume, settings, stateful
@@ -12,8 +13,18 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 from hontoni import redis
 from ratelimits import keys, limiter
 from ratelimits.limiter import Limits, State
+from ratelimits.purses import Caps
 from tests.ratelimits import world
-from tests.ratelimits.model import MINUTE, Model, Request, Subject
+from tests.ratelimits.model import (
+    MINUTE,
+    UNKNOWN,
+    Model,
+    Period,
+    Purse,
+    Request,
+    Subject,
+    Today,
+)
 from tests.ratelimits.world import ALICE, EVENT, ask
 
 T = TypeVar("T")
@@ -26,6 +37,15 @@ PLANS = st.sampled_from(
         Limits(rpm=1, weekly=3),
         Limits(concurrent=1),
         Limits(),
+    ]
+)
+CAPS = st.sampled_from(
+    [
+        Caps("p1"),
+        Caps("p1", 60),
+        Caps("p1", month=90),
+        Caps("p1", 50, 120),
+        Caps("p2", 30, 30),
     ]
 )
 AMOUNTS = st.integers(0, 40)
@@ -53,6 +73,8 @@ class Admission(stateful.RuleBasedStateMachine):
         self.ended: dict[str, tuple[limiter.Ask, int]] = {}  # -> when a repeat is no longer known
         self.admitted: dict[str, list[int]] = {"k1": [], "k2": []}
         self.lost: list[limiter.Ask] = []  # open when Redis lost everything
+        self.days = self.months = self.purse_epochs = 0  # that stored days have moved back
+        self.costs: list[tuple[str, int, int, int]] = []  # purse, day, month, cost: the books
         # The database: what billing knows.
         self.credits, self.credits_version, self.terms = credits, 1, 1
         self.settled = 0
@@ -73,6 +95,20 @@ class Admission(stateful.RuleBasedStateMachine):
     def clock(self, state: State) -> int:
         return state.now + self.past
 
+    def today(self, state: State) -> Today:
+        """By Redis's clock, past the midnights of the test."""
+        now = datetime.fromtimestamp(state.now / SECOND, UTC)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        first = midnight.replace(day=1)
+        following = (first + timedelta(days=32)).replace(day=1)
+        ms = state.now // 1000
+        return Today(
+            int(midnight.timestamp()) // 86_400 + self.days,
+            int(first.timestamp()) // 86_400 + self.months,
+            int(midnight.timestamp() + 86_400) * 1000 - ms,
+            int(following.timestamp()) * 1000 - ms,
+        )
+
     def agree(self, state: State, subject: str, rpm: int) -> None:
         """The numbers of an answer are the model's, after the call."""
         now, known = self.clock(state), self.model.subjects[subject]
@@ -91,9 +127,17 @@ class Admission(stateful.RuleBasedStateMachine):
         floor=AMOUNTS,
         stretch=st.booleans(),
         commit=st.integers(0, 4).map(bool),
+        caps=CAPS,
     )
     def admit(
-        self, subject: str, limits: Limits, full: int, floor: int, stretch: bool, commit: bool
+        self,
+        subject: str,
+        limits: Limits,
+        full: int,
+        floor: int,
+        stretch: bool,
+        commit: bool,
+        caps: Caps,
     ) -> None:
         asked = ask(
             subject=subject,
@@ -104,6 +148,7 @@ class Admission(stateful.RuleBasedStateMachine):
             terms_version=self.terms,
             credits=self.credits,
             credits_version=self.credits_version,
+            caps=caps,
         )
         before = world.everything()
         state = self.run(limiter.admit(asked, commit))
@@ -113,17 +158,25 @@ class Admission(stateful.RuleBasedStateMachine):
             self.seed()
             before = world.everything()
             state = self.run(limiter.admit(asked, commit))
-        now = self.clock(state)
+        if (caps.day or caps.month) and caps.purse not in self.model.purses:
+            assert state.status == "unseeded"
+            assert world.everything() == before
+            self.seed_purse(caps.purse)
+            before = world.everything()
+            state = self.run(limiter.admit(asked, commit))
+        now, today = self.clock(state), self.today(state)
         seen = self.learned(asked)
         if commit:
             self.model.credits, self.model.credits_version = seen.credits, seen.credits_version
             self.model.terms = seen.terms
         seen.subjects[subject].look(now)
-        binding, wait, hold = seen.decide(asked, now)
+        binding, wait, hold = seen.decide(asked, now, today)
         assert (state.binding, state.retry_after_ms, state.hold) == (binding, wait, hold)
         assert state.status == ("refused" if binding else "ok")
         if commit and not binding:
-            self.model.take(asked, now, hold)
+            self.model.take(asked, now, hold, today)
+            for told in state.spend:  # the promise itself
+                assert not told.cap or told.spent + told.held <= told.cap or hold == 0
             self.exact(subject, now, limits.rpm)
         if commit:
             self.agree(state, subject, limits.rpm)
@@ -133,7 +186,8 @@ class Admission(stateful.RuleBasedStateMachine):
     @rule(subject=st.sampled_from(["k1", "k2"]), full=AMOUNTS)
     def admit_more(self, subject: str, full: int) -> None:
         """So that there is something to lose."""
-        self.admit(subject, Limits(9, 9, 9, 9, 9, 9), full, 0, stretch=False, commit=True)
+        roomy, caps = Limits(9, 9, 9, 9, 9, 9), Caps("p1", 200, 300)
+        self.admit(subject, roomy, full, 0, stretch=False, commit=True, caps=caps)
 
     def learned(self, asked: limiter.Ask) -> Model:
         """The model as the snapshot's newer facts would make it."""
@@ -173,10 +227,9 @@ class Admission(stateful.RuleBasedStateMachine):
         had, available = request.hold, self.model.balance() - self.model.held
         granted = 0
         if request.epoch == self.model.epoch and self.model.credits is not None:
-            granted = max(min(step, available), 0)
+            granted = max(min(step, self.model.extensible(request, available)), 0)
             granted = granted if stretch or granted == step else 0
-            request.hold += granted
-            self.model.held += granted
+            self.model.hold_more(request, granted)
             expected = limiter.Extension(granted, request.hold, available - granted)
         else:
             expected = limiter.Extension(0, 0, available)
@@ -203,6 +256,13 @@ class Admission(stateful.RuleBasedStateMachine):
         request.cost, request.deadline = cost, deadline
         self.model.subjects[request.ask.subject].leases[name] = deadline
 
+    @rule(month=st.booleans())
+    def midnight(self, month: bool) -> None:
+        """The calendar turns a page; what runs goes on."""
+        world.midnight(month)
+        self.days += 1
+        self.months += month
+
     @rule(seconds=SPANS)
     def time_passes(self, seconds: int) -> None:
         world.advance(seconds)
@@ -220,12 +280,19 @@ class Admission(stateful.RuleBasedStateMachine):
         self.model.subjects[request.ask.subject].look(now)
         self.model.end(request, giveback)
         self.model.charge(cost)
+        self.spent(request, cost, state)
         if giveback and request.ask.limits.rpm:
             admitted = self.admitted[request.ask.subject]
             admitted[:] = [*self.model.subjects[request.ask.subject].log.values()]
         assert state.status == "settled"
         self.agree(state, request.ask.subject, request.ask.limits.rpm)
         self.ended[request.ask.request_id] = (request.ask, now + MARKER)
+
+    def spent(self, request: Request, cost: int, state: State) -> None:
+        today = self.today(state)
+        self.model.spend(request, cost, today)
+        began = today if request.today == UNKNOWN else request.today
+        self.costs.append((request.ask.caps.purse, began.day, began.month, cost))
 
     def known(self) -> list[limiter.Ask]:
         now = self.now()
@@ -260,6 +327,7 @@ class Admission(stateful.RuleBasedStateMachine):
             self.model.subjects[dead.subject].look(self.clock(state))
             self.model.end(request, giveback=False)
             self.model.charge(dead.cost)
+            self.spent(request, dead.cost, state)
             assert state.status == "settled"
             self.agree(state, dead.subject, 0)
             self.ended[name] = (request.ask, self.clock(state) + 720 * MINUTE)
@@ -337,6 +405,27 @@ class Admission(stateful.RuleBasedStateMachine):
         self.model.charged = self.model.held = self.model.terms = 0
         self.model.epoch += 1
 
+    def seed_purse(self, purse: str) -> None:
+        """As the gateway does, from the books and all of the stream."""
+        today = self.today(State("ok", now=self.now() - self.past))
+        mine = [(day, month, cost) for p, day, month, cost in self.costs if p == purse]
+        day = sum(cost for began, _, cost in mine if began == today.day)
+        month = sum(cost for _, began, cost in mine if began == today.month)
+        last = redis.sync().xrevrange(keys.usage(keys.shard(ALICE)), count=1)
+        seen = last[0][0].decode() if last else "0-0"
+        assert world.seed_purse(purse, day, month, last_event_id=seen)
+        assert not world.seed_purse(purse, 99, 99)
+        self.purse_epochs += 1
+        periods = Period(today.day, day), Period(today.month, month)
+        self.model.purses[purse] = Purse(self.purse_epochs, *periods)
+
+    @precondition(lambda self: self.model.purses)
+    @rule()
+    def lose_the_purses(self) -> None:
+        for purse in self.model.purses:
+            redis.sync().delete(keys.spend(ALICE, purse))
+        self.model.purses.clear()
+
     @precondition(lambda self: len(self.model.open) > 1 and is_seeded(self))
     @rule(data=st.data(), ends=st.integers(0, 2))
     def lose_the_account(self, data: st.DataObject, ends: int) -> None:
@@ -353,6 +442,7 @@ class Admission(stateful.RuleBasedStateMachine):
         self.lost += [request.ask for request in self.model.open.values()]
         self.model.open.clear()
         self.model.subjects = {"k1": Subject(), "k2": Subject()}
+        self.model.purses.clear()
         self.admitted = {"k1": [], "k2": []}
         self.ended.clear()
         for cost in costs:
@@ -365,6 +455,7 @@ class Admission(stateful.RuleBasedStateMachine):
         assert not self.run(limiter.beat(asked, cost=cost, draft="{}"))
         state = self.run(limiter.settle(asked, cost=cost, event=EVENT))
         self.model.charge(cost)
+        self.spent(Request(asked, 0, 0, 0, {}, UNKNOWN), cost, state)
         assert state.status == "unknown"
         self.agree(state, asked.subject, asked.limits.rpm)
         self.ended[asked.request_id] = (asked, self.clock(state) + 720 * MINUTE)
@@ -384,6 +475,21 @@ class Admission(stateful.RuleBasedStateMachine):
         assert found.charged == self.settled + sum(cost for _, cost, _ in world.events())
         holds = [r.hold for r in model.open.values() if r.epoch == model.epoch]
         assert found.held == sum(holds)
+
+    @invariant()
+    def what_a_purse_spent_is_known(self) -> None:
+        for name in ("p1", "p2"):
+            found = self.model.purses.get(name)
+            stored = world.spent(name)
+            if found is None:
+                assert stored == {}
+                continue
+            assert stored == {
+                "day.held": found.day.held,
+                "day.spent": found.day.spent,
+                "month.held": found.month.held,
+                "month.spent": found.month.spent,
+            }
 
     @invariant()
     def every_open_request_is_watched(self) -> None:

@@ -12,8 +12,19 @@ from hontoni import redis
 from hontoni.money import nanos
 from ratelimits import limiter
 from ratelimits.limiter import Limits
+from ratelimits.purses import Caps
 from tests.ratelimits import racer
-from tests.ratelimits.world import ALICE, TEN, advance, ask, events, money, seed
+from tests.ratelimits.world import (
+    ALICE,
+    TEN,
+    advance,
+    ask,
+    events,
+    money,
+    seed,
+    seed_purse,
+    spent,
+)
 
 NODES = 4
 Race = Callable[[racer.Racer, limiter.Ask, int], Counter[str]]
@@ -56,6 +67,21 @@ async def test_one_below_a_limit_exactly_one_passes(race: Race, field: str, name
         await limiter.admit(asked._replace(request_id=f"req_before_{n}"))
     advance(30)
     assert race(racer.admit_many, asked, 25) == {"ok": 1, name: 99}
+
+
+@pytest.mark.parametrize("caps", [Caps("p1", 50), Caps("p1", month=50)], ids=["day", "month"])
+async def test_one_below_a_spend_cap_exactly_one_passes(race: Race, caps: Caps) -> None:
+    """Four nodes, a hundred requests at once, room for one: below what is spent and held."""
+    seed()
+    seed_purse(day=20, month=20)
+    asked = ask(limits=Limits(), full=10, floor=10, caps=caps)
+    running, done = (asked._replace(request_id=f"req_before_{n}") for n in range(2))
+    for request in (running, done):
+        assert (await limiter.admit(request)).status == "ok"
+    await limiter.settle(done, cost=10, event="{}")
+    assert race(racer.admit_many, asked, 25) == {"ok": 1, "purse_hold": 99}
+    period = "day" if caps.day else "month"
+    assert (spent()[f"{period}.spent"], spent()[f"{period}.held"]) == (30, 20)
 
 
 def test_never_more_than_n_run_at_once(race: Race) -> None:

@@ -12,7 +12,7 @@ from redis import Redis
 from hontoni import errors, redis
 from hontoni.money import nanos
 from hontoni.valkey import Valkey
-from ratelimits import keys, limiter, scripts
+from ratelimits import keys, limiter, purses, scripts
 from ratelimits.limiter import admit, beat, expired, extend, reap_sync, settle
 from tests.ratelimits.world import (
     ALICE,
@@ -25,6 +25,7 @@ from tests.ratelimits.world import (
     money,
     reserve,
     seed,
+    seed_purse,
 )
 
 LUA = Path(scripts.__file__).parent / "lua"
@@ -34,9 +35,8 @@ LUA = Path(scripts.__file__).parent / "lua"
 def test_every_file_opens_with_its_contract(path: Path) -> None:
     header = re.match(r"(--.*\n|\n)+", path.read_text())
     assert header
-    words = (
-        ["KEYS", "answer"] if path.name == "state.lua" else ["-- KEYS ", "-- ARGV ", "-- Answer "]
-    )
+    shared = {"state.lua": ["KEYS", "answer"], "spend.lua": ["hash:", "sent in\n-- front of"]}
+    words = shared.get(path.name, ["-- KEYS ", "-- ARGV ", "-- Answer "])
     assert all(word in header[0] for word in words)
 
 
@@ -59,6 +59,12 @@ async def everything_once() -> None:
     (found,) = expired(10)
     assert reap_sync(found, cost=2, event=EVENT).status == "settled"
     assert (money().charged, money().held) == (12, 0)
+    capped = ask(terms_version=3, caps=purses.Caps("p1", TEN, 2 * TEN))
+    assert (await admit(capped)).status == "unseeded"
+    assert seed_purse(key_ids=[1])
+    assert (await admit(capped)).status == "ok"
+    assert (await extend(capped, hold=nanos("1"), step=1)).granted == 1
+    assert (await settle(capped, cost=5, event=EVENT)).status == "settled"
 
 
 async def test_scripts_touch_only_the_keys_they_declare_and_all_share_one_tag() -> None:
@@ -130,9 +136,9 @@ async def test_a_cluster_keeps_an_account_together_and_refuses_to_mix_shards(
         await everything_once()
         mixed = (keys.account(1), keys.request(2, "req_1"))
         with pytest.raises(redis.RedisError, match="(?i)slot"):
-            await scripts.EXTEND.run(mixed, (0, 0, 0))
+            await scripts.EXTEND.run(mixed, (0, 0, 0, 0, 0))
         with pytest.raises(redis.RedisError, match="(?i)slot"):
-            scripts.EXTEND.run_sync(mixed, (0, 0, 0))
+            scripts.EXTEND.run_sync(mixed, (0, 0, 0, 0, 0))
 
 
 async def test_a_killed_redis_fails_closed_and_comes_back_with_everything(

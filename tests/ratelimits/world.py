@@ -1,16 +1,18 @@
 """A small world: alice has $10 and a roomy plan. Money in the tests is nano-dollars."""
 
 import itertools
+from datetime import UTC, date, datetime
 from typing import Any
 
 from hontoni import redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter
+from ratelimits import keys, limiter, purses
 
 ALICE, BOB = 7, 8
 TEN = nanos("10")
 ROOMY = limiter.Limits(100, 200, 300, 400, 500, 100)
 SUBJECT = "k1"
+PURSE = "p1"
 LEASE_MS = 45_000
 EVENT = '{"id": "req_1"}'
 
@@ -38,6 +40,39 @@ def ask(**changes: Any) -> limiter.Ask:
 def seed(account: int = ALICE, credits: int = TEN, **changes: Any) -> bool:
     args = {"credits_version": 1, "terms_version": 1, "charged": 0} | changes
     return limiter.seed_sync(account, credits=credits, **args)
+
+
+def period() -> tuple[int, int]:
+    """Redis's UTC day and month, each as the number of its first day since 1970."""
+    seconds, _ = redis.sync().time()
+    today = datetime.fromtimestamp(seconds, UTC).date()
+    epoch = date(1970, 1, 1)
+    return (today - epoch).days, (today.replace(day=1) - epoch).days
+
+
+def seed_purse(purse: str = PURSE, day: int = 0, month: int = 0, **changes: Any) -> bool:
+    today, this_month = period()
+    args = {"key_ids": [1]} | changes
+    return purses.seed_sync(ALICE, purse, day=(today, day), month=(this_month, month), **args)
+
+
+def spent(purse: str = PURSE) -> dict[str, int]:
+    """What is stored of a purse, without when."""
+    stored = redis.sync().hgetall(keys.spend(ALICE, purse))
+    return {n.decode(): int(stored[n]) for n in sorted(stored) if n.endswith((b"spent", b"held"))}
+
+
+def midnight(month: bool) -> None:
+    """Let the UTC day end, and with it the month or not: what is stored is of the one before."""
+    client = redis.sync()
+    for name in set(client.scan_iter(count=1000)):
+        kind = name.split(b":")[2]
+        prefix = {b"spend": "", b"req": "spend."}.get(kind)
+        if prefix is None:
+            continue
+        for field in ("day", "month") if month else ("day",):
+            if client.hexists(name, prefix + field):
+                client.hincrby(name, prefix + field, -1)
 
 
 def reserve(purchase: str, amount: int = nanos("4"), **changes: Any) -> str:
@@ -83,6 +118,9 @@ def everything() -> dict[bytes, tuple[bytes, bool]]:
 # One key a call, so that a cluster can be aged too.
 _AGE = """
 local kind, ms = ARGV[1], tonumber(ARGV[2])
+if kind == 'spend' then
+  return -- its days are the calendar's
+end
 if kind == 'leases' or kind == 'open' or kind == 'rpm' then
   local shift = kind == 'rpm' and ms * 1000 or ms
   for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do

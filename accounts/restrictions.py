@@ -1,0 +1,80 @@
+"""What an owner forbids a key: spend caps, other models, other addresses. In its expiry, too, but
+that is older and lives with the key itself.
+
+A key and what it is rotated to share their restrictions and one purse, so that rotating neither
+lifts a cap nor spends it twice. Which models there are is the gateway's business: it says so when
+it starts (`sells`), because imports point down.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from hontoni.money import DOLLAR
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+LARGEST_CAP = 1_000_000 * DOLLAR
+MOST_NETWORKS = 50
+FIELDS = ("daily_cap", "monthly_cap", "allowed_models", "allowed_ips")
+
+
+class Restrictions(NamedTuple):
+    """Caps in nano-dollars a UTC day and month; None, and nothing listed, allow everything."""
+
+    daily_cap: int | None = None
+    monthly_cap: int | None = None
+    allowed_models: Sequence[str] = ()
+    allowed_ips: Sequence[str] = ()
+
+    def stored(self) -> dict[str, Any]:
+        """The columns of an ApiKey."""
+        return {
+            **self._asdict(),
+            "allowed_models": list(self.allowed_models),
+            "allowed_ips": list(self.allowed_ips),
+        }
+
+
+_names: Callable[[], Iterable[str]] = tuple
+
+
+def sells(names: Callable[[], Iterable[str]]) -> None:
+    """Tell who to ask for the names of all models."""
+    global _names
+    _names = names
+
+
+def models() -> list[str]:
+    """The names of all models on offer."""
+    return list(_names())
+
+
+def normalised(networks: Iterable[str]) -> list[str]:
+    """Addresses and CIDR ranges, v4 or v6, each once. Raises ValueError in words for the customer.
+
+    An address is a range of one; the bits behind a range's prefix are dropped.
+    """
+    found: dict[str, None] = {}
+    for text in networks:
+        try:
+            network: Network = ipaddress.ip_network(text.strip(), strict=False)
+        except ValueError:
+            raise ValueError(
+                f"{text.strip()[:50]} is neither an IP address nor a range such as 203.0.113.0/24."
+            ) from None
+        found[str(network)] = None
+    if len(found) > MOST_NETWORKS:
+        raise ValueError(f"At most {MOST_NETWORKS} addresses or ranges.")
+    return list(found)
+
+
+def contains(networks: Iterable[Network], address: str) -> bool:
+    """Whether an address is in one of the networks. Garbage is in none."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return any(ip in network for network in networks)

@@ -1,0 +1,54 @@
+"""What a purse may spend in a UTC day and a UTC month, and how it stands.
+
+A purse is whose spending is capped together: a key, and whatever it was rotated to. What it has
+spent is in Redis from when it first asks with a cap, and is rebuilt from the books when Redis has
+lost it. Nano-dollars.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ratelimits import keys, scripts
+
+
+class Caps(NamedTuple):
+    """The most a purse may spend in a UTC day and in a UTC month. 0 = no cap."""
+
+    purse: str = ""
+    day: int = 0
+    month: int = 0
+
+
+class Spend(NamedTuple):
+    """How a purse stands in one period, `day` or `month`; ms until it is over."""
+
+    period: str
+    cap: int
+    spent: int
+    held: int
+    reset_ms: int
+
+
+def standing(numbers: Sequence[Any], caps: Caps) -> tuple[Spend, ...]:
+    """What admit.lua tells of a capped purse behind the windows, by position."""
+    return Spend("day", caps.day, *numbers[:3]), Spend("month", caps.month, *numbers[3:])
+
+
+def seed_sync(
+    account: int,
+    purse: str,
+    *,
+    day: tuple[int, int],
+    month: tuple[int, int],
+    key_ids: Sequence[int],
+    last_event_id: str = "0-0",
+) -> bool:
+    """Put what a purse has spent into Redis unless it is there (False).
+
+    Call it under the lock of the account's wallet. `day` and `month` are (number of its first day
+    since 1970, what these keys have spent in it up to `last_event_id` of the shard's stream).
+    Raises errors.Unavailable.
+    """
+    names = (keys.spend(account, purse), keys.usage(keys.shard(account)))
+    args: list[str | int] = [account, last_event_id, *day, *month, *key_ids]
+    return bool(scripts.run_sync(scripts.SEED_SPEND, names, args))
