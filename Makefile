@@ -2,6 +2,9 @@
 VENV ?= .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
+DATA_DIR ?= var
+AGENTS ?= $(DATA_DIR)/agents
+NODE_SDKS := tests/conformance/node/node_modules
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -19,6 +22,13 @@ $(VENV)/.test: $(VENV)/.run tests/requirements.txt
 	$(VENV)/bin/pip install --disable-pip-version-check -q --require-hashes -r tests/requirements.txt
 	@touch $@
 
+$(NODE_SDKS)/.installed: $(VENV)/.test tests/conformance/node/package-lock.json
+	@echo "Installing the Node SDKs for the tests ..."
+	PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --prefix tests/conformance/node --silent --no-audit --no-fund
+	@touch $@
+
+node-sdks: $(NODE_SDKS)/.installed
+
 run: $(VENV)/.run ## the whole product on http://127.0.0.1:8000, everything embedded
 	@exec $(PY) -m hontoni.supervisor
 
@@ -33,6 +43,7 @@ lint: $(VENV)/.test ## format, lint, types, import rules, migrations
 	$(PY) manage.py makemigrations --check --dry-run
 
 test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Valkey
+	@$(MAKE) --no-print-directory node-sdks || echo "!!! No npm registry: the Node SDKs will not be tested. !!!"
 	$(PY) -m pytest -n auto $(ARGS)
 	TEST_DATABASE=postgres $(PY) -m pytest -n auto $(ARGS)
 
@@ -43,12 +54,12 @@ messages: $(VENV)/.run ## collect and compile what is to be translated (needs ge
 	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
 	$(PY) manage.py compilemessages -v 0 -i .venv
 
-conformance: $(VENV)/.test ## every SDK dialect on every vendor's, into docs/conformance.md
-	$(PY) -m pytest tests/conformance -n 0 --board docs/conformance.md
+conformance: $(VENV)/.test node-sdks ## every SDK and real agents (2 GB) on every vendor, into docs/conformance.md
+	$(PY) -m pytest tests/conformance -n 0 --agents $(AGENTS) --board docs/conformance.md $(ARGS)
 
 lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip install -q pip-tools
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: messages help run manage lint test bench conformance lock
+.PHONY: node-sdks messages help run manage lint test bench conformance lock

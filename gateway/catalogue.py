@@ -112,6 +112,14 @@ class Catalogue:
             param="model",
         )
 
+    def other_names(self) -> dict[str, list[str]]:
+        """What else each model answers to, as the documentation publishes it."""
+        names: dict[str, list[str]] = {name: [] for name in self.models}
+        for alias, name in sorted(self.aliases.items()):
+            if name in names and alias != name:
+                names[name].append(alias)
+        return names
+
     def _find(self, name: str) -> Model | None:
         return self.models.get(name) or self.models.get(self.aliases.get(name.lower(), ""))
 

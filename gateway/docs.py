@@ -18,6 +18,7 @@ from django.utils.html import strip_tags
 from markdown.extensions.toc import slugify_unicode
 
 BASE_URL, KEY = "https://hontoni.example", "sk-gw-your-key"
+NAMES = "<!-- the live table of names -->"  # a page may hold it; the view puts the table there
 FOLDER = Path(settings.BASE_DIR) / "docs"
 _EXTENSIONS = [
     "markdown.extensions.tables",

@@ -99,16 +99,21 @@ _ALIASES = {
     "gpt-4o-mini-2024-07-18": "gpt-4o-mini",
     "gpt-4.1-2025-04-14": "gpt-4.1",
     "gpt-5.4-nano": "gpt-5.4-mini",
+    "gemini-3.8-flash": "gemini-3-flash-preview",
     "claude-opus-5": "claude-opus-4.6",
     "claude-opus-5-5": "claude-opus-4.6",
+    "claude-opus-5.5": "claude-opus-4.6",
     "claude-opus-4-7": "claude-opus-4.6",
     "claude-opus-4-8": "claude-opus-4.6",
     "claude-fable-5": "claude-opus-4.6",
+    "claude-fable-5-1": "claude-opus-4.6",
     "claude-fable-5-2": "claude-opus-4.6",
     "claude-sonnet-5": "claude-sonnet-4.6",
     "claude-sonnet-5-5": "claude-sonnet-4.6",
+    "claude-sonnet-5.5": "claude-sonnet-4.6",
     "claude-haiku-5": "claude-haiku-4.5",
     "claude-haiku-5-5": "claude-haiku-4.5",
+    "claude-haiku-5.5": "claude-haiku-4.5",
 }
 
 

@@ -19,6 +19,13 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested because it is not installed is said last and loudly."""
+    reasons = {str(r.longrepr[2]) for r in terminalreporter.stats.get("skipped", ())}
+    for reason in sorted(reason for reason in reasons if "not installed" in reason):
+        terminalreporter.write_line(f"NOT TESTED: {reason.removeprefix('Skipped: ')}", red=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _valkey() -> Iterator[None]:
     from django.conf import settings

@@ -2,11 +2,12 @@
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
-from gateway import docs
+from gateway import catalogue, docs
 from hontoni.pages import base_url
 
 
@@ -29,7 +30,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     here = slugs.index(slug)
     context = {
         "page": found,
-        "html": mark_safe(found.html),  # ours, from docs/
+        "html": mark_safe(_with_names(found.html)),  # ours, from docs/
         "slug": slug,
         "sources": docs.sources(),
         "keys": keys,
@@ -37,6 +38,14 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
         "next": docs.sources().get(slugs[here + 1]) if here + 1 < len(slugs) else None,
     }
     return render(request, "gateway/docs/page.html", context)
+
+
+def _with_names(html: str) -> str:
+    """The page, with the names as they are served this minute where it shows them."""
+    if docs.NAMES not in html:
+        return html
+    rows = catalogue.load().other_names()
+    return html.replace(docs.NAMES, render_to_string("gateway/docs/_names.html", {"rows": rows}))
 
 
 def _keys(request: HttpRequest) -> list[ApiKey]:

@@ -1,14 +1,15 @@
-"""The three client dialects as their vendors' own SDKs speak them, under the same verbs."""
+"""The three client dialects as their vendors' own SDKs speak them, under the same verbs.
+
+What is asked and how an answer reads is a dialect's; how it travels is an SDK's (sdks.py).
+"""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from openai.lib.streaming.chat import ChatCompletionStreamState
-
+from tests.conformance.sdks import Json, Sdk, Stream
 from tests.gateway_server import Gateway
-from tests.world import Person
 
 SCHEMA = {
     "type": "object",
@@ -39,8 +40,9 @@ class Answer:
 class Client:
     """One conversation; every answer is sent back as the SDK gave it."""
 
+    name: ClassVar[str]
     gateway: Gateway
-    person: Person
+    sdk: Sdk
     model: str
     streamed: bool
     history: list[Any] = field(default_factory=list)
@@ -49,19 +51,29 @@ class Client:
         self.history.append(self.user(text, picture))
         return self.turn(**asked)
 
+    def turn(self, **asked: Any) -> Answer:
+        """`asked`: tools, schema, stop, think."""
+        send = self.sdk.streamed if self.streamed else self.sdk.whole
+        return self.read(send(self.name, self.fields(asked)))
+
+    def events(self, text: str) -> Stream:
+        """The raw stream of one question."""
+        self.history.append(self.user(text, False))
+        return self.sdk.events(self.name, self.fields({}))
+
     def user(self, text: str, picture: bool) -> Any:
         raise NotImplementedError
 
-    def turn(self, **asked: Any) -> Answer:
-        """`asked`: tools, schema, stop, think, limit."""
+    def fields(self, asked: Json) -> Json:
+        """What is sent: the history, and what is asked of `turn` in the dialect's words."""
+        raise NotImplementedError
+
+    def read(self, reply: Json) -> Answer:
+        """What a reply says; it joins the history."""
         raise NotImplementedError
 
     def answer_calls(self, calls: list[tuple[str, str, Any]]) -> None:
         """Results, the last call's first."""
-        raise NotImplementedError
-
-    def events(self, text: str) -> Any:
-        """The raw stream of one question: something to iterate over and to close."""
         raise NotImplementedError
 
 
@@ -75,8 +87,8 @@ class Chat(Client):
         parts = [{"type": "text", "text": text}, {"type": "image_url", "image_url": url}]
         return {"role": "user", "content": parts}
 
-    def _fields(self, asked: dict[str, Any]) -> dict[str, Any]:
-        fields: dict[str, Any] = {"model": self.model, "messages": self.history}
+    def fields(self, asked: Json) -> Json:
+        fields: Json = {"model": self.model, "messages": self.history}
         if names := asked.get("tools"):
             functions = [{"name": name, "parameters": AT} for name in names]
             fields["tools"] = [{"type": "function", "function": f} for f in functions]
@@ -89,40 +101,24 @@ class Chat(Client):
             fields["reasoning_effort"] = "low"
         return fields
 
-    def turn(self, **asked: Any) -> Answer:
-        client, fields = self.gateway.openai(self.person), self._fields(asked)
-        if self.streamed:
-            state: Any = ChatCompletionStreamState()
-            options = {"include_usage": True}
-            for chunk in client.chat.completions.create(
-                stream=True, stream_options=options, **fields
-            ):
-                state.handle_chunk(chunk)
-            reply = state.current_completion_snapshot
-        else:
-            reply = client.chat.completions.create(**fields)
-        message = reply.choices[0].message
-        self.history.append(message.to_dict())
+    def read(self, reply: Json) -> Answer:
+        message = reply["choices"][0]["message"]
+        self.history.append(_sendable(message))
         return Answer(
-            text=message.content or message.refusal or "",
+            text=message.get("content") or message.get("refusal") or "",
             calls=[
-                (call.id, call.function.name, json.loads(call.function.arguments))
-                for call in message.tool_calls or ()
+                (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
+                for call in message.get("tool_calls") or ()
             ],
-            finish=reply.choices[0].finish_reason,
-            input_tokens=reply.usage.prompt_tokens,
-            output_tokens=reply.usage.completion_tokens,
-            thoughts=getattr(message, "reasoning_content", None) or "",
+            finish=reply["choices"][0]["finish_reason"],
+            input_tokens=reply["usage"]["prompt_tokens"],
+            output_tokens=reply["usage"]["completion_tokens"],
+            thoughts=message.get("reasoning_content") or "",
         )
 
     def answer_calls(self, calls: list[tuple[str, str, Any]]) -> None:
         for call in reversed(calls):
             self.history.append({"role": "tool", "tool_call_id": call[0], "content": "seen"})
-
-    def events(self, text: str) -> Any:
-        self.history.append(self.user(text, False))
-        client = self.gateway.openai(self.person)
-        return client.chat.completions.create(stream=True, **self._fields({}))
 
 
 class Responses(Client):
@@ -134,8 +130,8 @@ class Responses(Client):
         shown = [{"type": "input_image", "image_url": url, "detail": "auto"}] if picture else []
         return {"role": "user", "content": [*parts, *shown]}
 
-    def _fields(self, asked: dict[str, Any]) -> dict[str, Any]:
-        fields: dict[str, Any] = {"model": self.model, "input": self.history}
+    def fields(self, asked: Json) -> Json:
+        fields: Json = {"model": self.model, "input": self.history}
         if names := asked.get("tools"):
             functions = [{"name": name, "parameters": AT, "strict": False} for name in names]
             fields["tools"] = [{"type": "function", **function} for function in functions]
@@ -146,16 +142,10 @@ class Responses(Client):
             fields["reasoning"] = {"effort": "low", "summary": "auto"}
         return fields
 
-    def turn(self, **asked: Any) -> Answer:
-        client, fields = self.gateway.openai(self.person), self._fields(asked)
-        if self.streamed:
-            events = list(client.responses.create(stream=True, **fields))
-            assert [e.sequence_number for e in events] == list(range(len(events)))
-            reply = events[-1].response
-        else:
-            reply = client.responses.create(**fields)
-        output = [item.to_dict() for item in reply.output]
+    def read(self, reply: Json) -> Answer:
+        output = reply["output"]
         self.history += output
+        incomplete = reply.get("incomplete_details") or {}
         return Answer(
             text="".join(_said(output)),
             calls=[
@@ -163,12 +153,10 @@ class Responses(Client):
                 for item in output
                 if item["type"] == "function_call"
             ],
-            finish=reply.incomplete_details.reason if reply.incomplete_details else reply.status,
-            input_tokens=reply.usage.input_tokens,
-            output_tokens=reply.usage.output_tokens,
-            thoughts="".join(
-                part["text"] for i in output for part in i.get("summary") or () if part
-            ),
+            finish=incomplete.get("reason") or reply["status"],
+            input_tokens=reply["usage"]["input_tokens"],
+            output_tokens=reply["usage"]["output_tokens"],
+            thoughts="".join(part["text"] for i in output for part in i.get("summary") or ()),
         )
 
     def answer_calls(self, calls: list[tuple[str, str, Any]]) -> None:
@@ -177,12 +165,8 @@ class Responses(Client):
             for call in reversed(calls)
         ]
 
-    def events(self, text: str) -> Any:
-        self.history.append(self.user(text, False))
-        return self.gateway.openai(self.person).responses.create(stream=True, **self._fields({}))
 
-
-def _said(output: list[dict[str, Any]]) -> Iterable[str]:
+def _said(output: list[Json]) -> Iterable[str]:
     messages = [item for item in output if item["type"] == "message"]
     for part in (part for message in messages for part in message["content"]):
         yield part.get("text") or part.get("refusal") or ""
@@ -196,8 +180,8 @@ class Messages(Client):
         shown = [{"type": "image", "source": source}] if picture else []
         return {"role": "user", "content": [*shown, {"type": "text", "text": text}]}
 
-    def _fields(self, asked: dict[str, Any]) -> dict[str, Any]:
-        fields: dict[str, Any] = {
+    def fields(self, asked: Json) -> Json:
+        fields: Json = {
             "model": self.model,
             "messages": self.history,
             "max_tokens": 8_000,
@@ -212,24 +196,16 @@ class Messages(Client):
             fields["thinking"] = {"type": "enabled", "budget_tokens": 2_000}
         return fields
 
-    def turn(self, **asked: Any) -> Answer:
-        client, fields = self.gateway.anthropic(self.person), self._fields(asked)
-        if self.streamed:
-            with client.messages.stream(**fields) as stream:
-                reply = stream.get_final_message()
-        else:
-            reply = client.messages.create(**fields)
-        blocks = [block.to_dict() for block in reply.content]
+    def read(self, reply: Json) -> Answer:
+        blocks, usage = reply["content"], reply["usage"]
         self.history.append({"role": "assistant", "content": [_sendable(b) for b in blocks]})
-        usage = reply.usage
+        cached = ("cache_read_input_tokens", "cache_creation_input_tokens")
         return Answer(
             text="".join(block["text"] for block in blocks if block["type"] == "text"),
             calls=[(b["id"], b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"],
-            finish=reply.stop_reason,
-            input_tokens=usage.input_tokens
-            + (usage.cache_read_input_tokens or 0)
-            + (usage.cache_creation_input_tokens or 0),
-            output_tokens=usage.output_tokens,
+            finish=reply["stop_reason"],
+            input_tokens=usage["input_tokens"] + sum(usage.get(name) or 0 for name in cached),
+            output_tokens=usage["output_tokens"],
             thoughts="".join(b["thinking"] for b in blocks if b["type"] == "thinking"),
         )
 
@@ -240,15 +216,11 @@ class Messages(Client):
         ]
         self.history.append({"role": "user", "content": results})
 
-    def events(self, text: str) -> Any:
-        self.history.append(self.user(text, False))
-        fields = self._fields({})
-        return self.gateway.anthropic(self.person).messages.create(stream=True, **fields)
 
-
-def _sendable(block: dict[str, Any]) -> dict[str, Any]:
-    """A block without what the SDK adds to an answer and the API takes in no request."""
-    return {k: v for k, v in block.items() if k not in ("parsed_output", "citations", "caller")}
+def _sendable(answered: Json) -> Json:
+    """A message or block without what an SDK adds to it and the API takes in no request."""
+    added = ("parsed", "parsed_output", "citations", "caller")
+    return {k: v for k, v in answered.items() if k not in added}
 
 
 CLIENTS = {client.name: client for client in (Chat, Responses, Messages)}

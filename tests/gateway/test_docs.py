@@ -7,6 +7,8 @@ from django.test import Client
 
 from accounts import keys
 from gateway import docs
+from gateway.models import Alias
+from gateway.seed import seed
 from tests.world import Person
 
 
@@ -36,6 +38,17 @@ def test_the_chosen_keys_prefix_is_filled_in(client: Client, alice: Person, bob:
     assert bob.key.last4 not in client.get(f"/docs/tools?key={bob.key.pk}").content.decode()
     keys.revoke(alice.key)
     assert shown not in client.get(f"/docs/tools?key={alice.key.pk}").content.decode()
+
+
+def test_the_names_on_the_page_are_those_in_the_catalogue(client: Client, db: None) -> None:
+    seed()
+    Alias.objects.create(name="house-blend", model_id="gpt-4o")
+    Alias.objects.create(name="<script>", model_id="gpt-4o")
+    page = client.get("/docs/names").content.decode()
+    row = re.search(r'<th scope="row"><code>gpt-4o</code></th><td>(.*?)</td>', page)
+    assert row and "<code>house-blend</code>" in row[1] and "&lt;script&gt;" in row[1]
+    Alias.objects.filter(name="house-blend").delete()
+    assert "house-blend" not in client.get("/docs/names").content.decode()
 
 
 def test_the_corrections_of_the_tools_are_there() -> None:

@@ -2,6 +2,9 @@
 
 Every event is named; one block is open at a time, indexes are dense from 0. A block is opened by
 its first delta: an empty one would come back in the history and be refused.
+
+Lossy: a secret behind the text is told only when something follows it. Gemini signs the end of
+its answers so, where nothing checks it; but Claude Code prints the last block as the answer.
 """
 
 from collections.abc import Callable
@@ -53,6 +56,8 @@ class Encoder:
         "_handlers",
         "_head",
         "_kind",
+        "_last",
+        "_late",
         "_part",
         "_serial",
         "_started",
@@ -64,6 +69,8 @@ class Encoder:
         self._usage = Usage(input=head.input_tokens)
         self._block = -1
         self._kind = ""  # of the open block
+        self._last = ""  # the kind of the newest block, open or not
+        self._late: list[dict[str, Any]] = []  # secrets that wait for something to follow
         self._carriers: list[Carrier] = []
         self._part: tuple[int, bool] | None = None
         self._custom: list[str] | None = None
@@ -116,9 +123,11 @@ class Encoder:
         return _event("message_start", message=message)
 
     def _open(self, kind: str, block: dict[str, Any]) -> bytes:
+        late, self._late = self._late, []
+        before = self._whole(late) if late else b""
         self._block += 1
-        self._kind = kind
-        return _event("content_block_start", index=self._block, content_block=block)
+        self._kind = self._last = kind
+        return before + _event("content_block_start", index=self._block, content_block=block)
 
     def _shut(self) -> bytes:
         self._kind = ""
@@ -173,7 +182,11 @@ class Encoder:
             return _JSON % (self._block, orjson.dumps(whole)) + self._shut()
         if self._kind:
             return self._shut()
-        return self._whole(thinking("", carriers, self._head.key))
+        secrets = thinking("", carriers, self._head.key)
+        if self._last == "text":
+            self._late += secrets
+            return b""
+        return self._whole(secrets)
 
     def _whole(self, blocks: list[dict[str, Any]]) -> bytes:
         """Blocks that come at once."""

@@ -39,11 +39,24 @@ def encode_reply(reply: Reply, head: Head) -> dict[str, Any]:
         "type": "message",
         "role": "assistant",
         "model": head.model,
-        "content": [block for item in reply.items for block in _blocks(item, head.key)],
+        "content": _content(reply.items, head.key),
         "stop_reason": STOP_REASONS.get(end.reason, "end_turn"),
         "stop_sequence": end.stop_sequence,
         "usage": encode_usage(reply.usage),
     }
+
+
+def _content(items: Iterable[Any], key: bytes) -> list[dict[str, Any]]:
+    """All blocks but the bare secrets behind the last text (the rule of the encoder)."""
+    blocks = [block for item in items for block in _blocks(item, key)]
+    end = len(blocks)
+    while end and _is_bare(blocks[end - 1]):
+        end -= 1
+    return blocks[:end] if end and blocks[end - 1]["type"] == "text" else blocks
+
+
+def _is_bare(block: dict[str, Any]) -> bool:
+    return block["type"] == "redacted_thinking" or block.get("thinking") == ""
 
 
 def _blocks(item: Any, key: bytes) -> Iterator[dict[str, Any]]:

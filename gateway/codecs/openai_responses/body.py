@@ -18,6 +18,7 @@ from gateway.ir import (
     Item,
     Message,
     Opaque,
+    Part,
     Reasoning,
     Request,
     Target,
@@ -34,7 +35,7 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
     """Always streamed: a unary answer is the fold of the stream."""
     box = Toolbox(request, target)
     system, items = turns.preamble(request, target)
-    told = [_message("developer", encode_parts(system, "input_text"))] if system else []
+    instructions, told = _told_first(system, items)
     for turn in turns.turns(items, target):
         told.extend(each for item in turn.items for each in _item(item, target, box))
     return {
@@ -43,9 +44,20 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_obfuscation": False},
         "store": False,
+        **instructions,
         **encode_tools(request, box),
         **_settings(request, target),
     }
+
+
+def _told_first(
+    system: list[Part], items: list[Item]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """One text is what the dialect calls instructions; several stay apart, as a client's cache
+    may end at any of them. The input must not be empty."""
+    if items and len(system) == 1 and isinstance(system[0], Text):
+        return {"instructions": system[0].text}, []
+    return {}, [_message("developer", encode_parts(system, "input_text"))] if system else []
 
 
 def _settings(request: Request, target: Target) -> dict[str, Any]:

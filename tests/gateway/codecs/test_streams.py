@@ -747,11 +747,27 @@ def test_old_and_odd_chat_hosts_are_understood() -> None:
 
 
 def test_a_signature_behind_the_text_comes_back_behind_it() -> None:
+    request = world.ask("openai_responses")
+    reply = world.answer(request, world.target(GEMINI), recording("gemini/signed_text"))
+    told = {"input": [user("hi"), *reply["output"], user("go")]}
+    parts = upstream("openai_responses", told, GEMINI)["contents"][1]["parts"]
+    assert parts == [{"text": "Answer."}, {"text": "", "thoughtSignature": "c2lnVA=="}]
+
+
+def test_the_answer_is_the_last_block_though_gemini_signs_behind_it() -> None:
     request = world.ask("anthropic_messages")
     reply = world.answer(request, world.target(GEMINI), recording("gemini/signed_text"))
-    told = {"messages": [user("hi"), assistant(*reply["content"]), user("go")]}
-    parts = upstream("anthropic_messages", told, GEMINI)["contents"][1]["parts"]
-    assert parts == [{"text": "Answer."}, {"text": "", "thoughtSignature": "c2lnVA=="}]
+    assert reply["content"][-1] == {"type": "text", "text": "Answer."}
+
+
+def test_a_signature_between_text_and_a_call_is_told() -> None:
+    said = {"parts": [{"text": "Well."}, {"text": "", "thoughtSignature": "c2lnVA=="}]}
+    call = {"parts": [{"functionCall": {"name": "f", "args": {}}}]}
+    chunks = [{"candidates": [{"content": content}]} for content in (said, call)]
+    end = {"candidates": [{"finishReason": "STOP"}]}
+    stream = frames(*(orjson.dumps(chunk).decode() for chunk in (*chunks, end)))
+    reply = world.answer(world.ask("anthropic_messages"), world.target(GEMINI), stream)
+    assert [block["type"] for block in reply["content"]] == ["text", "thinking", "tool_use"]
 
 
 def test_a_whole_error_body_is_a_failure_in_every_dialect() -> None:

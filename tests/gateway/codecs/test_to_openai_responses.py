@@ -36,6 +36,20 @@ def test_a_system_message_in_the_middle_stays_there() -> None:
     assert [item["role"] for item in body["input"]] == ["user", "developer", "assistant", "user"]
 
 
+@pytest.mark.parametrize(
+    ("system", "instructions", "roles"),
+    [("Be brief.", "Be brief.", ["user"]), (["a", "b"], None, ["developer", "user"])],
+)
+def test_a_system_prompt_of_one_text_is_the_instructions(
+    system: Any, instructions: str | None, roles: list[str]
+) -> None:
+    blocks = system if isinstance(system, str) else [{"type": "text", "text": t} for t in system]
+    told = {"system": blocks, "messages": [user("hi")]}
+    body = upstream("anthropic_messages", told, "gpt-5.2")
+    assert body.get("instructions") == instructions
+    assert [item["role"] for item in body["input"]] == roles
+
+
 @row("005")
 def test_results_in_reverse_order_are_paired_by_id() -> None:
     messages = [

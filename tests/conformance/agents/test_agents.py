@@ -1,0 +1,115 @@
+"""Real agents, headless, on a Claude, a GPT and a Gemini model, doing a real task with tools."""
+
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.agents.agents import AGENTS, Agent, Place
+from tests.conformance.agents.installation import NotInstallable, install, version
+from tests.conformance.agents.product import Product, running
+from tests.conformance.sdks import NODE
+
+MODELS = ("claude-sonnet-4.5", "gpt-5.2", "gemini-3.1-pro-preview")
+BY_NAME = {f"{agent.name} {version(agent.install)}": agent for agent in AGENTS}
+CLAUDE_CODE = next(name for name, agent in BY_NAME.items() if agent.install == "claude-code")
+SECONDS = 180
+NO_MODEL = "none chosen"
+
+pytestmark = pytest.mark.timeout(1200)  # installing one takes a while
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with running(tmp_path_factory.mktemp("product")) as product:
+        yield product
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("agent", BY_NAME)
+def test_an_agent_does_its_task(
+    product: Product, agent: str, model: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    _do_the_task(BY_NAME[agent], model, product, tmp_path, pytestconfig)
+
+
+@pytest.mark.parametrize("model", [NO_MODEL])
+@pytest.mark.parametrize("agent", [CLAUDE_CODE])
+def test_the_documented_two_lines_are_enough(
+    product: Product, agent: str, model: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    _do_the_task(BY_NAME[agent], "", product, tmp_path, pytestconfig)
+
+
+def _do_the_task(
+    agent: Agent, model: str, product: Product, folder: Path, config: pytest.Config
+) -> None:
+    try:
+        commands = install(agent.install, config.getoption("--agents"))
+    except NotInstallable as reason:
+        pytest.skip(str(reason))
+    key = product.key(f"{agent.name} {model}")
+    place = Place(folder / "home", folder / "project", product.url, key.raw, model)
+    place.home.mkdir()
+    place.project.mkdir()
+    content, final = secrets.token_hex(8), f"DONE-{secrets.token_hex(8)}"
+    file = place.project / "made.txt"
+    steps = agent.steps(str(file), content)
+    prompt = f"Do it. [[think: Planning.]] {steps} [[say: {final} {{result}}]]"
+
+    said = _run(agent, place, prompt, commands).replace(prompt, "")
+
+    assert file.read_text().strip() == content
+    assert final in said
+    if "[[tool" in steps:
+        assert content in said.split(final)[-1], "what the tool answered did not come back"
+    asked = product.asked(key, least=3 if "[[tool" in steps else 1)
+    assert {event["status"] for event in asked} == {200}
+    assert not model or {event["model"] for event in asked} == {model}
+    assert "balance" in product.reconcile()
+
+
+def _run(agent: Agent, place: Place, prompt: str, commands: Path) -> str:
+    """What the agent printed. It must end by itself, and well."""
+    env = {
+        "PATH": f"{commands}:{NODE.parent}:{os.environ['PATH']}",
+        "HOME": str(place.home),
+        "NO_PROXY": "127.0.0.1,localhost",
+        **{"TERM": "dumb", "LANG": "C.UTF-8", "SHELL": "/bin/bash"},
+        **agent.env(place),
+    }
+    try:
+        for command in agent.set_up(place):
+            _finished(command, place.project, env)
+        asked = agent.command(place)
+        if agent.by_stdin:
+            return _finished(asked, place.project, env, prompt)
+        return _finished([*asked, prompt], place.project, env)
+    finally:
+        for command in agent.tear_down:
+            _finished(command, place.project, env)
+
+
+def _finished(command: list[str], folder: Path, env: dict[str, str], typed: str = "") -> str:
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        said, complaint = process.communicate(typed, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        said, complaint = process.communicate()
+        pytest.fail(f"{command[0]} did not end within {SECONDS} s:\n{said}\n{complaint}")
+    assert process.returncode == 0, f"{said}\n{complaint}"
+    return said

@@ -1,0 +1,106 @@
+"""The tables of docs/conformance.md, from what the tests of a run found."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+
+_TITLES = {
+    "openai_chat": "Chat",
+    "openai_responses": "Responses",
+    "anthropic_messages": "Messages",
+    "gemini": "Gemini",
+}
+_HEAD = """\
+# Conformance
+
+Written by `make conformance` from one run through the product, against vendors that refuse what
+the real ones refuse. No cell is written by hand. ✓ passed, ✗ failed, – does not exist there.
+"""
+_AGENTS = """\
+## Agents
+
+From the public registries, headless, each in a home of its own with nothing but the address and a
+key of a product that was just started empty. ✓: the agent wrote the file it was asked for with
+this run's random content, told the final answer, ended by itself, every request of it was answered
+with 200, and afterwards the books balanced to the last nano-dollar.
+"""
+_NODE = Path(__file__).parent / "node" / "package.json"
+
+Cell = tuple[str, str, str]  # what was tested, client dialect, upstream dialect
+Found = list[tuple[str, str]]  # outcome, reason
+
+
+@dataclass
+class Board:
+    """Fed test by test, in their order."""
+
+    _sdks: dict[str, dict[Cell, Found]] = field(default_factory=dict)
+    _agents: dict[str, dict[str, Found]] = field(default_factory=dict)
+
+    def note(self, test: str, params: Mapping[str, str], outcome: str, reason: str) -> None:
+        """What one test found; `params` are those it is parametrized with."""
+        if "family" in params:
+            name = test.removeprefix("test_").replace("_", " ")
+            family = self._sdks.setdefault(params["family"], defaultdict(list))
+            family[name, params["dialect"], params["upstream"]].append((outcome, reason))
+        elif "agent" in params:
+            agent = self._agents.setdefault(params["agent"], defaultdict(list))
+            agent[params["model"]].append((outcome, reason))
+
+    def text(self) -> str:
+        parts = [_HEAD]
+        for family, found in self._sdks.items():
+            parts.append(f"\n## {family} SDKs\n\n{_versions(family)}, streamed and unary.\n")
+            parts.append(_sdk_table(found))
+        if self._agents:
+            parts += [_AGENTS, _agent_table(self._agents)]
+        return "\n".join(parts)
+
+
+def _versions(family: str) -> str:
+    if family == "Python":
+        packages = {name: version(name) for name in ("openai", "anthropic")}
+    else:
+        packages = json.loads(_NODE.read_text())["dependencies"]
+    return " and ".join(f"`{name}` {number}" for name, number in packages.items())
+
+
+def _sdk_table(found: Mapping[Cell, Found]) -> str:
+    names = list(dict.fromkeys(name for name, _, _ in found))
+    pairs = {(dialect, upstream) for _, dialect, upstream in found}
+    columns = [pair for pair in product(_TITLES, repeat=2) if pair in pairs]
+    heads = [f"{_TITLES[dialect]} → {_TITLES[upstream]}" for dialect, upstream in columns]
+    rows = [[name, *(_mark(found[(name, *column)]) for column in columns)] for name in names]
+    absent = [cell for cell in found.values() if _mark(cell) == "–"]
+    reasons = sorted({why for cell in absent for _, why in cell if why})
+    return _table([["", *heads], *rows]) + f"\n–: {'; '.join(reasons)}.\n" * bool(reasons)
+
+
+def _agent_table(agents: Mapping[str, Mapping[str, Found]]) -> str:
+    models = list(dict.fromkeys(model for found in agents.values() for model in found))
+    rows = []
+    for agent, found in agents.items():
+        rows.append([agent, *(_told(found.get(model, [])) for model in models)])
+    return _table([["", *(f"`{model}`" for model in models)], *rows])
+
+
+def _told(found: Found) -> str:
+    reasons = sorted({why for _, why in found if why})
+    return f"not run: {'; '.join(reasons)}" if reasons else _mark(found)
+
+
+def _mark(found: Found) -> str:
+    outcomes = {outcome for outcome, _ in found}
+    if "failed" in outcomes:
+        return "✗"
+    return "✓" if "passed" in outcomes else "–"
+
+
+def _table(rows: Iterable[list[str]]) -> str:
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
