@@ -1,0 +1,38 @@
+"""The list of invoices and credit notes, and their PDFs."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.views import customer
+from billing.invoice_api import link, listed, own
+from billing.payments import invoices as stripe_invoices
+from billing.refusals import said
+from hontoni import errors
+
+
+@login_required
+@never_cache
+@require_safe
+def invoices(request: HttpRequest) -> HttpResponse:
+    """Ours, of what the balance paid for, and the payment provider's, of top-ups by card."""
+    rows, complete = listed(customer(request).pk)
+    return render(request, "billing/invoices.html", {"rows": rows, "complete": complete})
+
+
+@login_required
+@never_cache
+@require_safe
+def pdf(request: HttpRequest, invoice_id: str) -> HttpResponse:
+    """To the PDF, by a link that is good for a few minutes."""
+    user_id = customer(request).pk
+    try:
+        if invoice_id.startswith("in_"):
+            return redirect(stripe_invoices.pdf(user_id, invoice_id))
+        return redirect(link(own(user_id, invoice_id)))
+    except errors.NotFound as error:
+        raise Http404(said(error)) from None
+    except errors.Unavailable as error:
+        return render(request, "503.html", {"words": said(error)}, status=error.status)
