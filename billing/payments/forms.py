@@ -39,14 +39,15 @@ class TopUpForm(OnceForm):
 
     def __init__(self, *args: Any, cards: list[dict[str, Any]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        default = next((card["id"] for card in cards if card["is_default"]), CHECKOUT)
+        # As billing/payments/customers.py chooses: the default card, else the newest.
+        ids = [card["id"] for card in sorted(cards, key=lambda card: not card["is_default"])]
         method = self.fields["method"]
         assert isinstance(method, forms.ChoiceField)
         method.choices = [
             *((card["id"], card_name(card)) for card in cards),
             (CHECKOUT, _("A new card, on the payment page")),
         ]
-        method.initial = default
+        method.initial = next(iter(ids), CHECKOUT)
         amount = _dollars(settings.TOPUP_MIN, settings.TOPUP_MAX, label=_("Dollars"))
         amount.initial = max(Decimal(25), Decimal(settings.TOPUP_MIN))
         self.fields = {"amount": amount, **self.fields}
@@ -63,7 +64,7 @@ class AutoTopUpForm(forms.Form):
         choices = [("", _("The default card")), *((card["id"], card_name(card)) for card in cards)]
         self.fields |= {
             "threshold": _dollars(
-                "0", _MOST, label=_("When the balance falls below"), help_text=_("Dollars.")
+                "0", _MOST, label=_("Below a balance of"), help_text=_("Dollars.")
             ),
             "amount": _dollars(least, most, label=_("Add"), help_text=_("Dollars.")),
             "monthly_cap": _dollars(
