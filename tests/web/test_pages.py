@@ -205,7 +205,7 @@ def test_sandbox_funds_are_credited_once(
     as_alice: Client, alice: Person, settings: Settings
 ) -> None:
     settings.SANDBOX, settings.SIGNUP_CREDIT = True, "0"
-    once = re.search(r'name="once" value="([^"]+)"', text(as_alice.get("/billing")))
+    once = re.search(r'name="once" value="([^"]+)"', text(as_alice.get("/billing/topup")))
     assert once is not None
     form = {"amount": "12.50", "once": once[1]}
     for _ in range(2):
@@ -220,7 +220,7 @@ def test_there_is_no_play_money_beside_real_vendors(as_alice: Client, settings: 
     settings.SANDBOX = False
     form = {"amount": "5", "once": "00000000-0000-0000-0000-000000000001"}
     assert as_alice.post("/billing/sandbox", form).status_code == 404
-    assert "Add sandbox funds" not in text(as_alice.get("/billing"))
+    assert "Add sandbox funds" not in text(as_alice.get("/billing/topup"))
 
 
 def test_a_receipt_explains_every_cent_and_is_its_owners(
