@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from billing.models import BillingDetails
+
 
 class OnceForm(forms.Form):
     """A form that does its deed once, however often it is sent."""
@@ -29,3 +31,29 @@ class SandboxForm(OnceForm):
         initial=Decimal(25),
         localize=False,
     )
+
+
+class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What the next invoices say of their buyer. The address is kept in one line."""
+
+    address = forms.CharField(
+        label=_("Address"),
+        widget=forms.Textarea(attrs={"rows": 3}),
+        max_length=400,
+        required=False,
+    )
+
+    class Meta:
+        model = BillingDetails
+        fields = ("name", "address", "tax_id")
+        labels = {"name": _("Name or company"), "tax_id": _("Tax ID")}
+        help_texts = {"name": _("Empty: the name of your account.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["address"] = self.instance.address.replace("; ", "\n")
+
+    def clean_address(self) -> str:
+        """Lines, separated as SELLER_ADDRESS is."""
+        lines = (line.strip(" ;") for line in self.cleaned_data["address"].splitlines())
+        return "; ".join(line for line in lines if line)

@@ -13,10 +13,12 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts import deletion
 from accounts.models import User
 from billing import ledger, referrals, subscriptions, terms
 from billing.models import (
     AddOn,
+    BillingDetails,
     Invoice,
     Plan,
     Preferences,
@@ -29,6 +31,7 @@ from billing.payments import customers
 from billing.payments.models import AutoTopUp, TopUp
 from billing.reconcile import problems
 from billing.seed import seed
+from billing.tasks import forget_deleted
 from hontoni.money import nanos
 from tests.billing.stripe_simulator.conftest import World
 from tests.web.test_pages import text
@@ -386,6 +389,28 @@ def test_a_top_up_by_card_has_its_invoice_here(
     )
     assert found is not None
     assert stripe.browser.get(as_alice.get(found[1])["Location"]).content.startswith(b"%PDF")
+
+
+def test_the_next_invoice_is_made_out_as_wished(as_alice: Client, alice: Person) -> None:
+    form = {"name": "Công ty Alice", "address": "1 Lê Lợi\n\nHuế; Việt Nam ", "tax_id": "0312"}
+    assert as_alice.post("/billing/invoices", form).status_code == 302
+    assert "1 Lê Lợi Huế" in text(as_alice.get("/billing/invoices"))  # lines, as they were typed
+    subscribed(alice)
+    buyer = Invoice.objects.get().buyer
+    assert buyer["name"] == "Công ty Alice" and buyer["tax_id"] == "0312"
+    assert buyer["address"] == "1 Lê Lợi; Huế; Việt Nam"
+    refused = text(as_alice.post("/billing/invoices", form | {"tax_id": "1" * 51}))
+    assert 'id="id_tax_id_error"' in refused and "Công ty Alice" in refused
+
+
+def test_a_deleted_account_keeps_its_invoices_and_no_details(alice: Person, bob: Person) -> None:
+    for person in (alice, bob):
+        BillingDetails.objects.create(user=person.user, name=person.user.name)
+    subscribed(alice)
+    deletion.delete(alice.user)
+    assert forget_deleted() == 1
+    assert BillingDetails.objects.get().user == bob.user
+    assert Invoice.objects.get().buyer["name"] == "Alice"
 
 
 # -- Codes ---------------------------------------------------------------------------------------
