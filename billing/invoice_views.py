@@ -13,8 +13,8 @@ from billing.forms import DetailsForm
 from billing.invoice_api import link, listed, own
 from billing.models import BillingDetails
 from billing.payments import invoices as stripe_invoices
-from billing.refusals import said
 from hontoni import errors
+from hontoni.refusals import said
 
 
 @login_required

@@ -25,10 +25,10 @@ from billing import balances, periods, quotes, subscriptions, terms
 from billing.forms import OnceForm
 from billing.models import AddOn, Plan, Subscription
 from billing.quotes import Quote
-from billing.refusals import said
 from billing.subscription_api import PAYMENT_METHODS
 from hontoni import errors
 from hontoni.money import MAX
+from hontoni.refusals import said
 
 METHODS: dict[str, Promise] = {
     Subscription.PaymentMethod.BALANCE: gettext_lazy("Your balance"),

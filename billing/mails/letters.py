@@ -35,6 +35,7 @@ class Letter:
 LETTERS = {
     "topup_receipt": Letter("Receipt for your top-up", _("Receipts of top-ups"), required=True),
     "low_balance": Letter("Your balance is low", _("Your balance falls below your threshold")),
+    # xgettext:no-python-format
     "window_80": Letter("You have used 80 % of a limit", _("80 % of a limit is used")),
     "window_100": Letter("A limit of your plan is used up", _("A limit is used up")),
     "plan_started": Letter("Your plan has begun", _("A plan begins"), required=True),

@@ -26,9 +26,9 @@ from billing.payments import autotopup, customers, orders, settlements
 from billing.payments.forms import CHECKOUT, AutoTopUpForm, TopUpForm, card_name
 from billing.payments.models import TopUp
 from billing.payments.throttles import OrdersByAccount
-from billing.refusals import said
 from hontoni import errors
 from hontoni.money import dollars
+from hontoni.refusals import said
 from ratelimits import throttle
 
 _pages = require_http_methods(["GET", "HEAD", "POST"])

@@ -22,11 +22,11 @@ from accounts.models import User
 from accounts.views import customer
 from billing import promos, referrals
 from billing.models import PromoCode, Redemption, Referral
-from billing.refusals import said
 from billing.rewards.api import GuessesByAccount, GuessesByAddress
 from billing.rewards.forms import CodeForm
 from billing.rewards.models import normal
 from hontoni import errors
+from hontoni.refusals import said
 from ratelimits import throttle
 from ratelimits.throttle import AddressThrottle
 

@@ -176,14 +176,14 @@ def test_a_form_with_an_error_keeps_what_was_typed(as_alice: Client) -> None:
 
 def test_the_cap_is_an_error_beside_the_form(as_alice: Client, alice: Person) -> None:
     User.objects.filter(pk=alice.user.pk).update(key_cap=1)
-    assert "Your plan allows 1 active keys" in text(as_alice.post("/keys", _form(as_alice)))
+    assert "Your plan allows no more active keys" in text(as_alice.post("/keys", _form(as_alice)))
 
 
 def test_a_key_is_renamed_rotated_and_revoked(as_alice: Client, alice: Person) -> None:
     url = f"/keys/{alice.key.pk}"
     assert as_alice.post(url, {"name": "desk"}).status_code == 302
     assert "sk-gw-" in text(as_alice.post(f"{url}/rotate", {"overlap": "3600"}))
-    assert "already rotated" in text(as_alice.post(f"{url}/rotate", {"overlap": "3600"}))
+    assert "rotated already" in text(as_alice.post(f"{url}/rotate", {"overlap": "3600"}))
     assert as_alice.post(f"{url}/revoke").status_code == 302
     alice.key.refresh_from_db()
     assert alice.key.name == "desk" and alice.key.revoked_at is not None

@@ -1,4 +1,4 @@
-"""Why billing refuses something, in the customer's own language.
+"""Why something is refused, in the customer's own language.
 
 The API answers an error's `message` as it is, in English. A page says the same by its `code`.
 """
@@ -16,6 +16,8 @@ SAID: dict[str, Promise] = {
     "ended": _("This attempt has ended. Try again."),
     "idempotency_key_reused": _("This form was used for something else. Open it again."),
     "insufficient_balance": _("Your balance is too low for this. Add funds first."),
+    "key_limit_reached": _("Your plan allows no more active keys: revoke one, or upgrade."),
+    "key_not_rotatable": _("This key has ended, or is rotated already."),
     "no_payment_method": _("Save a card first."),
     "not_for_sale": _("This is not for sale."),
     "not_subscribed": _("You have no plan and no add-on."),
