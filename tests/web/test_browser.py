@@ -293,3 +293,26 @@ def _look_at(open_page: Open, person: Person | None, paths: list[str], scheme: s
         page.goto(path)
         for check in checks:
             check(page)
+
+
+_WEIGHT = """() => [...performance.getEntriesByType('navigation'),
+    ...performance.getEntriesByType('resource')].reduce((sum, one) => sum + one.transferSize, 0)"""
+_SHIFT = """() => new Promise(done => {
+  let sum = 0
+  new PerformanceObserver(list => {
+    for (const shift of list.getEntries()) sum += shift.value
+  }).observe({ type: 'layout-shift', buffered: true })
+  requestAnimationFrame(() => requestAnimationFrame(() => done(sum)))
+})"""
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_every_page_is_light_and_stays_where_it_is(
+    open_page: Open, alice: Person, stripe: World, width: int
+) -> None:
+    _a_busy_customer(alice, stripe)
+    page = open_page("/overview", alice, viewport={"width": width, "height": 640})
+    for path in [*PUBLIC, *OWN, *BILLING]:
+        page.goto(path)
+        assert 1_000 < page.evaluate(_WEIGHT) <= 100_000, path
+        assert page.evaluate(_SHIFT) < 0.01, path
