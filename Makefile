@@ -46,9 +46,12 @@ messages: $(VENV)/.run ## collect and compile what is to be translated (needs ge
 conformance: $(VENV)/.test ## every SDK dialect on every vendor's, into docs/conformance.md
 	$(PY) -m pytest tests/conformance -n 0 --board docs/conformance.md
 
+screenshots: $(VENV)/.test ## the README's pictures of the main pages, into docs/screenshots
+	$(PY) -m pytest tests/web/screenshots.py -n 0
+
 lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip install -q pip-tools
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: messages help run manage lint test bench conformance lock
+.PHONY: screenshots messages help run manage lint test bench conformance lock

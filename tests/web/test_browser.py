@@ -243,11 +243,11 @@ def test_a_code_is_copied(open_page: Open, alice: Person) -> None:
 def test_the_billing_pages_fit_a_phone_are_accessible_and_speak_vietnamese(
     open_page: Open, alice: Person, stripe: World, scheme: str
 ) -> None:
-    _a_busy_customer(alice, stripe)
+    a_busy_customer(alice, stripe)
     _look_at(open_page, alice, BILLING, scheme)
 
 
-def _a_busy_customer(alice: Person, stripe: World) -> None:
+def a_busy_customer(alice: Person, stripe: World) -> None:
     """Something for every page: a plan, cards, a bonus that waits, top-ups that gave up."""
     fund(alice, "100")
     now = timezone.now()
@@ -310,7 +310,7 @@ _SHIFT = """() => new Promise(done => {
 def test_every_page_is_light_and_stays_where_it_is(
     open_page: Open, alice: Person, stripe: World, width: int
 ) -> None:
-    _a_busy_customer(alice, stripe)
+    a_busy_customer(alice, stripe)
     page = open_page("/overview", alice, viewport={"width": width, "height": 640})
     for path in [*PUBLIC, *OWN, *BILLING]:
         page.goto(path)
