@@ -57,9 +57,12 @@ messages: $(VENV)/.run ## collect and compile what is to be translated (needs ge
 conformance: $(VENV)/.test node-sdks ## every SDK and real agents (2 GB) on every vendor, into docs/conformance.md
 	$(PY) -m pytest tests/conformance -n 0 --agents $(AGENTS) --board docs/conformance.md $(ARGS)
 
+screenshots: $(VENV)/.test ## the README's pictures of the main pages, into docs/screenshots
+	$(PY) -m pytest tests/web/screenshots.py -n 0
+
 lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip install -q pip-tools
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: node-sdks messages help run manage lint test bench conformance lock
+.PHONY: node-sdks screenshots messages help run manage lint test bench conformance lock

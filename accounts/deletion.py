@@ -13,6 +13,8 @@ from django.db import transaction
 from accounts import keys, terms
 from accounts.models import ApiKey, RefreshToken, User
 
+DELETED = "@deleted.invalid"  # how the addresses of deleted accounts end
+
 
 @transaction.atomic
 def delete(user: User) -> None:
@@ -22,7 +24,7 @@ def delete(user: User) -> None:
     ApiKey.objects.filter(user=user).update(name="deleted", last_used_ip=None)
     for kind in (RefreshToken, EmailAddress, Authenticator, SocialAccount, UserSession):
         kind.objects.filter(user=user).delete()
-    user.email, user.name = f"deleted-{user.pk}@deleted.invalid", ""
+    user.email, user.name = f"deleted-{user.pk}{DELETED}", ""
     user.is_active = user.is_staff = user.is_superuser = False
     user.set_unusable_password()
     user.save()

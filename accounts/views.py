@@ -31,6 +31,7 @@ from accounts.forms import (
 from accounts.models import ApiKey, User
 from hontoni import errors
 from hontoni.pages import zones
+from hontoni.refusals import said
 
 _View = TypeVar("_View", bound=Callable[..., HttpResponseBase])
 _pages = require_http_methods(["GET", "HEAD", "POST"])
@@ -89,7 +90,7 @@ def keys(request: HttpRequest) -> HttpResponse:
             made = api_keys.mint(user, asked["name"], asked["expires"], limits.restrictions())
             return _show(request, *made)
         except errors.ApiError as error:
-            form.add_error(None, error.message)
+            form.add_error(None, said(error))
     rows = ApiKey.objects.filter(user=user).select_related("replaced_by").order_by("-pk")
     active = ApiKey.objects.active(timezone.now()).filter(user=user)
     used = active.values("slot").distinct().count()
@@ -157,7 +158,7 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
         try:
             return _show(request, *api_keys.rotate(found, form.cleaned_data["overlap"]))
         except errors.Conflict as error:
-            form.add_error(None, error.message)
+            form.add_error(None, said(error))
     return _key_page(request, found, rotation=form)
 
 

@@ -1,13 +1,26 @@
-"""What the billing page asks for."""
+"""What the billing pages ask for: money in, and once."""
 
 import uuid
 from decimal import Decimal
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from billing.models import BillingDetails
 
-class SandboxForm(forms.Form):
+
+class OnceForm(forms.Form):
+    """A form that does its deed once, however often it is sent."""
+
+    once = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    def renew(self) -> None:
+        """What was tried is over: sent again, this form is a new attempt."""
+        self.data: Any = {**self.data.dict(), "once": str(uuid.uuid4())}
+
+
+class SandboxForm(OnceForm):
     """Play money. The range is the API's (billing/api.py)."""
 
     amount = forms.DecimalField(
@@ -18,5 +31,29 @@ class SandboxForm(forms.Form):
         initial=Decimal(25),
         localize=False,
     )
-    # Of this very form: sent twice, it credits once.
-    once = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+
+class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What the next invoices say of their buyer. The address is kept in one line."""
+
+    address = forms.CharField(
+        label=_("Address"),
+        widget=forms.Textarea(attrs={"rows": 3}),
+        max_length=400,
+        required=False,
+    )
+
+    class Meta:
+        model = BillingDetails
+        fields = ("name", "address", "tax_id")
+        labels = {"name": _("Name or company"), "tax_id": _("Tax ID")}
+        help_texts = {"name": _("Empty: the name of your account.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["address"] = self.instance.address.replace("; ", "\n")
+
+    def clean_address(self) -> str:
+        """Lines, separated as SELLER_ADDRESS is."""
+        lines = (line.strip(" ;") for line in self.cleaned_data["address"].splitlines())
+        return "; ".join(line for line in lines if line)

@@ -1,7 +1,8 @@
 """/api/billing/invoices: our own invoices and credit notes, Stripe's, and their PDFs."""
 
 from datetime import timedelta
-from typing import cast
+from operator import itemgetter
+from typing import Any, cast
 
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,7 +19,6 @@ from billing.models import Invoice
 from billing.payments import invoices as stripe_invoices
 from billing.serializers import (
     InvoicePdfSerializer,
-    InvoiceSerializer,
     InvoicesSerializer,
     ListedInvoiceSerializer,
 )
@@ -39,19 +39,26 @@ class Invoices(APIView):
         responses={200: InvoicesSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        user = cast(User, request.user)
-        ours = (
-            Invoice.objects.filter(user=user).defer("pdf").order_by("-pk")[: stripe_invoices.MOST]
-        )
-        shown = [dict(one) for one in InvoiceSerializer(ours, many=True).data]
-        complete = True
-        try:
-            theirs = ListedInvoiceSerializer(stripe_invoices.of(user.pk), many=True).data
-            shown += [dict(one) for one in theirs]
-        except errors.Unavailable:
-            complete = False
-        shown.sort(key=lambda invoice: str(invoice["issued_at"]), reverse=True)
+        rows, complete = listed(cast(User, request.user).pk)
+        shown = ListedInvoiceSerializer(rows, many=True).data
         return Response({"results": shown, "complete": complete})
+
+
+def listed(user_id: int) -> tuple[list[dict[str, Any]], bool]:
+    """Our invoices and Stripe's in one shape, newest first; whether Stripe's are all there."""
+    ours = Invoice.objects.filter(user_id=user_id).defer("pdf").order_by("-pk")
+    rows = [_row(invoice) for invoice in ours[: stripe_invoices.MOST]]
+    complete = True
+    try:
+        rows += stripe_invoices.of(user_id)
+    except errors.Unavailable:
+        complete = False
+    return sorted(rows, key=itemgetter("issued_at"), reverse=True), complete
+
+
+def _row(invoice: Invoice) -> dict[str, Any]:
+    names = ("number", "kind", "issued_at", "total", "currency", "lines", "credits")
+    return {"id": f"inv_{invoice.pk}", **{name: getattr(invoice, name) for name in names}}
 
 
 class InvoicePdf(APIView):
@@ -68,17 +75,23 @@ class InvoicePdf(APIView):
             url = stripe_invoices.pdf(cast(User, request.user).pk, invoice_id)
             theirs = {"url": url, "expires_at": None, "sha256": None}
             return Response(InvoicePdfSerializer(theirs).data)
-        number = invoice_id.removeprefix("inv_")
-        mine = Invoice.objects.filter(user=cast(User, request.user)).defer("pdf")
-        invoice = mine.filter(pk=number).first() if _is_id(number) else None
-        if invoice is None:
-            raise errors.NotFound(f"You have no invoice {invoice_id}.")
+        invoice = own(cast(User, request.user).pk, invoice_id)
         shown = {
             "url": request.build_absolute_uri(link(invoice)),
             "expires_at": timezone.now() + LINK_LASTS,
             "sha256": invoice.sha256,
         }
         return Response(InvoicePdfSerializer(shown).data)
+
+
+def own(user_id: int, invoice_id: str) -> Invoice:
+    """An invoice of ours, of this account's. Raises NotFound for anybody else's."""
+    number = invoice_id.removeprefix("inv_")
+    mine = Invoice.objects.filter(user_id=user_id).defer("pdf")
+    invoice: Invoice | None = mine.filter(pk=number).first() if _is_id(number) else None
+    if invoice is None:
+        raise errors.NotFound(f"You have no invoice {invoice_id}.")
+    return invoice
 
 
 def _is_id(number: str) -> bool:

@@ -16,9 +16,10 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import transaction
 
+from accounts.deletion import DELETED
 from accounts.models import User
 from billing import invoice_pdf
-from billing.models import Invoice, InvoiceSeries, Subscription, Transfer
+from billing.models import BillingDetails, Invoice, InvoiceSeries, Subscription, Transfer
 
 Kind = Invoice.Kind
 PREFIXES = {Kind.INVOICE: "INV", Kind.CREDIT_NOTE: "CN"}
@@ -59,7 +60,7 @@ def issue(
         transfer=transfer,
         issued_at=now,
         seller=_seller(),
-        buyer={"name": user.name, "email": user.email, "account": user.pk},
+        buyer=_buyer(user),
         lines=[line._asdict() for line in lines],
         total=total,
         credits=_credited(subscription) if kind == Kind.CREDIT_NOTE else [],
@@ -88,6 +89,23 @@ def _seller() -> dict[str, str]:
         "tax_id": settings.SELLER_TAX_ID,
         "email": settings.SELLER_EMAIL,
     }
+
+
+def _buyer(user: User) -> dict[str, object]:
+    """Who bought it, as they want to be named on it."""
+    known = {"name": user.name, "email": user.email, "account": user.pk}
+    details = BillingDetails.objects.filter(pk=user.pk).first()
+    if details is None:
+        return known
+    given = {"name": details.name, "address": details.address, "tax_id": details.tax_id}
+    return known | {name: text for name, text in given.items() if text}
+
+
+def forget_deleted() -> int:
+    """Drop the details of accounts that were deleted; invoices keep theirs, as the law asks."""
+    return BillingDetails.objects.filter(
+        user__is_active=False, user__email__endswith=DELETED
+    ).delete()[0]
 
 
 def _credited(subscription: Subscription | None) -> list[str]:

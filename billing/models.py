@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from billing.customers.models import Customer
 from billing.immutable import WrittenOnce
 from billing.mails.models import Mail, Preferences
-from billing.records import Invoice, InvoiceSeries, Notice
+from billing.records import BillingDetails, Invoice, InvoiceSeries, Notice
 from billing.rewards.models import (
     Accrual,
     Card,
@@ -28,6 +28,7 @@ __all__ = [
     "Accrual",
     "AddOn",
     "AuditEntry",
+    "BillingDetails",
     "Card",
     "Customer",
     "Entry",

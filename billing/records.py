@@ -1,4 +1,7 @@
-"""The models of what customers are told, written once: invoices, and notices that become mails."""
+"""What customers are told, written once: invoices, and notices that become mails.
+
+And, theirs to change, who the next invoices are made out to.
+"""
 
 from django.conf import settings
 from django.db import models
@@ -18,6 +21,26 @@ class Notice(WrittenOnce):
 
     def __str__(self) -> str:
         return self.key
+
+
+class BillingDetails(models.Model):
+    """Who an account's invoices are made out to. No row: its name and address of e-mail alone."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        primary_key=True,
+        related_name="billing_details",
+    )
+    name = models.CharField(max_length=200, blank=True, help_text="Empty: the account's.")
+    address = models.CharField(max_length=500, blank=True, help_text="Lines, separated by '; '.")
+    tax_id = models.CharField(max_length=50, blank=True)
+
+    class Meta:
+        verbose_name_plural = "billing details"
+
+    def __str__(self) -> str:
+        return f"billing details of {self.user_id}"
 
 
 class InvoiceSeries(models.Model):

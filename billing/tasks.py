@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing import referrals, renewals, security
+from billing import invoices, referrals, renewals, security
 from billing.mails import sending
 
 logger = logging.getLogger(__name__)
@@ -51,3 +51,9 @@ def send_mail(mail_id: int) -> bool:
 def settle_referrals(**_: Any) -> int:
     """Pay what has stood long enough, take back what was refunded."""
     return referrals.settle_all(timezone.now())
+
+
+@shared_task
+def forget_deleted(**_: Any) -> int:
+    """What deleted accounts do not need any more; how many rows."""
+    return invoices.forget_deleted()

@@ -1,12 +1,41 @@
 from django.urls import path
 
-from billing import api, invoice_api, subscription_api, views
+from billing import (
+    api,
+    invoice_api,
+    invoice_views,
+    subscription_api,
+    subscription_views,
+    views,
+)
 from billing.mails import api as mails
+from billing.mails import views as mail_views
+from billing.payments import views as payments
 from billing.rewards import api as rewards
+from billing.rewards import views as reward_views
 
 pages = [
     path("billing", views.billing, name="billing"),
     path("billing/sandbox", views.sandbox_funds, name="sandbox-funds"),
+    path("billing/topup", payments.top_up, name="billing-topup"),
+    path("billing/topup/done", payments.topup_done, name="topup-done"),
+    path("billing/cards", payments.cards, name="billing-cards"),
+    path("billing/cards/<str:id>/remove", payments.remove_card, name="billing-remove-card"),
+    path("billing/cards/<str:id>/default", payments.default_card, name="billing-default-card"),
+    path("billing/portal", payments.portal, name="billing-to-portal"),
+    path("billing/plans", subscription_views.plans, name="billing-plans"),
+    path("billing/plans/change", subscription_views.change, name="billing-change"),
+    path("billing/plans/cancel", subscription_views.cancel, name="billing-cancel"),
+    path("billing/plans/resume", subscription_views.resume, name="billing-resume"),
+    path(
+        "billing/add-ons/<slug:slug>/end", subscription_views.end_add_on, name="billing-end-add-on"
+    ),
+    path("billing/invoices", invoice_views.invoices, name="billing-invoices"),
+    path("billing/invoices/<str:invoice_id>.pdf", invoice_views.pdf, name="billing-invoice-pdf"),
+    path("billing/promo", reward_views.promo, name="billing-promo"),
+    path("billing/referrals", reward_views.invite, name="billing-referrals"),
+    path("billing/mails", mail_views.preferences, name="billing-mails"),
+    path("r/<str:code>", reward_views.invited, name="invited"),
 ]
 urlpatterns = [
     path("billing/balance", api.Balance.as_view(), name="balance"),

@@ -1,4 +1,4 @@
-"""The billing page: what there is, where it went, and the plans."""
+"""The billing page: what there is, and where it went."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,7 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.views import customer
 from billing import balances, funding, ledger, terms
 from billing.forms import SandboxForm
-from billing.models import AddOn, Entry, Plan
+from billing.models import Entry
+from billing.payments import autotopup
+from billing.payments.views import top_up_page
 from hontoni.money import nanos
 
 PAGE = 50
@@ -33,22 +35,16 @@ KINDS = {
 @login_required
 @require_safe
 def billing(request: HttpRequest) -> HttpResponse:
-    """Balance, plan and transactions, the newest first."""
-    return _page(request, SandboxForm())
-
-
-def _page(request: HttpRequest, form: SandboxForm) -> HttpResponse:
-    user_id = customer(request).pk
-    plan, multiplier = terms.plan_of(user_id)
+    """Balance, plan and transactions, the newest first. Nobody but the books is asked."""
+    user = customer(request)
+    automatic = autotopup.of(user)
     context = {
-        "balance": balances.live(user_id),
-        "form": form if settings.SANDBOX else None,
-        "plan": plan,
-        "limits": terms.limits(plan, multiplier),
-        "subscription": terms.subscription_of(user_id),
-        "plans": Plan.objects.filter(active=True),
-        "add_ons": AddOn.objects.filter(active=True),
-        **_transactions(request, user_id),
+        "balance": balances.live(user.pk),
+        "plan": terms.plan_of(user.pk)[0],
+        "subscription": terms.subscription_of(user.pk),
+        "automatic": automatic,
+        "gave_up": not automatic.enabled and automatic.failures >= automatic.MOST_FAILURES,
+        **_transactions(request, user.pk),
     }
     return render(request, "billing/billing.html", context)
 
@@ -59,14 +55,15 @@ def _transactions(request: HttpRequest, user_id: int) -> dict[str, object]:
     kind = request.GET.get("kind", "")
     if kind in KINDS:
         found = found.filter(transfer__kind=kind)
-    if before := request.GET.get("before", ""):
+    before = request.GET.get("before", "")
+    if before:
         if not before.isdecimal() or len(before) > 18:
             raise Http404
         found = found.filter(account_version__lt=int(before))
     rows = list(found.select_related("transfer").order_by("-account_version")[: PAGE + 1])
     shown = [{"entry": row, "kind": KINDS[row.transfer.kind]} for row in rows[:PAGE]]
     more = rows[PAGE - 1].account_version if len(rows) > PAGE else None
-    return {"rows": shown, "more": more, "kind": kind, "kinds": KINDS}
+    return {"rows": shown, "more": more, "kind": kind, "kinds": KINDS, "before": before}
 
 
 @login_required
@@ -77,7 +74,7 @@ def sandbox_funds(request: HttpRequest) -> HttpResponse:
         raise Http404
     form, user_id = SandboxForm(request.POST), customer(request).pk
     if not form.is_valid():
-        return _page(request, form)
+        return top_up_page(request, sandbox=form)
     funding.sandbox(
         key=str(form.cleaned_data["once"]),
         user_id=user_id,

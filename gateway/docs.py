@@ -3,6 +3,10 @@
 Pages write `https://hontoni.example` for the base URL and `sk-gw-your-key` for a key; both are
 filled in before rendering. Examples for several tools are tabs (`=== "Name"`), which work without
 a script. Every heading has an anchor, so that every section can be linked to and found.
+
+docs/<language>/ has the same pages in another language, under the same names, with the same code
+and the same anchors (`## Heading { #anchor }`): a link to a section is good in every language.
+A page that is not there is shown in English.
 """
 
 import re
@@ -14,11 +18,14 @@ from typing import Any
 
 import markdown
 from django.conf import settings
-from django.utils.html import strip_tags
+from django.utils import translation
+from django.utils.html import escape, strip_tags
+from django.utils.translation import gettext as _
 from markdown.extensions.toc import slugify_unicode
 
 BASE_URL, KEY = "https://hontoni.example", "sk-gw-your-key"
 NAMES = "<!-- the live table of names -->"  # a page may hold it; the view puts the table there
+ENGLISH = "en"
 FOLDER = Path(settings.BASE_DIR) / "docs"
 _EXTENSIONS = [
     "markdown.extensions.tables",
@@ -43,11 +50,13 @@ class Source:
     slug: str
     title: str
     text: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     title: str
+    language: str
     html: str
     contents: list[dict[str, Any]]
 
@@ -64,42 +73,46 @@ class Section:
 
 
 @cache
-def sources() -> dict[str, Source]:
-    """All pages by slug, in reading order."""
+def sources(language: str = ENGLISH) -> dict[str, Source]:
+    """All pages by slug, in reading order; in English where the language has none."""
     found = {}
     for path in sorted(FOLDER.glob("[0-9][0-9]-*.md")):
-        title, _, text = path.read_text().partition("\n")
-        slug = path.stem[3:]
-        found[slug] = Source(slug, title.removeprefix("# ").strip(), text)
+        slug, own = path.stem[3:], FOLDER / language / path.name
+        known = language != ENGLISH and own.exists()
+        title, _, text = (own if known else path).read_text().partition("\n")
+        spoken = language if known else ENGLISH
+        found[slug] = Source(slug, title.removeprefix("# ").strip(), text, spoken)
     return found
 
 
-@lru_cache(maxsize=256)
-def render(slug: str, base_url: str, key: str) -> Page:
+@lru_cache(maxsize=512)
+def render(slug: str, base_url: str, key: str, language: str = ENGLISH) -> Page:
     """A page for this visitor. Raises KeyError for a slug there is none of."""
-    source = sources()[slug]
+    source = sources(language)[slug]
     text = source.text.replace(BASE_URL, base_url).replace(KEY, key)
     writer = markdown.Markdown(extensions=_EXTENSIONS, extension_configs=_OPTIONS)
     html = writer.convert(text)
-    return Page(source.title, _operable(html), writer.toc_tokens)
+    return Page(source.title, source.language, _operable(html, language), writer.toc_tokens)
 
 
-def _operable(html: str) -> str:
+def _operable(html: str, language: str) -> str:
     """Wide things scroll by keyboard; headings' anchors and tabs say what they are."""
     html = html.replace("<pre>", '<pre tabindex="0">')
     html = html.replace("<table>", '<div class="scroll" tabindex="0"><table>')
     html = html.replace("</table>", "</table></div>").replace("<th>", '<th scope="col">')
-    html = html.replace('title="Permanent link">#</a>', 'aria-label="Link to this section">#</a>')
+    with translation.override(language):
+        here = escape(_("Link to this section"))
+    html = html.replace('title="Permanent link">#</a>', f'aria-label="{here}">#</a>')
     tab = re.compile(r'(<input[^>]*?)( ?/?>)(<label for="[^"]*">)([^<]*)(</label>)')
     return tab.sub(r'\1 data-tab="\4"\2\3\4\5', html)
 
 
 @cache
-def sections() -> list[Section]:
+def sections(language: str = ENGLISH) -> list[Section]:
     """Every section of every page."""
     found = []
-    for slug, source in sources().items():
-        html = render(slug, BASE_URL, KEY).html
+    for slug, source in sources(language).items():
+        html = render(slug, BASE_URL, KEY, language).html
         parts = re.split(r'<h[23] id="([^"]+)">(.*?)</h[23]>', html, flags=re.DOTALL)
         found.append(Section(slug, source.title, "", source.title, _words(parts[0])))
         for anchor, heading, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
@@ -112,13 +125,13 @@ def _words(html: str) -> str:
     return " ".join(unescape(strip_tags(html)).split())
 
 
-def search(query: str, most: int = 20) -> list[Section]:
+def search(query: str, language: str = ENGLISH, most: int = 20) -> list[Section]:
     """Sections with all the words of the query; those with them in the heading first."""
     words = query.lower().split()
     if not words:
         return []
     ranked = []
-    for section in sections():
+    for section in sections(language):
         heading, text = section.heading.lower(), section.text.lower()
         if all(word in heading or word in text for word in words):
             ranked.append((sum(word not in heading for word in words), section))

@@ -26,5 +26,6 @@ app.conf.beat_schedule = {
         "schedule": 24 * 3600.0,
     },
     "send-mails": {"task": "billing.tasks.send_due_mails", "schedule": 10.0},
+    "forget-deleted": {"task": "billing.tasks.forget_deleted", "schedule": 3600.0},
     "settle-referrals": {"task": "billing.tasks.settle_referrals", "schedule": 600.0},
 }

@@ -9,9 +9,7 @@ from accounts import urls as accounts
 from billing import invoice_api
 from billing import urls as billing
 from billing.payments import urls as payment_urls
-from billing.payments import views as payments
 from billing.payments import webhooks
-from billing.rewards.views import invited
 from gateway import urls as gateway
 from hontoni import pages
 
@@ -27,9 +25,7 @@ urlpatterns = [
     path("", include(gateway.pages)),
     path("account/", include("allauth.urls")),
     path("preferences", pages.preferences, name="preferences"),
-    path("billing/topup/done", payments.topup_done, name="topup-done"),
     path("webhooks/stripe", webhooks.stripe, name="stripe-webhook"),
-    path("r/<str:code>", invited, name="invited"),
     path("admin/", admin.site.urls),
     path("invoices/<str:token>", invoice_api.file, name="invoice-file"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

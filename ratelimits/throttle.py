@@ -9,13 +9,16 @@ At most `limit` attempts in any `seconds`; a refused attempt is not counted. Red
 
 import hashlib
 import ipaddress
+import math
 import uuid
 from collections.abc import Mapping
 
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from hontoni import errors
 from ratelimits import scripts
 
 
@@ -31,7 +34,7 @@ class Throttle(BaseThrottle):
         """Whose attempts are counted together. None: this one is not counted."""
         raise NotImplementedError
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: APIView | None = None) -> bool:
         who = self.identify(request)
         if who is None:
             return True
@@ -73,3 +76,17 @@ class EmailThrottle(Throttle):
         data = request.data
         email = data.get("email") if isinstance(data, Mapping) else None
         return email.strip().lower() if isinstance(email, str) else None
+
+
+def count(request: HttpRequest, *kinds: type[Throttle]) -> None:
+    """An attempt made on a page, by who is signed in there. Raises RateLimited."""
+    asked = Request(request)
+    asked.user = request.user
+    for kind in kinds:
+        throttle = kind()
+        if not throttle.allow_request(asked):
+            seconds = str(math.ceil(throttle.wait()))
+            raise errors.RateLimited(
+                f"Too many attempts. Try again in {seconds} seconds.",
+                headers={"Retry-After": seconds},
+            )

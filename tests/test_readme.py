@@ -32,3 +32,9 @@ def test_every_make_target_it_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", README, re.M)):
         assert f"\n{''.join(target)}:" in makefile
+
+
+def test_every_picture_it_shows_is_there() -> None:
+    pictures = re.findall(r'(?:src|srcset)="([^"]+\.png)"', README)
+    assert len(pictures) >= 2
+    assert [path for path in pictures if not (ROOT / path).is_file()] == []

@@ -1,6 +1,5 @@
 """/api/auth/me/notifications: which mails an account wants."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -75,22 +74,13 @@ class Notifications(APIView):
         body = NotificationsPatch(data=request.data)
         body.is_valid(raise_exception=True)
         mine = _mine(request)
-        _change(mine, body.validated_data)
-        mine.save()
+        asked = body.validated_data
+        mine.change(low_balance=asked.get("low_balance"), switched=asked.get("mails", {}))
         return _show(mine)
 
 
 def _mine(request: Request) -> Preferences:
-    user = cast(User, request.user)
-    return Preferences.objects.filter(pk=user.pk).first() or Preferences(user=user)
-
-
-def _change(mine: Preferences, asked: Mapping[str, Any]) -> None:
-    if "low_balance" in asked:
-        mine.low_balance = money.nanos(asked["low_balance"])
-    switched: dict[str, bool] = asked.get("mails", {})
-    unwanted = set(mine.unwanted) | {kind for kind, on in switched.items() if not on}
-    mine.unwanted = sorted(unwanted - {kind for kind, on in switched.items() if on})
+    return Preferences.of(cast(User, request.user))
 
 
 def _show(mine: Preferences) -> Response:

@@ -20,11 +20,12 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_noop as _
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """`about` says in the preferences when it comes."""
+    """`about` says in the preferences when it comes; pages translate it."""
 
     subject: str
     about: str
@@ -32,30 +33,31 @@ class Letter:
 
 
 LETTERS = {
-    "topup_receipt": Letter("Receipt for your top-up", "Receipts of top-ups", required=True),
-    "low_balance": Letter("Your balance is low", "Your balance falls below your threshold"),
-    "window_80": Letter("You have used 80 % of a limit", "80 % of a limit is used"),
-    "window_100": Letter("A limit of your plan is used up", "A limit is used up"),
-    "plan_started": Letter("Your plan has begun", "A plan begins", required=True),
-    "plan_upgraded": Letter("Your plan has changed", "An upgrade", required=True),
-    "add_on_started": Letter("Your add-on is active", "An add-on begins", required=True),
-    "plan_renewal_soon": Letter("Your plan renews soon", "A renewal is near"),
-    "plan_renewed": Letter("Your plan is renewed", "A renewal", required=True),
+    "topup_receipt": Letter("Receipt for your top-up", _("Receipts of top-ups"), required=True),
+    "low_balance": Letter("Your balance is low", _("Your balance falls below your threshold")),
+    # xgettext:no-python-format
+    "window_80": Letter("You have used 80 % of a limit", _("80 % of a limit is used")),
+    "window_100": Letter("A limit of your plan is used up", _("A limit is used up")),
+    "plan_started": Letter("Your plan has begun", _("A plan begins"), required=True),
+    "plan_upgraded": Letter("Your plan has changed", _("An upgrade"), required=True),
+    "add_on_started": Letter("Your add-on is active", _("An add-on begins"), required=True),
+    "plan_renewal_soon": Letter("Your plan renews soon", _("A renewal is near")),
+    "plan_renewed": Letter("Your plan is renewed", _("A renewal"), required=True),
     "plan_renewal_failed": Letter(
-        "Your plan could not be renewed", "A renewal failed", required=True
+        "Your plan could not be renewed", _("A renewal failed"), required=True
     ),
-    "plan_ended": Letter("Your plan has ended", "A plan ends", required=True),
-    "auto_topup": Letter("We topped up your balance", "Automatic top-ups", required=True),
+    "plan_ended": Letter("Your plan has ended", _("A plan ends"), required=True),
+    "auto_topup": Letter("We topped up your balance", _("Automatic top-ups"), required=True),
     "auto_topup_failed": Letter(
-        "An automatic top-up failed", "An automatic top-up failed", required=True
+        "An automatic top-up failed", _("An automatic top-up failed"), required=True
     ),
     "auto_topup_off": Letter(
-        "Automatic top-up is off", "Automatic top-up was switched off", required=True
+        "Automatic top-up is off", _("Automatic top-up was switched off"), required=True
     ),
-    "dispute": Letter("A payment of yours is disputed", "A payment is disputed", required=True),
-    "dispute_won": Letter("A dispute is settled", "A dispute is settled", required=True),
-    "new_key": Letter("A new API key was made", "A key was made", required=True),
-    "promo": Letter("Your promo code", "What promo codes gave you"),
+    "dispute": Letter("A payment of yours is disputed", _("A payment is disputed"), required=True),
+    "dispute_won": Letter("A dispute is settled", _("A dispute is settled"), required=True),
+    "new_key": Letter("A new API key was made", _("A key was made"), required=True),
+    "promo": Letter("Your promo code", _("What promo codes gave you")),
 }
 
 

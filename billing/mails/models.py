@@ -1,10 +1,15 @@
 """What was mailed to whom, and who wants what."""
 
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.models import User
 from hontoni import money
 
 
@@ -58,3 +63,16 @@ class Preferences(models.Model):
 
     def __str__(self) -> str:
         return f"preferences:{self.pk}"
+
+    @classmethod
+    def of(cls, user: User) -> Self:
+        """The account's own, or what everybody has who never chose."""
+        return cls.objects.filter(pk=user.pk).first() or cls(user=user)
+
+    def change(self, *, low_balance: Decimal | None, switched: Mapping[str, bool]) -> None:
+        """Save a threshold in dollars (None: as it is) and kinds of mail switched on or off."""
+        if low_balance is not None:
+            self.low_balance = money.nanos(low_balance)
+        unwanted = set(self.unwanted) | {kind for kind, on in switched.items() if not on}
+        self.unwanted = sorted(unwanted - {kind for kind, on in switched.items() if on})
+        self.save()

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from accounts.models import User
 from billing import stripe_api
 from billing.payments import autotopup, customers, orders
-from billing.payments.models import AutoTopUp, TopUp
+from billing.payments.models import TopUp
 from billing.payments.serializers import (
     AutoTopUpOrderSerializer,
     AutoTopUpSerializer,
@@ -30,7 +30,6 @@ from billing.payments.serializers import (
 from billing.payments.throttles import OrdersByAccount
 from hontoni import errors
 from hontoni.drf import KeysetPagination, problems
-from hontoni.money import CENT, nanos
 
 _KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -219,44 +218,11 @@ class Automatic(APIView):
     def put(self, request: Request) -> Response:
         asked = AutoTopUpOrderSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        wanted, user = asked.validated_data, _user(request)
-        amount = orders.check_amount(wanted["amount"])
-        if wanted["monthly_cap"] < wanted["amount"]:
-            raise errors.BadRequest(
-                "monthly_cap: at least one top-up's worth.", param="monthly_cap"
-            )
-        if wanted["enabled"]:
-            _check_card(user, wanted["payment_method"])
-        AutoTopUp.objects.update_or_create(
-            user=user,
-            defaults={
-                "enabled": wanted["enabled"],
-                "threshold": nanos(wanted["threshold"]),
-                "amount": amount,
-                "monthly_cap": nanos(wanted["monthly_cap"]),
-                "payment_method": wanted["payment_method"],
-                "failures": 0,
-                "last_failure": "",
-                "retry_at": None,
-            },
-        )
-        return Response(_automatic(user))
-
-
-def _check_card(user: User, id: str) -> None:
-    if settings.STRIPE_TAX:
-        raise orders.CheckoutRequired("Automatic top-ups are not possible where tax is added.")
-    if customers.chosen_card(user.pk, id) is None:
-        raise errors.BadRequest(
-            "Save a card first: top up with `save_card`.", code="no_payment_method"
-        )
+        autotopup.change(_user(request), **asked.validated_data)
+        return Response(_automatic(_user(request)))
 
 
 def _automatic(user: User) -> Any:
-    """Nobody's is off; what it would be is shown."""
-    least = nanos(settings.TOPUP_MIN)
-    mine = AutoTopUp.objects.filter(pk=user.pk).first() or AutoTopUp(
-        user=user, threshold=100 * CENT, amount=least, monthly_cap=4 * least
-    )
+    mine = autotopup.of(user)
     mine.spent_this_month = autotopup.spent(user.pk, timezone.now())  # type: ignore[attr-defined]
     return AutoTopUpSerializer(mine).data

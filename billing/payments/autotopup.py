@@ -7,19 +7,73 @@
 """
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
 
+from accounts.models import User
 from billing import balances, notices, stripe_api
 from billing.payments import customers, orders
 from billing.payments.models import AutoTopUp, TopUp
 from hontoni import errors
-from hontoni.money import dollars
+from hontoni.money import CENT, dollars, nanos
 
 PAUSE = timedelta(hours=1)  # after a failure, times their number
 
 State = TopUp.State
+
+
+def of(user: User) -> AutoTopUp:
+    """The account's settings. Nobody's is off; what it would be is shown."""
+    least = nanos(settings.TOPUP_MIN)
+    return AutoTopUp.objects.filter(pk=user.pk).first() or AutoTopUp(
+        user=user, threshold=100 * CENT, amount=least, monthly_cap=4 * least
+    )
+
+
+def change(
+    user: User,
+    *,
+    enabled: bool,
+    threshold: Decimal,
+    amount: Decimal,
+    monthly_cap: Decimal,
+    payment_method: str = "",
+) -> None:
+    """Switch it on or off. Amounts are dollars; without a payment method the default card pays.
+
+    Raises BadRequest (the amounts, or `no_payment_method`), NotFound for anybody else's card,
+    CheckoutRequired.
+    """
+    ordered = orders.check_amount(amount)
+    if monthly_cap < amount:
+        raise errors.BadRequest("monthly_cap: at least one top-up's worth.", param="monthly_cap")
+    if enabled:
+        _check_card(user, payment_method)
+    AutoTopUp.objects.update_or_create(
+        user=user,
+        defaults={
+            "enabled": enabled,
+            "threshold": nanos(threshold),
+            "amount": ordered,
+            "monthly_cap": nanos(monthly_cap),
+            "payment_method": payment_method,
+            "failures": 0,
+            "last_failure": "",
+            "retry_at": None,
+        },
+    )
+
+
+def _check_card(user: User, id: str) -> None:
+    if settings.STRIPE_TAX:
+        raise orders.CheckoutRequired("Automatic top-ups are not possible where tax is added.")
+    if customers.chosen_card(user.pk, id) is None:
+        raise errors.BadRequest(
+            "Save a card first: top up with `save_card`.", code="no_payment_method"
+        )
 
 
 def run(*, now: datetime) -> int:

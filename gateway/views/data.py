@@ -12,7 +12,7 @@ from accounts.models import ApiKey, User
 from accounts.serializers import KeySerializer, UserSerializer
 from accounts.views import customer, reauthenticated
 from billing import ledger
-from billing.models import Entry
+from billing.models import BillingDetails, Entry
 from billing.serializers import TransactionSerializer
 from gateway.models import UsageEvent
 from gateway.serializers import UsageSerializer
@@ -34,6 +34,7 @@ def data_export(request: HttpRequest) -> StreamingHttpResponse:
 
 async def _document(user: User) -> AsyncIterator[bytes]:
     yield b'{"account":' + orjson.dumps(UserSerializer(user).data)
+    yield b',"billing_details":' + orjson.dumps(await in_thread(_billing_details, user))
     for name, chunk in (("keys", _keys), ("transactions", _entries), ("requests", _events)):
         yield f',"{name}":['.encode()
         async for part in _all(user, cast(Any, chunk)):
@@ -53,6 +54,10 @@ async def _all(user: User, chunk: Callable[[User, Any], Any]) -> AsyncIterator[b
         if len(rows) < _CHUNK:
             return
         after = rows[-1][0]
+
+
+def _billing_details(user: User) -> Any:
+    return BillingDetails.objects.filter(pk=user.pk).values("name", "address", "tax_id").first()
 
 
 def _keys(user: User, after: int | None) -> list[tuple[int, Any]]:

@@ -4,6 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
+from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
@@ -25,17 +26,19 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     keys = _keys(request)
     chosen = next((key for key in keys if str(key.pk) == request.GET.get("key")), None)
     shown = f"{chosen.prefix}…{chosen.last4}" if chosen else docs.KEY
-    found = docs.render(slug, base_url(request), shown)
-    slugs = list(docs.sources())
+    language = get_language() or docs.ENGLISH
+    found = docs.render(slug, base_url(request), shown, language)
+    sources = docs.sources(language)
+    slugs = list(sources)
     here = slugs.index(slug)
     context = {
         "page": found,
         "html": mark_safe(_with_names(found.html)),  # ours, from docs/
         "slug": slug,
-        "sources": docs.sources(),
+        "sources": sources,
         "keys": keys,
         "chosen": chosen,
-        "next": docs.sources().get(slugs[here + 1]) if here + 1 < len(slugs) else None,
+        "next": sources.get(slugs[here + 1]) if here + 1 < len(slugs) else None,
     }
     return render(request, "gateway/docs/page.html", context)
 
@@ -58,6 +61,7 @@ def _keys(request: HttpRequest) -> list[ApiKey]:
 def search(request: HttpRequest) -> HttpResponse:
     """Sections with all the words."""
     query = request.GET.get("q", "")[:100]
-    found = [(section, docs.excerpt(section, query)) for section in docs.search(query)]
-    context = {"query": query, "found": found, "sources": docs.sources()}
+    language = get_language() or docs.ENGLISH
+    found = [(section, docs.excerpt(section, query)) for section in docs.search(query, language)]
+    context = {"query": query, "found": found, "sources": docs.sources(language)}
     return render(request, "gateway/docs/search.html", context)

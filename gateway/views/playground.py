@@ -14,6 +14,7 @@ from accounts.models import ApiKey, User
 from accounts.views import customer
 from gateway import catalogue
 from hontoni import errors
+from hontoni.refusals import said
 
 NAME = "Playground"
 LIFETIME = timedelta(hours=1)
@@ -29,7 +30,7 @@ def playground(request: HttpRequest) -> HttpResponse:
         try:
             context["raw"] = _key(customer(request))
         except errors.ApiError as error:
-            context["problem"] = error.message
+            context["problem"] = said(error)
     return render(request, "gateway/playground.html", context)
 
 

@@ -67,3 +67,34 @@ def test_search_finds_sections_by_their_words(client: Client, db: None) -> None:
 
 def test_there_is_no_other_page(client: Client, db: None) -> None:
     assert client.get("/docs/nothing").status_code == 404
+
+
+VIETNAMESE = [slug for slug, source in docs.sources("vi").items() if source.language == "vi"]
+
+
+def test_every_page_is_there_in_vietnamese() -> None:
+    assert list(docs.sources()) == VIETNAMESE
+
+
+@pytest.mark.parametrize("slug", VIETNAMESE)
+def test_a_translation_has_the_same_code_links_and_anchors(slug: str) -> None:
+    def bones(language: str) -> list[list[str]]:
+        html = docs.render(slug, docs.BASE_URL, docs.KEY, language).html
+        return [
+            re.findall(r"<pre[^>]*>.*?</pre>", html, re.DOTALL),
+            sorted(re.findall(r'href="([^"]*)"', html)),
+            re.findall(r'<h[23] id="([^"]*)"', html),
+            [str(len(re.findall("<tr>", html)))],
+        ]
+
+    assert bones("vi") == bones("en")
+
+
+def test_the_visitors_language_is_spoken(client: Client, db: None) -> None:
+    vietnamese = {"Accept-Language": "vi"}
+    page = client.get("/docs/billing", headers=vietnamese).content.decode()
+    assert '<article lang="vi">' in page and "<h1>Thanh toán</h1>" in page
+    assert 'id="holds"' in page  # a link to a section is good in every language
+    found = client.get("/docs/search", {"q": "hoá đơn"}, headers=vietnamese).content.decode()
+    assert "/docs/billing#invoices" in found
+    assert '<article lang="en">' in client.get("/docs/billing").content.decode()

@@ -12,6 +12,11 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django import Settings
 
+from billing.stripe_simulator import create_app
+from tests.billing.stripe_simulator.conftest import KEY, World
+from tests.billing.stripe_simulator.conftest import loop as loop
+from tests.billing.stripe_simulator.running import Loop, Running
+
 if TYPE_CHECKING:  # they import models, and this file is read before Django is set up
     from tests.gateway_server import Gateway
     from tests.world import Person
@@ -48,6 +53,17 @@ def site(gateway: Gateway, settings: Settings) -> Gateway:
     """The running product as a sandbox: play money, and a banner that says so."""
     settings.SANDBOX, settings.SIGNUP_CREDIT = True, "5"
     return gateway
+
+
+@pytest.fixture
+def stripe(loop: Loop, settings: Settings) -> Iterator[World]:
+    """The simulator, as the sandbox starts it: cards, a payment page, a portal, invoices."""
+    with Running(create_app(), loop) as server:
+        world = World(server)
+        settings.STRIPE_SECRET_KEY, settings.STRIPE_PUBLISHABLE_KEY = KEY, "pk_test_x"
+        settings.STRIPE_WEBHOOK_SECRET, settings.STRIPE_API_BASE = "whsec_x", server.url
+        yield world
+        world.close()
 
 
 Open = Callable[..., Page]

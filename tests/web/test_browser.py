@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import openai
@@ -12,18 +13,31 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core import mail
 from django.db import connections
-from playwright.sync_api import Page, expect
+from django.utils import timezone
+from playwright.sync_api import Locator, Page, expect
 
 from accounts.models import ApiKey, User
+from billing import promos, referrals, subscriptions
+from billing.models import AddOn, Plan, PromoCode
+from billing.payments import customers
+from billing.payments.models import AutoTopUp
 from gateway import usage
+from hontoni.money import nanos
+from tests.billing.stripe_simulator.conftest import World
 from tests.gateway_server import Gateway, fund
 from tests.web.conftest import Open
 from tests.world import PASSWORD, Person
 
+BILLING = [
+    *("/billing", "/billing/topup", "/billing/topup/done", "/billing/cards", "/billing/plans"),
+    *("/billing/plans/change?plan=basic", "/billing/plans/change?plan=premium"),
+    *("/billing/plans/change?add_on=rate-limit-5x", "/billing/invoices", "/billing/promo"),
+    *("/billing/referrals", "/billing/mails"),
+]
 PUBLIC = ["/", "/models", "/status", "/docs/quickstart", "/docs/tools", "/docs/search?q=limits"]
 ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
 OWN = [
-    *("/overview", "/keys", "/usage", "/billing", "/playground", "/account"),
+    *("/overview", "/keys", "/usage", "/playground", "/account"),
     *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),
 ]
 
@@ -38,32 +52,61 @@ def books_now(site: Gateway, events: int) -> None:
     assert done == events
 
 
-def test_from_sign_up_to_a_receipt_seen_live(open_page: Open, site: Gateway) -> None:
+def test_from_sign_up_to_an_invoice(open_page: Open, site: Gateway, stripe: World) -> None:
     page = open_page("/")
+    dora = _sign_up(page)
+    _top_up(page)
+    person = _make_a_key(page, site, dora)
+    _see_a_request_live(page, site, person)
+    _buy(page, person)
+
+    page.goto("/billing/invoices")
+    number = page.get_by_role("link", name=re.compile("^INV-")).first
+    with page.expect_response(lambda answer: "/invoices/" in answer.url) as opened:
+        number.click()
+    pdf = page.context.request.get(opened.value.url)
+    assert pdf.headers["content-type"] == "application/pdf"
+    assert pdf.body().startswith(b"%PDF")
+
+
+def _sign_up(page: Page) -> User:
     page.get_by_role("link", name="Sign up").click()
     page.get_by_label("Email").fill("Dora@Example.com")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Open an account").click()
     expect(page.get_by_role("heading", name="First steps")).to_be_visible()
-    dora = User.objects.get(email="dora@example.com")
-
     link = re.search(r"https?://\S+/account/confirm-email/\S+", str(mail.outbox[0].body))
     assert link is not None
     page.goto(link[0])
     page.get_by_role("button", name="Confirm").click()
+    return User.objects.get(email="dora@example.com")
 
-    page.goto("/billing")
-    page.get_by_label("Dollars").fill("12.50")
-    page.get_by_role("button", name="Add funds").click()
-    expect(page.locator(".stats").first).to_contain_text("$17.50")
 
+def _top_up(page: Page) -> None:
+    """On the payment page of the sandbox, and back."""
+    page.goto("/overview")
+    page.get_by_role("link", name="Put money on your balance").click()
+    page.get_by_label("Dollars").first.fill("45.50")
+    page.get_by_label("Keep a new card").check()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("Visa •••• 4242").click()
+    page.get_by_role("button", name="Pay").click()
+    expect(page.get_by_role("heading", name="$45.50 is on your balance")).to_be_visible()
+    page.get_by_role("link", name="To your balance").click()
+    expect(page.locator(".stats").first).to_contain_text("$50.50")  # $5 were for signing up
+
+
+def _make_a_key(page: Page, site: Gateway, dora: User) -> Person:
     page.goto("/keys")
     page.get_by_label("Name").fill("laptop")
     page.get_by_role("button", name="Make a key").click()
     raw = page.locator("#raw-key").inner_text()
-    person = Person(dora, ApiKey.objects.get(user=dora), raw)
     expect(page.locator("code").filter(has_text="ANTHROPIC_BASE_URL")).to_contain_text(site.url)
+    return Person(dora, ApiKey.objects.get(user=dora), raw)
 
+
+def _see_a_request_live(page: Page, site: Gateway, person: Person) -> None:
+    """From the real SDK onto the open page, and its receipt."""
     page.goto("/overview")
     expect(page.locator("#live-state.on")).to_be_attached()
     expect(page.get_by_text("No requests here")).to_be_visible()
@@ -78,6 +121,21 @@ def test_from_sign_up_to_a_receipt_seen_live(open_page: Open, site: Gateway) -> 
     expect(page.get_by_role("dialog")).to_contain_text("Total, rounded once")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def _buy(page: Page, person: Person) -> None:
+    """A plan and an add-on; the limits follow on the next page."""
+    page.goto("/billing/plans")
+    page.get_by_role("link", name="Choose Standard").click()
+    expect(page.locator(".quote")).to_contain_text("$13.00")
+    page.get_by_role("button", name="Pay $13.00").click()
+    expect(page.locator("#mine")).to_have_text("Standard")
+    page.get_by_role("link", name="Take it Rate Limit 5x").click()
+    page.get_by_role("button", name="Pay $9.99").click()
+    expect(page.locator("#mine")).to_have_text("Standard + Rate Limit 5x")
+    page.goto("/overview")
+    minute = page.locator(".gauge", has_text="Any minute")
+    expect(minute).to_contain_text("/ 60")  # 12 × 5
 
 
 def test_a_page_survives_a_break_and_catches_up(
@@ -124,12 +182,15 @@ def test_a_key_is_made_by_keyboard_alone(open_page: Open, alice: Person) -> None
 
 
 def _tab_to(page: Page, role: Any, name: str) -> None:
-    wanted = page.get_by_role(role, name=name, exact=True).first
+    _tab_to_it(page, page.get_by_role(role, name=name, exact=True).first)
+
+
+def _tab_to_it(page: Page, wanted: Locator) -> None:
     for _ in range(40):
         page.keyboard.press("Tab")
         if wanted.evaluate("found => found === document.activeElement"):
             return
-    raise AssertionError(f"{name} cannot be reached by keyboard")
+    raise AssertionError(f"{wanted} cannot be reached by keyboard")
 
 
 def _small(page: Page) -> None:
@@ -153,6 +214,61 @@ def _accessible(page: Page) -> None:
     assert serious == []
 
 
+def test_a_plan_is_bought_by_keyboard_alone(open_page: Open, alice: Person) -> None:
+    fund(alice, "20")
+    page = open_page("/billing", alice)
+    for name in ("Plans", "Choose Basic"):
+        _tab_to(page, "link", name)
+        page.keyboard.press("Enter")
+        page.wait_for_load_state()
+    _tab_to(page, "button", "Pay $6.00")
+    page.keyboard.press("Enter")
+    expect(page.locator("#mine")).to_have_text("Basic")
+    _tab_to_it(page, page.locator("summary", has_text="Cancel"))
+    page.keyboard.press("Enter")
+    _tab_to(page, "button", "Yes, cancel")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Go on as it is")).to_be_visible()
+
+
+def test_a_code_is_copied(open_page: Open, alice: Person) -> None:
+    page = open_page("/billing/referrals", alice)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").last.click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == referrals.code_of(alice.user.pk)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_billing_pages_fit_a_phone_are_accessible_and_speak_vietnamese(
+    open_page: Open, alice: Person, stripe: World, scheme: str
+) -> None:
+    a_busy_customer(alice, stripe)
+    _look_at(open_page, alice, BILLING, scheme)
+
+
+def a_busy_customer(alice: Person, stripe: World) -> None:
+    """Something for every page: a plan, cards, a bonus that waits, top-ups that gave up."""
+    fund(alice, "100")
+    now = timezone.now()
+    with ThreadPoolExecutor(1) as thread:  # what is bought commits, which this thread may not
+
+        def act() -> None:
+            subscriptions.subscribe(alice.user.pk, Plan.objects.get(slug="standard"), now=now)
+            add_on = AddOn.objects.get(slug="rate-limit-2x")
+            subscriptions.add(alice.user.pk, add_on, now=now)
+            connections.close_all()
+
+        thread.submit(act).result()
+    for card in ("pm_card_visa", "pm_card_mastercard"):
+        stripe.stripe.payment_methods.attach(card, {"customer": customers.of(alice.user)})
+    began = now - timedelta(days=1)
+    PromoCode.objects.create(code="PLUS20", kind="percent", percent=20, valid_from=began)
+    promos.redeem(alice.user.pk, "PLUS20", now)
+    amounts = {"threshold": nanos("2"), "amount": nanos("20"), "monthly_cap": nanos("60")}
+    AutoTopUp.objects.create(user=alice.user, failures=3, **amounts)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_a_phone_is_accessible_and_speaks_vietnamese(
     open_page: Open, site: Gateway, alice: Person, scheme: str
@@ -160,15 +276,43 @@ def test_every_page_fits_a_phone_is_accessible_and_speaks_vietnamese(
     fund(alice, "10")
     site.chat(alice)
     books_now(site, 1)
+    _look_at(open_page, None, ENTRANCE, scheme)
+    _look_at(open_page, alice, [*PUBLIC, *OWN, f"/keys/{alice.key.pk}"], scheme)
+
+
+def _look_at(open_page: Open, person: Person | None, paths: list[str], scheme: str) -> None:
+    """Each page on the smallest phone, in Vietnamese, with axe."""
     checks: list[Callable[[Page], None]] = [_small, _vietnamese, _accessible]
     look: dict[str, Any] = {
         "viewport": {"width": 320, "height": 640},
         "color_scheme": scheme,
         "locale": "vi-VN",
     }
-    for person, paths in ((None, ENTRANCE), (alice, [*PUBLIC, *OWN, f"/keys/{alice.key.pk}"])):
-        page = open_page(paths[0], person, **look)
-        for path in paths:
-            page.goto(path)
-            for check in checks:
-                check(page)
+    page = open_page(paths[0], person, **look)
+    for path in paths:
+        page.goto(path)
+        for check in checks:
+            check(page)
+
+
+_WEIGHT = """() => [...performance.getEntriesByType('navigation'),
+    ...performance.getEntriesByType('resource')].reduce((sum, one) => sum + one.transferSize, 0)"""
+_SHIFT = """() => new Promise(done => {
+  let sum = 0
+  new PerformanceObserver(list => {
+    for (const shift of list.getEntries()) sum += shift.value
+  }).observe({ type: 'layout-shift', buffered: true })
+  requestAnimationFrame(() => requestAnimationFrame(() => done(sum)))
+})"""
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_every_page_is_light_and_stays_where_it_is(
+    open_page: Open, alice: Person, stripe: World, width: int
+) -> None:
+    a_busy_customer(alice, stripe)
+    page = open_page("/overview", alice, viewport={"width": width, "height": 640})
+    for path in [*PUBLIC, *OWN, *BILLING]:
+        page.goto(path)
+        assert 1_000 < page.evaluate(_WEIGHT) <= 100_000, path
+        assert page.evaluate(_SHIFT) < 0.01, path
