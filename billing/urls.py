@@ -28,6 +28,11 @@ urlpatterns = [
     path("subscription/downgrade", subscription_api.Downgrade.as_view(), name="downgrade"),
     path("subscription/cancel", subscription_api.Cancel.as_view(), name="cancel"),
     path("subscription/resume", subscription_api.Resume.as_view(), name="resume"),
+    path(
+        "subscription/payment-method",
+        subscription_api.PaymentMethod.as_view(),
+        name="subscription-payment-method",
+    ),
     path("addons", subscription_api.AddOns.as_view(), name="addons"),
     path("addons/preview", subscription_api.PreviewAddOn.as_view(), name="preview-addon"),
     path("addons/<slug:slug>", subscription_api.MyAddOn.as_view(), name="addon"),

@@ -28,6 +28,7 @@ urlpatterns = [
     path("account/", include("allauth.urls")),
     path("preferences", pages.preferences, name="preferences"),
     path("billing/topup/done", payments.topup_done, name="topup-done"),
+    path("billing/plan/done", payments.plan_done, name="plan-done"),
     path("webhooks/stripe", webhooks.stripe, name="stripe-webhook"),
     path("r/<str:code>", invited, name="invited"),
     path("admin/", admin.site.urls),

@@ -1,4 +1,6 @@
-"""Where Checkout sends the customer back to."""
+"""Where Stripe's pages send the customer back to."""
+
+import contextlib
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -7,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from billing import stripe_api
 from billing.payments import settlements
-from billing.payments.models import TopUp
+from billing.payments.models import PlanOrder, TopUp
 from hontoni.money import dollars
 
 
@@ -31,3 +33,20 @@ def topup_done(request: HttpRequest) -> HttpResponse:
         order.refresh_from_db()  # the webhook, or the poll, will tell
     shown = {"state": order.state, "amount": dollars(order.amount)}
     return render(request, "billing/topup_done.html", shown)
+
+
+@require_safe
+@never_cache
+def plan_done(request: HttpRequest) -> HttpResponse:
+    """The same for a page to subscribe on."""
+    session = request.GET.get("session_id", "")
+    if not session:
+        return render(request, "billing/plan_done.html", {"state": "canceled"})
+    order = PlanOrder.objects.filter(session_id=session).first()
+    if order is None:
+        raise Http404
+    with contextlib.suppress(stripe_api.Unanswered):  # the webhook, or the poll, will tell
+        settlements.settle_session(session)
+    order.refresh_from_db()
+    shown = {"state": order.state, "bought": order.plan or order.add_on}
+    return render(request, "billing/plan_done.html", shown)
