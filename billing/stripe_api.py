@@ -10,7 +10,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, cast
 
@@ -183,10 +183,11 @@ def update_subscription(id: str, asked: Object, key: str | None = None) -> Objec
     return _call("POST", f"/v1/subscriptions/{_id(id)}", asked, key)
 
 
-def cancel_subscription(id: str, *, credit: bool = False) -> Object:
+def cancel_subscription(id: str, *, credit: bool = False) -> None:
     """End it now; with `credit` the unused time is left on the customer's account at Stripe."""
     asked = {"prorate": credit, "invoice_now": credit}
-    return _call("DELETE", f"/v1/subscriptions/{_id(id)}", asked)
+    with suppress(errors.NotFound):  # so says Stripe of one that has ended
+        _call("DELETE", f"/v1/subscriptions/{_id(id)}", asked)
 
 
 def subscription(id: str) -> Object:

@@ -36,15 +36,15 @@ def clear(user_id: int) -> None:
     order = PlanOrder.objects.filter(user_id=user_id, state=State.OPEN).first()
     if order is None:
         return
-    stripe_id = order.subscription.stripe_id
+    mine = order.subscription
     if order.session_id:
         page = stripe_api.session(order.session_id)
         if page["status"] == "complete":
             raise PaymentPending("Your last payment is being confirmed. Look again in a moment.")
         if page["status"] == "open":
             stripe_api.expire_session(order.session_id)
-    elif stripe_id:
-        _drop_pending_update(stripe_api.subscription(stripe_id))
+    elif mine.status != Subscription.Status.INCOMPLETE:
+        _drop_pending_update(stripe_api.subscription(mine.stripe_id))
     elif order.created_at > timezone.now() - IN_FLIGHT:
         raise PaymentPending("An order of yours is being paid right now. Look again in a moment.")
     order.close(State.FAILED, "superseded")

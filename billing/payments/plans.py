@@ -128,9 +128,15 @@ def _place(order: PlanOrder, mine: Subscription | None, quote: Quote) -> PlanOrd
                 period_end=quote.period_end,
             )
             order.save(force_insert=True)
+            if _state(terms.subscription_of(order.user_id)) != _state(mine):
+                raise IntegrityError  # another order was done since this one was quoted
     except IntegrityError:
         raise contract.PaymentPending("An order of yours is being paid right now.") from None
     return order
+
+
+def _state(mine: Subscription | None) -> tuple[int, int] | None:
+    return (mine.pk, mine.revision) if mine else None
 
 
 # -- Asking Stripe -------------------------------------------------------------------------------
