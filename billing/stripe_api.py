@@ -22,7 +22,6 @@ from hontoni.checks import is_live
 
 logger = logging.getLogger(__name__)
 
-VERSION = "2026-08-26.dahlia"
 CURRENCY = "usd"
 TOLERANCE_SECONDS = 300
 PAGE = 100
@@ -260,10 +259,18 @@ def _client(key: str, base: str, seconds: float) -> stripe.StripeClient:
     return stripe.StripeClient(
         key,
         base_addresses={"api": base},
-        stripe_version=VERSION,
+        stripe_version=settings.STRIPE_API_VERSION,
         max_network_retries=1,
         http_client=stripe.RequestsClient(timeout=seconds),
     )
+
+
+def point_sdk() -> None:
+    """Have the SDK's own globals, which dj-stripe uses, ask where we ask, as patiently."""
+    stripe.api_base = settings.STRIPE_API_BASE
+    stripe.max_network_retries = 1
+    if stripe.default_http_client is None:
+        stripe.default_http_client = stripe.RequestsClient(timeout=settings.STRIPE_TIMEOUT_SECONDS)
 
 
 def _call(method: str, path: str, asked: Object | None = None, key: str | None = None) -> Object:

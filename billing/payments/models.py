@@ -263,6 +263,7 @@ class StripeEvent(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     retry_at = models.DateTimeField()
     error = models.CharField(max_length=500, blank=True)
+    mirrored_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = "Stripe event"

@@ -5,10 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from billing import stripe_api
-from billing.payments import arrangements, autotopup, inbox, orders
+from billing.payments import arrangements, autotopup, inbox, mirror, orders
+from billing.payments.models import StripeEvent
 from hontoni import errors
 
 logger = logging.getLogger(__name__)
@@ -18,6 +20,29 @@ logger = logging.getLogger(__name__)
 def handle_event(*, event_id: str, **_: Any) -> None:
     """A webhook, right after it was kept."""
     inbox.handle(event_id)
+    if settings.STRIPE_MIRROR:
+        mirror_event.delay(event_id=event_id)
+
+
+@shared_task
+def mirror_event(*, event_id: str, **_: Any) -> None:
+    """For staff to look at, after everything that matters."""
+    _mirror(StripeEvent.objects.get(pk=event_id))
+
+
+@shared_task(expires=600)
+def mirror_missing(**_: Any) -> None:
+    """Every ten minutes: what could not be fetched."""
+    if stripe_api.configured() and settings.STRIPE_MIRROR:
+        for event in mirror.missing(timezone.now()):
+            _mirror(event)
+
+
+def _mirror(event: StripeEvent) -> None:
+    try:
+        mirror.keep(event)
+    except Exception as error:  # whatever a library has against it: money does not depend on it
+        logger.warning("Stripe event %s is not mirrored: %s", event.pk, error)
 
 
 @shared_task(expires=60)
