@@ -144,7 +144,7 @@ def limits(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _("Saved. It holds from the next request on."))
             return redirect("key", pk=pk)
         except errors.Conflict as error:
-            form.add_error(None, error.message)
+            form.add_error(None, said(error))
     return _key_page(request, found, limits=form)
 
 

@@ -10,7 +10,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, cast
 
@@ -22,7 +22,6 @@ from hontoni.checks import is_live
 
 logger = logging.getLogger(__name__)
 
-VERSION = "2026-08-26.dahlia"
 CURRENCY = "usd"
 TOLERANCE_SECONDS = 300
 PAGE = 100
@@ -160,6 +159,56 @@ def dispute(id: str) -> Object:
     return _call("GET", f"/v1/disputes/{_id(id)}")
 
 
+# -- Plans ---------------------------------------------------------------------------------------
+
+
+def create_price(asked: Object, key: str) -> Object:
+    """A price of a product, which is made with it by `product_data`."""
+    return _call("POST", "/v1/prices", asked, key)
+
+
+def expire_session(id: str) -> Object:
+    """Close a Checkout page that is open."""
+    return _call("POST", f"/v1/checkout/sessions/{_id(id)}/expire")
+
+
+def create_subscription(asked: Object, key: str) -> Object:
+    """A subscription, billed at once."""
+    return _call("POST", "/v1/subscriptions", asked, key)
+
+
+def update_subscription(id: str, asked: Object, key: str | None = None) -> Object:
+    """Its items, or how it ends."""
+    return _call("POST", f"/v1/subscriptions/{_id(id)}", asked, key)
+
+
+def cancel_subscription(id: str, *, credit: bool = False) -> None:
+    """End it now; with `credit` the unused time is left on the customer's account at Stripe."""
+    asked = {"prorate": credit, "invoice_now": credit}
+    with suppress(errors.NotFound):  # so says Stripe of one that has ended
+        _call("DELETE", f"/v1/subscriptions/{_id(id)}", asked)
+
+
+def subscription(id: str) -> Object:
+    """A subscription with its latest invoice."""
+    return _call("GET", f"/v1/subscriptions/{_id(id)}", {"expand": ["latest_invoice"]})
+
+
+def subscriptions(customer: str) -> list[Object]:
+    """A customer's subscriptions that have not ended."""
+    return list(_list("/v1/subscriptions", {"customer": customer}))
+
+
+def preview(asked: Object) -> Object:
+    """The invoice a change would make."""
+    return _call("POST", "/v1/invoices/create_preview", asked)
+
+
+def void(invoice: str) -> Object:
+    """Give up an open invoice: nobody can pay it any more."""
+    return _call("POST", f"/v1/invoices/{_id(invoice)}/void")
+
+
 # -- Invoices ------------------------------------------------------------------------------------
 
 
@@ -210,10 +259,18 @@ def _client(key: str, base: str, seconds: float) -> stripe.StripeClient:
     return stripe.StripeClient(
         key,
         base_addresses={"api": base},
-        stripe_version=VERSION,
+        stripe_version=settings.STRIPE_API_VERSION,
         max_network_retries=1,
         http_client=stripe.RequestsClient(timeout=seconds),
     )
+
+
+def point_sdk() -> None:
+    """Have the SDK's own globals, which dj-stripe uses, ask where we ask, as patiently."""
+    stripe.api_base = settings.STRIPE_API_BASE
+    stripe.max_network_retries = 1
+    if stripe.default_http_client is None:
+        stripe.default_http_client = stripe.RequestsClient(timeout=settings.STRIPE_TIMEOUT_SECONDS)
 
 
 def _call(method: str, path: str, asked: Object | None = None, key: str | None = None) -> Object:

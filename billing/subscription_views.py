@@ -5,7 +5,6 @@ if it would cost more by then, it is shown again and nothing is paid.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from django import forms
@@ -13,6 +12,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -21,11 +21,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.views import customer
-from billing import balances, periods, quotes, subscriptions, terms
+from billing import balances, changes, periods, quotes, stripe_api, terms
 from billing.forms import OnceForm
 from billing.models import AddOn, Plan, Subscription
 from billing.quotes import Quote
-from billing.subscription_api import PAYMENT_METHODS
 from hontoni import errors
 from hontoni.money import MAX
 from hontoni.refusals import said
@@ -54,7 +53,10 @@ class ChangeForm(OnceForm):
         super().__init__(*args, **kwargs)
         field = self.fields["payment_method"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(name, METHODS[name]) for name in PAYMENT_METHODS]
+        offered = (
+            list(METHODS) if stripe_api.configured() else [Subscription.PaymentMethod.BALANCE]
+        )
+        field.choices = [(name, METHODS[name]) for name in offered]
 
 
 # -- What there is -------------------------------------------------------------------------------
@@ -119,6 +121,8 @@ def change(request: HttpRequest) -> HttpResponse:
         "refusal": "" if request.method == "POST" else refusal,
         "form": form,
         "balance": balances.live(user_id),
+        "by_card": changes.by_stripe(user_id),
+        "choose": terms.subscription_of(user_id) is None,
         **(_effects(user_id, quote) if quote else {}),
     }
     return render(request, "billing/change.html", context)
@@ -133,12 +137,10 @@ def _sold(request: HttpRequest) -> Plan | AddOn:
 def _quote(user_id: int, sold: Plan | AddOn) -> tuple[Quote | None, str]:
     """The quote, or why there is none."""
     now = timezone.now()
-    if isinstance(sold, Plan):
-        quoting = partial(quotes.to_plan, plan=sold, now=now)
-    else:
-        quoting = partial(quotes.add, add_on=sold, default=terms.default_plan(), now=now)
     try:
-        return subscriptions.preview(user_id, quoting), ""
+        if isinstance(sold, Plan):
+            return changes.preview_plan(user_id, sold, now=now), ""
+        return changes.preview_add_on(user_id, sold, now=now), ""
     except errors.ApiError as error:
         return None, said(error)
 
@@ -163,29 +165,35 @@ def _confirmed(
     request: HttpRequest, form: ChangeForm, user_id: int, sold: Plan | AddOn
 ) -> HttpResponse | None:
     """Do it, and go back to the plans; or say beside the form why not."""
+    back = request.build_absolute_uri(reverse("plan-done"))
     try:
-        _do(user_id, sold, form.cleaned_data)
+        payment_url = _do(user_id, sold, form.cleaned_data, back)
     except errors.ApiError as error:
         field = "payment_method" if isinstance(error, errors.PaymentRequired) else None
         form.add_error(field, said(error))
         return None
+    if payment_url:
+        return redirect(payment_url)
     messages.success(request, _("Done: %s.") % sold)
     return redirect("billing-plans")
 
 
-def _do(user_id: int, sold: Plan | AddOn, asked: dict[str, Any]) -> None:
-    """The deed that was confirmed. The form's key makes sending it twice harmless."""
+def _do(user_id: int, sold: Plan | AddOn, asked: dict[str, Any], back: str) -> str:
+    """The deed that was confirmed, and the page to pay it on, if it has one. The form's key makes
+    sending it twice harmless."""
     now, key = timezone.now(), f"web:{asked['once']}"
+    method = asked["payment_method"] or Subscription.PaymentMethod.BALANCE
+    ways = {"method": method, "return_url": back}
     match asked["action"], sold:
         case "subscribe", Plan():
-            pay = PAYMENT_METHODS[asked["payment_method"] or Subscription.PaymentMethod.BALANCE]
-            pay(user_id, sold, now=now, key=key)
+            return changes.subscribe(user_id, sold, now=now, key=key, **ways).payment_url
         case "upgrade", Plan():
-            subscriptions.upgrade(user_id, sold, now=now, key=key)
+            return changes.upgrade(user_id, sold, now=now, key=key).payment_url
         case "downgrade", Plan():
-            subscriptions.downgrade(user_id, sold, now=now)
+            changes.downgrade(user_id, sold, now=now)
+            return ""
         case (("add" | "swap" | "keep"), AddOn()):
-            subscriptions.add(user_id, sold, now=now, key=key)
+            return changes.add(user_id, sold, now=now, key=key, **ways).payment_url
         case _:
             raise errors.BadRequest("This form does not fit.")
 
@@ -209,18 +217,18 @@ def _arrange(
 @require_POST
 def cancel(request: HttpRequest) -> HttpResponse:
     """Let plan and add-on end with the period."""
-    return _arrange(request, subscriptions.cancel)
+    return _arrange(request, changes.cancel)
 
 
 @login_required
 @require_POST
 def resume(request: HttpRequest) -> HttpResponse:
     """Undo what was to happen at the end of the period."""
-    return _arrange(request, subscriptions.resume)
+    return _arrange(request, changes.resume)
 
 
 @login_required
 @require_POST
 def end_add_on(request: HttpRequest, slug: str) -> HttpResponse:
     """Let the add-on end with the period."""
-    return _arrange(request, subscriptions.remove, get_object_or_404(AddOn, slug=slug))
+    return _arrange(request, changes.remove, get_object_or_404(AddOn, slug=slug))

@@ -48,6 +48,7 @@ class Config(NamedTuple):
     sandbox: bool
     trusted_proxies: int
     max_body_bytes: int
+    total_seconds: float
     lease_ms: int
 
     @classmethod
@@ -56,6 +57,7 @@ class Config(NamedTuple):
             settings.SANDBOX,
             settings.TRUSTED_PROXIES,
             settings.MAX_BODY_BYTES,
+            settings.UPSTREAM_TOTAL_SECONDS,
             settings.LEASE_SECONDS * 1000,
         )
 

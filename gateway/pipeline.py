@@ -19,8 +19,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from django.conf import settings
-
 from gateway import admission, asked, callers, fetching, lanes, metering, refusals, upstream_errors
 from gateway.asked import Asked
 from gateway.call import Call
@@ -148,7 +146,7 @@ def _clamped(clamp: dict[str, Any]) -> bytes:
 async def _run(call: Call, upstream: Upstream) -> None:
     """Admit, forward, settle. Whatever happens after admission ends in one settlement."""
     try:
-        await call.http.present(_serve(call, upstream), settings.UPSTREAM_TOTAL_SECONDS)
+        await call.http.present(_serve(call, upstream), call.http.config.total_seconds)
     except ClientGone:
         call.aborted, call.status, call.error = True, _CLIENT_CLOSED, "client_closed"
     except ApiError as error:

@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
+    "djstripe",
     "hontoni",
     "ratelimits",
     "accounts",
@@ -315,6 +316,10 @@ STRIPE_TIMEOUT_SECONDS: float = env.float("STRIPE_TIMEOUT_SECONDS", default=10)
 STRIPE_TAX: bool = env.bool("STRIPE_TAX", default=False)
 TOPUP_MIN: str = env("TOPUP_MIN", default="5")
 TOPUP_MAX: str = env("TOPUP_MAX", default="5000")
+# dj-stripe keeps a copy of Stripe's objects for staff to look at; nothing of ours depends on it.
+STRIPE_MIRROR: bool = env.bool("STRIPE_MIRROR", default=True)
+DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
+STRIPE_API_VERSION = "2026-08-26.dahlia"  # what we read is what we tested
 # `make run` without a Stripe key starts the simulator of billing/stripe_simulator on this port.
 STRIPE_SIMULATOR_PORT: int = env.int("STRIPE_SIMULATOR_PORT", default=0)
 STRIPE_SIMULATED = bool(SANDBOX and STRIPE_SIMULATOR_PORT and not STRIPE_SECRET_KEY)
@@ -324,6 +329,7 @@ if STRIPE_SIMULATED:
     STRIPE_WEBHOOK_SECRET = "whsec_" + _own_secret(DATA_DIR / "stripe_webhook_secret")
     STRIPE_API_BASE = f"http://127.0.0.1:{STRIPE_SIMULATOR_PORT}"
     ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1"]  # its webhooks come from here
+STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 
 # -- Who sells: printed on invoices, and frozen there --------------------------------------------
 

@@ -15,6 +15,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     for name in ("tests.world", "tests.vendors", "tests.gateway_server"):
         config.pluginmanager.import_plugin(name)
+    # Its migrations take a minute, the tables themselves a moment.
+    settings.MIGRATION_MODULES = {"djstripe": "billing.payments.mirror_tables"}
+    settings.STRIPE_MIRROR = False
     # The real hasher is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -53,24 +56,44 @@ def django_db_setup(
 ) -> None:
     """Tables are emptied between tests: on SQLite by DELETE, which the ledger's triggers refuse.
 
-    So they go before and come back after. Postgres truncates, which fires no trigger.
+    So they go before and come back after. Postgres truncates, which fires no trigger. The 62
+    tables of dj-stripe are left alone, for they cost more than all of ours: the tests that fill
+    them empty them.
     """
+    from django.apps import apps
     from django.db import connection
 
-    if connection.vendor != "sqlite":
-        return
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        triggers = dict(cursor.fetchall())
+        triggers = _triggers(cursor) if connection.vendor == "sqlite" else {}
+        if connection.vendor == "postgresql":
+            _part_from_users(cursor)
     # On the class: beside a browser's event loop Django uses another connection of this thread.
     kind = type(connection.ops)
     flush = kind.sql_flush
 
-    def unsealed(*args: Any, **kwargs: Any) -> list[str]:
+    def unsealed(ops: Any, style: Any, tables: list[str], **kwargs: Any) -> list[str]:
         drop = [f"DROP TRIGGER {name}" for name in triggers]
-        return [*drop, *flush(*args, **kwargs), *triggers.values()]
+        ours = [table for table in tables if not table.startswith("djstripe_")]
+        return [*drop, *flush(ops, style, ours, **kwargs), *triggers.values()]
 
-    kind.sql_flush = unsealed  # type: ignore[method-assign]
+    kind.sql_flush = unsealed  # type: ignore[assignment, method-assign]
+    # Nor are its 248 permissions, which nobody has, made anew after every test.
+    apps.get_app_config("djstripe").models_module = None
+
+
+def _triggers(cursor: Any) -> dict[str, str]:
+    cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    return dict(cursor.fetchall())
+
+
+def _part_from_users(cursor: Any) -> None:
+    """Postgres truncates no table that another one, which stays, refers to."""
+    cursor.execute(
+        "SELECT conname FROM pg_constraint WHERE contype = 'f'"
+        " AND conrelid = 'djstripe_customer'::regclass AND confrelid = 'accounts_user'::regclass"
+    )
+    for (name,) in cursor.fetchall():
+        cursor.execute(f'ALTER TABLE djstripe_customer DROP CONSTRAINT "{name}"')
 
 
 @pytest.fixture(autouse=True)

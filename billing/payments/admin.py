@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
@@ -10,10 +11,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import audit
-from billing.payments import inbox
+from billing.payments import inbox, mirror
 from billing.payments.models import (
     AutoTopUp,
     Dispute,
+    PlanOrder,
     Quarantine,
     StripeCustomer,
     StripeEvent,
@@ -39,6 +41,15 @@ class TopUpAdmin(ReadOnlyAdmin):
         return f"${dollars(order.amount)}"
 
 
+@admin.register(PlanOrder)
+class PlanOrderAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "plan", "add_on", "state", "failure"]
+    list_filter = ["state", "created_at"]
+    list_select_related = ["user", "plan", "add_on"]
+    search_fields = ["user__email", "id", "session_id", "invoice_id", "subscription__stripe_id"]
+    show_full_result_count = False
+
+
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnlyAdmin):
     list_display = [
@@ -47,6 +58,7 @@ class StripeEventAdmin(ReadOnlyAdmin):
         "object_id",
         "source",
         "handled_at",
+        "mirrored_at",
         "attempts",
         "error",
     ]
@@ -121,6 +133,29 @@ class StripeCustomerAdmin(ReadOnlyAdmin):
     list_select_related = ["user"]
     search_fields = ["user__email", "stripe_id"]
     ordering = ["-created_at"]
+
+
+class MirrorAdmin(ReadOnlyAdmin):
+    """Stripe's objects as it told us last, for whoever may see its events."""
+
+    list_display = ["id", "created", "djstripe_updated"]
+    search_fields = ["id"]
+    fields = ["id", "created", "djstripe_updated", "stripe_data"]
+    ordering = ["-created"]
+    show_full_result_count = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("payments.view_stripeevent")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+
+# dj-stripe's own pages call Stripe, and show secrets.
+for model in apps.get_app_config("djstripe").get_models():
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+admin.site.register(mirror.models().values(), MirrorAdmin)
 
 
 def _staff(request: HttpRequest) -> str:

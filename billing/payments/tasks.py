@@ -1,19 +1,48 @@
 """What the worker does for payments. Every task may run twice, and beside itself."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from billing import stripe_api
-from billing.payments import autotopup, inbox, orders
+from billing.payments import arrangements, autotopup, inbox, mirror, orders
+from billing.payments.models import StripeEvent
+from hontoni import errors
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task
 def handle_event(*, event_id: str, **_: Any) -> None:
     """A webhook, right after it was kept."""
     inbox.handle(event_id)
+    if settings.STRIPE_MIRROR:
+        mirror_event.delay(event_id=event_id)
+
+
+@shared_task
+def mirror_event(*, event_id: str, **_: Any) -> None:
+    """For staff to look at, after everything that matters."""
+    _mirror(StripeEvent.objects.get(pk=event_id))
+
+
+@shared_task(expires=600)
+def mirror_missing(**_: Any) -> None:
+    """Every ten minutes: what could not be fetched."""
+    if stripe_api.configured() and settings.STRIPE_MIRROR:
+        for event in mirror.missing(timezone.now()):
+            _mirror(event)
+
+
+def _mirror(event: StripeEvent) -> None:
+    try:
+        mirror.keep(event)
+    except Exception as error:  # whatever a library has against it: money does not depend on it
+        logger.warning("Stripe event %s is not mirrored: %s", event.pk, error)
 
 
 @shared_task(expires=60)
@@ -29,7 +58,23 @@ def poll_events(**_: Any) -> None:
     if stripe_api.configured():
         inbox.poll(now=timezone.now())
         orders.reconcile(now=timezone.now())
+        arrangements.reconcile(now=timezone.now())
         inbox.forget(now=timezone.now())
+
+
+@shared_task(expires=60)
+def renew_by_card(**_: Any) -> None:
+    """Every minute: periods that are over, and what is Stripe's from now on."""
+    if not stripe_api.configured():
+        return
+    now = timezone.now()
+    work = [(arrangements.catch_up, mine) for mine in arrangements.overdue(now)]
+    work += [(arrangements.hand_over, mine) for mine in arrangements.handed_over(now)]
+    for do, mine in work:
+        try:
+            do(mine, now=now)
+        except errors.ApiError:  # one account's trouble is not the others'
+            logger.warning("%s failed for account %d", do.__name__, mine.user_id, exc_info=True)
 
 
 @shared_task(expires=60)

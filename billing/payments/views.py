@@ -3,6 +3,7 @@
 A page never waits for Stripe where it can do without: only these ask it anything.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from billing.forms import SandboxForm
 from billing.models import Redemption
 from billing.payments import autotopup, customers, orders, settlements
 from billing.payments.forms import CHECKOUT, AutoTopUpForm, TopUpForm, card_name
-from billing.payments.models import TopUp
+from billing.payments.models import PlanOrder, TopUp
 from billing.payments.throttles import OrdersByAccount
 from hontoni import errors
 from hontoni.money import dollars
@@ -135,6 +136,23 @@ def topup_done(request: HttpRequest) -> HttpResponse:
         order.refresh_from_db()  # the webhook, or the poll, will tell
     shown = {"state": order.state, "amount": dollars(order.amount)}
     return render(request, "billing/topup_done.html", shown)
+
+
+@require_safe
+@never_cache
+def plan_done(request: HttpRequest) -> HttpResponse:
+    """The same for a page to subscribe on."""
+    session = request.GET.get("session_id", "")
+    if not session:
+        return render(request, "billing/plan_done.html", {"state": "canceled"})
+    order = PlanOrder.objects.filter(session_id=session).first()
+    if order is None:
+        raise Http404
+    with contextlib.suppress(stripe_api.Unanswered):  # the webhook, or the poll, will tell
+        settlements.settle_session(session)
+    order.refresh_from_db()
+    shown = {"state": order.state, "bought": order.plan or order.add_on}
+    return render(request, "billing/plan_done.html", shown)
 
 
 # -- Cards, and automatic top-ups ----------------------------------------------------------------
