@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
 
-from billing import offers, subscriptions, terms
+from billing import changes, offers, terms
 from billing.customers import admin as customers  # noqa: F401  registers
 from billing.invoice_api import link
 from billing.mails import admin as mails  # noqa: F401
@@ -156,15 +156,15 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Cancel at the end of the period", permissions=["manage"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
-        self._each(request, queryset, subscriptions.cancel)
+        self._each(request, queryset, changes.cancel)
 
     @admin.action(description="Resume: renew as it is", permissions=["manage"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
-        self._each(request, queryset, subscriptions.resume)
+        self._each(request, queryset, changes.resume)
 
     @admin.action(description="End now, and credit what is unused", permissions=["manage"])
     def end_now(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
-        self._each(request, queryset, subscriptions.end_now)
+        self._each(request, queryset, changes.end_now)
 
     def _each(
         self,

@@ -170,7 +170,13 @@ class Subscription(models.Model):
     payment_method = models.CharField(
         max_length=20, choices=PaymentMethod.choices, default=PaymentMethod.BALANCE
     )
+    # How the next period is to be paid, if not as this one.
+    next_payment_method = models.CharField(
+        max_length=20, choices=PaymentMethod.choices, blank=True
+    )
     stripe_id = models.CharField(max_length=255, blank=True)
+    # Rises whenever Stripe's word is taken: what was read before that is out of date.
+    revision = models.PositiveIntegerField(default=0)
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
     cancel_at_period_end = models.BooleanField(default=False)

@@ -50,6 +50,14 @@ def price(plan: Plan, add_on: AddOn | None) -> int:
     return plan.price + (add_on.price if add_on else 0)
 
 
+def renewal(mine: Subscription, plan: Plan, add_on: AddOn | None) -> int:
+    """What the next period costs: by the list, or what was agreed with Stripe."""
+    if mine.payment_method != Subscription.PaymentMethod.STRIPE or mine.next_payment_method:
+        return price(plan, add_on)
+    kept = mine.plan_price if plan == mine.plan else plan.price
+    return kept + (mine.add_on_price if add_on and add_on == mine.add_on else 0)
+
+
 def next_period(mine: Subscription) -> tuple[Plan, AddOn | None] | None:
     """What a subscription renews as, or None if it ends with its period."""
     plan = mine.next_plan or mine.plan

@@ -21,7 +21,11 @@ from hontoni import errors
 from hontoni.money import dollars
 
 Status = Subscription.Status
-_OURS = Q(status__in=Subscription.LIVE, payment_method=Subscription.PaymentMethod.BALANCE)
+Method = Subscription.PaymentMethod
+# What Stripe is to pay from the next period on is handed over: billing/payments/arrangements.py.
+_OURS = Q(status__in=Subscription.LIVE, payment_method=Method.BALANCE) & ~Q(
+    next_payment_method=Method.STRIPE
+)
 
 
 def locked(user_id: int) -> Subscription | None:

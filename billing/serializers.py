@@ -134,6 +134,9 @@ class PeriodSerializer(serializers.ModelSerializer[Subscription]):
 
     status = serializers.CharField(help_text="`active`, or `past_due` while in grace.")
     next_plan = serializers.CharField(source="next_plan.slug", default=None)
+    next_payment_method = serializers.CharField(
+        help_text="How the next period is paid, if not as this one; else empty."
+    )
     grace_until = serializers.SerializerMethodField(
         help_text="When an unpaid renewal ends it all; null unless `past_due`."
     )
@@ -144,6 +147,7 @@ class PeriodSerializer(serializers.ModelSerializer[Subscription]):
         fields = [
             "status",
             "payment_method",
+            "next_payment_method",
             "period_start",
             "period_end",
             "cancel_at_period_end",
@@ -166,7 +170,7 @@ class PeriodSerializer(serializers.ModelSerializer[Subscription]):
         shown = {
             "plan": plan.slug,
             "add_on": add_on and add_on.slug,
-            "amount": quotes.price(plan, add_on),
+            "amount": quotes.renewal(mine, plan, add_on),
             "at": mine.period_end,
         }
         return RenewalSerializer(shown).data
@@ -185,14 +189,32 @@ class PlanChoiceSerializer(serializers.Serializer[Any]):
     plan = serializers.SlugField(help_text="The id of a plan.")
 
 
-class SubscribeSerializer(PlanChoiceSerializer):
+class PaymentMethodSerializer(serializers.Serializer[Any]):
+    payment_method = serializers.ChoiceField(Subscription.PaymentMethod.choices)
+
+
+class PayingSerializer(serializers.Serializer[Any]):
     payment_method = serializers.ChoiceField(
         Subscription.PaymentMethod.choices, default=Subscription.PaymentMethod.BALANCE
     )
+    card = serializers.CharField(
+        default="",
+        allow_blank=True,
+        max_length=255,
+        help_text="With `stripe`: a saved card. Empty: a page of Stripe's.",
+    )
+
+
+class SubscribeSerializer(PlanChoiceSerializer, PayingSerializer):
+    pass
 
 
 class AddOnChoiceSerializer(serializers.Serializer[Any]):
     add_on = serializers.SlugField(help_text="The id of an add-on.")
+
+
+class AddSerializer(AddOnChoiceSerializer, PayingSerializer):
+    pass
 
 
 class LineSerializer(serializers.Serializer[Any]):
@@ -261,4 +283,9 @@ class ChangeSerializer(serializers.Serializer[Any]):
     subscription = SubscriptionSerializer()
     paid = DollarsField()
     currency = serializers.CharField(default=CURRENCY, read_only=True)
-    invoice = InvoiceSerializer(allow_null=True, help_text="Null if nothing was due.")
+    invoice = InvoiceSerializer(
+        allow_null=True, help_text="Null if nothing was due, or Stripe issued it."
+    )
+    payment_url = serializers.URLField(
+        allow_null=True, help_text="Where the customer is to pay first; null if it is paid."
+    )

@@ -10,7 +10,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, cast
 
@@ -158,6 +158,56 @@ def refunds(intent: str) -> list[Object]:
 
 def dispute(id: str) -> Object:
     return _call("GET", f"/v1/disputes/{_id(id)}")
+
+
+# -- Plans ---------------------------------------------------------------------------------------
+
+
+def create_price(asked: Object, key: str) -> Object:
+    """A price of a product, which is made with it by `product_data`."""
+    return _call("POST", "/v1/prices", asked, key)
+
+
+def expire_session(id: str) -> Object:
+    """Close a Checkout page that is open."""
+    return _call("POST", f"/v1/checkout/sessions/{_id(id)}/expire")
+
+
+def create_subscription(asked: Object, key: str) -> Object:
+    """A subscription, billed at once."""
+    return _call("POST", "/v1/subscriptions", asked, key)
+
+
+def update_subscription(id: str, asked: Object, key: str | None = None) -> Object:
+    """Its items, or how it ends."""
+    return _call("POST", f"/v1/subscriptions/{_id(id)}", asked, key)
+
+
+def cancel_subscription(id: str, *, credit: bool = False) -> None:
+    """End it now; with `credit` the unused time is left on the customer's account at Stripe."""
+    asked = {"prorate": credit, "invoice_now": credit}
+    with suppress(errors.NotFound):  # so says Stripe of one that has ended
+        _call("DELETE", f"/v1/subscriptions/{_id(id)}", asked)
+
+
+def subscription(id: str) -> Object:
+    """A subscription with its latest invoice."""
+    return _call("GET", f"/v1/subscriptions/{_id(id)}", {"expand": ["latest_invoice"]})
+
+
+def subscriptions(customer: str) -> list[Object]:
+    """A customer's subscriptions that have not ended."""
+    return list(_list("/v1/subscriptions", {"customer": customer}))
+
+
+def preview(asked: Object) -> Object:
+    """The invoice a change would make."""
+    return _call("POST", "/v1/invoices/create_preview", asked)
+
+
+def void(invoice: str) -> Object:
+    """Give up an open invoice: nobody can pay it any more."""
+    return _call("POST", f"/v1/invoices/{_id(invoice)}/void")
 
 
 # -- Invoices ------------------------------------------------------------------------------------

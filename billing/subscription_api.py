@@ -1,10 +1,9 @@
 """/api/subscription and /api/addons: what is sold, what is mine, and every change of it."""
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any, cast
 
+from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import status
@@ -14,13 +13,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from billing import quotes, subscriptions, terms
+from billing import changes, quotes, terms
 from billing.models import AddOn, Plan, Subscription
 from billing.serializers import (
     AddOnChoiceSerializer,
     AddOnsSerializer,
+    AddSerializer,
     ChangeSerializer,
     OfferSerializer,
+    PaymentMethodSerializer,
     PlanChoiceSerializer,
     QuoteSerializer,
     SubscribeSerializer,
@@ -30,16 +31,15 @@ from billing.subscriptions import Outcome
 from hontoni import errors
 from hontoni.drf import problems
 
-# Who starts a subscription, by how it is paid. The other changes go by how it was started.
-PAYMENT_METHODS: dict[str, Callable[..., Outcome]] = {
-    Subscription.PaymentMethod.BALANCE: subscriptions.subscribe
-}
-
 _IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     location=OpenApiParameter.HEADER,
     description="Yours, up to 100 characters. The same key again pays nothing more and answers "
     "what it bought, with `Idempotent-Replayed: true`.",
+)
+_STRIPE = (
+    "By Stripe: with `card`, a saved one, it is charged at once, or 402. Without one the answer "
+    "is 202, and the customer pays at `payment_url`; the plan holds when Stripe confirms it."
 )
 _PLAN = OpenApiExample("Standard", {"plan": "standard"}, request_only=True)
 
@@ -93,10 +93,24 @@ def _arranged(user_id: int) -> Response:
 
 
 def _bought(user_id: int, outcome: Outcome) -> Response:
-    paid = outcome.invoice.total if outcome.invoice else 0
-    shown = {"subscription": _shown(user_id), "paid": paid, "invoice": outcome.invoice}
+    shown = {
+        "subscription": _shown(user_id),
+        "paid": outcome.paid,
+        "invoice": outcome.invoice,
+        "payment_url": outcome.payment_url or None,
+    }
     headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
-    return Response(ChangeSerializer(shown).data, status.HTTP_201_CREATED, headers=headers)
+    code = status.HTTP_202_ACCEPTED if outcome.payment_url else status.HTTP_201_CREATED
+    return Response(ChangeSerializer(shown).data, code, headers=headers)
+
+
+def _ways(request: Request, asked: dict[str, Any]) -> dict[str, str]:
+    """How it is to be paid, and where Stripe's page leads back to."""
+    return {
+        "method": asked["payment_method"],
+        "card": asked["card"],
+        "return_url": request.build_absolute_uri(reverse("plan-done")),
+    }
 
 
 class Plans(APIView):
@@ -132,25 +146,23 @@ class MySubscription(APIView):
         operation_id="subscribe",
         summary="Subscribe to a plan",
         description="Pays the first month and starts at once. Money that running requests hold "
-        "is not spent: 402 `balance_on_hold` then.",
+        f"is not spent: 402 `balance_on_hold` then.\n\n{_STRIPE}",
         parameters=[_IDEMPOTENCY_KEY],
         request=SubscribeSerializer,
-        responses={201: ChangeSerializer, **problems(400, 401, 402, 404, 409, 503)},
+        responses={
+            201: ChangeSerializer,
+            202: ChangeSerializer,
+            **problems(400, 401, 402, 404, 409, 503),
+        },
         examples=[_PLAN],
     )
     def post(self, request: Request) -> Response:
         asked = SubscribeSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        method = asked.validated_data["payment_method"]
-        if method not in PAYMENT_METHODS:
-            raise errors.BadRequest(
-                f"Plans cannot be paid by {method} here: pay from the balance.",
-                code="payment_method_unavailable",
-                param="payment_method",
-            )
         plan, user_id = _plan(asked.validated_data), _user_id(request)
-        subscribe = PAYMENT_METHODS[method]
-        return _bought(user_id, subscribe(user_id, plan, now=timezone.now(), key=_key(request)))
+        ways = _ways(request, asked.validated_data)
+        outcome = changes.subscribe(user_id, plan, now=timezone.now(), key=_key(request), **ways)
+        return _bought(user_id, outcome)
 
 
 class PreviewPlan(APIView):
@@ -166,8 +178,10 @@ class PreviewPlan(APIView):
     def get(self, request: Request) -> Response:
         asked = PlanChoiceSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
-        quoting = partial(quotes.to_plan, plan=_plan(asked.validated_data), now=timezone.now())
-        return Response(QuoteSerializer(subscriptions.preview(_user_id(request), quoting)).data)
+        plan, now = _plan(asked.validated_data), timezone.now()
+        return Response(
+            QuoteSerializer(changes.preview_plan(_user_id(request), plan, now=now)).data
+        )
 
 
 class Upgrade(APIView):
@@ -178,14 +192,18 @@ class Upgrade(APIView):
         description="Pays the difference for the rest of the period, by the second.",
         parameters=[_IDEMPOTENCY_KEY],
         request=PlanChoiceSerializer,
-        responses={201: ChangeSerializer, **problems(400, 401, 402, 404, 409, 503)},
+        responses={
+            201: ChangeSerializer,
+            202: ChangeSerializer,
+            **problems(400, 401, 402, 404, 409, 503),
+        },
         examples=[_PLAN],
     )
     def post(self, request: Request) -> Response:
         asked = PlanChoiceSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         user_id, plan = _user_id(request), _plan(asked.validated_data)
-        outcome = subscriptions.upgrade(user_id, plan, now=timezone.now(), key=_key(request))
+        outcome = changes.upgrade(user_id, plan, now=timezone.now(), key=_key(request))
         return _bought(user_id, outcome)
 
 
@@ -202,7 +220,7 @@ class Downgrade(APIView):
         asked = PlanChoiceSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         user_id = _user_id(request)
-        subscriptions.downgrade(user_id, _plan(asked.validated_data), now=timezone.now())
+        changes.downgrade(user_id, _plan(asked.validated_data), now=timezone.now())
         return _arranged(user_id)
 
 
@@ -218,7 +236,7 @@ class Cancel(APIView):
     )
     def post(self, request: Request) -> Response:
         user_id = _user_id(request)
-        subscriptions.cancel(user_id, now=timezone.now())
+        changes.cancel(user_id, now=timezone.now())
         return _arranged(user_id)
 
 
@@ -234,7 +252,25 @@ class Resume(APIView):
     )
     def post(self, request: Request) -> Response:
         user_id = _user_id(request)
-        subscriptions.resume(user_id, now=timezone.now())
+        changes.resume(user_id, now=timezone.now())
+        return _arranged(user_id)
+
+
+class PaymentMethod(APIView):
+    @extend_schema(
+        tags=["subscription"],
+        operation_id="pay_subscription_by",
+        summary="Pay the next period another way",
+        description="From the balance or by a saved card. While a renewal is unpaid it is tried "
+        "at once. The way it is paid now takes back a change that waits.",
+        request=PaymentMethodSerializer,
+        responses={200: SubscriptionSerializer, **problems(400, 401, 403, 409, 503)},
+    )
+    def post(self, request: Request) -> Response:
+        asked = PaymentMethodSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        user_id, method = _user_id(request), asked.validated_data["payment_method"]
+        changes.pay_by(user_id, method, now=timezone.now())
         return _arranged(user_id)
 
 
@@ -260,17 +296,23 @@ class AddOns(APIView):
         summary="Take an add-on, in place of the one you have",
         description="Multiplies every rate limit of your plan at once, never the thinking budget. "
         "In the middle of a period the rest of it is paid, and what is unused of the old one "
-        "credited. The one you have: 409 `add_on_active`, or, if it was to end, it goes on.",
+        "credited. The one you have: 409 `add_on_active`, or, if it was to end, it goes on. It is "
+        f"paid as your plan is; without one, as you say.\n\n{_STRIPE}",
         parameters=[_IDEMPOTENCY_KEY],
-        request=AddOnChoiceSerializer,
-        responses={201: ChangeSerializer, **problems(400, 401, 402, 404, 409, 503)},
+        request=AddSerializer,
+        responses={
+            201: ChangeSerializer,
+            202: ChangeSerializer,
+            **problems(400, 401, 402, 404, 409, 503),
+        },
         examples=[OpenApiExample("Double", {"add_on": "rate-limit-2x"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        asked = AddOnChoiceSerializer(data=request.data)
+        asked = AddSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         user_id, add_on = _user_id(request), _add_on(asked.validated_data["add_on"])
-        outcome = subscriptions.add(user_id, add_on, now=timezone.now(), key=_key(request))
+        ways = _ways(request, asked.validated_data)
+        outcome = changes.add(user_id, add_on, now=timezone.now(), key=_key(request), **ways)
         return _bought(user_id, outcome)
 
 
@@ -285,13 +327,10 @@ class PreviewAddOn(APIView):
     def get(self, request: Request) -> Response:
         asked = AddOnChoiceSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
-        quoting = partial(
-            quotes.add,
-            add_on=_add_on(asked.validated_data["add_on"]),
-            default=terms.default_plan(),
-            now=timezone.now(),
+        add_on, now = _add_on(asked.validated_data["add_on"]), timezone.now()
+        return Response(
+            QuoteSerializer(changes.preview_add_on(_user_id(request), add_on, now=now)).data
         )
-        return Response(QuoteSerializer(subscriptions.preview(_user_id(request), quoting)).data)
 
 
 class MyAddOn(APIView):
@@ -303,5 +342,5 @@ class MyAddOn(APIView):
     )
     def delete(self, request: Request, slug: str) -> Response:
         user_id = _user_id(request)
-        subscriptions.remove(user_id, _add_on(slug), now=timezone.now())
+        changes.remove(user_id, _add_on(slug), now=timezone.now())
         return _arranged(user_id)

@@ -37,12 +37,23 @@ _TOLD = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a change. `transfer` and `invoice` are None where nothing was due."""
+    """What came of a change. `transfer` and `invoice` are None where the balance paid nothing.
+
+    `by_card` is what Stripe took, in nano-dollars, below 0 if it was credited there. With a
+    `payment_url` nothing has changed yet: the customer is to pay there first.
+    """
 
     subscription: Subscription
     transfer: Transfer | None = None
     invoice: Invoice | None = None
     replayed: bool = False
+    by_card: int = 0
+    payment_url: str = ""
+
+    @property
+    def paid(self) -> int:
+        """Nano-dollars, by whichever way."""
+        return self.invoice.total if self.invoice else self.by_card
 
 
 def preview(user_id: int, quoting: Quoting) -> Quote:
@@ -155,7 +166,7 @@ def cancel(user_id: int, *, now: datetime, actor: str = "", request_id: str = ""
 
     def arrange(mine: Subscription) -> None:
         mine.next_plan, mine.cancel_at_period_end = None, True
-        _audit("cancel subscription", mine, actor, request_id)
+        audited("cancel subscription", mine, actor, request_id)
 
     return _arrange(user_id, arrange, now=now)
 
@@ -165,7 +176,7 @@ def resume(user_id: int, *, now: datetime, actor: str = "", request_id: str = ""
 
     def arrange(mine: Subscription) -> None:
         mine.next_plan, mine.cancel_at_period_end, mine.add_on_ends = None, False, False
-        _audit("resume subscription", mine, actor, request_id)
+        audited("resume subscription", mine, actor, request_id)
 
     return _arrange(user_id, arrange, now=now)
 
@@ -218,12 +229,12 @@ def end_now(user_id: int, *, now: datetime, actor: str, request_id: str = "") ->
             )
         renewals.end(mine, reason="staff", invoice=invoice, now=now)
         credited = dollars(-invoice.total) if invoice else "0.00"
-        _audit("end subscription", mine, actor, request_id, credited=credited)
+        audited("end subscription", mine, actor, request_id, credited=credited)
     return mine
 
 
-def _audit(action: str, mine: Subscription, actor: str, request_id: str, **after: str) -> None:
-    """What staff did to a customer's subscription; what customers do themselves is not audited."""
+def audited(action: str, mine: Subscription, actor: str, request_id: str, **after: str) -> None:
+    """Write down what staff did to a customer's subscription; what customers do is not audited."""
     if not actor:
         return
     audit.record(

@@ -19,6 +19,7 @@ pages = [
     path("billing/sandbox", views.sandbox_funds, name="sandbox-funds"),
     path("billing/topup", payments.top_up, name="billing-topup"),
     path("billing/topup/done", payments.topup_done, name="topup-done"),
+    path("billing/plan/done", payments.plan_done, name="plan-done"),
     path("billing/cards", payments.cards, name="billing-cards"),
     path("billing/cards/<str:id>/remove", payments.remove_card, name="billing-remove-card"),
     path("billing/cards/<str:id>/default", payments.default_card, name="billing-default-card"),
@@ -27,6 +28,7 @@ pages = [
     path("billing/plans/change", subscription_views.change, name="billing-change"),
     path("billing/plans/cancel", subscription_views.cancel, name="billing-cancel"),
     path("billing/plans/resume", subscription_views.resume, name="billing-resume"),
+    path("billing/plans/pay-by", subscription_views.pay_by, name="billing-pay-by"),
     path(
         "billing/add-ons/<slug:slug>/end", subscription_views.end_add_on, name="billing-end-add-on"
     ),
@@ -57,6 +59,11 @@ urlpatterns = [
     path("subscription/downgrade", subscription_api.Downgrade.as_view(), name="downgrade"),
     path("subscription/cancel", subscription_api.Cancel.as_view(), name="cancel"),
     path("subscription/resume", subscription_api.Resume.as_view(), name="resume"),
+    path(
+        "subscription/payment-method",
+        subscription_api.PaymentMethod.as_view(),
+        name="subscription-payment-method",
+    ),
     path("addons", subscription_api.AddOns.as_view(), name="addons"),
     path("addons/preview", subscription_api.PreviewAddOn.as_view(), name="preview-addon"),
     path("addons/<slug:slug>", subscription_api.MyAddOn.as_view(), name="addon"),

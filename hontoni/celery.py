@@ -16,6 +16,7 @@ app.conf.beat_schedule = {
     "announce-renewals": {"task": "billing.tasks.announce_renewals", "schedule": 3600.0},
     "retry-stripe-events": {"task": "billing.payments.tasks.retry_events", "schedule": 60.0},
     "poll-stripe-events": {"task": "billing.payments.tasks.poll_events", "schedule": 3600.0},
+    "renew-by-card": {"task": "billing.payments.tasks.renew_by_card", "schedule": 60.0},
     "top-up-automatically": {
         "task": "billing.payments.tasks.top_up_automatically",
         "schedule": 60.0,

@@ -14,6 +14,7 @@ from billing.payments import inbox
 from billing.payments.models import (
     AutoTopUp,
     Dispute,
+    PlanOrder,
     Quarantine,
     StripeCustomer,
     StripeEvent,
@@ -37,6 +38,15 @@ class TopUpAdmin(ReadOnlyAdmin):
     @admin.display(description="amount", ordering="amount")
     def shown_amount(self, order: TopUp) -> str:
         return f"${dollars(order.amount)}"
+
+
+@admin.register(PlanOrder)
+class PlanOrderAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "plan", "add_on", "state", "failure"]
+    list_filter = ["state", "created_at"]
+    list_select_related = ["user", "plan", "add_on"]
+    search_fields = ["user__email", "id", "session_id", "invoice_id", "subscription__stripe_id"]
+    show_full_result_count = False
 
 
 @admin.register(StripeEvent)

@@ -18,7 +18,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from billing import stripe_api
-from billing.payments import settlements
+from billing.payments import entitlements, settlements
 from billing.payments.models import PollCursor, StripeEvent
 from hontoni import errors
 
@@ -32,7 +32,6 @@ OVERLAP = timedelta(hours=1)  # events may be listed later than they are dated
 KEPT = timedelta(days=90)
 BATCH = 200
 
-# At most 20: Stripe's list takes no more at once.
 HANDLERS: dict[str, Callable[[str], object]] = {
     "checkout.session.completed": settlements.settle_session,
     "checkout.session.async_payment_succeeded": settlements.settle_session,
@@ -50,7 +49,15 @@ HANDLERS: dict[str, Callable[[str], object]] = {
     "charge.dispute.closed": settlements.settle_dispute,
     "charge.dispute.funds_withdrawn": settlements.settle_dispute,
     "charge.dispute.funds_reinstated": settlements.settle_dispute,
+    "customer.subscription.created": entitlements.settle,
+    "customer.subscription.updated": entitlements.settle,
+    "customer.subscription.deleted": entitlements.settle,
+    "customer.subscription.pending_update_applied": entitlements.settle,
+    "customer.subscription.pending_update_expired": entitlements.settle,
+    "invoice.paid": entitlements.settle_invoice,
+    "invoice.payment_failed": entitlements.settle_invoice,
 }
+MOST_TYPES = 20  # docs.stripe.com/api/events/list: "up to 20" at once
 
 
 def receive(body: bytes, signature: str) -> bool:
@@ -149,11 +156,12 @@ def poll(*, now: datetime) -> int:
     """Keep what Stripe has listed since the last time, and was not delivered: how many."""
     cursor = PollCursor.objects.first() or PollCursor(pk=1, read_until=now - LOOK_BACK)
     since = int((cursor.read_until - OVERLAP).timestamp())
-    listed = list(stripe_api.events(since=since, types=tuple(HANDLERS)))
+    types = list(HANDLERS)
+    asked = [tuple(types[at : at + MOST_TYPES]) for at in range(0, len(types), MOST_TYPES)]
+    listed = [event for some in asked for event in stripe_api.events(since=since, types=some)]
+    listed.sort(key=lambda event: event["created"])
     found = sum(
-        keep(event, StripeEvent.Source.POLL)
-        for event in reversed(listed)
-        if stripe_api.is_ours(event)
+        keep(event, StripeEvent.Source.POLL) for event in listed if stripe_api.is_ours(event)
     )
     cursor.read_until = now
     cursor.save()

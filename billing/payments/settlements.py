@@ -9,8 +9,6 @@
   currency or the amount, nothing is credited and a person looks at it.
 """
 
-from typing import Any
-
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -19,8 +17,8 @@ from accounts import freezing
 from billing import fraud, funding, ledger, notices, stripe_api
 from billing.ledger import Kind
 from billing.models import Transfer
-from billing.payments import customers
-from billing.payments.models import Dispute, Quarantine, TopUp
+from billing.payments import customers, entitlements
+from billing.payments.models import Dispute, PlanOrder, Quarantine, TopUp
 from billing.stripe_api import Object
 from hontoni.money import CENT, dollars
 
@@ -32,6 +30,9 @@ State, Route = TopUp.State, TopUp.Route
 def settle_session(id: str) -> TopUp | None:
     """Whatever became of a Checkout page; the order it belongs to, if it is one of ours."""
     session = stripe_api.session(id)
+    if session["mode"] == "subscription":
+        _settle_plan(session)
+        return None
     order = _claimed(session, TopUp.objects.filter(session_id=id).first())
     if order is None:
         return None
@@ -41,6 +42,15 @@ def settle_session(id: str) -> TopUp | None:
         order.fail("expired")
     order.refresh_from_db()
     return order
+
+
+def _settle_plan(session: Object) -> None:
+    """A page to subscribe on: what was subscribed to is Stripe's to tell."""
+    if session["subscription"]:
+        entitlements.settle(session["subscription"])
+    elif session["status"] == "expired":
+        for order in PlanOrder.objects.filter(session_id=session["id"]):
+            order.close(PlanOrder.State.FAILED, "expired")
 
 
 def settle_intent(id: str) -> TopUp | None:
@@ -97,7 +107,7 @@ def _claimed(found: Object, known: TopUp | None) -> TopUp | None:
     except ValidationError:
         order = None
     if order is None and found.get("status") in ("succeeded", "complete"):
-        quarantine(found["id"], "unknown_order", None, {"topup": claim})
+        Quarantine.note(found["id"], "unknown_order", {"topup": claim})
     return order
 
 
@@ -131,13 +141,6 @@ def _problem(order: TopUp, intent: Object, tax: int) -> str | None:
     return None
 
 
-def quarantine(subject: str, problem: str, order: TopUp | None, details: dict[str, Any]) -> None:
-    """Leave it to staff. The same problem of the same object is noted once."""
-    Quarantine.objects.get_or_create(
-        subject=subject, problem=problem, defaults={"topup": order, "details": details}
-    )
-
-
 # -- Posting -------------------------------------------------------------------------------------
 
 
@@ -150,7 +153,8 @@ def _pay(order: TopUp, intent: Object, tax: int) -> None:
         order = _locked(order)
         if problem := _problem(order, intent, tax):
             names = ("amount_received", "currency", "customer", "metadata")
-            quarantine(intent["id"], problem, order, {name: intent[name] for name in names})
+            details = {name: intent[name] for name in names}
+            Quarantine.note(intent["id"], problem, details, order)
             TopUp.objects.filter(pk=order.pk).exclude(state=State.PAID).update(
                 state=State.QUARANTINED, failure=problem
             )

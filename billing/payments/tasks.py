@@ -1,5 +1,6 @@
 """What the worker does for payments. Every task may run twice, and beside itself."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,10 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing import stripe_api
-from billing.payments import autotopup, inbox, orders
+from billing.payments import arrangements, autotopup, inbox, orders
+from hontoni import errors
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task
@@ -29,7 +33,23 @@ def poll_events(**_: Any) -> None:
     if stripe_api.configured():
         inbox.poll(now=timezone.now())
         orders.reconcile(now=timezone.now())
+        arrangements.reconcile(now=timezone.now())
         inbox.forget(now=timezone.now())
+
+
+@shared_task(expires=60)
+def renew_by_card(**_: Any) -> None:
+    """Every minute: periods that are over, and what is Stripe's from now on."""
+    if not stripe_api.configured():
+        return
+    now = timezone.now()
+    work = [(arrangements.catch_up, mine) for mine in arrangements.overdue(now)]
+    work += [(arrangements.hand_over, mine) for mine in arrangements.handed_over(now)]
+    for do, mine in work:
+        try:
+            do(mine, now=now)
+        except errors.ApiError:  # one account's trouble is not the others'
+            logger.warning("%s failed for account %d", do.__name__, mine.user_id, exc_info=True)
 
 
 @shared_task(expires=60)

@@ -3,6 +3,7 @@
 A page never waits for Stripe where it can do without: only these ask it anything.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from billing.forms import SandboxForm
 from billing.models import Redemption
 from billing.payments import autotopup, customers, orders, settlements
 from billing.payments.forms import CHECKOUT, AutoTopUpForm, TopUpForm, card_name
-from billing.payments.models import TopUp
+from billing.payments.models import PlanOrder, TopUp
 from billing.payments.throttles import OrdersByAccount
 from hontoni import errors
 from hontoni.money import dollars
@@ -34,7 +35,7 @@ from ratelimits import throttle
 _pages = require_http_methods(["GET", "HEAD", "POST"])
 
 
-def _cards(request: HttpRequest) -> list[dict[str, Any]]:
+def saved_cards(request: HttpRequest) -> list[dict[str, Any]]:
     """The saved cards; none, and a word about it, while Stripe cannot be asked."""
     if not stripe_api.configured():
         return []
@@ -53,7 +54,7 @@ def _cards(request: HttpRequest) -> list[dict[str, Any]]:
 @_pages
 def top_up(request: HttpRequest) -> HttpResponse:
     """Add funds: on the payment page, or at once with a saved card."""
-    form = TopUpForm(request.POST or None, cards=_cards(request))
+    form = TopUpForm(request.POST or None, cards=saved_cards(request))
     if request.method == "POST" and stripe_api.configured() and form.is_valid():
         try:
             return _order(request, form)
@@ -64,15 +65,20 @@ def top_up(request: HttpRequest) -> HttpResponse:
     return top_up_page(request, form=form)
 
 
+def empty_form(request: HttpRequest) -> TopUpForm:
+    """As it is shown first."""
+    return TopUpForm(cards=saved_cards(request))
+
+
 def top_up_page(
-    request: HttpRequest, *, form: TopUpForm | None = None, sandbox: SandboxForm | None = None
+    request: HttpRequest, *, form: TopUpForm, sandbox: SandboxForm | None = None
 ) -> HttpResponse:
     """The page with its forms; one that was sent comes back as it was typed."""
     user = customer(request)
     waiting = Redemption.objects.filter(user=user, granted_at=None).select_related("code")
     context = {
         "balance": balances.live(user.pk),
-        "form": (form or TopUpForm(cards=_cards(request))) if stripe_api.configured() else None,
+        "form": form if stripe_api.configured() else None,
         "sandbox_form": (sandbox or SandboxForm()) if settings.SANDBOX else None,
         "waiting": waiting.order_by("pk").first(),
         "tax": settings.STRIPE_TAX,
@@ -137,6 +143,23 @@ def topup_done(request: HttpRequest) -> HttpResponse:
     return render(request, "billing/topup_done.html", shown)
 
 
+@require_safe
+@never_cache
+def plan_done(request: HttpRequest) -> HttpResponse:
+    """Where the page to subscribe on leads back to: the same."""
+    session = request.GET.get("session_id", "")
+    if not session:
+        return render(request, "billing/plan_done.html", {"state": "canceled"})
+    order = PlanOrder.objects.filter(session_id=session).first()
+    if order is None:
+        raise Http404
+    with contextlib.suppress(stripe_api.Unanswered):  # the webhook, or the poll, will tell
+        settlements.settle_session(session)
+    order.refresh_from_db()
+    shown = {"state": order.state, "bought": order.plan or order.add_on}
+    return render(request, "billing/plan_done.html", shown)
+
+
 # -- Cards, and automatic top-ups ----------------------------------------------------------------
 
 
@@ -145,7 +168,7 @@ def topup_done(request: HttpRequest) -> HttpResponse:
 @_pages
 def cards(request: HttpRequest) -> HttpResponse:
     """The saved cards, and the form (POST) of the automatic top-up."""
-    user, saved = customer(request), _cards(request)
+    user, saved = customer(request), saved_cards(request)
     mine = autotopup.of(user)
     form = AutoTopUpForm(request.POST or None, cards=saved, initial=_initial(user))
     if request.method == "POST" and form.is_valid():

@@ -344,6 +344,7 @@ def test_my_subscription_shows_the_limits_that_hold(alice: User, bob: User) -> N
     assert mine["period"] == {
         "status": "active",
         "payment_method": "balance",
+        "next_payment_method": "",
         "period_start": "2026-11-01T00:00:00Z",
         "period_end": "2026-12-01T00:00:00Z",
         "cancel_at_period_end": False,

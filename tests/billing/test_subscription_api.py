@@ -9,9 +9,9 @@ from redis.exceptions import ConnectionError
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from billing import ledger, periods
+from billing import ledger, periods, subscriptions
 from billing.models import AddOn, Invoice, LedgerAccount, Notice, Plan, Subscription, Transfer
-from hontoni import redis
+from hontoni import errors, redis
 from hontoni.money import dollars, nanos
 from tests.billing.conftest import client, committed
 from tests.billing.test_api import error
@@ -375,7 +375,7 @@ def test_an_add_on_is_previewed(alice: User) -> None:
     assert error(same) == (409, "add_on_active")
 
 
-def test_stripes_subscriptions_are_changed_elsewhere(alice: User) -> None:
+def test_stripes_subscriptions_are_never_paid_from_the_balance(alice: User) -> None:
     post(alice, "subscription", plan="basic")
     Subscription.objects.update(payment_method="stripe", stripe_id="sub_1")
     mine = client(alice)
@@ -384,4 +384,6 @@ def test_stripes_subscriptions_are_changed_elsewhere(alice: User) -> None:
         post(alice, "subscription/cancel"),
         mine.get("/api/subscription/preview?plan=standard"),
     ):
-        assert error(response) == (409, "paid_through_stripe")
+        assert error(response) == (503, "payments_not_set_up")
+    with pytest.raises(errors.Conflict, match="through Stripe"):
+        subscriptions.cancel(alice.pk, now=timezone.now())

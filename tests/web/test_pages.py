@@ -63,6 +63,10 @@ def test_the_sandbox_says_so_on_every_page(client: Client, settings: Settings) -
         assert "play money" not in text(client.get(path))
 
 
+def test_every_browser_finds_the_icon(client: Client) -> None:
+    assert client.get("/favicon.ico")["Location"] == "/static/favicon.svg"
+
+
 def test_an_error_page_is_a_page(client: Client) -> None:
     answer = client.get("/nothing")
     assert answer.status_code == 404
