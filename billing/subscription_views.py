@@ -10,7 +10,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -24,15 +24,17 @@ from accounts.views import customer
 from billing import balances, changes, periods, quotes, stripe_api, terms
 from billing.forms import OnceForm
 from billing.models import AddOn, Plan, Subscription
+from billing.payments.forms import card_name
+from billing.payments.throttles import OrdersByAccount
+from billing.payments.views import saved_cards
 from billing.quotes import Quote
+from billing.subscriptions import Outcome
 from hontoni import errors
 from hontoni.money import MAX
 from hontoni.refusals import said
+from ratelimits import throttle
 
-METHODS: dict[str, Promise] = {
-    Subscription.PaymentMethod.BALANCE: gettext_lazy("Your balance"),
-    Subscription.PaymentMethod.STRIPE: gettext_lazy("A card, every month"),
-}
+Method = Subscription.PaymentMethod
 _OF_A_PLAN = ("subscribe", "upgrade", "downgrade")
 _OF_AN_ADD_ON = ("add", "swap", "keep")
 
@@ -42,21 +44,22 @@ class ChangeForm(OnceForm):
 
     action = forms.ChoiceField(choices=[(name, name) for name in _OF_A_PLAN + _OF_AN_ADD_ON])
     shown = forms.IntegerField(min_value=-MAX, max_value=MAX)
-    payment_method = forms.ChoiceField(
-        label=gettext_lazy("Pay from"),
-        widget=forms.RadioSelect,
-        initial=Subscription.PaymentMethod.BALANCE,
-        required=False,
+    # The balance, the payment page, or the id of a saved card.
+    pay_with = forms.ChoiceField(
+        label=gettext_lazy("Pay with"), widget=forms.RadioSelect, required=False
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, cards: list[dict[str, Any]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["payment_method"]
+        field = self.fields["pay_with"]
         assert isinstance(field, forms.ChoiceField)
-        offered = (
-            list(METHODS) if stripe_api.configured() else [Subscription.PaymentMethod.BALANCE]
-        )
-        field.choices = [(name, METHODS[name]) for name in offered]
+        choices: list[tuple[str, str | Promise]] = [
+            (Method.BALANCE, gettext_lazy("Your balance")),
+            *((card["id"], card_name(card)) for card in cards),
+        ]
+        if stripe_api.configured():
+            choices.append((Method.STRIPE, gettext_lazy("A new card, on the payment page")))
+        field.choices, field.initial = choices, Method.BALANCE
 
 
 # -- What there is -------------------------------------------------------------------------------
@@ -77,15 +80,24 @@ def plans(request: HttpRequest) -> HttpResponse:
         "mine": mine,
         "limits": terms.limits(plan, multiplier),
         "coming": coming,
-        "renewal": quotes.price(*coming) if coming else 0,
+        "renewal": quotes.renewal(mine, *coming) if mine and coming else 0,
         "add_on_stays": coming is not None and coming[1] is not None,
         "arranged": mine is not None
         and (mine.cancel_at_period_end or mine.add_on_ends or mine.next_plan is not None),
+        "other_way": _other_way(mine),
         "grace_until": mine.period_end + periods.GRACE if mine and past_due else None,
         "offers": [(each, _way_to(each, plan)) for each in Plan.objects.filter(active=True)],
         "add_ons": AddOn.objects.filter(active=True),
     }
     return render(request, "billing/plans.html", context)
+
+
+def _other_way(mine: Subscription | None) -> str:
+    """How else the next period may be paid; empty if in no other way."""
+    if mine is None or mine.cancel_at_period_end or not stripe_api.configured():
+        return ""
+    coming = mine.next_payment_method or mine.payment_method
+    return str(Method.STRIPE if coming == Method.BALANCE else Method.BALANCE)
 
 
 def _way_to(plan: Plan, current: Plan) -> str:
@@ -109,7 +121,9 @@ def change(request: HttpRequest) -> HttpResponse:
     """What having this plan, or this add-on, would cost and when; sent (POST), it is done."""
     user_id, sold = customer(request).pk, _sold(request)
     quote, refusal = _quote(user_id, sold)
-    form = ChangeForm(request.POST or None)
+    mine = terms.subscription_of(user_id)
+    # Whoever has something already pays as for that.
+    form = ChangeForm(request.POST or None, cards=[] if mine else saved_cards(request))
     if request.method == "POST" and form.is_valid():
         if quote is not None and quote.due_now > form.cleaned_data["shown"]:
             form.add_error(None, _("The price has changed. Look at it again, please."))
@@ -121,8 +135,7 @@ def change(request: HttpRequest) -> HttpResponse:
         "refusal": "" if request.method == "POST" else refusal,
         "form": form,
         "balance": balances.live(user_id),
-        "by_card": changes.by_stripe(user_id),
-        "choose": terms.subscription_of(user_id) is None,
+        "method": mine.payment_method if mine else "",
         **(_effects(user_id, quote) if quote else {}),
     }
     return render(request, "billing/change.html", context)
@@ -167,45 +180,62 @@ def _confirmed(
     """Do it, and go back to the plans; or say beside the form why not."""
     back = request.build_absolute_uri(reverse("plan-done"))
     try:
-        payment_url = _do(user_id, sold, form.cleaned_data, back)
-    except errors.ApiError as error:
-        field = "payment_method" if isinstance(error, errors.PaymentRequired) else None
-        form.add_error(field, said(error))
+        outcome = _do(request, user_id, sold, form.cleaned_data)
+    except stripe_api.Unanswered as error:
+        form.add_error("pay_with", said(error))  # the same form asks about the same order
         return None
-    if payment_url:
-        return redirect(payment_url)
+    except errors.ApiError as error:
+        about_money = isinstance(error, errors.PaymentRequired)
+        form.add_error("pay_with" if about_money else None, said(error))
+        form.renew()
+        return None
+    if outcome is not None and outcome.payment_url:
+        return redirect(outcome.payment_url)
     messages.success(request, _("Done: %s.") % sold)
     return redirect("billing-plans")
 
 
-def _do(user_id: int, sold: Plan | AddOn, asked: dict[str, Any], back: str) -> str:
-    """The deed that was confirmed, and the page to pay it on, if it has one. The form's key makes
-    sending it twice harmless."""
+def _do(
+    request: HttpRequest, user_id: int, sold: Plan | AddOn, asked: dict[str, Any]
+) -> Outcome | None:
+    """The deed that was confirmed. The form's key makes sending it twice harmless."""
     now, key = timezone.now(), f"web:{asked['once']}"
     method = asked["payment_method"] or Subscription.PaymentMethod.BALANCE
     ways = {"method": method, "return_url": back}
     match asked["action"], sold:
         case "subscribe", Plan():
-            return changes.subscribe(user_id, sold, now=now, key=key, **ways).payment_url
+            return changes.subscribe(user_id, sold, now=now, key=key, **_ways(request, asked))
         case "upgrade", Plan():
-            return changes.upgrade(user_id, sold, now=now, key=key).payment_url
+            return changes.upgrade(user_id, sold, now=now, key=key)
         case "downgrade", Plan():
             changes.downgrade(user_id, sold, now=now)
-            return ""
+            return None
         case (("add" | "swap" | "keep"), AddOn()):
-            return changes.add(user_id, sold, now=now, key=key, **ways).payment_url
+            return changes.add(user_id, sold, now=now, key=key, **_ways(request, asked))
         case _:
             raise errors.BadRequest("This form does not fit.")
+
+
+def _ways(request: HttpRequest, asked: dict[str, Any]) -> dict[str, str]:
+    """How the first thing bought is paid, and where the payment page leads back to."""
+    mine = terms.subscription_of(customer(request).pk)
+    chosen = mine.payment_method if mine else asked["pay_with"] or Method.BALANCE
+    if chosen == Method.BALANCE:
+        return {"method": Method.BALANCE}
+    throttle.count(request, OrdersByAccount)
+    card = "" if chosen == Method.STRIPE else chosen
+    back = request.build_absolute_uri(reverse("plan-done"))
+    return {"method": Method.STRIPE, "card": card, "return_url": back}
 
 
 # -- What happens when the period ends -----------------------------------------------------------
 
 
 def _arrange(
-    request: HttpRequest, deed: Callable[..., Subscription], *sold: AddOn
+    request: HttpRequest, deed: Callable[..., Subscription], *about: AddOn | str
 ) -> HttpResponse:
     try:
-        deed(customer(request).pk, *sold, now=timezone.now())
+        deed(customer(request).pk, *about, now=timezone.now())
     except errors.ApiError as error:
         messages.error(request, said(error))
     else:
@@ -232,3 +262,13 @@ def resume(request: HttpRequest) -> HttpResponse:
 def end_add_on(request: HttpRequest, slug: str) -> HttpResponse:
     """Let the add-on end with the period."""
     return _arrange(request, changes.remove, get_object_or_404(AddOn, slug=slug))
+
+
+@login_required
+@require_POST
+def pay_by(request: HttpRequest) -> HttpResponse:
+    """Pay from the next period on another way; at once, while a renewal is unpaid."""
+    method = request.POST.get("method", "")
+    if method not in Method.values:
+        raise Http404
+    return _arrange(request, changes.pay_by, method)

@@ -28,6 +28,7 @@ pages = [
     path("billing/plans/change", subscription_views.change, name="billing-change"),
     path("billing/plans/cancel", subscription_views.cancel, name="billing-cancel"),
     path("billing/plans/resume", subscription_views.resume, name="billing-resume"),
+    path("billing/plans/pay-by", subscription_views.pay_by, name="billing-pay-by"),
     path(
         "billing/add-ons/<slug:slug>/end", subscription_views.end_add_on, name="billing-end-add-on"
     ),

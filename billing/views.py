@@ -14,7 +14,7 @@ from billing import balances, funding, ledger, terms
 from billing.forms import SandboxForm
 from billing.models import Entry
 from billing.payments import autotopup
-from billing.payments.views import top_up_page
+from billing.payments.views import empty_form, top_up_page
 from hontoni.money import nanos
 
 PAGE = 50
@@ -74,7 +74,7 @@ def sandbox_funds(request: HttpRequest) -> HttpResponse:
         raise Http404
     form, user_id = SandboxForm(request.POST), customer(request).pk
     if not form.is_valid():
-        return top_up_page(request, sandbox=form)
+        return top_up_page(request, form=empty_form(request), sandbox=form)
     funding.sandbox(
         key=str(form.cleaned_data["once"]),
         user_id=user_id,

@@ -1,8 +1,10 @@
 """The control plane's routes. /v1, /healthz and /readyz never reach Django: see asgi.py."""
 
 from allauth.account.decorators import secure_admin_login
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts import urls as accounts
@@ -24,6 +26,8 @@ urlpatterns = [
     path("", include(billing.pages)),
     path("", include(gateway.pages)),
     path("account/", include("allauth.urls")),
+    # Of what has no place to name one: a PDF, an answer of the API.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}favicon.svg")),
     path("preferences", pages.preferences, name="preferences"),
     path("webhooks/stripe", webhooks.stripe, name="stripe-webhook"),
     path("admin/", admin.site.urls),

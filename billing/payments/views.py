@@ -35,7 +35,7 @@ from ratelimits import throttle
 _pages = require_http_methods(["GET", "HEAD", "POST"])
 
 
-def _cards(request: HttpRequest) -> list[dict[str, Any]]:
+def saved_cards(request: HttpRequest) -> list[dict[str, Any]]:
     """The saved cards; none, and a word about it, while Stripe cannot be asked."""
     if not stripe_api.configured():
         return []
@@ -54,7 +54,7 @@ def _cards(request: HttpRequest) -> list[dict[str, Any]]:
 @_pages
 def top_up(request: HttpRequest) -> HttpResponse:
     """Add funds: on the payment page, or at once with a saved card."""
-    form = TopUpForm(request.POST or None, cards=_cards(request))
+    form = TopUpForm(request.POST or None, cards=saved_cards(request))
     if request.method == "POST" and stripe_api.configured() and form.is_valid():
         try:
             return _order(request, form)
@@ -65,15 +65,20 @@ def top_up(request: HttpRequest) -> HttpResponse:
     return top_up_page(request, form=form)
 
 
+def empty_form(request: HttpRequest) -> TopUpForm:
+    """As it is shown first."""
+    return TopUpForm(cards=saved_cards(request))
+
+
 def top_up_page(
-    request: HttpRequest, *, form: TopUpForm | None = None, sandbox: SandboxForm | None = None
+    request: HttpRequest, *, form: TopUpForm, sandbox: SandboxForm | None = None
 ) -> HttpResponse:
     """The page with its forms; one that was sent comes back as it was typed."""
     user = customer(request)
     waiting = Redemption.objects.filter(user=user, granted_at=None).select_related("code")
     context = {
         "balance": balances.live(user.pk),
-        "form": (form or TopUpForm(cards=_cards(request))) if stripe_api.configured() else None,
+        "form": form if stripe_api.configured() else None,
         "sandbox_form": (sandbox or SandboxForm()) if settings.SANDBOX else None,
         "waiting": waiting.order_by("pk").first(),
         "tax": settings.STRIPE_TAX,
@@ -141,7 +146,7 @@ def topup_done(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def plan_done(request: HttpRequest) -> HttpResponse:
-    """The same for a page to subscribe on."""
+    """Where the page to subscribe on leads back to: the same."""
     session = request.GET.get("session_id", "")
     if not session:
         return render(request, "billing/plan_done.html", {"state": "canceled"})
@@ -163,7 +168,7 @@ def plan_done(request: HttpRequest) -> HttpResponse:
 @_pages
 def cards(request: HttpRequest) -> HttpResponse:
     """The saved cards, and the form (POST) of the automatic top-up."""
-    user, saved = customer(request), _cards(request)
+    user, saved = customer(request), saved_cards(request)
     mine = autotopup.of(user)
     form = AutoTopUpForm(request.POST or None, cards=saved, initial=_initial(user))
     if request.method == "POST" and form.is_valid():

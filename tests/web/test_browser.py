@@ -29,7 +29,14 @@ from tests.web.conftest import Open
 from tests.world import PASSWORD, Person
 
 BILLING = [
-    *("/billing", "/billing/topup", "/billing/topup/done", "/billing/cards", "/billing/plans"),
+    *(
+        "/billing",
+        "/billing/topup",
+        "/billing/topup/done",
+        "/billing/plan/done",
+        "/billing/cards",
+        "/billing/plans",
+    ),
     *("/billing/plans/change?plan=basic", "/billing/plans/change?plan=premium"),
     *("/billing/plans/change?add_on=rate-limit-5x", "/billing/invoices", "/billing/promo"),
     *("/billing/referrals", "/billing/mails"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.core import mail
 from django.test import AsyncClient, Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -63,6 +64,10 @@ def test_the_sandbox_says_so_on_every_page(client: Client, settings: Settings) -
         assert "play money" not in text(client.get(path))
 
 
+def test_every_browser_finds_the_icon(client: Client) -> None:
+    assert client.get("/favicon.ico")["Location"] == "/static/favicon.svg"
+
+
 def test_an_error_page_is_a_page(client: Client) -> None:
     answer = client.get("/nothing")
     assert answer.status_code == 404
@@ -109,6 +114,14 @@ def test_signing_up_opens_an_account_by_its_address_in_lower_case(client: Client
 def test_who_registered_by_the_api_logs_in_here(client: Client, alice: Person) -> None:
     form = {"login": "Alice@Example.com", "password": PASSWORD}
     assert client.post("/account/login/", form)["Location"] == "/overview"
+
+
+def test_mails_of_the_account_speak_the_visitors_language(client: Client, alice: Person) -> None:
+    form = {"email": "alice@example.com"}
+    for language, subject in (("vi", "Đặt lại mật khẩu"), ("en", "Reset your password")):
+        client.post("/account/password/reset/", form, headers={"Accept-Language": language})
+        assert mail.outbox[-1].subject == subject
+        assert "/account/password/reset/key/" in mail.outbox[-1].body
 
 
 def test_guessing_is_throttled(client: Client, alice: Person) -> None:

@@ -254,7 +254,7 @@ def test_giving_up_after_three_failures_is_said(as_alice: Client, alice: Person)
 def buy(client: Client, what: str, **changed: str) -> Any:
     """Look at the quote, then confirm it."""
     url = f"/billing/plans/change?{what}"
-    return client.post(url, hidden(client, url) | {"payment_method": "balance"} | changed)
+    return client.post(url, hidden(client, url) | {"pay_with": "balance"} | changed)
 
 
 def test_a_plan_is_quoted_then_bought_once(as_alice: Client, alice: Person) -> None:
@@ -262,7 +262,7 @@ def test_a_plan_is_quoted_then_bought_once(as_alice: Client, alice: Person) -> N
     url = "/billing/plans/change?plan=standard"
     page = text(as_alice.get(url))
     assert "Due now" in page and "Pay $13.00" in page
-    form = hidden(as_alice, url) | {"payment_method": "balance"}
+    form = hidden(as_alice, url) | {"pay_with": "balance"}
     for _ in range(2):
         assert as_alice.post(url, form)["Location"] == "/billing/plans"
     assert balance(alice) == nanos("7")
@@ -276,7 +276,7 @@ def test_a_plan_beyond_the_balance_is_an_error_with_a_way_out(
     page = text(as_alice.get("/billing/plans/change?plan=standard"))
     assert "That is not enough." in page and 'href="/billing/topup"' in page
     refused = text(buy(as_alice, "plan=standard"))
-    assert "Your balance is too low" in refused[refused.index('id="id_payment_method_error"') :]
+    assert "Your balance is too low" in refused[refused.index('id="id_pay_with_error"') :]
     assert terms.subscription_of(alice.user.pk) is None
 
 
@@ -340,7 +340,7 @@ def test_what_became_dearer_is_shown_again_before_it_is_paid(
 ) -> None:
     give(alice, "100")
     url = "/billing/plans/change?plan=standard"
-    form = hidden(as_alice, url) | {"payment_method": "balance"}
+    form = hidden(as_alice, url) | {"pay_with": "balance"}
     Plan.objects.filter(slug="standard").update(price=nanos("14"))
     page = text(as_alice.post(url, form))
     assert "The price has changed" in page and "Pay $14.00" in page
@@ -359,6 +359,66 @@ def test_a_form_of_one_thing_buys_no_other(as_alice: Client, alice: Person) -> N
     assert balance(alice) == nanos("100")
     assert as_alice.get("/billing/plans/change?plan=nonsense").status_code == 404
     assert as_alice.get("/billing/plans/change?add_on=nonsense").status_code == 404
+
+
+# -- Plans paid by card ---------------------------------------------------------------------------
+
+
+def test_a_plan_is_paid_on_the_payment_page(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    answer = buy(as_alice, "plan=standard", pay_with="stripe")
+    assert answer["Location"].startswith(stripe.url)
+    assert terms.subscription_of(alice.user.pk) is None
+    paid = stripe.browser.post(
+        answer["Location"], data={"card": "pm_card_visa", "email": "alice@example.com"}
+    )
+    back = paid.headers["location"]
+    assert "Standard is yours" in text(as_alice.get(back[back.index("/billing") :]))
+    assert "Paid by card." in text(as_alice.get("/billing/plans"))
+    assert balance(alice) == 0
+    assert "Nothing was charged" in text(as_alice.get("/billing/plan/done"))
+
+
+def test_a_plan_is_paid_with_a_saved_card_and_changed_by_the_same(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    card = saved(stripe, alice)
+    assert card in text(as_alice.get("/billing/plans/change?plan=standard"))
+    assert buy(as_alice, "plan=standard", pay_with=card)["Location"] == "/billing/plans"
+    page = text(as_alice.get("/billing/plans/change?plan=premium"))
+    assert "Charged to the card your plan is paid with." in page and "Pay $26.00" in page
+    buy(as_alice, "plan=premium")
+    assert terms.plan_of(alice.user.pk)[0].slug == "premium"
+    as_alice.post("/billing/plans/cancel")
+    assert "nothing is charged any more" in text(as_alice.get("/billing/plans"))
+    as_alice.post("/billing/plans/resume")
+    assert "Renews on" in text(as_alice.get("/billing/plans"))
+
+
+def test_a_card_that_is_declined_buys_no_plan_and_another_may(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    bad = saved(stripe, alice, "pm_card_chargeCustomerFail")
+    refused = text(buy(as_alice, "plan=standard", pay_with=bad))
+    assert "The card was declined." in refused[refused.index('id="id_pay_with_error"') :]
+    assert terms.subscription_of(alice.user.pk) is None
+    buy(as_alice, "plan=standard", pay_with=saved(stripe, alice))
+    assert terms.plan_of(alice.user.pk)[0].slug == "standard"
+
+
+def test_the_next_period_is_paid_another_way(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    subscribed(alice)
+    as_alice.post("/billing/plans/pay-by", {"method": "stripe"})
+    assert "Save a card first." in text(as_alice.get("/billing/plans"))
+    saved(stripe, alice)
+    as_alice.post("/billing/plans/pay-by", {"method": "stripe"})
+    assert "From the next period on it is paid by card." in text(as_alice.get("/billing/plans"))
+    as_alice.post("/billing/plans/pay-by", {"method": "balance"})
+    assert "From the next period" not in text(as_alice.get("/billing/plans"))
+    assert as_alice.post("/billing/plans/pay-by", {"method": "cash"}).status_code == 404
 
 
 # -- Invoices ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0002_freeze'),
-        ('billing', '0005_rewards_and_mails'),
+        ('billing', '0006_pay_by_stripe'),
     ]
 
     operations = [
