@@ -178,7 +178,6 @@ def _confirmed(
     request: HttpRequest, form: ChangeForm, user_id: int, sold: Plan | AddOn
 ) -> HttpResponse | None:
     """Do it, and go back to the plans; or say beside the form why not."""
-    back = request.build_absolute_uri(reverse("plan-done"))
     try:
         outcome = _do(request, user_id, sold, form.cleaned_data)
     except stripe_api.Unanswered as error:
@@ -200,8 +199,6 @@ def _do(
 ) -> Outcome | None:
     """The deed that was confirmed. The form's key makes sending it twice harmless."""
     now, key = timezone.now(), f"web:{asked['once']}"
-    method = asked["payment_method"] or Subscription.PaymentMethod.BALANCE
-    ways = {"method": method, "return_url": back}
     match asked["action"], sold:
         case "subscribe", Plan():
             return changes.subscribe(user_id, sold, now=now, key=key, **_ways(request, asked))

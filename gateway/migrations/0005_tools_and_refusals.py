@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_key_restrictions'),
-        ('gateway', '0003_pools'),
+        ('gateway', '0004_quarantine'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
