@@ -49,10 +49,11 @@ class Breaker:
 
     def failed(self, *, retry_after: float = 0.0, refused: bool = False) -> None:
         """It did not. A credential that is refused is not asked again to see if that was meant."""
+        self._probing = False
         if self.wait():
             return  # sent before it opened
         self._failures += 1
-        self._probing, self.refused = False, refused
+        self.refused = refused
         if self._until or refused or self._failures >= FAILURES:
             self._pause = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, 2 * self._pause, retry_after))
             self._until = time.monotonic() + self._pause
