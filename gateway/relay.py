@@ -68,6 +68,7 @@ def _resting(routes: Sequence[Route]) -> Unavailable:
     seconds = max(1, math.ceil(min(route.breaker.wait() for route in routes)))
     return Unavailable(
         "This model's providers are failing. Try again in a moment.",
+        code=failures.OVERLOADED,
         headers={"retry-after": str(seconds)},
     )
 
