@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from django.test import Client as Browser
 from pytest_django import Settings
 
 from gateway import catalogue, exchange
@@ -409,6 +410,31 @@ def test_a_credential_that_recovers_is_unmarked(
     until(lambda: Credential.objects.get(pk=made.pk).refused_at is None, "it is still marked")
 
 
+def test_many_at_once_are_all_answered_and_each_is_charged_once(
+    gateway: Gateway, alice: Person, first: Vendors, second: Vendors
+) -> None:
+    """While one account fails throughout."""
+    fund(alice, "10")
+    unlimited()
+    credential(first, "one", weight=5)
+    credential(second, "two")
+    first.faults.extend([error(500, "api_error")] * 100)
+    text = "[[usage: 1000 50 0 0]] [[say: ok]]"
+
+    def chat(number: int) -> int:
+        streamed = {"stream": number % 2 == 0, "prompt_cache_key": str(number)}
+        return gateway.chat(alice, text, **streamed).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(chat, range(40))) == [200] * 40
+    assert len(second.requests) == 40
+    assert FAILURES <= len(first.requests) < FAILURES + 8  # those on their way when it opened
+    events = gateway.books()
+    assert len(events) == 40 and {event.cost for event in events} == {nanos("0.0030")}
+    assert gateway.balance(alice) == nanos("10") - 40 * nanos("0.0030")
+    assert at_rest(alice)
+
+
 # -- Providers -----------------------------------------------------------------------------------
 
 
@@ -439,6 +465,25 @@ def test_a_reseller_answers_another_vendors_model_in_its_own_dialect_at_our_pric
     told = None if dialect == "openai_chat" else "openai_chat"
     assert event.details.get("upstream_dialect") == told
     assert event.model == "claude-sonnet-4.5"
+
+
+def test_a_reseller_stands_by_the_environments_key(
+    gateway: Gateway, alice: Person, first: Vendors
+) -> None:
+    fund(alice, "10")
+    reseller = credential(first, "reseller", priority=1).provider
+    Offering.objects.create(provider=reseller, model_id="claude-sonnet-4.5", upstream_id="gpt-4.1")
+    catalogue.forget()
+    gateway.vendors.faults.append(error(529, "overloaded_error"))
+    reply = ask(gateway, alice, "anthropic_messages", "claude-sonnet-4.5", "[[say: Hanoi]]")
+    assert reply.status_code == 200 and said("anthropic_messages", reply.json()) == "Hanoi"
+    (event,) = gateway.books()
+    labels = [label for label, _, _ in tried(event.details)]
+    assert labels == ["anthropic/environment", "reseller/main"]
+    web = Browser()
+    web.force_login(alice.user)
+    page = web.get(f"/usage/{event.request_id}").content.decode()
+    assert "overloaded_error" in page and "reseller/main" not in page
 
 
 def test_a_reseller_without_the_responses_api_is_spoken_to_in_chat(
