@@ -53,10 +53,10 @@ class Vendors:
 
 
 @contextmanager
-def serving(key: str) -> Iterator[Vendors]:
-    """A sandbox under uvicorn, on a free port, in a thread; it takes this key only."""
+def serving(key: str, port: int = 0) -> Iterator[Vendors]:
+    """A sandbox under uvicorn, in a thread, on a free port or this one; it takes this key only."""
     app = make_app(strict=True, keys={key}, pace=0.0)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="error", lifespan="off", ws="none", access_log=False)
     )

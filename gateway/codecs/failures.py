@@ -53,6 +53,7 @@ _LOST = "The model's provider broke off the answer"
 CUT = Failed(500, "api_error", "upstream_error", _LOST, "cut")
 BROKEN = Failed(500, "api_error", "upstream_error", "The model's provider sent nonsense", "broken")
 _MALFORMED = "The model gave an answer that makes no sense; try again"
+OVERLOADED = "upstream_overloaded"  # as our own 503s are not
 STALE = "stale_reasoning"  # `vendor_code` of a 400 that goes away without the carriers
 
 _BY_WORD = {
@@ -144,7 +145,8 @@ def _fault(everything: str, message: str, code: str) -> Failed:
 
 def _failed(status: int, message: str, code: str, retry_after: float | None) -> Failed:
     kind = _KINDS[status]
-    return Failed(status, kind.type, kind.code, message, code, retry_after)
+    ours = OVERLOADED if status == 503 else kind.code
+    return Failed(status, kind.type, ours, message, code, retry_after)
 
 
 def malformed(raw: str) -> Failed:

@@ -52,8 +52,10 @@ class Attempt:
         if not upstream_errors.is_theirs(failed):
             self.answered()
             return
-        refused = upstream_errors.refuses_us(failed)
-        self.route.breaker.failed(retry_after=failed.retry_after or 0.0, refused=refused)
+        refused, breaker = upstream_errors.refuses_us(failed), self.route.breaker
+        if breaker.failed(retry_after=failed.retry_after or 0.0, refused=refused):
+            label = self.route.access.label
+            logger.warning("breaker.open %s %s for %.0f s", label, self.error, breaker.wait())
         if refused:
             _mark_later(self.route.access, self.error)
 

@@ -47,15 +47,18 @@ class Breaker:
             self._failures, self._pause, self._until = 0, 0.0, 0.0
             self._probing = self.refused = False
 
-    def failed(self, *, retry_after: float = 0.0, refused: bool = False) -> None:
-        """It did not. A credential that is refused is not asked again to see if that was meant."""
+    def failed(self, *, retry_after: float = 0.0, refused: bool = False) -> bool:
+        """It did not. A credential that is refused is not asked again to see if that was meant.
+        True if that opened it."""
+        self._probing = False
         if self.wait():
-            return  # sent before it opened
+            return False  # sent before it opened
         self._failures += 1
-        self._probing, self.refused = False, refused
+        self.refused = refused
         if self._until or refused or self._failures >= FAILURES:
             self._pause = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, 2 * self._pause, retry_after))
             self._until = time.monotonic() + self._pause
+        return bool(self._until)
 
     def abandoned(self) -> None:
         """The probe was given up by its client: the next request is the probe."""

@@ -84,7 +84,7 @@ ROWS: dict[str, Row] = {
             "anthropic": (429, "rate_limit_error"),
             "google": (429, "RESOURCE_EXHAUSTED"),
         },
-        *(503, "overloaded_error", "service_unavailable"),
+        *(503, "overloaded_error", "upstream_overloaded"),
     ),
     "overloaded": (
         {
@@ -92,7 +92,7 @@ ROWS: dict[str, Row] = {
             "anthropic": (529, "overloaded_error"),
             "google": (503, "UNAVAILABLE"),
         },
-        *(503, "overloaded_error", "service_unavailable"),
+        *(503, "overloaded_error", "upstream_overloaded"),
     ),
     "server error": (
         {

@@ -163,7 +163,7 @@ UNARY = [
     (faults.html_page(200), 500, "upstream_error"),
     (faults.half_json(), 500, "upstream_error"),
     (faults.bad_gzip(), 500, "upstream_error"),
-    (Fault(status=503, body=b""), 503, "service_unavailable"),
+    (Fault(status=503, body=b""), 503, "upstream_overloaded"),
     (Fault(body=b"[1, 2]"), 500, "upstream_error"),
 ]
 STREAMED = [

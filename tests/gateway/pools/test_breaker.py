@@ -59,6 +59,22 @@ def test_a_failure_sent_before_it_opened_does_not_open_it_longer(
     assert broken.wait() == SHORTEST_SECONDS
 
 
+def test_what_is_asked_again_while_it_is_open_does_not_keep_it_open(
+    broken: Breaker, clock: Clock
+) -> None:
+    """A connection found closed is dialled anew, whatever the first failure did."""
+    clock(SHORTEST_SECONDS)
+    for _ in range(2):
+        broken.begin()
+        broken.failed()
+    clock(2 * SHORTEST_SECONDS)
+    assert broken.allows()
+    for happens in (broken.succeeded, broken.abandoned):
+        broken.begin()
+        happens()
+        assert broken.allows()
+
+
 def test_a_probe_given_up_leaves_the_next_request_to_probe(broken: Breaker, clock: Clock) -> None:
     clock(SHORTEST_SECONDS)
     assert broken.begin()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from django.test import Client as Browser
 from pytest_django import Settings
 
 from gateway import catalogue, exchange
 from gateway.http_client import Client
 from gateway.models import Credential, Offering, Provider
 from gateway.pools import vault
-from gateway.pools.breaker import FAILURES, SHORTEST_SECONDS
+from gateway.pools.breaker import FAILURES, LONGEST_SECONDS, SHORTEST_SECONDS
 from gateway.sandbox import faults
 from gateway.sandbox.faults import Fault
 from hontoni.money import nanos
@@ -23,10 +25,17 @@ from tests.gateway.pools.world import credential, tried, unlimited, was_asked_wi
 from tests.gateway.test_faults import at_rest, until
 from tests.gateway.test_translation import PATHS, ask, said
 from tests.gateway_server import Gateway, fund
-from tests.vendors import Vendors
+from tests.vendors import Vendors, serving
 from tests.world import Person
 
 LONG = "[[say: a fairly long text that takes a good many events to be told whole]]"
+
+
+def free_port() -> int:
+    """One nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def error(status: int, kind: str, message: str = "No.", **headers: str) -> Fault:
@@ -194,8 +203,7 @@ def test_a_connection_that_the_vendor_closed_is_dialled_anew_once(
     gateway: Gateway, alice: Person, first: Vendors, second: Vendors
 ) -> None:
     fund(alice, "10")
-    made = credential(first, "one")
-    Provider.objects.filter(pk=made.provider_id).update(base_url="http://127.0.0.1:9")
+    aimed(credential(first, "one"), f"http://127.0.0.1:{free_port()}")
     credential(second, "two", priority=1)
     assert gateway.chat(alice).status_code == 200
     (event,) = gateway.books()
@@ -204,6 +212,32 @@ def test_a_connection_that_the_vendor_closed_is_dialled_anew_once(
         ("one/main", None, "upstream_error"),
         ("two/main", 200, ""),
     ]
+
+
+def test_an_address_that_comes_back_is_used_again(
+    gateway: Gateway, alice: Person, clock: Callable[[float], None], first: Vendors
+) -> None:
+    """Also after a probe that was dialled twice, and in vain."""
+    fund(alice, "10")
+    unlimited()
+    port = free_port()
+    aimed(credential(first, "one"), f"http://127.0.0.1:{port}")
+    while (reply := gateway.chat(alice)).status_code == 500:
+        pass
+    assert reply.status_code == 503
+    clock(SHORTEST_SECONDS)
+    assert gateway.chat(alice).status_code == 500
+    clock(LONGEST_SECONDS)
+    with serving(first.key, port) as back:
+        assert gateway.chat(alice).status_code == 200
+        assert len(back.requests) == 1
+    assert all(event.cost == 0 for event in gateway.books()[:-1])
+
+
+def aimed(made: Credential, address: str) -> None:
+    """Point its provider elsewhere."""
+    Provider.objects.filter(pk=made.provider_id).update(base_url=address)
+    catalogue.forget()
 
 
 def test_the_last_failure_is_told_when_nobody_answers(
@@ -376,6 +410,31 @@ def test_a_credential_that_recovers_is_unmarked(
     until(lambda: Credential.objects.get(pk=made.pk).refused_at is None, "it is still marked")
 
 
+def test_many_at_once_are_all_answered_and_each_is_charged_once(
+    gateway: Gateway, alice: Person, first: Vendors, second: Vendors
+) -> None:
+    """While one account fails throughout."""
+    fund(alice, "10")
+    unlimited()
+    credential(first, "one", weight=5)
+    credential(second, "two")
+    first.faults.extend([error(500, "api_error")] * 100)
+    text = "[[usage: 1000 50 0 0]] [[say: ok]]"
+
+    def chat(number: int) -> int:
+        streamed = {"stream": number % 2 == 0, "prompt_cache_key": str(number)}
+        return gateway.chat(alice, text, **streamed).status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(chat, range(40))) == [200] * 40
+    assert len(second.requests) == 40
+    assert FAILURES <= len(first.requests) < FAILURES + 8  # those on their way when it opened
+    events = gateway.books()
+    assert len(events) == 40 and {event.cost for event in events} == {nanos("0.0030")}
+    assert gateway.balance(alice) == nanos("10") - 40 * nanos("0.0030")
+    assert at_rest(alice)
+
+
 # -- Providers -----------------------------------------------------------------------------------
 
 
@@ -406,6 +465,41 @@ def test_a_reseller_answers_another_vendors_model_in_its_own_dialect_at_our_pric
     told = None if dialect == "openai_chat" else "openai_chat"
     assert event.details.get("upstream_dialect") == told
     assert event.model == "claude-sonnet-4.5"
+
+
+def test_a_reseller_stands_by_the_environments_key(
+    gateway: Gateway, alice: Person, first: Vendors
+) -> None:
+    fund(alice, "10")
+    reseller = credential(first, "reseller", priority=1).provider
+    Offering.objects.create(provider=reseller, model_id="claude-sonnet-4.5", upstream_id="gpt-4.1")
+    catalogue.forget()
+    gateway.vendors.faults.append(error(529, "overloaded_error"))
+    reply = ask(gateway, alice, "anthropic_messages", "claude-sonnet-4.5", "[[say: Hanoi]]")
+    assert reply.status_code == 200 and said("anthropic_messages", reply.json()) == "Hanoi"
+    (event,) = gateway.books()
+    labels = [label for label, _, _ in tried(event.details)]
+    assert labels == ["anthropic/environment", "reseller/main"]
+    web = Browser()
+    web.force_login(alice.user)
+    page = web.get(f"/usage/{event.request_id}").content.decode()
+    assert "overloaded_error" in page and "reseller/main" not in page
+
+
+def test_a_reseller_without_the_responses_api_is_spoken_to_in_chat(
+    gateway: Gateway, alice: Person, first: Vendors
+) -> None:
+    fund(alice, "10")
+    provider = credential(first, "reseller").provider
+    Offering.objects.create(
+        provider=provider, model_id="gpt-5.2", upstream_id="gpt-5.2", dialect="openai_chat"
+    )
+    catalogue.forget()
+    for dialect in PATHS:
+        reply = ask(gateway, alice, dialect, "gpt-5.2", "[[say: Hanoi]]")
+        assert reply.status_code == 200 and said(dialect, reply.json()) == "Hanoi"
+        assert first.last.path == "/v1/chat/completions"
+    assert all(event.cost > 0 for event in gateway.books())
 
 
 def test_a_model_nobody_has_is_not_offered(
