@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 _SHIFTS = """
 window.shift = 0
 new PerformanceObserver(list => {
@@ -29,10 +30,7 @@ def look(url: str, cookie: tuple[str, str], paths: Sequence[str]) -> dict[str, S
 
     name, value = cookie
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = browser.new_context(base_url=url, viewport={"width": 1280, "height": 900})
         context.add_cookies([{"name": name, "value": value, "url": url}])
         context.add_init_script(_SHIFTS)

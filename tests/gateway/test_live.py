@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import User
-from gateway import consumers, live, usage
+from gateway import consumers, live, overview, usage
 from hontoni import redis
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -89,7 +89,7 @@ def test_many_pages_of_an_account_are_rendered_once(
 ) -> None:
     fund(alice, "10")
     rendered: list[int] = []
-    real = consumers.render_live
+    real = overview.render_live
 
     def counted(user: User, *, push: bool) -> str:
         rendered.append(user.pk)
