@@ -50,6 +50,9 @@ test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Val
 bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
 	$(PY) -m bench $(ARGS)
 
+bench-web: $(VENV)/.test ## the pages on 10 million rows, and 500 open dashboards (ARGS="--rows 100000")
+	$(PY) -m bench.web $(ARGS)
+
 messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)
 	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
 	$(PY) manage.py compilemessages -v 0 -i .venv
@@ -65,4 +68,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

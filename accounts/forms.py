@@ -97,7 +97,7 @@ class KeyLimitsForm(LimitsForm):
     expires = forms.ChoiceField(
         label=_("Expires"), choices={"keep": _("As it is"), **LIFETIMES}, required=False
     )
-    field_order = ("expires",)
+    field_order = ("daily_cap", "monthly_cap", "expires", "allowed_ips", "allowed_models")
 
     @classmethod
     def of(cls, key: ApiKey, data: Any = None) -> "KeyLimitsForm":

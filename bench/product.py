@@ -37,7 +37,7 @@ class Product:
     env: dict[str, str]
 
 
-def environment(upstream: int, home: Path, port: int) -> dict[str, str]:
+def environment(upstream: int, home: Path, port: int, database: str = "") -> dict[str, str]:
     """Complete, so that neither the caller's environment nor a .env file gets in."""
     vendor = f"http://127.0.0.1:{upstream}"
     return {
@@ -45,7 +45,8 @@ def environment(upstream: int, home: Path, port: int) -> dict[str, str]:
         "DATA_DIR": str(home / "var"),
         "HOST": "127.0.0.1",
         "PORT": str(port),
-        "DATABASE_URL": "",
+        "DATABASE_URL": database,
+        "SECRET_KEY": "for-the-bench-only-for-the-bench-only-for-the-bench-only",
         "REDIS_URL": "",
         "OPENAI_API_KEY": "bench",
         "OPENAI_BASE_URL": f"{vendor}/v1",
@@ -57,10 +58,13 @@ def environment(upstream: int, home: Path, port: int) -> dict[str, str]:
 
 
 @contextmanager
-def product(upstream: int, home: Path) -> Iterator[Product]:
-    """Started, seeded and ready. Raises RuntimeError with the log's tail if it does not start."""
+def product(upstream: int, home: Path, *, database: str = "") -> Iterator[Product]:
+    """Started, seeded and ready, on SQLite unless a database is named.
+
+    Raises RuntimeError with the log's tail if it does not start.
+    """
     port, log = free_port(), home / "product.log"
-    env = environment(upstream, home, port)
+    env = environment(upstream, home, port, database)
     with running([sys.executable, "-m", "hontoni.supervisor"], log=log, env=env) as supervisor:
         _wait_until_ready(supervisor, port, log)
         headers = {"authorization": f"Bearer {_customer(env)}"}

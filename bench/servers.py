@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench import cost, traffic
 
-START_SECONDS, STOP_SECONDS = 90, 45
+START_SECONDS, STOP_SECONDS = 300, 45  # a first start migrates, a minute of it for dj-stripe
 
 
 @dataclass(frozen=True)

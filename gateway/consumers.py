@@ -23,6 +23,7 @@ from hontoni.db import in_thread
 from hontoni.pages import ZONE_COOKIE
 
 QUIET_SECONDS = 0.5
+TOGETHER_SECONDS = 0.05
 _SIGNED_OUT = 4401
 
 
@@ -64,17 +65,43 @@ class Dashboard(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is un
             if user.pk != self.account:
                 await self.close(_SIGNED_OUT)
                 return
-            await self.send(await in_thread(self._render, user))
+            await self.send(await _rendered(user, *_taste(self.scope)))
             await asyncio.sleep(QUIET_SECONDS)
 
-    def _render(self, user: User) -> str:
-        """In the visitor's own language and time zone."""
-        cookies = _cookies(self.scope)
-        language = cookies.get(settings.LANGUAGE_COOKIE_NAME, "")
-        if language not in dict(settings.LANGUAGES):
-            language = settings.LANGUAGE_CODE
-        with translation.override(language), timezone.override(_zone(cookies)):
-            return render_live(user, push=True)
+
+_soon: dict[tuple[int, str, str], asyncio.Task[str]] = {}
+
+
+async def _rendered(user: User, language: str, zone: str) -> str:
+    """The fragment, rendered once for all who see it alike and were told within TOGETHER_SECONDS:
+    an account with many open pages costs little more than one with one."""
+    taste = (user.pk, language, zone)
+    task = _soon.get(taste)
+    if task is None:
+        task = _soon[taste] = asyncio.create_task(_render_soon(user, language, zone))
+    return await asyncio.shield(task)
+
+
+async def _render_soon(user: User, language: str, zone: str) -> str:
+    try:
+        await asyncio.sleep(TOGETHER_SECONDS)
+    finally:
+        del _soon[user.pk, language, zone]  # who comes now may know of something newer
+    return await in_thread(_render, user, language, zone)
+
+
+def _render(user: User, language: str, zone: str) -> str:
+    with translation.override(language), timezone.override(_zone(zone)):
+        return render_live(user, push=True)
+
+
+def _taste(scope: dict[str, Any]) -> tuple[str, str]:
+    """The visitor's own language and time zone."""
+    cookies = _cookies(scope)
+    language = cookies.get(settings.LANGUAGE_COOKIE_NAME, "")
+    if language not in dict(settings.LANGUAGES):
+        language = settings.LANGUAGE_CODE
+    return language, cookies.get(ZONE_COOKIE, "")
 
 
 def _cookies(scope: dict[str, Any]) -> dict[str, str]:
@@ -82,7 +109,7 @@ def _cookies(scope: dict[str, Any]) -> dict[str, str]:
     return parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
 
 
-def _zone(cookies: dict[str, str]) -> zoneinfo.ZoneInfo | None:
+def _zone(name: str) -> zoneinfo.ZoneInfo | None:
     with suppress(ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        return zoneinfo.ZoneInfo(cookies.get(ZONE_COOKIE, ""))
+        return zoneinfo.ZoneInfo(name)
     return None

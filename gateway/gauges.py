@@ -44,14 +44,15 @@ class Gauge:
 
 def of_key(key: ApiKey) -> list[Gauge]:
     """The five windows, the concurrency and the spend caps of a key. Raises errors.Unavailable."""
-    state = _state(key)
+    state, concurrent = _state(key)
     now = datetime.fromtimestamp(state.now / 1_000_000, UTC)
-    running = Gauge("concurrent", terms(key.user_id).limits.concurrent, state.active)
+    running = Gauge("concurrent", concurrent, state.active)
     caps = [_cap(spend, now) for spend in state.spend if spend.cap]
     return [*(gauge(window, now) for window in state.windows), running, *caps]
 
 
-def _state(key: ApiKey) -> State:
+def _state(key: ApiKey) -> tuple[State, int]:
+    """Where its limits stand, and how many requests may run at once."""
     # A terms change between our reads makes it stale; an unused account is cold.
     for _ in range(4):
         found = terms(key.user_id)
@@ -71,12 +72,12 @@ def _state(key: ApiKey) -> State:
         )
         state = limiter.look_sync(ask)
         if state.status in ("ok", "refused"):
-            return state
+            break
         if state.status == "cold":
             seed_account(key.user_id, recorded=recorded)
         elif state.status == "unseeded":
             spending.seed(key.pk)
-    return state
+    return state, found.limits.concurrent
 
 
 def gauge(window: Window, now: datetime) -> Gauge:

@@ -1,6 +1,8 @@
 """The socket: who may listen, to whom, and that a bell without listeners costs nothing."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from django.test import Client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from gateway import live, usage
+from accounts.models import User
+from gateway import consumers, live, overview, usage
 from hontoni import redis
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -79,3 +82,26 @@ def test_nobody_is_rung_for_who_does_not_watch(monkeypatch: pytest.MonkeyPatch) 
     assert sent == [1]
     live.ring([])
     assert sent == [1]
+
+
+def test_many_pages_of_an_account_are_rendered_once(
+    gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fund(alice, "10")
+    rendered: list[int] = []
+    real = overview.render_live
+
+    def counted(user: User, *, push: bool) -> str:
+        rendered.append(user.pk)
+        return real(user, push=push)
+
+    with ExitStack() as stack:
+        pages = [stack.enter_context(listen(gateway, alice)) for _ in range(5)]
+        for page in pages:
+            page.recv(timeout=10)
+        time.sleep(2 * consumers.QUIET_SECONDS)
+        monkeypatch.setattr(consumers, "render_live", counted)
+        gateway.chat(alice)
+        ring()
+        assert all("gpt-4o" in str(page.recv(timeout=10)) for page in pages)
+    assert 1 <= len(rendered) < len(pages)

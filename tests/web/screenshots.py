@@ -11,8 +11,9 @@ from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
+from accounts import keys
 from gateway.models import UsageHour
-from hontoni.money import CENT
+from hontoni.money import CENT, DOLLAR
 from tests.billing.stripe_simulator.conftest import World
 from tests.gateway_server import Gateway, fund
 from tests.web.conftest import Open
@@ -24,11 +25,13 @@ DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 760}}
 PAGES = {
     "overview": "/overview",
-    "usage": "/usage",
+    "usage": "/usage?by=tool",
+    "key": "/keys/{key}",
     "plans": "/billing/plans",
     "quote": "/billing/plans/change?plan=premium",
     "docs": "/docs/tools",
 }
+TOOLS = ("Claude Code", "Codex", "Cursor", "Aider")
 MODELS = {"claude-sonnet-4": 30, "gpt-5.2-codex": 18, "gemini-2.5-pro": 7, "gpt-4o-mini": 2}
 
 
@@ -39,6 +42,12 @@ def test_take_them(
     EmailAddress.objects.create(user=alice.user, email=alice.user.email, verified=True)
     fund(alice, "40")
     _a_week(alice)
+    keys.change(
+        alice.key,
+        daily_cap=5 * DOLLAR,
+        monthly_cap=50 * DOLLAR,
+        allowed_models=[*MODELS, "gpt-4o"],
+    )
     for model in ("gpt-4o", "claude-sonnet-4", "claude-sonnet-4", "gpt-5.2-codex", "gpt-4o-mini"):
         site.chat(alice, model=model)
     books_now(site, 5)
@@ -48,7 +57,7 @@ def test_take_them(
         for scheme in ("light", "dark"):
             page = open_page("/overview", alice, color_scheme=scheme, **options)
             for name, path in PAGES.items():
-                page.goto(path)
+                page.goto(path.format(key=alice.key.pk))
                 _keep(page.screenshot(), FOLDER / f"{name}-{look}-{scheme}.png")
     UsageHour.objects.filter(hour__lt=timezone.now() - timedelta(hours=2)).delete()
 
@@ -63,13 +72,14 @@ def _a_week(person: Person) -> None:
     numbers, now = random.Random(1), timezone.now().replace(minute=0, second=0, microsecond=0)
     for ago in range(3, 24 * 7):
         hour = now - timedelta(hours=ago)
-        for model, weight in MODELS.items():
+        for (model, weight), tool in zip(MODELS.items(), TOOLS, strict=True):
             n = numbers.randrange(weight) if 0 <= hour.hour <= 10 else numbers.randrange(3)
             UsageHour.objects.create(
                 hour=hour,
                 user=person.user,
                 api_key=person.key,
                 model=model,
+                tool=tool,
                 requests=n,
                 errors=n // 25,
                 input=n * 2_100,

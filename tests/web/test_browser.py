@@ -44,7 +44,7 @@ BILLING = [
 PUBLIC = ["/", "/models", "/status", "/docs/quickstart", "/docs/tools", "/docs/search?q=limits"]
 ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
 OWN = [
-    *("/overview", "/keys", "/usage", "/playground", "/account"),
+    *("/overview", "/keys", "/usage", "/usage/refusals", "/playground", "/account"),
     *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),
 ]
 
