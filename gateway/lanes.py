@@ -116,7 +116,10 @@ class PassThrough:
             return None
         asked = self._asked
         request = Request(asked.dialect.name, asked.name, ())
-        return asked.dialect.tap(Head(request, reply_id, asked.name, created, body=asked.parsed))
+        likely = asked.estimate.likely
+        return asked.dialect.tap(
+            Head(request, reply_id, asked.name, created, likely, body=asked.parsed)
+        )
 
     def repair(self, failed: Failed) -> bool:
         if failed.vendor_code != failures.STALE:

@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple
 
 from gateway.catalogue import Model
+from gateway.codecs.tokens import guessed
 from gateway.ir import Usage
 from hontoni import money
 
@@ -90,7 +91,7 @@ def absurd(usage: Usage, model: Model, estimated: Estimate) -> bool:
 
 def produced(estimated: Estimate, text_bytes: int) -> Usage:
     """An estimate of what was used, for when the vendor never said: labelled so on the receipt."""
-    return Usage(input=estimated.likely, output=min(-(-text_bytes // 4), estimated.output))
+    return guessed(estimated.likely, min(text_bytes, 4 * estimated.output))
 
 
 _IMAGE_TYPES = frozenset(("image", "image_url", "input_image"))

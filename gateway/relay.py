@@ -9,8 +9,9 @@
 import math
 import time
 from collections.abc import Sequence
+from typing import Any
 
-from gateway import admission, fetching, lanes, upstream_errors
+from gateway import admission, fetching, lanes, metering, upstream_errors
 from gateway.call import Call
 from gateway.codecs import failures
 from gateway.exchange import Headers
@@ -144,7 +145,8 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
 
 
 async def _unary(call: Call, reply: Reply) -> None:
-    """The vendor's body as it came, but for the model's name."""
+    """The vendor's body as it came, but for the model's name, and our estimate of the usage
+    where it has none."""
     call.reached = True
     body = await reply.read()
     try:
@@ -152,12 +154,15 @@ async def _unary(call: Call, reply: Reply) -> None:
     except BadRequest:
         raise UpstreamFailed("The model's provider sent an answer we cannot read.") from None
     call.first_byte, call.whole = time.time(), body
+    changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
+    codec = call.request.dialect.codec
     if isinstance(usage := parsed.get("usage"), dict):
-        call.usage = call.request.dialect.codec.decode_usage(usage)
+        call.usage = codec.decode_usage(usage)
     else:
         call.text_bytes = text_bytes(body)
-    renamed = {"model": call.request.name} if "model" in parsed else {}
-    await _respond(call, patch(body, parsed, renamed))
+        guess = metering.produced(call.estimate, call.text_bytes)
+        changes["usage"] = codec.encode_usage(guess)  # SDKs crash where there is none
+    await _respond(call, patch(body, parsed, changes))
 
 
 async def _respond(call: Call, body: bytes) -> None:

@@ -14,7 +14,7 @@ import orjson
 
 from gateway import sse
 from gateway.codecs import anthropic_messages, failures, openai_chat, openai_responses
-from gateway.codecs.tokens import merge
+from gateway.codecs.tokens import guessed, merge
 from gateway.ir import Failed, Head, Usage
 
 # Text, reasoning and tool arguments of both dialects. A quote inside is escaped, so the match
@@ -32,6 +32,8 @@ _DATA = re.compile(rb"(?:^|[\r\n])data:([^\r\n]*)")
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _PING = ("ping",)
 _OPENINGS = (*_PING, "message_start", "response.created", "response.in_progress")
+_FINISHED = ("response.completed", "response.incomplete")
+_ENDS = tuple(kind.encode() for kind in _FINISHED)
 _LARGEST_EVENT = 32 * 1024 * 1024
 
 
@@ -138,8 +140,23 @@ class Tap:
         return block.replace(self._renamed, self._rename_to)
 
     def _observe(self, block: bytes) -> bytes:
-        """Read usage and the end; may leave out what the client did not ask for."""
+        """Read usage and the end; may leave out what the client did not ask for, and puts our
+        estimate where numbers belong and the vendor gave none: agents loop without them."""
         raise NotImplementedError
+
+    def _supplied(self, block: bytes) -> bytes:
+        """The same bytes, but for the events that lack numbers."""
+        told = []
+        for event in _events(block):
+            for data in data_of(event):
+                if (lacking := self._lacking(data)) is not None:
+                    event = sse.encode(str(data["type"]), orjson.dumps(data | lacking))
+            told.append(event)
+        return b"".join(told)
+
+    def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        """The members of an event that tell numbers, where it has none."""
+        return None
 
     def decoded_usage(self) -> Usage | None:
         """The vendor's own numbers, or None if it never said."""
@@ -170,22 +187,36 @@ class ChatTap(Tap):
 
     error_marks = (b'"error"',)
 
-    __slots__ = ("_finish_seen", "_keep_usage")
+    __slots__ = ("_finish_seen", "_first", "_keep_usage")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         options = head.body.get("stream_options")
         self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         self._finish_seen = False
+        self._first: dict[str, Any] | None = None
 
     def _observe(self, block: bytes) -> bytes:
+        if self._first is None:
+            self._first = next(data_of(block), None)
         if not self._finish_seen and _FINISH.search(block):
             self._finish_seen = True
         if b'"usage"' in block and _USAGE.search(block):
             block = self._take_usage(block)
         if b"[DONE]" in block:
             self.finished = self._finish_seen
+            if self.finished and self._keep_usage and self.usage is None:
+                block = self._add_usage(block)
         return block
+
+    def _add_usage(self, block: bytes) -> bytes:
+        """The chunk that the vendor left out, before the end marker."""
+        usage = openai_chat.encode_usage(guessed(self.head.input_tokens, self.text_bytes))
+        added = {"model": self.head.model, "choices": [], "usage": usage}
+        chunk = sse.encode("", orjson.dumps((self._first or {}) | added))
+        events = _events(block)
+        done = [b"[DONE]" in event for event in events].index(True)
+        return b"".join([*events[:done], chunk, *events[done:]])
 
     def _take_usage(self, block: bytes) -> bytes:
         kept = []
@@ -221,11 +252,25 @@ class MessagesTap(Tap):
                 usage = data.get("usage") or (data.get("message") or {}).get("usage")
                 if isinstance(usage, dict):
                     self.usage = merge(self.usage, usage)
+        if b"message_start" in block or b"message_delta" in block:
+            block = self._supplied(block)
         if b"message_stop" in block and any(
             d.get("type") == "message_stop" for d in data_of(block)
         ):
             self.finished = True
         return block
+
+    def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        kind, message = data.get("type"), data.get("message")
+        told = message if isinstance(message, dict) else data
+        if kind not in ("message_start", "message_delta") or isinstance(told.get("usage"), dict):
+            return None
+        usage = guessed(self.head.input_tokens, self.text_bytes if told is data else 0)
+        numbers = anthropic_messages.encode_usage(usage)
+        if told is message:
+            return {"message": told | {"usage": numbers}}
+        # What `message_start` told of the input stands: a number here would replace it.
+        return {"usage": {"output_tokens": usage.output} if self.usage else numbers}
 
     def decoded_usage(self) -> Usage | None:
         return anthropic_messages.decode_usage(self.usage) if self.usage else None
@@ -253,15 +298,23 @@ class ResponsesTap(Tap):
 
     def _observe(self, block: bytes) -> bytes:
         self._last = block or self._last
-        if self._response is None or b'"usage"' in block:
+        if self._response is None or any(mark in block for mark in _ENDS):
             for data in data_of(block):
                 if isinstance(response := data.get("response"), dict):
                     self._note(str(data.get("type")), response)
+            if self.finished and self.usage is None:
+                block = self._supplied(block)
         return block
+
+    def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        if data.get("type") not in _FINISHED:
+            return None
+        usage = openai_responses.encode_usage(guessed(self.head.input_tokens, self.text_bytes))
+        return {"response": data["response"] | {"usage": usage}}
 
     def _note(self, kind: str, response: dict[str, Any]) -> None:
         self._response = response
-        if kind in ("response.completed", "response.incomplete"):
+        if kind in _FINISHED:
             self.finished = True
             if isinstance(usage := response.get("usage"), dict):
                 self.usage = usage

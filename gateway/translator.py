@@ -9,6 +9,7 @@ import orjson
 from gateway import codecs
 from gateway.codecs import stops
 from gateway.codecs.fold import Fold
+from gateway.codecs.tokens import guessed
 from gateway.ir import (
     ArgsDelta,
     Event,
@@ -66,11 +67,18 @@ class Translator:
                 self.error = event
                 break
             self._note(event)
-            if self._fold is None:
-                sent.append(self._encoder.feed(event))
-            else:
-                self._fold.feed(event)
+            if type(event) is Finish and self.usage is None:
+                sent.append(
+                    self._tell(UsageSeen(guessed(self.head.input_tokens, self.text_bytes)))
+                )
+            sent.append(self._tell(event))
         return b"".join(sent)
+
+    def _tell(self, event: Event) -> bytes:
+        if self._fold is None:
+            return self._encoder.feed(event)
+        self._fold.feed(event)
+        return b""
 
     def _note(self, event: Event) -> None:
         """What the bill and the status need to know."""

@@ -7,6 +7,8 @@ section 3.2). A negative number survives decoding, so that metering can quaranti
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.ir import Usage
+
 MOST = 2**53 - 1
 _OUTPUT_SIDE = frozenset(
     {
@@ -18,6 +20,11 @@ _OUTPUT_SIDE = frozenset(
         "thoughtsTokenCount",
     }
 )
+
+
+def guessed(input_tokens: int, text_bytes: int) -> Usage:
+    """What was used, where the vendor never says: a token is about four bytes of text."""
+    return Usage(input=input_tokens, output=-(-text_bytes // 4))
 
 
 def merge(seen: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dict[str, Any]:
