@@ -24,24 +24,21 @@ from billing.payments.models import AutoTopUp
 from gateway import usage
 from hontoni.money import nanos
 from tests.billing.stripe_simulator.conftest import World
+from tests.gateway.test_refusals import seen
 from tests.gateway_server import Gateway, fund
 from tests.web.conftest import Open
 from tests.world import PASSWORD, Person
 
 BILLING = [
-    *(
-        "/billing",
-        "/billing/topup",
-        "/billing/topup/done",
-        "/billing/plan/done",
-        "/billing/cards",
-        "/billing/plans",
-    ),
+    *("/billing", "/billing/topup", "/billing/topup/done", "/billing/plan/done", "/billing/plans"),
     *("/billing/plans/change?plan=basic", "/billing/plans/change?plan=premium"),
-    *("/billing/plans/change?add_on=rate-limit-5x", "/billing/invoices", "/billing/promo"),
-    *("/billing/referrals", "/billing/mails"),
+    *("/billing/plans/change?add_on=rate-limit-5x", "/billing/cards", "/billing/invoices"),
+    *("/billing/promo", "/billing/referrals", "/billing/mails"),
 ]
-PUBLIC = ["/", "/models", "/status", "/docs/quickstart", "/docs/tools", "/docs/search?q=limits"]
+PUBLIC = [
+    *("/", "/models", "/status", "/docs/quickstart", "/docs/tools", "/docs/names"),
+    *("/docs/errors", "/docs/search?q=limits"),
+]
 ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
 OWN = [
     *("/overview", "/keys", "/usage", "/usage/refusals", "/playground", "/account"),
@@ -282,6 +279,8 @@ def test_every_page_fits_a_phone_is_accessible_and_speaks_vietnamese(
 ) -> None:
     fund(alice, "10")
     site.chat(alice)
+    assert site.chat(alice, model="no-such-model").status_code == 404
+    assert seen(1)[0].code == "model_not_found"
     books_now(site, 1)
     _look_at(open_page, None, ENTRANCE, scheme)
     _look_at(open_page, alice, [*PUBLIC, *OWN, f"/keys/{alice.key.pk}"], scheme)
