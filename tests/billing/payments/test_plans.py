@@ -619,6 +619,23 @@ def test_a_second_subscription_is_stopped_and_told_to_staff(shop: Shop, bob: Use
     assert shown(shop, bob)["plan"]["id"] == "basic"
 
 
+def test_a_disputed_payment_of_a_plan_freezes_the_keys_until_it_is_won(
+    shop: Shop, bob: User
+) -> None:
+    subscribed(shop, bob)
+    (intent,) = shop.intents()
+    dispute = shop.stripe.control("disputes", payment_intent=intent.id)["id"]
+    shop.knobs(duplicate=3)
+    shop.deliver()
+    bob.refresh_from_db()
+    assert (bob.frozen_reason, balance(bob)) == ("A payment on this account is disputed.", 0)
+    shop.close_dispute(dispute, "won")
+    shop.deliver()
+    bob.refresh_from_db()
+    assert bob.frozen_at is None
+    assert told(bob) == ["plan_started", "dispute", "dispute_won"]
+
+
 # -- However it is delivered ---------------------------------------------------------------------
 
 
