@@ -194,6 +194,24 @@ def test_ten_orders_at_once_subscribe_once(shop: Shop, bob: User, at_once: AtOnc
     assert paid(shop) == [600]
 
 
+def test_a_page_that_is_paid_unheard_is_heard_of_by_the_next_change(
+    shop: Shop, alice: User
+) -> None:
+    pay(shop, alice, post(shop, alice, "subscription", plan="basic", payment_method="stripe"))
+    again = post(shop, alice, "subscription", plan="premium", payment_method="balance")
+    assert error(again) == (409, "paid_through_stripe")
+    assert post(shop, alice, "subscription/upgrade", plan="premium").status_code == 201
+    assert (len(paid(shop)), balance(alice)) == (2, nanos("10"))
+
+
+def test_paying_from_the_balance_closes_an_open_page(shop: Shop, alice: User) -> None:
+    page = post(shop, alice, "subscription", plan="basic", payment_method="stripe")
+    assert post(shop, alice, "subscription", plan="basic").status_code == 201
+    shop.stripe.browser.post(page.json()["payment_url"], data={"card": "pm_card_visa"})
+    shop.deliver()
+    assert (paid(shop), balance(alice)) == ([], nanos("4"))
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
