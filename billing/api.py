@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts import factors
 from accounts.models import User
 from billing import balances, funding, ledger
 from billing.adjustments import adjust
@@ -161,6 +162,10 @@ def _by_staff(request: Request, key: str, asked: dict[str, Any]) -> tuple[User, 
     staff = _user(request)
     if not (staff.is_staff and staff.has_perm("billing.adjust_balance")):
         raise errors.Forbidden("You may not credit other accounts.")
+    if not factors.trusted(staff):
+        raise errors.Forbidden(
+            "Staff need an authenticator app or a passkey.", code="second_factor_required"
+        )
     if not 0 < abs(asked["amount"]) <= STAFF_MOST:
         raise errors.BadRequest(f"amount: not 0, and up to ${STAFF_MOST:,}.", param="amount")
     owner = User.objects.filter(email=asked["email"].lower()).first()

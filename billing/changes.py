@@ -9,7 +9,8 @@ from functools import partial
 
 from billing import quotes, stripe_api, subscriptions, terms
 from billing.models import AddOn, Plan, Subscription
-from billing.payments import arrangements, plans
+from billing.payments import arrangements, contract, plans
+from billing.payments.models import PlanOrder
 from billing.quotes import Quote
 from billing.subscriptions import Outcome
 from hontoni import errors
@@ -18,8 +19,10 @@ Method = Subscription.PaymentMethod
 
 
 def by_stripe(user_id: int) -> bool:
-    """Whether Stripe bills what this account has."""
+    """Whether Stripe bills what this account has; it is asked if there may be news."""
     mine = terms.subscription_of(user_id)
+    if mine is None and PlanOrder.objects.filter(user_id=user_id, state="open").exists():
+        mine = contract.refresh(user_id)  # paid a moment ago, perhaps
     return mine is not None and mine.payment_method == Method.STRIPE
 
 
@@ -36,6 +39,8 @@ def subscribe(
     """A first plan. By Stripe: with a saved card, or on the page of the outcome's `payment_url`,
     which leads back to `return_url`."""
     if method == Method.BALANCE:
+        if not by_stripe(user_id):
+            contract.clear(user_id)  # a page of Stripe's must not be paid as well
         return subscriptions.subscribe(user_id, plan, now=now, key=key)
     _need_stripe()
     return plans.subscribe(user_id, plan, now=now, key=key, card=card, return_url=return_url)
@@ -54,6 +59,7 @@ def add(
     """An add-on, in place of the one there is. `method` matters for the first thing bought; what
     comes to a plan is paid as the plan."""
     if not by_stripe(user_id) and method != Method.STRIPE:
+        contract.clear(user_id)
         return subscriptions.add(user_id, add_on, now=now, key=key)
     _need_stripe()
     return plans.add(user_id, add_on, now=now, key=key, card=card, return_url=return_url)

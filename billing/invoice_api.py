@@ -15,9 +15,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from billing.models import Invoice
+from billing.models import BillingDetails, Invoice
 from billing.payments import invoices as stripe_invoices
 from billing.serializers import (
+    BillingDetailsSerializer,
     InvoicePdfSerializer,
     InvoicesSerializer,
     ListedInvoiceSerializer,
@@ -34,8 +35,8 @@ class Invoices(APIView):
         tags=["billing"],
         operation_id="list_invoices",
         summary="Your invoices and credit notes, newest first",
-        description="Of what the balance paid for, and (kind `stripe`) of top-ups by card. The "
-        "newest 200 of each; `complete` is false while Stripe cannot be asked.",
+        description="Of what the balance paid for, and (kind `stripe`) of what cards paid for. "
+        "The newest 200 of each; `complete` is false while Stripe cannot be asked.",
         responses={200: InvoicesSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
@@ -59,6 +60,37 @@ def listed(user_id: int) -> tuple[list[dict[str, Any]], bool]:
 def _row(invoice: Invoice) -> dict[str, Any]:
     names = ("number", "kind", "issued_at", "total", "currency", "lines", "credits")
     return {"id": f"inv_{invoice.pk}", **{name: getattr(invoice, name) for name in names}}
+
+
+class Details(APIView):
+    @extend_schema(
+        tags=["billing"],
+        operation_id="billing_details",
+        summary="Who your invoices are made out to",
+        responses={200: BillingDetailsSerializer, **problems(401)},
+    )
+    def get(self, request: Request) -> Response:
+        return Response(BillingDetailsSerializer(_details(request)).data)
+
+    @extend_schema(
+        tags=["billing"],
+        operation_id="change_billing_details",
+        summary="Change who your invoices are made out to",
+        description="From the next invoice on: one that is issued never changes. The lines of "
+        "the address are separated by `; `.",
+        request=BillingDetailsSerializer,
+        responses={200: BillingDetailsSerializer, **problems(400, 401)},
+    )
+    def put(self, request: Request) -> Response:
+        asked = BillingDetailsSerializer(_details(request), data=request.data)
+        asked.is_valid(raise_exception=True)
+        asked.save()
+        return Response(asked.data)
+
+
+def _details(request: Request) -> BillingDetails:
+    user = cast(User, request.user)
+    return BillingDetails.objects.filter(pk=user.pk).first() or BillingDetails(user=user)
 
 
 class InvoicePdf(APIView):

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from billing import periods, quotes
-from billing.models import AddOn, Entry, Invoice, Plan, Subscription, Transfer
+from billing.models import AddOn, BillingDetails, Entry, Invoice, Plan, Subscription, Transfer
 from hontoni.money import dollars
 
 CURRENCY = "USD"
@@ -249,6 +249,14 @@ class InvoiceSerializer(serializers.ModelSerializer[Invoice]):
 
     def get_id(self, invoice: Invoice) -> str:
         return f"inv_{invoice.pk}"
+
+
+class BillingDetailsSerializer(serializers.ModelSerializer[BillingDetails]):
+    """Without a name: the account's own."""
+
+    class Meta:
+        model = BillingDetails
+        fields = ["name", "address", "tax_id"]
 
 
 class ListedInvoiceSerializer(serializers.Serializer[Any]):

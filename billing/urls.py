@@ -46,6 +46,7 @@ urlpatterns = [
     path("billing/promo-code", rewards.Promo.as_view(), name="promo-code"),
     path("billing/referral", rewards.MyReferrals.as_view(), name="referral"),
     path("auth/me/notifications", mails.Notifications.as_view(), name="notifications"),
+    path("billing/details", invoice_api.Details.as_view(), name="billing-details"),
     path("billing/invoices", invoice_api.Invoices.as_view(), name="invoices"),
     path(
         "billing/invoices/<str:invoice_id>/pdf",

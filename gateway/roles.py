@@ -26,6 +26,7 @@ _BOOKS = (
 _PAYMENTS = (
     "view_autotopup",
     "view_dispute",
+    "view_planorder",
     "view_quarantine",
     "view_stripecustomer",
     "view_stripeevent",

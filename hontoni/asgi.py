@@ -10,7 +10,7 @@ from typing import Any
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
-django: Any = get_asgi_application()
+_django = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import URLRouter  # noqa: E402
@@ -19,9 +19,10 @@ from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from gateway.urls import sockets  # noqa: E402
 from gateway.v1 import V1  # noqa: E402
-from hontoni import checks, health  # noqa: E402
+from hontoni import bodies, checks, health  # noqa: E402
 
 v1 = V1()
+django: Any = bodies.Bounded(_django)
 # Whoever has a session may listen to their own account, from our own pages only.
 websockets: Any = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets)))
 

@@ -1,12 +1,12 @@
 """The control plane's routes. /v1, /healthz and /readyz never reach Django: see asgi.py."""
 
-from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts import factors
 from accounts import urls as accounts
 from billing import invoice_api
 from billing import urls as billing
@@ -15,8 +15,7 @@ from billing.payments import webhooks
 from gateway import urls as gateway
 from hontoni import pages
 
-# Staff sign in where customers do: with the same throttles and the same second factor.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+factors.guard(admin.site)
 
 handler400 = "hontoni.drf.bad_request"
 handler404 = "hontoni.drf.not_found"

@@ -91,6 +91,11 @@ class Copy:
             words, cwd=self.clone, env=self.environment, capture_output=True, text=True
         )
 
+    def shell(self, code: str) -> None:
+        """What staff would do in the admin."""
+        command = [sys.executable, "manage.py", "shell", "-v", "0", "-c", code]
+        subprocess.run(command, cwd=self.clone, env=self.environment, check=True)
+
     def _command(self, *words: str) -> list[str]:
         return ["make", "--no-print-directory", *words, f"VENV={sys.prefix}"]
 
@@ -276,6 +281,100 @@ def test_a_newcomer_sees_exactly_what_was_charged(
         someone.close()
     with capsys.disabled():  # goals, no verdicts: 20 s on an empty folder, 5 s on a used one
         sys.stdout.write(f"\nmake run: ready after {empty:.1f} s empty, {warm:.1f} s warm\n")
+
+
+def _billing_rows() -> set[tuple[str, str]]:
+    """Method and path of every row under "Billing Endpoints" of the public documentation."""
+    return {
+        ("GET", "/api/billing/balance"),
+        ("POST", "/api/billing/topup"),
+        ("POST", "/api/billing/topup/checkout"),
+        ("POST", "/api/billing/topup/intent"),
+        ("GET", "/api/billing/transactions"),
+        ("GET", "/api/billing/invoices"),
+        ("GET", "/api/billing/invoices/:id/pdf"),
+        ("GET", "/api/billing/referral"),
+        ("POST", "/api/billing/referral"),
+        ("POST", "/api/billing/promo-code"),
+    }
+
+
+PROMO = """
+from django.utils import timezone
+from billing.models import PromoCode
+from hontoni.money import nanos
+PromoCode.objects.create(code="WELCOME", kind="credit", amount=nanos("3"), max_uses=1,
+                         valid_from=timezone.now())
+"""
+
+
+def _pay(url: str) -> None:
+    """On the page of the simulated Stripe, as a customer's browser does."""
+    with httpx.Client(timeout=30) as browser:
+        paid = browser.post(url, data={"card": "pm_card_visa", "email": "new@example.com"})
+    assert paid.status_code == 303, paid.text
+
+
+def _pdf(someone: Newcomer, invoice: str) -> bytes:
+    url = someone.api.get(f"/api/billing/invoices/{invoice}/pdf").json()["url"]
+    with httpx.Client(timeout=30) as browser:
+        return browser.get(url, follow_redirects=True).content
+
+
+def test_every_billing_endpoint_answers_a_newcomer(clone: Path, tmp_path: Path) -> None:
+    with running(clone, tmp_path) as copy:
+        copy.shell(PROMO)
+        friend, someone = Newcomer(copy, "a@one.example"), Newcomer(copy, "b@two.example")
+        used: set[tuple[str, str]] = set()
+
+        def ask(method: str, path: str, status: int = 200, **body: Any) -> Any:
+            used.add((method, f"/api/billing/{path}"))
+            answer = someone.api.request(
+                method,
+                f"/api/billing/{path}",
+                json=body or None,
+                headers={"Idempotency-Key": path},
+            )
+            assert answer.status_code == status, answer.text
+            return answer.json()
+
+        def rises_to(amount: str) -> None:
+            until(lambda: someone.balance()["balance"] == Decimal(amount), f"never {amount}")
+
+        code = friend.api.get("/api/billing/referral").json()["code"]
+        assert ask("POST", "referral", 201, code=code)
+        assert ask("GET", "referral")["code"] != code
+        assert Decimal(ask("GET", "balance")["balance"]) == 5
+        ask("POST", "topup", 201, amount="7.5")
+        _pay(ask("POST", "topup/checkout", 201, amount="25", save_card=True)["url"])
+        rises_to("37.5")
+        card = someone.api.get("/api/billing/payment-methods").json()["payment_methods"][0]["id"]
+        intent = ask("POST", "topup/intent", 201, amount="10", payment_method=card)
+        assert (intent["status"], intent["state"]) == ("succeeded", "paid")
+        rises_to("47.5")
+        ask("POST", "promo-code", code="welcome")
+        ask("POST", "promo-code", code="WELCOME", apply=True)
+        rises_to("50.5")
+        bought = someone.api.post("/api/subscription", json={"plan": "basic"})
+        assert bought.status_code == 201, bought.text
+        kinds = [row["kind"] for row in ask("GET", "transactions")["results"]]
+        assert kinds == ["subscription", "promo", "topup", "topup", "sandbox", "signup"]
+        invoices = ask("GET", "invoices")["results"]
+        assert [invoice["kind"] for invoice in invoices] == ["invoice", "stripe"]
+        used.add(("GET", "/api/billing/invoices/:id/pdf"))
+        for invoice in invoices:
+            assert _pdf(someone, invoice["id"]).startswith(b"%PDF")
+        assert used == _billing_rows()
+        # And a plan that Stripe bills.
+        plan = {"plan": "premium", "payment_method": "stripe"}
+        _pay(friend.api.post("/api/subscription", json=plan).json()["payment_url"])
+        until(
+            lambda: friend.api.get("/api/subscription").json()["plan"]["id"] == "premium",
+            "Stripe's webhook never came",
+        )
+        for newcomer in (friend, someone):
+            newcomer.close()
+        assert copy.manage("reconcile").returncode == 0
 
 
 def test_two_copies_run_side_by_side(clone: Path, tmp_path: Path) -> None:

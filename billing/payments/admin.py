@@ -111,10 +111,10 @@ class QuarantineAdmin(ReadOnlyAdmin):
 
 @admin.register(Dispute)
 class DisputeAdmin(ReadOnlyAdmin):
-    list_display = ["id", "topup", "status", "withdrawn", "reinstated", "updated_at"]
+    list_display = ["id", "topup", "user", "status", "withdrawn", "reinstated", "updated_at"]
     list_filter = ["status", "withdrawn", "reinstated"]
-    list_select_related = ["topup__user"]
-    search_fields = ["id", "topup__user__email"]
+    list_select_related = ["topup__user", "user"]
+    search_fields = ["id", "topup__user__email", "user__email"]
     ordering = ["-updated_at"]
 
 

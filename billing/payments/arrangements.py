@@ -59,13 +59,16 @@ def remove(user_id: int, add_on: AddOn, *, now: datetime) -> Subscription:
     mine = contract.refresh(user_id)
     if mine is None or mine.add_on != add_on:
         raise errors.NotFound(f"{add_on} is not active.")
+    contract.clear(user_id)
     found = contract.must_be_paid(mine)
     old = catalogue.item_of(found, "add_on")
+    if old is None:
+        return mine  # it was to end already
     if len(found["items"]["data"]) == 1:
         return contract.put(
             mine, [], cancel_at_period_end=True
         )  # the last item goes with the rest
-    return contract.put(mine, [{"id": old["id"], "deleted": True}] if old else [])
+    return contract.put(mine, [{"id": old["id"], "deleted": True}])
 
 
 def end_now(user_id: int, *, now: datetime, actor: str, request_id: str = "") -> Subscription:

@@ -235,9 +235,16 @@ class Dispute(models.Model):
     """A payment somebody's bank takes back, as Stripe told us last."""
 
     id = models.CharField(max_length=255, primary_key=True)
-    topup = models.ForeignKey(TopUp, models.PROTECT, related_name="disputes")
+    topup = models.ForeignKey(TopUp, models.PROTECT, null=True, related_name="disputes")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        related_name="disputes",
+        help_text="Whose payment it is, if it is of a plan and not of a top-up.",
+    )
     status = models.CharField(max_length=50)
-    amount = models.BigIntegerField(help_text="Nano-dollars of balance.")
+    amount = models.BigIntegerField(help_text="Nano-dollars; of balance, if of a top-up.")
     withdrawn = models.BooleanField(default=False)
     reinstated = models.BooleanField(default=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -86,7 +86,8 @@ def _buy(wish: PlanOrder, quoting: Quoting, return_url: str = "") -> Outcome:
     mine = terms.subscription_of(wish.user_id)
     quote = quoting(mine)
     if quote.action == "keep" and mine is not None:
-        return Outcome(contract.put(mine, [contract.item(mine, "add_on")]))
+        found = contract.must_be_paid(mine)
+        return Outcome(contract.put(mine, [contract.item(mine, "add_on", found)]))
     return _submit(_place(wish, mine, quote), return_url)
 
 

@@ -11,6 +11,7 @@
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts import freezing
@@ -18,7 +19,7 @@ from billing import fraud, funding, ledger, notices, stripe_api
 from billing.ledger import Kind
 from billing.models import Transfer
 from billing.payments import customers, entitlements
-from billing.payments.models import Dispute, PlanOrder, Quarantine, TopUp
+from billing.payments.models import Dispute, PlanOrder, Quarantine, StripeCustomer, TopUp
 from billing.stripe_api import Object
 from hontoni.money import CENT, dollars
 
@@ -92,6 +93,11 @@ def settle_dispute(id: str) -> None:
     order = settle_intent(dispute["payment_intent"]) if dispute["payment_intent"] else None
     if order is not None and order.state == State.PAID:
         _dispute(order, dispute)
+    elif order is None and dispute["payment_intent"]:
+        customer = stripe_api.intent(dispute["payment_intent"])["customer"]
+        payer = StripeCustomer.objects.filter(stripe_id=customer or "").first()
+        if payer is not None:
+            _dispute_of_plan(payer.user_id, dispute)
 
 
 # -- Whose, and how much -------------------------------------------------------------------------
@@ -209,8 +215,7 @@ def _refund(order: TopUp, refund: Object) -> None:
 
 
 def _dispute(order: TopUp, dispute: Object) -> None:
-    booked = [movement["amount"] for movement in dispute["balance_transactions"]]
-    withdrawn, reinstated = min(booked, default=0) < 0, max(booked, default=0) > 0
+    withdrawn, reinstated = _booked(dispute)
     key, worth = f"dispute:{dispute['id']}", order.worth(dispute["amount"])
     with transaction.atomic():
         _locked(order)
@@ -226,22 +231,50 @@ def _dispute(order: TopUp, dispute: Object) -> None:
         )
         if withdrawn and _take_back(order, f"{key}:withdrawn", Kind.DISPUTE, worth, "Dispute"):
             freezing.freeze(order.user_id, DISPUTED)
-            _tell_disputed(order, "dispute", f"{key}:withdrawn", worth)
+            _tell_disputed(order.user_id, "dispute", f"{key}:withdrawn", worth)
         if reinstated and _take_back(
             order, f"{key}:reinstated", Kind.DISPUTE, -worth, "Dispute won"
         ):
             _thaw(order.user_id)
-            _tell_disputed(order, "dispute_won", f"{key}:reinstated", worth)
+            _tell_disputed(order.user_id, "dispute_won", f"{key}:reinstated", worth)
 
 
-def _tell_disputed(order: TopUp, kind: str, key: str, worth: int) -> None:
-    facts = {"amount": dollars(worth), "balance": dollars(ledger.balance(order.user_id))}
-    notices.tell(user_id=order.user_id, kind=kind, key=key, facts=facts)
+def _booked(dispute: Object) -> tuple[bool, bool]:
+    """Whether the bank has taken the money, and whether it gave it back."""
+    booked = [movement["amount"] for movement in dispute["balance_transactions"]]
+    return min(booked, default=0) < 0, max(booked, default=0) > 0
+
+
+def _dispute_of_plan(user_id: int, dispute: Object) -> None:
+    """No balance was bought, so none is taken back; the keys are frozen all the same."""
+    withdrawn, reinstated = _booked(dispute)
+    key, worth = f"dispute:{dispute['id']}", dispute["amount"] * CENT
+    with transaction.atomic():
+        Dispute.objects.get_or_create(
+            pk=dispute["id"], defaults={"user_id": user_id, "amount": worth}
+        )
+        known = Dispute.objects.select_for_update().get(pk=dispute["id"])
+        taken = withdrawn and not known.withdrawn
+        given_back = reinstated and not known.reinstated
+        known.status, known.withdrawn, known.reinstated = dispute["status"], withdrawn, reinstated
+        known.save()
+        if taken:
+            freezing.freeze(user_id, DISPUTED)
+            _tell_disputed(user_id, "dispute", f"{key}:withdrawn", worth)
+        if given_back:
+            _thaw(user_id)
+            _tell_disputed(user_id, "dispute_won", f"{key}:reinstated", worth)
+
+
+def _tell_disputed(user_id: int, kind: str, key: str, worth: int) -> None:
+    facts = {"amount": dollars(worth), "balance": dollars(ledger.balance(user_id))}
+    notices.tell(user_id=user_id, kind=kind, key=key, facts=facts)
 
 
 def _thaw(user_id: int) -> None:
     """Let the keys work again, unless another payment is disputed."""
-    open_ones = Dispute.objects.filter(topup__user_id=user_id, withdrawn=True, reinstated=False)
+    mine = Dispute.objects.filter(Q(user_id=user_id) | Q(topup__user_id=user_id))
+    open_ones = mine.filter(withdrawn=True, reinstated=False)
     if not open_ones.exists():
         freezing.unfreeze(user_id, only=DISPUTED)
 

@@ -1,11 +1,16 @@
-"""An account with a second factor asks for it under /api as on the web."""
+"""An account with a second factor asks for it; staff outside the sandbox must have one."""
 
 from typing import Any
 
+import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
+from django.contrib.auth.models import Permission
+from django.test import Client
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from accounts.models import User
 from tests.world import PASSWORD, Person
 
 SECRET = "JBSWY3DPEHPK3PXP"
@@ -43,3 +48,48 @@ def test_the_password_is_asked_first(api: APIClient, alice: Person) -> None:
     body = {"email": "alice@example.com", "password": "wrong", "code": now()}
     answer = api.post("/api/auth/login", body, format="json")
     assert answer.json()["error"]["code"] == "invalid_credentials"
+
+
+@pytest.fixture
+def staff(alice: Person) -> Person:
+    User.objects.filter(pk=alice.user.pk).update(is_staff=True, is_superuser=True)
+    alice.user.refresh_from_db()
+    return alice
+
+
+def test_staff_without_a_second_factor_are_sent_to_set_one_up(
+    client: Client, staff: Person, settings: Settings
+) -> None:
+    client.force_login(staff.user)
+    assert client.get("/admin/").status_code == 200
+    settings.SANDBOX = False
+    for path in ("/admin/", "/admin/billing/plan/"):
+        chain = client.get(path, follow=True).redirect_chain
+        assert chain[-1][0] == "/account/2fa/"
+    RecoveryCodes.activate(staff.user)
+    assert client.get("/admin/").status_code == 302
+    totp.TOTP.activate(staff.user, SECRET)
+    assert client.get("/admin/").status_code == 200
+
+
+def test_a_customer_is_not_let_in_by_a_second_factor(
+    client: Client, alice: Person, settings: Settings
+) -> None:
+    settings.SANDBOX = False
+    totp.TOTP.activate(alice.user, SECRET)
+    client.force_login(alice.user)
+    assert client.get("/admin/", follow=True).status_code == 403
+
+
+def test_staff_credit_nobody_without_a_second_factor(staff: Person, settings: Settings) -> None:
+    staff.user.user_permissions.add(Permission.objects.get(codename="adjust_balance"))
+    settings.SANDBOX = False
+    body = {"email": staff.user.email, "amount": "5", "reason": "thanks"}
+
+    def credit() -> Any:
+        headers = {"Idempotency-Key": "k"}
+        return staff.client().post("/api/billing/topup", body, format="json", headers=headers)
+
+    assert credit().json()["error"]["code"] == "second_factor_required"
+    totp.TOTP.activate(staff.user, SECRET)
+    assert credit().status_code == 201

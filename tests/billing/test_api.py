@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from django.db import transaction
 from pytest_django import Settings
 from redis.exceptions import ConnectionError
@@ -215,6 +216,7 @@ def test_staff_credit_an_account_with_a_reason(
     bob: User, finance: User, settings: Settings, sandbox: bool
 ) -> None:
     settings.SANDBOX = sandbox
+    totp.TOTP.activate(finance, "JBSWY3DPEHPK3PXP")
     response = top_up(finance, amount="25", email="BOB@example.com", reason="Wire transfer 17")
     assert response.status_code == 201
     assert ledger.balance(bob.pk) == nanos("25")

@@ -46,6 +46,19 @@ def test_it_freezes_seller_and_buyer(alice: User, settings: Settings) -> None:
     assert bytes(kept.pdf) == invoice.pdf
 
 
+def test_who_it_is_made_out_to_can_be_changed_by_api(alice: User) -> None:
+    mine = client(alice)
+    empty = {"name": "", "address": "", "tax_id": ""}
+    assert mine.get("/api/billing/details").json() == empty
+    company = {"name": "Alice Ltd", "address": "1 Wonderland Road; Oxford", "tax_id": "GB 123"}
+    assert mine.put("/api/billing/details", company, format="json").json() == company
+    issue(alice)
+    mine.put("/api/billing/details", empty, format="json")
+    rest = {"email": "alice@example.com", "account": alice.pk}
+    assert Invoice.objects.get().buyer == company | rest
+    assert issue(alice, "later").buyer["name"] == "Alice"
+
+
 def test_the_pdf_is_stored_with_its_hash_and_drawn_the_same_each_time(alice: User) -> None:
     issue(alice)
     kept = Invoice.objects.get()

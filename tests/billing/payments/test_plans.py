@@ -194,6 +194,24 @@ def test_ten_orders_at_once_subscribe_once(shop: Shop, bob: User, at_once: AtOnc
     assert paid(shop) == [600]
 
 
+def test_a_page_that_is_paid_unheard_is_heard_of_by_the_next_change(
+    shop: Shop, alice: User
+) -> None:
+    pay(shop, alice, post(shop, alice, "subscription", plan="basic", payment_method="stripe"))
+    again = post(shop, alice, "subscription", plan="premium", payment_method="balance")
+    assert error(again) == (409, "paid_through_stripe")
+    assert post(shop, alice, "subscription/upgrade", plan="premium").status_code == 201
+    assert (len(paid(shop)), balance(alice)) == (2, nanos("10"))
+
+
+def test_paying_from_the_balance_closes_an_open_page(shop: Shop, alice: User) -> None:
+    page = post(shop, alice, "subscription", plan="basic", payment_method="stripe")
+    assert post(shop, alice, "subscription", plan="basic").status_code == 201
+    shop.stripe.browser.post(page.json()["payment_url"], data={"card": "pm_card_visa"})
+    shop.deliver()
+    assert (paid(shop), balance(alice)) == ([], nanos("4"))
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
@@ -617,6 +635,23 @@ def test_a_second_subscription_is_stopped_and_told_to_staff(shop: Shop, bob: Use
     assert shop.stripe.stripe.subscriptions.retrieve(again.id).status == "canceled"
     assert {found.problem for found in Quarantine.objects.all()} == {"second_subscription"}
     assert shown(shop, bob)["plan"]["id"] == "basic"
+
+
+def test_a_disputed_payment_of_a_plan_freezes_the_keys_until_it_is_won(
+    shop: Shop, bob: User
+) -> None:
+    subscribed(shop, bob)
+    (intent,) = shop.intents()
+    dispute = shop.stripe.control("disputes", payment_intent=intent.id)["id"]
+    shop.knobs(duplicate=3)
+    shop.deliver()
+    bob.refresh_from_db()
+    assert (bob.frozen_reason, balance(bob)) == ("A payment on this account is disputed.", 0)
+    shop.close_dispute(dispute, "won")
+    shop.deliver()
+    bob.refresh_from_db()
+    assert bob.frozen_at is None
+    assert told(bob) == ["plan_started", "dispute", "dispute_won"]
 
 
 # -- However it is delivered ---------------------------------------------------------------------

@@ -195,6 +195,25 @@ def test_an_oversized_event_is_refused(shop: Shop, bob: User) -> None:
 
 
 @pytest.mark.usefixtures("nothing")
+def test_an_endless_body_is_cut_off_unread(shop: Shop) -> None:
+    """Chunked, so that nobody knows how long it is; without end, were it read."""
+    sent = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 1_000:
+            sent += 1
+            yield b"x" * 65_536
+
+    try:
+        answer = httpx.post(f"{shop.url}/webhooks/stripe", content=chunks(), timeout=30)
+        assert answer.status_code == 413
+    except httpx.TransportError:
+        pass  # refused while we were still sending
+    assert sent < 1_000
+
+
+@pytest.mark.usefixtures("nothing")
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"id": 1, "type": 2}', b"\xff", b"[" * 9999]
 )
