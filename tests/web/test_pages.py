@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
+from django.db import connections
 from django.test import AsyncClient, Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -314,6 +315,7 @@ async def test_everything_is_exported(transactional_db: None) -> None:
     assert everything["account"]["email"] == "alice@example.com"
     assert [key["name"] for key in everything["keys"]] == ["laptop"]
     assert [event["request_id"] for event in everything["requests"]] == [mine.request_id]
+    await sync_to_async(connections.close_all)()  # of the thread that served the pages
 
 
 def test_a_deleted_account_is_gone_and_the_books_are_not(alice: Person, client: Client) -> None:
