@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
-from gateway.models import Alias, DeadEvent, Model, Price, UsageEvent
+from gateway.models import Alias, DeadEvent, Model, Price, Refusal, UsageEvent
 from gateway.pools import admin as pools  # noqa: F401  registers
 from gateway.quarantine import admin as quarantine  # noqa: F401
 
@@ -55,6 +55,14 @@ class UsageAdmin(ReadOnly, ModelAdmin):
     list_filter = ("model", "status", "estimated", "aborted")
     list_select_related = ("user",)
     show_full_result_count = False
+
+
+@admin.register(Refusal)
+class RefusalAdmin(ReadOnly, ModelAdmin):
+    list_display = ("last_at", "user", "status", "code", "model", "count", "request_id")
+    list_filter = ("code", "status")
+    search_fields = ("user__email", "request_id")
+    list_select_related = ("user",)
 
 
 @admin.register(DeadEvent)

@@ -38,7 +38,7 @@ ROLES = {
         "accounts": (*_ACCOUNTS, "change_apikey"),
         "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", "freeze_customer"),
         "payments": _PAYMENTS,
-        "gateway": ("view_model", "view_price", "view_usageevent"),
+        "gateway": ("view_model", "view_price", "view_refusal", "view_usageevent"),
     },
     "finance": {
         "accounts": _ACCOUNTS,
@@ -60,7 +60,7 @@ ROLES = {
         ),
         "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine"),
         "gateway": (
-            *("view_model", "view_price", "view_usageevent", "view_deadevent"),
+            *("view_model", "view_price", "view_refusal", "view_usageevent", "view_deadevent"),
             *("view_usagequarantine", "close_usagequarantine"),
         ),
     },

@@ -14,8 +14,8 @@ from accounts.views import customer, reauthenticated
 from billing import ledger
 from billing.models import BillingDetails, Entry
 from billing.serializers import TransactionSerializer
-from gateway.models import UsageEvent
-from gateway.serializers import UsageSerializer
+from gateway.models import Refusal, UsageEvent
+from gateway.serializers import RefusalSerializer, UsageSerializer
 from hontoni.db import in_thread
 
 _CHUNK = 1000
@@ -35,7 +35,8 @@ def data_export(request: HttpRequest) -> StreamingHttpResponse:
 async def _document(user: User) -> AsyncIterator[bytes]:
     yield b'{"account":' + orjson.dumps(UserSerializer(user).data)
     yield b',"billing_details":' + orjson.dumps(await in_thread(_billing_details, user))
-    for name, chunk in (("keys", _keys), ("transactions", _entries), ("requests", _events)):
+    lists = {"keys": _keys, "transactions": _entries, "requests": _events, "refusals": _refusals}
+    for name, chunk in lists.items():
         yield f',"{name}":['.encode()
         async for part in _all(user, cast(Any, chunk)):
             yield part
@@ -77,3 +78,8 @@ def _events(user: User, after: Any) -> list[tuple[Any, Any]]:
     if after is not None:
         found = found.filter(pk__gt=after)
     return [(event.pk, UsageSerializer(event).data) for event in found[:_CHUNK]]
+
+
+def _refusals(user: User, after: int | None) -> list[tuple[int, Any]]:
+    found = Refusal.objects.filter(user=user, pk__gt=after or 0).order_by("pk")
+    return [(each.pk, RefusalSerializer(each).data) for each in found[:_CHUNK]]
