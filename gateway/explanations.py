@@ -18,6 +18,7 @@ EXPLANATIONS: dict[str, Promise | str] = {
     "concurrency_limit": _(
         "More requests ran at the same time than your plan allows, and no slot became free."
     ),
+    "content_policy": _("The model's vendor refuses such content. It was not charged."),
     "context_length_exceeded": _("The prompt was longer than the model's context."),
     "insufficient_balance": _(
         "The request could cost more than your balance. Top up, or ask for fewer max_tokens."
