@@ -25,8 +25,8 @@ _AGENTS = """\
 
 From the public registries, headless, each in a home of its own with nothing but the address and a
 key of a product that was just started empty. ✓: the agent wrote the file it was asked for with
-this run's random content, told the final answer, ended by itself, every request of it was answered
-with 200, and afterwards the books balanced to the last nano-dollar.
+this run's random content, told the final answer, ended by itself, none of its requests was refused
+or failed, and afterwards the books balanced to the last nano-dollar.
 """
 _NODE = Path(__file__).parent / "node" / "package.json"
 

@@ -22,6 +22,8 @@ def sold(db: None) -> catalogue.Catalogue:
         # Titles of OpenCode's sessions.
         ("gpt-5.4-nano", "gpt-5.4-mini"),
         ("gemini-3.8-flash", "gemini-3-flash-preview"),
+        # Messages of aider's commits.
+        ("gpt-5-nano", "gpt-5.4-mini"),
         # Prefixes, dates, case, and all at once.
         ("openai/gpt-4o", "gpt-4o"),
         ("models/gemini-2.5-pro", "gemini-2.5-pro"),

@@ -54,6 +54,11 @@ class Product:
                 return events[::-1]
             time.sleep(0.2)
 
+    def refused(self, key: Key) -> list[dict[str, Any]]:
+        """What was refused to this key at the door."""
+        reply = self.api.get("/api/usage/refusals").raise_for_status()
+        return [refusal for refusal in reply.json()["results"] if refusal["key_id"] == key.id]
+
     def reconcile(self) -> str:
         """What `manage.py reconcile` says; raises if the books do not balance."""
         command = [sys.executable, "manage.py", "reconcile"]
