@@ -175,7 +175,7 @@ class Subscription(models.Model):
         max_length=20, choices=PaymentMethod.choices, blank=True
     )
     stripe_id = models.CharField(max_length=255, blank=True)
-    # Rises whenever Stripe's word is taken: what was read before that is out of date.
+    # Rises whenever Stripe's word changes it: what was read before that is out of date.
     revision = models.PositiveIntegerField(default=0)
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()

@@ -1,7 +1,7 @@
 """What Stripe says of a subscription, as our row and as what the account may do.
 
 * It is read back, never taken from an event. Two who read at the same moment may write in the
-  wrong order: a row's `revision` rises with each time Stripe's word is taken, and what was read
+  wrong order: a row's `revision` rises whenever Stripe's word changes it, and what was read
   before that is read again.
 * A period holds once its invoice is paid. Until then the last one goes on, for `periods.GRACE`.
 * Stripe's items are what it bills next. A dearer plan or another add-on holds at once, because
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.forms.models import model_to_dict
 from django.utils import timezone
 
 from billing import fraud, notices, periods, renewals, stripe_api, terms
@@ -27,7 +28,7 @@ from hontoni.money import CENT, dollars
 
 Status, Method = Subscription.Status, Subscription.PaymentMethod
 
-MOST_READS = 5
+MOST_READS = 10
 OVER = ("canceled", "incomplete_expired")
 UNPAID = ("past_due", "unpaid", "paused")
 
@@ -69,11 +70,13 @@ def _claim(found: Object) -> bool:
         _quarantine(found, "account")
         return False
     waits = Method.STRIPE in (mine.payment_method, mine.next_payment_method)
-    free = Subscription.objects.filter(pk=mine.pk, stripe_id="") if waits else None
-    if free is None or not free.update(stripe_id=found["id"]):
-        _second(found)
-        return False
-    return True
+    free = Subscription.objects.filter(pk=mine.pk, stripe_id="")
+    if waits and free.update(stripe_id=found["id"]):
+        return True
+    if Subscription.objects.filter(stripe_id=found["id"]).exists():
+        return True  # somebody else has just tied it
+    _second(found)
+    return False
 
 
 def _second(found: Object) -> None:
@@ -155,8 +158,11 @@ def _take(mine: Subscription, found: Object, now: datetime) -> bool:
         fresh = rows.select_for_update(of=("self",)).get(pk=mine.pk)
         if fresh.revision != mine.revision:
             return False
-        fresh.revision += 1
+        known = model_to_dict(fresh)
         _apply(fresh, found, sold, now)
+        if model_to_dict(fresh) != known:  # else nobody's reading is out of date
+            fresh.revision += 1
+            fresh.save()
     return True
 
 
@@ -178,9 +184,9 @@ def _apply(mine: Subscription, found: Object, sold: Sold, now: datetime) -> None
         _next_period(mine, found, sold)
     if not _begins(mine) and mine.status != Status.ENDED:
         _stand(mine, found)
-    mine.save()
     _close_order(mine, found)
     if (mine.plan_id, mine.add_on_id, mine.status) != before:
+        mine.save()
         terms.apply(mine.user_id)
 
 

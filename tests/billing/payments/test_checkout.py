@@ -41,7 +41,7 @@ def test_ordering_and_leaving_credits_nothing(shop: Shop, bob: User) -> None:
 
 def test_the_page_after_checkout_credits_before_any_webhook(shop: Shop, bob: User) -> None:
     page = visit(shop.pay(shop.order(bob)))
-    assert "$25.00 added" in page.content.decode()
+    assert "$25.00 is on your balance" in page.content.decode()
     assert balance(bob) == nanos("25")
 
 

@@ -11,9 +11,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import periods, terms
+from billing import periods, stripe_api, terms
 from billing.models import AddOn, AuditEntry, Card, Notice, Plan, Subscription
-from billing.payments import arrangements, inbox, tasks
+from billing.payments import arrangements, entitlements, inbox, tasks
 from billing.payments.models import PlanOrder, Quarantine, StripePrice
 from billing.stripe_api import Unanswered
 from hontoni.money import nanos
@@ -681,9 +681,6 @@ def test_however_webhooks_come_the_end_is_the_same(
 
 def test_what_was_read_before_something_newer_is_read_again(shop: Shop, bob: User) -> None:
     """A handler is overtaken between reading and writing."""
-    from billing import stripe_api
-    from billing.payments import entitlements
-
     mine = subscribed(shop, bob)
     real = stripe_api.subscription
     overtaken: list[Any] = []
@@ -699,6 +696,17 @@ def test_what_was_read_before_something_newer_is_read_again(shop: Shop, bob: Use
         entitlements.settle(mine.stripe_id)
     mine.refresh_from_db()
     assert mine.cancel_at_period_end
+
+
+def test_all_who_hear_of_a_new_plan_at_once_agree(shop: Shop, bob: User, at_once: AtOnce) -> None:
+    shop.knobs(drop=True)
+    pay(shop, bob, post(shop, bob, "subscription", plan="basic", payment_method="stripe"))
+    (found,) = shop.stripe.stripe.subscriptions.list().data
+    at_once(lambda _: entitlements.settle(found.id), 16)
+    assert shop.stripe.stripe.subscriptions.retrieve(found.id).status == "active"
+    assert shown(shop, bob)["plan"]["id"] == "basic"
+    assert told(bob) == ["plan_started"]
+    assert not Quarantine.objects.exists()
 
 
 def test_stripe_away_changes_nothing(shop: Shop, bob: User) -> None:
