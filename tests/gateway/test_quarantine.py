@@ -1,6 +1,7 @@
 """Numbers that cannot be true: the customer pays an estimate, staff look into it and close it."""
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from django.contrib.auth.models import Group
 from django.test import Client
 
@@ -24,6 +25,7 @@ def staff(role: str) -> Client:
     seed_roles()
     user = User.objects.create_user(f"{role}@example.com", PASSWORD, is_staff=True)
     user.groups.add(Group.objects.get(name=role))
+    totp.TOTP.activate(user, "JBSWY3DPEHPK3PXP")
     client = Client()
     client.force_login(user)
     return client
