@@ -95,6 +95,7 @@ class Story(RuleBasedStateMachine):
         self.top_up(100 * CENT, times=1, heard=True)
 
     def teardown(self) -> None:
+        admission.LIVE.clear()
         if hasattr(self, "runner"):
             self.run(redis.close())
             self.runner.close()
