@@ -16,6 +16,8 @@ UPSTREAM_PATHS = {
     "anthropic_messages": "/v1/messages",
     "gemini": "/v1beta/models/{}:streamGenerateContent?alt=sse",
 }
+# What holds a prompt may be; instructions, and what points at a stored response, are the codec's.
+_LISTS: dict[str, tuple[type, ...]] = {"messages": (list,), "input": (list, str)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,7 @@ class Dialect:
         """The least a body must have. Raises BadRequest."""
         for name in self.prompts:
             if value := parsed.get(name):
-                if not isinstance(value, list) and not (
-                    name == "input" and isinstance(value, str)
-                ):
+                if name in _LISTS and not isinstance(value, _LISTS[name]):
                     raise BadRequest(f"{name} must be a list.", param=name)
                 return
         name = self.prompts[0]

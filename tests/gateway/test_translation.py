@@ -139,6 +139,41 @@ def test_what_points_at_a_stored_response_is_refused_clearly(
     assert gateway.vendors.requests == []
 
 
+@pytest.mark.parametrize("model", ["gpt-5.2", "gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"])
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"conversation": {"id": "conv_1"}}, "conversation"),
+        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]"),
+        ({"input": [{"role": "user", "content": "hi"}, {"id": "msg_1"}]}, "input[1]"),
+    ],
+    ids=["response", "conversation", "prompt", "item", "bare item"],
+)
+def test_what_only_points_at_something_stored_never_reaches_a_vendor(
+    gateway: Gateway, alice: Person, model: str, body: dict[str, Any], param: str
+) -> None:
+    """A vendor's 404 would be taken for our own fault, and rest its credential for everybody."""
+    fund(alice, "10")
+    with gateway.http(alice) as client:
+        reply = client.post("/v1/responses", json={"model": model, **body})
+    error = reply.json()["error"]
+    assert reply.status_code == 400
+    assert (error["code"], error["param"]) == ("previous_response_not_found", param)
+    assert gateway.vendors.requests == []
+
+
+def test_instructions_alone_are_a_prompt(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    with gateway.http(alice) as client:
+        for model in ("gpt-4o", "claude-sonnet-4.5", "gemini-2.5-pro"):
+            told = {"model": model, "instructions": "Greet the user."}
+            assert client.post("/v1/responses", json=told).status_code == 200
+        wrong = client.post("/v1/responses", json={"model": "gpt-4o", "input": {"a": 1}})
+    assert wrong.json()["error"]["message"] == "input must be a list."
+
+
 def test_cursor_posts_responses_bodies_to_chat_and_gets_chat(
     gateway: Gateway, alice: Person
 ) -> None:

@@ -65,8 +65,17 @@ def refuse_impossible(body: Mapping[str, Any]) -> None:
     for name in _STORED:
         if body.get(name):
             _not_stored(name)
+    told = body.get("input")
+    for at, item in enumerate(told if isinstance(told, list) else ()):
+        if isinstance(item, dict) and _is_reference(item):
+            _not_stored(f"input[{at}]")
     if body.get("background"):
         wire.unsupported("background", "not available; leave it out and wait for the answer")
+
+
+def _is_reference(item: Mapping[str, Any]) -> bool:
+    """An item that only points at one: its type may be left out."""
+    return item.get("type") == "item_reference" or item.keys() == {"id"}
 
 
 def _not_stored(param: str) -> None:
@@ -104,8 +113,6 @@ def _item(item: Mapping[str, Any], where: str) -> Iterator[Item]:
         yield _result(item, kind, where)
     elif kind == "additional_tools":
         yield ToolDecl(tuple(decode_tools(item.get("tools"), f"{where}.tools")))
-    elif kind == "item_reference":
-        _not_stored(where)
     elif kind == "compaction_trigger":
         wire.unsupported(where, "compaction is not available on this model")
     else:
