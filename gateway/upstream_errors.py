@@ -32,7 +32,7 @@ _OURS = frozenset(
 def from_reply(status: int, body: bytes, retry_after: str, credential: str) -> Failed:
     """What a vendor's non-2xx answer to a credential of ours means."""
     failed = failures.parse(body, status, _seconds(retry_after))
-    if status in (401, 402, 403, 404):
+    if status in (401, 402, 403, 404) and failed.status != 400:
         failed = replace(failed, vendor_code=failed.vendor_code or str(status))
         logger.critical("upstream.refuses_us %s %s %s", credential, status, failed.vendor_code)
     return failed

@@ -1,7 +1,8 @@
 """What went wrong upstream, in our words (protocols.md section 4.2).
 
 * The client's own fault stays a 400, with the vendor's message.
-* A vendor's 401, 402, 403 or 404 is ours to repair: never told as the client's.
+* A vendor's 401, 402, 403 or 404 is ours to repair: never told as the client's, but for what is
+  said about a file or an item that the client itself named.
 * A vendor's 429 becomes a 503, in our words: it would look like the customer's own plan limit.
 * What a vendor will not answer is a 400 `content_policy`, unless it answered so (200, refusal).
 * Our account with the vendor (organisation, project, key) is taken out of what is passed on.
@@ -44,6 +45,11 @@ _ACCOUNT = re.compile(
     r"|\bAIza[\w-]+|\bprojects/[\w-]+|\bkey\s+ending\s+in\s+\S+|\breq(?:uest)?_[A-Za-z0-9]{8,}"
 )
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
+_MISSING = re.compile(
+    r"\b(?:item|file|container|skill)s?\b.{0,120}not found|no such (?:item|file|container|skill)"
+    r"|permission to access the file",
+    re.I,
+)
 _NUMBERS = re.compile(r"\d[\d,]{2,}")
 _GENERIC = "The model's provider failed to answer"
 _BUSY = "The model's provider has more requests than it can take; try again in a moment"
@@ -106,6 +112,8 @@ def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Fail
     everything = " ".join([*words, said])
     found = (_BY_WORD[word] for word in words if word in _BY_WORD)
     numeric = next((int(w) for w in words if w.isdigit()), 0)
+    if status in (403, 404) and _MISSING.search(said):
+        status = 400  # what the client points at is not there; neither key nor catalogue is wrong
     answer = _BY_STATUS.get(status or numeric) or (500 if status else next(found, 0))
     if not answer:  # inside a stream, with a word of its own
         answer = 400 if _CONTEXT.search(everything) or _STALE.search(everything) else 500
