@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.models import Alias
-from tests.gateway.test_translation import ask
+from tests.gateway.test_translation import PATHS, ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
@@ -43,6 +43,23 @@ def test_a_name_means_a_model_and_how_it_is_asked(
     (event,) = gateway.books()
     assert (event.model, event.requested_model) == (model, name)
     assert ("thinking" in event.details.get("clamps", {})) == (told is not None)
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5.2", "claude-sonnet-4.5", "gemini-2.5-pro"])
+@pytest.mark.parametrize("dialect", PATHS)
+def test_a_limit_beyond_the_model_is_clamped_as_the_header_says(
+    gateway: Gateway, alice: Person, dialect: str, model: str
+) -> None:
+    fund(alice, "50")
+    name = "max_output_tokens" if dialect == "openai_responses" else "max_tokens"
+    reply = ask(gateway, alice, dialect, model, "[[say: hi]]", **{name: 9_999_999})
+    assert reply.status_code == 200, reply.text
+    applied, asked, by = reply.headers["x-hontoni-max-tokens"].split("; ")
+    assert (asked, by) == ("asked=9999999", "clamped-by=model")
+    sent = gateway.vendors.last.body
+    sent = sent.get("generationConfig", sent)
+    limits = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
+    assert [sent[each] for each in limits if each in sent] == [int(applied)]
 
 
 def test_an_effort_is_told_in_the_models_own_word(gateway: Gateway, alice: Person) -> None:

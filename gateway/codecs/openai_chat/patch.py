@@ -6,6 +6,7 @@ from gateway.codecs import thinking
 from gateway.ir import Target, Thinking
 
 _OURS = ("thinking_budget", "thinking", "reasoning", "service_tier")
+_LIMITS = ("max_completion_tokens", "max_tokens")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias")
 
 
@@ -20,6 +21,9 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
     if target.thinking == "effort" and patched.get("max_tokens") is not None:
         limit = patched.pop("max_tokens")
         patched.setdefault("max_completion_tokens", limit)
+    for name in _LIMITS:
+        if target.max_output and isinstance(patched.get(name), int):
+            patched[name] = min(patched[name], target.max_output)
     settled = thinking.settle(asked, target, patched.get("max_completion_tokens"))
     patched.pop("reasoning_effort", None)
     if settled.effort:
