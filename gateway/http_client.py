@@ -27,8 +27,9 @@ from hontoni.errors import ApiError, UpstreamFailed, UpstreamTimeout
 IDLE_SECONDS = 30.0
 _MOST_WAITING = 2**18  # bytes of a body that nobody has taken yet: then the vendor has to wait
 _MOST_HEADERS = 2**17
-_MOST_INFLATED = 2**26
+_MOST_INFLATED = _MOST_WHOLE = 2**26
 _SMALL = 2**16  # up to here head and body are one write
+_NONSENSE = "The model's provider sent an answer we cannot read."
 _BROKE = "The connection to the model's provider broke."
 
 
@@ -102,9 +103,12 @@ class Reply:
 
     async def read(self) -> bytes:
         """The whole body. Raises UpstreamFailed or UpstreamTimeout."""
-        parts = []
+        parts, size = [], 0
         while part := await self.chunk():
             parts.append(part)
+            size += len(part)
+            if size > _MOST_WHOLE:
+                raise UpstreamFailed(_NONSENSE)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def chunk(self) -> bytes:
@@ -165,6 +169,8 @@ class Reply:
         """It is whole, or will never be."""
         if self._complete or self._error is not None:
             return
+        if error is None and self._inflate is not None and not self._inflate.eof:
+            error = UpstreamFailed(_NONSENSE)  # it was compressed, and that breaks off
         self._complete, self._error = error is None, error
         self.wake()
 
@@ -214,6 +220,12 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         self._transport.abort()
 
+    def fail(self, error: ApiError) -> None:
+        """Nobody shall take what came so far for the whole."""
+        if self.reply is not None:
+            self.reply.end(error)
+        self.abort()
+
     def _look(self) -> None:
         """One timer for many requests: that costs nothing while answers come."""
         self._timer = None
@@ -227,8 +239,7 @@ class _Connection(asyncio.Protocol):
         if left > 0:
             self._timer = self.loop.call_later(left, self._look)
             return
-        reply.end(UpstreamTimeout("The model's provider did not answer in time."))
-        self.abort()
+        self.fail(UpstreamTimeout("The model's provider did not answer in time."))
 
     # -- asyncio.Protocol ------------------------------------------------------------------------
 
@@ -244,7 +255,7 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
-            reply.end(UpstreamFailed("The model's provider sent an answer we cannot read."))
+            reply.end(UpstreamFailed(_NONSENSE))  # if it is not whole already
             self.abort()
         else:
             reply.wake()
@@ -268,7 +279,8 @@ class _Connection(asyncio.Protocol):
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > _MOST_HEADERS:
             raise ValueError("too many headers")
-        self._headers[name.lower()] = value
+        if self.reply is not None and not self.reply.status:  # what follows a body counts nothing
+            self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -286,7 +298,9 @@ class _Connection(asyncio.Protocol):
         self.reply = None
         reply.end()
         self.resume()
-        if self._parser.should_keep_alive():
+        if self._transport.get_write_buffer_size():  # answered before we were heard out
+            self.abort()
+        elif self._parser.should_keep_alive():
             self.client.keep(self)
         else:
             self._transport.close()
@@ -334,6 +348,8 @@ class Client:
             raise UpstreamTimeout("The model's provider did not answer in time.") from error
         except OSError as error:
             raise UpstreamFailed(_BROKE) from error
+        if not connection.is_open():  # it came and went before we could turn round
+            raise UpstreamFailed(_BROKE)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._open.add(connection)
         return connection
@@ -364,7 +380,7 @@ class Client:
         if self._sweep is not None:
             self._sweep.cancel()
         for connection in list(self._open):
-            connection.abort()
+            connection.fail(UpstreamFailed(_BROKE))
         await asyncio.sleep(0)  # let the transports close
 
 

@@ -1,5 +1,6 @@
 """A real Valkey and a real database for every test; the small world of alice, bob and carol."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.STRIPE_MIRROR = False
     # The real hasher is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Any]:
+    """A module's LOOPS, where it is to be run on each of them."""
+    module = item.getparent(pytest.Module)
+    assert module is not None
+    loops: dict[str, Any] = getattr(module.obj, "LOOPS", {"asyncio": asyncio.new_event_loop})
+    return loops
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

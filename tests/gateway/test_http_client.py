@@ -3,11 +3,15 @@
 import asyncio
 import datetime
 import gzip
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +24,8 @@ HEAD = b"POST /v1/messages HTTP/1.1\r\nhost: vendor\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = OK + b"x-request-id: abc\r\ncontent-length: 5\r\n\r\nhello"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n"
+# uvicorn runs us on uvloop, and its transports are other ones.
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 ZIPPED = gzip.compress(b"hello", mtime=0)
 
 
@@ -31,7 +37,7 @@ class Server:
         self.scripts: list[tuple[list[bytes], bool]] = []
         self.requests: list[bytes] = []
         self.connections = 0
-        self.left = asyncio.Event()
+        self.asked, self.left = asyncio.Event(), asyncio.Event()
         self.writer: asyncio.StreamWriter | None = None
         self.origin = Origin("127.0.0.1", 0, False)
 
@@ -53,6 +59,7 @@ class Server:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         self.requests.append(head + await reader.readexactly(length))
+        self.asked.set()
         pieces, close = self.scripts.pop(0)
         for piece in pieces:
             writer.write(piece)
@@ -162,13 +169,26 @@ async def test_what_is_no_answer_is_refused(server: Server, post: Post, nonsense
     assert "127.0.0.1" not in str(told.value)
 
 
+async def test_what_follows_the_body_changes_nothing_before_it(server: Server, post: Post) -> None:
+    server.says(CHUNKED[:-2] + b"x-request-id: forged\r\ntransfer-encoding: x\r\n\r\n")
+    reply = await post()
+    assert await reply.read() == b"hello world"
+    assert (reply.request_id, reply.header(b"transfer-encoding")) == ("", "chunked")
+    server.says(WHOLE)
+    assert await (await post()).read() == b"hello"
+
+
 async def test_what_is_compressed_unasked_is_read_all_the_same(server: Server, post: Post) -> None:
     head = OK + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(ZIPPED)
     server.says(head, ZIPPED[:7], ZIPPED[7:])
     assert await (await post()).read() == b"hello"
 
 
-@pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(bytes(2**27))])
+@pytest.mark.parametrize(
+    "body",
+    [b"not gzip at all", gzip.compress(bytes(2**27)), ZIPPED[:-9], ZIPPED[:3]],
+    ids=["plain", "bomb", "cut", "cut at once"],
+)
 async def test_what_cannot_be_decompressed_is_refused(
     server: Server, post: Post, body: bytes
 ) -> None:
@@ -202,6 +222,111 @@ async def test_silence_is_told_from_slowness(server: Server) -> None:
         await reply.read()
     await asyncio.wait_for(server.left.wait(), 5)
     await impatient.close()
+
+
+async def test_an_answer_before_the_question_was_heard_is_the_last_on_its_connection(
+    client: Client, server: Server
+) -> None:
+    async def too_much(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        await told.wait()
+        writer.transport.abort()
+        left.release()
+
+    told, left = asyncio.Event(), asyncio.Semaphore(0)
+    async with await asyncio.start_server(too_much, "127.0.0.1", 0) as listening:
+        origin = Origin("127.0.0.1", listening.sockets[0].getsockname()[1], False)
+        for _ in range(2):
+            reply = await client.post(origin, HEAD, bytes(2**25))
+            assert (reply.status, await reply.read()) == (413, b"")
+        assert server.connections == 2
+        told.set()
+        for _ in range(2):
+            await left.acquire()
+
+
+async def test_who_leaves_while_waiting_leaves_no_connection_behind(
+    client: Client, server: Server
+) -> None:
+    server.says(b"")
+    waiting = asyncio.create_task(client.post(server.origin, HEAD, b""))
+    await server.asked.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.wait_for(server.left.wait(), 5)
+    for step in range(12):  # cancelled at every step of connecting
+        server.says(b"")
+        connecting = asyncio.create_task(client.post(server.origin, HEAD, b""))
+        for _ in range(step):
+            await asyncio.sleep(0)
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+    await asyncio.sleep(0.1)
+    assert not client._open and not any(client._idle.values())
+
+
+async def test_a_connection_that_ends_as_it_begins_is_a_failure_at_once(client: Client) -> None:
+    """Whenever the vendor's reset is noticed: before we are told of the connection, or after."""
+    loop, line = asyncio.get_running_loop(), socket.socket()
+    line.bind(("127.0.0.1", 0))
+    line.listen()
+    line.setblocking(False)
+    origin = Origin("127.0.0.1", line.getsockname()[1], False)
+    with line:
+        for _ in range(20):
+            asking = asyncio.create_task(client.post(origin, HEAD, b""))
+            accepted, _ = await loop.sock_accept(line)
+            linger = struct.pack("ii", 1, 0)  # a reset, not an end
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            accepted.close()
+            with pytest.raises(UpstreamFailed, match="broke"):
+                await asyncio.wait_for(asking, 2)
+    assert not client._open
+
+
+async def test_a_connection_lost_before_we_were_told_of_it_is_a_failure_at_once(
+    client: Client, server: Server, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def lost(*args: Any, **kwargs: Any) -> Any:
+        transport, protocol = await connect(*args, **kwargs)
+        transport.abort()
+        await asyncio.sleep(0.01)
+        return transport, protocol
+
+    monkeypatch.setattr(loop, "create_connection", lost)
+    with pytest.raises(UpstreamFailed, match="broke"):
+        await asyncio.wait_for(post(), 2)
+    assert not client._open and not server.requests
+
+
+async def test_an_answer_without_end_is_given_up(
+    client: Client, server: Server, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "_MOST_WHOLE", 2**20)
+    server.says(OK + b"\r\n" + bytes(2**21))
+    async with await post() as reply:
+        with pytest.raises(UpstreamFailed, match="cannot read"):
+            await reply.read()
+    await asyncio.wait_for(server.left.wait(), 5)
+    assert not client._open
+
+
+async def test_an_answer_cut_off_by_our_own_end_is_not_whole(
+    client: Client, server: Server, post: Post
+) -> None:
+    server.says(OK + b"\r\nhel")
+    reply = await post()
+    assert await reply.chunk() == b"hel"
+    await client.close()
+    with pytest.raises(UpstreamFailed, match="broke"):
+        await reply.read()
 
 
 async def test_leaving_an_answer_closes_its_connection(server: Server, post: Post) -> None:
@@ -262,6 +387,15 @@ async def test_a_certificate_nobody_vouches_for_is_refused(
         monkeypatch.setattr(http_client, "_tls", lambda: trusting)
         script.says(WHOLE)
         assert await (await client.post(origin, HEAD, b"")).read() == b"hello"
+        big = 4 * 2**20
+        script.says(OK + b"content-length: %d\r\n\r\n" % big, bytes(big))
+        reply = await client.post(origin, HEAD, bytes(2**20))
+        await asyncio.sleep(0.1)  # paused meanwhile
+        assert len(await reply.read()) == big
+        script.says(WHOLE[:-1], close=True)
+        with pytest.raises(UpstreamFailed, match="broke"):
+            await (await client.post(origin, HEAD, b"")).read()
+        assert script.connections == 1
         await client.close()
 
 
