@@ -122,7 +122,11 @@ async def _refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008})
         return
-    headers = [(b"content-length", b"0"), (b"upgrade", b"HTTP/1.1"), (b"connection", b"upgrade")]
+    headers = [
+        (b"content-length", b"0"),
+        (b"upgrade", b"HTTP/1.1"),
+        (b"connection", b"upgrade, close"),
+    ]
     await send({"type": "websocket.http.response.start", "status": 426, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": b""})
 

@@ -98,7 +98,9 @@ def test_a_websocket_is_refused_with_426_and_nothing_stored_is_found(
     )
     with socket.create_connection((host, int(port)), timeout=10) as line:
         line.sendall(handshake.encode())
-        assert line.recv(4096).split(b"\r\n")[0].startswith(b"HTTP/1.1 426")
+        said = line.recv(4096).lower().split(b"\r\n")
+        assert said[0].startswith(b"http/1.1 426")
+        assert b"upgrade: http/1.1" in said and b"connection: upgrade, close" in said
     with gateway.http(alice) as client:
         assert client.get("/v1/responses/resp_1").status_code == 404
         assert client.delete("/v1/responses/resp_1").status_code == 404
