@@ -54,6 +54,39 @@ class Asked(NamedTuple):
         """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
         return salted_hmac("gateway.end_user", f"{self.account}:{told}").hexdigest()[:32]
 
+    def applied(self, sent: Thinking) -> dict[str, Any]:
+        """The clamp that tells how much thinking is asked for, and what took the rest away."""
+        applied = thoughts.nominal(sent)
+        wanted = self.thinking.budget or thoughts.BUDGET.get(self.thinking.effort, 0) or applied
+        told: dict[str, Any] = {"asked": wanted, "applied": applied}
+        if sent.effort and (sent.mode != "off" or self.target.thinking == "effort"):
+            told["effort"] = sent.effort
+        if applied < wanted:
+            told["by"] = self._culprit(applied)
+        return told
+
+    def settled(self) -> Thinking:
+        """How much it thinks if nothing else in the request forbids it."""
+        return thoughts.settle(self.thinking, self.target, self._room())
+
+    def _room(self) -> int:
+        """What an answer may take; what the client does not say is the model's most."""
+        most = self.model.max_output
+        told = (self.parsed.get(name) for name in self.dialect.limits)
+        return min(next((n for n in told if isinstance(n, int)), most), most)
+
+    def _culprit(self, applied: int) -> str:
+        """Which bound took it down: the one without which more would be left."""
+        if thoughts.nominal(self.settled()) > applied:
+            return "tools"  # a call that is forced, or whose thinking is gone
+        uncapped = replace(self.target, thinking_cap=None)
+        if thoughts.nominal(thoughts.settle(self.thinking, uncapped, self._room())) > applied:
+            return "plan"
+        roomy = thoughts.settle(self.thinking, self.target, self.model.max_output)
+        if thoughts.nominal(roomy) > applied:
+            return "max_tokens"
+        return "model"
+
     def hides(self) -> bool:
         """Whether the answer may cost output we cannot watch being produced."""
         if self.model.vendor in ("openai", "google"):
@@ -80,7 +113,7 @@ async def understand(
     thinking = wanted(said, variant, target, user_agent)
     most = dialect.most_output(model, parsed)
     estimate = metering.estimate(model, body, parsed, most)
-    return Asked(
+    asked = Asked(
         dialect=dialect,
         body=body,
         parsed=parsed,
@@ -92,8 +125,10 @@ async def understand(
         thinking=thinking,
         estimate=estimate,
         hold=metering.hold(model, estimate),
-        clamps=_clamps(dialect, parsed, model, variant, target, thinking),
+        clamps={},
     )
+    asked.clamps.update(_clamps(asked))
+    return asked
 
 
 async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant]:
@@ -133,44 +168,15 @@ def wanted(said: Thinking, variant: Variant, target: Target, user_agent: str) ->
     return replace(variant.thinking(target), display=said.display)
 
 
-def _clamps(
-    dialect: Dialect,
-    parsed: dict[str, Any],
-    model: Model,
-    variant: Variant,
-    target: Target,
-    thinking: Thinking,
-) -> dict[str, Any]:
+def _clamps(asked: Asked) -> dict[str, Any]:
     """What is applied of what was asked, and what took the rest away."""
     clamps: dict[str, Any] = {}
-    asked = next((n for name in dialect.limits if isinstance(n := parsed.get(name), int)), None)
-    if asked is not None and asked > model.max_output:
-        clamps["max_tokens"] = {"asked": asked, "applied": model.max_output, "by": "model"}
-        asked = model.max_output
-    if thinking.mode or variant.effort:
-        clamps["thinking"] = _applied(thinking, target, asked)
-    if variant.long_context and not model.long_context_window:
+    model, parsed = asked.model, asked.parsed
+    limit = next((n for name in asked.dialect.limits if isinstance(n := parsed.get(name), int)), 0)
+    if limit > model.max_output:
+        clamps["max_tokens"] = {"asked": limit, "applied": model.max_output, "by": "model"}
+    if asked.thinking.mode or asked.variant.effort:
+        clamps["thinking"] = asked.applied(asked.settled())
+    if asked.variant.long_context and not model.long_context_window:
         clamps["context"] = {"asked": "1m", "applied": model.context_window, "by": "model"}
     return clamps
-
-
-def _applied(thinking: Thinking, target: Target, most: int | None) -> dict[str, Any]:
-    settled = thoughts.settle(thinking, target, most)
-    applied = thoughts.nominal(settled)
-    asked = thinking.budget or thoughts.BUDGET.get(thinking.effort, 0) or applied
-    told: dict[str, Any] = {"asked": asked, "applied": applied}
-    if settled.effort:
-        told["effort"] = settled.effort
-    if applied < asked:
-        told["by"] = _culprit(thinking, target, most, applied)
-    return told
-
-
-def _culprit(thinking: Thinking, target: Target, most: int | None, applied: int) -> str:
-    """Which bound took the budget down: the one without which more would be left."""
-    freed = replace(target, thinking_cap=None)
-    if thoughts.nominal(thoughts.settle(thinking, freed, most)) > applied:
-        return "plan"
-    if thoughts.nominal(thoughts.settle(thinking, target, None)) > applied:
-        return "max_tokens"
-    return "model"

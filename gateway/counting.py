@@ -77,7 +77,9 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     agent = http.header(b"user-agent")
     ip = http.client_ip()
     request = await asked.understand(dialect, body, parsed, caller, upstream, agent, ip)
-    lanes.choose(request)  # or the 400 that the request itself would get
+    lane = lanes.choose(request)  # or the 400 that the request itself would get
+    if lane.thinks is not None:
+        request.clamps["thinking"] = request.applied(lane.thinks)
     stretch = not parsed.get("stream") or request.hides()
     state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)
     http.extra += pipeline.told(request)

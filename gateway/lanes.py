@@ -36,12 +36,13 @@ Stream = Tap | Translator
 
 class Lane(Protocol):
     """`streams`: whether the upstream is asked to. `body` is what it is sent, to `path`, in its
-    `dialect`."""
+    `dialect`; `thinks` is what it says about thinking, None while there is no body yet."""
 
     dialect: str
     path: str
     streams: bool
     body: bytes
+    thinks: Thinking | None
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """Those of the client's headers that the upstream shall see."""
@@ -96,12 +97,15 @@ class PassThrough:
         self.dialect = asked.model.dialect
         self.path = dialects.upstream_path(self.dialect, asked.target.model)
         self.streams = bool(asked.parsed.get("stream"))
+        self.thinks: Thinking | None = None
         self.body = self._patched()
 
     def _patched(self) -> bytes:
         """The client's bytes, changed in the members the codec would change."""
         asked = self._asked
         sent = asked.dialect.codec.patch_request(self._wanted, asked.target, asked.thinking)
+        if asked.thinking.mode:
+            self.thinks = asked.dialect.codec.decode_thinking(sent)
         return patch(asked.body, asked.parsed, _changes(asked.parsed, sent))
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -167,11 +171,15 @@ class Translation:
         self.target = replace(asked.target, end_user=asked.end_user(request.end_user))
         self.dialect = self.target.dialect
         self.path = dialects.upstream_path(self.dialect, self.target.model)
+        self.thinks: Thinking | None = None
         self.body = b"" if self.to_fetch() else self._encoded()
 
     def _encoded(self) -> bytes:
         upstream = codecs.UPSTREAMS[self.target.dialect]
-        return orjson.dumps(upstream.encode_request(self.request, self.target))
+        sent = upstream.encode_request(self.request, self.target)
+        if self.request.thinking.mode:
+            self.thinks = upstream.decode_thinking(sent)
+        return orjson.dumps(sent)
 
     def _send(self, request: Request) -> None:
         self.request = request

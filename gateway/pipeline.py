@@ -147,6 +147,7 @@ async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
     await relay.complete(call.lane)
     _fit_to_balance(call)
+    _tell_thinking(call)
     await relay.forward(call, upstream)
 
 
@@ -162,6 +163,24 @@ async def _tell(call: Call, error: ApiError) -> None:
         await call.http.end_stream()
 
 
+def _tell_thinking(call: Call) -> None:
+    """What the vendor is really asked: a forced call or a fitted limit may leave less."""
+    if "thinking" not in call.clamps or call.lane.thinks is None:
+        return
+    clamp = call.request.applied(call.lane.thinks)
+    if call.fitted is not None and clamp.get("by") == "tools":
+        clamp["by"] = call.clamps["max_tokens"]["by"]
+    if clamp != call.clamps["thinking"]:
+        call.clamps["thinking"] = clamp
+        _retell(call.http, {"thinking": clamp})
+
+
+def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
+    """In place of what the header said before."""
+    told = dict(_clamp_headers(clamps))
+    http.extra = [header for header in http.extra if header[0] not in told] + list(told.items())
+
+
 def _fit_to_balance(call: Call) -> None:
     """Where the balance does not cover the whole output and we cannot watch it being produced,
     less of it is asked for."""
@@ -173,6 +192,6 @@ def _fit_to_balance(call: Call) -> None:
     by = "balance" if call.state is None or call.state.available <= 0 else "spend-cap"
     clamp = {"asked": call.estimate.output, "applied": affordable, "by": by}
     call.clamps["max_tokens"] = clamp
-    call.http.extra += _clamp_headers({"max_tokens": clamp})
+    _retell(call.http, {"max_tokens": clamp})
     call.fitted = affordable
     call.lane.limit_output(affordable)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from billing.models import Plan
 from gateway.models import Alias
 from tests.gateway.test_translation import PATHS, ask
 from tests.gateway_server import Gateway, fund
@@ -60,6 +61,63 @@ def test_a_limit_beyond_the_model_is_clamped_as_the_header_says(
     sent = sent.get("generationConfig", sent)
     limits = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
     assert [sent[each] for each in limits if each in sent] == [int(applied)]
+
+
+FORCED = {
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+    "tool_choice": "required",
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "told", "sent"),
+    [
+        ("claude-sonnet-4.5:max", {}, "57600; asked=65536; clamped-by=model", 57_600),
+        (
+            "claude-sonnet-4.5:max",
+            {"max_tokens": 20_000},
+            "18000; asked=65536; clamped-by=max_tokens",
+            18_000,
+        ),
+        ("claude-sonnet-4.5:high", FORCED, "0; asked=32768; clamped-by=tools", None),
+        ("gemini-2.5-pro:max", {}, "32768; asked=65536; clamped-by=model", 32_768),
+    ],
+    ids=["default limit", "limit", "forced call", "gemini"],
+)
+def test_the_header_the_receipt_and_the_estimate_tell_the_budget_that_is_sent(
+    gateway: Gateway,
+    alice: Person,
+    model: str,
+    fields: dict[str, Any],
+    told: str,
+    sent: int | None,
+) -> None:
+    fund(alice, "50")
+    Plan.objects.update(thinking_budget=64_000)
+    reply = chat(gateway, alice, model, **fields)
+    assert reply.status_code == 200, reply.text
+    assert reply.headers.get_list("x-hontoni-thinking-budget") == [told]
+    body = gateway.vendors.last.body
+    config = body.get("generationConfig", {}).get("thinkingConfig") or body["thinking"]
+    assert config.get("thinkingBudget", config.get("budget_tokens")) == sent
+    (event,) = gateway.books()
+    assert event.details["clamps"]["thinking"]["applied"] == (sent or 0)
+    with gateway.http(alice) as client:
+        asked = {"model": model, "messages": [{"role": "user", "content": "hi"}], **fields}
+        estimate = client.post("/v1/estimate?dialect=openai_chat", json=asked).json()
+    assert estimate["clamps"]["thinking"] == event.details["clamps"]["thinking"]
+
+
+def test_a_balance_that_fits_less_output_fits_less_thinking(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "0.05")
+    reply = chat(gateway, alice, "claude-sonnet-4.5:high", max_tokens=60_000)
+    assert reply.status_code == 200, reply.text
+    assert len(reply.headers.get_list("x-hontoni-max-tokens")) == 1
+    budget = gateway.vendors.last.body["thinking"]["budget_tokens"]
+    (told,) = reply.headers.get_list("x-hontoni-thinking-budget")
+    assert told == f"{budget}; asked=32768; clamped-by=balance" and budget < 8_000
 
 
 def test_an_effort_is_told_in_the_models_own_word(gateway: Gateway, alice: Person) -> None:

@@ -6,7 +6,7 @@ shape is told in words. A call without its signature, in the turn at hand, gets 
 Google documents for it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, assert_never
 
 from gateway.codecs import carrier, media, names, schemas, structured, thinking, turns, wire
@@ -25,6 +25,7 @@ from gateway.ir import (
     Request,
     Target,
     Text,
+    Thinking,
     Tool,
     ToolCall,
     ToolReference,
@@ -80,6 +81,17 @@ def _thinking(request: Request, target: Target, limit: int | None) -> dict[str, 
     if settled.mode == "budget":
         return {"thinkingBudget": settled.budget, "includeThoughts": shown}
     return {"thinkingBudget": 0} if settled.mode == "off" else {}
+
+
+def decode_thinking(body: Mapping[str, Any]) -> Thinking:
+    """What a body says about thinking."""
+    config = (body.get("generationConfig") or {}).get("thinkingConfig") or {}
+    if level := config.get("thinkingLevel"):
+        return Thinking("level", level)
+    budget = config.get("thinkingBudget")
+    if budget is None:
+        return Thinking()
+    return Thinking("budget", "", budget) if budget else Thinking("off")
 
 
 def _format(request: Request) -> dict[str, Any]:
