@@ -86,7 +86,7 @@ def absurd(usage: Usage, model: Model, estimated: Estimate) -> bool:
         return True
     context = max(model.context_window, model.long_context_window or 0, estimated.most)
     output = max(model.max_output, estimated.output)
-    return sum(usage[:4]) > 2 * context or sum(usage[4:]) > 2 * output
+    return sum(usage) > context + output or sum(usage[4:]) > 2 * output
 
 
 def produced(estimated: Estimate, text_bytes: int) -> Usage:

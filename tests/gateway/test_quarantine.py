@@ -52,6 +52,17 @@ def test_at_most_the_hold_is_billed_and_staff_are_told(
     assert found.told["input"] == 900_000_000 and event.input < 1_000
 
 
+def test_more_than_context_and_output_together_cannot_be_true(
+    gateway: Gateway, alice: Person
+) -> None:
+    """gpt-4o takes 128,000 tokens and gives 16,384 of them back."""
+    fund(alice, "10")
+    for used, believed in ((127_000, True), (145_000, False)):
+        gateway.chat(alice, f"[[usage: {used} 100 0 0]] [[say: hi]]")
+        assert (gateway.books()[-1].input == used) is believed
+    assert UsageQuarantine.objects.count() == 1
+
+
 def test_what_can_be_true_is_not_set_aside(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
     assert gateway.chat(alice, "[[usage: 9000 100 0 0]] [[say: hi]]").status_code == 200
