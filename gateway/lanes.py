@@ -199,7 +199,7 @@ class Translation:
     def limit_output(self, tokens: int) -> None:
         self._send(replace(self.request, max_output_tokens=tokens))
 
-    def stream(self, reply_id: str, created: int) -> Stream | None:
+    def stream(self, reply_id: str, created: int) -> Translator:
         asked = self._asked
         head = Head(
             request=self.request,

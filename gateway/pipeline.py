@@ -145,7 +145,7 @@ async def _run(call: Call, upstream: Upstream) -> None:
 
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
-    await relay.complete(call.lane)
+    await relay.prepare(call)
     _fit_to_balance(call)
     _tell_thinking(call)
     await relay.forward(call, upstream)

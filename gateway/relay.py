@@ -38,6 +38,14 @@ from ratelimits import limiter
 _MOST_ROUTES = 4  # asked for one request
 
 
+async def prepare(call: Call) -> None:
+    """Complete the request; a stream is kept alive meanwhile. Raises BadRequest."""
+    if call.stream and isinstance(call.lane, Translation) and call.lane.to_fetch():
+        call.tap = call.lane.stream(call.id[4:], int(call.began))
+        call.http.keep_alive = call.tap.ping
+    await complete(call.lane)
+
+
 async def complete(lane: Lane) -> None:
     """Fetch what the request only points at and the vendor wants as bytes. Raises BadRequest."""
     if isinstance(lane, Translation) and (urls := lane.to_fetch()):

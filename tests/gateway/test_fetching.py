@@ -2,13 +2,14 @@
 
 import base64
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from gateway import fetching
+from gateway import exchange, fetching
 from tests.gateway.test_translation import ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -23,6 +24,9 @@ class Pictures(BaseHTTPRequestHandler):
     """A site with one picture, a redirect into the private network, and too much of everything."""
 
     def do_GET(self) -> None:
+        if self.path.startswith("/slow"):
+            time.sleep(0.4)
+            self.path = self.path.partition("?")[2]
         if self.path.startswith("/away"):
             self.send_response(302)
             self.send_header("Location", self.path.partition("?")[2])
@@ -54,13 +58,13 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "is_public", lambda a: a == "127.0.0.1" or real(a))
 
 
-def show(gateway: Gateway, person: Person, url: str) -> Any:
+def show(gateway: Gateway, person: Person, url: str, **fields: Any) -> Any:
     parts = [
         {"type": "text", "text": "[[say: A dot.]]"},
         {"type": "image_url", "image_url": {"url": url}},
     ]
     messages = [{"role": "user", "content": parts}]
-    return ask(gateway, person, "openai_chat", "gemini-2.5-pro", "", messages=messages)
+    return ask(gateway, person, "openai_chat", "gemini-2.5-pro", "", messages=messages, **fields)
 
 
 @pytest.mark.usefixtures("reachable")
@@ -73,6 +77,26 @@ def test_a_picture_is_fetched_and_known_by_its_bytes(
     parts = gateway.vendors.last.body["contents"][0]["parts"]
     (picture,) = [part["inlineData"] for part in parts if "inlineData" in part]
     assert picture == {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}
+
+
+@pytest.mark.usefixtures("reachable")
+@pytest.mark.parametrize(("path", "end"), [("/slow?/dot", "[DONE]"), ("/slow?/gone", '"error":')])
+def test_a_stream_is_kept_alive_while_a_picture_is_fetched(
+    gateway: Gateway,
+    alice: Person,
+    site: str,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    end: str,
+) -> None:
+    fund(alice, "10")
+    monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(exchange, "KEEP_ALIVE_SECONDS", 0.05)
+    reply = show(gateway, alice, site + path, stream=True)
+    assert reply.status_code == 200 and reply.text.startswith(": keep-alive")
+    assert end in reply.text.rstrip().split("\n\n")[-1]
+    (event,) = gateway.books()
+    assert (event.cost > 0) is (end == "[DONE]")
 
 
 @pytest.mark.usefixtures("reachable")
