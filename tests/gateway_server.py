@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 
 from billing import ledger
 from gateway import callers, catalogue, usage
+from gateway.http_client import Client
 from gateway.models import UsageEvent
 from gateway.reconcile import problems
 from hontoni.money import nanos
@@ -120,3 +121,17 @@ def gateway(
     running = Gateway(_server, vendors)
     yield running
     running.books()
+
+
+@pytest.fixture
+def impatient(gateway: Gateway) -> Iterator[None]:
+    """A vendor is silent for half a second, and given up."""
+    from hontoni.asgi import v1
+
+    assert v1.upstream is not None
+    before = v1.upstream.client
+    mine = v1.upstream.client = Client(connect_seconds=5, silence_seconds=0.5)
+    yield
+    v1.upstream.client = before
+    for connection in list(mine._open):
+        connection.loop.call_soon_threadsafe(connection.abort)

@@ -21,6 +21,7 @@ FAULTS: dict[str, Callable[[], Fault]] = {
     "half of a JSON": faults.half_json,
     "bad gzip": faults.bad_gzip,
     "200 with an error first": lambda: faults.error_first(OVERLOADED),
+    "a line of 5 MB": faults.long_line,
     "a line without end": lambda: faults.long_line(33 << 20),
     "no terminal event": lambda: Fault(end_after=900),
     "a cut connection": lambda: Fault(cut_after=900),
@@ -58,6 +59,27 @@ def test_a_broken_answer_is_an_error_and_free(
         reply = ask(gateway, alice, dialect, model, LONG, stream=stream)
         gateway.vendors.faults.clear()
         check_bad(dialect, reply, stream)
+    assert all(event.cost == 0 for event in gateway.books())
+
+
+@pytest.mark.parametrize(
+    ("stream", "silent"),
+    [(False, 0), (True, 0), (True, 3)],
+    ids=["unary", "streamed", "in mid-answer"],
+)
+@pytest.mark.parametrize("dialect", PATHS)
+def test_a_vendor_silent_for_too_long_is_left_and_free(
+    gateway: Gateway, alice: Person, impatient: None, dialect: str, stream: bool, silent: int
+) -> None:
+    fund(alice, "50")
+    for model in MODELS:
+        gateway.vendors.faults.append(Fault(silence=30, silence_at=silent))
+        reply = ask(gateway, alice, dialect, model, LONG, stream=stream)
+        gateway.vendors.faults.clear()
+        if reply.status_code == 200:
+            assert stream and ENDS[dialect] in reply.text.rstrip().split("\n\n")[-1]
+        else:
+            assert (reply.status_code, reply.json()["error"]["code"]) == (504, "upstream_timeout")
     assert all(event.cost == 0 for event in gateway.books())
 
 

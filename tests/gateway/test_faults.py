@@ -17,7 +17,6 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from gateway.http_client import Client
 from gateway.models import UsageEvent
 from gateway.pools.routes import introduce
 from gateway.sandbox import faults
@@ -176,18 +175,6 @@ DIALECTS = [
     ("/v1/chat/completions", ask()),
     ("/v1/messages", ask(model="claude-sonnet-4")),
 ]
-
-
-@pytest.fixture
-def impatient(gateway: Gateway) -> Iterator[None]:
-    """A vendor is silent for half a second, and given up."""
-    from hontoni.asgi import v1
-
-    assert v1.upstream is not None
-    before = v1.upstream.client
-    v1.upstream.client = Client(connect_seconds=5, silence_seconds=0.5)
-    yield
-    v1.upstream.client = before
 
 
 @pytest.mark.parametrize(("path", "body"), DIALECTS)
