@@ -138,6 +138,10 @@ def _verdict(state: State | None, caller: Caller) -> dict[str, Any]:
     told: dict[str, Any] = {"admitted": state.status == "ok", "refusal": None, "windows": windows}
     if state.status == "refused":
         told["refusal"] = _reason(refusal(state, caller.limits), state)
+    else:
+        told["hold"] = dollars(
+            state.hold
+        )  # less than the most it can cost, if that is all there is
     return told
 
 

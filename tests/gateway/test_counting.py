@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.models import UsageEvent
+from hontoni.money import nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
@@ -67,6 +68,24 @@ def test_an_estimate_says_what_a_request_would_do_and_does_nothing(
     assert refused["admitted"] is False
     assert refused["refusal"]["code"] == "insufficient_balance"
     assert gateway.vendors.requests == [] and UsageEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
+def test_an_estimate_tells_the_hold_that_is_then_taken(
+    gateway: Gateway, alice: Person, stream: bool
+) -> None:
+    fund(alice, "0.05")
+    asked = {
+        "model": "claude-sonnet-4.5",
+        "messages": [{"role": "user", "content": "[[say: hi]]"}],
+        "stream": stream,
+    }
+    with gateway.http(alice) as client:
+        told = client.post("/v1/estimate", json=asked).json()
+        assert client.post("/v1/chat/completions", json=asked).status_code == 200
+    (event,) = gateway.books()
+    assert told["admitted"] is True and nanos(told["hold"]) == event.hold <= nanos("0.05")
+    assert nanos(told["least_hold"]) <= event.hold < nanos(told["most_cost"])
 
 
 def test_the_openai_sdk_lists_every_model_once(gateway: Gateway, alice: Person) -> None:
