@@ -1,8 +1,10 @@
 """Mails of signing in: by the worker, with patience, once."""
 
+import re
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client
@@ -74,3 +76,16 @@ def test_the_address_is_verified_this_way_too(
     client.post("/account/signup/", {"email": "dora@example.com", "password1": "a long enough pw"})
     assert [letter["to"] for letter in handed] == [["dora@example.com"]]
     assert "/account/confirm-email/" in handed[0]["text"]
+
+
+def test_who_registers_by_the_api_verifies_the_address_too(
+    client: Client, handed: list[dict[str, Any]]
+) -> None:
+    body = {"email": "Dora@Example.com", "password": "a long enough pw", "name": "Dora"}
+    assert client.post("/api/auth/register", body, "application/json").status_code == 201
+    (letter,) = handed
+    assert letter["to"] == ["dora@example.com"]
+    link = re.search(r"/account/confirm-email/\S+", letter["text"])
+    assert link is not None
+    client.post(link[0])
+    assert EmailAddress.objects.get(email="dora@example.com").verified
