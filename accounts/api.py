@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any, cast
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
 from django.db import IntegrityError, transaction
@@ -87,12 +88,14 @@ class Register(_Door):
             # The unique constraint decides: asking first would leave a gap between.
             with transaction.atomic():
                 user = User.objects.create_user(**body)
+                address = EmailAddress.objects.create(user=user, email=user.email, primary=True)
         except IntegrityError:
             raise errors.Conflict(
                 "There is an account with this e-mail address: log in instead.",
                 code="email_taken",
                 param="email",
             ) from None
+        address.send_confirmation(request._request)
         return _answer(tokens.issue(user), status.HTTP_201_CREATED)
 
 

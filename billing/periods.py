@@ -32,12 +32,13 @@ def _next_month(moment: datetime, day: int) -> datetime:
 
 
 def share(amount: int, *, start: datetime, end: datetime, now: datetime) -> int:
-    """What of a period's `amount` falls on the rest of it, by whole seconds, rounded half up.
+    """What of a month's `amount` falls on the rest of a period, by whole seconds, rounded half up.
 
-    Nothing is left after the end, and all of it before the start. `amount` may be negative (a
-    cheaper price replaces a dearer one); it is rounded away from zero then.
+    Nothing is left after the end, and all of it before the start of a month; a period that is
+    shorter (a trial) has only its share. `amount` may be negative (a cheaper price replaces a
+    dearer one); it is rounded away from zero then.
     """
-    total = (end - start) // _SECOND
-    left = min(max((end - now) // _SECOND, 0), total)
+    total = (max(end, first_end(start)) - start) // _SECOND
+    left = min(max((end - now) // _SECOND, 0), (end - start) // _SECOND)
     rounded = (2 * abs(amount) * left + total) // (2 * total)
     return rounded if amount >= 0 else -rounded

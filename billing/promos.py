@@ -20,6 +20,8 @@ from django.utils import timezone
 from billing import ledger, notices, terms
 from billing.ledger import Kind
 from billing.models import PromoCode, Redemption, Subscription, Transfer
+from billing.payments import contract
+from billing.payments.models import PlanOrder
 from billing.rewards.models import normal
 from hontoni import errors
 from hontoni.money import dollars
@@ -65,7 +67,11 @@ def _check_account(code: PromoCode, user_id: int) -> None:
             code="promo_code_first_time_only",
         )
     if code.kind == PromoCode.Kind.TRIAL and terms.subscription_of(user_id):
-        raise NotForYou("You have a plan already.", code="promo_code_has_plan")
+        raise _has_plan()
+
+
+def _has_plan() -> NotForYou:
+    return NotForYou("You have a plan already.", code="promo_code_has_plan")
 
 
 def _used_up() -> NotForYou:
@@ -78,8 +84,11 @@ def _has_topped_up(user_id: int) -> bool:
 
 
 def redeem(user_id: int, code: str, now: datetime) -> Redeemed:
-    """Use a code: it gives now, or waits for the next top-up. Raises as `check` does."""
+    """Use a code: it gives now, or waits for the next top-up. Raises as `check` and, for a trial
+    while a plan is being ordered at Stripe, as `_make_room`."""
     found = check(user_id, code, now)  # most refusals need no lock
+    if found.kind == PromoCode.Kind.TRIAL:
+        _make_room(user_id)
     ledger.wallet(user_id)
     with transaction.atomic():
         free = Q(max_uses=None) | Q(uses__lt=F("max_uses"))
@@ -93,6 +102,18 @@ def redeem(user_id: int, code: str, now: datetime) -> Redeemed:
         if not found.waits_for_top_up:
             _grant(redemption, now)
     return Redeemed(redemption, redemption.granted, found.waits_for_top_up)
+
+
+def _make_room(user_id: int) -> None:
+    """A plan ordered at Stripe comes first if it is paid; else its page must not be paid as well.
+
+    Raises NotForYou, PaymentPending, Unanswered.
+    """
+    if not PlanOrder.objects.filter(user_id=user_id, state=PlanOrder.State.OPEN).exists():
+        return
+    if contract.refresh(user_id) is not None:
+        raise _has_plan()
+    contract.clear(user_id)
 
 
 def _grant(redemption: Redemption, now: datetime) -> None:
@@ -122,7 +143,7 @@ def _start_trial(redemption: Redemption, now: datetime) -> None:
                 cancel_at_period_end=True,
             )
     except IntegrityError:
-        raise NotForYou("You have a plan already.", code="promo_code_has_plan") from None
+        raise _has_plan() from None
     terms.apply(redemption.user_id)
 
 

@@ -63,9 +63,10 @@ class Promo(APIView):
         description="With `apply: true` it is redeemed: credit is on the balance at once, a plan "
         "begins, and a bonus waits for the next top-up. Without, it only says what it would give. "
         "409 names why you cannot use it: `promo_code_expired`, `promo_code_used_up`, "
-        "`promo_code_already_used`, `promo_code_first_time_only`, `promo_code_has_plan`.",
+        "`promo_code_already_used`, `promo_code_first_time_only`, `promo_code_has_plan`; "
+        "`payment_pending` while a plan of yours is being paid.",
         request=ApplySerializer,
-        responses={200: PromoSerializer, **problems(400, 401, 404, 409, 429)},
+        responses={200: PromoSerializer, **problems(400, 401, 404, 409, 429, 503)},
         examples=[OpenApiExample("Redeem", {"code": "WELCOME", "apply": True}, request_only=True)],
     )
     def post(self, request: Request) -> Response:

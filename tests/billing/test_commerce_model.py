@@ -17,8 +17,8 @@ from hypothesis.stateful import (
 )
 
 from accounts.models import User
-from billing import ledger, periods, reconcile, renewals, subscriptions, terms
-from billing.models import AddOn, Invoice, Notice, Plan, Subscription, Transfer
+from billing import ledger, periods, promos, reconcile, renewals, subscriptions, terms
+from billing.models import AddOn, Invoice, Notice, Plan, PromoCode, Subscription, Transfer
 from hontoni import errors, redis
 from hontoni.money import nanos
 from ratelimits import limiter
@@ -54,7 +54,15 @@ class Commerce(RuleBasedStateMachine):
     def world(self, credit: str, warm: bool) -> None:
         self.user = User.objects.create_user(f"commerce{next(_people)}@example.com")
         self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
-        self.balance, self.keys = 0, 0
+        self.trial = PromoCode.objects.create(
+            code=f"try{self.user.pk}",
+            kind="trial",
+            plan=Plan.objects.get(slug="standard"),
+            trial_days=14,
+            max_uses_per_account=2,
+            valid_from=self.now,
+        )
+        self.balance, self.keys, self.trials = 0, 0, 0
         self.clear()
         if nanos(credit):
             self.top_up(credit)
@@ -102,8 +110,10 @@ class Commerce(RuleBasedStateMachine):
         return nanos(PRICES.get(plan, "0")) + (nanos(ADD_ONS[add_on][0]) if add_on else 0)
 
     def prorated(self, amount: int) -> int:
+        """Of a month's price; a trial is shorter."""
         left = int((self.end - self.now).total_seconds())
-        return half_up(Fraction(amount * left, int((self.end - self.start).total_seconds())))
+        month = max(self.end, periods.first_end(self.start)) - self.start
+        return half_up(Fraction(amount * left, int(month.total_seconds())))
 
     def pay(self, cost: int) -> str:
         if cost > self.balance:
@@ -159,6 +169,19 @@ class Commerce(RuleBasedStateMachine):
             expected = self.go_to(slug)
             self.canceled = self.canceled and bool(expected)
         self.change(subscriptions.subscribe, Plan.objects.get(slug=slug), expected=expected)
+
+    @rule()
+    def redeem_a_trial(self) -> None:
+        self.beat()
+        if self.trials == 2:
+            expected = "promo_code_already_used"
+        elif self.plan:
+            expected = "promo_code_has_plan"
+        else:
+            expected, self.trials = "", self.trials + 1
+            self.start, self.end = self.now, self.now + timedelta(days=14)
+            self.plan, self.canceled = "standard", True
+        self.change(promos.redeem, self.trial.code, expected=expected)
 
     @rule(slug=plans)
     def upgrade(self, slug: str) -> None:

@@ -31,20 +31,20 @@ def test_after_a_trial_the_day_of_its_end_counts() -> None:
 @pytest.mark.parametrize(
     ("amount", "left", "expected"),
     [
-        (100, 10, 100),
-        (100, 5, 50),
+        (100, 30, 100),
+        (100, 15, 50),
         (100, 0, 0),
         (100, -3, 0),
-        (100, 12, 100),
-        (1, 5, 1),  # half up
-        (1, 4, 0),
-        (-1, 5, -1),
-        (-1, 4, 0),
+        (100, 33, 100),
+        (1, 15, 1),  # half up
+        (1, 14, 0),
+        (-1, 15, -1),
+        (-1, 14, 0),
     ],
 )
 def test_a_share_is_rounded_half_up(amount: int, left: int, expected: int) -> None:
-    end = START + timedelta(seconds=10)
-    now = end - timedelta(seconds=left)
+    end = first_end(START)
+    now = end - timedelta(days=left)
     assert share(amount, start=START, end=end, now=now) == expected
 
 
@@ -54,3 +54,9 @@ def test_a_share_is_within_half_a_nano_dollar(amount: int, second: int) -> None:
     got = share(amount, start=START, end=end, now=START + timedelta(seconds=second))
     exact_times_total = amount * (31 * 86_400 - second)
     assert abs(2 * (got * 31 * 86_400 - exact_times_total)) <= 31 * 86_400
+
+
+def test_a_period_shorter_than_a_month_has_only_its_share() -> None:
+    end = START + timedelta(days=15)
+    assert share(100, start=START, end=end, now=START) == 50
+    assert share(100, start=START, end=end, now=START + timedelta(days=9)) == 20

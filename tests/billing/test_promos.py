@@ -1,7 +1,7 @@
 """Promo codes through the public door: what they give, to whom, and what is taken back."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +9,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from billing import funding, ledger, promos, terms
-from billing.models import Plan, PromoCode, Redemption, Subscription, Transfer, Wallet
+from billing import funding, ledger, promos, subscriptions, terms
+from billing.models import AddOn, Plan, PromoCode, Redemption, Subscription, Transfer, Wallet
 from hontoni.money import nanos
 from tests.billing.conftest import client
 from tests.billing.test_api import error, top_up
@@ -216,6 +216,19 @@ def test_a_trial_is_a_plan_that_ends_by_itself(bob: User) -> None:
     assert period.cancel_at_period_end
     assert period.period_end - period.period_start == timedelta(days=14)
     assert balance(bob) == 0
+
+
+def test_what_is_bought_in_a_trial_costs_its_share_of_a_month(bob: User) -> None:
+    now = datetime(2026, 4, 1, tzinfo=UTC)  # a month of thirty days
+    trial(valid_from=now)
+    promos.redeem(bob.pk, "TRY", now)
+    card(bob, "100")
+    add_on = AddOn.objects.get(slug="rate-limit-5x")
+    bought = subscriptions.add(bob.pk, add_on, now=now + timedelta(days=8))
+    assert bought.paid == nanos("9.99") * 6 // 30
+    plan = Plan.objects.get(slug="ultimate")
+    bought = subscriptions.upgrade(bob.pk, plan, now=now + timedelta(days=8))
+    assert bought.paid == nanos("79") * 6 // 30
 
 
 def test_who_has_a_plan_gets_no_trial(bob: User) -> None:

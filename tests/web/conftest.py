@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from pytest_django import Settings
 
 from billing.stripe_simulator import create_app
+from hontoni.celery import app as celery
 from tests.billing.stripe_simulator.conftest import KEY, World
 from tests.billing.stripe_simulator.conftest import loop as loop
 from tests.billing.stripe_simulator.running import Loop, Running
@@ -46,6 +47,14 @@ def _browser() -> Iterator[Browser | None]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def worker() -> Iterator[None]:
+    """What is sent to the worker is done on the spot."""
+    celery.conf.task_always_eager = True
+    yield
+    celery.conf.task_always_eager = False
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ def books_now(site: Gateway, events: int) -> None:
     assert done == events
 
 
+@pytest.mark.usefixtures("worker")
 def test_from_sign_up_to_an_invoice(open_page: Open, site: Gateway, stripe: World) -> None:
     page = open_page("/")
     dora = _sign_up(page)

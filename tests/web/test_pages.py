@@ -117,6 +117,7 @@ def test_who_registered_by_the_api_logs_in_here(client: Client, alice: Person) -
     assert client.post("/account/login/", form)["Location"] == "/overview"
 
 
+@pytest.mark.usefixtures("worker")
 def test_mails_of_the_account_speak_the_visitors_language(client: Client, alice: Person) -> None:
     form = {"email": "alice@example.com"}
     for language, subject in (("vi", "Đặt lại mật khẩu"), ("en", "Reset your password")):

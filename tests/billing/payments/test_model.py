@@ -1,4 +1,7 @@
-"""Any story of top-ups, refunds and disputes, told badly, against a pure model."""
+"""Any story of top-ups, refunds and disputes, told badly, against a pure model.
+
+The bonus of a top-up and the reward of whoever invited its buyer follow it, and are in the model.
+"""
 
 import uuid
 from datetime import timedelta
@@ -19,8 +22,8 @@ from hypothesis.stateful import (
 )
 
 from accounts.models import User
-from billing import ledger, reconcile
-from billing.models import Transfer
+from billing import ledger, promos, reconcile, referrals
+from billing.models import PromoCode, Redemption, Referral, Transfer
 from billing.payments import autotopup, customers, inbox, settlements
 from billing.payments.models import AutoTopUp, Quarantine, StripeEvent, TopUp
 from hontoni import redis
@@ -33,6 +36,7 @@ T = TypeVar("T")
 
 cents = st.integers(500, 10_000)
 picks = st.integers(0, 99)
+BONUS, REWARD = 25, 10  # percent, of top-ups
 knobs = st.fixed_dictionaries(
     {
         "drop": st.booleans(),
@@ -70,7 +74,21 @@ class Commerce(RuleBasedStateMachine):
     def world(self) -> None:
         """A new customer each time: the books are never emptied."""
         redis.sync().flushall()
-        self.user = User.objects.create_user(f"{uuid.uuid4().hex}@example.com")
+        names = [uuid.uuid4().hex for _ in range(3)]
+        self.user, referrer = (User.objects.create_user(f"{n}@{n}.org") for n in names[:2])
+        code = referrals.code_of(referrer.pk)
+        self.referral = referrals.accept(self.user, code, address=names[2], now=timezone.now())
+        Referral.objects.filter(pk=self.referral.pk).update(
+            percent=REWARD, basis="top_ups", hold_days=0, most=nanos("100000")
+        )
+        self.bonus = PromoCode.objects.create(
+            code=names[2],
+            kind="percent",
+            percent=BONUS,
+            max_uses_per_account=3,
+            valid_from=timezone.now(),
+        )
+        self.redeemed = 0
         self.payments: dict[uuid.UUID, Payment] = {}
         self.spent = 0
         self.shop.knobs()
@@ -140,6 +158,15 @@ class Commerce(RuleBasedStateMachine):
             return
         self.spent += amount
 
+    @rule()
+    def redeem(self) -> None:
+        """It comes with the top-up that is heard of next, whichever was paid first."""
+        try:
+            promos.redeem(self.user.pk, self.bonus.code, timezone.now())
+            self.redeemed += 1
+        except promos.NotForYou as refused:
+            assert (refused.code, self.redeemed) == ("promo_code_already_used", 3)
+
     # -- Staff and banks -------------------------------------------------------------------------
 
     @precondition(lambda self: self._refundable())
@@ -204,6 +231,10 @@ class Commerce(RuleBasedStateMachine):
         if not self._orders(paid=False):
             self.shop.stripe.advance(seconds=3600 * hours)
 
+    @rule()
+    def settle_the_referral(self) -> None:
+        referrals.settle_all(timezone.now())
+
     @rule(pick=picks)
     def replay(self, pick: int) -> None:
         kept = list(StripeEvent.objects.order_by("received_at")[:200])
@@ -222,8 +253,19 @@ class Commerce(RuleBasedStateMachine):
         """What we have not heard of yet is at most good news withheld, or bad news delayed."""
         if not hasattr(self, "payments"):
             return
-        best = sum(payment.amount for payment in self.payments.values() if payment.paid)
-        assert ledger.balance(self.user.pk) <= (best - self.spent) * CENT
+        paid = [payment.amount * CENT for payment in self.payments.values() if payment.paid]
+        dearest = sorted(paid, reverse=True)[: self.redeemed]
+        best = sum(paid) + sum(dearest) * BONUS // 100
+        assert ledger.balance(self.user.pk) <= best - self.spent * CENT
+        assert 0 <= ledger.balance(self.referral.referrer_id) <= sum(paid) * REWARD // 100
+
+    def bonuses(self) -> int:
+        """Nano-dollars: what is left of each top-up that brought one has its share."""
+        given = list(Redemption.objects.filter(user=self.user).exclude(top_up=None))
+        tops = [self.payments[uuid.UUID(one.top_up.ref["topup"])] for one in given if one.top_up]
+        paid = sum(payment.paid for payment in self.payments.values())
+        assert len({id(payment) for payment in tops}) == len(given) <= min(self.redeemed, paid)
+        return sum(payment.worth * CENT * BONUS // 100 for payment in tops)
 
     def teardown(self) -> None:
         """In the end everything is heard of, and the ledger says what the model says."""
@@ -235,7 +277,9 @@ class Commerce(RuleBasedStateMachine):
         inbox.poll(now=timezone.now())
         inbox.retry(now=timezone.now() + timedelta(hours=2))
         worth = sum(payment.worth for payment in self.payments.values())
-        assert ledger.balance(self.user.pk) == (worth - self.spent) * CENT
+        assert ledger.balance(self.user.pk) == (worth - self.spent) * CENT + self.bonuses()
+        referrals.settle_all(timezone.now())
+        assert ledger.balance(self.referral.referrer_id) == worth * CENT * REWARD // 100
         posted = Transfer.objects.filter(
             kind="topup", credit__code=ledger.wallet_code(self.user.pk)
         )

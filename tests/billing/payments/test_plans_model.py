@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 )
 
 from accounts.models import User
-from billing import funding, ledger, periods, reconcile, terms
-from billing.models import Notice, PromoCode, Subscription
+from billing import funding, ledger, periods, reconcile, renewals, terms
+from billing.models import Notice, Plan, PromoCode, Subscription
 from billing.payments import arrangements, inbox
 from billing.payments.models import PlanOrder, Quarantine, StripeEvent
 from hontoni import redis
@@ -58,6 +58,14 @@ class Plans(RuleBasedStateMachine):
             amount=nanos("5"),
             max_uses=2,
             max_uses_per_account=10,
+            valid_from=timezone.now() - timedelta(days=1),
+        )
+        self.trial = PromoCode.objects.create(
+            code=uuid.uuid4().hex,
+            kind="trial",
+            plan=Plan.objects.get(slug="standard"),
+            trial_days=14,
+            max_uses_per_account=100,
             valid_from=timezone.now() - timedelta(days=1),
         )
         self.cards = {card: self.shop.saved_card(self.user, card) for card in (GOOD, BAD)}
@@ -269,14 +277,33 @@ class Plans(RuleBasedStateMachine):
     @rule()
     def redeem(self) -> None:
         expected: int | str = 200 if self.given < 2 else "promo_code_used_up"
-        answer = self.shop.api(self.user).post(
-            "/api/billing/promo-code", {"code": self.gift.code, "apply": True}
-        )
-        got = answer.status_code
-        assert (got if got < 400 else answer.json()["error"]["code"]) == expected, answer.content
+        self.use(self.gift, expected)
         if expected == 200:
             self.given += 1
             self.funds += nanos("5")
+
+    def use(self, code: PromoCode, expected: int | str) -> None:
+        late = self.late
+        self.ask("billing/promo-code", expected, code=code.code, apply=True)
+        self.late = late
+
+    @rule()
+    def try_a_plan(self) -> None:
+        """What was paid at Stripe comes first, heard of or not; a page that is open is closed."""
+        if self.plan:
+            return self.use(self.trial, "promo_code_has_plan")
+        self.hear()  # of the end of the last one
+        self.use(self.trial, 200)
+        assert terms.plan_of(self.user.pk)[0].slug == "standard"
+        card = self.cards[GOOD]
+        body = {"plan": "basic", "payment_method": "stripe", "card": card}
+        self.ask("subscription", "paid_from_balance", **body)
+        if self.page:
+            self.shop.stripe.browser.post(self.page, data={"card": GOOD})
+        self.hear()
+        assert terms.plan_of(self.user.pk)[0].slug == "standard"
+        renewals.renew(self.user.pk, now=self.mine().period_end)
+        return self.end()
 
     @rule(dollars=st.integers(5, 50), again=st.booleans())
     def top_up(self, dollars: int, again: bool) -> None:

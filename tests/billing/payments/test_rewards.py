@@ -3,12 +3,15 @@
 from django.utils import timezone
 
 from accounts.models import User
-from billing import promos, referrals
+from billing import promos, referrals, terms
 from billing.models import Card
+from billing.payments.models import Quarantine
 from hontoni.money import nanos
 from tests.billing.conftest import committed
 from tests.billing.payments.conftest import Shop, balance
-from tests.billing.test_promos import percent
+from tests.billing.payments.test_plans import paid, pay, post
+from tests.billing.test_api import error
+from tests.billing.test_promos import percent, send, trial
 
 pytestmark = committed
 
@@ -40,3 +43,32 @@ def test_who_pays_with_the_referrers_card_waits_for_staff(
     referrals.settle_all(now)
     referral.refresh_from_db()
     assert (referral.status, referral.signals, referral.accrued) == ("review", ["card"], 0)
+
+
+def test_a_trial_gives_way_to_a_plan_that_was_paid_and_not_heard_of(shop: Shop, bob: User) -> None:
+    trial()
+    pay(shop, bob, post(shop, bob, "subscription", plan="basic", payment_method="stripe"))
+    assert error(send(bob, "TRY")) == (409, "promo_code_has_plan")
+    shop.deliver()
+    assert terms.terms(bob.pk).plan == "basic"
+    assert (paid(shop), Quarantine.objects.count()) == ([600], 0)
+
+
+def test_a_trial_closes_a_page_that_was_not_paid(shop: Shop, bob: User) -> None:
+    trial()
+    page = post(shop, bob, "subscription", plan="basic", payment_method="stripe")
+    assert send(bob, "TRY").status_code == 200
+    assert pay(shop, bob, page) == ""
+    shop.deliver()
+    assert terms.terms(bob.pk).plan == "premium"
+    assert (paid(shop), Quarantine.objects.count()) == ([], 0)
+
+
+def test_a_refund_of_a_plan_is_a_kindness_and_ends_nothing(shop: Shop, bob: User) -> None:
+    pay(shop, bob, post(shop, bob, "subscription", plan="basic", payment_method="stripe"))
+    shop.deliver()
+    (intent,) = shop.intents()
+    shop.stripe.stripe.refunds.create({"payment_intent": intent.id})
+    shop.deliver()
+    assert (terms.terms(bob.pk).plan, balance(bob)) == ("basic", 0)
+    assert not Quarantine.objects.exists()
