@@ -13,7 +13,7 @@ from gateway.codecs.anthropic_messages.body import lost_its_thinking
 from gateway.ir import Target, Thinking
 
 _HOSTED = ("web_search_", "web_fetch_", "code_execution_")
-_DROPPED = ("service_tier", "speed")  # only the standard service is priced
+_DROPPED = ("service_tier", "speed", "fallbacks")  # only this model's standard service is priced
 
 
 def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
