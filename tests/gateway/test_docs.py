@@ -47,6 +47,8 @@ def test_the_names_on_the_page_are_those_in_the_catalogue(client: Client, db: No
     page = client.get("/docs/names").content.decode()
     row = re.search(r'<th scope="row"><code>gpt-4o</code></th><td>(.*?)</td>', page)
     assert row and "<code>house-blend</code>" in row[1] and "&lt;script&gt;" in row[1]
+    vietnamese = client.get("/docs/names", headers={"Accept-Language": "vi"}).content.decode()
+    assert "Cũng được gọi là" in vietnamese and "Also asked for as" not in vietnamese
     Alias.objects.filter(name="house-blend").delete()
     assert "house-blend" not in client.get("/docs/names").content.decode()
 

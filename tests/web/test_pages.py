@@ -75,6 +75,20 @@ def test_an_error_page_is_a_page(client: Client) -> None:
     assert "There is no such page" in text(answer)
 
 
+@pytest.mark.parametrize(("language", "word"), [("vi", "hỏng ở phía chúng tôi"), ("en", "broken")])
+def test_even_a_bug_speaks_the_visitors_language(
+    client: Client, monkeypatch: pytest.MonkeyPatch, language: str, word: str
+) -> None:
+    def broken(now: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gateway.views.public.report", broken)
+    client.raise_request_exception = False
+    answer = client.get("/status", headers={"Accept-Language": language})
+    assert answer.status_code == 500
+    assert f'<html lang="{language}">' in text(answer) and word in text(answer)
+
+
 def test_prices_are_those_of_the_catalogue(client: Client) -> None:
     page = text(client.get("/models?compare=claude-sonnet-4"))
     assert "$3.00" in page and "$15.00" in page
