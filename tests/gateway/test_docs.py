@@ -59,6 +59,13 @@ def test_the_corrections_of_the_tools_are_there() -> None:
         assert word in html
 
 
+@pytest.mark.parametrize("slug", ["quickstart", "chat-completions", "messages", "responses"])
+def test_an_example_is_there_in_every_language_one_writes(slug: str) -> None:
+    html = docs.render(slug, "http://here", docs.KEY).html
+    for tab in ("curl", "Python", "Node"):
+        assert f'data-tab="{tab}"' in html
+
+
 def test_search_finds_sections_by_their_words(client: Client, db: None) -> None:
     found = docs.search("overlap rotate")
     assert (found[0].slug, found[0].anchor) == ("authentication", "rotate-without-an-outage")
