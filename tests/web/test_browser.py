@@ -217,7 +217,7 @@ def test_the_playground_shows_thinking_and_the_call_of_a_tool(
         page.get_by_label("Offer it a tool").check()
         page.get_by_label("Message").fill("Weather?")
         page.keyboard.press("Enter")
-    sent = asked.value.post_data_json
+    sent: Any = asked.value.post_data_json
     assert sent["reasoning_effort"] == "high" and sent["tools"][0]["function"]["name"]
     expect(page.locator(".turn .thought")).to_contain_text("The user is cold.")
     expect(page.locator(".turn .call")).to_contain_text("Tool call: get_weather")
