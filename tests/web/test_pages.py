@@ -126,6 +126,12 @@ def test_signing_up_opens_an_account_by_its_address_in_lower_case(client: Client
     assert not EmailAddress.objects.get(user=dora).verified
 
 
+def test_who_signs_up_in_vietnamese_is_written_to_in_vietnamese(client: Client) -> None:
+    form = {"email": "dora@example.com", "password1": PASSWORD}
+    client.post("/account/signup/", form, headers={"Accept-Language": "vi-VN,vi;q=0.9"})
+    assert User.objects.get().language == "vi"
+
+
 def test_who_registered_by_the_api_logs_in_here(client: Client, alice: Person) -> None:
     form = {"login": "Alice@Example.com", "password": PASSWORD}
     assert client.post("/account/login/", form)["Location"] == "/overview"
@@ -328,6 +334,7 @@ async def test_everything_is_exported(transactional_db: None) -> None:
     assert rows[0]["client"] == "'=cmd()"  # no spreadsheet runs it
     everything = json.loads(await _streamed(alice, "/account/export"))
     assert everything["account"]["email"] == "alice@example.com"
+    assert everything["account"]["language"] == "en"
     assert [key["name"] for key in everything["keys"]] == ["laptop"]
     assert [event["request_id"] for event in everything["requests"]] == [mine.request_id]
     await sync_to_async(connections.close_all)()  # of the thread that served the pages
