@@ -96,6 +96,13 @@ def test_prices_are_those_of_the_catalogue(client: Client) -> None:
     assert "$0.0105" in page  # a chat turn: the documentation's own example
 
 
+def test_models_are_filtered_in_the_visitors_language(client: Client) -> None:
+    page = text(client.get("/models?ability=reasoning", headers={"Accept-Language": "vi"}))
+    assert '<option value="reasoning" selected>suy luận</option>' in page
+    assert '<span class="badge">suy luận</span>' in page
+    assert 'value="gpt-5.2"' in page and 'value="gpt-4o"' not in page
+
+
 def test_the_calculator_finds_the_cheapest_plan_with_room(client: Client) -> None:
     asked = {
         "model": "claude-sonnet-4",
