@@ -96,6 +96,12 @@ def test_prices_are_those_of_the_catalogue(client: Client) -> None:
     assert "$0.0105" in page  # a chat turn: the documentation's own example
 
 
+def test_the_first_request_is_to_where_the_visitor_is(client: Client) -> None:
+    page = text(client.get("/", headers={"Host": "localhost:8123"}))
+    assert "curl http://localhost:8123/v1/chat/completions" in page
+    assert "export ANTHROPIC_BASE_URL=http://localhost:8123 " in page
+
+
 def test_models_are_filtered_in_the_visitors_language(client: Client) -> None:
     page = text(client.get("/models?ability=reasoning", headers={"Accept-Language": "vi"}))
     assert '<option value="reasoning" selected>suy luận</option>' in page
