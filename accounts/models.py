@@ -4,11 +4,13 @@ import uuid
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import get_language
 
 
 class UserManager(BaseUserManager["User"]):
@@ -26,11 +28,18 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
+def spoken() -> str:
+    """The language of whoever is being answered right now."""
+    return get_language() or settings.LANGUAGE_CODE
+
+
 class User(AbstractBaseUser, PermissionsMixin):
     """A customer's account, or a member of staff. E-mail addresses are stored in lower case."""
 
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=200, blank=True)
+    # Of mails, which nobody's browser asks for: of signing up, then as last chosen on a page.
+    language = models.CharField(max_length=10, default=spoken, editable=False)
     is_active = models.BooleanField(
         "active", default=True, help_text="Switch off instead of deleting: keys stop at once."
     )

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from billing import balances, notices
 from billing.models import Notice
 
-# How mails name the windows; of a minute nobody wants mail.
+# How mails name the windows, and translate them; of a minute nobody wants mail.
 WINDOWS = {
-    "5h": "in 5 hours",
-    "daily": "a day",
-    "weekly": "a week",
-    "monthly": "in 30 days",
+    "5h": _("in 5 hours"),
+    "daily": _("a day"),
+    "weekly": _("a week"),
+    "monthly": _("in 30 days"),
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from channels.auth import get_user
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
+from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 from django.utils import timezone, translation
 
@@ -96,17 +96,12 @@ def _render(user: User, language: str, zone: str) -> str:
 
 
 def _taste(scope: dict[str, Any]) -> tuple[str, str]:
-    """The visitor's own language and time zone."""
-    cookies = _cookies(scope)
-    language = cookies.get(settings.LANGUAGE_COOKIE_NAME, "")
-    if language not in dict(settings.LANGUAGES):
-        language = settings.LANGUAGE_CODE
-    return language, cookies.get(ZONE_COOKIE, "")
-
-
-def _cookies(scope: dict[str, Any]) -> dict[str, str]:
+    """The visitor's own language and time zone, found as they are for the page itself."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    return parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    asked = HttpRequest()
+    asked.COOKIES = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    asked.META["HTTP_ACCEPT_LANGUAGE"] = headers.get(b"accept-language", b"").decode("latin-1")
+    return translation.get_language_from_request(asked), asked.COOKIES.get(ZONE_COOKIE, "")
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo | None:

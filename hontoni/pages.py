@@ -62,7 +62,8 @@ class TimeZone(MiddlewareMixin):
 
 @require_POST
 def preferences(request: HttpRequest) -> HttpResponse:
-    """Set the language, the colours or the time zone, and go back to where the form was."""
+    """Set the language (of a customer's mails, too), the colours or the time zone, and go back to
+    where the form was."""
     target = request.POST.get("next", "/")
     if not url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure()):
         target = "/"
@@ -76,6 +77,10 @@ def preferences(request: HttpRequest) -> HttpResponse:
         value = request.POST.get(field, "")
         if value in allowed:
             response.set_cookie(cookie, value, YEAR_SECONDS, samesite="Lax")
+    language = request.POST.get("language")
+    if request.user.is_authenticated and language in dict(settings.LANGUAGES):
+        request.user.language = language
+        request.user.save(update_fields=["language"])
     if "time_zone" in request.POST:
         messages.success(request, _("Dates are now shown in your time zone."))
     return response

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_django
+from django.utils import translation
 
 from tests.environment import HOME
 
@@ -110,3 +111,10 @@ def _empty_valkey(_valkey: None) -> None:
     from hontoni import redis
 
     redis.sync().flushall()
+
+
+@pytest.fixture(autouse=True)
+def _no_language_left() -> Iterator[None]:
+    """The language of a test's last page stays in its thread, and accounts begin with it."""
+    yield
+    translation.deactivate()

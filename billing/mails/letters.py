@@ -1,4 +1,5 @@
-"""Every kind of notice, and the mail it becomes: templates/emails/<kind>.txt.
+"""Every kind of notice, and the mail it becomes: templates/emails/<kind>.txt, in English, and
+templates/emails/<language>/<kind>.txt.
 
 The facts of plans and payments are listed in billing/notices.py. The others', amounts in dollars
 as text and moments in ISO 8601:
@@ -19,7 +20,9 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_noop as _
 
 
@@ -33,58 +36,69 @@ class Letter:
 
 
 LETTERS = {
-    "topup_receipt": Letter("Receipt for your top-up", _("Receipts of top-ups"), required=True),
-    "low_balance": Letter("Your balance is low", _("Your balance falls below your threshold")),
-    # xgettext:no-python-format
-    "window_80": Letter("You have used 80 % of a limit", _("80 % of a limit is used")),
-    "window_100": Letter("A limit of your plan is used up", _("A limit is used up")),
-    "plan_started": Letter("Your plan has begun", _("A plan begins"), required=True),
-    "plan_upgraded": Letter("Your plan has changed", _("An upgrade"), required=True),
-    "add_on_started": Letter("Your add-on is active", _("An add-on begins"), required=True),
-    "plan_renewal_soon": Letter("Your plan renews soon", _("A renewal is near")),
-    "plan_renewed": Letter("Your plan is renewed", _("A renewal"), required=True),
-    "plan_renewal_failed": Letter(
-        "Your plan could not be renewed", _("A renewal failed"), required=True
+    "topup_receipt": Letter(_("Receipt for your top-up"), _("Receipts of top-ups"), required=True),
+    "low_balance": Letter(_("Your balance is low"), _("Your balance falls below your threshold")),
+    "window_80": Letter(
+        # xgettext:no-python-format
+        _("You have used 80 % of a limit"),
+        # xgettext:no-python-format
+        _("80 % of a limit is used"),
     ),
-    "plan_ended": Letter("Your plan has ended", _("A plan ends"), required=True),
-    "auto_topup": Letter("We topped up your balance", _("Automatic top-ups"), required=True),
+    "window_100": Letter(_("A limit of your plan is used up"), _("A limit is used up")),
+    "plan_started": Letter(_("Your plan has begun"), _("A plan begins"), required=True),
+    "plan_upgraded": Letter(_("Your plan has changed"), _("An upgrade"), required=True),
+    "add_on_started": Letter(_("Your add-on is active"), _("An add-on begins"), required=True),
+    "plan_renewal_soon": Letter(_("Your plan renews soon"), _("A renewal is near")),
+    "plan_renewed": Letter(_("Your plan is renewed"), _("A renewal"), required=True),
+    "plan_renewal_failed": Letter(
+        _("Your plan could not be renewed"), _("A renewal failed"), required=True
+    ),
+    "plan_ended": Letter(_("Your plan has ended"), _("A plan ends"), required=True),
+    "auto_topup": Letter(_("We topped up your balance"), _("Automatic top-ups"), required=True),
     "auto_topup_failed": Letter(
-        "An automatic top-up failed", _("An automatic top-up failed"), required=True
+        _("An automatic top-up failed"), _("An automatic top-up failed"), required=True
     ),
     "auto_topup_off": Letter(
-        "Automatic top-up is off", _("Automatic top-up was switched off"), required=True
+        _("Automatic top-up is off"), _("Automatic top-up was switched off"), required=True
     ),
-    "dispute": Letter("A payment of yours is disputed", _("A payment is disputed"), required=True),
-    "dispute_won": Letter("A dispute is settled", _("A dispute is settled"), required=True),
-    "new_key": Letter("A new API key was made", _("A key was made"), required=True),
-    "promo": Letter("Your promo code", _("What promo codes gave you")),
+    "dispute": Letter(
+        _("A payment of yours is disputed"), _("A payment is disputed"), required=True
+    ),
+    "dispute_won": Letter(_("A dispute is settled"), _("A dispute is settled"), required=True),
+    "new_key": Letter(_("A new API key was made"), _("A key was made"), required=True),
+    "promo": Letter(_("Your promo code"), _("What promo codes gave you")),
 }
 
 
 def compose(
-    kind: str, facts: Mapping[str, Any], *, to: str, name: str, message_id: str
+    kind: str, facts: Mapping[str, Any], *, to: str, name: str, language: str, message_id: str
 ) -> EmailMultiAlternatives:
     """The mail about these facts, in text and HTML. Raises KeyError for an unknown kind.
 
-    `message_id` is the same whenever this mail is sent again, so a mailbox shows it once.
+    A language we have no letters in is English. `message_id` is the same whenever this mail is
+    sent again, so a mailbox shows it once.
     """
-    letter = LETTERS[kind]
-    context = {
-        **{fact: _shown(fact, value) for fact, value in facts.items()},
-        "name": name,
-        "required": letter.required,
-        "public_url": settings.PUBLIC_URL,
-    }
-    text = render_to_string(f"emails/{kind}.txt", context)
-    html = render_to_string("emails/_layout.html", {"subject": letter.subject, "text": text})
+    with translation.override(language if language in dict(settings.LANGUAGES) else "en"):
+        letter, subject, spoken = LETTERS[kind], gettext(LETTERS[kind].subject), get_language()
+        context = {
+            **{fact: _shown(fact, value) for fact, value in facts.items()},
+            "name": name,
+            "required": letter.required,
+            "public_url": settings.PUBLIC_URL,
+        }
+        text = render_to_string([f"emails/{spoken}/{kind}.txt", f"emails/{kind}.txt"], context)
+        around = {"subject": subject, "text": text, "language": spoken}
+        html = render_to_string("emails/_layout.html", around)
     headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
-    mail = EmailMultiAlternatives(letter.subject, text, to=[to], headers=headers)
+    mail = EmailMultiAlternatives(subject, text, to=[to], headers=headers)
     mail.attach_alternative(html, "text/html")
     return mail
 
 
 def _shown(fact: str, value: Any) -> Any:
-    """Moments travel as ISO text; templates format them."""
+    """Moments travel as ISO text; templates format them. Windows have names to translate."""
+    if fact == "window":
+        return gettext(value)
     if isinstance(value, str) and fact.endswith(("_at", "_until")):
         return parse_datetime(value)
     return value

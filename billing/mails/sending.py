@@ -78,6 +78,7 @@ def _compose(notice: Notice) -> EmailMultiAlternatives:
         facts,
         to=notice.user.email,
         name=notice.user.name,
+        language=notice.user.language,
         message_id=f"<notice-{notice.pk}@{domain}>",
     )
 

@@ -33,7 +33,8 @@ def data_export(request: HttpRequest) -> StreamingHttpResponse:
 
 
 async def _document(user: User) -> AsyncIterator[bytes]:
-    yield b'{"account":' + orjson.dumps(UserSerializer(user).data)
+    account = {**UserSerializer(user).data, "language": user.language}
+    yield b'{"account":' + orjson.dumps(account)
     yield b',"billing_details":' + orjson.dumps(await in_thread(_billing_details, user))
     lists = {"keys": _keys, "transactions": _entries, "requests": _events, "refusals": _refusals}
     for name, chunk in lists.items():

@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from billing.models import AddOn, Plan
@@ -14,7 +15,12 @@ from gateway.offers import TYPICAL, MonthForm, month
 from gateway.status import report
 
 VENDORS = {"anthropic": "Anthropic", "openai": "OpenAI", "google": "Google"}
-ABILITIES = ("reasoning", "tools", "vision", "code")
+ABILITIES = {
+    "reasoning": _("reasoning"),
+    "tools": _("tools"),
+    "vision": _("vision"),
+    "code": _("code"),
+}
 
 
 @require_safe
@@ -50,6 +56,7 @@ def _row(model: Model) -> dict[str, Any]:
         "vendor": VENDORS.get(model.vendor, model.vendor),
         "context": model.context_window // 1000,
         "rates": model.price.rates,
+        "abilities": [ABILITIES.get(name, name) for name in model.capabilities],
         **{name: model.price.cost(usage) for name, usage in TYPICAL.items()},
     }
 

@@ -117,7 +117,7 @@
       if (event.usage) usage(box, event.usage)
     }
     messages.push({ role: 'assistant', content: answer || '…' })
-    await cost(box, response.headers.get('x-request-id'))
+    cost(box, response.headers.get('x-request-id')).catch(() => {})
   }
 
   function usage (box, used) {
@@ -125,10 +125,10 @@
     box.append(line)
   }
 
-  // The receipt is written a moment after the answer ends.
+  // The receipt is written a moment after the answer ends; who talks on does not wait for it.
   async function cost (box, id) {
     const link = element('a', '', '↗')
-    for (let attempt = 0; attempt < 8; attempt++) {
+    for (let attempt = 0; attempt < 60; attempt++) {
       const receipt = await fetch('/usage/' + id, { headers: { 'HX-Request': 'true' } })
       if (receipt.status === 200) {
         const page = new DOMParser().parseFromString(await receipt.text(), 'text/html')
@@ -139,7 +139,7 @@
         line.append(' · ', link)
         return
       }
-      await new Promise(resolve => setTimeout(resolve, 250))
+      await new Promise(resolve => setTimeout(resolve, attempt < 8 ? 250 : 1000))
     }
   }
 

@@ -10,6 +10,7 @@ from django.core import mail
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.template.loader import render_to_string
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -70,12 +71,16 @@ def tell(user: User, kind: str = "low_balance", key: str = "k") -> None:
     notices.tell(user_id=user.pk, kind=kind, key=key, facts=FACTS)
 
 
+@pytest.mark.parametrize("language", ["en", "vi"])
 @pytest.mark.parametrize("kind", letters.LETTERS)
-def test_every_kind_has_a_letter_in_text_and_html(bob: User, kind: str) -> None:
+def test_every_kind_has_a_letter_in_text_and_html(bob: User, kind: str, language: str) -> None:
+    User.objects.filter(pk=bob.pk).update(language=language)
     tell(bob, kind)
     assert deliver() == 1
     (sent,) = mail.outbox
-    assert sent.subject == letters.LETTERS[kind].subject
+    english = letters.LETTERS[kind].subject
+    assert (sent.subject == english) == (language == "en")
+    assert ("Hello" in str(sent.body)) == (language == "en")
     assert sent.to == ["bob@example.com"]
     assert isinstance(sent, mail.EmailMultiAlternatives)
     ((html, mimetype),) = sent.alternatives
@@ -83,6 +88,26 @@ def test_every_kind_has_a_letter_in_text_and_html(bob: User, kind: str) -> None:
     for text in (str(sent.body), str(html)):
         assert "Bob" in text and "{" not in text
         assert "None" not in text and "$ " not in text
+    assert f'<html lang="{language}">' in str(html)
+
+
+def test_a_mail_speaks_the_language_last_chosen_on_a_page(bob: User) -> None:
+    page = Client()
+    page.force_login(bob, "allauth.account.auth_backends.AuthenticationBackend")
+    for language, words in (("vi", "1.50"), ("en", "has come down"), ("xx", "has come down")):
+        page.post("/preferences", {"language": language})
+        tell(bob, key=language)
+        deliver()
+        assert words in str(mail.outbox[-1].body)
+    first, second, third = [sent.subject for sent in mail.outbox]
+    assert first == "Số dư của bạn thấp" and second == third == "Your balance is low"
+
+
+def test_names_in_a_mail_are_translated(bob: User) -> None:
+    User.objects.filter(pk=bob.pk).update(language="vi")
+    tell(bob, "window_80")
+    deliver()
+    assert "250 yêu cầu mỗi ngày" in str(mail.outbox[0].body)
 
 
 def test_what_a_customer_wrote_is_text_in_a_mail(bob: User) -> None:
@@ -94,8 +119,9 @@ def test_what_a_customer_wrote_is_text_in_a_mail(bob: User) -> None:
     assert "laptop &lt;b&gt;&amp;" in str(sent.alternatives[0][0])
 
 
-def test_every_template_has_its_kind() -> None:
-    folder = Path(django_settings.BASE_DIR) / "templates" / "emails"
+@pytest.mark.parametrize("language", ["", "vi"])
+def test_every_template_has_its_kind(language: str) -> None:
+    folder = Path(django_settings.BASE_DIR) / "templates" / "emails" / language
     names = {path.stem for path in folder.glob("*.txt")} - {"_layout"}
     assert names == set(letters.LETTERS)
 

@@ -47,6 +47,8 @@ def test_the_names_on_the_page_are_those_in_the_catalogue(client: Client, db: No
     page = client.get("/docs/names").content.decode()
     row = re.search(r'<th scope="row"><code>gpt-4o</code></th><td>(.*?)</td>', page)
     assert row and "<code>house-blend</code>" in row[1] and "&lt;script&gt;" in row[1]
+    vietnamese = client.get("/docs/names", headers={"Accept-Language": "vi"}).content.decode()
+    assert "Cũng được gọi là" in vietnamese and "Also asked for as" not in vietnamese
     Alias.objects.filter(name="house-blend").delete()
     assert "house-blend" not in client.get("/docs/names").content.decode()
 
@@ -55,6 +57,13 @@ def test_the_corrections_of_the_tools_are_there() -> None:
     html = docs.render("tools", "http://here", docs.KEY).html
     for word in ("openai/claude-sonnet-4", "wire_api", "settings.json", "config.yaml"):
         assert word in html
+
+
+@pytest.mark.parametrize("slug", ["quickstart", "chat-completions", "messages", "responses"])
+def test_an_example_is_there_in_every_language_one_writes(slug: str) -> None:
+    html = docs.render(slug, "http://here", docs.KEY).html
+    for tab in ("curl", "Python", "Node"):
+        assert f'data-tab="{tab}"' in html
 
 
 def test_search_finds_sections_by_their_words(client: Client, db: None) -> None:

@@ -51,6 +51,16 @@ def test_a_finished_request_reaches_its_own_account_only(
             his.recv(timeout=1)
 
 
+@pytest.mark.parametrize(
+    ("language", "word"), [("vi,en;q=0.5", "Chi hôm nay"), ("de", "Spent today")]
+)
+def test_it_speaks_as_the_page_did_to_who_never_chose_a_language(
+    gateway: Gateway, alice: Person, language: str, word: str
+) -> None:
+    with listen(gateway, alice, **{"Accept-Language": language}) as socket:
+        assert word in str(socket.recv(timeout=10))
+
+
 def test_a_stranger_is_turned_away(gateway: Gateway, alice: Person) -> None:
     with pytest.raises((InvalidStatus, ConnectionClosed)), listen(gateway, None) as socket:
         socket.recv(timeout=10)

@@ -1,6 +1,7 @@
 """What only a browser shows: the whole story, live numbers, the keyboard, small and dark screens,
 Vietnamese, and what axe finds."""
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.core import mail
 from django.db import connections
 from django.utils import timezone
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from accounts.models import ApiKey, User
 from billing import promos, referrals, subscriptions
@@ -44,6 +45,9 @@ OWN = [
     *("/overview", "/keys", "/usage", "/usage/refusals", "/playground", "/account"),
     *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),
 ]
+
+
+_SERVICE_RESTART = 1012
 
 
 def books_now(site: Gateway, events: int) -> None:
@@ -143,17 +147,28 @@ def _buy(page: Page, person: Person) -> None:
     expect(minute).to_contain_text("/ 60")  # 12 × 5
 
 
-def test_a_page_survives_a_break_and_catches_up(
+def test_a_page_survives_a_restart_and_catches_up(
     open_page: Open, site: Gateway, alice: Person
 ) -> None:
+    """The socket ends as a server that goes down ends it; nobody reloads the page."""
     fund(alice, "10")
-    page = open_page("/overview", alice)
+    page = open_page("/keys", alice)
+    sockets: list[WebSocketRoute] = []
+
+    def through(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    page.route_web_socket("**/live", through)
+    page.goto("/overview")
     expect(page.locator("#live-state.on")).to_be_attached()
-    page.evaluate("document.querySelector('[ws-connect]')['htmx-internal-data'].webSocket.close()")
+    expect(page.get_by_text("No requests here")).to_be_visible()
+    sockets[0].close(code=_SERVICE_RESTART)
     site.chat(alice)
     books_now(site, 1)
-    page.reload()
     expect(page.locator("table.log tbody tr")).to_contain_text("gpt-4o")
+    expect(page.locator("#live-state.on")).to_be_attached()
+    assert len(sockets) == 2
 
 
 def test_the_playground_streams_and_tells_the_cost(
@@ -167,10 +182,46 @@ def test_the_playground_streams_and_tells_the_cost(
     page.keyboard.press("Enter")
     expect(page.locator(".turn .cost")).to_be_visible()
     books_now(site, 1)
-    page.get_by_text("Show as code").click()
-    expect(page.locator("#code-curl")).to_contain_text(f"{site.url}/v1/chat/completions")
+    expect(page.locator(".turn .cost a")).to_have_text(re.compile(r"^\$0\.0"))  # of its receipt
     answer = page.locator(".turn .said").nth(1)
     assert answer.inner_text().strip()
+
+    page.get_by_text("Show as code").click()
+    for tab in ("curl", "Python", "Node"):
+        page.locator("label", has_text=tab).click()
+        expect(page.locator(f"#code-{tab.lower()}")).to_contain_text(f"{site.url}/v1")
+        expect(page.locator(f"#code-{tab.lower()}")).to_be_visible()
+
+
+def test_the_playground_shows_thinking_and_the_call_of_a_tool(
+    open_page: Open, site: Gateway, alice: Person
+) -> None:
+    fund(alice, "10")
+    call = {"id": "call_1", "type": "function", "function": {"name": "get_weather"}}
+    pieces: list[dict[str, Any]] = [
+        {"role": "assistant", "reasoning_content": "The user is "},
+        {"reasoning_content": "cold."},
+        {"tool_calls": [{"index": 0, **call}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '{"city": "Hue"}'}}]},
+    ]
+    events = [{"choices": [{"index": 0, "delta": delta}]} for delta in pieces]
+    stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    page = open_page("/playground", alice)
+    page.route("**/usage/*", lambda route: route.fulfill(status=202))
+    with page.expect_request("**/v1/chat/completions") as asked:
+        page.route(
+            "**/v1/chat/completions",
+            lambda route: route.fulfill(body=stream, content_type="text/event-stream"),
+        )
+        page.get_by_label("Let it think").check()
+        page.get_by_label("Offer it a tool").check()
+        page.get_by_label("Message").fill("Weather?")
+        page.keyboard.press("Enter")
+    sent: Any = asked.value.post_data_json
+    assert sent["reasoning_effort"] == "high" and sent["tools"][0]["function"]["name"]
+    expect(page.locator(".turn .thought")).to_contain_text("The user is cold.")
+    expect(page.locator(".turn .call")).to_contain_text("Tool call: get_weather")
+    expect(page.locator(".turn .call")).to_contain_text('{"city": "Hue"}')
 
 
 def test_a_key_is_made_by_keyboard_alone(open_page: Open, alice: Person) -> None:

@@ -75,11 +75,38 @@ def test_an_error_page_is_a_page(client: Client) -> None:
     assert "There is no such page" in text(answer)
 
 
+@pytest.mark.parametrize(("language", "word"), [("vi", "hỏng ở phía chúng tôi"), ("en", "broken")])
+def test_even_a_bug_speaks_the_visitors_language(
+    client: Client, monkeypatch: pytest.MonkeyPatch, language: str, word: str
+) -> None:
+    def broken(now: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gateway.views.public.report", broken)
+    client.raise_request_exception = False
+    answer = client.get("/status", headers={"Accept-Language": language})
+    assert answer.status_code == 500
+    assert f'<html lang="{language}">' in text(answer) and word in text(answer)
+
+
 def test_prices_are_those_of_the_catalogue(client: Client) -> None:
     page = text(client.get("/models?compare=claude-sonnet-4"))
     assert "$3.00" in page and "$15.00" in page
     assert "gpt-4o" not in page
     assert "$0.0105" in page  # a chat turn: the documentation's own example
+
+
+def test_the_first_request_is_to_where_the_visitor_is(client: Client) -> None:
+    page = text(client.get("/", headers={"Host": "localhost:8123"}))
+    assert "curl http://localhost:8123/v1/chat/completions" in page
+    assert "export ANTHROPIC_BASE_URL=http://localhost:8123 " in page
+
+
+def test_models_are_filtered_in_the_visitors_language(client: Client) -> None:
+    page = text(client.get("/models?ability=reasoning", headers={"Accept-Language": "vi"}))
+    assert '<option value="reasoning" selected>suy luận</option>' in page
+    assert '<span class="badge">suy luận</span>' in page
+    assert 'value="gpt-5.2"' in page and 'value="gpt-4o"' not in page
 
 
 def test_the_calculator_finds_the_cheapest_plan_with_room(client: Client) -> None:
@@ -110,6 +137,12 @@ def test_signing_up_opens_an_account_by_its_address_in_lower_case(client: Client
     dora = User.objects.get()
     assert dora.email == "dora@example.com"
     assert not EmailAddress.objects.get(user=dora).verified
+
+
+def test_who_signs_up_in_vietnamese_is_written_to_in_vietnamese(client: Client) -> None:
+    form = {"email": "dora@example.com", "password1": PASSWORD}
+    client.post("/account/signup/", form, headers={"Accept-Language": "vi-VN,vi;q=0.9"})
+    assert User.objects.get().language == "vi"
 
 
 def test_who_registered_by_the_api_logs_in_here(client: Client, alice: Person) -> None:
@@ -314,6 +347,7 @@ async def test_everything_is_exported(transactional_db: None) -> None:
     assert rows[0]["client"] == "'=cmd()"  # no spreadsheet runs it
     everything = json.loads(await _streamed(alice, "/account/export"))
     assert everything["account"]["email"] == "alice@example.com"
+    assert everything["account"]["language"] == "en"
     assert [key["name"] for key in everything["keys"]] == ["laptop"]
     assert [event["request_id"] for event in everything["requests"]] == [mine.request_id]
     await sync_to_async(connections.close_all)()  # of the thread that served the pages
