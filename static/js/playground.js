@@ -144,6 +144,7 @@
   }
 
   async function send (event) {
+    if (event.submitter?.name === 'make') return // a new key, from the server
     event.preventDefault()
     const text = $('text').value.trim()
     if (!text || running) return

@@ -23,7 +23,7 @@ from billing.models import AddOn, Plan, PromoCode
 from billing.payments import customers
 from billing.payments.models import AutoTopUp
 from gateway import usage
-from hontoni.money import nanos
+from hontoni.money import dollars, nanos
 from tests.billing.stripe_simulator.conftest import World
 from tests.gateway.test_refusals import seen
 from tests.gateway_server import Gateway, fund
@@ -191,6 +191,25 @@ def test_the_playground_streams_and_tells_the_cost(
         page.locator("label", has_text=tab).click()
         expect(page.locator(f"#code-{tab.lower()}")).to_contain_text(f"{site.url}/v1")
         expect(page.locator(f"#code-{tab.lower()}")).to_be_visible()
+
+
+def test_the_playground_answers_without_javascript_too(
+    open_page: Open, site: Gateway, alice: Person
+) -> None:
+    fund(alice, "10")
+    page = open_page("/playground", alice, java_script_enabled=False)
+    page.get_by_label("Message").fill("[[say: Plainly so.]]")
+    page.get_by_label("Key").fill("sk-gw-nonsense")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_contain_text("key")
+    expect(page.get_by_label("Message")).to_have_value("[[say: Plainly so.]]")
+    page.get_by_role("button", name="Make one for an hour").click()
+    expect(page.get_by_label("Message")).to_have_value("[[say: Plainly so.]]")
+    page.get_by_label("Model", exact=True).select_option("gpt-4o")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".turn .said").nth(1)).to_have_text("Plainly so.")
+    (event,) = site.books()
+    expect(page.locator(".turn .note")).to_have_text(f"${dollars(event.cost)}")
 
 
 def test_the_playground_shows_thinking_and_the_call_of_a_tool(
