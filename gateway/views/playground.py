@@ -92,8 +92,8 @@ def _answer(request: HttpRequest, form: QuestionForm) -> dict[str, str]:
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise errors.Unavailable(_("The connection broke.")) from error
     if reply.is_error:
-        error = told["error"]
-        raise errors.BadRequest(error["message"], code=error["code"])
+        refused = told["error"]
+        raise errors.BadRequest(refused["message"], code=refused["code"])
     message = told["choices"][0]["message"]
     return {
         "text": message.get("content") or "",
