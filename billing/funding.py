@@ -87,6 +87,6 @@ def take_back(
 
 def _lock(user_id: int, kind: str) -> None:
     """Every ledger account this transaction may touch, in the order of billing/ledger.py."""
-    ledger.wallet(user_id)
     ours = {ledger.COUNTERPARTS[Kind(kind)], ledger.COUNTERPARTS[Kind.PROMO]}
     ledger.lock(ours | {ledger.wallet_code(user_id)})
+    ledger.wallet(user_id)  # whose opening locks a part of these: after all of them, in no circle

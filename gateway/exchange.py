@@ -66,10 +66,11 @@ class Exchange:
     """`limits` and `state` are set as they become known; every answer tells them.
 
     `owner` (account and key id) and `parsed` (the body) are for the owner's log of refusals.
-    `dialect` words the errors. `keep_alive`, once set, says what to send when a stream is silent.
+    `dialect` words the errors. `keep_alive`, once set, says what to send when a stream is silent,
+    unless something is about to be written: it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state")  # noqa: E501  # fmt: skip
+    __slots__ = ("_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
@@ -84,6 +85,7 @@ class Exchange:
         self.dialect = ""
         self.keep_alive: Callable[[], bytes] | None = None
         self._quiet = False
+        self.writing = False
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -172,12 +174,13 @@ class Exchange:
     async def write(self, data: bytes) -> None:
         self._quiet = False
         await self.send({"type": "http.response.body", "body": data, "more_body": True})
+        self.writing = False
 
     async def break_silence(self) -> None:
         """Send a keep-alive if nothing was written since the last look. It may be the first thing
         sent: from then on the status is 200 and a failure is told in the stream."""
         silent, self._quiet = self._quiet, True
-        if not silent or self.keep_alive is None:
+        if not silent or self.keep_alive is None or self.writing:
             return
         said = self.keep_alive()
         if not self.started:

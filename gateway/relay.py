@@ -213,6 +213,7 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
 
 async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
     http = call.http
+    http.writing = True
     if call.first_byte is None:
         call.reached, call.status, call.first_byte = True, 200, time.time()
         call.attempts[-1].answered()
