@@ -32,6 +32,31 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Any]:
     return loops
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On Postgres runs what differs there; the rest has run on SQLite before it.
+
+    Left out are the tests that touch no database, and those that are marked `any_database`:
+    they send requests and look at the answers, and their rows are only read back.
+    """
+    from django.conf import settings
+
+    if "postgresql" not in settings.DATABASES["default"]["ENGINE"]:
+        return
+    kept = [item for item in items if _needs_postgres(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not _needs_postgres(item)])
+    items[:] = kept
+
+
+def _needs_postgres(item: pytest.Item) -> bool:
+    if item.get_closest_marker("any_database"):
+        return False
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    return not _DATABASE.isdisjoint(fixtures) or bool(item.get_closest_marker("django_db"))
+
+
+_DATABASE = frozenset(("db", "transactional_db", "django_db_setup", "live_server"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was not tested because it is not installed is said last and loudly."""
     reasons = {str(r.longrepr[2]) for r in terminalreporter.stats.get("skipped", ())}

@@ -3,7 +3,6 @@ client dialect on every upstream dialect. `make conformance` writes the outcome 
 docs/conformance.md.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -25,10 +24,10 @@ LOOK = '[[tool: {"name": "look", "args": {"at": "a"}}]]'
 HEAR = '[[tool: {"name": "hear", "args": {"at": "b"}}]]'
 TOOLS = ("look", "hear")
 
-# Which database is behind the product makes no difference to an SDK, so one is enough for Node.
-FAMILIES = ["Python"] if os.environ.get("TEST_DATABASE") == "postgres" else ["Python", "Node"]
+FAMILIES = ["Python", "Node"]
 
 pytestmark = [
+    pytest.mark.any_database,
     pytest.mark.parametrize("streamed", [False, True], ids=["unary", "streamed"]),
     pytest.mark.parametrize("upstream", UPSTREAMS),
     pytest.mark.parametrize("dialect", CLIENTS),

@@ -12,6 +12,8 @@ from tests.gateway.test_translation import MODELS, PATHS, ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
+pytestmark = pytest.mark.any_database
+
 ACCOUNT = "organization org-Ab12Cd34Ef56 (key sk-proj-***abcd, projects/123456)"
 SHAPES = {
     "gpt-4o": "openai",

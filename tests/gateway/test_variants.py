@@ -10,6 +10,8 @@ from tests.gateway.test_translation import PATHS, ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
+pytestmark = pytest.mark.any_database
+
 
 def chat(gateway: Gateway, person: Person, model: str, **fields: Any) -> Any:
     return ask(gateway, person, "openai_chat", model, "[[say: hi]]", **fields)

@@ -30,6 +30,8 @@ from tests.gateway_server import Gateway, fund
 from tests.web.conftest import Open
 from tests.world import PASSWORD, Person
 
+pytestmark = pytest.mark.any_database
+
 BILLING = [
     *("/billing", "/billing/topup", "/billing/topup/done", "/billing/plan/done", "/billing/plans"),
     *("/billing/plans/change?plan=basic", "/billing/plans/change?plan=premium"),
