@@ -130,6 +130,8 @@ def first_at(mine: Subscription, moment: datetime) -> datetime:
 
 def binding(sold: Sold) -> str:
     """Whom its price binds and from when, for staff."""
+    if sold.pk is None:
+        return "Nobody yet."
     kind = kind_of(sold)
     live = Subscription.objects.filter(
         **{kind: sold, f"{kind}_price__lt": sold.price, f"{kind}_price__gt": 0},
@@ -143,7 +145,6 @@ def binding(sold: Sold) -> str:
     dates = list(told.values_list("binds_at", flat=True))
     when = f"between {dates[0]:%d %b %Y} and {dates[-1]:%d %b %Y}" if dates else "soon"
     return (
-        f"Who buys it now. {waiting} who paid less: {len(dates)} are told by mail, and pay it "
-        f"from their first renewal after {settings.PRICE_NOTICE_DAYS} days ({when}); the others are "
-        "told within minutes, frozen accounts when they are not frozen any more."
+        f"Who buys it now; {waiting} who paid less, from their first renewal that is "
+        f"{settings.PRICE_NOTICE_DAYS} days after they are told ({len(dates)} are: {when})."
     )
