@@ -187,6 +187,8 @@ class Subscription(models.Model):
     revision = models.PositiveIntegerField(default=0)
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
+    # Its plan was given for this period, and not sold.
+    trial = models.BooleanField(default=False, db_default=False)
     # When a renewal was first tried and not paid; the grace counts from here.
     past_due_since = models.DateTimeField(null=True, blank=True)
     # Its owner was frozen, so it is taken away from Stripe (billing/payments/pauses.py).
@@ -228,8 +230,9 @@ class Subscription(models.Model):
 
     @property
     def on_trial(self) -> bool:
-        """Whether its plan was given, and not sold, for this period."""
-        return not self.plan_price and self.plan.price > 0
+        """Whether its plan was given, and not sold; one from before that was noted, too."""
+        given = self.cancel_at_period_end and not self.plan_price and self.plan.price > 0
+        return self.trial or given
 
     @property
     def grace_until(self) -> datetime:

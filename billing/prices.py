@@ -103,6 +103,7 @@ def _untold(mine: Subscription) -> Iterator[Sold]:
 
 def _tell(mine: Subscription, sold: Sold, now: datetime) -> None:
     binds_at = now + timedelta(days=settings.PRICE_NOTICE_DAYS)
+    old = next_price(mine, sold)
     notice = PriceNotice.objects.create(
         subscription=mine,
         price=sold.price,
@@ -112,7 +113,7 @@ def _tell(mine: Subscription, sold: Sold, now: datetime) -> None:
     )
     facts = {
         "sold": sold.name,
-        "old": dollars(next_price(mine, sold)),
+        "old": dollars(old),
         "new": dollars(sold.price),
         "from_at": first_at(mine, binds_at).isoformat(),
     }

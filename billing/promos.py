@@ -143,6 +143,7 @@ def _start_trial(redemption: Redemption, now: datetime) -> None:
                 period_start=now,
                 period_end=now + timedelta(days=code.trial_days),
                 cancel_at_period_end=True,
+                trial=True,
             )
     except IntegrityError:
         raise _has_plan() from None

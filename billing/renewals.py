@@ -126,7 +126,7 @@ def begin(
     mine.add_on, mine.add_on_price, mine.add_on_ends = add_on, add_on_price, False
     mine.next_plan, mine.next_plan_price = None, 0
     mine.next_add_on, mine.next_add_on_price = None, 0
-    mine.status, mine.past_due_since = Status.ACTIVE, None
+    mine.status, mine.past_due_since, mine.trial = Status.ACTIVE, None, False
 
 
 def _pay(

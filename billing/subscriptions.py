@@ -123,7 +123,8 @@ def _change(mine: Subscription, quote: Quote) -> Subscription:
 def _change_plan(mine: Subscription, plan: Plan) -> None:
     """Who buys a plan goes on with it. What was paid for the period counts, if that was more."""
     mine.plan, mine.plan_price = plan, max(mine.plan_price, plan.price)
-    mine.next_plan, mine.next_plan_price, mine.cancel_at_period_end = None, 0, False
+    mine.next_plan, mine.next_plan_price = None, 0
+    mine.trial = mine.cancel_at_period_end = False
 
 
 def _change_add_on(mine: Subscription, add_on: AddOn, *, later: bool) -> None:
@@ -236,6 +237,7 @@ def _arrange(
         mine = renewals.locked(user_id)
         if mine is None:
             raise missing or quotes.NotSubscribed("You have no plan and no add-on.")
+        mine.trial = mine.on_trial
         arrange(mine)
         mine.save()
     # In grace, or a moment before beat comes by, the period has ended already.
