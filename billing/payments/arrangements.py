@@ -65,9 +65,8 @@ def remove(user_id: int, add_on: AddOn, *, now: datetime) -> Subscription:
     if old is None:
         return mine  # it was to end already
     if len(found["items"]["data"]) == 1:
-        return contract.put(
-            mine, [], cancel_at_period_end=True
-        )  # the last item goes with the rest
+        kept = contract.put_back(mine, found, plan=False, add_on=True)
+        return contract.put(mine, kept, cancel_at_period_end=True)  # the last goes with the rest
     return contract.put(mine, [{"id": old["id"], "deleted": True}])
 
 
