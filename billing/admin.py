@@ -28,6 +28,7 @@ from billing.models import (
     LedgerAccount,
     Notice,
     Plan,
+    PriceNotice,
     Subscription,
     Transfer,
     Wallet,
@@ -244,6 +245,21 @@ class NoticeAdmin(ReadOnlyAdmin):
     search_fields = ["user__email", "key"]
     ordering = ["-id"]
     show_full_result_count = False
+
+
+@admin.register(PriceNotice)
+class PriceNoticeAdmin(ReadOnlyAdmin):
+    list_display = ["told_at", "subscription", "plan", "add_on", "shown_price", "binds_at"]
+    list_filter = ["told_at", "plan", "add_on"]
+    list_select_related = ["subscription__user", "subscription__plan", "plan", "add_on"]
+    search_fields = ["subscription__user__email"]
+    fields = ["subscription", "plan", "add_on", "shown_price", "told_at", "binds_at"]
+    readonly_fields = ["shown_price"]
+    ordering = ["-id"]
+
+    @admin.display(description="a month", ordering="price")
+    def shown_price(self, notice: PriceNotice) -> str:
+        return f"${dollars(notice.price)}"
 
 
 @admin.register(Wallet)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max, Q
+from django.db.models import Exists, F, Max, OuterRef, Q
 
 from billing import notices, periods, standing
 from billing.models import AddOn, Plan, PriceNotice, Subscription
@@ -22,10 +22,12 @@ from hontoni.money import dollars
 
 Sold = Plan | AddOn
 
-# Only these may have a price to announce, or another one to be billed by Stripe.
+# Only these may be billed another price next by Stripe than in this period.
 MOVED = (
-    ~Q(plan__price=F("plan_price"))
-    | ~Q(add_on__price=F("add_on_price"))
+    Q(plan__price__gt=F("plan_price"))
+    | Q(plan__price__lt=F("plan_price"))
+    | Q(add_on__price__gt=F("add_on_price"))
+    | Q(add_on__price__lt=F("add_on_price"))
     | Q(next_plan__isnull=False)
     | Q(next_add_on__isnull=False)
     | Q(next_plan_price__gt=0)
@@ -79,9 +81,25 @@ def announce(now: datetime) -> int:
         for sold in model.objects.all():
             higher = PriceNotice.objects.filter(price__gt=sold.price, **{kind_of(sold): sold})
             higher.update(price=sold.price)
-    live = Subscription.objects.filter(MOVED, standing.good(), status__in=Subscription.LIVE)
-    found = live.filter(cancel_at_period_end=False).values_list("pk", flat=True)
+    live = Subscription.objects.filter(standing.good(), status__in=Subscription.LIVE)
+    risen = (
+        _risen("plan", "plan_price")
+        | Q(_risen("plan", "next_plan_price"), trial=True)
+        | _risen("add_on", "add_on_price")
+        | _risen("next_plan", "next_plan_price")
+        | _risen("next_add_on", "next_add_on_price")
+    )
+    found = live.filter(risen, cancel_at_period_end=False).values_list("pk", flat=True)
     return sum(_announce(pk, now) for pk in list(found))
+
+
+def _risen(sold: str, agreed: str) -> Q:
+    """The list says more than was agreed, and than its subscriber was told."""
+    kind = sold.removeprefix("next_")
+    told = PriceNotice.objects.filter(
+        subscription=OuterRef("pk"), price=OuterRef(f"{sold}__price"), **{kind: OuterRef(sold)}
+    )
+    return Q(~Exists(told), **{f"{sold}__price__gt": F(agreed), f"{agreed}__gt": 0})
 
 
 def _announce(pk: int, now: datetime) -> int:

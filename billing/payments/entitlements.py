@@ -154,6 +154,8 @@ def _take(mine: Subscription, found: Object, now: datetime) -> bool:
         problem = str(unknown)
     if problem is not None:
         _quarantine(found, problem)
+        if problem == "ended_here":  # it began there while it ended here: nobody is to pay it
+            stripe_api.cancel_subscription(found["id"])
         return True
     if _begins(mine) and found["status"] == "active":
         if not mine.user.is_active:

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts import keys
+from accounts import freezing, keys
 from accounts.models import ApiKey, User
 from billing import fraud, ledger, referrals, tasks
 from billing.models import Referral, ReferralProgram, Transfer

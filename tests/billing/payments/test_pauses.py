@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 from django.utils import timezone
 
@@ -9,7 +10,7 @@ from accounts import deletion, freezing
 from accounts.models import User
 from billing import prices, terms
 from billing.models import Plan, Subscription
-from billing.payments import arrangements, autotopup, tasks
+from billing.payments import arrangements, autotopup, plans, tasks
 from billing.payments.models import Quarantine, TopUp
 from hontoni.money import nanos
 from tests.billing.conftest import committed
@@ -73,6 +74,31 @@ def test_what_was_paid_as_the_account_was_closed_waits_for_staff(shop: Shop, bob
     assert [one.status for one in shop.stripe.stripe.subscriptions.list({"status": "all"})] == [
         "canceled"
     ]
+
+
+def test_what_began_at_stripe_while_it_ended_here_is_billed_once_at_most(
+    shop: Shop, alice: User
+) -> None:
+    post(shop, alice, "subscription", plan="basic")
+    shop.saved_card(alice)
+    post(shop, alice, "subscription/payment-method", payment_method="stripe")
+    ended = timezone.now() - timedelta(minutes=1)
+    Subscription.objects.update(period_start=ended - timedelta(days=30), period_end=ended)
+    real = plans.start
+
+    def closed_meanwhile(*args: Any) -> Any:
+        found = real(*args)
+        deletion.delete(User.objects.get(pk=alice.pk))
+        return found
+
+    with mock.patch("billing.payments.plans.start", closed_meanwhile):
+        tasks.renew_by_card()
+    shop.deliver()
+    month(shop)
+    shop.deliver()
+    (found,) = shop.stripe.stripe.subscriptions.list({"status": "all"})
+    assert (found.status, paid(shop)) == ("canceled", [600])
+    assert {found.problem for found in Quarantine.objects.all()} <= {"ended_here", "unknown"}
 
 
 def test_a_frozen_account_is_not_billed_by_stripe_and_goes_on_when_it_is_thawed(
