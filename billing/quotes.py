@@ -53,8 +53,8 @@ def price(plan: Plan, add_on: AddOn | None) -> int:
 
 def renewal(mine: Subscription, plan: Plan, add_on: AddOn | None) -> int:
     """What the next period costs, as these, whichever way it is paid."""
-    sold = [plan, add_on] if add_on else [plan]
-    return sum(prices.next_price(mine, one) for one in sold)
+    extra = prices.next_price(mine, add_on) if add_on else 0
+    return prices.next_price(mine, plan) + extra
 
 
 def next_period(mine: Subscription) -> tuple[Plan, AddOn | None] | None:

@@ -39,7 +39,7 @@ def cents(amount: int) -> int:
 
 def whole_cents(amount: int | Fraction) -> int:
     """Nano-dollars rounded to whole cents, half up (away from zero): what a purchase may cost."""
-    rounded = (2 * abs(amount) + CENT) // (2 * CENT) * CENT
+    rounded = int((2 * abs(amount) + CENT) // (2 * CENT)) * CENT
     return rounded if amount >= 0 else -rounded
 
 

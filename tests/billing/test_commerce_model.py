@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import count
 from typing import Any
+from unittest import mock
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from accounts import freezing
 from accounts.models import User
 from billing import ledger, periods, promos, reconcile, renewals, subscriptions, terms
 from billing.models import AddOn, Invoice, Notice, Plan, PromoCode, Subscription, Transfer
@@ -156,6 +158,24 @@ class Commerce(RuleBasedStateMachine):
         for user_id in renewals.due(self.now):
             renewals.renew(user_id, now=self.now)
         self.settle()
+
+    @rule(seconds=st.integers(1, 40 * 86_400))
+    def it_is_frozen_for_a_while(self, seconds: int) -> None:
+        """Its time stands still, and nothing happens to it."""
+        self.beat()
+        still = timedelta(seconds=seconds)
+        with mock.patch("accounts.freezing.timezone") as clock:
+            clock.now.return_value = self.now
+            freezing.freeze(self.user.pk, "Abuse.")
+            self.now += still
+            clock.now.return_value = self.now
+            assert renewals.due(self.now) == []
+            renewals.renew(self.user.pk, now=self.now)
+            freezing.unfreeze(self.user.pk)
+        if self.plan:
+            self.start, self.end = self.start + still, self.end + still
+        if self.past_due:
+            self.tried += still
 
     @rule(slug=plans)
     def subscribe(self, slug: str) -> None:
