@@ -39,7 +39,8 @@ def cents(amount: int) -> int:
 
 def whole_cents(amount: int | Fraction) -> int:
     """Nano-dollars rounded to whole cents, half up (away from zero): what a purchase may cost."""
-    rounded = int((2 * abs(amount) + CENT) // (2 * CENT)) * CENT
+    half_up = (abs(Fraction(amount)) + Fraction(CENT, 2)) // CENT
+    rounded = int(half_up) * CENT
     return rounded if amount >= 0 else -rounded
 
 
