@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
 
-from billing import changes, offers, terms
+from billing import changes, offers, prices, terms
 from billing.customers import admin as customers  # noqa: F401  registers
 from billing.invoice_api import link
 from billing.mails import admin as mails  # noqa: F401
@@ -28,6 +28,7 @@ from billing.models import (
     LedgerAccount,
     Notice,
     Plan,
+    PriceNotice,
     Subscription,
     Transfer,
     Wallet,
@@ -50,6 +51,10 @@ class SoldAdmin(ModelAdmin):
     formfield_overrides = DOLLARS
     list_filter = ["active"]
     search_fields = ["slug", "name"]
+
+    @admin.display(description="whom the price binds, and from when")
+    def binding(self, sold: Plan | AddOn) -> str:
+        return prices.binding(sold)
 
     @admin.display(description="a month", ordering="price")
     def monthly_price(self, sold: Plan | AddOn) -> str:
@@ -75,6 +80,10 @@ class SoldAdmin(ModelAdmin):
         )
         if change:
             self.apply(obj)
+        if change and "price" in changed:
+            self.message_user(
+                request, f"${dollars(obj.price)} binds: {prices.binding(obj)}", messages.WARNING
+            )
 
     def apply(self, sold: Any) -> None:
         """Let it take effect for everybody who has it."""
@@ -94,7 +103,7 @@ class SoldAdmin(ModelAdmin):
 @admin.register(Plan)
 class PlanAdmin(SoldAdmin):
     list_display = ["name", "monthly_price", *Plan.LIMITS, "key_cap", "active", "is_default"]
-    readonly_fields = ["is_default"]
+    readonly_fields = ["is_default", "binding"]
     actions = ["make_default"]
 
     def apply(self, sold: Plan) -> None:
@@ -127,6 +136,7 @@ class PlanAdmin(SoldAdmin):
 @admin.register(AddOn)
 class AddOnAdmin(SoldAdmin):
     list_display = ["name", "monthly_price", "multiplier", "active"]
+    readonly_fields = ["binding"]
 
     def apply(self, sold: AddOn) -> None:
         terms.apply_add_on(sold)
@@ -138,7 +148,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_filter = ["status", "plan", "add_on", "payment_method"]
     list_select_related = ["user", "plan", "add_on"]
     search_fields = ["user__email", "stripe_id"]
-    exclude = ["plan_price", "add_on_price"]
+    exclude = ["plan_price", "add_on_price", "next_plan_price", "next_add_on_price"]
     readonly_fields = ["shown_plan_price", "shown_add_on_price"]
     ordering = ["-id"]
     actions = ["cancel", "resume", "end_now"]
@@ -235,6 +245,21 @@ class NoticeAdmin(ReadOnlyAdmin):
     search_fields = ["user__email", "key"]
     ordering = ["-id"]
     show_full_result_count = False
+
+
+@admin.register(PriceNotice)
+class PriceNoticeAdmin(ReadOnlyAdmin):
+    list_display = ["told_at", "subscription", "plan", "add_on", "shown_price", "binds_at"]
+    list_filter = ["told_at", "plan", "add_on"]
+    list_select_related = ["subscription__user", "subscription__plan", "plan", "add_on"]
+    search_fields = ["subscription__user__email"]
+    fields = ["subscription", "plan", "add_on", "shown_price", "told_at", "binds_at"]
+    readonly_fields = ["shown_price"]
+    ordering = ["-id"]
+
+    @admin.display(description="a month", ordering="price")
+    def shown_price(self, notice: PriceNotice) -> str:
+        return f"${dollars(notice.price)}"
 
 
 @admin.register(Wallet)

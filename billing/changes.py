@@ -1,13 +1,14 @@
 """Every change of a plan or an add-on, by whichever way the subscription is paid.
 
 Pages, /api and staff come here. From the balance: billing/subscriptions.py; by Stripe:
-billing/payments/plans.py and arrangements.py. Errors are theirs.
+billing/payments/plans.py and arrangements.py. Errors are theirs; an account that is frozen buys
+nothing (Forbidden `account_frozen`), and may arrange what costs nothing.
 """
 
 from datetime import datetime
 from functools import partial
 
-from billing import quotes, stripe_api, subscriptions, terms
+from billing import quotes, standing, stripe_api, subscriptions, terms
 from billing.models import AddOn, Plan, Subscription
 from billing.payments import arrangements, contract, plans
 from billing.payments.models import PlanOrder
@@ -38,6 +39,7 @@ def subscribe(
 ) -> Outcome:
     """A first plan. By Stripe: with a saved card, or on the page of the outcome's `payment_url`,
     which leads back to `return_url`."""
+    standing.must_be_good(user_id)
     if method == Method.BALANCE:
         if not by_stripe(user_id):
             contract.clear(user_id)  # a page of Stripe's must not be paid as well
@@ -58,6 +60,7 @@ def add(
 ) -> Outcome:
     """An add-on, in place of the one there is. `method` matters for the first thing bought; what
     comes to a plan is paid as the plan."""
+    standing.must_be_good(user_id)
     if not by_stripe(user_id) and method != Method.STRIPE:
         contract.clear(user_id)
         return subscriptions.add(user_id, add_on, now=now, key=key)
@@ -76,18 +79,21 @@ def _need_stripe() -> None:
 
 def upgrade(user_id: int, plan: Plan, *, now: datetime, key: str = "") -> Outcome:
     """A dearer plan, now."""
+    standing.must_be_good(user_id)
     do = plans.upgrade if by_stripe(user_id) else subscriptions.upgrade
     return do(user_id, plan, now=now, key=key)
 
 
 def preview_plan(user_id: int, plan: Plan, *, now: datetime) -> Quote:
     """What going to a plan would cost now."""
+    standing.must_be_good(user_id)
     do = plans.preview if by_stripe(user_id) else subscriptions.preview
     return do(user_id, partial(quotes.to_plan, plan=plan, now=now))
 
 
 def preview_add_on(user_id: int, add_on: AddOn, *, now: datetime) -> Quote:
     """What taking an add-on would cost now."""
+    standing.must_be_good(user_id)
     do = plans.preview if by_stripe(user_id) else subscriptions.preview
     quoting = partial(quotes.add, add_on=add_on, default=terms.default_plan(), now=now)
     return do(user_id, quoting)
@@ -128,6 +134,7 @@ def pay_by(user_id: int, method: str, *, now: datetime) -> Subscription:
 
     Raises NotSubscribed, Conflict `same_payment_method` or `ends`, BadRequest `no_payment_method`.
     """
+    standing.must_be_good(user_id)
     mine = terms.subscription_of(user_id)
     if mine is None:
         raise quotes.NotSubscribed("You have no plan and no add-on.")

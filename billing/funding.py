@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import transaction
 
-from billing import ledger, notices, promos
+from billing import ledger, notices, promos, standing
 from billing.ledger import Kind
 from billing.models import Transfer
 from hontoni.money import dollars
@@ -45,7 +45,11 @@ def credit(
 
 @transaction.atomic
 def sandbox(*, key: str, user_id: int, amount: int, reason: str = "") -> tuple[Transfer, bool]:
-    """Credit play money, with its receipt. `key` is the customer's own; answers as `credit`."""
+    """Credit play money, with its receipt. `key` is the customer's own; answers as `credit`.
+
+    Raises Forbidden as `standing.must_be_good`.
+    """
+    standing.must_be_good(user_id)
     key = f"sandbox:{user_id}:{key}"
     top_up, created = credit(
         key=key, kind=Kind.SANDBOX, user_id=user_id, amount=amount, reason=reason

@@ -4,15 +4,18 @@ Every amount is nano-dollars (hontoni.money). Only billing/ledger.py writes the 
 LedgerAccount, Transfer, Entry). Transfers, entries and audit entries are written once.
 """
 
+from datetime import datetime
+
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
 from django.db.models import F, Q
 
+from billing import periods
 from billing.customers.models import Customer
 from billing.immutable import WrittenOnce
 from billing.mails.models import Mail, Preferences
-from billing.records import BillingDetails, Invoice, InvoiceSeries, Notice
+from billing.records import BillingDetails, Invoice, InvoiceSeries, Notice, PriceNotice
 from billing.rewards.models import (
     Accrual,
     Card,
@@ -39,6 +42,7 @@ __all__ = [
     "Notice",
     "Plan",
     "Preferences",
+    "PriceNotice",
     "PromoCode",
     "Redemption",
     "Referral",
@@ -164,8 +168,12 @@ class Subscription(models.Model):
     # A month of each, as sold for this period: staff may have changed the price lists since.
     plan_price = models.BigIntegerField(default=0)
     add_on_price = models.BigIntegerField(default=0)
-    # A downgrade waits here for the end of the period that is paid.
+    # What is cheaper waits here for the end of the period that is paid, at the price agreed then.
     next_plan = models.ForeignKey(Plan, models.PROTECT, null=True, blank=True, related_name="+")
+    next_add_on = models.ForeignKey(AddOn, models.PROTECT, null=True, blank=True, related_name="+")
+    # 0: as in this period. By Stripe: what it is to bill.
+    next_plan_price = models.BigIntegerField(default=0, db_default=0)
+    next_add_on_price = models.BigIntegerField(default=0, db_default=0)
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.ACTIVE)
     payment_method = models.CharField(
         max_length=20, choices=PaymentMethod.choices, default=PaymentMethod.BALANCE
@@ -179,6 +187,12 @@ class Subscription(models.Model):
     revision = models.PositiveIntegerField(default=0)
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
+    # Its plan was given for this period, and not sold.
+    trial = models.BooleanField(default=False, db_default=False)
+    # When a renewal was first tried and not paid; the grace counts from here.
+    past_due_since = models.DateTimeField(null=True, blank=True)
+    # Its owner was frozen, so it is taken away from Stripe (billing/payments/pauses.py).
+    paused_at = models.DateTimeField(null=True, blank=True)
     cancel_at_period_end = models.BooleanField(default=False)
     add_on_ends = models.BooleanField("add-on ends with the period", default=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -213,6 +227,17 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} on {self.plan}"
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether its plan was given, and not sold; one from before that was noted, too."""
+        given = self.cancel_at_period_end and not self.plan_price and self.plan.price > 0
+        return self.trial or given
+
+    @property
+    def grace_until(self) -> datetime:
+        """When an unpaid renewal ends it all. One from before the first try was noted: its end."""
+        return (self.past_due_since or self.period_end) + periods.GRACE
 
 
 class Wallet(models.Model):

@@ -2,8 +2,11 @@
 
 import calendar
 from datetime import datetime, timedelta
+from fractions import Fraction
 
-GRACE = timedelta(days=3)  # how long a plan goes on while its renewal is unpaid
+from hontoni.money import whole_cents
+
+GRACE = timedelta(days=3)  # how long a plan goes on after the first try to renew it failed
 NOTICE = timedelta(days=3)  # how long before a renewal it is announced
 _SECOND = timedelta(seconds=1)
 
@@ -32,13 +35,12 @@ def _next_month(moment: datetime, day: int) -> datetime:
 
 
 def share(amount: int, *, start: datetime, end: datetime, now: datetime) -> int:
-    """What of a month's `amount` falls on the rest of a period, by whole seconds, rounded half up.
+    """What of a month's `amount` falls on the rest of a period, by whole seconds, in whole cents.
 
     Nothing is left after the end, and all of it before the start of a month; a period that is
     shorter (a trial) has only its share. `amount` may be negative (a cheaper price replaces a
-    dearer one); it is rounded away from zero then.
+    dearer one). It is rounded once, half up, before anything is charged.
     """
     total = (max(end, first_end(start)) - start) // _SECOND
     left = min(max((end - now) // _SECOND, 0), (end - start) // _SECOND)
-    rounded = (2 * abs(amount) * left + total) // (2 * total)
-    return rounded if amount >= 0 else -rounded
+    return whole_cents(Fraction(amount * left, total))

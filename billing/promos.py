@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from billing import ledger, notices, terms
+from billing import ledger, notices, standing, terms
 from billing.ledger import Kind
 from billing.models import PromoCode, Redemption, Subscription, Transfer
 from billing.payments import contract
@@ -45,7 +45,9 @@ class Redeemed:
 
 
 def check(user_id: int, code: str, now: datetime) -> PromoCode:
-    """The code, if this account may redeem it now. Raises Unknown, or NotForYou with a reason."""
+    """The code, if this account may redeem it now. Raises Unknown, or NotForYou with a reason, and
+    as `standing.must_be_good`."""
+    standing.must_be_good(user_id)
     found = PromoCode.objects.select_related("plan").filter(code=normal(code), active=True).first()
     if found is None or now < found.valid_from:
         raise Unknown("There is no such promo code.", param="code")
@@ -141,6 +143,7 @@ def _start_trial(redemption: Redemption, now: datetime) -> None:
                 period_start=now,
                 period_end=now + timedelta(days=code.trial_days),
                 cancel_at_period_end=True,
+                trial=True,
             )
     except IntegrityError:
         raise _has_plan() from None

@@ -7,6 +7,7 @@
 2. A purchase that dies gives back what it held: by itself, or as every request that died.
 3. Whatever a customer buys, one thing after the other: the ledger's locks are taken first.
 4. Without Redis nothing is bought: 503. Money fails closed.
+5. Nothing is bought for an account that is closed or frozen (billing/standing.py): 403.
 
 Should Redis have lost the account and not its stream, the ledger alone decides; usage that has
 not reached it then may bring the balance below zero by as much.
@@ -20,7 +21,7 @@ from typing import Any
 
 from django.db import transaction
 
-from billing import invoices, ledger
+from billing import invoices, ledger, standing
 from billing.invoices import Line
 from billing.models import Invoice, Subscription, Transfer, Wallet
 from hontoni import errors
@@ -55,9 +56,11 @@ class Purchase:
         """Debit the balance; a negative amount is credited.
 
         Raises PaymentRequired: `insufficient_balance`, or `balance_on_hold` if waiting for
-        running requests helps. Raises Unavailable without Redis, ValueError for 0.
+        running requests helps. Raises Forbidden as `standing.must_be_good`, Unavailable without
+        Redis, ValueError for 0.
         """
         if amount > 0:
+            standing.must_stay_good(self.user_id)
             self._reserve(amount)
         paid, _ = ledger.post(
             key=key, kind=KIND, user_id=self.user_id, amount=-amount, reason=reason, ref=ref

@@ -1,19 +1,23 @@
-"""What a change of plan or add-on costs, and when it happens. Nothing here reads or changes.
+"""What a change of plan or add-on costs, and when it happens. Nothing here changes anything.
 
 * What is dearer starts now; its price, less what the present one cost, is due for the rest of the
-  period: `periods.share` of the difference, by seconds, rounded half up once.
-* What is cheaper starts when the period that is paid ends. An add-on is swapped now either way.
-* Prices already paid are the ones of this period's sale; a renewal costs what the list says then.
+  period: `periods.share` of the difference, by seconds, rounded half up once, to whole cents.
+* What is cheaper, plan or add-on, starts when the period that is paid ends. So nothing that a
+  customer does is ever credited, and limits cannot be had for the seconds they are used.
+* Prices already paid are the ones of this period's sale; a renewal: billing/prices.py.
+* A trial is a plan that is not sold yet: buying it begins the month that is paid, at once.
+* Whoever buys a plan goes on with it: what was to end with the period renews.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from billing import periods
+from billing import periods, prices
 from billing.invoices import Line
 from billing.models import AddOn, Plan, Subscription
 from hontoni import errors
+from hontoni.money import whole_cents
 
 
 class NotSubscribed(errors.Conflict):
@@ -22,9 +26,10 @@ class NotSubscribed(errors.Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Amounts are nano-dollars; `due_now` is below zero if time that is paid is credited.
+    """Amounts are nano-dollars.
 
-    `plan` and `add_on` are what it renews as.
+    `plan` and `add_on` are what the change leads to, and `renewal` is what the next period costs
+    then; None if it is to end with the present one.
     """
 
     action: str
@@ -33,16 +38,12 @@ class Quote:
     period_start: datetime
     period_end: datetime
     starts_at: datetime
+    renewal: int | None
     lines: tuple[Line, ...] = ()
 
     @property
     def due_now(self) -> int:
         return sum(line.amount for line in self.lines)
-
-    @property
-    def renewal(self) -> int:
-        """What the next period costs, if nothing changes until then."""
-        return price(self.plan, self.add_on)
 
 
 def price(plan: Plan, add_on: AddOn | None) -> int:
@@ -51,30 +52,31 @@ def price(plan: Plan, add_on: AddOn | None) -> int:
 
 
 def renewal(mine: Subscription, plan: Plan, add_on: AddOn | None) -> int:
-    """What the next period costs: by the list, or what was agreed with Stripe."""
-    if mine.payment_method != Subscription.PaymentMethod.STRIPE or mine.next_payment_method:
-        return price(plan, add_on)
-    kept = mine.plan_price if plan == mine.plan else plan.price
-    return kept + (mine.add_on_price if add_on and add_on == mine.add_on else 0)
+    """What the next period costs, as these, whichever way it is paid."""
+    extra = prices.next_price(mine, add_on) if add_on else 0
+    return prices.next_price(mine, plan) + extra
 
 
 def next_period(mine: Subscription) -> tuple[Plan, AddOn | None] | None:
     """What a subscription renews as, or None if it ends with its period."""
-    plan = mine.next_plan or mine.plan
-    add_on = None if mine.add_on_ends else mine.add_on
-    if mine.cancel_at_period_end or (plan.is_default and add_on is None):
+    coming = prices.coming(mine)
+    if not coming:
         return None
+    plan, add_on = coming[0], coming[1] if len(coming) > 1 else None
+    assert isinstance(plan, Plan)
+    assert add_on is None or isinstance(add_on, AddOn)
     return plan, add_on
 
 
-def month(sold: Plan | AddOn, start: datetime, end: datetime) -> Line:
-    """The line of a whole period."""
-    return Line(f"{sold.name}, {start:%d %b %Y} to {end:%d %b %Y}", sold.price)
+def month(sold: Plan | AddOn, start: datetime, end: datetime, amount: int | None = None) -> Line:
+    """The line of a whole period, by the list or at that many nano-dollars; in whole cents."""
+    cost = whole_cents(sold.price if amount is None else amount)
+    return Line(f"{sold.name}, {start:%d %b %Y} to {end:%d %b %Y}", cost)
 
 
 def to_plan(mine: Subscription | None, *, plan: Plan, now: datetime) -> Quote:
     """Whichever of the three leads to a plan. Raises as they do."""
-    if mine is None or (not mine.plan.price and mine.plan != plan):
+    if mine is None or buys_trial(mine, plan) or (not mine.plan.price and mine.plan != plan):
         return subscribe(mine, plan=plan, now=now)
     change = downgrade if plan.price < mine.plan.price else upgrade
     return change(mine, plan=plan, now=now)
@@ -85,7 +87,10 @@ def subscribe(mine: Subscription | None, *, plan: Plan, now: datetime) -> Quote:
     _for_sale(plan)
     if mine is None:
         end = periods.first_end(now)
-        return Quote("subscribe", plan, None, now, end, now, (month(plan, now, end),))
+        whole = month(plan, now, end)
+        return Quote("subscribe", plan, None, now, end, now, plan.price, (whole,))
+    if buys_trial(mine, plan):
+        return _out_of_trial(mine, plan, now)
     if mine.plan.price:
         raise errors.Conflict(
             f"You are on {mine.plan} already: upgrade or downgrade.", code="already_subscribed"
@@ -93,8 +98,28 @@ def subscribe(mine: Subscription | None, *, plan: Plan, now: datetime) -> Quote:
     return _to_plan("subscribe", mine, plan, now)
 
 
+def buys_trial(mine: Subscription | None, plan: Plan) -> bool:
+    """Whether it is the plan this account has on trial."""
+    return mine is not None and mine.on_trial and mine.plan == plan
+
+
+def _out_of_trial(mine: Subscription, plan: Plan, now: datetime) -> Quote:
+    """The trial ends now and the month begins. Its add-on goes on, and what is paid counts."""
+    if mine.period_end <= now:
+        raise _unpaid()
+    end, add_on = periods.first_end(now), mine.add_on
+    lines = [month(plan, now, end)]
+    if add_on is not None:
+        lines.append(Line(f"Unused time on {add_on}", -_share(mine, mine.add_on_price, now)))
+        lines.append(month(add_on, now, end))
+    paid = tuple(line for line in lines if line.amount)
+    return Quote("subscribe", plan, add_on, now, end, now, price(plan, add_on), paid)
+
+
 def upgrade(mine: Subscription | None, *, plan: Plan, now: datetime) -> Quote:
     """A dearer plan, now. Raises Conflict, BadRequest (`not_an_upgrade`, `not_for_sale`)."""
+    if buys_trial(mine, plan):
+        return subscribe(mine, plan=plan, now=now)
     mine = _other_plan(mine, plan)
     if plan.price < mine.plan.price:
         raise errors.BadRequest(
@@ -110,29 +135,46 @@ def downgrade(mine: Subscription | None, *, plan: Plan, now: datetime) -> Quote:
         raise errors.BadRequest(
             f"{plan} is not cheaper than {mine.plan}.", code="not_a_downgrade", param="plan"
         )
-    start, end = mine.period_start, mine.period_end
-    add_on = None if mine.add_on_ends else mine.add_on
-    return Quote("downgrade", plan, add_on, start, end, starts_at=end)
+    start, end, add_on = mine.period_start, mine.period_end, _kept_add_on(mine)
+    cost = renewal(mine, plan, add_on)
+    return Quote("downgrade", plan, add_on, start, end, starts_at=end, renewal=cost)
 
 
 def add(mine: Subscription | None, *, add_on: AddOn, default: Plan, now: datetime) -> Quote:
-    """An add-on, now, in place of the present one. Without a plan it multiplies the default's.
+    """An add-on in place of the present one: now, or if it is cheaper when the period ends.
 
-    The present one again goes on after its end was decided, at no cost; else Conflict
-    `add_on_active`. Raises BadRequest `not_for_sale`, PaymentRequired `renewal_unpaid`.
+    Without a plan it multiplies the default's. The present one again goes on after its end was
+    decided, at no cost; else Conflict `add_on_active`. Raises BadRequest `not_for_sale`,
+    PaymentRequired `renewal_unpaid`, Conflict `ends` where a cheaper one would never begin.
     """
     if mine is not None and mine.add_on == add_on:
-        if not mine.add_on_ends:
+        if not mine.add_on_ends and mine.next_add_on is None:
             raise errors.Conflict(f"{add_on} is active already.", code="add_on_active")
-        return Quote("keep", mine.plan, add_on, mine.period_start, mine.period_end, now)
+        return _of_add_on("keep", mine, add_on, now)
     if not add_on.active:
         raise _not_for_sale(add_on, "add_on")
     if mine is None:
         end = periods.first_end(now)
-        return Quote("add", default, add_on, now, end, now, (month(add_on, now, end),))
+        whole = month(add_on, now, end)
+        return Quote("add", default, add_on, now, end, now, add_on.price, (whole,))
+    if add_on.price < mine.add_on_price:
+        if mine.cancel_at_period_end:
+            raise errors.Conflict("It ends with the period: resume it first.", code="ends")
+        return _of_add_on("swap_later", mine, add_on, mine.period_end)
     lines = _swap(mine, mine.add_on, mine.add_on_price, add_on, now)
-    action = "swap" if mine.add_on else "add"
-    return Quote(action, mine.plan, add_on, mine.period_start, mine.period_end, now, lines)
+    return _of_add_on("swap" if mine.add_on else "add", mine, add_on, now, lines)
+
+
+def _of_add_on(
+    action: str, mine: Subscription, add_on: AddOn, at: datetime, lines: tuple[Line, ...] = ()
+) -> Quote:
+    coming = mine.next_plan or mine.plan
+    cost = None if mine.cancel_at_period_end else renewal(mine, coming, add_on)
+    return Quote(action, mine.plan, add_on, mine.period_start, mine.period_end, at, cost, lines)
+
+
+def _kept_add_on(mine: Subscription) -> AddOn | None:
+    return None if mine.add_on_ends else mine.next_add_on or mine.add_on
 
 
 def unused(mine: Subscription, now: datetime) -> tuple[Line, ...]:
@@ -171,25 +213,33 @@ def _not_for_sale(sold: Plan | AddOn, param: str) -> errors.BadRequest:
 
 def _to_plan(action: str, mine: Subscription, plan: Plan, now: datetime) -> Quote:
     lines = _swap(mine, mine.plan, mine.plan_price, plan, now)
-    add_on = None if mine.add_on_ends else mine.add_on
-    return Quote(action, plan, add_on, mine.period_start, mine.period_end, now, lines)
+    add_on = _kept_add_on(mine)
+    cost = renewal(mine, plan, add_on)
+    return Quote(action, plan, add_on, mine.period_start, mine.period_end, now, cost, lines)
 
 
 def _swap(
     mine: Subscription, old: Plan | AddOn | None, paid: int, new: Plan | AddOn, now: datetime
 ) -> tuple[Line, ...]:
-    """Credit the old one's unused time, charge the new one's. Together they are rounded once."""
+    """Count the old one's unused time, charge the new one's. Together they are rounded once.
+
+    Where the list has fallen below what was paid nothing is due, and nothing given back.
+    """
     if mine.period_end <= now:
-        raise errors.PaymentRequired(
-            "Your renewal is not paid yet. Top up first.", code="renewal_unpaid"
-        )
+        raise _unpaid()
     credited = _share(mine, paid, now)
-    due = _share(mine, new.price - paid, now)
+    due = _share(mine, max(new.price - paid, 0), now)
     lines = (
         Line(f"Unused time on {old}", -credited),
         Line(f"{new} until {mine.period_end:%d %b %Y}", due + credited),
     )
     return tuple(line for line in lines if line.amount)
+
+
+def _unpaid() -> errors.PaymentRequired:
+    return errors.PaymentRequired(
+        "Your renewal is not paid yet. Top up first.", code="renewal_unpaid"
+    )
 
 
 def _share(mine: Subscription, amount: int, now: datetime) -> int:

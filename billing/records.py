@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.immutable import WrittenOnce
+from hontoni.money import dollars
 
 
 class Notice(WrittenOnce):
@@ -21,6 +22,31 @@ class Notice(WrittenOnce):
 
     def __str__(self) -> str:
         return self.key
+
+
+class PriceNotice(models.Model):
+    """A subscriber was told of a higher price: it binds no renewal before `binds_at`."""
+
+    subscription = models.ForeignKey(
+        "billing.Subscription", models.PROTECT, related_name="price_notices", db_index=False
+    )
+    plan = models.ForeignKey("billing.Plan", models.PROTECT, null=True, related_name="+")
+    add_on = models.ForeignKey("billing.AddOn", models.PROTECT, null=True, related_name="+")
+    price = models.BigIntegerField(help_text="Nano-dollars a month.")
+    told_at = models.DateTimeField()
+    binds_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["subscription", "price"], name="price_notice_of")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(plan=None, add_on__isnull=False) | Q(plan__isnull=False, add_on=None),
+                name="price_notice_of_one_thing",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan or self.add_on} at ${dollars(self.price)}"
 
 
 class BillingDetails(models.Model):

@@ -21,6 +21,7 @@ from accounts.models import User
 from billing import fraud, ledger
 from billing.ledger import Kind
 from billing.models import Accrual, Referral, ReferralCode, ReferralProgram, Transfer, Wallet
+from billing.standing import is_good
 from hontoni import errors
 
 ACCEPTED_FOR = timedelta(days=30)
@@ -154,6 +155,8 @@ def settle(referral_id: int, now: datetime) -> int:
         referral = Referral.objects.select_for_update().get(pk=referral_id)
         _accrue(referral, now)
         change = _payable(referral, now) - referral.paid
+        if change > 0 and not is_good(referrer_id):
+            change = 0  # it waits until the account is not frozen any more
         if change:
             referral.paid += change
             referral.payments += 1

@@ -1,19 +1,22 @@
 """How a subscription paid from the balance goes on: renewed, in grace, or ended.
 
-A period is paid when it begins, for the price of that day. If the balance does not suffice, plan
-and limits stay for `periods.GRACE`, and it is tried again whenever there is enough; the period
-that is paid late still begins where the last one ended. Unpaid to the end of the grace, the
-account goes back to the default plan. Periods missed while no worker ran are paid one by one.
+A period is paid when it begins, for the price billing/prices.py says. If the balance does not
+suffice, plan and limits stay for `periods.GRACE` from the first try, however late that was, and
+it is tried again whenever there is enough; the period that is paid late still begins where the
+last one ended. Unpaid to the end of the grace, the account goes back to the default plan. Periods
+missed while no worker ran are paid one by one.
+
+An account that is frozen is left alone, and so is its time (billing/payments/pauses.py); of one
+that is closed nothing is renewed.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BigIntegerField, Case, F, Q, When
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
-from billing import notices, periods, purchases, quotes, terms
+from billing import notices, periods, prices, purchases, quotes, standing, terms
 from billing.invoices import Line
 from billing.models import AddOn, Invoice, Plan, Subscription
 from billing.purchases import Purchase
@@ -23,15 +26,17 @@ from hontoni.money import dollars
 Status = Subscription.Status
 Method = Subscription.PaymentMethod
 # What Stripe is to pay from the next period on is handed over: billing/payments/arrangements.py.
-_OURS = Q(status__in=Subscription.LIVE, payment_method=Method.BALANCE) & ~Q(
-    next_payment_method=Method.STRIPE
+_OURS = (
+    Q(status__in=Subscription.LIVE, payment_method=Method.BALANCE)
+    & ~Q(next_payment_method=Method.STRIPE)
+    & standing.good()
 )
 
 
 def locked(user_id: int) -> Subscription | None:
     """The live subscription, ours until the transaction ends. Raises Conflict for Stripe's."""
     live = Subscription.objects.filter(user_id=user_id, status__in=Subscription.LIVE)
-    live = live.select_related("plan", "add_on", "next_plan", "user")
+    live = live.select_related("plan", "add_on", "next_plan", "next_add_on", "user")
     mine = live.select_for_update(of=("self",)).first()
     must_be_ours(mine)
     return mine
@@ -48,18 +53,15 @@ def must_be_ours(mine: Subscription | None) -> None:
 def due(now: datetime) -> list[int]:
     """The users whose period has ended, of those in grace only who can pay or must go."""
     over = Subscription.objects.filter(_OURS, period_end__lte=now)
-    balance = F("user__wallet__credits_total") - F("user__wallet__settled_total")
-    kept = When(add_on__isnull=False, add_on_ends=False, then="add_on__price")
-    add_on = Case(kept, default=0, output_field=BigIntegerField())
-    price = Coalesce("next_plan__price", "plan__price") + add_on
-    ready = (
-        Q(status=Status.ACTIVE)
-        | Q(period_end__lte=now - periods.GRACE)
-        | Q(cancel_at_period_end=True)
-        | Q(affordable__gte=0)
-    )
-    found = over.annotate(affordable=balance - price).filter(ready)
-    return list(found.order_by("period_end").values_list("user_id", flat=True))
+    found = over.select_related("plan", "add_on", "next_plan", "next_add_on", "user__wallet")
+    return [mine.user_id for mine in found.order_by("period_end") if _is_ready(mine, now)]
+
+
+def _is_ready(mine: Subscription, now: datetime) -> bool:
+    if mine.status == Status.ACTIVE or now >= mine.grace_until:
+        return True
+    coming = quotes.next_period(mine)
+    return coming is None or mine.user.wallet.balance >= quotes.renewal(mine, *coming)
 
 
 def renew(user_id: int, *, now: datetime) -> None:
@@ -75,6 +77,8 @@ def _step(user_id: int, now: datetime) -> bool:
         mine = locked(user_id)
         if mine is None or mine.period_end > now:
             return False  # somebody else was first
+        if not standing.is_good(user_id):
+            return False
         coming = quotes.next_period(mine)
         if coming is None:
             end(mine, reason="canceled", now=now)
@@ -91,18 +95,18 @@ def _next_period(
     purchase: Purchase, mine: Subscription, plan: Plan, add_on: AddOn | None, *, now: datetime
 ) -> None:
     start, until = mine.period_end, periods.next_end(mine.period_start, mine.period_end)
-    lines = [quotes.month(sold, start, until) for sold in (plan, add_on) if sold and sold.price]
+    costs = {sold: prices.next_price(mine, sold) for sold in (plan, add_on) if sold}
+    lines = [quotes.month(sold, start, until, cost) for sold, cost in costs.items() if cost]
     key = f"renewal:{mine.pk}:{start.isoformat()}"
     invoice = _pay(purchase, mine, lines, key, now)
     changed = (plan, add_on) != (mine.plan, mine.add_on)
-    mine.plan, mine.plan_price, mine.next_plan = plan, plan.price, None
-    mine.add_on, mine.add_on_price, mine.add_on_ends = add_on, add_on.price if add_on else 0, False
-    mine.status, mine.period_start, mine.period_end = Status.ACTIVE, start, until
+    begin(mine, plan, costs[plan], add_on, costs[add_on] if add_on else 0)
+    mine.period_start, mine.period_end = start, until
     mine.save()
     if changed:
         terms.apply(mine.user_id)
     told = {
-        "paid": dollars(quotes.price(plan, add_on)),
+        "paid": dollars(sum(line.amount for line in lines)),
         "invoice": invoice and invoice.number,
         "renews_at": until.isoformat(),
     }
@@ -112,6 +116,17 @@ def _next_period(
         key=f"plan_renewed:{key}",
         facts=facts(mine) | told,
     )
+
+
+def begin(
+    mine: Subscription, plan: Plan, plan_price: int, add_on: AddOn | None, add_on_price: int
+) -> None:
+    """A period is paid, whichever way: nothing waits for it, and nothing is unpaid, any more."""
+    mine.plan, mine.plan_price = plan, plan_price
+    mine.add_on, mine.add_on_price, mine.add_on_ends = add_on, add_on_price, False
+    mine.next_plan, mine.next_plan_price = None, 0
+    mine.next_add_on, mine.next_add_on_price = None, 0
+    mine.status, mine.past_due_since, mine.trial = Status.ACTIVE, None, False
 
 
 def _pay(
@@ -124,23 +139,36 @@ def _pay(
 
 
 def _unpaid(mine: Subscription, plan: Plan, add_on: AddOn | None, *, now: datetime) -> None:
-    """Into grace, or out of it."""
-    grace_until = mine.period_end + periods.GRACE
-    if now >= grace_until:
+    """Into grace with the first try, whenever that was; or out of it."""
+    tried = mine.status == Status.PAST_DUE or mine.past_due_since is not None
+    if tried and now >= mine.grace_until:
         end(mine, reason="unpaid", now=now)
         return
-    mine.status = Status.PAST_DUE
+    past_due(mine, now)
     mine.save()
-    told = facts(mine) | _amounts(mine, plan, add_on) | {"grace_until": grace_until.isoformat()}
+    told = facts(mine) | _amounts(mine, plan, add_on)
+    told["grace_until"] = mine.grace_until.isoformat()
     key = f"plan_renewal_failed:{mine.pk}:{mine.period_end.isoformat()}"
     notices.tell(user_id=mine.user_id, kind="plan_renewal_failed", key=key, facts=told)
 
 
+def past_due(mine: Subscription, now: datetime) -> None:
+    """The grace begins with the first try, and no second one begins it again."""
+    if mine.status != Status.PAST_DUE and mine.past_due_since is None:
+        mine.past_due_since = max(now, mine.period_end)
+    mine.status = Status.PAST_DUE
+
+
 def end(mine: Subscription, *, reason: str, now: datetime, invoice: Invoice | None = None) -> None:
-    """Back to the default plan, in the caller's transaction. `reason` as in billing/notices.py."""
+    """Back to the default plan, in the caller's transaction. `reason` as in billing/notices.py.
+
+    Nobody hears of what ends with a closed account.
+    """
     mine.status, mine.ended_at = Status.ENDED, now
     mine.save()
     terms.apply(mine.user_id)
+    if not mine.user.is_active:
+        return
     told = facts(mine) | {
         "reason": reason,
         "credited": dollars(-invoice.total) if invoice else "0.00",
@@ -154,7 +182,8 @@ def announce(now: datetime) -> int:
     near = Subscription.objects.filter(
         _OURS, period_end__gt=now, period_end__lte=now + periods.NOTICE
     )
-    found = list(near.select_related("plan", "add_on", "next_plan", "user__wallet"))
+    rows = near.select_related("plan", "add_on", "next_plan", "next_add_on", "user__wallet")
+    found = list(rows)
     for mine in found:
         if coming := quotes.next_period(mine):
             key = f"plan_renewal_soon:{mine.pk}:{mine.period_end.isoformat()}"
@@ -170,7 +199,7 @@ def facts(mine: Subscription) -> dict[str, Any]:
 
 
 def _amounts(mine: Subscription, plan: Plan, add_on: AddOn | None) -> dict[str, Any]:
-    amount, balance = quotes.price(plan, add_on), mine.user.wallet.balance
+    amount, balance = quotes.renewal(mine, plan, add_on), mine.user.wallet.balance
     return {
         "amount": dollars(amount),
         "balance": dollars(balance),

@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from billing import periods, quotes
+from billing import quotes
 from billing.models import AddOn, BillingDetails, Entry, Invoice, Plan, Subscription, Transfer
 from hontoni.money import dollars
 
@@ -134,6 +134,10 @@ class PeriodSerializer(serializers.ModelSerializer[Subscription]):
 
     status = serializers.CharField(help_text="`active`, or `past_due` while in grace.")
     next_plan = serializers.CharField(source="next_plan.slug", default=None)
+    next_add_on = serializers.CharField(source="next_add_on.slug", default=None)
+    trial = serializers.BooleanField(
+        source="on_trial", help_text="Whether the plan is on trial: not paid in this period."
+    )
     next_payment_method = serializers.CharField(
         help_text="How the next period is paid, if not as this one; else empty."
     )
@@ -153,13 +157,15 @@ class PeriodSerializer(serializers.ModelSerializer[Subscription]):
             "cancel_at_period_end",
             "add_on_ends",
             "next_plan",
+            "next_add_on",
+            "trial",
             "grace_until",
             "renewal",
         ]
 
     def get_grace_until(self, mine: Subscription) -> datetime | None:
         past_due = mine.status == Subscription.Status.PAST_DUE
-        return mine.period_end + periods.GRACE if past_due else None
+        return mine.grace_until if past_due else None
 
     @extend_schema_field(RenewalSerializer(allow_null=True))
     def get_renewal(self, mine: Subscription) -> dict[str, Any] | None:
@@ -225,14 +231,19 @@ class LineSerializer(serializers.Serializer[Any]):
 class QuoteSerializer(serializers.Serializer[Any]):
     """What a change would cost, and when it would hold."""
 
-    action = serializers.ChoiceField(["subscribe", "upgrade", "downgrade", "add", "swap", "keep"])
+    action = serializers.ChoiceField(
+        ["subscribe", "upgrade", "downgrade", "add", "swap", "swap_later", "keep"],
+        help_text="`downgrade` and `swap_later` begin when the period ends, at `starts_at`.",
+    )
     plan = serializers.CharField(source="plan.slug")
     add_on = serializers.CharField(source="add_on.slug", default=None)
-    due_now = DollarsField(help_text="Negative: credited to the balance.")
+    due_now = DollarsField()
     lines = LineSerializer(many=True)
     starts_at = serializers.DateTimeField()
     period_end = serializers.DateTimeField()
-    renewal = DollarsField(help_text="What every month after that costs.")
+    renewal = DollarsField(
+        allow_null=True, help_text="What the next period costs; null if it ends with this one."
+    )
     currency = serializers.CharField(default=CURRENCY, read_only=True)
 
 

@@ -142,6 +142,11 @@ def intents(customer: str) -> Iterator[Object]:
     return _list("/v1/payment_intents", {"customer": customer})
 
 
+def cancel_intent(id: str) -> Object:
+    """Nobody can confirm it any more."""
+    return _call("POST", f"/v1/payment_intents/{_id(id)}/cancel")
+
+
 def charge(id: str) -> Object:
     return _call("GET", f"/v1/charges/{_id(id)}")
 
@@ -202,6 +207,11 @@ def subscriptions(customer: str) -> list[Object]:
 def preview(asked: Object) -> Object:
     """The invoice a change would make."""
     return _call("POST", "/v1/invoices/create_preview", asked)
+
+
+def finalize(invoice: str) -> Object:
+    """Make a draft final without collecting it: only then can it be given up."""
+    return _call("POST", f"/v1/invoices/{_id(invoice)}/finalize", {"auto_advance": False})
 
 
 def void(invoice: str) -> Object:

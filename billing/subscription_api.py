@@ -84,7 +84,7 @@ def _shown(user_id: int) -> dict[str, Any]:
 
 def _end_of_add_on(mine: Subscription) -> datetime | None:
     coming = quotes.next_period(mine)
-    ends = mine.add_on is not None and (coming is None or coming[1] is None)
+    ends = mine.add_on is not None and (coming is None or coming[1] != mine.add_on)
     return mine.period_end if ends else None
 
 
@@ -145,7 +145,8 @@ class MySubscription(APIView):
         tags=["subscription"],
         operation_id="subscribe",
         summary="Subscribe to a plan",
-        description="Pays the first month and starts at once. Money that running requests hold "
+        description="Pays the first month and starts at once; so does the plan you have on trial, "
+        "whose trial ends then. Money that running requests hold "
         f"is not spent: 402 `balance_on_hold` then.\n\n{_STRIPE}",
         parameters=[_IDEMPOTENCY_KEY],
         request=SubscribeSerializer,
@@ -295,8 +296,9 @@ class AddOns(APIView):
         operation_id="add_add_on",
         summary="Take an add-on, in place of the one you have",
         description="Multiplies every rate limit of your plan at once, never the thinking budget. "
-        "In the middle of a period the rest of it is paid, and what is unused of the old one "
-        "credited. The one you have: 409 `add_on_active`, or, if it was to end, it goes on. It is "
+        "In the middle of a period you pay the difference for the rest of it. A cheaper one than "
+        "yours begins when the period ends, and nothing is credited. The one you have: 409 "
+        "`add_on_active`, or, if it was to end or to change, it goes on. It is "
         f"paid as your plan is; without one, as you say.\n\n{_STRIPE}",
         parameters=[_IDEMPOTENCY_KEY],
         request=AddSerializer,

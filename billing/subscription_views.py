@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.views import customer
-from billing import balances, changes, periods, quotes, stripe_api, terms
+from billing import balances, changes, quotes, stripe_api, terms
 from billing.forms import OnceForm
 from billing.models import AddOn, Plan, Subscription
 from billing.payments.forms import card_name
@@ -36,7 +36,7 @@ from ratelimits import throttle
 
 Method = Subscription.PaymentMethod
 _OF_A_PLAN = ("subscribe", "upgrade", "downgrade")
-_OF_AN_ADD_ON = ("add", "swap", "keep")
+_OF_AN_ADD_ON = ("add", "swap", "swap_later", "keep")
 
 
 class ChangeForm(OnceForm):
@@ -82,11 +82,14 @@ def plans(request: HttpRequest) -> HttpResponse:
         "coming": coming,
         "renewal": quotes.renewal(mine, *coming) if mine and coming else 0,
         "add_on_stays": coming is not None and coming[1] is not None,
+        "frozen": customer(request).frozen_reason,
         "arranged": mine is not None
-        and (mine.cancel_at_period_end or mine.add_on_ends or mine.next_plan is not None),
+        and bool(
+            mine.cancel_at_period_end or mine.add_on_ends or mine.next_plan or mine.next_add_on
+        ),
         "other_way": _other_way(mine),
-        "grace_until": mine.period_end + periods.GRACE if mine and past_due else None,
-        "offers": [(each, _way_to(each, plan)) for each in Plan.objects.filter(active=True)],
+        "grace_until": mine.grace_until if mine and past_due else None,
+        "offers": [(each, _way_to(each, plan, mine)) for each in Plan.objects.filter(active=True)],
         "add_ons": AddOn.objects.filter(active=True),
     }
     return render(request, "billing/plans.html", context)
@@ -100,8 +103,10 @@ def _other_way(mine: Subscription | None) -> str:
     return str(Method.STRIPE if coming == Method.BALANCE else Method.BALANCE)
 
 
-def _way_to(plan: Plan, current: Plan) -> str:
+def _way_to(plan: Plan, current: Plan, mine: Subscription | None) -> str:
     """What getting to a plan is called."""
+    if quotes.buys_trial(mine, plan):
+        return "trial"
     if plan == current:
         return "mine"
     if plan.is_default:
@@ -123,7 +128,9 @@ def change(request: HttpRequest) -> HttpResponse:
     quote, refusal = _quote(user_id, sold)
     mine = terms.subscription_of(user_id)
     # Whoever has something already pays as for that.
-    form = ChangeForm(request.POST or None, cards=[] if mine else saved_cards(request))
+    chooses = _chooses_payment(mine, sold)
+    cards = saved_cards(request) if chooses else []
+    form = ChangeForm(request.POST or None, cards=cards)
     if request.method == "POST" and form.is_valid():
         if quote is not None and quote.due_now > form.cleaned_data["shown"]:
             form.add_error(None, _("The price has changed. Look at it again, please."))
@@ -135,10 +142,20 @@ def change(request: HttpRequest) -> HttpResponse:
         "refusal": "" if request.method == "POST" else refusal,
         "form": form,
         "balance": balances.live(user_id),
-        "method": mine.payment_method if mine else "",
+        "method": mine.payment_method if mine and not chooses else "",
+        "trial_ends": mine is not None
+        and isinstance(sold, Plan)
+        and quotes.buys_trial(mine, sold),
         **(_effects(user_id, quote) if quote else {}),
     }
     return render(request, "billing/change.html", context)
+
+
+def _chooses_payment(mine: Subscription | None, sold: Plan | AddOn) -> bool:
+    """Whoever buys what is on trial pays for it as for a first plan."""
+    if mine is None:
+        return True
+    return isinstance(sold, Plan) and quotes.buys_trial(mine, sold) and mine.add_on is None
 
 
 def _sold(request: HttpRequest) -> Plan | AddOn:
@@ -161,10 +178,10 @@ def _quote(user_id: int, sold: Plan | AddOn) -> tuple[Quote | None, str]:
 def _effects(user_id: int, quote: Quote) -> dict[str, Any]:
     """The limits before and after, and what the quote's lines are about."""
     plan, multiplier = terms.plan_of(user_id)
-    mine = terms.subscription_of(user_id)
-    kept = multiplier if quote.starts_at < quote.period_end else 1
-    after = terms.limits(quote.plan, quote.add_on.multiplier if quote.add_on else kept)
-    is_plan = quote.action in ("subscribe", "upgrade", "downgrade")
+    mine, is_plan = terms.subscription_of(user_id), quote.action in _OF_A_PLAN
+    now = quote.starts_at < quote.period_end
+    kept = mine.add_on if mine and now and is_plan else quote.add_on
+    after = terms.limits(quote.plan, kept.multiplier if kept else 1)
     return {
         "before": terms.limits(plan, multiplier),
         "after": after,
@@ -201,22 +218,25 @@ def _do(
     now, key = timezone.now(), f"web:{asked['once']}"
     match asked["action"], sold:
         case "subscribe", Plan():
-            return changes.subscribe(user_id, sold, now=now, key=key, **_ways(request, asked))
+            ways = _ways(request, asked, sold)
+            return changes.subscribe(user_id, sold, now=now, key=key, **ways)
         case "upgrade", Plan():
             return changes.upgrade(user_id, sold, now=now, key=key)
         case "downgrade", Plan():
             changes.downgrade(user_id, sold, now=now)
             return None
-        case (("add" | "swap" | "keep"), AddOn()):
-            return changes.add(user_id, sold, now=now, key=key, **_ways(request, asked))
+        case (("add" | "swap" | "swap_later" | "keep"), AddOn()):
+            return changes.add(user_id, sold, now=now, key=key, **_ways(request, asked, sold))
         case _:
             raise errors.BadRequest("This form does not fit.")
 
 
-def _ways(request: HttpRequest, asked: dict[str, Any]) -> dict[str, str]:
+def _ways(request: HttpRequest, asked: dict[str, Any], sold: Plan | AddOn) -> dict[str, str]:
     """How the first thing bought is paid, and where the payment page leads back to."""
     mine = terms.subscription_of(customer(request).pk)
-    chosen = mine.payment_method if mine else asked["pay_with"] or Method.BALANCE
+    chosen = asked["pay_with"] or Method.BALANCE
+    if mine is not None and not _chooses_payment(mine, sold):
+        chosen = mine.payment_method
     if chosen == Method.BALANCE:
         return {"method": Method.BALANCE}
     throttle.count(request, OrdersByAccount)

@@ -79,7 +79,10 @@ def upgrade(user_id: int, plan: Plan, *, now: datetime, key: str = "") -> Outcom
 
 
 def add(user_id: int, add_on: AddOn, *, now: datetime, key: str = "") -> Outcome:
-    """Take an add-on, in place of the one there is. Raises as `quotes.add` and `Purchase.pay`."""
+    """Take an add-on in place of the one there is; a cheaper one when the period ends.
+
+    Raises as `quotes.add` and `Purchase.pay`.
+    """
     quoting = partial(quotes.add, add_on=add_on, default=terms.default_plan(), now=now)
     return _buy(user_id, f"add:{add_on.slug}", quoting, now=now, key=key)
 
@@ -96,22 +99,41 @@ def _buy(user_id: int, asked: str, quoting: Quoting, *, now: datetime, key: str)
         paid, invoice = _pay(purchase, mine, quote, key=key, asked=asked, now=now)
         terms.apply(user_id)
         _tell(mine, quote, invoice, key)
+    if quote.action == "swap_later":  # in grace that is now
+        renewals.renew(user_id, now=now)
+        mine.refresh_from_db()
     return Outcome(mine, paid, invoice)
 
 
 def _change(mine: Subscription, quote: Quote) -> Subscription:
     """Let a quote come true; it is paid in the same transaction."""
-    if quote.action == "subscribe":
-        mine.cancel_at_period_end = False
-    if mine.plan_id != quote.plan.pk:
-        mine.plan, mine.plan_price, mine.next_plan = quote.plan, quote.plan.price, None
-    if quote.add_on is not None and mine.add_on_id != quote.add_on.pk:
-        mine.add_on, mine.add_on_price = quote.add_on, quote.add_on.price
-    if quote.action in ("add", "swap", "keep"):
-        mine.add_on_ends = False
+    begins = mine.pk is None or mine.period_start != quote.period_start
+    if begins:
+        add_on_price = quote.add_on.price if quote.add_on else 0
+        renewals.begin(mine, quote.plan, quote.plan.price, quote.add_on, add_on_price)
+    if quote.action in ("subscribe", "upgrade"):
+        _change_plan(mine, quote.plan)
+    elif quote.add_on is not None:
+        _change_add_on(mine, quote.add_on, later=quote.action == "swap_later")
     mine.period_start, mine.period_end = quote.period_start, quote.period_end
     mine.save()
     return mine
+
+
+def _change_plan(mine: Subscription, plan: Plan) -> None:
+    """Who buys a plan goes on with it. What was paid for the period counts, if that was more."""
+    mine.plan, mine.plan_price = plan, max(mine.plan_price, plan.price)
+    mine.next_plan, mine.next_plan_price = None, 0
+    mine.trial = mine.cancel_at_period_end = False
+
+
+def _change_add_on(mine: Subscription, add_on: AddOn, *, later: bool) -> None:
+    """Now, or with the next period; the present one again is neither to end nor to change."""
+    mine.next_add_on, mine.next_add_on_price, mine.add_on_ends = None, 0, False
+    if later:
+        mine.next_add_on, mine.next_add_on_price = add_on, add_on.price
+    elif mine.add_on != add_on:
+        mine.add_on, mine.add_on_price = add_on, max(mine.add_on_price, add_on.price)
 
 
 def _pay(
@@ -130,7 +152,7 @@ def _pay(
 
 
 def _again(earlier: Transfer) -> Outcome:
-    mine = Subscription.objects.select_related("plan", "add_on", "next_plan")
+    mine = Subscription.objects.select_related("plan", "add_on", "next_plan", "next_add_on")
     bought = mine.get(pk=earlier.ref["subscription"])
     return Outcome(bought, earlier, earlier.invoice, replayed=True)
 
@@ -153,7 +175,8 @@ def downgrade(user_id: int, plan: Plan, *, now: datetime) -> Subscription:
 
     def arrange(mine: Subscription) -> None:
         quotes.downgrade(mine, plan=plan, now=now)
-        mine.next_plan, mine.cancel_at_period_end = plan, False
+        mine.next_plan, mine.next_plan_price = plan, plan.price
+        mine.cancel_at_period_end = False
 
     return _arrange(user_id, arrange, now=now)
 
@@ -165,7 +188,8 @@ def cancel(user_id: int, *, now: datetime, actor: str = "", request_id: str = ""
     """
 
     def arrange(mine: Subscription) -> None:
-        mine.next_plan, mine.cancel_at_period_end = None, True
+        undo(mine)
+        mine.cancel_at_period_end = True
         audited("cancel subscription", mine, actor, request_id)
 
     return _arrange(user_id, arrange, now=now)
@@ -175,10 +199,19 @@ def resume(user_id: int, *, now: datetime, actor: str = "", request_id: str = ""
     """Undo whatever was to happen when the period ends. Raises NotSubscribed. `actor` as above."""
 
     def arrange(mine: Subscription) -> None:
-        mine.next_plan, mine.cancel_at_period_end, mine.add_on_ends = None, False, False
+        undo(mine)
+        mine.cancel_at_period_end = mine.add_on_ends = False
+        # Of a trial that is to go on: what it is to cost was shown.
+        mine.next_plan_price = mine.plan.price if mine.on_trial else 0
         audited("resume subscription", mine, actor, request_id)
 
     return _arrange(user_id, arrange, now=now)
+
+
+def undo(mine: Subscription) -> None:
+    """What was to change with the period does not."""
+    mine.next_plan, mine.next_plan_price = None, 0
+    mine.next_add_on, mine.next_add_on_price = None, 0
 
 
 def remove(user_id: int, add_on: AddOn, *, now: datetime) -> Subscription:
@@ -186,9 +219,9 @@ def remove(user_id: int, add_on: AddOn, *, now: datetime) -> Subscription:
     inactive = errors.NotFound(f"{add_on} is not active.")
 
     def arrange(mine: Subscription) -> None:
-        if mine.add_on != add_on:
+        if add_on not in (mine.add_on, mine.next_add_on):
             raise inactive
-        mine.add_on_ends = True
+        mine.next_add_on, mine.next_add_on_price, mine.add_on_ends = None, 0, True
 
     return _arrange(user_id, arrange, now=now, missing=inactive)
 
@@ -204,6 +237,7 @@ def _arrange(
         mine = renewals.locked(user_id)
         if mine is None:
             raise missing or quotes.NotSubscribed("You have no plan and no add-on.")
+        mine.trial = mine.on_trial
         arrange(mine)
         mine.save()
     # In grace, or a moment before beat comes by, the period has ended already.

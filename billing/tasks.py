@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing import invoices, referrals, renewals, security
+from billing import invoices, prices, referrals, renewals, security
 from billing.mails import sending
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,12 @@ def renew_subscriptions(**_: Any) -> int:
 def announce_renewals(**_: Any) -> int:
     """Tell customers of renewals that are near; how many are."""
     return renewals.announce(timezone.now())
+
+
+@shared_task(expires=600)
+def announce_prices(**_: Any) -> int:
+    """Tell customers of prices that have risen; how many were told."""
+    return prices.announce(timezone.now())
 
 
 @shared_task(expires=5)

@@ -84,7 +84,7 @@ def default_plan() -> Plan:
 def subscription_of(user_id: int) -> Subscription | None:
     """The live subscription of an account, with its plans and its add-on."""
     live = Subscription.objects.filter(user_id=user_id, status__in=Subscription.LIVE)
-    return live.select_related("plan", "add_on", "next_plan").first()
+    return live.select_related("plan", "add_on", "next_plan", "next_add_on").first()
 
 
 def limits(plan: Plan, multiplier: int = 1) -> Limits:

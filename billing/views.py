@@ -15,7 +15,9 @@ from billing.forms import SandboxForm
 from billing.models import Entry
 from billing.payments import autotopup
 from billing.payments.views import empty_form, top_up_page
+from hontoni import errors
 from hontoni.money import nanos
+from hontoni.refusals import said
 
 PAGE = 50
 KINDS = {
@@ -75,10 +77,14 @@ def sandbox_funds(request: HttpRequest) -> HttpResponse:
     form, user_id = SandboxForm(request.POST), customer(request).pk
     if not form.is_valid():
         return top_up_page(request, form=empty_form(request), sandbox=form)
-    funding.sandbox(
-        key=str(form.cleaned_data["once"]),
-        user_id=user_id,
-        amount=nanos(form.cleaned_data["amount"]),
-    )
+    try:
+        funding.sandbox(
+            key=str(form.cleaned_data["once"]),
+            user_id=user_id,
+            amount=nanos(form.cleaned_data["amount"]),
+        )
+    except errors.ApiError as error:
+        form.add_error("amount", said(error))
+        return top_up_page(request, form=empty_form(request), sandbox=form)
     messages.success(request, _("The money is on your balance."))
     return redirect("billing")

@@ -15,6 +15,7 @@ app.conf.beat_schedule = {
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
     "renew-subscriptions": {"task": "billing.tasks.renew_subscriptions", "schedule": 15.0},
     "announce-renewals": {"task": "billing.tasks.announce_renewals", "schedule": 3600.0},
+    "announce-prices": {"task": "billing.tasks.announce_prices", "schedule": 300.0},
     "retry-stripe-events": {"task": "billing.payments.tasks.retry_events", "schedule": 60.0},
     "poll-stripe-events": {"task": "billing.payments.tasks.poll_events", "schedule": 3600.0},
     "renew-by-card": {"task": "billing.payments.tasks.renew_by_card", "schedule": 60.0},

@@ -5,6 +5,7 @@ Nothing is ever a float. Prices are nano-dollars per million tokens, so $0.15 pe
 """
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from fractions import Fraction
 
 DOLLAR = 1_000_000_000
 CENT = 10_000_000
@@ -34,6 +35,13 @@ def dollars(amount: int) -> str:
 def cents(amount: int) -> int:
     """Nano-dollars to whole cents, half up: what a card is charged."""
     return int((Decimal(amount) / CENT).to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def whole_cents(amount: int | Fraction) -> int:
+    """Nano-dollars rounded to whole cents, half up (away from zero): what a purchase may cost."""
+    half_up = (abs(Fraction(amount)) + Fraction(CENT, 2)) // CENT
+    rounded = int(half_up) * CENT
+    return rounded if amount >= 0 else -rounded
 
 
 def per_million(weighted: int) -> int:

@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from hontoni.errors import ApiError
 
 SAID: dict[str, Promise] = {
+    "account_closed": _("This account is closed."),
+    "account_frozen": _("Your account is frozen: until that is settled nothing can be bought."),
     "add_on_active": _("This add-on is active already."),
     "already_subscribed": _("This plan is yours already."),
     "balance_on_hold": _("Running requests hold a part of the money. Try again in a moment."),

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,3 +28,17 @@ def test_it_rounds_half_up_once() -> None:
     assert money.per_million(499_999) == 0
     assert money.per_million(500_000) == 1
     assert money.cents(money.nanos("0.005")) == 1
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        (money.nanos("9.989961458"), "9.99"),
+        (money.nanos("0.005"), "0.01"),
+        (money.nanos("0.004999999"), "0.00"),
+        (-money.nanos("0.005"), "-0.01"),
+        (Fraction(money.nanos("0.01"), 2) - Fraction(1, 10**9), "0.00"),
+    ],
+)
+def test_a_purchase_costs_whole_cents(amount: int | Fraction, expected: str) -> None:
+    assert money.dollars(money.whole_cents(amount)) == expected

@@ -48,6 +48,7 @@ LETTERS = {
     "plan_started": Letter(_("Your plan has begun"), _("A plan begins"), required=True),
     "plan_upgraded": Letter(_("Your plan has changed"), _("An upgrade"), required=True),
     "add_on_started": Letter(_("Your add-on is active"), _("An add-on begins"), required=True),
+    "price_rises": Letter(_("A price rises"), _("A price rises"), required=True),
     "plan_renewal_soon": Letter(_("Your plan renews soon"), _("A renewal is near")),
     "plan_renewed": Letter(_("Your plan is renewed"), _("A renewal"), required=True),
     "plan_renewal_failed": Letter(

@@ -7,12 +7,13 @@ with the period too: at Stripe a subscription ends, or begins, and here it goes 
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 
-from billing import periods, quotes, renewals, stripe_api, subscriptions
+from billing import prices, quotes, renewals, standing, stripe_api, subscriptions
 from billing.models import AddOn, Plan, Subscription
 from billing.payments import catalogue, contract, customers, entitlements, orders, plans
 from billing.payments.models import PlanOrder
+from billing.stripe_api import Object
 from hontoni import errors
 
 State, Method = PlanOrder.State, Subscription.PaymentMethod
@@ -37,7 +38,7 @@ def cancel(user_id: int, *, now: datetime, actor: str = "", request_id: str = ""
     found = stripe_api.subscription(mine.stripe_id)
     if contract.is_paid(mine, found):
         _pay_next(mine, "")
-        kept = [contract.item(mine, "plan", found)] if mine.next_plan else []
+        kept = contract.put_back(mine, found, plan=True, add_on=mine.next_add_on is not None)
         return contract.put(mine, kept, cancel_at_period_end=True)
     _pay_next(mine, "", cancel_at_period_end=True)
     return end(mine)
@@ -48,8 +49,7 @@ def resume(user_id: int, *, now: datetime, actor: str = "", request_id: str = ""
     mine = _mine(user_id)
     subscriptions.audited("resume subscription", mine, actor, request_id)
     found = contract.must_be_paid(mine)
-    items = [contract.item(mine, "plan", found)] if mine.next_plan else []
-    items += [contract.item(mine, "add_on", found)] if mine.add_on_ends else []
+    items = contract.put_back(mine, found, plan=True, add_on=True)
     _pay_next(mine, "")
     return contract.put(mine, items, cancel_at_period_end=False)
 
@@ -57,7 +57,7 @@ def resume(user_id: int, *, now: datetime, actor: str = "", request_id: str = ""
 def remove(user_id: int, add_on: AddOn, *, now: datetime) -> Subscription:
     """Let the add-on end with the period. Raises NotFound if it is not the active one."""
     mine = contract.refresh(user_id)
-    if mine is None or mine.add_on != add_on:
+    if mine is None or add_on not in (mine.add_on, mine.next_add_on):
         raise errors.NotFound(f"{add_on} is not active.")
     contract.clear(user_id)
     found = contract.must_be_paid(mine)
@@ -65,9 +65,8 @@ def remove(user_id: int, add_on: AddOn, *, now: datetime) -> Subscription:
     if old is None:
         return mine  # it was to end already
     if len(found["items"]["data"]) == 1:
-        return contract.put(
-            mine, [], cancel_at_period_end=True
-        )  # the last item goes with the rest
+        kept = contract.put_back(mine, found, plan=False, add_on=True)
+        return contract.put(mine, kept, cancel_at_period_end=True)  # the last goes with the rest
     return contract.put(mine, [{"id": old["id"], "deleted": True}])
 
 
@@ -82,14 +81,24 @@ def end_now(user_id: int, *, now: datetime, actor: str, request_id: str = "") ->
 def end(mine: Subscription, *, credit: bool = False) -> Subscription:
     """End it at Stripe at once, and give up what is unpaid."""
     found = stripe_api.subscription(mine.stripe_id)
+    items = contract.put_back(mine, found, plan=True, add_on=True) if credit else []
+    if items:  # Stripe credits the unused time of what its items say
+        stripe_api.update_subscription(mine.stripe_id, contract.freely(items))
+    _drop(found)
     if found["status"] not in entitlements.OVER:
         stripe_api.cancel_subscription(mine.stripe_id, credit=credit)
-    invoice = found["latest_invoice"]
-    if invoice and invoice["status"] == "open":
-        stripe_api.void(invoice["id"])
     entitlements.settle(mine.stripe_id)
     mine.refresh_from_db()
     return mine
+
+
+def _drop(found: Object) -> None:
+    """Nobody is to pay its last invoice any more; a renewal's is a draft for its first hour."""
+    invoice = found["latest_invoice"]
+    if invoice and invoice["status"] == "draft":
+        invoice = stripe_api.finalize(invoice["id"])
+    if invoice and invoice["status"] == "open":
+        stripe_api.void(invoice["id"])
 
 
 def _mine(user_id: int) -> Subscription:
@@ -148,19 +157,26 @@ def hand_over(mine: Subscription, *, now: datetime) -> None:
     mine.refresh_from_db()
     if mine.payment_method == Method.STRIPE or mine.next_payment_method != Method.STRIPE:
         return
+    if not standing.is_good(mine.user_id):
+        return
     coming, card = quotes.next_period(mine), customers.chosen_card(mine.user_id)
-    taken = coming is not None and card is not None and now < mine.period_end + periods.GRACE
-    if taken and coming and card and _begin(mine, *coming, card):
+    lapsed = mine.past_due_since is not None and now >= mine.grace_until
+    if coming and card and not lapsed and _begin(mine, *coming, card):
         return
     _pay_next(mine, "")
     renewals.renew(mine.user_id, now=now)
 
 
 def _begin(mine: Subscription, plan: Plan, add_on: AddOn | None, card: str) -> bool:
-    key = (
-        f"handover:{mine.pk}:{mine.period_end.isoformat()}:{plan.pk}:{add_on and add_on.pk}:{card}"
+    coming = Subscription(
+        pk=mine.pk,
+        plan=plan,
+        plan_price=prices.next_price(mine, plan),
+        add_on=add_on,
+        add_on_price=prices.next_price(mine, add_on) if add_on else 0,
     )
-    coming = Subscription(pk=mine.pk, plan=plan, add_on=add_on)
+    sold = f"{plan.pk}:{coming.plan_price}:{add_on and add_on.pk}:{coming.add_on_price}"
+    key = f"handover:{mine.pk}:{mine.period_end.isoformat()}:{sold}:{card}"
     try:
         found = plans.start(mine.user, coming, card, key)
     except (stripe_api.Declined, errors.BadRequest):
@@ -179,14 +195,16 @@ def _pay_next(mine: Subscription, method: str, **fields: bool) -> None:
 
 
 def overdue(now: datetime) -> list[Subscription]:
-    """Those whose period is over, as far as we have heard, and whose owner is gone."""
+    """Those whose period is over, as far as we have heard."""
+    return list(at_stripe().filter(standing.good(), period_end__lte=now))
+
+
+def at_stripe() -> QuerySet[Subscription]:
+    """What Stripe bills."""
     live = Subscription.objects.filter(
         status__in=Subscription.LIVE, payment_method=Method.STRIPE
     ).exclude(stripe_id="")
-    return [
-        *live.filter(period_end__lte=now, user__is_active=True),
-        *live.filter(user__is_active=False),
-    ]
+    return live.select_related("plan", "add_on", "next_plan", "next_add_on", "user")
 
 
 def handed_over(now: datetime) -> list[Subscription]:
@@ -194,18 +212,48 @@ def handed_over(now: datetime) -> list[Subscription]:
     ours = Subscription.objects.filter(
         status__in=Subscription.LIVE, payment_method=Method.BALANCE, period_end__lte=now
     )
-    return list(ours.filter(next_payment_method=Method.STRIPE))
+    return list(ours.filter(standing.good(), next_payment_method=Method.STRIPE))
 
 
 def catch_up(mine: Subscription, *, now: datetime) -> None:
-    """Ask Stripe how it stands; end what stayed unpaid for the grace, or belongs to nobody."""
+    """Ask Stripe how it stands; end what stayed unpaid for the grace."""
     entitlements.settle(mine.stripe_id, now=now)
     mine.refresh_from_db()
     live = mine.status in Subscription.LIVE and mine.payment_method == Method.STRIPE
     past_due = mine.status == Subscription.Status.PAST_DUE
-    lapsed = past_due and now >= mine.period_end + periods.GRACE
-    if live and (lapsed or not mine.user.is_active):
+    if live and past_due and now >= mine.grace_until:
         end(mine)
+
+
+def moved() -> list[Subscription]:
+    """Those that Stripe is to bill another price next than it has been told."""
+    found = at_stripe().filter(standing.good(), prices.MOVED, cancel_at_period_end=False)
+    found = found.filter(status=Subscription.Status.ACTIVE, next_payment_method="")
+    return [mine for mine in found if _new_prices(mine)]
+
+
+def _new_prices(mine: Subscription) -> list[prices.Sold]:
+    sold = [one for one in prices.coming(mine) if prices.agreed(mine, one)]
+    return [one for one in sold if prices.next_price(mine, one) != _billed(mine, one)]
+
+
+def _billed(mine: Subscription, sold: prices.Sold) -> int:
+    """What Stripe has been told to bill for it from the next period on."""
+    kind = prices.kind_of(sold)
+    told: int = getattr(mine, f"next_{kind}_price")
+    return told or prices.agreed(mine, sold)
+
+
+def bill_prices(mine: Subscription, *, now: datetime) -> None:
+    """Have Stripe bill from the next period on what billing/prices.py says."""
+    found = contract.must_be_paid(mine)
+    items = []
+    for sold in _new_prices(mine):
+        old = catalogue.item_of(found, prices.kind_of(sold))
+        if old is not None:
+            price = catalogue.price_of(sold, prices.next_price(mine, sold))
+            items.append({"id": old["id"], "price": price})
+    contract.put(mine, items)
 
 
 def reconcile(*, now: datetime) -> int:

@@ -2,6 +2,7 @@
 
 * Off unless its owner switched it on, and off again after three failures in a row.
 * One at a time: the row is the lock, and a unique constraint holds what the lock cannot see.
+* Paused while the account is frozen.
 * Never more than the monthly cap, counted in orders of this calendar month (UTC), pending ones
   included.
 """
@@ -14,7 +15,7 @@ from django.db import transaction
 from django.db.models import Sum
 
 from accounts.models import User
-from billing import balances, notices, stripe_api
+from billing import balances, notices, standing, stripe_api
 from billing.payments import customers, orders
 from billing.payments.models import AutoTopUp, TopUp
 from hontoni import errors
@@ -78,13 +79,15 @@ def _check_card(user: User, id: str) -> None:
 
 def run(*, now: datetime) -> int:
     """Top up every account that is due; how many were charged. Every minute is right."""
-    wanted = AutoTopUp.objects.filter(enabled=True, user__is_active=True, user__frozen_at=None)
+    wanted = AutoTopUp.objects.filter(standing.good(), enabled=True)
     ids = wanted.exclude(retry_at__gt=now).values_list("pk", flat=True)
     return sum(top_up(user_id, now=now) for user_id in list(ids))
 
 
 def top_up(user_id: int, *, now: datetime) -> bool:
     """Charge the account's card if it is due. True if it has paid."""
+    if not standing.is_good(user_id):
+        return False
     order = _pending(user_id) or _order(user_id, now)
     if order is None:
         return False

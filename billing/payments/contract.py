@@ -85,6 +85,16 @@ def freely(items: list[Object]) -> Object:
     return {"items": items, "proration_behavior": "none"} if items else {}
 
 
+def put_back(mine: Subscription, found: Object, *, plan: bool, add_on: bool) -> list[Object]:
+    """The items in force, where Stripe was told to bill another, or another price, next."""
+    moved = {
+        "plan": plan and bool(mine.next_plan_id or mine.next_plan_price),
+        "add_on": add_on
+        and bool(mine.next_add_on_id or mine.next_add_on_price or mine.add_on_ends),
+    }
+    return [item(mine, kind, found) for kind, arranged in moved.items() if arranged]
+
+
 def item(mine: Subscription, kind: str, found: Object | None = None) -> Object:
     """The item that is in force, whatever Stripe was told to bill next."""
     sold, amount = getattr(mine, kind), getattr(mine, f"{kind}_price")

@@ -6,7 +6,9 @@
 * A period holds once its invoice is paid. Until then the last one goes on, for `periods.GRACE`.
 * Stripe's items are what it bills next. A dearer plan or another add-on holds at once, because
   Stripe changes them only when they are paid (billing/payments/plans.py asks it to); a cheaper
-  plan, or none of the add-on, holds from the next period.
+  plan or add-on, or none, holds from the next period, and so does another price of the same.
+* Who is frozen is not to be billed: what ends at Stripe then waits here. For who is closed nothing
+  begins any more.
 * Where Stripe disagrees about the account, the currency, a price or the amount, nothing changes
   and a person looks at it.
 """
@@ -18,7 +20,7 @@ from django.db import transaction
 from django.forms.models import model_to_dict
 from django.utils import timezone
 
-from billing import fraud, notices, periods, renewals, stripe_api, terms
+from billing import fraud, notices, renewals, stripe_api, terms
 from billing.models import Subscription
 from billing.payments import catalogue, customers
 from billing.payments.catalogue import Sold, Unknown
@@ -85,6 +87,12 @@ def _second(found: Object) -> None:
     stripe_api.cancel_subscription(found["id"])
 
 
+def _for_nobody(found: Object) -> None:
+    """Paid for an account that is closed: it must not go on. A person gives the money back."""
+    _quarantine(found, "closed_account")
+    stripe_api.cancel_subscription(found["id"])
+
+
 def _quarantine(found: Object, problem: str) -> None:
     names = ("customer", "metadata", "status")
     details: Object = {name: found[name] for name in names}
@@ -146,16 +154,20 @@ def _take(mine: Subscription, found: Object, now: datetime) -> bool:
         problem = str(unknown)
     if problem is not None:
         _quarantine(found, problem)
+        if problem == "ended_here":  # it began there while it ended here: nobody is to pay it
+            stripe_api.cancel_subscription(found["id"])
         return True
     if _begins(mine) and found["status"] == "active":
-        others = Subscription.objects.filter(user_id=mine.user_id, status__in=Subscription.LIVE)
-        if others.exclude(pk=mine.pk).exists():
+        if not mine.user.is_active:
+            _for_nobody(found)
+            return True
+        if any(not _gives_way(other) for other in _others(mine)):
             _second(found)
             return True
         _note_card(mine.user_id, found)
     with transaction.atomic():
-        rows = Subscription.objects.select_related("plan", "add_on", "next_plan", "user__wallet")
-        fresh = rows.select_for_update(of=("self",)).get(pk=mine.pk)
+        rows = Subscription.objects.select_related("plan", "add_on", "next_plan", "next_add_on")
+        fresh = rows.select_related("user__wallet").select_for_update(of=("self",)).get(pk=mine.pk)
         if fresh.revision != mine.revision:
             return False
         known = model_to_dict(fresh)
@@ -164,6 +176,24 @@ def _take(mine: Subscription, found: Object, now: datetime) -> bool:
             fresh.revision += 1
             fresh.save()
     return True
+
+
+def _others(mine: Subscription) -> list[Subscription]:
+    live = Subscription.objects.filter(user_id=mine.user_id, status__in=Subscription.LIVE)
+    return list(live.exclude(pk=mine.pk).select_related("plan"))
+
+
+def _gives_way(other: Subscription) -> bool:
+    """A trial ends when a plan is bought instead."""
+    return other.on_trial and other.add_on_id is None
+
+
+def _end_trial(mine: Subscription, now: datetime) -> None:
+    """What the account had on trial, as the plan begins that it bought."""
+    for other in _others(mine):
+        if _gives_way(other):
+            other.status, other.ended_at = Status.ENDED, now
+            other.save()
 
 
 def _note_card(user_id: int, found: Object) -> None:
@@ -181,9 +211,10 @@ def _apply(mine: Subscription, found: Object, sold: Sold, now: datetime) -> None
     elif not _begins(mine) and period(found)[0] <= mine.period_start:
         _change(mine, found, sold)
     elif found["status"] == "active" and _paid(found):
+        _end_trial(mine, now)
         _next_period(mine, found, sold)
     if not _begins(mine) and mine.status != Status.ENDED:
-        _stand(mine, found)
+        _stand(mine, found, now)
     _close_order(mine, found)
     if (mine.plan_id, mine.add_on_id, mine.status) != before:
         mine.save()
@@ -207,9 +238,8 @@ def _next_period(mine: Subscription, found: Object, sold: Sold) -> None:
         kind = "plan_renewed"
     else:
         kind = "plan_started" if sold.plan_cents else "add_on_started"
-    mine.plan, mine.plan_price, mine.next_plan = sold.plan, sold.plan_cents * CENT, None
-    mine.add_on, mine.add_on_price = sold.add_on, sold.add_on_cents * CENT
-    mine.add_on_ends, mine.status = False, Status.ACTIVE
+    plan_price, add_on_price = sold.plan_cents * CENT, sold.add_on_cents * CENT
+    renewals.begin(mine, sold.plan, plan_price, sold.add_on, add_on_price)
     if mine.payment_method != Method.STRIPE:
         mine.payment_method, mine.next_payment_method = Method.STRIPE, ""
     mine.period_start, mine.period_end = period(found)
@@ -218,32 +248,51 @@ def _next_period(mine: Subscription, found: Object, sold: Sold) -> None:
 
 def _change(mine: Subscription, found: Object, sold: Sold) -> None:
     """Within the period: what is dearer holds now, what is cheaper from the next one on."""
-    invoice = found["latest_invoice"]
-    if sold.plan_cents * CENT < mine.plan_price:
-        mine.next_plan = sold.plan
-    else:
-        if mine.plan != sold.plan:
-            _tell_paid(mine, "plan_upgraded", invoice, plan=sold.plan.slug)
-        mine.plan, mine.plan_price, mine.next_plan = sold.plan, sold.plan_cents * CENT, None
+    _change_plan(mine, found, sold)
     mine.add_on_ends = mine.add_on is not None and sold.add_on is None
-    if sold.add_on is not None:
-        if mine.add_on != sold.add_on:
-            _tell_paid(mine, "add_on_started", invoice, add_on=sold.add_on.slug)
-        mine.add_on, mine.add_on_price = sold.add_on, sold.add_on_cents * CENT
+    _change_add_on(mine, found, sold)
 
 
-def _stand(mine: Subscription, found: Object) -> None:
+def _change_plan(mine: Subscription, found: Object, sold: Sold) -> None:
+    price = sold.plan_cents * CENT
+    mine.next_plan, mine.next_plan_price = None, 0
+    if mine.plan == sold.plan:
+        mine.next_plan_price = 0 if price == mine.plan_price else price
+    elif price < mine.plan_price:
+        mine.next_plan, mine.next_plan_price = sold.plan, price
+    else:
+        told = {"plan": sold.plan.slug}
+        _tell_paid(mine, "plan_upgraded", found["latest_invoice"], **told)
+        mine.plan, mine.plan_price = sold.plan, price
+
+
+def _change_add_on(mine: Subscription, found: Object, sold: Sold) -> None:
+    price = sold.add_on_cents * CENT
+    mine.next_add_on, mine.next_add_on_price = None, 0
+    if sold.add_on is None:
+        return
+    if mine.add_on == sold.add_on:
+        mine.next_add_on_price = 0 if price == mine.add_on_price else price
+    elif mine.add_on is not None and price < mine.add_on_price:
+        mine.next_add_on, mine.next_add_on_price = sold.add_on, price
+    else:
+        told = {"add_on": sold.add_on.slug}
+        _tell_paid(mine, "add_on_started", found["latest_invoice"], **told)
+        mine.add_on, mine.add_on_price = sold.add_on, price
+
+
+def _stand(mine: Subscription, found: Object, now: datetime) -> None:
     """Whether it is paid, and whether it goes on."""
     leaves = mine.next_payment_method == Method.BALANCE  # then it ends at Stripe only
     mine.cancel_at_period_end = found["cancel_at_period_end"] and not leaves
     if found["status"] not in UNPAID:
         mine.status = Status.ACTIVE
     elif mine.status != Status.PAST_DUE:
-        mine.status = Status.PAST_DUE
+        renewals.past_due(mine, now)
         told = renewals.facts(mine) | {
             "amount": dollars((found["latest_invoice"] or {}).get("amount_remaining", 0) * CENT),
             "balance": None,
-            "grace_until": (mine.period_end + periods.GRACE).isoformat(),
+            "grace_until": mine.grace_until.isoformat(),
         }
         key = f"plan_renewal_failed:{mine.pk}:{mine.period_end.isoformat()}"
         notices.tell(user_id=mine.user_id, kind="plan_renewal_failed", key=key, facts=told)
@@ -257,7 +306,11 @@ def _over(mine: Subscription, found: Object, now: datetime) -> None:
         mine.next_payment_method, mine.stripe_id = "", ""  # it never began there
     elif mine.next_payment_method == Method.BALANCE:
         mine.payment_method, mine.next_payment_method = Method.BALANCE, ""
-        mine.stripe_id, mine.status = "", Status.ACTIVE
+        mine.stripe_id, mine.status, mine.paused_at = "", Status.ACTIVE, None
+    elif mine.paused_at is not None:
+        # It goes on with us, and with the next period by card again.
+        mine.payment_method, mine.next_payment_method = Method.BALANCE, Method.STRIPE
+        mine.stripe_id, mine.paused_at = "", None
     else:
         failed = found["cancellation_details"]["reason"] == "payment_failed"
         unpaid = failed or (mine.status == Status.PAST_DUE and not mine.cancel_at_period_end)

@@ -3,10 +3,12 @@
 * The order's row decides whose money it is and how much: what Stripe holds is compared with it.
 * Asking again asks under the same idempotency key, so a lost answer never charges twice. Stripe
   remembers keys for a day: older orders are looked up, and never asked for again.
+* Nothing is asked for an account that is closed or frozen, and what is open is withdrawn.
 * A failure that Stripe stored (a 500) may hide a charge too: the order is looked up first, and
   only if Stripe has nothing of it a new attempt begins.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +18,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
-from billing import stripe_api
+from billing import standing, stripe_api
 from billing.payments import customers, settlements
 from billing.payments.models import TopUp
 from billing.stripe_api import Object
@@ -47,8 +49,9 @@ def place(
     """Save an order. The same client key again is the same order.
 
     Raises BadRequest outside TOPUP_MIN..TOPUP_MAX, Conflict where the key was something else's,
-    CheckoutRequired.
+    CheckoutRequired, Forbidden as `standing.must_be_good`.
     """
+    standing.must_be_good(user.pk)
     if settings.STRIPE_TAX and route != Route.CHECKOUT:
         raise CheckoutRequired("Top up by POST /api/billing/topup/checkout.")
     wanted = {"route": route, "amount": check_amount(amount), **fields}
@@ -123,6 +126,7 @@ def _found(order: TopUp) -> Object | None:
 def _begin(order: TopUp) -> None:
     """Save that Stripe is being asked now. Raises Conflict where its memory may be over."""
     now = timezone.now()
+    standing.must_be_good(order.user_id)
     if order.asked_at is not None and order.asked_at < now - KEY_LASTS:
         order.fail("lost")
         _over(order)
@@ -227,6 +231,20 @@ def reconcile(*, now: datetime) -> int:
             continue
         looked += 1
     return looked
+
+
+def withdraw(user_id: int) -> None:
+    """Close the pages and payments that still wait for their customer. What is paid stays paid."""
+    for order in TopUp.objects.filter(user_id=user_id, state=State.OPEN):
+        with suppress(stripe_api.Refused, errors.NotFound):  # it is being paid
+            if order.session_id:
+                stripe_api.expire_session(order.session_id)
+            elif order.intent_id:
+                stripe_api.cancel_intent(order.intent_id)
+        if order.session_id:
+            settlements.settle_session(order.session_id)
+        elif order.intent_id:
+            settlements.settle_intent(order.intent_id)
 
 
 def _look_up(order: TopUp, now: datetime) -> None:

@@ -20,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from accounts.models import User
-from billing import quotes, stripe_api, terms
+from billing import quotes, standing, stripe_api, terms
 from billing.invoices import Line
 from billing.models import AddOn, Plan, Subscription
 from billing.payments import catalogue, contract, customers, entitlements, orders
@@ -73,22 +73,36 @@ def add(
 
 
 def _buy(wish: PlanOrder, quoting: Quoting, return_url: str = "") -> Outcome:
+    standing.must_be_good(wish.user_id)
     order = _earlier(wish)
     mine = contract.refresh(wish.user_id)
     if order is not None:
         order.refresh_from_db()
         return _outcome(order, replayed=True) if order.state == State.DONE else _submit(order)
-    if mine is not None and mine.payment_method != Method.STRIPE:
+    if mine is not None and mine.payment_method != Method.STRIPE and not _ends_trial(wish, mine):
         raise errors.Conflict(
             "This subscription is paid from the balance.", code="paid_from_balance"
         )
     contract.clear(wish.user_id)
     mine = terms.subscription_of(wish.user_id)
     quote = quoting(mine)
-    if quote.action == "keep" and mine is not None:
-        found = contract.must_be_paid(mine)
-        return Outcome(contract.put(mine, [contract.item(mine, "add_on", found)]))
+    if quote.action in ("keep", "swap_later") and mine is not None:
+        return Outcome(_put_add_on(mine, quote))
     return _submit(_place(wish, mine, quote), return_url)
+
+
+def _ends_trial(wish: PlanOrder, mine: Subscription) -> bool:
+    """Whether what it has on trial gives way to the plan it buys."""
+    return mine.on_trial and mine.add_on_id is None and wish.plan_id == mine.plan_id
+
+
+def _put_add_on(mine: Subscription, quote: Quote) -> Subscription:
+    """The present one after all, or a cheaper one with the next period: nothing is due now."""
+    found = contract.must_be_paid(mine)
+    item = contract.item(mine, "add_on", found)
+    if quote.action == "swap_later" and quote.add_on is not None:
+        item |= {"price": catalogue.price_of(quote.add_on)}
+    return contract.put(mine, [item])
 
 
 def _earlier(wish: PlanOrder) -> PlanOrder | None:
@@ -119,7 +133,8 @@ def _place(order: PlanOrder, mine: Subscription | None, quote: Quote) -> PlanOrd
             catalogue.price_of(sold)
     try:
         with transaction.atomic():
-            order.subscription = mine or Subscription.objects.create(
+            theirs = mine if mine and mine.payment_method == Method.STRIPE else None
+            order.subscription = theirs or Subscription.objects.create(
                 user_id=order.user_id,
                 plan=quote.plan,
                 add_on=quote.add_on,
@@ -165,7 +180,7 @@ def _submit(order: PlanOrder, return_url: str = "") -> Outcome:
 
 
 def _outcome(order: PlanOrder, *, replayed: bool = False, payment_url: str = "") -> Outcome:
-    mine = Subscription.objects.select_related("plan", "add_on", "next_plan")
+    mine = Subscription.objects.select_related("plan", "add_on", "next_plan", "next_add_on")
     return Outcome(
         mine.get(pk=order.subscription_id),
         replayed=replayed,
@@ -179,9 +194,19 @@ def _metadata(order: PlanOrder) -> Object:
 
 
 def _prices(mine: Subscription) -> list[Object]:
-    """What a new subscription is made of: the default plan costs nothing, and is no item."""
-    sold = [mine.plan if mine.plan.price else None, mine.add_on]
-    return [{"price": catalogue.price_of(one), "quantity": 1} for one in sold if one is not None]
+    """What a new subscription is made of: the default plan costs nothing, and is no item.
+
+    What is agreed already costs that; what is new costs what the list says.
+    """
+    sold = [
+        (mine.plan if mine.plan.price else None, mine.plan_price),
+        (mine.add_on, mine.add_on_price),
+    ]
+    return [
+        {"price": catalogue.price_of(one, price or None), "quantity": 1}
+        for one, price in sold
+        if one is not None
+    ]
 
 
 def _open_page(order: PlanOrder, *, return_url: str) -> str:
@@ -217,13 +242,15 @@ def start(user: User, mine: Subscription, card: str, key: str) -> Object:
 
     https://docs.stripe.com/api/subscriptions/create
     """
-    asked = {
+    asked: Object = {
         "customer": customers.of(user),
         "items": _prices(mine),
         "default_payment_method": card,
         "payment_behavior": "error_if_incomplete",
         "metadata": {"subscription": str(mine.pk)},
     }
+    if settings.STRIPE_TAX:  # by the address that the page asked for
+        asked["automatic_tax"] = {"enabled": True}
     return stripe_api.create_subscription(asked, key)
 
 
@@ -232,9 +259,10 @@ def _change(order: PlanOrder) -> str:
     mine = order.subscription
     found = contract.must_be_paid(mine)
     kind = "plan" if order.plan else "add_on"
-    if getattr(mine, "next_plan" if order.plan else "add_on_ends"):
-        put_back = [contract.item(mine, kind, found)]
-        stripe_api.update_subscription(found["id"], contract.freely(put_back))
+    items = contract.put_back(mine, found, plan=kind == "plan", add_on=kind == "add_on")
+    renewed = {"cancel_at_period_end": False} if order.plan and mine.cancel_at_period_end else {}
+    if items or renewed:
+        stripe_api.update_subscription(found["id"], contract.freely(items) | renewed)
         found = stripe_api.subscription(found["id"])
     sold = order.plan or order.add_on
     assert sold is not None, "an order is of something"
@@ -255,7 +283,7 @@ def preview(user_id: int, quoting: Quoting) -> Quote:
     """What a change would cost now, computed by Stripe. Raises as `quoting`."""
     mine = terms.subscription_of(user_id)
     quote = quoting(mine)
-    if mine is None or quote.action in ("downgrade", "keep"):
+    if mine is None or quote.action in ("downgrade", "keep", "swap_later"):
         return quote
     found = contract.must_be_paid(mine)
     kind = "plan" if quote.plan != mine.plan else "add_on"

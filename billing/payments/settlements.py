@@ -182,6 +182,8 @@ def _credit(order: TopUp, intent: Object) -> None:
     order.intent_id, order.charged_cents = intent["id"], intent["amount_received"]
     order.paid_at = timezone.now()
     order.save(update_fields=["state", "failure", "intent_id", "charged_cents", "paid_at"])
+    if not order.user.is_active:  # on its way when the account was closed: a person gives it back
+        Quarantine.note(intent["id"], "closed_account", {"topup": str(order.pk)}, order)
     _tell_paid(order)
 
 

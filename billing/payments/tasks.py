@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from billing import stripe_api
-from billing.payments import arrangements, autotopup, inbox, mirror, orders
+from billing.payments import arrangements, autotopup, inbox, mirror, orders, pauses
 from billing.payments.models import StripeEvent
 from hontoni import errors
 
@@ -64,17 +64,26 @@ def poll_events(**_: Any) -> None:
 
 @shared_task(expires=60)
 def renew_by_card(**_: Any) -> None:
-    """Every minute: periods that are over, and what is Stripe's from now on."""
+    """Every minute: who must not be charged any more, periods that are over, what is Stripe's from
+    now on, and new prices."""
+    now = timezone.now()
+    pauses.sweep(now=now)
     if not stripe_api.configured():
         return
-    now = timezone.now()
     work = [(arrangements.catch_up, mine) for mine in arrangements.overdue(now)]
+    work += [(arrangements.bill_prices, mine) for mine in arrangements.moved()]
     work += [(arrangements.hand_over, mine) for mine in arrangements.handed_over(now)]
     for do, mine in work:
         try:
             do(mine, now=now)
         except errors.ApiError:  # one account's trouble is not the others'
             logger.warning("%s failed for account %d", do.__name__, mine.user_id, exc_info=True)
+
+
+@shared_task
+def stop_charging(user_id: int) -> None:
+    """An account was closed or frozen."""
+    pauses.stop(user_id, now=timezone.now())
 
 
 @shared_task(expires=60)

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from billing import audit, ledger, promos, referrals, subscriptions
+from billing import audit, ledger, prices, promos, referrals, subscriptions
 from billing.mails import sending
 from billing.models import (
     AddOn,
@@ -76,14 +76,25 @@ def test_every_page_opens(staff: Client, alice: User) -> None:
     dave = User.objects.create_user("dave@elsewhere.org")
     referrals.accept(dave, referrals.code_of(alice.pk), address="", now=timezone.now())
     Preferences.objects.create(user=alice)
+    Plan.objects.update(price=nanos("100"))
+    prices.announce(timezone.now())
     models = [model for model in admin.site._registry if model._meta.app_label == "billing"]
-    assert len(models) == 18
+    assert len(models) == 19
     for model in models:
         name = f"admin:billing_{model._meta.model_name}"
         row = model._default_manager.first()
         assert row is not None
         assert staff.get(reverse(f"{name}_changelist") + "?q=e").status_code == 200
         assert staff.get(reverse(f"{name}_change", args=[row.pk])).status_code == 200
+
+
+def test_staff_who_edit_a_price_see_whom_it_binds_and_when(staff: Client, alice: User) -> None:
+    subscribed(alice)
+    url = change_url(Plan.objects.get(slug="basic"))
+    answer = staff.post(url, form(staff, url, price="7"), follow=True)
+    (told,) = [str(one) for one in answer.context["messages"] if "binds" in str(one)]
+    assert "$7.00 binds: Who buys it now; 1 who paid less" in told
+    assert "1 who paid less" in staff.get(url).content.decode()
 
 
 def test_prices_are_shown_and_taken_in_dollars(staff: Client) -> None:

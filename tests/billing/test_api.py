@@ -352,6 +352,8 @@ def test_my_subscription_shows_the_limits_that_hold(alice: User, bob: User) -> N
         "cancel_at_period_end": False,
         "add_on_ends": False,
         "next_plan": "basic",
+        "next_add_on": None,
+        "trial": False,
         "grace_until": None,
         "renewal": {
             "plan": "basic",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import count
 from typing import Any
+from unittest import mock
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,11 +17,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from accounts import freezing
 from accounts.models import User
 from billing import ledger, periods, promos, reconcile, renewals, subscriptions, terms
 from billing.models import AddOn, Invoice, Notice, Plan, PromoCode, Subscription, Transfer
 from hontoni import errors, redis
-from hontoni.money import nanos
+from hontoni.money import CENT, nanos
 from ratelimits import limiter
 from tests.billing.conftest import committed
 
@@ -41,7 +43,7 @@ _people = count()
 
 def half_up(amount: Fraction) -> int:
     sign = -1 if amount < 0 else 1
-    return sign * int(abs(amount) + Fraction(1, 2))
+    return sign * int(abs(amount) / CENT + Fraction(1, 2)) * CENT
 
 
 class Commerce(RuleBasedStateMachine):
@@ -77,14 +79,15 @@ class Commerce(RuleBasedStateMachine):
             )
 
     def clear(self) -> None:
-        self.plan, self.add_on, self.next_plan = "", "", ""
+        self.plan, self.add_on, self.next_plan, self.next_add_on = "", "", "", ""
         self.paid_plan = self.paid_add_on = 0
-        self.canceled = self.add_on_ends = self.past_due = False
+        self.canceled = self.add_on_ends = self.past_due = self.trying = False
 
     # -- The model -------------------------------------------------------------------------------
 
     def coming(self) -> tuple[str, str] | None:
-        plan, add_on = self.next_plan or self.plan, "" if self.add_on_ends else self.add_on
+        add_on = "" if self.add_on_ends else self.next_add_on or self.add_on
+        plan = self.next_plan or self.plan
         return None if self.canceled or (plan == FREE and not add_on) else (plan, add_on)
 
     def settle(self) -> None:
@@ -95,14 +98,16 @@ class Commerce(RuleBasedStateMachine):
                 return self.clear()
             cost = self.price(*coming)
             if cost > self.balance:
-                self.past_due = True
-                if self.now >= self.end + timedelta(days=3):
+                if not self.past_due:
+                    self.past_due, self.tried = True, self.now
+                elif self.now >= self.tried + timedelta(days=3):
                     self.clear()
                 return None
             self.balance -= cost
             self.plan, self.add_on = coming
             self.paid_plan, self.paid_add_on = self.price(coming[0]), self.price("", coming[1])
-            self.next_plan, self.add_on_ends, self.past_due = "", False, False
+            self.next_plan, self.next_add_on = "", ""
+            self.add_on_ends = self.past_due = self.trying = False
             self.start, self.end = self.end, periods.next_end(self.start, self.end)
         return None
 
@@ -154,6 +159,24 @@ class Commerce(RuleBasedStateMachine):
             renewals.renew(user_id, now=self.now)
         self.settle()
 
+    @rule(seconds=st.integers(1, 40 * 86_400))
+    def it_is_frozen_for_a_while(self, seconds: int) -> None:
+        """Its time stands still, and nothing happens to it."""
+        self.beat()
+        still = timedelta(seconds=seconds)
+        with mock.patch("accounts.freezing.timezone") as clock:
+            clock.now.return_value = self.now
+            freezing.freeze(self.user.pk, "Abuse.")
+            self.now += still
+            clock.now.return_value = self.now
+            assert self.user.pk not in renewals.due(self.now)
+            renewals.renew(self.user.pk, now=self.now)
+            freezing.unfreeze(self.user.pk)
+        if self.plan:
+            self.start, self.end = self.start + still, self.end + still
+        if self.past_due:
+            self.tried += still
+
     @rule(slug=plans)
     def subscribe(self, slug: str) -> None:
         self.settle()
@@ -163,11 +186,12 @@ class Commerce(RuleBasedStateMachine):
             if not expected:
                 self.open()
                 self.plan, self.paid_plan = slug, self.price(slug)
+        elif self.trying and self.plan == slug:
+            expected = self.out_of_trial(slug)
         elif self.plan != FREE:
             expected = "already_subscribed"
         else:
             expected = self.go_to(slug)
-            self.canceled = self.canceled and bool(expected)
         self.change(subscriptions.subscribe, Plan.objects.get(slug=slug), expected=expected)
 
     @rule()
@@ -180,7 +204,7 @@ class Commerce(RuleBasedStateMachine):
         else:
             expected, self.trials = "", self.trials + 1
             self.start, self.end = self.now, self.now + timedelta(days=14)
-            self.plan, self.canceled = "standard", True
+            self.plan, self.canceled, self.trying = "standard", True, True
         self.change(promos.redeem, self.trial.code, expected=expected)
 
     @rule(slug=plans)
@@ -188,6 +212,8 @@ class Commerce(RuleBasedStateMachine):
         self.settle()
         if not self.plan:
             expected = "not_subscribed"
+        elif self.trying and self.plan == slug:
+            expected = self.out_of_trial(slug)
         elif self.plan == slug:
             expected = "already_subscribed"
         elif self.price(slug) < self.price(self.plan):
@@ -202,6 +228,18 @@ class Commerce(RuleBasedStateMachine):
         refused = self.pay(self.prorated(self.price(slug) - self.paid_plan))
         if not refused:
             self.plan, self.paid_plan, self.next_plan = slug, self.price(slug), ""
+            self.canceled = self.trying = False
+        return refused
+
+    def out_of_trial(self, slug: str) -> str:
+        if self.past_due:
+            return "renewal_unpaid"
+        refused = self.pay(self.price(slug, self.add_on) - self.prorated(self.paid_add_on))
+        if not refused:
+            self.open()
+            self.paid_plan, self.paid_add_on = self.price(slug), self.price("", self.add_on)
+            self.next_plan, self.next_add_on = "", ""
+            self.canceled = self.trying = self.add_on_ends = False
         return refused
 
     @rule(slug=add_ons)
@@ -214,15 +252,24 @@ class Commerce(RuleBasedStateMachine):
                 self.open()
                 self.plan = FREE
         elif self.add_on == slug:
-            expected = "" if self.add_on_ends else "add_on_active"
+            expected = "" if self.add_on_ends or self.next_add_on else "add_on_active"
+        elif self.price("", slug) < self.paid_add_on:
+            return self.add_later(slug)
         elif self.past_due:
             expected = "renewal_unpaid"
         else:
             expected = self.pay(self.prorated(self.price("", slug) - self.paid_add_on))
         if not expected:
-            self.add_on, self.add_on_ends = slug, False
+            self.add_on, self.next_add_on, self.add_on_ends = slug, "", False
             self.paid_add_on = self.price("", slug)
+        return self.change(subscriptions.add, AddOn.objects.get(slug=slug), expected=expected)
+
+    def add_later(self, slug: str) -> None:
+        expected = "ends" if self.canceled else ""
+        if not expected:
+            self.next_add_on, self.add_on_ends = slug, False
         self.change(subscriptions.add, AddOn.objects.get(slug=slug), expected=expected)
+        self.settle()
 
     @rule(slug=plans)
     def downgrade(self, slug: str) -> None:
@@ -241,7 +288,7 @@ class Commerce(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         expected = "" if self.plan else "not_subscribed"
-        self.next_plan, self.canceled = "", bool(self.plan)
+        self.next_plan, self.next_add_on, self.canceled = "", "", bool(self.plan)
         self.change(subscriptions.cancel, expected=expected)
         if self.plan:
             self.settle()
@@ -250,15 +297,17 @@ class Commerce(RuleBasedStateMachine):
     def resume(self) -> None:
         self.beat()
         expected = "" if self.plan else "not_subscribed"
-        self.next_plan, self.canceled, self.add_on_ends = "", False, False
+        self.next_plan, self.next_add_on = "", ""
+        self.canceled = self.add_on_ends = False
         self.change(subscriptions.resume, expected=expected)
         self.settle()
 
     @rule(slug=add_ons)
     def remove(self, slug: str) -> None:
         self.beat()
-        expected = "" if self.add_on == slug else "not_found"
-        self.add_on_ends = self.add_on_ends or not expected
+        expected = "" if slug in (self.add_on, self.next_add_on) else "not_found"
+        if not expected:
+            self.next_add_on, self.add_on_ends = "", True
         self.change(subscriptions.remove, AddOn.objects.get(slug=slug), expected=expected)
         self.settle()
 

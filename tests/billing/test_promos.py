@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from billing import funding, ledger, promos, subscriptions, terms
+from billing import funding, ledger, periods, promos, renewals, subscriptions, terms
 from billing.models import AddOn, Plan, PromoCode, Redemption, Subscription, Transfer, Wallet
 from hontoni.money import nanos
 from tests.billing.conftest import client
@@ -225,7 +225,7 @@ def test_what_is_bought_in_a_trial_costs_its_share_of_a_month(bob: User) -> None
     card(bob, "100")
     add_on = AddOn.objects.get(slug="rate-limit-5x")
     bought = subscriptions.add(bob.pk, add_on, now=now + timedelta(days=8))
-    assert bought.paid == nanos("9.99") * 6 // 30
+    assert bought.paid == nanos("2.00")  # 1.998
     plan = Plan.objects.get(slug="ultimate")
     bought = subscriptions.upgrade(bob.pk, plan, now=now + timedelta(days=8))
     assert bought.paid == nanos("79") * 6 // 30
@@ -236,6 +236,86 @@ def test_who_has_a_plan_gets_no_trial(bob: User) -> None:
     subscribe(bob, "basic")
     assert error(send(bob, "TRY")) == (409, "promo_code_has_plan")
     assert (PromoCode.objects.get().uses, terms.terms(bob.pk).plan) == (0, "basic")
+
+
+def tried(user: User, now: datetime, funds: str = "100") -> Subscription:
+    """On a trial of Premium for 14 days, and with money."""
+    trial(valid_from=now - timedelta(days=1))
+    promos.redeem(user.pk, "TRY", now)
+    card(user, funds)
+    return Subscription.objects.get()
+
+
+def test_a_trial_turns_into_the_plan_in_one_click(bob: User) -> None:
+    tried(bob, timezone.now() - timedelta(days=3))
+    shown = client(bob).get("/api/subscription/preview?plan=premium").json()
+    assert (shown["action"], shown["due_now"], shown["renewal"]) == ("subscribe", "39.00", "39.00")
+    answer = client(bob).post("/api/subscription", {"plan": "premium"}, format="json")
+    assert (answer.status_code, answer.json()["paid"]) == (201, "39.00")
+    period = answer.json()["subscription"]["period"]
+    assert (period["trial"], period["cancel_at_period_end"]) == (False, False)
+    mine = Subscription.objects.get()
+    assert mine.period_end == periods.first_end(mine.period_start) > timezone.now()
+    assert balance(bob) == nanos("61")
+    again = client(bob).post("/api/subscription", {"plan": "premium"}, format="json")
+    assert error(again) == (409, "already_subscribed")
+    renewals.renew(bob.pk, now=mine.period_end)
+    assert balance(bob) == nanos("22")
+
+
+def test_an_add_on_of_a_trial_goes_on_with_the_plan(bob: User) -> None:
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    tried(bob, now)
+    add_on = AddOn.objects.get(slug="rate-limit-10x")
+    subscriptions.add(bob.pk, add_on, now=now)  # 14 days of 30
+    subscriptions.remove(bob.pk, add_on, now=now)
+    subscriptions.subscribe(bob.pk, Plan.objects.get(slug="premium"), now=now + timedelta(days=7))
+    assert terms.plan_of(bob.pk) == (Plan.objects.get(slug="premium"), 10)
+    assert balance(bob) == nanos("100") - nanos("9.33") - nanos("39") - nanos("19.99") + nanos(
+        "4.66"
+    )
+
+
+def test_without_the_money_a_trial_stays_a_trial(bob: User) -> None:
+    mine = tried(bob, timezone.now(), "20")
+    refused = client(bob).post("/api/subscription", {"plan": "premium"}, format="json")
+    assert error(refused) == (402, "insufficient_balance")
+    mine.refresh_from_db()
+    assert mine.on_trial and mine.cancel_at_period_end
+
+
+def test_an_upgrade_out_of_a_trial_renews(bob: User) -> None:
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    mine = tried(bob, now, "200")
+    subscriptions.upgrade(bob.pk, Plan.objects.get(slug="ultimate"), now=now)
+    mine.refresh_from_db()
+    renewals.renew(bob.pk, now=mine.period_end)
+    mine.refresh_from_db()
+    assert (mine.status, mine.plan.slug, mine.on_trial) == ("active", "ultimate", False)
+    assert balance(bob) == nanos("200") - nanos("36.87") - nanos("79")
+
+
+def test_a_downgrade_in_a_trial_begins_when_it_ends(bob: User) -> None:
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    mine = tried(bob, now)
+    subscriptions.downgrade(bob.pk, Plan.objects.get(slug="basic"), now=now)
+    assert terms.terms(bob.pk).plan == "premium"
+    mine.refresh_from_db()
+    renewals.renew(bob.pk, now=mine.period_end)
+    assert (terms.terms(bob.pk).plan, balance(bob)) == ("basic", nanos("94"))
+
+
+def test_a_trial_that_goes_on_is_paid_when_it_ends_and_one_that_is_cancelled_is_not(
+    bob: User,
+) -> None:
+    now = datetime(2026, 4, 1, tzinfo=UTC)
+    mine = tried(bob, now)
+    subscriptions.resume(bob.pk, now=now)
+    subscriptions.cancel(bob.pk, now=now)
+    subscriptions.resume(bob.pk, now=now)
+    renewals.renew(bob.pk, now=now + timedelta(days=14))
+    mine.refresh_from_db()
+    assert (mine.status, mine.plan_price, balance(bob)) == ("active", nanos("39"), nanos("61"))
 
 
 # -- Races ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts import keys
+from accounts import freezing, keys
 from accounts.models import ApiKey, User
 from billing import fraud, ledger, referrals, tasks
 from billing.models import Referral, ReferralProgram, Transfer
@@ -282,6 +282,17 @@ def test_what_staff_reject_is_taken_back(alice: User, invited: Referral) -> None
     referrals.review(invited.pk, approve=False)
     referrals.settle_all(later(1))
     assert balance(alice) == "10.00"
+
+
+def test_a_reward_waits_while_its_account_is_frozen(alice: User, invited: Referral) -> None:
+    Referral.objects.update(hold_days=0)
+    card(invited.invitee, "50")
+    freezing.freeze(alice.pk, "Abuse.")
+    referrals.settle_all(NOW)
+    assert balance(alice) == "10.00"
+    freezing.unfreeze(alice.pk)
+    referrals.settle_all(later(1))
+    assert balance(alice) == "15.00"
 
 
 def test_settling_at_once_pays_once(alice: User, invited: Referral, at_once: AtOnce) -> None:

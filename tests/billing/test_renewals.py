@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from billing import ledger, renewals, subscriptions, tasks, terms
 from billing.models import AddOn, AuditEntry, Invoice, Notice, Plan, Subscription
 from billing.periods import GRACE
 from hontoni import errors
-from hontoni.money import dollars, nanos
+from hontoni.money import CENT, dollars, nanos
 from tests.billing.conftest import client, committed
 from tests.billing.test_terms import announced
 
@@ -73,12 +74,12 @@ def test_nothing_is_renewed_before_its_time(alice: User) -> None:
     assert balance(alice) == "4.00"
 
 
-def test_a_renewal_costs_what_the_list_says_that_day(alice: User) -> None:
+def test_a_price_that_fell_binds_the_next_renewal(alice: User) -> None:
     fund(alice, "10")
     subscribed(alice)
-    Plan.objects.filter(slug="basic").update(price=nanos("7"))
+    Plan.objects.filter(slug="basic").update(price=nanos("5"))
     renewals.renew(alice.pk, now=END)
-    assert balance(alice) == "7.00"
+    assert balance(alice) == "9.00"
 
 
 def test_missed_periods_are_paid_one_by_one(alice: User) -> None:
@@ -106,6 +107,45 @@ def test_an_unpaid_renewal_goes_on_in_grace(alice: User) -> None:
         "enough": False,
         "grace_until": "2026-12-25T12:00:00+00:00",
     }
+
+
+def test_the_grace_counts_from_the_first_try_however_late(alice: User) -> None:
+    """The worker was down for four days."""
+    mine = subscribed(alice)
+    first = END + timedelta(days=4)
+    assert renewals.due(first) == [alice.pk]
+    renewals.renew(alice.pk, now=first)
+    mine.refresh_from_db()
+    assert (mine.status, terms.plan_of(alice.pk)[0].slug) == ("past_due", "basic")
+    assert facts("plan_renewal_failed")["grace_until"] == (first + GRACE).isoformat()
+    renewals.renew(alice.pk, now=first + GRACE - SECOND)
+    assert renewals.due(first + GRACE - SECOND) == []
+    assert renewals.due(first + GRACE) == [alice.pk]
+    renewals.renew(alice.pk, now=first + GRACE)
+    mine.refresh_from_db()
+    assert (mine.status, balance(alice)) == ("ended", "4.00")
+    assert told(alice) == ["plan_started", "plan_renewal_failed", "plan_ended"]
+    assert facts("plan_ended")["reason"] == "unpaid"
+
+
+def test_a_late_renewal_that_can_be_paid_is_paid_once(
+    alice: User, at_once: Callable[..., Any]
+) -> None:
+    fund(alice, "6")
+    mine = subscribed(alice)
+    at_once(lambda _: renewals.renew(alice.pk, now=END + timedelta(days=4)), 8)
+    mine.refresh_from_db()
+    assert (mine.status, mine.period_start, balance(alice)) == ("active", END, "4.00")
+    assert told(alice) == ["plan_started", "plan_renewed"]
+
+
+def test_a_grace_that_began_before_it_was_noted_ends_as_it_was_told(alice: User) -> None:
+    subscribed(alice)
+    renewals.renew(alice.pk, now=END)
+    Subscription.objects.update(past_due_since=None)
+    assert renewals.due(END + GRACE - SECOND) == []
+    renewals.renew(alice.pk, now=END + GRACE)
+    assert terms.subscription_of(alice.pk) is None
 
 
 def test_it_is_tried_again_when_money_arrives(alice: User) -> None:
@@ -196,6 +236,94 @@ def test_a_change_after_the_period_pays_the_renewal_first(alice: User) -> None:
     assert (mine.period_start, balance(alice)) == (END, "91.00")
 
 
+def test_limits_are_not_rented_by_the_second(alice: User) -> None:
+    """2x, 10x, and back within minutes: the difference is paid in full."""
+    fund(alice, "40")
+    subscribed(alice)
+    minutes = iter(START + timedelta(minutes=n) for n in range(1, 9))
+    for slug in ("rate-limit-2x", "rate-limit-10x", "rate-limit-2x", "rate-limit-5x"):
+        subscriptions.add(alice.pk, add_on(slug), now=next(minutes))
+    assert terms.plan_of(alice.pk)[1] == 10
+    assert balance(alice) == "24.01"  # 50 less 6, 4.99 and 15.00
+    subscriptions.remove(alice.pk, add_on("rate-limit-10x"), now=next(minutes))
+    subscriptions.add(alice.pk, add_on("rate-limit-2x"), now=next(minutes))
+    subscriptions.cancel(alice.pk, now=next(minutes))
+    with pytest.raises(errors.Conflict) as refused:
+        subscriptions.add(alice.pk, add_on("rate-limit-5x"), now=next(minutes))
+    assert refused.value.code == "ends"
+    assert (terms.plan_of(alice.pk)[1], balance(alice)) == (10, "24.01")
+    assert not Invoice.objects.filter(kind="credit_note").exists()
+
+
+def test_a_smaller_add_on_is_what_renews(alice: User) -> None:
+    fund(alice, "40")
+    subscribed(alice)
+    subscriptions.add(alice.pk, add_on("rate-limit-10x"), now=START)
+    subscriptions.add(alice.pk, add_on("rate-limit-2x"), now=START)
+    subscriptions.upgrade(alice.pk, plan("standard"), now=START)
+    mine = terms.subscription_of(alice.pk)
+    assert mine is not None and mine.next_add_on == add_on("rate-limit-2x")
+    assert (terms.plan_of(alice.pk)[1], balance(alice)) == (10, "17.01")
+    fund(alice, "0.98")
+    renewals.renew(alice.pk, now=END)
+    assert (terms.plan_of(alice.pk)[1], balance(alice)) == (2, "0.00")  # 13 and 4.99
+
+
+def test_a_smaller_add_on_that_is_waiting_can_be_given_up(alice: User) -> None:
+    fund(alice, "40")
+    subscribed(alice)
+    subscriptions.add(alice.pk, add_on("rate-limit-10x"), now=START)
+    subscriptions.add(alice.pk, add_on("rate-limit-2x"), now=START)
+    mine = subscriptions.remove(alice.pk, add_on("rate-limit-2x"), now=START)
+    assert (mine.add_on_ends, mine.next_add_on) == (True, None)
+    renewals.renew(alice.pk, now=END)
+    assert (terms.plan_of(alice.pk)[1], balance(alice)) == (1, "18.01")
+
+
+def test_in_grace_a_smaller_add_on_can_be_chosen_and_is_paid_at_once(alice: User) -> None:
+    fund(alice, "30")
+    subscribed(alice)
+    subscriptions.add(alice.pk, add_on("rate-limit-10x"), now=START)
+    renewals.renew(alice.pk, now=END)
+    subscriptions.add(alice.pk, add_on("rate-limit-2x"), now=END + SECOND)
+    mine = terms.subscription_of(alice.pk)
+    assert mine is not None and mine.status == "active"
+    assert (terms.plan_of(alice.pk)[1], balance(alice)) == (2, "3.02")
+
+
+def test_what_the_list_lost_since_is_not_credited_by_an_upgrade(alice: User) -> None:
+    fund(alice, "50")
+    subscribed(alice, "premium")
+    Plan.objects.filter(slug="premium").update(price=nanos("5"))
+    Plan.objects.filter(slug="ultimate").update(price=nanos("20"))
+    subscriptions.upgrade(alice.pk, plan("ultimate"), now=START + timedelta(minutes=1))
+    assert balance(alice) == "21.00"
+    assert not Invoice.objects.filter(kind="credit_note").exists()
+
+
+def test_an_upgrade_of_what_was_cancelled_renews(alice: User) -> None:
+    fund(alice, "50")
+    subscribed(alice)
+    subscriptions.cancel(alice.pk, now=START)
+    subscriptions.upgrade(alice.pk, plan("standard"), now=START)
+    renewals.renew(alice.pk, now=END)
+    assert (terms.plan_of(alice.pk)[0].slug, balance(alice)) == ("standard", "34.00")
+
+
+def test_what_is_charged_is_a_whole_number_of_cents(alice: User) -> None:
+    fund(alice, "50")
+    subscribed(alice)
+    bought = subscriptions.add(alice.pk, add_on("rate-limit-5x"), now=START + timedelta(seconds=9))
+    assert bought.invoice is not None and bought.transfer is not None
+    assert (bought.paid, bought.transfer.amount) == (nanos("9.99"), nanos("9.99"))
+    later = START + timedelta(days=7, seconds=11)
+    bought = subscriptions.upgrade(alice.pk, plan("premium"), now=later)
+    assert bought.invoice is not None
+    for line in bought.invoice.lines:
+        assert line["amount"] % CENT == 0
+    assert balance(alice) == "18.71"
+
+
 def test_an_add_on_that_ends_leaves_the_plan(alice: User) -> None:
     fund(alice, "20")
     subscribed(alice)
@@ -272,13 +400,13 @@ def test_staff_end_a_subscription_and_credit_the_rest(alice: User) -> None:
     middle = START + timedelta(days=15)
     ended = subscriptions.end_now(alice.pk, now=middle, actor="staff@example.com")
     assert (ended.status, ended.ended_at) == ("ended", middle)
-    assert balance(alice) == "14.505"
+    assert balance(alice) == "14.51"
     note = Invoice.objects.get(kind="credit_note")
-    assert (note.total, note.credits) == (-nanos("5.495"), ["INV-2026-000001", "INV-2026-000002"])
+    assert (note.total, note.credits) == (-nanos("5.50"), ["INV-2026-000001", "INV-2026-000002"])
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.subject) == ("end subscription", f"user:{alice.pk}")
-    assert entry.after == {"credited": "5.495"}
-    assert facts("plan_ended")["credited"] == "5.495"
+    assert entry.after == {"credited": "5.50"}
+    assert facts("plan_ended")["credited"] == "5.50"
 
 
 # -- Tasks ---------------------------------------------------------------------------------------

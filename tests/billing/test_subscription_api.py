@@ -298,13 +298,18 @@ def test_another_add_on_swaps_with_proration(alice: User) -> None:
     assert AddOn.objects.get(subscriptions__user=alice).slug == "rate-limit-5x"
 
 
-def test_a_smaller_add_on_credits_the_difference(alice: User) -> None:
+def test_a_smaller_add_on_begins_with_the_next_period(alice: User) -> None:
     fund(alice, "10")
     post(alice, "addons", add_on="rate-limit-5x")
-    shown = post(alice, "addons", add_on="rate-limit-2x").json()
-    assert -nanos("5") <= nanos(shown["paid"]) < -nanos("4.99")
-    assert (shown["invoice"]["kind"], len(shown["invoice"]["credits"])) == ("credit_note", 1)
-    assert ledger.balance(alice.pk) == nanos("20") - nanos("9.99") - nanos(shown["paid"])
+    quote = client(alice).get("/api/addons/preview?add_on=rate-limit-2x").json()
+    answer = post(alice, "addons", add_on="rate-limit-2x").json()
+    shown, period = answer["subscription"], answer["subscription"]["period"]
+    assert (quote["action"], quote["due_now"], quote["renewal"]) == ("swap_later", "0.00", "4.99")
+    assert quote["starts_at"] == period["period_end"]
+    assert (answer["paid"], answer["invoice"]) == ("0.00", None)
+    assert (shown["add_on"]["id"], shown["limits"]["rpm"]) == ("rate-limit-5x", 40)
+    assert (period["next_add_on"], period["renewal"]["amount"]) == ("rate-limit-2x", "4.99")
+    assert balance(alice) == "10.01"
 
 
 def test_a_removed_add_on_stays_to_the_end_of_the_period(alice: User) -> None:

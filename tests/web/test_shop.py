@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import deletion
+from accounts import deletion, freezing
 from accounts.models import User
 from billing import ledger, referrals, subscriptions, terms
 from billing.models import (
@@ -315,6 +315,51 @@ def test_cancelling_says_until_when_and_can_be_undone(as_alice: Client, alice: P
     as_alice.post("/billing/plans/resume")
     mine = terms.subscription_of(alice.user.pk)
     assert mine is not None and not mine.cancel_at_period_end
+
+
+def test_a_smaller_add_on_is_shown_to_begin_with_the_next_period(
+    as_alice: Client, alice: Person
+) -> None:
+    subscribed(alice, add_on="rate-limit-10x")
+    before, url = balance(alice), "/billing/plans/change?add_on=rate-limit-2x"
+    page = text(as_alice.get(url))
+    assert "Nothing is due now" in page and "then Rate Limit 2x begins" in page
+    form = hidden(as_alice, url)
+    assert form["action"] == "swap_later"
+    assert as_alice.post(url, form).status_code == 302
+    assert (terms.plan_of(alice.user.pk)[1], balance(alice)) == (10, before)
+    page = text(as_alice.get("/billing/plans"))
+    assert "Then it is Rate Limit 2x." in page and "from the next period on" in page
+    assert "Keep it" in page
+
+
+def test_a_trial_is_bought_on_the_page_in_one_click(as_alice: Client, alice: Person) -> None:
+    a_code(kind="trial", amount=0, plan=Plan.objects.get(slug="standard"), trial_days=14)
+    as_alice.post("/billing/promo", {"code": "welcome", "redeem": "yes"})
+    give(alice, "20")
+    assert "Buy it" in text(as_alice.get("/billing/plans"))
+    url = "/billing/plans/change?plan=standard"
+    assert "Your trial ends now" in text(as_alice.get(url))
+    assert as_alice.post(url, hidden(as_alice, url)).status_code == 302
+    mine = terms.subscription_of(alice.user.pk)
+    assert mine is not None
+    assert (mine.cancel_at_period_end, mine.on_trial, balance(alice)) == (False, False, nanos("7"))
+
+
+def test_a_frozen_account_is_told_why_it_can_pay_in_nothing(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    subscribed(alice)
+    before = balance(alice)
+    freezing.freeze(alice.user.pk, "Abuse.")
+    assert "Your account is frozen: Abuse." in text(as_alice.get("/billing/plans"))
+    refusal = "until that is settled nothing can be bought"
+    form = hidden(as_alice, "/billing/topup") | {"amount": "25", "method": "checkout"}
+    assert refusal in text(as_alice.post("/billing/topup", form))
+    sandbox = {"amount": "25", "once": form["once"]}
+    assert refusal in text(as_alice.post("/billing/sandbox", sandbox))
+    assert refusal in text(as_alice.get("/billing/plans/change?plan=premium"))
+    assert (TopUp.objects.count(), balance(alice)) == (0, before)
 
 
 def test_an_add_on_is_taken_swapped_and_let_go(as_alice: Client, alice: Person) -> None:

@@ -365,15 +365,23 @@ def test_an_add_on_is_an_item_of_the_same_subscription(shop: Shop, bob: User) ->
     assert paid(shop)[0] == 1099
 
 
-def test_a_swap_credits_the_old_add_on(shop: Shop, bob: User) -> None:
+def test_a_smaller_add_on_is_billed_from_the_next_period_on(shop: Shop, bob: User) -> None:
     mine = subscribed(shop, bob)
     post(shop, bob, "addons", add_on="rate-limit-10x")
-    answer = post(shop, bob, "addons", add_on="rate-limit-2x")
-    assert answer.json()["subscription"]["limits"]["rpm"] == 16
-    assert -15_01 <= round(float(answer.json()["paid"]) * 100) <= -14_90
-    assert cents(shop, mine) == [600, 499]
-    post(shop, bob, "addons", add_on="rate-limit-5x")
-    assert len(paid(shop)) == 2  # the third was paid from the credit
+    for slug in ("rate-limit-5x", "rate-limit-2x"):
+        answer = post(shop, bob, "addons", add_on=slug)
+        assert (answer.status_code, answer.json()["paid"]) == (201, "0.00")
+        assert answer.json()["subscription"]["limits"]["rpm"] == 80
+        assert answer.json()["subscription"]["period"]["next_add_on"] == slug
+    assert (cents(shop, mine), len(paid(shop))) == ([600, 499], 2)
+    kept = post(shop, bob, "addons", add_on="rate-limit-10x").json()
+    assert kept["subscription"]["period"]["next_add_on"] is None
+    assert sorted(cents(shop, mine)) == [600, 1999]
+    post(shop, bob, "addons", add_on="rate-limit-2x")
+    month(shop)
+    shop.deliver()
+    assert (shown(shop, bob)["limits"]["rpm"], paid(shop)[0]) == (16, 1099)
+    assert not Quarantine.objects.exists()
 
 
 def test_an_add_on_that_is_removed_lasts_its_period_and_can_be_kept(shop: Shop, bob: User) -> None:

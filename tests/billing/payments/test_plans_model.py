@@ -74,7 +74,7 @@ class Plans(RuleBasedStateMachine):
         self.clear()
 
     def clear(self) -> None:
-        self.plan, self.add_on, self.next_plan = "", "", ""
+        self.plan, self.add_on, self.next_plan, self.next_add_on = "", "", "", ""
         self.canceled = self.add_on_ends = self.past_due = self.bad = self.late = False
 
     def end(self) -> None:
@@ -142,7 +142,7 @@ class Plans(RuleBasedStateMachine):
     def go_to(self, slug: str) -> int | str:
         if self.past_due:
             return "renewal_unpaid"
-        self.next_plan = ""
+        self.next_plan, self.canceled = "", False
         if self.bad:
             return 202
         self.plan = slug
@@ -179,14 +179,18 @@ class Plans(RuleBasedStateMachine):
         expected: int | str = 201
         if not self.plan:
             self.begin(FREE, slug)
-        elif self.add_on == slug and not self.add_on_ends:
+        elif self.add_on == slug and not (self.add_on_ends or self.next_add_on):
             expected = "add_on_active"
+        elif self.canceled and MULTIPLIERS[slug] < MULTIPLIERS[self.add_on]:
+            expected = "ends"
         elif self.past_due:
             expected = "renewal_unpaid"
         elif self.add_on == slug:
-            self.add_on_ends = False
+            self.next_add_on, self.add_on_ends = "", False
+        elif MULTIPLIERS[slug] < MULTIPLIERS[self.add_on]:
+            self.next_add_on, self.add_on_ends = slug, False
         else:
-            self.add_on_ends = False
+            self.next_add_on, self.add_on_ends = "", False
             expected = 202 if self.bad else 201
             self.add_on = self.add_on if self.bad else slug
         card = self.cards[GOOD]
@@ -194,16 +198,16 @@ class Plans(RuleBasedStateMachine):
 
     @rule(slug=add_ons)
     def remove(self, slug: str) -> None:
-        expected = 200 if self.add_on == slug else 404
+        expected = 200 if slug in (self.add_on, self.next_add_on) else 404
         if expected == 200 and self.past_due:
             expected = 402
         answer = self.shop.api(self.user).delete(f"/api/addons/{slug}")
         assert answer.status_code == expected
         self.late = False
         if expected == 200 and self.plan == FREE:
-            self.canceled = True
+            self.canceled, self.next_add_on = True, ""
         elif expected == 200:
-            self.add_on_ends = True
+            self.next_add_on, self.add_on_ends = "", True
 
     @rule()
     def cancel(self) -> None:
@@ -211,7 +215,7 @@ class Plans(RuleBasedStateMachine):
         if self.past_due:
             self.end()
         elif self.plan:
-            self.canceled, self.next_plan = True, ""
+            self.canceled, self.next_plan, self.next_add_on = True, "", ""
 
     @rule()
     def resume(self) -> None:
@@ -220,7 +224,7 @@ class Plans(RuleBasedStateMachine):
         else:
             self.ask("subscription/resume", 200 if self.plan else "not_subscribed")
             self.canceled = self.add_on_ends = False
-            self.next_plan = ""
+            self.next_plan = self.next_add_on = ""
 
     @precondition(lambda self: self.plan)
     @rule(card=st.sampled_from([GOOD, BAD]))
@@ -251,7 +255,9 @@ class Plans(RuleBasedStateMachine):
 
     def renew(self) -> None:
         self.plan, self.next_plan = self.next_plan or self.plan, ""
-        self.add_on, self.add_on_ends = "" if self.add_on_ends else self.add_on, False
+        coming = self.next_add_on or self.add_on
+        self.add_on, self.next_add_on = "" if self.add_on_ends else coming, ""
+        self.add_on_ends = False
         self.past_due = False
         self.renewed += 1
 
@@ -348,6 +354,7 @@ class Plans(RuleBasedStateMachine):
             return
         assert (mine.status == "past_due") == self.past_due
         assert (mine.next_plan.slug if mine.next_plan else "") == self.next_plan
+        assert (mine.next_add_on.slug if mine.next_add_on else "") == self.next_add_on
         assert (mine.cancel_at_period_end, mine.add_on_ends) == (self.canceled, self.add_on_ends)
 
     @invariant()
