@@ -3,6 +3,8 @@
 import calendar
 from datetime import datetime, timedelta
 
+from hontoni.money import CENT
+
 GRACE = timedelta(days=3)  # how long a plan goes on while its renewal is unpaid
 NOTICE = timedelta(days=3)  # how long before a renewal it is announced
 _SECOND = timedelta(seconds=1)
@@ -32,13 +34,14 @@ def _next_month(moment: datetime, day: int) -> datetime:
 
 
 def share(amount: int, *, start: datetime, end: datetime, now: datetime) -> int:
-    """What of a month's `amount` falls on the rest of a period, by whole seconds, rounded half up.
+    """What of a month's `amount` falls on the rest of a period, by whole seconds.
 
+    Rounded half up, once, to whole cents: what is quoted, charged and invoiced is one number.
     Nothing is left after the end, and all of it before the start of a month; a period that is
     shorter (a trial) has only its share. `amount` may be negative (a cheaper price replaces a
     dearer one); it is rounded away from zero then.
     """
     total = (max(end, first_end(start)) - start) // _SECOND
     left = min(max((end - now) // _SECOND, 0), (end - start) // _SECOND)
-    rounded = (2 * abs(amount) * left + total) // (2 * total)
+    rounded = (2 * abs(amount) * left + total * CENT) // (2 * total * CENT) * CENT
     return rounded if amount >= 0 else -rounded

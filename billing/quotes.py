@@ -1,7 +1,7 @@
 """What a change of plan or add-on costs, and when it happens. Nothing here reads or changes.
 
 * What is dearer starts now; its price, less what the present one cost, is due for the rest of the
-  period: `periods.share` of the difference, by seconds, rounded half up once.
+  period: `periods.share` of the difference, by seconds, rounded half up once, to whole cents.
 * What is cheaper starts when the period that is paid ends. An add-on is swapped now either way.
 * Prices already paid are the ones of this period's sale; a renewal costs what the list says then.
 """
@@ -14,6 +14,7 @@ from billing import periods
 from billing.invoices import Line
 from billing.models import AddOn, Plan, Subscription
 from hontoni import errors
+from hontoni.money import whole_cents
 
 
 class NotSubscribed(errors.Conflict):
@@ -47,7 +48,7 @@ class Quote:
 
 def price(plan: Plan, add_on: AddOn | None) -> int:
     """Of a month, by the list."""
-    return plan.price + (add_on.price if add_on else 0)
+    return whole_cents(plan.price) + (whole_cents(add_on.price) if add_on else 0)
 
 
 def renewal(mine: Subscription, plan: Plan, add_on: AddOn | None) -> int:
@@ -69,7 +70,7 @@ def next_period(mine: Subscription) -> tuple[Plan, AddOn | None] | None:
 
 def month(sold: Plan | AddOn, start: datetime, end: datetime) -> Line:
     """The line of a whole period."""
-    return Line(f"{sold.name}, {start:%d %b %Y} to {end:%d %b %Y}", sold.price)
+    return Line(f"{sold.name}, {start:%d %b %Y} to {end:%d %b %Y}", whole_cents(sold.price))
 
 
 def to_plan(mine: Subscription | None, *, plan: Plan, now: datetime) -> Quote:

@@ -36,6 +36,11 @@ def cents(amount: int) -> int:
     return int((Decimal(amount) / CENT).to_integral_value(rounding=ROUND_HALF_UP))
 
 
+def whole_cents(amount: int) -> int:
+    """Nano-dollars rounded to whole cents, half up, still in nano-dollars: what is charged."""
+    return cents(amount) * CENT
+
+
 def per_million(weighted: int) -> int:
     """Round a sum of tokens x (nano-dollars per million tokens), half up, once per charge."""
     return (weighted + MILLION // 2) // MILLION

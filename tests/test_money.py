@@ -26,3 +26,5 @@ def test_it_rounds_half_up_once() -> None:
     assert money.per_million(499_999) == 0
     assert money.per_million(500_000) == 1
     assert money.cents(money.nanos("0.005")) == 1
+    assert money.whole_cents(money.nanos("9.989961458")) == money.nanos("9.99")
+    assert money.whole_cents(money.nanos("-0.005")) == -money.CENT

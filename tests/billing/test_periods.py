@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.periods import first_end, next_end, share
+from hontoni.money import CENT
 
 START = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 amounts = st.integers(0, 10**13)
@@ -45,18 +46,20 @@ def test_after_a_trial_the_day_of_its_end_counts() -> None:
 def test_a_share_is_rounded_half_up(amount: int, left: int, expected: int) -> None:
     end = first_end(START)
     now = end - timedelta(days=left)
-    assert share(amount, start=START, end=end, now=now) == expected
+    assert share(amount * CENT, start=START, end=end, now=now) == expected * CENT
 
 
 @given(amounts, st.integers(0, 31 * 86_400))
-def test_a_share_is_within_half_a_nano_dollar(amount: int, second: int) -> None:
+def test_a_share_is_the_nearest_whole_cent(amount: int, second: int) -> None:
     end = START + timedelta(days=31)
     got = share(amount, start=START, end=end, now=START + timedelta(seconds=second))
     exact_times_total = amount * (31 * 86_400 - second)
-    assert abs(2 * (got * 31 * 86_400 - exact_times_total)) <= 31 * 86_400
+    assert got % CENT == 0
+    assert abs(2 * (got * 31 * 86_400 - exact_times_total)) <= 31 * 86_400 * CENT
 
 
 def test_a_period_shorter_than_a_month_has_only_its_share() -> None:
     end = START + timedelta(days=15)
-    assert share(100, start=START, end=end, now=START) == 50
-    assert share(100, start=START, end=end, now=START + timedelta(days=9)) == 20
+    assert share(100 * CENT, start=START, end=end, now=START) == 50 * CENT
+    later = START + timedelta(days=9)
+    assert share(100 * CENT, start=START, end=end, now=later) == 20 * CENT

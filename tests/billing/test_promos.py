@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from billing import funding, ledger, promos, subscriptions, terms
 from billing.models import AddOn, Plan, PromoCode, Redemption, Subscription, Transfer, Wallet
-from hontoni.money import nanos
+from hontoni.money import nanos, whole_cents
 from tests.billing.conftest import client
 from tests.billing.test_api import error, top_up
 from tests.billing.test_terms import subscribe
@@ -225,7 +225,7 @@ def test_what_is_bought_in_a_trial_costs_its_share_of_a_month(bob: User) -> None
     card(bob, "100")
     add_on = AddOn.objects.get(slug="rate-limit-5x")
     bought = subscriptions.add(bob.pk, add_on, now=now + timedelta(days=8))
-    assert bought.paid == nanos("9.99") * 6 // 30
+    assert bought.paid == whole_cents(nanos("9.99") * 6 // 30)
     plan = Plan.objects.get(slug="ultimate")
     bought = subscriptions.upgrade(bob.pk, plan, now=now + timedelta(days=8))
     assert bought.paid == nanos("79") * 6 // 30

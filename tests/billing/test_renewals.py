@@ -272,13 +272,13 @@ def test_staff_end_a_subscription_and_credit_the_rest(alice: User) -> None:
     middle = START + timedelta(days=15)
     ended = subscriptions.end_now(alice.pk, now=middle, actor="staff@example.com")
     assert (ended.status, ended.ended_at) == ("ended", middle)
-    assert balance(alice) == "14.505"
+    assert balance(alice) == "14.51"
     note = Invoice.objects.get(kind="credit_note")
-    assert (note.total, note.credits) == (-nanos("5.495"), ["INV-2026-000001", "INV-2026-000002"])
+    assert (note.total, note.credits) == (-nanos("5.50"), ["INV-2026-000001", "INV-2026-000002"])
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.subject) == ("end subscription", f"user:{alice.pk}")
-    assert entry.after == {"credited": "5.495"}
-    assert facts("plan_ended")["credited"] == "5.495"
+    assert entry.after == {"credited": "5.50"}
+    assert facts("plan_ended")["credited"] == "5.50"
 
 
 # -- Tasks ---------------------------------------------------------------------------------------
