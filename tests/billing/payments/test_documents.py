@@ -1,0 +1,253 @@
+"""Every payment has one invoice, and everything given back one credit note, to the cent."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.models import User
+from billing import ledger, reconcile
+from billing.models import Invoice, InvoiceSeries, Plan, Transfer
+from billing.payments import autotopup, documents, settlements, tasks
+from billing.payments.models import AutoTopUp, Quarantine, TopUp
+from hontoni.money import CENT, nanos
+from tests.billing.conftest import committed
+from tests.billing.payments.conftest import Shop, balance
+
+pytestmark = committed
+
+
+def invoices(shop: Shop, user: User) -> list[dict[str, Any]]:
+    """What the customer sees, oldest first."""
+    shown = shop.api(user).get("/api/billing/invoices").json()
+    assert shown["complete"]
+    rows: list[dict[str, Any]] = shown["results"]
+    return rows[::-1]
+
+
+def by_saved_card(
+    shop: Shop, user: User, amount: str = "15", method: str = "pm_card_visa"
+) -> TopUp:
+    card = shop.saved_card(user, method)
+    answer = shop.api(user).post(
+        "/api/billing/topup/intent", {"amount": amount, "payment_method": card}
+    )
+    assert answer.status_code == 201, answer.content
+    return TopUp.objects.get(pk=answer.json()["id"])
+
+
+def automatically(shop: Shop, user: User, amount: str = "25") -> TopUp:
+    shop.saved_card(user)
+    AutoTopUp.objects.create(
+        user=user,
+        enabled=True,
+        threshold=nanos("1000"),
+        amount=nanos(amount),
+        monthly_cap=nanos(amount),
+    )
+    assert autotopup.run(now=timezone.now()) == 1
+    return TopUp.objects.get(route="auto")
+
+
+def again(shop: Shop) -> None:
+    """Everything Stripe has told is told once more, and asked for, and completed."""
+    shop.deliver()
+    tasks.poll_events()
+    tasks.issue_documents()
+    shop.deliver()
+
+
+def test_three_ways_to_pay_have_three_invoices(shop: Shop, bob: User) -> None:
+    shop.top_up(bob, "20")
+    by_saved_card(shop, bob, "15")
+    automatically(shop, bob, "25")
+    shop.deliver()
+    again(shop)
+    rows = invoices(shop, bob)
+    assert sorted(row["total"] for row in rows) == ["15.00", "20.00", "25.00"]
+    assert sorted(row["kind"] for row in rows) == ["invoice", "invoice", "stripe"]
+    ours = Invoice.objects.order_by("pk")
+    assert [i.number[-6:] for i in ours] == ["000001", "000002"]
+    assert {i.paid_by for i in ours} == {"Visa ending in 4242"}
+    assert TopUp.objects.get(route="checkout").invoice_id.startswith("in_")
+    for row in rows:
+        pdf = shop.api(bob).get(f"/api/billing/invoices/{row['id']}/pdf").json()
+        assert pdf["url"].startswith("http")
+
+
+def test_webhooks_in_copies_late_or_lost_make_no_second_invoice(shop: Shop, bob: User) -> None:
+    shop.knobs(duplicate=3)
+    order = by_saved_card(shop, bob)
+    for _ in range(3):
+        again(shop)
+    assert Invoice.objects.get().total == order.amount == balance(bob)
+    shop.order(bob, "20")
+    assert len(invoices(shop, bob)) == 1  # nobody has paid it
+
+
+def test_stripe_may_tell_of_its_invoice_later(
+    shop: Shop, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = documents.stripe_api.sessions
+    monkeypatch.setattr(
+        "billing.stripe_api.sessions",
+        lambda **by: ({**page, "invoice": None} for page in sessions(**by)),
+    )
+    order = shop.order(bob, "20")
+    shop.pay(order)
+    settlements.settle_session(TopUp.objects.get().session_id)  # invoice.paid is not here yet
+    order.refresh_from_db()
+    assert (order.state, order.invoice_id) == ("paid", "")
+    assert documents.complete(now=timezone.now()) == 0  # it has a day
+    shop.deliver()  # now it is
+    order.refresh_from_db()
+    assert order.invoice_id.startswith("in_")
+    assert documents.complete(now=timezone.now() + timedelta(days=3)) == 0
+    assert not Invoice.objects.exists()
+
+
+def test_what_stripe_made_no_invoice_of_gets_ours_after_a_day(
+    shop: Shop, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.payments.documents.wanted_of_stripe", lambda: False)
+    order = shop.top_up(bob, "20")  # as it was before Stripe was asked for any
+    assert Invoice.objects.get().transfer.key == f"topup:{order.intent_id}"
+    assert [row["kind"] for row in invoices(shop, bob)] == ["invoice"]
+
+
+def test_history_gets_its_invoices_once_dated_when_they_are_made(shop: Shop, bob: User) -> None:
+    before = timezone.now() - timedelta(days=40)
+    order = by_saved_card(shop, bob, "15")
+    shop.refund(order, 500)
+    shop.deliver()
+    forget_invoices()
+    TopUp.objects.update(paid_at=before)
+    assert any("has no invoice" in problem for problem in reconcile.problems())
+    assert any("has no credit note" in problem for problem in reconcile.problems())
+    for _ in range(2):
+        call_command("issueinvoices")
+    paid, back = Invoice.objects.order_by("pk")
+    assert (paid.kind, paid.total, paid.paid_at) == ("invoice", nanos("15"), before)
+    assert paid.issued_at.date() == timezone.now().date()
+    assert (back.kind, back.total, back.credits) == ("credit_note", -nanos("5"), [paid.number])
+    assert reconcile.problems() == []
+
+
+def forget_invoices() -> None:
+    """The books of a shop that made none: what is written once goes by the back door alone."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("ALTER TABLE billing_invoice DISABLE TRIGGER USER")
+            cursor.execute("DELETE FROM billing_invoice")
+            cursor.execute("ALTER TABLE billing_invoice ENABLE TRIGGER USER")
+        else:
+            cursor.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' "
+                "AND tbl_name = 'billing_invoice'"
+            )
+            triggers = cursor.fetchall()
+            for name, _ in triggers:
+                cursor.execute(f"DROP TRIGGER {name}")
+            cursor.execute("DELETE FROM billing_invoice")
+            for _, sql in triggers:
+                cursor.execute(sql)
+    InvoiceSeries.objects.update(last=0)
+
+
+# -- What goes back ------------------------------------------------------------------------------
+
+
+def test_refunds_in_parts_have_a_credit_note_each(shop: Shop, bob: User) -> None:
+    order = by_saved_card(shop, bob, "15")
+    for cents in (333, 333, 834):
+        shop.refund(order, cents)
+        again(shop)
+    number = Invoice.objects.get(kind="invoice").number
+    notes = Invoice.objects.filter(kind="credit_note").order_by("pk")
+    assert [(n.total, n.credits) for n in notes] == [
+        (-nanos("3.33"), [number]),
+        (-nanos("3.33"), [number]),
+        (-nanos("8.34"), [number]),
+    ]
+    assert balance(bob) == 0
+
+
+def test_parts_of_a_taxed_payment_are_whole_cents_and_all_of_it(
+    shop: Shop, bob: User, settings: Settings
+) -> None:
+    settings.STRIPE_TAX = True
+    shop.stripe.control("tax", basis_points=825)
+    order = shop.top_up(bob, "25")
+    assert order.charged_cents == 2706
+    theirs = shop.stripe.stripe.invoices.retrieve(order.invoice_id)
+    [row] = invoices(shop, bob)
+    assert (row["total"], row["tax"], row["net"]) == ("27.06", "2.06", "25.00")
+    for cents in (1, 1000, 1, 1704):
+        shop.refund(order, cents)
+        again(shop)
+        assert balance(bob) % CENT == 0
+    assert balance(bob) == 0
+    notes = Invoice.objects.all()
+    assert {n.credits[0] for n in notes} == {theirs.number}
+    assert sum(n.total for n in notes) == -nanos("27.06")
+    assert sum(n.tax for n in notes) == -nanos("2.06")
+
+
+def test_a_refund_that_fails_comes_back_with_an_invoice(shop: Shop, bob: User) -> None:
+    order = by_saved_card(shop, bob, "15", "pm_card_refundFail")
+    shop.refund(order, 500)
+    shop.deliver()
+    assert balance(bob) == nanos("10")
+    shop.stripe.advance(days=1)
+    again(shop)
+    assert balance(bob) == nanos("15")
+    kinds = [(i.kind, i.total) for i in Invoice.objects.order_by("pk")]
+    assert kinds == [
+        ("invoice", nanos("15")),
+        ("credit_note", -nanos("5")),
+        ("invoice", nanos("5")),
+    ]
+
+
+def test_a_dispute_has_a_credit_note_and_one_that_is_won_an_invoice(shop: Shop, bob: User) -> None:
+    order = shop.top_up(bob, "20")
+    dispute = shop.dispute(order)
+    again(shop)
+    shop.close_dispute(dispute, "won")
+    again(shop)
+    back, again_paid = Invoice.objects.order_by("pk")
+    theirs = shop.stripe.stripe.invoices.retrieve(order.invoice_id)
+    assert (back.kind, back.total, back.credits) == ("credit_note", -nanos("20"), [theirs.number])
+    assert (again_paid.kind, again_paid.total) == ("invoice", nanos("20"))
+    assert balance(bob) == nanos("20")
+
+
+def test_a_plan_that_is_paid_back_to_the_card_has_a_credit_note(shop: Shop, bob: User) -> None:
+    card = shop.saved_card(bob)
+    asked = {"plan": "basic", "payment_method": "stripe", "card": card}
+    assert shop.api(bob).post("/api/subscription", asked).status_code == 201
+    shop.deliver()
+    [row] = invoices(shop, bob)
+    assert (row["kind"], row["total"]) == ("stripe", "6.00")
+    [intent] = shop.intents()
+    for cents in (250, 350):
+        shop.stripe.stripe.refunds.create({"payment_intent": intent.id, "amount": cents})
+        again(shop)
+    assert [i.total for i in Invoice.objects.order_by("pk")] == [-nanos("2.50"), -nanos("3.50")]
+    assert {i.credits[0] for i in Invoice.objects.all()} == {row["number"]}
+    assert balance(bob) == 0
+    assert Plan.objects.get(slug="basic").price == nanos("6")
+
+
+def test_two_invoices_are_shown_as_one_and_left_to_a_person(shop: Shop, bob: User) -> None:
+    order = by_saved_card(shop, bob)
+    documents.remember(order, "in_late")
+    assert Quarantine.objects.get().problem == "second_invoice"
+    order.refresh_from_db()
+    assert order.invoice_id == ""
+    assert Transfer.objects.filter(key=f"topup:{order.intent_id}", invoice__isnull=False).exists()
+    assert ledger.balance(bob.pk) == nanos("15")
