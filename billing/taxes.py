@@ -55,7 +55,7 @@ def of_payment(total: int, buyer: Mapping[str, Any]) -> Tax:
 def is_business_abroad(buyer: Mapping[str, Any]) -> bool:
     """By what the buyer said of itself: a tax id, and a country that is not the seller's."""
     country = buyer.get("country")
-    abroad = settings.SELLER_COUNTRY and country and country != settings.SELLER_COUNTRY.upper()
+    abroad = settings.SELLER_COUNTRY and country and country != settings.SELLER_COUNTRY
     return bool(abroad and buyer.get("tax_id"))
 
 

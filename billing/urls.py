@@ -34,6 +34,7 @@ pages = [
     ),
     path("billing/invoices", invoice_views.invoices, name="billing-invoices"),
     path("billing/invoices/<str:invoice_id>.pdf", invoice_views.pdf, name="billing-invoice-pdf"),
+    path("billing/invoices/<str:invoice_id>", invoice_views.invoice, name="billing-invoice"),
     path("billing/promo", reward_views.promo, name="billing-promo"),
     path("billing/referrals", reward_views.invite, name="billing-referrals"),
     path("billing/mails", mail_views.preferences, name="billing-mails"),

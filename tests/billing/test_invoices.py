@@ -48,9 +48,10 @@ def test_it_freezes_seller_and_buyer(alice: User, settings: Settings) -> None:
 
 def test_who_it_is_made_out_to_can_be_changed_by_api(alice: User) -> None:
     mine = client(alice)
-    empty = {"name": "", "address": "", "tax_id": ""}
+    empty = {"name": "", "address": "", "tax_id": "", "country": ""}
     assert mine.get("/api/billing/details").json() == empty
-    company = {"name": "Alice Ltd", "address": "1 Wonderland Road; Oxford", "tax_id": "GB 123"}
+    company = {"name": "Alice Ltd", "address": "1 Wonderland Road; Oxford"}
+    company |= {"tax_id": "GB 123", "country": "GB"}
     assert mine.put("/api/billing/details", company, format="json").json() == company
     issue(alice)
     mine.put("/api/billing/details", empty, format="json")
@@ -142,6 +143,12 @@ def test_ones_own_are_listed_newest_first(alice: User, bob: User) -> None:
         "currency": "USD",
         "lines": [{"text": "Something", "amount": "0.10"}],
         "credits": [],
+        "status": "paid",
+        "net": "0.10",
+        "tax": "0.00",
+        "note": "Any tax on it was charged when the balance was topped up.",
+        "paid_by": "Prepaid balance",
+        "paid_at": "2026-11-22T12:00:00Z",
     }
     assert client(bob).get("/api/billing/invoices").json()["results"] == []
 

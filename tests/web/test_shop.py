@@ -438,6 +438,41 @@ def test_invoices_are_listed_and_downloaded_by_their_owner(
     assert invoice.number not in text(somebody.get("/billing/invoices"))
 
 
+def test_an_invoice_is_shown_as_it_was_issued(
+    as_alice: Client, alice: Person, settings: Settings, stripe: World
+) -> None:
+    settings.SELLER_TAX_RATE, settings.SELLER_TAX_ID = "10", "0312345678"
+    details = {"name": "Alice Ltd", "address": "1 High St", "tax_id": "GB1", "country": "gb"}
+    assert as_alice.post("/billing/invoices", details).status_code == 302
+    by_saved_card(alice, stripe, "25")
+    found = re.search(
+        r'href="(/billing/invoices/inv_\d+)"', text(as_alice.get("/billing/invoices"))
+    )
+    assert found is not None
+    page = text(as_alice.get(found[1]))
+    for said in (
+        "Alice Ltd",
+        "GB1",
+        "0312345678",
+        "VAT 10 %",
+        "$2.27",
+        "$22.73",
+        "$25.00",
+        "4242",
+    ):
+        assert said in page
+    assert as_alice.get("/billing/invoices/inv_0").status_code == 404
+
+
+def by_saved_card(person: Person, stripe: World, amount: str) -> None:
+    method = stripe.stripe.payment_methods.attach(
+        "pm_card_visa", {"customer": customers.of(person.user)}
+    )
+    asked = {"amount": amount, "payment_method": method.id}
+    answer = person.client().post("/api/billing/topup/intent", asked, format="json")
+    assert answer.json()["state"] == "paid", answer.content
+
+
 def test_a_top_up_by_card_has_its_invoice_here(
     as_alice: Client, alice: Person, stripe: World
 ) -> None:

@@ -251,3 +251,60 @@ def test_two_invoices_are_shown_as_one_and_left_to_a_person(shop: Shop, bob: Use
     assert order.invoice_id == ""
     assert Transfer.objects.filter(key=f"topup:{order.intent_id}", invoice__isnull=False).exists()
     assert ledger.balance(bob.pk) == nanos("15")
+
+
+# -- Tax -----------------------------------------------------------------------------------------
+
+
+def sells_with_tax(settings: Settings) -> None:
+    settings.SELLER_COUNTRY, settings.SELLER_TAX_ID = "VN", "0312345678"
+    settings.SELLER_TAX_RATE, settings.SELLER_TAX_NAME = "10", "VAT"
+
+
+@pytest.mark.parametrize("way", ["card", "page"])
+def test_our_tax_is_a_line_of_our_invoice_whichever_way_it_is_paid(
+    shop: Shop, bob: User, settings: Settings, way: str
+) -> None:
+    sells_with_tax(settings)
+    order = by_saved_card(shop, bob, "25") if way == "card" else shop.top_up(bob, "25")
+    again(shop)
+    [row] = invoices(shop, bob)
+    assert (row["kind"], row["total"], row["net"], row["tax"]) == (
+        "invoice",
+        "25.00",
+        "22.73",
+        "2.27",
+    )
+    assert Invoice.objects.get().tax_name == "VAT 10 %"
+    assert (order.charged_cents, balance(bob)) == (2500, nanos("25"))
+    settings.SELLER_TAX_RATE = "20"  # a later rate is not this payment's
+    for cents in (1, 1249, 1250):
+        shop.refund(order, cents)
+        again(shop)
+    notes = Invoice.objects.filter(kind="credit_note")
+    assert sum(note.tax for note in notes) == -nanos("2.27")
+    assert sum(note.total for note in notes) == -nanos("25")
+
+
+def test_a_business_abroad_owes_the_tax_itself(shop: Shop, bob: User, settings: Settings) -> None:
+    sells_with_tax(settings)
+    about = {"name": "Bob GmbH", "country": "DE", "tax_id": "DE123456789"}
+    assert shop.api(bob).put("/api/billing/details", about).status_code == 200
+    by_saved_card(shop, bob, "25")
+    shop.api(bob).put("/api/billing/details", about | {"country": "VN"})
+    by_saved_card(shop, bob, "25")
+    abroad, at_home = invoices(shop, bob)
+    assert (abroad["tax"], abroad["net"], abroad["total"]) == ("0.00", "25.00", "25.00")
+    assert abroad["note"] == "Reverse charge: the recipient accounts for the tax."
+    assert (at_home["tax"], at_home["note"]) == ("2.27", "")
+
+
+def test_a_plan_from_the_balance_is_not_taxed_again(
+    shop: Shop, bob: User, settings: Settings
+) -> None:
+    sells_with_tax(settings)
+    by_saved_card(shop, bob, "25")
+    assert shop.api(bob).post("/api/subscription", {"plan": "basic"}).status_code == 201
+    _, plan = invoices(shop, bob)
+    assert (plan["total"], plan["tax"], plan["paid_by"]) == ("6.00", "0.00", "Prepaid balance")
+    assert plan["note"] == "Any tax on it was charged when the balance was topped up."
