@@ -83,7 +83,7 @@ def issue(
         transfer=transfer,
         cause=cause,
         issued_at=now,
-        seller=_seller(),
+        seller=seller(),
         buyer=buyer(user),
         lines=[line._asdict() for line in lines],
         total=moved + (payment.tax.amount if payment.tax.on_top else 0),
@@ -122,7 +122,7 @@ def _earlier(transfer: Transfer | None, cause: str) -> Invoice | None:
     return Invoice.objects.filter(**of_it).first()
 
 
-def _seller() -> dict[str, str]:
+def seller() -> dict[str, str]:
     return {
         "name": settings.SELLER_NAME,
         "address": settings.SELLER_ADDRESS,
