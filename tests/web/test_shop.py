@@ -39,7 +39,7 @@ from tests.world import Person
 
 PAGES = [
     *("/billing", "/billing/topup", "/billing/cards", "/billing/plans", "/billing/invoices"),
-    *("/billing/promo", "/billing/referrals", "/billing/mails"),
+    *("/billing/promo", "/billing/referrals", "/billing/mails", "/billing/statements"),
     *("/billing/plans/change?plan=basic", "/billing/plans/change?add_on=rate-limit-2x"),
 ]
 
@@ -496,6 +496,27 @@ def test_the_next_invoice_is_made_out_as_wished(as_alice: Client, alice: Person)
     assert buyer["address"] == "1 Lê Lợi; Huế; Việt Nam"
     refused = text(as_alice.post("/billing/invoices", form | {"tax_id": "1" * 51}))
     assert 'id="id_tax_id_error"' in refused and "Công ty Alice" in refused
+
+
+def test_a_month_is_read_and_downloaded_by_following_links(
+    as_alice: Client, alice: Person, bob: Person
+) -> None:
+    subscribed(alice)
+    month = timezone.now().strftime("%Y-%m")
+    assert 'href="/billing/statements"' in text(as_alice.get("/billing"))
+    months = text(as_alice.get("/billing/statements"))
+    found = re.findall(r'href="(/billing/statements/[^"]+)"', months)
+    assert found == [f"/billing/statements/{month}{ending}" for ending in ("", ".pdf", ".csv")]
+    page = text(as_alice.get(found[0]))
+    for said in ("Opening balance", "$0.00", "$150.00", "−$13.00", "$137.00", "not over yet"):
+        assert said in page
+    assert Invoice.objects.get().number in page
+    assert as_alice.get(found[1]).content.startswith(b"%PDF")
+    rows = as_alice.get(found[2]).content.decode().splitlines()
+    assert rows[-1] == "closing,,,,,,,137.00,137.00"
+    somebody = Client()
+    somebody.force_login(bob.user, "allauth.account.auth_backends.AuthenticationBackend")
+    assert [somebody.get(path).status_code for path in found] == [404, 404, 404]
 
 
 def test_a_deleted_account_keeps_its_invoices_and_no_details(alice: Person, bob: Person) -> None:
