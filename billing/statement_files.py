@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Spacer
@@ -90,11 +89,12 @@ def _about(statement: Statement, user: User) -> list[Flowable]:
     )
 
 
-def _summary(statement: Statement) -> Iterator[tuple[str, str]]:
-    yield "Opening balance", dollars(statement.opening)
+def _summary(statement: Statement) -> list[tuple[str, str]]:
+    rows = [("Opening balance", dollars(statement.opening))]
     for section, title in TITLES.items():
         if statement.of(section):
-            yield title, dollars(statement.total(section))
+            rows.append((title, dollars(statement.total(section))))
+    return rows
 
 
 def _section(section: str, lines: list[Line]) -> list[Flowable]:

@@ -75,7 +75,7 @@ def by_model(user_id: int, since: datetime, until: datetime) -> list[Used]:
     """What an account used of each model, by the hours from `since` until before `until`."""
     rows = UsageHour.objects.filter(user_id=user_id, hour__gte=since, hour__lt=until)
     names = ("requests", *BUCKETS, "cost")
-    sums = rows.order_by().values("model").annotate(**{f"sum_{n}": Sum(n) for n in names})
+    sums: Any = rows.order_by().values("model").annotate(**{f"sum_{n}": Sum(n) for n in names})
     return [
         Used(
             row["model"],

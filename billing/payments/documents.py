@@ -12,12 +12,13 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Concat
+from django.db.models.functions import Concat, Substr
 from django.utils import timezone
 
 from accounts.models import User
@@ -127,12 +128,9 @@ def taken_back(order: TopUp, until: Transfer | None = None) -> tuple[int, int]:
 
 def _cents(order: TopUp, moved: Transfer) -> int:
     """Of the payment; transfers that do not say were in proportion."""
-    said = moved.ref.get("cents")
-    return (
-        abs(said)
-        if said
-        else (moved.amount * order.charged_cents * 2 + order.amount) // (2 * order.amount)
-    )
+    if said := moved.ref.get("cents"):
+        return abs(int(said))
+    return (2 * moved.amount * order.charged_cents + order.amount) // (2 * order.amount)
 
 
 def number_of(order: TopUp) -> str:
@@ -200,13 +198,12 @@ def of_plan(user: User, intent: str, cause: str, cents: int, now: datetime) -> I
 
 def _tax_of_plan(user: User, theirs: Object, cents: int) -> int:
     """Nano-dollars, negative on a credit note; together, all parts are all of the tax."""
-    earlier = Invoice.objects.filter(user=user, transfer=None).values_list(
-        "credits", "total", "tax"
-    )
-    about = [(total, tax) for credits, total, tax in earlier if credits == [theirs["number"]]]
+    earlier = Invoice.objects.filter(user=user, transfer=None).defer("pdf")
+    about = [(one.total, one.tax) for one in earlier if one.credits == [theirs["number"]]]
     back = -sum(total for total, _ in about) + cents * CENT
-    whole = sum(tax["amount"] for tax in theirs["total_taxes"] or [])
-    return -taxes.share(back, whole, theirs["total"] or 1) - sum(tax for _, tax in about)
+    whole = sum(int(tax["amount"]) for tax in theirs["total_taxes"] or [])
+    told = sum(tax for _, tax in about)
+    return -taxes.share(back, whole, theirs["total"] or 1) - told
 
 
 # -- What has none -------------------------------------------------------------------------------
@@ -214,9 +211,8 @@ def _tax_of_plan(user: User, theirs: Object, cents: int) -> int:
 
 def complete(*, now: datetime) -> int:
     """Give every payment its document: how many got one. As often as one likes."""
-    return sum(_complete_top_up(order, now) for order in _bare_top_ups()[:BATCH]) + sum(
-        _complete_back(moved, now) for moved in list(_bare_backs())[:BATCH]
-    )
+    paid = sum(_complete_top_up(order, now) for order in _bare_top_ups()[:BATCH])
+    return paid + sum(_complete_back(moved, now) for moved in islice(_bare_backs(), BATCH))
 
 
 def _bare_top_ups() -> QuerySet[TopUp]:
@@ -289,18 +285,18 @@ def problems() -> Iterator[str]:
     bought = Transfer.objects.filter(kind=Kind.SUBSCRIPTION, invoice=None)
     for moved in bought.filter(ref__has_key="subscription"):
         yield f"{moved.key} of {moved.amount} has no invoice"
-    paid = TopUp.objects.filter(state=State.PAID).count()
-    credited = Transfer.objects.filter(kind=Kind.TOPUP, ref__has_key="topup")
-    if (booked := credited.count()) != paid:
-        yield f"{paid} top-ups are paid, {booked} are credited"
-    for order, amount in (
-        _credited().exclude(amount=F("booked")).values_list("intent_id", "booked")
-    ):
-        yield f"the payment {order} is credited with {amount}"
+    yield from _uncredited()
 
 
-def _credited() -> QuerySet[TopUp]:
+def _uncredited() -> Iterator[str]:
+    """Orders that are paid, and what the ledger credited for them, each in one statement."""
     posted = Transfer.objects.filter(key=Concat(Value("topup:"), OuterRef("intent_id")))
-    return TopUp.objects.filter(state=State.PAID).annotate(
+    paid: Any = TopUp.objects.filter(state=State.PAID).annotate(
         booked=Subquery(posted.values("amount")[:1])
     )
+    for order in paid.filter(Q(booked=None) | ~Q(amount=F("booked"))):
+        yield f"the payment {order.intent_id} of {order.amount} is credited with {order.booked}"
+    mine = TopUp.objects.filter(state=State.PAID, intent_id=Substr(OuterRef("key"), 7))
+    credited = Transfer.objects.filter(~Exists(mine), kind=Kind.TOPUP, ref__has_key="topup")
+    for moved in credited:
+        yield f"{moved.key} of {moved.amount} is credited for no payment"

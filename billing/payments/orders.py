@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import stripe_api
+from billing.models import BillingDetails
 from billing.payments import customers, documents, settlements
 from billing.payments.models import TopUp
 from billing.stripe_api import Object
@@ -181,11 +182,23 @@ def _session(order: TopUp, customer: str) -> Object:
         "cancel_url": order.return_url,
     }
     if documents.wanted_of_stripe():
-        asked["invoice_creation"] = {"enabled": True, "invoice_data": {"metadata": metadata}}
+        data = {"metadata": metadata} | _made_out_to(order)
+        asked["invoice_creation"] = {"enabled": True, "invoice_data": data}
     if settings.STRIPE_TAX:
         asked |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
         asked["billing_address_collection"] = "required"
     return asked
+
+
+def _made_out_to(order: TopUp) -> dict[str, str]:
+    """What the customer wants said on invoices; Stripe's own fields know no free address."""
+    details = BillingDetails.objects.filter(pk=order.user_id).first()
+    if details is None:
+        return {}
+    said = [details.name, *details.address.split("; "), details.country]
+    said += [f"Tax ID: {details.tax_id}"] if details.tax_id else []
+    lines = ", ".join(line for line in said if line)
+    return {"footer": f"Made out to: {lines}"} if lines else {}
 
 
 def _intent(order: TopUp, customer: str) -> Object:

@@ -127,7 +127,7 @@ def _payer(intent: str) -> User | None:
     """Whose payment it is, if it is of a plan."""
     customer = stripe_api.intent(intent)["customer"]
     known = StripeCustomer.objects.select_related("user").filter(stripe_id=customer or "").first()
-    return known and known.user
+    return None if known is None else known.user
 
 
 def _page(order: TopUp, intent: Object) -> Object | None:
@@ -184,7 +184,7 @@ def _pay(order: TopUp, intent: Object, page: Object | None) -> None:
         elif order.state != State.PAID:
             _credit(order, intent, page)
         else:
-            documents.remember(order, page and page["invoice"])
+            documents.remember(order, page["invoice"] if page else None)
 
 
 def _credit(order: TopUp, intent: Object, page: Object | None) -> None:

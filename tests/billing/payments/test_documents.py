@@ -1,5 +1,6 @@
 """Every payment has one invoice, and everything given back one credit note, to the cent."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import ledger, reconcile
+from billing import ledger, reconcile, stripe_api
 from billing.models import Invoice, InvoiceSeries, Plan, Transfer
 from billing.payments import autotopup, documents, settlements, tasks
 from billing.payments.models import AutoTopUp, Quarantine, TopUp
@@ -19,6 +20,7 @@ from tests.billing.conftest import committed
 from tests.billing.payments.conftest import Shop, balance
 
 pytestmark = committed
+AtOnce = Callable[[Callable[[int], Any], int], list[Any]]
 
 
 def invoices(shop: Shop, user: User) -> list[dict[str, Any]]:
@@ -92,7 +94,7 @@ def test_webhooks_in_copies_late_or_lost_make_no_second_invoice(shop: Shop, bob:
 def test_stripe_may_tell_of_its_invoice_later(
     shop: Shop, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sessions = documents.stripe_api.sessions
+    sessions = stripe_api.sessions
     monkeypatch.setattr(
         "billing.stripe_api.sessions",
         lambda **by: ({**page, "invoice": None} for page in sessions(**by)),
@@ -115,7 +117,7 @@ def test_what_stripe_made_no_invoice_of_gets_ours_after_a_day(
 ) -> None:
     monkeypatch.setattr("billing.payments.documents.wanted_of_stripe", lambda: False)
     order = shop.top_up(bob, "20")  # as it was before Stripe was asked for any
-    assert Invoice.objects.get().transfer.key == f"topup:{order.intent_id}"
+    assert Transfer.objects.get(invoice__isnull=False).key == f"topup:{order.intent_id}"
     assert [row["kind"] for row in invoices(shop, bob)] == ["invoice"]
 
 
@@ -251,6 +253,47 @@ def test_two_invoices_are_shown_as_one_and_left_to_a_person(shop: Shop, bob: Use
     assert order.invoice_id == ""
     assert Transfer.objects.filter(key=f"topup:{order.intent_id}", invoice__isnull=False).exists()
     assert ledger.balance(bob.pk) == nanos("15")
+
+
+def test_stripes_invoice_says_who_it_is_made_out_to(shop: Shop, bob: User) -> None:
+    about = {"name": "Bob Ltd", "address": "1 High St; Leeds", "tax_id": "GB1", "country": "GB"}
+    shop.api(bob).put("/api/billing/details", about)
+    order = shop.top_up(bob, "20")
+    theirs = shop.stripe.stripe.invoices.retrieve(order.invoice_id)
+    assert theirs.footer == "Made out to: Bob Ltd, 1 High St, Leeds, GB, Tax ID: GB1"
+
+
+def test_many_payments_at_once_have_numbers_without_a_gap(shop: Shop, at_once: AtOnce) -> None:
+    people = [User.objects.create_user(f"p{n}@example.com", name=f"P{n}") for n in range(4)]
+    orders = [by_form(shop, person) for person in people for _ in range(2)]
+    copies = [*orders, *orders]  # every webhook twice, at the same moment
+    at_once(lambda n: settlements.settle_intent(copies[n].intent_id), len(copies))
+    assert sorted(Invoice.objects.values_list("sequence", flat=True)) == list(range(1, 9))
+    assert InvoiceSeries.objects.get().last == 8
+    again(shop)
+    assert Invoice.objects.count() == 8
+
+
+def by_form(shop: Shop, user: User) -> TopUp:
+    """Paid at Stripe; we have not heard of it yet."""
+    made = shop.api(user).post("/api/billing/topup/intent", {"amount": "15"}).json()
+    order = TopUp.objects.get(pk=made["id"])
+    card = {"payment_method": "pm_card_visa"}
+    shop.stripe.stripe.payment_intents.confirm(order.intent_id, card)
+    return order
+
+
+def test_reconcile_names_what_does_not_fit(shop: Shop, bob: User) -> None:
+    order = by_saved_card(shop, bob)
+    other = shop.top_up(bob, "20")
+    TopUp.objects.filter(pk=order.pk).update(invoice_id="in_x", amount=nanos("16"))
+    TopUp.objects.filter(pk=other.pk).update(state="open")
+    said = " / ".join(reconcile.problems())
+    assert "has an invoice of Stripe's and one of ours" in said
+    assert f"of {nanos('16')} is credited with {nanos('15')}" in said
+    assert f"topup:{other.intent_id} of {nanos('20')} is credited for no payment" in said
+    TopUp.objects.filter(pk=order.pk).update(invoice_id="", amount=nanos("15"))
+    TopUp.objects.filter(pk=other.pk).update(state="paid")
 
 
 # -- Tax -----------------------------------------------------------------------------------------
