@@ -265,7 +265,7 @@ class ListedInvoiceSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     number = serializers.CharField(allow_null=True)
     kind = serializers.CharField(help_text="`invoice`, `credit_note`, or `stripe`.")
-    status = serializers.ChoiceField(["paid", "open"], help_text="`open`: to be paid to Stripe.")
+    status = serializers.CharField(help_text="`paid`; or `open`, to be paid to Stripe.")
     issued_at = serializers.DateTimeField()
     paid_at = serializers.DateTimeField(allow_null=True)
     paid_by = serializers.CharField(help_text="How; empty where Stripe knows.")

@@ -20,7 +20,7 @@ from accounts.models import User
 from billing import ledger, periods, promos, reconcile, renewals, subscriptions, terms
 from billing.models import AddOn, Invoice, Notice, Plan, PromoCode, Subscription, Transfer
 from hontoni import errors, redis
-from hontoni.money import nanos
+from hontoni.money import CENT, nanos
 from ratelimits import limiter
 from tests.billing.conftest import committed
 
@@ -113,7 +113,7 @@ class Commerce(RuleBasedStateMachine):
         """Of a month's price; a trial is shorter."""
         left = int((self.end - self.now).total_seconds())
         month = max(self.end, periods.first_end(self.start)) - self.start
-        return half_up(Fraction(amount * left, int(month.total_seconds())))
+        return half_up(Fraction(amount * left, int(month.total_seconds()) * CENT)) * CENT
 
     def pay(self, cost: int) -> str:
         if cost > self.balance:
