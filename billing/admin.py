@@ -207,10 +207,11 @@ class InvoiceAdmin(ReadOnlyAdmin):
     list_select_related = ["user"]
     search_fields = ["number", "user__email", "sha256"]
     fields = [
-        "number", "kind", "user", "subscription", "transfer", "issued_at", "shown_total",
-        "shown_lines", "seller", "buyer", "credits", "sha256", "shown_pdf",
+        "number", "kind", "user", "subscription", "transfer", "cause", "issued_at", "paid_at",
+        "paid_by", "shown_lines", "shown_net", "shown_tax", "shown_total", "note", "seller",
+        "buyer", "credits", "sha256", "shown_pdf",
     ]  # fmt: skip
-    readonly_fields = ["shown_total", "shown_lines", "shown_pdf"]
+    readonly_fields = ["shown_total", "shown_net", "shown_tax", "shown_lines", "shown_pdf"]
     ordering = ["-id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
@@ -220,6 +221,14 @@ class InvoiceAdmin(ReadOnlyAdmin):
     @admin.display(description="total", ordering="total")
     def shown_total(self, invoice: Invoice) -> str:
         return f"${dollars(invoice.total)}"
+
+    @admin.display(description="net")
+    def shown_net(self, invoice: Invoice) -> str:
+        return f"${dollars(invoice.net)}"
+
+    @admin.display(description="tax")
+    def shown_tax(self, invoice: Invoice) -> str:
+        return f"{invoice.tax_name} ${dollars(invoice.tax)}".strip()
 
     @admin.display(description="lines")
     def shown_lines(self, invoice: Invoice) -> str:

@@ -45,13 +45,24 @@ class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
     class Meta:
         model = BillingDetails
-        fields = ("name", "address", "tax_id")
-        labels = {"name": _("Name or company"), "tax_id": _("Tax ID")}
-        help_texts = {"name": _("Empty: the name of your account.")}
+        fields = ("name", "address", "country", "tax_id")
+        labels = {
+            "name": _("Name or company"),
+            "country": _("Country"),
+            "tax_id": _("Tax ID"),
+        }
+        help_texts = {
+            "name": _("Empty: the name of your account."),
+            "country": _("Two letters, such as VN or DE."),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["address"] = self.instance.address.replace("; ", "\n")
+
+    def clean_country(self) -> str:
+        country: str = self.cleaned_data["country"]
+        return country.upper()
 
     def clean_address(self) -> str:
         """Lines, separated as SELLER_ADDRESS is."""

@@ -35,7 +35,9 @@ class Invoices(APIView):
         tags=["billing"],
         operation_id="list_invoices",
         summary="Your invoices and credit notes, newest first",
-        description="Of what the balance paid for, and (kind `stripe`) of what cards paid for. "
+        description="Each payment once: kind `stripe` is one that Stripe invoiced (its payment "
+        "pages, and plans paid by card), kind `invoice` one of ours (saved cards, automatic "
+        "top-ups, and what the balance paid for), `credit_note` something given back. "
         "The newest 200 of each; `complete` is false while Stripe cannot be asked.",
         responses={200: InvoicesSerializer, **problems(401)},
     )
@@ -58,8 +60,10 @@ def listed(user_id: int) -> tuple[list[dict[str, Any]], bool]:
 
 
 def _row(invoice: Invoice) -> dict[str, Any]:
-    names = ("number", "kind", "issued_at", "total", "currency", "lines", "credits")
-    return {"id": f"inv_{invoice.pk}", **{name: getattr(invoice, name) for name in names}}
+    names = ("number", "kind", "issued_at", "total", "tax", "net", "currency", "lines", "credits")
+    said = {name: getattr(invoice, name) for name in (*names, "note", "paid_by")}
+    paid_at = invoice.paid_at or invoice.issued_at
+    return {"id": f"inv_{invoice.pk}", "status": "paid", "paid_at": paid_at, **said}
 
 
 class Details(APIView):

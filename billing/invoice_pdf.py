@@ -1,104 +1,62 @@
 """How an invoice looks on paper: one page of A4, or as many as its lines need."""
 
-from functools import cache
-from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
+from typing import TYPE_CHECKING
 
-from reportlab.lib import colors
-from reportlab.lib.enums import TA_RIGHT
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table
+from reportlab.platypus import Flowable, Spacer, Table
 
+from billing import paper
 from hontoni.money import dollars
 
 if TYPE_CHECKING:
     from billing.models import Invoice
 
-# The fonts every PDF reader has know no Vietnamese.
-FONTS = Path(__file__).parent / "fonts"
-_CELLS = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
 TITLES = {"invoice": "Invoice", "credit_note": "Credit note"}
-
-
-@cache
-def _style(*, bold: bool = False, size: int = 10, right: bool = False) -> ParagraphStyle:
-    name = "DejaVuSans-Bold" if bold else "DejaVuSans"
-    pdfmetrics.registerFont(TTFont(name, str(FONTS / f"{name}.ttf")))
-    return ParagraphStyle(
-        f"{name}-{size}",
-        fontName=name,
-        fontSize=size,
-        leading=size * 1.4,
-        **({"alignment": TA_RIGHT} if right else {}),
-    )
 
 
 def draw(invoice: "Invoice") -> bytes:
     """The PDF of an invoice. The same invoice gives the same bytes."""
-    out = BytesIO()
-    title = f"{TITLES[invoice.kind]} {invoice.number}"
-    page = SimpleDocTemplate(
-        out,
-        pagesize=A4,
-        leftMargin=20 * mm,
-        rightMargin=20 * mm,
-        title=title,
-        author=invoice.seller["name"],
-        invariant=True,
-    )
-    page.build([*_head(invoice, title), _lines(invoice), Spacer(0, 8 * mm), *_foot(invoice)])
-    return out.getvalue()
-
-
-def _text(text: str, **style: Any) -> Paragraph:
-    return Paragraph(escape(text), _style(**style))
-
-
-def _head(invoice: "Invoice", title: str) -> list[Flowable]:
-    columns = [_party("From", invoice.seller), _party("To", invoice.buyer)]
-    about = [f"Date: {invoice.issued_at:%d %B %Y}", f"Account: {invoice.buyer['account']}"]
-    if invoice.credits:
-        about.append(f"Credits: {', '.join(invoice.credits)}")
-    return [
-        _text(title, bold=True, size=18),
+    title = TITLES[invoice.kind]
+    story: list[Flowable] = [
+        *paper.head(invoice.seller["name"], title, invoice.number),
+        paper.columns(
+            [*paper.party("From", invoice.seller)],
+            [*paper.party("To", invoice.buyer)],
+        ),
         Spacer(0, 6 * mm),
-        *(_text(line) for line in about),
-        Spacer(0, 6 * mm),
-        Table([columns], colWidths=[80 * mm, 80 * mm], hAlign="LEFT", style=_CELLS),
+        *_about(invoice),
         Spacer(0, 8 * mm),
+        _lines(invoice),
+        Spacer(0, 6 * mm),
+        *_foot(invoice),
     ]
+    return paper.bytes_of(f"{title} {invoice.number}", invoice.seller["name"], story)
 
 
-def _party(title: str, party: dict[str, Any]) -> list[Flowable]:
-    lines = [party["name"], *party.get("address", "").split("; "), party["email"]]
-    if party.get("tax_id"):
-        lines.append(f"Tax ID: {party['tax_id']}")
-    return [_text(title, bold=True), *(_text(line) for line in lines if line)]
+def _about(invoice: "Invoice") -> list[Flowable]:
+    paid = "Paid on" if invoice.kind == "invoice" else "Given back on"
+    return paper.facts(
+        [
+            ("Number", invoice.number),
+            ("Date", f"{invoice.issued_at:%d %B %Y}"),
+            (paid, f"{invoice.paid_at or invoice.issued_at:%d %B %Y}"),
+            ("By", invoice.paid_by),
+            ("Account", str(invoice.buyer["account"])),
+            ("Credits", ", ".join(invoice.credits) if invoice.kind == "credit_note" else ""),
+        ]
+    )
 
 
 def _lines(invoice: "Invoice") -> Table:
-    rows = [(line["text"], line["amount"]) for line in invoice.lines]
-    table = [
-        [_text("Description", bold=True), _text(invoice.currency, bold=True, right=True)],
-        *([_text(text), _text(dollars(amount), right=True)] for text, amount in rows),
-        [_text("Total", bold=True), _text(dollars(invoice.total), bold=True, right=True)],
-    ]
-    rules = [("LINEBELOW", (0, row), (-1, row), 0.5, colors.grey) for row in (0, -2)]
-    return Table(
-        table,
-        colWidths=[115 * mm, 45 * mm],
-        repeatRows=1,
-        hAlign="LEFT",
-        style=[*_CELLS, *rules],
-    )
+    rows = [(line["text"], dollars(line["amount"])) for line in invoice.lines]
+    totals = [(f"Total in {invoice.currency}", invoice.total)]
+    if invoice.tax or invoice.tax_name:
+        totals = [("Net", invoice.net), (invoice.tax_name or "Tax", invoice.tax), *totals]
+    return paper.sums(["Description", "Amount"], rows, totals, [125, 45])
 
 
 def _foot(invoice: "Invoice") -> list[Flowable]:
-    done = "Paid from" if invoice.kind == "invoice" else "Credited to"
-    return [_text(f"{done} the prepaid balance. Nothing is due.", size=9)]
+    done = "Paid" if invoice.kind == "invoice" else "Given back"
+    included = "" if invoice.tax_on_top or not invoice.tax else " Amounts include the tax."
+    said = [invoice.note, f"{done}: nothing is due.{included}"]
+    return [paper.text(line) for line in said if line]

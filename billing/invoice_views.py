@@ -1,5 +1,7 @@
 """The list of invoices and credit notes, and their PDFs."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -35,6 +37,26 @@ def invoices(request: HttpRequest) -> HttpResponse:
     rows, complete = listed(user.pk)
     context = {"rows": rows, "complete": complete, "form": form}
     return render(request, "billing/invoices.html", context)
+
+
+@login_required
+@never_cache
+@require_safe
+def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
+    """One of ours, as it was issued. Stripe's are on its own pages."""
+    try:
+        found = own(customer(request).pk, invoice_id)
+    except errors.NotFound as error:
+        raise Http404(said(error)) from None
+    parties = {"seller": _party(found.seller), "buyer": _party(found.buyer)}
+    return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **parties})
+
+
+def _party(about: dict[str, Any]) -> list[str]:
+    """Line by line, as it is printed."""
+    lines = [about["name"], *about.get("address", "").split("; "), about.get("country")]
+    lines += [about.get("email"), about.get("tax_id")]
+    return [line for line in lines if line]
 
 
 @login_required

@@ -1,25 +1,31 @@
-"""Our own invoices, and credit notes: of what is paid from the balance, and given back to it.
+"""Our own invoices and credit notes: of every payment that Stripe makes no invoice of.
 
 Always true:
 
 1. The numbers of a series are 1, 2, 3 ... without a gap: a number is taken under the lock of its
    series, in the transaction that issues the invoice, and returned if that fails.
-2. An invoice belongs to one transfer of the ledger, and says its amount.
+2. An invoice belongs to one transfer of the ledger, and its lines say its amount; or to one fact
+   at Stripe that moved no balance. It is issued once: asked again, the first one is answered.
 3. It is written once, with its PDF and the PDF's SHA-256. Seller and buyer are those of that day.
+4. It is dated when it is issued, and says when it was paid if that was on another day.
+
+What has which: billing/payments/documents.py.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
 
 from accounts.deletion import DELETED
 from accounts.models import User
-from billing import invoice_pdf
+from billing import invoice_pdf, taxes
 from billing.models import BillingDetails, Invoice, InvoiceSeries, Subscription, Transfer
+from billing.taxes import Tax
 
 Kind = Invoice.Kind
 PREFIXES = {Kind.INVOICE: "INV", Kind.CREDIT_NOTE: "CN"}
@@ -32,57 +38,91 @@ class Line(NamedTuple):
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """How it was paid or given back, and when if not now; `credits`: numbers that it is about."""
+
+    by: str = "Prepaid balance"
+    at: datetime | None = None
+    tax: Tax = Tax(note=taxes.FROM_BALANCE)
+    credits: Sequence[str] = ()
+
+
+FROM_BALANCE = Payment()
+
+
 def issue(
     *,
-    transfer: Transfer,
     user: User,
     lines: Sequence[Line],
     now: datetime,
+    transfer: Transfer | None = None,
+    cause: str = "",
     subscription: Subscription | None = None,
+    payment: Payment = FROM_BALANCE,
 ) -> Invoice:
-    """Issue the document of a transfer, in the transaction that posts it.
+    """Issue the document of a transfer (or of a `cause`), in the transaction that posts it.
 
     An invoice if the lines add up to more than nothing, else a credit note. Raises ValueError if
     they are not the transfer's amount.
     """
-    total = sum(line.amount for line in lines)
-    if abs(total) != transfer.amount:
-        raise ValueError(f"{transfer} is of {transfer.amount}, its lines add up to {total}")
-    kind = Kind.INVOICE if total > 0 else Kind.CREDIT_NOTE
-    series, sequence = _next(f"{PREFIXES[kind]}-{now:%Y}")
+    moved = sum(line.amount for line in lines)
+    if transfer is not None and abs(moved) != transfer.amount:
+        raise ValueError(f"{transfer} is of {transfer.amount}, its lines add up to {moved}")
+    kind = Kind.INVOICE if moved > 0 else Kind.CREDIT_NOTE
+    series = _locked(f"{PREFIXES[kind]}-{now:%Y}")
+    if earlier := _earlier(transfer, cause):
+        return earlier
     invoice = Invoice(
         kind=kind,
         series=series,
-        sequence=sequence,
-        number=f"{series.name}-{sequence:06d}",
+        sequence=series.last + 1,
+        number=f"{series.name}-{series.last + 1:06d}",
         user=user,
         subscription=subscription,
         transfer=transfer,
+        cause=cause,
         issued_at=now,
-        seller=_seller(),
-        buyer=_buyer(user),
+        seller=seller(),
+        buyer=buyer(user),
         lines=[line._asdict() for line in lines],
-        total=total,
-        credits=_credited(subscription) if kind == Kind.CREDIT_NOTE else [],
+        total=moved + (payment.tax.amount if payment.tax.on_top else 0),
+        credits=_credited(subscription, payment) if kind == Kind.CREDIT_NOTE else [],
+        **_said(payment),
     )
+    return _written(invoice, series)
+
+
+def _said(payment: Payment) -> dict[str, Any]:
+    tax = payment.tax
+    said = {"tax": tax.amount, "tax_on_top": tax.on_top, "tax_name": tax.name, "note": tax.note}
+    return said | {"paid_by": payment.by, "paid_at": payment.at}
+
+
+def _written(invoice: Invoice, series: InvoiceSeries) -> Invoice:
+    """Draw it, keep it, and use up its number."""
     invoice.pdf = invoice_pdf.draw(invoice)
     invoice.sha256 = hashlib.sha256(invoice.pdf).hexdigest()
     invoice.save(force_insert=True)
+    series.last = invoice.sequence
+    series.save(update_fields=["last"])
     return invoice
 
 
-def _next(name: str) -> tuple[InvoiceSeries, int]:
-    """The next number of a series, ours until the transaction ends."""
+def _locked(name: str) -> InvoiceSeries:
+    """A series whose next number is ours until the transaction ends."""
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("a number is taken in the transaction that uses it")
     InvoiceSeries.objects.bulk_create([InvoiceSeries(name=name)], ignore_conflicts=True)
-    series = InvoiceSeries.objects.select_for_update().get(name=name)
-    series.last += 1
-    series.save(update_fields=["last"])
-    return series, series.last
+    return InvoiceSeries.objects.select_for_update().get(name=name)
 
 
-def _seller() -> dict[str, str]:
+def _earlier(transfer: Transfer | None, cause: str) -> Invoice | None:
+    of_it = {"cause": cause} if cause else {"transfer": transfer}
+    return Invoice.objects.filter(**of_it).first()
+
+
+def seller() -> dict[str, str]:
     return {
         "name": settings.SELLER_NAME,
         "address": settings.SELLER_ADDRESS,
@@ -91,13 +131,14 @@ def _seller() -> dict[str, str]:
     }
 
 
-def _buyer(user: User) -> dict[str, object]:
+def buyer(user: User) -> dict[str, object]:
     """Who bought it, as they want to be named on it."""
     known = {"name": user.name, "email": user.email, "account": user.pk}
     details = BillingDetails.objects.filter(pk=user.pk).first()
     if details is None:
         return known
-    given = {"name": details.name, "address": details.address, "tax_id": details.tax_id}
+    names = ("name", "address", "tax_id", "country")
+    given = {name: getattr(details, name) for name in names}
     return known | {name: text for name, text in given.items() if text}
 
 
@@ -108,10 +149,10 @@ def forget_deleted() -> int:
     ).delete()[0]
 
 
-def _credited(subscription: Subscription | None) -> list[str]:
-    """The invoices of the period that is credited now."""
+def _credited(subscription: Subscription | None, payment: Payment) -> list[str]:
+    """What a credit note is about: the invoices named, or those of the period credited now."""
     if subscription is None:
-        return []
+        return list(payment.credits)
     issued = Invoice.objects.filter(
         subscription=subscription, kind=Kind.INVOICE, issued_at__gte=subscription.period_start
     )

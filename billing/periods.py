@@ -37,6 +37,7 @@ def _next_month(moment: datetime, day: int) -> datetime:
 def share(amount: int, *, start: datetime, end: datetime, now: datetime) -> int:
     """What of a month's `amount` falls on the rest of a period, by whole seconds, in whole cents.
 
+    Rounded half up, once, to whole cents: what is quoted, charged and invoiced is one number.
     Nothing is left after the end, and all of it before the start of a month; a period that is
     shorter (a trial) has only its share. `amount` may be negative (a cheaper price replaces a
     dearer one). It is rounded once, half up, before anything is charged.

@@ -24,7 +24,7 @@ from billing.payments import contract
 from billing.payments.models import PlanOrder
 from billing.rewards.models import normal
 from hontoni import errors
-from hontoni.money import dollars
+from hontoni.money import CENT, dollars
 
 
 class Unknown(errors.NotFound):
@@ -180,10 +180,10 @@ def bonus_for(top_up: Transfer, user_id: int) -> int:
 
 
 def _bonus(code: PromoCode, top_up: int) -> int:
-    """Nano-dollars, rounded down: a bonus is never more than its percentage."""
+    """Nano-dollars, rounded down to cents: a bonus is never more than its percentage."""
     if code.kind == PromoCode.Kind.CREDIT:
         return code.amount
-    bonus = top_up * code.percent // 100
+    bonus = top_up * code.percent // (100 * CENT) * CENT
     return min(bonus, code.amount) if code.amount else bonus
 
 
@@ -197,7 +197,8 @@ def follow(top_up: Transfer, user_id: int, taken: int, *, cause: str) -> int:
     if redemption is None:
         return 0
     left = redemption.top_up_left - taken  # below 0 while a refund is disputed as well
-    share = redemption.bonus * min(max(left, 0), top_up.amount) // top_up.amount
+    kept = min(max(left, 0), top_up.amount)
+    share = redemption.bonus * kept // (top_up.amount * CENT) * CENT
     change = share - redemption.granted
     redemption.top_up_left, redemption.granted = left, share
     redemption.save(update_fields=["top_up_left", "granted"])

@@ -48,7 +48,7 @@ class Quote:
 
 def price(plan: Plan, add_on: AddOn | None) -> int:
     """Of a month, by the list."""
-    return plan.price + (add_on.price if add_on else 0)
+    return whole_cents(plan.price) + (whole_cents(add_on.price) if add_on else 0)
 
 
 def renewal(mine: Subscription, plan: Plan, add_on: AddOn | None) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from django.db import transaction
 from django.db.models import (
     Aggregate,
+    Case,
     CharField,
     Count,
     F,
@@ -19,12 +20,14 @@ from django.db.models import (
     Subquery,
     Sum,
     Value,
+    When,
     Window,
 )
 from django.db.models.functions import Abs, Cast, Coalesce, Concat, Lag
 
 from billing.ledger import Kind
 from billing.models import Entry, Invoice, InvoiceSeries, LedgerAccount, Transfer, Wallet
+from billing.payments import documents
 from billing.seeding import Recorded, unsettled, unsettled_by_account
 from ratelimits import keys, limiter
 
@@ -33,7 +36,14 @@ _LOOKS = 20  # at an account that is too busy to be seen at rest
 
 def problems() -> list[str]:
     """Everything wrong in the database's books."""
-    return [*_transfers(), *_accounts(), *_steps(), *_wallets(), *_invoices()]
+    return [
+        *_transfers(),
+        *_accounts(),
+        *_steps(),
+        *_wallets(),
+        *_invoices(),
+        *documents.problems(),
+    ]
 
 
 def _transfers() -> Iterator[str]:
@@ -109,7 +119,8 @@ def _of_entries(total: Aggregate) -> Coalesce:
 
 def _invoices() -> Iterator[str]:
     """An invoice says its transfer's amount, and the numbers of a series have no gap."""
-    amounts = Invoice.objects.annotate(billed=Abs("total"))
+    on_top = Case(When(tax_on_top=True, then=F("tax")), default=0)
+    amounts = Invoice.objects.exclude(transfer=None).annotate(billed=Abs(F("total") - on_top))
     for number, billed, paid in amounts.exclude(billed=F("transfer__amount")).values_list(
         "number", "billed", "transfer__amount"
     ):

@@ -23,6 +23,7 @@ from billing.ledger import Kind
 from billing.models import Accrual, Referral, ReferralCode, ReferralProgram, Transfer, Wallet
 from billing.standing import is_good
 from hontoni import errors
+from hontoni.money import CENT
 
 ACCEPTED_FOR = timedelta(days=30)
 Status = Referral.Status
@@ -186,12 +187,12 @@ def _honest(referral: Referral) -> bool:
 
 
 def _reward(referral: Referral, wallet: Wallet) -> int:
-    """Nano-dollars, rounded down, never more than `most`."""
+    """Nano-dollars, rounded down to cents, never more than `most`."""
     paid, purchases = _books(wallet.pk)
     basis = max(paid, 0)
     if referral.basis == ReferralProgram.Basis.SPEND:
         basis = min(basis, wallet.settled_total + purchases)
-    return min(basis * referral.percent // 100, referral.most)
+    return min(basis * referral.percent // 100, referral.most) // CENT * CENT
 
 
 def _books(user_id: int) -> tuple[int, int]:

@@ -267,7 +267,7 @@ class BillingDetailsSerializer(serializers.ModelSerializer[BillingDetails]):
 
     class Meta:
         model = BillingDetails
-        fields = ["name", "address", "tax_id"]
+        fields = ["name", "address", "tax_id", "country"]
 
 
 class ListedInvoiceSerializer(serializers.Serializer[Any]):
@@ -276,8 +276,14 @@ class ListedInvoiceSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     number = serializers.CharField(allow_null=True)
     kind = serializers.CharField(help_text="`invoice`, `credit_note`, or `stripe`.")
+    status = serializers.CharField(help_text="`paid`; or `open`, to be paid to Stripe.")
     issued_at = serializers.DateTimeField()
-    total = DollarsField()
+    paid_at = serializers.DateTimeField(allow_null=True)
+    paid_by = serializers.CharField(help_text="How; empty where Stripe knows.")
+    net = DollarsField(help_text="The total before tax.")
+    tax = DollarsField()
+    total = DollarsField(help_text="With tax. Negative: given back.")
+    note = serializers.CharField(help_text="What the law wants said, such as of reverse charge.")
     currency = serializers.CharField()
     lines = LineSerializer(many=True)
     credits = serializers.ListField(child=serializers.CharField())

@@ -13,11 +13,11 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from accounts.models import User
 from billing import audit
 from hontoni.drf import request_id
-from hontoni.money import dollars, nanos
+from hontoni.money import CENT, dollars, nanos
 
 
 class DollarsField(forms.CharField):
-    """Nano-dollars in the database, dollars for people."""
+    """Nano-dollars in the database, dollars and whole cents for people."""
 
     def __init__(self, *, min_value: object = None, max_value: object = None, **kwargs: Any):
         super().__init__(**kwargs)  # an integer field's bounds mean nothing to a text
@@ -29,9 +29,12 @@ class DollarsField(forms.CharField):
         if value is None or isinstance(value, int):
             return value
         try:
-            return nanos(value.strip())
+            amount = nanos(value.strip())
         except ValueError:
-            raise ValidationError("Dollars, such as 4.99.") from None
+            amount = None
+        if amount is None or amount % CENT:
+            raise ValidationError("Dollars and whole cents, such as 4.99.")
+        return amount
 
 
 # Every amount on a form of ours.

@@ -232,6 +232,13 @@ def invoice(id: str) -> Object:
     return _call("GET", f"/v1/invoices/{_id(id)}")
 
 
+def invoice_of(intent: str) -> Object | None:
+    """The invoice a payment paid, if it paid one."""
+    asked = {"payment": {"type": "payment_intent", "payment_intent": _id(intent)}}
+    paid = next(_list("/v1/invoice_payments", asked), None)
+    return paid and invoice(paid["invoice"])
+
+
 # -- Events --------------------------------------------------------------------------------------
 
 

@@ -1,9 +1,11 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from billing import (
     api,
     invoice_api,
     invoice_views,
+    statement_api,
+    statement_views,
     subscription_api,
     subscription_views,
     views,
@@ -34,6 +36,14 @@ pages = [
     ),
     path("billing/invoices", invoice_views.invoices, name="billing-invoices"),
     path("billing/invoices/<str:invoice_id>.pdf", invoice_views.pdf, name="billing-invoice-pdf"),
+    path("billing/invoices/<str:invoice_id>", invoice_views.invoice, name="billing-invoice"),
+    path("billing/statements", statement_views.statements, name="billing-statements"),
+    re_path(
+        r"^billing/statements/(?P<month>\d{4}-\d\d)\.(?P<ending>pdf|csv)\Z",
+        statement_views.file,
+        name="billing-statement-file",
+    ),
+    path("billing/statements/<str:month>", statement_views.statement, name="billing-statement"),
     path("billing/promo", reward_views.promo, name="billing-promo"),
     path("billing/referrals", reward_views.invite, name="billing-referrals"),
     path("billing/mails", mail_views.preferences, name="billing-mails"),
@@ -53,6 +63,18 @@ urlpatterns = [
         invoice_api.InvoicePdf.as_view(),
         name="invoice-pdf",
     ),
+    path("billing/statements", statement_api.Statements.as_view(), name="statements"),
+    path(
+        "billing/statements/<str:month>.pdf",
+        statement_api.StatementPdf.as_view(),
+        name="statement-pdf",
+    ),
+    path(
+        "billing/statements/<str:month>.csv",
+        statement_api.StatementCsv.as_view(),
+        name="statement-csv",
+    ),
+    path("billing/statements/<str:month>", statement_api.OneStatement.as_view(), name="statement"),
     path("subscription", subscription_api.MySubscription.as_view(), name="subscription"),
     path("subscription/plans", subscription_api.Plans.as_view(), name="plans"),
     path("subscription/preview", subscription_api.PreviewPlan.as_view(), name="preview-plan"),

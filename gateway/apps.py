@@ -6,6 +6,8 @@ class GatewayConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import restrictions
-        from gateway import catalogue
+        from billing import statements
+        from gateway import catalogue, rollups
 
         restrictions.sells(lambda: catalogue.load().models)
+        statements.meters(rollups.by_model)

@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from billing.statements import Used
 from gateway.catalogue import Catalogue
 from gateway.models import BUCKETS, UsageHour
 from hontoni import money
@@ -68,6 +69,23 @@ def top_models(user_id: int, now: datetime, most: int = 5) -> list[dict[str, Any
     top = list(sums.order_by("-spent", "-count", "model")[:most])
     dearest = max((row["spent"] for row in top), default=0)
     return [row | {"share": row["spent"] * 100 // dearest if dearest else 0} for row in top]
+
+
+def by_model(user_id: int, since: datetime, until: datetime) -> list[Used]:
+    """What an account used of each model, by the hours from `since` until before `until`."""
+    rows = UsageHour.objects.filter(user_id=user_id, hour__gte=since, hour__lt=until)
+    names = ("requests", *BUCKETS, "cost")
+    sums: Any = rows.order_by().values("model").annotate(**{f"sum_{n}": Sum(n) for n in names})
+    return [
+        Used(
+            row["model"],
+            row["sum_requests"],
+            sum(row[f"sum_{name}"] for name in PROMPT),
+            row["sum_output"] + row["sum_reasoning"],
+            row["sum_cost"],
+        )
+        for row in sums
+    ]
 
 
 @dataclass(slots=True)

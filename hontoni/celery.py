@@ -18,6 +18,7 @@ app.conf.beat_schedule = {
     "announce-prices": {"task": "billing.tasks.announce_prices", "schedule": 300.0},
     "retry-stripe-events": {"task": "billing.payments.tasks.retry_events", "schedule": 60.0},
     "poll-stripe-events": {"task": "billing.payments.tasks.poll_events", "schedule": 3600.0},
+    "issue-documents": {"task": "billing.payments.tasks.issue_documents", "schedule": 3600.0},
     "renew-by-card": {"task": "billing.payments.tasks.renew_by_card", "schedule": 60.0},
     "mirror-missing": {"task": "billing.payments.tasks.mirror_missing", "schedule": 600.0},
     "top-up-automatically": {

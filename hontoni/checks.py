@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.conf import settings
@@ -36,7 +37,31 @@ def deployment(**_: Any) -> Sequence[CheckMessage]:
                 id="hontoni.E010",
             )
         )
-    return found + _payments()
+    return found + _seller() + _payments()
+
+
+def _seller() -> list[CheckMessage]:
+    """What is printed on invoices, and never mended there."""
+    found: list[CheckMessage] = []
+    try:
+        rate = Decimal(settings.SELLER_TAX_RATE)
+        sane = rate.is_finite() and 0 <= rate < 100 and rate == round(rate, 4)
+    except InvalidOperation:
+        sane = False
+    if not sane:
+        found.append(Error("SELLER_TAX_RATE: a percentage, such as 10.", id="hontoni.E020"))
+    elif rate and settings.STRIPE_TAX:
+        found.append(
+            Error(
+                "SELLER_TAX_RATE beside STRIPE_TAX: a payment would be taxed twice.",
+                hint="STRIPE_TAX adds tax on top; SELLER_TAX_RATE is contained in the price.",
+                id="hontoni.E021",
+            )
+        )
+    country = settings.SELLER_COUNTRY
+    if country and not (len(country) == 2 and country.isascii() and country.isupper()):
+        found.append(Error("SELLER_COUNTRY: two capital letters, such as VN.", id="hontoni.E022"))
+    return found
 
 
 def _payments() -> list[CheckMessage]:

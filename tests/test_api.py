@@ -56,6 +56,12 @@ def ordered(alice: Person) -> TopUp:
     return TopUp.objects.create(user=alice.user, route="checkout", amount=DOLLAR)
 
 
+def began(alice: Person) -> str:
+    """The month of alice's first money."""
+    ledger.post(key="began", kind="sandbox", user_id=alice.user.pk, amount=DOLLAR)
+    return timezone.now().strftime("%Y-%m")
+
+
 def at_stripe(alice: Person) -> str:
     """Alice is known to Stripe, which is not set up here: she gets a 503, and bob a 404."""
     StripeCustomer.objects.get_or_create(user=alice.user, defaults={"stripe_id": "cus_alice"})
@@ -68,6 +74,14 @@ ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
     "api/addons/{}": lambda alice: {"slug": boosted(alice).slug},
     "api/billing/invoices/{}/pdf": lambda alice: {"invoice_id": f"inv_{invoiced(alice).pk}"},
+    **dict.fromkeys(
+        (
+            "api/billing/statements/{}",
+            "api/billing/statements/{}.pdf",
+            "api/billing/statements/{}.csv",
+        ),
+        lambda alice: {"month": began(alice)},
+    ),
     "api/usage/{}": lambda alice: {"request_id": used(alice).request_id},
     "api/billing/topups/{}": lambda alice: {"pk": ordered(alice).pk},
     "api/billing/payment-methods/{}": lambda alice: {"pk": at_stripe(alice)},

@@ -42,3 +42,5 @@ def test_it_rounds_half_up_once() -> None:
 )
 def test_a_purchase_costs_whole_cents(amount: int | Fraction, expected: str) -> None:
     assert money.dollars(money.whole_cents(amount)) == expected
+    assert money.whole_cents(money.nanos("9.989961458")) == money.nanos("9.99")
+    assert money.whole_cents(money.nanos("-0.005")) == -money.CENT

@@ -18,7 +18,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from billing import stripe_api
-from billing.payments import entitlements, settlements
+from billing.payments import documents, entitlements, settlements
 from billing.payments.models import PollCursor, StripeEvent
 from hontoni import errors
 
@@ -54,7 +54,7 @@ HANDLERS: dict[str, Callable[[str], object]] = {
     "customer.subscription.deleted": entitlements.settle,
     "customer.subscription.pending_update_applied": entitlements.settle,
     "customer.subscription.pending_update_expired": entitlements.settle,
-    "invoice.paid": entitlements.settle_invoice,
+    "invoice.paid": documents.settle_invoice,
     "invoice.payment_failed": entitlements.settle_invoice,
 }
 MOST_TYPES = 20  # docs.stripe.com/api/events/list: "up to 20" at once

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from billing import taxes
 from hontoni import money
 
 
@@ -64,6 +65,13 @@ class TopUp(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     asked_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked.")
     paid_at = models.DateTimeField(null=True, blank=True)
+    invoice_id = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Stripe's invoice; empty: ours.",
+    )
 
     class Meta:
         verbose_name = "top-up"
@@ -90,6 +98,9 @@ class TopUp(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["intent_id"], condition=~Q(intent_id=""), name="topup_intent_once"
+            ),
+            models.UniqueConstraint(
+                fields=["invoice_id"], condition=~Q(invoice_id=""), name="topup_invoice_once"
             ),
             # The lock of an account's automatic top-ups.
             models.UniqueConstraint(
@@ -120,8 +131,11 @@ class TopUp(models.Model):
         return bool(failed)
 
     def worth(self, cents: int) -> int:
-        """Nano-dollars of balance that these cents of the payment bought: the tax is not ours."""
-        return self.amount * cents // self.charged_cents
+        """Nano-dollars of balance, in whole cents, that these cents of the payment bought.
+
+        The tax is not the customer's balance.
+        """
+        return taxes.share(self.amount, cents, self.charged_cents)
 
 
 class StripePrice(models.Model):

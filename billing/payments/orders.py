@@ -19,14 +19,14 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import standing, stripe_api
-from billing.payments import customers, settlements
+from billing.models import BillingDetails
+from billing.payments import customers, documents, settlements
 from billing.payments.models import TopUp
 from billing.stripe_api import Object
 from hontoni import errors
 from hontoni.money import dollars, nanos
 
 KEY_LASTS = timedelta(hours=23)
-NAME = "Hontoni balance"
 
 Route, State = TopUp.Route, TopUp.State
 
@@ -170,7 +170,7 @@ def _session(order: TopUp, customer: str) -> Object:
         "currency": stripe_api.CURRENCY,
         "unit_amount": order.cents,
         "tax_behavior": "exclusive",
-        "product_data": {"name": NAME},
+        "product_data": {"name": documents.NAME},
     }
     payment: Object = {"metadata": metadata}
     if order.save_card:
@@ -180,16 +180,29 @@ def _session(order: TopUp, customer: str) -> Object:
         "customer": customer,
         "line_items": [{"price_data": price, "quantity": 1}],
         "payment_intent_data": payment,
-        "invoice_creation": {"enabled": True, "invoice_data": {"metadata": metadata}},
         "metadata": metadata,
         # Stripe puts the session's id in place of this word.
         "success_url": f"{order.return_url}?session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": order.return_url,
     }
+    if documents.wanted_of_stripe():
+        data = {"metadata": metadata} | _made_out_to(order)
+        asked["invoice_creation"] = {"enabled": True, "invoice_data": data}
     if settings.STRIPE_TAX:
         asked |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
         asked["billing_address_collection"] = "required"
     return asked
+
+
+def _made_out_to(order: TopUp) -> dict[str, str]:
+    """What the customer wants said on invoices; Stripe's own fields know no free address."""
+    details = BillingDetails.objects.filter(pk=order.user_id).first()
+    if details is None:
+        return {}
+    said = [details.name, *details.address.split("; "), details.country]
+    said += [f"Tax ID: {details.tax_id}"] if details.tax_id else []
+    lines = ", ".join(line for line in said if line)
+    return {"footer": f"Made out to: {lines}"} if lines else {}
 
 
 def _intent(order: TopUp, customer: str) -> Object:
@@ -198,7 +211,7 @@ def _intent(order: TopUp, customer: str) -> Object:
         "amount": order.cents,
         "currency": stripe_api.CURRENCY,
         "customer": customer,
-        "description": NAME,
+        "description": documents.NAME,
         "metadata": {"topup": str(order.pk)},
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
     }

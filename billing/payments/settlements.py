@@ -3,8 +3,9 @@
 * Every function takes an id and fetches the object: an event only says where to look, so it does
   not matter how old it is, how often it comes, or what came before it.
 * Money is posted under the business fact: `topup:<payment intent>`, `refund:<refund>`,
-  `dispute:<dispute>:withdrawn|reinstated`. The order's row is locked first, its state changes in
-  the same transaction.
+  `dispute:<dispute>:withdrawn|reinstated`. The order's row is locked first, its state changes,
+  and its document is issued (documents.py), in the same transaction.
+* Parts of a payment that go back are worth whole cents, and together as much as was bought.
 * The account and the amount are our order's. Where Stripe disagrees about the account, the
   currency or the amount, nothing is credited and a person looks at it.
 """
@@ -15,10 +16,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts import freezing
+from accounts.models import User
 from billing import fraud, funding, ledger, notices, stripe_api
 from billing.ledger import Kind
-from billing.models import Transfer
-from billing.payments import customers, entitlements
+from billing.models import Invoice, Transfer
+from billing.payments import customers, documents, entitlements
 from billing.payments.models import Dispute, PlanOrder, Quarantine, StripeCustomer, TopUp
 from billing.stripe_api import Object
 from hontoni.money import CENT, dollars
@@ -61,7 +63,7 @@ def settle_intent(id: str) -> TopUp | None:
     if order is None:
         return None
     if intent["status"] == "succeeded":
-        _pay(order, intent, _tax(order, intent))
+        _pay(order, intent, _page(order, intent))
     elif intent["status"] == "canceled":
         order.fail("canceled")
     elif intent["status"] == "requires_payment_method" and _is_over(order, intent):
@@ -74,16 +76,21 @@ def settle_charge(id: str) -> None:
     """All refunds of a charge."""
     charge = stripe_api.charge(id)
     order = settle_intent(charge["payment_intent"]) if charge["payment_intent"] else None
-    if order is not None and order.state == State.PAID:
-        for refund in stripe_api.refunds(charge["payment_intent"]):
-            _refund(order, refund)
+    for refund in stripe_api.refunds(charge["payment_intent"]) if charge["payment_intent"] else []:
+        _settle_refund(order, refund)
 
 
 def settle_refund(id: str) -> None:
     """One refund: money that goes back is taken back, even below zero."""
     refund = stripe_api.refund(id)
-    order = settle_intent(refund["payment_intent"]) if refund["payment_intent"] else None
-    if order is not None and order.state == State.PAID:
+    if refund["payment_intent"]:
+        _settle_refund(settle_intent(refund["payment_intent"]), refund)
+
+
+def _settle_refund(order: TopUp | None, refund: Object) -> None:
+    if order is None:
+        _refund_of_plan(refund)
+    elif order.state == State.PAID:
         _refund(order, refund)
 
 
@@ -94,10 +101,9 @@ def settle_dispute(id: str) -> None:
     if order is not None and order.state == State.PAID:
         _dispute(order, dispute)
     elif order is None and dispute["payment_intent"]:
-        customer = stripe_api.intent(dispute["payment_intent"])["customer"]
-        payer = StripeCustomer.objects.filter(stripe_id=customer or "").first()
+        payer = _payer(dispute["payment_intent"])
         if payer is not None:
-            _dispute_of_plan(payer.user_id, dispute)
+            _dispute_of_plan(payer, dispute)
 
 
 # -- Whose, and how much -------------------------------------------------------------------------
@@ -117,12 +123,23 @@ def _claimed(found: Object, known: TopUp | None) -> TopUp | None:
     return order
 
 
-def _tax(order: TopUp, intent: Object) -> int:
-    """Cents of the payment that are tax. Only Checkout adds any."""
+def _payer(intent: str) -> User | None:
+    """Whose payment it is, if it is of a plan."""
+    customer = stripe_api.intent(intent)["customer"]
+    known = StripeCustomer.objects.select_related("user").filter(stripe_id=customer or "").first()
+    return None if known is None else known.user
+
+
+def _page(order: TopUp, intent: Object) -> Object | None:
+    """The Checkout page it was paid on."""
     if order.route != Route.CHECKOUT:
-        return 0
-    session = next(stripe_api.sessions(payment_intent=intent["id"]), None)
-    totals = (session and session["total_details"]) or {}
+        return None
+    return next(stripe_api.sessions(payment_intent=intent["id"]), None)
+
+
+def _tax(page: Object | None) -> int:
+    """Cents of the payment that are tax. Only Checkout adds any."""
+    totals = (page and page["total_details"]) or {}
     return int(totals.get("amount_tax") or 0)
 
 
@@ -130,8 +147,8 @@ def _is_over(order: TopUp, intent: Object) -> bool:
     """Whether a refused payment cannot be tried again by the customer."""
     if order.route != Route.CHECKOUT:
         return bool(order.payment_method)  # we confirmed it; else the customer's browser does
-    session = next(stripe_api.sessions(payment_intent=intent["id"]), None)
-    return session is not None and session["status"] != "open"
+    page = _page(order, intent)
+    return page is not None and page["status"] != "open"
 
 
 def _problem(order: TopUp, intent: Object, tax: int) -> str | None:
@@ -154,10 +171,10 @@ def _locked(order: TopUp) -> TopUp:
     return TopUp.objects.select_for_update().get(pk=order.pk)
 
 
-def _pay(order: TopUp, intent: Object, tax: int) -> None:
+def _pay(order: TopUp, intent: Object, page: Object | None) -> None:
     with transaction.atomic():
         order = _locked(order)
-        if problem := _problem(order, intent, tax):
+        if problem := _problem(order, intent, _tax(page)):
             names = ("amount_received", "currency", "customer", "metadata")
             details = {name: intent[name] for name in names}
             Quarantine.note(intent["id"], problem, details, order)
@@ -165,12 +182,14 @@ def _pay(order: TopUp, intent: Object, tax: int) -> None:
                 state=State.QUARANTINED, failure=problem
             )
         elif order.state != State.PAID:
-            _credit(order, intent)
+            _credit(order, intent, page)
+        else:
+            documents.remember(order, page["invoice"] if page else None)
 
 
-def _credit(order: TopUp, intent: Object) -> None:
+def _credit(order: TopUp, intent: Object, page: Object | None) -> None:
     fraud.saw_card(order.user_id, _fingerprint(intent))
-    funding.credit(
+    paid, _ = funding.credit(
         key=f"topup:{intent['id']}",
         kind=Kind.TOPUP,
         user_id=order.user_id,
@@ -181,7 +200,11 @@ def _credit(order: TopUp, intent: Object) -> None:
     order.state, order.failure = State.PAID, ""
     order.intent_id, order.charged_cents = intent["id"], intent["amount_received"]
     order.paid_at = timezone.now()
-    order.save(update_fields=["state", "failure", "intent_id", "charged_cents", "paid_at"])
+    order.invoice_id = order.invoice_id or (page and page["invoice"]) or ""
+    names = ("state", "failure", "intent_id", "charged_cents", "paid_at", "invoice_id")
+    order.save(update_fields=names)
+    if not order.invoice_id and documents.is_ours(order, page):
+        documents.of_top_up(order, paid, documents.paid_by(intent), order.paid_at)
     if not order.user.is_active:  # on its way when the account was closed: a person gives it back
         Quarantine.note(intent["id"], "closed_account", {"topup": str(order.pk)}, order)
     _tell_paid(order)
@@ -207,38 +230,51 @@ def _tell_paid(order: TopUp) -> None:
 
 def _refund(order: TopUp, refund: Object) -> None:
     """A pending refund counts: the money is on its way. One that fails comes back."""
-    key, worth = f"refund:{refund['id']}", order.worth(refund["amount"])
+    key, cents = f"refund:{refund['id']}", refund["amount"]
+    number = documents.number_of(order)
     with transaction.atomic():
-        _locked(order)
+        order = _locked(order)
         if refund["status"] not in ("failed", "canceled"):
-            _take_back(order, key, Kind.REFUND, worth, "Refund")
-        elif Transfer.objects.filter(key=key).exists():
-            _take_back(order, f"{key}:failed", Kind.REFUND, -worth, "Refund that failed")
+            _take_back(order, key, Kind.REFUND, cents, number)
+        else:
+            _give_back(order, key, f"{key}:failed", "Refund that failed", number)
+
+
+def _refund_of_plan(refund: Object) -> None:
+    """No balance was bought, so none is taken back; there is a credit note all the same."""
+    payer = _payer(refund["payment_intent"])
+    if payer is None:
+        return
+    key, cents, now = f"refund:{refund['id']}", refund["amount"], timezone.now()
+    if refund["status"] not in ("failed", "canceled"):
+        documents.of_plan(payer, refund["payment_intent"], key, cents, now)
+    elif Invoice.objects.filter(cause=key).exists():
+        documents.of_plan(payer, refund["payment_intent"], f"{key}:failed", -cents, now)
 
 
 def _dispute(order: TopUp, dispute: Object) -> None:
     withdrawn, reinstated = _booked(dispute)
-    key, worth = f"dispute:{dispute['id']}", order.worth(dispute["amount"])
+    key, cents = f"dispute:{dispute['id']}", dispute["amount"]
+    number = documents.number_of(order)
     with transaction.atomic():
-        _locked(order)
+        order = _locked(order)
         Dispute.objects.update_or_create(
             pk=dispute["id"],
             defaults={
                 "topup": order,
                 "status": dispute["status"],
-                "amount": worth,
+                "amount": order.worth(cents),
                 "withdrawn": withdrawn,
                 "reinstated": reinstated,
             },
         )
-        if withdrawn and _take_back(order, f"{key}:withdrawn", Kind.DISPUTE, worth, "Dispute"):
+        taken, back = f"{key}:withdrawn", f"{key}:reinstated"
+        if withdrawn and (moved := _take_back(order, taken, Kind.DISPUTE, cents, number)):
             freezing.freeze(order.user_id, DISPUTED)
-            _tell_disputed(order.user_id, "dispute", f"{key}:withdrawn", worth)
-        if reinstated and _take_back(
-            order, f"{key}:reinstated", Kind.DISPUTE, -worth, "Dispute won"
-        ):
+            _tell_disputed(order.user_id, "dispute", taken, moved.amount)
+        if reinstated and (moved := _give_back(order, taken, back, "Dispute won", number)):
             _thaw(order.user_id)
-            _tell_disputed(order.user_id, "dispute_won", f"{key}:reinstated", worth)
+            _tell_disputed(order.user_id, "dispute_won", back, moved.amount)
 
 
 def _booked(dispute: Object) -> tuple[bool, bool]:
@@ -247,10 +283,15 @@ def _booked(dispute: Object) -> tuple[bool, bool]:
     return min(booked, default=0) < 0, max(booked, default=0) > 0
 
 
-def _dispute_of_plan(user_id: int, dispute: Object) -> None:
+def _dispute_of_plan(payer: User, dispute: Object) -> None:
     """No balance was bought, so none is taken back; the keys are frozen all the same."""
     withdrawn, reinstated = _booked(dispute)
-    key, worth = f"dispute:{dispute['id']}", dispute["amount"] * CENT
+    key, cents, intent = f"dispute:{dispute['id']}", dispute["amount"], dispute["payment_intent"]
+    user_id, worth, now = payer.pk, cents * CENT, timezone.now()
+    if withdrawn:
+        documents.of_plan(payer, intent, f"{key}:withdrawn", cents, now)
+    if reinstated:
+        documents.of_plan(payer, intent, f"{key}:reinstated", -cents, now)
     with transaction.atomic():
         Dispute.objects.get_or_create(
             pk=dispute["id"], defaults={"user_id": user_id, "amount": worth}
@@ -281,17 +322,41 @@ def _thaw(user_id: int) -> None:
         freezing.unfreeze(user_id, only=DISPUTED)
 
 
-def _take_back(order: TopUp, key: str, kind: Kind, worth: int, reason: str) -> bool:
-    """Post it, negative amounts giving back; False if it was posted before, or is nothing."""
+REASONS = {Kind.REFUND: "Refund", Kind.DISPUTE: "Dispute"}
+
+
+def _take_back(order: TopUp, key: str, kind: Kind, cents: int, number: str) -> Transfer | None:
+    """Take what that part of the payment bought; None if it was taken before, or is nothing."""
+    if Transfer.objects.filter(key=key).exists():
+        return None
+    before, taken = documents.taken_back(order)
+    worth = order.worth(before + cents) - taken
+    return _move_back(order, key, kind, worth, cents, REASONS[kind], number)
+
+
+def _give_back(order: TopUp, taken: str, key: str, reason: str, number: str) -> Transfer | None:
+    """Undo a transfer, exactly; None if it never was, or is undone already."""
+    undone = Transfer.objects.filter(key=taken).first()
+    if undone is None or Transfer.objects.filter(key=key).exists():
+        return None
+    cents = -(undone.ref.get("cents") or 0)
+    return _move_back(order, key, Kind(undone.kind), -undone.amount, cents, reason, number)
+
+
+def _move_back(
+    order: TopUp, key: str, kind: Kind, worth: int, cents: int, reason: str, number: str
+) -> Transfer | None:
     if not worth:
-        return False
-    _, created = funding.take_back(
+        return None
+    ref = {"topup": str(order.pk), "payment_intent": order.intent_id}
+    moved, _ = funding.take_back(
         key=key,
         kind=kind,
         user_id=order.user_id,
         top_up=Transfer.objects.get(key=f"topup:{order.intent_id}"),
         amount=worth,
         reason=reason,
-        ref={"topup": str(order.pk), "payment_intent": order.intent_id},
+        ref=ref | ({"cents": cents} if cents else {}),
     )
-    return created
+    documents.of_taking_back(order, moved, number, timezone.now())
+    return moved

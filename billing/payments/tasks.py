@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from billing import stripe_api
-from billing.payments import arrangements, autotopup, inbox, mirror, orders, pauses
+from billing.payments import arrangements, autotopup, documents, inbox, mirror, orders, pauses
 from billing.payments.models import StripeEvent
 from hontoni import errors
 
@@ -60,6 +60,12 @@ def poll_events(**_: Any) -> None:
         orders.reconcile(now=timezone.now())
         arrangements.reconcile(now=timezone.now())
         inbox.forget(now=timezone.now())
+
+
+@shared_task(expires=timedelta(hours=1).total_seconds())
+def issue_documents(**_: Any) -> int:
+    """Every hour: invoices and credit notes that are missing; how many were."""
+    return documents.complete(now=timezone.now())
 
 
 @shared_task(expires=60)

@@ -59,7 +59,11 @@ async def _all(user: User, chunk: Callable[[User, Any], Any]) -> AsyncIterator[b
 
 
 def _billing_details(user: User) -> Any:
-    return BillingDetails.objects.filter(pk=user.pk).values("name", "address", "tax_id").first()
+    return (
+        BillingDetails.objects.filter(pk=user.pk)
+        .values("name", "address", "tax_id", "country")
+        .first()
+    )
 
 
 def _keys(user: User, after: int | None) -> list[tuple[int, Any]]:

@@ -28,9 +28,13 @@ def test_it_debits_too(alice: User) -> None:
 
 
 def test_it_goes_the_way_of_all_adjustments(bob: User) -> None:
-    credit(bob.email, "0.000000001", reason="Rounding")
+    credit(bob.email, "0.01", reason="Rounding")
     transfer, entry = Transfer.objects.get(), AuditEntry.objects.get()
-    assert (transfer.kind, transfer.amount, transfer.reason) == ("adjustment", 1, "Rounding")
+    assert (transfer.kind, transfer.amount, transfer.reason) == (
+        "adjustment",
+        nanos("0.01"),
+        "Rounding",
+    )
     assert transfer.actor.startswith("shell:")
     assert (entry.actor, entry.subject) == (transfer.actor, f"user:{bob.pk}")
 
@@ -42,7 +46,7 @@ def test_a_script_may_repeat_itself(bob: User) -> None:
     assert AuditEntry.objects.count() == 1
 
 
-@pytest.mark.parametrize("amount", ["ten", "0", "-11", "0.0000000001", "NaN"])
+@pytest.mark.parametrize("amount", ["ten", "0", "-11", "0.0000000001", "0.005", "NaN"])
 def test_it_refuses_what_cannot_be_posted(alice: User, amount: str) -> None:
     with pytest.raises(CommandError):
         call_command("credit", "--reason", "test", "--", alice.email, amount)

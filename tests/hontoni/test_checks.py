@@ -34,6 +34,22 @@ def refusals(settings: Settings, values: dict[str, Any]) -> list[str]:
     return [str(problem.id) for problem in found]
 
 
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ({"SELLER_TAX_RATE": "8.25", "SELLER_COUNTRY": "VN"}, []),
+        ({"SELLER_TAX_RATE": "ten"}, ["hontoni.E020"]),
+        ({"SELLER_TAX_RATE": "-1"}, ["hontoni.E020"]),
+        ({"SELLER_TAX_RATE": "10", "STRIPE_TAX": True}, ["hontoni.E021"]),
+        ({"SELLER_COUNTRY": "Vietnam"}, ["hontoni.E022"]),
+    ],
+)
+def test_what_is_printed_on_invoices_makes_sense(
+    settings: Settings, values: dict[str, Any], refused: list[str]
+) -> None:
+    assert refusals(settings, {"STRIPE_SECRET_KEY": "", **values}) == refused
+
+
 def test_it_starts_without_stripe(settings: Settings) -> None:
     assert refusals(settings, {**LIVE, "STRIPE_SECRET_KEY": "", "STRIPE_WEBHOOK_SECRET": ""}) == []
 

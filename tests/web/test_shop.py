@@ -39,7 +39,7 @@ from tests.world import Person
 
 PAGES = [
     *("/billing", "/billing/topup", "/billing/cards", "/billing/plans", "/billing/invoices"),
-    *("/billing/promo", "/billing/referrals", "/billing/mails"),
+    *("/billing/promo", "/billing/referrals", "/billing/mails", "/billing/statements"),
     *("/billing/plans/change?plan=basic", "/billing/plans/change?add_on=rate-limit-2x"),
 ]
 
@@ -483,6 +483,41 @@ def test_invoices_are_listed_and_downloaded_by_their_owner(
     assert invoice.number not in text(somebody.get("/billing/invoices"))
 
 
+def test_an_invoice_is_shown_as_it_was_issued(
+    as_alice: Client, alice: Person, settings: Settings, stripe: World
+) -> None:
+    settings.SELLER_TAX_RATE, settings.SELLER_TAX_ID = "10", "0312345678"
+    details = {"name": "Alice Ltd", "address": "1 High St", "tax_id": "GB1", "country": "gb"}
+    assert as_alice.post("/billing/invoices", details).status_code == 302
+    by_saved_card(alice, stripe, "25")
+    found = re.search(
+        r'href="(/billing/invoices/inv_\d+)"', text(as_alice.get("/billing/invoices"))
+    )
+    assert found is not None
+    page = text(as_alice.get(found[1]))
+    for said in (
+        "Alice Ltd",
+        "GB1",
+        "0312345678",
+        "VAT 10 %",
+        "$2.27",
+        "$22.73",
+        "$25.00",
+        "4242",
+    ):
+        assert said in page
+    assert as_alice.get("/billing/invoices/inv_0").status_code == 404
+
+
+def by_saved_card(person: Person, stripe: World, amount: str) -> None:
+    method = stripe.stripe.payment_methods.attach(
+        "pm_card_visa", {"customer": customers.of(person.user)}
+    )
+    asked = {"amount": amount, "payment_method": method.id}
+    answer = person.client().post("/api/billing/topup/intent", asked, format="json")
+    assert answer.json()["state"] == "paid", answer.content
+
+
 def test_a_top_up_by_card_has_its_invoice_here(
     as_alice: Client, alice: Person, stripe: World
 ) -> None:
@@ -506,6 +541,27 @@ def test_the_next_invoice_is_made_out_as_wished(as_alice: Client, alice: Person)
     assert buyer["address"] == "1 Lê Lợi; Huế; Việt Nam"
     refused = text(as_alice.post("/billing/invoices", form | {"tax_id": "1" * 51}))
     assert 'id="id_tax_id_error"' in refused and "Công ty Alice" in refused
+
+
+def test_a_month_is_read_and_downloaded_by_following_links(
+    as_alice: Client, alice: Person, bob: Person
+) -> None:
+    subscribed(alice)
+    month = timezone.now().strftime("%Y-%m")
+    assert 'href="/billing/statements"' in text(as_alice.get("/billing"))
+    months = text(as_alice.get("/billing/statements"))
+    found = re.findall(r'href="(/billing/statements/[^"]+)"', months)
+    assert found == [f"/billing/statements/{month}{ending}" for ending in ("", ".pdf", ".csv")]
+    page = text(as_alice.get(found[0]))
+    for said in ("Opening balance", "$0.00", "$150.00", "−$13.00", "$137.00", "not over yet"):
+        assert said in page
+    assert Invoice.objects.get().number in page
+    assert as_alice.get(found[1]).content.startswith(b"%PDF")
+    rows = as_alice.get(found[2]).content.decode().splitlines()
+    assert rows[-1] == "closing,,,,,,,137.00,137.00"
+    somebody = Client()
+    somebody.force_login(bob.user, "allauth.account.auth_backends.AuthenticationBackend")
+    assert [somebody.get(path).status_code for path in found] == [404, 404, 404]
 
 
 def test_a_deleted_account_keeps_its_invoices_and_no_details(alice: Person, bob: Person) -> None:

@@ -10,7 +10,15 @@ from accounts.models import User
 from billing import ledger
 from billing.adjustments import adjust
 from hontoni.errors import ApiError
-from hontoni.money import dollars, nanos
+from hontoni.money import CENT, dollars, nanos
+
+
+def _typed(text: str) -> int:
+    """Nano-dollars. Raises ValueError for a part of a cent, as for what is no amount."""
+    amount = nanos(text)
+    if amount % CENT:
+        raise ValueError("Staff credit whole cents.")
+    return amount
 
 
 class Command(BaseCommand):
@@ -18,7 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
-        parser.add_argument("amount", help="dollars, such as 25 or -3.50")
+        parser.add_argument("amount", help="dollars and whole cents, such as 25 or -3.50")
         parser.add_argument("--reason", required=True, help="the customer sees it")
         parser.add_argument("--key", help="idempotency key: the same key again posts nothing")
 
@@ -30,7 +38,7 @@ class Command(BaseCommand):
             _, created = adjust(
                 key=f"shell:{options['key'] or uuid.uuid4().hex}",
                 user_id=user.pk,
-                amount=nanos(options["amount"]),
+                amount=_typed(options["amount"]),
                 reason=options["reason"],
                 actor=f"shell:{os.getuid()}",
             )

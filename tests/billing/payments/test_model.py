@@ -265,7 +265,8 @@ class Commerce(RuleBasedStateMachine):
         tops = [self.payments[uuid.UUID(one.top_up.ref["topup"])] for one in given if one.top_up]
         paid = sum(payment.paid for payment in self.payments.values())
         assert len({id(payment) for payment in tops}) == len(given) <= min(self.redeemed, paid)
-        return sum(payment.worth * CENT * BONUS // 100 for payment in tops)
+        bonuses = ((payment, payment.amount * BONUS // 100) for payment in tops)
+        return sum(bonus * payment.worth // payment.amount for payment, bonus in bonuses) * CENT
 
     def teardown(self) -> None:
         """In the end everything is heard of, and the ledger says what the model says."""
@@ -279,7 +280,7 @@ class Commerce(RuleBasedStateMachine):
         worth = sum(payment.worth for payment in self.payments.values())
         assert ledger.balance(self.user.pk) == (worth - self.spent) * CENT + self.bonuses()
         referrals.settle_all(timezone.now())
-        assert ledger.balance(self.referral.referrer_id) == worth * CENT * REWARD // 100
+        assert ledger.balance(self.referral.referrer_id) == worth * REWARD // 100 * CENT
         posted = Transfer.objects.filter(
             kind="topup", credit__code=ledger.wallet_code(self.user.pk)
         )
