@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from billing import funding, ledger, periods, promos, renewals, subscriptions, terms
 from billing.models import AddOn, Plan, PromoCode, Redemption, Subscription, Transfer, Wallet
-from hontoni.money import nanos, whole_cents
+from hontoni.money import nanos
 from tests.billing.conftest import client
 from tests.billing.test_api import error, top_up
 from tests.billing.test_terms import subscribe
