@@ -7,7 +7,7 @@ from django.utils.crypto import salted_hmac
 
 from gateway import callers, catalogue, metering
 from gateway.callers import Caller
-from gateway.catalogue import Model
+from gateway.catalogue import Catalogue, Model
 from gateway.codecs import thinking as thoughts
 from gateway.dialects import CHAT, DIALECTS, Dialect
 from gateway.ir import Target, Thinking
@@ -49,6 +49,10 @@ class Asked(NamedTuple):
         """The same of the model as another provider has it (`Model.at`)."""
         model = self.model.at(named)
         return self._replace(model=model, target=model.capped(self.target.thinking_cap or 0))
+
+    def priced(self, model: Model) -> "Asked":
+        """The same at the price that `model`, the same model, has by now."""
+        return self._replace(model=model, hold=metering.hold(model, self.estimate))
 
     def end_user(self, told: str) -> str:
         """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
@@ -136,7 +140,10 @@ async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, V
     name = parsed.get("model")
     if not isinstance(name, str) or not name:
         raise BadRequest("model is required and must be a string.", param="model")
-    known = await catalogue.current()
+    return await catalogue.found(lambda known: _model_of(known, name, upstream))
+
+
+def _model_of(known: Catalogue, name: str, upstream: Upstream) -> tuple[Model, Variant]:
     model, variant = known.resolve(name)
     if not upstream.routes(model):
         raise BadRequest(f"{model.id} is not available here.", code="model_not_supported")

@@ -184,6 +184,7 @@ class Call:
                 "began": self.began,
                 "error": "process_lost",
                 "ip": self.ip,
+                "details": {"price_read_at": self.model.read_at},
             }
         )
 
@@ -233,7 +234,7 @@ class Call:
         return None if until is None else max(0, int((until - self.began) * 1000))
 
     def _details(self) -> dict[str, Any]:
-        details: dict[str, Any] = {}
+        details: dict[str, Any] = {"price_read_at": self.model.read_at}
         if self.clamps:
             details["clamps"] = self.clamps
         if self.state is not None:

@@ -1,17 +1,24 @@
-"""Which model a name means, and what it costs now: a snapshot of the catalogue in memory.
+"""Which model a name means, and what it costs at a moment: a snapshot of the catalogue in memory.
 
-The hot path reads the snapshot and nothing else. It is renewed from the database once it is
-older than MAX_AGE_SECONDS, beside the requests and not in front of them.
+The hot path reads the snapshot and nothing else. No request is priced or refused by one that is
+older than MAX_AGE_SECONDS (hontoni/freshness.py). It holds the prices in force and those to come,
+and is looked at with the moment in question: so a price changes at the same instant on every
+node, whenever each of them read the catalogue.
 """
 
-import asyncio
-import time
+import math
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TypeVar
 
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from gateway import models, variants
+from gateway import clock, models, variants
 from gateway.codecs import families
 from gateway.ir import Target, Usage
 from gateway.models import BUCKETS
@@ -19,22 +26,28 @@ from gateway.pools import routes
 from gateway.pools.routes import EMPTY, NATIVE, Pool
 from gateway.variants import Variant
 from hontoni import money
-from hontoni.db import in_thread
-from hontoni.errors import NotFound
+from hontoni.errors import BadRequest, NotFound
+from hontoni.freshness import Kept
 
 MAX_AGE_SECONDS = 5.0
+REFUSES_SECONDS = 1.0  # a younger snapshot's no is final; an older one's is looked at again
+# Prices that ended so lately are kept: another machine's clock may not have reached that moment.
+_SKEW = timedelta(minutes=1)
+
+T = TypeVar("T")
 
 Rates = tuple[int, int, int, int, int, int]  # nano-dollars per million tokens, in BUCKETS' order
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price version, ready to multiply."""
+    """A price version, ready to multiply. `since`: when it comes into force, in microseconds."""
 
     id: int
     rates: Rates
     long_context_above: int | None = None
     long_rates: Rates | None = None
+    since: int = 0
 
     def rates_for(self, usage: Usage) -> Rates:
         """The long-context prices apply to the whole request, by the size of its prompt."""
@@ -59,7 +72,8 @@ class Price:
 @dataclass(frozen=True, slots=True)
 class Model:
     """What the hot path needs to know of a model. `target` is what it can be asked, `pool` who
-    can be asked."""
+    can be asked. `price` is in force up to `until` (microseconds); `coming` follow it. `read_at`
+    is when the catalogue was read, in seconds since 1970."""
 
     id: str
     name: str
@@ -75,6 +89,9 @@ class Model:
     long_context_window: int | None = None
     long_context_beta: str = ""
     pool: Pool = EMPTY
+    until: float = math.inf
+    coming: tuple[Price, ...] = ()
+    read_at: float = 0.0
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
     _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
 
@@ -95,9 +112,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
+    """What is on sale, and at which prices, at one moment."""
+
     models: dict[str, Model]
     aliases: dict[str, str]
-    loaded_at: float
 
     def resolve(self, name: str) -> tuple[Model, Variant]:
         """The model a client means, and how it wants it. Raises NotFound (404 model_not_found)."""
@@ -106,11 +124,7 @@ class Catalogue:
         for base, variant in variants.readings(name):
             if found := self._find(base):
                 return found, variant
-        raise NotFound(
-            f"The model {name[:100]!r} does not exist. GET /v1/models lists what there is.",
-            code="model_not_found",
-            param="model",
-        )
+        raise unknown(name)
 
     def other_names(self) -> dict[str, list[str]]:
         """What else each model answers to, as the documentation publishes it."""
@@ -124,33 +138,89 @@ class Catalogue:
         return self.models.get(name) or self.models.get(self.aliases.get(name.lower(), ""))
 
 
-def price_of(row: models.Price) -> Price:
-    rates = [getattr(row, bucket) for bucket in BUCKETS]
-    if row.long_context_above is None:
-        return Price(row.pk, tuple(rates))
-    long_rates = [getattr(row, f"long_{bucket}") for bucket in BUCKETS]
-    return Price(row.pk, tuple(rates), row.long_context_above, tuple(long_rates))
-
-
-def load() -> Catalogue:
-    """Read the active models, each with the newest price that is already in effect."""
-    now = timezone.now()
-    prices: dict[str, models.Price] = {}
-    for price in models.Price.objects.filter(effective_at__lte=now).order_by("effective_at", "id"):
-        prices[price.model_id] = price
-    rows = [row for row in models.Model.objects.filter(active=True) if row.id in prices]
-    pools = routes.load((row.id, row.vendor, row.dialect) for row in rows)
-    return Catalogue(
-        models={
-            row.id: _model(row, price_of(prices[row.id]), pools.get(row.id, EMPTY)) for row in rows
-        },
-        aliases={alias.name.lower(): alias.model_id for alias in models.Alias.objects.all()}
-        | {row.id.lower(): row.id for row in rows},
-        loaded_at=time.monotonic(),
+def unknown(name: str) -> NotFound:
+    return NotFound(
+        f"The model {name[:100]!r} does not exist. GET /v1/models lists what there is.",
+        code="model_not_found",
+        param="model",
     )
 
 
-def _model(row: models.Model, price: Price, pool: Pool) -> Model:
+class Snapshot:
+    """The catalogue as the database had it, for this moment and those to come."""
+
+    def __init__(self, priced: Iterable[tuple[Model, tuple[Price, ...]]], aliases: dict[str, str]):
+        self._priced = tuple(priced)
+        self._aliases = aliases
+        self._switches = sorted({price.since for _, prices in self._priced for price in prices})
+        self._views: dict[int, Catalogue] = {}  # by how many of the switches are past
+
+    def at(self, micros: int) -> Catalogue:
+        """What holds at that moment: of each model the newest price that is in force then."""
+        past = bisect_right(self._switches, micros)
+        if past not in self._views:
+            self._views[past] = self._view(micros)
+        return self._views[past]
+
+    def _view(self, micros: int) -> Catalogue:
+        on_sale = {}
+        for model, prices in self._priced:
+            begun = bisect_right(prices, micros, key=lambda price: price.since)
+            if begun:
+                coming = prices[begun:]
+                on_sale[model.id] = replace(
+                    model,
+                    price=prices[begun - 1],
+                    until=coming[0].since if coming else math.inf,
+                    coming=coming,
+                    _elsewhere={},
+                )
+        named = {name: model for name, model in self._aliases.items() if model in on_sale}
+        return Catalogue(on_sale, named | {name.lower(): name for name in on_sale})
+
+
+def price_of(row: models.Price) -> Price:
+    rates = tuple(getattr(row, bucket) for bucket in BUCKETS)
+    since = clock.of(row.effective_at)
+    if row.long_context_above is None:
+        return Price(row.pk, rates, since=since)
+    long_rates = tuple(getattr(row, f"long_{bucket}") for bucket in BUCKETS)
+    return Price(row.pk, rates, row.long_context_above, long_rates, since)
+
+
+def read() -> Snapshot:
+    """Read the active models, each with the price in force and those to come."""
+    read_at = clock.micros()
+    prices = _prices()
+    rows = [row for row in models.Model.objects.filter(active=True) if row.id in prices]
+    pools = routes.load((row.id, row.vendor, row.dialect) for row in rows)
+    return Snapshot(
+        [
+            (_model(row, prices[row.id], pools.get(row.id, EMPTY), read_at), prices[row.id])
+            for row in rows
+        ],
+        {alias.name.lower(): alias.model_id for alias in models.Alias.objects.all()},
+    )
+
+
+def load() -> Catalogue:
+    """What is on sale this moment, read from the database."""
+    return read().at(clock.of(timezone.now()))
+
+
+def _prices() -> dict[str, tuple[Price, ...]]:
+    """Of each model, oldest first, what is or comes into force."""
+    before = timezone.now() - _SKEW
+    older = models.Price.objects.filter(model=OuterRef("model"), effective_at__lte=before)
+    newest = older.order_by("-effective_at", "-id").values("pk")[:1]
+    rows = models.Price.objects.filter(Q(effective_at__gt=before) | Q(pk=Subquery(newest)))
+    found = defaultdict(list)
+    for row in rows.order_by("effective_at", "id"):
+        found[row.model_id].append(price_of(row))
+    return {model: tuple(prices) for model, prices in found.items()}
+
+
+def _model(row: models.Model, prices: tuple[Price, ...], pool: Pool, read_at: int) -> Model:
     return Model(
         id=row.id,
         name=row.name,
@@ -160,7 +230,7 @@ def _model(row: models.Model, price: Price, pool: Pool) -> Model:
         max_output=row.max_output,
         capabilities=tuple(row.capabilities),
         released_at=int(row.released_at.timestamp()),
-        price=price,
+        price=prices[0],
         dialect=row.dialect,
         target=families.target(
             row.upstream_id, row.dialect, max_output=row.max_output, key=carrier_key()
@@ -168,6 +238,7 @@ def _model(row: models.Model, price: Price, pool: Pool) -> Model:
         long_context_window=row.long_context_window,
         long_context_beta=row.long_context_beta,
         pool=pool,
+        read_at=read_at / 1_000_000,
     )
 
 
@@ -195,28 +266,26 @@ def carrier_key() -> bytes:
     return salted_hmac("gateway.carrier", "", algorithm="sha256").digest()
 
 
-class _Snapshot:
-    value: Catalogue | None = None
-    renewal: asyncio.Task[None] | None = None
+_kept = Kept(lambda: read())
 
 
-async def current() -> Catalogue:
-    """The snapshot, at most a few seconds old while requests come in."""
-    if _Snapshot.value is None:
-        _Snapshot.value = await in_thread(load)
-    elif time.monotonic() - _Snapshot.value.loaded_at > MAX_AGE_SECONDS and not _renewing():
-        _Snapshot.renewal = asyncio.create_task(_renew())
-    return _Snapshot.value
+async def current(moment: int | None = None) -> Catalogue:
+    """What is on sale now, or at a moment (microseconds) that Redis told, by a snapshot at most
+    MAX_AGE_SECONDS old. Raises Unavailable."""
+    snapshot = await _kept.get(MAX_AGE_SECONDS)
+    return snapshot.at(clock.micros() if moment is None else moment)
 
 
-def _renewing() -> bool:
-    return _Snapshot.renewal is not None and not _Snapshot.renewal.done()
-
-
-async def _renew() -> None:
-    _Snapshot.value = await in_thread(load)
+async def found(look: Callable[[Catalogue], T]) -> T:
+    """What `look` finds. A refusal is raised only by a snapshot younger than REFUSES_SECONDS:
+    what staff have just switched on is there. Raises as `look`, and Unavailable."""
+    try:
+        return look(await current())
+    except (NotFound, BadRequest):
+        newer = await _kept.get(REFUSES_SECONDS, ahead=False)
+        return look(newer.at(clock.micros()))
 
 
 def forget() -> None:
     """Read the catalogue anew with the next request."""
-    _Snapshot.value = None
+    _kept.forget()

@@ -41,7 +41,8 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
 
 async def _model(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
-    model, _ = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
+    name = http.scope["path_params"]["id"]
+    model, _ = await catalogue.found(lambda known: known.resolve(name))
     if problem := caller.forbidden(http.client_ip(), model.id):
         raise problem
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
