@@ -19,7 +19,8 @@ class Kind(models.TextChoices):
     VALUE = "value", "value of a member"
     BETA = "beta", "beta flag"
     HEADER = "header", "header"
-    BLOCK = "block", "type of content block or item"
+    BLOCK = "block", "type of content block, item or edit"
+    COUNTER = "counter", "counter of the vendor's, priced by its unit"
 
 
 class Pricing(models.TextChoices):
@@ -34,10 +35,13 @@ class Feature(models.Model):
 
     `name` is exact, or ends in `*`. Members of members are written with dots (`output_config.x`,
     `tools.max_uses`): once one of a container is listed, its others must be, too. A value is
-    `member=value`: once one of a member is listed, its other values must be, too. `meter` is the
-    counter the vendor's answer reports: what a call is for `per_call`, and for `factor` the member
-    that says which value was applied. `most_calls` bounds the hold and is told to the vendor as
-    `bound`, where it has such a member.
+    `member=value`: once one of a member is listed, its other values must be, too.
+
+    `meter` is what the vendor's answer counts by. For `per_call`: the counters that are added up
+    to the number of calls, with commas between. For `factor`: the member that says which value
+    was applied. For `tokens`: the rows of kind `counter` whose units a use may cost; none where
+    the answer counts them by model (gateway/codecs/*/usage.py). `most_calls` bounds the hold (for
+    a counter: in units) and is told to the vendor as `bound`, where it has such a member.
     """
 
     dialect = models.CharField(
@@ -63,7 +67,7 @@ class Feature(models.Model):
     meter = models.CharField(
         max_length=60, blank=True, db_default="", help_text="what the vendor calls its counter"
     )
-    most_calls = models.PositiveSmallIntegerField(
+    most_calls = models.PositiveIntegerField(
         default=0, db_default=0, help_text="how many a request may make"
     )
     bound = models.CharField(
