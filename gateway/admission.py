@@ -113,6 +113,7 @@ async def admit(call: Call) -> None:
             continue
         call.state = call.http.state = state
         if state.status == "ok":
+            call.admitted_at = state.now
             call.hold_is(state.hold)
             LIVE.add(call)
             return
@@ -129,7 +130,9 @@ async def admit(call: Call) -> None:
 async def _price(call: Call, moment: int | None) -> None:
     """What it costs now, or at the moment Redis told: it may have waited since it was understood.
     Raises NotFound if it is no longer sold, and Unavailable."""
-    sold = (await catalogue.current(moment)).models.get(call.model.id)
+    known = await catalogue.current(moment)
+    call.price_read_at = known.of.read_at
+    sold = known.models.get(call.model.id)
     if sold is call.model:  # nearly always
         return
     if sold is None:

@@ -66,6 +66,8 @@ class Call:
     fitted: int | None = None  # output tokens that the balance pays for, if fewer than asked
     attempts: list[Attempt] = field(default_factory=list)
     repaired: bool = False
+    price_read_at: float = 0.0  # when the price was read that holds for it
+    admitted_at: int = 0  # by Redis's clock, in microseconds
 
     @property
     def id(self) -> str:
@@ -184,7 +186,7 @@ class Call:
                 "began": self.began,
                 "error": "process_lost",
                 "ip": self.ip,
-                "details": {"price_read_at": self.model.read_at},
+                "details": {"price_read_at": self.price_read_at},
             }
         )
 
@@ -234,7 +236,10 @@ class Call:
         return None if until is None else max(0, int((until - self.began) * 1000))
 
     def _details(self) -> dict[str, Any]:
-        details: dict[str, Any] = {"price_read_at": self.model.read_at}
+        details: dict[str, Any] = {
+            "price_read_at": self.price_read_at,
+            "admitted_at": self.admitted_at,
+        }
         if self.clamps:
             details["clamps"] = self.clamps
         if self.state is not None:

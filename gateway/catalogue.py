@@ -9,17 +9,20 @@ node, whenever each of them read the catalogue.
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from django.db.models import Model as DatabaseModel
 from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from gateway import clock, models, variants
 from gateway.codecs import families
+from gateway.features import snapshot
+from gateway.features.snapshot import Features, Rules
 from gateway.ir import Target, Usage
 from gateway.models import BUCKETS
 from gateway.pools import routes
@@ -69,11 +72,29 @@ class Price:
         )
 
 
+class Book:
+    """What a model needs to know beside itself: its sisters, and what may be asked of each. Of
+    the same moment as their prices."""
+
+    __slots__ = ("_aliases", "_models", "features")
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self._models: dict[str, Model] = {}
+        self._aliases: dict[str, str] = {}
+
+    def write(self, models: dict[str, "Model"], aliases: dict[str, str]) -> None:
+        self._models, self._aliases = models, aliases
+
+    def find(self, name: str) -> "Model | None":
+        """The model of that name, ours or its vendor's."""
+        return self._models.get(name) or self._models.get(self._aliases.get(name.lower(), ""))
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """What the hot path needs to know of a model. `target` is what it can be asked, `pool` who
-    can be asked. `price` is in force up to `until` (microseconds); `coming` follow it. `read_at`
-    is when the catalogue was read, in seconds since 1970."""
+    can be asked. `price` is in force up to `until` (microseconds); `coming` follow it."""
 
     id: str
     name: str
@@ -91,7 +112,7 @@ class Model:
     pool: Pool = EMPTY
     until: float = math.inf
     coming: tuple[Price, ...] = ()
-    read_at: float = 0.0
+    book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
     _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
 
@@ -100,6 +121,10 @@ class Model:
         if thinking_budget not in self._capped:
             self._capped[thinking_budget] = replace(self.target, thinking_cap=thinking_budget)
         return self._capped[thinking_budget]
+
+    def rules(self) -> Rules:
+        """What may be asked of it, and what of that costs money of its own."""
+        return self.book.features.rules(self.dialect, self.id)
 
     def at(self, named: tuple[str, str]) -> "Model":
         """The same model, at the same price, as a provider has it under that name and dialect."""
@@ -112,10 +137,11 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What is on sale, and at which prices, at one moment."""
+    """What is on sale, and at which prices, at one moment; `of` is what was read of it."""
 
     models: dict[str, Model]
     aliases: dict[str, str]
+    of: "Snapshot"
 
     def resolve(self, name: str) -> tuple[Model, Variant]:
         """The model a client means, and how it wants it. Raises NotFound (404 model_not_found)."""
@@ -146,13 +172,19 @@ def unknown(name: str) -> NotFound:
     )
 
 
-class Snapshot:
-    """The catalogue as the database had it, for this moment and those to come."""
+Priced = tuple[Model, tuple[Price, ...]]  # oldest first: in force, and to come
 
-    def __init__(self, priced: Iterable[tuple[Model, tuple[Price, ...]]], aliases: dict[str, str]):
-        self._priced = tuple(priced)
-        self._aliases = aliases
-        self._switches = sorted({price.since for _, prices in self._priced for price in prices})
+
+class Snapshot:
+    """The catalogue as the database had it at `read_at` (seconds since 1970), for this moment and
+    those to come. One that is found unchanged is kept, with all that was made of it."""
+
+    def __init__(
+        self, read_at: float, priced: list[Priced], aliases: dict[str, str], features: Features
+    ) -> None:
+        self.read_at = read_at
+        self._priced, self._aliases, self._features = priced, aliases, features
+        self._switches = sorted({price.since for _, prices in priced for price in prices})
         self._views: dict[int, Catalogue] = {}  # by how many of the switches are past
 
     def at(self, micros: int) -> Catalogue:
@@ -163,6 +195,7 @@ class Snapshot:
         return self._views[past]
 
     def _view(self, micros: int) -> Catalogue:
+        book = Book(self._features)
         on_sale = {}
         for model, prices in self._priced:
             begun = bisect_right(prices, micros, key=lambda price: price.since)
@@ -173,10 +206,13 @@ class Snapshot:
                     price=prices[begun - 1],
                     until=coming[0].since if coming else math.inf,
                     coming=coming,
+                    book=book,
                     _elsewhere={},
                 )
-        named = {name: model for name, model in self._aliases.items() if model in on_sale}
-        return Catalogue(on_sale, named | {name.lower(): name for name in on_sale})
+        aliases = {name: model for name, model in self._aliases.items() if model in on_sale}
+        aliases |= {name.lower(): name for name in on_sale}
+        book.write(on_sale, aliases)
+        return Catalogue(on_sale, aliases, self)
 
 
 def price_of(row: models.Price) -> Price:
@@ -188,19 +224,35 @@ def price_of(row: models.Price) -> Price:
     return Price(row.pk, rates, row.long_context_above, long_rates, since)
 
 
+class _Last:
+    """What was read last, and of which rows it was made."""
+
+    made: tuple[Any, Snapshot] | None = None
+
+
 def read() -> Snapshot:
     """Read the active models, each with the price in force and those to come."""
-    read_at = clock.micros()
+    read_at = clock.micros() / 1_000_000
     prices = _prices()
     rows = [row for row in models.Model.objects.filter(active=True) if row.id in prices]
     pools = routes.load((row.id, row.vendor, row.dialect) for row in rows)
-    return Snapshot(
-        [
-            (_model(row, prices[row.id], pools.get(row.id, EMPTY), read_at), prices[row.id])
-            for row in rows
-        ],
-        {alias.name.lower(): alias.model_id for alias in models.Alias.objects.all()},
-    )
+    aliases = {alias.name.lower(): alias.model_id for alias in models.Alias.objects.all()}
+    features = snapshot.load()
+    listed = [_columns(row) for row in (*rows, *features.rows())]
+    seen = (prices, pools, aliases, listed, carrier_key())
+    if _Last.made is not None and _Last.made[0] == seen:
+        _Last.made[1].read_at = max(read_at, _Last.made[1].read_at)
+        return _Last.made[1]
+    priced = [
+        (_model(row, prices[row.id][0], pools.get(row.id, EMPTY)), prices[row.id]) for row in rows
+    ]
+    made = Snapshot(read_at, priced, aliases, features)
+    _Last.made = seen, made
+    return made
+
+
+def _columns(row: DatabaseModel) -> dict[str, Any]:
+    return {name: value for name, value in vars(row).items() if name != "_state"}
 
 
 def load() -> Catalogue:
@@ -220,7 +272,7 @@ def _prices() -> dict[str, tuple[Price, ...]]:
     return {model: tuple(prices) for model, prices in found.items()}
 
 
-def _model(row: models.Model, prices: tuple[Price, ...], pool: Pool, read_at: int) -> Model:
+def _model(row: models.Model, price: Price, pool: Pool) -> Model:
     return Model(
         id=row.id,
         name=row.name,
@@ -230,7 +282,7 @@ def _model(row: models.Model, prices: tuple[Price, ...], pool: Pool, read_at: in
         max_output=row.max_output,
         capabilities=tuple(row.capabilities),
         released_at=int(row.released_at.timestamp()),
-        price=prices[0],
+        price=price,
         dialect=row.dialect,
         target=families.target(
             row.upstream_id, row.dialect, max_output=row.max_output, key=carrier_key()
@@ -238,7 +290,6 @@ def _model(row: models.Model, prices: tuple[Price, ...], pool: Pool, read_at: in
         long_context_window=row.long_context_window,
         long_context_beta=row.long_context_beta,
         pool=pool,
-        read_at=read_at / 1_000_000,
     )
 
 
@@ -272,8 +323,8 @@ _kept = Kept(lambda: read())
 async def current(moment: int | None = None) -> Catalogue:
     """What is on sale now, or at a moment (microseconds) that Redis told, by a snapshot at most
     MAX_AGE_SECONDS old. Raises Unavailable."""
-    snapshot = await _kept.get(MAX_AGE_SECONDS)
-    return snapshot.at(clock.micros() if moment is None else moment)
+    kept = await _kept.get(MAX_AGE_SECONDS)
+    return kept.at(clock.micros() if moment is None else moment)
 
 
 async def found(look: Callable[[Catalogue], T]) -> T:

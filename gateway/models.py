@@ -1,6 +1,7 @@
 """The catalogue (what is sold, at which price, from when) and the usage (what was used)."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -8,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import ApiKey
+from gateway.features.models import Feature, LeftOut
 from gateway.ir import Usage
 from gateway.pools.models import Credential, Dialect, Offering, Provider, Vendor
 from gateway.quarantine.models import UsageQuarantine
@@ -18,6 +20,8 @@ __all__ = [
     "Credential",
     "DeadEvent",
     "Dialect",
+    "Feature",
+    "LeftOut",
     "Model",
     "Offering",
     "Price",
@@ -184,6 +188,12 @@ class UsageEvent(models.Model):
     @property
     def request_id(self) -> str:
         return f"req_{self.id.hex}"
+
+    @property
+    def price_read_at(self) -> datetime | None:
+        """When the gateway had last read the price list as it admitted this."""
+        read_at = self.details.get("price_read_at")
+        return datetime.fromtimestamp(read_at, UTC) if read_at else None
 
     @property
     def prompt_tokens(self) -> int:

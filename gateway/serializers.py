@@ -119,7 +119,10 @@ class LineSerializer(serializers.Serializer[Any]):
 
 class PriceVersionSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
-    effective_at = serializers.DateTimeField()
+    effective_at = serializers.DateTimeField(help_text="in force since")
+    read_at = serializers.DateTimeField(
+        allow_null=True, help_text="when the gateway had last read the price list"
+    )
     long_context = serializers.BooleanField()
 
 
@@ -176,6 +179,7 @@ class ReceiptSerializer(UsageSerializer):
         return {
             "id": event.price_id,
             "effective_at": event.price.effective_at,
+            "read_at": event.price_read_at,
             "long_context": price.rates_for(event.usage) is not price.rates,
         }
 
