@@ -9,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import ApiKey
+from gateway.corrections.models import CorrectedAccount, CorrectedRequest, Correction
 from gateway.features.models import Feature, LeftOut
 from gateway.ir import Usage
 from gateway.pools.models import Credential, Dialect, Offering, Provider, Vendor
@@ -17,6 +18,9 @@ from gateway.tools import UNKNOWN
 
 __all__ = [
     "Alias",
+    "CorrectedAccount",
+    "CorrectedRequest",
+    "Correction",
     "Credential",
     "DeadEvent",
     "Dialect",
@@ -114,6 +118,11 @@ class Price(models.Model):
             raise ValueError("A price is never changed; add a new one.")
         super().save(*args, **kwargs)
 
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        if self.effective_at <= timezone.now():
+            raise ValueError("A price that is or was in force stays.")
+        return super().delete(*args, **kwargs)
+
 
 class Alias(models.Model):
     """Another name for a model: the vendor's own ids, and names that clients pick."""
@@ -188,6 +197,14 @@ class UsageEvent(models.Model):
     @property
     def request_id(self) -> str:
         return f"req_{self.id.hex}"
+
+    @property
+    def charged(self) -> int:
+        """Nano-dollars, as corrected; `corrections.models.corrected` looks it up for many."""
+        if not hasattr(self, "corrected_cost"):
+            last = self.corrections.last()
+            self.corrected_cost: int | None = last.new_cost if last else None
+        return self.cost if self.corrected_cost is None else self.corrected_cost
 
     @property
     def price_read_at(self) -> datetime | None:

@@ -38,7 +38,10 @@ ROLES = {
         "accounts": (*_ACCOUNTS, "change_apikey"),
         "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", "freeze_customer"),
         "payments": _PAYMENTS,
-        "gateway": ("view_model", "view_price", "view_refusal", "view_usageevent"),
+        "gateway": (
+            *("view_model", "view_price", "view_refusal", "view_usageevent"),
+            "view_correction",
+        ),
     },
     "finance": {
         "accounts": _ACCOUNTS,
@@ -62,6 +65,7 @@ ROLES = {
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent", "view_deadevent"),
             *("view_usagequarantine", "close_usagequarantine"),
+            *("view_correction", "correct_requests"),
         ),
     },
     "catalogue": {
@@ -78,6 +82,7 @@ ROLES = {
             "change_model",
             "view_model",
             "add_price",
+            "delete_price",
             "view_price",
             "add_alias",
             "change_alias",

@@ -1,5 +1,6 @@
 """The catalogue and the receipts as /api shows them. Money is decimal strings of dollars."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -22,6 +23,15 @@ class PricesSerializer(serializers.Serializer[Any]):
     reasoning = serializers.CharField()
 
 
+class ComingPriceSerializer(serializers.Serializer[Any]):
+    """Prices that are announced and not in force yet."""
+
+    effective_at = serializers.DateTimeField(help_text="from this moment on")
+    prices_per_million_tokens = PricesSerializer()
+    long_context_above = serializers.IntegerField(allow_null=True)
+    long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
+
+
 class ModelSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
@@ -34,15 +44,17 @@ class ModelSerializer(serializers.Serializer[Any]):
     prices_per_million_tokens = PricesSerializer()
     long_context_above = serializers.IntegerField(allow_null=True)
     long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
+    coming_prices = ComingPriceSerializer(many=True, help_text="announced, the next one first")
 
 
 class ModelListSerializer(serializers.Serializer[Any]):
     data = ModelSerializer(many=True)  # type: ignore[assignment]  # a field of that name
 
 
-def model_out(model: Model, price: Price, aliases: list[str]) -> dict[str, Any]:
-    """One model with the price in effect."""
-    long = price.long_context_above is not None
+def model_out(
+    model: Model, price: Price, aliases: list[str], coming: Sequence[Price] = ()
+) -> dict[str, Any]:
+    """One model with the price in effect, and those to come."""
     return {
         "id": model.id,
         "name": model.name,
@@ -52,6 +64,16 @@ def model_out(model: Model, price: Price, aliases: list[str]) -> dict[str, Any]:
         "capabilities": model.capabilities,
         "aliases": aliases,
         "currency": "USD",
+        **_prices(price),
+        "coming_prices": [
+            {"effective_at": each.effective_at.isoformat(), **_prices(each)} for each in coming
+        ],
+    }
+
+
+def _prices(price: Price) -> dict[str, Any]:
+    long = price.long_context_above is not None
+    return {
         "prices_per_million_tokens": {b: dollars(getattr(price, b)) for b in BUCKETS},
         "long_context_above": price.long_context_above,
         "long_context_prices_per_million_tokens": (
@@ -75,7 +97,7 @@ class UsageSerializer(serializers.ModelSerializer[UsageEvent]):
 
     request_id = serializers.CharField()
     key_id = serializers.IntegerField(source="api_key_id")
-    cost = serializers.SerializerMethodField(help_text="dollars")
+    cost = serializers.SerializerMethodField(help_text="dollars, as corrected")
 
     class Meta:
         model = UsageEvent
@@ -86,7 +108,7 @@ class UsageSerializer(serializers.ModelSerializer[UsageEvent]):
         )
 
     def get_cost(self, event: UsageEvent) -> str:
-        return dollars(event.cost)
+        return dollars(event.charged)
 
 
 class RefusalSerializer(serializers.ModelSerializer[Refusal]):
@@ -132,15 +154,30 @@ class SettlementSerializer(serializers.Serializer[Any]):
     released = serializers.CharField()
 
 
+class CorrectionSerializer(serializers.Serializer[Any]):
+    """A correction of what one request cost. Lines and total are as it was charged at first."""
+
+    id = serializers.IntegerField()
+    corrected_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    price_version = serializers.IntegerField(help_text="id of the version it was priced anew at")
+    effective_at = serializers.DateTimeField(help_text="since when that version is in force")
+    charged_before = serializers.CharField()
+    charged = serializers.CharField()
+
+
 class ReceiptSerializer(UsageSerializer):
     """The receipt: buckets x price = cost, line by line, and how it came about."""
 
     lines = serializers.SerializerMethodField()
     total = serializers.SerializerMethodField(help_text="of the lines, rounded half up once")
     charged = serializers.SerializerMethodField(
-        help_text="the total, or 0 by the fair-bill policy"
+        help_text="the total, or 0 by the fair-bill policy; after the last correction, if any"
     )
     price_version = serializers.SerializerMethodField()
+    corrections = serializers.SerializerMethodField(
+        help_text="by which it was priced anew, the first one first"
+    )
     settlement = serializers.SerializerMethodField()
     windows = serializers.SerializerMethodField()
     clamps = serializers.SerializerMethodField()
@@ -152,7 +189,16 @@ class ReceiptSerializer(UsageSerializer):
     class Meta(UsageSerializer.Meta):
         fields: tuple[str, ...] = (  # type: ignore[assignment]
             *UsageSerializer.Meta.fields,
-            *("lines", "total", "charged", "price_version", "settlement", "windows", "clamps"),
+            *(
+                "lines",
+                "total",
+                "charged",
+                "price_version",
+                "corrections",
+                "settlement",
+                "windows",
+                "clamps",
+            ),
             *("attempts", "upstream_status", "upstream_request_id"),
         )
 
@@ -172,7 +218,21 @@ class ReceiptSerializer(UsageSerializer):
         return dollars(price_of(event.price).cost(event.usage))
 
     def get_charged(self, event: UsageEvent) -> str:
-        return dollars(event.cost)
+        return dollars(event.charged)
+
+    def get_corrections(self, event: UsageEvent) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": each.correction_id,
+                "corrected_at": each.correction.created_at,
+                "reason": each.correction.reason,
+                "price_version": each.correction.price_id,
+                "effective_at": each.correction.price.effective_at,
+                "charged_before": dollars(each.old_cost),
+                "charged": dollars(each.new_cost),
+            }
+            for each in event.corrections.select_related("correction__price")
+        ]
 
     def get_price_version(self, event: UsageEvent) -> dict[str, Any]:
         price = price_of(event.price)
