@@ -7,7 +7,6 @@ cold account is seeded from the ledger, and a concurrency conflict waits a while
 
 import asyncio
 import logging
-import math
 from collections import defaultdict
 
 from django.conf import settings
@@ -131,18 +130,16 @@ async def _price(call: Call, moment: int | None) -> None:
     """What it costs now, or at the moment Redis told: it may have waited since it was understood.
     Raises NotFound if it is no longer sold, and Unavailable."""
     known = await catalogue.current(moment)
-    call.price_read_at = known.of.read_at
+    call.price_read_at, call.priced_for = known.of.read_at, (known.since, known.until)
     sold = known.models.get(call.model.id)
     if sold is call.model:  # nearly always
         return
     if sold is None:
         raise catalogue.unknown(call.request.name)
-    if (sold.price.id, sold.until) != (call.model.price.id, call.model.until):
-        call.request = call.request.priced(sold)
+    call.request = call.request.priced(sold, call.lane.sifted)
 
 
 async def _asked(call: Call) -> State:
-    model = call.model
     call.ask = _ask(
         call.caller,
         call.id,
@@ -150,7 +147,7 @@ async def _asked(call: Call) -> State:
         stretch=not call.stream or call.hidden_reasoning(),
         lease_ms=call.http.config.lease_ms,
         draft=call.draft(),
-        price=(model.price.since, 0 if model.until == math.inf else int(model.until)),
+        price=call.priced_for,
     )
     try:
         state = await limiter.admit(call.ask)

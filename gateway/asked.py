@@ -10,6 +10,8 @@ from gateway.callers import Caller
 from gateway.catalogue import Catalogue, Model
 from gateway.codecs import thinking as thoughts
 from gateway.dialects import CHAT, DIALECTS, Dialect
+from gateway.features import holds
+from gateway.features.sift import Sifted
 from gateway.ir import Target, Thinking
 from gateway.metering import Estimate, Hold
 from gateway.upstream import Upstream
@@ -21,7 +23,8 @@ _UNCONDITIONAL = "claude-cli"  # asks every model to think, whatever the user ch
 
 
 class Asked(NamedTuple):
-    """`name` is the client's own spelling of the model. `notes` are for the header."""
+    """`name` is the client's own spelling of the model; `permitted` are the models its key may
+    ask, if not all."""
 
     dialect: Dialect
     body: bytes
@@ -35,6 +38,23 @@ class Asked(NamedTuple):
     estimate: Estimate
     hold: Hold
     clamps: dict[str, Any]
+    permitted: tuple[str, ...] = ()
+    bare: Hold | None = None  # without what the features may cost
+
+    def helper(self, name: str) -> str | None:
+        """What the vendor calls another model that shall help, where this caller may ask it."""
+        found = self.model.book.find(name)
+        if found is None or found.dialect != self.model.dialect:
+            return None
+        return found.upstream_id if not self.permitted or found.id in self.permitted else None
+
+    def covering(self, sifted: Sifted) -> "Asked":
+        """The same, with a hold that covers its features as well."""
+        bare = self.bare or self.hold
+        if not sifted.uses and not sifted.asked and self.bare is None:
+            return self
+        hold = holds.covered(bare, self.model, self.estimate, sifted)
+        return self._replace(hold=hold, bare=bare)
 
     def with_switches(self, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The headers, with the vendor's switch for a long context if that was asked for."""
@@ -50,9 +70,10 @@ class Asked(NamedTuple):
         model = self.model.at(named)
         return self._replace(model=model, target=model.capped(self.target.thinking_cap or 0))
 
-    def priced(self, model: Model) -> "Asked":
-        """The same at the price that `model`, the same model, has by now."""
-        return self._replace(model=model, hold=metering.hold(model, self.estimate))
+    def priced(self, model: Model, sifted: Sifted) -> "Asked":
+        """The same at the prices by now: of `model`, the same model, and of those beside it."""
+        hold = metering.hold(model, self.estimate)
+        return self._replace(model=model, hold=hold, bare=None).covering(sifted)
 
     def end_user(self, told: str) -> str:
         """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
@@ -130,6 +151,7 @@ async def understand(
         estimate=estimate,
         hold=metering.hold(model, estimate),
         clamps={},
+        permitted=tuple(caller.models or ()),
     )
     asked.clamps.update(_clamps(asked))
     return asked

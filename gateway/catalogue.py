@@ -6,7 +6,6 @@ and is looked at with the moment in question: so a price changes at the same ins
 node, whenever each of them read the catalogue.
 """
 
-import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from gateway import clock, models, variants
-from gateway.codecs import families
+from gateway.codecs import families, hosted
 from gateway.features import snapshot
 from gateway.features.snapshot import Features, Rules
 from gateway.ir import Target, Usage
@@ -94,7 +93,7 @@ class Book:
 @dataclass(frozen=True, slots=True)
 class Model:
     """What the hot path needs to know of a model. `target` is what it can be asked, `pool` who
-    can be asked. `price` is in force up to `until` (microseconds); `coming` follow it."""
+    can be asked. `coming` are the prices announced to follow `price`."""
 
     id: str
     name: str
@@ -110,7 +109,6 @@ class Model:
     long_context_window: int | None = None
     long_context_beta: str = ""
     pool: Pool = EMPTY
-    until: float = math.inf
     coming: tuple[Price, ...] = ()
     book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
@@ -137,11 +135,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What is on sale, and at which prices, at one moment; `of` is what was read of it."""
+    """What is on sale, and at which prices, from the microsecond `since` to before `until` (0:
+    whenever), when some price changes. `of` is the snapshot it was made of."""
 
     models: dict[str, Model]
     aliases: dict[str, str]
     of: "Snapshot"
+    since: int = 0
+    until: int = 0
 
     def resolve(self, name: str) -> tuple[Model, Variant]:
         """The model a client means, and how it wants it. Raises NotFound (404 model_not_found)."""
@@ -191,28 +192,27 @@ class Snapshot:
         """What holds at that moment: of each model the newest price that is in force then."""
         past = bisect_right(self._switches, micros)
         if past not in self._views:
-            self._views[past] = self._view(micros)
+            self._views[past] = self._view(micros, past)
         return self._views[past]
 
-    def _view(self, micros: int) -> Catalogue:
+    def _view(self, micros: int, past: int) -> Catalogue:
         book = Book(self._features)
         on_sale = {}
         for model, prices in self._priced:
             begun = bisect_right(prices, micros, key=lambda price: price.since)
             if begun:
-                coming = prices[begun:]
                 on_sale[model.id] = replace(
                     model,
                     price=prices[begun - 1],
-                    until=coming[0].since if coming else math.inf,
-                    coming=coming,
+                    coming=prices[begun:],
                     book=book,
                     _elsewhere={},
                 )
         aliases = {name: model for name, model in self._aliases.items() if model in on_sale}
         aliases |= {name.lower(): name for name in on_sale}
         book.write(on_sale, aliases)
-        return Catalogue(on_sale, aliases, self)
+        since, until = [0, *self._switches][past], [*self._switches, 0][past]
+        return Catalogue(on_sale, aliases, self, since, until)
 
 
 def price_of(row: models.Price) -> Price:
@@ -244,7 +244,8 @@ def read() -> Snapshot:
         _Last.made[1].read_at = max(read_at, _Last.made[1].read_at)
         return _Last.made[1]
     priced = [
-        (_model(row, prices[row.id][0], pools.get(row.id, EMPTY)), prices[row.id]) for row in rows
+        (_model(row, prices[row.id][0], pools.get(row.id, EMPTY), features), prices[row.id])
+        for row in rows
     ]
     made = Snapshot(read_at, priced, aliases, features)
     _Last.made = seen, made
@@ -272,7 +273,7 @@ def _prices() -> dict[str, tuple[Price, ...]]:
     return {model: tuple(prices) for model, prices in found.items()}
 
 
-def _model(row: models.Model, price: Price, pool: Pool) -> Model:
+def _model(row: models.Model, price: Price, pool: Pool, features: Features) -> Model:
     return Model(
         id=row.id,
         name=row.name,
@@ -285,12 +286,24 @@ def _model(row: models.Model, price: Price, pool: Pool) -> Model:
         price=price,
         dialect=row.dialect,
         target=families.target(
-            row.upstream_id, row.dialect, max_output=row.max_output, key=carrier_key()
+            row.upstream_id,
+            row.dialect,
+            max_output=row.max_output,
+            key=carrier_key(),
+            hosts=_hosts(row, features),
         ),
         long_context_window=row.long_context_window,
         long_context_beta=row.long_context_beta,
         pool=pool,
     )
+
+
+def _hosts(row: models.Model, features: Features) -> frozenset[str]:
+    """Its own tools that another dialect may ask for."""
+    if row.dialect != "gemini":
+        return frozenset()
+    allowed = features.rules(row.dialect, row.id).tools
+    return frozenset(word for word, name in hosted.GEMINI.items() if allowed.find(name))
 
 
 def _elsewhere(model: Model, upstream_id: str, dialect: str) -> Model:
