@@ -259,7 +259,7 @@ def test_only_the_range_and_the_account_that_were_meant(
 
 def test_a_spend_cap_counts_what_was_corrected(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    alice.client().patch(f"/api/keys/{alice.key.pk}", {"daily_spend_cap": "0.10"}, format="json")
+    alice.client().patch(f"/api/keys/{alice.key.pk}", {"daily_spend_cap": "0.15"}, format="json")
     version(10)
     used(gateway, alice)
     refused = gateway.chat(alice, USED, max_tokens=1000)
