@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
@@ -100,19 +101,19 @@ def test_a_busy_node_reads_beside_its_requests(
 ) -> None:
     warm.chat(alice)
     idle(3)
-    readings, read = [], catalogue.read
+    readings, read, may_end = [], catalogue.read, Event()
 
     def slowly() -> catalogue.Snapshot:
-        readings.append(time.monotonic())
-        time.sleep(0.5)
+        readings.append(1)
+        may_end.wait(30)
         return read()
 
     monkeypatch.setattr(catalogue, "read", slowly)
-    began = time.monotonic()
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: warm.chat(alice), range(4)))
-    assert [answer.status_code for answer in answers] == [200] * 4
-    assert time.monotonic() - began < 0.5 and len(readings) == 1
+    assert [answer.status_code for answer in answers] == [200] * 4, "while it is read"
+    assert len(readings) == 1
+    may_end.set()
 
 
 def test_all_who_wait_share_one_reading(
@@ -141,7 +142,7 @@ def test_without_the_database_nothing_is_sold_at_an_old_price(
         away.setattr(catalogue, "read", silence)
         began = time.monotonic()
         refused = warm.chat(alice, USED)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 2.5
     assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
     assert refused.headers["x-ratelimit-limit-rpm"], "limits are Redis's, and still told"
     time.sleep(0.3)
@@ -160,7 +161,7 @@ def test_a_key_that_cannot_be_looked_up_is_told_so(
         away.setattr(callers, "_load", lambda _: time.sleep(3))
         began = time.monotonic()
         refused = gateway.chat(alice)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 2.5
     assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
     db._Silence.until = 0.0  # a second later
     assert gateway.chat(alice).status_code == 200
