@@ -1,6 +1,6 @@
 """What a request would have cost at another version of a price. Pure.
 
-The rules, as docs/65-corrections.md tells them:
+The rules, as docs/prices.md tells them:
 
 1. What was free by the fair-bill policy stays free.
 2. Nothing costs more than was held for it: that is what the customer was told it may cost.
