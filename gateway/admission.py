@@ -18,7 +18,7 @@ from gateway.callers import Caller
 from gateway.exchange import Exchange
 from gateway.metering import Hold
 from gateway.usage import recorded
-from hontoni import db
+from hontoni import freshness
 from hontoni.errors import ApiError, Unavailable
 from ratelimits import limiter
 from ratelimits.headers import refusal
@@ -67,9 +67,9 @@ def _ask(
 async def _renewed(caller: Caller, state: State) -> Caller:
     """What it takes to ask again: a fresh snapshot, or a seeded account or purse."""
     if state.status == "cold":
-        await db.asked(seed_account, caller.account, recorded=recorded)
+        await freshness.asked(seed_account, caller.account, recorded=recorded)
     elif state.status == "unseeded":
-        await db.asked(spending.seed, caller.key_id)
+        await freshness.asked(spending.seed, caller.key_id)
     return await callers.reload(caller.digest)
 
 

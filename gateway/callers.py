@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts import keys, restrictions
 from billing.terms import terms
 from gateway.exchange import Exchange
-from hontoni import db
+from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated
 from ratelimits import limiter
 from ratelimits.limiter import Limits
@@ -153,7 +153,7 @@ async def _find(headers: dict[bytes, bytes]) -> Caller | Ended:
 async def _read(digest: bytes) -> Caller | Ended:
     if _unknown.get(digest, 0.0) > time.monotonic():
         raise Unauthenticated("Invalid API key provided.")
-    found = await db.asked(_load, digest)
+    found = await freshness.asked(_load, digest)
     _callers.pop(digest, None)
     if found is None:
         raise Unauthenticated("Invalid API key provided.")

@@ -6,7 +6,7 @@ Always true:
    age counts from before it was read, and who finds it too old waits for a new one.
 2. All who wait share one reading. While values are asked for, the next one is read beside the
    requests once the present one is half as old as it may be, so a busy process never waits.
-3. Where the database cannot be asked, that is an error within `db.PATIENCE_SECONDS`.
+3. Where the database cannot be asked, that is an error within PATIENCE_SECONDS.
 
 Each reading has a thread of its own: one that hangs stops neither the event loop nor the threads
 that other work needs.
@@ -19,18 +19,51 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, ParamSpec, TypeVar
 
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 
-from hontoni import db
+from hontoni.db import in_thread
+from hontoni.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _MOST_READINGS = 4  # at once, of which all but the last were given up
 _PAUSE_SECONDS = 0.25  # after a reading failed
+PATIENCE_SECONDS = 1.5  # of a request that waits for the database; with all else under two
+_SILENCE_SECONDS = 1.0  # after it said nothing for so long, nobody else waits for it
+
+
+class _Silence:
+    until = 0.0  # by the monotonic clock
+
+
+def away() -> Unavailable:
+    """What a customer is told while the database cannot be asked."""
+    return Unavailable(
+        "Accounts and prices cannot be checked right now. Try again in 2 seconds.",
+        headers={"Retry-After": "2"},
+    )
+
+
+async def asked(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`in_thread`, for what a request waits for. Raises Unavailable (503) where the database
+    cannot be asked, or says nothing for PATIENCE_SECONDS."""
+    if time.monotonic() < _Silence.until:
+        raise away()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await in_thread(work, *args, **kwargs)
+    except TimeoutError:
+        _Silence.until = time.monotonic() + _SILENCE_SECONDS
+        logger.error("database.silent for %s seconds", PATIENCE_SECONDS)
+        raise away() from None
+    except (OperationalError, InterfaceError) as error:
+        logger.error("database.away: %r", error)
+        raise away() from error
 
 
 class _Taken(NamedTuple, Generic[T]):
@@ -90,26 +123,26 @@ class Kept(Generic[T]):
 
     async def _fresh(self, max_age: float) -> T:
         if self._failing():
-            raise db.away()
+            raise away()
         came = time.monotonic()
         try:
-            async with asyncio.timeout(db.PATIENCE_SECONDS):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while True:
                     reading = self._reading(within=max_age)
                     taken = await asyncio.shield(asyncio.wrap_future(reading.done))
                     if taken.since >= came or time.monotonic() - taken.since <= max_age:
                         return taken.value
         except TimeoutError:
-            raise db.away() from None
+            raise away() from None
         except Exception as error:
-            raise db.away() from error
+            raise away() from error
 
     def _reading(self, within: float) -> _Reading[T]:
         """The reading under way; a new one if there is none, or it is of no more use: silent for
         longer than anybody waits for it, or begun too long ago."""
         with self._lock:
             last = self._readings[-1] if self._readings else None
-            old = min(db.PATIENCE_SECONDS, within)
+            old = min(PATIENCE_SECONDS, within)
             useful = last is not None and time.monotonic() - last.since <= old
             if last is not None and (useful or len(self._readings) >= _MOST_READINGS):
                 return last

@@ -257,7 +257,7 @@ def _pay(purchase: purchases.Purchase, correction: Correction, done: Sum) -> Tra
 
 def _roll_up(changes: Iterable[Change]) -> None:
     """The rollups tell what was charged, as corrected."""
-    sums: defaultdict[tuple[object, ...], int] = defaultdict(int)
+    sums: defaultdict[tuple[int, datetime, int, str, str], int] = defaultdict(int)
     for each in changes:
         event = each.event
         hour = event.created_at.replace(minute=0, second=0, microsecond=0)

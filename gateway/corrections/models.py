@@ -1,6 +1,6 @@
 """Corrections: who priced which requests anew, why, and what that changed. Nano-dollars."""
 
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from billing.immutable import WrittenOnce
 
-T = TypeVar("T", bound=models.Model)
+if TYPE_CHECKING:
+    from gateway.models import UsageEvent
 
 
 class Correction(WrittenOnce):
@@ -82,7 +83,7 @@ class CorrectedRequest(WrittenOnce):
         return f"{self.event_id}: {self.old_cost} → {self.new_cost}"
 
 
-def corrected(events: QuerySet[T]) -> QuerySet[T]:
+def corrected(events: "QuerySet[UsageEvent]") -> "QuerySet[UsageEvent]":
     """Usage events, each with its `corrected_cost`: None if it was never corrected."""
     last = CorrectedRequest.objects.filter(event=OuterRef("pk")).order_by("-pk")
     return events.annotate(corrected_cost=Subquery(last.values("new_cost")[:1]))

@@ -69,8 +69,7 @@ def correct(page: ModelAdmin, request: HttpRequest, price: Price) -> HttpRespons
             found = booking.preview(wanted, debit=form.cleaned_data["debit"])
             if form.cleaned_data["seen"] == _seal(form.cleaned_data, found):
                 return _booked(page, request, wanted, form.cleaned_data)
-            form.data = form.data.copy()
-            form.data["seen"] = _seal(form.cleaned_data, found)
+            form.data = {**request.POST.dict(), "seen": _seal(form.cleaned_data, found)}
         except errors.ApiError as error:
             form.add_error(None, error.message)
     context = {

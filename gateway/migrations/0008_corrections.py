@@ -6,6 +6,34 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+# Written once: the database refuses UPDATE and DELETE (the function is billing's 0002).
+TABLES = ["gateway_correction", "gateway_correctedaccount", "gateway_correctedrequest"]
+
+
+def seal(apps, schema_editor):
+    for table in TABLES:
+        if schema_editor.connection.vendor == "postgresql":
+            schema_editor.execute(
+                f"CREATE TRIGGER {table}_once BEFORE UPDATE OR DELETE ON {table} "
+                "FOR EACH ROW EXECUTE FUNCTION billing_refuse()"
+            )
+            continue
+        for verb in ["UPDATE", "DELETE"]:
+            schema_editor.execute(
+                f"CREATE TRIGGER {table}_once_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} rows are written once'); END"
+            )
+
+
+def unseal(apps, schema_editor):
+    for table in TABLES:
+        if schema_editor.connection.vendor == "postgresql":
+            schema_editor.execute(f"DROP TRIGGER {table}_once ON {table}")
+            continue
+        for verb in ["update", "delete"]:
+            schema_editor.execute(f"DROP TRIGGER {table}_once_{verb}")
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -62,4 +90,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('correction', 'user'), name='account_corrected_once')],
             },
         ),
+        migrations.RunPython(seal, unseal),
     ]

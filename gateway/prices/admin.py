@@ -32,7 +32,7 @@ _LABELS = {
 }
 
 
-class PriceForm(forms.ModelForm):
+class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
     """A new version. Without a moment it begins as soon as every node knows it."""
 
     def clean(self) -> dict[str, Any]:

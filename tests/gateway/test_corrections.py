@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -317,21 +318,16 @@ def test_reconcile_finds_a_correction_that_does_not_add_up(
     assert list(proof.problems()) == []
     line = CorrectedRequest.objects.first()
     assert line is not None
-    forged = CorrectedRequest.objects.bulk_create(
-        [
-            CorrectedRequest(
-                correction=Correction.objects.create(
-                    price=first_version(), since=timezone.now(), until=timezone.now(),
-                    debits=False, actor="nobody", reason="none",
-                ),
-                event=line.event, old_cost=1, new_cost=0,
-            )
-        ]
-    )  # fmt: skip
-    assert len(list(proof.problems())) == 2
-    from django.db.models import QuerySet
-
-    QuerySet(CorrectedRequest).filter(pk=forged[0].pk).delete()
+    with transaction.atomic():
+        forged = Correction.objects.create(
+            price=first_version(), since=timezone.now(), until=timezone.now(),
+            debits=False, actor="nobody", reason="none",
+        )  # fmt: skip
+        CorrectedRequest.objects.create(
+            correction=forged, event=line.event, old_cost=1, new_cost=0
+        )
+        assert len(list(proof.problems())) == 2
+        transaction.set_rollback(True)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,12 @@ def test_all_who_wait_share_one_reading(
     warm: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings, read = [], catalogue.read
-    monkeypatch.setattr(catalogue, "read", lambda: readings.append(1) or read())
+
+    def counted() -> catalogue.Snapshot:
+        readings.append(1)
+        return read()
+
+    monkeypatch.setattr(catalogue, "read", counted)
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda _: warm.chat(alice), range(6)))
     assert [answer.status_code for answer in answers] == [200] * 6
@@ -154,7 +159,7 @@ def test_a_key_that_cannot_be_looked_up_is_told_so(
     gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gateway import callers
-    from hontoni import db
+    from hontoni import freshness
 
     fund(alice, "10")
     with monkeypatch.context() as away:
@@ -163,7 +168,7 @@ def test_a_key_that_cannot_be_looked_up_is_told_so(
         refused = gateway.chat(alice)
         assert time.monotonic() - began < 2.5
     assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
-    db._Silence.until = 0.0  # a second later
+    freshness._Silence.until = 0.0  # a second later
     assert gateway.chat(alice).status_code == 200
 
 

@@ -56,9 +56,9 @@ def test_a_price_is_typed_in_dollars_and_known_before_it_binds() -> None:
 
 def test_the_lead_is_longer_than_a_nodes_snapshot_lives() -> None:
     from gateway import catalogue
-    from hontoni import db
+    from hontoni import freshness
 
-    assert schedule.LEAD.total_seconds() > catalogue.MAX_AGE_SECONDS + db.PATIENCE_SECONDS
+    assert schedule.LEAD.total_seconds() > catalogue.MAX_AGE_SECONDS + freshness.PATIENCE_SECONDS
 
 
 def test_a_price_cannot_begin_in_the_past() -> None:
