@@ -201,10 +201,12 @@ class UsageEvent(models.Model):
     @property
     def charged(self) -> int:
         """Nano-dollars, as corrected; `corrections.models.corrected` looks it up for many."""
-        if not hasattr(self, "corrected_cost"):
+        if "corrected_cost" in vars(self):
+            corrected: int | None = vars(self)["corrected_cost"]
+        else:
             last = self.corrections.last()
-            self.corrected_cost: int | None = last.new_cost if last else None
-        return self.cost if self.corrected_cost is None else self.corrected_cost
+            corrected = last.new_cost if last else None
+        return self.cost if corrected is None else corrected
 
     @property
     def price_read_at(self) -> datetime | None:
