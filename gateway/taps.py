@@ -50,7 +50,7 @@ class Tap:
     `begun` once something was said that is no failure; `finished` once the answer is whole, and
     `cut` if it is so for the client only, while the vendor goes on. `told` once the vendor's
     numbers are its last word. `spoke_at` is when the first text came, and `reasoned` whether
-    reasoning, as far as anybody can see, has ended: there is text, or a block of reasoning was closed.
+    reasoning, as far as anybody can see, has ended: there is text, or a block of it was closed.
     """
 
     error_marks: ClassVar[tuple[bytes, ...]]
