@@ -6,6 +6,7 @@ from django.contrib import admin
 from unfold.admin import ModelAdmin, TabularInline
 
 from gateway.corrections import admin as corrections  # noqa: F401  registers
+from gateway.features import admin as features  # noqa: F401
 from gateway.models import Alias, DeadEvent, Model, Refusal, UsageEvent
 from gateway.pools import admin as pools  # noqa: F401
 from gateway.prices import admin as prices  # noqa: F401

@@ -105,11 +105,13 @@ async def admit(call: Call) -> None:
             renewals += 1
             if renewals > _MOST_RENEWALS:
                 raise Unavailable("Your account is changing right now. Try again.")
-            # By Redis's clock the price had changed, or not yet: it is looked up by that clock.
-            moment = state.now or None
-            if state.status != "outdated":
+            moment = state.now or None  # outdated: by Redis's clock the price is another one
+            if moment is None:
                 await _renew(call, state)
+            else:
+                clock.set_to(moment)
             continue
+        moment = None
         call.state = call.http.state = state
         if state.status == "ok":
             call.admitted_at = state.now
@@ -144,7 +146,7 @@ async def _asked(call: Call) -> State:
         call.caller,
         call.id,
         call.hold,
-        stretch=not call.stream or call.hidden_reasoning(),
+        stretch=not call.stream or call.hidden,
         lease_ms=call.http.config.lease_ms,
         draft=call.draft(),
         price=call.priced_for,
@@ -180,6 +182,26 @@ async def _slot(subject: str) -> None:
         _waiting[subject].discard(freed)
         if not _waiting[subject]:
             del _waiting[subject]
+
+
+async def close(call: Call) -> None:
+    """Decide what it costs, within what may be given away, and settle it. Once."""
+    if call.settled:
+        return
+    call.close_account()
+    if call.gift and not await _may_give(call):
+        call.charge_in_full()
+    await settle(call)
+
+
+async def _may_give(call: Call) -> bool:
+    """Whether the account's day has room for it. A Redis that is away is no fault of theirs."""
+    most = call.http.config.fair_bill_daily
+    try:
+        return await limiter.give(call.asked(), amount=call.gift, most=most)
+    except ApiError:
+        logger.exception("gift.unasked %s", call.id)
+        return True
 
 
 async def settle(call: Call) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.utils.crypto import salted_hmac
 
-from gateway import callers, catalogue, metering
+from gateway import callers, catalogue, documents, members, metering
 from gateway.callers import Caller
 from gateway.catalogue import Catalogue, Model
 from gateway.codecs import thinking as thoughts
@@ -97,7 +97,7 @@ class Asked(NamedTuple):
     def _room(self) -> int:
         """What an answer may take; what the client does not say is the model's most."""
         most = self.model.max_output
-        told = (self.parsed.get(name) for name in self.dialect.limits)
+        told = (self.parsed.get(name) for name in self.dialect.limits_of(self.parsed))
         return min(next((n for n in told if isinstance(n, int)), most), most)
 
     def _culprit(self, applied: int) -> str:
@@ -113,10 +113,16 @@ class Asked(NamedTuple):
         return "model"
 
     def hides(self) -> bool:
-        """Whether the answer may cost output we cannot watch being produced."""
-        if self.model.vendor in ("openai", "google"):
-            return "reasoning" in self.model.capabilities
-        return self.thinking.display == "omitted" and self.thinking.mode != "off"
+        """Whether the answer may cost output we cannot watch being produced: reasoning of any
+        vendor, for none shows all of it."""
+        if "reasoning" not in self.model.capabilities:
+            return False
+        settled, target = self.settled(), self.target
+        if not settled.mode:  # nobody said: then Claude's older models do not think
+            return (
+                self.model.vendor != "anthropic" or target.off != "disabled" or target.mid_system
+            )
+        return settled.mode != "off" and settled.effort != "none" and settled.budget != 0
 
 
 async def understand(
@@ -130,6 +136,7 @@ async def understand(
 ) -> Asked:
     """Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
+    await members.check(body, parsed)
     model, variant = await model_of(parsed, upstream)
     if caller.models and model.id not in caller.models:
         caller = await callers.permit(caller, address, model.id)
@@ -137,7 +144,10 @@ async def understand(
     said = _said(dialect, parsed)
     thinking = wanted(said, variant, target, user_agent)
     most = dialect.most_output(model, parsed)
-    estimate = metering.estimate(model, body, parsed, most)
+    attached = await documents.survey(
+        dialect.name, model, model.window(variant.long_context), body, parsed
+    )
+    estimate = metering.estimate(body, most, attached)
     asked = Asked(
         dialect=dialect,
         body=body,
@@ -201,7 +211,8 @@ def _clamps(asked: Asked) -> dict[str, Any]:
     """What is applied of what was asked, and what took the rest away."""
     clamps: dict[str, Any] = {}
     model, parsed = asked.model, asked.parsed
-    limit = next((n for name in asked.dialect.limits if isinstance(n := parsed.get(name), int)), 0)
+    limits = asked.dialect.limits_of(parsed)
+    limit = next((n for name in limits if isinstance(n := parsed.get(name), int)), 0)
     if limit > model.max_output:
         clamps["max_tokens"] = {"asked": limit, "applied": model.max_output, "by": "model"}
     if asked.thinking.mode or asked.variant.effort:

@@ -60,8 +60,12 @@ class Price:
 
     def cost(self, usage: Usage) -> int:
         """Nano-dollars, rounded half up once (DESIGN.md section 5)."""
+        return money.per_million(self.weigh(usage))
+
+    def weigh(self, usage: Usage) -> int:
+        """The same, not yet divided by a million."""
         rates = self.rates_for(usage)
-        return money.per_million(
+        return (
             usage.input * rates[0]
             + usage.cache_read * rates[1]
             + usage.cache_write_5m * rates[2]
@@ -75,19 +79,22 @@ class Book:
     """What a model needs to know beside itself: its sisters, and what may be asked of each. Of
     the same moment as their prices."""
 
-    __slots__ = ("_aliases", "_models", "features")
+    __slots__ = ("_aliases", "_models", "_vendors", "features")
 
     def __init__(self, features: Features) -> None:
         self.features = features
         self._models: dict[str, Model] = {}
+        self._vendors: dict[str, Model] = {}
         self._aliases: dict[str, str] = {}
 
     def write(self, models: dict[str, "Model"], aliases: dict[str, str]) -> None:
         self._models, self._aliases = models, aliases
+        self._vendors = {model.upstream_id: model for model in models.values()}
 
     def find(self, name: str) -> "Model | None":
         """The model of that name, ours or its vendor's."""
-        return self._models.get(name) or self._models.get(self._aliases.get(name.lower(), ""))
+        known = self._models.get(name) or self._vendors.get(name)
+        return known or self._models.get(self._aliases.get(name.lower(), ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,13 @@ class Model:
     book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
     _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
+
+    def window(self, long_context: bool) -> int:
+        """The most tokens of a prompt. A long context without a switch is there for everybody."""
+        long = self.long_context_window
+        return (
+            long if long and (long_context or not self.long_context_beta) else self.context_window
+        )
 
     def capped(self, thinking_budget: int) -> Target:
         """The target under a plan's thinking budget; there are as many as there are plans."""

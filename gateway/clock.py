@@ -29,6 +29,11 @@ def heard(micros: int) -> None:
         _Offset.ahead, _Offset.heard_at = ahead, now
 
 
+def set_to(micros: int) -> None:
+    """Redis disagrees with our guess: it is so late, whatever was heard before."""
+    _Offset.ahead, _Offset.heard_at = micros - time.time_ns() // 1000, time.monotonic()
+
+
 def micros() -> int:
     """How late it is by Redis's clock, as far as we have heard."""
     return time.time_ns() // 1000 + _Offset.ahead

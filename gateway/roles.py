@@ -41,6 +41,7 @@ ROLES = {
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
             "view_correction",
+            *("view_feature", "view_leftout"),
         ),
     },
     "finance": {
@@ -66,6 +67,7 @@ ROLES = {
             *("view_model", "view_price", "view_refusal", "view_usageevent", "view_deadevent"),
             *("view_usagequarantine", "close_usagequarantine"),
             *("view_correction", "correct_requests"),
+            *("view_feature", "view_leftout"),
         ),
     },
     "catalogue": {
@@ -88,6 +90,7 @@ ROLES = {
             "change_alias",
             "delete_alias",
             "view_alias",
+            *("add_feature", "change_feature", "view_feature", "view_leftout", "allow_leftout"),
             *(f"{verb}_provider" for verb in _EDIT),
             *(f"{verb}_offering" for verb in _EDIT),
             *(f"{verb}_credential" for verb in _EDIT),

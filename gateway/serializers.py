@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from gateway.catalogue import price_of
+from gateway import bill, receipts
 from gateway.explanations import explain
+from gateway.features import offers, snapshot
+from gateway.features.models import Kind, Pricing
 from gateway.models import BUCKETS, Model, Price, Refusal, UsageEvent, Vendor
 from gateway.tools import NAMES
-from hontoni.money import MILLION, dollars
+from hontoni.money import dollars
 
 
 class PricesSerializer(serializers.Serializer[Any]):
@@ -32,6 +35,18 @@ class ComingPriceSerializer(serializers.Serializer[Any]):
     long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
 
 
+class FeatureSerializer(serializers.Serializer[Any]):
+    """What the model can be asked for beside text, and what it costs."""
+
+    name = serializers.CharField(help_text="the type of the tool, or member=value")
+    kind = serializers.ChoiceField(Kind.choices)
+    about = serializers.CharField()
+    pricing = serializers.ChoiceField(Pricing.choices)
+    price_per_call = serializers.CharField(required=False, help_text="dollars")
+    factor = serializers.CharField(required=False, help_text="times the price of the tokens")
+    most_calls = serializers.IntegerField(required=False, help_text="in one request")
+
+
 class ModelSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
@@ -45,6 +60,7 @@ class ModelSerializer(serializers.Serializer[Any]):
     long_context_above = serializers.IntegerField(allow_null=True)
     long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
     coming_prices = ComingPriceSerializer(many=True, help_text="announced, the next one first")
+    features = FeatureSerializer(many=True)
 
 
 class ModelListSerializer(serializers.Serializer[Any]):
@@ -65,6 +81,7 @@ def model_out(
         "aliases": aliases,
         "currency": "USD",
         **_prices(price),
+        "features": offers.shapes(snapshot.load().rules(model.dialect, model.id)),
         "coming_prices": [
             {"effective_at": each.effective_at.isoformat(), **_prices(each)} for each in coming
         ],
@@ -130,12 +147,21 @@ class RefusalSerializer(serializers.ModelSerializer[Refusal]):
         return str(explain(refusal))
 
 
-class LineSerializer(serializers.Serializer[Any]):
-    """One line of a receipt: tokens x price. Exact; only the total is rounded."""
+class ReceiptLineSerializer(serializers.Serializer[Any]):
+    """One line of a receipt: tokens x price x factor, or calls x price. Exact; only the total is
+    rounded. Where other models helped, or the conversation was summarised, each of these
+    samplings has lines of its own."""
 
-    bucket = serializers.ChoiceField(BUCKETS)
-    tokens = serializers.IntegerField()
-    price_per_million_tokens = serializers.CharField()
+    kind = serializers.CharField(help_text="message, compaction, advisor_message, ... or calls")
+    model = serializers.CharField(required=False)
+    bucket = serializers.ChoiceField(BUCKETS, required=False)
+    tokens = serializers.IntegerField(required=False)
+    price_per_million_tokens = serializers.CharField(required=False)
+    long_context = serializers.BooleanField(required=False)
+    factor = serializers.CharField(required=False, help_text="service tier, region and speed")
+    name = serializers.CharField(required=False, help_text="the tool that was called")
+    calls = serializers.IntegerField(required=False)
+    price_per_call = serializers.CharField(required=False)
     cost = serializers.CharField()
 
 
@@ -174,6 +200,11 @@ class ReceiptSerializer(UsageSerializer):
     charged = serializers.SerializerMethodField(
         help_text="the total, or 0 by the fair-bill policy; after the last correction, if any"
     )
+    rule = serializers.SerializerMethodField(
+        help_text="which fair-billing rule made the bill something else than the vendor's numbers "
+        "of a whole answer: drained, left, estimated, stop, given, bound, capped or quarantined; "
+        "empty: none"
+    )
     price_version = serializers.SerializerMethodField()
     corrections = serializers.SerializerMethodField(
         help_text="by which it was priced anew, the first one first"
@@ -181,6 +212,9 @@ class ReceiptSerializer(UsageSerializer):
     settlement = serializers.SerializerMethodField()
     windows = serializers.SerializerMethodField()
     clamps = serializers.SerializerMethodField()
+    left_out = serializers.SerializerMethodField(
+        help_text="what was asked for and not sent to the vendor, as kind:name"
+    )
     attempts = serializers.SerializerMethodField(
         help_text="each try to have it answered: the vendor's status (null: none came), the error "
         "and how long it took; only what was answered is charged"
@@ -193,29 +227,24 @@ class ReceiptSerializer(UsageSerializer):
                 "lines",
                 "total",
                 "charged",
+                "rule",
                 "price_version",
                 "corrections",
                 "settlement",
                 "windows",
-                "clamps",
             ),
-            *("attempts", "upstream_status", "upstream_request_id"),
+            *("clamps", "left_out", "attempts", "upstream_status", "upstream_request_id"),
         )
 
+    @extend_schema_field(ReceiptLineSerializer(many=True))
     def get_lines(self, event: UsageEvent) -> list[dict[str, Any]]:
-        rates = price_of(event.price).rates_for(event.usage)
-        return [
-            {
-                "bucket": bucket,
-                "tokens": (tokens := getattr(event, bucket)),
-                "price_per_million_tokens": dollars(rate),
-                "cost": _exact(tokens * rate),
-            }
-            for bucket, rate in zip(BUCKETS, rates, strict=True)
-        ]
+        return [each for line in receipts.lines(event) for each in receipts.shown(line)]
 
     def get_total(self, event: UsageEvent) -> str:
-        return dollars(price_of(event.price).cost(event.usage))
+        return dollars(bill.cost(receipts.lines(event)))
+
+    def get_left_out(self, event: UsageEvent) -> list[str]:
+        return list(event.details.get("left_out", ()))
 
     def get_charged(self, event: UsageEvent) -> str:
         return dollars(event.charged)
@@ -234,13 +263,15 @@ class ReceiptSerializer(UsageSerializer):
             for each in event.corrections.select_related("correction__price")
         ]
 
+    def get_rule(self, event: UsageEvent) -> str:
+        return str(event.details.get("rule", ""))
+
     def get_price_version(self, event: UsageEvent) -> dict[str, Any]:
-        price = price_of(event.price)
         return {
             "id": event.price_id,
             "effective_at": event.price.effective_at,
             "read_at": event.price_read_at,
-            "long_context": price.rates_for(event.usage) is not price.rates,
+            "long_context": any(map(bill.is_long, receipts.lines(event))),
         }
 
     def get_settlement(self, event: UsageEvent) -> dict[str, str]:
@@ -267,9 +298,3 @@ class ReceiptSerializer(UsageSerializer):
             {"status": told["status"], "error": told.get("error"), "ms": told["ms"]}
             for told in event.details.get("attempts", ())
         ]
-
-
-def _exact(weighted: int) -> str:
-    """tokens x nano-dollars per million, in dollars, unrounded (15 decimals at most)."""
-    whole, fraction = divmod(weighted, 10**9 * MILLION)
-    return f"{whole}.{f'{fraction:015d}'.rstrip('0').ljust(2, '0')}"

@@ -70,6 +70,9 @@ LETTERS = {
     "correction": Letter(
         _("We have corrected what requests cost"), _("A correction of charges"), required=True
     ),
+    "account_frozen": Letter(
+        _("Your API keys are frozen"), _("Your account is frozen"), required=True
+    ),
     "new_key": Letter(_("A new API key was made"), _("A key was made"), required=True),
     "promo": Letter(_("Your promo code"), _("What promo codes gave you")),
 }

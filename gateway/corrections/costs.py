@@ -59,6 +59,8 @@ def named(event: UsageEvent) -> set[int]:
 
 def anew(event: UsageEvent, versions: Mapping[int, Price], model: str, price: Price) -> int | None:
     """What it costs at `price`, by the rules above. None: rule 3."""
+    if event.details.get("rule") == "quarantined":
+        return None
     made = min(total(event, versions, None), event.hold)
     if event.cost != made and event.cost != 0:
         return None

@@ -3,7 +3,7 @@
 Read with the catalogue, so that an edit is in force on every node as soon as a price is.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,9 +22,10 @@ class Row(NamedTuple):
     meters: tuple[str, ...]
     most_calls: int
     bound: str
+    note: str
 
 
-_ANY = Row(0, Kind.MEMBER, "*", Pricing.INCLUDED, 0, WHOLE, (), 0, "")
+_ANY = Row(0, Kind.MEMBER, "*", Pricing.INCLUDED, 0, WHOLE, (), 0, "", "")
 
 
 class Names:
@@ -51,7 +52,8 @@ class Rules:
 
     `members` by the container they are in (`""` is the body itself), `inner` the containers in
     it, `costly` those of its members that cost; `values` by member; `meters` the counters that
-    cost money, `factors` by the member that tells what was applied. What is plain costs nothing.
+    cost money, `factors` by the member that tells what was applied. What is plain costs nothing;
+    `described` is what customers are told of.
     """
 
     members: Mapping[str, Names]
@@ -63,16 +65,17 @@ class Rules:
     blocks: Names
     plain_blocks: frozenset[str | None]
     betas: Names
-    headers: Names
+    headers: frozenset[bytes]
     meters: tuple[Row, ...]
     counters: Mapping[str, Row]
     factors: Mapping[str, Mapping[str, Row]]
+    described: tuple[Row, ...]
     told: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
 
 
 def _row(row: Feature) -> Row:
     meters = tuple(name for part in row.meter.split(",") if (name := part.strip()))
-    numbers = (row.amount, row.factor, meters, row.most_calls, row.bound)
+    numbers = (row.amount, row.factor, meters, row.most_calls, row.bound, row.note)
     return Row(row.pk, row.kind, row.name, row.pricing, *numbers)
 
 
@@ -93,10 +96,11 @@ def rules(rows: Iterable[Feature]) -> Rules:
         blocks=Names(kinds[Kind.BLOCK]),
         plain_blocks=_plain(kinds[Kind.BLOCK]),
         betas=Names(kinds[Kind.BETA]),
-        headers=Names(kinds[Kind.HEADER]),
-        meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL),
+        headers=frozenset(name.lower().encode() for name in kinds[Kind.HEADER]),
+        meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL and row.amount),
         counters=kinds[Kind.COUNTER],
         factors=_factors(kinds[Kind.VALUE]),
+        described=tuple(row for kind in kinds.values() for row in kind.values() if row.note),
     )
 
 
@@ -173,6 +177,23 @@ def _has(model: str) -> Callable[[Feature], bool]:
     )
 
 
+_FIELDS = (
+    *("id", "dialect", "kind", "name", "only_models", "pricing", "amount", "factor", "meter"),
+    *("most_calls", "bound", "note"),
+)
+
+
+class _Last:
+    """The list as it was read last: until somebody edits it, its rules need not be made anew."""
+
+    rows: Sequence[tuple[object, ...]] = ()
+    features = Features()
+
+
 def load() -> Features:
     """Read the list."""
-    return Features(Feature.objects.filter(active=True))
+    rows = list(Feature.objects.filter(active=True).order_by("pk").values_list(*_FIELDS))
+    if rows != _Last.rows:
+        made = [Feature(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
+        _Last.rows, _Last.features = rows, Features(made)
+    return _Last.features

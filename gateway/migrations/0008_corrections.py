@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('billing', '0011_corrections'),
-        ('gateway', '0006_features'),
+        ('gateway', '0007_strange_bills'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

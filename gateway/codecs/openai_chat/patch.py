@@ -5,7 +5,8 @@ from typing import Any
 from gateway.codecs import thinking
 from gateway.ir import Target, Thinking
 
-_OURS = ("thinking_budget", "thinking", "reasoning")
+# `max_output_tokens` is of another dialect: no vendor takes it here, and nothing is held by it.
+_OURS = ("thinking_budget", "thinking", "reasoning", "max_output_tokens")
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias")
 
@@ -17,6 +18,8 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
     """
     patched = {k: v for k, v in body.items() if k not in _OURS}
     patched["model"] = target.model
+    if patched.get("max_completion_tokens") is not None:
+        patched.pop("max_tokens", None)  # one limit is sent: the one that is held
     if target.thinking == "effort" and patched.get("max_tokens") is not None:
         limit = patched.pop("max_tokens")
         patched.setdefault("max_completion_tokens", limit)
