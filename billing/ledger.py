@@ -14,8 +14,9 @@ Always true, proved by billing/reconcile.py, and checked after every test in tes
 
 Locks are taken in one order, so that nothing waits in a circle: our own account, then the
 wallet's account, then the wallet. A transaction that posts several times begins with `lock`, on
-every account it will touch, after opening the wallets. Only a batch of usage may lock its
-wallets' accounts alone: `revenue:usage`, which comes last then, is locked by nothing else.
+every account it will touch, after opening the wallets. Only a batch of usage and a correction of
+usage lock their wallets' accounts alone: `revenue:usage`, which comes last then, is locked by
+nothing else.
 """
 
 import logging
@@ -46,6 +47,7 @@ COUNTERPARTS = {
     Kind.REFERRAL: "referral:expense",
     Kind.SUBSCRIPTION: "revenue:subscriptions",
     Kind.ADJUSTMENT: "adjustment",
+    Kind.CORRECTION: "revenue:usage",
     Kind.USAGE: "revenue:usage",
 }
 # What is earned is never below nothing; every other account of ours pays first and is paid later.

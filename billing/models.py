@@ -306,6 +306,7 @@ class Transfer(WrittenOnce):
         REFERRAL = "referral", "referral reward"
         SUBSCRIPTION = "subscription", "plan or add-on"
         ADJUSTMENT = "adjustment", "adjustment by staff"
+        CORRECTION = "correction", "correction of usage"
         USAGE = "usage", "usage"
 
     key = models.CharField(max_length=255, unique=True)

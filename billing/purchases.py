@@ -14,7 +14,7 @@ not reached it then may bring the balance below zero by as much.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,16 @@ class Purchase:
             raise ledger.KeyReused("This idempotency key was used for something else.")
         return found
 
-    def pay(self, *, key: str, amount: int, reason: str, ref: Mapping[str, Any]) -> Transfer:
+    def pay(
+        self,
+        *,
+        key: str,
+        amount: int,
+        reason: str,
+        ref: Mapping[str, Any],
+        kind: str = KIND,
+        actor: str = "",
+    ) -> Transfer:
         """Debit the balance; a negative amount is credited.
 
         Raises PaymentRequired: `insufficient_balance`, or `balance_on_hold` if waiting for
@@ -63,7 +72,13 @@ class Purchase:
             standing.must_stay_good(self.user_id)
             self._reserve(amount)
         paid, _ = ledger.post(
-            key=key, kind=KIND, user_id=self.user_id, amount=-amount, reason=reason, ref=ref
+            key=key,
+            kind=kind,
+            user_id=self.user_id,
+            amount=-amount,
+            reason=reason,
+            actor=actor,
+            ref=ref,
         )
         return paid
 
@@ -121,13 +136,16 @@ def invoiced(
 
 
 @contextmanager
-def opened(user_id: int) -> Iterator[Purchase]:
-    """The transaction of a purchase. It is the outermost: the hold outlives its commit."""
+def opened(
+    user_id: int, ours: Collection[str] = (ledger.COUNTERPARTS[KIND],)
+) -> Iterator[Purchase]:
+    """The transaction of a purchase. It is the outermost: the hold outlives its commit. `ours` are
+    the accounts of ours that are locked before the wallet's."""
     ledger.wallet(user_id)
     purchase = Purchase(user_id)
     try:
         with transaction.atomic(durable=True):
-            ledger.lock([ledger.COUNTERPARTS[KIND], ledger.wallet_code(user_id)])
+            ledger.lock([*ours, ledger.wallet_code(user_id)])
             yield purchase
     finally:
         purchase.release()

@@ -28,6 +28,8 @@ class DollarsField(forms.CharField):
     def to_python(self, value: Any) -> int | None:  # type: ignore[override]
         if value is None or isinstance(value, int):
             return value
+        if not value.strip():
+            return None  # which a required field refuses
         try:
             amount = nanos(value.strip())
         except ValueError:

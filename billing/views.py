@@ -30,6 +30,7 @@ KINDS = {
     "referral": gettext_lazy("Referral reward"),
     "subscription": gettext_lazy("Plan or add-on"),
     "adjustment": gettext_lazy("Adjustment by staff"),
+    "correction": gettext_lazy("Correction of usage"),
     "usage": gettext_lazy("Usage"),
 }
 

@@ -1,13 +1,15 @@
-"""Staff: the catalogue may be edited (a price only by adding a new one); usage may be read."""
+"""Staff: the catalogue may be edited (its prices: gateway/prices/admin.py); usage may be read."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
-from gateway.models import Alias, DeadEvent, Model, Price, Refusal, UsageEvent
-from gateway.pools import admin as pools  # noqa: F401  registers
+from gateway.corrections import admin as corrections  # noqa: F401  registers
+from gateway.features import admin as features  # noqa: F401
+from gateway.models import Alias, DeadEvent, Model, Refusal, UsageEvent
+from gateway.pools import admin as pools  # noqa: F401
+from gateway.prices import admin as prices  # noqa: F401
 from gateway.quarantine import admin as quarantine  # noqa: F401
 
 
@@ -35,18 +37,6 @@ class CatalogueAdmin(ModelAdmin):
     list_filter = ("vendor", "active")
     search_fields = ("id", "name", "upstream_id")
     inlines = (AliasInline,)
-
-
-@admin.register(Price)
-class PriceAdmin(ModelAdmin):
-    list_display = ("model", "effective_at", "input", "output", "cache_read", "reasoning")
-    list_filter = ("model",)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(UsageEvent)

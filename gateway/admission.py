@@ -12,13 +12,13 @@ from collections import defaultdict
 from django.conf import settings
 
 from billing.seeding import seed_account
-from gateway import callers, spending
+from gateway import callers, catalogue, clock, spending
 from gateway.call import Call
 from gateway.callers import Caller
 from gateway.exchange import Exchange
 from gateway.metering import Hold
 from gateway.usage import recorded
-from hontoni.db import in_thread
+from hontoni import freshness
 from hontoni.errors import ApiError, Unavailable
 from ratelimits import limiter
 from ratelimits.headers import refusal
@@ -43,6 +43,7 @@ def _ask(
     stretch: bool,
     lease_ms: int = 0,
     draft: bytes = b"",
+    price: tuple[int, int] = (0, 0),
 ) -> Ask:
     return Ask(
         request_id=request_id,
@@ -58,15 +59,17 @@ def _ask(
         stretch=stretch,
         draft=draft,
         caps=caller.caps,
+        holds_from=price[0],
+        holds_until=price[1],
     )
 
 
 async def _renewed(caller: Caller, state: State) -> Caller:
     """What it takes to ask again: a fresh snapshot, or a seeded account or purse."""
     if state.status == "cold":
-        await in_thread(seed_account, caller.account, recorded=recorded)
+        await freshness.asked(seed_account, caller.account, recorded=recorded)
     elif state.status == "unseeded":
-        await in_thread(spending.seed, caller.key_id)
+        await freshness.asked(spending.seed, caller.key_id)
     return await callers.reload(caller.digest)
 
 
@@ -78,7 +81,7 @@ async def look(
     for _ in range(_MOST_RENEWALS):
         ask = _ask(caller, request_id, hold, stretch=stretch)
         state = await limiter.admit(ask, commit=False)
-        if state.status in ("ok", "refused"):
+        if state.status == "ok" or state.status == "refused" and not callers.old(caller):
             return state
         caller = await _renewed(caller, state)
     return None
@@ -92,41 +95,78 @@ async def enter(http: Exchange) -> Caller:
 
 
 async def admit(call: Call) -> None:
-    """Take the request's place in every window, a slot and a hold. Raises what refused it."""
-    stretch, renewals, deadline = not call.stream or call.hidden_reasoning(), 0, 0.0
+    """Take the request's place in every window, a slot and a hold, at the prices of that moment.
+    Raises what refused it."""
+    renewals, deadline, moment = 0, 0.0, None
     while True:
-        call.ask = _ask(
-            call.caller,
-            call.id,
-            call.hold,
-            stretch=stretch,
-            lease_ms=call.http.config.lease_ms,
-            draft=call.draft(),
-        )
-        try:
-            state = await limiter.admit(call.ask)
-        except asyncio.CancelledError:
-            LIVE.add(call)  # Redis was asked: what it may have given is given back
-            raise
-        if state.status in ("stale", "cold", "unseeded"):
+        await _price(call, moment)
+        state = await _asked(call)
+        if state.status in ("stale", "cold", "unseeded", "outdated"):
             renewals += 1
             if renewals > _MOST_RENEWALS:
                 raise Unavailable("Your account is changing right now. Try again.")
-            call.caller = await _renewed(call.caller, state)
-            call.http.limits = call.caller.limits
-            if problem := call.caller.forbidden(call.ip, call.model.id):
-                raise problem
+            moment = state.now or None  # outdated: by Redis's clock the price is another one
+            if moment is None:
+                await _renew(call, state)
+            else:
+                clock.set_to(moment)
             continue
+        moment = None
         call.state = call.http.state = state
         if state.status == "ok":
+            call.admitted_at = state.now
             call.hold_is(state.hold)
             LIVE.add(call)
             return
         now = asyncio.get_running_loop().time()
         deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
-        if state.binding != "concurrent" or now >= deadline:
+        if state.binding == "concurrent" and now < deadline:
+            await _slot(call.caller.subject)
+        elif callers.old(call.caller):  # an announcement may have been lost: look again
+            await _renew(call, state)
+        else:
             raise refusal(state, call.caller.limits)
-        await _slot(call.caller.subject)
+
+
+async def _price(call: Call, moment: int | None) -> None:
+    """What it costs now, or at the moment Redis told: it may have waited since it was understood.
+    Raises NotFound if it is no longer sold, and Unavailable."""
+    known = await catalogue.current(moment)
+    call.price_read_at, call.priced_for = known.of.read_at, (known.since, known.until)
+    sold = known.models.get(call.model.id)
+    if sold is call.model:  # nearly always
+        return
+    if sold is None:
+        raise catalogue.unknown(call.request.name)
+    call.request = call.request.priced(sold, call.lane.sifted)
+
+
+async def _asked(call: Call) -> State:
+    call.ask = _ask(
+        call.caller,
+        call.id,
+        call.hold,
+        stretch=not call.stream or call.hidden,
+        lease_ms=call.http.config.lease_ms,
+        draft=call.draft(),
+        price=call.priced_for,
+    )
+    try:
+        state = await limiter.admit(call.ask)
+    except asyncio.CancelledError:
+        LIVE.add(call)  # Redis was asked: what it may have given is given back
+        raise
+    if state.now:
+        clock.heard(state.now)
+    return state
+
+
+async def _renew(call: Call, state: State) -> None:
+    """Read anew whatever was too old for it to be decided."""
+    call.caller = await _renewed(call.caller, state)
+    call.http.limits = call.caller.limits
+    if problem := call.caller.forbidden(call.ip, call.model.id):
+        raise problem
 
 
 async def _slot(subject: str) -> None:
@@ -142,6 +182,26 @@ async def _slot(subject: str) -> None:
         _waiting[subject].discard(freed)
         if not _waiting[subject]:
             del _waiting[subject]
+
+
+async def close(call: Call) -> None:
+    """Decide what it costs, within what may be given away, and settle it. Once."""
+    if call.settled:
+        return
+    call.close_account()
+    if call.gift and not await _may_give(call):
+        call.charge_in_full()
+    await settle(call)
+
+
+async def _may_give(call: Call) -> bool:
+    """Whether the account's day has room for it. A Redis that is away is no fault of theirs."""
+    most = call.http.config.fair_bill_daily
+    try:
+        return await limiter.give(call.asked(), amount=call.gift, most=most)
+    except ApiError:
+        logger.exception("gift.unasked %s", call.id)
+        return True
 
 
 async def settle(call: Call) -> None:

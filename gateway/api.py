@@ -1,6 +1,7 @@
 """/api/models: the catalogue, public. /api/usage: what was used, with a receipt a request."""
 
 import uuid
+from collections import defaultdict
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -12,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from gateway.corrections.models import corrected
 from gateway.models import Model, Price, Refusal, UsageEvent
 from gateway.moments import first_id
 from gateway.serializers import (
@@ -27,7 +29,7 @@ from hontoni.errors import NotFound
 
 
 class ModelsView(APIView):
-    """Every model on offer, with its capabilities and the prices in effect."""
+    """Every model on offer, with its capabilities, the prices in effect and those announced."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -35,11 +37,21 @@ class ModelsView(APIView):
     @extend_schema(tags=["models"], summary="List models", auth=[], responses=ModelListSerializer)
     def get(self, request: Request) -> Response:
         prices: dict[str, Price] = {}
-        for price in Price.objects.filter(effective_at__lte=timezone.now()).reverse():
-            prices[price.model_id] = price
+        coming: defaultdict[str, list[Price]] = defaultdict(list)
+        now = timezone.now()
+        for price in Price.objects.reverse():
+            if price.effective_at <= now:
+                prices[price.model_id] = price
+            else:
+                coming[price.model_id].append(price)
         models = Model.objects.filter(active=True).prefetch_related("aliases")
         data = [
-            model_out(model, prices[model.id], [alias.name for alias in model.aliases.all()])
+            model_out(
+                model,
+                prices[model.id],
+                [alias.name for alias in model.aliases.all()],
+                coming[model.id],
+            )
             for model in models
             if model.id in prices
         ]
@@ -65,7 +77,7 @@ class UsageListView(ListAPIView[UsageEvent]):
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data
         assert self.request.user.pk is not None
-        events = UsageEvent.objects.filter(user_id=self.request.user.pk)
+        events = corrected(UsageEvent.objects.filter(user_id=self.request.user.pk))
         columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
         events = events.filter(**{columns[n]: wanted[n] for n in columns if n in wanted})
         # The id is a UUIDv7: a range of time is a range of ids, served by the same index.

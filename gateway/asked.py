@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 from django.utils.crypto import salted_hmac
 
-from gateway import callers, catalogue, metering
+from gateway import callers, catalogue, documents, members, metering
 from gateway.callers import Caller
-from gateway.catalogue import Model
+from gateway.catalogue import Catalogue, Model
 from gateway.codecs import thinking as thoughts
 from gateway.dialects import CHAT, DIALECTS, Dialect
+from gateway.features import holds
+from gateway.features.sift import Sifted
 from gateway.ir import Target, Thinking
 from gateway.metering import Estimate, Hold
 from gateway.upstream import Upstream
@@ -21,7 +23,8 @@ _UNCONDITIONAL = "claude-cli"  # asks every model to think, whatever the user ch
 
 
 class Asked(NamedTuple):
-    """`name` is the client's own spelling of the model. `notes` are for the header."""
+    """`name` is the client's own spelling of the model; `permitted` are the models its key may
+    ask, if not all."""
 
     dialect: Dialect
     body: bytes
@@ -35,6 +38,23 @@ class Asked(NamedTuple):
     estimate: Estimate
     hold: Hold
     clamps: dict[str, Any]
+    permitted: tuple[str, ...] = ()
+    bare: Hold | None = None  # without what the features may cost
+
+    def helper(self, name: str) -> str | None:
+        """What the vendor calls another model that shall help, where this caller may ask it."""
+        found = self.model.book.find(name)
+        if found is None or found.dialect != self.model.dialect:
+            return None
+        return found.upstream_id if not self.permitted or found.id in self.permitted else None
+
+    def covering(self, sifted: Sifted) -> "Asked":
+        """The same, with a hold that covers its features as well."""
+        bare = self.bare or self.hold
+        if not sifted.uses and not sifted.asked and self.bare is None:
+            return self
+        hold = holds.covered(bare, self.model, self.estimate, sifted)
+        return self._replace(hold=hold, bare=bare)
 
     def with_switches(self, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The headers, with the vendor's switch for a long context if that was asked for."""
@@ -49,6 +69,11 @@ class Asked(NamedTuple):
         """The same of the model as another provider has it (`Model.at`)."""
         model = self.model.at(named)
         return self._replace(model=model, target=model.capped(self.target.thinking_cap or 0))
+
+    def priced(self, model: Model, sifted: Sifted) -> "Asked":
+        """The same at the prices by now: of `model`, the same model, and of those beside it."""
+        hold = metering.hold(model, self.estimate)
+        return self._replace(model=model, hold=hold, bare=None).covering(sifted)
 
     def end_user(self, told: str) -> str:
         """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
@@ -72,7 +97,7 @@ class Asked(NamedTuple):
     def _room(self) -> int:
         """What an answer may take; what the client does not say is the model's most."""
         most = self.model.max_output
-        told = (self.parsed.get(name) for name in self.dialect.limits)
+        told = (self.parsed.get(name) for name in self.dialect.limits_of(self.parsed))
         return min(next((n for n in told if isinstance(n, int)), most), most)
 
     def _culprit(self, applied: int) -> str:
@@ -88,10 +113,16 @@ class Asked(NamedTuple):
         return "model"
 
     def hides(self) -> bool:
-        """Whether the answer may cost output we cannot watch being produced."""
-        if self.model.vendor in ("openai", "google"):
-            return "reasoning" in self.model.capabilities
-        return self.thinking.display == "omitted" and self.thinking.mode != "off"
+        """Whether the answer may cost output we cannot watch being produced: reasoning of any
+        vendor, for none shows all of it."""
+        if "reasoning" not in self.model.capabilities:
+            return False
+        settled, target = self.settled(), self.target
+        if not settled.mode:  # nobody said: then Claude's older models do not think
+            return (
+                self.model.vendor != "anthropic" or target.off != "disabled" or target.mid_system
+            )
+        return settled.mode != "off" and settled.effort != "none" and settled.budget != 0
 
 
 async def understand(
@@ -105,6 +136,7 @@ async def understand(
 ) -> Asked:
     """Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
+    await members.check(body, parsed)
     model, variant = await model_of(parsed, upstream)
     if caller.models and model.id not in caller.models:
         caller = await callers.permit(caller, address, model.id)
@@ -112,7 +144,10 @@ async def understand(
     said = _said(dialect, parsed)
     thinking = wanted(said, variant, target, user_agent)
     most = dialect.most_output(model, parsed)
-    estimate = metering.estimate(model, body, parsed, most)
+    attached = await documents.survey(
+        dialect.name, model, model.window(variant.long_context), body, parsed
+    )
+    estimate = metering.estimate(body, most, attached)
     asked = Asked(
         dialect=dialect,
         body=body,
@@ -126,6 +161,7 @@ async def understand(
         estimate=estimate,
         hold=metering.hold(model, estimate),
         clamps={},
+        permitted=tuple(caller.models or ()),
     )
     asked.clamps.update(_clamps(asked))
     return asked
@@ -136,7 +172,10 @@ async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, V
     name = parsed.get("model")
     if not isinstance(name, str) or not name:
         raise BadRequest("model is required and must be a string.", param="model")
-    known = await catalogue.current()
+    return await catalogue.found(lambda known: _model_of(known, name, upstream))
+
+
+def _model_of(known: Catalogue, name: str, upstream: Upstream) -> tuple[Model, Variant]:
     model, variant = known.resolve(name)
     if not upstream.routes(model):
         raise BadRequest(f"{model.id} is not available here.", code="model_not_supported")
@@ -172,7 +211,8 @@ def _clamps(asked: Asked) -> dict[str, Any]:
     """What is applied of what was asked, and what took the rest away."""
     clamps: dict[str, Any] = {}
     model, parsed = asked.model, asked.parsed
-    limit = next((n for name in asked.dialect.limits if isinstance(n := parsed.get(name), int)), 0)
+    limits = asked.dialect.limits_of(parsed)
+    limit = next((n for name in limits if isinstance(n := parsed.get(name), int)), 0)
     if limit > model.max_output:
         clamps["max_tokens"] = {"asked": limit, "applied": model.max_output, "by": "model"}
     if asked.thinking.mode or asked.variant.effort:

@@ -15,13 +15,14 @@ from django.utils import timezone
 from accounts import keys, restrictions
 from billing.terms import terms
 from gateway.exchange import Exchange
-from hontoni.db import in_thread
+from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated
 from ratelimits import limiter
 from ratelimits.limiter import Limits
 from ratelimits.purses import Caps
 
 MAX_AGE_SECONDS = 30.0
+REFUSES_SECONDS = 5.0  # an older snapshot's limits and credits refuse nobody: it is read anew
 _MOST = 50_000  # snapshots kept; the longest unread go first
 _UNKNOWN_SECONDS = 5.0
 
@@ -123,6 +124,11 @@ async def reload(digest: bytes) -> Caller:
     return _live(await _read(digest))
 
 
+def old(caller: Caller) -> bool:
+    """Whether it is too old to refuse anything by."""
+    return time.monotonic() - caller.loaded_at > REFUSES_SECONDS
+
+
 def _live(found: Caller | Ended) -> Caller:
     if isinstance(found, Ended):
         raise found.error
@@ -147,7 +153,7 @@ async def _find(headers: dict[bytes, bytes]) -> Caller | Ended:
 async def _read(digest: bytes) -> Caller | Ended:
     if _unknown.get(digest, 0.0) > time.monotonic():
         raise Unauthenticated("Invalid API key provided.")
-    found = await in_thread(_load, digest)
+    found = await freshness.asked(_load, digest)
     _callers.pop(digest, None)
     if found is None:
         raise Unauthenticated("Invalid API key provided.")
@@ -159,6 +165,7 @@ async def _read(digest: bytes) -> Caller | Ended:
 
 
 def _load(digest: bytes) -> Caller | Ended | None:
+    loaded_at = time.monotonic()
     key = keys.find(digest)
     if key is None:
         if len(_unknown) >= _MOST:
@@ -179,7 +186,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
         credits=found.credits_total,
         credits_version=found.credits_version,
         expires_at=key.expires_at.timestamp() if key.expires_at else None,
-        loaded_at=time.monotonic(),
+        loaded_at=loaded_at,
         caps=Caps(key.purse, key.daily_cap or 0, key.monthly_cap or 0),
         models=tuple(key.allowed_models),
         networks=tuple(ipaddress.ip_network(each) for each in key.allowed_ips),

@@ -1,6 +1,7 @@
 """The catalogue (what is sold, at which price, from when) and the usage (what was used)."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -8,6 +9,8 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import ApiKey
+from gateway.corrections.models import CorrectedAccount, CorrectedRequest, Correction
+from gateway.features.models import Feature, LeftOut
 from gateway.ir import Usage
 from gateway.pools.models import Credential, Dialect, Offering, Provider, Vendor
 from gateway.quarantine.models import UsageQuarantine
@@ -15,9 +18,14 @@ from gateway.tools import UNKNOWN
 
 __all__ = [
     "Alias",
+    "CorrectedAccount",
+    "CorrectedRequest",
+    "Correction",
     "Credential",
     "DeadEvent",
     "Dialect",
+    "Feature",
+    "LeftOut",
     "Model",
     "Offering",
     "Price",
@@ -110,6 +118,11 @@ class Price(models.Model):
             raise ValueError("A price is never changed; add a new one.")
         super().save(*args, **kwargs)
 
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        if self.effective_at <= timezone.now():
+            raise ValueError("A price that is or was in force stays.")
+        return super().delete(*args, **kwargs)
+
 
 class Alias(models.Model):
     """Another name for a model: the vendor's own ids, and names that clients pick."""
@@ -184,6 +197,22 @@ class UsageEvent(models.Model):
     @property
     def request_id(self) -> str:
         return f"req_{self.id.hex}"
+
+    @property
+    def charged(self) -> int:
+        """Nano-dollars, as corrected; `corrections.models.corrected` looks it up for many."""
+        if "corrected_cost" in vars(self):
+            corrected: int | None = vars(self)["corrected_cost"]
+        else:
+            last = self.corrections.last()
+            corrected = last.new_cost if last else None
+        return self.cost if corrected is None else corrected
+
+    @property
+    def price_read_at(self) -> datetime | None:
+        """When the gateway had last read the price list as it admitted this."""
+        read_at = self.details.get("price_read_at")
+        return datetime.fromtimestamp(read_at, UTC) if read_at else None
 
     @property
     def prompt_tokens(self) -> int:

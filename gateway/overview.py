@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts.models import ApiKey, User
 from billing import balances
 from gateway import gauges, rollups
+from gateway.corrections.models import corrected
 from gateway.models import UsageEvent
 from hontoni.errors import Unavailable
 
@@ -24,7 +25,9 @@ def figures(user: User) -> dict[str, Any]:
     """Everything the overview tells about an account this very moment."""
     now = timezone.now()
     balance = balances.live(user.pk)
-    latest = list(UsageEvent.objects.filter(user=user).select_related("api_key")[:LATEST])
+    latest = list(
+        corrected(UsageEvent.objects.filter(user=user).select_related("api_key"))[:LATEST]
+    )
     key = _watched(user)
     return {
         "balance": balance,

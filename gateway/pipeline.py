@@ -21,12 +21,12 @@ from gateway.asked import Asked
 from gateway.call import Call
 from gateway.codecs import failures
 from gateway.dialects import Dialect
-from gateway.exchange import ClientGone, Exchange, Headers
+from gateway.exchange import ClientGone, Exchange, Headers, Overdue
 from gateway.patch import parse
 from gateway.pools import sessions
 from gateway.pools.routes import NATIVE, Route, ordered
 from gateway.upstream import Upstream
-from hontoni.errors import ApiError
+from hontoni.errors import ApiError, BadRequest, PaymentRequired
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +74,12 @@ async def _prepare(
     http.extra += told(request)
     routes = _routes(request, http, upstream)
     named = routes[0].named
+    lane = lanes.choose(request if named == NATIVE else request.at(named))
     return Call(
         http=http,
         caller=caller,
-        request=request,
-        lane=lanes.choose(request if named == NATIVE else request.at(named)),
+        request=request.covering(lane.sifted),
+        lane=lane,
         routes=routes,
         named=named,
         stream=bool(request.parsed.get("stream")),
@@ -129,6 +130,9 @@ async def _run(call: Call, upstream: Upstream) -> None:
         await call.http.present(_serve(call, upstream), call.http.config.total_seconds)
     except ClientGone:
         call.aborted, call.status, call.error = True, _CLIENT_CLOSED, "client_closed"
+    except Overdue as error:  # what was produced until then is no less produced
+        call.status, call.error = error.status, error.code
+        await _tell(call, error)
     except ApiError as error:
         call.fail(error)
         await _tell(call, error)
@@ -138,14 +142,19 @@ async def _run(call: Call, upstream: Upstream) -> None:
         call.fail(failure)
         await _tell(call, failure)
     finally:
-        if call in admission.LIVE:
-            call.close_account()
-            await asyncio.shield(admission.settle(call))
+        await _settle(call)
+
+
+async def _settle(call: Call) -> None:
+    """Unless it is settled, or will be once its answer is heard to the end (drains.py)."""
+    if call in admission.LIVE and not call.draining:
+        await asyncio.shield(admission.close(call))
 
 
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
     await relay.prepare(call)
+    _fit_features(call)
     _fit_to_balance(call)
     _tell_thinking(call)
     await relay.forward(call, upstream)
@@ -153,9 +162,7 @@ async def _serve(call: Call, upstream: Upstream) -> None:
 
 async def _tell(call: Call, error: ApiError) -> None:
     """Before the first byte an error is a status code; later it goes into the stream."""
-    if call in admission.LIVE:
-        call.close_account()
-        await asyncio.shield(admission.settle(call))
+    await _settle(call)
     if not call.http.started:
         await refuse(call.http, error)
     elif call.stream and call.tap is not None:
@@ -181,10 +188,23 @@ def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
     http.extra = [header for header in http.extra if header[0] not in told] + list(told.items())
 
 
+def _fit_features(call: Call) -> None:
+    """Where the balance does not cover what its tools may cost, they are left out. Raises
+    PaymentRequired where one is forced."""
+    if not call.lane.sifted.uses or call.held >= call.hold.full:
+        return
+    try:
+        call.lane.do_without()
+    except BadRequest:
+        raise PaymentRequired("Your balance does not cover what this tool may cost.") from None
+    call.broke, call.request = True, call.request.covering(call.lane.sifted)
+    call.hold_is(call.held)
+
+
 def _fit_to_balance(call: Call) -> None:
     """Where the balance does not cover the whole output and we cannot watch it being produced,
     less of it is asked for."""
-    if call.held >= call.hold.full or (call.stream and not call.hidden_reasoning()):
+    if call.held >= call.hold.full or (call.stream and not call.hidden):
         return
     affordable = metering.affordable_output(call.model, call.estimate, call.held)
     if affordable >= call.estimate.output:

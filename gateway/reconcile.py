@@ -1,7 +1,7 @@
 """Prove the usage side of the books, and, with billing's part, all of them.
 
 Usage events, hourly rollups and ledger charges are three views of the same requests; each is
-added up on its own and compared.
+added up on its own and compared. What was corrected is added: events are written once.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from django.db.models.functions import TruncHour
 from billing import reconcile
 from billing.models import Wallet
 from billing.reconcile import counters
+from gateway.corrections import proof
 from gateway.models import BUCKETS, DeadEvent, UsageEvent, UsageHour
 from gateway.usage import recorded
 
@@ -25,12 +26,13 @@ def problems() -> list[str]:
         *counters(recorded=recorded),
         *_rollups(),
         *_charges(),
+        *proof.problems(),
         *_dead(),
     ]
 
 
 def _rollups() -> Iterator[str]:
-    """Rollups = events, by account, hour, key, model and tool."""
+    """Rollups = events, as corrected, by account, hour, key, model and tool."""
     by = ("user_id", "hour", "api_key_id", "model", "tool")
     events = {
         tuple(row[name] for name in by): row
@@ -39,6 +41,7 @@ def _rollups() -> Iterator[str]:
         .values(*by)
         .annotate(requests=Count("pk"), **{f"sum_{name}": Sum(name) for name in _SUMS})
     }
+    corrected = proof.changed()
     hours = {tuple(getattr(row, name) for name in by): row for row in UsageHour.objects.all()}
     for key in events.keys() - hours.keys():
         yield f"usage of {key} has no rollup"
@@ -47,6 +50,7 @@ def _rollups() -> Iterator[str]:
         if event is None:
             yield f"the rollup of {key} has no events"
             continue
+        event["sum_cost"] += corrected.get(key, 0)
         for name in _SUMS:
             rolled_up, added_up = getattr(row, name), event[f"sum_{name}"]
             if rolled_up != added_up:

@@ -6,15 +6,18 @@
 * `_stream`: the answer as it comes, paid for as it comes
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from gateway import admission, fetching, lanes, metering, upstream_errors
+from gateway import admission, drains, fetching, lanes, upstream_errors
 from gateway.call import Call
 from gateway.codecs import failures
+from gateway.codecs.tokens import guessed
 from gateway.exchange import Headers
+from gateway.features import told
 from gateway.http_client import Reply
 from gateway.ir import Failed
 from gateway.lanes import Lane, PassThrough, Stream, Translation
@@ -89,6 +92,8 @@ async def _fits(call: Call, route: Route) -> bool:
     try:
         lane = lanes.choose(call.request.at(route.named))
         await complete(lane)
+        if call.broke:
+            lane.do_without()
     except BadRequest:
         return False
     if call.http.started and isinstance(call.tap, Translator) and isinstance(lane, PassThrough):
@@ -140,7 +145,12 @@ async def _attempt(call: Call, upstream: Upstream, route: Route) -> Failed | Non
 async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed | None:
     lane, access = call.lane, attempt.route.access
     headers = lane.headers(call.http.headers)
-    async with await upstream.post(access, lane.path, lane.body, headers) as reply:
+    if lane.sifted.left_out or call.attempts[1:]:
+        told.tell(call.http, lane.sifted.left_out)
+    call.sent_at = time.time()
+    reply = await upstream.send(access, lane.path, lane.body, headers)
+    try:
+        await reply.begun()
         attempt.status = call.upstream_status = reply.status
         call.upstream_request_id = reply.request_id
         if reply.status >= 400:
@@ -150,6 +160,12 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
             await _unary(call, reply)
             return None
         return await _stream(call, call.tap, reply)
+    except asyncio.CancelledError:
+        drains.take(call, reply)  # its client left, or we cut it off
+        raise
+    finally:
+        if not call.draining:
+            reply.close()
 
 
 async def _unary(call: Call, reply: Reply) -> None:
@@ -164,11 +180,11 @@ async def _unary(call: Call, reply: Reply) -> None:
     call.first_byte, call.whole = time.time(), body
     changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
     codec = call.request.dialect.codec
+    call.tally = codec.decode_tally(parsed)
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = codec.decode_usage(usage)
     else:
-        call.text_bytes = text_bytes(body)
-        guess = metering.produced(call.estimate, call.text_bytes)
+        guess = guessed(call.estimate.likely, text_bytes(body))
         changes["usage"] = codec.encode_usage(guess)  # SDKs crash where there is none
     await _respond(call, patch(body, parsed, changes))
 
@@ -195,7 +211,7 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
         if tap.error is not None:
             return tap.error
         if tap.cut:
-            break  # leaving closes the connection: nobody pays for what nobody reads
+            return await _stopped(call, tap, reply)
     if out := tap.close():
         await _pass_on(call, tap, out)
     if tap.error is not None:
@@ -203,12 +219,30 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     if not tap.finished:
         raise UpstreamFailed("The model's provider broke off in mid-answer.")
     if isinstance(tap, Translator) and not call.stream:
-        call.first_byte = time.time()
-        await _respond(call, tap.whole())
+        await _respond_whole(call, tap)
         return None
     await _finish(call)
     await call.http.end_stream()
     return None
+
+
+async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
+    """A stop sequence of ours was met. The client has its answer, at once if it is streamed; what
+    the vendor used is heard without it."""
+    if call.stream:
+        await call.http.end_stream()
+        drains.take(call, reply)
+        return
+    assert isinstance(tap, Translator)
+    await drains.hear(call, reply)
+    await _respond_whole(call, tap)
+
+
+async def _respond_whole(call: Call, tap: Translator) -> None:
+    """The events as one answer. Up to a stop sequence of ours its usage is what is billed."""
+    call.first_byte, call.status = time.time(), 200
+    await _finish(call)
+    await _respond(call, tap.whole(call.usage if tap.stopped else None))
 
 
 async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
@@ -219,7 +253,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
         call.attempts[-1].answered()
     if not http.started:
         await http.start_stream()
-    if tap.finished:
+    if tap.finished and not tap.cut:
         await _finish(call)  # before the client can see the end and ask again
     elif tap.text_bytes >= call.extend_at:
         await _extend(call)
@@ -228,8 +262,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
 
 async def _finish(call: Call) -> None:
     if not call.settled:
-        call.close_account()
-        await admission.settle(call)
+        await admission.close(call)
 
 
 async def _extend(call: Call) -> None:

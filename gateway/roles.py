@@ -38,7 +38,11 @@ ROLES = {
         "accounts": (*_ACCOUNTS, "change_apikey"),
         "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", "freeze_customer"),
         "payments": _PAYMENTS,
-        "gateway": ("view_model", "view_price", "view_refusal", "view_usageevent"),
+        "gateway": (
+            *("view_model", "view_price", "view_refusal", "view_usageevent"),
+            "view_correction",
+            *("view_feature", "view_leftout"),
+        ),
     },
     "finance": {
         "accounts": _ACCOUNTS,
@@ -62,6 +66,8 @@ ROLES = {
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent", "view_deadevent"),
             *("view_usagequarantine", "close_usagequarantine"),
+            *("view_correction", "correct_requests"),
+            *("view_feature", "view_leftout"),
         ),
     },
     "catalogue": {
@@ -78,11 +84,13 @@ ROLES = {
             "change_model",
             "view_model",
             "add_price",
+            "delete_price",
             "view_price",
             "add_alias",
             "change_alias",
             "delete_alias",
             "view_alias",
+            *("add_feature", "change_feature", "view_feature", "view_leftout", "allow_leftout"),
             *(f"{verb}_provider" for verb in _EDIT),
             *(f"{verb}_offering" for verb in _EDIT),
             *(f"{verb}_credential" for verb in _EDIT),

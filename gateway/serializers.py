@@ -1,14 +1,18 @@
 """The catalogue and the receipts as /api shows them. Money is decimal strings of dollars."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from gateway.catalogue import price_of
+from gateway import bill, receipts
 from gateway.explanations import explain
+from gateway.features import offers, snapshot
+from gateway.features.models import Kind, Pricing
 from gateway.models import BUCKETS, Model, Price, Refusal, UsageEvent, Vendor
 from gateway.tools import NAMES
-from hontoni.money import MILLION, dollars
+from hontoni.money import dollars
 
 
 class PricesSerializer(serializers.Serializer[Any]):
@@ -20,6 +24,27 @@ class PricesSerializer(serializers.Serializer[Any]):
     cache_write_1h = serializers.CharField()
     output = serializers.CharField()
     reasoning = serializers.CharField()
+
+
+class ComingPriceSerializer(serializers.Serializer[Any]):
+    """Prices that are announced and not in force yet."""
+
+    effective_at = serializers.DateTimeField(help_text="from this moment on")
+    prices_per_million_tokens = PricesSerializer()
+    long_context_above = serializers.IntegerField(allow_null=True)
+    long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
+
+
+class FeatureSerializer(serializers.Serializer[Any]):
+    """What the model can be asked for beside text, and what it costs."""
+
+    name = serializers.CharField(help_text="the type of the tool, or member=value")
+    kind = serializers.ChoiceField(Kind.choices)
+    about = serializers.CharField()
+    pricing = serializers.ChoiceField(Pricing.choices)
+    price_per_call = serializers.CharField(required=False, help_text="dollars")
+    factor = serializers.CharField(required=False, help_text="times the price of the tokens")
+    most_calls = serializers.IntegerField(required=False, help_text="in one request")
 
 
 class ModelSerializer(serializers.Serializer[Any]):
@@ -34,15 +59,18 @@ class ModelSerializer(serializers.Serializer[Any]):
     prices_per_million_tokens = PricesSerializer()
     long_context_above = serializers.IntegerField(allow_null=True)
     long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
+    coming_prices = ComingPriceSerializer(many=True, help_text="announced, the next one first")
+    features = FeatureSerializer(many=True)
 
 
 class ModelListSerializer(serializers.Serializer[Any]):
     data = ModelSerializer(many=True)  # type: ignore[assignment]  # a field of that name
 
 
-def model_out(model: Model, price: Price, aliases: list[str]) -> dict[str, Any]:
-    """One model with the price in effect."""
-    long = price.long_context_above is not None
+def model_out(
+    model: Model, price: Price, aliases: list[str], coming: Sequence[Price] = ()
+) -> dict[str, Any]:
+    """One model with the price in effect, and those to come."""
     return {
         "id": model.id,
         "name": model.name,
@@ -52,6 +80,17 @@ def model_out(model: Model, price: Price, aliases: list[str]) -> dict[str, Any]:
         "capabilities": model.capabilities,
         "aliases": aliases,
         "currency": "USD",
+        **_prices(price),
+        "features": offers.shapes(snapshot.load().rules(model.dialect, model.id)),
+        "coming_prices": [
+            {"effective_at": each.effective_at.isoformat(), **_prices(each)} for each in coming
+        ],
+    }
+
+
+def _prices(price: Price) -> dict[str, Any]:
+    long = price.long_context_above is not None
+    return {
         "prices_per_million_tokens": {b: dollars(getattr(price, b)) for b in BUCKETS},
         "long_context_above": price.long_context_above,
         "long_context_prices_per_million_tokens": (
@@ -75,7 +114,7 @@ class UsageSerializer(serializers.ModelSerializer[UsageEvent]):
 
     request_id = serializers.CharField()
     key_id = serializers.IntegerField(source="api_key_id")
-    cost = serializers.SerializerMethodField(help_text="dollars")
+    cost = serializers.SerializerMethodField(help_text="dollars, as corrected")
 
     class Meta:
         model = UsageEvent
@@ -86,7 +125,7 @@ class UsageSerializer(serializers.ModelSerializer[UsageEvent]):
         )
 
     def get_cost(self, event: UsageEvent) -> str:
-        return dollars(event.cost)
+        return dollars(event.charged)
 
 
 class RefusalSerializer(serializers.ModelSerializer[Refusal]):
@@ -108,18 +147,30 @@ class RefusalSerializer(serializers.ModelSerializer[Refusal]):
         return str(explain(refusal))
 
 
-class LineSerializer(serializers.Serializer[Any]):
-    """One line of a receipt: tokens x price. Exact; only the total is rounded."""
+class ReceiptLineSerializer(serializers.Serializer[Any]):
+    """One line of a receipt: tokens x price x factor, or calls x price. Exact; only the total is
+    rounded. Where other models helped, or the conversation was summarised, each of these
+    samplings has lines of its own."""
 
-    bucket = serializers.ChoiceField(BUCKETS)
-    tokens = serializers.IntegerField()
-    price_per_million_tokens = serializers.CharField()
+    kind = serializers.CharField(help_text="message, compaction, advisor_message, ... or calls")
+    model = serializers.CharField(required=False)
+    bucket = serializers.ChoiceField(BUCKETS, required=False)
+    tokens = serializers.IntegerField(required=False)
+    price_per_million_tokens = serializers.CharField(required=False)
+    long_context = serializers.BooleanField(required=False)
+    factor = serializers.CharField(required=False, help_text="service tier, region and speed")
+    name = serializers.CharField(required=False, help_text="the tool that was called")
+    calls = serializers.IntegerField(required=False)
+    price_per_call = serializers.CharField(required=False)
     cost = serializers.CharField()
 
 
 class PriceVersionSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
-    effective_at = serializers.DateTimeField()
+    effective_at = serializers.DateTimeField(help_text="in force since")
+    read_at = serializers.DateTimeField(
+        allow_null=True, help_text="when the gateway had last read the price list"
+    )
     long_context = serializers.BooleanField()
 
 
@@ -129,18 +180,41 @@ class SettlementSerializer(serializers.Serializer[Any]):
     released = serializers.CharField()
 
 
+class CorrectionSerializer(serializers.Serializer[Any]):
+    """A correction of what one request cost. Lines and total are as it was charged at first."""
+
+    id = serializers.IntegerField()
+    corrected_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    price_version = serializers.IntegerField(help_text="id of the version it was priced anew at")
+    effective_at = serializers.DateTimeField(help_text="since when that version is in force")
+    charged_before = serializers.CharField()
+    charged = serializers.CharField()
+
+
 class ReceiptSerializer(UsageSerializer):
     """The receipt: buckets x price = cost, line by line, and how it came about."""
 
     lines = serializers.SerializerMethodField()
     total = serializers.SerializerMethodField(help_text="of the lines, rounded half up once")
     charged = serializers.SerializerMethodField(
-        help_text="the total, or 0 by the fair-bill policy"
+        help_text="the total, or 0 by the fair-bill policy; after the last correction, if any"
+    )
+    rule = serializers.SerializerMethodField(
+        help_text="which fair-billing rule made the bill something else than the vendor's numbers "
+        "of a whole answer: drained, left, estimated, stop, given, bound, capped or quarantined; "
+        "empty: none"
     )
     price_version = serializers.SerializerMethodField()
+    corrections = serializers.SerializerMethodField(
+        help_text="by which it was priced anew, the first one first"
+    )
     settlement = serializers.SerializerMethodField()
     windows = serializers.SerializerMethodField()
     clamps = serializers.SerializerMethodField()
+    left_out = serializers.SerializerMethodField(
+        help_text="what was asked for and not sent to the vendor, as kind:name"
+    )
     attempts = serializers.SerializerMethodField(
         help_text="each try to have it answered: the vendor's status (null: none came), the error "
         "and how long it took; only what was answered is charged"
@@ -149,34 +223,55 @@ class ReceiptSerializer(UsageSerializer):
     class Meta(UsageSerializer.Meta):
         fields: tuple[str, ...] = (  # type: ignore[assignment]
             *UsageSerializer.Meta.fields,
-            *("lines", "total", "charged", "price_version", "settlement", "windows", "clamps"),
-            *("attempts", "upstream_status", "upstream_request_id"),
+            *(
+                "lines",
+                "total",
+                "charged",
+                "rule",
+                "price_version",
+                "corrections",
+                "settlement",
+                "windows",
+            ),
+            *("clamps", "left_out", "attempts", "upstream_status", "upstream_request_id"),
         )
 
+    @extend_schema_field(ReceiptLineSerializer(many=True))
     def get_lines(self, event: UsageEvent) -> list[dict[str, Any]]:
-        rates = price_of(event.price).rates_for(event.usage)
-        return [
-            {
-                "bucket": bucket,
-                "tokens": (tokens := getattr(event, bucket)),
-                "price_per_million_tokens": dollars(rate),
-                "cost": _exact(tokens * rate),
-            }
-            for bucket, rate in zip(BUCKETS, rates, strict=True)
-        ]
+        return [each for line in receipts.lines(event) for each in receipts.shown(line)]
 
     def get_total(self, event: UsageEvent) -> str:
-        return dollars(price_of(event.price).cost(event.usage))
+        return dollars(bill.cost(receipts.lines(event)))
+
+    def get_left_out(self, event: UsageEvent) -> list[str]:
+        return list(event.details.get("left_out", ()))
 
     def get_charged(self, event: UsageEvent) -> str:
-        return dollars(event.cost)
+        return dollars(event.charged)
+
+    def get_corrections(self, event: UsageEvent) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": each.correction_id,
+                "corrected_at": each.correction.created_at,
+                "reason": each.correction.reason,
+                "price_version": each.correction.price_id,
+                "effective_at": each.correction.price.effective_at,
+                "charged_before": dollars(each.old_cost),
+                "charged": dollars(each.new_cost),
+            }
+            for each in event.corrections.select_related("correction__price")
+        ]
+
+    def get_rule(self, event: UsageEvent) -> str:
+        return str(event.details.get("rule", ""))
 
     def get_price_version(self, event: UsageEvent) -> dict[str, Any]:
-        price = price_of(event.price)
         return {
             "id": event.price_id,
             "effective_at": event.price.effective_at,
-            "long_context": price.rates_for(event.usage) is not price.rates,
+            "read_at": event.price_read_at,
+            "long_context": any(map(bill.is_long, receipts.lines(event))),
         }
 
     def get_settlement(self, event: UsageEvent) -> dict[str, str]:
@@ -203,9 +298,3 @@ class ReceiptSerializer(UsageSerializer):
             {"status": told["status"], "error": told.get("error"), "ms": told["ms"]}
             for told in event.details.get("attempts", ())
         ]
-
-
-def _exact(weighted: int) -> str:
-    """tokens x nano-dollars per million, in dollars, unrounded (15 decimals at most)."""
-    whole, fraction = divmod(weighted, 10**9 * MILLION)
-    return f"{whole}.{f'{fraction:015d}'.rstrip('0').ljust(2, '0')}"

@@ -7,6 +7,7 @@ As with an account's money nothing is ever added to repair. A request belongs to
 admitted in: here by the gateway's clock, in Redis by Redis's own, so the two should be in step.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
@@ -86,3 +87,28 @@ def _costs(
                 yield datetime.fromtimestamp(event["began"], UTC), cost
         except (orjson.JSONDecodeError, KeyError, TypeError):
             continue
+
+
+def corrected(user_id: int, changes: Iterable[tuple[int, datetime, int]]) -> None:
+    """Tell Redis what a correction changed: of each request its key, when it was admitted, and by
+    how much. Under the wallet's lock, after the rollups. Raises errors.Unavailable."""
+    day = _today()
+    month = day.replace(day=1)
+    found = list(changes)
+    purses_of = {key.pk: key.purse for key in ApiKey.objects.filter(pk__in={c[0] for c in found})}
+    by_purse: defaultdict[str, list[tuple[datetime, int]]] = defaultdict(list)
+    for key_id, began, more in found:
+        by_purse[purses_of[key_id]].append((began, more))
+    for purse, members in sorted(by_purse.items()):
+        today = sum(more for began, more in members if began >= day)
+        this_month = sum(more for began, more in members if began >= month)
+        ever = sum(more for _, more in members)
+        purses.correct_sync(
+            user_id,
+            purse,
+            [
+                ("day", _number(day), today),
+                ("month", _number(month), this_month),
+                ("life", 0, ever),
+            ],
+        )

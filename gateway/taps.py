@@ -7,179 +7,37 @@ reply of its own, so nothing a provider adds tomorrow is lost.
 """
 
 import re
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
 from gateway import sse
-from gateway.codecs import anthropic_messages, failures, openai_chat, openai_responses
+from gateway.codecs import anthropic_messages, openai_chat, openai_responses
 from gateway.codecs.tokens import guessed, merge
-from gateway.ir import Failed, Head, Usage
+from gateway.ir import Failed, Head, Tally, Usage
+from gateway.tapped import STRING, Tap, data_of, events_of, text_bytes, within
 
-# Text, reasoning and tool arguments of both dialects. A quote inside is escaped, so the match
-# ends where the string ends; only its length is used.
-_TEXT = re.compile(
-    rb'"(?:content|text|thinking|reasoning_content|arguments|partial_json)"\s*:\s*'
-    rb'"([^"\\]*(?:\\.[^"\\]*)*)"'
-)
+__all__ = ["ChatTap", "MessagesTap", "ResponsesTap", "Tap", "data_of", "text_bytes"]
+
+_BLOCK_EDGES = (b"content_block_start", b"content_block_stop")
+_ITEM_EDGES = (b"response.output_item.",)
 _DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
-_DATA = re.compile(rb"(?:^|[\r\n])data:([^\r\n]*)")
-_BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-_PING = ("ping",)
-_OPENINGS = (*_PING, "message_start", "response.created", "response.in_progress")
 _FINISHED = ("response.completed", "response.incomplete")
 _ENDS = tuple(kind.encode() for kind in _FINISHED)
-_LARGEST_EVENT = 32 * 1024 * 1024
 
-
-def text_bytes(wire: bytes) -> int:
-    """How many bytes of text, reasoning and tool arguments a reply (or a part of it) carries."""
-    return sum(map(len, _TEXT.findall(wire)))
-
-
-class Tap:
-    """One streamed reply. Subclasses say where their dialect keeps usage, errors and its end.
-
-    `begun` once something was said that is no failure; `finished` once the answer is whole, and
-    `cut` if we left then although the vendor was not done, so that its usage is not the whole.
-    """
-
-    error_marks: ClassVar[tuple[bytes, ...]]
-    text: ClassVar[re.Pattern[bytes]] = _TEXT
-    cut: ClassVar[bool] = False
-    upstream_id: ClassVar[str] = ""  # the vendor's headers have it
-
-    __slots__ = (
-        "_pending",
-        "_prelude",
-        "_rename_to",
-        "_renamed",
-        "begun",
-        "error",
-        "finished",
-        "head",
-        "text_bytes",
-        "usage",
-    )
-
-    def __init__(self, head: Head) -> None:
-        self.head = head
-        self._rename_to = b'"model":' + orjson.dumps(head.model)
-        self._renamed: bytes | None = None
-        self._pending = b""
-        self._prelude = b""
-        self.begun = False
-        self.usage: dict[str, Any] | None = None
-        self.text_bytes = 0
-        self.finished = False
-        self.error: Failed | None = None
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Whole events, ready to be sent on; the rest is kept until its end arrives."""
-        data = self._pending + chunk if self._pending else chunk
-        if data.endswith(b"\n\n"):  # nearly always: a vendor writes whole events
-            self._pending = b""
-        else:
-            end = 0
-            for boundary in _BOUNDARY.finditer(data):
-                end = boundary.end()
-            data, self._pending = data[:end], data[end:]
-            if len(self._pending) > _LARGEST_EVENT:
-                self.error = failures.BROKEN  # an event without an end
-        return self._read(data) if data else b""
-
-    def close(self) -> bytes:
-        """What was left when the stream ended without a blank line."""
-        data, self._pending = self._pending, b""
-        return self._read(data + b"\n\n") if data.strip() else b""
-
-    def _read(self, block: bytes) -> bytes:
-        for mark in self.error_marks:
-            if mark in block:
-                block = self._up_to_error(block)
-        self.text_bytes += sum(map(len, self.text.findall(block)))
-        block = self._rename(self._observe(block))
-        if self.begun:
-            return block
-        # Comments and pings decide nothing: until a real event, failing is a status code. Nor does
-        # an opening that the vendor's own failure follows at once: others may do better. What is
-        # the client's fault stays as it came: agents know `response.failed` with its code.
-        self._prelude += block
-        theirs = self.error is not None and self.error.status >= 500
-        nothing = _OPENINGS if theirs else _PING
-        if all(data.get("type") in nothing for data in data_of(block)):
-            return b""
-        self.begun = True
-        return self._prelude
-
-    def _up_to_error(self, block: bytes) -> bytes:
-        """The events before an error; the error itself is told by us, in our words."""
-        good: list[bytes] = []
-        for event in _events(block):
-            for data in data_of(event):
-                if (error := self._error_in(data)) is not None:
-                    self.error = failures.decode(error)
-                    return b"".join(good)
-            good.append(event)
-        return block
-
-    def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
-        return data if isinstance(data.get("error"), dict) else None
-
-    def _rename(self, block: bytes) -> bytes:
-        if self._renamed is None:
-            found = _MODEL.search(block)
-            if found is None:
-                return block
-            self._renamed = found.group()
-        return block.replace(self._renamed, self._rename_to)
-
-    def _observe(self, block: bytes) -> bytes:
-        """Read usage and the end; may leave out what the client did not ask for, and puts our
-        estimate where numbers belong and the vendor gave none: agents loop without them."""
-        raise NotImplementedError
-
-    def _supplied(self, block: bytes) -> bytes:
-        """The same bytes, but for the events that lack numbers."""
-        told = []
-        for event in _events(block):
-            for data in data_of(event):
-                if (lacking := self._lacking(data)) is not None:
-                    event = sse.encode(str(data["type"]), orjson.dumps(data | lacking))
-            told.append(event)
-        return b"".join(told)
-
-    def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
-        """The members of an event that tell numbers, where it has none."""
-        return None
-
-    def decoded_usage(self) -> Usage | None:
-        """The vendor's own numbers, or None if it never said."""
-        raise NotImplementedError
-
-    def ping(self) -> bytes:
-        """The dialect's keep-alive."""
-        return b": keep-alive\n\n"
-
-    def fail(self, failed: Failed, request_id: str) -> bytes:
-        """How the dialect tells of a failure once the stream has begun."""
-        raise NotImplementedError
-
-
-def data_of(block: bytes) -> Iterator[dict[str, Any]]:
-    """The JSON of each event in a block of whole events; what is not a JSON object is skipped."""
-    for line in _DATA.finditer(block):
-        try:
-            value = orjson.loads(line[1])
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(value, dict):
-            yield value
+# The vendors' words for an end that are not the hub's.
+_REASONS = {
+    "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "end_turn": "stop",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_context_window_exceeded": "context_window",
+    "pause_turn": "pause",
+}
 
 
 class ChatTap(Tap):
@@ -187,22 +45,24 @@ class ChatTap(Tap):
 
     error_marks = (b'"error"',)
 
-    __slots__ = ("_finish_seen", "_first", "_keep_usage")
+    __slots__ = ("_end", "_finish_seen", "_first", "_keep_usage", "_tier")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         options = head.body.get("stream_options")
         self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
-        self._finish_seen = False
+        self._finish_seen, self._end = False, b""
         self._first: dict[str, Any] | None = None
+        self._tier: Any = None
 
     def _observe(self, block: bytes) -> bytes:
         if self._first is None:
             self._first = next(data_of(block), None)
         if not self._finish_seen and _FINISH.search(block):
-            self._finish_seen = True
+            self._finish_seen, self._end = True, block
         if b'"usage"' in block and _USAGE.search(block):
             block = self._take_usage(block)
+            self.told = self._finish_seen and self.usage is not None
         if b"[DONE]" in block:
             self.finished = self._finish_seen
             if self.finished and self._keep_usage and self.usage is None:
@@ -214,25 +74,38 @@ class ChatTap(Tap):
         usage = openai_chat.encode_usage(guessed(self.head.input_tokens, self.text_bytes))
         added = {"model": self.head.model, "choices": [], "usage": usage}
         chunk = sse.encode("", orjson.dumps((self._first or {}) | added))
-        events = _events(block)
+        events = events_of(block)
         done = [b"[DONE]" in event for event in events].index(True)
         return b"".join([*events[:done], chunk, *events[done:]])
 
     def _take_usage(self, block: bytes) -> bytes:
         kept = []
-        for event in _events(block):
+        for event in events_of(block):
             drop = False
             for data in data_of(event) if b'"usage"' in event else ():
                 if isinstance(usage := data.get("usage"), dict):
-                    self.usage = usage
+                    self.usage, self._tier = usage, data.get("service_tier")
                     # A client that did not ask for usage reads choices[0] of every chunk.
                     drop = not self._keep_usage and not data.get("choices")
             if not drop:
                 kept.append(event)
         return b"".join(kept)
 
+    def ending(self) -> str:
+        return next(filter(None, map(self.ending_of, data_of(self._end))), "")
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        choices = [c for c in reply.get("choices") or () if isinstance(c, dict)]
+        reasons = [str(c["finish_reason"]) for c in choices if c.get("finish_reason")]
+        return _REASONS.get(reasons[-1], reasons[-1]) if reasons else ""
+
     def decoded_usage(self) -> Usage | None:
         return openai_chat.decode_usage(self.usage) if self.usage else None
+
+    def tally(self) -> Tally:
+        tier = self._tier or (self._first or {}).get("service_tier")
+        return openai_chat.decode_tally({"service_tier": tier})
 
     def fail(self, failed: Failed, request_id: str) -> bytes:
         """An error event and no [DONE]: both SDKs raise on it (protocols.md section 2.1)."""
@@ -243,15 +116,32 @@ class MessagesTap(Tap):
     """Anthropic Messages: input side in message_start, running totals in message_delta."""
 
     error_marks = (b"event: error",)
+    text = re.compile(rb'"(?:text|partial_json)"' + STRING)
+    edges = _BLOCK_EDGES
 
-    __slots__ = ()
+    __slots__ = ("_end", "_hosted")
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        self._end = ""
+        self._hosted: list[Any] = []  # blocks that begin what a tool of the vendor's does
+
+    def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
+        if data.get("type") == "content_block_stop":
+            return False
+        kind = within(data, "content_block").get("type")
+        return kind in ("thinking", "redacted_thinking")
 
     def _observe(self, block: bytes) -> bytes:
-        if b'"usage"' in block:
+        if b'"server_tool_use"' in block:
+            self._hosted += [data.get("content_block") for data in data_of(block)]
+        if b'"usage"' in block or b'"stop_reason"' in block:
             for data in data_of(block):
                 usage = data.get("usage") or (data.get("message") or {}).get("usage")
                 if isinstance(usage, dict):
                     self.usage = merge(self.usage, usage)
+                if reason := within(data, "delta").get("stop_reason"):
+                    self._end, self.told = str(reason), isinstance(usage, dict)
         if b"message_start" in block or b"message_delta" in block:
             block = self._supplied(block)
         if b"message_stop" in block and any(
@@ -272,8 +162,20 @@ class MessagesTap(Tap):
         # What `message_start` told of the input stands: a number here would replace it.
         return {"usage": {"output_tokens": usage.output} if self.usage else numbers}
 
+    def ending(self) -> str:
+        return _REASONS.get(self._end, self._end)
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        reason = str(reply.get("stop_reason") or "")
+        return _REASONS.get(reason, reason)
+
     def decoded_usage(self) -> Usage | None:
         return anthropic_messages.decode_usage(self.usage) if self.usage else None
+
+    def tally(self) -> Tally:
+        told = {"usage": self.usage, "content": self._hosted}
+        return anthropic_messages.decode_tally(told, ended=self.finished or self.told)
 
     def ping(self) -> bytes:
         return b'event: ping\ndata: {"type":"ping"}\n\n'
@@ -288,16 +190,48 @@ class ResponsesTap(Tap):
 
     error_marks = (b"response.failed", b"event: error")
     text = _DELTA
+    edges = _ITEM_EDGES
 
-    __slots__ = ("_last", "_response")
+    __slots__ = ("_items", "_last", "_response")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
+        self._items: list[Any] = []  # that are done
         self._last = b""
         self._response: dict[str, Any] | None = None
 
+    def _hear(self, block: bytes) -> None:
+        if b"response.reasoning_" not in block:
+            return super()._hear(block)
+        for event in events_of(block):  # `delta` holds reasoning in some of them
+            if b"response.reasoning_" in event:
+                self.thought_bytes += sum(map(len, _DELTA.findall(event)))
+            else:
+                super()._hear(event)
+        return None
+
+    def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
+        kind = within(data, "item").get("type")
+        if kind not in ("reasoning", "compaction"):
+            return None
+        return data.get("type") == "response.output_item.added"
+
+    def ending(self) -> str:
+        return self.ending_of(self._response or {})
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        if reply.get("status") == "incomplete":
+            reason = str(within(reply, "incomplete_details").get("reason") or "")
+            return _REASONS.get(reason, reason)
+        items = [item for item in reply.get("output") or () if isinstance(item, dict)]
+        called = any(str(item.get("type")).endswith("_call") for item in items)
+        return "tool_calls" if called else "stop"
+
     def _observe(self, block: bytes) -> bytes:
         self._last = block or self._last
+        if b'_call"' in block and b"output_item.done" in block:
+            self._items += [data.get("item") for data in data_of(block)]
         if self._response is None or any(mark in block for mark in _ENDS):
             for data in data_of(block):
                 if isinstance(response := data.get("response"), dict):
@@ -317,7 +251,7 @@ class ResponsesTap(Tap):
         if kind in _FINISHED:
             self.finished = True
             if isinstance(usage := response.get("usage"), dict):
-                self.usage = usage
+                self.usage, self.told = usage, True
 
     def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
         kind, response = data.get("type"), data.get("response")
@@ -329,6 +263,10 @@ class ResponsesTap(Tap):
 
     def decoded_usage(self) -> Usage | None:
         return openai_responses.decode_usage(self.usage) if self.usage else None
+
+    def tally(self) -> Tally:
+        told = self._response or {}
+        return openai_responses.decode_tally(told | {"output": told.get("output") or self._items})
 
     def ping(self) -> bytes:
         """Before the vendor's `response.created` only a comment may come. After it, data, for a
@@ -351,8 +289,3 @@ class ResponsesTap(Tap):
             | {"model": self.head.model},
         }
         return sse.encode("response.failed", orjson.dumps(told))
-
-
-def _events(block: bytes) -> list[bytes]:
-    ends = [0, *(boundary.end() for boundary in _BOUNDARY.finditer(block))]
-    return [block[a:b] for a, b in zip(ends, ends[1:], strict=False)]

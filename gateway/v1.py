@@ -13,7 +13,7 @@ from contextlib import suppress
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import admission, catalogue, counting, model_list, pipeline, refusals
+from gateway import admission, catalogue, counting, drains, model_list, pipeline, refusals
 from gateway.dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.exchange import ClientGone, Config, Exchange
 from gateway.upstream import Upstream, connect
@@ -41,7 +41,8 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
 
 async def _model(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
-    model, _ = (await catalogue.current()).resolve(http.scope["path_params"]["id"])
+    name = http.scope["path_params"]["id"]
+    model, _ = await catalogue.found(lambda known: known.resolve(name))
     if problem := caller.forbidden(http.client_ip(), model.id):
         raise problem
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
@@ -157,6 +158,7 @@ class V1:
         self._working = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
+        await drains.stop()
         for task in self._working:
             task.cancel()
         with suppress(redis.RedisError):

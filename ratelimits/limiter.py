@@ -24,7 +24,7 @@ from ratelimits import keys, scripts
 from ratelimits.purses import Caps, Spend, standing
 
 Status = Literal[
-    "ok", "stale", "cold", "unseeded", "refused",  # of admit
+    "ok", "outdated", "stale", "cold", "unseeded", "refused",  # of admit
     "settled", "already", "alive", "unknown",  # of settle
 ]  # fmt: skip
 Binding = Literal[
@@ -63,6 +63,8 @@ class Ask(NamedTuple):
     `full` is the hold wanted, `floor` the least that will do, in nano-dollars. Where the account
     affords less than `full`, `stretch` holds all it affords, else exactly `floor` is held.
     `draft` is the usage event (JSON) to settle with if nothing is heard of the request again.
+    `holds_from` and `holds_until` bound the moment of admission that `full` and `floor` are right
+    for, in microseconds by Redis's clock; 0 = any moment.
     """
 
     request_id: str
@@ -78,6 +80,8 @@ class Ask(NamedTuple):
     stretch: bool = False
     draft: str | bytes = ""
     caps: Caps = Caps()
+    holds_from: int = 0
+    holds_until: int = 0
 
 
 class State(NamedTuple):
@@ -85,7 +89,7 @@ class State(NamedTuple):
 
     `binding` names what refused: of several limits the one that frees last. `windows` are rpm, 5h,
     daily, weekly and monthly; `spend` is told of a purse with caps. `now` is Redis's clock in
-    microseconds. `stale`, `cold` and `unseeded` tell nothing but themselves.
+    microseconds. `outdated` tells `now` alone; `stale`, `cold`, `unseeded` nothing but themselves.
     """
 
     status: Status
@@ -150,7 +154,8 @@ _BINDING: dict[bytes, Binding] = {name.encode(): name for name in get_args(Bindi
 async def admit(ask: Ask, commit: bool = True) -> State:
     """Admit one request, or say why not. Without `commit`: only look; takes and writes nothing.
 
-    "stale": the snapshot is outdated, load it and ask again. "cold": seed the account,
+    "outdated": the hold is not for this moment, reckon it and ask again. "stale": the snapshot is
+    older than the account, load it and ask again. "cold": seed the account,
     "unseeded": seed the purse, and ask again. Admitting an open request again answers its
     admission and takes nothing.
     """
@@ -176,7 +181,7 @@ def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Arg
         ask.full, ask.floor, 1 if ask.stretch else 0,
         ask.lease_ms, 1 if commit else 0, ask.draft,
         limits.rpm, limits.five_hours, limits.daily, limits.weekly, limits.monthly,
-        limits.concurrent, caps.purse, caps.day, caps.month,
+        limits.concurrent, caps.purse, caps.day, caps.month, ask.holds_from, ask.holds_until,
     )  # fmt: skip
     return names, args
 
@@ -215,6 +220,13 @@ async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
         scripts.BEAT, names, (ask.request_id, ask.lease_ms, cost, draft)
     )
     return deadline > 0
+
+
+async def give(ask: Ask, *, amount: int, most: int) -> bool:
+    """Give `amount` away to the request's account, if it is at most `most` a UTC day with what was
+    given before. Once a request: asked again, the answer is the same."""
+    names, args = (keys.given(ask.account),), (ask.request_id, amount, most)
+    return bool(await scripts.run(scripts.GIVE, names, args))
 
 
 async def terms_version(account: int) -> int:
@@ -365,6 +377,8 @@ def _state(reply: list[Any], ask: Ask) -> State:
     """state.lua's answer, by position."""
     if len(reply) == 1:
         return State(_STATUS[reply[0]])
+    if len(reply) == 2:
+        return State(_STATUS[reply[0]], now=reply[1])
     limits = ask.limits
     status, binding, wait, hold, balance, held, active, now = reply[:8]
     windows = (

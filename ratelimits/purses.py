@@ -52,3 +52,13 @@ def seed_sync(
     names = (keys.spend(account, purse), keys.usage(keys.shard(account)))
     args: list[str | int] = [account, last_event_id, *day, *month, *key_ids]
     return bool(scripts.run_sync(scripts.SEED_SPEND, names, args))
+
+
+def correct_sync(account: int, purse: str, changes: Sequence[tuple[str, int, int]]) -> None:
+    """Count what was charged anew for earlier requests: (period, number of its first day, by how
+    much) each. What Redis does not know is left alone.
+
+    Call it under the lock of the account's wallet, last. Raises errors.Unavailable.
+    """
+    args = [part for change in changes for part in change]
+    scripts.run_sync(scripts.CORRECT_SPEND, (keys.spend(account, purse),), args)

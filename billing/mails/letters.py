@@ -7,6 +7,8 @@ as text and moments in ISO 8601:
 * low_balance: balance, threshold
 * window_80, window_100: window (a name of `WINDOWS`), limit, resets_at
 * new_key: key_name, shown
+* correction: correction (its number), model, from_at, to_at, requests, amount, credited (else
+  debited), reason, invoice (a number, or null), balance
 * promo: code, kind, amount, plan, days
 
 The HTML is the text, laid out: they cannot say different things. What the law or the account's
@@ -66,6 +68,12 @@ LETTERS = {
         _("A payment of yours is disputed"), _("A payment is disputed"), required=True
     ),
     "dispute_won": Letter(_("A dispute is settled"), _("A dispute is settled"), required=True),
+    "correction": Letter(
+        _("We have corrected what requests cost"), _("A correction of charges"), required=True
+    ),
+    "account_frozen": Letter(
+        _("Your API keys are frozen"), _("Your account is frozen"), required=True
+    ),
     "new_key": Letter(_("A new API key was made"), _("A key was made"), required=True),
     "promo": Letter(_("Your promo code"), _("What promo codes gave you")),
 }

@@ -14,6 +14,7 @@ from accounts.views import customer, reauthenticated
 from billing import ledger
 from billing.models import BillingDetails, Entry
 from billing.serializers import TransactionSerializer
+from gateway.corrections.models import corrected
 from gateway.models import Refusal, UsageEvent
 from gateway.serializers import RefusalSerializer, UsageSerializer
 from hontoni.db import in_thread
@@ -79,7 +80,7 @@ def _entries(user: User, after: int | None) -> list[tuple[int, Any]]:
 
 
 def _events(user: User, after: Any) -> list[tuple[Any, Any]]:
-    found = UsageEvent.objects.filter(user=user).order_by("pk")
+    found = corrected(UsageEvent.objects.filter(user=user)).order_by("pk")
     if after is not None:
         found = found.filter(pk__gt=after)
     return [(event.pk, UsageSerializer(event).data) for event in found[:_CHUNK]]

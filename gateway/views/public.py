@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from billing.models import AddOn, Plan
-from gateway import catalogue
+from gateway import catalogue, clock
 from gateway.catalogue import Model
 from gateway.offers import TYPICAL, MonthForm, month
 from gateway.status import report
@@ -56,6 +56,7 @@ def _row(model: Model) -> dict[str, Any]:
         "vendor": VENDORS.get(model.vendor, model.vendor),
         "context": model.context_window // 1000,
         "rates": model.price.rates,
+        "coming": [(clock.moment(price.since), price.rates) for price in model.coming],
         "abilities": [ABILITIES.get(name, name) for name in model.capabilities],
         **{name: model.price.cost(usage) for name, usage in TYPICAL.items()},
     }

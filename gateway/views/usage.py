@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import ApiKey
 from accounts.views import customer
 from gateway import catalogue, charts, rollups
+from gateway.corrections.models import corrected
 from gateway.explanations import explain
 from gateway.models import BUCKETS, Refusal, UsageEvent
 from gateway.moments import first_id
@@ -130,7 +131,8 @@ def _without(request: HttpRequest, name: str) -> str:
 
 def _events(user_id: int, asked: dict[str, Any]) -> QuerySet[UsageEvent]:
     """The log, newest first. The id is a UUIDv7: its order is time's, and an index serves it."""
-    events = UsageEvent.objects.filter(user_id=user_id).select_related("api_key")
+    mine = UsageEvent.objects.filter(user_id=user_id).select_related("api_key")
+    events = corrected(mine)
     if asked["model"]:
         events = events.filter(model=asked["model"])
     if asked["tool"]:
@@ -211,7 +213,7 @@ def _row(event: UsageEvent) -> list[object]:
     found = [getattr(event, name) for name in BUCKETS]
     begin = (event.request_id, event.created_at.isoformat(), _safe(event.api_key.name))
     what = (event.model, event.dialect, event.status, event.error)
-    end = (dollars(event.cost), event.estimated, event.aborted)
+    end = (dollars(event.charged), event.estimated, event.aborted)
     return [
         *begin,
         *what,

@@ -8,7 +8,9 @@
 --        10 lease in ms, 11 commit: 0 = only look, 12 draft of the usage event
 --        13.. limits: rpm, 5h, daily, weekly, monthly, concurrent; 0 = no such limit
 --        19 purse, 20 what it may spend in a UTC day, 21 in a month (nano-dollars; 0 = no cap)
--- Answer  {'stale'}: the snapshot is older than the account's terms; load it again.
+--        the last two: from when and until when the hold is right, in microseconds (0 = whenever)
+-- Answer  {'outdated', now in microseconds}: the hold is not for this moment; reckon it anew.
+--         {'stale'}: the snapshot is older than the account's terms; load it again.
 --         {'cold'}: the account's money is not here; seed it.
 --         {'unseeded'}: what a capped purse has spent is not here; seed it.
 --         else state.lua's answer with status 'ok' or 'refused'. When several limits bind,
@@ -18,8 +20,8 @@
 --         settled (this very request has already ended).
 --
 -- A refusal takes nothing: no window, no lease, no hold changes. Newer terms and credits are
--- adopted all the same; they are facts. With commit = 0, and for 'stale', 'cold' and 'unseeded',
--- nothing is written at all. Admitting an open request again answers its admission and takes nothing.
+-- adopted all the same; they are facts. With commit = 0, and for 'outdated', 'stale', 'cold' and
+-- 'unseeded', nothing is written at all. Admitting an open request again answers its admission and takes nothing.
 -- Unlimited requests a minute are not logged: the log would grow without a bound.
 
 local CONCURRENT_WAIT, HOLD_WAIT = 1000, 2000 -- ms; nobody knows when another request ends
@@ -45,6 +47,9 @@ if record[1] then
   local again = record[1] == 'open'
   return answer(again and 'ok' or 'refused', again and '' or 'settled', 0,
     again and tonumber(record[2]) or 0, balance, held, active, logged, log_resets)
+end
+if micros < tonumber(ARGV[#ARGV - 1]) or ARGV[#ARGV] ~= '0' and micros >= tonumber(ARGV[#ARGV]) then
+  return {'outdated', micros}
 end
 if terms < known_terms then
   return {'stale'}

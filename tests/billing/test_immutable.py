@@ -4,10 +4,13 @@ import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 
+from accounts import keys
 from accounts.models import User
 from billing import audit, subscriptions
 from billing.immutable import Immutable, WrittenOnce
 from billing.models import Accrual, AuditEntry, Entry, Invoice, Notice, Plan, Referral, Transfer
+from gateway.models import CorrectedAccount, CorrectedRequest, Correction
+from tests.world import Person, used
 
 
 @pytest.fixture(params=WrittenOnce.__subclasses__())
@@ -24,16 +27,35 @@ def written(request: pytest.FixtureRequest, alice: User) -> models.Model:
         most=0,
     )
     Accrual.objects.create(referral=referral, total=0, at=timezone.now())
+    _correct(alice)
     kind: type[models.Model] = request.param
     row = kind._default_manager.first()
     assert row is not None
     return row
 
 
+def _correct(alice: User) -> None:
+    """A request of hers, at half its price."""
+    now = timezone.now()
+    event = used(Person(alice, *keys.mint(alice, "laptop")))
+    made = Correction.objects.create(
+        price=event.price, since=now, until=now, debits=False, actor="a", reason="b"
+    )
+    CorrectedAccount.objects.create(
+        correction=made, user=alice, requests=1, credited=event.cost // 2, debited=0
+    )
+    CorrectedRequest.objects.create(
+        correction=made, event=event, old_cost=event.cost, new_cost=event.cost // 2
+    )
+
+
 def test_it_is_these() -> None:
     assert set(WrittenOnce.__subclasses__()) == {
         Accrual,
         AuditEntry,
+        CorrectedAccount,
+        CorrectedRequest,
+        Correction,
         Entry,
         Invoice,
         Notice,
