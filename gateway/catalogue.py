@@ -13,6 +13,8 @@ from django.utils.crypto import salted_hmac
 
 from gateway import models, variants
 from gateway.codecs import families
+from gateway.features import snapshot
+from gateway.features.snapshot import Features, Rules
 from gateway.ir import Target, Usage
 from gateway.models import BUCKETS
 from gateway.pools import routes
@@ -56,6 +58,25 @@ class Price:
         )
 
 
+class Book:
+    """What a model needs to know beside itself: its sisters, and what may be asked of each. Of
+    the same moment as their prices."""
+
+    __slots__ = ("_aliases", "_models", "features")
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self._models: dict[str, Model] = {}
+        self._aliases: dict[str, str] = {}
+
+    def write(self, models: dict[str, "Model"], aliases: dict[str, str]) -> None:
+        self._models, self._aliases = models, aliases
+
+    def find(self, name: str) -> "Model | None":
+        """The model of that name, ours or its vendor's."""
+        return self._models.get(name) or self._models.get(self._aliases.get(name.lower(), ""))
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """What the hot path needs to know of a model. `target` is what it can be asked, `pool` who
@@ -75,6 +96,7 @@ class Model:
     long_context_window: int | None = None
     long_context_beta: str = ""
     pool: Pool = EMPTY
+    book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
     _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
 
@@ -83,6 +105,10 @@ class Model:
         if thinking_budget not in self._capped:
             self._capped[thinking_budget] = replace(self.target, thinking_cap=thinking_budget)
         return self._capped[thinking_budget]
+
+    def rules(self) -> Rules:
+        """What may be asked of it, and what of that costs money of its own."""
+        return self.book.features.rules(self.dialect, self.id)
 
     def at(self, named: tuple[str, str]) -> "Model":
         """The same model, at the same price, as a provider has it under that name and dialect."""
@@ -140,17 +166,18 @@ def load() -> Catalogue:
         prices[price.model_id] = price
     rows = [row for row in models.Model.objects.filter(active=True) if row.id in prices]
     pools = routes.load((row.id, row.vendor, row.dialect) for row in rows)
-    return Catalogue(
-        models={
-            row.id: _model(row, price_of(prices[row.id]), pools.get(row.id, EMPTY)) for row in rows
-        },
-        aliases={alias.name.lower(): alias.model_id for alias in models.Alias.objects.all()}
-        | {row.id.lower(): row.id for row in rows},
-        loaded_at=time.monotonic(),
-    )
+    book = Book(snapshot.load())
+    found = {
+        row.id: _model(row, price_of(prices[row.id]), pools.get(row.id, EMPTY), book)
+        for row in rows
+    }
+    aliases = {alias.name.lower(): alias.model_id for alias in models.Alias.objects.all()}
+    aliases |= {row.id.lower(): row.id for row in rows}
+    book.write(found, aliases)
+    return Catalogue(models=found, aliases=aliases, loaded_at=time.monotonic())
 
 
-def _model(row: models.Model, price: Price, pool: Pool) -> Model:
+def _model(row: models.Model, price: Price, pool: Pool, book: Book) -> Model:
     return Model(
         id=row.id,
         name=row.name,
@@ -168,6 +195,7 @@ def _model(row: models.Model, price: Price, pool: Pool) -> Model:
         long_context_window=row.long_context_window,
         long_context_beta=row.long_context_beta,
         pool=pool,
+        book=book,
     )
 
 

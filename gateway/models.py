@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import ApiKey
+from gateway.features.models import Feature, LeftOut
 from gateway.ir import Usage
 from gateway.pools.models import Credential, Dialect, Offering, Provider, Vendor
 from gateway.quarantine.models import UsageQuarantine
@@ -18,6 +19,8 @@ __all__ = [
     "Credential",
     "DeadEvent",
     "Dialect",
+    "Feature",
+    "LeftOut",
     "Model",
     "Offering",
     "Price",

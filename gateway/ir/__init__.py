@@ -6,6 +6,7 @@
 """
 
 from gateway.ir.events import (
+    NO_TALLY,
     AnnotationSeen,
     ArgsDelta,
     CallOpen,
@@ -14,12 +15,14 @@ from gateway.ir.events import (
     Event,
     Failed,
     Finish,
+    Iteration,
     Ping,
     ReasoningDelta,
     ReasoningOpen,
     RefusalDelta,
     Reply,
     Start,
+    Tally,
     TextDelta,
     TextOpen,
     Usage,
@@ -52,6 +55,7 @@ from gateway.ir.request import (
 from gateway.ir.target import Head, Target
 
 __all__ = [
+    "NO_TALLY",
     "Annotation",
     "AnnotationSeen",
     "ArgsDelta",
@@ -67,6 +71,7 @@ __all__ = [
     "Head",
     "Image",
     "Item",
+    "Iteration",
     "Message",
     "Opaque",
     "OutputFormat",
@@ -81,6 +86,7 @@ __all__ = [
     "Request",
     "Sampling",
     "Start",
+    "Tally",
     "Target",
     "Text",
     "TextDelta",

@@ -5,7 +5,9 @@ A stream is `Start`, then items by index (open, deltas, close), then one `Finish
 from 0; two calls may be open at once, nothing else.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.ir.request import Annotation, Carrier, Item
@@ -25,6 +27,31 @@ class Usage(NamedTuple):
     cache_write_1h: int = 0
     output: int = 0
     reasoning: int = 0
+
+
+class Iteration(NamedTuple):
+    """One sampling of one model. `model` is the vendor's name of it, "" where it is the one that
+    was asked; `kind` is the vendor's word: message, compaction, advisor_message, ..."""
+
+    usage: Usage
+    kind: str = "message"
+    model: str = ""
+
+
+class Tally(NamedTuple):
+    """What a vendor counted beside the sums of `Usage`.
+
+    * `iterations`: what the sums are made of, where it tells
+    * `calls`: what its tools did, by the name of the counter
+    * `applied`: the members that change a price, as they were applied
+    """
+
+    iterations: tuple[Iteration, ...] = ()
+    calls: Mapping[str, int] = MappingProxyType({})
+    applied: Mapping[str, str] = MappingProxyType({})
+
+
+NO_TALLY = Tally()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +135,7 @@ class Close:
 @dataclass(frozen=True, slots=True)
 class UsageSeen:
     usage: Usage
+    tally: Tally = NO_TALLY
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,161 @@
+"""What one request costs: lines, priced one by one, added, and rounded half up once. Pure.
+
+A line is one sampling of one model, or the calls of one tool:
+
+    {"kind": "message", "model": "claude-sonnet-4.6", "price_id": 7, "usage": [23000, 0, 0, 0,
+     1000, 0], "long": false, "factor": 10000}
+    {"kind": "calls", "name": "web_search_*", "feature_id": 12, "calls": 2, "amount": 10000000}
+
+`usage` is in the order of `gateway.models.BUCKETS`; `long` says whether the long-context prices of
+that version apply, by this line's own prompt; `factor` is in basis points. So a line of tokens is
+usage x prices x factor / 10000 / a million, and one of calls is calls x amount (nano-dollars). The
+event keeps them in `details.lines`, where there is more than one plain line: readers price them
+anew by taking other versions of `price_id`, and `total` of what they made.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from gateway.catalogue import Model, Price
+from gateway.features.models import WHOLE
+from gateway.features.snapshot import Row, Rules
+from gateway.ir import Iteration, Tally, Usage
+from hontoni.money import MILLION
+
+logger = logging.getLogger(__name__)
+
+_SCALE = WHOLE * MILLION  # a weighted sum is in nano-dollars x this
+_OTHERS = ("advisor_message",)  # whose model is never the one that was asked, by accident
+
+
+class Tokens(NamedTuple):
+    """One sampling of a model, at the price it had when the request was admitted."""
+
+    kind: str
+    model: str
+    price: Price
+    usage: Usage
+    factor: int = WHOLE
+
+    @property
+    def weight(self) -> int:
+        rates = self.price.rates_for(self.usage)
+        return sum(n * rate for n, rate in zip(self.usage, rates, strict=True)) * self.factor
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "model": self.model,
+            "price_id": self.price.id,
+            "usage": list(self.usage),
+            "long": self.price.rates_for(self.usage) is not self.price.rates,
+            "factor": self.factor,
+        }
+
+
+class Calls(NamedTuple):
+    """What a tool of the vendor's did."""
+
+    name: str
+    feature: int
+    calls: int
+    amount: int
+
+    @property
+    def weight(self) -> int:
+        return self.calls * self.amount * _SCALE
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "kind": "calls",
+            "name": self.name,
+            "feature_id": self.feature,
+            "calls": self.calls,
+            "amount": self.amount,
+        }
+
+
+Line = Tokens | Calls
+
+
+def total(weights: Iterable[int]) -> int:
+    """Nano-dollars, rounded half up once."""
+    return (sum(weights) * 2 + _SCALE) // (2 * _SCALE)
+
+
+def cost(lines: Iterable[Line]) -> int:
+    return total(line.weight for line in lines)
+
+
+def is_plain(lines: list[Line]) -> bool:
+    """Whether the buckets and the price version of the event say it all."""
+    only = lines[0]
+    return len(lines) == 1 and type(only) is Tokens and only.factor == WHOLE
+
+
+def lines(
+    used: Usage,
+    tally: Tally,
+    model: Model,
+    asked: Mapping[str, str],
+    rules: Rules,
+    also: Mapping[str, Model],
+) -> list[Line]:
+    """The lines of a request that used `used` in all.
+
+    `asked` are the members with a factor as they were asked for, for an answer that does not say;
+    `also` are other models that were asked to help, by the vendor's names.
+    """
+    if not tally.iterations and not tally.calls:
+        return [Tokens("message", model.id, model.price, used, factor(tally, asked, rules))]
+    found: list[Line] = []
+    for each in _completed(used, tally.iterations):
+        by = _served_by(each, model, also)
+        its = rules if by is model else by.rules()
+        found.append(Tokens(each.kind, by.id, by.price, each.usage, factor(tally, asked, its)))
+    return found + _calls(tally.calls, rules.meters)
+
+
+def factor(tally: Tally, asked: Mapping[str, str], rules: Rules) -> int:
+    """All factors together, in basis points. The answer's word counts, else the request's."""
+    product, applied = WHOLE, tally.applied
+    for meter, values in rules.factors.items():
+        row = values.get(applied.get(meter) or asked.get(meter, ""))
+        if row is not None:
+            product = product * row.factor // WHOLE
+    return product
+
+
+def _completed(used: Usage, iterations: tuple[Iteration, ...]) -> list[Iteration]:
+    """The iterations, made to add up to what was used: the difference is the last message's.
+    Vendors tell thinking in the sum alone, and a stream that was cut tells only a part."""
+    found = list(iterations) or [Iteration(Usage())]
+    sums = [sum(bucket) for bucket in zip(*(each.usage for each in found), strict=True)]
+    missing = [all_ - part for all_, part in zip(used, sums, strict=True)]
+    if any(missing):
+        own = [at for at, each in enumerate(found) if each.kind not in _OTHERS]
+        for at in reversed(own or [len(found) - 1]):
+            had = found[at].usage
+            now = [max(0, n + more) for n, more in zip(had, missing, strict=True)]
+            missing = [more - (n - old) for more, n, old in zip(missing, now, had, strict=True)]
+            found[at] = found[at]._replace(usage=Usage(*now))
+    return found
+
+
+def _served_by(each: Iteration, model: Model, also: Mapping[str, Model]) -> Model:
+    if not each.model or each.model in (model.upstream_id, model.id):
+        return model
+    other = also.get(each.model) or model.book.find(each.model)
+    if other is None:
+        logger.critical("bill.unknown_model %s beside %s", each.model, model.id)
+        return max((model, *also.values()), key=lambda one: one.price.rates)
+    return other
+
+
+def _calls(counted: Mapping[str, int], meters: tuple[Row, ...]) -> list[Line]:
+    return [
+        Calls(row.name, row.id, calls, row.amount)
+        for row in meters
+        if (calls := sum(counted.get(meter, 0) for meter in row.meters)) > 0
+    ]

@@ -1,0 +1,142 @@
+"""The allow-list in memory: one set of rules for each dialect and model, made when first asked.
+
+Read with the catalogue, so that an edit is in force on every node as soon as a price is.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gateway.features.models import WHOLE, Feature, Kind, Pricing
+
+_CONTAINERS = (Kind.MEMBER, Kind.VALUE)
+
+
+class Row(NamedTuple):
+    """A row of the list, as the hot path reads it. `meters` and `factor` as of the model's."""
+
+    id: int
+    name: str
+    pricing: str
+    amount: int
+    factor: int
+    meters: tuple[str, ...]
+    most_calls: int
+    bound: str
+
+
+class Names:
+    """The names of one kind: exact ones, and beginnings."""
+
+    __slots__ = ("_begun", "_exact", "all")
+
+    def __init__(self, rows: Mapping[str, Row]) -> None:
+        self._exact = {name: row for name, row in rows.items() if not name.endswith("*")}
+        self._begun = [(name[:-1], row) for name, row in rows.items() if name.endswith("*")]
+        self.all = frozenset(self._exact)
+
+    def find(self, name: str) -> Row | None:
+        """The row that allows it: the exact one, or that of its longest listed beginning."""
+        if (row := self._exact.get(name)) is not None or not self._begun:
+            return row
+        found = [(len(head), row) for head, row in self._begun if name.startswith(head)]
+        return max(found)[1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may be asked of one model in one dialect.
+
+    `members` by the container they are in (`""` is the body itself), `values` by member,
+    `meters` the counters that cost money, `factors` by the member that tells what was applied.
+    """
+
+    members: Mapping[str, Names]
+    values: Mapping[str, Names]
+    tools: Names
+    blocks: Names
+    betas: Names
+    headers: Names
+    meters: tuple[Row, ...]
+    counters: Mapping[str, Row]
+    factors: Mapping[str, Mapping[str, Row]]
+    told: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
+
+
+def _row(row: Feature) -> Row:
+    meters = tuple(name for part in row.meter.split(",") if (name := part.strip()))
+    numbers = (row.amount, row.factor, meters, row.most_calls, row.bound)
+    return Row(row.pk, row.name, row.pricing, *numbers)
+
+
+def rules(rows: Iterable[Feature]) -> Rules:
+    """The rules that rows of one dialect make."""
+    kinds: dict[str, dict[str, Row]] = {kind: {} for kind in Kind.values}
+    for row in rows:
+        kinds[row.kind][row.name] = _row(row)
+    priced = (*kinds[Kind.TOOL].values(), *kinds[Kind.COUNTER].values())
+    values = _split(kinds[Kind.VALUE], "=")
+    return Rules(
+        members=_split({f".{name}": row for name, row in kinds[Kind.MEMBER].items()}, "."),
+        values=values,
+        tools=Names(kinds[Kind.TOOL]),
+        blocks=Names(kinds[Kind.BLOCK]),
+        betas=Names(kinds[Kind.BETA]),
+        headers=Names(kinds[Kind.HEADER]),
+        meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL and row.amount),
+        counters=kinds[Kind.COUNTER],
+        factors=_factors(kinds[Kind.VALUE]),
+    )
+
+
+def _split(rows: Mapping[str, Row], mark: str) -> dict[str, Names]:
+    """By what stands before the last mark of a name."""
+    groups: dict[str, dict[str, Row]] = {}
+    for name, row in rows.items():
+        container, _, last = name.rpartition(mark)
+        groups.setdefault(container.removeprefix("."), {})[last] = row
+    return {container: Names(group) for container, group in groups.items()}
+
+
+def _factors(rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
+    """By the member of the answer that says what was applied; what costs the plain price, too."""
+    found: dict[str, dict[str, Row]] = {}
+    for name, row in rows.items():
+        if row.pricing == Pricing.FACTOR and row.factor != WHOLE:
+            for meter in row.meters or (name.partition("=")[0],):
+                found.setdefault(meter, {})[name.partition("=")[2]] = row
+    return found
+
+
+class Features:
+    """Every active row; `rules` of a dialect and a model, made once."""
+
+    def __init__(self, rows: Iterable[Feature] = ()) -> None:
+        self._rows = list(rows)
+        self._made: dict[tuple[str, str], Rules] = {}
+
+    def rules(self, dialect: str, model: str) -> Rules:
+        made = self._made.get((dialect, model))
+        if made is None:
+            made = self._made[dialect, model] = rules(self._of(dialect, model))
+        return made
+
+    def _of(self, dialect: str, model: str) -> list[Feature]:
+        """A row for this very model stands before one for all of them."""
+        mine = [row for row in self._rows if row.dialect == dialect and _has(model)(row)]
+        return sorted(mine, key=lambda row: bool(row.only_models))
+
+    def rows(self) -> list[Feature]:
+        """For pages that show what costs what."""
+        return list(self._rows)
+
+
+def _has(model: str) -> Callable[[Feature], bool]:
+    return lambda row: (
+        not row.only_models or model in [name.strip() for name in row.only_models.split(",")]
+    )
+
+
+def load() -> Features:
+    """Read the list."""
+    return Features(Feature.objects.filter(active=True))
