@@ -1,8 +1,6 @@
 """The vendors' own meter: what the sandbox bills, read beside what it was asked."""
 
-import base64
 import time
-import zlib
 from typing import Any
 
 import httpx
@@ -11,6 +9,7 @@ import pytest
 
 from gateway.sandbox.meter import Bill, Line
 from gateway.sandbox.usage import Tokens, count
+from tests.money import papers
 from tests.vendors import Vendors
 
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
@@ -174,24 +173,9 @@ def test_geography_speed_and_tier_are_those_served(http: httpx.Client, vendors: 
     assert told["service_tier"] == bill(vendors).work.tier == "default"
 
 
-def pdf(pages: int, *, packed: bool) -> bytes:
-    """A page tree of so many pages that is one page many times, as it is or compressed."""
-    kids = " ".join(["3 0 R"] * pages)
-    tree = f"<< /Type /Pages /Kids [{kids}] /Count {pages} >>"
-    page = "<< /Type /Page /Parent 2 0 R >>"
-    if not packed:
-        body = f"2 0 obj {tree} endobj 3 0 obj {page} endobj"
-        return f"%PDF-1.7\n1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj {body}".encode()
-    head = f"2 0 3 {len(tree) + 1} "
-    stream = zlib.compress(f"{head}{tree} {page}".encode())
-    described = f"<< /Type /ObjStm /N 2 /First {len(head)} >>".encode()
-    begun = b"%PDF-1.7\n1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj 4 0 obj "
-    return begun + described + b" stream\n" + stream + b"\nendstream endobj"
-
-
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_pdf_counts_by_its_pages(http: httpx.Client, vendors: Vendors, packed: bool) -> None:
-    data = base64.b64encode(pdf(300, packed=packed)).decode()
+    data = papers.pdf(300, packed=packed)
     source = {"type": "base64", "media_type": "application/pdf", "data": data}
     content = [{"type": "document", "source": source}, {"type": "text", "text": "Sum it up."}]
     http.post(
