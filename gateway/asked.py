@@ -21,7 +21,8 @@ _UNCONDITIONAL = "claude-cli"  # asks every model to think, whatever the user ch
 
 
 class Asked(NamedTuple):
-    """`name` is the client's own spelling of the model. `notes` are for the header."""
+    """`name` is the client's own spelling of the model; `permitted` are the models its key may
+    ask, if not all."""
 
     dialect: Dialect
     body: bytes
@@ -35,6 +36,14 @@ class Asked(NamedTuple):
     estimate: Estimate
     hold: Hold
     clamps: dict[str, Any]
+    permitted: tuple[str, ...] = ()
+
+    def helper(self, name: str) -> str | None:
+        """What the vendor calls another model that shall help, where this caller may ask it."""
+        found = self.model.book.find(name)
+        if found is None or found.dialect != self.model.dialect:
+            return None
+        return found.upstream_id if not self.permitted or found.id in self.permitted else None
 
     def with_switches(self, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The headers, with the vendor's switch for a long context if that was asked for."""
@@ -126,6 +135,7 @@ async def understand(
         estimate=estimate,
         hold=metering.hold(model, estimate),
         clamps={},
+        permitted=tuple(caller.models or ()),
     )
     asked.clamps.update(_clamps(asked))
     return asked

@@ -14,13 +14,16 @@ anew by taking other versions of `price_id`, and `total` of what they made.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gateway import metering
 from gateway.catalogue import Model, Price
-from gateway.features.models import WHOLE
+from gateway.features.models import WHOLE, Pricing
+from gateway.features.sift import Sifted, Use
 from gateway.features.snapshot import Row, Rules
 from gateway.ir import Iteration, Tally, Usage
+from gateway.metering import Estimate
 from hontoni.money import MILLION
 
 logger = logging.getLogger(__name__)
@@ -94,27 +97,42 @@ def is_plain(lines: list[Line]) -> bool:
     return len(lines) == 1 and type(only) is Tokens and only.factor == WHOLE
 
 
-def lines(
-    used: Usage,
-    tally: Tally,
-    model: Model,
-    asked: Mapping[str, str],
-    rules: Rules,
-    also: Mapping[str, Model],
-) -> list[Line]:
-    """The lines of a request that used `used` in all.
+def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]:
+    """The lines of a request that used `used` in all, of which the vendor told `tally`.
 
-    `asked` are the members with a factor as they were asked for, for an answer that does not say;
-    `also` are other models that were asked to help, by the vendor's names.
+    `model` is as its provider has it; `sifted` what was asked for: members with a factor, for an
+    answer that does not say what was applied, and tools with a model of their own.
     """
+    rules, asked = model.rules(), sifted.asked
     if not tally.iterations and not tally.calls:
         return [Tokens("message", model.id, model.price, used, factor(tally, asked, rules))]
     found: list[Line] = []
     for each in _completed(used, tally.iterations):
-        by = _served_by(each, model, also)
+        by = _served_by(each, model, sifted.uses)
         its = rules if by is model else by.rules()
         found.append(Tokens(each.kind, by.id, by.price, each.usage, factor(tally, asked, its)))
     return found + _calls(tally.calls, rules.meters)
+
+
+def absurd(
+    used: Usage, tally: Tally, model: Model, estimated: Estimate, uses: Sequence[Use]
+) -> bool:
+    """Whether a vendor's numbers cannot be true, the turns of its tools taken together."""
+    if not uses and not tally.iterations:
+        return metering.absurd(used, model, estimated)
+    turns = 1 + len(tally.iterations) + sum(use.calls for use in uses)
+    helpers = [each for use in uses if (each := helper(model, use)) is not None]
+    a_turn = max(
+        max(each.context_window, each.long_context_window or 0) + each.max_output
+        for each in (model, *helpers)
+    )
+    return min(used) < 0 or sum(used) > turns * max(a_turn, estimated.most + estimated.output)
+
+
+def helper(model: Model, use: Use) -> Model | None:
+    """The model that a tool asks to help."""
+    named = use.told.get("model") if use.row.pricing == Pricing.TOKENS else None
+    return model.book.find(named) if isinstance(named, str) else None
 
 
 def factor(tally: Tally, asked: Mapping[str, str], rules: Rules) -> int:
@@ -143,14 +161,15 @@ def _completed(used: Usage, iterations: tuple[Iteration, ...]) -> list[Iteration
     return found
 
 
-def _served_by(each: Iteration, model: Model, also: Mapping[str, Model]) -> Model:
+def _served_by(each: Iteration, model: Model, uses: Sequence[Use]) -> Model:
     if not each.model or each.model in (model.upstream_id, model.id):
         return model
-    other = also.get(each.model) or model.book.find(each.model)
-    if other is None:
+    found = model.book.find(each.model)
+    if found is None:
         logger.critical("bill.unknown_model %s beside %s", each.model, model.id)
-        return max((model, *also.values()), key=lambda one: one.price.rates)
-    return other
+        helpers = [one for use in uses if (one := helper(model, use)) is not None]
+        found = max((model, *helpers), key=lambda one: one.price.rates)
+    return found
 
 
 def _calls(counted: Mapping[str, int], meters: tuple[Row, ...]) -> list[Line]:

@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
-from gateway import metering
+from gateway import bill, metering
 from gateway.asked import Asked
 from gateway.callers import Caller
 from gateway.catalogue import Model
 from gateway.exchange import Exchange
-from gateway.ir import Usage
+from gateway.ir import NO_TALLY, Tally, Usage
 from gateway.lanes import Lane, Stream
 from gateway.metering import Estimate, Hold
 from gateway.pools.attempts import Attempt
@@ -49,6 +49,8 @@ class Call:
     settled: bool = False
     tap: Stream | None = None
     usage: Usage | None = None
+    tally: Tally = NO_TALLY  # of a unary answer
+    lines: list[bill.Line] = field(default_factory=list)
     text_bytes: int = 0
     whole: bytes = b""  # a unary answer, as the vendor sent it
     failed: bool = False  # the vendor's fault, or ours: nothing is charged
@@ -101,7 +103,7 @@ class Call:
 
     def cost_so_far(self) -> int:
         """What has been produced up to now costs this, by the vendor's numbers or our estimate."""
-        return self.model.price.cost(self._believed())
+        return bill.cost(self._priced(self._believed()))
 
     def fail(self, error: ApiError) -> None:
         """It ended in an error. Only running out of money leaves something to pay."""
@@ -111,8 +113,9 @@ class Call:
     def close_account(self) -> None:
         """Decide, once, what was used and what it costs: the fair bill."""
         self.usage, self.estimated = self._used()
-        if metering.absurd(self.usage, self.model, self.estimate):
+        if self._absurd(self.usage):
             self._quarantine(self.usage)
+        self.lines = self._priced(self.usage)
         asked_for_none = (
             self.request.parsed.get("max_tokens") == 0
         )  # filling a prompt cache on purpose
@@ -120,7 +123,7 @@ class Call:
         if self.failed or not self.reached or not produced:
             self.cost = 0
             return
-        price = self.model.price.cost(self.usage)
+        price = bill.cost(self.lines)
         self.cost = min(price, self.held)
         if self.cost < price:
             # Only where the balance covered less than the whole bound: our estimate was too low,
@@ -134,6 +137,17 @@ class Call:
         self.usage, self.estimated = self._guessed(), True
         self.quarantined = told
 
+    def _absurd(self, used: Usage) -> bool:
+        return bill.absurd(used, self._tally(), self.model, self.estimate, self.lane.sifted.uses)
+
+    def _tally(self) -> Tally:
+        return self.tally if self.tap is None else self.tap.tally()
+
+    def _priced(self, used: Usage) -> list[bill.Line]:
+        """The lines of the bill, by what the vendor told, unless nobody believes it."""
+        tally = NO_TALLY if self.quarantined else self._tally()
+        return bill.lines(used, tally, self.model.at(self.named), self.lane.sifted)
+
     def _guessed(self) -> Usage:
         text = self.tap.text_bytes if self.tap else text_bytes(self.whole)
         return metering.produced(self.estimate, text)
@@ -141,7 +155,7 @@ class Call:
     def _believed(self) -> Usage:
         """Usage up to now, or our estimate where the vendor's numbers cannot be true."""
         used = self._used()[0]
-        return self._guessed() if metering.absurd(used, self.model, self.estimate) else used
+        return self._guessed() if self._absurd(used) else used
 
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""
@@ -163,8 +177,9 @@ class Call:
     def so_far(self) -> tuple[int, bytes]:
         """The cost up to now and the usage event to settle with, should this process die."""
         usage = self._believed()
-        cost = self.model.price.cost(usage) if usage.output or usage.reasoning else 0
         draft = copy(self)
+        draft.lines = self._priced(usage)
+        cost = bill.cost(draft.lines) if usage.output or usage.reasoning else 0
         draft.usage, draft.cost, draft.estimated = usage, cost, True
         return cost, draft.event(lost=True)
 
@@ -243,6 +258,10 @@ class Call:
             details["upstream_dialect"] = self.lane.dialect
         if self.attempts:
             details["attempts"] = [attempt.told() for attempt in self.attempts]
+        if self.lines and not bill.is_plain(self.lines):
+            details["lines"] = [line.told() for line in self.lines]
+        if self.lane.sifted.left_out:
+            details["left_out"] = self.lane.sifted.left_out
         if self.quarantined is not None:
             details["quarantine"] = self.quarantined._asdict()
         return details

@@ -17,6 +17,8 @@ import orjson
 from gateway import codecs, dialects
 from gateway.asked import Asked
 from gateway.codecs import failures, media
+from gateway.features.models import Pricing
+from gateway.features.sift import Sifted, Use, headers, sift
 from gateway.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
 from gateway.patch import patch
 from gateway.taps import Tap
@@ -26,7 +28,6 @@ from hontoni.errors import BadRequest
 logger = logging.getLogger(__name__)
 
 _SECRETS = ("thinking", "redacted_thinking", "reasoning")
-_FORWARDED = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
 
 # What reading JSON of the wrong shape raises.
 _MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError)
@@ -36,19 +37,24 @@ Stream = Tap | Translator
 
 class Lane(Protocol):
     """`streams`: whether the upstream is asked to. `body` is what it is sent, to `path`, in its
-    `dialect`; `thinks` is what it says about thinking, None while there is no body yet."""
+    `dialect`; `thinks` is what it says about thinking, None while there is no body yet;
+    `sifted` what was left out of what was asked, and what of the rest costs money of its own."""
 
     dialect: str
     path: str
     streams: bool
     body: bytes
     thinks: Thinking | None
+    sifted: Sifted
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """Those of the client's headers that the upstream shall see."""
 
     def limit_output(self, tokens: int) -> None:
         """Ask for no more output than that."""
+
+    def do_without(self) -> None:
+        """Leave out the tools that cost money of their own. BadRequest where one is forced."""
 
     def stream(self, reply_id: str, created: int) -> Stream | None:
         """What reads the reply; None when it comes whole."""
@@ -80,12 +86,16 @@ def _needs_the_hub(asked: Asked) -> bool:
 
 def forwarded(asked: Asked, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """Those of a client's headers that its own dialect's vendor shall see."""
-    return asked.with_switches({name: sent[name] for name in _FORWARDED if name in sent})
+    return asked.with_switches(headers(sent, asked.model.rules())[0])
 
 
 def counted(asked: Asked, parsed: dict[str, Any]) -> bytes:
     """The body of a count: as it would be sent, but for limits, which a count has none of."""
-    sent = asked.dialect.codec.patch_request(parsed, asked.target, Thinking())
+    try:
+        kept = sift(parsed, asked.model.rules(), asked.helper).body
+        sent = asked.dialect.codec.patch_request(kept, asked.target, Thinking())
+    except _MISSHAPEN as error:
+        raise BadRequest("The request body does not have the shape it must have.") from error
     return patch(asked.body, parsed, _changes(parsed, sent))
 
 
@@ -93,7 +103,9 @@ class PassThrough:
     """Same dialect on both sides."""
 
     def __init__(self, asked: Asked) -> None:
-        self._asked, self._wanted = asked, asked.parsed
+        self._asked = asked
+        self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper)
+        self._wanted = self.sifted.body
         self.dialect = asked.model.dialect
         self.path = dialects.upstream_path(self.dialect, asked.target.model)
         self.streams = bool(asked.parsed.get("stream"))
@@ -113,6 +125,12 @@ class PassThrough:
 
     def limit_output(self, tokens: int) -> None:
         self._wanted = {**self._wanted, **self._asked.dialect.limit_output(self._wanted, tokens)}
+        self.body = self._patched()
+
+    def do_without(self) -> None:
+        asked = self._asked
+        self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper, broke=True)
+        self._wanted = self.sifted.body
         self.body = self._patched()
 
     def stream(self, reply_id: str, created: int) -> Stream | None:
@@ -169,10 +187,23 @@ class Translation:
         request = codecs.decode_request(asked.dialect.name, _encodable(asked))
         self.request = replace(request, thinking=asked.thinking)
         self.target = replace(asked.target, end_user=asked.end_user(request.end_user))
+        self.sifted = self._sifted()
         self.dialect = self.target.dialect
         self.path = dialects.upstream_path(self.dialect, self.target.model)
         self.thinks: Thinking | None = None
         self.body = b"" if self.to_fetch() else self._encoded()
+
+    def _sifted(self, why: str = "") -> Sifted:
+        """What another dialect has no words for; and what its vendor will do of its own."""
+        asked = self._asked
+        left = codecs.left_out(asked.dialect.name, asked.parsed, self.request, self.target, why)
+        rules = asked.model.rules()
+        uses = (
+            Use(row, row.most_calls, {})
+            for name in codecs.hosted(self.request, self.target)
+            if (row := rules.tools.find(name)) is not None and row.pricing != Pricing.INCLUDED
+        )
+        return Sifted(asked.parsed, left, tuple(uses))
 
     def _encoded(self) -> bytes:
         upstream = codecs.UPSTREAMS[self.target.dialect]
@@ -198,6 +229,11 @@ class Translation:
 
     def limit_output(self, tokens: int) -> None:
         self._send(replace(self.request, max_output_tokens=tokens))
+
+    def do_without(self) -> None:
+        self.target = replace(self.target, hosts=frozenset())
+        self.sifted = self._sifted(" (balance)")
+        self._send(self.request)
 
     def stream(self, reply_id: str, created: int) -> Translator:
         asked = self._asked

@@ -164,6 +164,7 @@ async def _unary(call: Call, reply: Reply) -> None:
     call.first_byte, call.whole = time.time(), body
     changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
     codec = call.request.dialect.codec
+    call.tally = codec.decode_tally(parsed)
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = codec.decode_usage(usage)
     else:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
+from gateway.features import seed as features
 from gateway.models import Alias, Dialect, Model, Price
 from hontoni.money import nanos
 
@@ -157,7 +158,7 @@ def _model(row: _Row, position: int) -> Model:
 
 @transaction.atomic
 def seed() -> None:
-    """Create the models, prices and aliases that are missing."""
+    """Create the models, prices, aliases and features that are missing."""
     models = [_model(row, position) for position, row in enumerate(_ROWS)]
     Model.objects.bulk_create(models, ignore_conflicts=True)
     priced = set(Price.objects.values_list("model_id", flat=True))
@@ -168,3 +169,4 @@ def seed() -> None:
         (Alias(name=name, model_id=model) for name, model in (vendor_ids | _ALIASES).items()),
         ignore_conflicts=True,
     )
+    features.seed()

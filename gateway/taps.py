@@ -15,7 +15,7 @@ import orjson
 from gateway import sse
 from gateway.codecs import anthropic_messages, failures, openai_chat, openai_responses
 from gateway.codecs.tokens import guessed, merge
-from gateway.ir import Failed, Head, Usage
+from gateway.ir import Failed, Head, Tally, Usage
 
 # Text, reasoning and tool arguments of both dialects. A quote inside is escaped, so the match
 # ends where the string ends; only its length is used.
@@ -162,6 +162,10 @@ class Tap:
         """The vendor's own numbers, or None if it never said."""
         raise NotImplementedError
 
+    def tally(self) -> Tally:
+        """What it counted beside them, up to now."""
+        raise NotImplementedError
+
     def ping(self) -> bytes:
         """The dialect's keep-alive."""
         return b": keep-alive\n\n"
@@ -187,7 +191,7 @@ class ChatTap(Tap):
 
     error_marks = (b'"error"',)
 
-    __slots__ = ("_finish_seen", "_first", "_keep_usage")
+    __slots__ = ("_finish_seen", "_first", "_keep_usage", "_tier")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
@@ -195,6 +199,7 @@ class ChatTap(Tap):
         self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         self._finish_seen = False
         self._first: dict[str, Any] | None = None
+        self._tier: Any = None
 
     def _observe(self, block: bytes) -> bytes:
         if self._first is None:
@@ -224,7 +229,7 @@ class ChatTap(Tap):
             drop = False
             for data in data_of(event) if b'"usage"' in event else ():
                 if isinstance(usage := data.get("usage"), dict):
-                    self.usage = usage
+                    self.usage, self._tier = usage, data.get("service_tier")
                     # A client that did not ask for usage reads choices[0] of every chunk.
                     drop = not self._keep_usage and not data.get("choices")
             if not drop:
@@ -233,6 +238,10 @@ class ChatTap(Tap):
 
     def decoded_usage(self) -> Usage | None:
         return openai_chat.decode_usage(self.usage) if self.usage else None
+
+    def tally(self) -> Tally:
+        tier = self._tier or (self._first or {}).get("service_tier")
+        return openai_chat.decode_tally({"service_tier": tier})
 
     def fail(self, failed: Failed, request_id: str) -> bytes:
         """An error event and no [DONE]: both SDKs raise on it (protocols.md section 2.1)."""
@@ -244,9 +253,15 @@ class MessagesTap(Tap):
 
     error_marks = (b"event: error",)
 
-    __slots__ = ()
+    __slots__ = ("_hosted",)
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        self._hosted: list[Any] = []  # blocks that begin what a tool of the vendor's does
 
     def _observe(self, block: bytes) -> bytes:
+        if b'"server_tool_use"' in block:
+            self._hosted += [data.get("content_block") for data in data_of(block)]
         if b'"usage"' in block:
             for data in data_of(block):
                 usage = data.get("usage") or (data.get("message") or {}).get("usage")
@@ -275,6 +290,10 @@ class MessagesTap(Tap):
     def decoded_usage(self) -> Usage | None:
         return anthropic_messages.decode_usage(self.usage) if self.usage else None
 
+    def tally(self) -> Tally:
+        told = {"usage": self.usage, "content": self._hosted}
+        return anthropic_messages.decode_tally(told, ended=self.finished)
+
     def ping(self) -> bytes:
         return b'event: ping\ndata: {"type":"ping"}\n\n'
 
@@ -289,15 +308,18 @@ class ResponsesTap(Tap):
     error_marks = (b"response.failed", b"event: error")
     text = _DELTA
 
-    __slots__ = ("_last", "_response")
+    __slots__ = ("_items", "_last", "_response")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
+        self._items: list[Any] = []  # that are done
         self._last = b""
         self._response: dict[str, Any] | None = None
 
     def _observe(self, block: bytes) -> bytes:
         self._last = block or self._last
+        if b'_call"' in block and b"output_item.done" in block:
+            self._items += [data.get("item") for data in data_of(block)]
         if self._response is None or any(mark in block for mark in _ENDS):
             for data in data_of(block):
                 if isinstance(response := data.get("response"), dict):
@@ -329,6 +351,10 @@ class ResponsesTap(Tap):
 
     def decoded_usage(self) -> Usage | None:
         return openai_responses.decode_usage(self.usage) if self.usage else None
+
+    def tally(self) -> Tally:
+        told = self._response or {}
+        return openai_responses.decode_tally(told | {"output": told.get("output") or self._items})
 
     def ping(self) -> bytes:
         """Before the vendor's `response.created` only a comment may come. After it, data, for a

@@ -11,6 +11,7 @@ from gateway.codecs import stops
 from gateway.codecs.fold import Fold
 from gateway.codecs.tokens import guessed
 from gateway.ir import (
+    NO_TALLY,
     ArgsDelta,
     Event,
     Failed,
@@ -20,6 +21,7 @@ from gateway.ir import (
     ReasoningDelta,
     RefusalDelta,
     Start,
+    Tally,
     Target,
     TextDelta,
     Usage,
@@ -30,7 +32,7 @@ from gateway.ir import (
 class Translator:
     """One reply. `begun`, `finished`, `cut`, `error` and `text_bytes` are as a tap's."""
 
-    __slots__ = ("_codec", "_encoder", "_fold", "_reader", "_watched", "begun", "cut", "error", "finished", "head", "text_bytes", "upstream_id", "usage")  # noqa: E501  # fmt: skip
+    __slots__ = ("_codec", "_encoder", "_fold", "_reader", "_watched", "begun", "cut", "error", "finished", "_tally", "head", "text_bytes", "upstream_id", "usage")  # noqa: E501  # fmt: skip
 
     def __init__(self, head: Head, target: Target) -> None:
         request = head.request
@@ -45,6 +47,7 @@ class Translator:
         self.text_bytes = 0
         self.upstream_id = ""
         self.usage: Usage | None = None
+        self._tally = NO_TALLY
 
     def carry_on(self, before: "Translator") -> None:
         """Go on where an attempt ended that had sent nothing but keep-alives."""
@@ -85,7 +88,7 @@ class Translator:
         if isinstance(event, TextDelta | ReasoningDelta | ArgsDelta | RefusalDelta):
             self.text_bytes += _size(event.text)
         elif isinstance(event, UsageSeen):
-            self.usage = event.usage
+            self.usage, self._tally = event.usage, event.tally
             return
         elif isinstance(event, Finish):
             self.finished = True
@@ -102,6 +105,9 @@ class Translator:
 
     def decoded_usage(self) -> Usage | None:
         return self.usage
+
+    def tally(self) -> Tally:
+        return self._tally
 
     def ping(self) -> bytes:
         return self._encoder.ping()

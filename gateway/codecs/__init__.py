@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from gateway.codecs import anthropic_messages, gemini, openai_chat, openai_responses
 from gateway.codecs.reader import Reader
-from gateway.ir import Event, Failed, Head, Reply, Request, Target, Thinking, Usage
+from gateway.ir import Event, Failed, Head, Reply, Request, Tally, Target, Thinking, Usage
 from gateway.sse import Frame
 
 Mint = Callable[[], str]
@@ -49,6 +49,7 @@ class Codec(Upstream, Protocol):
     """What a dialect must know to be spoken by a client as well."""
 
     def decode_request(self, body: dict[str, Any]) -> Request: ...
+    def decode_tally(self, reply: Mapping[str, Any]) -> Tally: ...
     def patch_request(
         self, body: dict[str, Any], target: Target, asked: Thinking
     ) -> dict[str, Any]: ...

@@ -4,13 +4,14 @@
 * A custom tool is shown as a function with one string, its grammar in the description.
 * OpenAI Responses knows both, and is shown them as they are.
 * A deferred tool is shown once a result refers to it; until then it does not exist.
-* A hosted tool runs at its own vendor: elsewhere it is dropped, unless it is forced.
+* A hosted tool runs at its own vendor: elsewhere it is dropped, unless it is forced, or the
+  target has the same one (codecs/hosted.py).
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gateway.codecs import wire
+from gateway.codecs import hosted, wire
 from gateway.codecs.names import Known, Names
 from gateway.ir import (
     Message,
@@ -112,7 +113,7 @@ def _known(request: Request, target: Target) -> Iterator[Tool]:
 def _callable(tool: Tool, request: Request, target: Target) -> bool:
     names = request.tool_choice.names
     chosen = not names or (tool.namespace, tool.name) in names
-    if tool.kind == "hosted" and not (target.hosted and target.dialect == request.dialect):
+    if tool.kind == "hosted" and not hosted.runs(tool, request, target):
         if names and chosen and request.tool_choice.mode == "required":
             wire.unsupported("tool_choice", f"{tool.name} is not available on {request.model}")
         return False

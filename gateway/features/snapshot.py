@@ -9,13 +9,12 @@ from typing import NamedTuple
 
 from gateway.features.models import WHOLE, Feature, Kind, Pricing
 
-_CONTAINERS = (Kind.MEMBER, Kind.VALUE)
-
 
 class Row(NamedTuple):
     """A row of the list, as the hot path reads it. `meters` and `factor` as of the model's."""
 
     id: int
+    kind: str
     name: str
     pricing: str
     amount: int
@@ -23,6 +22,9 @@ class Row(NamedTuple):
     meters: tuple[str, ...]
     most_calls: int
     bound: str
+
+
+_ANY = Row(0, Kind.MEMBER, "*", Pricing.INCLUDED, 0, WHOLE, (), 0, "")
 
 
 class Names:
@@ -47,14 +49,19 @@ class Names:
 class Rules:
     """What may be asked of one model in one dialect.
 
-    `members` by the container they are in (`""` is the body itself), `values` by member,
-    `meters` the counters that cost money, `factors` by the member that tells what was applied.
+    `members` by the container they are in (`""` is the body itself), `inner` the containers in
+    it, `costly` those of its members that cost; `values` by member; `meters` the counters that
+    cost money, `factors` by the member that tells what was applied. What is plain costs nothing.
     """
 
     members: Mapping[str, Names]
+    inner: Mapping[str, tuple[tuple[str, str], ...]]
+    costly: Mapping[str, tuple[str, ...]]
     values: Mapping[str, Names]
     tools: Names
+    plain_tools: frozenset[str | None]
     blocks: Names
+    plain_blocks: frozenset[str | None]
     betas: Names
     headers: Names
     meters: tuple[Row, ...]
@@ -66,7 +73,7 @@ class Rules:
 def _row(row: Feature) -> Row:
     meters = tuple(name for part in row.meter.split(",") if (name := part.strip()))
     numbers = (row.amount, row.factor, meters, row.most_calls, row.bound)
-    return Row(row.pk, row.name, row.pricing, *numbers)
+    return Row(row.pk, row.kind, row.name, row.pricing, *numbers)
 
 
 def rules(rows: Iterable[Feature]) -> Rules:
@@ -75,15 +82,19 @@ def rules(rows: Iterable[Feature]) -> Rules:
     for row in rows:
         kinds[row.kind][row.name] = _row(row)
     priced = (*kinds[Kind.TOOL].values(), *kinds[Kind.COUNTER].values())
-    values = _split(kinds[Kind.VALUE], "=")
+    members = _split({f".{name}": row for name, row in kinds[Kind.MEMBER].items()}, ".")
     return Rules(
-        members=_split({f".{name}": row for name, row in kinds[Kind.MEMBER].items()}, "."),
-        values=values,
+        members={"tools": Names({"*": _ANY})} | members,
+        inner=_inner(members),
+        costly=_costly(kinds[Kind.MEMBER]),
+        values=_split(kinds[Kind.VALUE], "="),
         tools=Names(kinds[Kind.TOOL]),
+        plain_tools=_plain(kinds[Kind.TOOL]),
         blocks=Names(kinds[Kind.BLOCK]),
+        plain_blocks=_plain(kinds[Kind.BLOCK]),
         betas=Names(kinds[Kind.BETA]),
         headers=Names(kinds[Kind.HEADER]),
-        meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL and row.amount),
+        meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL),
         counters=kinds[Kind.COUNTER],
         factors=_factors(kinds[Kind.VALUE]),
     )
@@ -96,6 +107,31 @@ def _split(rows: Mapping[str, Row], mark: str) -> dict[str, Names]:
         container, _, last = name.rpartition(mark)
         groups.setdefault(container.removeprefix("."), {})[last] = row
     return {container: Names(group) for container, group in groups.items()}
+
+
+def _inner(containers: Iterable[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Of each container those that are objects in it; `tools` are a list, and looked at apart."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for path in containers:
+        outer, _, name = path.rpartition(".")
+        if path and path != "tools":
+            found[outer] = (*found.get(outer, ()), (name, path))
+    return found
+
+
+def _costly(rows: Mapping[str, Row]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, row in rows.items():
+        if row.pricing != Pricing.INCLUDED:
+            container, _, last = name.rpartition(".")
+            found[container] = (*found.get(container, ()), last)
+    return found
+
+
+def _plain(rows: Mapping[str, Row]) -> frozenset[str | None]:
+    """What can be passed over: no type at all, and exact names that cost nothing."""
+    found = {name for name, row in rows.items() if row.pricing == Pricing.INCLUDED}
+    return frozenset((None, *(name for name in found if not name.endswith("*"))))
 
 
 def _factors(rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:

@@ -19,6 +19,7 @@ class Target:
     * `signatures`: calls of the turn at hand must carry one; `result_media`: results hold images
     * `schema`: native, tool (a forced call unwrapped to text) or instruction
     * `key` opens and seals carriers; `account` is the upstream credential they are bound to
+    * `hosts`: the tools it runs itself and may be asked for here, by our words for them
     * `thinking_cap`: the plan's thinking budget in tokens; `end_user`: our pseudonym for whom
     """
 
@@ -39,7 +40,7 @@ class Target:
     prefill: bool = True
     signatures: bool = False
     result_media: bool = False
-    hosted: bool = False
+    hosts: frozenset[str] = frozenset()
     account: str = ""
     key: bytes = b""
     thinking_cap: int | None = None

@@ -6,13 +6,14 @@ from gateway.codecs.anthropic_messages.encoder import Encoder
 from gateway.codecs.anthropic_messages.patch import patch_request, without_secrets
 from gateway.codecs.anthropic_messages.reply import encode_error, encode_reply
 from gateway.codecs.anthropic_messages.request import decode_request, decode_thinking
-from gateway.codecs.anthropic_messages.usage import decode_usage, encode_usage
+from gateway.codecs.anthropic_messages.usage import decode_tally, decode_usage, encode_usage
 
 __all__ = [
     "Decoder",
     "Encoder",
     "decode_reply",
     "decode_request",
+    "decode_tally",
     "decode_thinking",
     "decode_usage",
     "encode_error",

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gateway.codecs import failures, tokens, wire
-from gateway.codecs.anthropic_messages.usage import decode_usage
+from gateway.codecs.anthropic_messages.usage import decode_tally, decode_usage
 from gateway.ir import (
     Annotation,
     AnnotationSeen,
@@ -117,7 +117,7 @@ class Decoder:
         if not isinstance(usage, dict) or not usage:
             return []
         self._usage = tokens.merge(self._usage, usage)
-        return [UsageSeen(decode_usage(self._usage))]
+        return [UsageSeen(decode_usage(self._usage), decode_tally({"usage": self._usage}))]
 
     def _open(self, event: dict[str, Any]) -> list[Event]:
         block = event.get("content_block") or {}

@@ -8,23 +8,20 @@ foreign secret, a system message in the middle.
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.codecs import carrier, thinking, wire
+from gateway.codecs import carrier, thinking
 from gateway.codecs.anthropic_messages.body import lost_its_thinking
+from gateway.codecs.anthropic_messages.request import refuse_threads
 from gateway.ir import Target, Thinking
-
-_HOSTED = ("web_search_", "web_fetch_", "code_execution_")
-_DROPPED = ("service_tier", "speed", "fallbacks")  # only this model's standard service is priced
 
 
 def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
-    """`asked` is what the body or the model's suffix says about thinking."""
-    patched = {k: v for k, v in body.items() if k not in _DROPPED}
-    patched["model"] = target.model
+    """`asked` is what the body or the model's suffix says about thinking. BadRequest for a thread:
+    what the vendor remembers of it, nobody here has counted."""
+    refuse_threads(body)
+    patched = body | {"model": target.model}
     limit = body.get("max_tokens")
     if isinstance(limit, int) and target.max_output:
         patched["max_tokens"] = limit = min(limit, target.max_output)
-    if not target.hosted and any(map(_is_hosted, body.get("tools") or ())):
-        _without_hosted(patched, str(body.get("model")))
     patched["messages"] = list(_messages(body.get("messages") or [], target))
     settled = thinking.settle(asked, target, limit if isinstance(limit, int) else None)
     _think(patched, target, _possible(patched, target, settled))
@@ -51,22 +48,6 @@ def _unthought(message: dict[str, Any]) -> dict[str, Any]:
 
 def _is_thought(block: Any) -> bool:
     return isinstance(block, dict) and block.get("type") in ("thinking", "redacted_thinking")
-
-
-def _without_hosted(patched: dict[str, Any], model: str) -> None:
-    """Left out, as they cost money of their own. BadRequest where the choice forces one."""
-    hosted = [tool for tool in patched["tools"] if _is_hosted(tool)]
-    choice = patched.get("tool_choice") or {}
-    if choice.get("type") == "tool" and choice.get("name") in [t.get("name") for t in hosted]:
-        wire.unsupported("tool_choice", f"{choice['name']} is not available on {model}")
-    patched["tools"] = [tool for tool in patched["tools"] if not _is_hosted(tool)]
-    if not patched["tools"]:
-        del patched["tools"]
-        patched.pop("tool_choice", None)
-
-
-def _is_hosted(tool: Any) -> bool:
-    return isinstance(tool, dict) and str(tool.get("type")).startswith(_HOSTED)
 
 
 def _possible(patched: dict[str, Any], target: Target, settled: Thinking) -> Thinking:

@@ -2,7 +2,7 @@
 
 Not kept, as it concerns Anthropic's own service only: `context_management`, `container`,
 `service_tier`, betas, a message's `id`. A `tool_removal` is ignored. Refused, because ignoring
-them would lose something silently: `thread` and `mcp_servers`.
+it would lose something: `thread`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ DIALECT = "anthropic_messages"
 
 def decode_request(body: dict[str, Any]) -> Request:
     """BadRequest, naming the field, for what is malformed or cannot be given."""
-    _refuse_impossible(body)
+    refuse_threads(body)
     config = wire.obj(body.get("output_config"), "output_config")
     return Request(
         dialect=DIALECT,
@@ -57,7 +57,8 @@ def decode_request(body: dict[str, Any]) -> Request:
     )
 
 
-def _refuse_impossible(body: Mapping[str, Any]) -> None:
+def refuse_threads(body: Mapping[str, Any]) -> None:
+    """Raises BadRequest for a conversation of which the body holds only the newest part."""
     if body.get("thread"):
         # The SDK reads this code and sends the whole conversation instead.
         raise BadRequest(
@@ -66,8 +67,6 @@ def _refuse_impossible(body: Mapping[str, Any]) -> None:
             code="unsupported_parameter",
             details={"error_code": "thread_unsupported_request"},
         )
-    if body.get("mcp_servers"):
-        wire.unsupported("mcp_servers", "not available on this model")
 
 
 def _items(body: Mapping[str, Any]) -> Iterator[Item]:

@@ -1,20 +1,59 @@
 """Anthropic counts the cache apart from the input, and thinking inside the output."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.codecs.tokens import apart, count
-from gateway.ir import Usage
+from gateway.ir import Iteration, Tally, Usage
+
+_APPLIED = ("service_tier", "speed", "inference_geo")  # the members that change the price
 
 
 def decode_usage(wire: Mapping[str, Any]) -> Usage:
-    """The `usage` of a message, un-nested (protocols.md section 3.2).
+    """The `usage` of a message, un-nested (protocols.md section 3.2), all iterations together.
 
-    The top level leaves out what compaction used, so those iterations are added; unless a
-    fallback served the message, whose top level is complete.
+    The top level leaves out what compaction and advisors used, so those are added; unless a
+    fallback served the message, whose top level has all but the advisors'.
     """
-    counted = [wire, *_compactions(wire)]
+    iterations = wire.get("iterations")
+    if not iterations:  # nearly always
+        return _decode_one(wire)
+    counted = [wire, *_apart(_entries(iterations))]
     return Usage(*map(sum, zip(*map(_decode_one, counted), strict=True)))
+
+
+def decode_tally(reply: Mapping[str, Any], *, ended: bool = True) -> Tally:
+    """What the usage of a message tells beside tokens in all. Uses of a tool that it has no
+    counter for are counted by the blocks that begin them; so are all of a message that was cut,
+    whose counters come at its end."""
+    wire = reply.get("usage") or {}
+    entries = _entries(wire.get("iterations"))
+    plain = len(entries) == 1 and entries[0].get("type") == "message"
+    return Tally(
+        iterations=() if plain else tuple(map(_iteration, entries)),
+        calls=_calls(wire.get("server_tool_use"), reply.get("content") or (), ended),
+        applied={name: told for name in _APPLIED if isinstance(told := wire.get(name), str)},
+    )
+
+
+def _calls(counters: Any, content: Iterable[Any], ended: bool) -> Mapping[str, int]:
+    counters = counters if isinstance(counters, dict) else {}
+    calls = {name: max(0, count(counters, name)) for name in counters}
+    begun = Counter(
+        str(block.get("name"))
+        for block in content
+        if isinstance(block, dict) and block.get("type") == "server_tool_use"
+    )
+    for name, times in begun.items():
+        calls[name] = times
+        if not ended:
+            calls[f"{name}_requests"] = max(times, calls.get(f"{name}_requests", 0))
+    return calls
+
+
+def _iteration(entry: Mapping[str, Any]) -> Iteration:
+    return Iteration(_decode_one(entry), str(entry.get("type")), str(entry.get("model") or ""))
 
 
 def _decode_one(wire: Mapping[str, Any]) -> Usage:
@@ -32,12 +71,16 @@ def _decode_one(wire: Mapping[str, Any]) -> Usage:
     )
 
 
-def _compactions(wire: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    iterations = wire.get("iterations")
-    entries = [each for each in iterations or () if isinstance(each, Mapping)]
-    if any(each.get("type") == "fallback_message" for each in entries):
-        return
-    yield from (each for each in entries if each.get("type") == "compaction")
+def _entries(iterations: Any) -> list[Mapping[str, Any]]:
+    told = iterations if isinstance(iterations, list) else []
+    return [each for each in told if isinstance(each, Mapping)]
+
+
+def _apart(entries: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Those which the top level leaves out."""
+    fell_back = any(each.get("type") == "fallback_message" for each in entries)
+    left = ("advisor_message",) if fell_back else ("advisor_message", "compaction")
+    yield from (each for each in entries if each.get("type") in left)
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from gateway.codecs import failures, tokens, wire
-from gateway.codecs.gemini.usage import decode_usage
+from gateway.codecs.gemini.usage import decode_tally, decode_usage
 from gateway.ir import (
     Annotation,
     AnnotationSeen,
@@ -65,9 +65,11 @@ class Decoder:
         "_kind",
         "_mint",
         "_next",
+        "_queries",
         "_signature",
         "_started",
         "_target",
+        "_told",
         "_usage",
     )
 
@@ -77,6 +79,8 @@ class Decoder:
         self._index = self._next = 0
         self._signature = ""  # to be told behind the open text
         self._usage: dict[str, Any] = {}
+        self._queries: list[str] = []
+        self._told = 0  # of them
         self._finish = ""
         self._called = self._started = self._done = False
 
@@ -122,11 +126,20 @@ class Decoder:
                 self._part(part, events)
             self._finish = str(candidate.get("finishReason") or self._finish)
             self._cited(candidate.get("groundingMetadata") or {}, events)
-        usage = chunk.get("usageMetadata")
-        if usage and usage != self._usage:
-            self._usage = tokens.merge(self._usage, usage)
-            events.append(UsageSeen(decode_usage(self._usage)))
+            self._searched(candidate.get("groundingMetadata") or {})
+        usage = tokens.merge(self._usage, chunk.get("usageMetadata"))
+        if (usage, len(self._queries)) != (self._usage, self._told):
+            self._usage, self._told = usage, len(self._queries)
+            events.append(UsageSeen(decode_usage(usage), decode_tally(self._queries)))
         return events
+
+    def _searched(self, grounding: Mapping[str, Any]) -> None:
+        """Chunks tell of new queries, or of all so far."""
+        queries = [str(query) for query in grounding.get("webSearchQueries") or () if query]
+        if queries[: len(self._queries)] == self._queries:
+            self._queries = queries
+        else:
+            self._queries = self._queries + queries
 
     def _part(self, part: Mapping[str, Any], events: list[Event]) -> None:
         signature = str(part.get("thoughtSignature") or "")

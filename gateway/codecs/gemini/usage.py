@@ -1,10 +1,10 @@
 """Gemini counts cached tokens inside the prompt, and thoughts apart from the candidates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.codecs.tokens import apart, count
-from gateway.ir import Usage
+from gateway.ir import NO_TALLY, Tally, Usage
 
 
 def decode_usage(wire: Mapping[str, Any]) -> Usage:
@@ -22,6 +22,14 @@ def decode_usage(wire: Mapping[str, Any]) -> Usage:
         output=apart(output, thoughts) if inclusive else output,
         reasoning=min(thoughts, max(output, 0)) if inclusive else thoughts,
     )
+
+
+def decode_tally(queries: Sequence[str]) -> Tally:
+    """The searches of an answer, and that it searched at all: models are billed by the one or by
+    the other."""
+    if not queries:
+        return NO_TALLY
+    return Tally(calls={"search_queries": len(queries), "grounded_prompts": 1})
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:

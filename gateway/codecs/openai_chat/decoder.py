@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from gateway.codecs import carrier, failures, tokens
-from gateway.codecs.openai_chat.usage import decode_usage
+from gateway.codecs.openai_chat.usage import decode_tally, decode_usage
 from gateway.ir import (
     Annotation,
     AnnotationSeen,
@@ -112,7 +112,7 @@ class Decoder:
         usage = chunk.get("usage")
         if usage:
             self._usage = tokens.merge(self._usage, usage)
-            events.append(UsageSeen(decode_usage(self._usage)))
+            events.append(UsageSeen(decode_usage(self._usage), decode_tally(chunk)))
         return events
 
     def _delta(self, delta: Mapping[str, Any], events: list[Event]) -> None:

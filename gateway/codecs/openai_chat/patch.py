@@ -5,7 +5,7 @@ from typing import Any
 from gateway.codecs import thinking
 from gateway.ir import Target, Thinking
 
-_OURS = ("thinking_budget", "thinking", "reasoning", "service_tier")
+_OURS = ("thinking_budget", "thinking", "reasoning")
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias")
 
@@ -13,8 +13,7 @@ _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "l
 def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
     """`asked` is what the body or the model's suffix says about thinking.
 
-    Usage is always asked for: a stream without it could not be billed. The service tier is the
-    default one, which is the one priced.
+    Usage is always asked for: a stream without it could not be billed.
     """
     patched = {k: v for k, v in body.items() if k not in _OURS}
     patched["model"] = target.model

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.codecs.tokens import apart, count
-from gateway.ir import Usage
+from gateway.ir import NO_TALLY, Tally, Usage
 
 
 def decode_usage(wire: Mapping[str, Any]) -> Usage:
@@ -21,6 +21,12 @@ def decode_usage(wire: Mapping[str, Any]) -> Usage:
         output=apart(output, reasoning),
         reasoning=reasoning,
     )
+
+
+def decode_tally(reply: Mapping[str, Any]) -> Tally:
+    """What a reply, or a chunk of it, tells beside tokens: the service tier that was applied."""
+    tier = reply.get("service_tier")
+    return Tally(applied={"service_tier": tier}) if isinstance(tier, str) else NO_TALLY
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:

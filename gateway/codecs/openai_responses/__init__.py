@@ -6,13 +6,14 @@ from gateway.codecs.openai_responses.encoder import Encoder, encode_reply
 from gateway.codecs.openai_responses.patch import patch_request, without_secrets
 from gateway.codecs.openai_responses.request import decode_request, decode_thinking
 from gateway.codecs.openai_responses.response import encode_error
-from gateway.codecs.openai_responses.usage import decode_usage, encode_usage
+from gateway.codecs.openai_responses.usage import decode_tally, decode_usage, encode_usage
 
 __all__ = [
     "Decoder",
     "Encoder",
     "decode_reply",
     "decode_request",
+    "decode_tally",
     "decode_thinking",
     "decode_usage",
     "encode_error",

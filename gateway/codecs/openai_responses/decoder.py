@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from gateway.codecs import failures, tokens, wire
-from gateway.codecs.openai_responses.usage import decode_usage
+from gateway.codecs.openai_responses.usage import decode_tally, decode_usage
 from gateway.ir import (
     Annotation,
     AnnotationSeen,
@@ -291,7 +291,9 @@ class Decoder:
             events += self._close(each)
         usage = response.get("usage")
         if usage:
-            events.append(UsageSeen(decode_usage(tokens.merge(None, usage))))
+            events.append(
+                UsageSeen(decode_usage(tokens.merge(None, usage)), decode_tally(response))
+            )
         self._done = True
         if response.get("status") == "failed" or event.get("type") == "response.failed":
             return [*events, failures.decode(response.get("error") or {})]
