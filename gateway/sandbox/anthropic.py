@@ -78,6 +78,7 @@ def read(sent: Sent) -> Ask:
     choice = mapping(body.get("tool_choice"))
     config = mapping(mapping(body.get("output_config")).get("format") or body.get("output_format"))
     limit = body.get("max_tokens")
+    budget = mapping(body.get("thinking")).get("budget_tokens")
     kind = choice.get("type")
     offered = objects(body.get("tools"))
     return Ask(
@@ -91,6 +92,7 @@ def read(sent: Sent) -> Ask:
         limit=limit if isinstance(limit, int) and not sent.counting else None,
         stops=strings(body.get("stop_sequences")),
         thinks=mapping(body.get("thinking")).get("type") not in (None, "disabled"),
+        budget=budget if isinstance(budget, int) else None,
         shows=_shows_thinking(sent),
         hosted=_hosted(offered),
         advisor=next((str(t.get("model")) for t in offered if _advises(t)), ""),

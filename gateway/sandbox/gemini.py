@@ -96,6 +96,7 @@ def read(sent: Sent) -> Ask:
         limit=limit if isinstance(limit, int) else None,
         stops=strings(config.get("stopSequences")),
         thinks=version_of(sent.model) >= 2.5 and thinking.get("thinkingBudget") != 0,
+        budget=_budget(thinking.get("thinkingBudget")),
         shows=thinking.get("includeThoughts") is True,
         hosted=_hosted(body),
         stream=streams and sent.query.get("alt") == "sse",
@@ -121,6 +122,11 @@ def _tools(body: Json) -> Iterator[Tool]:
         for function in objects(group.get("functionDeclarations")):
             schema = function.get("parametersJsonSchema") or function.get("parameters")
             yield Tool(str(function.get("name")), mapping(schema))
+
+
+def _budget(told: object) -> int | None:
+    """-1 lets the model choose."""
+    return told if isinstance(told, int) and told >= 0 else None
 
 
 _HOSTED = {

@@ -18,8 +18,9 @@
 [[finish: WORD]]         stop for the reason that the vendor calls so
 [[refuse]]               the vendor's refusal
 [[nousage]]              leave the usage out
-[[reason: N]]            reason so many tokens, where the request lets the model reason
-[[ponder: SECONDS]]      reasoning that is not shown takes so long
+[[reason: N]]            reason so many tokens, where the request lets the model reason, and no
+                         more than it lets it; at REASONING_SPEED
+[[ponder: SECONDS]]      reasoning takes so long
 [[document: N pages]]    what is behind a URL or a file id (or: N tokens)
 [[use: TOOL N]]          call a tool of the vendor's N times, where it is on offer
 [[advise: IN OUT]]       ask the advisor on offer, which reads and writes so many tokens
@@ -44,6 +45,8 @@ from gateway.sandbox.usage import count, dumps
 from gateway.sandbox.vendors import VendorError, describe
 
 THOUGHT = "The user would like a short and friendly answer."
+REASONING_SPEED = 300_000
+"""Tokens a second, where a prompt says how many and not how long."""
 REFUSAL = "I'm sorry, but I can't help with that."
 
 Finish = Literal["stop", "stop_sequence", "tool_calls", "length", "refusal"]
@@ -177,12 +180,12 @@ def _plan(ask: Ask, attempts: Attempts) -> Turn:
         finish="tool_calls" if calls else "stop",
         raw_finish=words.get("finish"),
         breaks=_break(words),
-        reasoning=int(words.get("reason", 0)) if ask.thinks else 0,
+        reasoning=(reasoning := _reasoning(ask, words)),
         uses=_uses(ask, wanted),
         advice=_pair(words.get("advise")) if ask.advisor else None,
         summary=_pair(words.get("compact")) if ask.compacts else None,
         tier=words.get("tier", ""),
-        ponder=_seconds(words.get("ponder")) if ask.thinks else 0.0,
+        ponder=_seconds(words.get("ponder")) or reasoning / REASONING_SPEED,
         redacted="redact" in words,
         comments="comments" in words,
         slow=_seconds(words.get("slow")),
@@ -309,6 +312,11 @@ def _break(words: dict[str, str]) -> Break:
 
 def _seconds(argument: str | None) -> float:
     return float(argument) if argument else 0.0
+
+
+def _reasoning(ask: Ask, words: dict[str, str]) -> int:
+    wanted = int(words.get("reason", 0)) if ask.thinks else 0
+    return wanted if ask.budget is None else min(wanted, ask.budget)
 
 
 def _pair(argument: str | None) -> tuple[int, int] | None:

@@ -86,7 +86,7 @@ shapes: st.SearchStrategy[Shape] = st.builds(
     model=_named(),
     stream=st.booleans(),
     words=st.integers(0, 40),
-    reason=_seldom(0, st.sampled_from([1, 100, 1_000, 30_000])),
+    reason=_seldom(0, st.sampled_from([1, 100, 1_000, 10_000])),
     limit=_seldom(None, st.sampled_from([0, 1, 2, 16, 17, 1_024, 4_000, 64_000, 10**9, -1])),
     stop=_seldom(None, st.integers(-1, 10)),
     leave=st.integers(0, 9).flatmap(lambda n: st.integers(0, 4_000) if n == 0 else st.just(-1)),

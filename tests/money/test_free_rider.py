@@ -15,13 +15,13 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, settings, target
 
-from billing import ledger, terms
-from billing.models import Plan
+from billing import ledger
 from gateway import exchange
 from gateway.models import UsageEvent
 from gateway.reconcile import problems
 from tests.gateway.pools.world import credential
 from tests.gateway_server import Gateway, fund
+from tests.money import world
 from tests.money.law import Breach
 from tests.money.rider import Rider, simplest
 from tests.money.shapes import Shape, parsed
@@ -44,8 +44,7 @@ def rider(
 ) -> Iterator[Rider]:
     """Alice is rich, bob is poor; each vendor has two credentials; leaving is seen at once."""
     monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.001)
-    Plan.objects.update(**dict.fromkeys(Plan.LIMITS, 1_000_000))
-    terms.apply_plan(Plan.objects.get(is_default=True))
+    world.unlimited()
     for vendor in ("openai", "anthropic", "google"):
         for label in ("first", "second"):
             credential(gateway.vendors, vendor, vendor, label=label)
