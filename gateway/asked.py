@@ -10,6 +10,8 @@ from gateway.callers import Caller
 from gateway.catalogue import Model
 from gateway.codecs import thinking as thoughts
 from gateway.dialects import CHAT, DIALECTS, Dialect
+from gateway.features import holds
+from gateway.features.sift import Sifted
 from gateway.ir import Target, Thinking
 from gateway.metering import Estimate, Hold
 from gateway.upstream import Upstream
@@ -37,6 +39,7 @@ class Asked(NamedTuple):
     hold: Hold
     clamps: dict[str, Any]
     permitted: tuple[str, ...] = ()
+    bare: Hold | None = None  # without what the features may cost
 
     def helper(self, name: str) -> str | None:
         """What the vendor calls another model that shall help, where this caller may ask it."""
@@ -44,6 +47,14 @@ class Asked(NamedTuple):
         if found is None or found.dialect != self.model.dialect:
             return None
         return found.upstream_id if not self.permitted or found.id in self.permitted else None
+
+    def covering(self, sifted: Sifted) -> "Asked":
+        """The same, with a hold that covers its features as well."""
+        bare = self.bare or self.hold
+        if not sifted.uses and not sifted.asked and self.bare is None:
+            return self
+        hold = holds.covered(bare, self.model, self.estimate, sifted)
+        return self._replace(hold=hold, bare=bare)
 
     def with_switches(self, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The headers, with the vendor's switch for a long context if that was asked for."""

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from gateway import models, variants
-from gateway.codecs import families
+from gateway.codecs import families, hosted
 from gateway.features import snapshot
 from gateway.features.snapshot import Features, Rules
 from gateway.ir import Target, Usage
@@ -190,13 +190,25 @@ def _model(row: models.Model, price: Price, pool: Pool, book: Book) -> Model:
         price=price,
         dialect=row.dialect,
         target=families.target(
-            row.upstream_id, row.dialect, max_output=row.max_output, key=carrier_key()
+            row.upstream_id,
+            row.dialect,
+            max_output=row.max_output,
+            key=carrier_key(),
+            hosts=_hosts(row, book),
         ),
         long_context_window=row.long_context_window,
         long_context_beta=row.long_context_beta,
         pool=pool,
         book=book,
     )
+
+
+def _hosts(row: models.Model, book: Book) -> frozenset[str]:
+    """Its own tools that another dialect may ask for."""
+    if row.dialect != "gemini":
+        return frozenset()
+    allowed = book.features.rules(row.dialect, row.id).tools
+    return frozenset(word for word, name in hosted.GEMINI.items() if allowed.find(name))
 
 
 def _elsewhere(model: Model, upstream_id: str, dialect: str) -> Model:

@@ -15,6 +15,7 @@ from gateway.callers import Caller
 from gateway.codecs import failures
 from gateway.dialects import CHAT, DIALECTS, MESSAGES, RESPONSES, Dialect
 from gateway.exchange import Exchange
+from gateway.features import told
 from gateway.patch import parse
 from gateway.upstream import Upstream
 from hontoni.errors import ApiError, BadRequest, Unavailable
@@ -78,11 +79,12 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     ip = http.client_ip()
     request = await asked.understand(dialect, body, parsed, caller, upstream, agent, ip)
     lane = lanes.choose(request)  # or the 400 that the request itself would get
+    request = request.covering(lane.sifted)
     if lane.thinks is not None:
         request.clamps["thinking"] = request.applied(lane.thinks)
     stretch = not parsed.get("stream") or request.hides()
     state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)
-    http.extra += pipeline.told(request)
+    http.extra += pipeline.told(request) + told.header(lane.sifted.left_out)
     await http.respond_json(_answer(request) | _verdict(state, caller))
 
 

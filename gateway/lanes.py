@@ -16,7 +16,7 @@ import orjson
 
 from gateway import codecs, dialects
 from gateway.asked import Asked
-from gateway.codecs import failures, media
+from gateway.codecs import failures, hosted, leftovers, media
 from gateway.features.models import Pricing
 from gateway.features.sift import Sifted, Use, headers, sift
 from gateway.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
@@ -121,7 +121,11 @@ class PassThrough:
         return patch(asked.body, asked.parsed, _changes(asked.parsed, sent))
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-        return forwarded(self._asked, sent)
+        kept, left = headers(sent, self._asked.model.rules())
+        if left:
+            told = dict.fromkeys((*self.sifted.left_out, *left))
+            self.sifted = self.sifted._replace(left_out=tuple(told))
+        return self._asked.with_switches(kept)
 
     def limit_output(self, tokens: int) -> None:
         self._wanted = {**self._wanted, **self._asked.dialect.limit_output(self._wanted, tokens)}
@@ -196,11 +200,11 @@ class Translation:
     def _sifted(self, why: str = "") -> Sifted:
         """What another dialect has no words for; and what its vendor will do of its own."""
         asked = self._asked
-        left = codecs.left_out(asked.dialect.name, asked.parsed, self.request, self.target, why)
+        left = leftovers.left_out(asked.dialect.name, asked.parsed, self.request, self.target, why)
         rules = asked.model.rules()
         uses = (
             Use(row, row.most_calls, {})
-            for name in codecs.hosted(self.request, self.target)
+            for name in hosted.run(self.request, self.target)
             if (row := rules.tools.find(name)) is not None and row.pricing != Pricing.INCLUDED
         )
         return Sifted(asked.parsed, left, tuple(uses))

@@ -26,7 +26,7 @@ from gateway.patch import parse
 from gateway.pools import sessions
 from gateway.pools.routes import NATIVE, Route, ordered
 from gateway.upstream import Upstream
-from hontoni.errors import ApiError
+from hontoni.errors import ApiError, BadRequest, PaymentRequired
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +74,12 @@ async def _prepare(
     http.extra += told(request)
     routes = _routes(request, http, upstream)
     named = routes[0].named
+    lane = lanes.choose(request if named == NATIVE else request.at(named))
     return Call(
         http=http,
         caller=caller,
-        request=request,
-        lane=lanes.choose(request if named == NATIVE else request.at(named)),
+        request=request.covering(lane.sifted),
+        lane=lane,
         routes=routes,
         named=named,
         stream=bool(request.parsed.get("stream")),
@@ -146,6 +147,7 @@ async def _run(call: Call, upstream: Upstream) -> None:
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
     await relay.prepare(call)
+    _fit_features(call)
     _fit_to_balance(call)
     _tell_thinking(call)
     await relay.forward(call, upstream)
@@ -179,6 +181,19 @@ def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
     """In place of what the header said before."""
     told = dict(_clamp_headers(clamps))
     http.extra = [header for header in http.extra if header[0] not in told] + list(told.items())
+
+
+def _fit_features(call: Call) -> None:
+    """Where the balance does not cover what its tools may cost, they are left out. Raises
+    PaymentRequired where one is forced."""
+    if not call.lane.sifted.uses or call.held >= call.hold.full:
+        return
+    try:
+        call.lane.do_without()
+    except BadRequest:
+        raise PaymentRequired("Your balance does not cover what this tool may cost.") from None
+    call.request = call.request.covering(call.lane.sifted)
+    call.hold_is(call.held)
 
 
 def _fit_to_balance(call: Call) -> None:

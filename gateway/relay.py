@@ -15,6 +15,7 @@ from gateway import admission, fetching, lanes, metering, upstream_errors
 from gateway.call import Call
 from gateway.codecs import failures
 from gateway.exchange import Headers
+from gateway.features import told
 from gateway.http_client import Reply
 from gateway.ir import Failed
 from gateway.lanes import Lane, PassThrough, Stream, Translation
@@ -140,6 +141,8 @@ async def _attempt(call: Call, upstream: Upstream, route: Route) -> Failed | Non
 async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed | None:
     lane, access = call.lane, attempt.route.access
     headers = lane.headers(call.http.headers)
+    if lane.sifted.left_out or call.attempts[1:]:
+        told.tell(call.http, lane.sifted.left_out)
     async with await upstream.post(access, lane.path, lane.body, headers) as reply:
         attempt.status = call.upstream_status = reply.status
         call.upstream_request_id = reply.request_id

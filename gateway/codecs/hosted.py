@@ -15,6 +15,8 @@ _WORDS = (
     ("code_execution", CODE),
     ("code_interpreter", CODE),
 )
+# What Gemini calls them.
+GEMINI = {SEARCH: "googleSearch", CODE: "codeExecution"}
 # What says no more than the tool alone does.
 _SAYS_NOTHING = {
     SEARCH: {"type", "name", "cache_control", "max_uses", "search_context_size", "strict"},
@@ -52,3 +54,9 @@ def runs(tool: Tool, request: Request, target: Target) -> bool:
 
 def _functions(tools: Iterable[Tool]) -> bool:
     return any(tool.kind != "hosted" for tool in tools)
+
+
+def run(request: Request, target: Target) -> list[str]:
+    """What the target calls those of the request's tools that it runs itself."""
+    words = (word(t) for t in request.tools if t.kind == "hosted" and runs(t, request, target))
+    return [GEMINI[each] for each in dict.fromkeys(words)]

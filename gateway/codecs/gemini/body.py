@@ -9,7 +9,17 @@ Google documents for it.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, assert_never
 
-from gateway.codecs import carrier, media, names, schemas, structured, thinking, turns, wire
+from gateway.codecs import (
+    carrier,
+    hosted,
+    media,
+    names,
+    schemas,
+    structured,
+    thinking,
+    turns,
+    wire,
+)
 from gateway.codecs.stops import native
 from gateway.codecs.tools import Toolbox
 from gateway.ir import (
@@ -106,6 +116,9 @@ def _format(request: Request) -> dict[str, Any]:
 def _tools(request: Request, box: Toolbox) -> dict[str, Any]:
     if not box.offered:
         return {}
+    if box.offered[0].kind == "hosted":  # never beside functions (codecs/hosted.py)
+        own = dict.fromkeys(hosted.word(tool) for tool in box.offered)
+        return {"tools": [{hosted.GEMINI[word]: {}} for word in own]}
     choice = request.tool_choice
     allowed = [box.name(*name) for name in choice.names] if choice.mode == "required" else None
     config = wire.only(mode=_MODES.get(choice.mode, ""), allowedFunctionNames=allowed or None)

@@ -371,10 +371,3 @@ def test_threads_are_refused_so_that_the_sdk_sends_everything() -> None:
     with pytest.raises(BadRequest) as refused:
         upstream("anthropic_messages", asked, "gpt-4o")
     assert refused.value.details == {"error_code": "thread_unsupported_request"}
-
-
-def test_what_would_be_served_at_another_price_is_not_passed_on() -> None:
-    asked = {"model": "claude-opus-4.5", "max_tokens": 10, "messages": [user("hi")]}
-    dearer = {"service_tier": "auto", "speed": "fast", "fallbacks": [{"model": "claude-opus-4-1"}]}
-    body = patched(asked | dearer, "claude-opus-4-5-20251101")
-    assert body.keys().isdisjoint(dearer)

@@ -7,7 +7,7 @@ import pytest
 
 from gateway import codecs
 from gateway.codecs import carrier
-from gateway.ir import CallOpen, Carrier, Thinking
+from gateway.ir import CallOpen, Carrier
 from hontoni.errors import BadRequest
 from tests.gateway.codecs import world
 from tests.gateway.codecs.world import (
@@ -227,45 +227,3 @@ def test_background_is_refused() -> None:
 def test_sampling_is_not_sent_to_a_reasoning_model() -> None:
     body = upstream("openai_chat", world.chat(temperature=0, top_p=0.5, stop=["X"]), "gpt-5.2")
     assert not {"temperature", "top_p", "stop"} & body.keys()
-
-
-def test_hosted_tools_are_forwarded_only_where_they_are_priced() -> None:
-    codec = codecs.CODECS["openai_responses"]
-    search = {"type": "web_search", "external_web_access": False}
-    body = {"input": "hi", "tools": [search], "tool_choice": "auto"}
-    asked = codec.decode_thinking(body)
-    free = codec.patch_request(body, world.target("gpt-5.2"), asked)
-    assert "tools" not in free and "tool_choice" not in free
-    priced = codec.patch_request(body, world.target("gpt-5.2", hosted=True), asked)
-    assert priced["tools"] == [search]
-    late = {"type": "additional_tools", "role": "developer", "tools": [search, {"name": "f"}]}
-    along = codec.patch_request({"input": [late]}, world.target("gpt-5.2"), asked)
-    assert along["input"][0]["tools"] == [{"name": "f"}]
-
-
-def test_a_hosted_tool_that_is_forced_is_refused_and_not_silently_another() -> None:
-    codec, target = codecs.CODECS["openai_responses"], world.target("gpt-5.2")
-    search, own = {"type": "web_search"}, {"type": "function", "name": "f"}
-    body: dict[str, Any] = {"input": "hi", "model": "gpt-5.2", "tools": [search, own]}
-    with pytest.raises(BadRequest, match="web_search is not available on gpt-5.2"):
-        codec.patch_request(body | {"tool_choice": search}, target, Thinking())
-    for allowed, left in (
-        ([search, own], {"type": "allowed_tools", "mode": "auto", "tools": [own]}),
-        ([search], "none"),
-    ):
-        choice = {"type": "allowed_tools", "mode": "auto", "tools": allowed}
-        patched = codec.patch_request(body | {"tool_choice": choice}, target, Thinking())
-        assert (patched["tools"], patched["tool_choice"]) == ([own], left)
-
-
-def test_claudes_own_tools_are_dropped_with_the_choice_among_them() -> None:
-    codec, target = codecs.CODECS["anthropic_messages"], world.target("claude-sonnet-4.5")
-    search, own = {"type": "web_search_20250305", "name": "web_search"}, tool("f")
-    body: dict[str, Any] = world.chat(max_tokens=9, tools=[search], tool_choice={"type": "auto"})
-    bare = codec.patch_request(body, target, Thinking())
-    assert "tools" not in bare and "tool_choice" not in bare
-    body = {**body, "tools": [search, own]}
-    assert codec.patch_request(body, target, Thinking())["tools"] == [own]
-    forced = {"type": "tool", "name": "web_search"}
-    with pytest.raises(BadRequest, match="web_search is not available"):
-        codec.patch_request({**body, "tool_choice": forced}, target, Thinking())
