@@ -8,12 +8,7 @@ from gateway.sandbox.meter import Line, Work
 from gateway.sandbox.script import Turn
 from gateway.sandbox.usage import Tokens
 
-_REQUESTS = {
-    "web_search": "web_search_requests",
-    "web_fetch": "web_fetch_requests",
-    "code_execution": "code_execution_requests",
-    "tool_search": "tool_search_requests",
-}
+_REQUESTS = {"web_search": "web_search_requests", "web_fetch": "web_fetch_requests"}
 _NAMES = {"tool_search": "tool_search_tool_regex"}
 
 
@@ -67,10 +62,16 @@ def beside(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Json:
     if "speed" in sent.body:
         told["speed"] = done.speed
     if done.calls:
-        told["server_tool_use"] = dict(done.calls)
+        told["server_tool_use"] = {k: v for k, v in done.calls.items() if k.endswith("_requests")}
     if len(done.lines) > 1:
         told["iterations"] = [_told(line) for line in done.lines]
     return told
+
+
+def _calls(turn: Turn) -> dict[str, int]:
+    """Searches and pages by the request; code by the container, which serves a whole request."""
+    calls = {_REQUESTS[tool]: times for tool, times in turn.uses.items() if tool in _REQUESTS}
+    return calls | {tool: 1 for tool in turn.uses if tool == "code_execution"}
 
 
 def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
@@ -79,7 +80,7 @@ def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
         vendor="anthropic",
         model=ask.model,
         lines=lines(ask, turn, tokens),
-        calls={_REQUESTS[tool]: times for tool, times in turn.uses.items() if tool in _REQUESTS},
+        calls=_calls(turn),
         tier=turn.tier or "standard",
         geo=str(sent.body.get("inference_geo") or ""),
         speed=str(sent.body.get("speed") or "standard"),

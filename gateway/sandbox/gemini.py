@@ -176,17 +176,23 @@ def tokens(ask: Ask, turn: Turn, use: CacheUse) -> Tokens:
 
 
 def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
-    """Google bills the searches by call, and what other tools found as input."""
+    """Gemini 3 bills each search, older ones the prompt that was grounded by any; what other
+    tools found is input."""
     searches = turn.uses.get("google_search", 0)
+    grounded = {"search_queries": searches} if _by_query(ask.model) else {"grounded_prompts": 1}
     return Work(
         vendor=VENDOR,
         model=ask.model,
         lines=(Line("message", ask.model, tokens),),
-        calls={"webSearchQueries": searches} if searches else {},
+        calls=grounded if searches else {},
         finish=turn.raw_finish or turn.finish,
         broken=bool(turn.breaks),
         scripted=bool(turn.usage),
     )
+
+
+def _by_query(model: str) -> bool:
+    return version_of(model) >= 3
 
 
 def usage(tokens: Tokens, found: int = 0) -> Json:

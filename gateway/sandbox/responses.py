@@ -25,6 +25,7 @@ from gateway.sandbox.wire import Frame
 
 VENDOR: Vendor = "openai"
 
+_PROMPT_OF_A_PICTURE, _PICTURE = 50, 1_056  # tokens of gpt-image-1, 1024 x 1024, medium
 _IDS = {
     "web_search": "ws",
     "file_search": "fs",
@@ -187,7 +188,8 @@ def counted(tokens: int) -> Json:
 def output(sent: Sent, turn: Turn) -> list[Json]:
     """The items of an answer."""
     items = [_reasoning(sent, turn)] if turn.thinking else []
-    items += [_used(tool) for tool, times in turn.uses.items() for _ in range(times)]
+    container = fresh("cntr_", 48)
+    items += [_used(tool, container) for tool, times in turn.uses.items() for _ in range(times)]
     if turn.text or not turn.calls:
         items.append(_message(sent, turn))
     return items + [_call(call) for call in turn.calls]
@@ -204,7 +206,7 @@ def _reasoning(sent: Sent, turn: Turn) -> Json:
     }
 
 
-def _used(tool: str) -> Json:
+def _used(tool: str, container: str) -> Json:
     """The call of a tool that OpenAI ran."""
     item: Json = {
         "id": fresh(f"{_IDS[tool]}_", 48),
@@ -212,7 +214,7 @@ def _used(tool: str) -> Json:
         "status": "completed",
     }
     if tool == "code_interpreter":  # one container a request, however often it is used
-        item |= {"container_id": fresh("cntr_", 48), "code": "1 + 1", "outputs": None}
+        item |= {"container_id": container, "code": "1 + 1", "outputs": None}
     if tool == "image_generation":
         item |= {"result": "", "output_format": "png", "size": "1024x1024", "quality": "low"}
     if tool == "file_search":
@@ -250,13 +252,40 @@ def _call(call: Call) -> Json:
     return {**item, "namespace": call.namespace} if call.namespace else item
 
 
+def _calls(turn: Turn) -> dict[str, int]:
+    calls = {f"{tool}_call": times for tool, times in turn.uses.items()}
+    if "code_interpreter_call" in calls:
+        calls["code_interpreter_call"] = 1
+    if pictures := calls.pop("image_generation_call", 0):
+        calls["image_gen.input_text"] = pictures * _PROMPT_OF_A_PICTURE
+        calls["image_gen.output_image"] = pictures * _PICTURE
+    return calls
+
+
+def _tool_usage(turn: Turn) -> Json:
+    """The counters that tools have of their own."""
+    calls = _calls(turn)
+    read, drawn = calls.get("image_gen.input_text", 0), calls.get("image_gen.output_image", 0)
+    return {
+        "image_gen": {
+            "input_tokens": read,
+            "input_tokens_details": {"text_tokens": read, "image_tokens": 0},
+            "output_tokens": drawn,
+            "output_tokens_details": {"text_tokens": 0, "image_tokens": drawn},
+            "total_tokens": read + drawn,
+        },
+        "web_search": {"num_requests": calls.get("web_search_call", 0)},
+    }
+
+
 def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
-    """Calls by the type of their items; the tier is the one that the answer names."""
+    """Calls by the type of their items, code by its container, pictures by their own tokens; the
+    tier is the one that the answer names."""
     return Work(
         vendor=VENDOR,
         model=ask.model,
         lines=(Line("message", ask.model, tokens),),
-        calls={f"{tool}_call": times for tool, times in turn.uses.items()},
+        calls=_calls(turn),
         tier=turn.tier or openai.tier(sent),
         finish=turn.raw_finish or turn.finish,
         broken=bool(turn.breaks),
@@ -294,6 +323,8 @@ def _finished(response: Json, turn: Turn, items: list[Json], tokens: Tokens) -> 
         ended |= {"incomplete_details": {"reason": turn.raw_finish or "max_output_tokens"}}
     if turn.has_usage:
         ended["usage"] = usage(tokens)
+    if turn.uses:
+        ended["tool_usage"] = _tool_usage(turn)
     return {**response, **ended}
 
 

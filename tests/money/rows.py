@@ -61,7 +61,12 @@ class Rows:
     def calls(self, bill: Bill) -> int:
         """Nano-dollars for the tools that the vendor ran."""
         rows = self.features.get(dialect(bill), ())
-        amounts = {row.meter: row.amount for row in rows if row.pricing == "per_call"}
+        amounts = {
+            meter.strip(): row.amount
+            for row in rows
+            if row.pricing == "per_call"
+            for meter in row.meter.split(",")
+        }
         return sum(amounts.get(counter, 0) * times for counter, times in bill.calls.items())
 
     def _price(self, event: UsageEvent, model: str) -> Price:

@@ -262,7 +262,9 @@ def test_thinking_told_in_the_sum_alone_is_one_lines(gateway: Gateway, alice: Pe
     vendor.messages(gateway, alice, "claude-sonnet-4.6", tools=[SEARCH])
     event = charged(gateway)
     assert (event.output, event.reasoning) == (30, 90)
-    sums = [sum(bucket) for bucket in zip(*(x["usage"] for x in event.details["lines"]), strict=True)]
+    sums = [
+        sum(bucket) for bucket in zip(*(x["usage"] for x in event.details["lines"]), strict=True)
+    ]
     assert sums == list(event.usage) and event.cost == nanos("0.0063")
 
 
