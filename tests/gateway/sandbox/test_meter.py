@@ -115,7 +115,7 @@ def test_compaction_and_advice_are_lines_of_their_own(
 ) -> None:
     reply = http.post(
         MESSAGES,
-        headers={"anthropic-beta": "context-management-2025-06-27"},
+        headers={"anthropic-beta": "compact-2026-01-12,advisor-tool-2026-03-01"},
         json={
             "model": "claude-haiku-4-5-20251001",
             "max_tokens": 500,
