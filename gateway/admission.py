@@ -93,7 +93,7 @@ async def enter(http: Exchange) -> Caller:
 
 async def admit(call: Call) -> None:
     """Take the request's place in every window, a slot and a hold. Raises what refused it."""
-    stretch, renewals, deadline = not call.stream or call.hidden_reasoning(), 0, 0.0
+    stretch, renewals, deadline = not call.stream or call.hidden, 0, 0.0
     while True:
         call.ask = _ask(
             call.caller,
@@ -142,6 +142,26 @@ async def _slot(subject: str) -> None:
         _waiting[subject].discard(freed)
         if not _waiting[subject]:
             del _waiting[subject]
+
+
+async def close(call: Call) -> None:
+    """Decide what it costs, within what may be given away, and settle it. Once."""
+    if call.settled:
+        return
+    call.close_account()
+    if call.gift and not await _may_give(call):
+        call.charge_in_full()
+    await settle(call)
+
+
+async def _may_give(call: Call) -> bool:
+    """Whether the account's day has room for it. A Redis that is away is no fault of theirs."""
+    most = call.http.config.fair_bill_daily
+    try:
+        return await limiter.give(call.asked(), amount=call.gift, most=most)
+    except ApiError:
+        logger.exception("gift.unasked %s", call.id)
+        return True
 
 
 async def settle(call: Call) -> None:

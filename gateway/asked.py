@@ -108,10 +108,16 @@ class Asked(NamedTuple):
         return "model"
 
     def hides(self) -> bool:
-        """Whether the answer may cost output we cannot watch being produced."""
-        if self.model.vendor in ("openai", "google"):
-            return "reasoning" in self.model.capabilities
-        return self.thinking.display == "omitted" and self.thinking.mode != "off"
+        """Whether the answer may cost output we cannot watch being produced: reasoning of any
+        vendor, for none shows all of it."""
+        if "reasoning" not in self.model.capabilities:
+            return False
+        settled, target = self.settled(), self.target
+        if not settled.mode:  # nobody said: then Claude's older models do not think
+            return (
+                self.model.vendor != "anthropic" or target.off != "disabled" or target.mid_system
+            )
+        return settled.mode != "off" and settled.effort != "none" and settled.budget != 0
 
 
 async def understand(

@@ -12,10 +12,11 @@ from typing import Any
 
 import orjson
 
-from gateway import bill, metering
+from gateway import bill, calibration, metering
 from gateway.asked import Asked
 from gateway.callers import Caller
 from gateway.catalogue import Model
+from gateway.codecs import thinking as thoughts
 from gateway.exchange import Exchange
 from gateway.ir import NO_TALLY, Tally, Usage
 from gateway.lanes import Lane, Stream
@@ -27,6 +28,12 @@ from hontoni.errors import ApiError, PaymentRequired
 from ratelimits.limiter import Ask, State
 
 logger = logging.getLogger(__name__)
+
+# What ended an answer that may well be empty; the hub's words (`ir.Finish`).
+_ENDS_WITH_A_REASON = frozenset(
+    ("stop_sequence", "length", "context_window", "tool_calls", "pause", "compaction")
+)
+_MOST_LEARNT_FROM = 65_536  # bytes of a request
 
 
 @dataclass(slots=True, eq=False)
@@ -48,15 +55,19 @@ class Call:
     reached: bool = False  # the vendor accepted it: from here on it counts
     settled: bool = False
     tap: Stream | None = None
-    usage: Usage | None = None
     tally: Tally = NO_TALLY  # of a unary answer
     lines: list[bill.Line] = field(default_factory=list)
-    text_bytes: int = 0
+    sent_at: float = 0.0  # when a vendor was asked
     whole: bytes = b""  # a unary answer, as the vendor sent it
     failed: bool = False  # the vendor's fault, or ours: nothing is charged
+    draining: bool = False  # heard to its end without its client (drains.py), who settles it
+    drained: bool = False  # and the end was heard
+    usage: Usage | None = None  # of a unary answer the vendor's numbers, in the end those billed
     estimated: bool = False
     aborted: bool = False
     cost: int = 0
+    gift: int = 0  # what the fair-bill policy takes off the price
+    capped: bool = False  # the vendor's numbers cost more than was held
     status: int = 0
     error: str = ""
     upstream_status: int | None = None
@@ -68,6 +79,13 @@ class Call:
     fitted: int | None = None  # output tokens that the balance pays for, if fewer than asked
     attempts: list[Attempt] = field(default_factory=list)
     repaired: bool = False
+    hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
+    _told: Usage | None = None  # `usage` as the vendor told it
+    _full: Usage | None = None  # what is owed if nothing more may be given away
+    _bound: bool = False  # that is so
+
+    def __post_init__(self) -> None:
+        self.hidden = self.request.hides()
 
     @property
     def id(self) -> str:
@@ -90,20 +108,21 @@ class Call:
         assert self.ask is not None
         return self.ask
 
-    def hidden_reasoning(self) -> bool:
-        """Whether the reply may cost output we cannot watch being produced."""
-        return self.request.hides()
-
     def hold_is(self, held: int) -> None:
         """Note the hold, and when three quarters of the output it pays for will be used."""
         self.held = held
-        if self.stream and held < self.hold.full and not self.hidden_reasoning():
+        if self.stream and held < self.hold.full and not self.hidden:
             tokens = metering.affordable_output(self.model, self.estimate, held)
             self.extend_at = tokens * metering.BYTES_PER_TOKEN * 3 // 4
 
+    def price(self, usage: Usage) -> int:
+        """What it costs, in nano-dollars, before any bound."""
+        return bill.cost(self._priced(usage))
+
     def cost_so_far(self) -> int:
         """What has been produced up to now costs this, by the vendor's numbers or our estimate."""
-        return bill.cost(self._priced(self._believed()))
+        usage, _ = self._used()
+        return self.held if self._absurd(usage) else self.price(usage)
 
     def fail(self, error: ApiError) -> None:
         """It ended in an error. Only running out of money leaves something to pay."""
@@ -111,30 +130,84 @@ class Call:
         self.failed = not isinstance(error, PaymentRequired)
 
     def close_account(self) -> None:
-        """Decide, once, what was used and what it costs: the fair bill."""
+        """Decide what was used and what it costs: the fair bill. `gift` is what is given away of
+        the price, if the account may be given so much (`charge_in_full` if not)."""
+        if self._told is None and self.tap is None:
+            self._told = self.usage
         self.usage, self.estimated = self._used()
+        self.gift, self._full = 0, self.usage
         if self._absurd(self.usage):
             self._quarantine(self.usage)
-        self.lines = self._priced(self.usage)
-        asked_for_none = (
-            self.request.parsed.get("max_tokens") == 0
-        )  # filling a prompt cache on purpose
-        produced = self.usage.output or self.usage.reasoning or asked_for_none
-        if self.failed or not self.reached or not produced:
-            self.cost = 0
-            return
+        if self.failed or not self.reached:
+            self._give_away(self._wasted())
+        elif self._is_empty():
+            self._give_away(self.usage)
+        elif self.quarantined is not None:
+            self.cost = self.held
+        else:
+            self._charge(self.usage)
+
+    def charge_in_full(self) -> None:
+        """Nothing more is given away today: the vendor's numbers are charged."""
+        assert self._full is not None
+        self.usage, self.gift, self._bound = self._full, 0, True
+        if self.quarantined is not None:
+            self.cost = self.held
+        else:
+            self._charge(self.usage, shared=False)
+
+    def _charge(self, usage: Usage, *, shared: bool = True) -> None:
+        if shared and self.tap is not None and self.tap.stopped and not self.estimated:
+            usage = self.usage = metering.shared(usage, self.tap.text_bytes, self.tap.said)
+            assert self._full is not None
+            self.gift = self.price(self._full) - self.price(usage)
+        elif not self.estimated:
+            self._learn(usage)
+        self.lines = self._priced(usage)
         price = bill.cost(self.lines)
         self.cost = min(price, self.held)
         if self.cost < price:
-            # Only where the balance covered less than the whole bound: our estimate was too low,
-            # and so it is our loss. Charging more would overdraw.
+            # Charging more would overdraw. Where it is the vendor's number, staff hear of it.
+            self.capped = not self.estimated
             self.clamps["charge"] = {"asked": price, "applied": self.cost, "by": "hold"}
             logger.warning("charge.capped %s: %d of %d", self.id, self.cost, price)
 
+    def _give_away(self, usage: Usage) -> None:
+        self.cost, self._full = 0, usage
+        self.gift = min(self.price(usage), self.held) if self.quarantined is None else self.held
+
+    def _wasted(self) -> Usage:
+        """What it cost all the same that failed, or that was left before anything came: what the
+        vendor told, or for one that was left what it is likely to have done."""
+        reported = self.tap.decoded_usage() if self.tap else self._told
+        if self.failed or reported is not None or not (self.sent_at and self.aborted):
+            return reported or Usage()
+        return Usage(input=self._prompt(), output=self._ticked(time.time() - 1))
+
+    def _is_empty(self) -> bool:
+        """Nothing came out, and no stop sequence, limit or call is the reason. Filling a prompt
+        cache is asking for nothing on purpose."""
+        assert self.usage is not None
+        if self.usage.output or self.usage.reasoning or self.quarantined is not None:
+            return False
+        if self.request.parsed.get("max_tokens") == 0:
+            return False
+        ending = self._ending()
+        stops = self.request.parsed.get("stop") or self.request.parsed.get("stop_sequences")
+        return ending not in _ENDS_WITH_A_REASON and not (ending == "stop" and stops)
+
+    def _ending(self) -> str:
+        if self.tap is not None:
+            return self.tap.ending()
+        return self.request.dialect.tap.ending_of(orjson.loads(self.whole)) if self.whole else ""
+
     def _quarantine(self, told: Usage) -> None:
-        """Numbers that cannot be true are kept for staff; our own estimate is billed."""
+        """Numbers that cannot be true are kept for staff; what was held is billed, and our own
+        estimate is on the receipt."""
         logger.critical("usage.absurd %s %s", self.id, told)
-        self.usage, self.estimated = self._guessed(), True
+        text = self.tap.text_bytes if self.tap else text_bytes(self.whole)
+        thought = self.tap.thought_bytes if self.tap else 0
+        self.usage, self.estimated = self._guessed(text, thought), True
         self.quarantined = told
 
     def _absurd(self, used: Usage) -> bool:
@@ -144,44 +217,107 @@ class Call:
         return self.tally if self.tap is None else self.tap.tally()
 
     def _priced(self, used: Usage) -> list[bill.Line]:
-        """The lines of the bill, by what the vendor told, unless nobody believes it."""
-        tally = NO_TALLY if self.quarantined else self._tally()
-        return bill.lines(used, tally, self.model.at(self.named), self.lane.sifted)
-
-    def _guessed(self) -> Usage:
-        text = self.tap.text_bytes if self.tap else text_bytes(self.whole)
-        return metering.produced(self.estimate, text)
-
-    def _believed(self) -> Usage:
-        """Usage up to now, or our estimate where the vendor's numbers cannot be true."""
-        used = self._used()[0]
-        return self._guessed() if self._absurd(used) else used
+        """The lines of the bill, by what the vendor told."""
+        return bill.lines(used, self._tally(), self.model.at(self.named), self.lane.sifted)
 
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""
         tap = self.tap
         if tap is None:
-            reported, ended, text = self.usage, True, self.text_bytes
-        else:
-            ended = tap.finished and not tap.cut
-            reported, text = tap.decoded_usage(), tap.text_bytes
-        if reported is not None and ended:
+            if (told := self._told or self.usage) is not None:
+                return told, False
+            return self._estimated(None, text_bytes(self.whole), 0)
+        reported = tap.decoded_usage()
+        if reported is not None and (tap.told or (tap.finished and not tap.cut)):
             return reported, False
-        if not text:
+        return self._estimated(reported, tap.text_bytes, tap.thought_bytes)
+
+    def _estimated(self, reported: Usage | None, text: int, thought: int) -> tuple[Usage, bool]:
+        """What the vendor told so far, and for the rest our estimate."""
+        guess = self._guessed(text, thought)
+        if not (guess.output or guess.reasoning):
             return reported or Usage(), False
-        guess = metering.produced(self.estimate, text)
         if reported is None:
             return guess, True
-        return reported._replace(output=max(reported.output, guess.output)), True
+        if self.tap is not None and self.tap.runs:  # true at any moment
+            return reported._replace(reasoning=reported.reasoning or guess.reasoning), True
+        output, reasoning = max(reported.output, guess.output), max(reported[5], guess.reasoning)
+        return reported._replace(output=output, reasoning=reasoning), True
+
+    def _guessed(self, text: int, thought: int) -> Usage:
+        """By this model's own pace. Reasoning that nobody saw is known by the time it took."""
+        most, pace = self.estimate.output, calibration.of(self.model.id)
+        output = min(math.ceil(text / pace.text.value), most)
+        reasoning = math.ceil(thought / pace.text.value)
+        if self.hidden and self.reached and not self.failed:
+            until = (self.tap.spoke_at if self.tap else 0.0) or time.time()
+            reasoning = max(reasoning, min(self._ticked(until), self._budget()))
+        return Usage(
+            input=self._prompt() if output or reasoning else 0,
+            output=output,
+            reasoning=min(reasoning, most - output),
+        )
+
+    def _ticked(self, until: float) -> int:
+        """Tokens that this model makes from being asked to then."""
+        speed = calibration.of(self.model.id).reasoning.value
+        return min(max(0, int((until - self.sent_at) * speed)), self.estimate.output)
+
+    def _budget(self) -> int:
+        """Tokens of reasoning it may use, as far as anybody said."""
+        return thoughts.nominal(self.request.settled()) or thoughts.BUDGET["medium"]
+
+    def _prompt(self) -> int:
+        """Tokens of the prompt: its text by this model's own count, and what is attached."""
+        said = metering.prompt_bytes(self.request.parsed)
+        tokens = math.ceil(said / calibration.of(self.model.id).prompt.value)
+        return tokens + self.estimate.attached
+
+    def _learn(self, usage: Usage) -> None:
+        """The vendor told everything: that sharpens later estimates."""
+        tap = self.tap
+        if tap is None or not tap.spoke_at:
+            return
+        pace = calibration.of(self.model.id)
+        pace.heard(tap.text_bytes + (0 if usage.reasoning else tap.thought_bytes), usage.output)
+        if usage.reasoning:
+            pace.thought(usage.reasoning, tap.spoke_at - self.sent_at)
+        if pace.wants_a_prompt() and len(self.request.body) < _MOST_LEARNT_FROM:
+            said = metering.prompt_bytes(self.request.parsed)
+            pace.read(said, sum(usage[:4]) - self.estimate.attached)
+
+    def rule(self) -> str:
+        """Which rule made the bill something else than the vendor's numbers of a whole answer; ""
+        for none. docs/70-fair-billing.md explains them."""
+        if self.quarantined is not None and self.cost:
+            return "quarantined"
+        if self.capped:
+            return "capped"
+        if self._bound:
+            return "bound"
+        if self.tap is not None and self.tap.stopped:
+            return "stop"
+        if self.gift and not self.cost:
+            return "given"
+        if self.drained:
+            return "drained"
+        if self.estimated:
+            return "left" if self.aborted and not self.hidden else "estimated"
+        return "left" if self.aborted and self.cost else ""
 
     def so_far(self) -> tuple[int, bytes]:
         """The cost up to now and the usage event to settle with, should this process die."""
-        usage = self._believed()
         draft = copy(self)
-        draft.lines = self._priced(usage)
-        cost = bill.cost(draft.lines) if usage.output or usage.reasoning else 0
-        draft.usage, draft.cost, draft.estimated = usage, cost, True
-        return cost, draft.event(lost=True)
+        usage, _ = self._used()
+        draft.usage = usage
+        if self._absurd(usage):
+            draft._quarantine(usage)
+            draft.cost = self.held
+        else:
+            draft.lines = self._priced(usage)
+            draft.cost = bill.cost(draft.lines) if usage.output or usage.reasoning else 0
+        draft.estimated = True
+        return draft.cost, draft.event(lost=True)
 
     def draft(self) -> bytes:
         """The event to settle with if not even a heartbeat is heard of this request: who asked
@@ -264,4 +400,8 @@ class Call:
             details["left_out"] = self.lane.sifted.left_out
         if self.quarantined is not None:
             details["quarantine"] = self.quarantined._asdict()
+        if self.capped:
+            details["capped"] = (self.usage or Usage())._asdict()
+        if rule := self.rule():
+            details["rule"] = rule
         return details

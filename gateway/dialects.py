@@ -1,12 +1,10 @@
 """The three dialects clients speak, as the data plane needs them beside their codecs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.catalogue import Model
 from gateway.codecs import CODECS, Codec
-from gateway.ir import Head
 from gateway.taps import ChatTap, MessagesTap, ResponsesTap, Tap
 from hontoni.errors import BadRequest
 
@@ -28,7 +26,7 @@ class Dialect:
     prompts: tuple[str, ...]
     limits: tuple[str, ...]
     codec: Codec
-    tap: Callable[[Head], Tap]
+    tap: type[Tap]
     needs_limit: bool = False
 
     def check(self, parsed: dict[str, Any]) -> None:

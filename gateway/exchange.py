@@ -18,6 +18,7 @@ from uuid_utils import uuid7
 
 from gateway.codecs import failures
 from hontoni.errors import ApiError, BadRequest, TooLarge, UpstreamTimeout
+from hontoni.money import nanos
 from ratelimits.headers import rate_limit_headers
 from ratelimits.limiter import Limits, State
 
@@ -42,6 +43,10 @@ class ClientGone(Exception):
     """The client closed the connection before it had its answer."""
 
 
+class Overdue(UpstreamTimeout):
+    """It took longer than any request may take: a cut of ours, not the vendor's failure."""
+
+
 class Config(NamedTuple):
     """The settings every request needs: Django's lookup of one costs a microsecond."""
 
@@ -50,6 +55,7 @@ class Config(NamedTuple):
     max_body_bytes: int
     total_seconds: float
     lease_ms: int
+    fair_bill_daily: int  # nano-dollars
 
     @classmethod
     def read(cls) -> "Config":
@@ -59,6 +65,7 @@ class Config(NamedTuple):
             settings.MAX_BODY_BYTES,
             settings.UPSTREAM_TOTAL_SECONDS,
             settings.LEASE_SECONDS * 1000,
+            nanos(settings.FAIR_BILL_DAILY),
         )
 
 
@@ -250,7 +257,7 @@ class _Watch:
         self._stop(ClientGone())
 
     def _overdue(self) -> None:
-        self._stop(UpstreamTimeout("The request took longer than we let any request take."))
+        self._stop(Overdue("The request took longer than we let any request take."))
 
     def _stop(self, reason: Exception) -> None:
         if self.reason is None:

@@ -53,6 +53,7 @@ class Reply:
         "_connection",
         "_error",
         "_inflate",
+        "_parts",
         "_size",
         "_waiter",
         "headers",
@@ -62,6 +63,7 @@ class Reply:
     def __init__(self, connection: "_Connection") -> None:
         self._connection = connection
         self._arrived: list[bytes] = []
+        self._parts: list[bytes] = []  # of a body that is read as a whole
         self._size = 0
         self._complete = False
         self._error: ApiError | None = None
@@ -102,8 +104,9 @@ class Reply:
         return self.header(b"retry-after")
 
     async def read(self) -> bytes:
-        """The whole body. Raises UpstreamFailed or UpstreamTimeout."""
-        parts, size = [], 0
+        """The whole body; cancelled, it can go on. Raises UpstreamFailed or UpstreamTimeout."""
+        parts = self._parts
+        size = sum(map(len, parts))
         while part := await self.chunk():
             parts.append(part)
             size += len(part)
@@ -119,6 +122,10 @@ class Reply:
             if self._complete:
                 return b""
             await self._news()
+        return self.arrived()
+
+    def arrived(self) -> bytes:
+        """What has come and nobody took, without waiting."""
         taken, self._arrived = self._arrived, []
         if self._size > _MOST_WAITING and not self._complete:
             self._connection.resume()
@@ -318,13 +325,17 @@ class Client:
     async def post(self, origin: Origin, head: bytes, body: bytes) -> Reply:
         """Send a request: `head` is its first line and headers, each with its CRLF, without
         content-length. Raises UpstreamFailed or UpstreamTimeout if no answer comes."""
-        reply = (self._kept(origin) or await self._connect(origin)).send(head, body)
+        reply = await self.send(origin, head, body)
         try:
             await reply.begun()
         except BaseException:
             reply.close()
             raise
         return reply
+
+    async def send(self, origin: Origin, head: bytes, body: bytes) -> Reply:
+        """As `post`, but the answer is not waited for: the reply is the caller's to close."""
+        return (self._kept(origin) or await self._connect(origin)).send(head, body)
 
     def _kept(self, origin: Origin) -> _Connection | None:
         idle = self._idle[origin]

@@ -9,7 +9,6 @@ import re
 from typing import Any, NamedTuple
 
 from gateway.catalogue import Model
-from gateway.codecs.tokens import guessed
 from gateway.ir import Usage
 from hontoni import money
 
@@ -24,12 +23,16 @@ _IMAGE = re.compile(rb'"(?:image|image_url|input_image)"')
 
 
 class Estimate(NamedTuple):
-    """Input tokens: never more than `most`, probably about `likely`. Output: at most `output`."""
+    """Input tokens: never more than `most`, probably about `likely`, of which `attached` are what
+    pictures and documents come to. Output: at most `output`. `blind`: nobody can say how long the
+    prompt is before the vendor does, so all of `most` is held or the request refused."""
 
     likely: int
     most: int
     output: int
     cached: bool
+    attached: int = 0
+    blind: bool = False
 
 
 class Hold(NamedTuple):
@@ -89,9 +92,34 @@ def absurd(usage: Usage, model: Model, estimated: Estimate) -> bool:
     return sum(usage) > context + output or sum(usage[4:]) > 2 * output
 
 
-def produced(estimated: Estimate, text_bytes: int) -> Usage:
-    """An estimate of what was used, for when the vendor never said: labelled so on the receipt."""
-    return guessed(estimated.likely, min(text_bytes, 4 * estimated.output))
+def shared(usage: Usage, shown: int, said: int) -> Usage:
+    """The same with its text up to a stop sequence only: `shown` of the `said` bytes."""
+    return usage._replace(output=-(-usage.output * shown // said) if said else 0)
+
+
+_UNSAID = frozenset(
+    ("type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "cache_control")
+)
+_PROMPTS = ("system", "instructions", "messages", "input", "tools", "functions")
+
+
+def _is_data(text: str) -> bool:
+    """Base64 of a picture or a document: long, and not a space in it."""
+    return len(text) > 4_096 and " " not in text[:4_096]
+
+
+def prompt_bytes(parsed: dict[str, Any]) -> int:
+    """Bytes of what a prompt says: without the JSON around it and without what is attached."""
+    size, pending = 0, [parsed[name] for name in _PROMPTS if name in parsed]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, str):
+            size += 0 if _is_data(node) else len(node.encode("utf-8", "replace"))
+        elif isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, dict):
+            pending.extend(value for name, value in node.items() if name not in _UNSAID)
+    return size
 
 
 _IMAGE_TYPES = frozenset(("image", "image_url", "input_image"))

@@ -21,7 +21,7 @@ from gateway.asked import Asked
 from gateway.call import Call
 from gateway.codecs import failures
 from gateway.dialects import Dialect
-from gateway.exchange import ClientGone, Exchange, Headers
+from gateway.exchange import ClientGone, Exchange, Headers, Overdue
 from gateway.patch import parse
 from gateway.pools import sessions
 from gateway.pools.routes import NATIVE, Route, ordered
@@ -130,6 +130,9 @@ async def _run(call: Call, upstream: Upstream) -> None:
         await call.http.present(_serve(call, upstream), call.http.config.total_seconds)
     except ClientGone:
         call.aborted, call.status, call.error = True, _CLIENT_CLOSED, "client_closed"
+    except Overdue as error:  # what was produced until then is no less produced
+        call.status, call.error = error.status, error.code
+        await _tell(call, error)
     except ApiError as error:
         call.fail(error)
         await _tell(call, error)
@@ -139,9 +142,13 @@ async def _run(call: Call, upstream: Upstream) -> None:
         call.fail(failure)
         await _tell(call, failure)
     finally:
-        if call in admission.LIVE:
-            call.close_account()
-            await asyncio.shield(admission.settle(call))
+        await _settle(call)
+
+
+async def _settle(call: Call) -> None:
+    """Unless it is settled, or will be once its answer is heard to the end (drains.py)."""
+    if call in admission.LIVE and not call.draining:
+        await asyncio.shield(admission.close(call))
 
 
 async def _serve(call: Call, upstream: Upstream) -> None:
@@ -155,9 +162,7 @@ async def _serve(call: Call, upstream: Upstream) -> None:
 
 async def _tell(call: Call, error: ApiError) -> None:
     """Before the first byte an error is a status code; later it goes into the stream."""
-    if call in admission.LIVE:
-        call.close_account()
-        await asyncio.shield(admission.settle(call))
+    await _settle(call)
     if not call.http.started:
         await refuse(call.http, error)
     elif call.stream and call.tap is not None:
@@ -199,7 +204,7 @@ def _fit_features(call: Call) -> None:
 def _fit_to_balance(call: Call) -> None:
     """Where the balance does not cover the whole output and we cannot watch it being produced,
     less of it is asked for."""
-    if call.held >= call.hold.full or (call.stream and not call.hidden_reasoning()):
+    if call.held >= call.hold.full or (call.stream and not call.hidden):
         return
     affordable = metering.affordable_output(call.model, call.estimate, call.held)
     if affordable >= call.estimate.output:

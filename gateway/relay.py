@@ -6,14 +6,16 @@
 * `_stream`: the answer as it comes, paid for as it comes
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from gateway import admission, fetching, lanes, metering, upstream_errors
+from gateway import admission, drains, fetching, lanes, upstream_errors
 from gateway.call import Call
 from gateway.codecs import failures
+from gateway.codecs.tokens import guessed
 from gateway.exchange import Headers
 from gateway.features import told
 from gateway.http_client import Reply
@@ -143,7 +145,10 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
     headers = lane.headers(call.http.headers)
     if lane.sifted.left_out or call.attempts[1:]:
         told.tell(call.http, lane.sifted.left_out)
-    async with await upstream.post(access, lane.path, lane.body, headers) as reply:
+    call.sent_at = time.time()
+    reply = await upstream.send(access, lane.path, lane.body, headers)
+    try:
+        await reply.begun()
         attempt.status = call.upstream_status = reply.status
         call.upstream_request_id = reply.request_id
         if reply.status >= 400:
@@ -153,6 +158,12 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
             await _unary(call, reply)
             return None
         return await _stream(call, call.tap, reply)
+    except asyncio.CancelledError:
+        drains.take(call, reply)  # its client left, or we cut it off
+        raise
+    finally:
+        if not call.draining:
+            reply.close()
 
 
 async def _unary(call: Call, reply: Reply) -> None:
@@ -171,8 +182,7 @@ async def _unary(call: Call, reply: Reply) -> None:
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = codec.decode_usage(usage)
     else:
-        call.text_bytes = text_bytes(body)
-        guess = metering.produced(call.estimate, call.text_bytes)
+        guess = guessed(call.estimate.likely, text_bytes(body))
         changes["usage"] = codec.encode_usage(guess)  # SDKs crash where there is none
     await _respond(call, patch(body, parsed, changes))
 
@@ -199,7 +209,7 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
         if tap.error is not None:
             return tap.error
         if tap.cut:
-            break  # leaving closes the connection: nobody pays for what nobody reads
+            return await _stopped(call, tap, reply)
     if out := tap.close():
         await _pass_on(call, tap, out)
     if tap.error is not None:
@@ -215,6 +225,20 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     return None
 
 
+async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
+    """A stop sequence of ours was met. The client has its answer, at once if it is streamed; what
+    the vendor used is heard without it."""
+    if call.stream:
+        await call.http.end_stream()
+        drains.take(call, reply)
+        return
+    assert isinstance(tap, Translator)
+    await drains.hear(call, reply)
+    call.first_byte, call.status = time.time(), 200
+    await _finish(call)
+    await _respond(call, tap.whole(call.usage))
+
+
 async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
     http = call.http
     http.writing = True
@@ -223,7 +247,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
         call.attempts[-1].answered()
     if not http.started:
         await http.start_stream()
-    if tap.finished:
+    if tap.finished and not tap.cut:
         await _finish(call)  # before the client can see the end and ask again
     elif tap.text_bytes >= call.extend_at:
         await _extend(call)
@@ -232,8 +256,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
 
 async def _finish(call: Call) -> None:
     if not call.settled:
-        call.close_account()
-        await admission.settle(call)
+        await admission.close(call)
 
 
 async def _extend(call: Call) -> None:

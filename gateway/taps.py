@@ -7,6 +7,7 @@ reply of its own, so nothing a provider adds tomorrow is lost.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -17,12 +18,13 @@ from gateway.codecs import anthropic_messages, failures, openai_chat, openai_res
 from gateway.codecs.tokens import guessed, merge
 from gateway.ir import Failed, Head, Tally, Usage
 
-# Text, reasoning and tool arguments of both dialects. A quote inside is escaped, so the match
+# Text and tool arguments of both dialects, and reasoning. A quote inside is escaped, so the match
 # ends where the string ends; only its length is used.
-_TEXT = re.compile(
-    rb'"(?:content|text|thinking|reasoning_content|arguments|partial_json)"\s*:\s*'
-    rb'"([^"\\]*(?:\\.[^"\\]*)*)"'
-)
+_STRING = rb'\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"'
+_TEXT = re.compile(rb'"(?:content|text|arguments|partial_json)"' + _STRING)
+_THOUGHTS = re.compile(rb'"(?:thinking|reasoning_content)"' + _STRING)
+_BLOCK_EDGES = (b"content_block_start", b"content_block_stop")
+_ITEM_EDGES = (b"response.output_item.",)
 _DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
@@ -38,7 +40,7 @@ _LARGEST_EVENT = 32 * 1024 * 1024
 
 
 def text_bytes(wire: bytes) -> int:
-    """How many bytes of text, reasoning and tool arguments a reply (or a part of it) carries."""
+    """How many bytes of text and tool arguments a reply (or a part of it) carries."""
     return sum(map(len, _TEXT.findall(wire)))
 
 
@@ -46,12 +48,17 @@ class Tap:
     """One streamed reply. Subclasses say where their dialect keeps usage, errors and its end.
 
     `begun` once something was said that is no failure; `finished` once the answer is whole, and
-    `cut` if we left then although the vendor was not done, so that its usage is not the whole.
+    `cut` if it is so for the client only, while the vendor goes on. `told` once the vendor's
+    numbers are its last word. `spoke_at` is when the first text came, and `reasoned` whether
+    reasoning, as far as anybody can see, has ended: there is text, or a block of it was closed.
     """
 
     error_marks: ClassVar[tuple[bytes, ...]]
     text: ClassVar[re.Pattern[bytes]] = _TEXT
+    edges: ClassVar[tuple[bytes, ...]] = ()  # what opens or closes a block
     cut: ClassVar[bool] = False
+    stopped: ClassVar[bool] = False  # by a stop sequence of ours
+    runs: ClassVar[bool] = False  # its numbers are running totals
     upstream_id: ClassVar[str] = ""  # the vendor's headers have it
 
     __slots__ = (
@@ -63,7 +70,11 @@ class Tap:
         "error",
         "finished",
         "head",
+        "reasoned",
+        "spoke_at",
         "text_bytes",
+        "thought_bytes",
+        "told",
         "usage",
     )
 
@@ -75,9 +86,15 @@ class Tap:
         self._prelude = b""
         self.begun = False
         self.usage: dict[str, Any] | None = None
-        self.text_bytes = 0
-        self.finished = False
+        self.text_bytes = self.thought_bytes = 0
+        self.finished = self.told = self.reasoned = False
+        self.spoke_at = 0.0
         self.error: Failed | None = None
+
+    @property
+    def said(self) -> int:
+        """Bytes of text that the vendor made; all of it was passed on."""
+        return self.text_bytes
 
     def feed(self, chunk: bytes) -> bytes:
         """Whole events, ready to be sent on; the rest is kept until its end arrives."""
@@ -102,7 +119,7 @@ class Tap:
         for mark in self.error_marks:
             if mark in block:
                 block = self._up_to_error(block)
-        self.text_bytes += sum(map(len, self.text.findall(block)))
+        self._hear(block)
         block = self._rename(self._observe(block))
         if self.begun:
             return block
@@ -116,6 +133,41 @@ class Tap:
             return b""
         self.begun = True
         return self._prelude
+
+    def _hear(self, block: bytes) -> None:
+        """Count what is said, and notice when reasoning begins and ends."""
+        for edge in self.edges:
+            if edge in block:
+                self._look(block, edge)
+        if b"reasoning" in block or b'"thinking"' in block:
+            self.thought_bytes += sum(map(len, _THOUGHTS.findall(block)))
+        if text := sum(map(len, self.text.findall(block))):
+            self._spoke(text)
+
+    def _spoke(self, text: int) -> None:
+        self.text_bytes += text
+        if not self.spoke_at:
+            self.spoke_at, self.reasoned = time.time(), True
+
+    def _look(self, block: bytes, edge: bytes) -> None:
+        for line in _DATA.finditer(block):
+            if edge in line[1]:
+                for data in data_of(line[0]):
+                    opened = self._opens_reasoning(data)
+                    self.reasoned = self.reasoned if opened is None else not opened
+
+    def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
+        """Whether an event opens reasoning, or (False) closes it; None if it does neither."""
+        return None
+
+    def ending(self) -> str:
+        """Why the answer ended, in the hub's words (`ir.Finish`); "" if it did not say."""
+        return ""
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        """The same of a unary answer."""
+        raise NotImplementedError
 
     def _up_to_error(self, block: bytes) -> bytes:
         """The events before an error; the error itself is told by us, in our words."""
@@ -175,6 +227,12 @@ class Tap:
         raise NotImplementedError
 
 
+def _within(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object of that name; empty where there is none."""
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def data_of(block: bytes) -> Iterator[dict[str, Any]]:
     """The JSON of each event in a block of whole events; what is not a JSON object is skipped."""
     for line in _DATA.finditer(block):
@@ -186,18 +244,30 @@ def data_of(block: bytes) -> Iterator[dict[str, Any]]:
             yield value
 
 
+# The vendors' words for an end that are not the hub's.
+_REASONS = {
+    "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "end_turn": "stop",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_context_window_exceeded": "context_window",
+    "pause_turn": "pause",
+}
+
+
 class ChatTap(Tap):
     """OpenAI Chat Completions: usage comes in a last chunk without choices, then [DONE]."""
 
     error_marks = (b'"error"',)
 
-    __slots__ = ("_finish_seen", "_first", "_keep_usage", "_tier")
+    __slots__ = ("_end", "_finish_seen", "_first", "_keep_usage", "_tier")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         options = head.body.get("stream_options")
         self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
-        self._finish_seen = False
+        self._finish_seen, self._end = False, b""
         self._first: dict[str, Any] | None = None
         self._tier: Any = None
 
@@ -205,9 +275,10 @@ class ChatTap(Tap):
         if self._first is None:
             self._first = next(data_of(block), None)
         if not self._finish_seen and _FINISH.search(block):
-            self._finish_seen = True
+            self._finish_seen, self._end = True, block
         if b'"usage"' in block and _USAGE.search(block):
             block = self._take_usage(block)
+            self.told = self._finish_seen and self.usage is not None
         if b"[DONE]" in block:
             self.finished = self._finish_seen
             if self.finished and self._keep_usage and self.usage is None:
@@ -236,6 +307,15 @@ class ChatTap(Tap):
                 kept.append(event)
         return b"".join(kept)
 
+    def ending(self) -> str:
+        return next(filter(None, map(self.ending_of, data_of(self._end))), "")
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        choices = [c for c in reply.get("choices") or () if isinstance(c, dict)]
+        reasons = [str(c["finish_reason"]) for c in choices if c.get("finish_reason")]
+        return _REASONS.get(reasons[-1], reasons[-1]) if reasons else ""
+
     def decoded_usage(self) -> Usage | None:
         return openai_chat.decode_usage(self.usage) if self.usage else None
 
@@ -252,21 +332,32 @@ class MessagesTap(Tap):
     """Anthropic Messages: input side in message_start, running totals in message_delta."""
 
     error_marks = (b"event: error",)
+    text = re.compile(rb'"(?:text|partial_json)"' + _STRING)
+    edges = _BLOCK_EDGES
 
-    __slots__ = ("_hosted",)
+    __slots__ = ("_end", "_hosted")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
+        self._end = ""
         self._hosted: list[Any] = []  # blocks that begin what a tool of the vendor's does
+
+    def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
+        if data.get("type") == "content_block_stop":
+            return False
+        kind = _within(data, "content_block").get("type")
+        return kind in ("thinking", "redacted_thinking")
 
     def _observe(self, block: bytes) -> bytes:
         if b'"server_tool_use"' in block:
             self._hosted += [data.get("content_block") for data in data_of(block)]
-        if b'"usage"' in block:
+        if b'"usage"' in block or b'"stop_reason"' in block:
             for data in data_of(block):
                 usage = data.get("usage") or (data.get("message") or {}).get("usage")
                 if isinstance(usage, dict):
                     self.usage = merge(self.usage, usage)
+                if reason := _within(data, "delta").get("stop_reason"):
+                    self._end, self.told = str(reason), isinstance(usage, dict)
         if b"message_start" in block or b"message_delta" in block:
             block = self._supplied(block)
         if b"message_stop" in block and any(
@@ -286,6 +377,14 @@ class MessagesTap(Tap):
             return {"message": told | {"usage": numbers}}
         # What `message_start` told of the input stands: a number here would replace it.
         return {"usage": {"output_tokens": usage.output} if self.usage else numbers}
+
+    def ending(self) -> str:
+        return _REASONS.get(self._end, self._end)
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        reason = str(reply.get("stop_reason") or "")
+        return _REASONS.get(reason, reason)
 
     def decoded_usage(self) -> Usage | None:
         return anthropic_messages.decode_usage(self.usage) if self.usage else None
@@ -307,6 +406,7 @@ class ResponsesTap(Tap):
 
     error_marks = (b"response.failed", b"event: error")
     text = _DELTA
+    edges = _ITEM_EDGES
 
     __slots__ = ("_items", "_last", "_response")
 
@@ -315,6 +415,34 @@ class ResponsesTap(Tap):
         self._items: list[Any] = []  # that are done
         self._last = b""
         self._response: dict[str, Any] | None = None
+
+    def _hear(self, block: bytes) -> None:
+        if b"response.reasoning_" not in block:
+            return super()._hear(block)
+        for event in _events(block):  # `delta` holds reasoning in some of them
+            if b"response.reasoning_" in event:
+                self.thought_bytes += sum(map(len, _DELTA.findall(event)))
+            else:
+                super()._hear(event)
+        return None
+
+    def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
+        kind = _within(data, "item").get("type")
+        if kind not in ("reasoning", "compaction"):
+            return None
+        return data.get("type") == "response.output_item.added"
+
+    def ending(self) -> str:
+        return self.ending_of(self._response or {})
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        if reply.get("status") == "incomplete":
+            reason = str(_within(reply, "incomplete_details").get("reason") or "")
+            return _REASONS.get(reason, reason)
+        items = [item for item in reply.get("output") or () if isinstance(item, dict)]
+        called = any(str(item.get("type")).endswith("_call") for item in items)
+        return "tool_calls" if called else "stop"
 
     def _observe(self, block: bytes) -> bytes:
         self._last = block or self._last
@@ -339,7 +467,7 @@ class ResponsesTap(Tap):
         if kind in _FINISHED:
             self.finished = True
             if isinstance(usage := response.get("usage"), dict):
-                self.usage = usage
+                self.usage, self.told = usage, True
 
     def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
         kind, response = data.get("type"), data.get("response")

@@ -4,21 +4,26 @@ The same verbs as a tap's. A unary answer is the fold of the same events, so it 
 streamed one costs.
 """
 
+import time
+
 import orjson
 
 from gateway import codecs
 from gateway.codecs import stops
 from gateway.codecs.fold import Fold
+from gateway.codecs.reader import size
 from gateway.codecs.tokens import guessed
 from gateway.ir import (
     NO_TALLY,
     ArgsDelta,
+    Close,
     Event,
     Failed,
     Finish,
     Head,
     Ping,
     ReasoningDelta,
+    ReasoningOpen,
     RefusalDelta,
     Start,
     Tally,
@@ -28,11 +33,14 @@ from gateway.ir import (
     UsageSeen,
 )
 
+_SAID = (TextDelta, ArgsDelta, RefusalDelta)
+
 
 class Translator:
-    """One reply. `begun`, `finished`, `cut`, `error` and `text_bytes` are as a tap's."""
+    """One reply. `begun`, `finished`, `cut`, `told`, `reasoned`, `spoke_at`, `error` and the bytes
+    are as a tap's. `runs`: this vendor's numbers are running totals, true at any moment."""
 
-    __slots__ = ("_codec", "_encoder", "_fold", "_reader", "_watched", "begun", "cut", "error", "finished", "_tally", "head", "text_bytes", "upstream_id", "usage")  # noqa: E501  # fmt: skip
+    __slots__ = ("_codec", "_encoder", "_end", "_fold", "_reader", "_reasoning", "_snapshots", "_watched", "begun", "error", "finished", "head", "reasoned", "runs", "_tally", "spoke_at", "stopped", "text_bytes", "thought_bytes", "told", "upstream_id", "usage")  # noqa: E501  # fmt: skip
 
     def __init__(self, head: Head, target: Target) -> None:
         request = head.request
@@ -42,12 +50,33 @@ class Translator:
         self._encoder = self._codec.Encoder(head)
         self._fold = None if request.stream else Fold()
         self._watched = stops.emulated(request, target)
-        self.begun = self.finished = self.cut = False
+        self.stopped = (
+            False  # by a stop sequence of ours: what the vendor said after it is nobody's
+        )
+        self._snapshots = 2 if target.dialect == "anthropic_messages" else 1
+        self.runs = target.dialect == "gemini"
+        self.begun = self.finished = self.told = self.reasoned = False
         self.error: Failed | None = None
-        self.text_bytes = 0
+        self.text_bytes = self.thought_bytes = 0
+        self.spoke_at = 0.0
         self.upstream_id = ""
         self.usage: Usage | None = None
         self._tally = NO_TALLY
+        self._reasoning = -1  # the open block of it
+        self._end = ""
+
+    @property
+    def cut(self) -> bool:
+        """It is at its end for the client, by a stop sequence of ours, and the vendor goes on."""
+        return self._reader.done and not self._reader.over
+
+    @property
+    def said(self) -> int:
+        """Bytes of text that the vendor made, passed on or not."""
+        return max(self._reader.said, self.text_bytes)
+
+    def ending(self) -> str:
+        return self._end
 
     def carry_on(self, before: "Translator") -> None:
         """Go on where an attempt ended that had sent nothing but keep-alives."""
@@ -61,7 +90,11 @@ class Translator:
         return self._send(self._reader.close())
 
     def _send(self, events: list[Event]) -> bytes:
-        sent = []
+        sent: list[bytes] = []
+        if self.finished:  # a stop of ours was met: only the numbers are still of interest
+            for event in events:
+                self._note(event)
+            return b""
         if not self.begun and (failed := _opened_to_fail(events)):
             self.error = failed
             return b""
@@ -69,11 +102,13 @@ class Translator:
             if isinstance(event, Failed):
                 self.error = event
                 break
+            if self.finished:
+                self._note(event)
+                continue
             self._note(event)
             if type(event) is Finish and self.usage is None:
-                sent.append(
-                    self._tell(UsageSeen(guessed(self.head.input_tokens, self.text_bytes)))
-                )
+                made = self.text_bytes + self.thought_bytes
+                sent.append(self._tell(UsageSeen(guessed(self.head.input_tokens, made))))
             sent.append(self._tell(event))
         return b"".join(sent)
 
@@ -85,22 +120,34 @@ class Translator:
 
     def _note(self, event: Event) -> None:
         """What the bill and the status need to know."""
-        if isinstance(event, TextDelta | ReasoningDelta | ArgsDelta | RefusalDelta):
-            self.text_bytes += _size(event.text)
+        if isinstance(event, _SAID):
+            self.text_bytes += size(event.text)
+            if not self.spoke_at:
+                self.spoke_at, self.reasoned = time.time(), True
+        elif isinstance(event, ReasoningDelta):
+            self.thought_bytes += size(event.text)
+        elif isinstance(event, ReasoningOpen):
+            self._reasoning, self.reasoned = event.index, False
+        elif isinstance(event, Close):
+            self.reasoned = self.reasoned or event.index == self._reasoning
         elif isinstance(event, UsageSeen):
             self.usage, self._tally = event.usage, event.tally
+            self._snapshots -= 1
+            self.told = self._snapshots <= 0 and not self.runs
             return
         elif isinstance(event, Finish):
-            self.finished = True
-            self.cut = event.stop_sequence is not None and event.stop_sequence in self._watched
+            self.finished, self._end = True, event.reason
+            self.stopped = event.stop_sequence is not None and event.stop_sequence in self._watched
         if not isinstance(event, Ping):  # a ping decides nothing: until then failing is a status
             if not self.begun and isinstance(event, Start):
                 self.upstream_id = event.upstream_id
             self.begun = True
 
-    def whole(self) -> bytes:
-        """The unary answer, once `finished`."""
+    def whole(self, billed: Usage | None = None) -> bytes:
+        """The unary answer, once `finished`; with the usage that is billed, if that is another."""
         assert self._fold is not None
+        if billed is not None:
+            self._fold.feed(UsageSeen(billed))
         return orjson.dumps(self._codec.encode_reply(self._fold.reply(), self.head))
 
     def decoded_usage(self) -> Usage | None:
@@ -122,7 +169,3 @@ def _opened_to_fail(events: list[Event]) -> Failed | None:
     if isinstance(last, Failed) and all(isinstance(e, Start | Ping) for e in events[:-1]):
         return last
     return None
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

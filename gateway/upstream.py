@@ -68,6 +68,12 @@ class Upstream:
         UpstreamFailed or UpstreamTimeout if no answer comes."""
         return await self.client.post(access.origin, access.head(path, extra), body)
 
+    async def send(
+        self, access: Access, path: str, body: bytes, extra: Mapping[bytes, bytes]
+    ) -> Reply:
+        """As `post`, but the answer is not waited for: the reply is the caller's to close."""
+        return await self.client.send(access.origin, access.head(path, extra), body)
+
     async def close(self) -> None:
         await self.client.close()
 

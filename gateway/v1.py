@@ -13,7 +13,7 @@ from contextlib import suppress
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import admission, catalogue, counting, model_list, pipeline, refusals
+from gateway import admission, catalogue, counting, drains, model_list, pipeline, refusals
 from gateway.dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.exchange import ClientGone, Config, Exchange
 from gateway.upstream import Upstream, connect
@@ -157,6 +157,7 @@ class V1:
         self._working = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
+        await drains.stop()
         for task in self._working:
             task.cancel()
         with suppress(redis.RedisError):

@@ -296,6 +296,11 @@ CREDENTIAL_KEYS: list[str] = env.list("CREDENTIAL_KEYS", default=[SECRET_KEY])
 UPSTREAM_CONNECT_SECONDS: float = env.float("UPSTREAM_CONNECT_SECONDS", default=10)
 UPSTREAM_SILENCE_SECONDS: float = env.float("UPSTREAM_SILENCE_SECONDS", default=300)
 UPSTREAM_TOTAL_SECONDS: float = env.float("UPSTREAM_TOTAL_SECONDS", default=3600)
+# A client that leaves does not stop what it cannot see: the answer is heard to its end without it,
+# so long, so far, and so many at once in a process; beyond that its usage is estimated.
+DRAIN_SECONDS: float = env.float("DRAIN_SECONDS", default=300)
+DRAIN_BYTES: int = env.int("DRAIN_BYTES", default=16 * 1024 * 1024)
+DRAINS_AT_ONCE: int = env.int("DRAINS_AT_ONCE", default=256)
 
 # -- Our own limits ------------------------------------------------------------------------------
 
@@ -303,6 +308,12 @@ MAX_BODY_BYTES: int = env.int("MAX_BODY_BYTES", default=32 * 1024 * 1024)
 CONCURRENCY_WAIT_SECONDS: float = env.float("CONCURRENCY_WAIT_SECONDS", default=10)
 # A request whose process died is settled and its slot freed this long after its last heartbeat.
 LEASE_SECONDS: int = env.int("LEASE_SECONDS", default=45)
+# Dollars an account is given away in a UTC day by the fair-bill policy: what the vendor failed at,
+# an empty answer, text behind a stop sequence. Beyond it the vendor's numbers are charged.
+FAIR_BILL_DAILY: str = env("FAIR_BILL_DAILY", default="1")
+# So many bills of an account in 24 hours that cost more than was held, or that nobody can believe,
+# freeze it. 0: never.
+FREEZE_AFTER_STRANGE_BILLS: int = env.int("FREEZE_AFTER_STRANGE_BILLS", default=3)
 SIGNUP_CREDIT: str = env("SIGNUP_CREDIT", default="5" if SANDBOX else "0")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 

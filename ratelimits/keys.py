@@ -44,6 +44,11 @@ def spend(account: int, purse: str) -> str:
     return f"{tag(shard(account))}:spend:{purse}"
 
 
+def given(account: int) -> str:
+    """The hash with what an account was given away today."""
+    return f"{tag(shard(account))}:given:{account}"
+
+
 @lru_cache(maxsize=65_536)
 def of(account_id: int, subject: str, purse: str) -> tuple[str, str, str, str, str, str]:
     """KEYS 1 to 6 of admit.lua and settle.lua: the same for every request of a subject."""

@@ -217,6 +217,13 @@ async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
     return deadline > 0
 
 
+async def give(ask: Ask, *, amount: int, most: int) -> bool:
+    """Give `amount` away to the request's account, if it is at most `most` a UTC day with what was
+    given before. Once a request: asked again, the answer is the same."""
+    names, args = (keys.given(ask.account),), (ask.request_id, amount, most)
+    return bool(await scripts.run(scripts.GIVE, names, args))
+
+
 async def terms_version(account: int) -> int:
     """The newest version of an account's terms that Redis was told of; 0 if of none."""
     try:

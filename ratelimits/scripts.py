@@ -18,6 +18,7 @@ SEED = redis.Script(_LUA / "seed.lua")
 SEED_SPEND = redis.Script(_SPEND, _LUA / "seed_spend.lua")
 PUBLISH = redis.Script(_LUA / "publish.lua")
 EXPIRED = redis.Script(_LUA / "expired.lua")
+GIVE = redis.Script(_LUA / "give.lua")
 HIT = redis.Script(_LUA / "hit.lua")
 
 logger = logging.getLogger(__name__)
