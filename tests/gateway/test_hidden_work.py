@@ -193,7 +193,9 @@ def test_no_more_drains_than_the_setting_says(
 ) -> None:
     settings.DRAINS_AT_ONCE = 0
     fund(alice, "10")
-    leave_after(gateway, alice, "/v1/responses", asked(RESPONSES, "gpt-5.2:max", REASONED), SHOWN[1])
+    leave_after(
+        gateway, alice, "/v1/responses", asked(RESPONSES, "gpt-5.2:max", REASONED), SHOWN[1]
+    )
     event = settled(gateway, alice)
     assert gateway.vendors.ended(gateway.vendors.last).aborted
     assert event.estimated and event.cost > 0
@@ -233,5 +235,3 @@ def test_an_answer_cut_off_by_its_deadline_is_paid_and_told(
     assert b'"error"' in read and b"[DONE]" not in read
     event = settled(gateway, alice)
     assert event.status == 504 and event.cost == cost(event) > 0
-
-

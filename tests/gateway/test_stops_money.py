@@ -35,9 +35,7 @@ def test_reasoning_is_charged_in_full_and_text_up_to_the_stop(
 
 
 @pytest.mark.parametrize("text", ["<<<END>>>never", "all of it", "all of it<<<END>>>"])
-def test_a_stop_on_the_first_word_or_never_met(
-    gateway: Gateway, alice: Person, text: str
-) -> None:
+def test_a_stop_on_the_first_word_or_never_met(gateway: Gateway, alice: Person, text: str) -> None:
     fund(alice, "10")
     asks = f"[[usage: 1000 200 0 3000]] [[say: {text}]]"
     reply = gateway.chat(alice, asks, model="gpt-5.2", stop=["<<<END>>>"], max_tokens=9_000)

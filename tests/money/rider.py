@@ -154,8 +154,9 @@ def _some(reply: http.client.HTTPResponse, size: int) -> bytes:
 
 
 def simplest(rider: Rider, shape: Shape, why: str) -> tuple[Shape, Breach | None]:
-    """The same breach with as little as it needs."""
+    """The same breach, about as cheap, with as little as it needs."""
     best, breach = shape, rider.breach(rider.ride(shape))
+    most = 1.25 * (breach.ratio if breach else 1.0) + 0.001
     tried: set[Any] = set()
     while True:
         for plainer in best.plainer():
@@ -163,7 +164,7 @@ def simplest(rider: Rider, shape: Shape, why: str) -> tuple[Shape, Breach | None
                 continue
             tried.add(plainer)
             found = rider.breach(rider.ride(plainer))
-            if found is not None and found.why == why:
+            if found is not None and found.why == why and found.ratio <= most:
                 best, breach = plainer, found
                 break
         else:

@@ -9,6 +9,8 @@ from billing.models import Plan
 from gateway.models import UsageEvent
 from gateway.sandbox.meter import Bill
 from tests.gateway_server import Gateway, settled
+from tests.money import law
+from tests.money.rows import Rows
 from tests.world import Person
 
 PATHS = {
@@ -72,3 +74,8 @@ def bill(gateway: Gateway) -> Bill:
     settled(gateway.vendors)
     (found,) = gateway.vendors.sandbox.meter.bills
     return found
+
+
+def due(gateway: Gateway) -> int:
+    """What the vendors' meter says that the one request costs, in nano-dollars."""
+    return law.due(Rows.read(), bill(gateway), receipt(gateway))
