@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from gateway.features import admin as features  # noqa: F401  registers
 from gateway.models import Alias, DeadEvent, Model, Price, Refusal, UsageEvent
 from gateway.pools import admin as pools  # noqa: F401  registers
 from gateway.quarantine import admin as quarantine  # noqa: F401

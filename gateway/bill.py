@@ -10,7 +10,7 @@ A line is one sampling of one model, or the calls of one tool:
 that version apply, by this line's own prompt; `factor` is in basis points. So a line of tokens is
 usage x prices x factor / 10000 / a million, and one of calls is calls x amount (nano-dollars). The
 event keeps them in `details.lines`, where there is more than one plain line: readers price them
-anew by taking other versions of `price_id`, and `total` of what they made.
+anew with `read` and other versions for `price_id`, and `cost` of what it gives.
 """
 
 import logging
@@ -52,7 +52,7 @@ class Tokens(NamedTuple):
             "model": self.model,
             "price_id": self.price.id,
             "usage": list(self.usage),
-            "long": self.price.rates_for(self.usage) is not self.price.rates,
+            "long": is_long(self),
             "factor": self.factor,
         }
 
@@ -82,6 +82,11 @@ class Calls(NamedTuple):
 Line = Tokens | Calls
 
 
+def is_long(line: Line) -> bool:
+    """Whether the long-context prices apply to it."""
+    return type(line) is Tokens and line.price.rates_for(line.usage) is not line.price.rates
+
+
 def total(weights: Iterable[int]) -> int:
     """Nano-dollars, rounded half up once."""
     return (sum(weights) * 2 + _SCALE) // (2 * _SCALE)
@@ -89,6 +94,22 @@ def total(weights: Iterable[int]) -> int:
 
 def cost(lines: Iterable[Line]) -> int:
     return total(line.weight for line in lines)
+
+
+def read(told: Iterable[Mapping[str, Any]], prices: Mapping[int, Price]) -> list[Line]:
+    """The lines that an event keeps, at the versions of `prices` (by id)."""
+    return [
+        Calls(line["name"], line["feature_id"], line["calls"], line["amount"])
+        if line["kind"] == "calls"
+        else Tokens(
+            line["kind"],
+            line["model"],
+            prices[line["price_id"]],
+            Usage(*line["usage"]),
+            line["factor"],
+        )
+        for line in told
+    ]
 
 
 def is_plain(lines: list[Line]) -> bool:

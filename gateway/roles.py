@@ -38,7 +38,10 @@ ROLES = {
         "accounts": (*_ACCOUNTS, "change_apikey"),
         "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", "freeze_customer"),
         "payments": _PAYMENTS,
-        "gateway": ("view_model", "view_price", "view_refusal", "view_usageevent"),
+        "gateway": (
+            *("view_model", "view_price", "view_refusal", "view_usageevent"),
+            *("view_feature", "view_leftout"),
+        ),
     },
     "finance": {
         "accounts": _ACCOUNTS,
@@ -62,6 +65,7 @@ ROLES = {
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent", "view_deadevent"),
             *("view_usagequarantine", "close_usagequarantine"),
+            *("view_feature", "view_leftout"),
         ),
     },
     "catalogue": {
@@ -83,6 +87,7 @@ ROLES = {
             "change_alias",
             "delete_alias",
             "view_alias",
+            *("add_feature", "change_feature", "view_feature", "view_leftout", "allow_leftout"),
             *(f"{verb}_provider" for verb in _EDIT),
             *(f"{verb}_offering" for verb in _EDIT),
             *(f"{verb}_credential" for verb in _EDIT),

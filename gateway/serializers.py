@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from gateway.catalogue import price_of
+from gateway import bill, receipts
 from gateway.explanations import explain
 from gateway.models import BUCKETS, Model, Price, Refusal, UsageEvent, Vendor
 from gateway.tools import NAMES
-from hontoni.money import MILLION, dollars
+from hontoni.money import dollars
 
 
 class PricesSerializer(serializers.Serializer[Any]):
@@ -109,11 +110,20 @@ class RefusalSerializer(serializers.ModelSerializer[Refusal]):
 
 
 class LineSerializer(serializers.Serializer[Any]):
-    """One line of a receipt: tokens x price. Exact; only the total is rounded."""
+    """One line of a receipt: tokens x price x factor, or calls x price. Exact; only the total is
+    rounded. Where other models helped, or the conversation was summarised, each of these
+    samplings has lines of its own."""
 
-    bucket = serializers.ChoiceField(BUCKETS)
-    tokens = serializers.IntegerField()
-    price_per_million_tokens = serializers.CharField()
+    kind = serializers.CharField(help_text="message, compaction, advisor_message, ... or calls")
+    model = serializers.CharField(required=False)
+    bucket = serializers.ChoiceField(BUCKETS, required=False)
+    tokens = serializers.IntegerField(required=False)
+    price_per_million_tokens = serializers.CharField(required=False)
+    long_context = serializers.BooleanField(required=False)
+    factor = serializers.CharField(required=False, help_text="service tier, region and speed")
+    name = serializers.CharField(required=False, help_text="the tool that was called")
+    calls = serializers.IntegerField(required=False)
+    price_per_call = serializers.CharField(required=False)
     cost = serializers.CharField()
 
 
@@ -141,6 +151,9 @@ class ReceiptSerializer(UsageSerializer):
     settlement = serializers.SerializerMethodField()
     windows = serializers.SerializerMethodField()
     clamps = serializers.SerializerMethodField()
+    left_out = serializers.SerializerMethodField(
+        help_text="what was asked for and not sent to the vendor, as kind:name"
+    )
     attempts = serializers.SerializerMethodField(
         help_text="each try to have it answered: the vendor's status (null: none came), the error "
         "and how long it took; only what was answered is charged"
@@ -150,33 +163,27 @@ class ReceiptSerializer(UsageSerializer):
         fields: tuple[str, ...] = (  # type: ignore[assignment]
             *UsageSerializer.Meta.fields,
             *("lines", "total", "charged", "price_version", "settlement", "windows", "clamps"),
-            *("attempts", "upstream_status", "upstream_request_id"),
+            *("left_out", "attempts", "upstream_status", "upstream_request_id"),
         )
 
+    @extend_schema_field(LineSerializer(many=True))
     def get_lines(self, event: UsageEvent) -> list[dict[str, Any]]:
-        rates = price_of(event.price).rates_for(event.usage)
-        return [
-            {
-                "bucket": bucket,
-                "tokens": (tokens := getattr(event, bucket)),
-                "price_per_million_tokens": dollars(rate),
-                "cost": _exact(tokens * rate),
-            }
-            for bucket, rate in zip(BUCKETS, rates, strict=True)
-        ]
+        return [each for line in receipts.lines(event) for each in receipts.shown(line)]
 
     def get_total(self, event: UsageEvent) -> str:
-        return dollars(price_of(event.price).cost(event.usage))
+        return dollars(bill.cost(receipts.lines(event)))
+
+    def get_left_out(self, event: UsageEvent) -> list[str]:
+        return list(event.details.get("left_out", ()))
 
     def get_charged(self, event: UsageEvent) -> str:
         return dollars(event.cost)
 
     def get_price_version(self, event: UsageEvent) -> dict[str, Any]:
-        price = price_of(event.price)
         return {
             "id": event.price_id,
             "effective_at": event.price.effective_at,
-            "long_context": price.rates_for(event.usage) is not price.rates,
+            "long_context": any(map(bill.is_long, receipts.lines(event))),
         }
 
     def get_settlement(self, event: UsageEvent) -> dict[str, str]:
@@ -203,9 +210,3 @@ class ReceiptSerializer(UsageSerializer):
             {"status": told["status"], "error": told.get("error"), "ms": told["ms"]}
             for told in event.details.get("attempts", ())
         ]
-
-
-def _exact(weighted: int) -> str:
-    """tokens x nano-dollars per million, in dollars, unrounded (15 decimals at most)."""
-    whole, fraction = divmod(weighted, 10**9 * MILLION)
-    return f"{whole}.{f'{fraction:015d}'.rstrip('0').ljust(2, '0')}"

@@ -22,6 +22,7 @@ from redis.exceptions import ResponseError
 from accounts import keys
 from billing import ledger
 from gateway import alerts, live
+from gateway.features import left_out
 from gateway.models import BUCKETS, DeadEvent, UsageEvent, UsageHour, UsageQuarantine
 from gateway.tools import tool_of
 from hontoni import redis
@@ -213,6 +214,7 @@ def record(entries: Sequence[Entry]) -> int:
     _set_usage_aside(rows)
     _roll_up(rows)
     _charge(rows)
+    left_out.count(rows)
     events = {entry.request_id: entry.event for entry in entries}
     alerts.look(events[row.pk] for row in rows)
     keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})

@@ -176,9 +176,9 @@ def _claude() -> Iterator[Feature]:
 def _openai() -> Iterator[Feature]:
     to: dict[str, Any] = {"dialect": Dialect.OPENAI_RESPONSES}
     calls = to | {"bound": "max_tool_calls"}
-    yield _call(name="web_search*", dollars="0.01", meter="web_search_call", most=10,
+    yield _call(name="web_search*", dollars="0.01", meter="web_search_call", most=4,
                 note="OpenAI searches the web", **calls)  # fmt: skip
-    yield _call(name="file_search", dollars="0.0025", meter="file_search_call", most=10,
+    yield _call(name="file_search", dollars="0.0025", meter="file_search_call", most=4,
                 note="OpenAI searches files", **calls)  # fmt: skip
     yield _call(name="code_interpreter", dollars="0.03", meter="code_interpreter_call", most=2,
                 note="OpenAI runs code, by the container", **to)  # fmt: skip

@@ -94,7 +94,7 @@ def rules(rows: Iterable[Feature]) -> Rules:
         plain_blocks=_plain(kinds[Kind.BLOCK]),
         betas=Names(kinds[Kind.BETA]),
         headers=Names(kinds[Kind.HEADER]),
-        meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL),
+        meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL and row.amount),
         counters=kinds[Kind.COUNTER],
         factors=_factors(kinds[Kind.VALUE]),
     )
