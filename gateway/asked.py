@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.utils.crypto import salted_hmac
 
-from gateway import callers, catalogue, metering
+from gateway import callers, catalogue, documents, members, metering
 from gateway.callers import Caller
 from gateway.catalogue import Model
 from gateway.codecs import thinking as thoughts
@@ -92,7 +92,7 @@ class Asked(NamedTuple):
     def _room(self) -> int:
         """What an answer may take; what the client does not say is the model's most."""
         most = self.model.max_output
-        told = (self.parsed.get(name) for name in self.dialect.limits)
+        told = (self.parsed.get(name) for name in self.dialect.limits_of(self.parsed))
         return min(next((n for n in told if isinstance(n, int)), most), most)
 
     def _culprit(self, applied: int) -> str:
@@ -131,6 +131,7 @@ async def understand(
 ) -> Asked:
     """Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
+    await members.check(body, parsed)
     model, variant = await model_of(parsed, upstream)
     if caller.models and model.id not in caller.models:
         caller = await callers.permit(caller, address, model.id)
@@ -138,7 +139,10 @@ async def understand(
     said = _said(dialect, parsed)
     thinking = wanted(said, variant, target, user_agent)
     most = dialect.most_output(model, parsed)
-    estimate = metering.estimate(model, body, parsed, most)
+    attached = await documents.survey(
+        dialect.name, model, model.window(variant.long_context), body, parsed
+    )
+    estimate = metering.estimate(body, most, attached)
     asked = Asked(
         dialect=dialect,
         body=body,
@@ -199,7 +203,8 @@ def _clamps(asked: Asked) -> dict[str, Any]:
     """What is applied of what was asked, and what took the rest away."""
     clamps: dict[str, Any] = {}
     model, parsed = asked.model, asked.parsed
-    limit = next((n for name in asked.dialect.limits if isinstance(n := parsed.get(name), int)), 0)
+    limits = asked.dialect.limits_of(parsed)
+    limit = next((n for name in limits if isinstance(n := parsed.get(name), int)), 0)
     if limit > model.max_output:
         clamps["max_tokens"] = {"asked": limit, "applied": model.max_output, "by": "model"}
     if asked.thinking.mode or asked.variant.effort:

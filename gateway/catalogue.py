@@ -100,6 +100,13 @@ class Model:
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
     _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
 
+    def window(self, long_context: bool) -> int:
+        """The most tokens of a prompt. A long context without a switch is there for everybody."""
+        long = self.long_context_window
+        return (
+            long if long and (long_context or not self.long_context_beta) else self.context_window
+        )
+
     def capped(self, thinking_budget: int) -> Target:
         """The target under a plan's thinking budget; there are as many as there are plans."""
         if thinking_budget not in self._capped:

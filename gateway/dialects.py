@@ -18,6 +18,9 @@ UPSTREAM_PATHS = {
 _LISTS: dict[str, tuple[type, ...]] = {"messages": (list,), "input": (list, str)}
 
 
+_MOST_CHOICES = {"google": 8}
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """`prompts` and `limits` name the members that hold the prompt and the output limit."""
@@ -28,6 +31,24 @@ class Dialect:
     codec: Codec
     tap: type[Tap]
     needs_limit: bool = False
+    most_choices: int = 1  # `n`, as the vendors cap it
+
+    def limits_of(self, parsed: dict[str, Any]) -> tuple[str, ...]:
+        """The members that limit this body's output, the one that counts first: of a body in
+        another dialect (Cursor's) that dialect's."""
+        if len(self.prompts) == 2 and not parsed.get("messages"):
+            return DIALECTS["openai_responses"].limits
+        return self.limits
+
+    def choices(self, model: Model, parsed: dict[str, Any]) -> int:
+        """How many answers are asked for. Raises BadRequest for more than a vendor gives."""
+        n = positive(parsed, "n")
+        if n is None:
+            return 1
+        most = min(self.most_choices, _MOST_CHOICES.get(model.vendor, self.most_choices))
+        if not 1 <= n <= most:
+            raise BadRequest(f"n must be between 1 and {most}.", param="n")
+        return n
 
     def check(self, parsed: dict[str, Any]) -> None:
         """The least a body must have. Raises BadRequest."""
@@ -42,18 +63,20 @@ class Dialect:
     def most_output(self, model: Model, parsed: dict[str, Any]) -> int:
         """How many tokens may come back, all choices together. Raises BadRequest."""
         asked = None
-        for name in self.limits:
+        limits = self.limits_of(parsed)
+        for name in limits:
             if (asked := positive(parsed, name)) is not None:
                 break
         if asked is None and self.needs_limit:
             raise BadRequest(f"{self.limits[0]} is required.", param=self.limits[0])
         if asked is None or (asked == 0 and not self.needs_limit):
             asked = model.max_output
-        return min(asked, model.max_output) * max(1, positive(parsed, "n") or 1)
+        return min(asked, model.max_output) * self.choices(model, parsed)
 
     def limit_output(self, parsed: dict[str, Any], tokens: int) -> dict[str, Any]:
         """The members that ask for no more than that."""
-        name = next((name for name in self.limits if parsed.get(name)), self.limits[0])
+        limits = self.limits_of(parsed)
+        name = next((name for name in limits if parsed.get(name)), limits[0])
         return {name: max(1, tokens // max(1, parsed.get("n") or 1))}
 
 
@@ -70,9 +93,10 @@ def positive(parsed: dict[str, Any], name: str) -> int | None:
 CHAT = Dialect(
     name="openai_chat",
     prompts=("messages", "input"),  # Cursor posts Responses bodies here
-    limits=("max_completion_tokens", "max_tokens", "max_output_tokens"),
+    limits=("max_completion_tokens", "max_tokens"),
     codec=CODECS["openai_chat"],
     tap=ChatTap,
+    most_choices=128,
 )
 MESSAGES = Dialect(
     name="anthropic_messages",

@@ -5,21 +5,17 @@ are a bound that no prompt can exceed: holding them, no request overdraws. The l
 third of that; it decides what the least affordable hold is.
 """
 
-import re
 from typing import Any, NamedTuple
 
+from gateway import documents
 from gateway.catalogue import Model
+from gateway.documents import Attached
 from gateway.ir import Usage
 from hontoni import money
 
-# What an image costs at most, in tokens, by vendor (the vendors' vision
-# pages). gpt-4o-mini multiplies its image tokens by about 33.
-_IMAGE_TOKENS = {"anthropic": 5_000, "openai": 2_500, "google": 2_600}
-_IMAGE_TOKENS_OF = {"gpt-4o-mini": 50_000}
 _OVERHEAD_TOKENS = 700  # the vendors' own system text for tools
 BYTES_PER_TOKEN = 3
 FIRST_STEP_TOKENS = 2_048  # output paid for before a stream's hold must be extended
-_IMAGE = re.compile(rb'"(?:image|image_url|input_image)"')
 
 
 class Estimate(NamedTuple):
@@ -42,18 +38,16 @@ class Hold(NamedTuple):
     floor: int
 
 
-def estimate(model: Model, body: bytes, parsed: dict[str, Any], max_output: int) -> Estimate:
+def estimate(body: bytes, max_output: int, attached: Attached = documents.NOTHING) -> Estimate:
     """Bound a request's tokens from its bytes. `max_output` is all its choices together."""
-    size, images = len(body), 0
-    if _IMAGE.search(body):
-        attached, images = _images(parsed)
-        size -= attached
-    pictures = images * _IMAGE_TOKENS_OF.get(model.id, _IMAGE_TOKENS[model.vendor])
+    size = len(body) - attached.data
     return Estimate(
-        likely=size // BYTES_PER_TOKEN + pictures + 8,
-        most=size + pictures + _OVERHEAD_TOKENS,
+        likely=size // BYTES_PER_TOKEN + attached.likely + 8,
+        most=size + attached.most + _OVERHEAD_TOKENS,
         output=max_output,
         cached=b'"cache_control"' in body,
+        attached=attached.likely,
+        blind=attached.blind,
     )
 
 
@@ -68,15 +62,20 @@ def hold(model: Model, estimated: Estimate) -> Hold:
     first = min(FIRST_STEP_TOKENS, estimated.output)
     return Hold(
         full=money.per_million(estimated.most * per_input + estimated.output * per_output),
-        floor=money.per_million(estimated.likely * per_input + first * per_output),
+        floor=money.per_million(_least(estimated) * per_input + first * per_output),
     )
+
+
+def _least(estimated: Estimate) -> int:
+    """Tokens of the prompt that are held at the least: all of what nobody can estimate."""
+    return estimated.most if estimated.blind else estimated.likely
 
 
 def affordable_output(model: Model, estimated: Estimate, held: int) -> int:
     """The most output tokens that `held` nano-dollars pay for, the likely prompt included."""
     rates = model.price.rates
     written = max(rates[2], rates[3]) if estimated.cached else 0
-    prompt = money.per_million(estimated.likely * max(rates[0], rates[1], written))
+    prompt = money.per_million(_least(estimated) * max(rates[0], rates[1], written))
     per_output = max(rates[4], rates[5])
     if not per_output:
         return estimated.output
@@ -120,37 +119,3 @@ def prompt_bytes(parsed: dict[str, Any]) -> int:
         elif isinstance(node, dict):
             pending.extend(value for name, value in node.items() if name not in _UNSAID)
     return size
-
-
-_IMAGE_TYPES = frozenset(("image", "image_url", "input_image"))
-
-
-def _images(value: Any) -> tuple[int, int]:
-    """Bytes of image data in a body, and the number of images. Documents stay counted by bytes:
-    a page of text has no bound of its own."""
-    size = count = 0
-    pending = [value]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, list):
-            pending.extend(node)
-        elif isinstance(node, dict):
-            kind = node.get("type")  # a schema may have a property of that name
-            if isinstance(kind, str) and kind in _IMAGE_TYPES:
-                count += 1
-                size += _longest_text(node)
-            else:
-                pending.extend(node.values())
-    return size, count
-
-
-def _longest_text(block: Any) -> int:
-    """The length of the longest string in an image block: its data, or its URL."""
-    longest, pending = 0, [block]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, str):
-            longest = max(longest, len(node))
-        elif isinstance(node, dict):
-            pending.extend(node.values())
-    return longest

@@ -217,8 +217,7 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     if not tap.finished:
         raise UpstreamFailed("The model's provider broke off in mid-answer.")
     if isinstance(tap, Translator) and not call.stream:
-        call.first_byte = time.time()
-        await _respond(call, tap.whole())
+        await _respond_whole(call, tap)
         return None
     await _finish(call)
     await call.http.end_stream()
@@ -234,9 +233,14 @@ async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
         return
     assert isinstance(tap, Translator)
     await drains.hear(call, reply)
+    await _respond_whole(call, tap)
+
+
+async def _respond_whole(call: Call, tap: Translator) -> None:
+    """The events as one answer. Up to a stop sequence of ours its usage is what is billed."""
     call.first_byte, call.status = time.time(), 200
     await _finish(call)
-    await _respond(call, tap.whole(call.usage))
+    await _respond(call, tap.whole(call.usage if tap.stopped else None))
 
 
 async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:

@@ -13,7 +13,10 @@ from tests.gateway.test_faults import at_rest, until
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
-REASONED = "[[usage: 1000 100 0 30000]] [[slow: 0.02]] [[say: " + "one two three four " * 10 + "]]"
+SLOWLY = "[[slow: 0.02]] [[say: " + "one two three four " * 10 + "]]"
+REASONED = (
+    "[[usage: 1000 30100 0 30000]] " + SLOWLY
+)  # OpenAI and Claude count it inside the output
 CHAT: tuple[str, dict[str, Any]] = ("/v1/chat/completions", {"max_tokens": 40_000})
 RESPONSES: tuple[str, dict[str, Any]] = ("/v1/responses", {"max_output_tokens": 40_000})
 MESSAGES: tuple[str, dict[str, Any]] = ("/v1/messages", {"max_tokens": 40_000})
@@ -74,7 +77,8 @@ def test_reasoning_nobody_saw_is_paid_by_who_leaves_at_the_first_word(
     gateway: Gateway, alice: Person, door: tuple[str, dict[str, Any]], model: str, more: Any
 ) -> None:
     fund(alice, "10")
-    leave_after(gateway, alice, door[0], asked(door, model, REASONED, **more), *SHOWN)
+    text = "[[usage: 1000 100 0 30000]] " + SLOWLY if model.startswith("gemini") else REASONED
+    leave_after(gateway, alice, door[0], asked(door, model, text, **more), *SHOWN)
     event = settled(gateway, alice)
     assert (event.input, event.output, event.reasoning) == (1000, 100, 30_000)
     assert (event.aborted, event.estimated) == (True, False)
@@ -112,7 +116,7 @@ def test_the_estimate_of_reasoning_knows_how_fast_the_model_thinks(
     calibration.forget()
     for person in (alice, bob):
         fund(person, "10")
-    text = "[[usage: 50 10 0 20000]] [[slow: 0.05]] [[say: hello]]"
+    text = "[[usage: 50 20010 0 20000]] [[slow: 0.05]] [[say: hello]]"
     leave_after(gateway, bob, "/v1/responses", asked(RESPONSES, "gpt-5.2:max", text))
     learnt = calibration.of("gpt-5.2").reasoning.value
     assert learnt > 5_000
@@ -132,7 +136,7 @@ def test_a_whole_answer_that_nobody_waits_for_is_paid(
     """Its vendor tells nothing before it tells everything."""
     fund(alice, "10")
     door = RESPONSES if model.startswith("gpt") else MESSAGES
-    text = "[[delay: 1]] [[usage: 1000 100 0 30000]] [[say: hello]]"
+    text = "[[delay: 1]] [[usage: 1000 30100 0 30000]] [[say: hello]]"
     with gateway.http(alice) as http, pytest.raises(httpx.ReadTimeout):
         http.post(door[0], json=asked(door, model, text), timeout=0.5)
     assert not at_rest(alice)  # its slot and its hold are kept

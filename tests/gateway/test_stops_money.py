@@ -11,7 +11,9 @@ from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
 DOORS = [(CHAT, "stop"), (MESSAGES, "stop_sequences")]
-TEXT = "[[usage: 1000 200 0 30000]] [[say: one two<<<END>>>three four]]"  # 7 of 24 bytes are shown
+TEXT = (
+    "[[usage: 1000 30200 0 30000]] [[say: one two<<<END>>>three four]]"  # 7 of 26 bytes are shown
+)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
@@ -25,19 +27,19 @@ def test_reasoning_is_charged_in_full_and_text_up_to_the_stop(
         reply = http.post(door[0], json=body)
     assert reply.status_code == 200 and "three" not in reply.text
     event = settled(gateway, alice)
-    assert (event.input, event.output, event.reasoning) == (1000, 55, 30_000)  # 200 x 7 / 26
+    assert (event.input, event.output, event.reasoning) == (1000, 54, 30_000)  # 200 x 7 / 26
     assert (event.cost, event.estimated) == (cost(event), False)
     assert event.details["rule"] == "stop"
     if not stream:
         usage = reply.json()["usage"]
-        assert usage.get("completion_tokens", usage.get("output_tokens")) == 30_055
+        assert usage.get("completion_tokens", usage.get("output_tokens")) == 30_054
         assert nanos(reply.headers["x-hontoni-cost"]) == event.cost
 
 
 @pytest.mark.parametrize("text", ["<<<END>>>never", "all of it", "all of it<<<END>>>"])
 def test_a_stop_on_the_first_word_or_never_met(gateway: Gateway, alice: Person, text: str) -> None:
     fund(alice, "10")
-    asks = f"[[usage: 1000 200 0 3000]] [[say: {text}]]"
+    asks = f"[[usage: 1000 3200 0 3000]] [[say: {text}]]"
     reply = gateway.chat(alice, asks, model="gpt-5.2", stop=["<<<END>>>"], max_tokens=9_000)
     shown = text.split("<<<END>>>")[0]
     assert (reply.json()["choices"][0]["message"]["content"] or "") == shown

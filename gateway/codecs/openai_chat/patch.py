@@ -17,6 +17,8 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
     """
     patched = {k: v for k, v in body.items() if k not in _OURS}
     patched["model"] = target.model
+    if patched.get("max_completion_tokens") is not None:
+        patched.pop("max_tokens", None)  # one limit is sent: the one that is held
     if target.thinking == "effort" and patched.get("max_tokens") is not None:
         limit = patched.pop("max_tokens")
         patched.setdefault("max_completion_tokens", limit)

@@ -46,9 +46,7 @@ def decode_request(body: dict[str, Any]) -> Request:
         verbosity=wire.text(body.get("verbosity"), "verbosity"),
         thinking=decode_thinking(body),
         sampling=_sampling(body),
-        max_output_tokens=wire.integer(
-            body.get("max_completion_tokens") or body.get("max_tokens"), "max_tokens"
-        ),
+        max_output_tokens=_limit(body),
         stream=bool(wire.flag(body.get("stream"), "stream")),
         include_usage=bool(
             wire.obj(body.get("stream_options"), "stream_options").get("include_usage")
@@ -57,6 +55,14 @@ def decode_request(body: dict[str, Any]) -> Request:
         end_user=wire.text(body.get("safety_identifier") or body.get("user"), "user"),
         metadata=wire.obj(body.get("metadata"), "metadata"),
     )
+
+
+def _limit(body: Mapping[str, Any]) -> int | None:
+    """The newer name counts where both are said; 0 is none, as it is for no vendor."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        if body.get(name) is not None:
+            return wire.integer(body[name], name) or None
+    return None
 
 
 def _refuse_impossible(body: Mapping[str, Any]) -> None:

@@ -1,0 +1,126 @@
+"""Members that decide what a request costs and can be read in two ways: refused, by name.
+
+JSON may say a member twice, and there are servers to whom "MODEL" is "model". We would price one
+reading, and the vendor follow the other. What only describes (the arguments of a call, a schema,
+metadata) is free: it costs its bytes, however it is read.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from hontoni.errors import BadRequest
+
+# At the top of a body of any dialect.
+_TOP = frozenset(
+    (
+        *("model", "messages", "input", "system", "instructions", "prompt", "tools", "functions"),
+        *("tool_choice", "function_call", "stream", "stream_options", "n", "max_tokens"),
+        *("max_completion_tokens", "max_output_tokens", "max_tool_calls", "thinking"),
+        *("thinking_budget", "reasoning", "reasoning_effort", "output_config", "stop"),
+        *("stop_sequences", "service_tier", "speed", "inference_geo", "fallbacks", "mcp_servers"),
+        *("container", "context_management", "web_search_options", "modalities", "prediction"),
+        *("background", "store", "previous_response_id", "conversation", "cache_control"),
+        *("response_format", "text", "betas", "include", "truncation", "verbosity"),
+    )
+)
+# In the small objects that decide how much is done.
+_WITHIN = frozenset(
+    (
+        *("type", "name", "budget_tokens", "effort", "display", "include_usage", "max_uses"),
+        *("max_tokens", "max_tokens_to_sample", "model", "summary", "format", "edits", "trigger"),
+    )
+)
+_SETTINGS = (
+    *("thinking", "reasoning", "output_config", "stream_options", "tool_choice"),
+    "context_management",
+)
+# Free JSON: nothing in it is priced by what it says.
+_FREE = frozenset(
+    (
+        *("arguments", "args", "input_schema", "parameters", "schema", "metadata", "properties"),
+        *("logit_bias", "cache_hints", "user_location", "$defs", "definitions"),
+    )
+)
+_LARGE = 262_144  # bytes, beyond which the exact look is not for the event loop
+
+
+async def check(body: bytes, parsed: dict[str, Any]) -> None:
+    """Raises BadRequest. What was parsed has as many quotes, written again, as the body itself,
+    unless something was said twice or is escaped: only then a closer look is taken."""
+    if odd := parsed.keys() - _TOP:
+        _same_case(odd, _TOP, "")
+    _settings(parsed)
+    if _is_plain(body, parsed):
+        return
+    if len(body) <= _LARGE:
+        twice = _twice(body)
+    else:
+        twice = await asyncio.to_thread(_twice, body)
+    if twice:
+        raise BadRequest(f"{twice} occurs twice.", param=twice)
+
+
+def _is_plain(body: bytes, parsed: dict[str, Any]) -> bool:
+    try:
+        written = orjson.dumps(parsed)
+    except (TypeError, orjson.JSONEncodeError):  # lone surrogates, numbers beyond 64 bits
+        return False
+    return body.count(b'"') == written.count(b'"') and b"\\u0022" not in body
+
+
+def _same_case(odd: Iterable[str], known: frozenset[str], where: str) -> None:
+    for name in odd:
+        if name not in known and name.casefold().strip() in known:
+            shown = f"{where}{name}"
+            right = name.casefold().strip()
+            raise BadRequest(f"{shown[:100]}: write {where}{right}.", param=shown[:100])
+
+
+def _settings(parsed: dict[str, Any]) -> None:
+    for name in _SETTINGS:
+        if isinstance(told := parsed.get(name), dict):
+            _same_case(told.keys() - _WITHIN, _WITHIN, f"{name}.")
+    tools = parsed.get("tools")
+    for at, tool in enumerate(tools if isinstance(tools, list) else ()):
+        if isinstance(tool, dict):
+            _same_case(tool.keys() - _WITHIN, _WITHIN, f"tools[{at}].")
+
+
+class _Object(dict[str, Any]):
+    """An object that remembers which of its members was said twice."""
+
+    twice = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    made = _Object(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        made.twice = next(name for at, name in enumerate(names) if name in names[:at])
+    return made
+
+
+def _twice(body: bytes) -> str:
+    """The path of a member said twice, outside free JSON; "" if there is none."""
+    text = body.decode("utf-8", "replace")
+    pending: list[tuple[str, Any]] = [("", json.loads(text, object_pairs_hook=_object))]
+    while pending:
+        where, node = pending.pop()
+        if isinstance(node, _Object):
+            if node.twice:
+                return f"{where}.{node.twice}".lstrip(".")[:100]
+            pending += _members(where, node)
+        elif isinstance(node, list):
+            pending += [(f"{where}[{at}]", each) for at, each in enumerate(node)]
+    return ""
+
+
+def _members(where: str, node: _Object) -> Iterator[tuple[str, Any]]:
+    called = node.get("type") in ("tool_use", "server_tool_use", "mcp_tool_use")
+    for name, value in node.items():
+        if name not in _FREE and not (called and name == "input"):
+            yield f"{where}.{name}", value
