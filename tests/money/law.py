@@ -11,8 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from django.conf import settings
+
 from gateway.models import UsageEvent
 from gateway.sandbox.meter import Bill, Line
+from hontoni.money import nanos
 from tests.money.rows import Rows
 
 FORGIVEN = Fraction(1, 4)  # an estimate may be so much too low
@@ -83,13 +86,25 @@ def excused(rows: Rows, bill: Bill, event: UsageEvent, owed: int) -> bool:
     """What the fair-bill policy gives away, and numbers that a prompt dictated."""
     if bill.failed or bill.faulted or event.status >= 500:
         return event.cost <= owed or event.estimated
-    if bill.empty:
+    if bill.empty or _given(bill, event):
         return event.cost == 0
     if event.error in _OUT_OF_MONEY:  # in mid-answer: what was held is gone
         return event.cost == event.hold or owed * (1 - FORGIVEN) <= event.cost <= owed
     if bill.scripted:  # more than the request could have taken
         return event.cost == event.hold
     return stopped(rows, bill, event)
+
+
+def _given(bill: Bill, event: UsageEvent) -> bool:
+    """Left before anything came of it: given away, within the account's daily bound."""
+    return bill.left and event.details.get("rule") == "given"
+
+
+def gift(rows: Rows, bill: Bill, event: UsageEvent) -> int:
+    """What the fair-bill policy took off, in nano-dollars, of what counts into its daily bound."""
+    if event.details.get("rule") not in ("given", "stop"):
+        return 0
+    return due(rows, bill, event) - event.cost
 
 
 def stopped(rows: Rows, bill: Bill, event: UsageEvent) -> bool:
@@ -135,3 +150,9 @@ def hold(bills: Sequence[Bill], events: Sequence[UsageEvent]) -> None:
     """The law holds, or an AssertionError that shows the cheapest breach first."""
     found = sorted(breaches(Rows.read(), bills, events), key=lambda each: each.ratio)
     assert not found, "\n".join(["The law is broken:", *map(str, found)])
+
+
+def daily_bound() -> int:
+    """Nano-dollars that an account may be given in a day; the part of it that is estimated may be
+    a quarter too low."""
+    return int(nanos(settings.FAIR_BILL_DAILY) / (1 - FORGIVEN))

@@ -21,7 +21,7 @@ from gateway.models import UsageEvent
 from gateway.reconcile import problems
 from tests.gateway.pools.world import credential
 from tests.gateway_server import Gateway, fund
-from tests.money import world
+from tests.money import law, world
 from tests.money.law import Breach
 from tests.money.rider import Rider, simplest
 from tests.money.shapes import Shape, parsed
@@ -58,7 +58,7 @@ class Hunt:
         self.rider = rider
         self.found: dict[str, tuple[float, Shape]] = {}
         self.count: dict[str, int] = {}
-        self.paid = 0
+        self.paid = self.given = 0
         self.answers: Counter[str] = Counter()
 
     def ride(self, shape: Shape) -> float:
@@ -68,6 +68,9 @@ class Hunt:
         self.paid += bool(ride.events and ride.events[0].cost)
         if ride.status >= 400:
             self.answers[f"{ride.status} {ride.answer[:160]!r}"] += 1
+        self.given += sum(
+            law.gift(self.rider.rows, bill, event) for bill in ride.bills for event in ride.events
+        )
         breach = self.rider.breach(ride)
         if breach is None:
             return 1.0
@@ -113,6 +116,7 @@ def test_nothing_is_had_for_less_than_it_costs(rider: Rider) -> None:
         ride()
     assert not hunt.found, hunt.told()
     assert hunt.paid >= hunt.rider.rides // 3, f"most rides were refused: {hunt.answers}"
+    assert hunt.given <= 2 * 2 * law.daily_bound(), "two accounts, and a midnight"
     rider.gateway.books()
     charged = UsageEvent.objects.filter(user=rider.poor.user).values_list("cost", flat=True)
     assert ledger.balance(rider.poor.user.pk) >= 0
