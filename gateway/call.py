@@ -141,7 +141,7 @@ class Call:
         if self.failed or not self.reached:
             self._give_away(self._wasted())
         elif self._is_empty():
-            self._give_away(self.usage)
+            self._give_away(self._wasted() if self.aborted else self.usage)
         elif self.quarantined is not None:
             self.cost = self.held
         else:

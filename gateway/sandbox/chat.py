@@ -103,7 +103,8 @@ def _prompt(body: Json) -> Iterator[Piece]:
             if isinstance(part.get("text"), str):
                 yield piece(part["text"])
             else:
-                data = mapping(part.get("file")).get("file_data")
+                shown = mapping(part.get("image_url")).get("url")
+                data = mapping(part.get("file")).get("file_data") or shown
                 yield media.document(VENDOR, part, data, elsewhere)
         for call in objects(message.get("tool_calls")):
             called = mapping(call.get("function") or call.get("custom"))

@@ -39,8 +39,10 @@ def declared(body: object, vendor: str) -> int | None:
 
 
 def document(vendor: str, part: Json, data: object, elsewhere: int | None, ttl: str = "") -> Piece:
-    """A document or picture: `data` is its base64, or its data URL, where it came with one."""
+    """A document or picture: `data` is its base64, or its URL, where it came with one."""
     text = data.rpartition("base64,")[2] if isinstance(data, str) else ""
+    if text.startswith("http"):
+        text = ""
     if text.startswith("JVBERi"):  # %PDF-
         return Piece(dumps(part), pages(_bytes(text)) * PAGE_TOKENS[vendor], ttl)
     if not text and elsewhere is not None:

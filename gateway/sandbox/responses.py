@@ -157,7 +157,8 @@ def _pieces(item: Json, elsewhere: int | None) -> Iterator[Piece]:
         if isinstance(part.get("text"), str):
             yield piece(part["text"])
         else:
-            yield media.document(VENDOR, part, part.get("file_data"), elsewhere)
+            data = part.get("file_data") or part.get("image_url")
+            yield media.document(VENDOR, part, data, elsewhere)
 
 
 def cached(cache: PromptCache, ask: Ask) -> CacheUse:
