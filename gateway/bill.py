@@ -43,8 +43,7 @@ class Tokens(NamedTuple):
 
     @property
     def weight(self) -> int:
-        rates = self.price.rates_for(self.usage)
-        return sum(n * rate for n, rate in zip(self.usage, rates, strict=True)) * self.factor
+        return self.price.weigh(self.usage) * self.factor
 
     def told(self) -> dict[str, Any]:
         return {

@@ -47,8 +47,12 @@ class Price:
 
     def cost(self, usage: Usage) -> int:
         """Nano-dollars, rounded half up once (DESIGN.md section 5)."""
+        return money.per_million(self.weigh(usage))
+
+    def weigh(self, usage: Usage) -> int:
+        """The same, not yet divided by a million."""
         rates = self.rates_for(usage)
-        return money.per_million(
+        return (
             usage.input * rates[0]
             + usage.cache_read * rates[1]
             + usage.cache_write_5m * rates[2]

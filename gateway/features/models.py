@@ -52,6 +52,7 @@ class Feature(models.Model):
     only_models = models.CharField(
         max_length=500,
         blank=True,
+        default="",
         db_default="",
         help_text="ids of the models that have it, separated by commas; empty: all",
     )
@@ -65,7 +66,11 @@ class Feature(models.Model):
         default=WHOLE, db_default=WHOLE, help_text="basis points: 10000 is the price as it is"
     )
     meter = models.CharField(
-        max_length=60, blank=True, db_default="", help_text="what the vendor calls its counter"
+        max_length=60,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="what the vendor calls its counter",
     )
     most_calls = models.PositiveIntegerField(
         default=0, db_default=0, help_text="how many a request may make"
@@ -73,11 +78,14 @@ class Feature(models.Model):
     bound = models.CharField(
         max_length=60,
         blank=True,
+        default="",
         db_default="",
         help_text="the member that tells the vendor so: max_uses, max_tool_calls, or none",
     )
     active = models.BooleanField(default=True, db_default=True)
-    note = models.CharField(max_length=200, blank=True, db_default="", help_text="what it is")
+    note = models.CharField(
+        max_length=200, blank=True, default="", db_default="", help_text="what it is"
+    )
 
     class Meta:
         ordering = ("dialect", "kind", "name", "only_models")
@@ -113,7 +121,7 @@ class LeftOut(models.Model):
     last_user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
-    last_request_id = models.CharField(max_length=40, blank=True, db_default="")
+    last_request_id = models.CharField(max_length=40, blank=True, default="", db_default="")
 
     class Meta:
         ordering = ("-last_at",)

@@ -23,6 +23,8 @@ _INSIDE = ("content", "output")  # where an item has items of its own
 _DEEPEST = 6
 _MOST_NAMES, _LONGEST = 20, 80  # told of one request
 _WITH_TOOLS = (TOOLS, "tool_choice", "parallel_tool_calls")
+_NESTED = frozenset((*_INSIDE, TOOLS, "tool"))
+_SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
 _NONE: Mapping[str, str] = {}
 
 # What the vendor calls the model that a tool names; None where we do not sell it to this caller.
@@ -217,7 +219,11 @@ class _Sieve:
         for item in items:
             if type(item) is not dict:
                 continue
-            if item.get("type") not in plain or TOOLS in item or "tool" in item:
+            if item.get("type") not in plain:
+                return False
+            if _NESTED.isdisjoint(item):
+                continue
+            if TOOLS in item or "tool" in item:
                 return False
             for name in _INSIDE:
                 inner = item.get(name)
@@ -301,10 +307,9 @@ def headers(
     were left out. Beta flags are looked at one by one."""
     kept: dict[bytes, bytes] = {}
     left: list[str] = []
-    for name, value in sent.items():
-        if not name.startswith((b"anthropic-", b"openai-")):
-            continue
-        if rules.headers.find(name.decode("latin-1")) is None:
+    for name in [name for name in sent if name.startswith(_SWITCHES)]:
+        value = sent[name]
+        if name not in rules.headers:
             left.append(f"header:{name.decode('latin-1')[:_LONGEST]}")
         elif name.endswith(b"-beta"):
             flags, gone = _flags(value, rules)

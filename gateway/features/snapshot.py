@@ -3,7 +3,7 @@
 Read with the catalogue, so that an edit is in force on every node as soon as a price is.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -63,7 +63,7 @@ class Rules:
     blocks: Names
     plain_blocks: frozenset[str | None]
     betas: Names
-    headers: Names
+    headers: frozenset[bytes]
     meters: tuple[Row, ...]
     counters: Mapping[str, Row]
     factors: Mapping[str, Mapping[str, Row]]
@@ -93,7 +93,7 @@ def rules(rows: Iterable[Feature]) -> Rules:
         blocks=Names(kinds[Kind.BLOCK]),
         plain_blocks=_plain(kinds[Kind.BLOCK]),
         betas=Names(kinds[Kind.BETA]),
-        headers=Names(kinds[Kind.HEADER]),
+        headers=frozenset(name.lower().encode() for name in kinds[Kind.HEADER]),
         meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL and row.amount),
         counters=kinds[Kind.COUNTER],
         factors=_factors(kinds[Kind.VALUE]),
@@ -173,6 +173,23 @@ def _has(model: str) -> Callable[[Feature], bool]:
     )
 
 
+_FIELDS = (
+    *("id", "dialect", "kind", "name", "only_models", "pricing", "amount", "factor", "meter"),
+    *("most_calls", "bound"),
+)
+
+
+class _Last:
+    """The list as it was read last: until somebody edits it, its rules need not be made anew."""
+
+    rows: Sequence[tuple[object, ...]] = ()
+    features = Features()
+
+
 def load() -> Features:
     """Read the list."""
-    return Features(Feature.objects.filter(active=True))
+    rows = list(Feature.objects.filter(active=True).order_by("pk").values_list(*_FIELDS))
+    if rows != _Last.rows:
+        made = [Feature(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
+        _Last.rows, _Last.features = rows, Features(made)
+    return _Last.features

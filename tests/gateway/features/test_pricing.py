@@ -31,7 +31,7 @@ ADVISED = {
 }  # fmt: skip
 ADVISOR = {"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-5-5"}
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
-COMPACTION = {"context_management": {"edits": [{"type": "compact_20260112"}]}}
+COMPACTION: dict[str, Any] = {"context_management": {"edits": [{"type": "compact_20260112"}]}}
 
 
 def claude(stream: bool, usage: dict[str, Any], *blocks: Any) -> Any:
@@ -41,7 +41,7 @@ def claude(stream: bool, usage: dict[str, Any], *blocks: Any) -> Any:
 
 
 def openai(stream: bool, *output: Any, **more: Any) -> Any:
-    usage = {"input_tokens": 1_000, "output_tokens": 100}
+    usage: dict[str, Any] = {"input_tokens": 1_000, "output_tokens": 100}
     usage |= {"input_tokens_details": {"cached_tokens": 0}}
     usage |= {"output_tokens_details": {"reasoning_tokens": 0}}
     make = vendor.response_stream if stream else vendor.response
@@ -62,7 +62,7 @@ def check_receipt(person: Person, event: UsageEvent) -> list[dict[str, Any]]:
     """It adds up, line by line, to what was taken."""
     told = receipt(person, event)
     assert told["charged"] == told["total"] == dollars(event.cost)
-    added = sum(Decimal(line["cost"]) for line in told["lines"]) * 10**9
+    added = sum((Decimal(line["cost"]) for line in told["lines"]), Decimal(0)) * 10**9
     assert added.to_integral_value(ROUND_HALF_UP) == event.cost
     lines: list[dict[str, Any]] = told["lines"]
     return lines
@@ -108,7 +108,7 @@ def test_an_advisor_is_paid_at_its_own_price(gateway: Gateway, alice: Person) ->
 def test_a_search_of_claudes_costs_a_cent(gateway: Gateway, alice: Person) -> None:
     fund(alice, "50")
     for stream in (False, True):
-        usage = {"input_tokens": 1_000, "output_tokens": 100}
+        usage: dict[str, Any] = {"input_tokens": 1_000, "output_tokens": 100}
         usage |= {"server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1}}
         vendor.answers(gateway, claude(stream, usage))
         vendor.messages(gateway, alice, "claude-sonnet-4.6", tools=[SEARCH], stream=stream)
@@ -148,7 +148,7 @@ FACTORS: list[Any] = [
 def test_a_factor_is_the_one_that_was_applied(gateway: Gateway, alice: Person) -> None:
     fund(alice, "50")
     for (asked, applied, factor), stream in product(FACTORS, (False, True)):
-        usage = {"input_tokens": 1_000, "output_tokens": 100} | applied
+        usage: dict[str, Any] = {"input_tokens": 1_000, "output_tokens": 100} | applied
         vendor.answers(gateway, claude(stream, usage))
         vendor.messages(gateway, alice, "claude-opus-4.6", stream=stream, **asked)
         event = charged(gateway)
@@ -226,7 +226,11 @@ def test_the_answers_tier_decides(gateway: Gateway, alice: Person) -> None:
 def test_chats_tier_decides_as_well(gateway: Gateway, alice: Person) -> None:
     fund(alice, "50")
     for stream in (False, True):
-        usage = {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100}
+        usage: dict[str, Any] = {
+            "prompt_tokens": 1_000,
+            "completion_tokens": 100,
+            "total_tokens": 1_100,
+        }
         told: dict[str, Any] = {"id": "c", "created": 1, "model": "gpt-4o"}
         told |= {"service_tier": "priority"}
         said = {"role": "assistant", "content": "ok"}
@@ -247,7 +251,7 @@ def test_thinking_told_in_the_sum_alone_is_one_lines(gateway: Gateway, alice: Pe
     """Three turns of a tool: no bucket of the event is lost between its lines."""
     fund(alice, "50")
     turns = [{"type": "message", "input_tokens": 500, "output_tokens": 40}] * 3
-    usage = {"input_tokens": 1_500, "output_tokens": 120, "iterations": turns}
+    usage: dict[str, Any] = {"input_tokens": 1_500, "output_tokens": 120, "iterations": turns}
     usage |= {"output_tokens_details": {"thinking_tokens": 90}}
     vendor.answers(gateway, vendor.message(usage))
     vendor.messages(gateway, alice, "claude-sonnet-4.6", tools=[SEARCH])
@@ -267,7 +271,7 @@ def test_turns_on_both_sides_of_the_long_context_are_priced_apart(
         {"type": "message", "input_tokens": 150_000, "output_tokens": 0},
         {"type": "message", "input_tokens": 250_000, "output_tokens": 100},
     ]
-    usage = {"input_tokens": 400_000, "output_tokens": 100, "iterations": turns}
+    usage: dict[str, Any] = {"input_tokens": 400_000, "output_tokens": 100, "iterations": turns}
     vendor.answers(gateway, vendor.message(usage))
     vendor.messages(gateway, alice, "claude-sonnet-4.6", tools=[SEARCH | {"max_uses": 8}])
     event = charged(gateway)
@@ -282,7 +286,7 @@ def test_the_price_is_the_rows_and_an_edit_is_a_new_price(gateway: Gateway, alic
     fund(alice, "50")
     Feature.objects.filter(name="web_search_*").update(amount=nanos("0.5"))
     catalogue.forget()
-    usage = {"input_tokens": 1_000, "output_tokens": 100}
+    usage: dict[str, Any] = {"input_tokens": 1_000, "output_tokens": 100}
     usage |= {"server_tool_use": {"web_search_requests": 1}}
     vendor.answers(gateway, vendor.message(usage))
     vendor.messages(gateway, alice, "claude-sonnet-4.6", tools=[SEARCH])

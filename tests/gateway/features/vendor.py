@@ -16,7 +16,12 @@ HI = [{"role": "user", "content": "hi"}]
 def message(usage: Mapping[str, Any], content: Any = None) -> dict[str, Any]:
     """A whole answer of Claude's."""
     text = [{"type": "text", "text": "ok"}]
-    told = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude"}
+    told: dict[str, Any] = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude",
+    }
     told |= {"stop_reason": "end_turn", "stop_sequence": None}
     return told | {"content": content or text, "usage": dict(usage)}
 
