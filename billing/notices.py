@@ -10,6 +10,7 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 * topup_receipt, auto_topup: amount, charged (tax included), balance, topup
 * auto_topup_failed, auto_topup_off: amount, reason, failures, off
 * dispute, dispute_won: amount, balance
+* account_frozen: request (the last whose bill was strange)
 
 `by_card` is true where Stripe took the money; `balance` of a failed renewal is null then.
 `add_on` and `invoice` may be null. Whoever sends mail reads the rows and remembers what it sent.

@@ -224,8 +224,9 @@ def _pages(reader: PdfReader) -> _Pages | None:
     deadline, drawn, text = time.monotonic() + _MOST_SECONDS, 0, 0
     for page in reader.pages:
         contents = page.get_contents()
-        said, unpacked = _said(contents, page.get("/Resources"), 0) if contents else (0, 0)
-        text, drawn = text + said, drawn + unpacked
+        if contents is not None:
+            said, unpacked = _said(contents, page.get("/Resources"), 0)
+            text, drawn = text + said, drawn + unpacked
         if drawn > _MOST_DRAWN or time.monotonic() > deadline:
             return None
     return _Pages(len(reader.pages), text)

@@ -147,6 +147,11 @@ class ReceiptSerializer(UsageSerializer):
     charged = serializers.SerializerMethodField(
         help_text="the total, or 0 by the fair-bill policy"
     )
+    rule = serializers.SerializerMethodField(
+        help_text="which fair-billing rule made the bill something else than the vendor's numbers "
+        "of a whole answer: drained, left, estimated, stop, given, bound, capped or quarantined; "
+        "empty: none"
+    )
     price_version = serializers.SerializerMethodField()
     settlement = serializers.SerializerMethodField()
     windows = serializers.SerializerMethodField()
@@ -162,8 +167,8 @@ class ReceiptSerializer(UsageSerializer):
     class Meta(UsageSerializer.Meta):
         fields: tuple[str, ...] = (  # type: ignore[assignment]
             *UsageSerializer.Meta.fields,
-            *("lines", "total", "charged", "price_version", "settlement", "windows", "clamps"),
-            *("left_out", "attempts", "upstream_status", "upstream_request_id"),
+            *("lines", "total", "charged", "rule", "price_version", "settlement", "windows"),
+            *("clamps", "left_out", "attempts", "upstream_status", "upstream_request_id"),
         )
 
     @extend_schema_field(LineSerializer(many=True))
@@ -178,6 +183,9 @@ class ReceiptSerializer(UsageSerializer):
 
     def get_charged(self, event: UsageEvent) -> str:
         return dollars(event.cost)
+
+    def get_rule(self, event: UsageEvent) -> str:
+        return str(event.details.get("rule", ""))
 
     def get_price_version(self, event: UsageEvent) -> dict[str, Any]:
         return {

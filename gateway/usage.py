@@ -23,7 +23,8 @@ from accounts import keys
 from billing import ledger
 from gateway import alerts, live
 from gateway.features import left_out
-from gateway.models import BUCKETS, DeadEvent, UsageEvent, UsageHour, UsageQuarantine
+from gateway.models import BUCKETS, DeadEvent, UsageEvent, UsageHour
+from gateway.quarantine import strange
 from gateway.tools import tool_of
 from hontoni import redis
 from ratelimits.keys import SHARDS
@@ -211,7 +212,7 @@ def record(entries: Sequence[Entry]) -> int:
     new = {e.request_id: _row(e) for e in entries if e.request_id not in known}
     rows = sorted(new.values(), key=lambda row: row.pk)
     UsageEvent.objects.bulk_create(rows)
-    _set_usage_aside(rows)
+    strange.set_aside(rows)
     _roll_up(rows)
     _charge(rows)
     left_out.count(rows)
@@ -228,15 +229,6 @@ def _row(entry: Entry) -> UsageEvent:
     began = datetime.fromtimestamp(event.pop("began"), UTC)
     event["tool"] = tool_of(event.get("client", ""))
     return UsageEvent(**event | {"id": entry.request_id, "created_at": began})
-
-
-def _set_usage_aside(rows: Sequence[UsageEvent]) -> None:
-    """For staff: what the vendor told and nobody believes. The customer pays an estimate."""
-    absurd = [row for row in rows if "quarantine" in row.details]
-    if absurd:
-        UsageQuarantine.objects.bulk_create(
-            UsageQuarantine(event=row, told=row.details["quarantine"]) for row in absurd
-        )
 
 
 def _roll_up(rows: Sequence[UsageEvent]) -> None:

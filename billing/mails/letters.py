@@ -65,6 +65,9 @@ LETTERS = {
         _("A payment of yours is disputed"), _("A payment is disputed"), required=True
     ),
     "dispute_won": Letter(_("A dispute is settled"), _("A dispute is settled"), required=True),
+    "account_frozen": Letter(
+        _("Your API keys are frozen"), _("Your account is frozen"), required=True
+    ),
     "new_key": Letter(_("A new API key was made"), _("A key was made"), required=True),
     "promo": Letter(_("Your promo code"), _("What promo codes gave you")),
 }

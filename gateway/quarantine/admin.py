@@ -1,4 +1,4 @@
-"""Staff: usage that cannot be true, to look at, to take up with the vendor, and to close."""
+"""Staff: bills that are strange, to look at, to take up with the vendor, and to close."""
 
 from typing import Any
 
@@ -32,15 +32,18 @@ class NoteForm(forms.Form):
 class UsageQuarantineAdmin(ReadOnlyAdmin):
     audits_itself = True
     list_display = [
-        *("created_at", "request_id", "customer", "sold_model", "credential", "told"),
+        *("created_at", "kind", "request_id", "customer", "sold_model", "credential", "told"),
         *("billed", "told_cost", "closed_at", "closed_by"),
     ]
-    list_filter = [("closed_at", admin.EmptyFieldListFilter), "event__model", "created_at"]
+    list_filter = [
+        *(("closed_at", admin.EmptyFieldListFilter), "kind", "event__model", "created_at"),
+    ]
     list_select_related = ["event__user", "event__price"]
     search_fields = ["event__user__email", "event__upstream_request_id", "note"]
     fields = [
         *(
             "request_id",
+            "kind",
             "customer",
             "sold_model",
             "credential",
@@ -77,7 +80,7 @@ class UsageQuarantineAdmin(ReadOnlyAdmin):
     def vendors_request(self, found: UsageQuarantine) -> str:
         return found.event.upstream_request_id
 
-    @admin.display(description="billed (an estimate)", ordering="event__cost")
+    @admin.display(description="billed (the hold)", ordering="event__cost")
     def billed(self, found: UsageQuarantine) -> str:
         return f"${dollars(found.event.cost)}"
 

@@ -1,17 +1,24 @@
-"""What a vendor said it used and cannot have: kept for staff, who settle it with the vendor.
-
-The customer was billed our estimate, at most the hold.
+"""What a vendor said it used and cannot have, or what cost more than was held: kept for staff, who
+settle it with the vendor. The customer was billed the hold.
 """
 
 from django.db import models
 from django.utils import timezone
 
 
+class Kind(models.TextChoices):
+    ABSURD = "absurd", "nobody can believe it"
+    CAPPED = "capped", "costs more than was held"
+
+
 class UsageQuarantine(models.Model):
-    """One request whose numbers nobody believes. Staff close it with a note."""
+    """One request whose bill is strange. Staff close it with a note."""
 
     event = models.OneToOneField(
         "gateway.UsageEvent", on_delete=models.PROTECT, primary_key=True, related_name="+"
+    )
+    kind = models.CharField(
+        max_length=20, choices=Kind, default=Kind.ABSURD, db_default=Kind.ABSURD.value
     )
     told = models.JSONField(help_text="tokens by bucket, as the vendor told them")
     created_at = models.DateTimeField(default=timezone.now)

@@ -71,7 +71,7 @@ def beside(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Json:
 def _calls(turn: Turn) -> dict[str, int]:
     """Searches and pages by the request; code by the container, which serves a whole request."""
     calls = {_REQUESTS[tool]: times for tool, times in turn.uses.items() if tool in _REQUESTS}
-    return calls | {tool: 1 for tool in turn.uses if tool == "code_execution"}
+    return calls | ({"code_execution_containers": 1} if "code_execution" in turn.uses else {})
 
 
 def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:

@@ -29,7 +29,8 @@ def pdf(pages: int, line: str = "Hello") -> str:
 
 def estimate(gateway: Gateway, person: Person, body: dict[str, Any]) -> dict[str, Any]:
     with gateway.http(person) as http:
-        reply = http.post("/v1/estimate", json=body)
+        dialect = "anthropic_messages" if body["model"].startswith("claude") else ""
+        reply = http.post(f"/v1/estimate?dialect={dialect}", json=body)
     assert reply.status_code == 200, reply.text
     answer: dict[str, Any] = reply.json()
     return answer
@@ -55,7 +56,7 @@ def source(data: str, kind: str = "image/png") -> dict[str, Any]:
     return {"type": "base64", "media_type": kind, "data": data}
 
 
-PRETENDERS = [
+PRETENDERS: list[dict[str, Any]] = [
     claude(
         messages=[
             {"role": "user", "content": "Hello"},

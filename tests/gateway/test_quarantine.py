@@ -1,12 +1,13 @@
-"""Numbers that cannot be true: the customer pays an estimate, staff look into it and close it."""
+"""Numbers that cannot be true: the customer pays the hold, staff look into it and close it."""
 
 import pytest
 from allauth.mfa.totp.internal import auth as totp
 from django.contrib.auth.models import Group
+from django.core import mail
 from django.test import Client
 
 from accounts.models import User
-from billing.models import AuditEntry
+from billing.models import AuditEntry, Notice
 from gateway import admission, usage
 from gateway.models import UsageEvent, UsageQuarantine
 from gateway.roles import seed as seed_roles
@@ -38,14 +39,15 @@ def close(client: Client, found: UsageQuarantine, note: str = "Told the vendor."
 
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
 @pytest.mark.parametrize("model", MODELS)
-def test_at_most_the_hold_is_billed_and_staff_are_told(
+def test_the_hold_is_billed_and_staff_are_told(
     gateway: Gateway, alice: Person, model: str, stream: bool
 ) -> None:
     fund(alice, "0.05")
     reply = ask(gateway, alice, "openai_chat", model, ABSURD, stream=stream, max_tokens=300)
     assert reply.status_code == 200
     (event,) = gateway.books()
-    assert event.estimated and 0 < event.cost <= event.hold <= nanos("0.05")
+    assert event.estimated and 0 < event.cost == event.hold <= nanos("0.05")
+    assert event.details["rule"] == "quarantined"
     assert gateway.balance(alice) == nanos("0.05") - event.cost
     (found,) = UsageQuarantine.objects.all()
     assert found.event == event and found.closed_at is None
@@ -134,3 +136,52 @@ def test_nobody_else_closes_it(gateway: Gateway, alice: Person, role: str) -> No
     assert close(other, UsageQuarantine.objects.get()) == 403
     assert other.get("/admin/gateway/usagequarantine/").status_code == 403
     assert UsageQuarantine.objects.get().closed_at is None
+
+
+def test_what_costs_more_than_was_held_is_for_staff_too(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    (kind,) = staff_mails(gateway, alice, "[[usage: 100000 10 0 0]] [[say: hi]]")
+    assert kind == "capped"
+    (event,) = gateway.books()
+    assert event.cost == event.hold < event.price.input // 10 and not event.estimated
+    assert event.details["rule"] == "capped"
+    found = UsageQuarantine.objects.get()
+    assert found.told["input"] == 100_000 and found.kind == "capped"
+
+
+def staff_mails(gateway: Gateway, person: Person, text: str) -> list[str]:
+    """The kinds of bills that finance got a mail about."""
+    staff("finance")
+    mail.outbox.clear()
+    assert gateway.chat(person, text).status_code == 200
+    gateway.books()
+    assert [m.to for m in mail.outbox] == [["finance@example.com"]]
+    return [m.body.split()[1].rstrip(":") for m in mail.outbox]
+
+
+def test_an_account_with_several_strange_bills_a_day_is_frozen(
+    gateway: Gateway, alice: Person, bob: Person
+) -> None:
+    for person in (alice, bob):
+        fund(person, "10")
+    for text in (ABSURD, "[[usage: 100000 10 0 0]] [[say: hi]]", ABSURD):
+        assert gateway.chat(alice, text).status_code == 200
+        gateway.chat(bob)
+        gateway.books()
+    refused = gateway.chat(alice)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "account_frozen")
+    assert gateway.chat(bob).status_code == 200
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action) == ("system", "freeze")
+    assert entry.subject == f"user:{alice.user.pk}" and len(entry.after["bills"]) == 3
+    assert Notice.objects.get(kind="account_frozen").user == alice.user
+
+
+def test_what_staff_closed_freezes_nobody(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    finance = staff("finance")
+    for _ in range(4):
+        assert gateway.chat(alice, ABSURD).status_code == 200
+        gateway.books()
+        close(finance, UsageQuarantine.objects.get(closed_at=None))
+    assert gateway.chat(alice).status_code == 200

@@ -85,3 +85,37 @@ def test_what_is_given_away_has_a_bound_a_day(gateway: Gateway, alice: Person) -
     assert [event.output for event in (first, second, third)] == [7_000, 7_000, 26_000]
     assert [e.details["rule"] for e in (first, second, third)] == ["stop", "stop", "bound"]
     assert third.cost == cost(third)
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "rule"),
+    [
+        ({"stop": ["END"]}, "[[usage: 900 0 0 0]] [[say: END]]", ""),
+        ({"stop": ["END"], "model": "gpt-5.2"}, "[[usage: 900 0 0 0]] [[say: ENDone]]", "stop"),
+        ({"max_tokens": 1}, "[[usage: 900 0 0 0]] [[length]] [[say: ]]", ""),
+    ],
+)
+def test_an_empty_answer_that_ended_for_a_reason_is_paid(
+    gateway: Gateway, alice: Person, body: dict[str, Any], text: str, rule: str
+) -> None:
+    fund(alice, "10")
+    assert gateway.chat(alice, text, **body).status_code == 200
+    event = settled(gateway, alice)
+    assert (event.input, event.output, event.cost) == (900, 0, cost(event))
+    assert event.details.get("rule", "") == rule
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
+def test_an_empty_answer_without_a_reason_is_free_up_to_a_bound(
+    gateway: Gateway, alice: Person, stream: bool
+) -> None:
+    """Two fifths of a dollar each: the third of a day is charged."""
+    fund(alice, "10")
+    text = "[[usage: 160000 0 0 0]] [[say: ]]" + "x" * 170_000
+    for _ in range(3):
+        reply = gateway.chat(alice, text, model="gpt-4.1", stream=stream)
+        assert reply.status_code == 200
+    until(lambda: at_rest(alice), "still open")
+    events = gateway.books()
+    assert [event.details["rule"] for event in events] == ["given", "given", "given"][:3]
+    assert gateway.balance(alice) == nanos("10")

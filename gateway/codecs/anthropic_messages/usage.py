@@ -7,6 +7,8 @@ from typing import Any
 from gateway.codecs.tokens import apart, count
 from gateway.ir import Iteration, Tally, Usage
 
+# One container serves all the code of a request.
+_IN_A_CONTAINER = ("code_execution", "bash_code_execution", "text_editor_code_execution")
 _APPLIED = ("service_tier", "speed", "inference_geo")  # the members that change the price
 
 
@@ -45,6 +47,8 @@ def _calls(counters: Any, content: Iterable[Any], ended: bool) -> Mapping[str, i
         for block in content
         if isinstance(block, dict) and block.get("type") == "server_tool_use"
     )
+    if any(name in _IN_A_CONTAINER for name in begun):
+        calls["code_execution_containers"] = 1
     for name, times in begun.items():
         calls[name] = times
         if not ended:

@@ -5,7 +5,8 @@ from typing import Any
 from gateway.codecs import thinking
 from gateway.ir import Target, Thinking
 
-_OURS = ("thinking_budget", "thinking", "reasoning")
+# `max_output_tokens` is of another dialect: no vendor takes it here, and nothing is held by it.
+_OURS = ("thinking_budget", "thinking", "reasoning", "max_output_tokens")
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias")
 

@@ -150,7 +150,7 @@ def test_compaction_and_advice_are_lines_of_their_own(
             MESSAGES,
             {"type": "code_execution_20250825", "name": "code_execution"},
             "code_execution",
-            {"code_execution": 1},
+            {"code_execution_containers": 1},
         ),
         (RESPONSES, {"type": "web_search"}, "web_search", {"web_search_call": 3}),
         (
