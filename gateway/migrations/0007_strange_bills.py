@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("gateway", "0005_tools_and_refusals")]
+    dependencies = [("gateway", "0006_features")]
 
     operations = [
         migrations.AddField(
