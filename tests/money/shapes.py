@@ -107,7 +107,7 @@ class Shape:
         if self.fails:
             told.append(f"[[errors: {self.fails} 529]]")
         if self.leave >= 0:
-            told.append("[[slow: 0.004]]")
+            told.append("[[slow: 0.004]]" if self.leave else "[[delay: 0.05]]")
         if self.use == "advisor":
             told.append(f"[[advise: {self.times * 1000} {self.times * 100}]]")
         elif self.use == "compaction":
