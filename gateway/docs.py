@@ -25,6 +25,7 @@ from markdown.extensions.toc import slugify_unicode
 
 BASE_URL, KEY = "https://hontoni.example", "sk-gw-your-key"
 NAMES = "<!-- the live table of names -->"  # a page may hold it; the view puts the table there
+FEATURES = "<!-- the live table of features -->"  # likewise
 ENGLISH = "en"
 FOLDER = Path(settings.BASE_DIR) / "docs"
 _EXTENSIONS = [

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.catalogue import Model
+from gateway.features import offers
 from hontoni.errors import BadRequest
 
 _PAGE, _MOST = 20, 1000
@@ -29,6 +30,7 @@ def shape(model: Model, *, anthropic: bool) -> dict[str, Any]:
         "created": model.released_at,
         "owned_by": model.vendor,
         "capabilities": list(model.capabilities),
+        "features": offers.shapes(model.rules()),
     }
 
 

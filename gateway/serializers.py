@@ -7,6 +7,8 @@ from rest_framework import serializers
 
 from gateway import bill, receipts
 from gateway.explanations import explain
+from gateway.features import offers, snapshot
+from gateway.features.models import Kind, Pricing
 from gateway.models import BUCKETS, Model, Price, Refusal, UsageEvent, Vendor
 from gateway.tools import NAMES
 from hontoni.money import dollars
@@ -23,6 +25,18 @@ class PricesSerializer(serializers.Serializer[Any]):
     reasoning = serializers.CharField()
 
 
+class FeatureSerializer(serializers.Serializer[Any]):
+    """What the model can be asked for beside text, and what it costs."""
+
+    name = serializers.CharField(help_text="the type of the tool, or member=value")
+    kind = serializers.ChoiceField(Kind.choices)
+    about = serializers.CharField()
+    pricing = serializers.ChoiceField(Pricing.choices)
+    price_per_call = serializers.CharField(required=False, help_text="dollars")
+    factor = serializers.CharField(required=False, help_text="times the price of the tokens")
+    most_calls = serializers.IntegerField(required=False, help_text="in one request")
+
+
 class ModelSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
@@ -35,6 +49,7 @@ class ModelSerializer(serializers.Serializer[Any]):
     prices_per_million_tokens = PricesSerializer()
     long_context_above = serializers.IntegerField(allow_null=True)
     long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
+    features = FeatureSerializer(many=True)
 
 
 class ModelListSerializer(serializers.Serializer[Any]):
@@ -58,6 +73,7 @@ def model_out(model: Model, price: Price, aliases: list[str]) -> dict[str, Any]:
         "long_context_prices_per_million_tokens": (
             {b: dollars(getattr(price, f"long_{b}")) for b in BUCKETS} if long else None
         ),
+        "features": offers.shapes(snapshot.load().rules(model.dialect, model.id)),
     }
 
 
@@ -109,7 +125,7 @@ class RefusalSerializer(serializers.ModelSerializer[Refusal]):
         return str(explain(refusal))
 
 
-class LineSerializer(serializers.Serializer[Any]):
+class ReceiptLineSerializer(serializers.Serializer[Any]):
     """One line of a receipt: tokens x price x factor, or calls x price. Exact; only the total is
     rounded. Where other models helped, or the conversation was summarised, each of these
     samplings has lines of its own."""
@@ -171,7 +187,7 @@ class ReceiptSerializer(UsageSerializer):
             *("clamps", "left_out", "attempts", "upstream_status", "upstream_request_id"),
         )
 
-    @extend_schema_field(LineSerializer(many=True))
+    @extend_schema_field(ReceiptLineSerializer(many=True))
     def get_lines(self, event: UsageEvent) -> list[dict[str, Any]]:
         return [each for line in receipts.lines(event) for each in receipts.shown(line)]
 

@@ -22,9 +22,10 @@ class Row(NamedTuple):
     meters: tuple[str, ...]
     most_calls: int
     bound: str
+    note: str
 
 
-_ANY = Row(0, Kind.MEMBER, "*", Pricing.INCLUDED, 0, WHOLE, (), 0, "")
+_ANY = Row(0, Kind.MEMBER, "*", Pricing.INCLUDED, 0, WHOLE, (), 0, "", "")
 
 
 class Names:
@@ -51,7 +52,8 @@ class Rules:
 
     `members` by the container they are in (`""` is the body itself), `inner` the containers in
     it, `costly` those of its members that cost; `values` by member; `meters` the counters that
-    cost money, `factors` by the member that tells what was applied. What is plain costs nothing.
+    cost money, `factors` by the member that tells what was applied. What is plain costs nothing;
+    `described` is what customers are told of.
     """
 
     members: Mapping[str, Names]
@@ -67,12 +69,13 @@ class Rules:
     meters: tuple[Row, ...]
     counters: Mapping[str, Row]
     factors: Mapping[str, Mapping[str, Row]]
+    described: tuple[Row, ...]
     told: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
 
 
 def _row(row: Feature) -> Row:
     meters = tuple(name for part in row.meter.split(",") if (name := part.strip()))
-    numbers = (row.amount, row.factor, meters, row.most_calls, row.bound)
+    numbers = (row.amount, row.factor, meters, row.most_calls, row.bound, row.note)
     return Row(row.pk, row.kind, row.name, row.pricing, *numbers)
 
 
@@ -97,6 +100,7 @@ def rules(rows: Iterable[Feature]) -> Rules:
         meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL and row.amount),
         counters=kinds[Kind.COUNTER],
         factors=_factors(kinds[Kind.VALUE]),
+        described=tuple(row for kind in kinds.values() for row in kind.values() if row.note),
     )
 
 
@@ -175,7 +179,7 @@ def _has(model: str) -> Callable[[Feature], bool]:
 
 _FIELDS = (
     *("id", "dialect", "kind", "name", "only_models", "pricing", "amount", "factor", "meter"),
-    *("most_calls", "bound"),
+    *("most_calls", "bound", "note"),
 )
 
 

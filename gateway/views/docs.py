@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
 from gateway import catalogue, docs
+from gateway.features import offers
 from hontoni.pages import base_url
 
 
@@ -44,11 +45,17 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _with_names(html: str) -> str:
-    """The page, with the names as they are served this minute where it shows them."""
-    if docs.NAMES not in html:
-        return html
-    rows = catalogue.load().other_names()
-    return html.replace(docs.NAMES, render_to_string("gateway/docs/_names.html", {"rows": rows}))
+    """The page, with the names and the features as they are served this minute."""
+    if docs.NAMES in html:
+        rows = catalogue.load().other_names()
+        table = render_to_string("gateway/docs/_names.html", {"rows": rows})
+        return html.replace(docs.NAMES, table)
+    if docs.FEATURES in html:
+        offered = {"rows": offers.table(catalogue.load())}
+        return html.replace(
+            docs.FEATURES, render_to_string("gateway/docs/_features.html", offered)
+        )
+    return html
 
 
 def _keys(request: HttpRequest) -> list[ApiKey]:

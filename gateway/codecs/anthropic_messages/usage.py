@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.codecs.tokens import apart, count
-from gateway.ir import Iteration, Tally, Usage
+from gateway.ir import NO_TALLY, Iteration, Tally, Usage
 
 # One container serves all the code of a request.
 _IN_A_CONTAINER = ("code_execution", "bash_code_execution", "text_editor_code_execution")
+_STANDARD = Tally(applied={"service_tier": "standard"})
+_KNOWN = frozenset(("iterations", "server_tool_use", "speed", "inference_geo"))
 _APPLIED = ("service_tier", "speed", "inference_geo")  # the members that change the price
 
 
@@ -29,24 +31,26 @@ def decode_tally(reply: Mapping[str, Any], *, ended: bool = True) -> Tally:
     """What the usage of a message tells beside tokens in all. Uses of a tool that it has no
     counter for are counted by the blocks that begin them; so are all of a message that was cut,
     whose counters come at its end."""
-    wire = reply.get("usage") or {}
+    wire, content = reply.get("usage") or {}, reply.get("content") or ()
+    if _KNOWN.isdisjoint(wire) and not any(map(_is_use, content)):  # nearly always
+        return _STANDARD if wire.get("service_tier") == "standard" else NO_TALLY
     entries = _entries(wire.get("iterations"))
     plain = len(entries) == 1 and entries[0].get("type") == "message"
     return Tally(
         iterations=() if plain else tuple(map(_iteration, entries)),
-        calls=_calls(wire.get("server_tool_use"), reply.get("content") or (), ended),
+        calls=_calls(wire.get("server_tool_use"), content, ended),
         applied={name: told for name in _APPLIED if isinstance(told := wire.get(name), str)},
     )
+
+
+def _is_use(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "server_tool_use"
 
 
 def _calls(counters: Any, content: Iterable[Any], ended: bool) -> Mapping[str, int]:
     counters = counters if isinstance(counters, dict) else {}
     calls = {name: max(0, count(counters, name)) for name in counters}
-    begun = Counter(
-        str(block.get("name"))
-        for block in content
-        if isinstance(block, dict) and block.get("type") == "server_tool_use"
-    )
+    begun = Counter(str(block.get("name")) for block in content if _is_use(block))
     if any(name in _IN_A_CONTAINER for name in begun):
         calls["code_execution_containers"] = 1
     for name, times in begun.items():
