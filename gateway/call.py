@@ -151,6 +151,7 @@ class Call:
         """Nothing more is given away today: the vendor's numbers are charged."""
         assert self._full is not None
         self.usage, self.gift, self._bound = self._full, 0, True
+        self.estimated = self.estimated or not (self.failed or self.reached)
         if self.quarantined is not None:
             self.cost = self.held
         else:

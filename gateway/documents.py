@@ -54,6 +54,7 @@ _MOST_SECONDS = 2.0
 _DEEPEST = 4  # forms within forms
 _STRINGS = re.compile(rb"\((?:[^()\\]|\\.)*\)|<[0-9A-Fa-f\s]+>", re.DOTALL)
 _HEX = re.compile(rb"<([0-9A-Fa-f]+)>")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _readers = ThreadPoolExecutor(2, "documents")
 
 
@@ -188,7 +189,7 @@ async def _document(block: dict[str, Any], model: Model, window: int) -> Attache
         text.decode()
     except ValueError:
         return whole  # packed: office documents, or nothing anybody can read
-    return NOTHING if b"\0" not in text else whole
+    return whole if _BINARY.search(text) else NOTHING
 
 
 class _Pages(NamedTuple):

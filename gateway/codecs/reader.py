@@ -78,7 +78,7 @@ class Reader:
     def _ended(self, events: list[Event]) -> list[Event]:
         """The same; what they amount to is noted before anything is cut off."""
         if self._watches:
-            self.said += sum(size(event.text) for event in events if type(event) in _SAID)
+            self.said += sum(size(event.text) for event in events if isinstance(event, _SAID))
         self.over = self.over or any(isinstance(event, Finish | Failed) for event in events)
         return events
 

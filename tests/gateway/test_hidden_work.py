@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from gateway import admission, calibration, drains
 from gateway.models import UsageEvent
@@ -239,3 +241,65 @@ def test_an_answer_cut_off_by_its_deadline_is_paid_and_told(
     assert b'"error"' in read and b"[DONE]" not in read
     event = settled(gateway, alice)
     assert event.status == 504 and event.cost == cost(event) > 0
+
+
+@pytest.mark.parametrize(
+    ("door", "model", "more"),
+    [
+        (CHAT, "gpt-4o", {"max_tokens": 2_000}),
+        (RESPONSES, "gpt-5.2:max", {}),
+        (CHAT, "claude-opus-4.5:high", {}),
+        (MESSAGES, "claude-opus-4.5", {"thinking": THINKING}),
+        (MESSAGES, "gemini-2.5-pro", {"thinking": THINKING}),
+    ],
+)
+def test_wherever_it_is_cut_it_is_settled_once_and_what_was_read_is_paid(
+    gateway: Gateway, alice: Person, door: tuple[str, dict[str, Any]], model: str, more: Any
+) -> None:
+    fund(alice, "10")
+    text = "[[slow: 0.004]] [[say: " + "one two three four " * 10 + "]]"
+    whole = len(leave_after(gateway, alice, door[0], asked(door, model, text, **more)))
+    for share in (0.02, 0.2, 0.4, 0.7, 0.95, 0.999):
+        body = asked(door, model, text, **more) | {"stream": True}
+        with gateway.http(alice) as http, http.stream("POST", door[0], json=body) as reply:
+            read = b""
+            for chunk in reply.iter_raw():
+                read += chunk
+                if len(read) > whole * share:
+                    break
+        until(lambda: at_rest(alice), "its slot or its hold is still taken")
+        event = gateway.books()[-1]
+        assert event.cost == cost(event) <= event.hold
+        assert event.cost > 0 or b"one" not in read
+    events = gateway.books()
+    assert len(events) == 7 and gateway.balance(alice) == nanos("10") - sum(e.cost for e in events)
+
+
+def test_who_leaves_before_anything_came_costs_us_no_more_than_a_bound_a_day(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "10")
+    prompt = "[[delay: 20]]" + "word " * 60_000  # 75,000 tokens: nearly 38 cents
+    for _ in range(3):
+        with gateway.http(alice) as http, pytest.raises(httpx.ReadTimeout):
+            body = asked(CHAT, "gpt-5.2", prompt, reasoning_effort="none", max_tokens=50)
+            http.post("/v1/chat/completions", json=body, timeout=0.5)
+        until(lambda: at_rest(alice), "its slot or its hold is still taken")
+    events = gateway.books()
+    assert [event.details["rule"] for event in events] == ["given", "given", "bound"]
+    assert events[2].estimated and 70_000 < events[2].input < 80_000
+    assert events[2].cost == cost(events[2]) > 0
+
+
+def test_page_and_api_name_the_rule(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    leave_after(
+        gateway, alice, "/v1/responses", asked(RESPONSES, "gpt-5.2:max", REASONED), SHOWN[1]
+    )
+    event = settled(gateway, alice)
+    told = alice.client().get(f"/api/usage/{event.request_id}").json()
+    assert (told["rule"], told["charged"]) == ("drained", told["total"])
+    browser = Client()
+    browser.force_login(alice.user)
+    page = browser.get(reverse("usage-receipt", args=[event.request_id])).content.decode()
+    assert "it was heard to its end" in page

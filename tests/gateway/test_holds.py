@@ -56,6 +56,10 @@ def source(data: str, kind: str = "image/png") -> dict[str, Any]:
     return {"type": "base64", "media_type": kind, "data": data}
 
 
+PRETENDER = {"type": "image_url", "text": TEXT}
+PLAIN = {"type": "text", "media_type": "text/plain", "data": TEXT}
+RESULT = {"type": "tool_result", "tool_use_id": "t1"}
+PACKED = base64.b64encode(b"PK\3\4" * 50).decode()
 PRETENDERS: list[dict[str, Any]] = [
     claude(
         messages=[
@@ -63,19 +67,19 @@ PRETENDERS: list[dict[str, Any]] = [
             {
                 "role": "assistant",
                 "content": [
-                    {"type": "tool_use", "id": "t1", "name": "f", "input": {"type": "image", "text": TEXT}}
+                    {"type": "tool_use", "id": "t1", "name": "f", "input": PRETENDER},
                 ],
             },
-            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "ok"}]},
+            {"role": "user", "content": [RESULT | {"content": "ok"}]},
         ]
     ),
     claude({"type": "image", "source": source(TEXT)}),
     claude({"type": "image", "text": TEXT}),
     claude(tools=[{"name": "f", "input_schema": {"type": "image", "description": TEXT}}]),
-    claude({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": TEXT}}),
+    claude({"type": "document", "source": PLAIN}),
     chat({"type": "image_url", "image_url": {"url": "data:image/png;base64," + TEXT}}),
     chat({"type": "image_url", "text": TEXT}),
-    chat(tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "image_url", "x": TEXT}}}]),
+    chat(tools=[{"type": "function", "function": {"name": "f", "parameters": PRETENDER}}]),
     chat(metadata={"type": "image", "x": TEXT}),
     responses({"type": "input_image", "image_url": TEXT}),
 ]  # fmt: skip
@@ -115,7 +119,7 @@ def test_a_picture_costs_a_pictures_most(
 POINTED = [
     claude({"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}),
     claude({"type": "document", "source": {"type": "file", "file_id": "file_1"}}),
-    claude({"type": "document", "source": source(base64.b64encode(b"PK\3\4" * 50).decode(), "x/y")}),
+    claude({"type": "document", "source": source(PACKED, "x/y")}),
     claude({"type": "document", "source": source(base64.b64encode(b"%PDF-1.7 broken").decode())}),
     claude({"type": "container_upload", "file_id": "file_1"}),
     responses({"type": "input_file", "file_url": "https://example.com/a.pdf"}),
@@ -159,7 +163,8 @@ def test_a_small_pdf_with_much_text_is_held_by_its_text(gateway: Gateway, alice:
     fund(alice, "50")
     data = pdf(1, "a " * 40_000)
     assert len(data) < 20_000
-    block = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64," + data}}  # fmt: skip
+    file = {"filename": "a.pdf", "file_data": f"data:application/pdf;base64,{data}"}
+    block = {"type": "file", "file": file}
     assert estimate(gateway, alice, chat(block))["max_input_tokens"] > 80_000
 
 
@@ -224,28 +229,32 @@ def test_of_two_limits_the_one_that_is_held_is_sent(
     assert event.cost <= event.hold and event.output <= 50
 
 
+MODEL, SAYS = '"model":"gpt-4o"', '"messages":[{"role":"user","content":"x"}]'
+PART = '"messages":[{"role":"user","content":[{"type":"text","type":"image_url","text":"x"}]}]'
 TWICE = [
-    (b'{"model":"gpt-4o","model":"gpt-4o-mini","max_tokens":9,"messages":[{"role":"user","content":"x"}]}', "model"),
-    (b'{"model":"gpt-4o","max_tokens":9,"max_tokens":9,"messages":[{"role":"user","content":"x"}]}', "max_tokens"),
-    (b'{"model":"gpt-4o","max_\\u0074okens":9,"max_tokens":9,"messages":[{"role":"user","content":"x"}]}', "max_tokens"),
-    (b'{"model":"gpt-4o","max_tokens":9,"messages":[{"role":"user","content":"x","content":"\\u0022\\u0022"}]}', "messages[0].content"),
-    (b'{"model":"gpt-4o","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","type":"image_url","text":"x"}]}]}', "messages[0].content[0].type"),
-    (b'{"MODEL":"gpt-4o-mini","model":"gpt-4o","messages":[{"role":"user","content":"x"}]}', "MODEL"),
-    (b'{"model":"gpt-4o","Max_Tokens":16000,"max_tokens":1,"messages":[{"role":"user","content":"x"}]}', "Max_Tokens"),
-    (b'{"model":"gpt-4o","N":100,"messages":[{"role":"user","content":"x"}]}', "N"),
-    (b'{"model":"gpt-4o","\\u004e":100,"messages":[{"role":"user","content":"x"}]}', "N"),
-    (b'{"model":"gpt-5.2","reasoning":{"Effort":"max"},"messages":[{"role":"user","content":"x"}]}', "reasoning.Effort"),
-    (b'{"model":"gpt-4o","tools":[{"Type":"web_search"}],"messages":[{"role":"user","content":"x"}]}', "tools[0].Type"),
-]  # fmt: skip
+    (f'{MODEL},"model":"gpt-4o-mini",{SAYS}', "model"),
+    (f'{MODEL},"max_tokens":9,"max_tokens":9,{SAYS}', "max_tokens"),
+    (f'{MODEL},"max_\\u0074okens":9,"max_tokens":9,{SAYS}', "max_tokens"),
+    # What is escaped makes up for the quotes that are missing.
+    (MODEL + ',"messages":[{"role":"user","a":1,"a":"\\u0022\\u0022"}]', "messages[0].a"),
+    (f"{MODEL},{PART}", "messages[0].content[0].type"),
+    (f'"MODEL":"gpt-4o-mini",{MODEL},{SAYS}', "MODEL"),
+    (f'{MODEL},"Max_Tokens":16000,"max_tokens":1,{SAYS}', "Max_Tokens"),
+    (f'{MODEL},"N":100,{SAYS}', "N"),
+    (f'{MODEL},"\\u004e":100,{SAYS}', "N"),
+    (f'"model":"gpt-5.2","reasoning":{{"Effort":"max"}},{SAYS}', "reasoning.Effort"),
+    (f'{MODEL},"tools":[{{"Type":"web_search"}}],{SAYS}', "tools[0].Type"),
+    (f'{MODEL},"max_tokens":9,"max_tokens":9,{SAYS[:-4]}{"x" * 300_000}"}}]', "max_tokens"),
+]
 
 
 @pytest.mark.parametrize(("body", "name"), TWICE)
 def test_what_is_said_twice_or_in_another_case_is_named(
-    gateway: Gateway, alice: Person, body: bytes, name: str
+    gateway: Gateway, alice: Person, body: str, name: str
 ) -> None:
     fund(alice, "50")
     with gateway.http(alice) as http:
-        reply = http.post("/v1/chat/completions", content=body)
+        reply = http.post("/v1/chat/completions", content="{" + body + "}")
     assert reply.status_code == 400, reply.text
     assert reply.json()["error"]["param"] == name
     assert gateway.vendors.requests == [] and gateway.balance(alice) == nanos("50")
@@ -253,10 +262,11 @@ def test_what_is_said_twice_or_in_another_case_is_named(
 
 def test_what_only_describes_may_say_what_it_likes(gateway: Gateway, alice: Person) -> None:
     fund(alice, "50")
+    schema = '{"type":"object","properties":{"Model":{"type":"string","type":"string"}}}'
+    tool = '{"type":"function","function":{"name":"f","parameters":' + schema + "}}"
     body = (
-        b'{"model":"gpt-4o","max_tokens":9,"messages":[{"role":"user","content":"a \\u0022word\\u0022"}],'
-        b'"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object",'
-        b'"properties":{"Model":{"type":"string","type":"string"}}}}}],"metadata":{"a":"1","a":"2"}}'
+        f'{{{MODEL},"messages":[{{"role":"user","content":"a \\u0022word\\u0022"}}],'
+        f'"tools":[{tool}],"metadata":{{"a":"1","a":"2"}}}}'
     )
     with gateway.http(alice) as http:
         assert http.post("/v1/chat/completions", content=body).status_code == 200

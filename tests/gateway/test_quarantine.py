@@ -21,6 +21,8 @@ from tests.world import PASSWORD, Person
 
 ABSURD = "[[usage: 900000000 10 0 0]] [[say: hello there]]"
 
+LONG = "[[usage: 9000 100 0 0]] [[say: hi]]" + "x" * 9_000
+
 
 def staff(role: str) -> Client:
     seed_roles()
@@ -60,14 +62,14 @@ def test_more_than_context_and_output_together_cannot_be_true(
     """gpt-4o takes 128,000 tokens and gives 16,384 of them back."""
     fund(alice, "10")
     for used, believed in ((127_000, True), (145_000, False)):
-        gateway.chat(alice, f"[[usage: {used} 100 0 0]] [[say: hi]]")
+        gateway.chat(alice, f"[[usage: {used} 100 0 0]] [[say: hi]]" + "x" * 127_000)
         assert (gateway.books()[-1].input == used) is believed
     assert UsageQuarantine.objects.count() == 1
 
 
 def test_what_can_be_true_is_not_set_aside(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    assert gateway.chat(alice, "[[usage: 9000 100 0 0]] [[say: hi]]").status_code == 200
+    assert gateway.chat(alice, LONG).status_code == 200
     assert gateway.books()[0].input == 9000
     assert UsageQuarantine.objects.count() == 0
 

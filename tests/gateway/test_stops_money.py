@@ -90,9 +90,9 @@ def test_what_is_given_away_has_a_bound_a_day(gateway: Gateway, alice: Person) -
 @pytest.mark.parametrize(
     ("body", "text", "rule"),
     [
-        ({"stop": ["END"]}, "[[usage: 900 0 0 0]] [[say: END]]", ""),
-        ({"stop": ["END"], "model": "gpt-5.2"}, "[[usage: 900 0 0 0]] [[say: ENDone]]", "stop"),
-        ({"max_tokens": 1}, "[[usage: 900 0 0 0]] [[length]] [[say: ]]", ""),
+        ({"stop": ["END"]}, "[[usage: 700 0 0 0]] [[say: END]]", ""),
+        ({"stop": ["END"], "model": "gpt-5.2"}, "[[usage: 700 0 0 0]] [[say: ENDone]]", "stop"),
+        ({"max_tokens": 1}, "[[usage: 700 0 0 0]] [[length]] [[say: ]]", ""),
     ],
 )
 def test_an_empty_answer_that_ended_for_a_reason_is_paid(
@@ -101,7 +101,7 @@ def test_an_empty_answer_that_ended_for_a_reason_is_paid(
     fund(alice, "10")
     assert gateway.chat(alice, text, **body).status_code == 200
     event = settled(gateway, alice)
-    assert (event.input, event.output, event.cost) == (900, 0, cost(event))
+    assert (event.input, event.output, event.cost) == (700, 0, cost(event))
     assert event.details.get("rule", "") == rule
 
 
@@ -109,13 +109,32 @@ def test_an_empty_answer_that_ended_for_a_reason_is_paid(
 def test_an_empty_answer_without_a_reason_is_free_up_to_a_bound(
     gateway: Gateway, alice: Person, stream: bool
 ) -> None:
-    """Two fifths of a dollar each: the third of a day is charged."""
+    """Twenty-four cents each: what is beyond a dollar a day is charged."""
     fund(alice, "10")
-    text = "[[usage: 160000 0 0 0]] [[say: ]]" + "x" * 170_000
-    for _ in range(3):
+    text = "[[usage: 120000 0 0 0]] [[say: ]]" + "x" * 130_000
+    for _ in range(4):
         reply = gateway.chat(alice, text, model="gpt-4.1", stream=stream)
         assert reply.status_code == 200
     until(lambda: at_rest(alice), "still open")
-    events = gateway.books()
-    assert [event.details["rule"] for event in events] == ["given", "given", "given"][:3]
+    assert [event.details["rule"] for event in gateway.books()] == ["given"] * 4
     assert gateway.balance(alice) == nanos("10")
+    assert gateway.chat(alice, text, model="gpt-4.1", stream=stream).status_code == 200
+    until(lambda: at_rest(alice), "still open")
+    last = gateway.books()[-1]
+    assert (last.details["rule"], last.cost) == ("bound", cost(last)) and last.cost > 0
+
+
+def test_a_vendors_failure_is_free_up_to_the_same_bound(gateway: Gateway, alice: Person) -> None:
+    """Claude tells its input before it fails: 54 cents of it each time."""
+    fund(alice, "10")
+    text = "[[usage: 180000 9 0 0]] [[say: one two three four]] [[midstream]]" + "x" * 190_000
+    body = asked(MESSAGES, "claude-sonnet-4.5", text, max_tokens=100)
+    for _ in range(2):
+        read = leave_after(gateway, alice, MESSAGES[0], body)
+        assert b"event: error" in read
+        until(lambda: at_rest(alice), "still open")
+    first, second = gateway.books()
+    assert (first.cost, first.details["rule"]) == (0, "given")
+    assert (
+        second.details["rule"] == "bound" and second.cost >= 180_000 * second.price.input // 10**6
+    )
