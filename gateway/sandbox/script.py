@@ -197,7 +197,8 @@ def _plan(ask: Ask, attempts: Attempts) -> Turn:
         turn = replace(turn, text="")
     if "refuse" in words:
         return replace(turn, text=REFUSAL, calls=(), finish="refusal")
-    turn = _limited(_stopped(turn, ask.stops), ask.limit)
+    most = describe(ask.model).max_output
+    turn = _limited(_stopped(turn, ask.stops), most if ask.limit is None else ask.limit)
     return replace(turn, finish="length", calls=()) if "length" in words else turn
 
 

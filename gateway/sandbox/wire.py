@@ -27,7 +27,8 @@ class Answer:
 
     `pause` goes before each part of what the model says, `slow` before every frame, `silence`
     before frame number `silence_at`. `dropped`: the connection breaks after the last frame.
-    Unseen thinking goes before the first part: `hidden` pauses, and `ponder` seconds.
+    Unseen thinking goes before the first part: `hidden` pauses, and `ponder` seconds; thinking
+    aloud is spread over them.
     `whole` counts the thoughts and the words of the unbroken answer; `work` is for whoever bills
     it.
     """
@@ -87,8 +88,11 @@ class _Span:
     def __init__(self) -> None:
         self.began, self.seconds = 0.0, 0.0
 
-    async def over(self, seconds: float) -> None:
+    def start(self, seconds: float) -> None:
         self.began, self.seconds = time.monotonic(), seconds
+
+    async def over(self, seconds: float) -> None:
+        self.start(seconds)
         await asyncio.sleep(seconds)
         self.seconds = 0.0
 
@@ -143,16 +147,16 @@ class Sending(Response):
         )
         for n, frame in enumerate(answer.frames):
             if frame.content and not self._pondered.began:
-                await self._ponder()
+                await self._ponder(aloud=frame.thought)
             if n == answer.silence_at:
                 await asyncio.sleep(answer.silence)
-            await asyncio.sleep(answer.slow or (answer.pause if frame.content else 0))
+            await asyncio.sleep(self._pause(frame))
             await send({"type": "http.response.body", "body": frame.data, "more_body": True})
             self.sent += len(frame.data)
             self._thought += frame.content and frame.thought
             self._said += frame.content and not frame.thought
         if not self._pondered.began:
-            await self._ponder()
+            await self._ponder(aloud=False)
         # A body left open is how ASGI says that the connection broke.
         if not answer.dropped:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -162,8 +166,18 @@ class Sending(Response):
         seconds = self.answer.delay + (0.0 if self.answer.stream else self.answer.ponder)
         await self._waited.over(seconds)
 
-    async def _ponder(self) -> None:
-        await self._pondered.over(self.answer.ponder + self.answer.hidden * self.answer.pause)
+    async def _ponder(self, *, aloud: bool) -> None:
+        seconds = self.answer.ponder + self.answer.hidden * self.answer.pause
+        if aloud and self.answer.ponder:
+            self._pondered.start(seconds)
+        else:
+            await self._pondered.over(seconds)
+
+    def _pause(self, frame: Frame) -> float:
+        answer = self.answer
+        if frame.thought and frame.content and answer.ponder:
+            return answer.ponder / said(answer.frames)[0]
+        return answer.slow or (answer.pause if frame.content else 0)
 
     def _head(self) -> list[tuple[bytes, bytes]]:
         headers = dict(self.answer.headers)

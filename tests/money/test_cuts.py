@@ -7,14 +7,16 @@ one case, and by 5 % in all (the fair-billing page).
 import http.client
 import os
 import random
+import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 import pytest
 
-from gateway import exchange
-from gateway.sandbox.meter import Bill
+from gateway import calibration, exchange
 from tests.gateway_server import Gateway, fund, settled
 from tests.money import law, world
 from tests.money.rows import Rows
@@ -28,7 +30,10 @@ CUTS = int(os.environ.get("CUTS", "1000"))
 SEED = int(os.environ.get("FREE_RIDER_SEED", "0")) or random.randrange(1, 2**32)
 _AT_ONCE = 50
 _PACE = 0.03  # seconds a word: slow beside the time it takes to notice that somebody left
-_LANES = [
+_SPEED = 20_000  # tokens of reasoning a second, of every vendor
+_LONGEST = 2.5  # seconds
+_WORDS = ("a", "gateway", "whose", "bill", "you", "can", "prove", "to", "the", "last", "token")
+_LANES: list[tuple[str, str, dict[str, Any]]] = [
     ("chat", "gpt-4o", {}),
     ("messages", "claude-haiku-4.5", {}),
     ("chat", "claude-opus-4.5", {}),
@@ -38,56 +43,62 @@ _LANES = [
     ("chat", "gpt-5.2:high", {}),
     ("messages", "claude-opus-4.6", {"thinking": {"type": "adaptive"}}),
 ]
-_WORDS = ("a", "gateway", "whose", "bill", "you", "can", "prove", "to", "the", "last", "token")
 
 
 def _text(dice: random.Random) -> str:
-    """Up to two seconds of talk, after up to half a second of reasoning."""
+    """Up to two seconds of talk, after up to a second of reasoning."""
     said = " ".join(dice.choices(_WORDS, k=dice.randint(5, 60)))
-    thought = dice.randint(10_000, 150_000) if dice.random() < 0.3 else dice.randint(100, 2_000)
-    return f"[[slow: {_PACE}]] [[reason: {thought}]] [[say: {said}]]" + "!" * dice.randint(0, 500)
+    seconds = dice.uniform(0.2, 1.0)
+    thought = f"[[reason: {int(seconds * _SPEED)}]] [[ponder: {seconds}]]"
+    return f"[[slow: {_PACE}]] {thought} [[say: {said}]]" + "!" * dice.randint(0, 500)
 
 
-def _cut(gateway: Gateway, person: Person, dice: random.Random) -> None:
-    """One stream, left after so many bytes, or at its end."""
-    dialect, model, more = dice.choice(_LANES)
+def _stream(gateway: Gateway, person: Person, lane: Any, dice: random.Random, most: float) -> None:
+    """One stream, left within so many seconds of its first byte, or at its end."""
+    dialect, model, more = lane
     body = world.asked(dialect, model, _text(dice), **more) | {"stream": True}
-    size = dice.randint(1, 12_000)
     where = urlsplit(gateway.url)
     line = http.client.HTTPConnection(str(where.hostname), where.port, timeout=60)
     headers = {"authorization": f"Bearer {person.raw}", "content-type": "application/json"}
     line.request("POST", world.PATHS[dialect], orjson.dumps(body), headers)
     reply = line.getresponse()
     assert reply.status == 200, reply.read()
-    while size > 0 and (chunk := reply.read1(size)):
-        size -= len(chunk)
+    until = time.monotonic() + dice.uniform(0, most)
+    while time.monotonic() < until and reply.read1(65_536):
+        pass
     line.close()
+
+
+def _streams(gateway: Gateway, person: Person, lanes: Iterable[Any], most: float) -> None:
+    dice = random.Random(SEED)
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        running = [
+            threads.submit(_stream, gateway, person, lane, random.Random(dice.random()), most)
+            for lane in lanes
+        ]
+    for stream in running:
+        stream.result()
+    settled(gateway.vendors, 60)
 
 
 def test_a_thousand_cuts(gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.001)
-    gateway.vendors.sandbox.meter.history = CUTS + 1_000
+    meter = gateway.vendors.sandbox.meter
+    meter.history = CUTS + 1_000
     world.unlimited()
     fund(alice, "10000")
-    dice = random.Random(SEED)
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        cuts = [
-            threads.submit(_cut, gateway, alice, random.Random(dice.random())) for _ in range(CUTS)
-        ]
-        for cut in cuts:
-            cut.result()
-    settled(gateway.vendors, 60)
-    rows, bills = Rows.read(), gateway.vendors.sandbox.meter.bills
-    events = {event.upstream_request_id: event for event in gateway.books()}
-    assert len(events) == len(bills) == CUTS
-
-    def estimated(bill: Bill) -> bool:
-        return bill.left and events[bill.request_id].estimated
-
+    calibration.forget()
+    _streams(gateway, alice, _LANES * 5, 1_000)  # a model's pace is learnt from what was heard
+    meter.clear()
+    _streams(gateway, alice, random.Random(SEED).choices(_LANES, k=CUTS), _LONGEST)
+    rows, bills = Rows.read(), meter.bills
+    everything = {event.upstream_request_id: event for event in gateway.books()}
+    events = {bill.request_id: everything[bill.request_id] for bill in bills}
+    assert len(events) == CUTS
     breaches = list(law.breaches(rows, bills, list(events.values())))
     told = "\n".join(map(str, sorted(breaches, key=lambda breach: breach.ratio)[:5]))
     assert not breaches, f"{len(breaches)} of {CUTS}, seed {SEED}:\n{told}"
-    cut = [bill for bill in bills if estimated(bill)]
+    cut = [bill for bill in bills if bill.left and events[bill.request_id].estimated]
     due = sum(law.due(rows, bill, events[bill.request_id]) for bill in cut)
     charged = sum(events[bill.request_id].cost for bill in cut)
     assert len(cut) > CUTS // 4
