@@ -17,6 +17,7 @@ from gateway.asked import Asked
 from gateway.callers import Caller
 from gateway.catalogue import Model
 from gateway.codecs import thinking as thoughts
+from gateway.codecs.tokens import guessed
 from gateway.exchange import Exchange
 from gateway.ir import NO_TALLY, Tally, Usage
 from gateway.lanes import Lane, Stream
@@ -228,10 +229,12 @@ class Call:
         if tap is None:
             if (told := self._told or self.usage) is not None:
                 return told, False
-            return self._estimated(None, text_bytes(self.whole), 0)
-        reported = tap.decoded_usage()
-        if reported is not None and (tap.told or (tap.finished and not tap.cut)):
+            return self._untold(text_bytes(self.whole)) if self.whole else (Usage(), False)
+        reported, whole = tap.decoded_usage(), tap.finished and not tap.cut
+        if reported is not None and (tap.told or whole):
             return reported, False
+        if whole and not tap.stopped:
+            return self._untold(tap.made)
         return self._estimated(reported, tap.text_bytes, tap.thought_bytes)
 
     def _estimated(self, reported: Usage | None, text: int, thought: int) -> tuple[Usage, bool]:
@@ -245,6 +248,15 @@ class Call:
             return reported._replace(reasoning=reported.reasoning or guess.reasoning), True
         output, reasoning = max(reported.output, guess.output), max(reported[5], guess.reasoning)
         return reported._replace(output=output, reasoning=reasoning), True
+
+    def _untold(self, made: int) -> tuple[Usage, bool]:
+        """Of a whole answer without numbers: those its client was given instead, and reasoning
+        that nobody saw."""
+        usage = guessed(self.estimate.likely, min(made, 4 * self.estimate.output))
+        if not usage.output:
+            return Usage(), False
+        unseen = self._guessed(0, 0).reasoning - usage.output
+        return usage._replace(reasoning=max(0, unseen)), True
 
     def _guessed(self, text: int, thought: int) -> Usage:
         """By this model's own pace. Reasoning that nobody saw is known by the time it took."""
