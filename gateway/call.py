@@ -17,6 +17,7 @@ from gateway.asked import Asked
 from gateway.callers import Caller
 from gateway.catalogue import Model
 from gateway.codecs import thinking as thoughts
+from gateway.codecs.tokens import guessed
 from gateway.exchange import Exchange
 from gateway.ir import NO_TALLY, Tally, Usage
 from gateway.lanes import Lane, Stream
@@ -55,9 +56,8 @@ class Call:
     reached: bool = False  # the vendor accepted it: from here on it counts
     settled: bool = False
     tap: Stream | None = None
-    tally: Tally = NO_TALLY  # of a unary answer
-    lines: list[bill.Line] = field(default_factory=list)
     sent_at: float = 0.0  # when a vendor was asked
+    tally: Tally = NO_TALLY  # of a unary answer
     whole: bytes = b""  # a unary answer, as the vendor sent it
     failed: bool = False  # the vendor's fault, or ours: nothing is charged
     draining: bool = False  # heard to its end without its client (drains.py), who settles it
@@ -79,6 +79,7 @@ class Call:
     fitted: int | None = None  # output tokens that the balance pays for, if fewer than asked
     attempts: list[Attempt] = field(default_factory=list)
     repaired: bool = False
+    broke: bool = False  # the balance does not cover tools that cost money of their own
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     _told: Usage | None = None  # `usage` as the vendor told it
     _full: Usage | None = None  # what is owed if nothing more may be given away
@@ -117,7 +118,7 @@ class Call:
 
     def price(self, usage: Usage) -> int:
         """What it costs, in nano-dollars, before any bound."""
-        return bill.cost(self._priced(usage))
+        return bill.cost(self._lines(usage))
 
     def cost_so_far(self) -> int:
         """What has been produced up to now costs this, by the vendor's numbers or our estimate."""
@@ -141,7 +142,7 @@ class Call:
         if self.failed or not self.reached:
             self._give_away(self._wasted())
         elif self._is_empty():
-            self._give_away(self._wasted() if self.aborted else self.usage)
+            self._give_away(self.usage)
         elif self.quarantined is not None:
             self.cost = self.held
         else:
@@ -164,8 +165,7 @@ class Call:
             self.gift = self.price(self._full) - self.price(usage)
         elif not self.estimated:
             self._learn(usage)
-        self.lines = self._priced(usage)
-        price = bill.cost(self.lines)
+        price = self.price(usage)
         self.cost = min(price, self.held)
         if self.cost < price:
             # Charging more would overdraw. Where it is the vendor's number, staff hear of it.
@@ -215,11 +215,13 @@ class Call:
         return bill.absurd(used, self._tally(), self.model, self.estimate, self.lane.sifted.uses)
 
     def _tally(self) -> Tally:
+        """What the vendor counted beside tokens in all, unless nobody believes it."""
+        if self.quarantined is not None:
+            return NO_TALLY
         return self.tally if self.tap is None else self.tap.tally()
 
-    def _priced(self, used: Usage) -> list[bill.Line]:
-        """The lines of the bill, by what the vendor told."""
-        return bill.lines(used, self._tally(), self.model.at(self.named), self.lane.sifted)
+    def _lines(self, usage: Usage) -> list[bill.Line]:
+        return bill.lines(usage, self._tally(), self.model.at(self.named), self.lane.sifted)
 
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""
@@ -227,16 +229,20 @@ class Call:
         if tap is None:
             if (told := self._told or self.usage) is not None:
                 return told, False
-            return self._estimated(None, text_bytes(self.whole), 0)
-        reported = tap.decoded_usage()
-        if reported is not None and (tap.told or (tap.finished and not tap.cut)):
+            return self._untold(text_bytes(self.whole)) if self.whole else (Usage(), False)
+        reported, whole = tap.decoded_usage(), tap.finished and not tap.cut
+        if reported is not None and (tap.told or whole):
             return reported, False
+        if whole and not tap.stopped:
+            return self._untold(tap.made)
         return self._estimated(reported, tap.text_bytes, tap.thought_bytes)
 
     def _estimated(self, reported: Usage | None, text: int, thought: int) -> tuple[Usage, bool]:
         """What the vendor told so far, and for the rest our estimate."""
         guess = self._guessed(text, thought)
         if not (guess.output or guess.reasoning):
+            if reported is None and self.aborted and self.reached:
+                return self._wasted(), True  # left before a word: the prompt was read
             return reported or Usage(), False
         if reported is None:
             return guess, True
@@ -244,6 +250,15 @@ class Call:
             return reported._replace(reasoning=reported.reasoning or guess.reasoning), True
         output, reasoning = max(reported.output, guess.output), max(reported[5], guess.reasoning)
         return reported._replace(output=output, reasoning=reasoning), True
+
+    def _untold(self, made: int) -> tuple[Usage, bool]:
+        """Of a whole answer without numbers: those its client was given instead, and reasoning
+        that nobody saw."""
+        usage = guessed(self.estimate.likely, min(made, 4 * self.estimate.output))
+        if not usage.output:
+            return Usage(), False
+        unseen = self._guessed(0, 0).reasoning - usage.output
+        return usage._replace(reasoning=max(0, unseen)), True
 
     def _guessed(self, text: int, thought: int) -> Usage:
         """By this model's own pace. Reasoning that nobody saw is known by the time it took."""
@@ -315,8 +330,7 @@ class Call:
             draft._quarantine(usage)
             draft.cost = self.held
         else:
-            draft.lines = self._priced(usage)
-            draft.cost = bill.cost(draft.lines) if usage.output or usage.reasoning else 0
+            draft.cost = self.price(usage) if usage.output or usage.reasoning else 0
         draft.estimated = True
         return draft.cost, draft.event(lost=True)
 
@@ -395,8 +409,9 @@ class Call:
             details["upstream_dialect"] = self.lane.dialect
         if self.attempts:
             details["attempts"] = [attempt.told() for attempt in self.attempts]
-        if self.lines and not bill.is_plain(self.lines):
-            details["lines"] = [line.told() for line in self.lines]
+        lines = self._lines(self.usage or Usage())
+        if not bill.is_plain(lines):
+            details["lines"] = [line.told() for line in lines]
         if self.lane.sifted.left_out:
             details["left_out"] = self.lane.sifted.left_out
         if self.quarantined is not None:

@@ -66,19 +66,22 @@ class Book:
     """What a model needs to know beside itself: its sisters, and what may be asked of each. Of
     the same moment as their prices."""
 
-    __slots__ = ("_aliases", "_models", "features")
+    __slots__ = ("_aliases", "_models", "_vendors", "features")
 
     def __init__(self, features: Features) -> None:
         self.features = features
         self._models: dict[str, Model] = {}
+        self._vendors: dict[str, Model] = {}
         self._aliases: dict[str, str] = {}
 
     def write(self, models: dict[str, "Model"], aliases: dict[str, str]) -> None:
         self._models, self._aliases = models, aliases
+        self._vendors = {model.upstream_id: model for model in models.values()}
 
     def find(self, name: str) -> "Model | None":
         """The model of that name, ours or its vendor's."""
-        return self._models.get(name) or self._models.get(self._aliases.get(name.lower(), ""))
+        known = self._models.get(name) or self._vendors.get(name)
+        return known or self._models.get(self._aliases.get(name.lower(), ""))
 
 
 @dataclass(frozen=True, slots=True)

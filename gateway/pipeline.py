@@ -197,7 +197,7 @@ def _fit_features(call: Call) -> None:
         call.lane.do_without()
     except BadRequest:
         raise PaymentRequired("Your balance does not cover what this tool may cost.") from None
-    call.request = call.request.covering(call.lane.sifted)
+    call.broke, call.request = True, call.request.covering(call.lane.sifted)
     call.hold_is(call.held)
 
 

@@ -92,6 +92,8 @@ async def _fits(call: Call, route: Route) -> bool:
     try:
         lane = lanes.choose(call.request.at(route.named))
         await complete(lane)
+        if call.broke:
+            lane.do_without()
     except BadRequest:
         return False
     if call.http.started and isinstance(call.tap, Translator) and isinstance(lane, PassThrough):
@@ -209,7 +211,8 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
         if tap.error is not None:
             return tap.error
         if tap.cut:
-            return await _stopped(call, tap, reply)
+            await _stopped(call, tap, reply)
+            return None
     if out := tap.close():
         await _pass_on(call, tap, out)
     if tap.error is not None:

@@ -40,7 +40,7 @@ class Translator:
     """One reply. `begun`, `finished`, `cut`, `told`, `reasoned`, `spoke_at`, `error` and the bytes
     are as a tap's. `runs`: this vendor's numbers are running totals, true at any moment."""
 
-    __slots__ = ("_codec", "_encoder", "_end", "_fold", "_reader", "_reasoning", "_snapshots", "_watched", "begun", "error", "finished", "head", "reasoned", "runs", "_tally", "spoke_at", "stopped", "text_bytes", "thought_bytes", "told", "upstream_id", "usage")  # noqa: E501  # fmt: skip
+    __slots__ = ("_codec", "_encoder", "_end", "_fold", "_reader", "_reasoning", "_snapshots", "_tally", "_watched", "begun", "error", "finished", "head", "reasoned", "runs", "spoke_at", "stopped", "text_bytes", "thought_bytes", "told", "upstream_id", "usage")  # noqa: E501  # fmt: skip
 
     def __init__(self, head: Head, target: Target) -> None:
         request = head.request
@@ -75,6 +75,11 @@ class Translator:
         """Bytes of text that the vendor made, passed on or not."""
         return max(self._reader.said, self.text_bytes)
 
+    @property
+    def made(self) -> int:
+        """Bytes of text and reasoning that came."""
+        return self.text_bytes + self.thought_bytes
+
     def ending(self) -> str:
         return self._end
 
@@ -107,8 +112,8 @@ class Translator:
                 continue
             self._note(event)
             if type(event) is Finish and self.usage is None:
-                made = self.text_bytes + self.thought_bytes
-                sent.append(self._tell(UsageSeen(guessed(self.head.input_tokens, made))))
+                guess = guessed(self.head.input_tokens, self.made)
+                sent.append(self._tell(UsageSeen(guess)))
             sent.append(self._tell(event))
         return b"".join(sent)
 

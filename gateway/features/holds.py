@@ -37,9 +37,10 @@ def covered(bare: Hold, model: Model, estimated: Estimate, sifted: Sifted) -> Ho
     factor = _factor(model, sifted)
     tools = sum(_most(use, model, estimated) for use in sifted.uses if use.row.kind == Kind.TOOL)
     others = sum(_most(use, model, estimated) for use in sifted.uses if use.row.kind != Kind.TOOL)
+    whole = _times(bare.full + others, factor)
     return Hold(
-        full=_times(bare.full + tools + others, factor),
-        floor=_times((bare.full if others else bare.floor) + others, factor),
+        full=whole + _times(tools, factor),
+        floor=whole if others or factor > WHOLE else bare.floor,
     )
 
 

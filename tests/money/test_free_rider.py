@@ -56,7 +56,7 @@ class Hunt:
 
     def __init__(self, rider: Rider) -> None:
         self.rider = rider
-        self.found: dict[str, tuple[float, Shape]] = {}
+        self.found: dict[str, tuple[Breach, Shape]] = {}
         self.count: dict[str, int] = {}
         self.paid = self.given = 0
         self.answers: Counter[str] = Counter()
@@ -75,8 +75,8 @@ class Hunt:
         if breach is None:
             return 1.0
         self.count[breach.why] = self.count.get(breach.why, 0) + 1
-        if breach.ratio < self.found.get(breach.why, (2.0e9, shape))[0]:
-            self.found[breach.why] = (breach.ratio, shape)
+        if breach.why not in self.found or breach.ratio < self.found[breach.why][0].ratio:
+            self.found[breach.why] = (breach, shape)
         return min(1.0, breach.ratio)
 
     def _keep_books(self) -> None:
@@ -88,10 +88,10 @@ class Hunt:
 
     def told(self) -> str:
         lines = [f"The free rider paid too little ({self.count}); seed {SEED}"]
-        for why, (ratio, shape) in sorted(self.found.items(), key=lambda each: each[1][0]):
-            plain, breach = simplest(self.rider, shape, why)
-            lines.append(f"\n{ratio:.4f} of what was due: FREE_RIDER='{plain.told()}'")
-            lines.append(str(breach or Breach(f"{why}, but not again", None, None, 1)))
+        for found, shape in sorted(self.found.values(), key=lambda each: each[0].ratio):
+            plain, again = simplest(self.rider, shape, found.why)
+            lines.append(f"\n{found.ratio:.4f} of what was due: FREE_RIDER='{plain.told()}'")
+            lines.append(str(again) if again else f"not again, but once: {found}")
         return "\n".join(lines)
 
 
