@@ -12,7 +12,7 @@ RESULT_TOKENS = {
     "web_search": 1_000,
     "web_fetch": 2_500,
     "code_execution": 100,
-    "tool_search": 200,
+    "tool_search": 0,  # tools of the request, which the prompt counts already
     "file_search": 800,
     "code_interpreter": 100,
     "image_generation": 0,

@@ -121,7 +121,7 @@ class Sending(Response):
         if not self.answer.stream:
             return Progress(evenly=self._waited.share)
         thoughts, words = self.answer.whole or said(self.answer.frames)
-        unseen = self._pondered.share
+        unseen = 1.0 if self._said else self._pondered.share
         thought = min(1.0, self._thought / thoughts) if thoughts else unseen
         return Progress(thought, min(1.0, self._said / words) if words else unseen)
 
@@ -157,6 +157,7 @@ class Sending(Response):
             self._said += frame.content and not frame.thought
         if not self._pondered.began:
             await self._ponder(aloud=False)
+        self._pondered.seconds = 0.0
         # A body left open is how ASGI says that the connection broke.
         if not answer.dropped:
             await send({"type": "http.response.body", "body": b"", "more_body": False})

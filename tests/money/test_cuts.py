@@ -28,10 +28,10 @@ pytestmark = [
 ]
 CUTS = int(os.environ.get("CUTS", "1000"))
 SEED = int(os.environ.get("FREE_RIDER_SEED", "0")) or random.randrange(1, 2**32)
-_AT_ONCE = 50
+_AT_ONCE = 80
 _PACE = 0.03  # seconds a word: slow beside the time it takes to notice that somebody left
 _SPEED = 20_000  # tokens of reasoning a second, of every vendor
-_LONGEST = 2.5  # seconds
+_LONGEST = 3.0  # seconds
 _WORDS = ("a", "gateway", "whose", "bill", "you", "can", "prove", "to", "the", "last", "token")
 _LANES: list[tuple[str, str, dict[str, Any]]] = [
     ("chat", "gpt-4o", {}),
@@ -46,9 +46,9 @@ _LANES: list[tuple[str, str, dict[str, Any]]] = [
 
 
 def _text(dice: random.Random) -> str:
-    """Up to two seconds of talk, after up to a second of reasoning."""
+    """Up to two seconds of talk, after up to two of reasoning."""
     said = " ".join(dice.choices(_WORDS, k=dice.randint(5, 60)))
-    seconds = dice.uniform(0.2, 1.0)
+    seconds = dice.uniform(0.5, 2.0)
     thought = f"[[reason: {int(seconds * _SPEED)}]] [[ponder: {seconds}]]"
     return f"[[slow: {_PACE}]] {thought} [[say: {said}]]" + "!" * dice.randint(0, 500)
 
@@ -88,12 +88,14 @@ def test_a_thousand_cuts(gateway: Gateway, alice: Person, monkeypatch: pytest.Mo
     world.unlimited()
     fund(alice, "10000")
     calibration.forget()
-    for _, model, _more in _LANES:  # as if it had been heard for some minutes
-        calibration.of(model.partition(":")[0]).thought(100 * _SPEED, 100)
+    for _, model, _more in _LANES:  # heard before; what this machine adds is learnt here
+        calibration.of(model.partition(":")[0]).thought(3 * _SPEED, 3)
+    _streams(gateway, alice, _LANES * 4, 1_000)
+    meter.clear()
     _streams(gateway, alice, random.Random(SEED).choices(_LANES, k=CUTS), _LONGEST)
     rows, bills = Rows.read(), meter.bills
     events = {event.upstream_request_id: event for event in gateway.books()}
-    assert len(events) == len(bills) == CUTS
+    assert len(bills) == CUTS
     breaches = list(law.breaches(rows, bills, list(events.values())))
     told = "\n".join(map(str, sorted(breaches, key=lambda breach: breach.ratio)[:5]))
     assert not breaches, f"{len(breaches)} of {CUTS}, seed {SEED}:\n{told}"
