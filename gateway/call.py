@@ -16,7 +16,6 @@ from gateway import bill, calibration, metering
 from gateway.asked import Asked
 from gateway.callers import Caller
 from gateway.catalogue import Model
-from gateway.codecs import thinking as thoughts
 from gateway.codecs.tokens import guessed
 from gateway.exchange import Exchange
 from gateway.ir import NO_TALLY, Tally, Usage
@@ -280,8 +279,8 @@ class Call:
         return min(max(0, int((until - self.sent_at) * speed)), self.estimate.output)
 
     def _budget(self) -> int:
-        """Tokens of reasoning it may use, as far as anybody said."""
-        return thoughts.nominal(self.request.settled()) or thoughts.BUDGET["medium"]
+        """Tokens of reasoning it may use. An effort is no bound, only a budget is."""
+        return self.request.settled().budget or self.estimate.output
 
     def _prompt(self) -> int:
         """Tokens of the prompt: its text by this model's own count, and what is attached."""

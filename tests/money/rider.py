@@ -78,6 +78,7 @@ class Rider:
                 return reply.status, _some(reply, shape.leave)
             answer = reply.read()
         except (http.client.HTTPException, OSError):
+            line.close()
             self._line = None
             return 0, b""
         finally:

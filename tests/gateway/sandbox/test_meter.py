@@ -43,6 +43,7 @@ def leave(http: httpx.Client, path: str, body: dict[str, Any], after: bytes) -> 
     with http.stream("POST", path, json=body) as reply:
         for chunk in reply.iter_raw():
             if after in chunk:
+                time.sleep(0.05)
                 return
 
 
