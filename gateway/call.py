@@ -252,7 +252,8 @@ class Call:
         reasoning = math.ceil(thought / pace.text.value)
         if self.hidden and self.reached and not self.failed:
             until = (self.tap.spoke_at if self.tap else 0.0) or time.time()
-            reasoning = max(reasoning, min(self._ticked(until), self._budget()))
+            budget = thoughts.nominal(self.request.settled()) or thoughts.BUDGET["medium"]
+            reasoning = max(reasoning, min(self._ticked(until), budget))
         return Usage(
             input=self._prompt() if output or reasoning else 0,
             output=output,
@@ -263,10 +264,6 @@ class Call:
         """Tokens that this model makes from being asked to then."""
         speed = calibration.of(self.model.id).reasoning.value
         return min(max(0, int((until - self.sent_at) * speed)), self.estimate.output)
-
-    def _budget(self) -> int:
-        """Tokens of reasoning it may use, as far as anybody said."""
-        return thoughts.nominal(self.request.settled()) or thoughts.BUDGET["medium"]
 
     def _prompt(self) -> int:
         """Tokens of the prompt: its text by this model's own count, and what is attached."""
