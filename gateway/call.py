@@ -266,7 +266,8 @@ class Call:
         reasoning = math.ceil(thought / pace.text.value)
         if self.hidden and self.reached and not self.failed:
             until = (self.tap.spoke_at if self.tap else 0.0) or time.time()
-            reasoning = max(reasoning, min(self._ticked(until), self._budget()))
+            bound = self.request.settled().budget or most  # an effort is none
+            reasoning = max(reasoning, min(self._ticked(until), bound))
         return Usage(
             input=self._prompt() if output or reasoning else 0,
             output=output,
@@ -277,10 +278,6 @@ class Call:
         """Tokens that this model makes from being asked to then."""
         speed = calibration.of(self.model.id).reasoning.value
         return min(max(0, int((until - self.sent_at) * speed)), self.estimate.output)
-
-    def _budget(self) -> int:
-        """Tokens of reasoning it may use. An effort is no bound, only a budget is."""
-        return self.request.settled().budget or self.estimate.output
 
     def _prompt(self) -> int:
         """Tokens of the prompt: its text by this model's own count, and what is attached."""

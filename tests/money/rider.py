@@ -75,7 +75,8 @@ class Rider:
                 return 0, b""
             reply = line.getresponse()
             if shape.leave > 0:
-                return reply.status, _some(reply, shape.leave)
+                with reply:
+                    return reply.status, _some(reply, shape.leave)
             answer = reply.read()
         except (http.client.HTTPException, OSError):
             line.close()

@@ -28,10 +28,10 @@ pytestmark = [
 ]
 CUTS = int(os.environ.get("CUTS", "1000"))
 SEED = int(os.environ.get("FREE_RIDER_SEED", "0")) or random.randrange(1, 2**32)
-_AT_ONCE = 80
+_AT_ONCE = 120
 _PACE = 0.03  # seconds a word: slow beside the time it takes to notice that somebody left
 _SPEED = 20_000  # tokens of reasoning a second, of every vendor
-_LONGEST = 3.0  # seconds
+_LONGEST = 4.0  # seconds
 _WORDS = ("a", "gateway", "whose", "bill", "you", "can", "prove", "to", "the", "last", "token")
 _LANES: list[tuple[str, str, dict[str, Any]]] = [
     ("chat", "gpt-4o", {}),
@@ -46,9 +46,9 @@ _LANES: list[tuple[str, str, dict[str, Any]]] = [
 
 
 def _text(dice: random.Random) -> str:
-    """Up to two seconds of talk, after up to two of reasoning."""
+    """Up to two seconds of talk, after up to three of reasoning."""
     said = " ".join(dice.choices(_WORDS, k=dice.randint(5, 60)))
-    seconds = dice.uniform(0.5, 2.0)
+    seconds = dice.uniform(1.0, 3.0)
     thought = f"[[reason: {int(seconds * _SPEED)}]] [[ponder: {seconds}]]"
     return f"[[slow: {_PACE}]] {thought} [[say: {said}]]" + "!" * dice.randint(0, 500)
 
@@ -64,8 +64,9 @@ def _stream(gateway: Gateway, person: Person, lane: Any, dice: random.Random, mo
     reply = line.getresponse()
     assert reply.status == 200, reply.read()
     until = time.monotonic() + dice.uniform(0, most)
-    while time.monotonic() < until and reply.read1(65_536):
-        pass
+    with reply:
+        while time.monotonic() < until and reply.read1(65_536):
+            pass
     line.close()
 
 
@@ -90,7 +91,7 @@ def test_a_thousand_cuts(gateway: Gateway, alice: Person, monkeypatch: pytest.Mo
     calibration.forget()
     for _, model, _more in _LANES:  # heard before; what this machine adds is learnt here
         calibration.of(model.partition(":")[0]).thought(3 * _SPEED, 3)
-    _streams(gateway, alice, _LANES * 4, 1_000)
+    _streams(gateway, alice, _LANES * (_AT_ONCE // len(_LANES)), 1_000)
     meter.clear()
     _streams(gateway, alice, random.Random(SEED).choices(_LANES, k=CUTS), _LONGEST)
     rows, bills = Rows.read(), meter.bills
