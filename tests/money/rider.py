@@ -88,6 +88,10 @@ class Rider:
                 self._line = None
         return reply.status, answer
 
+    def hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+
     def _asked(self, line: http.client.HTTPConnection) -> bool:
         """Wait until a vendor was asked; False if the answer was there before."""
         bills = self.gateway.vendors.sandbox.meter.bills

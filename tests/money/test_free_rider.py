@@ -48,7 +48,9 @@ def rider(
     for vendor in ("openai", "anthropic", "google"):
         for label in ("first", "second"):
             credential(gateway.vendors, vendor, vendor, label=label)
-    yield Rider(gateway, fund(alice, "100000"), bob)
+    riding = Rider(gateway, fund(alice, "100000"), bob)
+    yield riding
+    riding.hang_up()
 
 
 class Hunt:
