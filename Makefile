@@ -45,7 +45,10 @@ lint: $(VENV)/.test ## format, lint, types, import rules, migrations
 test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Valkey
 	@$(MAKE) --no-print-directory node-sdks || echo "!!! No npm registry: the Node SDKs will not be tested. !!!"
 	$(PY) -m pytest -n auto $(ARGS)
-	TEST_DATABASE=postgres $(PY) -m pytest -n auto $(ARGS)
+	TEST_DATABASE=postgres $(PY) -m pytest -n auto -m "not money" $(ARGS)
+
+test-money: $(VENV)/.test ## the free rider: 50,000 requests against the vendors' own meter (FREE_RIDER_SEED=N)
+	FREE_RIDER_EXAMPLES=$${FREE_RIDER_EXAMPLES:-50000} $(PY) -m pytest -n 0 -m money tests/money $(ARGS)
 
 bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
 	$(PY) -m bench $(ARGS)
@@ -68,4 +71,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: test-money bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

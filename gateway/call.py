@@ -16,7 +16,7 @@ from gateway import bill, calibration, metering
 from gateway.asked import Asked
 from gateway.callers import Caller
 from gateway.catalogue import Model
-from gateway.codecs import thinking as thoughts
+from gateway.codecs.tokens import guessed
 from gateway.exchange import Exchange
 from gateway.ir import NO_TALLY, Tally, Usage
 from gateway.lanes import Lane, Stream
@@ -231,16 +231,20 @@ class Call:
         if tap is None:
             if (told := self._told or self.usage) is not None:
                 return told, False
-            return self._estimated(None, text_bytes(self.whole), 0)
-        reported = tap.decoded_usage()
-        if reported is not None and (tap.told or (tap.finished and not tap.cut)):
+            return self._untold(text_bytes(self.whole)) if self.whole else (Usage(), False)
+        reported, whole = tap.decoded_usage(), tap.finished and not tap.cut
+        if reported is not None and (tap.told or whole):
             return reported, False
+        if whole and not tap.stopped:
+            return self._untold(tap.made)
         return self._estimated(reported, tap.text_bytes, tap.thought_bytes)
 
     def _estimated(self, reported: Usage | None, text: int, thought: int) -> tuple[Usage, bool]:
         """What the vendor told so far, and for the rest our estimate."""
         guess = self._guessed(text, thought)
         if not (guess.output or guess.reasoning):
+            if reported is None and self.aborted and self.reached:
+                return self._wasted(), True  # left before a word: the prompt was read
             return reported or Usage(), False
         if reported is None:
             return guess, True
@@ -249,6 +253,15 @@ class Call:
         output, reasoning = max(reported.output, guess.output), max(reported[5], guess.reasoning)
         return reported._replace(output=output, reasoning=reasoning), True
 
+    def _untold(self, made: int) -> tuple[Usage, bool]:
+        """Of a whole answer without numbers: those its client was given instead, and reasoning
+        that nobody saw."""
+        usage = guessed(self.estimate.likely, min(made, 4 * self.estimate.output))
+        if not usage.output:
+            return Usage(), False
+        unseen = self._guessed(0, 0).reasoning - usage.output
+        return usage._replace(reasoning=max(0, unseen)), True
+
     def _guessed(self, text: int, thought: int) -> Usage:
         """By this model's own pace. Reasoning that nobody saw is known by the time it took."""
         most, pace = self.estimate.output, calibration.of(self.model.id)
@@ -256,7 +269,8 @@ class Call:
         reasoning = math.ceil(thought / pace.text.value)
         if self.hidden and self.reached and not self.failed:
             until = (self.tap.spoke_at if self.tap else 0.0) or time.time()
-            reasoning = max(reasoning, min(self._ticked(until), self._budget()))
+            bound = self.request.settled().budget or most  # an effort is none
+            reasoning = max(reasoning, min(self._ticked(until), bound))
         return Usage(
             input=self._prompt() if output or reasoning else 0,
             output=output,
@@ -267,10 +281,6 @@ class Call:
         """Tokens that this model makes from being asked to then."""
         speed = calibration.of(self.model.id).reasoning.value
         return min(max(0, int((until - self.sent_at) * speed)), self.estimate.output)
-
-    def _budget(self) -> int:
-        """Tokens of reasoning it may use, as far as anybody said."""
-        return thoughts.nominal(self.request.settled()) or thoughts.BUDGET["medium"]
 
     def _prompt(self) -> int:
         """Tokens of the prompt: its text by this model's own count, and what is attached."""

@@ -88,10 +88,10 @@ async def _whole(call: Call, reply: Reply) -> None:
         return
     call.reached = True
     body = await reply.read()
-    usage = parse(body).get("usage")
-    call.whole = body
-    if isinstance(usage, dict):
-        call.usage = call.request.dialect.codec.decode_usage(usage)
+    parsed, codec = parse(body), call.request.dialect.codec
+    call.whole, call.tally = body, codec.decode_tally(parsed)
+    if isinstance(usage := parsed.get("usage"), dict):
+        call.usage = codec.decode_usage(usage)
         call.drained = True
 
 

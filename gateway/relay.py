@@ -211,7 +211,8 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
         if tap.error is not None:
             return tap.error
         if tap.cut:
-            return await _stopped(call, tap, reply)
+            await _stopped(call, tap, reply)
+            return None
     if out := tap.close():
         await _pass_on(call, tap, out)
     if tap.error is not None:

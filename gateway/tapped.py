@@ -81,6 +81,11 @@ class Tap:
         """Bytes of text that the vendor made; all of it was passed on."""
         return self.text_bytes
 
+    @property
+    def made(self) -> int:
+        """Bytes of text and reasoning that came."""
+        return self.text_bytes + self.thought_bytes
+
     def feed(self, chunk: bytes) -> bytes:
         """Whole events, ready to be sent on; the rest is kept until its end arrives."""
         data = self._pending + chunk if self._pending else chunk

@@ -71,7 +71,7 @@ class ChatTap(Tap):
 
     def _add_usage(self, block: bytes) -> bytes:
         """The chunk that the vendor left out, before the end marker."""
-        usage = openai_chat.encode_usage(guessed(self.head.input_tokens, self.text_bytes))
+        usage = openai_chat.encode_usage(guessed(self.head.input_tokens, self.made))
         added = {"model": self.head.model, "choices": [], "usage": usage}
         chunk = sse.encode("", orjson.dumps((self._first or {}) | added))
         events = events_of(block)
@@ -155,7 +155,7 @@ class MessagesTap(Tap):
         told = message if isinstance(message, dict) else data
         if kind not in ("message_start", "message_delta") or isinstance(told.get("usage"), dict):
             return None
-        usage = guessed(self.head.input_tokens, self.text_bytes if told is data else 0)
+        usage = guessed(self.head.input_tokens, self.made if told is data else 0)
         numbers = anthropic_messages.encode_usage(usage)
         if told is message:
             return {"message": told | {"usage": numbers}}
@@ -243,7 +243,7 @@ class ResponsesTap(Tap):
     def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
         if data.get("type") not in _FINISHED:
             return None
-        usage = openai_responses.encode_usage(guessed(self.head.input_tokens, self.text_bytes))
+        usage = openai_responses.encode_usage(guessed(self.head.input_tokens, self.made))
         return {"response": data["response"] | {"usage": usage}}
 
     def _note(self, kind: str, response: dict[str, Any]) -> None:

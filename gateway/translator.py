@@ -75,6 +75,11 @@ class Translator:
         """Bytes of text that the vendor made, passed on or not."""
         return max(self._reader.said, self.text_bytes)
 
+    @property
+    def made(self) -> int:
+        """Bytes of text and reasoning that came."""
+        return self.text_bytes + self.thought_bytes
+
     def ending(self) -> str:
         return self._end
 
@@ -107,8 +112,8 @@ class Translator:
                 continue
             self._note(event)
             if type(event) is Finish and self.usage is None:
-                made = self.text_bytes + self.thought_bytes
-                sent.append(self._tell(UsageSeen(guessed(self.head.input_tokens, made))))
+                guess = guessed(self.head.input_tokens, self.made)
+                sent.append(self._tell(UsageSeen(guess)))
             sent.append(self._tell(event))
         return b"".join(sent)
 

@@ -66,7 +66,7 @@ class Feature(models.Model):
         default=WHOLE, db_default=WHOLE, help_text="basis points: 10000 is the price as it is"
     )
     meter = models.CharField(
-        max_length=60,
+        max_length=200,
         blank=True,
         default="",
         db_default="",

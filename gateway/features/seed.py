@@ -4,8 +4,8 @@ Idempotent: creates what is missing, never overwrites what staff edited; a row t
 off stays off. Names are those of the vendors' published SDKs.
 
 * Claude: platform.claude.com, "Pricing" (web search 10 dollars a thousand; a container of code
-  execution 5 cents an hour, five minutes at least, so every call is charged five minutes; US
-  inference 1.1 times and fast mode 6 times the tokens' price)
+  execution 5 cents an hour, five minutes at least: those are charged for a request that ran
+  any; US inference 1.1 times and fast mode 6 times the tokens' price)
 * OpenAI: platform.openai.com, "Pricing" (web search 10 dollars a thousand calls, file search
   2.50, a container of the code interpreter 3 cents; images by gpt-image-1's tokens; flex half,
   priority as "Priority processing" lists it by model)
@@ -156,9 +156,9 @@ def _claude() -> Iterator[Feature]:
                 note="Claude searches the web", **to, **uses)  # fmt: skip
     yield _call(name="web_fetch_*", dollars="0", meter="web_fetch_requests", most=8,
                 note="Claude reads web pages: their tokens", **to, **uses)  # fmt: skip
-    counted = "code_execution,bash_code_execution,text_editor_code_execution"
-    yield _call(name="code_execution_*", dollars="0.004166667", meter=counted, most=20,
-                note="Claude runs code, five minutes of a container a call", **to)  # fmt: skip
+    yield _call(name="code_execution_*", dollars="0.004166667",
+                meter="code_execution_containers", most=20,
+                note="Claude runs code: five minutes of a container, a request", **to)  # fmt: skip
     tokens = to | {"pricing": Pricing.TOKENS}
     yield Feature(kind=Kind.TOOL, name="advisor_*", most_calls=3,
                   note="another model advises, at its own price", **tokens, **uses)  # fmt: skip

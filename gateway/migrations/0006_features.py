@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('pricing', models.CharField(choices=[('included', 'included: costs nothing of its own'), ('per_call', 'per call'), ('factor', "factor on the tokens' price"), ('tokens', 'tokens, at the price of the model that made them')], db_default='included', default='included', max_length=10)),
                 ('amount', models.BigIntegerField(db_default=0, default=0, help_text='dollars a call', validators=[django.core.validators.MinValueValidator(0)])),
                 ('factor', models.PositiveIntegerField(db_default=10000, default=10000, help_text='basis points: 10000 is the price as it is')),
-                ('meter', models.CharField(blank=True, db_default='', default='', help_text='what the vendor calls its counter', max_length=60)),
+                ('meter', models.CharField(blank=True, db_default='', default='', help_text='what the vendor calls its counter', max_length=200)),
                 ('most_calls', models.PositiveIntegerField(db_default=0, default=0, help_text='how many a request may make')),
                 ('bound', models.CharField(blank=True, db_default='', default='', help_text='the member that tells the vendor so: max_uses, max_tool_calls, or none', max_length=60)),
                 ('active', models.BooleanField(db_default=True, default=True)),

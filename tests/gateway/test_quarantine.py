@@ -1,5 +1,7 @@
 """Numbers that cannot be true: the customer pays the hold, staff look into it and close it."""
 
+from typing import Any
+
 import pytest
 from allauth.mfa.totp.internal import auth as totp
 from django.contrib.auth.models import Group
@@ -162,8 +164,9 @@ def staff_mails(gateway: Gateway, person: Person, text: str) -> list[str]:
 
 
 def test_an_account_with_several_strange_bills_a_day_is_frozen(
-    gateway: Gateway, alice: Person, bob: Person
+    gateway: Gateway, alice: Person, bob: Person, settings: Any
 ) -> None:
+    settings.FREEZE_AFTER_STRANGE_BILLS = 3
     for person in (alice, bob):
         fund(person, "10")
     for text in (ABSURD, "[[usage: 100000 10 0 0]] [[say: hi]]", ABSURD):
@@ -179,7 +182,8 @@ def test_an_account_with_several_strange_bills_a_day_is_frozen(
     assert Notice.objects.get(kind="account_frozen").user == alice.user
 
 
-def test_what_staff_closed_freezes_nobody(gateway: Gateway, alice: Person) -> None:
+def test_what_staff_closed_freezes_nobody(gateway: Gateway, alice: Person, settings: Any) -> None:
+    settings.FREEZE_AFTER_STRANGE_BILLS = 3
     fund(alice, "10")
     finance = staff("finance")
     for _ in range(4):

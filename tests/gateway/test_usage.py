@@ -233,6 +233,7 @@ def test_what_cannot_be_recorded_is_set_aside_and_the_rest_goes_on(
     assert ledger.balance(alice.user.pk) == nanos("10") - 4 * 10_500_000
 
 
+@pytest.mark.outside_the_law("its event is damaged on purpose")
 def test_an_event_nobody_can_read_stops_neither_seeding_nor_the_proof(
     gateway: Gateway, alice: Person
 ) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from gateway.codecs.tokens import apart, count
 from gateway.ir import NO_TALLY, Iteration, Tally, Usage
 
+# One container serves all the code of a request.
+_IN_A_CONTAINER = ("code_execution", "bash_code_execution", "text_editor_code_execution")
 _STANDARD = Tally(applied={"service_tier": "standard"})
 _KNOWN = frozenset(("iterations", "server_tool_use", "speed", "inference_geo"))
 _APPLIED = ("service_tier", "speed", "inference_geo")  # the members that change the price
@@ -49,6 +51,8 @@ def _calls(counters: Any, content: Iterable[Any], ended: bool) -> Mapping[str, i
     counters = counters if isinstance(counters, dict) else {}
     calls = {name: max(0, count(counters, name)) for name in counters}
     begun = Counter(str(block.get("name")) for block in content if _is_use(block))
+    if any(name in _IN_A_CONTAINER for name in begun):
+        calls["code_execution_containers"] = 1
     for name, times in begun.items():
         calls[name] = times
         if not ended:

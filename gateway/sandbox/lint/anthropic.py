@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from gateway.sandbox.conversation import Json, Sent, mapping, objects, walk
 from gateway.sandbox.lint import anthropic_history
 from gateway.sandbox.lint.shapes import NUMBER, mistyped, names, subschemas
-from gateway.sandbox.vendors import VendorError, describe
+from gateway.sandbox.vendors import VendorError, describe, version_of
 
 _FIELDS = names(
     "model messages max_tokens system stream temperature top_p top_k stop_sequences tools "
@@ -15,12 +15,12 @@ _FIELDS = names(
 )
 _COUNTED = names("model messages system tools tool_choice thinking output_config cache_control")
 _BETA_FIELDS = {
-    "context_management": "context-management-",
-    "mcp_servers": "mcp-client-",
-    "output_format": "structured-outputs-",
-    "thread": "message-threads-",
-    "fallbacks": "fallback",
-    "compaction": "compact",
+    "context_management": ("context-management-", "compact-"),
+    "mcp_servers": ("mcp-client-",),
+    "output_format": ("structured-outputs-",),
+    "thread": ("message-threads-",),
+    "fallbacks": ("fallback",),
+    "compaction": ("compact",),
 }
 _TOOL_FIELDS = names(
     "type name description input_schema cache_control strict defer_loading allowed_callers "
@@ -69,7 +69,7 @@ def only_known_fields(sent: Sent) -> None:
     known = _COUNTED if sent.counting else _FIELDS
     betas = sent.headers.get("anthropic-beta", "")
     for field in sent.body:
-        if field not in known and _BETA_FIELDS.get(field, "\n") not in betas:
+        if field not in known and not any(b in betas for b in _BETA_FIELDS.get(field, ())):
             raise VendorError(f"{field}: Extra inputs are not permitted")
 
 
@@ -318,6 +318,35 @@ def _thinks(body: Json) -> bool:
     return mapping(body.get("thinking")).get("type") == "enabled"
 
 
+def the_service_exists(sent: Sent) -> None:
+    """A tier is one of two words; geography came with 4.6; fast mode is Opus 4.6's, by its beta
+    (the vendor's pages on data residency and fast mode)."""
+    body = sent.body
+    if body.get("service_tier") not in (None, "auto", "standard_only"):
+        raise VendorError("service_tier: Input should be 'auto' or 'standard_only'")
+    geo = body.get("inference_geo")
+    if geo not in (None, "us", "global"):
+        raise VendorError("inference_geo: Input should be 'us' or 'global'")
+    if geo is not None and version_of(sent.model) < 4.6:
+        raise VendorError("inference_geo is not supported on this model.")
+    if body.get("speed") not in (None, "standard", "fast"):
+        raise VendorError("speed: Input should be 'standard' or 'fast'")
+    fast = "opus-4-6" in sent.model and "fast-mode-" in sent.headers.get("anthropic-beta", "")
+    if body.get("speed") == "fast" and not fast:
+        raise VendorError("speed: fast mode is not supported on this model")
+
+
+def advisors_need_their_beta(sent: Sent) -> None:
+    """The advisor tool names its model, and is switched on by a beta (vendor's page on it)."""
+    for n, tool in enumerate(objects(sent.body.get("tools"))):
+        if not str(tool.get("type")).startswith("advisor_"):
+            continue
+        if "advisor-tool-" not in sent.headers.get("anthropic-beta", ""):
+            raise VendorError(f"tools.{n}: Input tag '{tool['type']}' found using 'type'")
+        if not isinstance(tool.get("model"), str):
+            raise VendorError(f"tools.{n}.{tool['type']}.model: Field required")
+
+
 RULES = (
     required_fields,
     fields_have_their_types,
@@ -330,6 +359,8 @@ RULES = (
     sampling_the_model_allows,
     sampling_while_thinking,
     no_forced_tool_while_thinking,
+    the_service_exists,
+    advisors_need_their_beta,
     tools_are_well_formed,
     tool_choice_is_possible,
     structured_output_is_possible,

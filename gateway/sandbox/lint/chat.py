@@ -45,6 +45,15 @@ def _messages(sent: Sent) -> list[Json]:
     return objects(sent.body.get("messages"))
 
 
+def the_service_exists(sent: Sent) -> None:
+    """A tier the model has; only the search models search on Chat (vendor's page on search)."""
+    openai.tier(sent)
+    if sent.body.get("web_search_options") is not None:
+        raise openai.bare(
+            "web_search_options", "Web search options not supported with this model."
+        )
+
+
 def required_fields(sent: Sent) -> None:
     """`model`, and `messages` with at least one in it (1.3)."""
     for field in ("model", "messages"):
@@ -287,6 +296,7 @@ def _answered(n: int, missing: list[object]) -> None:
 
 RULES = (
     required_fields,
+    the_service_exists,
     the_model_chats,
     only_known_fields,
     fields_have_their_types,

@@ -74,6 +74,15 @@ def sampling(body: Json, model: Model, effort: object, fields: tuple[str, ...]) 
         raise bare("top_p", "Invalid 'top_p': decimal out of range. Expected 0 to 1.")
 
 
+def tier(sent: Sent) -> None:
+    """Flex is for the models that reason (the vendor's page on flex processing)."""
+    asked = sent.body.get("service_tier")
+    if asked not in (None, "auto", "default", "flex", "priority", "scale"):
+        raise invalid("service_tier", asked, "'auto', 'default', 'flex' and 'priority'")
+    if asked == "flex" and not describe(sent.model).reasons:
+        raise bare("service_tier", "Flex is not available for this model.")
+
+
 def effort(field: str, value: object, model: Model) -> None:
     """Each family of models has its own efforts (1.5)."""
     if value is not None and value not in model.efforts:

@@ -205,6 +205,7 @@ def the_format_is_possible(sent: Sent) -> None:
 
 RULES = (
     required_fields,
+    openai.tier,
     only_known_fields,
     fields_have_their_types,
     nothing_is_remembered,

@@ -123,12 +123,15 @@ def test_a_search_of_claudes_costs_a_cent(gateway: Gateway, alice: Person) -> No
         with_page(alice, event, "$0.01 each")
 
 
-def test_code_that_claude_runs_costs_five_minutes_a_call(gateway: Gateway, alice: Person) -> None:
+def test_code_that_claude_runs_costs_five_minutes_of_a_container(
+    gateway: Gateway, alice: Person
+) -> None:
     fund(alice, "50")
     for stream in (False, True):
         tool = {"type": "code_execution_20250825", "name": "code_execution"}
         ran = {"type": "server_tool_use", "id": "s", "name": "bash_code_execution", "input": {}}
-        vendor.answers(gateway, claude(stream, {"input_tokens": 1_000, "output_tokens": 100}, ran))
+        numbers = {"input_tokens": 1_000, "output_tokens": 100}
+        vendor.answers(gateway, claude(stream, numbers, ran, ran))
         beta = "code-execution-2025-08-25"
         vendor.messages(gateway, alice, "claude-sonnet-4.6", beta, tools=[tool], stream=stream)
         assert charged(gateway).cost == nanos("0.0045") + nanos("0.004166667")

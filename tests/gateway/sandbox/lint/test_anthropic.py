@@ -14,6 +14,7 @@ from tests.gateway.sandbox.lint.refusals import JPEG, PNG, Case, judge, untested
 HAIKU, OPUS, NEW = "claude-haiku-4-5-20251001", "claude-opus-4-5-20251101", "claude-opus-5-5"
 OLD = "claude-sonnet-4-20250514"
 TOOL: Any = {"name": "run", "input_schema": {"type": "object"}}
+ADVISOR = {"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-4-6"}
 BASE: Any = {
     "model": "claude-sonnet-4-6",
     "max_tokens": 2000,
@@ -84,6 +85,27 @@ CASES = [
         "temperature: Extra",
         without=("max_tokens",),
         counting=True,
+    ),
+    Case(None, {"context_management": {}}, headers={"anthropic-beta": "compact-2026-01-12"}),
+    Case(None, {"inference_geo": "us", "service_tier": "standard_only", "speed": "standard"}),
+    Case(
+        None,
+        {"speed": "fast"},
+        headers={"anthropic-beta": "fast-mode-2026-02-01"},
+        model="claude-opus-4-6",
+    ),
+    Case(None, {"tools": [ADVISOR]}, headers={"anthropic-beta": "advisor-tool-2026-03-01"}),
+    Case(a.the_service_exists, {"service_tier": "priority"}, "'auto' or 'standard_only'"),
+    Case(a.the_service_exists, {"inference_geo": "eu"}, "'us' or 'global'"),
+    Case(a.the_service_exists, {"inference_geo": "us"}, "is not supported", model=HAIKU),
+    Case(a.the_service_exists, {"speed": "warp"}, "'standard' or 'fast'"),
+    Case(a.the_service_exists, {"speed": "fast"}, "fast mode is not supported"),
+    Case(a.advisors_need_their_beta, {"tools": [ADVISOR]}, "tools.0: Input tag"),
+    Case(
+        a.advisors_need_their_beta,
+        {"tools": [{"type": "advisor_20260301", "name": "advisor"}]},
+        "model: Field required",
+        headers={"anthropic-beta": "advisor-tool-2026-03-01"},
     ),
     Case(a.max_tokens_in_range, {"max_tokens": 64_001}, "64001 > 64000"),
     Case(a.max_tokens_in_range, {"max_tokens": -1}, "greater than or equal to 0"),

@@ -50,6 +50,8 @@ CASES = [
     ),
     Case(None, {"reasoning": {"effort": "none"}, "temperature": 0}),
     Case(None, {}, model="gpt-4o"),
+    Case(None, {"service_tier": "priority"}),
+    Case(r.openai.tier, {"service_tier": "first class"}, "Supported values are"),
     Case(r.required_fields, {"input": []}, "must be provided"),
     Case(r.required_fields, {"input": 3}, "Invalid type for 'input'"),
     Case(r.only_known_fields, {"max_tokens": 5}, "moved to 'max_output_tokens'"),

@@ -1,0 +1,99 @@
+"""The product's price rows, read once: what a line of the meter's costs at them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from gateway.features.models import Feature
+from gateway.models import Model, Price, UsageEvent
+from gateway.sandbox.meter import Bill, Line
+
+MILLION = 1_000_000
+
+_BUCKETS = (
+    ("input", "input"),
+    ("cache_read", "read"),
+    ("cache_write_5m", "write_5m"),
+    ("cache_write_1h", "write_1h"),
+    ("output", "output"),
+    ("reasoning", "reasoning"),
+)
+_OWN = ("message", "compaction")  # lines of the model that was asked, whatever a provider calls it
+_DIALECTS = {"messages": "anthropic_messages", "responses": "openai_responses"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """`prices` by model, the newest first; `features` by dialect."""
+
+    versions: dict[int, Price]
+    prices: dict[str, list[Price]]
+    models: dict[str, str]  # by the vendor's name
+    features: dict[str, list[Any]]
+
+    @classmethod
+    def read(cls) -> "Rows":
+        prices: defaultdict[str, list[Price]] = defaultdict(list)
+        features: defaultdict[str, list[Any]] = defaultdict(list)
+        for price in Price.objects.order_by("-effective_at", "-id"):
+            prices[price.model_id].append(price)
+        for feature in Feature.objects.filter(active=True):
+            features[feature.dialect].append(feature)
+        return cls(
+            versions={price.pk: price for each in prices.values() for price in each},
+            prices=dict(prices),
+            models=dict(Model.objects.values_list("upstream_id", "pk")),
+            features=dict(features),
+        )
+
+    def line(self, bill: Bill, event: UsageEvent, line: Line) -> Fraction:
+        """Nano-dollars, not rounded."""
+        model = event.model if line.kind in _OWN else self.models[line.model]
+        price = self._price(event, model)
+        above = price.long_context_above
+        kind = "long_" if above is not None and line.tokens.prompt > above else ""
+        tokens = sum(
+            getattr(line.tokens, mine) * getattr(price, kind + theirs) for theirs, mine in _BUCKETS
+        )
+        return Fraction(tokens, MILLION) * self._factor(bill, model)
+
+    def calls(self, bill: Bill) -> int:
+        """Nano-dollars for the tools that the vendor ran."""
+        rows = self.features.get(dialect(bill), ())
+        amounts = {
+            meter.strip(): row.amount
+            for row in rows
+            if row.pricing == "per_call"
+            for meter in row.meter.split(",")
+        }
+        return sum(amounts.get(counter, 0) * times for counter, times in bill.calls.items())
+
+    def _price(self, event: UsageEvent, model: str) -> Price:
+        if model == event.model:
+            return self.versions[event.price_id]
+        now = event.created_at
+        return next(price for price in self.prices[model] if price.effective_at <= now)
+
+    def _factor(self, bill: Bill, model: str) -> Fraction:
+        """Geography, speed and tier really served, where a row prices them for this model."""
+        work = bill.work
+        served = (
+            f"inference_geo={work.geo}",
+            f"speed={work.speed}",
+            f"service_tier={work.tier}",
+        )
+        product = Fraction(1)
+        for row in self.features.get(dialect(bill), ()):
+            only = row.only_models.replace(" ", "").split(",") if row.only_models else [model]
+            if row.pricing == "factor" and row.name in served and model in only:
+                product *= Fraction(row.factor, 10_000)
+        return product
+
+
+def dialect(bill: Bill) -> str:
+    """The dialect in which the vendor was asked."""
+    path = bill.record.path
+    if path.startswith("/v1beta"):
+        return "gemini"
+    return _DIALECTS.get(path.rpartition("/")[2], "openai_chat")
