@@ -24,6 +24,7 @@ from billing import ledger
 from gateway import alerts, live
 from gateway.models import BUCKETS, DeadEvent, UsageEvent, UsageHour, UsageQuarantine
 from gateway.tools import tool_of
+from gateway.vendorbills import booked
 from hontoni import redis
 from ratelimits.keys import SHARDS
 from ratelimits.keys import usage as usage_stream
@@ -213,6 +214,7 @@ def record(entries: Sequence[Entry]) -> int:
     _set_usage_aside(rows)
     _roll_up(rows)
     _charge(rows)
+    booked.add(rows)
     events = {entry.request_id: entry.event for entry in entries}
     alerts.look(events[row.pk] for row in rows)
     keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})

@@ -1,0 +1,197 @@
+"""What we booked, by the credential that served: written in the transaction that records usage.
+
+One statement a batch adds all its groups up. Its rows are shared by all accounts, so it comes
+last in the transaction, in one order, and holds them shortly.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Count, F, Sum
+from django.db.models.functions import TruncDay
+
+from gateway.models import Model, Provider, UsageEvent, Vendor
+from gateway.moments import first_id
+from gateway.vendorbills.models import COUNTED, Part, UsageVendorDay
+
+_KEY = ("day", "vendor", "credential", "model", "part")
+SUMS = ("requests", *COUNTED, "cost", "at_most")
+
+
+class Group(NamedTuple):
+    """What is summed together, in the order of the table's key."""
+
+    day: date
+    vendor: str
+    credential: str
+    model: str
+    part: str
+
+
+Sums = dict[str, int]
+
+
+def add(events: Iterable[UsageEvent]) -> None:
+    """Add these events to their days."""
+    found = summed(events)
+    if not found:
+        return
+    table = UsageVendorDay._meta.db_table
+    columns = (*_KEY, *SUMS)
+    one = f"({', '.join(['%s'] * len(columns))})"
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
+    values = [v for group in sorted(found) for v in (*group, *(found[group][n] for n in SUMS))]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([one] * len(found))}"
+            f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {added}",
+            values,
+        )
+
+
+def summed(events: Iterable[UsageEvent]) -> dict[Group, Sums]:
+    """What these events add up to, by group."""
+    events = list(events)
+    vendors = _vendors(events)
+    found: defaultdict[Group, Sums] = defaultdict(lambda: dict.fromkeys(SUMS, 0))
+    for event in events:
+        for credential, part, sums in _parts(event):
+            name = credential.partition("/")[0]
+            vendor = vendors.get(name) or vendors.get(f"model:{event.model}", "")
+            day = event.created_at.astimezone(UTC).date()
+            total = found[Group(day, vendor, credential, event.model, part)]
+            for name, value in sums.items():
+                total[name] += value
+    return found
+
+
+def _vendors(events: Iterable[UsageEvent]) -> dict[str, str]:
+    """Whose bill it is on: by the provider's name, or where the receipt names none, by the model.
+    The environment's keys are called after their vendor."""
+    names = {event.model for event in events}
+    models = Model.objects.filter(pk__in=names).values_list("pk", "vendor")
+    providers = dict(Provider.objects.values_list("name", "vendor"))
+    return {v: v for v in Vendor} | providers | {f"model:{pk}": v for pk, v in models}
+
+
+def _parts(event: UsageEvent) -> Iterator[tuple[str, str, Sums]]:
+    """(credential, part, what to add) of every attempt."""
+    attempts = event.details.get("attempts") or [{}]
+    used = _tokens(event)
+    last = str(attempts[-1].get("credential", ""))
+    lost = not event.cost and not any(used.values()) and _may_have_cost(attempts[-1])
+    main = {"requests": 1, **used, "cost": event.cost, "at_most": event.hold if lost else 0}
+    yield last, _part(event), main
+    if told := event.details.get("quarantine"):
+        yield last, Part.DISPUTED, _beyond(told, used)
+    for attempt in attempts[:-1]:
+        # It had the same prompt as the one that answered, so it cost about that at most.
+        bound: Sums = {}
+        if _may_have_cost(attempt):
+            bound = dict(used) if any(used.values()) else {"at_most": event.hold}
+        yield str(attempt.get("credential", "")), Part.FAILED, {"requests": 1, **bound}
+
+
+def _part(event: UsageEvent) -> Part:
+    if "quarantine" in event.details:
+        return Part.QUARANTINED
+    if not event.cost:
+        return Part.GIVEN_AWAY
+    if event.details.get("clamps", {}).get("charge", {}).get("by") == "hold":
+        return Part.CAPPED
+    return Part.ESTIMATED if event.estimated else Part.CHARGED
+
+
+def _tokens(event: UsageEvent) -> Sums:
+    return {
+        name: getattr(event, name) + (event.reasoning if name == "output" else 0)
+        for name in COUNTED
+    }
+
+
+def _may_have_cost(attempt: Mapping[str, Any]) -> bool:
+    """No vendor bills what it refused with an error's status."""
+    status = attempt.get("status")
+    return bool(attempt) and (status is None or status < 400)
+
+
+def _beyond(told: Mapping[str, int], believed: Sums) -> Sums:
+    """What a vendor told and nobody believed, over what was booked in its place."""
+    counted = {name: told.get(name, 0) for name in COUNTED}
+    counted["output"] += told.get("reasoning", 0)
+    return {name: max(0, counted[name] - believed[name]) for name in COUNTED}
+
+
+def rebuild(first: date, last: date) -> int:
+    """Make these days anew from their events. Returns how many events they have.
+
+    What is settled meanwhile waits for the rows that are deleted here, or is counted here.
+    """
+    done, day = 0, first
+    while day <= last:
+        done += _rebuild(day)
+        day += timedelta(days=1)
+    return done
+
+
+@transaction.atomic
+def _rebuild(day: date) -> int:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:  # against settlement, for the moment this takes
+            cursor.execute(f"LOCK TABLE {UsageVendorDay._meta.db_table} IN EXCLUSIVE MODE")
+    UsageVendorDay.objects.filter(day=day).delete()
+    begins = datetime.combine(day, time(), UTC)
+    ends = begins + timedelta(days=1)
+    # Ids are in the order of admission; an hour around the day is wide enough for any clock.
+    around = (first_id(begins.timestamp() - 3600), first_id(ends.timestamp() + 3600))
+    found = UsageEvent.objects.filter(
+        id__gte=around[0], id__lt=around[1], created_at__gte=begins, created_at__lt=ends
+    )
+    batch: list[UsageEvent] = []
+    count = 0
+    for event in found.order_by().iterator(chunk_size=500):
+        batch.append(event)
+        count += 1
+        if len(batch) == 500:
+            add(batch)
+            batch = []
+    add(batch)
+    return count
+
+
+def problems() -> Iterator[str]:
+    """Days whose sums are not those of their events: in words. Only days that are kept at all."""
+    ended = [part for part in Part if part not in (Part.DISPUTED, Part.FAILED)]
+    kept = {
+        row["day"]: (row["count"], row["charged"], row["tokens"])
+        for row in UsageVendorDay.objects.filter(part__in=ended)
+        .order_by()
+        .values("day")
+        .annotate(count=Sum("requests"), charged=Sum("cost"), tokens=Sum(_sum(COUNTED)))
+    }
+    events = UsageEvent.objects.order_by().annotate(day=TruncDay("created_at", tzinfo=UTC))
+    if kept:
+        events = events.filter(created_at__gte=datetime.combine(min(kept), time(), UTC))
+    counted = {
+        row["day"].date(): (row["count"], row["charged"], row["tokens"])
+        for row in events.values("day").annotate(
+            count=Count("pk"), charged=Sum("cost"), tokens=Sum(_sum((*COUNTED, "reasoning")))
+        )
+    }
+    for day in sorted(kept.keys() | counted.keys()):
+        if kept.get(day) != counted.get(day):
+            yield (
+                f"usage of {day} by credential: requests, cost and tokens are {kept.get(day)}, "
+                f"those of the events {counted.get(day)}"
+            )
+
+
+def _sum(names: Iterable[str]) -> Any:
+    first, *rest = names
+    total: Any = F(first)
+    for name in rest:
+        total = total + F(name)
+    return total
