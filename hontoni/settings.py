@@ -296,6 +296,9 @@ CREDENTIAL_KEYS: list[str] = env.list("CREDENTIAL_KEYS", default=[SECRET_KEY])
 UPSTREAM_CONNECT_SECONDS: float = env.float("UPSTREAM_CONNECT_SECONDS", default=10)
 UPSTREAM_SILENCE_SECONDS: float = env.float("UPSTREAM_SILENCE_SECONDS", default=300)
 UPSTREAM_TOTAL_SECONDS: float = env.float("UPSTREAM_TOTAL_SECONDS", default=3600)
+# Staff are told of what a vendor billed and nothing explains: above both, by day and model.
+VENDOR_ALERT_DOLLARS: str = env("VENDOR_ALERT_DOLLARS", default="1")
+VENDOR_ALERT_PERCENT: float = env.float("VENDOR_ALERT_PERCENT", default=2)
 
 # -- Our own limits ------------------------------------------------------------------------------
 

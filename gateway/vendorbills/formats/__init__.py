@@ -14,7 +14,7 @@ from typing import Any
 from gateway.vendorbills.formats import anthropic, google, openai
 from gateway.vendorbills.formats.report import BadReport, Line, Report
 
-__all__ = ["BadReport", "Line", "Report", "read", "read_pages"]
+__all__ = ["BadReport", "Line", "Report", "exact", "read", "read_pages"]
 
 Row = Mapping[str, str]
 _CSV: tuple[tuple[frozenset[str], Callable[[Sequence[Row]], Report]], ...] = (
@@ -37,6 +37,11 @@ def read(data: bytes) -> Report:
     if text[0] in "{[":
         return read_pages(_json(text))
     return _csv(text)
+
+
+def exact(data: bytes) -> Any:
+    """JSON whose amounts keep every digit. Raises ValueError."""
+    return json.loads(data, parse_float=Decimal)
 
 
 def _json(text: str) -> list[Any]:
