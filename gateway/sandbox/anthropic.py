@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 
-from gateway.sandbox import sse
+from gateway.sandbox import anthropic_usage, hosted, media, sse
+from gateway.sandbox.anthropic_usage import counted as counted
+from gateway.sandbox.anthropic_usage import usage as usage
+from gateway.sandbox.anthropic_usage import work as work
 from gateway.sandbox.conversation import Ask, Json, Said, Sent, Tool, mapping, objects, strings
 from gateway.sandbox.dialect import bearer, fresh, metered, scripted, texts
 from gateway.sandbox.lint.anthropic import check as check
 from gateway.sandbox.lint.anthropic import fits as fits
 from gateway.sandbox.script import REFUSAL, Turn
 from gateway.sandbox.seal import seal
-from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, dumps, image, piece
+from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, dumps, piece, total
 from gateway.sandbox.vendors import Vendor, VendorError, version_of
 from gateway.sandbox.wire import Frame
 
@@ -27,6 +30,7 @@ _TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+_AT_THE_END = ("output_tokens_details", "iterations", "server_tool_use")
 _STOPS = {
     "stop": "end_turn",
     "stop_sequence": "stop_sequence",
@@ -75,6 +79,7 @@ def read(sent: Sent) -> Ask:
     config = mapping(mapping(body.get("output_config")).get("format") or body.get("output_format"))
     limit = body.get("max_tokens")
     kind = choice.get("type")
+    offered = objects(body.get("tools"))
     return Ask(
         model=sent.model,
         history=tuple(_said(message) for message in objects(body.get("messages"))),
@@ -86,6 +91,10 @@ def read(sent: Sent) -> Ask:
         limit=limit if isinstance(limit, int) and not sent.counting else None,
         stops=strings(body.get("stop_sequences")),
         thinks=mapping(body.get("thinking")).get("type") not in (None, "disabled"),
+        shows=_shows_thinking(sent),
+        hosted=_hosted(offered),
+        advisor=next((str(t.get("model")) for t in offered if _advises(t)), ""),
+        compacts="compact" in dumps([body.get("context_management"), body.get("compaction")]),
         stream=body.get("stream") is True,
         scope=sent.model,
     )
@@ -109,6 +118,15 @@ def _tools(body: Json) -> Iterator[Tool]:
             yield Tool(str(tool["name"]))
 
 
+def _hosted(offered: list[Json]) -> dict[str, int]:
+    known = ((hosted.named(tool.get("type")), tool.get("max_uses")) for tool in offered)
+    return {name: most if isinstance(most, int) else hosted.MOST for name, most in known if name}
+
+
+def _advises(tool: Json) -> bool:
+    return str(tool.get("type")).startswith("advisor_")
+
+
 def _prompt(body: Json) -> Iterator[Piece]:
     """Tools, system, messages: the order in which the vendor caches."""
     blocks = [*objects(body.get("tools"))]
@@ -118,21 +136,32 @@ def _prompt(body: Json) -> Iterator[Piece]:
         content = message.get("content")
         plain = [{"type": "text", "text": content}]
         blocks += plain if isinstance(content, str) else objects(content)
-    last = len(blocks) - 1
+    last, elsewhere = len(blocks) - 1, media.declared(body.get("messages"), VENDOR)
     for n, block in enumerate(blocks):
-        mark = block.get("cache_control") or (body.get("cache_control") if n == last else None)
-        yield _piece(block, mapping(mark))
+        mark = mapping(
+            block.get("cache_control") or (body.get("cache_control") if n == last else None)
+        )
+        ttl = str(mark.get("ttl") or "5m") if mark else ""
+        inner = objects(block.get("content")) if block.get("type") == "tool_result" else []
+        for part in inner[:-1]:
+            yield _piece(part, "", elsewhere)
+        yield _piece(inner[-1] if inner else block, ttl, elsewhere)
 
 
-def _piece(block: Json, mark: Json) -> Piece:
-    ttl = str(mark.get("ttl") or "5m") if mark else ""
+def _piece(block: Json, ttl: str, elsewhere: int | None) -> Piece:
     match block.get("type"):
         case "text":
             return piece(str(block.get("text")), ttl)
         case "thinking":
             return piece(str(block.get("thinking")), ttl)
         case "image" | "document":
-            return image(dumps(block.get("source")), ttl)
+            source = mapping(block.get("source"))
+            if (text := media.plain(source)) is not None:
+                return Piece(dumps(source), text, ttl)
+            if source.get("type") == "content":
+                inside = [_piece(part, "", elsewhere) for part in objects(source.get("content"))]
+                return Piece(dumps(source), total(inside), ttl)
+            return media.document(VENDOR, source, source.get("data"), elsewhere, ttl)
         case "tool_result" if isinstance(block.get("content"), str):
             return piece(block["content"], ttl)
     return piece(dumps({k: v for k, v in block.items() if k != "cache_control"}), ttl)
@@ -146,30 +175,9 @@ def tokens(ask: Ask, turn: Turn, use: CacheUse) -> Tokens:
     return scripted(turn, metered(ask, turn, use), nested=False, reasoning_inside=True)
 
 
-def usage(tokens: Tokens) -> Json:
-    """Cache apart from input, thinking inside output."""
-    return {
-        "input_tokens": tokens.input,
-        "cache_creation_input_tokens": tokens.written,
-        "cache_read_input_tokens": tokens.read,
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": tokens.write_5m,
-            "ephemeral_1h_input_tokens": tokens.write_1h,
-        },
-        "output_tokens": tokens.output + tokens.reasoning,
-        "output_tokens_details": {"thinking_tokens": tokens.reasoning},
-        "service_tier": "standard",
-    }
-
-
-def counted(tokens: int) -> Json:
-    """The answer of count_tokens."""
-    return {"input_tokens": tokens}
-
-
 def content(sent: Sent, turn: Turn) -> list[Json]:
     """The blocks of an answer."""
-    blocks: list[Json] = []
+    blocks = list(anthropic_usage.used(turn))
     if turn.thinking:
         shown = turn.thinking if _shows_thinking(sent) else ""
         blocks.append(
@@ -209,21 +217,23 @@ def _message(sent: Sent, turn: Turn, blocks: list[Json]) -> Json:
 
 def whole(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Json:
     message = _message(sent, turn, content(sent, turn))
-    return {**message, "usage": usage(tokens)} if turn.has_usage else message
+    if not turn.has_usage:
+        return message
+    return {**message, "usage": usage(tokens) | anthropic_usage.beside(sent, ask, turn, tokens)}
 
 
 def events(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Iterator[Frame]:
-    final = usage(tokens)
+    final = usage(tokens) | anthropic_usage.beside(sent, ask, turn, tokens)
     message = _message(sent, turn, [])
     start: Json = {**message, "stop_reason": None, "stop_sequence": None, "stop_details": None}
     if turn.has_usage:
-        start["usage"] = {k: v for k, v in final.items() if k != "output_tokens_details"}
+        start["usage"] = {k: v for k, v in final.items() if k not in _AT_THE_END}
         start["usage"]["output_tokens"] = 1
     yield _event("message_start", {"message": start})
     for index, block in enumerate(content(sent, turn)):
         yield from _block(index, block)
     ends = {key: message[key] for key in ("stop_reason", "stop_sequence", "stop_details")}
-    apart = ("cache_creation", "service_tier")
+    apart = ("cache_creation", "service_tier", "inference_geo", "speed")
     delta: Json = {"delta": ends}
     if turn.has_usage:
         delta["usage"] = {k: v for k, v in final.items() if k not in apart}
@@ -240,7 +250,9 @@ def _block(index: int, block: Json) -> Iterator[Frame]:
     if index == 0:
         yield _event("ping")
     for delta in _deltas(block):
-        yield _event("content_block_delta", {"index": index, "delta": delta}, content=True)
+        thought = delta["type"] in ("thinking_delta", "signature_delta")
+        said = {"index": index, "delta": delta}
+        yield _event("content_block_delta", said, content=True, thought=thought)
     yield _event("content_block_stop", {"index": index})
 
 
@@ -265,5 +277,8 @@ def broken(sent: Sent, turn: Turn, frames: list[Frame]) -> Frame:
     return _event("error", {"error": failure, "request_id": fresh("req_")})
 
 
-def _event(kind: str, fields: Json | None = None, *, content: bool = False) -> Frame:
-    return sse.event({"type": kind, **(fields or {})}, kind, content=content)
+def _event(
+    kind: str, fields: Json | None = None, *, content: bool = False, thought: bool = False
+) -> Frame:
+    told = {"type": kind, **(fields or {})}
+    return sse.event(told, kind, content=content, thought=thought)

@@ -4,9 +4,10 @@ A request is recorded, authenticated, linted (`lint/`), understood (`Dialect.rea
 (`script.plan`), priced in tokens (`Dialect.tokens`) and rendered (`Dialect.whole`, `.events`).
 """
 
+import re
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -21,12 +22,14 @@ from gateway.sandbox import anthropic, chat, control, gemini, responses, sse
 from gateway.sandbox.conversation import Sent
 from gateway.sandbox.dialect import Dialect, fresh
 from gateway.sandbox.faults import Fault
-from gateway.sandbox.recorder import Record, record
+from gateway.sandbox.meter import Bill, Meter, meter
+from gateway.sandbox.recorder import Record, hashed, record
 from gateway.sandbox.script import Attempts, Turn, plan
 from gateway.sandbox.usage import PromptCache, total
 from gateway.sandbox.vendors import MODELS, VendorError
-from gateway.sandbox.wire import EVENT_STREAM, Answer, Frame, Sending, half
+from gateway.sandbox.wire import EVENT_STREAM, Answer, Frame, Sending, half, said
 
+_RESPONSE_ID = re.compile(rb'"responseId":"([^"]+)"')
 ALL_MODELS = frozenset(model for models in MODELS.values() for model in models)
 
 
@@ -44,12 +47,13 @@ class Sandbox:
     history: int = 1000
     requests: list[Record] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)
+    meter: Meter = field(default_factory=Meter)
     cache: PromptCache = field(default_factory=PromptCache)
     attempts: Attempts = field(default_factory=Attempts)
 
     def reset(self) -> None:
-        """Forget every request, fault, cached prompt and counted attempt."""
-        for kept in (self.requests, self.faults, self.cache, self.attempts):
+        """Forget every request, bill, fault, cached prompt and counted attempt."""
+        for kept in (self.requests, self.meter, self.faults, self.cache, self.attempts):
             kept.clear()
 
     def keep(self, request: Record) -> None:
@@ -82,7 +86,7 @@ def make_app(
     for no key. `app.state` holds `requests` (a list of `Record`),
     `faults` (a deque of `Fault`), `reset()` and the `sandbox` itself.
     """
-    sandbox = Sandbox(strict, keys, models, pace, history)
+    sandbox = Sandbox(strict, keys, models, pace, history, meter=Meter(history))
     routes = [*_routes(sandbox), *(control.routes(sandbox) if controlled else ())]
     app = Starlette(routes=routes)
     app.state.sandbox = sandbox
@@ -135,7 +139,7 @@ async def _serve(
     fault = sandbox.fault(kept.path)
     request_id = fresh("req_")
     try:
-        _authenticate(sandbox, dialect, request)
+        key = _authenticate(sandbox, dialect, request)
         if fault and fault.replaces():
             return _sending(fault.whole(), kept)
         reply = answer(_sent(sandbox, dialect, request, kept, counting))
@@ -145,7 +149,16 @@ async def _serve(
         if error.status == 429:
             reply = replace(reply, headers={**reply.headers, "retry-after": "1"})
     reply = replace(reply, headers={**dialect.headers(request_id), **reply.headers})
-    return _sending(fault.bend(reply) if fault else reply, kept)
+    if reply.work is None:
+        return _sending(fault.bend(reply) if fault else reply, kept)
+    bill = sandbox.meter.begin(
+        reply.work,
+        request_id=request_id,
+        credential=hashed(key),
+        record=kept,
+        faulted=fault is not None,
+    )
+    return _sending(fault.bend(reply) if fault else reply, kept, bill)
 
 
 async def _keep(sandbox: Sandbox, request: Request) -> Record:
@@ -155,10 +168,12 @@ async def _keep(sandbox: Sandbox, request: Request) -> Record:
     return kept
 
 
-def _authenticate(sandbox: Sandbox, dialect: Dialect, request: Request) -> None:
+def _authenticate(sandbox: Sandbox, dialect: Dialect, request: Request) -> str:
+    """The key that it was asked with."""
     key = dialect.authenticate(request.headers, request.query_params)
     if sandbox.keys is not None and key not in sandbox.keys:
         raise dialect.wrong_key()
+    return key
 
 
 def _sent(
@@ -192,14 +207,24 @@ def _answer(sandbox: Sandbox, dialect: Dialect, sent: Sent) -> Answer:
     tokens = dialect.tokens(ask, turn, dialect.cached(sandbox.cache, ask))
     if ask.stream:
         frames = list(dialect.events(sent, ask, turn, tokens))
+        work = replace(dialect.work(sent, ask, turn, tokens), ident=_ident(frames))
+        whole = said(frames)
         if turn.breaks:
             frames = half(frames)
         if turn.breaks in ("midstream", "failed"):
             frames.append(dialect.broken(sent, turn, frames))
-        return _stream(frames, turn, sandbox.pace)
+        unseen = not ask.shows or turn.ponder > 0
+        return replace(
+            _stream(frames, turn, sandbox.pace),
+            hidden=0 if ask.shows else len(sse.words(turn.thinking)),
+            whole=(0, whole[1]) if unseen else whole,
+            work=work,
+        )
     if turn.breaks == "midstream":
         raise VendorError("The server failed while it was answering.", status=500)
-    reply = replace(_json(dialect.whole(sent, ask, turn, tokens)), delay=turn.delay)
+    reply = _json(dialect.whole(sent, ask, turn, tokens))
+    work = replace(dialect.work(sent, ask, turn, tokens), ident=_ident(reply.frames))
+    reply = replace(reply, delay=turn.delay, ponder=turn.ponder, work=work)
     if turn.breaks == "cut":
         data = reply.frames[0].data
         return replace(reply, frames=[Frame(data[: len(data) // 2])], dropped=True)
@@ -216,6 +241,7 @@ def _stream(frames: list[Frame], turn: Turn, pace: float) -> Answer:
         delay=turn.delay,
         pause=pace,
         slow=turn.slow,
+        ponder=turn.ponder,
         dropped=turn.breaks == "cut",
     )
 
@@ -224,13 +250,22 @@ def _json(body: Any, status: int = 200) -> Answer:
     return Answer([Frame(orjson.dumps(body))], status, {"content-type": "application/json"})
 
 
-def _sending(answer: Answer, kept: Record) -> Response:
+def _ident(frames: Sequence[Frame]) -> str:
+    """Google names its answers in their bodies only."""
+    found = _RESPONSE_ID.search(frames[0].data) if frames else None
+    return found[1].decode() if found else ""
+
+
+def _sending(answer: Answer, kept: Record, bill: Bill | None = None) -> Response:
     kept.status = answer.status
 
     def ended(sent: int, aborted: bool) -> None:
         kept.sent, kept.aborted, kept.finished_at = sent, aborted, time.monotonic()
+        if bill is not None:
+            meter.end(bill, sending.progress, left=aborted)
 
-    return Sending(answer, ended)
+    sending = Sending(answer, ended)
+    return sending
 
 
 async def _models(sandbox: Sandbox, request: Request) -> Response:

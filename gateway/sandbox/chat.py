@@ -3,19 +3,21 @@
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-from gateway.sandbox import openai, sse
+from gateway.sandbox import media, openai, sse
 from gateway.sandbox.conversation import Ask, Json, Said, Sent, Tool, mapping, objects, strings
 from gateway.sandbox.dialect import fresh, metered, scripted, texts
 from gateway.sandbox.lint.chat import check as check
 from gateway.sandbox.lint.chat import fits as fits
+from gateway.sandbox.meter import Line, Work
 from gateway.sandbox.openai import authenticate as authenticate
 from gateway.sandbox.openai import error as error
 from gateway.sandbox.openai import headers as headers
 from gateway.sandbox.openai import unknown_model as unknown_model
 from gateway.sandbox.openai import wrong_key as wrong_key
-from gateway.sandbox.script import Call, Turn, can_think
-from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, dumps, image, piece
+from gateway.sandbox.script import Call, Turn, asks_to_think, can_think
+from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, dumps, piece
 from gateway.sandbox.vendors import Vendor
 from gateway.sandbox.wire import Frame
 
@@ -33,7 +35,7 @@ _FINISHES = {
 def read(sent: Sent) -> Ask:
     body = sent.body
     history = tuple(_said(message) for message in objects(body.get("messages")))
-    thinks = "[[think" in (next((s.text for s in reversed(history) if s.user and s.text), ""))
+    asked = next((s.text for s in reversed(history) if s.user and s.text), "")
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
     return Ask(
         model=sent.model,
@@ -45,7 +47,8 @@ def read(sent: Sent) -> Ask:
         schema=_schema(mapping(body.get("response_format"))),
         limit=limit if isinstance(limit, int) else None,
         stops=strings(body.get("stop")),
-        thinks=can_think(sent.model, body.get("reasoning_effort"), thinks),
+        thinks=can_think(sent.model, body.get("reasoning_effort"), asks_to_think(asked)),
+        choices=_choices(sent),
         stream=body.get("stream") is True,
         scope=f"{sent.model}/{body.get('prompt_cache_key')}",
     )
@@ -91,6 +94,7 @@ def _schema(wanted: Json) -> Json | None:
 def _prompt(body: Json) -> Iterator[Piece]:
     for tool in objects(body.get("tools")):
         yield piece(dumps(tool))
+    elsewhere = media.declared(body.get("messages"), VENDOR)
     for message in objects(body.get("messages")):
         content = message.get("content")
         if isinstance(content, str):
@@ -99,7 +103,8 @@ def _prompt(body: Json) -> Iterator[Piece]:
             if isinstance(part.get("text"), str):
                 yield piece(part["text"])
             else:
-                yield image(dumps(part))
+                data = mapping(part.get("file")).get("file_data")
+                yield media.document(VENDOR, part, data, elsewhere)
         for call in objects(message.get("tool_calls")):
             called = mapping(call.get("function") or call.get("custom"))
             yield piece(str(called.get("name")))
@@ -111,19 +116,36 @@ def cached(cache: PromptCache, ask: Ask) -> CacheUse:
 
 
 def tokens(ask: Ask, turn: Turn, use: CacheUse) -> Tokens:
-    return scripted(turn, metered(ask, turn, use), nested=True, reasoning_inside=True)
+    if not turn.usage:
+        return metered(ask, turn, use)
+    given = scripted(turn, metered(ask, turn, use), nested=True, reasoning_inside=True)
+    output, reasoning = given.output * ask.choices, given.reasoning * ask.choices
+    return replace(given, output=output, reasoning=reasoning)
 
 
-def usage(tokens: Tokens, choices: int) -> Json:
-    """Cached tokens inside the prompt, reasoning inside the completion, times the choices."""
-    completion = (tokens.output + tokens.reasoning) * choices
+def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
+    """The tier is the one that the answer names."""
+    return Work(
+        vendor=VENDOR,
+        model=ask.model,
+        lines=(Line("message", ask.model, tokens),),
+        tier=turn.tier or openai.tier(sent),
+        finish=turn.raw_finish or turn.finish,
+        broken=bool(turn.breaks),
+        scripted=bool(turn.usage),
+    )
+
+
+def usage(tokens: Tokens) -> Json:
+    """Cached tokens inside the prompt, reasoning inside the completion."""
+    completion = tokens.output + tokens.reasoning
     return {
         "prompt_tokens": tokens.prompt,
         "completion_tokens": completion,
         "total_tokens": tokens.prompt + completion,
         "prompt_tokens_details": {"cached_tokens": tokens.read, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": tokens.reasoning * choices,
+            "reasoning_tokens": tokens.reasoning,
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
@@ -140,13 +162,13 @@ def _choices(sent: Sent) -> int:
     return n if isinstance(n, int) else 1
 
 
-def _base(sent: Sent, kind: str) -> Json:
+def _base(sent: Sent, turn: Turn, kind: str) -> Json:
     return {
         "id": fresh("chatcmpl-", 29),
         "object": kind,
         "created": int(time.time()),
         "model": sent.model,
-        "service_tier": "default",
+        "service_tier": turn.tier or openai.tier(sent),
         "system_fingerprint": "fp_5a4db0c5a3",
     }
 
@@ -169,8 +191,8 @@ def whole(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Json:
         }
         for index in range(_choices(sent))
     ]
-    body = {**_base(sent, "chat.completion"), "choices": choices}
-    return {**body, "usage": usage(tokens, len(choices))} if turn.has_usage else body
+    body = {**_base(sent, turn, "chat.completion"), "choices": choices}
+    return {**body, "usage": usage(tokens)} if turn.has_usage else body
 
 
 def _message(turn: Turn) -> Json:
@@ -196,7 +218,7 @@ def _logprobs(text: str) -> Json:
 
 def events(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Iterator[Frame]:
     options = mapping(sent.body.get("stream_options"))
-    base = _base(sent, "chat.completion.chunk")
+    base = _base(sent, turn, "chat.completion.chunk")
     if options.get("include_usage") and turn.has_usage:
         base["usage"] = None
     if options.get("include_obfuscation") is not False:
@@ -215,7 +237,7 @@ def events(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Iterator[Frame]:
             }
             yield sse.event({**base, "choices": [choice]}, content=content)
     if "usage" in base:
-        yield sse.event({**base, "choices": [], "usage": usage(tokens, _choices(sent))})
+        yield sse.event({**base, "choices": [], "usage": usage(tokens)})
     yield sse.DONE
 
 

@@ -1,6 +1,6 @@
 """The recorder and the faults over HTTP, for tests that run the sandbox as a process of its own.
 
-GET /__sandbox/requests?since=N · POST /__sandbox/faults · POST /__sandbox/reset
+GET /__sandbox/requests?since=N · GET /__meter · POST /__sandbox/faults · POST /__sandbox/reset
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def routes(sandbox: "Sandbox") -> Iterator[Route]:
-    """The three routes. They know no key: serve them to tests only."""
+    """The four routes. They know no key: serve them to tests only."""
     yield Route("/__sandbox/requests", partial(_requests, sandbox))
+    yield Route("/__meter", partial(_meter, sandbox))
     yield Route("/__sandbox/faults", partial(_fault, sandbox), methods=["POST"])
     yield Route("/__sandbox/reset", partial(_reset, sandbox), methods=["POST"])
 
@@ -27,6 +28,11 @@ def routes(sandbox: "Sandbox") -> Iterator[Route]:
 async def _requests(sandbox: "Sandbox", request: Request) -> JSONResponse:
     since = int(request.query_params.get("since", 0))
     return JSONResponse([kept.as_json() for kept in sandbox.requests[since:]])
+
+
+async def _meter(sandbox: "Sandbox", request: Request) -> JSONResponse:
+    """What the vendors bill, oldest first (`meter/`)."""
+    return JSONResponse([bill.as_json() for bill in sandbox.meter.bills])
 
 
 async def _fault(sandbox: "Sandbox", request: Request) -> JSONResponse:

@@ -45,7 +45,10 @@ class Ask:
     """What is asked of the model.
 
     `forced` is None where the model is free to call a tool or not, otherwise the names it must
-    choose from. `limit` is in tokens. `thinks`: the request lets the model reason first.
+    choose from. `limit` is in tokens. `thinks`: the request lets the model reason first, and
+    `shows` that its thoughts are seen. `hosted`: the tools that the vendor runs, and how often at
+    most. `advisor`: the model that may be asked for advice. `compacts`: the history may be
+    summarised first. `choices` answers are asked for.
     """
 
     model: str
@@ -58,6 +61,11 @@ class Ask:
     limit: int | None = None
     stops: tuple[str, ...] = ()
     thinks: bool = False
+    shows: bool = False
+    hosted: Mapping[str, int] = field(default_factory=dict)
+    advisor: str = ""
+    compacts: bool = False
+    choices: int = 1
     stream: bool = False
     scope: str = ""
 

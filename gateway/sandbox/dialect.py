@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from gateway.sandbox.conversation import Ask, Json, Sent
+from gateway.sandbox.hosted import found
+from gateway.sandbox.meter import Work
 from gateway.sandbox.script import Turn
 from gateway.sandbox.usage import CacheUse, PromptCache, Tokens, count, total
 from gateway.sandbox.vendors import Vendor, VendorError
@@ -40,6 +42,9 @@ class Dialect(Protocol):
     def tokens(self, ask: Ask, turn: Turn, use: CacheUse) -> Tokens:
         """What the answer costs."""
 
+    def work(self, sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
+        """What its vendor bills for it, if it is heard to its end."""
+
     def whole(self, sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Any:
         """The unary answer."""
 
@@ -70,12 +75,12 @@ def bearer(headers: Mapping[str, str]) -> str:
 def metered(ask: Ask, turn: Turn, use: CacheUse) -> Tokens:
     """What was counted, in disjoint buckets."""
     return Tokens(
-        input=total(ask.prompt) - use.read - use.write_5m - use.write_1h,
+        input=total(ask.prompt) - use.read - use.write_5m - use.write_1h + found(turn.uses),
         read=use.read,
         write_5m=use.write_5m,
         write_1h=use.write_1h,
-        output=count(turn.text) + sum(call.tokens for call in turn.calls),
-        reasoning=count(turn.thinking),
+        output=ask.choices * (count(turn.text) + sum(call.tokens for call in turn.calls)),
+        reasoning=ask.choices * turn.thought,
     )
 
 

@@ -67,7 +67,7 @@ class Fault:
 
     def _edited(self, frame: Frame) -> Frame:
         data = self.edit(frame.data) if self.edit else frame.data
-        return Frame(data.replace(b"\n", b"\r\n") if self.crlf else data, frame.content)
+        return frame._replace(data=data.replace(b"\n", b"\r\n") if self.crlf else data)
 
 
 def html_page(status: int = 502) -> Fault:
@@ -104,11 +104,11 @@ def no_done() -> Fault:
 
 def _first(frames: list[Frame], size: int) -> list[Frame]:
     kept = []
-    for data, content in frames:
+    for frame in frames:
         if size <= 0:
             break
-        kept.append(Frame(data[:size], content))
-        size -= len(data)
+        kept.append(frame._replace(data=frame.data[:size]))
+        size -= len(frame.data)
     return kept
 
 

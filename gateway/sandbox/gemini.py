@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.sandbox import sse
+from gateway.sandbox import hosted, media, sse
 from gateway.sandbox.conversation import Ask, Json, Said, Sent, Tool, mapping, objects, strings
 from gateway.sandbox.dialect import fresh, metered, scripted
 from gateway.sandbox.lint.gemini import check as check
 from gateway.sandbox.lint.gemini import fits as fits
+from gateway.sandbox.meter import Line, Work
 from gateway.sandbox.script import Call, Turn
 from gateway.sandbox.seal import seal
-from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, count, dumps, image, piece
+from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, count, dumps, piece
 from gateway.sandbox.vendors import Vendor, VendorError, version_of
 from gateway.sandbox.wire import Frame
 
@@ -95,6 +96,8 @@ def read(sent: Sent) -> Ask:
         limit=limit if isinstance(limit, int) else None,
         stops=strings(config.get("stopSequences")),
         thinks=version_of(sent.model) >= 2.5 and thinking.get("thinkingBudget") != 0,
+        shows=thinking.get("includeThoughts") is True,
+        hosted=_hosted(body),
         stream=streams and sent.query.get("alt") == "sse",
         scope=sent.model,
     )
@@ -120,6 +123,18 @@ def _tools(body: Json) -> Iterator[Tool]:
             yield Tool(str(function.get("name")), mapping(schema))
 
 
+_HOSTED = {
+    "googleSearch": "google_search",
+    "codeExecution": "code_execution",
+    "urlContext": "url_context",
+}
+
+
+def _hosted(body: Json) -> dict[str, int]:
+    offered = {name for group in objects(body.get("tools")) for name in group}
+    return {_HOSTED[name]: hosted.MOST for name in _HOSTED if name in offered}
+
+
 def _schema(config: Json) -> Json | None:
     if config.get("responseMimeType") != "application/json":
         return None
@@ -131,16 +146,18 @@ def _prompt(body: Json, contents: list[Json]) -> Iterator[Piece]:
     for group in objects(body.get("tools")):
         for function in objects(group.get("functionDeclarations")):
             yield piece(dumps(function))
+    elsewhere = media.declared(contents, VENDOR)
     for content in [mapping(body.get("systemInstruction")), *contents]:
         for part in objects(content.get("parts")):
-            yield _piece(part)
+            yield _piece(part, elsewhere)
 
 
-def _piece(part: Json) -> Piece:
+def _piece(part: Json, elsewhere: int | None) -> Piece:
     if isinstance(part.get("text"), str):
         return piece(part["text"])
     if "inlineData" in part or "fileData" in part:
-        return image(dumps(part))
+        data = mapping(part.get("inlineData")).get("data")
+        return media.document(VENDOR, part, data, elsewhere)
     return piece(dumps(part.get("functionCall") or part.get("functionResponse") or {}))
 
 
@@ -152,14 +169,31 @@ def tokens(ask: Ask, turn: Turn, use: CacheUse) -> Tokens:
     return scripted(turn, metered(ask, turn, use), nested=True, reasoning_inside=False)
 
 
-def usage(tokens: Tokens) -> Json:
-    """Cached tokens inside the prompt, thoughts outside the candidates."""
+def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
+    """Google bills the searches by call, and what other tools found as input."""
+    searches = turn.uses.get("google_search", 0)
+    return Work(
+        vendor=VENDOR,
+        model=ask.model,
+        lines=(Line("message", ask.model, tokens),),
+        calls={"webSearchQueries": searches} if searches else {},
+        finish=turn.raw_finish or turn.finish,
+        broken=bool(turn.breaks),
+        scripted=bool(turn.usage),
+    )
+
+
+def usage(tokens: Tokens, found: int = 0) -> Json:
+    """Cached tokens inside the prompt, thoughts outside the candidates, and what tools found
+    outside the prompt."""
     counted: Json = {
-        "promptTokenCount": tokens.prompt,
+        "promptTokenCount": tokens.prompt - found,
         "candidatesTokenCount": tokens.output,
         "totalTokenCount": tokens.prompt + tokens.output + tokens.reasoning,
-        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens.prompt}],
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens.prompt - found}],
     }
+    if found:
+        counted["toolUsePromptTokenCount"] = found
     if tokens.read:
         counted["cachedContentTokenCount"] = tokens.read
     if tokens.reasoning:
@@ -181,6 +215,9 @@ def parts(sent: Sent, turn: Turn) -> list[Json]:
     found: list[Json] = []
     if turn.thinking and config.get("includeThoughts"):
         found.append({"text": turn.thinking, "thought": True})
+    for _ in range(turn.uses.get("code_execution", 0)):
+        found.append({"executableCode": {"language": "PYTHON", "code": "1 + 1"}})
+        found.append({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}})
     if turn.text or not turn.calls:
         found.append({"text": turn.text})
     found += [_call(sent, call) for call in turn.calls]
@@ -204,9 +241,15 @@ def _reply(sent: Sent, counted: Json | None, ident: str) -> Json:
     return {**reply, "usageMetadata": counted} if counted is not None else reply
 
 
-def _candidate(found: list[Json], finish: str | None) -> Json:
+def _candidate(found: list[Json], finish: str | None, turn: Turn) -> Json:
     candidate: Json = {"content": {"parts": found, "role": "model"}, "index": 0}
-    return {**candidate, "finishReason": finish} if finish else candidate
+    if not finish:
+        return candidate
+    searches = turn.uses.get("google_search", 0)
+    if searches:
+        queries = [f"sandbox {n}" for n in range(searches)]
+        candidate["groundingMetadata"] = {"webSearchQueries": queries, "groundingChunks": []}
+    return {**candidate, "finishReason": finish}
 
 
 def _finish(turn: Turn) -> str:
@@ -220,17 +263,18 @@ def _blocked(turn: Turn) -> Json:
 
 
 def whole(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Any:
-    reply = _reply(sent, usage(tokens) if turn.has_usage else None, fresh("", 22))
+    counted = usage(tokens, hosted.found(turn.uses)) if turn.has_usage else None
+    reply = _reply(sent, counted, fresh("", 22))
     if turn.finish == "refusal":
         body = {**_blocked(turn), **reply}
     else:
-        body = {"candidates": [_candidate(parts(sent, turn), _finish(turn))], **reply}
+        body = {"candidates": [_candidate(parts(sent, turn), _finish(turn), turn)], **reply}
     # streamGenerateContent without alt=sse answers with an array of replies.
     return [body] if sent.path.endswith(":streamGenerateContent") else body
 
 
 def events(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Iterator[Frame]:
-    ident, final = fresh("", 22), usage(tokens)
+    ident, final = fresh("", 22), usage(tokens, hosted.found(turn.uses))
     if turn.finish == "refusal":
         yield _event({**_blocked(turn), **_reply(sent, final, ident)})
         return
@@ -241,8 +285,9 @@ def events(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Iterator[Frame]:
             now = {**final, "candidatesTokenCount": min(said, tokens.output)}
             now["totalTokenCount"] = tokens.prompt + tokens.reasoning + now["candidatesTokenCount"]
             reply = _reply(sent, now if turn.has_usage else None, ident)
-            yield _event({"candidates": [_candidate([piece_of], None)], **reply}, content=True)
-    end = _candidate([{"text": ""}], _finish(turn))
+            told = {"candidates": [_candidate([piece_of], None, turn)], **reply}
+            yield _event(told, content=True, thought=bool(part.get("thought")))
+    end = _candidate([{"text": ""}], _finish(turn), turn)
     yield _event({"candidates": [end], **_reply(sent, final if turn.has_usage else None, ident)})
 
 
@@ -263,5 +308,5 @@ def broken(sent: Sent, turn: Turn, frames: list[Frame]) -> Frame:
     return _event(error(overloaded, ""))
 
 
-def _event(data: Json, *, content: bool = False) -> Frame:
-    return sse.event(data, content=content, end="\r\n")
+def _event(data: Json, *, content: bool = False, thought: bool = False) -> Frame:
+    return sse.event(data, content=content, thought=thought, end="\r\n")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.sandbox.conversation import Json
+from gateway.sandbox.conversation import Json, Sent
 from gateway.sandbox.dialect import bearer
 from gateway.sandbox.vendors import VendorError
 
@@ -52,6 +52,12 @@ def headers(request_id: str) -> dict[str, str]:
         "x-ratelimit-limit-requests": "10000",
         "x-ratelimit-remaining-requests": "9999",
     }
+
+
+def tier(sent: Sent) -> str:
+    """The tier that serves a request: the one it asks for, where it asks for one."""
+    asked = sent.body.get("service_tier")
+    return asked if asked in ("flex", "priority") else "default"
 
 
 def server_error() -> Json:

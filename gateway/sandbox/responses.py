@@ -6,23 +6,31 @@ from typing import Any
 
 import orjson
 
-from gateway.sandbox import openai, responses_stream
+from gateway.sandbox import hosted, media, openai, responses_stream
 from gateway.sandbox.conversation import Ask, Json, Said, Sent, Tool, mapping, objects, strings
 from gateway.sandbox.dialect import fresh, metered, scripted, texts
 from gateway.sandbox.lint.responses import check as check
 from gateway.sandbox.lint.responses import fits as fits
+from gateway.sandbox.meter import Line, Work
 from gateway.sandbox.openai import authenticate as authenticate
 from gateway.sandbox.openai import error as error
 from gateway.sandbox.openai import headers as headers
 from gateway.sandbox.openai import unknown_model as unknown_model
 from gateway.sandbox.openai import wrong_key as wrong_key
-from gateway.sandbox.script import Call, Turn, can_think
+from gateway.sandbox.script import Call, Turn, asks_to_think, can_think
 from gateway.sandbox.seal import seal
-from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, dumps, image, piece
+from gateway.sandbox.usage import CacheUse, Piece, PromptCache, Tokens, dumps, piece
 from gateway.sandbox.vendors import Vendor, version_of
 from gateway.sandbox.wire import Frame
 
 VENDOR: Vendor = "openai"
+
+_IDS = {
+    "web_search": "ws",
+    "file_search": "fs",
+    "code_interpreter": "ci",
+    "image_generation": "ig",
+}
 
 # What a response repeats of its request, and what it says where the request is silent.
 _ECHOED: Json = {
@@ -53,7 +61,7 @@ def read(sent: Sent) -> Ask:
     asked = next((said.text for said in reversed(history) if said.user and said.text), "")
     form = mapping(mapping(body.get("text")).get("format"))
     limit = body.get("max_output_tokens")
-    effort = mapping(body.get("reasoning")).get("effort")
+    reasoning = mapping(body.get("reasoning"))
     return Ask(
         model=sent.model,
         history=history,
@@ -63,7 +71,9 @@ def read(sent: Sent) -> Ask:
         parallel=body.get("parallel_tool_calls") is not False,
         schema=_schema(form),
         limit=limit if isinstance(limit, int) else None,
-        thinks=can_think(sent.model, effort, "[[think" in asked),
+        thinks=can_think(sent.model, reasoning.get("effort"), asks_to_think(asked)),
+        shows=bool(reasoning.get("summary")),
+        hosted=_hosted(body, items),
         stream=body.get("stream") is True,
         scope=f"{sent.model}/{body.get('prompt_cache_key')}",
     )
@@ -86,6 +96,14 @@ def _offered(body: Json, items: list[Json]) -> Iterator[Json]:
     for item in items:
         if item.get("type") in ("additional_tools", "tool_search_output"):
             yield from objects(item.get("tools"))
+
+
+def _hosted(body: Json, items: list[Json]) -> dict[str, int]:
+    """`max_tool_calls` is of all of them together; one at a time it bounds them, too."""
+    most = body.get("max_tool_calls")
+    cap = most if isinstance(most, int) else hosted.MOST
+    kinds = (hosted.named(tool.get("type")) for tool in _offered(body, items))
+    return {kind: cap for kind in kinds if kind}
 
 
 def _tools(offered: Iterator[Json], namespace: str | None = None) -> Iterator[Tool]:
@@ -121,11 +139,12 @@ def _prompt(body: Json, items: list[Json]) -> Iterator[Piece]:
         yield piece(dumps(tool))
     if isinstance(body.get("instructions"), str):
         yield piece(body["instructions"])
+    elsewhere = media.declared(items, VENDOR)
     for item in items:
-        yield from _pieces(item)
+        yield from _pieces(item, elsewhere)
 
 
-def _pieces(item: Json) -> Iterator[Piece]:
+def _pieces(item: Json, elsewhere: int | None) -> Iterator[Piece]:
     if "arguments" in item or "input" in item:
         yield piece(str(item.get("name")))
         yield piece(str(item.get("arguments") or item.get("input") or ""))
@@ -134,7 +153,10 @@ def _pieces(item: Json) -> Iterator[Piece]:
     if isinstance(content, str):
         yield piece(content)
     for part in objects(content):
-        yield piece(part["text"]) if isinstance(part.get("text"), str) else image(dumps(part))
+        if isinstance(part.get("text"), str):
+            yield piece(part["text"])
+        else:
+            yield media.document(VENDOR, part, part.get("file_data"), elsewhere)
 
 
 def cached(cache: PromptCache, ask: Ask) -> CacheUse:
@@ -165,6 +187,7 @@ def counted(tokens: int) -> Json:
 def output(sent: Sent, turn: Turn) -> list[Json]:
     """The items of an answer."""
     items = [_reasoning(sent, turn)] if turn.thinking else []
+    items += [_used(tool) for tool, times in turn.uses.items() for _ in range(times)]
     if turn.text or not turn.calls:
         items.append(_message(sent, turn))
     return items + [_call(call) for call in turn.calls]
@@ -179,6 +202,24 @@ def _reasoning(sent: Sent, turn: Turn) -> Json:
         "summary": summary,
         "encrypted_content": seal("encrypted_content", turn.thinking),
     }
+
+
+def _used(tool: str) -> Json:
+    """The call of a tool that OpenAI ran."""
+    item: Json = {
+        "id": fresh(f"{_IDS[tool]}_", 48),
+        "type": f"{tool}_call",
+        "status": "completed",
+    }
+    if tool == "code_interpreter":  # one container a request, however often it is used
+        item |= {"container_id": fresh("cntr_", 48), "code": "1 + 1", "outputs": None}
+    if tool == "image_generation":
+        item |= {"result": "", "output_format": "png", "size": "1024x1024", "quality": "low"}
+    if tool == "file_search":
+        item |= {"queries": ["sandbox"], "results": None}
+    if tool == "web_search":
+        item |= {"action": {"type": "search", "query": "sandbox"}}
+    return item
 
 
 def _message(sent: Sent, turn: Turn) -> Json:
@@ -209,7 +250,21 @@ def _call(call: Call) -> Json:
     return {**item, "namespace": call.namespace} if call.namespace else item
 
 
-def _response(sent: Sent) -> Json:
+def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
+    """Calls by the type of their items; the tier is the one that the answer names."""
+    return Work(
+        vendor=VENDOR,
+        model=ask.model,
+        lines=(Line("message", ask.model, tokens),),
+        calls={f"{tool}_call": times for tool, times in turn.uses.items()},
+        tier=turn.tier or openai.tier(sent),
+        finish=turn.raw_finish or turn.finish,
+        broken=bool(turn.breaks),
+        scripted=bool(turn.usage),
+    )
+
+
+def _response(sent: Sent, turn: Turn) -> Json:
     body = sent.body
     reasoning = {"effort": None, "summary": None, **mapping(body.get("reasoning"))}
     text = {"format": {"type": "text"}, "verbosity": "medium", **mapping(body.get("text"))}
@@ -225,7 +280,7 @@ def _response(sent: Sent) -> Json:
         "model": sent.model,
         "output": [],
         "reasoning": reasoning,
-        "service_tier": "default",
+        "service_tier": turn.tier or openai.tier(sent),
         "text": text,
         "usage": None,
         **echoed,
@@ -249,14 +304,14 @@ def _failed(response: Json, turn: Turn) -> Json:
 
 
 def whole(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Json:
-    response = _response(sent)
+    response = _response(sent, turn)
     if turn.breaks == "failed":
         return _failed(response, turn)
     return _finished(response, turn, output(sent, turn), tokens)
 
 
 def events(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Iterator[Frame]:
-    response = _response(sent)
+    response = _response(sent, turn)
     finished = _finished(response, turn, output(sent, turn), tokens)
     options = mapping(sent.body.get("stream_options"))
     hides = options.get("include_obfuscation") is not False

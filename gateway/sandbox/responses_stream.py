@@ -16,12 +16,13 @@ def events(response: Json, finished: Json, *, obfuscated: bool) -> Iterator[Fram
         delta = kind.endswith(".delta")
         if delta and obfuscated:
             fields["obfuscation"] = secrets.token_urlsafe(6)
-        yield event(kind, {**fields, "sequence_number": number}, content=delta)
+        thought = kind.startswith("response.reasoning")
+        yield event(kind, {**fields, "sequence_number": number}, content=delta, thought=thought)
 
 
-def event(kind: str, fields: Json, *, content: bool = False) -> Frame:
+def event(kind: str, fields: Json, *, content: bool = False, thought: bool = False) -> Frame:
     """One named event."""
-    return sse.event({"type": kind, **fields}, kind, content=content)
+    return sse.event({"type": kind, **fields}, kind, content=content, thought=thought)
 
 
 def _steps(response: Json, finished: Json) -> Iterator[_Step]:

@@ -18,6 +18,13 @@
 [[finish: WORD]]         stop for the reason that the vendor calls so
 [[refuse]]               the vendor's refusal
 [[nousage]]              leave the usage out
+[[reason: N]]            reason so many tokens, where the request lets the model reason
+[[ponder: SECONDS]]      reasoning that is not shown takes so long
+[[document: N pages]]    what is behind a URL or a file id (or: N tokens)
+[[use: TOOL N]]          call a tool of the vendor's N times, where it is on offer
+[[advise: IN OUT]]       ask the advisor on offer, which reads and writes so many tokens
+[[compact: IN OUT]]      summarise the history first, where the request allows it
+[[tier: WORD]]           serve at that tier, whatever was asked for
 [[usage: IN OUT CACHED REASONING WRITE_5M WRITE_1H]]   these numbers in the vendor's own fields
 
 They are read from the last user message that has any. Tool results after it are steps done.
@@ -26,8 +33,8 @@ They are read from the last user message that has any. Tool results after it are
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, Literal
 
@@ -44,7 +51,8 @@ Break = Literal["", "midstream", "failed", "cut"]
 
 _OPENING = re.compile(
     r"\[\[(say|think|redact|tool|parallel|json|errors|error|midstream|failed|cut|comments"
-    r"|slow|delay|length|finish|refuse|nousage|usage)(?=\s*[:\]])\s*"
+    r"|slow|delay|length|finish|refuse|nousage|usage|reason|ponder|document|use|advise|compact"
+    r"|tier)(?=\s*[:\]])\s*"
 )
 _CLOSING = re.compile(r"\s*\]\]")
 _MESSAGES = {
@@ -83,12 +91,23 @@ class Turn:
     stop: str | None = None
     raw_finish: str | None = None
     breaks: Break = ""
+    reasoning: int = 0
+    uses: Mapping[str, int] = field(default_factory=dict)
+    advice: tuple[int, int] | None = None
+    summary: tuple[int, int] | None = None
+    tier: str = ""
+    ponder: float = 0.0
     redacted: bool = False
     comments: bool = False
     slow: float = 0.0
     delay: float = 0.0
     usage: tuple[int | None, ...] = ()
     has_usage: bool = True
+
+    @property
+    def thought(self) -> int:
+        """Tokens of its reasoning."""
+        return self.reasoning or count(self.thinking)
 
 
 class Attempts:
@@ -158,6 +177,12 @@ def _plan(ask: Ask, attempts: Attempts) -> Turn:
         finish="tool_calls" if calls else "stop",
         raw_finish=words.get("finish"),
         breaks=_break(words),
+        reasoning=int(words.get("reason", 0)) if ask.thinks else 0,
+        uses=_uses(ask, wanted),
+        advice=_pair(words.get("advise")) if ask.advisor else None,
+        summary=_pair(words.get("compact")) if ask.compacts else None,
+        tier=words.get("tier", ""),
+        ponder=_seconds(words.get("ponder")) if ask.thinks else 0.0,
         redacted="redact" in words,
         comments="comments" in words,
         slow=_seconds(words.get("slow")),
@@ -286,6 +311,23 @@ def _seconds(argument: str | None) -> float:
     return float(argument) if argument else 0.0
 
 
+def _pair(argument: str | None) -> tuple[int, int] | None:
+    if not argument:
+        return None
+    first, second = argument.split()
+    return int(first), int(second)
+
+
+def _uses(ask: Ask, wanted: list[tuple[str, str]]) -> dict[str, int]:
+    """How often each tool of the vendor's is called: what is on offer, and as it is capped."""
+    uses: dict[str, int] = {}
+    for name, argument in wanted:
+        tool, _, times = argument.partition(" ")
+        if name == "use" and tool in ask.hosted:
+            uses[tool] = min(uses.get(tool, 0) + int(times or 1), ask.hosted[tool])
+    return {tool: times for tool, times in uses.items() if times}
+
+
 def _numbers(argument: str) -> tuple[int | None, ...]:
     numbers = [int(number) for number in argument.split()]
     return (*numbers, *[None] * (6 - len(numbers))) if numbers else ()
@@ -303,10 +345,11 @@ def _limited(turn: Turn, limit: int | None) -> Turn:
     """Reasoning is spent first, then text, then calls; what does not fit is not said."""
     if limit is None:
         return turn
-    left = limit - count(turn.thinking)
+    left = limit - turn.thought
     if left < 0:
-        thinking = _cut(turn.thinking, limit)
-        return replace(turn, thinking=thinking, text="", calls=(), finish="length", stop=None)
+        thinking, reasoning = _cut(turn.thinking, limit), limit if turn.reasoning else 0
+        spent = replace(turn, thinking=thinking, reasoning=reasoning)
+        return replace(spent, text="", calls=(), finish="length", stop=None)
     if count(turn.text) > left:
         text = _cut(turn.text, left)
         return replace(turn, text=text, calls=(), finish="length", stop=None)
@@ -317,6 +360,11 @@ def _limited(turn: Turn, limit: int | None) -> Turn:
 
 def _cut(text: str, tokens: int) -> str:
     return text.encode()[: tokens * 4].decode(errors="ignore")
+
+
+def asks_to_think(prompt: str) -> bool:
+    """Whether a prompt asks a model to reason that would not by itself."""
+    return "[[think" in prompt or "[[reason:" in prompt
 
 
 def can_think(model: str, effort: object, scripted: bool) -> bool:

@@ -9,10 +9,12 @@ import orjson
 from gateway.sandbox.wire import Frame
 
 
-def event(data: Any, name: str = "", *, content: bool = False, end: str = "\n") -> Frame:
+def event(
+    data: Any, name: str = "", *, content: bool = False, thought: bool = False, end: str = "\n"
+) -> Frame:
     """One event; `name` where the vendor names its events, `end` its line end."""
     head = f"event: {name}{end}".encode() if name else b""
-    return Frame(head + b"data: " + orjson.dumps(data) + (end * 2).encode(), content)
+    return Frame(head + b"data: " + orjson.dumps(data) + (end * 2).encode(), content, thought)
 
 
 DONE = Frame(b"data: [DONE]\n\n")

@@ -1,9 +1,10 @@
 """How an answer leaves: framed, paced, interrupted, and stopped at once when nobody listens."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -12,10 +13,12 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
 class Frame(NamedTuple):
-    """Some bytes of an answer. `content`: they carry a part of what the model says."""
+    """Some bytes of an answer. `content`: they carry a part of what the model says, or, with
+    `thought`, of what it thinks aloud."""
 
     data: bytes
     content: bool = False
+    thought: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,9 @@ class Answer:
 
     `pause` goes before each part of what the model says, `slow` before every frame, `silence`
     before frame number `silence_at`. `dropped`: the connection breaks after the last frame.
+    Unseen thinking goes before the first part: `hidden` pauses, and `ponder` seconds.
+    `whole` counts the thoughts and the words of the unbroken answer; `work` is for whoever bills
+    it.
     """
 
     frames: Sequence[Frame]
@@ -33,9 +39,37 @@ class Answer:
     delay: float = 0.0
     pause: float = 0.0
     slow: float = 0.0
+    hidden: int = 0
+    ponder: float = 0.0
     silence_at: int | None = None
     silence: float = 0.0
     dropped: bool = False
+    whole: tuple[int, int] | None = None
+    work: Any = None
+
+
+class Progress(NamedTuple):
+    """The shares of its thinking and of its text that were generated; `evenly`, one after the
+    other in that much of the whole time."""
+
+    thought: float = 0.0
+    said: float = 0.0
+    evenly: float | None = None
+
+    def shares(self, reasoning: int, output: int) -> tuple[float, float]:
+        """Of thinking and of text, for an answer of so many tokens of each."""
+        if self.evenly is None:
+            return self.thought, self.said
+        done = self.evenly * (reasoning + output)
+        thought = min(1.0, done / reasoning) if reasoning else 1.0
+        return thought, max(0.0, done - reasoning) / output if output else 1.0
+
+
+def said(frames: Sequence[Frame]) -> tuple[int, int]:
+    """How many of these carry thinking, and how many of them text."""
+    contents = [frame for frame in frames if frame.content]
+    thoughts = sum(frame.thought for frame in contents)
+    return thoughts, len(contents) - thoughts
 
 
 def half(frames: Sequence[Frame]) -> list[Frame]:
@@ -43,6 +77,26 @@ def half(frames: Sequence[Frame]) -> list[Frame]:
     contents = [n for n, frame in enumerate(frames) if frame.content]
     end = contents[(len(contents) - 1) // 2] + 1 if contents else len(frames) // 2
     return list(frames[:end])
+
+
+class _Span:
+    """Time that passes while something unseen is done; `share` of it is over."""
+
+    __slots__ = ("began", "seconds")
+
+    def __init__(self) -> None:
+        self.began, self.seconds = 0.0, 0.0
+
+    async def over(self, seconds: float) -> None:
+        self.began, self.seconds = time.monotonic(), seconds
+        await asyncio.sleep(seconds)
+        self.seconds = 0.0
+
+    @property
+    def share(self) -> float:
+        if not self.began:
+            return 0.0
+        return min(1.0, (time.monotonic() - self.began) / self.seconds) if self.seconds else 1.0
 
 
 class Sending(Response):
@@ -53,6 +107,19 @@ class Sending(Response):
         self.on_end = on_end
         self.sent = 0
         self.background = None
+        self._waited = _Span()  # the delay
+        self._pondered = _Span()  # the unseen thinking
+        self._thought = self._said = 0
+
+    @property
+    def progress(self) -> Progress:
+        """How far the answer got."""
+        if not self.answer.stream:
+            return Progress(evenly=self._waited.share)
+        thoughts, words = self.answer.whole or said(self.answer.frames)
+        unseen = self._pondered.share
+        thought = min(1.0, self._thought / thoughts) if thoughts else unseen
+        return Progress(thought, min(1.0, self._said / words) if words else unseen)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(send))
@@ -70,19 +137,33 @@ class Sending(Response):
 
     async def _send(self, send: Send) -> None:
         answer = self.answer
-        await asyncio.sleep(answer.delay)
+        await self._wait()
         await send(
             {"type": "http.response.start", "status": answer.status, "headers": self._head()}
         )
         for n, frame in enumerate(answer.frames):
+            if frame.content and not self._pondered.began:
+                await self._ponder()
             if n == answer.silence_at:
                 await asyncio.sleep(answer.silence)
             await asyncio.sleep(answer.slow or (answer.pause if frame.content else 0))
             await send({"type": "http.response.body", "body": frame.data, "more_body": True})
             self.sent += len(frame.data)
+            self._thought += frame.content and frame.thought
+            self._said += frame.content and not frame.thought
+        if not self._pondered.began:
+            await self._ponder()
         # A body left open is how ASGI says that the connection broke.
         if not answer.dropped:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _wait(self) -> None:
+        """The delay; a unary answer is generated meanwhile."""
+        seconds = self.answer.delay + (0.0 if self.answer.stream else self.answer.ponder)
+        await self._waited.over(seconds)
+
+    async def _ponder(self) -> None:
+        await self._pondered.over(self.answer.ponder + self.answer.hidden * self.answer.pause)
 
     def _head(self) -> list[tuple[bytes, bytes]]:
         headers = dict(self.answer.headers)

@@ -31,5 +31,7 @@ def test_it_prints_where_it_is_and_can_be_asked_what_it_got(url: str) -> None:
             assert reply.status_code == status
         kept = client.get("/__sandbox/requests", params={"since": 1}).json()
         assert [(r["status"], r["body"]) for r in kept] == [(200, BODY), (401, BODY)]
+        (billed,) = client.get("/__meter").json()
+        assert (billed["model"], billed["lines"][0]["tokens"]["output"]) == ("gpt-4o", 1)
         client.post("/__sandbox/reset")
         assert client.get("/__sandbox/requests").json() == []
