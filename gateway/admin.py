@@ -9,6 +9,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from gateway.models import Alias, DeadEvent, Model, Price, Refusal, UsageEvent
 from gateway.pools import admin as pools  # noqa: F401  registers
 from gateway.quarantine import admin as quarantine  # noqa: F401
+from gateway.vendorbills import admin as vendorbills  # noqa: F401
 
 
 class ReadOnly:

@@ -62,6 +62,10 @@ ROLES = {
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent", "view_deadevent"),
             *("view_usagequarantine", "close_usagequarantine"),
+            *("view_vendorbill", "view_vendorimport", "add_vendorimport"),
+            "view_vendordifference",
+            *(f"{verb}_vendorname" for verb in _EDIT),
+            *(f"{verb}_vendorprice" for verb in _EDIT),
         ),
     },
     "catalogue": {
@@ -86,6 +90,8 @@ ROLES = {
             *(f"{verb}_provider" for verb in _EDIT),
             *(f"{verb}_offering" for verb in _EDIT),
             *(f"{verb}_credential" for verb in _EDIT),
+            *(f"{verb}_reportsource" for verb in _EDIT),
+            *(f"{verb}_vendorname" for verb in _EDIT),
         ),
     },
 }

@@ -13,12 +13,12 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Sum
 from django.db.models.functions import TruncDay
 
-from gateway.models import Model, Provider, UsageEvent, Vendor
+from gateway.models import BUCKETS, Model, Provider, UsageEvent, Vendor
 from gateway.moments import first_id
-from gateway.vendorbills.models import COUNTED, Part, UsageVendorDay
+from gateway.vendorbills.models import COUNTED, UNITS, Part, UsageVendorDay
 
 _KEY = ("day", "vendor", "credential", "model", "part")
-SUMS = ("requests", *COUNTED, "cost", "at_most")
+SUMS = ("requests", *UNITS, "calls_cost", "cost", "at_most")
 
 
 class Group(NamedTuple):
@@ -58,11 +58,11 @@ def summed(events: Iterable[UsageEvent]) -> dict[Group, Sums]:
     vendors = _vendors(events)
     found: defaultdict[Group, Sums] = defaultdict(lambda: dict.fromkeys(SUMS, 0))
     for event in events:
-        for credential, part, sums in _parts(event):
+        day = event.created_at.astimezone(UTC).date()
+        for credential, model, part, sums in _parts(event):
             name = credential.partition("/")[0]
             vendor = vendors.get(name) or vendors.get(f"model:{event.model}", "")
-            day = event.created_at.astimezone(UTC).date()
-            total = found[Group(day, vendor, credential, event.model, part)]
+            total = found[Group(day, vendor, credential, model, part)]
             for name, value in sums.items():
                 total[name] += value
     return found
@@ -77,22 +77,25 @@ def _vendors(events: Iterable[UsageEvent]) -> dict[str, str]:
     return {v: v for v in Vendor} | providers | {f"model:{pk}": v for pk, v in models}
 
 
-def _parts(event: UsageEvent) -> Iterator[tuple[str, str, Sums]]:
-    """(credential, part, what to add) of every attempt."""
+def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
+    """(credential, model, part, what to add) of every attempt."""
     attempts = event.details.get("attempts") or [{}]
-    used = _tokens(event)
-    last = str(attempts[-1].get("credential", ""))
-    lost = not event.cost and not any(used.values()) and _may_have_cost(attempts[-1])
-    main = {"requests": 1, **used, "cost": event.cost, "at_most": event.hold if lost else 0}
-    yield last, _part(event), main
+    last, part = str(attempts[-1].get("credential", "")), _part(event)
+    used = _used(event)
+    nothing = not any(any(sums.values()) for sums in used.values())
+    lost = nothing and not event.cost and _may_have_cost(attempts[-1])
+    ended = {"requests": 1, "cost": event.cost, "at_most": event.hold if lost else 0}
+    for model, sums in used.items():
+        yield last, model, part, sums | (ended if model == event.model else {})
     if told := event.details.get("quarantine"):
-        yield last, Part.DISPUTED, _beyond(told, used)
+        yield last, event.model, Part.DISPUTED, _beyond(told, used[event.model])
     for attempt in attempts[:-1]:
         # It had the same prompt as the one that answered, so it cost about that at most.
         bound: Sums = {}
         if _may_have_cost(attempt):
-            bound = dict(used) if any(used.values()) else {"at_most": event.hold}
-        yield str(attempt.get("credential", "")), Part.FAILED, {"requests": 1, **bound}
+            bound = {"at_most": event.hold} if nothing else used[event.model]
+        credential = str(attempt.get("credential", ""))
+        yield credential, event.model, Part.FAILED, bound | {"requests": 1}
 
 
 def _part(event: UsageEvent) -> Part:
@@ -105,11 +108,21 @@ def _part(event: UsageEvent) -> Part:
     return Part.ESTIMATED if event.estimated else Part.CHARGED
 
 
-def _tokens(event: UsageEvent) -> Sums:
-    return {
-        name: getattr(event, name) + (event.reasoning if name == "output" else 0)
-        for name in COUNTED
-    }
+def _used(event: UsageEvent) -> dict[str, Sums]:
+    """What was used, by the model that was: a receipt of several lines has other models, too, and
+    the calls of hosted tools (gateway/bill.py)."""
+    lines = event.details.get("lines") or [
+        {"model": event.model, "usage": [getattr(event, name) for name in BUCKETS]}
+    ]
+    found = {event.model: dict.fromkeys((*UNITS, "calls_cost"), 0)}
+    for line in lines:
+        sums = found.setdefault(line.get("model", event.model), dict.fromkeys(UNITS, 0))
+        for name, tokens in zip(BUCKETS, line.get("usage", ()), strict=False):
+            sums["output" if name == "reasoning" else name] += tokens
+        if calls := line.get("calls"):
+            sums["calls"] += calls
+            sums["calls_cost"] += calls * line["amount"]
+    return found
 
 
 def _may_have_cost(attempt: Mapping[str, Any]) -> bool:
@@ -118,7 +131,7 @@ def _may_have_cost(attempt: Mapping[str, Any]) -> bool:
     return bool(attempt) and (status is None or status < 400)
 
 
-def _beyond(told: Mapping[str, int], believed: Sums) -> Sums:
+def _beyond(told: Mapping[str, int], believed: Mapping[str, int]) -> Sums:
     """What a vendor told and nobody believed, over what was booked in its place."""
     counted = {name: told.get(name, 0) for name in COUNTED}
     counted["output"] += told.get("reasoning", 0)

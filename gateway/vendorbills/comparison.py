@@ -24,6 +24,7 @@ from django.conf import settings
 from gateway.models import Price
 from gateway.vendorbills.models import (
     COUNTED,
+    UNITS,
     Part,
     UsageVendorDay,
     VendorBill,
@@ -52,11 +53,11 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Bill:
-    """What a vendor billed in one place. `dollars` is None until costs are imported."""
+    """What a vendor billed in one place, `tokens` by UNITS: the calls of hosted tools are one.
+    `dollars` is None until costs are imported."""
 
-    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(UNITS, 0))
     costs: dict[str, int] = field(default_factory=dict)
-    calls: int = 0
     dollars: int | None = None
 
     def add_costs(self, costs: Mapping[str, int]) -> None:
@@ -65,16 +66,18 @@ class Bill:
             self.costs[name] = self.costs.get(name, 0) + cost
 
     def by_bucket(self, listed: Mapping[str, int]) -> dict[str, int]:
-        """Costs of the tokens. One that is only known as a sum is split as these prices, in
+        """Costs of the units. One that is only known as a sum is split as these prices, in
         nano-dollars per million tokens, would split it; so is one that nobody knows."""
         if self.dollars is None:
-            return {n: money.per_million(self.tokens[n] * listed[n]) for n in COUNTED}
+            return {n: money.per_million(self.tokens[n] * listed.get(n, 0)) for n in UNITS}
+        told = {name: self.costs.get(name, 0) for name in UNITS}
         if any(name in self.costs for name in COUNTED) or not any(self.tokens.values()):
-            return {name: self.costs.get(name, 0) for name in COUNTED}
+            return told
         weights = [self.tokens[name] * listed[name] for name in COUNTED]
         if not any(weights):
             weights = [self.tokens[name] for name in COUNTED]
-        return dict(zip(COUNTED, shares(self.costs.get("other", 0), weights), strict=True))
+        split = shares(self.costs.get("other", 0), weights)
+        return told | dict(zip(COUNTED, split, strict=True))
 
 
 @dataclass(slots=True)
@@ -82,9 +85,10 @@ class Booked:
     """One part of what we booked in one place."""
 
     requests: int = 0
-    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(UNITS, 0))
     cost: int = 0
     at_most: int = 0
+    calls_cost: int = 0
 
 
 @dataclass(slots=True)
@@ -116,11 +120,18 @@ class Difference:
 
 def differences(first: date, last: date) -> list[Difference]:
     """Every place of these days for which usage or costs were imported, newest day first."""
-    bills, books, prices = billed(first, last), booked(first, last), Prices(last)
+    bills, books, prices = *sides(first, last), Prices(last)
     covered = _covered(first, last)
     places = bills.keys() | {p for p in books if (p.vendor, p.day) in covered}
     order = sorted(places, key=lambda p: (-p.day.toordinal(), *p[1:]))
     return [_difference(p, bills.get(p, Bill()), books.get(p, {}), prices) for p in order]
+
+
+def sides(first: date, last: date) -> tuple[dict[Place, Bill], dict[Place, dict[str, Booked]]]:
+    """What is billed and what was booked, by place."""
+    bills, books = billed(first, last), booked(first, last)
+    _of_tools(bills, books)
+    return bills, books
 
 
 def _covered(first: date, last: date) -> set[tuple[str, date]]:
@@ -164,6 +175,25 @@ def billed(first: date, last: date) -> dict[Place, Bill]:
     return found
 
 
+def _of_tools(bills: dict[Place, Bill], books: Mapping[Place, Mapping[str, Booked]]) -> None:
+    """Vendors bill the calls of hosted tools by no model. They go to the models that made them:
+    as the vendor's usage has it, else as we booked it."""
+    for place in [place for place in bills if not place.model]:
+        bill = bills[place]
+        of = [p for p in bills.keys() | books.keys() if p.model and p[:3] == place[:3]]
+        of.sort()
+        calls = [bills[p].tokens["calls"] if p in bills else 0 for p in of]
+        if not any(calls):
+            calls = [sum(b.tokens["calls"] for b in books.get(p, {}).values()) for p in of]
+        if any(calls) and (cost := bill.costs.get("calls", 0)):
+            for p, part in zip(of, shares(cost, calls), strict=True):
+                if part:
+                    bills.setdefault(p, Bill()).add_costs({"calls": part})
+            bill.add_costs({"calls": -cost})
+        if not any(bill.costs.values()) and not any(bill.tokens.values()):
+            del bills[place]
+
+
 _Scope = tuple[str, str, Place]
 
 
@@ -185,9 +215,8 @@ def _is_of_scope(row: VendorBill, names: Names) -> bool:
 
 
 def _add_usage(bill: Bill, row: VendorBill) -> None:
-    for name in COUNTED:
+    for name in UNITS:
         bill.tokens[name] += getattr(row, name)
-    bill.calls += row.calls
 
 
 def _share(costs: Mapping[str, int], bills: list[Bill]) -> None:
@@ -222,8 +251,9 @@ def booked(first: date, last: date) -> dict[Place, dict[str, Booked]]:
     found: defaultdict[Place, dict[str, Booked]] = defaultdict(dict)
     for row in UsageVendorDay.objects.filter(day__gte=first, day__lte=last):
         place = Place(row.day, row.vendor, row.credential, row.model)
-        tokens = {name: getattr(row, name) for name in COUNTED}
-        found[place][row.part] = Booked(row.requests, tokens, row.cost, row.at_most)
+        tokens = {name: getattr(row, name) for name in UNITS}
+        sums = (row.cost, row.at_most, row.calls_cost)
+        found[place][row.part] = Booked(row.requests, tokens, *sums)
     return dict(found)
 
 
@@ -262,13 +292,13 @@ class _Rates:
     def __init__(self, bill: Bill, listed: Mapping[str, int]) -> None:
         self.bill, self.listed = bill, listed
         self.costs = bill.by_bucket(listed)
-        self.seen = dict.fromkeys(COUNTED, 0)
+        self.seen = dict.fromkeys(UNITS, 0)
 
     def value(self, tokens: Mapping[str, int]) -> int:
         """Rounded along the running sum, so that all that was counted is worth all that it costs,
         to the nano-dollar."""
         worth = 0
-        for name in COUNTED:
+        for name in UNITS:
             before, after = self.seen[name], self.seen[name] + tokens[name]
             worth += self._upto(name, after) - self._upto(name, before)
             self.seen[name] = after
@@ -285,7 +315,7 @@ def _difference(
     place: Place, bill: Bill, books: Mapping[str, Booked], prices: Prices
 ) -> Difference:
     listed, whose = prices.any(place.model, place.day)
-    rates = _Rates(bill, listed)
+    rates = _Rates(bill, listed | {"calls": _a_million_calls(books)})
     total = bill.dollars if bill.dollars is not None else sum(rates.costs.values())
     parts: dict[str, int] = {}
     for part in BOOKED:
@@ -300,13 +330,20 @@ def _difference(
         billed=total,
         rates="bill" if bill.dollars is not None else whose,
         vendor_tokens=dict(bill.tokens),
-        booked_tokens={n: sum(books[p].tokens[n] for p in BOOKED if p in books) for n in COUNTED},
+        booked_tokens={n: sum(books[p].tokens[n] for p in BOOKED if p in books) for n in UNITS},
         requests=sum(books[p].requests for p in BOOKED if p in books),
         failed_attempts=books[Part.FAILED].requests if Part.FAILED in books else 0,
         revenue=sum(each.cost for each in books.values()),
         parts={name: value for name, value in parts.items() if value},
         rest=rest,
     )
+
+
+def _a_million_calls(books: Mapping[str, Booked]) -> int:
+    """At what we ask for them: not every vendor's report counts them."""
+    calls = sum(each.tokens["calls"] for each in books.values())
+    asked = sum(each.calls_cost for each in books.values())
+    return asked * money.MILLION // calls if calls else 0
 
 
 def _allowances(

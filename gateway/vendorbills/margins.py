@@ -17,7 +17,7 @@ from django.db.models import Sum
 from django.db.models.functions import TruncDay
 
 from gateway.models import BUCKETS, UsageHour
-from gateway.vendorbills.comparison import Bill, Booked, Place, Prices, billed, booked, shares
+from gateway.vendorbills.comparison import Bill, Booked, Place, Prices, shares, sides
 from gateway.vendorbills.models import COUNTED, Part
 from hontoni import money
 
@@ -127,7 +127,7 @@ class _Cost:
 
 
 def _costs(first: date, last: date) -> dict[Sold, _Cost]:
-    bills, books, prices = billed(first, last), booked(first, last), Prices(last)
+    bills, books, prices = *sides(first, last), Prices(last)
     found: defaultdict[Sold, _Cost] = defaultdict(_Cost)
     for place in bills.keys() | books.keys():
         bill, ours = bills.get(place, Bill()), _together(books.get(place, {}))

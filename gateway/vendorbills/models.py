@@ -9,6 +9,7 @@ from gateway.pools.models import Credential, Vendor, http_url
 
 # What vendors count. They count reasoning as output.
 COUNTED = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+UNITS = (*COUNTED, "calls")
 DEFAULT_ACCOUNT = "default"
 
 
@@ -212,6 +213,8 @@ class UsageVendorDay(models.Model):
     cache_write_5m = models.BigIntegerField(default=0, db_default=0)
     cache_write_1h = models.BigIntegerField(default=0, db_default=0)
     output = models.BigIntegerField(default=0, db_default=0)
+    calls = models.BigIntegerField(default=0, db_default=0, help_text="of hosted tools")
+    calls_cost = models.BigIntegerField(default=0, db_default=0, help_text="what we ask for them")
     cost = models.BigIntegerField(default=0, db_default=0, help_text="nano-dollars charged")
     at_most = models.BigIntegerField(default=0, db_default=0)
 

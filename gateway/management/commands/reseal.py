@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from gateway.models import Credential
+from gateway.models import Credential, ReportSource
 from gateway.pools import vault
 
 
@@ -14,11 +14,15 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        found = list(Credential.objects.select_for_update())
+        found = [
+            *Credential.objects.select_for_update(),
+            *ReportSource.objects.select_for_update(),
+        ]
         try:
             for credential in found:
                 credential.sealed = vault.reseal(credential.sealed)
         except vault.Unreadable as error:
             raise CommandError(f"{error} Nothing was changed.") from error
-        Credential.objects.bulk_update(found, ["sealed"])
+        for model in (Credential, ReportSource):
+            model.objects.bulk_update([c for c in found if isinstance(c, model)], ["sealed"])
         self.stdout.write(f"{len(found)} credentials are sealed under the newest key.")
