@@ -122,7 +122,7 @@ def _emptied(
     def means(bill: VendorBill) -> tuple[object, ...]:
         credential = names.credential(bill.vendor, bill.key, bill.scope)
         model = names.model(bill.vendor_model) or bill.vendor_model
-        return credential or (bill.scope, bill.key), model, bill.day
+        return credential, model, bill.day
 
     told = {means(bill) for bill in bills}
     for bill in others:

@@ -7,7 +7,7 @@ from datetime import date
 
 from django.conf import settings
 
-from gateway.models import Credential, Model, Offering, VendorName
+from gateway.models import Credential, Model, Offering, Vendor, VendorName
 from gateway.vendorbills.models import UsageVendorDay
 
 # The day of a snapshot, which vendors put behind the name that is asked for.
@@ -67,10 +67,10 @@ def _served(first: date, last: date) -> dict[str, str]:
     days = UsageVendorDay.objects.filter(day__gte=first, day__lte=last).exclude(credential="")
     for vendor, credential in days.order_by().values_list("vendor", "credential").distinct():
         found.setdefault(vendor, set()).add(credential)
-    if not settings.SANDBOX:
-        kept: dict[str, set[str]] = {}
-        for credential in Credential.objects.select_related("provider"):
-            kept.setdefault(credential.provider.vendor, set()).add(str(credential))
-        for vendor in {vendor for vendor, _ in Model.objects.values_list("vendor", "pk")}:
-            found.setdefault(vendor, kept.get(vendor) or {f"{vendor}/environment"})
+    kept: dict[str, set[str]] = {}
+    for credential in Credential.objects.select_related("provider"):
+        kept.setdefault(credential.provider.vendor, set()).add(str(credential))
+    for vendor in Vendor.values:
+        usual = {"sandbox"} if settings.SANDBOX else {f"{vendor}/environment"}
+        found.setdefault(vendor, (not settings.SANDBOX and kept.get(vendor)) or usual)
     return {vendor: labels.pop() for vendor, labels in found.items() if len(labels) == 1}

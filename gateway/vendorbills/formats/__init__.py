@@ -29,7 +29,7 @@ _CSV: tuple[tuple[frozenset[str], Callable[[Sequence[Row]], Report]], ...] = (
 def read(data: bytes) -> Report:
     """A file's report. Raises BadReport."""
     try:
-        text = data.decode("utf-8-sig").strip()
+        text = data.decode("utf-8-sig").strip("\r\n ")  # a tab ends an empty column
     except UnicodeDecodeError:
         raise BadReport("It is not text in UTF-8.") from None
     if not text:
