@@ -20,6 +20,7 @@ from gateway import callers, catalogue, usage
 from gateway.http_client import Client
 from gateway.models import UsageEvent
 from gateway.reconcile import problems
+from gateway.vendorbills import booked
 from hontoni.money import nanos
 from tests.vendors import KEY, Vendors
 from tests.world import Person
@@ -57,7 +58,7 @@ class Gateway:
         """Write all usage into the books, prove them, and return the events, oldest first."""
         while usage.drain("tests"):
             pass
-        assert problems() == []
+        assert [*problems(), *booked.problems()] == []
         return list(UsageEvent.objects.order_by("id"))
 
     def balance(self, person: Person) -> int:
