@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
 from gateway.models import BUCKETS, Model, Provider, UsageEvent, Vendor
@@ -43,7 +43,9 @@ def add(events: Iterable[UsageEvent]) -> None:
     columns = (*_KEY, *SUMS)
     one = f"({', '.join(['%s'] * len(columns))})"
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
-    values = [v for group in sorted(found) for v in (*group, *(found[group][n] for n in SUMS))]
+    values: list[Any] = [
+        v for group in sorted(found) for v in (*group, *(found[group][n] for n in SUMS))
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([one] * len(found))}"
@@ -87,6 +89,8 @@ def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
     ended = {"requests": 1, "cost": event.cost, "at_most": event.hold if lost else 0}
     for model, sums in used.items():
         yield last, model, part, sums | (ended if model == event.model else {})
+    if full := event.details.get("full"):  # of it the fair-bill policy took something off
+        yield last, event.model, Part.GIVEN_AWAY, _beyond(full, used[event.model])
     if told := event.details.get("quarantine"):
         yield last, event.model, Part.DISPUTED, _beyond(told, used[event.model])
     for attempt in attempts[:-1]:
@@ -103,7 +107,8 @@ def _part(event: UsageEvent) -> Part:
         return Part.QUARANTINED
     if not event.cost:
         return Part.GIVEN_AWAY
-    if event.details.get("clamps", {}).get("charge", {}).get("by") == "hold":
+    clamps = event.details.get("clamps", {})
+    if "capped" in event.details or clamps.get("charge", {}).get("by") == "hold":
         return Part.CAPPED
     return Part.ESTIMATED if event.estimated else Part.CHARGED
 
@@ -131,8 +136,8 @@ def _may_have_cost(attempt: Mapping[str, Any]) -> bool:
     return bool(attempt) and (status is None or status < 400)
 
 
-def _beyond(told: Mapping[str, int], believed: Mapping[str, int]) -> Sums:
-    """What a vendor told and nobody believed, over what was booked in its place."""
+def _beyond(told: Mapping[str, int], believed: Sums) -> Sums:
+    """What a vendor told, over what was booked in its place."""
     counted = {name: told.get(name, 0) for name in COUNTED}
     counted["output"] += told.get("reasoning", 0)
     return {name: max(0, counted[name] - believed[name]) for name in COUNTED}
@@ -156,16 +161,9 @@ def _rebuild(day: date) -> int:
         with connection.cursor() as cursor:  # against settlement, for the moment this takes
             cursor.execute(f"LOCK TABLE {UsageVendorDay._meta.db_table} IN EXCLUSIVE MODE")
     UsageVendorDay.objects.filter(day=day).delete()
-    begins = datetime.combine(day, time(), UTC)
-    ends = begins + timedelta(days=1)
-    # Ids are in the order of admission; an hour around the day is wide enough for any clock.
-    around = (first_id(begins.timestamp() - 3600), first_id(ends.timestamp() + 3600))
-    found = UsageEvent.objects.filter(
-        id__gte=around[0], id__lt=around[1], created_at__gte=begins, created_at__lt=ends
-    )
     batch: list[UsageEvent] = []
     count = 0
-    for event in found.order_by().iterator(chunk_size=500):
+    for event in _events(day, day).iterator(chunk_size=500):
         batch.append(event)
         count += 1
         if len(batch) == 500:
@@ -175,36 +173,37 @@ def _rebuild(day: date) -> int:
     return count
 
 
-def problems() -> Iterator[str]:
-    """Days whose sums are not those of their events: in words. Only days that are kept at all."""
+def _events(first: date, last: date) -> QuerySet[UsageEvent]:
+    """The events of these days. Their ids are in the order of admission: an hour around the days
+    is wide enough for any clock, and is served by the index."""
+    begins = datetime.combine(first, time(), UTC)
+    ends = datetime.combine(last, time(), UTC) + timedelta(days=1)
+    return UsageEvent.objects.filter(
+        id__gte=first_id(begins.timestamp() - 3600),
+        id__lt=first_id(ends.timestamp() + 3600),
+        created_at__gte=begins,
+        created_at__lt=ends,
+    ).order_by()
+
+
+def problems(first: date, last: date) -> Iterator[str]:
+    """Those of these days whose sums are not those of their events, in words."""
     ended = [part for part in Part if part not in (Part.DISPUTED, Part.FAILED)]
     kept = {
-        row["day"]: (row["count"], row["charged"], row["tokens"])
-        for row in UsageVendorDay.objects.filter(part__in=ended)
+        row["day"]: (row["count"], row["charged"])
+        for row in UsageVendorDay.objects.filter(part__in=ended, day__range=(first, last))
         .order_by()
         .values("day")
-        .annotate(count=Sum("requests"), charged=Sum("cost"), tokens=Sum(_sum(COUNTED)))
+        .annotate(count=Sum("requests"), charged=Sum("cost"))
     }
-    events = UsageEvent.objects.order_by().annotate(day=TruncDay("created_at", tzinfo=UTC))
-    if kept:
-        events = events.filter(created_at__gte=datetime.combine(min(kept), time(), UTC))
+    events = _events(first, last).annotate(day=TruncDay("created_at", tzinfo=UTC))
     counted = {
-        row["day"].date(): (row["count"], row["charged"], row["tokens"])
-        for row in events.values("day").annotate(
-            count=Count("pk"), charged=Sum("cost"), tokens=Sum(_sum((*COUNTED, "reasoning")))
-        )
+        row["day"].date(): (row["count"], row["charged"])
+        for row in events.values("day").annotate(count=Count("pk"), charged=Sum("cost"))
     }
     for day in sorted(kept.keys() | counted.keys()):
         if kept.get(day) != counted.get(day):
             yield (
-                f"usage of {day} by credential: requests, cost and tokens are {kept.get(day)}, "
-                f"those of the events {counted.get(day)}"
+                f"usage of {day} by credential: requests and cost are {kept.get(day)}, "
+                f"those of the events {counted.get(day)}: vendorbills rebuild makes it anew"
             )
-
-
-def _sum(names: Iterable[str]) -> Any:
-    first, *rest = names
-    total: Any = F(first)
-    for name in rest:
-        total = total + F(name)
-    return total

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from django.db.models import Sum
 from django.db.models.functions import TruncDay
@@ -93,7 +93,7 @@ def _put(margin: Margin, cost: int, estimated: int, known: bool) -> None:
 def _used(first: date, last: date) -> dict[Sold, dict[int, _Used]]:
     begins = datetime.combine(first, time(), UTC)
     ends = datetime.combine(last, time(), UTC) + timedelta(days=1)
-    rows = (
+    rows: Iterable[dict[str, Any]] = (  # type: ignore[assignment]  # of names made here
         UsageHour.objects.filter(hour__gte=begins, hour__lt=ends)
         .annotate(day=TruncDay("hour", tzinfo=UTC))
         .values("day", "model", "user_id")

@@ -65,8 +65,8 @@ def _served(first: date, last: date) -> dict[str, str]:
     """The one credential of each vendor that has one only: that served, else that there is."""
     found: dict[str, set[str]] = {}
     days = UsageVendorDay.objects.filter(day__gte=first, day__lte=last).exclude(credential="")
-    for vendor, credential in days.order_by().values_list("vendor", "credential").distinct():
-        found.setdefault(vendor, set()).add(credential)
+    for vendor, label in days.order_by().values_list("vendor", "credential").distinct():
+        found.setdefault(vendor, set()).add(label)
     kept: dict[str, set[str]] = {}
     for credential in Credential.objects.select_related("provider"):
         kept.setdefault(credential.provider.vendor, set()).add(str(credential))

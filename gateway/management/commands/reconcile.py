@@ -42,6 +42,6 @@ class Command(BaseCommand):
             self.stdout.write(sentence(each))
         self.stdout.write(f"{len(compared)} vendor bills from {first} to {last} compared.")
         return [
-            *booked.problems(),
+            *booked.problems(first, last),
             *(f"unexplained: {sentence(each)}" for each in compared if each.alarming),
         ]

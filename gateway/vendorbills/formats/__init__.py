@@ -71,9 +71,10 @@ def read_pages(pages: Sequence[Any]) -> Report:
     buckets = [bucket for page in pages for bucket in _buckets(page)]
     if not buckets:
         raise BadReport("It has no days.")
-    for format_ in (anthropic, openai):
-        if format_.recognises(buckets):
-            return format_.read(buckets)
+    if anthropic.recognises(buckets):
+        return anthropic.read(buckets)
+    if openai.recognises(buckets):
+        return openai.read(buckets)
     raise BadReport("It is not a report that Anthropic or OpenAI document.")
 
 

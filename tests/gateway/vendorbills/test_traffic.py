@@ -31,7 +31,7 @@ from tests.gateway.pools.world import credential
 from tests.gateway.test_faults import until
 from tests.gateway_server import Gateway, fund
 from tests.vendors import Vendors
-from tests.world import Person
+from tests.world import Person, used
 
 ADMIN_KEYS = {"anthropic": "sk-ant-admin01-tests", "openai": "sk-admin-tests"}
 
@@ -58,7 +58,7 @@ def source(gateway: Gateway, vendor: str, secret: str = "", **fields: Any) -> Re
 def compared(gateway: Gateway, *vendors: str) -> list[Difference]:
     """Fetch the vendors' reports of today and compare."""
     gateway.books()
-    assert list(booked.problems()) == []
+    assert list(booked.problems(today(), today())) == []
     for vendor in vendors:
         found = ReportSource.objects.filter(vendor=vendor).first() or source(gateway, vendor)
         fetching.fetch(found, today(), today(), by="tests")
@@ -339,10 +339,34 @@ def test_what_was_booked_can_be_made_anew(
     before = sorted(map(str, UsageVendorDay.objects.values(*columns)))
     assert len(before) == 3
     UsageVendorDay.objects.update(requests=17)
-    assert list(booked.problems()) != []
+    assert list(booked.problems(today(), today())) != []
     call_command("vendorbills", "rebuild", "--from", f"{today()}", "--to", f"{today()}")
     assert sorted(map(str, UsageVendorDay.objects.values(*columns))) == before
-    assert list(booked.problems()) == []
+    assert list(booked.problems(today(), today())) == []
+
+
+def test_what_the_fair_bill_takes_off_is_given_away(alice: Person) -> None:
+    """A receipt may tell more than was charged for: what was said after a stop of ours."""
+    event = used(alice, details={"full": {"input": 1000, "output": 650, "reasoning": 50}})
+    booked.add([event])
+    rows = {row.part: row for row in UsageVendorDay.objects.all()}
+    assert (rows["charged"].output, rows["charged"].requests) == (500, 1)
+    assert (rows["given_away"].output, rows["given_away"].input) == (200, 0)
+    assert rows["given_away"].requests == 0 and list(booked.problems(today(), today())) == []
+
+
+def test_a_receipt_of_several_lines_is_booked_by_the_model_of_each(alice: Person) -> None:
+    lines = [
+        {"kind": "message", "model": "claude-sonnet-4", "usage": [900, 0, 0, 0, 400, 0]},
+        {"kind": "advisor_message", "model": "claude-opus-4.5", "usage": [100, 0, 0, 0, 80, 20]},
+        {"kind": "calls", "name": "web_search_*", "calls": 2, "amount": 10_000_000},
+    ]
+    booked.add([used(alice, details={"lines": lines})])
+    rows = {row.model: row for row in UsageVendorDay.objects.all()}
+    own, other = rows["claude-sonnet-4"], rows["claude-opus-4.5"]
+    assert (own.input, own.output, own.calls, own.calls_cost) == (900, 400, 2, 20_000_000)
+    assert (own.requests, own.cost) == (1, 10_500_000)
+    assert (other.input, other.output, other.requests, other.cost) == (100, 100, 0, 0)
 
 
 def test_the_daily_round_is_silent_where_nothing_is_set_up(
