@@ -106,7 +106,7 @@ class _Staff(GenericAPIView[Any]):
     def listed(self, rows: list[dict[str, Any]]) -> Response:
         if self.whole():
             return Response(rows)
-        page: Any = self.paginate_queryset(rows)  # type: ignore[arg-type]
+        page: Any = self.paginate_queryset(rows)
         return self.get_paginated_response(page)
 
 

@@ -93,13 +93,12 @@ def _put(margin: Margin, cost: int, estimated: int, known: bool) -> None:
 def _used(first: date, last: date) -> dict[Sold, dict[int, _Used]]:
     begins = datetime.combine(first, time(), UTC)
     ends = datetime.combine(last, time(), UTC) + timedelta(days=1)
-    rows: Iterable[dict[str, Any]] = (  # type: ignore[assignment]  # of names made here
+    sums: dict[str, Any] = {f"of_{name}": Sum(name) for name in BUCKETS}
+    rows: Any = (  # the columns are made here, so nothing knows their types
         UsageHour.objects.filter(hour__gte=begins, hour__lt=ends)
         .annotate(day=TruncDay("hour", tzinfo=UTC))
         .values("day", "model", "user_id")
-        .annotate(
-            count=Sum("requests"), charged=Sum("cost"), **{f"of_{n}": Sum(n) for n in BUCKETS}
-        )
+        .annotate(count=Sum("requests"), charged=Sum("cost"), **sums)
         .order_by()
     )
     found: defaultdict[Sold, dict[int, _Used]] = defaultdict(dict)

@@ -1,6 +1,7 @@
 """The daily round: the vendors' reports of the last days, and a look at what they differ in."""
 
 import logging
+from argparse import ArgumentParser
 from datetime import UTC, date, datetime, timedelta
 
 from gateway.pools import vault
@@ -11,6 +12,17 @@ from gateway.vendorbills.formats.report import BadReport
 from gateway.vendorbills.models import ReportSource
 
 logger = logging.getLogger(__name__)
+
+
+def add_days(parser: ArgumentParser) -> None:
+    """The options of a command about a range of days."""
+    for option, dest, said in (
+        ("--from", "first", "first day, UTC"),
+        ("--to", "last", "last day"),
+    ):
+        parser.add_argument(
+            option, dest=dest, type=date.fromisoformat, metavar="YYYY-MM-DD", help=said
+        )
 
 
 def span(first: date | None = None, last: date | None = None) -> tuple[date, date]:

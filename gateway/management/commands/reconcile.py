@@ -21,9 +21,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--vendors", action="store_true", help="compare with the vendors' bills, too"
         )
-        days = {"type": date.fromisoformat, "metavar": "YYYY-MM-DD"}
-        parser.add_argument("--from", dest="first", help="with --vendors: first day, UTC", **days)
-        parser.add_argument("--to", dest="last", help="with --vendors: last day", **days)
+        rounds.add_days(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = problems()

@@ -29,9 +29,7 @@ class Command(BaseCommand):
         takes.add_argument("--account", default=DEFAULT_ACCOUNT, help="whose the files are")
         rebuilds = verbs.add_parser("rebuild", help="what was booked, from the usage events")
         for each in (takes, rebuilds):
-            days = {"type": date.fromisoformat, "metavar": "YYYY-MM-DD"}
-            each.add_argument("--from", dest="first", help="first day, UTC", **days)
-            each.add_argument("--to", dest="last", help="last day", **days)
+            rounds.add_days(each)
 
     def handle(self, *args: Any, **options: Any) -> None:
         first, last = rounds.span(options["first"], options["last"])

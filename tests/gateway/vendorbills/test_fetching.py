@@ -147,7 +147,7 @@ class Stumbling:
         self.answers, self.asked = list(answers), []  # type: ignore[var-annotated]
         real = httpx.Client
         transport = httpx.MockTransport(self._answer)
-        monkeypatch.setattr(fetching.httpx, "Client", lambda **_: real(transport=transport))
+        monkeypatch.setattr(httpx, "Client", lambda **_: real(transport=transport))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
