@@ -89,10 +89,10 @@ def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
     ended = {"requests": 1, "cost": event.cost, "at_most": event.hold if lost else 0}
     for model, sums in used.items():
         yield last, model, part, sums | (ended if model == event.model else {})
-    if full := event.details.get("full"):  # of it the fair-bill policy took something off
-        yield last, event.model, Part.GIVEN_AWAY, _beyond(full, used[event.model])
     if told := event.details.get("quarantine"):
         yield last, event.model, Part.DISPUTED, _beyond(told, used[event.model])
+    elif full := event.details.get("full"):  # of it the fair-bill policy took something off
+        yield last, event.model, Part.GIVEN_AWAY, _beyond(full, used[event.model])
     for attempt in attempts[:-1]:
         # It had the same prompt as the one that answered, so it cost about that at most.
         bound: Sums = {}

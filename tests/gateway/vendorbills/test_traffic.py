@@ -203,16 +203,20 @@ def test_counting_is_free(gateway: Gateway, alice: Person) -> None:
 
 
 def test_work_that_is_not_ours_is_the_rest(
-    gateway: Gateway, alice: Person, settings: Settings
+    gateway: Gateway, alice: Person, second: Vendors, settings: Settings
 ) -> None:
     """Somebody else has the key."""
     fund(alice, "10")
+    credential(second, "two")
     assert say(gateway, alice, "Hello", "gpt-4o") == 200
     said = [{"role": "user", "content": "[[say: " + "word " * 500 + "]]"}]
-    headers = {"authorization": f"Bearer {gateway.vendors.key}"}
-    url = f"{gateway.vendors.url}/v1/chat/completions"
+    headers = {"authorization": f"Bearer {second.key}"}
+    url = f"{second.url}/v1/chat/completions"
     body = {"model": "gpt-4o", "messages": said}
     assert httpx.post(url, json=body, headers=headers, timeout=30).status_code == 200
+    ReportSource.objects.create(
+        vendor="openai", sealed=vault.seal("sk-admin-two"), base_url=second.url
+    )
     (found,) = compared(gateway, "openai")
     assert found.rest > 0 and found.rest == found.billed - found.parts["charged"]
     assert not found.alarming  # it is not a dollar
