@@ -15,7 +15,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
 from billing.staff import DOLLARS, ReadOnlyAdmin, audit_deed, email_of
 from gateway.pools import vault
-from gateway.vendorbills import intake
+from gateway.vendorbills import alarms, intake
 from gateway.vendorbills.formats.report import BadReport
 from gateway.vendorbills.models import (
     DEFAULT_ACCOUNT,
@@ -182,4 +182,7 @@ class VendorImportAdmin(ReadOnlyAdmin):
         audit_deed(request, "import", f"vendor_import:{found.pk}", before={}, after=after)
         said = f"{found.rows} bills, {found.changed} of them changed."
         self.message_user(request, said, messages.SUCCESS)
+        if odd := alarms.look(found.first_day, found.last_day):
+            said = f"{len(odd)} bills have more than the thresholds that nothing explains."
+            self.message_user(request, said, messages.WARNING)
         return True

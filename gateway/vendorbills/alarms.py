@@ -28,6 +28,15 @@ def look(first: date, last: date) -> list[Difference]:
     found = [each for each in differences(first, last) if each.alarming]
     for each in found:
         logger.error("vendorbills.unexplained %s", sentence(each))
+    try:
+        _tell(found, first, last)
+    except OSError:  # and every error of SMTP's: nothing is noted as told, so the next look tells
+        logger.exception("vendorbills.mail_failed")
+    return found
+
+
+def _tell(found: list[Difference], first: date, last: date) -> None:
+    """What is new by mail, and what is gone as gone."""
     with transaction.atomic():
         known = {
             Place(row.day, row.vendor, row.credential, row.model): row
@@ -43,7 +52,6 @@ def look(first: date, last: date) -> list[Difference]:
         _keep(new)
         if new:
             _mail(new)
-    return found
 
 
 def _keep(new: Iterable[Difference]) -> None:

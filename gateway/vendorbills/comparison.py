@@ -14,7 +14,7 @@ Counting tokens is free at all three vendors, and in none of their reports.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -97,6 +97,7 @@ class Difference:
 
     `rates` says whose prices the tokens are valued at: the vendor's bill (`bill`), or where no
     costs are imported the price that staff know (`vendor_price`) or our own (`our_price`).
+    Without `usage_told` only costs are imported, and nobody can say what they are for.
     """
 
     place: Place
@@ -109,13 +110,18 @@ class Difference:
     revenue: int
     parts: dict[str, int]
     rest: int
+    usage_told: bool = True
 
     @property
     def alarming(self) -> bool:
         """Whether staff should look: the rest is above both of their thresholds."""
         least = money.nanos(settings.VENDOR_ALERT_DOLLARS)
         size = abs(self.rest)
-        return size > least and size * 100 > settings.VENDOR_ALERT_PERCENT * abs(self.billed)
+        return (
+            self.usage_told
+            and size > least
+            and size * 100 > settings.VENDOR_ALERT_PERCENT * abs(self.billed)
+        )
 
 
 def differences(first: date, last: date) -> list[Difference]:
@@ -124,7 +130,10 @@ def differences(first: date, last: date) -> list[Difference]:
     covered = _covered(first, last)
     places = bills.keys() | {p for p in books if (p.vendor, p.day) in covered}
     order = sorted(places, key=lambda p: (-p.day.toordinal(), *p[1:]))
-    return [_difference(p, bills.get(p, Bill()), books.get(p, {}), prices) for p in order]
+    found = [_difference(p, bills.get(p, Bill()), books.get(p, {}), prices) for p in order]
+    for each in found:
+        each.usage_told = (each.place.vendor, each.place.day) in covered
+    return found
 
 
 def sides(first: date, last: date) -> tuple[dict[Place, Bill], dict[Place, dict[str, Booked]]]:
@@ -358,7 +367,3 @@ def _allowances(
         yield Part.FAILED, 0, lost + unknown
     if estimated := sum(parts.get(part, 0) for part in _GUESSED):
         yield "estimates_off", -estimated, estimated // _ESTIMATE_BELOW
-
-
-def alarming(found: Iterable[Difference]) -> list[Difference]:
-    return [each for each in found if each.alarming]

@@ -88,6 +88,9 @@ class DifferenceSerializer(serializers.Serializer[Any]):
         child=serializers.CharField(), help_text="Dollars, by name; with `rest` they are `billed`."
     )
     rest = serializers.CharField(help_text="Dollars that nothing explains.")
+    usage_told = serializers.BooleanField(
+        help_text="Whether usage is imported: costs alone do not say what they are for."
+    )
     alarming = serializers.BooleanField(help_text="Whether the rest is above both thresholds.")
 
 
@@ -121,6 +124,7 @@ def difference_out(found: Difference) -> dict[str, Any]:
         "revenue": dollars(found.revenue),
         "parts": {str(name): dollars(value) for name, value in found.parts.items()},
         "rest": dollars(found.rest),
+        "usage_told": found.usage_told,
         "alarming": found.alarming,
     }
 

@@ -13,9 +13,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from gateway.vendorbills import booked, intake, rounds
+from gateway.vendorbills import alarms, booked, intake, rounds
 from gateway.vendorbills.formats.report import BadReport
-from gateway.vendorbills.models import DEFAULT_ACCOUNT
+from gateway.vendorbills.models import DEFAULT_ACCOUNT, VendorImport
 
 
 class Command(BaseCommand):
@@ -44,17 +44,25 @@ class Command(BaseCommand):
         if options["fetch"]:
             self._fetch(first, last)
         else:
-            self._read(options["files"], options["account"])
+            imports = self._read(options["files"], options["account"])
+            self._look(min(i.first_day for i in imports), max(i.last_day for i in imports))
+
+    def _look(self, first: date, last: date) -> None:
+        """Staff are mailed of what is new."""
+        for each in alarms.look(first, last):
+            self.stderr.write(f"unexplained: {alarms.sentence(each)}")
 
     def _fetch(self, first: date, last: date) -> None:
         imported, failed = rounds.fetch_all(first, last, by=_who())
+        self._look(first, last)
         self.stdout.write(f"{imported} reports from {first} to {last} imported.")
         if failed:
             raise CommandError("\n".join(failed))
 
     @transaction.atomic
-    def _read(self, files: list[Path], account: str) -> None:
+    def _read(self, files: list[Path], account: str) -> list[VendorImport]:
         """All of them or none."""
+        imports = []
         for path in files:
             try:
                 found = intake.read_file(
@@ -63,6 +71,8 @@ class Command(BaseCommand):
             except (OSError, BadReport) as error:
                 raise CommandError(f"{path}: {error} Nothing was imported.") from error
             self.stdout.write(f"{found}: {found.rows} bills, {found.changed} of them changed.")
+            imports.append(found)
+        return imports
 
 
 def _who() -> str:
