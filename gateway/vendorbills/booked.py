@@ -4,7 +4,6 @@ One statement a batch adds all its groups up. Its rows are shared by all account
 last in the transaction, in one order, and holds them shortly.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
@@ -58,13 +57,15 @@ def summed(events: Iterable[UsageEvent]) -> dict[Group, Sums]:
     """What these events add up to, by group."""
     events = list(events)
     vendors = _vendors(events)
-    found: defaultdict[Group, Sums] = defaultdict(lambda: dict.fromkeys(SUMS, 0))
+    found: dict[Group, Sums] = {}
     for event in events:
         day = event.created_at.astimezone(UTC).date()
         for credential, model, part, sums in _parts(event):
-            name = credential.partition("/")[0]
-            vendor = vendors.get(name) or vendors.get(f"model:{event.model}", "")
-            total = found[Group(day, vendor, credential, model, part)]
+            vendor = vendors.get(credential.partition("/")[0]) or vendors["model:" + event.model]
+            group = Group(day, vendor, credential, model, part)
+            total = found.get(group)
+            if total is None:
+                total = found[group] = dict.fromkeys(SUMS, 0)
             for name, value in sums.items():
                 total[name] += value
     return found
@@ -76,7 +77,9 @@ def _vendors(events: Iterable[UsageEvent]) -> dict[str, str]:
     names = {event.model for event in events}
     models = Model.objects.filter(pk__in=names).values_list("pk", "vendor")
     providers = dict(Provider.objects.values_list("name", "vendor"))
-    return {v: v for v in Vendor} | providers | {f"model:{pk}": v for pk, v in models}
+    found = {v: v for v in Vendor} | providers
+    of_models = dict.fromkeys(names, "") | dict(models)
+    return found | {f"model:{name}": vendor for name, vendor in of_models.items()}
 
 
 def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
@@ -84,11 +87,12 @@ def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
     attempts = event.details.get("attempts") or [{}]
     last, part = str(attempts[-1].get("credential", "")), _part(event)
     used = _used(event)
-    nothing = not any(any(sums.values()) for sums in used.values())
-    lost = nothing and not event.cost and _may_have_cost(attempts[-1])
-    ended = {"requests": 1, "cost": event.cost, "at_most": event.hold if lost else 0}
+    nothing = not event.cost and not any(any(sums.values()) for sums in used.values())
+    ended = {"requests": 1, "cost": event.cost}
+    if nothing and _may_have_cost(attempts[-1]):
+        ended["at_most"] = event.hold
     for model, sums in used.items():
-        yield last, model, part, sums | (ended if model == event.model else {})
+        yield last, model, part, (sums | ended if model == event.model else sums)
     if told := event.details.get("quarantine"):
         yield last, event.model, Part.DISPUTED, _beyond(told, used[event.model])
     elif full := event.details.get("full"):  # of it the fair-bill policy took something off
@@ -116,9 +120,16 @@ def _part(event: UsageEvent) -> Part:
 def _used(event: UsageEvent) -> dict[str, Sums]:
     """What was used, by the model that was: a receipt of several lines has other models, too, and
     the calls of hosted tools (gateway/bill.py)."""
-    lines = event.details.get("lines") or [
-        {"model": event.model, "usage": [getattr(event, name) for name in BUCKETS]}
-    ]
+    own = {
+        "input": event.input,
+        "cache_read": event.cache_read,
+        "cache_write_5m": event.cache_write_5m,
+        "cache_write_1h": event.cache_write_1h,
+        "output": event.output + event.reasoning,
+    }
+    lines = event.details.get("lines")
+    if not lines:  # nearly always
+        return {event.model: own}
     found = {event.model: dict.fromkeys((*UNITS, "calls_cost"), 0)}
     for line in lines:
         sums = found.setdefault(line.get("model", event.model), dict.fromkeys(UNITS, 0))
