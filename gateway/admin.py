@@ -11,6 +11,7 @@ from gateway.models import Alias, DeadEvent, Model, Refusal, UsageEvent
 from gateway.pools import admin as pools  # noqa: F401
 from gateway.prices import admin as prices  # noqa: F401
 from gateway.quarantine import admin as quarantine  # noqa: F401
+from gateway.vendorbills import admin as vendorbills  # noqa: F401
 
 
 class ReadOnly:

@@ -15,6 +15,15 @@ from gateway.ir import Usage
 from gateway.pools.models import Credential, Dialect, Offering, Provider, Vendor
 from gateway.quarantine.models import UsageQuarantine
 from gateway.tools import UNKNOWN
+from gateway.vendorbills.models import (
+    ReportSource,
+    UsageVendorDay,
+    VendorBill,
+    VendorDifference,
+    VendorImport,
+    VendorName,
+    VendorPrice,
+)
 
 __all__ = [
     "Alias",
@@ -31,10 +40,17 @@ __all__ = [
     "Price",
     "Provider",
     "Refusal",
+    "ReportSource",
     "UsageEvent",
     "UsageHour",
     "UsageQuarantine",
+    "UsageVendorDay",
     "Vendor",
+    "VendorBill",
+    "VendorDifference",
+    "VendorImport",
+    "VendorName",
+    "VendorPrice",
 ]
 
 BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")

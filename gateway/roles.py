@@ -68,6 +68,10 @@ ROLES = {
             *("view_usagequarantine", "close_usagequarantine"),
             *("view_correction", "correct_requests"),
             *("view_feature", "view_leftout"),
+            *("view_vendorbill", "view_vendorimport", "add_vendorimport"),
+            "view_vendordifference",
+            *(f"{verb}_vendorname" for verb in _EDIT),
+            *(f"{verb}_vendorprice" for verb in _EDIT),
         ),
     },
     "catalogue": {
@@ -94,6 +98,8 @@ ROLES = {
             *(f"{verb}_provider" for verb in _EDIT),
             *(f"{verb}_offering" for verb in _EDIT),
             *(f"{verb}_credential" for verb in _EDIT),
+            *(f"{verb}_reportsource" for verb in _EDIT),
+            *(f"{verb}_vendorname" for verb in _EDIT),
         ),
     },
 }

@@ -9,6 +9,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 
 from gateway import reaper, refusals, usage
+from gateway.vendorbills import rounds
 from hontoni import health
 
 DRAIN_SECONDS = 1.0  # how often beat calls; a run looks again until the next one is due
@@ -41,6 +42,12 @@ def keep_house(**_: Any) -> None:
 def forget_refusals(**_: Any) -> None:
     """Refusals are kept for a month."""
     refusals.forget()
+
+
+@shared_task(expires=3600)
+def compare_vendor_bills(**_: Any) -> None:
+    """The vendors' reports of the last days, beside the books."""
+    rounds.daily()
 
 
 @worker_ready.connect

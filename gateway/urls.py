@@ -4,6 +4,7 @@ from django.urls import path
 
 from gateway import api
 from gateway.consumers import Dashboard
+from gateway.vendorbills import api as vendorbills
 from gateway.views import docs, playground, public, usage
 from gateway.views.data import data_export
 
@@ -28,4 +29,11 @@ urlpatterns = [
     path("usage", api.UsageListView.as_view(), name="usage"),
     path("usage/refusals", api.RefusalsView.as_view(), name="refusals"),
     path("usage/<str:request_id>", api.ReceiptView.as_view(), name="receipt"),
+    path("staff/vendor-bills", vendorbills.VendorBillsView.as_view(), name="vendor-bills"),
+    path(
+        "staff/vendor-bills/differences",
+        vendorbills.DifferencesView.as_view(),
+        name="vendor-bill-differences",
+    ),
+    path("staff/margins", vendorbills.MarginsView.as_view(), name="margins"),
 ]

@@ -26,6 +26,7 @@ from gateway.features import left_out
 from gateway.models import BUCKETS, DeadEvent, UsageEvent, UsageHour
 from gateway.quarantine import strange
 from gateway.tools import tool_of
+from gateway.vendorbills import booked
 from hontoni import redis
 from ratelimits.keys import SHARDS
 from ratelimits.keys import usage as usage_stream
@@ -216,6 +217,7 @@ def record(entries: Sequence[Entry]) -> int:
     _roll_up(rows)
     _charge(rows)
     left_out.count(rows)
+    booked.add(rows)
     events = {entry.request_id: entry.event for entry in entries}
     alerts.look(events[row.pk] for row in rows)
     keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})

@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
 
@@ -13,6 +14,10 @@ app.conf.beat_schedule = {
     "drain-usage": {"task": "gateway.tasks.drain_usage", "schedule": 1.0},
     "keep-house": {"task": "gateway.tasks.keep_house", "schedule": 5.0},
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
+    "compare-vendor-bills": {
+        "task": "gateway.tasks.compare_vendor_bills",
+        "schedule": crontab(hour=9, minute=30),  # UTC: by then vendors have yesterday's costs
+    },
     "renew-subscriptions": {"task": "billing.tasks.renew_subscriptions", "schedule": 15.0},
     "announce-renewals": {"task": "billing.tasks.announce_renewals", "schedule": 3600.0},
     "announce-prices": {"task": "billing.tasks.announce_prices", "schedule": 300.0},

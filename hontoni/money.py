@@ -24,6 +24,11 @@ def nanos(dollars: str | int | Decimal) -> int:
     return int(scaled)
 
 
+def nearest(dollars: Decimal) -> int:
+    """Nano-dollars of what others count more finely, half up: a vendor's 0.0345678912 cents."""
+    return int((dollars * DOLLAR).to_integral_value(rounding=ROUND_HALF_UP))
+
+
 def dollars(amount: int) -> str:
     """Print nano-dollars exactly, with at least two decimals: 10_500_000 -> "0.0105"."""
     whole, fraction = divmod(abs(amount), DOLLAR)

@@ -301,6 +301,9 @@ UPSTREAM_TOTAL_SECONDS: float = env.float("UPSTREAM_TOTAL_SECONDS", default=3600
 DRAIN_SECONDS: float = env.float("DRAIN_SECONDS", default=300)
 DRAIN_BYTES: int = env.int("DRAIN_BYTES", default=16 * 1024 * 1024)
 DRAINS_AT_ONCE: int = env.int("DRAINS_AT_ONCE", default=256)
+# Staff are told of what a vendor billed and nothing explains: above both, by day and model.
+VENDOR_ALERT_DOLLARS: str = env("VENDOR_ALERT_DOLLARS", default="1")
+VENDOR_ALERT_PERCENT: float = env.float("VENDOR_ALERT_PERCENT", default=2)
 
 # -- Our own limits ------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.sandbox import anthropic, chat, control, gemini, responses, sse
+from gateway.sandbox import anthropic, chat, control, gemini, reports, responses, sse
 from gateway.sandbox.conversation import Sent
 from gateway.sandbox.dialect import Dialect, fresh
 from gateway.sandbox.faults import Fault
@@ -87,7 +87,8 @@ def make_app(
     `faults` (a deque of `Fault`), `reset()` and the `sandbox` itself.
     """
     sandbox = Sandbox(strict, keys, models, pace, history, meter=Meter(history))
-    routes = [*_routes(sandbox), *(control.routes(sandbox) if controlled else ())]
+    routes = [*_routes(sandbox), *reports.routes(sandbox)]
+    routes += control.routes(sandbox) if controlled else ()
     app = Starlette(routes=routes)
     app.state.sandbox = sandbox
     app.state.requests = sandbox.requests

@@ -1,19 +1,45 @@
-"""Prove the books: Σ entries = balances, rollups = events, Redis = database + unacknowledged."""
+"""Prove the books: Σ entries = balances, rollups = events, Redis = database + unacknowledged.
 
+With `--vendors` the vendors' bills are laid beside them.
+"""
+
+from datetime import date
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from gateway.reconcile import problems
+from gateway.vendorbills import booked, rounds
+from gateway.vendorbills.alarms import sentence
+from gateway.vendorbills.comparison import differences
 
 
 class Command(BaseCommand):
     help = "Compare every total with what it is made of. Exits non-zero on any difference."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--vendors", action="store_true", help="compare with the vendors' bills, too"
+        )
+        rounds.add_days(parser)
+
     def handle(self, *args: Any, **options: Any) -> None:
         found = problems()
+        if options["vendors"]:
+            found += self._vendors(*rounds.span(options["first"], options["last"]))
         for problem in found:
             self.stderr.write(problem)
         if found:
             raise CommandError(f"{len(found)} differences.")
         self.stdout.write("The books balance.")
+
+    def _vendors(self, first: date, last: date) -> list[str]:
+        """Prints every comparison; what is above the thresholds is a problem."""
+        compared = differences(first, last)
+        for each in compared:
+            self.stdout.write(sentence(each))
+        self.stdout.write(f"{len(compared)} vendor bills from {first} to {last} compared.")
+        return [
+            *booked.problems(first, last),
+            *(f"unexplained: {sentence(each)}" for each in compared if each.alarming),
+        ]

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from gateway.models import Credential
+from gateway.models import Credential, ReportSource
 from gateway.pools import vault
 
 
@@ -14,11 +14,17 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        found = list(Credential.objects.select_for_update())
+        credentials = list(Credential.objects.select_for_update())
+        sources = list(ReportSource.objects.select_for_update())
         try:
-            for credential in found:
+            for credential in credentials:
                 credential.sealed = vault.reseal(credential.sealed)
+            for source in sources:
+                source.sealed = vault.reseal(source.sealed)
         except vault.Unreadable as error:
             raise CommandError(f"{error} Nothing was changed.") from error
-        Credential.objects.bulk_update(found, ["sealed"])
-        self.stdout.write(f"{len(found)} credentials are sealed under the newest key.")
+        Credential.objects.bulk_update(credentials, ["sealed"])
+        ReportSource.objects.bulk_update(sources, ["sealed"])
+        self.stdout.write(
+            f"{len(credentials) + len(sources)} credentials are sealed under the newest key."
+        )

@@ -1,0 +1,118 @@
+"""A report as all formats tell it, and the reading of its numbers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from hontoni import money
+
+
+class BadReport(ValueError):
+    """It cannot be read. The message is for whoever imports it; nothing was imported."""
+
+
+@dataclass(slots=True)
+class Line:
+    """What one report says of one key (or scope), model and day. Costs are nano-dollars, by what
+    they are for: a bucket of tokens, `calls`, or `other`."""
+
+    day: date
+    scope: str = ""
+    key: str = ""
+    model: str = ""
+    tokens: dict[str, int] = field(default_factory=dict)
+    calls: int = 0
+    requests: int | None = None
+    costs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> tuple[str, str, str, date]:
+        return self.scope, self.key, self.model, self.day
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`usage` and `costs`: which of them it tells. `days` it covers, also those without lines."""
+
+    vendor: str
+    lines: list[Line]
+    days: frozenset[date]
+    usage: bool = False
+    costs: bool = False
+
+    @property
+    def kind(self) -> str:
+        return "both" if self.usage and self.costs else "usage" if self.usage else "costs"
+
+
+def summed(lines: Iterable[Line]) -> list[Line]:
+    """Lines of one identity as one: reports split them by tier, context window and the like."""
+    found: dict[Any, Line] = {}
+    for line in lines:
+        into = found.setdefault(line.identity, Line(line.day, line.scope, line.key, line.model))
+        for name, value in line.tokens.items():
+            into.tokens[name] = into.tokens.get(name, 0) + value
+        for name, value in line.costs.items():
+            into.costs[name] = into.costs.get(name, 0) + value
+        into.calls += line.calls
+        if line.requests is not None:
+            into.requests = (into.requests or 0) + line.requests
+    return [found[identity] for identity in sorted(found)]
+
+
+# -- Numbers -------------------------------------------------------------------------------------
+
+
+def count(row: Mapping[str, Any], name: str) -> int:
+    """A number of tokens or calls; nothing is 0. Raises BadReport."""
+    value = row.get(name)
+    if value in (None, ""):
+        return 0
+    try:
+        number = Decimal(str(value).replace(",", ""))
+    except InvalidOperation:
+        raise BadReport(f"{name} is {value!r}, not a number.") from None
+    if isinstance(value, bool) or number != number.to_integral_value() or number < 0:
+        raise BadReport(f"{name} is {value!r}, not a count.")
+    return int(number)
+
+
+def nanos(value: Any, name: str, *, unit: Decimal = Decimal(1)) -> int:
+    """An amount in nano-dollars, half up; `unit` is what one of it is in dollars. Credits are
+    below 0. Raises BadReport."""
+    try:
+        amount = Decimal(str(value)) * unit
+        if isinstance(value, bool) or not amount.is_finite():
+            raise InvalidOperation
+    except InvalidOperation:
+        raise BadReport(f"{name} is {value!r}, not an amount.") from None
+    return money.nearest(amount)
+
+
+def dollars_only(currency: Any) -> None:
+    """Raises BadReport for any other."""
+    if str(currency or "usd").lower() != "usd":
+        raise BadReport(f"It is in {currency}; only dollars can be compared.")
+
+
+def day_of(value: Any, name: str) -> date:
+    """The UTC day of a moment: ISO 8601, a date, or Unix seconds. Raises BadReport."""
+    try:
+        if isinstance(value, int) or str(value).isdigit():
+            return datetime.fromtimestamp(int(value), UTC).date()
+        moment = datetime.fromisoformat(str(value).replace(" UTC", "+00:00"))
+    except (ValueError, OverflowError, OSError):
+        raise BadReport(f"{name} is {value!r}, not a moment.") from None
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
+
+
+def whole_day(begins: Any, ends: Any) -> date:
+    """The day of a bucket, which must be one. Raises BadReport."""
+    day, after = day_of(begins, "the begin of a day"), day_of(ends, "the end of a day")
+    if after - day != timedelta(days=1):
+        raise BadReport(
+            f"The bucket from {begins} to {ends} is not a day: ask for bucket_width 1d."
+        )
+    return day
