@@ -421,6 +421,9 @@ class Call:
             details["quarantine"] = self.quarantined._asdict()
         if self.capped:
             details["capped"] = (self.usage or Usage())._asdict()
+        if self._full not in (None, self.usage) and self.quarantined is None:
+            assert self._full is not None
+            details["full"] = self._full._asdict()  # the vendor bills it, the customer is not
         if rule := self.rule():
             details["rule"] = rule
         return details

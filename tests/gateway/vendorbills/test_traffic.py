@@ -184,6 +184,35 @@ def test_an_attempt_that_was_refused_explains_nothing(
     assert one.failed_attempts == 1 and one.rest == one.billed == 500 and two.rest == 0
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_said_after_a_stop_of_ours_is_given_away(
+    gateway: Gateway, alice: Person, stream: bool
+) -> None:
+    """The vendor knows no stop there, and bills what it said to its end."""
+    fund(alice, "10")
+    text = "[[think: hm]] [[say: one two three <END> " + "four five six " * 20 + "]]"
+    assert say(gateway, alice, text, "gpt-5.2", stop=["<END>"], stream=stream) == 200
+    (found,) = compared(gateway, "openai")
+    assert found.parts["given_away"] > 0 and found.parts["charged"] > 0 and found.rest == 0
+
+
+def test_a_search_is_on_both_sides(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    message = {"role": "user", "content": "[[use: web_search 2]] [[say: found]]"}
+    tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+    body = {
+        "model": "claude-sonnet-4.5",
+        "messages": [message],
+        "max_tokens": 200,
+        "tools": [tool],
+    }
+    with gateway.http(alice) as http:
+        assert http.post("/v1/messages", json=body).status_code == 200
+    (found,) = compared(gateway, "anthropic")
+    assert found.vendor_tokens["calls"] == found.booked_tokens["calls"] == 2
+    assert found.billed > 20_000_000 and found.rest == 0
+
+
 def test_numbers_nobody_believed_are_disputed(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
     assert say(gateway, alice, "[[usage: 900000000 10 0 0]] [[say: hi]]", "gpt-4o") == 200
