@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from accounts import keys, restrictions
 from accounts.models import ApiKey, User
+from hontoni.drf import Strict
 from hontoni.money import DOLLAR, dollars, nanos
 
 
@@ -29,7 +30,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
-class Registration(serializers.Serializer[User]):
+class Registration(Strict):
     email = serializers.EmailField(max_length=254)
     password = PasswordField()
     name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
@@ -42,7 +43,7 @@ class Registration(serializers.Serializer[User]):
         return attrs
 
 
-class Credentials(serializers.Serializer[User]):
+class Credentials(Strict):
     email = serializers.EmailField(max_length=254)
     password = PasswordField()
     code = serializers.CharField(
@@ -54,7 +55,7 @@ class Credentials(serializers.Serializer[User]):
     )
 
 
-class Refresh(serializers.Serializer[Any]):
+class Refresh(Strict):
     refresh_token = serializers.CharField(max_length=200)
 
 
@@ -94,7 +95,7 @@ class CapField(serializers.DecimalField):
         super().run_validators(Decimal(value) / DOLLAR)
 
 
-class KeySerializer(serializers.ModelSerializer[ApiKey]):
+class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
     """A key without what makes it one: that is shown once, when it is made."""
 
     status = serializers.SerializerMethodField()
@@ -178,7 +179,7 @@ class NewKeySerializer(KeySerializer):
         return str(self.context["key"])
 
 
-class Rotation(serializers.Serializer[Any]):
+class Rotation(Strict):
     overlap_seconds = serializers.IntegerField(
         min_value=0,
         max_value=int(keys.MAX_OVERLAP.total_seconds()),

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from billing import periods, quotes
 from billing.models import AddOn, BillingDetails, Entry, Invoice, Plan, Subscription, Transfer
+from hontoni.drf import Query, Strict
 from hontoni.money import dollars
 
 CURRENCY = "USD"
@@ -50,7 +51,7 @@ class TransactionSerializer(serializers.ModelSerializer[Entry]):
         return f"txn_{entry.transfer_id}"
 
 
-class TransactionFilter(serializers.Serializer[Any]):
+class TransactionFilter(Query):
     kind = serializers.MultipleChoiceField(
         choices=Transfer.Kind.choices,
         required=False,
@@ -58,7 +59,7 @@ class TransactionFilter(serializers.Serializer[Any]):
     )
 
 
-class TopUpSerializer(serializers.Serializer[Any]):
+class TopUpSerializer(Strict):
     amount = serializers.DecimalField(
         max_digits=9, decimal_places=2, help_text='Dollars: "25", "25.50" or 25.5.'
     )
@@ -185,15 +186,15 @@ class SubscriptionSerializer(serializers.Serializer[Any]):
     period = PeriodSerializer(allow_null=True)
 
 
-class PlanChoiceSerializer(serializers.Serializer[Any]):
+class PlanChoiceSerializer(Strict):
     plan = serializers.SlugField(help_text="The id of a plan.")
 
 
-class PaymentMethodSerializer(serializers.Serializer[Any]):
+class PaymentMethodSerializer(Strict):
     payment_method = serializers.ChoiceField(Subscription.PaymentMethod.choices)
 
 
-class PayingSerializer(serializers.Serializer[Any]):
+class PayingSerializer(Strict):
     payment_method = serializers.ChoiceField(
         Subscription.PaymentMethod.choices, default=Subscription.PaymentMethod.BALANCE
     )
@@ -209,7 +210,7 @@ class SubscribeSerializer(PlanChoiceSerializer, PayingSerializer):
     pass
 
 
-class AddOnChoiceSerializer(serializers.Serializer[Any]):
+class AddOnChoiceSerializer(Strict):
     add_on = serializers.SlugField(help_text="The id of an add-on.")
 
 
@@ -251,7 +252,7 @@ class InvoiceSerializer(serializers.ModelSerializer[Invoice]):
         return f"inv_{invoice.pk}"
 
 
-class BillingDetailsSerializer(serializers.ModelSerializer[BillingDetails]):
+class BillingDetailsSerializer(Strict, serializers.ModelSerializer[BillingDetails]):
     """Without a name: the account's own."""
 
     class Meta:

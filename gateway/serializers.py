@@ -8,6 +8,7 @@ from gateway.catalogue import price_of
 from gateway.explanations import explain
 from gateway.models import BUCKETS, Model, Price, Refusal, UsageEvent, Vendor
 from gateway.tools import NAMES
+from hontoni.drf import Query
 from hontoni.money import MILLION, dollars
 
 
@@ -60,7 +61,7 @@ def model_out(model: Model, price: Price, aliases: list[str]) -> dict[str, Any]:
     }
 
 
-class UsageFilterSerializer(serializers.Serializer[Any]):
+class UsageFilterSerializer(Query):
     """What /api/usage can be narrowed to."""
 
     key = serializers.IntegerField(required=False, help_text="id of one of your API keys")

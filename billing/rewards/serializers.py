@@ -6,9 +6,10 @@ from rest_framework import serializers
 
 from billing.models import PromoCode
 from billing.serializers import CURRENCY, DollarsField
+from hontoni.drf import Strict
 
 
-class CodeSerializer(serializers.Serializer[Any]):
+class CodeSerializer(Strict):
     code = serializers.CharField(max_length=40)
 
 
