@@ -105,6 +105,10 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
     monthly_spend_cap = CapField(
         source="monthly_cap", help_text="Dollars this key may spend in a UTC month."
     )
+    lifetime_spend_cap = CapField(
+        source="lifetime_cap",
+        help_text="Dollars this key may spend in all, with what it was rotated from and to.",
+    )
     allowed_models = serializers.ListField(
         child=serializers.CharField(max_length=100),
         required=False,
@@ -132,6 +136,7 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
             "last_used_ip",
             "daily_spend_cap",
             "monthly_spend_cap",
+            "lifetime_spend_cap",
             "allowed_models",
             "allowed_ips",
         ]
