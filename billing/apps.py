@@ -7,6 +7,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import audit  # noqa: F401  listens to the admin's log
+        from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses
 
         # It logs many at once without a signal; one by one, each is audited.
         admin.site.disable_action("delete_selected")

@@ -43,5 +43,16 @@ class ReferralSerializer(serializers.Serializer[Any]):
     hold_days = serializers.IntegerField()
 
 
+class SignupCreditSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField(
+        help_text="`given`, or `due`: it comes at once. `none`: there is none. `unconfirmed`: it waits for your address to be "
+        "confirmed. `taken`: the same person had it under another account. `late`: it was not "
+        "confirmed within 30 days.",
+    )
+    amount = DollarsField()
+    currency = serializers.CharField(default=CURRENCY, read_only=True)
+    message = serializers.CharField(allow_null=True, help_text="Why not, for people.")
+
+
 class AcceptedSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="`accepted`")
