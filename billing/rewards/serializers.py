@@ -45,9 +45,9 @@ class ReferralSerializer(serializers.Serializer[Any]):
 
 class SignupCreditSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(
-        help_text="`given`, or `due`: it comes at once. `none`: there is none. `unconfirmed`: it waits for your address to be "
-        "confirmed. `taken`: the same person had it under another account. `late`: it was not "
-        "confirmed within 30 days.",
+        help_text="`given`, or `due`: it comes at once. `none`: there is none. `unconfirmed`: it "
+        "waits for your address to be confirmed. `taken`: the same person had it under another "
+        "account. `late`: it was not confirmed within 30 days.",
     )
     amount = DollarsField()
     currency = serializers.CharField(default=CURRENCY, read_only=True)
