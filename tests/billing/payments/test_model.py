@@ -30,6 +30,7 @@ from hontoni import redis
 from hontoni.money import CENT, nanos
 from tests.billing.conftest import committed
 from tests.billing.payments.conftest import Shop
+from tests.confirmed import confirm
 
 pytestmark = committed
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class Commerce(RuleBasedStateMachine):
         redis.sync().flushall()
         names = [uuid.uuid4().hex for _ in range(3)]
         self.user, referrer = (User.objects.create_user(f"{n}@{n}.org") for n in names[:2])
+        confirm(self.user)
         code = referrals.code_of(referrer.pk)
         self.referral = referrals.accept(self.user, code, address=names[2], now=timezone.now())
         Referral.objects.filter(pk=self.referral.pk).update(
