@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -34,6 +35,15 @@ class BalanceSerializer(serializers.Serializer[Any]):
     currency = serializers.CharField(default=CURRENCY, read_only=True)
 
 
+class ChargedSerializer(serializers.Serializer[Any]):
+    """Which requests a charge is the sum of."""
+
+    requests = serializers.IntegerField(help_text="How many.")
+    first = serializers.CharField(help_text="The id of the one that was admitted first.")
+    last = serializers.CharField()
+    url = serializers.CharField(help_text="All of them, at `GET /api/usage`.")
+
+
 class TransactionSerializer(serializers.ModelSerializer[Entry]):
     id = serializers.SerializerMethodField()
     kind = serializers.ChoiceField(Transfer.Kind.choices, source="transfer.kind")
@@ -42,13 +52,32 @@ class TransactionSerializer(serializers.ModelSerializer[Entry]):
     currency = serializers.CharField(default=CURRENCY, read_only=True)
     reason = serializers.CharField(source="transfer.reason")
     created_at = serializers.DateTimeField(source="transfer.created_at")
+    usage = serializers.SerializerMethodField(help_text="Of a usage charge; else null.")
 
     class Meta:
         model = Entry
-        fields = ["id", "kind", "amount", "balance_after", "currency", "reason", "created_at"]
+        fields = [
+            "id",
+            "kind",
+            "amount",
+            "balance_after",
+            "currency",
+            "reason",
+            "created_at",
+            "usage",
+        ]
 
     def get_id(self, entry: Entry) -> str:
         return f"txn_{entry.transfer_id}"
+
+    @extend_schema_field(ChargedSerializer(allow_null=True))
+    def get_usage(self, entry: Entry) -> dict[str, Any] | None:
+        ref = entry.transfer.ref
+        if entry.transfer.kind != Transfer.Kind.USAGE or "first" not in ref:
+            return None
+        url = f"{reverse('usage')}?transaction={self.get_id(entry)}"
+        told = {name: ref[name] for name in ("requests", "first", "last")}
+        return {**told, "url": url}
 
 
 class TransactionFilter(Query):

@@ -67,6 +67,11 @@ class UsageFilterSerializer(Query):
     key = serializers.IntegerField(required=False, help_text="id of one of your API keys")
     model = serializers.CharField(required=False)
     tool = serializers.ChoiceField(NAMES, required=False)
+    transaction = serializers.CharField(
+        required=False,
+        max_length=30,
+        help_text="id of a usage charge of GET /api/billing/transactions: what it is the sum of",
+    )
     since = serializers.DateTimeField(required=False, help_text="from this moment on")
     until = serializers.DateTimeField(required=False, help_text="before this moment")
 

@@ -18,7 +18,9 @@ from billing import audit, complimentary, gifts
 from billing.adjustments import adjust
 from billing.models import AddOn, Mark, Plan, Subscription
 from hontoni import errors
-from hontoni.money import dollars
+from hontoni.money import DOLLAR, dollars
+
+_MOST = 1_000_000 * DOLLAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ def _credit(user: User, amount: int, actor: str) -> bool:
     """Book it once; whether it was now."""
     if amount < 0:
         raise errors.BadRequest("The credit is not negative: `manage.py credit` debits.")
+    if amount > _MOST:
+        raise errors.BadRequest(f"The credit is up to ${dollars(_MOST)}.")
     _, created = adjust(
         key=f"customer:{user.pk}",
         user_id=user.pk,
