@@ -91,8 +91,10 @@ class LimitsForm(forms.Form):
         """What was chosen, once it is valid."""
         chosen = self.cleaned_data
         given = (chosen[name] for name in _CAPS)
-        caps = (None if cap is None else nanos(cap) for cap in given)
-        return restrictions.Restrictions(*caps, chosen["allowed_models"], chosen["allowed_ips"])
+        daily, monthly, lifetime = (None if cap is None else nanos(cap) for cap in given)
+        return restrictions.Restrictions(
+            daily, monthly, lifetime, chosen["allowed_models"], chosen["allowed_ips"]
+        )
 
 
 class KeyLimitsForm(LimitsForm):
