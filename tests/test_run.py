@@ -185,7 +185,7 @@ class Newcomer:
         def link() -> str:
             letters = self.copy.output.split("Subject: ")
             mine = [letter for letter in letters if f"To: {self.email}" in letter]
-            found = re.findall(r"/account/confirm-email/\S+", "".join(mine))
+            found = re.findall(r"/account/confirm-email/[^\s\"<]+", "".join(mine))
             return str(found[-1]) if found else ""
 
         path = until(link, f"no mail to {self.email}")
@@ -193,7 +193,8 @@ class Newcomer:
             page = http.get(path)
             token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
             assert token is not None
-            http.post(path, data={"csrfmiddlewaretoken": token[1]})
+            answer = http.post(path, data={"csrfmiddlewaretoken": token[1]})
+        assert answer.status_code == 302, (path, answer.text, self.copy.output)
 
     def balance(self) -> dict[str, Decimal]:
         found = self.api.get("/api/billing/balance").json()

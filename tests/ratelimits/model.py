@@ -146,7 +146,7 @@ class Model:
         ends = (today.day_ends, today.month_ends, math.inf)
         if not any(caps):
             return []
-        found = []
+        found: list[tuple[str, int, int, float]] = []
         for (period, began), cap, ms in zip(
             self.purses[ask.caps.purse].periods(today), caps, ends, strict=True
         ):
