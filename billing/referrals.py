@@ -203,16 +203,24 @@ def _accrue(referral: Referral, now: datetime) -> None:
 def _honest(referral: Referral) -> bool:
     """Confirmed, and active still: a card that turns up on both sides, or on that of somebody
     invited before, sends it to staff."""
-    suspicions = {
-        "card": lambda: fraud.shared_card(referral.referrer_id, referral.invitee_id),
-        "invited before": lambda: bool(gifts.second(referral.invitee_id, gifts.REFERRAL)),
-    }
-    for name, suspicious in suspicions.items():
-        unseen = referral.status == Status.ACTIVE and name not in referral.signals
-        if unseen and suspicious():
-            referral.status = Status.REVIEW
-            referral.signals = [*referral.signals, name]
+    if referral.status == Status.ACTIVE and (unseen := _suspicions(referral)):
+        referral.status = Status.REVIEW
+        referral.signals = [*referral.signals, *unseen]
     return referral.confirmed and referral.status == Status.ACTIVE
+
+
+def _suspicions(referral: Referral) -> list[str]:
+    """What staff have not looked at yet."""
+    found = []
+    if "card" not in referral.signals and fraud.shared_card(
+        referral.referrer_id, referral.invitee_id
+    ):
+        found.append("card")
+    if "invited before" not in referral.signals and gifts.second(
+        referral.invitee_id, gifts.REFERRAL
+    ):
+        found.append("invited before")
+    return found
 
 
 def _reward(referral: Referral, wallet: Wallet) -> int:

@@ -127,8 +127,8 @@ def test_an_account_works_before_it_is_confirmed() -> None:
     dora = register("dora@example.com")
     mine = client(dora)
     assert mine.post("/api/keys", {"name": "first"}, format="json").status_code == 201
-    headers = {"HTTP_IDEMPOTENCY_KEY": "k"}
-    topped = mine.post("/api/billing/topup", {"amount": "25"}, format="json", **headers)
+    headers = {"Idempotency-Key": "k"}
+    topped = mine.post("/api/billing/topup", {"amount": "25"}, format="json", headers=headers)
     assert (topped.status_code, ledger.balance(dora.pk)) == (201, nanos("25"))
 
 
