@@ -38,6 +38,7 @@ _ACCOUNT = {"email": "you@example.com", "password": "correct horse battery"}
 _LIMITS = {
     "daily_spend_cap": "5.00",
     "monthly_spend_cap": "50.00",
+    "lifetime_spend_cap": "200.00",
     "allowed_models": ["claude-sonnet-4"],
     "allowed_ips": ["203.0.113.0/24", "2001:db8::/32"],
 }

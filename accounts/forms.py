@@ -28,6 +28,7 @@ OVERLAPS = {
 }
 
 
+_CAPS = ("daily_cap", "monthly_cap", "lifetime_cap")
 _CAP: dict[str, Any] = {
     "required": False,
     "min_value": Decimal("0.01"),
@@ -61,6 +62,11 @@ class LimitsForm(forms.Form):
         help_text=_("A month ends with its last day, UTC."),
         **_CAP,
     )
+    lifetime_cap = forms.DecimalField(
+        label=_("Most in all, in dollars"),
+        help_text=_("Once it is spent the key stops, until you raise this."),
+        **_CAP,
+    )
     allowed_ips = forms.CharField(
         label=_("Only from these addresses"),
         help_text=_("Addresses or ranges (203.0.113.0/24, 2001:db8::/32), one a line."),
@@ -84,10 +90,10 @@ class LimitsForm(forms.Form):
     def restrictions(self) -> restrictions.Restrictions:
         """What was chosen, once it is valid."""
         chosen = self.cleaned_data
-        caps = (chosen["daily_cap"], chosen["monthly_cap"])
-        daily, monthly = (None if cap is None else nanos(cap) for cap in caps)
+        given = (chosen[name] for name in _CAPS)
+        daily, monthly, lifetime = (None if cap is None else nanos(cap) for cap in given)
         return restrictions.Restrictions(
-            daily, monthly, chosen["allowed_models"], chosen["allowed_ips"]
+            daily, monthly, lifetime, chosen["allowed_models"], chosen["allowed_ips"]
         )
 
 
@@ -97,12 +103,12 @@ class KeyLimitsForm(LimitsForm):
     expires = forms.ChoiceField(
         label=_("Expires"), choices={"keep": _("As it is"), **LIFETIMES}, required=False
     )
-    field_order = ("daily_cap", "monthly_cap", "expires", "allowed_ips", "allowed_models")
+    field_order = (*_CAPS, "expires", "allowed_ips", "allowed_models")
 
     @classmethod
     def of(cls, key: ApiKey, data: Any = None) -> "KeyLimitsForm":
         """Filled in with what the key has."""
-        caps = {"daily_cap": key.daily_cap, "monthly_cap": key.monthly_cap}
+        caps = {name: getattr(key, name) for name in _CAPS}
         filled = {name: dollars(cap) for name, cap in caps.items() if cap is not None}
         listed = {
             "allowed_models": key.allowed_models,

@@ -106,6 +106,7 @@ class ApiKey(models.Model):
     # What its owner allows it (accounts/restrictions.py). Nano-dollars; empty: no restriction.
     daily_cap = models.BigIntegerField(null=True, blank=True)
     monthly_cap = models.BigIntegerField(null=True, blank=True)
+    lifetime_cap = models.BigIntegerField(null=True, blank=True)
     allowed_models = models.JSONField(default=list, blank=True)
     allowed_ips = models.JSONField(default=list, blank=True, help_text="CIDR ranges")
     # The first key of a chain of rotations, if this is a later one: they share one purse.

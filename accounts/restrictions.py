@@ -10,20 +10,23 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from accounts.models import ApiKey
 from hontoni.money import DOLLAR
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LARGEST_CAP = 1_000_000 * DOLLAR
 MOST_NETWORKS = 50
-FIELDS = ("daily_cap", "monthly_cap", "allowed_models", "allowed_ips")
+FIELDS = ("daily_cap", "monthly_cap", "lifetime_cap", "allowed_models", "allowed_ips")
 
 
 class Restrictions(NamedTuple):
-    """Caps in nano-dollars a UTC day and month; None, and nothing listed, allow everything."""
+    """Caps in nano-dollars a UTC day, a month and in all; None, and nothing listed, allow
+    everything."""
 
     daily_cap: int | None = None
     monthly_cap: int | None = None
+    lifetime_cap: int | None = None
     allowed_models: Sequence[str] = ()
     allowed_ips: Sequence[str] = ()
 
@@ -34,6 +37,11 @@ class Restrictions(NamedTuple):
             "allowed_models": list(self.allowed_models),
             "allowed_ips": list(self.allowed_ips),
         }
+
+
+def caps(key: ApiKey) -> tuple[int, int, int]:
+    """What a key may spend in a UTC day, in a month and in all, in nano-dollars. 0 = no cap."""
+    return key.daily_cap or 0, key.monthly_cap or 0, key.lifetime_cap or 0
 
 
 _names: Callable[[], Iterable[str]] = tuple

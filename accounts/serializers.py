@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from accounts import keys, restrictions
 from accounts.models import ApiKey, User
+from hontoni.drf import Strict
 from hontoni.money import DOLLAR, dollars, nanos
 
 
@@ -29,7 +30,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
-class Registration(serializers.Serializer[User]):
+class Registration(Strict):
     email = serializers.EmailField(max_length=254)
     password = PasswordField()
     name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
@@ -42,7 +43,7 @@ class Registration(serializers.Serializer[User]):
         return attrs
 
 
-class Credentials(serializers.Serializer[User]):
+class Credentials(Strict):
     email = serializers.EmailField(max_length=254)
     password = PasswordField()
     code = serializers.CharField(
@@ -54,7 +55,7 @@ class Credentials(serializers.Serializer[User]):
     )
 
 
-class Refresh(serializers.Serializer[Any]):
+class Refresh(Strict):
     refresh_token = serializers.CharField(max_length=200)
 
 
@@ -94,7 +95,7 @@ class CapField(serializers.DecimalField):
         super().run_validators(Decimal(value) / DOLLAR)
 
 
-class KeySerializer(serializers.ModelSerializer[ApiKey]):
+class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
     """A key without what makes it one: that is shown once, when it is made."""
 
     status = serializers.SerializerMethodField()
@@ -103,6 +104,10 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
     )
     monthly_spend_cap = CapField(
         source="monthly_cap", help_text="Dollars this key may spend in a UTC month."
+    )
+    lifetime_spend_cap = CapField(
+        source="lifetime_cap",
+        help_text="Dollars this key may spend in all, with what it was rotated from and to.",
     )
     allowed_models = serializers.ListField(
         child=serializers.CharField(max_length=100),
@@ -131,6 +136,7 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
             "last_used_ip",
             "daily_spend_cap",
             "monthly_spend_cap",
+            "lifetime_spend_cap",
             "allowed_models",
             "allowed_ips",
         ]
@@ -178,7 +184,7 @@ class NewKeySerializer(KeySerializer):
         return str(self.context["key"])
 
 
-class Rotation(serializers.Serializer[Any]):
+class Rotation(Strict):
     overlap_seconds = serializers.IntegerField(
         min_value=0,
         max_value=int(keys.MAX_OVERLAP.total_seconds()),

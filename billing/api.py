@@ -75,8 +75,8 @@ class NewestFirst(KeysetPagination):
         tags=["billing"],
         operation_id="list_transactions",
         summary="Everything that changed the balance, newest first",
-        description="Usage is settled in batches, one transaction each; every request is at "
-        "`GET /api/usage`.",
+        description="Usage is settled in batches, one transaction each. Its `usage` says of which "
+        "requests it is the sum, and where they are listed.",
         parameters=[TransactionFilter],
         responses={200: TransactionSerializer(many=True), **problems(400, 401)},
     )

@@ -10,6 +10,7 @@ class BillingConfig(AppConfig):
         from billing.payments import pauses
 
         pauses.follow()
+        from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses
 
         # It logs many at once without a signal; one by one, each is audited.
         admin.site.disable_action("delete_selected")

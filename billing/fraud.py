@@ -9,16 +9,19 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from accounts.mailboxes import mailbox
 from accounts.models import ApiKey, User
+from billing import gifts
 from billing.models import Card, Referral
 from ratelimits.throttle import network
 
 BURST = timedelta(hours=24)
 CROWD = 3  # referrals from one address, or one private domain: so many are a crowd
 
-# Mail providers where a dot in the name means nothing.
-_DOTLESS = {"gmail.com", "googlemail.com"}
-_PUBLIC = _DOTLESS | {
+# Where a mailbox costs a sign-up, and neighbours do not know each other.
+_PUBLIC = {
+    "gmail.com",
+    "googlemail.com",
     "aol.com",
     "fastmail.com",
     "gmx.com",
@@ -42,15 +45,6 @@ _PUBLIC = _DOTLESS | {
 }
 
 
-def mailbox(email: str) -> str:
-    """One name for all spellings of a mailbox: no +tag, no dots where they mean nothing."""
-    name, _, domain = email.strip().lower().rpartition("@")
-    name = name.partition("+")[0]
-    if domain in _DOTLESS:
-        name, domain = name.replace(".", ""), "gmail.com"
-    return f"{name}@{domain}"
-
-
 def same_person(one: User, other: User) -> bool:
     """Beyond doubt: the same account, or the same mailbox."""
     return one.pk == other.pk or mailbox(one.email) == mailbox(other.email)
@@ -63,6 +57,7 @@ def digest(address: str) -> str:
 
 def saw_card(user_id: int, fingerprint: str) -> None:
     """Note a card an account pays with, by its fingerprint at Stripe. Twice is once."""
+    gifts.saw_card(user_id, fingerprint)
     if fingerprint:
         Card.objects.bulk_create(
             [Card(user_id=user_id, fingerprint=fingerprint)], ignore_conflicts=True
@@ -78,9 +73,10 @@ def shared_card(one: int, other: int) -> bool:
 def signals(
     referrer: User, invitee: User, *, address: str, digest: str, now: datetime
 ) -> list[str]:
-    """Names of what is suspicious: `card`, `address`, `burst`, `domain`."""
+    """Names of what is suspicious: `card`, `browser`, `address`, `burst`, `domain`."""
     found = {
         "card": shared_card(referrer.pk, invitee.pk),
+        "browser": "browser" in gifts.shared(referrer.pk, invitee.pk),
         "address": _uses_address(referrer, address),
         "burst": _burst(digest, now),
         "domain": _own_domain(referrer, invitee),

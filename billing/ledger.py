@@ -24,7 +24,6 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
@@ -74,7 +73,7 @@ def wallet_code(user_id: int) -> str:
 
 
 def wallet(user_id: int) -> Wallet:
-    """The user's wallet. The first call opens it, with the sign-up credit."""
+    """The user's wallet. The first call opens it, with nothing in it."""
     return Wallet.objects.filter(pk=user_id).first() or _open(user_id)
 
 
@@ -154,21 +153,10 @@ def lock(codes: Iterable[str]) -> dict[str, LedgerAccount]:
 
 
 def _open(user_id: int) -> Wallet:
-    """All at once: whoever sees the wallet sees its sign-up credit too."""
-    credit = money.nanos(settings.SIGNUP_CREDIT)
+    """Under one lock of ours, so that those who open several wallets do not wait in a circle."""
     with transaction.atomic():
         lock([COUNTERPARTS[Kind.SIGNUP], wallet_code(user_id)])
-        opened, created = Wallet.objects.get_or_create(pk=user_id)
-        if created and credit:
-            _move(
-                key=f"signup:{user_id}",
-                kind=Kind.SIGNUP,
-                user_id=user_id,
-                amount=credit,
-                note={"reason": "Sign-up credit"},
-            )
-            opened.refresh_from_db()
-    return opened
+        return Wallet.objects.get_or_create(pk=user_id)[0]
 
 
 def _move(

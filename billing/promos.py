@@ -7,9 +7,12 @@ Always true, whoever redeems at the same moment:
 2. A redemption gives once: at once, or with the next paid top-up of at least `minimum_top_up`.
    A top-up brings one of those that wait for it, the oldest.
 3. What came with a top-up goes with it: after refunds its share is what is left of the top-up's.
-4. Money moves through billing/ledger.py only, under keys that name the redemption.
+4. A redemption needs a confirmed address, and one person has each use of a code once, under
+   whichever account (billing/gifts.py); a bonus is looked at again when its top-up is paid.
+5. Money moves through billing/ledger.py only, under keys that name the redemption.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from billing import ledger, notices, standing, terms
+from billing import gifts, ledger, notices, standing, terms
 from billing.ledger import Kind
 from billing.models import PromoCode, Redemption, Subscription, Transfer
 from billing.payments import contract
@@ -45,8 +48,8 @@ class Redeemed:
 
 
 def check(user_id: int, code: str, now: datetime) -> PromoCode:
-    """The code, if this account may redeem it now. Raises Unknown, or NotForYou with a reason, and
-    as `standing.must_be_good`."""
+    """The code, if this account may redeem it now. Raises Unknown, NotForYou with a reason, or
+    as `standing.must_be_good` and `gifts.check`."""
     standing.must_be_good(user_id)
     found = PromoCode.objects.select_related("plan").filter(code=normal(code), active=True).first()
     if found is None or now < found.valid_from:
@@ -63,7 +66,8 @@ def _check_account(code: PromoCode, user_id: int) -> None:
     used = Redemption.objects.filter(code=code, user_id=user_id).count()
     if used >= code.max_uses_per_account:
         raise NotForYou("You have used this promo code.", code="promo_code_already_used")
-    if code.first_time_only and _has_topped_up(user_id):
+    gifts.check(user_id, _gift(code, used + 1))
+    if code.first_time_only and _has_topped_up(gifts.person(user_id)):
         raise NotForYou(
             "This promo code is for accounts that have never topped up.",
             code="promo_code_first_time_only",
@@ -80,8 +84,13 @@ def _used_up() -> NotForYou:
     return NotForYou("This promo code is used up.", code="promo_code_used_up")
 
 
-def _has_topped_up(user_id: int) -> bool:
-    credited = Q(credit__code=ledger.wallet_code(user_id), kind__in=ledger.PAID)
+def _gift(code: PromoCode, number: int) -> str:
+    return f"promo:{code.pk}:{number}"
+
+
+def _has_topped_up(user_ids: Iterable[int]) -> bool:
+    wallets = [ledger.wallet_code(user_id) for user_id in user_ids]
+    credited = Q(credit__code__in=wallets, kind__in=ledger.PAID)
     return Transfer.objects.filter(~Q(kind=Kind.USAGE), credited).exists()
 
 
@@ -100,6 +109,7 @@ def redeem(user_id: int, code: str, now: datetime) -> Redeemed:
         # Under the code's lock: what another request of this account has used is seen now.
         _check_account(found, user_id)
         number = Redemption.objects.filter(code=found, user_id=user_id).count() + 1
+        gifts.claim(user_id, _gift(found, number))
         redemption = Redemption.objects.create(code=found, user_id=user_id, number=number)
         if not found.waits_for_top_up:
             _grant(redemption, now)
@@ -160,12 +170,11 @@ def bonus_for(top_up: Transfer, user_id: int) -> int:
     if Redemption.objects.filter(top_up=top_up).exists():
         return 0
     valid = Q(code__valid_until=None) | Q(code__valid_until__gt=now)
-    waiting = (
+    waiting = _next(
         Redemption.objects.select_related("code")
-        .filter(valid, user_id=user_id, granted_at=None)
+        .filter(valid, user_id=user_id, granted_at=None, refused="")
         .filter(code__minimum_top_up__lte=top_up.amount)
         .order_by("pk")
-        .first()
     )
     if waiting is None:
         return 0
@@ -177,6 +186,20 @@ def bonus_for(top_up: Transfer, user_id: int) -> int:
         _post(waiting, _key(waiting), bonus)
     _tell(waiting)
     return bonus
+
+
+def _next(waiting: Iterable[Redemption]) -> Redemption | None:
+    """The oldest that the same person was not given under another account: the card that pays
+    now may be known. Under the lock of what promo codes cost, so one is given first."""
+    for redemption in waiting:
+        others = gifts.person(redemption.user_id) - {redemption.user_id}
+        theirs = Redemption.objects.filter(code=redemption.code, user_id__in=others)
+        given = theirs.exclude(granted_at=None).first()
+        if given is None:
+            return redemption
+        redemption.refused = gifts.shared(redemption.user_id, given.user_id)[0]
+        redemption.save(update_fields=["refused"])
+    return None
 
 
 def _bonus(code: PromoCode, top_up: int) -> int:

@@ -5,6 +5,8 @@
   up: what refunds and disputes took back is not in it, nor is anything we gave away.
 * What is paid is the least that it was at any time of the hold period, so it has stood for so
   long; when it sinks, the difference is taken back, even below zero.
+* The invited account earns somebody something once its address is confirmed, if the same person
+  was not invited under another account before (billing/gifts.py).
 * Nobody earns by inviting himself. The same mailbox is refused; the same card, a crowd from one
   address and the like wait for staff, and earn nothing until then.
 """
@@ -17,8 +19,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
+from accounts import mailboxes
 from accounts.models import User
-from billing import fraud, ledger
+from billing import fraud, gifts, ledger
 from billing.ledger import Kind
 from billing.models import Accrual, Referral, ReferralCode, ReferralProgram, Transfer, Wallet
 from billing.standing import is_good
@@ -74,25 +77,32 @@ def program() -> ReferralProgram:
     return ReferralProgram.objects.get_or_create(pk=1)[0]
 
 
-def accept(invitee: User, code: str, *, address: str, now: datetime) -> Referral:
-    """Note who invited this account. Raises NotFound or Refused, with a reason.
+def accept(
+    invitee: User, code: str, *, address: str, now: datetime, signing_up: bool = False
+) -> Referral:
+    """Note who invited this account. Raises NotFound, Refused or as `gifts.claim`.
 
-    `address` is the IP address it comes from; only a digest is kept.
+    `address` is the IP address it comes from; only a digest is kept. Who is `signing_up` has no
+    address confirmed yet: the referral waits for that.
     """
     terms = program()
     owner = ReferralCode.objects.select_related("user").filter(code=code.strip().upper()).first()
     if owner is None or not owner.user.is_active or not terms.active:
         raise errors.NotFound("There is no such referral code.", param="code")
     _check(invitee, owner.user, now)
+    confirmed = bool(mailboxes.confirmed(invitee.pk)) or not signing_up
     digest = fraud.digest(address)
     signals = fraud.signals(owner.user, invitee, address=address, digest=digest, now=now)
     try:
         with transaction.atomic():
+            if confirmed:
+                gifts.claim(invitee.pk, gifts.REFERRAL)
             return Referral.objects.create(
                 referrer=owner.user,
                 invitee=invitee,
                 status=Status.REVIEW if signals else Status.ACTIVE,
                 signals=signals,
+                confirmed=confirmed,
                 address=digest,
                 percent=terms.percent,
                 basis=terms.basis,
@@ -101,6 +111,23 @@ def accept(invitee: User, code: str, *, address: str, now: datetime) -> Referral
             )
     except IntegrityError:
         raise _once() from None
+
+
+def confirm(invitee_id: int) -> None:
+    """The invited account has confirmed its address: if it is a new person, it counts."""
+    with transaction.atomic():
+        waiting = Referral.objects.select_for_update().filter(invitee_id=invitee_id)
+        referral = waiting.filter(confirmed=False).exclude(status=Status.REJECTED).first()
+        if referral is None:
+            return
+        try:
+            gifts.claim(invitee_id, gifts.REFERRAL)
+            referral.confirmed = True
+        except gifts.Taken as error:
+            referral.status = Status.REJECTED
+            referral.signals = [*referral.signals, f"same {error.kind}"]
+        referral.seen_credits_version = -1  # look at the books, though they have not changed
+        referral.save()
 
 
 def _check(invitee: User, referrer: User, now: datetime) -> None:
@@ -178,12 +205,26 @@ def _accrue(referral: Referral, now: datetime) -> None:
 
 
 def _honest(referral: Referral) -> bool:
-    """Active still: a card that turns up on both sides sends it to staff."""
-    unseen = referral.status == Status.ACTIVE and "card" not in referral.signals
-    if unseen and fraud.shared_card(referral.referrer_id, referral.invitee_id):
+    """Confirmed, and active still: a card that turns up on both sides, or on that of somebody
+    invited before, sends it to staff."""
+    if referral.status == Status.ACTIVE and (unseen := _suspicions(referral)):
         referral.status = Status.REVIEW
-        referral.signals = [*referral.signals, "card"]
-    return referral.status == Status.ACTIVE
+        referral.signals = [*referral.signals, *unseen]
+    return referral.confirmed and referral.status == Status.ACTIVE
+
+
+def _suspicions(referral: Referral) -> list[str]:
+    """What staff have not looked at yet."""
+    found = []
+    if "card" not in referral.signals and fraud.shared_card(
+        referral.referrer_id, referral.invitee_id
+    ):
+        found.append("card")
+    if "invited before" not in referral.signals and gifts.second(
+        referral.invitee_id, gifts.REFERRAL
+    ):
+        found.append("invited before")
+    return found
 
 
 def _reward(referral: Referral, wallet: Wallet) -> int:

@@ -3,11 +3,13 @@
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from billing import quotes
 from billing.models import AddOn, BillingDetails, Entry, Invoice, Plan, Subscription, Transfer
+from hontoni.drf import Query, Strict
 from hontoni.money import dollars
 
 CURRENCY = "USD"
@@ -33,6 +35,15 @@ class BalanceSerializer(serializers.Serializer[Any]):
     currency = serializers.CharField(default=CURRENCY, read_only=True)
 
 
+class ChargedSerializer(serializers.Serializer[Any]):
+    """Which requests a charge is the sum of."""
+
+    requests = serializers.IntegerField(help_text="How many.")
+    first = serializers.CharField(help_text="The id of the one that was admitted first.")
+    last = serializers.CharField()
+    url = serializers.CharField(help_text="All of them, at `GET /api/usage`.")
+
+
 class TransactionSerializer(serializers.ModelSerializer[Entry]):
     id = serializers.SerializerMethodField()
     kind = serializers.ChoiceField(Transfer.Kind.choices, source="transfer.kind")
@@ -41,16 +52,35 @@ class TransactionSerializer(serializers.ModelSerializer[Entry]):
     currency = serializers.CharField(default=CURRENCY, read_only=True)
     reason = serializers.CharField(source="transfer.reason")
     created_at = serializers.DateTimeField(source="transfer.created_at")
+    usage = serializers.SerializerMethodField(help_text="Of a usage charge; else null.")
 
     class Meta:
         model = Entry
-        fields = ["id", "kind", "amount", "balance_after", "currency", "reason", "created_at"]
+        fields = [
+            "id",
+            "kind",
+            "amount",
+            "balance_after",
+            "currency",
+            "reason",
+            "created_at",
+            "usage",
+        ]
 
     def get_id(self, entry: Entry) -> str:
         return f"txn_{entry.transfer_id}"
 
+    @extend_schema_field(ChargedSerializer(allow_null=True))
+    def get_usage(self, entry: Entry) -> dict[str, Any] | None:
+        ref = entry.transfer.ref
+        if entry.transfer.kind != Transfer.Kind.USAGE or "first" not in ref:
+            return None
+        url = f"{reverse('usage')}?transaction={self.get_id(entry)}"
+        told = {name: ref[name] for name in ("requests", "first", "last")}
+        return {**told, "url": url}
 
-class TransactionFilter(serializers.Serializer[Any]):
+
+class TransactionFilter(Query):
     kind = serializers.MultipleChoiceField(
         choices=Transfer.Kind.choices,
         required=False,
@@ -58,7 +88,7 @@ class TransactionFilter(serializers.Serializer[Any]):
     )
 
 
-class TopUpSerializer(serializers.Serializer[Any]):
+class TopUpSerializer(Strict):
     amount = serializers.DecimalField(
         max_digits=9, decimal_places=2, help_text='Dollars: "25", "25.50" or 25.5.'
     )
@@ -191,15 +221,15 @@ class SubscriptionSerializer(serializers.Serializer[Any]):
     period = PeriodSerializer(allow_null=True)
 
 
-class PlanChoiceSerializer(serializers.Serializer[Any]):
+class PlanChoiceSerializer(Strict):
     plan = serializers.SlugField(help_text="The id of a plan.")
 
 
-class PaymentMethodSerializer(serializers.Serializer[Any]):
+class PaymentMethodSerializer(Strict):
     payment_method = serializers.ChoiceField(Subscription.PaymentMethod.choices)
 
 
-class PayingSerializer(serializers.Serializer[Any]):
+class PayingSerializer(Strict):
     payment_method = serializers.ChoiceField(
         Subscription.PaymentMethod.choices, default=Subscription.PaymentMethod.BALANCE
     )
@@ -215,7 +245,7 @@ class SubscribeSerializer(PlanChoiceSerializer, PayingSerializer):
     pass
 
 
-class AddOnChoiceSerializer(serializers.Serializer[Any]):
+class AddOnChoiceSerializer(Strict):
     add_on = serializers.SlugField(help_text="The id of an add-on.")
 
 
@@ -262,7 +292,7 @@ class InvoiceSerializer(serializers.ModelSerializer[Invoice]):
         return f"inv_{invoice.pk}"
 
 
-class BillingDetailsSerializer(serializers.ModelSerializer[BillingDetails]):
+class BillingDetailsSerializer(Strict, serializers.ModelSerializer[BillingDetails]):
     """Without a name: the account's own."""
 
     class Meta:

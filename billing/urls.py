@@ -54,6 +54,7 @@ urlpatterns = [
     path("billing/transactions", api.Transactions.as_view(), name="transactions"),
     path("billing/topup", api.TopUp.as_view(), name="topup"),
     path("billing/promo-code", rewards.Promo.as_view(), name="promo-code"),
+    path("billing/signup-credit", rewards.SignupCredit.as_view(), name="signup-credit"),
     path("billing/referral", rewards.MyReferrals.as_view(), name="referral"),
     path("auth/me/notifications", mails.Notifications.as_view(), name="notifications"),
     path("billing/details", invoice_api.Details.as_view(), name="billing-details"),

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.views import customer
-from billing import balances, funding, ledger, terms
+from billing import balances, funding, gifts, ledger, terms
 from billing.forms import SandboxForm
 from billing.models import Entry
 from billing.payments import autotopup
@@ -45,11 +45,18 @@ def billing(request: HttpRequest) -> HttpResponse:
         "balance": balances.live(user.pk),
         "plan": terms.plan_of(user.pk)[0],
         "subscription": terms.subscription_of(user.pk),
+        "gift": _gift(user.pk),
         "automatic": automatic,
         "gave_up": not automatic.enabled and automatic.failures >= automatic.MOST_FAILURES,
         **_transactions(request, user.pk),
     }
     return render(request, "billing/billing.html", context)
+
+
+def _gift(user_id: int) -> dict[str, object] | None:
+    """What keeps an account from its sign-up credit, if something does."""
+    found = gifts.standing(user_id)
+    return {"amount": found.amount, "why": said(found.why)} if found.why else None
 
 
 def _transactions(request: HttpRequest, user_id: int) -> dict[str, object]:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from gateway.corrections.models import corrected
+from gateway import charges
 from gateway.models import Model, Price, Refusal, UsageEvent
 from gateway.moments import first_id
 from gateway.serializers import (
@@ -25,7 +26,7 @@ from gateway.serializers import (
     model_out,
 )
 from hontoni.drf import KeysetPagination
-from hontoni.errors import NotFound
+from hontoni.errors import BadRequest, NotFound
 
 
 class ModelsView(APIView):
@@ -77,7 +78,7 @@ class UsageListView(ListAPIView[UsageEvent]):
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data
         assert self.request.user.pk is not None
-        events = corrected(UsageEvent.objects.filter(user_id=self.request.user.pk))
+        events = corrected(_charged(self.request.user.pk, wanted.get("transaction")))
         columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
         events = events.filter(**{columns[n]: wanted[n] for n in columns if n in wanted})
         # The id is a UUIDv7: a range of time is a range of ids, served by the same index.
@@ -86,6 +87,16 @@ class UsageListView(ListAPIView[UsageEvent]):
         if "until" in wanted:
             events = events.filter(id__lt=first_id(wanted["until"].timestamp()))
         return events
+
+
+def _charged(user_id: int, transaction: str | None) -> QuerySet[UsageEvent]:
+    """All requests of an account, or those of one charge."""
+    if transaction is None:
+        return UsageEvent.objects.filter(user_id=user_id)
+    found = charges.requests_of(user_id, transaction)
+    if found is None:
+        raise BadRequest("transaction: not a usage charge of yours.", param="transaction")
+    return found
 
 
 class RefusalsView(ListAPIView[Refusal]):

@@ -187,7 +187,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
         credits_version=found.credits_version,
         expires_at=key.expires_at.timestamp() if key.expires_at else None,
         loaded_at=loaded_at,
-        caps=Caps(key.purse, key.daily_cap or 0, key.monthly_cap or 0),
+        caps=Caps(key.purse, *restrictions.caps(key)),
         models=tuple(key.allowed_models),
         networks=tuple(ipaddress.ip_network(each) for each in key.allowed_ips),
     )

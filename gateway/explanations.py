@@ -32,6 +32,9 @@ EXPLANATIONS: dict[str, Promise | str] = {
         "If not, rotate the key."
     ),
     "key_cap_daily": _CAP,
+    "key_cap_lifetime": _(
+        "The key has spent all it may. It stays so until you raise its cap; or make another key."
+    ),
     "key_cap_monthly": _CAP,
     "key_cap_on_hold": _("Requests that were still running held what the key's cap leaves."),
     "key_cap_reached": _CAP,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from accounts import restrictions
 from accounts.models import ApiKey
 from billing.seeding import seed_account
 from billing.terms import terms
@@ -68,7 +69,7 @@ def _state(key: ApiKey) -> tuple[State, int]:
             full=0,
             floor=0,
             lease_ms=0,
-            caps=Caps(key.purse, key.daily_cap or 0, key.monthly_cap or 0),
+            caps=Caps(key.purse, *restrictions.caps(key)),
         )
         state = limiter.look_sync(ask)
         if state.status in ("ok", "refused"):
@@ -94,6 +95,8 @@ def gauge(window: Window, now: datetime) -> Gauge:
 def _cap(spend: Spend, now: datetime) -> Gauge:
     """A spend cap; what is held counts, since it cannot be spent otherwise."""
     used = spend.spent + spend.held
+    if not spend.reset_ms:
+        return Gauge(f"spend_{spend.period}", spend.cap, used)  # of its life: it never resets
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as the script counts
     resets_at = now + timedelta(milliseconds=spend.reset_ms)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -169,6 +169,9 @@ class UsageEvent(models.Model):
     model = models.CharField(max_length=100)
     requested_model = models.CharField(max_length=200)
     price = models.ForeignKey(Price, on_delete=models.PROTECT, db_index=False, related_name="+")
+    # Which charge of the ledger it is part of: the id of that charge's first request. Null on what
+    # was recorded before this was kept.
+    batch = models.UUIDField(null=True, editable=False)
     dialect = models.CharField(max_length=30)
     stream = models.BooleanField()
     created_at = models.DateTimeField(help_text="when it was admitted")

@@ -12,6 +12,7 @@ from gateway.features import offers, snapshot
 from gateway.features.models import Kind, Pricing
 from gateway.models import BUCKETS, Model, Price, Refusal, UsageEvent, Vendor
 from gateway.tools import NAMES
+from hontoni.drf import Query
 from hontoni.money import dollars
 
 
@@ -99,12 +100,17 @@ def _prices(price: Price) -> dict[str, Any]:
     }
 
 
-class UsageFilterSerializer(serializers.Serializer[Any]):
+class UsageFilterSerializer(Query):
     """What /api/usage can be narrowed to."""
 
     key = serializers.IntegerField(required=False, help_text="id of one of your API keys")
     model = serializers.CharField(required=False)
     tool = serializers.ChoiceField(NAMES, required=False)
+    transaction = serializers.CharField(
+        required=False,
+        max_length=30,
+        help_text="id of a usage charge of GET /api/billing/transactions: what it is the sum of",
+    )
     since = serializers.DateTimeField(required=False, help_text="from this moment on")
     until = serializers.DateTimeField(required=False, help_text="before this moment")
 

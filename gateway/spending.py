@@ -1,4 +1,4 @@
-"""What a purse has spent in this UTC day and month, from the books: to put it into Redis.
+"""What a purse has spent in this UTC day, in this month and ever, from the books: for Redis.
 
     spent (Redis) = costs of the rollups since the period began + of the stream's events that are
                     not in the database yet and began in it
@@ -40,13 +40,14 @@ def seed(key_id: int) -> bool:
         day = _today()
         month = day.replace(day=1)
         events, last_event_id = waiting(key.user_id, recorded)
-        by_day, by_month = _recorded(key.user_id, mine, day, month)
+        by_day, by_month, ever = _recorded(key.user_id, mine, day, month)
         new = list(_costs(events, mine))
         return purses.seed_sync(
             key.user_id,
             key.purse,
             day=(_number(day), by_day + sum(cost for began, cost in new if began >= day)),
             month=(_number(month), by_month + sum(cost for began, cost in new if began >= month)),
+            life=ever + sum(cost for _, cost in new),
             key_ids=mine,
             last_event_id=last_event_id,
         )
@@ -68,12 +69,14 @@ def _number(day: datetime) -> int:
 
 def _recorded(
     user_id: int, keys: Collection[int], day: datetime, month: datetime
-) -> tuple[int, int]:
-    rows = UsageHour.objects.filter(user_id=user_id, api_key_id__in=keys, hour__gte=month)
-    sums = rows.aggregate(
-        day=Coalesce(Sum("cost", filter=Q(hour__gte=day)), 0), month=Coalesce(Sum("cost"), 0)
+) -> tuple[int, int, int]:
+    """Of the day, of the month, and of all hours there are: rollups are kept for ever."""
+    sums = UsageHour.objects.filter(user_id=user_id, api_key_id__in=keys).aggregate(
+        day=Coalesce(Sum("cost", filter=Q(hour__gte=day)), 0),
+        month=Coalesce(Sum("cost", filter=Q(hour__gte=month)), 0),
+        ever=Coalesce(Sum("cost"), 0),
     )
-    return sums["day"], sums["month"]
+    return sums["day"], sums["month"], sums["ever"]
 
 
 def _costs(

@@ -212,6 +212,9 @@ def record(entries: Sequence[Entry]) -> int:
     known = set(UsageEvent.objects.filter(pk__in=ids).values_list("pk", flat=True))
     new = {e.request_id: _row(e) for e in entries if e.request_id not in known}
     rows = sorted(new.values(), key=lambda row: row.pk)
+    first: dict[int, uuid.UUID] = {}
+    for row in rows:
+        row.batch = first.setdefault(row.user_id, row.pk)
     UsageEvent.objects.bulk_create(rows)
     strange.set_aside(rows)
     _roll_up(rows)

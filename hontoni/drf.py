@@ -5,10 +5,11 @@
   the URL resolver or nobody (a bug).
 """
 
+import difflib
 import json
 import uuid
 from collections.abc import Mapping
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
@@ -155,6 +156,41 @@ class JSONParser(parsers.JSONParser):
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+class Strict(serializers.Serializer[Any]):
+    """Base of everything that is asked of /api: a member that does not exist is a 400, by name.
+
+    Ignoring it would grant what was meant to be forbidden: a misspelt cap, and there is none.
+    What is only read may be sent back as it came. Nested bodies are Strict by themselves.
+    """
+
+    # What else may stand beside the fields: a filter of a list is in its query with the cursor.
+    BESIDE: ClassVar[frozenset[str]] = frozenset()
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            unknown = [str(name) for name in data if name not in {*self.fields, *self.BESIDE}]
+            if unknown:
+                raise serializers.ValidationError({name: self._unknown(name) for name in unknown})
+        return super().to_internal_value(data)
+
+    def _unknown(self, name: str) -> exceptions.ErrorDetail:
+        """With the member that was meant, if one looks like it."""
+        names = [known for known, field in self.fields.items() if not field.read_only]
+        near = difflib.get_close_matches(name, names, n=1)
+        said = (
+            f"There is no such member: did you mean {near[0]}?"
+            if near
+            else (f"There is no such member. There are: {', '.join(names)}.")
+        )
+        return exceptions.ErrorDetail(said, code="unknown_member")
+
+
+class Query(Strict):
+    """Base of what a list is filtered by: in its query, beside its page."""
+
+    BESIDE = frozenset({"cursor", "limit", "format"})
 
 
 # -- Lists ---------------------------------------------------------------------------------------

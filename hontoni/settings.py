@@ -104,6 +104,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "billing.rewards.browsers.Browsers",
 ]
 ROOT_URLCONF = "hontoni.urls"
 ASGI_APPLICATION = "hontoni.asgi.application"

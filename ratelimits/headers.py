@@ -111,8 +111,12 @@ def refusal(state: State, limits: Limits) -> errors.ApiError:
     `x-should-retry: false` where retrying is futile: agents otherwise hammer, or sleep for hours.
     """
     match state.binding:
-        case "spent_day" | "spent_month" as name:
-            return _cap_reached(state, state.spend[name == "spent_month"])
+        case "spent_day":
+            return _cap_reached(state, state.spend[0])
+        case "spent_month":
+            return _cap_reached(state, state.spend[1])
+        case "spent_life":
+            return _life_over(state.spend[2])
         case "purse_hold":
             return _cap_on_hold(state)
         case "balance":
@@ -147,23 +151,43 @@ def _on_hold(state: State) -> errors.PaymentRequired:
     )
 
 
-_CAPS = {"day": ("key_cap_daily", "a day"), "month": ("key_cap_monthly", "a month")}
+_CAPS = {
+    "day": ("key_cap_daily", "a day"),
+    "month": ("key_cap_monthly", "a month"),
+    "life": ("key_cap_lifetime", "in all"),
+}
 
 
 def _cap_reached(state: State, spend: Spend) -> errors.PaymentRequired:
     code, each = _CAPS[spend.period]
     seconds, _ = _when(state)
     frees = datetime.fromtimestamp((state.now // 1000 + spend.reset_ms) // 1000, UTC)  # midnight
-    left = max(spend.cap - spend.spent, 0)
-    rest = f", and this request could cost more than the ${dollars(left)} left" if left else ""
     return errors.PaymentRequired(
         f"This API key may spend ${dollars(spend.cap)} {each}, and has spent "
-        f"${dollars(spend.spent)}{rest}. It can spend again in {duration(seconds)}, at "
+        f"{_spent(spend)}. It can spend again in {duration(seconds)}, at "
         f"{frees:%Y-%m-%d %H:%M} UTC, or when its owner raises the cap.",
         code=code,
         headers={"Retry-After": str(seconds), "x-should-retry": "false"},
         details=_details(code, dollars(spend.cap), frees),
     )
+
+
+def _life_over(spend: Spend) -> errors.PaymentRequired:
+    """Waiting does not help: there is no Retry-After, and nothing frees."""
+    code, each = _CAPS[spend.period]
+    return errors.PaymentRequired(
+        f"This API key may spend ${dollars(spend.cap)} {each}, and has spent {_spent(spend)}. "
+        "This cap does not free by itself: its owner can raise it, or use another key.",
+        code=code,
+        headers={"x-should-retry": "false"},
+        details={"limit": code, "allowed": dollars(spend.cap), "frees_at": None},
+    )
+
+
+def _spent(spend: Spend) -> str:
+    left = max(spend.cap - spend.spent, 0)
+    rest = f", and this request could cost more than the ${dollars(left)} left" if left else ""
+    return f"${dollars(spend.spent)}{rest}"
 
 
 def _cap_on_hold(state: State) -> errors.PaymentRequired:

@@ -8,8 +8,8 @@ Always true, and checked by tests/ratelimits/test_model.py:
 3. Holds are taken from credits - charged - held only, and never below zero.
 4. A request is charged once, however often it is settled, and its event is appended with it.
 5. A refusal takes nothing.
-6. What a purse (a key, and what it is rotated to) has spent and holds in a UTC day and month is at
-   most its caps, counted from when a cap is set.
+6. What a purse (a key, and what it is rotated to) has spent and holds in a UTC day, in a month and
+   in its life is at most its caps.
 
 The clock is Redis's. Money is nano-dollars. An account is a number, a subject (whom the windows
 belong to) a string; nothing here knows what they stand for. A limit of 0 means there is none.
@@ -29,7 +29,7 @@ Status = Literal[
 ]  # fmt: skip
 Binding = Literal[
     "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled",
-    "spent_day", "spent_month", "purse_hold",
+    "spent_day", "spent_month", "spent_life", "purse_hold",
 ]  # fmt: skip
 Reservation = Literal["ok", "hold", "balance", "cold"]
 Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
@@ -181,7 +181,8 @@ def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Arg
         ask.full, ask.floor, 1 if ask.stretch else 0,
         ask.lease_ms, 1 if commit else 0, ask.draft,
         limits.rpm, limits.five_hours, limits.daily, limits.weekly, limits.monthly,
-        limits.concurrent, caps.purse, caps.day, caps.month, ask.holds_from, ask.holds_until,
+        limits.concurrent, caps.purse, caps.day, caps.month, caps.life,
+        ask.holds_from, ask.holds_until,
     )  # fmt: skip
     return names, args
 

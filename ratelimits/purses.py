@@ -1,4 +1,4 @@
-"""What a purse may spend in a UTC day and a UTC month, and how it stands.
+"""What a purse may spend in a UTC day, in a UTC month and in its life, and how it stands.
 
 A purse is whose spending is capped together: a key, and whatever it was rotated to. What it has
 spent is in Redis from when it first asks with a cap, and is rebuilt from the books when Redis has
@@ -12,15 +12,16 @@ from ratelimits import keys, scripts
 
 
 class Caps(NamedTuple):
-    """The most a purse may spend in a UTC day and in a UTC month. 0 = no cap."""
+    """The most a purse may spend in a UTC day, in a UTC month and ever. 0 = no cap."""
 
     purse: str = ""
     day: int = 0
     month: int = 0
+    life: int = 0
 
 
 class Spend(NamedTuple):
-    """How a purse stands in one period, `day` or `month`; ms until it is over."""
+    """How a purse stands in its `day`, `month` or `life`; ms until that is over (0: never)."""
 
     period: str
     cap: int
@@ -31,7 +32,11 @@ class Spend(NamedTuple):
 
 def standing(numbers: Sequence[Any], caps: Caps) -> tuple[Spend, ...]:
     """What admit.lua tells of a capped purse behind the windows, by position."""
-    return Spend("day", caps.day, *numbers[:3]), Spend("month", caps.month, *numbers[3:])
+    return (
+        Spend("day", caps.day, *numbers[:3]),
+        Spend("month", caps.month, *numbers[3:6]),
+        Spend("life", caps.life, *numbers[6:]),
+    )
 
 
 def seed_sync(
@@ -40,17 +45,19 @@ def seed_sync(
     *,
     day: tuple[int, int],
     month: tuple[int, int],
+    life: int,
     key_ids: Sequence[int],
     last_event_id: str = "0-0",
 ) -> bool:
     """Put what a purse has spent into Redis unless it is there (False).
 
     Call it under the lock of the account's wallet. `day` and `month` are (number of its first day
-    since 1970, what these keys have spent in it up to `last_event_id` of the shard's stream).
+    since 1970, what these keys have spent in it up to `last_event_id` of the shard's stream),
+    `life` what they have ever spent up to it.
     Raises errors.Unavailable.
     """
     names = (keys.spend(account, purse), keys.usage(keys.shard(account)))
-    args: list[str | int] = [account, last_event_id, *day, *month, *key_ids]
+    args: list[str | int] = [account, last_event_id, *day, *month, life, *key_ids]
     return bool(scripts.run_sync(scripts.SEED_SPEND, names, args))
 
 

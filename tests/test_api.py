@@ -4,6 +4,7 @@ A new route is found in the URL conf by itself: it must be in the OpenAPI docume
 anonymous callers unless it is listed as public, and, if it takes an id, hide alice's from bob.
 """
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -15,9 +16,11 @@ import yaml
 from django.core.management import call_command
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.mixins import ListModelMixin
 from rest_framework.test import APIClient
 
+from accounts.models import ApiKey
 from billing import ledger, subscriptions
 from billing.models import AddOn, Invoice
 from billing.payments.models import StripeCustomer, TopUp
@@ -177,6 +180,58 @@ def test_an_odd_cursor_is_no_bug(alice: Person, route: Route) -> None:
         assert client.get(route.url(), {"cursor": cursor}).status_code in (200, 400)
 
 
+BODIES = [(route, verb) for route, verb in VERBS if verb in ("post", "put", "patch")]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The OpenAPI document, with every $ref's name kept."""
+    generator = SchemaGenerator()  # type: ignore[no-untyped-call]
+    found: dict[str, Any] = generator.get_schema(public=True)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _asked(document: dict[str, Any], route: Route, verb: str) -> dict[str, Any] | None:
+    """The JSON schema of an operation's body, if it has one."""
+    paths = {
+        re.sub(r"\{[^}]+\}", "{}", path).lstrip("/"): ops
+        for path, ops in document["paths"].items()
+    }
+    body = paths[route.shape][verb].get("requestBody")
+    if body is None:
+        return None
+    (content,) = body["content"].values()
+    name = content["schema"]["$ref"].rpartition("/")[2]
+    found: dict[str, Any] = document["components"]["schemas"][name]
+    return found
+
+
+@pytest.mark.parametrize(("route", "verb"), BODIES, ids=_name)
+def test_a_member_that_does_not_exist_is_refused_by_name(
+    alice: Person, document: dict[str, Any], route: Route, verb: str
+) -> None:
+    schema = _asked(document, route, verb)
+    if schema is None:
+        return  # it takes no body
+    ids = ALICES[route.shape](alice) if "{}" in route.shape else {}
+    bodies: list[dict[str, Any]] = [{"no_such_member": 1}]
+    bodies += [{name: {}} for name, each in schema["properties"].items() if "$ref" in each]
+    for body in bodies:
+        answer = alice.client().generic(
+            verb.upper(), route.url(**ids), json.dumps(body), content_type="application/json"
+        )
+        assert answer.status_code == 400, answer.content
+    told = (
+        alice.client()
+        .generic(
+            verb.upper(), route.url(**ids), json.dumps(bodies[0]), content_type="application/json"
+        )
+        .json()["error"]
+    )
+    assert told["param"] == "no_such_member"
+    assert told["message"].startswith("no_such_member: There is no such member")
+
+
 def test_every_route_is_documented(tmp_path: Path) -> None:
     document = tmp_path / "openapi.yaml"
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(document))
@@ -199,3 +254,28 @@ def test_the_documents_pages_are_served(api: APIClient) -> None:
     page = api.get("/api/docs")
     assert page.status_code == 200
     assert not re.search(rb"<script>", page.content)  # our CSP allows no inline script
+
+
+@pytest.mark.parametrize("cap", ["spend_cap", "total_spend_cap", "Daily_Spend_Cap", "monthly_cap"])
+def test_a_cap_that_does_not_exist_makes_no_uncapped_key(alice: Person, cap: str) -> None:
+    before = ApiKey.objects.count()
+    answer = alice.client().post("/api/keys", {"name": "ci", cap: "5.00"}, format="json")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == cap
+    assert "spend_cap" in answer.json()["error"]["message"]
+    assert ApiKey.objects.count() == before
+
+
+def test_what_is_only_read_may_be_sent_back_as_it_came(alice: Person) -> None:
+    url = f"/api/keys/{alice.key.pk}"
+    mine = alice.client().get(url).json()
+    answer = alice.client().patch(url, mine | {"name": "desktop"}, format="json")
+    assert (answer.status_code, answer.json()["name"]) == (200, "desktop")
+
+
+@pytest.mark.parametrize("path", ["/api/usage", "/api/billing/transactions"])
+def test_a_filter_that_does_not_exist_is_refused(alice: Person, path: str) -> None:
+    client = alice.client()
+    assert client.get(path, {"limit": "5"}).status_code == 200
+    answer = client.get(path, {"kinds": "usage"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "kinds")

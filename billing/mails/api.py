@@ -12,7 +12,7 @@ from accounts.models import User
 from billing.mails.letters import LETTERS
 from billing.models import Preferences
 from hontoni import money
-from hontoni.drf import problems
+from hontoni.drf import Strict, problems
 
 _MOST = 1_000_000
 
@@ -29,7 +29,7 @@ class NotificationsSerializer(serializers.Serializer[Any]):
     mails = KindSerializer(many=True)
 
 
-class NotificationsPatch(serializers.Serializer[Any]):
+class NotificationsPatch(Strict):
     low_balance = serializers.DecimalField(
         max_digits=9, decimal_places=2, min_value=0, max_value=_MOST, required=False
     )

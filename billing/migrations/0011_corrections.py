@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0007_billing_details'),
+        ('billing', '0010_gifts'),
     ]
 
     operations = [

@@ -6,11 +6,12 @@ from rest_framework import serializers
 
 from billing.payments.models import AutoTopUp, TopUp
 from billing.serializers import CURRENCY, DollarsField
+from hontoni.drf import Strict
 
 _AMOUNT: dict[str, Any] = {"max_digits": 9, "decimal_places": 2}
 
 
-class CheckoutOrderSerializer(serializers.Serializer[Any]):
+class CheckoutOrderSerializer(Strict):
     amount = serializers.DecimalField(**_AMOUNT, help_text='Dollars, before tax: "25".')
     save_card = serializers.BooleanField(
         default=False, help_text="Keep the card for later top-ups."
@@ -85,7 +86,7 @@ class AutoTopUpSerializer(serializers.ModelSerializer[AutoTopUp]):
         ]  # fmt: skip
 
 
-class AutoTopUpOrderSerializer(serializers.Serializer[Any]):
+class AutoTopUpOrderSerializer(Strict):
     enabled = serializers.BooleanField()
     threshold = serializers.DecimalField(**_AMOUNT, min_value=0)
     amount = serializers.DecimalField(**_AMOUNT)

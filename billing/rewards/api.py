@@ -13,7 +13,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from accounts.models import User
-from billing import promos, referrals
+from billing import gifts, promos, referrals
 from billing.models import PromoCode
 from billing.rewards.serializers import (
     AcceptedSerializer,
@@ -21,6 +21,7 @@ from billing.rewards.serializers import (
     CodeSerializer,
     PromoSerializer,
     ReferralSerializer,
+    SignupCreditSerializer,
 )
 from hontoni.drf import problems
 from ratelimits.throttle import AddressThrottle, Throttle
@@ -64,6 +65,8 @@ class Promo(APIView):
         "begins, and a bonus waits for the next top-up. Without, it only says what it would give. "
         "409 names why you cannot use it: `promo_code_expired`, `promo_code_used_up`, "
         "`promo_code_already_used`, `promo_code_first_time_only`, `promo_code_has_plan`; "
+        "`email_unconfirmed`; `gift_taken_by_mailbox`, `gift_taken_by_card` or "
+        "`gift_taken_by_browser`, if another account of yours used it; "
         "`payment_pending` while a plan of yours is being paid.",
         request=ApplySerializer,
         responses={200: PromoSerializer, **problems(400, 401, 404, 409, 429, 503)},
@@ -89,6 +92,25 @@ def _show(code: PromoCode, became: str, granted: int) -> Response:
         "valid_until": code.valid_until,
     }
     return Response(PromoSerializer(shown).data)
+
+
+class SignupCredit(APIView):
+    @extend_schema(
+        tags=["billing"],
+        operation_id="signup_credit",
+        summary="What has become of your sign-up credit",
+        description="It comes when your e-mail address is confirmed, once a person: accounts that "
+        "share a mailbox, a card or a browser are one.",
+        responses={200: SignupCreditSerializer, **problems(401)},
+    )
+    def get(self, request: Request) -> Response:
+        found = gifts.standing(_user(request).pk)
+        shown = {
+            "status": found.status,
+            "amount": found.amount,
+            "message": found.why and str(found.why),
+        }
+        return Response(SignupCreditSerializer(shown).data)
 
 
 class MyReferrals(APIView):
@@ -120,7 +142,8 @@ class MyReferrals(APIView):
         tags=["billing"],
         operation_id="accept_referral",
         summary="Say who invited you",
-        description="Once, within 30 days of signing up.",
+        description="Once a person, within 30 days of signing up, with a confirmed e-mail "
+        "address. 409 names why not, as for promo codes.",
         request=CodeSerializer,
         responses={201: AcceptedSerializer, **problems(400, 401, 404, 409, 429)},
         examples=[OpenApiExample("A friend's", {"code": "KXR7M2QT"}, request_only=True)],

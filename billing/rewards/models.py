@@ -127,6 +127,13 @@ class Redemption(models.Model):
     )
     bonus = models.BigIntegerField(default=0)
     top_up_left = models.BigIntegerField(default=0)
+    refused = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The mark by which the same person had it under another account.",
+    )
 
     class Meta:
         constraints = [
@@ -197,6 +204,9 @@ class Referral(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
     signals = models.JSONField(default=list, help_text="Why staff should look at it.")
     address = models.CharField(max_length=64, blank=True, help_text="A digest of the IP address.")
+    # Whether the invitee's address was confirmed, and nobody is invited twice by it. It earns
+    # nothing until then; those from before this was asked are as good as confirmed.
+    confirmed = models.BooleanField(default=False, db_default=True)
     percent = models.PositiveSmallIntegerField()
     basis = models.CharField(max_length=10, choices=ReferralProgram.Basis.choices)
     hold_days = models.PositiveSmallIntegerField()
@@ -240,6 +250,43 @@ class Accrual(WrittenOnce):
 
     def __str__(self) -> str:
         return f"{self.referral_id}: {self.total} from {self.at}"
+
+
+class Mark(models.Model):
+    """By what an account is known, as a fingerprint: the same mark, the same person."""
+
+    class Kind(models.TextChoices):
+        MAILBOX = "mailbox"
+        CARD = "card"
+        BROWSER = "browser"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="marks")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    digest = models.CharField(max_length=64, db_index=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="mark_once_a_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.kind} {self.digest[:6]}…"
+
+
+class Claim(models.Model):
+    """A gift that was taken under a mark. Nobody takes it under the same mark again."""
+
+    gift = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="claims")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["gift", "digest"], name="claim_once_a_mark")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gift} by {self.user_id}"
 
 
 class Card(models.Model):

@@ -6,9 +6,10 @@ from rest_framework import serializers
 
 from billing.models import PromoCode
 from billing.serializers import CURRENCY, DollarsField
+from hontoni.drf import Strict
 
 
-class CodeSerializer(serializers.Serializer[Any]):
+class CodeSerializer(Strict):
     code = serializers.CharField(max_length=40)
 
 
@@ -40,6 +41,17 @@ class ReferralSerializer(serializers.Serializer[Any]):
     currency = serializers.CharField(default=CURRENCY, read_only=True)
     percent = serializers.IntegerField(help_text="Of what the accounts you invite pay.")
     hold_days = serializers.IntegerField()
+
+
+class SignupCreditSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField(
+        help_text="`given`, or `due`: it comes at once. `none`: there is none. `unconfirmed`: it "
+        "waits for your address to be confirmed. `taken`: the same person had it under another "
+        "account. `late`: it was not confirmed within 30 days.",
+    )
+    amount = DollarsField()
+    currency = serializers.CharField(default=CURRENCY, read_only=True)
+    message = serializers.CharField(allow_null=True, help_text="Why not, for people.")
 
 
 class AcceptedSerializer(serializers.Serializer[Any]):

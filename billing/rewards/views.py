@@ -20,7 +20,7 @@ from rest_framework.request import Request
 
 from accounts.models import User
 from accounts.views import customer
-from billing import promos, referrals
+from billing import gifts, promos, referrals
 from billing.models import PromoCode, Redemption, Referral
 from billing.rewards.api import GuessesByAccount, GuessesByAddress
 from billing.rewards.forms import CodeForm
@@ -53,7 +53,7 @@ def _accept(request: HttpRequest, user: User, **others: Any) -> None:
         return
     address = AddressThrottle().identify(Request(request)) or ""
     try:
-        referrals.accept(user, code, address=address, now=timezone.now())
+        referrals.accept(user, code, address=address, now=timezone.now(), signing_up=True)
     except errors.ApiError:
         return  # a code that is unknown, or their own, keeps nobody from signing up
 
@@ -76,7 +76,9 @@ def promo(request: HttpRequest) -> HttpResponse:
         except errors.ApiError as error:
             form.add_error("code", said(error))
     mine = Redemption.objects.filter(user=user).select_related("code__plan").order_by("-pk")
-    return render(request, "billing/promo.html", {"form": form, "found": found, "mine": mine[:50]})
+    rows = [(each, said(gifts.Taken(each.refused)) if each.refused else "") for each in mine[:50]]
+    context = {"form": form, "found": found, "mine": rows}
+    return render(request, "billing/promo.html", context)
 
 
 def _redeemed(request: HttpRequest, code: str) -> HttpResponse:

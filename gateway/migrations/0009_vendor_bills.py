@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0005_tools_and_refusals'),
+        ('gateway', '0008_corrections'),
     ]
 
     operations = [

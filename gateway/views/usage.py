@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
 from accounts.views import customer
-from gateway import catalogue, charts, rollups
+from gateway import catalogue, charges, charts, rollups
 from gateway.corrections.models import corrected
 from gateway.explanations import explain
 from gateway.models import BUCKETS, Refusal, UsageEvent
@@ -57,6 +57,7 @@ class UsageFilter(forms.Form):
     )
     key = forms.IntegerField(label=_("Key"), required=False, min_value=1, max_value=2**62)
     outcome = forms.ChoiceField(label=_("Outcome"), choices=OUTCOMES, required=False)
+    transaction = forms.CharField(required=False, max_length=30)
     before = forms.UUIDField(required=False)
 
     def wanted(self) -> dict[str, Any]:
@@ -94,7 +95,9 @@ def usage(request: HttpRequest) -> HttpResponse:
         "keys": keys,
         "models": list(catalogue.load().models),
         "tools": NAMES,
-        "refusals": [] if asked["before"] else _refusals(user_id, along[0])[:REFUSALS],
+        "refusals": []
+        if asked["before"] or asked["transaction"]
+        else _refusals(user_id, along[0])[:REFUSALS],
         "chart": charts.draw(along, found, show) if found else None,
         "totals": rollups.totals(rows, catalogue.load()),
         "events": events[:PAGE],
@@ -131,8 +134,12 @@ def _without(request: HttpRequest, name: str) -> str:
 
 def _events(user_id: int, asked: dict[str, Any]) -> QuerySet[UsageEvent]:
     """The log, newest first. The id is a UUIDv7: its order is time's, and an index serves it."""
-    mine = UsageEvent.objects.filter(user_id=user_id).select_related("api_key")
-    events = corrected(mine)
+    events = corrected(UsageEvent.objects.filter(user_id=user_id)).select_related("api_key")
+    if asked["transaction"]:
+        charged = charges.requests_of(user_id, asked["transaction"])
+        if charged is None:
+            raise Http404
+        events = corrected(charged).select_related("api_key")
     if asked["model"]:
         events = events.filter(model=asked["model"])
     if asked["tool"]:

@@ -7,7 +7,8 @@
 --         9 stretch: 1 = between the two hold all there is, 0 = hold exactly the floor
 --        10 lease in ms, 11 commit: 0 = only look, 12 draft of the usage event
 --        13.. limits: rpm, 5h, daily, weekly, monthly, concurrent; 0 = no such limit
---        19 purse, 20 what it may spend in a UTC day, 21 in a month (nano-dollars; 0 = no cap)
+--        19 purse, 20 what it may spend in a UTC day, 21 in a month, 22 in its life (nano-dollars;
+--           0 = no cap)
 --        the last two: from when and until when the hold is right, in microseconds (0 = whenever)
 -- Answer  {'outdated', now in microseconds}: the hold is not for this moment; reckon it anew.
 --         {'stale'}: the snapshot is older than the account's terms; load it again.
@@ -15,7 +16,7 @@
 --         {'unseeded'}: what a capped purse has spent is not here; seed it.
 --         else state.lua's answer with status 'ok' or 'refused'. When several limits bind,
 --         `binding` is the one that frees last: rpm, 5h, daily, weekly, monthly, concurrent,
---         spent_day, spent_month (a cap is reached), purse_hold (other requests hold what is left
+--         spent_day, spent_month (a cap is reached), spent_life (only a higher cap helps), purse_hold (other requests hold what is left
 --         below a cap), hold (other requests hold the money), balance (only a top-up helps) or
 --         settled (this very request has already ended).
 --
@@ -31,7 +32,7 @@ local terms, credits, credits_version = tonumber(ARGV[4]), tonumber(ARGV[5]), to
 local full, floor, stretch = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == '1'
 local commit = ARGV[11] == '1'
 local rpm, concurrent = tonumber(ARGV[13]), tonumber(ARGV[18])
-local capped = ARGV[20] ~= '0' or ARGV[21] ~= '0'
+local capped = ARGV[20] ~= '0' or ARGV[21] ~= '0' or ARGV[22] ~= '0'
 
 local record = redis.call('HMGET', REQUEST, 'state', 'hold')
 local account = redis.call('HMGET', ACCOUNT,
@@ -58,7 +59,7 @@ if not account[2] then
   return {'cold'}
 end
 local spend = capped and read_spend(SPEND, now)
-if capped and not spend then
+if capped and not (spend and spend[3]) then
   return {'unseeded'}
 end
 
@@ -94,13 +95,13 @@ end
 local balance = credits - charged
 local spendable = math.max(balance - held, 0)
 local affordable, hold = spendable, full
-for i = 1, spend and 2 or 0 do
+for i = 1, spend and 3 or 0 do
   local cap = tonumber(ARGV[19 + i])
   if cap > 0 then
     local below = cap - spend[i].spent
     local free = math.max(below - spend[i].held, 0)
     if free < full and below < floor then
-      bind('spent_' .. PERIODS[i], spend[i].resets)
+      bind('spent_' .. PERIODS[i], spend[i].resets > 0 and spend[i].resets or math.huge)
     elseif free < full and free < floor then
       bind('purse_hold', HOLD_WAIT)
     end
@@ -118,7 +119,7 @@ end
 local function report(status, why, ms, held_now, active_now)
   local told = answer(status, why, ms, status == 'ok' and hold or 0, balance, held_now, active_now,
     logged, log_resets)
-  for i = 1, spend and 2 or 0 do
+  for i = 1, spend and 3 or 0 do
     local at = 3 * i + 16 -- behind state.lua's eighteen
     told[at], told[at + 1], told[at + 2] = spend[i].spent, spend[i].held, spend[i].resets
   end
@@ -126,7 +127,7 @@ local function report(status, why, ms, held_now, active_now)
 end
 
 if binding ~= '' then
-  wait = binding == 'balance' and 0 or wait
+  wait = wait == math.huge and 0 or wait
   return report('refused', binding, wait, held, active)
 end
 if not commit then
@@ -160,10 +161,11 @@ redis.call('HSET', REQUEST, 'state', 'open', 'account', ARGV[2], 'subject', ARGV
   '5h', int(since[1]), 'daily', int(since[2]), 'weekly', int(since[3]), 'monthly', int(since[4]),
   'purse', ARGV[19])
 if spend then
-  for i = 1, 2 do
+  for i = 1, 3 do
     add_spend(SPEND, i, spend[i], 0, hold)
   end
   redis.call('HSET', REQUEST, 'spend', spend.seeded,
-    'spend.day', int(spend[1].id), 'spend.month', int(spend[2].id))
+    'spend.day', int(spend[1].id), 'spend.month', int(spend[2].id),
+    'spend.life', int(spend[3].id))
 end
 return report('ok', '', 0, held + hold, active + 1)

@@ -4,7 +4,7 @@
 --         3 {s:NN}:spend:<purse> (as in spend.lua, which is sent in front of this text)
 -- ARGV    1 hold: what the caller has, 2 step: what it wants on top (nano-dollars)
 --         3 stretch: 1 = less than the step will do, 0 = all of it or nothing
---         4 what the purse may spend in a day, 5 in a month (0 = no cap)
+--         4 what the purse may spend in a day, 5 in a month, 6 in its life (0 = no cap)
 -- Answer  {granted on top of the caller's hold, hold, available: of the account, without caps}
 --
 -- Idempotent: the caller says what it has, so a step granted to a lost call is granted again,
@@ -13,7 +13,8 @@
 -- because a newer one has begun. Granting nothing changes nothing.
 
 local account = redis.call('HMGET', KEYS[1], 'credits', 'charged', 'held', 'seeded')
-local record = redis.call('HMGET', KEYS[2], 'state', 'hold', 'seeded', 'spend', 'spend.day', 'spend.month')
+local record = redis.call('HMGET', KEYS[2], 'state', 'hold', 'seeded',
+  'spend', 'spend.day', 'spend.month', 'spend.life')
 local available = (tonumber(account[1]) or 0) - (tonumber(account[2]) or 0) - (tonumber(account[3]) or 0)
 if record[1] ~= 'open' or record[3] ~= account[4] then
   return {0, 0, available}
@@ -23,7 +24,7 @@ local before, hold = tonumber(ARGV[1]), tonumber(record[2])
 local wanted = before + tonumber(ARGV[2]) - hold
 local affordable = available
 if record[4] then
-  for i = 1, 2 do
+  for i = 1, 3 do
     local cap, name = tonumber(ARGV[3 + i]), PERIODS[i]
     if cap > 0 then
       local now = redis.call('HMGET', KEYS[3], 'seeded', name, name .. '.spent', name .. '.held')
@@ -40,7 +41,7 @@ if more > 0 then
   local by = string.format('%.0f', more)
   redis.call('HINCRBY', KEYS[1], 'held', by)
   redis.call('HINCRBY', KEYS[2], 'hold', by)
-  for i = 1, record[4] and 2 or 0 do
+  for i = 1, record[4] and 3 or 0 do
     local now = redis.call('HMGET', KEYS[3], 'seeded', PERIODS[i])
     if now[1] == record[4] and now[2] == record[4 + i] then
       redis.call('HINCRBY', KEYS[3], PERIODS[i] .. '.held', by)

@@ -3,25 +3,26 @@
 -- KEYS    1 {s:NN}:spend:<purse> (as in spend.lua, which is sent in front of this text)
 --         2 {s:NN}:usage (as in settle.lua)
 -- ARGV    1 account, 2 id of the last event of the stream the caller saw ("0-0" = none)
---         3 the day and 4 what was spent in it, 5 the month and 6 what was spent in it: in the
---           database, and by the events up to ARGV[2] which are not in the database yet
---         7.. the ids of the keys whose spending it is
--- Answer  1, or 0 if it is there already; then nothing changed.
+--         3 the day and 4 what was spent in it, 5 the month and 6 what was spent in it, 7 what was
+--           ever spent: in the database, and by the events up to ARGV[2] which are not in it yet
+--         8.. the ids of the keys whose spending it is
+-- Answer  1, or 0 if it is there already, with a count of its life; then nothing changed.
 --
 -- As seed.lua: the caller keeps the database still, later events are added here, and requests that
 -- run now hold nothing here. They are counted when they end.
 
-if redis.call('EXISTS', KEYS[1]) == 1 then
+if redis.call('HEXISTS', KEYS[1], 'life') == 1 then
   return 0
 end
+redis.call('DEL', KEYS[1])
 local clock = redis.call('TIME')
 local ids = periods(clock[1] * 1000 + math.floor(clock[2] / 1000))
-local spent = {}
+local spent = {0, 0, tonumber(ARGV[7])}
 for i = 1, 2 do
   spent[i] = tonumber(ARGV[2 * i + 1]) == ids[i] and tonumber(ARGV[2 * i + 2]) or 0
 end
 local mine = {}
-for i = 7, #ARGV do
+for i = 8, #ARGV do
   mine[ARGV[i]] = true
 end
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '(' .. ARGV[2], '+')) do
@@ -31,15 +32,15 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '(' .. ARGV[2], '+')) do
     local key = readable and type(event) == 'table' and tonumber(event.api_key_id)
     if key and mine[string.format('%.0f', key)] then
       local day = math.floor(event.began * 1000 / DAY)
-      local since = {day, (month_of(day))}
-      for i = 1, 2 do
+      local since = {day, (month_of(day)), 0}
+      for i = 1, 3 do
         spent[i] = spent[i] + (since[i] == ids[i] and tonumber(fields[4]) or 0)
       end
     end
   end
 end
 redis.call('HSET', KEYS[1], 'seeded', clock[1] .. '.' .. clock[2])
-for i = 1, 2 do
+for i = 1, 3 do
   add_spend(KEYS[1], i, {id = ids[i], spent = 0, held = 0, fresh = true}, spent[i], 0)
 end
 return 1

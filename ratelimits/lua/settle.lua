@@ -30,7 +30,7 @@ local MARKER, LONG_MARKER = 120000, 86400000 -- ms
 local request, cost, event = ARGV[1], tonumber(ARGV[3]), ARGV[4]
 local reaping = ARGV[6] == '1'
 local record = redis.call('HMGET', REQUEST,
-  'state', 'hold', 'seeded', '5h', 'daily', 'weekly', 'monthly', 'spend', 'spend.day', 'spend.month')
+  'state', 'hold', 'seeded', '5h', 'daily', 'weekly', 'monthly', 'spend', 'spend.day', 'spend.month', 'spend.life')
 local account = redis.call('HMGET', ACCOUNT, 'credits', 'charged', 'held', 'seeded')
 local credits, charged = tonumber(account[1]), tonumber(account[2]) or 0
 local held = tonumber(account[3]) or 0
@@ -81,9 +81,10 @@ end
 if redis.call('EXISTS', SPEND) == 1 then
   local spend = read_spend(SPEND, now)
   local held_here = record[8] == spend.seeded and tonumber(record[2]) or 0
-  for i = 1, 2 do
-    if (tonumber(record[8 + i]) or spend[i].id) == spend[i].id then
-      add_spend(SPEND, i, spend[i], cost, -held_here)
+  for i = 1, #spend do
+    local counted = tonumber(record[8 + i])
+    if (counted or spend[i].id) == spend[i].id then
+      add_spend(SPEND, i, spend[i], cost, counted and -held_here or 0)
     end
   end
 end

@@ -1,14 +1,16 @@
--- What one purse (a key, whatever it was rotated to) has spent in this UTC day and month; sent in
+-- What one purse (a key, whatever it was rotated to) has spent in this UTC day, this month and its life; sent in
 -- front of the scripts that count it.
 --
 -- {s:NN}:spend:<purse>  hash: seeded (when it was seeded; a hold counts only in that epoch),
 --                       day, month = the periods it speaks of, as the number of their first day
---                       since 1970, and of each <name>.spent and <name>.held in nano-dollars
+--                       since 1970; life = 0, the one that never ends; and of each <name>.spent
+--                       and <name>.held in nano-dollars
 --
 -- A request belongs to the periods it was admitted in, as its receipt does: its hold is counted
 -- there, and its cost takes the hold's place when it ends. Of a period that is over nothing is kept.
+-- A purse without `life` was written before there was one: what it spent in it is not known here.
 
-local PERIODS = {'day', 'month'}
+local PERIODS = {'day', 'month', 'life'}
 local DAY = 86400000 -- ms
 
 -- The first day of a day's month, and how many days that month has (days since 1970; the
@@ -27,23 +29,25 @@ local function month_of(day)
   return day - of_year + math.floor((153 * month + 2) / 5), length
 end
 
--- The periods of this moment as ids, and ms until each is over.
+-- The periods of this moment as ids, and ms until each is over (0: never).
 local function periods(now)
   local day = math.floor(now / DAY)
   local month, length = month_of(day)
-  return {day, month}, {(day + 1) * DAY - now, (month + length) * DAY - now}
+  return {day, month, 0}, {(day + 1) * DAY - now, (month + length) * DAY - now, 0}
 end
 
--- How a purse stands: seeded, and by period id, spent, held, resets. Not seeded: nil.
+-- How a purse stands: seeded, and by period id, spent, held, resets. Not seeded: nil; without a
+-- count of its life: nothing at its place.
 local function read_spend(key, now)
   local stored = redis.call('HMGET', key, 'seeded',
-    'day', 'day.spent', 'day.held', 'month', 'month.spent', 'month.held')
+    'day', 'day.spent', 'day.held', 'month', 'month.spent', 'month.held',
+    'life', 'life.spent', 'life.held')
   if not stored[1] then
     return nil
   end
   local ids, ends = periods(now)
   local spend = {seeded = stored[1]}
-  for i = 1, 2 do
+  for i = 1, stored[8] and 3 or 2 do
     local fresh = tonumber(stored[3 * i - 1]) ~= ids[i]
     spend[i] = {id = ids[i], resets = ends[i], fresh = fresh,
       spent = fresh and 0 or tonumber(stored[3 * i]), held = fresh and 0 or tonumber(stored[3 * i + 1])}

@@ -11,11 +11,12 @@
 --   6 {s:NN}:spend:<purse>      hash: what the purse has spent (as in spend.lua)
 --   7 {s:NN}:req:<request id>   hash: state (open, settled), account, subject, hold, seeded, cost, draft,
 --                               <name> = the window it was counted in (when that opened), purse; with a
---                               spend cap also spend, spend.day, spend.month = epoch and periods it is in
+--                               spend cap also spend, spend.day, spend.month, spend.life = epoch and
+--                               periods it is in
 --
 -- The answer: {status, binding, wait ms, hold, balance, held, active, now (microseconds),
 -- then used and ms until reset for each of rpm, 5h, daily, weekly, monthly, and of a purse with a cap
--- spent, held and ms until reset for the day and the month}. Balance is credits minus charged. Integers only: Redis drops the fraction of any number a script returns.
+-- spent, held and ms until reset for the day, the month and its life (0: never)}. Balance is credits minus charged. Integers only: Redis drops the fraction of any number a script returns.
 
 local ACCOUNT, WINDOWS, LOG, LEASES, OPEN, SPEND, REQUEST = unpack(KEYS)
 local NAMES = {'5h', 'daily', 'weekly', 'monthly'}

@@ -26,6 +26,7 @@ def as_alice(alice: Person) -> Client:
 LIMITS = {
     "daily_spend_cap": "5.00",
     "monthly_spend_cap": "50.25",
+    "lifetime_spend_cap": "200.00",
     "allowed_models": ["claude-sonnet-4", "gpt-4o"],
     "allowed_ips": ["203.0.113.0/24", "2001:db8::/32"],
 }
@@ -46,7 +47,8 @@ def test_a_key_is_made_with_limits(alice: Person) -> None:
     assert made.status_code == 201
     assert {name: made.json()[name] for name in LIMITS} == LIMITS
     key = ApiKey.objects.get(pk=made.json()["id"])
-    assert (key.daily_cap, key.monthly_cap) == (nanos("5"), nanos("50.25"))
+    caps = (key.daily_cap, key.monthly_cap, key.lifetime_cap)
+    assert caps == (nanos("5"), nanos("50.25"), nanos("200"))
 
 
 def test_a_key_is_free_unless_something_is_said(alice: Person) -> None:
@@ -54,6 +56,7 @@ def test_a_key_is_free_unless_something_is_said(alice: Person) -> None:
     assert {name: made[name] for name in LIMITS} == {
         "daily_spend_cap": None,
         "monthly_spend_cap": None,
+        "lifetime_spend_cap": None,
         "allowed_models": [],
         "allowed_ips": [],
     }
@@ -76,6 +79,7 @@ def test_limits_are_changed_one_by_one_and_every_gateway_hears_of_it(alice: Pers
         ({"daily_spend_cap": "-1"}, "daily_spend_cap"),
         ({"monthly_spend_cap": "1.005"}, "monthly_spend_cap"),
         ({"monthly_spend_cap": "much"}, "monthly_spend_cap"),
+        ({"lifetime_spend_cap": "0"}, "lifetime_spend_cap"),
         ({"allowed_models": ["gpt-9"]}, "allowed_models"),
         ({"allowed_models": "gpt-4o"}, "allowed_models"),
         ({"allowed_ips": ["203.0.113.0/33"]}, "allowed_ips"),
@@ -126,6 +130,7 @@ def test_rotating_keeps_them_and_they_stay_alike(alice: Person, api: APIClient) 
 FORM = {
     "daily_cap": "5",
     "monthly_cap": "",
+    "lifetime_cap": "200",
     "allowed_ips": "203.0.113.9/24\n2001:db8::/32",
     "allowed_models": ["gpt-4o"],
     "expires": "30",
@@ -138,11 +143,12 @@ def test_the_page_shows_and_changes_them(as_alice: Client, alice: Person) -> Non
     assert "It holds from the next request on" in page
     assert 'value="5.00"' in page and "203.0.113.0/24\n2001:db8::/32" in page
     alice.key.refresh_from_db()
-    assert (alice.key.daily_cap, alice.key.monthly_cap) == (nanos("5"), None)
+    caps = (alice.key.daily_cap, alice.key.monthly_cap, alice.key.lifetime_cap)
+    assert caps == (nanos("5"), None, nanos("200"))
     assert alice.key.allowed_models == ["gpt-4o"]
     assert alice.key.expires_at is not None
     listed = as_alice.get("/keys").content.decode()
-    assert "$5.00 a day" in listed and "2 IP ranges" in listed
+    assert "$200.00 in all" in listed and "$5.00 a day" in listed and "2 IP ranges" in listed
     as_alice.post(f"/keys/{alice.key.pk}/limits", {"expires": ""})
     alice.key.refresh_from_db()
     free = ApiKey.objects.filter(daily_cap=None, allowed_ips=[], expires_at=None)

@@ -15,6 +15,7 @@ from accounts.models import User
 from billing import ledger, reconcile
 from billing.seed import seed
 from hontoni.money import nanos
+from tests.confirmed import confirm
 
 T = TypeVar("T")
 
@@ -42,14 +43,14 @@ def world(db: None, settings: Settings) -> Iterator[None]:
 
 @pytest.fixture
 def alice() -> User:
-    user = User.objects.create_user("alice@example.com", name="Alice")
+    user = confirm(User.objects.create_user("alice@example.com", name="Alice"))
     ledger.post(key="alice", kind="sandbox", user_id=user.pk, amount=nanos("10"))
     return user
 
 
 @pytest.fixture
 def bob() -> User:
-    return User.objects.create_user("bob@example.com", name="Bob")
+    return confirm(User.objects.create_user("bob@example.com", name="Bob"))
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from hontoni.money import nanos
 from tests.billing.conftest import committed
 from tests.billing.test_promos import promo
 from tests.billing.test_terms import announced, subscribe
+from tests.confirmed import confirm
 
 BOOKS = [Wallet, LedgerAccount, Transfer, Entry, AuditEntry, Invoice, InvoiceSeries, Notice]
 
@@ -73,7 +74,7 @@ def test_every_page_opens(staff: Client, alice: User) -> None:
     promo()
     promos.redeem(alice.pk, "WELCOME", timezone.now())
     sending.collect()
-    dave = User.objects.create_user("dave@elsewhere.org")
+    dave = confirm(User.objects.create_user("dave@elsewhere.org"))
     referrals.accept(dave, referrals.code_of(alice.pk), address="", now=timezone.now())
     Preferences.objects.create(user=alice)
     Plan.objects.update(price=nanos("100"))

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from billing import ledger
-from billing.models import AuditEntry, Plan, Transfer
+from billing.models import AuditEntry, Plan, Transfer, Wallet
 from hontoni import redis
 from hontoni.money import nanos
 from ratelimits import keys, limiter
@@ -76,9 +76,9 @@ def test_the_balance_is_there_without_redis(alice: User, monkeypatch: pytest.Mon
     assert mine.get("/api/billing/balance").json()["balance"] == "10.00"
 
 
-def test_the_first_look_opens_the_wallet(bob: User, settings: Settings) -> None:
-    settings.SIGNUP_CREDIT = "5"
-    assert client(bob).get("/api/billing/balance").json()["balance"] == "5.00"
+def test_the_first_look_opens_the_wallet(bob: User) -> None:
+    assert client(bob).get("/api/billing/balance").json()["balance"] == "0.00"
+    assert Wallet.objects.filter(pk=bob.pk).exists()
 
 
 # -- Transactions --------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from hontoni import errors, redis
 from hontoni.money import CENT, nanos
 from ratelimits import limiter
 from tests.billing.conftest import committed
+from tests.confirmed import confirm
 
 pytestmark = committed
 
@@ -54,7 +55,7 @@ class Commerce(RuleBasedStateMachine):
 
     @initialize(credit=st.sampled_from(["0", "20", "200"]), warm=st.booleans())
     def world(self, credit: str, warm: bool) -> None:
-        self.user = User.objects.create_user(f"commerce{next(_people)}@example.com")
+        self.user = confirm(User.objects.create_user(f"commerce{next(_people)}@example.com"))
         self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
         self.trial = PromoCode.objects.create(
             code=f"try{self.user.pk}",

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError
 
 from accounts.models import User
 from billing import ledger
-from billing.models import Entry, LedgerAccount, Transfer, Wallet
+from billing.models import LedgerAccount, Transfer, Wallet
 from hontoni import money, redis
 from hontoni.money import nanos
 from ratelimits import limiter
@@ -154,19 +154,10 @@ def test_what_is_earned_is_never_paid_out_twice(alice: User) -> None:
 # -- Opening a wallet ----------------------------------------------------------------------------
 
 
-def test_a_wallet_opens_with_the_sign_up_credit(bob: User, settings: Settings) -> None:
+def test_a_wallet_opens_with_nothing_in_it(bob: User, settings: Settings) -> None:
     settings.SIGNUP_CREDIT = "5"
-    assert ledger.balance(bob.pk) == nanos("5")
-    assert ledger.balance(bob.pk) == nanos("5")
-    assert Transfer.objects.get().key == f"signup:{bob.pk}"
-
-
-def test_the_sign_up_credit_is_not_lost_to_whoever_comes_first(
-    bob: User, settings: Settings
-) -> None:
-    settings.SIGNUP_CREDIT = "5"
-    ledger.post(key="k", kind="promo", user_id=bob.pk, amount=nanos("1"))
-    assert ledger.balance(bob.pk) == nanos("6")
+    assert (ledger.balance(bob.pk), ledger.balance(bob.pk)) == (0, 0)
+    assert not Transfer.objects.exists()
 
 
 def test_usage_of_an_account_without_a_wallet_is_a_mistake(bob: User) -> None:
@@ -231,8 +222,7 @@ def test_one_key_raced_by_two_accounts_on_postgres(
     assert (ledger.balance(alice.pk), ledger.balance(bob.pk)) == (nanos("10") + 1, 0)
 
 
-def test_wallets_opened_in_any_order_no_deadlock(at_once: AtOnce, settings: Settings) -> None:
-    settings.SIGNUP_CREDIT = "1"
+def test_wallets_opened_in_any_order_no_deadlock(at_once: AtOnce) -> None:
     users = [User.objects.create_user(f"user{n}@example.com").pk for n in range(8)]
 
     def open_all(number: int) -> None:
@@ -241,11 +231,10 @@ def test_wallets_opened_in_any_order_no_deadlock(at_once: AtOnce, settings: Sett
                 ledger.wallet(user_id)
 
     at_once(open_all, 16)
-    assert [w.balance for w in Wallet.objects.all()] == [nanos("1")] * 8
+    assert [w.balance for w in Wallet.objects.all()] == [0] * 8
 
 
-def test_many_users_many_kinds_no_deadlock(at_once: AtOnce, settings: Settings) -> None:
-    settings.SIGNUP_CREDIT = "1"
+def test_many_users_many_kinds_no_deadlock(at_once: AtOnce) -> None:
     users = [User.objects.create_user(f"user{n}@example.com").pk for n in range(12)]
     for user_id in users[:6]:
         ledger.wallet(user_id)
@@ -262,10 +251,9 @@ def test_many_users_many_kinds_no_deadlock(at_once: AtOnce, settings: Settings) 
                 ledger.charge_usage(key=f"u{number}:{user_id}", user_id=user_id, amount=1)
 
     at_once(busy, 72)
-    opened = Wallet.objects.all()
     settled = sum(Wallet.objects.values_list("settled_total", flat=True))
     credited = sum(Wallet.objects.values_list("credits_total", flat=True))
-    assert (settled, credited) == (24 * 6, len(opened) * nanos("1") + 48)
+    assert (settled, credited) == (24 * 6, 48)
 
 
 def test_the_last_dollar_is_spent_once(alice: User, at_once: AtOnce) -> None:
@@ -282,12 +270,9 @@ def test_the_last_dollar_is_spent_once(alice: User, at_once: AtOnce) -> None:
     assert ledger.balance(alice.pk) == nanos("1")
 
 
-def test_a_wallet_opened_by_many_has_one_sign_up_credit(
-    bob: User, at_once: AtOnce, settings: Settings
-) -> None:
-    settings.SIGNUP_CREDIT = "5"
-    assert set(at_once(lambda _: ledger.balance(bob.pk), 20)) == {nanos("5")}
-    assert Entry.objects.count() == 2
+def test_a_wallet_opened_by_many_is_opened_once(bob: User, at_once: AtOnce) -> None:
+    assert set(at_once(lambda _: ledger.balance(bob.pk), 20)) == {0}
+    assert Wallet.objects.count() == 1
 
 
 # -- Redis hears of it ---------------------------------------------------------------------------

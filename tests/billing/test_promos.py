@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -325,6 +326,9 @@ def test_500_at_once_redeem_a_code_with_3_uses_3_times(at_once: AtOnce) -> None:
     promo(max_uses=3)
     users = User.objects.bulk_create(
         [User(email=f"u{number}@example.com") for number in range(500)]
+    )
+    EmailAddress.objects.bulk_create(
+        [EmailAddress(user=user, email=user.email, verified=True) for user in users]
     )
 
     def redeem(number: int) -> bool:

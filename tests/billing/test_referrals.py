@@ -17,6 +17,7 @@ from hontoni.money import dollars, nanos
 from tests.billing.conftest import client
 from tests.billing.test_api import error
 from tests.billing.test_promos import back, card
+from tests.confirmed import confirm
 
 AtOnce = Callable[[Callable[[int], Any], int], list[Any]]
 URL = "/api/billing/referral"
@@ -38,7 +39,7 @@ def accept(user: User, code: str, address: str = "") -> Any:
 
 
 def person(email: str) -> User:
-    return User.objects.create_user(email)
+    return confirm(User.objects.create_user(email))
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from accounts.models import User
 from billing import funding, ledger, promos, reconcile, referrals
 from billing.models import PromoCode, Referral, Transfer
 from tests.billing.conftest import committed
+from tests.confirmed import confirm
 
 pytestmark = committed
 
@@ -81,6 +82,7 @@ class Rewards(RuleBasedStateMachine):
         self.now = timezone.now()
         names = [uuid.uuid4().hex for _ in range(3)]
         referrer, invitee = (User.objects.create_user(f"{name}@{name}.org") for name in names[:2])
+        confirm(invitee)
         self.referrer, self.invitee = referrer.pk, invitee.pk
         code = referrals.code_of(referrer.pk)
         self.referral = referrals.accept(invitee, code, address=names[2], now=self.now)

@@ -61,13 +61,15 @@ def test_a_request_is_counted_in_every_window(gateway: Gateway, alice: Person) -
 
 def test_a_spend_cap_is_a_gauge_too(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    keys.change(alice.key, daily_cap=nanos("5"), monthly_cap=nanos("50"))
+    keys.change(alice.key, daily_cap=nanos("5"), monthly_cap=nanos("50"), lifetime_cap=nanos("60"))
     assert gateway.chat(alice).status_code == 200
     (event,) = gateway.books()
     key = ApiKey.objects.get(pk=alice.key.pk)
-    *_, day, month = gauges.of_key(key)
+    *_, day, month, life = gauges.of_key(key)
     assert (day.name, day.limit, day.used) == ("spend_day", nanos("5"), event.cost)
     assert (month.name, month.limit, month.used) == ("spend_month", nanos("50"), event.cost)
+    assert (life.name, life.limit, life.used) == ("spend_life", nanos("60"), event.cost)
+    assert life.resets_at is None and life.empties_at is None
     assert day.is_money and day.opened_at and day.resets_at
     assert day.resets_at - day.opened_at == timedelta(days=1)
     assert month.opened_at and month.opened_at.day == 1

@@ -14,7 +14,7 @@ from accounts import keys
 from accounts.models import ApiKey
 from billing.models import Plan
 from gateway import callers, spending
-from gateway.models import UsageEvent
+from gateway.models import UsageEvent, UsageHour
 from hontoni import redis
 from hontoni.money import nanos
 from tests.gateway.test_limits import limit
@@ -145,6 +145,65 @@ def test_the_monthly_cap_frees_with_the_month(gateway: Gateway, rich: Person) ->
     assert re.search(r"at \d{4}-\d\d-01 00:00 UTC", error(refused)["message"])
 
 
+def test_a_lifetime_cap_says_that_waiting_does_not_help(gateway: Gateway, rich: Person) -> None:
+    restrict(rich, lifetime_cap=nanos("0.002"))
+    while (refused := gateway.chat(rich)).status_code == 200:
+        pass
+    assert (refused.status_code, error(refused)["code"]) == (402, "key_cap_lifetime")
+    assert "may spend $0.002 in all, and has spent $0.00" in error(refused)["message"]
+    assert "does not free by itself" in error(refused)["message"]
+    assert refused.headers["x-should-retry"] == "false"
+    assert "retry-after" not in refused.headers
+    assert error(refused)["details"] == {
+        "limit": "key_cap_lifetime",
+        "allowed": "0.002",
+        "frees_at": None,
+    }
+    assert 0 < sum(event.cost for event in gateway.books()) <= nanos("0.002")
+    restrict(rich, lifetime_cap=nanos("1"))
+    assert gateway.chat(rich).status_code == 200  # raised, it works at once
+
+
+def test_a_lifetime_cap_counts_what_was_spent_ages_ago(gateway: Gateway, rich: Person) -> None:
+    assert gateway.chat(rich).status_code == 200
+    spent = cost(gateway)
+    _move_back(days=700)
+    restrict(rich, lifetime_cap=spent)
+    assert error(gateway.chat(rich))["code"] == "key_cap_lifetime"
+    restrict(rich, lifetime_cap=spent + nanos("0.01"))
+    assert gateway.chat(rich).status_code == 200
+    assert gateway.chat(rich).status_code == 200  # one in the books, one on its way there
+    redis.sync().flushall()
+    callers.forget()
+    restrict(rich, lifetime_cap=spent + 1)
+    assert error(gateway.chat(rich))["code"] == "key_cap_lifetime"
+
+
+def test_rotating_does_not_begin_a_new_life(gateway: Gateway, rich: Person) -> None:
+    restrict(rich, lifetime_cap=nanos("0.0025"))
+    assert gateway.chat(rich).status_code == 200
+    successor, raw = keys.rotate(ApiKey.objects.get(pk=rich.key.pk), timedelta(days=1))
+    assert successor.lifetime_cap == nanos("0.0025")
+    while gateway.chat(Person(rich.user, successor, raw)).status_code == 200:
+        pass
+    assert error(gateway.chat(rich))["code"] == "key_cap_lifetime"
+    assert sum(event.cost for event in gateway.books()) <= nanos("0.0025")
+
+
+def test_racing_requests_do_not_overshoot_a_lifetime_cap(gateway: Gateway, rich: Person) -> None:
+    cap = nanos("0.01")
+    restrict(rich, lifetime_cap=cap)
+    gate = threading.Barrier(12)
+
+    def go(_: int) -> int:
+        gate.wait()
+        return gateway.chat(rich, "[[delay: 0.05]] Hello").status_code
+
+    with ThreadPoolExecutor(12) as threads:
+        assert set(threads.map(go, range(12))) == {200, 402}
+    assert sum(event.cost for event in gateway.books()) <= cap
+
+
 def test_racing_requests_do_not_overshoot_a_cap(gateway: Gateway, rich: Person) -> None:
     cap = nanos("0.01")
     restrict(rich, daily_cap=cap)
@@ -227,17 +286,15 @@ def test_what_was_spent_before_the_cap_counts(gateway: Gateway, rich: Person) ->
 def test_what_was_spent_yesterday_does_not(gateway: Gateway, rich: Person) -> None:
     assert gateway.chat(rich).status_code == 200
     spent = cost(gateway)
-    _move_to_yesterday()
+    _move_back(days=1)
     restrict(rich, daily_cap=spent + nanos("0.01"))
     assert gateway.chat(rich).status_code == 200
 
 
-def _move_to_yesterday() -> None:
-    from gateway.models import UsageHour
-
+def _move_back(days: int) -> None:
     UsageHour.objects.update(hour=timezone.now().replace(minute=0, second=0, microsecond=0)
-                             - timedelta(days=1))  # fmt: skip
-    UsageEvent.objects.update(created_at=timezone.now() - timedelta(days=1))
+                             - timedelta(days=days))  # fmt: skip
+    UsageEvent.objects.update(created_at=timezone.now() - timedelta(days=days))
 
 
 def test_rotating_neither_lifts_a_cap_nor_spends_it_twice(gateway: Gateway, rich: Person) -> None:

@@ -15,6 +15,7 @@ from billing.seed import seed as seed_billing
 from gateway.roles import ROLES, seed
 from gateway.seed import seed as seed_catalogue
 from hontoni.money import nanos
+from tests.confirmed import confirm
 from tests.world import PASSWORD, Person
 
 
@@ -175,6 +176,7 @@ def test_finance_makes_promo_codes(alice: Person) -> None:
     client = staff("finance")
     assert client.post("/admin/billing/promocode/add/", PROMO).status_code == 302
     body = {"code": "SPRING", "apply": True}
+    confirm(alice.user)
     shown = alice.client().post("/api/billing/promo-code", body, format="json").json()
     assert shown["description"] == (
         "20 % of your next top-up, up to $10.00, with a top-up of at least $5.00."

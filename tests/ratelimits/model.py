@@ -3,6 +3,7 @@
 No Redis, no clock: every call is told the time, in microseconds.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from ratelimits.limiter import Ask, Limits
@@ -68,9 +69,10 @@ class Purse:
     epoch: int
     day: Period
     month: Period
+    life: Period
 
     def periods(self, today: "Today") -> list[tuple[Period, int]]:
-        return [(self.day, today.day), (self.month, today.month)]
+        return [(self.day, today.day), (self.month, today.month), (self.life, 0)]
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Model:
         subject, limits = self.subjects[ask.subject], ask.limits
         used, resets = subject.used(), subject.resets(now, limits.rpm)
         quotas = [("rpm", limits.rpm), *numbers(limits).items()]
-        binding = [
+        binding: list[tuple[float, str]] = [
             (ms, name)
             for (name, quota), count, ms in zip(quotas, used, resets, strict=True)
             if quota and count >= quota
@@ -129,29 +131,31 @@ class Model:
             binding.append((1000, "concurrent"))
         binding += self.caps_bind(ask, today)
         hold, lack = self.afford(ask, today)
+        if "spent_life" in (name for _, name in binding):
+            return "spent_life", 0, 0
         if lack == "balance":
             return "balance", 0, 0
         if lack == "hold":
             binding.append((2000, "hold"))
         ms, name = max(binding, key=lambda each: each[0], default=(0, ""))
-        return name, ms, 0 if name else hold
+        return name, int(ms), 0 if name else hold
 
-    def below_caps(self, ask: Ask, today: Today) -> list[tuple[str, int, int, int]]:
+    def below_caps(self, ask: Ask, today: Today) -> list[tuple[str, int, int, float]]:
         """Of each cap: its name, what is left below it without and with the holds, and its end."""
-        caps, ends = (ask.caps.day, ask.caps.month), (today.day_ends, today.month_ends)
+        caps = (ask.caps.day, ask.caps.month, ask.caps.life)
+        ends = (today.day_ends, today.month_ends, math.inf)
         if not any(caps):
             return []
-        found = []
+        found: list[tuple[str, int, int, float]] = []
         for (period, began), cap, ms in zip(
             self.purses[ask.caps.purse].periods(today), caps, ends, strict=True
         ):
-            name = "spent_day" if period is self.purses[ask.caps.purse].day else "spent_month"
+            name = ("spent_day", "spent_month", "spent_life")[len(found)]
             left = cap - period.at(began).spent
-            if cap:
-                found.append((name, left, max(left - period.at(began).held, 0), ms))
-        return found
+            found.append((name, left, max(left - period.at(began).held, 0), ms))
+        return [each for each, cap in zip(found, caps, strict=True) if cap]
 
-    def caps_bind(self, ask: Ask, today: Today) -> list[tuple[int, str]]:
+    def caps_bind(self, ask: Ask, today: Today) -> list[tuple[float, str]]:
         binding = []
         for name, left, free, ms in self.below_caps(ask, today):
             if free < ask.full and free < ask.floor or free < ask.full and left < ask.floor:
@@ -176,11 +180,11 @@ class Model:
         if not request.purse_epoch:
             return available
         purse = self.purses.get(caps.purse)
-        for name, cap in (("day", caps.day), ("month", caps.month)):
+        for name, cap in (("day", caps.day), ("month", caps.month), ("life", caps.life)):
             if cap:
                 period = getattr(purse, name, Period())
                 same = purse is not None and purse.epoch == request.purse_epoch
-                counted = same and period.began == getattr(request.today, name)
+                counted = same and period.began == getattr(request.today, name, 0)
                 left = cap - period.spent - period.held if counted else 0
                 available = min(available, left)
         return available
@@ -219,7 +223,7 @@ class Model:
         counted = {name: opened for name, (opened, _) in subject.windows.items()}
         deadline = subject.leases[ask.request_id] = now // 1000 + ask.lease_ms
         request = Request(ask, hold, deadline, self.epoch, counted, UNKNOWN)
-        if ask.caps.day or ask.caps.month:
+        if any(ask.caps[1:]):
             purse = self.purses[ask.caps.purse]
             request.today, request.purse_epoch = today, purse.epoch
             for period, began in purse.periods(today):

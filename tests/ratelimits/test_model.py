@@ -46,6 +46,8 @@ CAPS = st.sampled_from(
         Caps("p1", month=90),
         Caps("p1", 50, 120),
         Caps("p2", 30, 30),
+        Caps("p1", life=150),
+        Caps("p2", 40, life=110),
     ]
 )
 AMOUNTS = st.integers(0, 40)
@@ -158,7 +160,7 @@ class Admission(stateful.RuleBasedStateMachine):
             self.seed()
             before = world.everything()
             state = self.run(limiter.admit(asked, commit))
-        if (caps.day or caps.month) and caps.purse not in self.model.purses:
+        if any(caps[1:]) and caps.purse not in self.model.purses:
             assert state.status == "unseeded"
             assert world.everything() == before
             self.seed_purse(caps.purse)
@@ -413,10 +415,11 @@ class Admission(stateful.RuleBasedStateMachine):
         month = sum(cost for _, began, cost in mine if began == today.month)
         last = redis.sync().xrevrange(keys.usage(keys.shard(ALICE)), count=1)
         seen = last[0][0].decode() if last else "0-0"
-        assert world.seed_purse(purse, day, month, last_event_id=seen)
-        assert not world.seed_purse(purse, 99, 99)
+        life = sum(cost for _, _, cost in mine)
+        assert world.seed_purse(purse, day, month, life, last_event_id=seen)
+        assert not world.seed_purse(purse, 99, 99, 99)
         self.purse_epochs += 1
-        periods = Period(today.day, day), Period(today.month, month)
+        periods = Period(today.day, day), Period(today.month, month), Period(0, life)
         self.model.purses[purse] = Purse(self.purse_epochs, *periods)
 
     @precondition(lambda self: self.model.purses)
@@ -487,6 +490,8 @@ class Admission(stateful.RuleBasedStateMachine):
             assert stored == {
                 "day.held": found.day.held,
                 "day.spent": found.day.spent,
+                "life.held": found.life.held,
+                "life.spent": found.life.spent,
                 "month.held": found.month.held,
                 "month.spent": found.month.spent,
             }

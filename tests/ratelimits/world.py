@@ -50,10 +50,14 @@ def period() -> tuple[int, int]:
     return (today - epoch).days, (today.replace(day=1) - epoch).days
 
 
-def seed_purse(purse: str = PURSE, day: int = 0, month: int = 0, **changes: Any) -> bool:
+def seed_purse(
+    purse: str = PURSE, day: int = 0, month: int = 0, life: int = 0, **changes: Any
+) -> bool:
     today, this_month = period()
     args = {"key_ids": [1]} | changes
-    return purses.seed_sync(ALICE, purse, day=(today, day), month=(this_month, month), **args)
+    return purses.seed_sync(
+        ALICE, purse, day=(today, day), month=(this_month, month), life=life, **args
+    )
 
 
 def spent(purse: str = PURSE) -> dict[str, int]:

@@ -25,6 +25,7 @@ from billing.payments.models import AutoTopUp
 from gateway import usage
 from hontoni.money import dollars, nanos
 from tests.billing.stripe_simulator.conftest import World
+from tests.confirmed import confirm
 from tests.gateway.test_refusals import seen
 from tests.gateway_server import Gateway, fund
 from tests.web.conftest import Open
@@ -341,6 +342,7 @@ def a_busy_customer(alice: Person, stripe: World) -> None:
         stripe.stripe.payment_methods.attach(card, {"customer": customers.of(alice.user)})
     began = now - timedelta(days=1)
     PromoCode.objects.create(code="PLUS20", kind="percent", percent=20, valid_from=began)
+    confirm(alice.user)
     promos.redeem(alice.user.pk, "PLUS20", now)
     amounts = {"threshold": nanos("2"), "amount": nanos("20"), "monthly_cap": nanos("60")}
     AutoTopUp.objects.create(user=alice.user, failures=3, **amounts)

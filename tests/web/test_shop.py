@@ -34,6 +34,7 @@ from billing.seed import seed
 from billing.tasks import forget_deleted
 from hontoni.money import nanos
 from tests.billing.stripe_simulator.conftest import World
+from tests.confirmed import confirm
 from tests.web.test_pages import text
 from tests.world import Person
 
@@ -585,6 +586,9 @@ def a_code(**changed: Any) -> PromoCode:
 
 def test_a_promo_code_is_looked_at_then_redeemed(as_alice: Client, alice: Person) -> None:
     a_code()
+    refused = text(as_alice.post("/billing/promo", {"code": " welcome "}))
+    assert "Confirm your e-mail address first" in refused
+    confirm(alice.user)
     page = text(as_alice.post("/billing/promo", {"code": " welcome "}))
     assert "$5.00 of credit." in page and "Redeem" in page
     assert balance(alice) == 0
@@ -597,6 +601,7 @@ def test_a_promo_code_is_looked_at_then_redeemed(as_alice: Client, alice: Person
 
 def test_a_bonus_waits_for_the_top_up_and_says_so(as_alice: Client, alice: Person) -> None:
     a_code(kind="percent", amount=0, percent=20)
+    confirm(alice.user)
     answer = as_alice.post("/billing/promo", {"code": "WELCOME", "redeem": "yes"})
     assert answer["Location"] == "/billing/topup"
     assert "The promo code WELCOME waits" in text(as_alice.get("/billing/topup"))
@@ -618,6 +623,9 @@ def test_who_invited_is_accepted_once(as_alice: Client, alice: Person, bob: Pers
     code = referrals.code_of(bob.user.pk)
     assert referrals.code_of(alice.user.pk) in text(as_alice.get("/billing/referrals"))
     assert "There is no such code." in text(as_alice.post("/billing/referrals", {"code": "NO"}))
+    refused = text(as_alice.post("/billing/referrals", {"code": code}))
+    assert "Confirm your e-mail address first" in refused
+    confirm(alice.user)
     assert as_alice.post("/billing/referrals", {"code": code}).status_code == 302
     assert Referral.objects.get().invitee == alice.user
     assert "Were you invited?" not in text(as_alice.get("/billing/referrals"))

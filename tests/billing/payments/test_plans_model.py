@@ -27,6 +27,7 @@ from hontoni.money import nanos
 from tests.billing.conftest import committed
 from tests.billing.payments.conftest import Shop
 from tests.billing.payments.test_model import knobs
+from tests.confirmed import confirm
 
 pytestmark = committed
 
@@ -51,7 +52,7 @@ class Plans(RuleBasedStateMachine):
     def world(self) -> None:
         redis.sync().flushall()
         self.shop.knobs()
-        self.user = User.objects.create_user(f"{uuid.uuid4().hex}@example.com")
+        self.user = confirm(User.objects.create_user(f"{uuid.uuid4().hex}@example.com"))
         self.gift = PromoCode.objects.create(
             code=uuid.uuid4().hex,
             kind="credit",
