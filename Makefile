@@ -45,7 +45,7 @@ lint: $(VENV)/.test ## format, lint, types, import rules, migrations
 test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Valkey
 	@$(MAKE) --no-print-directory node-sdks || echo "!!! No npm registry: the Node SDKs will not be tested. !!!"
 	$(PY) -m pytest -n auto $(ARGS)
-	TEST_DATABASE=postgres $(PY) -m pytest -n auto -m "not money" $(ARGS)
+	TEST_DATABASE=postgres $(PY) -m pytest -n auto $(ARGS)
 
 test-money: $(VENV)/.test ## the free rider: 50,000 requests against the vendors' own meter (FREE_RIDER_SEED=N)
 	FREE_RIDER_EXAMPLES=$${FREE_RIDER_EXAMPLES:-50000} $(PY) -m pytest -n 0 -m money tests/money $(ARGS)

@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from gateway.corrections.models import corrected
 from gateway import charges
+from gateway.corrections.models import corrected
 from gateway.models import Model, Price, Refusal, UsageEvent
 from gateway.moments import first_id
 from gateway.serializers import (

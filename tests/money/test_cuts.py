@@ -24,6 +24,7 @@ from tests.world import Person
 
 pytestmark = [
     pytest.mark.money,
+    pytest.mark.any_database,
     pytest.mark.outside_the_law("each cut is held to the law for cuts here"),
 ]
 CUTS = int(os.environ.get("CUTS", "1000"))

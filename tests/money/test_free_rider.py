@@ -30,6 +30,7 @@ from tests.world import Person
 
 pytestmark = [
     pytest.mark.money,
+    pytest.mark.any_database,
     pytest.mark.timeout(7_200),
     pytest.mark.outside_the_law("the rider holds every ride to it by itself"),
 ]
