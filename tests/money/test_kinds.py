@@ -131,9 +131,11 @@ def test_a_document_elsewhere_is_paid_or_refused(
     gateway: Gateway, payer: Person, dialect: str, model: str, source: dict[str, Any]
 ) -> None:
     content = documents(dialect, **source)
-    member, limit = ("messages", "max_tokens") if dialect == "messages" else ("input", None)
-    body = {"model": model, member: [{"role": "user", "content": content}]}
-    body[limit or "max_output_tokens"] = 16
+    member, limit = ("input", "max_output_tokens")
+    if dialect == "messages":
+        member, limit = ("messages", "max_tokens")
+    said = [{"role": "user", "content": content}]
+    body: dict[str, Any] = {"model": model, member: said, limit: 16}
     status, _ = world.send(gateway, payer, dialect, body, beta="files-api-2025-04-14")
     if status == 200:
         assert world.receipt(gateway).cost >= 180_000 * 5_000
