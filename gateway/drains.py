@@ -1,10 +1,11 @@
 """Answers heard to their end without their client: what nobody saw is used all the same.
 
-Where output is hidden (reasoning, what a vendor's own tools and advisors do, the text behind a stop sequence of ours, a prompt whose size
-only the vendor knows), leaving would make free what the vendor bills. So an answer that has begun
-is read on in the background, by a task that owns the vendor's reply, until it tells what was used:
-within bounds of time, bytes, number and what is held. Slot and hold are kept until then (the call
-stays in admission.LIVE and its lease is renewed), the client's connection is not.
+Where output is hidden (reasoning, what a vendor's own tools and advisors do, the text behind a
+stop sequence of ours, a prompt whose size only the vendor knows), leaving would make free what the
+vendor bills. So an answer that has begun is read on in the background, by a task that owns the
+vendor's reply, until it tells what was used: within bounds of time, bytes, number and what is
+held. Slot and hold are kept until then (the call stays in admission.LIVE and its lease is
+renewed), the client's connection is not.
 
 While reasoning goes on nothing is heard out: the vendor is left at once, and the estimate includes
 it (call.py). So is a vendor that is silent, and one whose every token was seen.
