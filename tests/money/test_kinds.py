@@ -194,6 +194,15 @@ def test_the_advisor_is_paid_at_its_own_price(gateway: Gateway, payer: Person) -
     )
 
 
+def test_leaving_does_not_make_an_advisor_free(gateway: Gateway, payer: Person) -> None:
+    tool = {"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-4-6"}
+    text = "[[advise: 50000 20000]] [[slow: 0.02]] [[say: one two three]]"
+    body = world.asked("messages", "claude-haiku-4.5", text, tools=[tool])
+    headers = {"anthropic-beta": "advisor-tool-2026-03-01"}
+    world.leave(gateway, payer, "messages", body, after=b"two", headers=headers)
+    assert world.receipt(gateway).cost >= 0.75 * DOLLAR
+
+
 def test_an_advisor_we_do_not_sell_is_not_asked(gateway: Gateway, payer: Person) -> None:
     tool = {"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-9"}
     body = world.asked("messages", "claude-haiku-4.5", "[[advise: 5 5]]", tools=[tool])
