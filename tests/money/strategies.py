@@ -85,6 +85,28 @@ def _named() -> st.SearchStrategy[str]:
 
 _EDITS = '"context_management": {"edits": [{"type": "compact_20260112"}]}'
 _CLAUDE, _GPT = ("claude-haiku-4.5", "claude-opus-4.6"), ("gpt-5.2", "gpt-5.4-mini", "gpt-4o")
+_RARE: list[dict[str, Any]] = [
+    {"dialect": MESSAGES, "model": "claude-opus-4.6", "extra": ('"inference_geo": "us"',)},
+    {
+        "dialect": MESSAGES,
+        "model": "claude-opus-4.6",
+        "extra": ('"speed": "fast"',),
+        "beta": "fast-mode-2026-02-01",
+    },
+    {
+        "dialect": MESSAGES,
+        "model": "claude-haiku-4.5",
+        "use": "advisor",
+        "beta": "advisor-tool-2026-03-01",
+    },
+    {
+        "dialect": MESSAGES,
+        "model": "claude-opus-4.6",
+        "use": "compaction",
+        "beta": "compact-2026-01-12",
+        "extra": (_EDITS,),
+    },
+]
 _PRICED: list[dict[str, Any]] = [
     *(
         {"dialect": MESSAGES, "model": model, "use": use}
@@ -107,26 +129,7 @@ _PRICED: list[dict[str, Any]] = [
         for model in _GPT
         for tier in ("flex", "priority", "auto", "default")
     ),
-    {"dialect": MESSAGES, "model": "claude-opus-4.6", "extra": ('"inference_geo": "us"',)},
-    {
-        "dialect": MESSAGES,
-        "model": "claude-opus-4.6",
-        "extra": ('"speed": "fast"',),
-        "beta": "fast-mode-2026-02-01",
-    },
-    {
-        "dialect": MESSAGES,
-        "model": "claude-haiku-4.5",
-        "use": "advisor",
-        "beta": "advisor-tool-2026-03-01",
-    },
-    {
-        "dialect": MESSAGES,
-        "model": "claude-opus-4.6",
-        "use": "compaction",
-        "beta": "compact-2026-01-12",
-        "extra": (_EDITS,),
-    },
+    *_RARE * 5,
     *(
         {"dialect": dialect, "model": model, "media": media}
         for dialect, model in ((MESSAGES, "claude-opus-4.6"), (RESPONSES, "gpt-5.2"))
