@@ -1,5 +1,6 @@
 """What a client asks, understood: the model it means, how hard to think, what it can cost."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -131,18 +132,21 @@ async def understand(
     parsed: dict[str, Any],
     caller: Caller,
     upstream: Upstream,
-    user_agent: str,
+    sent: Mapping[bytes, bytes],
     address: str,
 ) -> Asked:
-    """Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
+    """`sent` are the headers. Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
     await members.check(body, parsed)
     model, variant = await model_of(parsed, upstream)
+    if b"anthropic-beta" in sent:
+        variant = _switched(variant, model, sent[b"anthropic-beta"])
     if caller.models and model.id not in caller.models:
         caller = await callers.permit(caller, address, model.id)
     target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
-    thinking = wanted(said, variant, target, user_agent)
+    agent = sent.get(b"user-agent", b"").decode("latin-1")
+    thinking = wanted(said, variant, target, agent)
     most = dialect.most_output(model, parsed)
     attached = await documents.survey(
         dialect.name, model, model.window(variant.long_context), body, parsed
@@ -173,6 +177,13 @@ async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, V
     if not isinstance(name, str) or not name:
         raise BadRequest("model is required and must be a string.", param="model")
     return await catalogue.found(lambda known: _model_of(known, name, upstream))
+
+
+def _switched(variant: Variant, model: Model, betas: bytes) -> Variant:
+    """A client may say the vendor's own switch in place of our suffix: whatever its date is."""
+    switch = model.long_context_beta.rstrip("-0123456789").encode()
+    asked = switch and any(flag.strip().startswith(switch) for flag in betas.split(b","))
+    return replace(variant, long_context=True) if asked else variant
 
 
 def _model_of(known: Catalogue, name: str, upstream: Upstream) -> tuple[Model, Variant]:

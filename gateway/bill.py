@@ -14,6 +14,7 @@ anew with `read` and other versions for `price_id`, and `cost` of what it gives.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +30,11 @@ from hontoni.money import MILLION
 logger = logging.getLogger(__name__)
 
 _SCALE = WHOLE * MILLION  # a weighted sum is in nano-dollars x this
+# From these on a search or a page makes the code of the same request free (platform.claude.com,
+# "Code execution tool").
+_FREES_CODE = re.compile(r"web_(?:search|fetch)_(\d{8})")
+_FREES_CODE_SINCE = "20260209"
+_CODE = "code_execution_containers"
 _OTHERS = ("advisor_message",)  # whose model is never the one that was asked, by accident
 
 
@@ -131,7 +137,7 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
         by = _served_by(each, model, sifted.uses)
         its = rules if by is model else by.rules()
         found.append(Tokens(each.kind, by.id, by.price, each.usage, factor(tally, asked, its)))
-    return found + _calls(tally.calls, rules.meters)
+    return found + _calls(_counted(tally.calls, sifted.uses), rules.meters)
 
 
 def absurd(
@@ -187,9 +193,19 @@ def _served_by(each: Iteration, model: Model, uses: Sequence[Use]) -> Model:
     found = model.book.find(each.model)
     if found is None:
         logger.critical("bill.unknown_model %s beside %s", each.model, model.id)
+        if each.kind not in _OTHERS:
+            return model  # a name of its own for what was asked
         helpers = [one for use in uses if (one := helper(model, use)) is not None]
         found = max((model, *helpers), key=lambda one: one.price.rates)
     return found
+
+
+def _counted(calls: Mapping[str, int], uses: Sequence[Use]) -> Mapping[str, int]:
+    """Without what is free beside another of the request's tools."""
+    types = (_FREES_CODE.fullmatch(str(use.told.get("type"))) for use in uses)
+    if _CODE in calls and any(found and found[1] >= _FREES_CODE_SINCE for found in types):
+        return {meter: times for meter, times in calls.items() if meter != _CODE}
+    return calls
 
 
 def _calls(counted: Mapping[str, int], meters: tuple[Row, ...]) -> list[Line]:

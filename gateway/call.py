@@ -230,11 +230,11 @@ class Call:
         tap = self.tap
         if tap is None:
             if (told := self._told or self.usage) is not None:
-                return told, False
+                return self._believed(told, text_bytes(self.whole))
             return self._untold(text_bytes(self.whole)) if self.whole else (Usage(), False)
         reported, whole = tap.decoded_usage(), tap.finished and not tap.cut
         if reported is not None and (tap.told or whole):
-            return reported, False
+            return self._believed(reported, tap.made)
         if whole and not tap.stopped:
             return self._untold(tap.made)
         return self._estimated(reported, tap.text_bytes, tap.thought_bytes)
@@ -252,6 +252,16 @@ class Call:
             return reported._replace(reasoning=reported.reasoning or guess.reasoning), True
         output, reasoning = max(reported.output, guess.output), max(reported[5], guess.reasoning)
         return reported._replace(output=output, reasoning=reasoning), True
+
+    def _believed(self, told: Usage, made: int) -> tuple[Usage, bool]:
+        """The vendor's numbers, unless they tell of no output where there is some: then they are
+        as good as missing."""
+        if not made or told.output or told.reasoning or min(told) < 0:
+            return told, False
+        guess, estimated = self._untold(made)
+        if any(told):
+            guess = told._replace(output=guess.output, reasoning=guess.reasoning)
+        return guess, estimated
 
     def _untold(self, made: int) -> tuple[Usage, bool]:
         """Of a whole answer without numbers: those its client was given instead, and reasoning

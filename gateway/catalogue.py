@@ -92,9 +92,11 @@ class Book:
         self._vendors = {model.upstream_id: model for model in models.values()}
 
     def find(self, name: str) -> "Model | None":
-        """The model of that name, ours or its vendor's."""
+        """The model of that name, ours or its vendor's, dated or not."""
         known = self._models.get(name) or self._vendors.get(name)
-        return known or self._models.get(self._aliases.get(name.lower(), ""))
+        known = known or self._models.get(self._aliases.get(name.lower(), ""))
+        undated = variants.undated(name)
+        return known if known or undated == name else self.find(undated)
 
 
 @dataclass(frozen=True, slots=True)

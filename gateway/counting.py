@@ -33,9 +33,14 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     body = await http.body()
     http.parsed = parsed = parse(body)
     MESSAGES.check(parsed)
-    agent = http.header(b"user-agent")
     request = await asked.understand(
-        MESSAGES, body, {"max_tokens": 0, **parsed}, caller, upstream, agent, http.client_ip()
+        MESSAGES,
+        body,
+        {"max_tokens": 0, **parsed},
+        caller,
+        upstream,
+        http.headers,
+        http.client_ip(),
     )
     if request.model.dialect != MESSAGES.name:
         http.extra += [(b"x-hontoni-model", request.model.id.encode()), *_ESTIMATED]
@@ -75,9 +80,8 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     body = await http.body()
     http.parsed = parsed = parse(body)
     dialect = _dialect_of(parsed, http)
-    agent = http.header(b"user-agent")
-    ip = http.client_ip()
-    request = await asked.understand(dialect, body, parsed, caller, upstream, agent, ip)
+    sent, ip = http.headers, http.client_ip()
+    request = await asked.understand(dialect, body, parsed, caller, upstream, sent, ip)
     lane = lanes.choose(request)  # or the 400 that the request itself would get
     request = request.covering(lane.sifted)
     if lane.thinks is not None:

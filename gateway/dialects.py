@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from gateway.catalogue import Model
 from gateway.codecs import CODECS, Codec
 from gateway.taps import ChatTap, MessagesTap, ResponsesTap, Tap
@@ -71,13 +73,21 @@ class Dialect:
             raise BadRequest(f"{self.limits[0]} is required.", param=self.limits[0])
         if asked is None or (asked == 0 and not self.needs_limit):
             asked = model.max_output
-        return min(asked, model.max_output) * self.choices(model, parsed)
+        return min(asked, model.max_output) * self.choices(model, parsed) + predicted(parsed)
 
     def limit_output(self, parsed: dict[str, Any], tokens: int) -> dict[str, Any]:
         """The members that ask for no more than that."""
         limits = self.limits_of(parsed)
         name = next((name for name in limits if parsed.get(name)), limits[0])
-        return {name: max(1, tokens // max(1, parsed.get("n") or 1))}
+        most = max(1, tokens // max(1, parsed.get("n") or 1))
+        return {name: min(most, parsed.get(name) or most)}
+
+
+def predicted(parsed: dict[str, Any]) -> int:
+    """Tokens of output that a prediction may cost beyond every limit: what of it was wrong is
+    billed as output, and a token has a byte at least."""
+    told = parsed.get("prediction")
+    return len(orjson.dumps(told.get("content"))) if isinstance(told, dict) else 0
 
 
 def positive(parsed: dict[str, Any], name: str) -> int | None:

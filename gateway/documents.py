@@ -4,7 +4,9 @@ Only what stands where a dialect has content is a picture or a document: in tool
 and metadata whatever calls itself one is text, and counts by its bytes like all text. So does a
 picture block without a picture in it.
 
-* A picture has a most, whatever its size (the vendors' vision pages).
+* A picture has a most, whatever its size (the vendors' vision pages). What stands in its place is
+  looked at: a PDF there is a PDF, for there are vendors who read it as one, and packed bytes that
+  are no picture count as any other packed document.
 * A PDF is bounded by its pages, each an image to the vendor, and by the text drawn on them. One
   that cannot be read in a moment counts as the whole context window, and so does any other packed
   document, and whatever is only pointed at by URL or file id: its size is known to its vendor.
@@ -26,6 +28,7 @@ from pypdf import PdfReader
 from pypdf.generic import DictionaryObject, StreamObject
 
 from gateway.catalogue import Model
+from gateway.codecs import media
 from hontoni.errors import BadRequest
 
 # The most an image costs, in tokens, and what one usually does. gpt-4o-mini multiplies its image
@@ -47,6 +50,17 @@ _FOUND = frozenset(("web_search_result", "web_fetch_result", "search_result"))  
 _POINTERS = ("file_id", "url", "file_url", "file_uri")
 _LISTS = {"openai_responses": ("input",), "anthropic_messages": ("system", "messages")}
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+
+# What a vendor takes at most where that is more than we sell, in tokens (their model pages): a
+# document of which nobody knows the size may fill it.
+_TAKES = {"gpt-4.1": 1_047_576, "gpt-5.4": 1_050_000}
+_TAKES_OF = {"google": 1_048_576}
+
+_SPELLED = re.compile(rb"\\u00[4-7]")  # an ASCII letter that JSON need not escape: words may hide
+_PDF_WITHIN = 1_368  # letters: readers look for the mark in the first kilobyte of a file
+_ADDRESSES = ("https:", "http:", "gs:")
+_PICTURE_DATA, _PDF, _TEXT, _PACKED, _ODD = "picture", "pdf", "text", "packed", "odd"
+_BRANDS = (b"heic", b"heix", b"mif1", b"heif", b"avif")
 
 _MOST_PAGES = 2_000
 _MOST_DRAWN = 32 * 1024 * 1024  # bytes of a document's pages, unpacked
@@ -85,13 +99,14 @@ async def survey(
 ) -> Attached:
     """What a body attaches. `window` is what the model takes at most, in tokens. Raises
     BadRequest for what has no bound."""
-    if not _MARK.search(body):
+    if not _MARK.search(body) and not spelled(body):
         return NOTHING
+    window = max(window, _TAKES.get(model.id, _TAKES_OF.get(model.vendor, 0)))
     found = NOTHING
     for block in _content(dialect, parsed):
         kind = block.get("type")
         if kind in _PICTURES:
-            found += _picture(block, model)
+            found += await _picture(block, model, window)
         elif kind in _DOCUMENTS:
             found += await _document(block, model, window)
         elif kind in _FILMS:
@@ -99,6 +114,11 @@ async def survey(
         elif kind not in _FOUND and any(isinstance(block.get(name), str) for name in _POINTERS):
             found += Attached(0, window // 8, window, True)
     return found
+
+
+def spelled(body: bytes) -> bool:
+    """Whether a body writes plain letters as escapes, so that its words cannot be searched for."""
+    return b"\\u00" in body and _SPELLED.search(body) is not None
 
 
 def _content(dialect: str, parsed: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -130,18 +150,25 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _picture(block: dict[str, Any], model: Model) -> Attached:
-    """One picture; nothing if there is none in it: then its bytes are text."""
+async def _picture(block: dict[str, Any], model: Model, window: int) -> Attached:
+    """What stands in a picture's place; nothing if nothing does. Text counts as text, too."""
     data, pointer = _held(block)
-    if data and not _is_picture(data):
-        return NOTHING
-    if not data and not pointer:
-        return NOTHING
+    drawn = _drawn(block, model)
+    if not data:
+        paper = media.guess(pointer, "image/").partition("/")[0] != "image"
+        return (Attached(0, window // 8, window, True) if paper else drawn) if pointer else NOTHING
+    kind = _kind(data)
+    if kind in (_PDF, _PACKED):
+        return await _packed(data, kind, model, window)
+    return drawn + Attached(len(data)) if kind == _PICTURE_DATA else drawn
+
+
+def _drawn(block: dict[str, Any], model: Model) -> Attached:
+    """One picture, without its bytes."""
     most, likely = _PICTURE_OF.get(model.id) or _PICTURE[model.vendor]
     told = block.get("image_url")
     detail = told.get("detail") if isinstance(told, dict) else block.get("detail")
-    most = max(most, _ORIGINAL) if detail == "original" else most
-    return Attached(len(data), likely, most)
+    return Attached(0, likely, max(most, _ORIGINAL) if detail == "original" else most)
 
 
 def _held(block: dict[str, Any]) -> tuple[str, str]:
@@ -150,27 +177,41 @@ def _held(block: dict[str, Any]) -> tuple[str, str]:
     inner = source if isinstance(source, dict) else {**block, "url": source}
     said = [inner.get(name) for name in ("data", "url", "file_data", "file_url")]
     for text in said:
-        if isinstance(text, str) and text:
-            head, comma, data = text.partition(",")
-            if text.startswith("data:") and comma and head.endswith(";base64"):
-                return data, ""
-            if text.startswith(("https://", "http://", "gs://")):
-                return "", text
-            return text, ""
+        if isinstance(text, str) and text.strip():
+            text = text.strip()
+            scheme = text[:8].lower()
+            if scheme.startswith("data:") and "," in text:
+                return text.partition(",")[2], ""
+            return ("", text) if scheme.startswith(_ADDRESSES) else (text, "")
     pointer = inner.get("file_id") or block.get("file_id")
     return "", str(pointer or "")
 
 
-def _head(data: str) -> bytes:
+def _head(data: str, letters: int = 64) -> bytes:
     try:
-        return base64.b64decode(data[:64] + "=" * (-len(data[:64]) % 4))
+        return base64.b64decode(data[:letters] + "=" * (-len(data[:letters]) % 4))
     except (binascii.Error, ValueError):
         return b""
 
 
-def _is_picture(data: str) -> bool:
+def _kind(data: str) -> str:
+    """What base64 holds, by its bytes; `_ODD` for what is none."""
     head = _head(data)
-    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return _PICTURE_DATA
+    if head[4:8] == b"ftyp" and head[8:12] in _BRANDS:
+        return _PICTURE_DATA
+    if b"%PDF-" in _head(data, _PDF_WITHIN):
+        return _PDF
+    try:
+        told = base64.b64decode(data, validate=True)
+    except ValueError:
+        return _ODD
+    try:
+        told.decode()
+    except ValueError:
+        return _PACKED
+    return _PACKED if _BINARY.search(told) else _TEXT
 
 
 async def _document(block: dict[str, Any], model: Model, window: int) -> Attached:
@@ -178,18 +219,20 @@ async def _document(block: dict[str, Any], model: Model, window: int) -> Attache
     if isinstance(source, dict) and source.get("type") in ("text", "content"):
         return NOTHING  # text, and what stands in it
     data, pointer = _held(block)
-    whole = Attached(len(data), window // 8, window, True)
     if not data:
-        return whole if pointer else NOTHING
-    if _head(data).startswith(b"%PDF-"):
-        pages = await _in_time(data)
-        return whole if pages is None else _bound(len(data), pages, model, window)
-    try:
-        text = base64.b64decode(data, validate=True)
-        text.decode()
-    except ValueError:
-        return whole  # packed: office documents, or nothing anybody can read
-    return whole if _BINARY.search(text) else NOTHING
+        return Attached(0, window // 8, window, True) if pointer else NOTHING
+    kind = _kind(data)
+    if kind == _PICTURE_DATA:
+        return _drawn(block, model) + Attached(len(data))
+    return NOTHING if kind == _TEXT else await _packed(data, kind, model, window)
+
+
+async def _packed(data: str, kind: str, model: Model, window: int) -> Attached:
+    """A PDF by its pages. Office documents, and what nobody can read, as the whole context."""
+    pages = await _in_time(data) if kind == _PDF else None
+    if pages is None:
+        return Attached(len(data), window // 8, window, True)
+    return _bound(len(data), pages, model, window)
 
 
 class _Pages(NamedTuple):

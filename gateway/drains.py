@@ -1,14 +1,14 @@
 """Answers heard to their end without their client: what nobody saw is used all the same.
 
-Where output is hidden (reasoning, what a vendor's own tools and advisors do, the text behind a
-stop sequence of ours, a prompt whose size only the vendor knows), leaving would make free what the
-vendor bills. So an answer that has begun is read on in the background, by a task that owns the
+Where something is hidden (reasoning, the text behind a stop sequence of ours, a prompt whose size
+only the vendor knows, what its tools, advisors and summaries used), leaving would make free what
+the vendor bills. So an answer that has begun is read on in the background, by a task that owns the
 vendor's reply, until it tells what was used: within bounds of time, bytes, number and what is
 held. Slot and hold are kept until then (the call stays in admission.LIVE and its lease is
 renewed), the client's connection is not.
 
-While reasoning goes on nothing is heard out: the vendor is left at once, and the estimate includes
-it (call.py). So is a vendor that is silent, and one whose every token was seen.
+While reasoning alone goes on nothing is heard out: the vendor is left at once, and the estimate
+includes it (call.py). So is a vendor that is silent, and one whose every token was seen.
 """
 
 import asyncio
@@ -52,14 +52,15 @@ def take(call: Call, reply: Reply) -> bool:
 def _wanted(call: Call, reply: Reply) -> bool:
     if call not in admission.LIVE or call.settled or call.failed:
         return False
-    tap, blind = call.tap, call.estimate.blind or bool(call.lane.sifted.uses)
+    tap = call.tap
+    unmeasured = call.estimate.blind or bool(call.lane.sifted.uses)
     if tap is None:  # all of it is invisible until it is whole, and then it was all made
-        return call.hidden or blind or 0 < reply.status < 400
+        return call.hidden or unmeasured or 0 < reply.status < 400
     if tap.error is not None or tap.told or (tap.finished and not tap.cut):
         return False
     if tap.cut:
         return True
-    return tap.begun and ((call.hidden and tap.reasoned) or blind)
+    return tap.begun and ((call.hidden and tap.reasoned) or unmeasured)
 
 
 async def _drain(call: Call, reply: Reply) -> None:

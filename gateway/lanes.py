@@ -232,7 +232,8 @@ class Translation:
         return self._asked.with_switches({})
 
     def limit_output(self, tokens: int) -> None:
-        self._send(replace(self.request, max_output_tokens=tokens))
+        most = min(tokens, self.request.max_output_tokens or tokens)
+        self._send(replace(self.request, max_output_tokens=most))
 
     def do_without(self) -> None:
         self.target = replace(self.target, hosts=frozenset())

@@ -45,7 +45,7 @@ def estimate(body: bytes, max_output: int, attached: Attached = documents.NOTHIN
         likely=size // BYTES_PER_TOKEN + attached.likely + 8,
         most=size + attached.most + _OVERHEAD_TOKENS,
         output=max_output,
-        cached=b'"cache_control"' in body,
+        cached=b'"cache_control"' in body or documents.spelled(body),
         attached=attached.likely,
         blind=attached.blind,
     )
@@ -53,17 +53,27 @@ def estimate(body: bytes, max_output: int, attached: Attached = documents.NOTHIN
 
 def hold(model: Model, estimated: Estimate) -> Hold:
     """What to hold for it, at the price frozen in `model`."""
-    rates = model.price.rates
-    long_above = model.price.long_context_above
-    if model.price.long_rates and long_above and estimated.most > long_above:
-        rates = model.price.long_rates
-    written = max(rates[2], rates[3]) if estimated.cached else 0
-    per_input, per_output = max(rates[0], rates[1], written), max(rates[4], rates[5])
     first = min(FIRST_STEP_TOKENS, estimated.output)
     return Hold(
-        full=money.per_million(estimated.most * per_input + estimated.output * per_output),
-        floor=money.per_million(_least(estimated) * per_input + first * per_output),
+        full=_priced(model, estimated, estimated.most, estimated.output),
+        floor=_priced(model, estimated, _least(estimated), first),
     )
+
+
+def _priced(model: Model, estimated: Estimate, prompt: int, output: int) -> int:
+    """The dearest that a prompt and an output of so many tokens can be."""
+    price = model.price
+    above, rates = price.long_context_above, price.rates
+    if price.long_rates and above and prompt > above:
+        rates = price.long_rates
+    written = max(rates[2], rates[3]) if estimated.cached or _caches(model) else 0
+    per_input, per_output = max(rates[0], rates[1], written), max(rates[4], rates[5])
+    return money.per_million(prompt * per_input + output * per_output)
+
+
+def _caches(model: Model) -> bool:
+    """Whether its vendor writes a prompt cache unasked."""
+    return model.vendor != "anthropic"
 
 
 def _least(estimated: Estimate) -> int:
@@ -74,7 +84,7 @@ def _least(estimated: Estimate) -> int:
 def affordable_output(model: Model, estimated: Estimate, held: int) -> int:
     """The most output tokens that `held` nano-dollars pay for, the likely prompt included."""
     rates = model.price.rates
-    written = max(rates[2], rates[3]) if estimated.cached else 0
+    written = max(rates[2], rates[3]) if estimated.cached or _caches(model) else 0
     prompt = money.per_million(_least(estimated) * max(rates[0], rates[1], written))
     per_output = max(rates[4], rates[5])
     if not per_output:

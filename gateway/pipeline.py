@@ -69,8 +69,8 @@ async def _prepare(
     ClientGone."""
     body = await http.body()
     http.parsed = parsed = parse(body)
-    agent, ip = http.header(b"user-agent"), http.client_ip()
-    request = await asked.understand(dialect, body, parsed, caller, upstream, agent, ip)
+    sent, ip = http.headers, http.client_ip()
+    request = await asked.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += told(request)
     routes = _routes(request, http, upstream)
     named = routes[0].named

@@ -39,6 +39,11 @@ class Variant:
 PLAIN = Variant()
 
 
+def undated(name: str) -> str:
+    """A vendor's name without the date it may end in."""
+    return _DATE.sub("", name)
+
+
 def readings(name: str) -> Iterator[tuple[str, Variant]]:
     """What a name may mean, the most literal reading first."""
     yield name, PLAIN

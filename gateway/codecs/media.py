@@ -45,6 +45,14 @@ def _plain(label: str) -> str:
     return "image/jpeg" if label == "image/jpg" else label
 
 
+def still(kind: str) -> str:
+    """The media type itself. BadRequest for film and sound in the place of a picture or document:
+    Gemini would play them, and nobody has counted how long they are."""
+    if kind.partition("/")[0] not in ("image", "application", "text", ""):
+        wire.refuse("content", f"{kind[:80]!r} is no picture and no document")
+    return kind
+
+
 def split(url: str, param: str) -> tuple[str, str]:
     """A base64 data URL as (media type, data); ("", "") for another kind of URL."""
     if not url.startswith("data:"):
@@ -109,6 +117,9 @@ def inlined(request: Request, fetched: Mapping[str, tuple[str, str]]) -> Request
         if not isinstance(each, Image | Document) or each.url not in fetched:
             return each
         label, data = fetched[each.url]
-        return replace(each, url="", data=data, media_type=sniff(data, label))
+        kind = sniff(data, label)
+        if isinstance(each, Image) and not kind.startswith("image/"):
+            wire.refuse("content", f"what is at {each.url[:200]!r} is no picture")
+        return replace(each, url="", data=data, media_type=kind)
 
     return replace(request, items=tuple(map(item, request.items)))

@@ -68,10 +68,16 @@ def beside(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Json:
     return told
 
 
-def _calls(turn: Turn) -> dict[str, int]:
-    """Searches and pages by the request; code by the container, which serves a whole request."""
+def _calls(sent: Sent, turn: Turn) -> dict[str, int]:
+    """Searches and pages by the request; code by the container, which serves a whole request, and
+    is free beside the searches and pages of 2026-02-09 or later."""
     calls = {_REQUESTS[tool]: times for tool, times in turn.uses.items() if tool in _REQUESTS}
-    return calls | ({"code_execution_containers": 1} if "code_execution" in turn.uses else {})
+    tools = [each.get("type") or "" for each in sent.body.get("tools") or ()]
+    newer = [
+        t for t in tools if t.startswith(("web_search_", "web_fetch_")) and t[-8:] > "20260208"
+    ]
+    paid = "code_execution" in turn.uses and not newer
+    return calls | ({"code_execution_containers": 1} if paid else {})
 
 
 def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
@@ -80,7 +86,7 @@ def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
         vendor="anthropic",
         model=ask.model,
         lines=lines(ask, turn, tokens),
-        calls=_calls(turn),
+        calls=_calls(sent, turn),
         tier=turn.tier or "standard",
         geo=str(sent.body.get("inference_geo") or ""),
         speed=str(sent.body.get("speed") or "standard"),

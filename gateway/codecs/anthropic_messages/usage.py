@@ -65,8 +65,11 @@ def _iteration(entry: Mapping[str, Any]) -> Iteration:
 
 
 def _decode_one(wire: Mapping[str, Any]) -> Usage:
+    hourly = count(wire, "cache_creation", "ephemeral_1h_input_tokens")
     written = count(wire, "cache_creation_input_tokens")
-    hourly = min(count(wire, "cache_creation", "ephemeral_1h_input_tokens"), max(written, 0))
+    if written >= 0:  # some hosts tell the parts alone
+        written = max(written, hourly + count(wire, "cache_creation", "ephemeral_5m_input_tokens"))
+    hourly = min(hourly, max(written, 0))
     output = count(wire, "output_tokens")
     thinking = min(count(wire, "output_tokens_details", "thinking_tokens"), max(output, 0))
     return Usage(

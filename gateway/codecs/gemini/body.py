@@ -225,7 +225,7 @@ def _part(part: Part) -> dict[str, Any]:
         case Document(text=text) if text:
             return {"text": media.titled(part)}
         case Image(data=data, media_type=kind) | Document(data=data, media_type=kind) if data:
-            return {"inlineData": {"mimeType": kind, "data": data}}
+            return {"inlineData": {"mimeType": media.still(kind), "data": data}}
         case Image(url=url) | Document(url=url) if url and media.readable(url):
             return {"fileData": {"fileUri": url, "mimeType": media.guess(url)}}
         case Audio(data, kind):
