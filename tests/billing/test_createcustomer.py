@@ -16,7 +16,7 @@ from pytest_django import Settings
 from accounts import keys
 from accounts.models import ApiKey, User
 from billing import ledger, quotes, renewals, subscriptions, terms
-from billing.models import AddOn, AuditEntry, Invoice, Plan, Subscription, Transfer
+from billing.models import AddOn, AuditEntry, Invoice, Notice, Plan, Subscription, Transfer
 from billing.seeding import seed_account
 from gateway.usage import recorded
 from hontoni.money import dollars, nanos
@@ -202,3 +202,12 @@ def test_a_cheaper_add_on_than_the_one_given_waits_for_its_end() -> None:
     mine.refresh_from_db()
     assert terms.terms(user.pk).multiplier == 10
     assert (mine.next_add_on and mine.next_add_on.slug, paid(user)) == ("rate-limit-2x", "0.00")
+
+
+def test_a_gift_that_goes_on_is_announced_though_there_was_never_any_money() -> None:
+    make("demo@example.com", "--plan", "basic", "--months", "1")
+    mine = Subscription.objects.get()
+    subscriptions.resume(mine.user_id, now=timezone.now())
+    renewals.announce(mine.period_end - timedelta(days=1))
+    told = Notice.objects.get(kind="plan_renewal_soon").facts
+    assert (told["amount"], told["balance"], told["enough"]) == ("6.00", "0.00", False)
