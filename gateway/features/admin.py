@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-from billing.staff import DOLLARS, ReadOnlyAdmin, audit_deed
+from billing.staff import RATES, ReadOnlyAdmin, audit_deed
 from gateway.features.models import Feature, LeftOut
 from hontoni.money import dollars
 
@@ -16,7 +16,7 @@ from hontoni.money import dollars
 class FeatureAdmin(ModelAdmin):
     """In force on every node within seconds."""
 
-    formfield_overrides = {**ModelAdmin.formfield_overrides, **DOLLARS}
+    formfield_overrides = {**ModelAdmin.formfield_overrides, **RATES}
     list_display = [
         *("name", "kind", "dialect", "only_models", "pricing", "a_call", "factor", "meter"),
         *("most_calls", "active", "note"),
