@@ -16,6 +16,7 @@ TITLES = {
     "refunds": "Refunds and disputes",
     "credits": "Credits and adjustments",
     "purchases": "Plans and add-ons",
+    "corrections": "Corrections of usage",
     "usage": "Usage",
 }
 HEAD = (

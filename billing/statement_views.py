@@ -20,6 +20,7 @@ SECTIONS = {
     "refunds": _("Refunds and disputes"),
     "credits": _("Credits and adjustments"),
     "purchases": _("Plans and add-ons"),
+    "corrections": _("Corrections of usage"),
 }
 FILES = {"pdf": statement_api.pdf, "csv": statement_api.csv}
 
