@@ -132,7 +132,7 @@ def test_a_document_elsewhere_is_paid_or_refused(
 ) -> None:
     content = documents(dialect, **source)
     member, limit = ("messages", "max_tokens") if dialect == "messages" else ("input", None)
-    body = {"model": model, member: [{"role": "user", "content": content}]}
+    body: dict[str, Any] = {"model": model, member: [{"role": "user", "content": content}]}
     body[limit or "max_output_tokens"] = 16
     status, _ = world.send(gateway, payer, dialect, body, beta="files-api-2025-04-14")
     if status == 200:
