@@ -1,6 +1,6 @@
 """Prices as staff announce them, and as everybody sees what is to come."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from gateway.models import BUCKETS, Feature, Price, UsageEvent
 from gateway.prices import schedule
 from gateway.seed import seed
 from hontoni.money import nanos
+from hontoni.pages import ZONE_COOKIE
 from tests.gateway.test_quarantine import staff
 from tests.world import Person, used
 
@@ -82,6 +83,16 @@ def test_the_list_of_models_asks_as_much_of_few_as_of_many() -> None:
     with CaptureQueriesContext(connection) as asked:
         told = Client().get("/api/models").json()["data"]
     assert len(told) > 10 and len(asked) <= 5
+
+
+def test_staff_type_and_read_utc_wherever_they_are() -> None:
+    client = staff("catalogue")
+    client.cookies[ZONE_COOKIE] = "Asia/Ho_Chi_Minh"
+    client.post(ADD, body(**{"effective_at_0": "2031-05-01", "effective_at_1": "09:30:00"}))
+    made = newest()
+    assert made.effective_at == datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
+    page = client.get(f"/admin/gateway/price/{made.pk}/change/").content.decode()
+    assert "May 1, 2031, 9:30 a.m." in page
 
 
 def test_the_lead_is_longer_than_a_nodes_snapshot_lives() -> None:
