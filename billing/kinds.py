@@ -20,5 +20,6 @@ SECTIONS = {
     "refunds": gettext_lazy("Refunds and disputes"),
     "credits": gettext_lazy("Credits and adjustments"),
     "purchases": gettext_lazy("Plans and add-ons"),
+    "corrections": gettext_lazy("Corrections of usage"),
     "usage": gettext_lazy("Usage"),
 }

@@ -50,6 +50,7 @@ class StatementTotalsSerializer(serializers.Serializer[Any]):
     refunds = DollarsField()
     credits = DollarsField()
     purchases = DollarsField()
+    corrections = DollarsField()
     usage = DollarsField()
 
 
@@ -66,6 +67,7 @@ class StatementSerializer(serializers.Serializer[Any]):
     refunds = StatementLineSerializer(many=True)
     credits = StatementLineSerializer(many=True)
     purchases = StatementLineSerializer(many=True)
+    corrections = StatementLineSerializer(many=True)
     usage = StatementUsageSerializer(many=True)
     totals = StatementTotalsSerializer()
     closing = DollarsField()

@@ -163,6 +163,7 @@ def test_a_month_says_what_was_used_of_which_model_and_when_it_was_charged(
         "refunds": "-3.21",
         "credits": "1.00",
         "purchases": "0.00",
+        "corrections": "0.00",
         "usage": "",
     }
 
