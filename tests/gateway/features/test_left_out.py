@@ -164,6 +164,33 @@ def test_a_message_of_nothing_known_is_a_400(gateway: Gateway, alice: Person) ->
     assert reply.status_code == 400 and gateway.vendors.requests == []
 
 
+ELSEWHERE: list[tuple[str, str, dict[str, Any], str]] = [
+    ("responses", "gpt-5.2", {"previous_response_id": "r_1"}, "previous_response_not_found"),
+    ("responses", "gpt-5.2", {"conversation": "conv_1"}, "previous_response_not_found"),
+    ("responses", "gpt-5.2", {"prompt": {"id": "pmpt_1"}}, "previous_response_not_found"),
+    ("responses", "gpt-5.2", {"background": True}, "unsupported_parameter"),
+    ("messages", "claude-sonnet-4.6", {"thread": {"type": "create"}}, "unsupported_parameter"),
+    ("messages/count_tokens", "claude-sonnet-4.6", {"thread": {"type": "continue"}},
+     "unsupported_parameter"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "model", "body", "code"), ELSEWHERE)
+def test_what_points_at_what_only_the_vendor_remembers_is_refused_and_not_left_out(
+    gateway: Gateway, alice: Person, path: str, model: str, body: dict[str, Any], code: str
+) -> None:
+    """Without it the model would answer another conversation than the one that was meant."""
+    fund(alice, "10")
+    said = {"input": "hi"} if path == "responses" else {"messages": user(TEXT), "max_tokens": 9}
+    with gateway.http(alice) as http:
+        reply = http.post(f"/v1/{path}", json={"model": model} | said | body)
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"]) == (400, code)
+    if "thread" in body:  # the SDK reads it, and sends the whole conversation
+        assert error["details"]["error_code"] == "thread_unsupported_request"
+    assert gateway.vendors.requests == [] and gateway.books() == []
+
+
 def test_what_is_in_a_tools_arguments_is_nobodys_business(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
     call = {"type": "tool_use", "id": "t1", "name": "look", "input": {"type": "mcp", "x": BLOCK}}
