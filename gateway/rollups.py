@@ -81,7 +81,6 @@ def by_model(user_id: int, since: datetime, until: datetime) -> list[Used]:
     rows = UsageHour.objects.filter(user_id=user_id, hour__gte=since, hour__lt=until)
     names = ("requests", *BUCKETS, "cost")
     sums: Any = rows.order_by().values("model").annotate(**{f"sum_{n}": Sum(n) for n in names})
-    corrected = changed_by_model(user_id, since, until)
     return [
         Used(
             row["model"],
