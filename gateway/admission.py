@@ -146,7 +146,7 @@ async def _asked(call: Call) -> State:
         call.caller,
         call.id,
         call.hold,
-        stretch=not call.stream or call.hidden,
+        stretch=not call.stream or call.hidden or bool(call.lane.sifted.uses),
         lease_ms=call.http.config.lease_ms,
         draft=call.draft(),
         price=call.priced_for,
