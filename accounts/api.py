@@ -32,7 +32,7 @@ from accounts.serializers import (
     UserSerializer,
 )
 from hontoni import errors
-from hontoni.drf import problems
+from hontoni.drf import problems, takes_nothing
 
 _ACCOUNT = {"email": "you@example.com", "password": "correct horse battery"}
 _LIMITS = {
@@ -231,9 +231,10 @@ class Keys(
         operation_id="revoke_key",
         summary="Revoke a key",
         description="It stops working at once, for good. Revoking it again changes nothing.",
-        responses={204: None, **problems(401, 404)},
+        responses={204: None, **problems(400, 401, 404)},
     )
     def destroy(self, request: Request, **_: Any) -> Response:
+        takes_nothing(request)
         keys.revoke(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -3,7 +3,7 @@
 Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 
 * plan_started, plan_upgraded, add_on_started: plan, add_on, paid, invoice, renews_at
-* plan_renewal_soon: plan, add_on, amount, renews_at, balance, enough (is it?)
+* plan_renewal_soon: plan, add_on, amount, renews_at, balance, enough (is it?), plus_tax (by card)
 * price_rises: sold (a name), old, new, from_at (the first renewal that costs it)
 * plan_renewed: plan, add_on, paid, invoice, renews_at
 * plan_renewal_failed: plan, add_on, amount, balance, grace_until
@@ -13,7 +13,7 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 * dispute, dispute_won: amount, balance
 * account_frozen: request (the last whose bill was strange)
 
-`by_card` is true where Stripe took the money; `balance` of a failed renewal is null then.
+`by_card` is true where Stripe took the money; `balance` of a renewal is null then.
 `add_on` and `invoice` may be null. Whoever sends mail reads the rows and remembers what it sent.
 """
 

@@ -95,12 +95,12 @@ def _mark() -> Drawing:
     return drawing
 
 
-def party(title: str, about: dict[str, Any]) -> list[Flowable]:
+def party(title: str, about: dict[str, Any], tax_id: str = "Tax ID") -> list[Flowable]:
     """A name, an address, and what the law wants to know."""
     country = about.get("country")
     lines = [about["name"], *about.get("address", "").split("; "), country, about.get("email")]
     if about.get("tax_id"):
-        lines.append(f"Tax ID: {about['tax_id']}")
+        lines.append(f"{tax_id}: {about['tax_id']}")
     return [text(title, size=8, ink=GREY), *(text(line) for line in lines if line)]
 
 

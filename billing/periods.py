@@ -8,6 +8,7 @@ from hontoni.money import whole_cents
 
 GRACE = timedelta(days=3)  # how long a plan goes on after the first try to renew it failed
 NOTICE = timedelta(days=3)  # how long before a renewal it is announced
+LONGEST_MONTH = timedelta(days=31)
 _SECOND = timedelta(seconds=1)
 
 
@@ -34,14 +35,28 @@ def _next_month(moment: datetime, day: int) -> datetime:
     )
 
 
+def months(start: datetime, end: datetime) -> Fraction:
+    """How many months a period is: a trial of a week a part of one, a gift of a year twelve."""
+    if end - start <= LONGEST_MONTH:
+        return min(_part(end - start, first_end(start) - start), Fraction(1))
+    whole, last, following = 0, start, first_end(start)
+    while following <= end:
+        whole, last = whole + 1, following
+        following = _next_month(following, start.day)
+    return whole + _part(end - last, following - last)
+
+
+def _part(some: timedelta, whole: timedelta) -> Fraction:
+    return Fraction(some // _SECOND, whole // _SECOND)
+
+
 def share(amount: int, *, start: datetime, end: datetime, now: datetime) -> int:
-    """What of a month's `amount` falls on the rest of a period, by whole seconds, in whole cents.
+    """What of a price of `amount` a month falls on the rest of a period, by whole seconds.
 
     Rounded half up, once, to whole cents: what is quoted, charged and invoiced is one number.
-    Nothing is left after the end, and all of it before the start of a month; a period that is
-    shorter (a trial) has only its share. `amount` may be negative (a cheaper price replaces a
-    dearer one). It is rounded once, half up, before anything is charged.
+    Nothing is left after the end, and all of it before the start. `amount` may be negative (a
+    cheaper price replaces a dearer one).
     """
-    total = (max(end, first_end(start)) - start) // _SECOND
-    left = min(max((end - now) // _SECOND, 0), (end - start) // _SECOND)
-    return whole_cents(Fraction(amount * left, total))
+    length = (end - start) // _SECOND
+    left = min(max((end - now) // _SECOND, 0), length)
+    return whole_cents(Fraction(amount * left, max(length, 1)) * months(start, end))

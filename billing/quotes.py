@@ -157,7 +157,7 @@ def add(mine: Subscription | None, *, add_on: AddOn, default: Plan, now: datetim
         end = periods.first_end(now)
         whole = month(add_on, now, end)
         return Quote("add", default, add_on, now, end, now, add_on.price, (whole,))
-    if add_on.price < mine.add_on_price:
+    if mine.add_on and add_on.price < (mine.add_on_price or mine.add_on.price):
         if mine.cancel_at_period_end:
             raise errors.Conflict("It ends with the period: resume it first.", code="ends")
         return _of_add_on("swap_later", mine, add_on, mine.period_end)

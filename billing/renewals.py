@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q
 
-from billing import notices, periods, prices, purchases, quotes, standing, terms
+from billing import ledger, notices, periods, prices, purchases, quotes, standing, terms
 from billing.invoices import Line
 from billing.models import AddOn, Invoice, Plan, Subscription
 from billing.purchases import Purchase
@@ -53,7 +54,7 @@ def must_be_ours(mine: Subscription | None) -> None:
 def due(now: datetime) -> list[int]:
     """The users whose period has ended, of those in grace only who can pay or must go."""
     over = Subscription.objects.filter(_OURS, period_end__lte=now)
-    found = over.select_related("plan", "add_on", "next_plan", "next_add_on", "user__wallet")
+    found = over.select_related("plan", "add_on", "next_plan", "next_add_on", "user")
     return [mine.user_id for mine in found.order_by("period_end") if _is_ready(mine, now)]
 
 
@@ -61,7 +62,7 @@ def _is_ready(mine: Subscription, now: datetime) -> bool:
     if mine.status == Status.ACTIVE or now >= mine.grace_until:
         return True
     coming = quotes.next_period(mine)
-    return coming is None or mine.user.wallet.balance >= quotes.renewal(mine, *coming)
+    return coming is None or ledger.balance(mine.user_id) >= quotes.renewal(mine, *coming)
 
 
 def renew(user_id: int, *, now: datetime) -> None:
@@ -180,17 +181,33 @@ def end(mine: Subscription, *, reason: str, now: datetime, invoice: Invoice | No
 def announce(now: datetime) -> int:
     """Tell of every renewal within `periods.NOTICE`, once each. Returns how many are near."""
     near = Subscription.objects.filter(
-        _OURS, period_end__gt=now, period_end__lte=now + periods.NOTICE
+        standing.good(),
+        status__in=Subscription.LIVE,
+        period_end__gt=now,
+        period_end__lte=now + periods.NOTICE,
     )
-    rows = near.select_related("plan", "add_on", "next_plan", "next_add_on", "user__wallet")
+    rows = near.select_related("plan", "add_on", "next_plan", "next_add_on", "user")
     found = list(rows)
     for mine in found:
         if coming := quotes.next_period(mine):
             key = f"plan_renewal_soon:{mine.pk}:{mine.period_end.isoformat()}"
-            told = facts(mine) | _amounts(mine, *coming)
+            told = facts(mine) | _soon(mine, *coming)
             told["renews_at"] = mine.period_end.isoformat()
             notices.tell(user_id=mine.user_id, kind="plan_renewal_soon", key=key, facts=told)
     return len(found)
+
+
+def _soon(mine: Subscription, plan: Plan, add_on: AddOn | None) -> dict[str, Any]:
+    """What it will cost, by whichever way the next period is paid."""
+    if (mine.next_payment_method or mine.payment_method) == Method.BALANCE:
+        return _amounts(mine, plan, add_on)
+    return {
+        "amount": dollars(quotes.renewal(mine, plan, add_on)),
+        "balance": None,
+        "enough": True,
+        "by_card": True,
+        "plus_tax": settings.STRIPE_TAX,
+    }
 
 
 def facts(mine: Subscription) -> dict[str, Any]:
@@ -199,7 +216,7 @@ def facts(mine: Subscription) -> dict[str, Any]:
 
 
 def _amounts(mine: Subscription, plan: Plan, add_on: AddOn | None) -> dict[str, Any]:
-    amount, balance = quotes.renewal(mine, plan, add_on), mine.user.wallet.balance
+    amount, balance = quotes.renewal(mine, plan, add_on), ledger.balance(mine.user_id)
     return {
         "amount": dollars(amount),
         "balance": dollars(balance),

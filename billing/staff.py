@@ -19,6 +19,8 @@ from hontoni.money import CENT, dollars, nanos
 class DollarsField(forms.CharField):
     """Nano-dollars in the database, dollars and whole cents for people."""
 
+    step, refusal = CENT, "Dollars and whole cents, such as 4.99."
+
     def __init__(self, *, min_value: object = None, max_value: object = None, **kwargs: Any):
         super().__init__(**kwargs)  # an integer field's bounds mean nothing to a text
 
@@ -34,15 +36,23 @@ class DollarsField(forms.CharField):
             amount = nanos(value.strip())
         except ValueError:
             amount = None
-        if amount is None or amount % CENT:
-            raise ValidationError("Dollars and whole cents, such as 4.99.")
+        if amount is None or amount % self.step:
+            raise ValidationError(self.refusal)
         return amount
 
 
-# Every amount on a form of ours.
-DOLLARS: dict[Any, Any] = {
-    models.BigIntegerField: {"form_class": DollarsField, "widget": UnfoldAdminTextInputWidget},
-}
+class RateField(DollarsField):
+    """What one of very many costs, a million tokens or a call: no whole cents."""
+
+    step, refusal = 1, "Dollars, such as 0.0375."
+
+
+def _typed_as(field: type[DollarsField]) -> dict[Any, Any]:
+    return {models.BigIntegerField: {"form_class": field, "widget": UnfoldAdminTextInputWidget}}
+
+
+# Every amount on a form of ours; and every price of tokens or calls.
+DOLLARS, RATES = _typed_as(DollarsField), _typed_as(RateField)
 
 
 class ReadOnlyAdmin(ModelAdmin):

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from django.http import HttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from billing import statement_files, statements
+from billing.kinds import SECTIONS
 from billing.serializers import CURRENCY, DollarsField
 from billing.statements import Line, Statement
 from hontoni.drf import problems
@@ -49,6 +50,7 @@ class StatementTotalsSerializer(serializers.Serializer[Any]):
     refunds = DollarsField()
     credits = DollarsField()
     purchases = DollarsField()
+    corrections = DollarsField()
     usage = DollarsField()
 
 
@@ -65,6 +67,7 @@ class StatementSerializer(serializers.Serializer[Any]):
     refunds = StatementLineSerializer(many=True)
     credits = StatementLineSerializer(many=True)
     purchases = StatementLineSerializer(many=True)
+    corrections = StatementLineSerializer(many=True)
     usage = StatementUsageSerializer(many=True)
     totals = StatementTotalsSerializer()
     closing = DollarsField()
@@ -78,7 +81,7 @@ class StatementMonthsSerializer(serializers.Serializer[Any]):
 
 def shown(statement: Statement) -> dict[str, Any]:
     """As JSON."""
-    sections: dict[str, list[Line]] = {name: statement.of(name) for name in statement_files.TITLES}
+    sections: dict[str, list[Line]] = {name: statement.of(name) for name in SECTIONS}
     totals = {name: statement.total(name) for name in sections}
     names = ("month", "since", "until", "is_over")
     amounts = ("opening", "closing", "exact_opening", "exact_closing")
@@ -126,11 +129,13 @@ class StatementPdf(APIView):
         tags=["billing"],
         operation_id="statement_pdf",
         summary="A month's statement as PDF",
+        description="In the language of your mails.",
         parameters=MONTH,
         responses={(200, "application/pdf"): OpenApiTypes.BINARY, **problems(401, 404)},
     )
     def get(self, request: Request, month: str) -> HttpResponse:
-        return pdf(_user(request), month)
+        with translation.override(_user(request).language):
+            return pdf(_user(request), month)
 
 
 class StatementCsv(APIView):
@@ -148,7 +153,7 @@ class StatementCsv(APIView):
 
 
 def pdf(user: User, month: str) -> HttpResponse:
-    """To download. Raises NotFound where there is none."""
+    """To download, in the language spoken right now. Raises NotFound where there is none."""
     found = statements.of(user.pk, month, timezone.now())
     return _file(statement_files.as_pdf(found, user), month, "pdf", "application/pdf")
 

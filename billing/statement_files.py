@@ -1,23 +1,23 @@
-"""A statement to download: as PDF, and as CSV. Amounts are dollars, in whole cents."""
+"""A statement to download: as PDF, and as CSV. Amounts are dollars, in whole cents.
+
+The PDF is in the language that is spoken right now; the CSV is for programs, and always the same.
+"""
 
 import csv
 import io
+from datetime import datetime
 
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Spacer
 
 from accounts.models import User
 from billing import invoices, paper
+from billing.kinds import KINDS, SECTIONS
 from billing.statements import Line, Statement
 from hontoni.money import dollars
 
-TITLES = {
-    "payments": "Payments",
-    "refunds": "Refunds and disputes",
-    "credits": "Credits and adjustments",
-    "purchases": "Plans and add-ons",
-    "usage": "Usage",
-}
 HEAD = (
     "section", "date", "description", "number", "requests", "prompt_tokens", "output_tokens",
     "amount", "exact_amount",
@@ -30,7 +30,7 @@ def as_csv(statement: Statement) -> str:
     writer = csv.writer(out)
     writer.writerow(HEAD)
     writer.writerow(_balance("opening", statement.opening, statement.exact_opening))
-    writer.writerows(_row(line) for section in TITLES for line in statement.of(section))
+    writer.writerows(_row(line) for section in SECTIONS for line in statement.of(section))
     writer.writerow(_balance("closing", statement.closing, statement.exact_closing))
     return out.getvalue()
 
@@ -56,65 +56,73 @@ def as_pdf(statement: Statement, user: User) -> bytes:
     """For the seller's and the buyer's accountants."""
     seller = invoices.seller()
     story: list[Flowable] = [
-        *paper.head(seller["name"], "Statement", statement.month),
+        *paper.head(seller["name"], _("Statement"), statement.month),
         paper.columns(
-            paper.party("From", seller),
-            paper.party("To", invoices.buyer(user)),
+            paper.party(_("From"), seller, tax_id=_("Tax ID")),
+            paper.party(_("To"), invoices.buyer(user), tax_id=_("Tax ID")),
         ),
         Spacer(0, 6 * mm),
         *_about(statement, user),
     ]
-    for section in TITLES:
+    for section in SECTIONS:
         if lines := statement.of(section):
             story += [Spacer(0, 6 * mm), *_section(section, lines)]
-    closing = [("Closing balance", statement.closing)]
+    closing = [(_("Closing balance"), statement.closing)]
     story += [
         Spacer(0, 6 * mm),
-        paper.sums(["Summary", "USD"], _summary(statement), closing, _WIDE),
+        paper.sums([_("Summary"), "USD"], _summary(statement), closing, _WIDE),
     ]
-    return paper.bytes_of(f"Statement {statement.month}", seller["name"], story)
+    return paper.bytes_of(f"{_('Statement')} {statement.month}", seller["name"], story)
 
 
 _WIDE = [125, 45]
 
 
 def _about(statement: Statement, user: User) -> list[Flowable]:
-    last = "" if statement.is_over else " (the month is not over)"
+    open_still = "" if statement.is_over else f" ({_('This month is not over yet.')})"
     return paper.facts(
         [
-            ("From", f"{statement.since:%d %B %Y}, 00:00 UTC"),
-            ("Until", f"{statement.until:%d %B %Y}, 00:00 UTC{last}"),
-            ("Account", str(user.pk)),
+            (_("From"), _midnight(statement.since)),
+            (_("Until"), _midnight(statement.until) + open_still),
+            (_("Account"), str(user.pk)),
         ]
     )
 
 
+def _midnight(day: datetime) -> str:
+    return f"{date_format(day)}, 00:00 UTC"
+
+
 def _summary(statement: Statement) -> list[tuple[str, str]]:
-    rows = [("Opening balance", dollars(statement.opening))]
-    for section, title in TITLES.items():
+    rows = [(_("Opening balance"), dollars(statement.opening))]
+    for section, title in SECTIONS.items():
         if statement.of(section):
-            rows.append((title, dollars(statement.total(section))))
+            rows.append((str(title), dollars(statement.total(section))))
     return rows
 
 
 def _section(section: str, lines: list[Line]) -> list[Flowable]:
-    total = [("Total", sum(line.shown for line in lines))]
-    title = TITLES[section]
+    total = [(_("Total"), sum(line.shown for line in lines))]
+    title = str(SECTIONS[section])
     if section == "usage":
-        heads = [title, "Requests", "Prompt tokens", "Output tokens", "USD"]
-        return [paper.sums(heads, [_used(line) for line in lines], total, [70, 22, 28, 28, 22])]
-    rows = [
-        (
-            f"{line.at:%Y-%m-%d}  {line.text}" if line.at else line.text,
-            line.number,
-            dollars(line.shown),
-        )
-        for line in lines
-    ]
-    return [paper.sums([title, "Document", "USD"], rows, total, [100, 40, 30])]
+        heads = [title, _("Requests"), _("Prompt tokens"), _("Output tokens"), "USD"]
+        return [paper.sums(heads, [_used(line) for line in lines], total, [66, 24, 28, 30, 22])]
+    rows = [(_moved(line), line.number, dollars(line.shown)) for line in lines]
+    return [paper.sums([title, _("Invoice"), "USD"], rows, total, [100, 40, 30])]
+
+
+def _moved(line: Line) -> str:
+    """The day in UTC, what it is, and what the books say of it."""
+    day = f"{line.at:%Y-%m-%d}  " if line.at else ""
+    kind = KINDS.get(line.kind)
+    named = line.text if kind is None else str(kind)
+    return day + (f"{named}: {line.text}" if line.text.strip() not in ("", named) else named)
 
 
 def _used(line: Line) -> list[str]:
     used = line.used
-    counts = [f"{n:,}" for n in (used.requests, used.prompt, used.output)] if used else [""] * 3
+    if used is None:
+        text = _("Charged in another month than it was sent")
+        return [text, "", "", "", dollars(line.shown)]
+    counts = [f"{n:,}" for n in (used.requests, used.prompt, used.output)]
     return [line.text, *counts, dollars(line.shown)]

@@ -4,23 +4,16 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.views import customer
 from billing import statement_api
 from billing import statements as monthly
-from billing.views import KINDS
+from billing.kinds import KINDS, SECTIONS
 from hontoni import errors
 from hontoni.refusals import said
 
-SECTIONS = {
-    "payments": _("Payments"),
-    "refunds": _("Refunds and disputes"),
-    "credits": _("Credits and adjustments"),
-    "purchases": _("Plans and add-ons"),
-}
 FILES = {"pdf": statement_api.pdf, "csv": statement_api.csv}
 
 
@@ -45,7 +38,7 @@ def statement(request: HttpRequest, month: str) -> HttpResponse:
     sections = [
         {"title": title, "lines": _named(found.of(name)), "total": found.total(name)}
         for name, title in SECTIONS.items()
-        if found.of(name)
+        if name != "usage" and found.of(name)
     ]
     context = {"statement": found, "sections": sections, "usage": found.of("usage")}
     return render(request, "billing/statement.html", context | {"used": found.total("usage")})

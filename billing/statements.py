@@ -3,12 +3,14 @@
 Always true:
 
 1. Opening + every amount = closing, in nano-dollars and in the cents that are shown: those of
-   usage are rounded by the largest remainder, everything else is whole cents as it is.
+   usage and its corrections are rounded by the largest remainder, everything else is whole cents
+   as it is.
 2. A month opens with what the one before closed with, which is what the wallet had at that
    moment: the balance after the last entry that the ledger posted before it.
 3. The statement of a month that is over is always the same: it is made of entries, which are
    written once. Usage is of the month in which it was charged; requests are counted in the month
-   they were sent, and one line says what was charged in another than that.
+   they were sent, and one line says what was charged in another than that. What was corrected
+   later is a line of the month of the correction: usage stays as it was charged.
 
 Which model was used is the gateway's to tell: it says so when it starts (`meters`), because
 imports point down.
@@ -33,13 +35,14 @@ SECTIONS = {
     Kind.REFUND: "refunds",
     Kind.DISPUTE: "refunds",
     Kind.SUBSCRIPTION: "purchases",
+    Kind.CORRECTION: "corrections",
 }
 OTHER = "credits"
 SKEW = 200  # entries around a month's end that may be in another order than their times
 
 
 class Used(NamedTuple):
-    """What was used of a model: requests, tokens, and nano-dollars."""
+    """What was used of a model: requests, tokens, and nano-dollars as they were charged."""
 
     model: str
     requests: int

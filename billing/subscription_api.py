@@ -29,7 +29,7 @@ from billing.serializers import (
 )
 from billing.subscriptions import Outcome
 from hontoni import errors
-from hontoni.drf import problems
+from hontoni.drf import problems, takes_nothing
 
 _IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -233,9 +233,10 @@ class Cancel(APIView):
         description="Until then nothing changes. In grace, because a renewal is unpaid, they end "
         "at once.",
         request=None,
-        responses={200: SubscriptionSerializer, **problems(401, 409)},
+        responses={200: SubscriptionSerializer, **problems(400, 401, 409)},
     )
     def post(self, request: Request) -> Response:
+        takes_nothing(request)
         user_id = _user_id(request)
         changes.cancel(user_id, now=timezone.now())
         return _arranged(user_id)
@@ -249,9 +250,10 @@ class Resume(APIView):
         description="Undoes whatever was to happen when the period ends: a cancellation, a "
         "downgrade, the end of the add-on.",
         request=None,
-        responses={200: SubscriptionSerializer, **problems(401, 409)},
+        responses={200: SubscriptionSerializer, **problems(400, 401, 409)},
     )
     def post(self, request: Request) -> Response:
+        takes_nothing(request)
         user_id = _user_id(request)
         changes.resume(user_id, now=timezone.now())
         return _arranged(user_id)
@@ -340,9 +342,10 @@ class MyAddOn(APIView):
         tags=["subscription"],
         operation_id="remove_add_on",
         summary="Let the add-on end with the period",
-        responses={200: SubscriptionSerializer, **problems(401, 404, 409)},
+        responses={200: SubscriptionSerializer, **problems(400, 401, 404, 409)},
     )
     def delete(self, request: Request, slug: str) -> Response:
+        takes_nothing(request)
         user_id = _user_id(request)
         changes.remove(user_id, _add_on(slug), now=timezone.now())
         return _arranged(user_id)

@@ -6,12 +6,12 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.views import customer
 from billing import balances, funding, gifts, ledger, terms
 from billing.forms import SandboxForm
+from billing.kinds import KINDS
 from billing.models import Entry
 from billing.payments import autotopup
 from billing.payments.views import empty_form, top_up_page
@@ -20,19 +20,6 @@ from hontoni.money import nanos
 from hontoni.refusals import said
 
 PAGE = 50
-KINDS = {
-    "signup": gettext_lazy("Sign-up credit"),
-    "sandbox": gettext_lazy("Sandbox funds"),
-    "topup": gettext_lazy("Top-up"),
-    "refund": gettext_lazy("Refund of a top-up"),
-    "dispute": gettext_lazy("Disputed payment"),
-    "promo": gettext_lazy("Promo code"),
-    "referral": gettext_lazy("Referral reward"),
-    "subscription": gettext_lazy("Plan or add-on"),
-    "adjustment": gettext_lazy("Adjustment by staff"),
-    "correction": gettext_lazy("Correction of usage"),
-    "usage": gettext_lazy("Usage"),
-}
 
 
 @login_required

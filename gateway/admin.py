@@ -3,15 +3,19 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from gateway.corrections import admin as corrections  # noqa: F401  registers
+from gateway.corrections.models import corrected
 from gateway.features import admin as features  # noqa: F401
-from gateway.models import Alias, DeadEvent, Model, Refusal, UsageEvent
+from gateway.models import BUCKETS, Alias, DeadEvent, Model, Refusal, UsageEvent
 from gateway.pools import admin as pools  # noqa: F401
 from gateway.prices import admin as prices  # noqa: F401
 from gateway.quarantine import admin as quarantine  # noqa: F401
 from gateway.vendorbills import admin as vendorbills  # noqa: F401
+from hontoni.money import dollars
 
 
 class ReadOnly:
@@ -42,10 +46,32 @@ class CatalogueAdmin(ModelAdmin):
 
 @admin.register(UsageEvent)
 class UsageAdmin(ReadOnly, ModelAdmin):
-    list_display = ("request_id", "created_at", "user", "model", "status", "cost")
+    list_display = ("request_id", "created_at", "user", "model", "status", "charged_dollars")
     list_filter = ("model", "status", "estimated", "aborted")
     list_select_related = ("user",)
     show_full_result_count = False
+    fields = (
+        *("request_id", "created_at", "user", "api_key", "model", "requested_model", "price"),
+        *("charged_dollars", "cost_dollars", "hold_dollars", *BUCKETS, "estimated", "aborted"),
+        *("status", "error", "upstream_status", "upstream_request_id", "dialect", "stream"),
+        *("first_byte_ms", "duration_ms", "client", "tool", "details"),
+    )
+    readonly_fields = ("request_id", "charged_dollars", "cost_dollars", "hold_dollars")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UsageEvent]:
+        return corrected(super().get_queryset(request))
+
+    @admin.display(description="charged", ordering="cost")
+    def charged_dollars(self, event: UsageEvent) -> str:
+        return f"${dollars(event.charged)}"
+
+    @admin.display(description="charged before any correction")
+    def cost_dollars(self, event: UsageEvent) -> str:
+        return f"${dollars(event.cost)}"
+
+    @admin.display(description="held")
+    def hold_dollars(self, event: UsageEvent) -> str:
+        return f"${dollars(event.hold)}"
 
 
 @admin.register(Refusal)

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from gateway import charges
 from gateway.corrections.models import corrected
+from gateway.features import snapshot
 from gateway.models import Model, Price, Refusal, UsageEvent
 from gateway.moments import first_id
 from gateway.serializers import (
@@ -45,6 +46,7 @@ class ModelsView(APIView):
                 prices[price.model_id] = price
             else:
                 coming[price.model_id].append(price)
+        features = snapshot.load()
         models = Model.objects.filter(active=True).prefetch_related("aliases")
         data = [
             model_out(
@@ -52,6 +54,7 @@ class ModelsView(APIView):
                 prices[model.id],
                 [alias.name for alias in model.aliases.all()],
                 coming[model.id],
+                features,
             )
             for model in models
             if model.id in prices

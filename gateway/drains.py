@@ -85,7 +85,7 @@ async def hear(call: Call, reply: Reply) -> None:
 
 
 async def _whole(call: Call, reply: Reply) -> None:
-    call.upstream_status = reply.status
+    call.upstream_status, call.upstream_request_id = reply.status, reply.request_id
     if reply.status >= 400:
         return
     call.reached = True

@@ -93,6 +93,7 @@ def forwarded(asked: Asked, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
 def counted(asked: Asked, parsed: dict[str, Any]) -> bytes:
     """The body of a count: as it would be sent, but for limits, which a count has none of."""
     try:
+        asked.dialect.codec.refuse_impossible(parsed)
         kept = sift(parsed, asked.model.rules(), asked.helper).body
         sent = asked.dialect.codec.patch_request(kept, asked.target, Thinking())
     except _MISSHAPEN as error:
@@ -105,6 +106,8 @@ class PassThrough:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
+        # Of the client's own body: what is missing in the sifted one nobody could refuse.
+        asked.dialect.codec.refuse_impossible(asked.parsed)
         self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper)
         self._wanted = self.sifted.body
         self.dialect = asked.model.dialect

@@ -41,6 +41,7 @@ __all__ = [
     "Provider",
     "Refusal",
     "ReportSource",
+    "RoleGrant",
     "UsageEvent",
     "UsageHour",
     "UsageQuarantine",
@@ -315,6 +316,23 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.code} x {self.count}"
+
+
+class RoleGrant(models.Model):
+    """A permission that a role of staff was given when it was new: gateway/roles.py."""
+
+    role = models.CharField(max_length=150)
+    app = models.CharField(max_length=100)
+    codename = models.CharField(max_length=100)
+
+    class Meta:
+        default_permissions = ()
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=("role", "app", "codename"), name="role_granted_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.app}.{self.codename}"
 
 
 class DeadEvent(models.Model):

@@ -1,11 +1,14 @@
 """The roles of staff, as groups, and what each may do. Superusers may do everything.
 
-Staff may add groups and change these; a role that is there already is left as it is.
+Staff may add groups and change these: a role is given each of these permissions once, and what
+staff take from it stays away.
 """
 
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
+
+from gateway.models import RoleGrant
 
 _ACCOUNTS = ("view_user", "view_apikey")
 _BOOKS = (
@@ -106,12 +109,28 @@ ROLES = {
 
 
 def seed() -> None:
-    """Create the roles that are missing."""
+    """Create the roles that are missing, and give the others what is new since they were."""
     for name, apps in ROLES.items():
         with transaction.atomic():
             role, created = Group.objects.get_or_create(name=name)
-            if created:
-                role.permissions.set(_permissions(apps))
+            _give(role, _permissions(apps), anew=created)
+
+
+def _give(role: Group, permissions: list[Permission], *, anew: bool) -> None:
+    given = RoleGrant.objects.filter(role=role.name)
+    if anew:
+        given.delete()
+    had = set(given.values_list("app", "codename"))
+    new = [each for each in permissions if _named(each) not in had]
+    role.permissions.add(*new)
+    RoleGrant.objects.bulk_create(
+        (RoleGrant(role=role.name, app=app, codename=name) for app, name in map(_named, new)),
+        ignore_conflicts=True,
+    )
+
+
+def _named(permission: Permission) -> tuple[str, str]:
+    return permission.content_type.app_label, permission.codename
 
 
 def _permissions(apps: dict[str, tuple[str, ...]]) -> list[Permission]:
@@ -119,7 +138,7 @@ def _permissions(apps: dict[str, tuple[str, ...]]) -> list[Permission]:
     wanted = Q()
     for app, names in apps.items():
         wanted |= Q(content_type__app_label=app, codename__in=names)
-    found = list(Permission.objects.filter(wanted))
+    found = list(Permission.objects.filter(wanted).select_related("content_type"))
     missing = {n for names in apps.values() for n in names} - {p.codename for p in found}
     if missing:
         raise LookupError(f"no such permissions: {sorted(missing)}")

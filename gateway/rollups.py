@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from billing.statements import Used
 from gateway.catalogue import Catalogue
+from gateway.corrections.models import since_corrected
 from gateway.models import BUCKETS, UsageHour
 from hontoni import money
 
@@ -72,7 +73,11 @@ def top_models(user_id: int, now: datetime, most: int = 5) -> list[dict[str, Any
 
 
 def by_model(user_id: int, since: datetime, until: datetime) -> list[Used]:
-    """What an account used of each model, by the hours from `since` until before `until`."""
+    """What an account used of each model, by the hours from `since` until before `until`.
+
+    At what was charged when it was used: a correction is a payment of its own, of its own day.
+    """
+    corrected = since_corrected(user_id, since, until)
     rows = UsageHour.objects.filter(user_id=user_id, hour__gte=since, hour__lt=until)
     names = ("requests", *BUCKETS, "cost")
     sums: Any = rows.order_by().values("model").annotate(**{f"sum_{n}": Sum(n) for n in names})
@@ -82,7 +87,7 @@ def by_model(user_id: int, since: datetime, until: datetime) -> list[Used]:
             row["sum_requests"],
             sum(row[f"sum_{name}"] for name in PROMPT),
             row["sum_output"] + row["sum_reasoning"],
-            row["sum_cost"],
+            row["sum_cost"] - corrected.get(row["model"], 0),
         )
         for row in sums
     ]

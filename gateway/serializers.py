@@ -8,8 +8,9 @@ from rest_framework import serializers
 
 from gateway import bill, receipts
 from gateway.explanations import explain
-from gateway.features import offers, snapshot
+from gateway.features import offers
 from gateway.features.models import Kind, Pricing
+from gateway.features.snapshot import Features
 from gateway.models import BUCKETS, Model, Price, Refusal, UsageEvent, Vendor
 from gateway.tools import NAMES
 from hontoni.drf import Query
@@ -69,7 +70,11 @@ class ModelListSerializer(serializers.Serializer[Any]):
 
 
 def model_out(
-    model: Model, price: Price, aliases: list[str], coming: Sequence[Price] = ()
+    model: Model,
+    price: Price,
+    aliases: list[str],
+    coming: Sequence[Price],
+    features: Features,
 ) -> dict[str, Any]:
     """One model with the price in effect, and those to come."""
     return {
@@ -82,7 +87,7 @@ def model_out(
         "aliases": aliases,
         "currency": "USD",
         **_prices(price),
-        "features": offers.shapes(snapshot.load().rules(model.dialect, model.id)),
+        "features": offers.shapes(features.rules(model.dialect, model.id)),
         "coming_prices": [
             {"effective_at": each.effective_at.isoformat(), **_prices(each)} for each in coming
         ],

@@ -182,9 +182,15 @@ class Strict(serializers.Serializer[Any]):
         said = (
             f"There is no such member: did you mean {near[0]}?"
             if near
-            else (f"There is no such member. There are: {', '.join(names)}.")
+            else f"There is no such member. There are: {', '.join(names) or 'none'}."
         )
         return exceptions.ErrorDetail(said, code="unknown_member")
+
+
+def takes_nothing(request: Request) -> None:
+    """For doors without a body: ValidationError for a member of one. Ignoring it would do
+    something else than was asked: `{"at": "now"}` on what cancels with the period."""
+    Strict(data=request.data or {}).is_valid(raise_exception=True)
 
 
 class Query(Strict):

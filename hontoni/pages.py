@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -50,10 +51,12 @@ def zones() -> list[str]:
 
 
 class TimeZone(MiddlewareMixin):
-    """Dates are shown in the visitor's own time zone."""
+    """Dates are shown in the visitor's own time zone. In the admin they are UTC, whoever reads
+    or types them: what a member of staff says to another must be the same moment."""
 
     def process_request(self, request: HttpRequest) -> None:
-        name = request.COOKIES.get(ZONE_COOKIE, "")
+        in_admin = request.path.startswith(reverse("admin:index"))
+        name = "" if in_admin else request.COOKIES.get(ZONE_COOKIE, "")
         try:
             timezone.activate(zoneinfo.ZoneInfo(name))
         except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):

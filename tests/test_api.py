@@ -180,7 +180,7 @@ def test_an_odd_cursor_is_no_bug(alice: Person, route: Route) -> None:
         assert client.get(route.url(), {"cursor": cursor}).status_code in (200, 400)
 
 
-BODIES = [(route, verb) for route, verb in VERBS if verb in ("post", "put", "patch")]
+BODIES = [(route, verb) for route, verb in VERBS if verb != "get"]
 
 
 @pytest.fixture(scope="module")
@@ -210,12 +210,10 @@ def _asked(document: dict[str, Any], route: Route, verb: str) -> dict[str, Any] 
 def test_a_member_that_does_not_exist_is_refused_by_name(
     alice: Person, document: dict[str, Any], route: Route, verb: str
 ) -> None:
-    schema = _asked(document, route, verb)
-    if schema is None:
-        return  # it takes no body
+    nested = (_asked(document, route, verb) or {"properties": {}})["properties"]
     ids = ALICES[route.shape](alice) if "{}" in route.shape else {}
     bodies: list[dict[str, Any]] = [{"no_such_member": 1}]
-    bodies += [{name: {}} for name, each in schema["properties"].items() if "$ref" in each]
+    bodies += [{name: {}} for name, each in nested.items() if "$ref" in each]
     for body in bodies:
         answer = alice.client().generic(
             verb.upper(), route.url(**ids), json.dumps(body), content_type="application/json"

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from django.urls import Resolver404, resolve
 
 ROOT = Path(__file__).parent.parent
@@ -38,3 +39,12 @@ def test_every_picture_it_shows_is_there() -> None:
     pictures = re.findall(r'(?:src|srcset)="([^"]+\.png)"', README)
     assert len(pictures) >= 2
     assert [path for path in pictures if not (ROOT / path).is_file()] == []
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "tests"], ids=["run", "test"])
+def test_what_make_installs_is_all_that_is_asked_for(folder: Path) -> None:
+    """What is only in the developer's virtualenv is missing on a fresh clone."""
+    asked = re.findall(r"^([\w.-]+)[^\n]*", (folder / "requirements.in").read_text(), re.M)
+    pinned = re.findall(r"^([\w.-]+)==", (folder / "requirements.txt").read_text(), re.M)
+    assert len(asked) > 10
+    assert {name.lower() for name in asked if not name.startswith("-")} - set(pinned) == set()

@@ -29,7 +29,7 @@ from billing.payments.serializers import (
 )
 from billing.payments.throttles import OrdersByAccount
 from hontoni import errors
-from hontoni.drf import KeysetPagination, problems
+from hontoni.drf import KeysetPagination, problems, takes_nothing
 
 _KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -161,9 +161,10 @@ class OneCard(APIView):
         tags=["billing"],
         operation_id="remove_payment_method",
         summary="Forget a saved card",
-        responses={204: None, **problems(401, 404, 503)},
+        responses={204: None, **problems(400, 401, 404, 503)},
     )
     def delete(self, request: Request, pk: str) -> Response:
+        takes_nothing(request)
         customers.remove_card(_user(request).pk, pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -174,9 +175,10 @@ class DefaultCard(APIView):
         operation_id="choose_payment_method",
         summary="Charge this card where none is named",
         request=None,
-        responses={204: None, **problems(401, 404, 503)},
+        responses={204: None, **problems(400, 401, 404, 503)},
     )
     def post(self, request: Request, pk: str) -> Response:
+        takes_nothing(request)
         customers.make_default(_user(request).pk, pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -189,9 +191,10 @@ class Portal(APIView):
         operation_id="billing_portal",
         summary="A link to Stripe's page for your cards and invoices",
         request=None,
-        responses={201: LinkSerializer, **problems(401, 429, 503)},
+        responses={201: LinkSerializer, **problems(400, 401, 429, 503)},
     )
     def post(self, request: Request) -> Response:
+        takes_nothing(request)
         made = stripe_api.portal(customers.of(_user(request)), request.build_absolute_uri("/"))
         return Response({"url": made["url"]}, status=status.HTTP_201_CREATED)
 

@@ -1,7 +1,11 @@
 """Who an account is at Stripe, and the cards it keeps there."""
 
+from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
+from accounts.deletion import DELETED
 from accounts.models import User
 from billing import stripe_api
 from billing.payments.models import StripeCustomer
@@ -73,6 +77,19 @@ def chosen_card(user_id: int, id: str = "") -> str | None:
 def remove_card(user_id: int, id: str) -> None:
     """Forget a card for good. Raises NotFound for anybody else's."""
     stripe_api.detach(own_card(user_id, id)["id"])
+
+
+def forget_cards(user_id: int, now: datetime) -> None:
+    """Take every card off the account at Stripe. What it paid stays there: the law asks for it."""
+    for card in cards(user_id):
+        stripe_api.detach(card["id"])
+    StripeCustomer.objects.filter(pk=user_id).update(cards_removed_at=now)
+
+
+def cards_of_the_deleted() -> QuerySet[StripeCustomer]:
+    """Deleted accounts that may have cards still."""
+    gone = StripeCustomer.objects.filter(user__is_active=False, user__email__endswith=DELETED)
+    return gone.filter(cards_removed_at=None)
 
 
 def make_default(user_id: int, id: str) -> None:

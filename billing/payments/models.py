@@ -22,6 +22,9 @@ class StripeCustomer(models.Model):
     )
     stripe_id = models.CharField(max_length=255, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    cards_removed_at = models.DateTimeField(
+        null=True, blank=True, help_text="Of an account that was deleted."
+    )
 
     def __str__(self) -> str:
         return self.stripe_id

@@ -1,6 +1,7 @@
 """What becomes of plans, cards and open payments when an account is closed, frozen or thawed.
 
 * Closed: its plan ends at once, here and at Stripe, and nobody hears of it. Nothing is credited.
+  If it was deleted, its saved cards are taken off at Stripe.
 * Frozen: its time stands still. Nothing is charged, nothing is announced, and nothing ends: Stripe
   bills it no more, and the subscription waits here.
 * Thawed: the period that was paid goes on with as much as was left of it, so nobody pays for the
@@ -26,7 +27,7 @@ from accounts import deletion, freezing
 from accounts.models import User
 from billing import renewals, standing, stripe_api
 from billing.models import Subscription
-from billing.payments import arrangements, contract, entitlements, orders
+from billing.payments import arrangements, contract, customers, entitlements, orders
 from billing.payments.models import AutoTopUp, PlanOrder, TopUp
 from hontoni import errors
 
@@ -115,8 +116,9 @@ def left_over() -> list[int]:
     gone = Subscription.objects.filter(live, user__is_active=False)
     pages = PlanOrder.objects.filter(bad, state=PlanOrder.State.OPEN)
     topups = TopUp.objects.filter(bad, state=TopUp.State.OPEN)
+    cards = customers.cards_of_the_deleted()
     found = chain.from_iterable(
-        rows.values_list("user_id", flat=True) for rows in (at_stripe, gone, pages, topups)
+        rows.values_list("user_id", flat=True) for rows in (at_stripe, gone, pages, topups, cards)
     )
     return sorted(set(found))
 
@@ -129,6 +131,8 @@ def stop(user_id: int, *, now: datetime) -> None:
             _close_pages(user_id)
         for mine in arrangements.at_stripe().filter(user_id=user_id):
             _take_from_stripe(mine, now)
+        if customers.cards_of_the_deleted().filter(user_id=user_id).exists():
+            customers.forget_cards(user_id, now)
     if not owner.is_active:
         with transaction.atomic():  # staff switched it off
             _end(user_id, now)

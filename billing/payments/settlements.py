@@ -207,6 +207,7 @@ def _credit(order: TopUp, intent: Object, page: Object | None) -> None:
         documents.of_top_up(order, paid, documents.paid_by(intent), order.paid_at)
     if not order.user.is_active:  # on its way when the account was closed: a person gives it back
         Quarantine.note(intent["id"], "closed_account", {"topup": str(order.pk)}, order)
+        StripeCustomer.objects.filter(pk=order.user_id).update(cards_removed_at=None)  # or saved
     _tell_paid(order)
 
 

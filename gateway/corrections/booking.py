@@ -32,6 +32,7 @@ from gateway.corrections.models import (
 )
 from gateway.models import Price, UsageEvent, UsageHour
 from gateway.moments import first_id
+from gateway.vendorbills import booked
 from hontoni import errors
 from hontoni.money import dollars
 
@@ -98,15 +99,15 @@ def _accounts(wanted: Range) -> list[int]:
 def _sum(wanted: Range, user_id: int, debit: bool) -> Sum | None:
     changes, odd = changes_of(wanted, user_id)
     dearer = sum(each.more for each in changes if each.more > 0)
-    booked = [each for each in changes if debit or each.more < 0]
+    moved = [each for each in changes if debit or each.more < 0]
     if not (changes or odd):
         return None
     refused = "" if debit or not dearer else f"${dollars(dearer)} too little was charged"
     return Sum(
         user_id,
-        requests=len(booked),
-        credited=-sum(min(each.more, 0) for each in booked),
-        debited=sum(max(each.more, 0) for each in booked),
+        requests=len(moved),
+        credited=-sum(min(each.more, 0) for each in moved),
+        debited=sum(max(each.more, 0) for each in moved),
         odd=odd,
         refused=refused,
     )
@@ -235,6 +236,7 @@ def _book(correction: Correction, wanted: Range, user: User, *, debit: bool) -> 
         )
         _roll_up(changes)
         _tell(correction, user, done, transfer)
+        booked.correct((each.event, each.more) for each in changes)
         spending.corrected(
             user.pk, [(c.event.api_key_id, c.event.created_at, c.more) for c in changes]
         )

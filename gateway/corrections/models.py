@@ -1,10 +1,11 @@
 """Corrections: who priced which requests anew, why, and what that changed. Nano-dollars."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from billing.immutable import WrittenOnce
@@ -87,3 +88,16 @@ def corrected(events: "QuerySet[UsageEvent]") -> "QuerySet[UsageEvent]":
     """Usage events, each with its `corrected_cost`: None if it was never corrected."""
     last = CorrectedRequest.objects.filter(event=OuterRef("pk")).order_by("-pk")
     return events.annotate(corrected_cost=Subquery(last.values("new_cost")[:1]))
+
+
+def since_corrected(user_id: int, since: datetime, until: datetime) -> dict[str, int]:
+    """By model, what corrections have changed of an account's requests from then until then."""
+    known = CorrectedAccount.objects.filter(user_id=user_id).values("correction")
+    mine = CorrectedRequest.objects.filter(
+        correction__in=known,
+        event__user_id=user_id,
+        event__created_at__gte=since,
+        event__created_at__lt=until,
+    )
+    sums = mine.order_by().values("event__model").annotate(more=Sum(F("new_cost") - F("old_cost")))
+    return {row["event__model"]: row["more"] for row in sums}

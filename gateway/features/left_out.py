@@ -31,7 +31,7 @@ def _names(left_out: Iterable[str]) -> Iterator[tuple[str, str]]:
     for each in dict.fromkeys(left_out):
         kind, _, name = each.partition(":")
         if kind in Kind.values and not name.endswith(_BALANCE):
-            yield kind, name.replace("\x00", "")[:100]
+            yield kind, "".join(each if each.isprintable() else "?" for each in name)[:100]
 
 
 def _add(dialect: str, kind: str, name: str, events: list[UsageEvent]) -> None:

@@ -103,6 +103,8 @@ class Feature(models.Model):
 
     def clean(self) -> None:
         """Raises ValidationError for what could not be billed or bounded."""
+        if self.name.rstrip("*") == "" or "*" in self.name[:-1]:
+            raise ValidationError({"name": "A name, or the beginning of one and a single *."})
         if self.pricing == Pricing.PER_CALL and not (self.meter and self.most_calls):
             raise ValidationError("A call that costs money needs a meter and a most.")
         if self.pricing == Pricing.FACTOR and not (self.factor and self.kind == Kind.VALUE):

@@ -22,6 +22,7 @@ _CONVERSATIONS = ("system", "messages", "input")
 _INSIDE = ("content", "output")  # where an item has items of its own
 _DEEPEST = 6
 _MOST_NAMES, _LONGEST = 20, 80  # told of one request
+AND_MORE = "..."
 _WITH_TOOLS = (TOOLS, "tool_choice", "parallel_tool_calls")
 _NESTED = frozenset((*_INSIDE, TOOLS, "tool"))
 _SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
@@ -89,8 +90,8 @@ class _Sieve:
         return bool(self.left or self.uses or self.asked)
 
     def leave(self, kind: str, name: str) -> None:
-        if len(self.left) < _MOST_NAMES:
-            self.left[f"{kind}:{name[:_LONGEST]}"] = None
+        told = f"{kind}:{name[:_LONGEST]}" if len(self.left) < _MOST_NAMES else AND_MORE
+        self.left[told] = None
 
     def members(self, container: str, told: dict[str, Any]) -> dict[str, Any]:
         """The object itself, or what of it is known; so with the objects inside it."""
@@ -100,8 +101,9 @@ class _Sieve:
         kept = told
         if not names.all.issuperset(told):
             kept = {name: value for name, value in told.items() if names.find(name)}
-            for name in told.keys() - kept.keys():
-                self.leave("member", f"{container}.{name}".lstrip("."))
+            for name in told:
+                if name not in kept:
+                    self.leave("member", f"{container}.{name}".lstrip("."))
         for name, path in self.rules.inner.get(container, ()):
             if type(value := kept.get(name)) is dict:
                 now = self.members(path, value)
@@ -323,7 +325,8 @@ def headers(
                 kept[name] = flags
         else:
             kept[name] = value
-    return kept, tuple(left[:_MOST_NAMES])
+    more = (AND_MORE,) if len(left) > _MOST_NAMES else ()
+    return kept, (*left[:_MOST_NAMES], *more)
 
 
 def _flags(value: bytes, rules: Rules) -> tuple[bytes, tuple[str, ...]]:

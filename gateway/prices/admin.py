@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-from billing.staff import DOLLARS, email_of
+from billing.staff import RATES, email_of
 from gateway.corrections import pages
 from gateway.models import BUCKETS, Price
 from gateway.prices import schedule
@@ -51,7 +51,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
 class PriceAdmin(ModelAdmin):
     audits_itself = True
     form = PriceForm
-    formfield_overrides = DOLLARS
+    formfield_overrides = RATES
     list_display = ("model", "effective_at", "state", *(f"shown_{name}" for name in BUCKETS))
     list_filter = ("model", "effective_at")
     list_select_related = ("model",)

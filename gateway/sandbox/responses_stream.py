@@ -16,7 +16,8 @@ def events(response: Json, finished: Json, *, obfuscated: bool) -> Iterator[Fram
         delta = kind.endswith(".delta")
         if delta and obfuscated:
             fields["obfuscation"] = secrets.token_urlsafe(6)
-        thought = kind.startswith("response.reasoning")
+        ends = kind == "response.output_item.done" and fields["item"]["type"] == "reasoning"
+        thought = ends or kind.startswith("response.reasoning")
         yield event(kind, {**fields, "sequence_number": number}, content=delta, thought=thought)
 
 

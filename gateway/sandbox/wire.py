@@ -14,7 +14,7 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 class Frame(NamedTuple):
     """Some bytes of an answer. `content`: they carry a part of what the model says, or, with
-    `thought`, of what it thinks aloud."""
+    `thought`, of what it thinks aloud; `thought` alone ends what it thinks unseen."""
 
     data: bytes
     content: bool = False
@@ -146,8 +146,8 @@ class Sending(Response):
             {"type": "http.response.start", "status": answer.status, "headers": self._head()}
         )
         for n, frame in enumerate(answer.frames):
-            if frame.content and not self._pondered.began:
-                await self._ponder(aloud=frame.thought)
+            if (frame.content or frame.thought) and not self._pondered.began:
+                await self._ponder(aloud=frame.thought and frame.content)
             if n == answer.silence_at:
                 await asyncio.sleep(answer.silence)
             await asyncio.sleep(self._pause(frame))

@@ -13,7 +13,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminPasswordWidget
 from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
-from billing.staff import DOLLARS, ReadOnlyAdmin, audit_deed, email_of
+from billing.staff import RATES, ReadOnlyAdmin, audit_deed, email_of
 from gateway.pools import vault
 from gateway.vendorbills import alarms, intake
 from gateway.vendorbills.formats.report import BadReport
@@ -81,7 +81,7 @@ class VendorNameAdmin(ModelAdmin):
 
 @admin.register(VendorPrice)
 class VendorPriceAdmin(ModelAdmin):
-    formfield_overrides = DOLLARS
+    formfield_overrides = RATES
     list_display = ["model", "since", "input_price", "output_price"]
     list_filter = ["model"]
 

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
-from gateway.models import BUCKETS, Model, Provider, UsageEvent, Vendor
+from gateway.models import BUCKETS, CorrectedRequest, Model, Provider, UsageEvent, Vendor
 from gateway.moments import first_id
 from gateway.vendorbills.models import COUNTED, UNITS, Part, UsageVendorDay
 
@@ -35,7 +35,22 @@ Sums = dict[str, int]
 
 def add(events: Iterable[UsageEvent]) -> None:
     """Add these events to their days."""
-    found = summed(events)
+    _add(summed(events))
+
+
+def correct(changes: Iterable[tuple[UsageEvent, int]]) -> None:
+    """Add what corrections changed of these events' charges, in nano-dollars: what customers paid
+    for is not what it was, what was used is. As `add`, the last of its transaction."""
+    changes = list(changes)
+    vendors = _vendors(event for event, _ in changes)
+    found: dict[Group, Sums] = {}
+    for event, more in changes:
+        group = _group(event, vendors, event.model, _served(event), _part(event))
+        found.setdefault(group, dict.fromkeys(SUMS, 0))["cost"] += more
+    _add(found)
+
+
+def _add(found: Mapping[Group, Sums]) -> None:
     if not found:
         return
     table = UsageVendorDay._meta.db_table
@@ -59,16 +74,28 @@ def summed(events: Iterable[UsageEvent]) -> dict[Group, Sums]:
     vendors = _vendors(events)
     found: dict[Group, Sums] = {}
     for event in events:
-        day = event.created_at.astimezone(UTC).date()
         for credential, model, part, sums in _parts(event):
-            vendor = vendors.get(credential.partition("/")[0]) or vendors["model:" + event.model]
-            group = Group(day, vendor, credential, model, part)
+            group = _group(event, vendors, model, credential, part)
             total = found.get(group)
             if total is None:
                 total = found[group] = dict.fromkeys(SUMS, 0)
             for name, value in sums.items():
                 total[name] += value
     return found
+
+
+def _group(
+    event: UsageEvent, vendors: Mapping[str, str], model: str, credential: str, part: str
+) -> Group:
+    day = event.created_at.astimezone(UTC).date()
+    vendor = vendors.get(credential.partition("/")[0]) or vendors["model:" + event.model]
+    return Group(day, vendor, credential, model, part)
+
+
+def _served(event: UsageEvent) -> str:
+    """The credential that answered, or was the last to be asked."""
+    attempts = event.details.get("attempts") or [{}]
+    return str(attempts[-1].get("credential", ""))
 
 
 def _vendors(events: Iterable[UsageEvent]) -> dict[str, str]:
@@ -85,7 +112,7 @@ def _vendors(events: Iterable[UsageEvent]) -> dict[str, str]:
 def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
     """(credential, model, part, what to add) of every attempt."""
     attempts = event.details.get("attempts") or [{}]
-    last, part = str(attempts[-1].get("credential", "")), _part(event)
+    last, part = _served(event), _part(event)
     used = _used(event)
     nothing = not event.cost and not any(any(sums.values()) for sums in used.values())
     ended = {"requests": 1, "cost": event.cost}
@@ -181,7 +208,13 @@ def _rebuild(day: date) -> int:
             add(batch)
             batch = []
     add(batch)
+    correct((row.event, row.new_cost - row.old_cost) for row in _corrections(day, day))
     return count
+
+
+def _corrections(first: date, last: date) -> QuerySet[CorrectedRequest]:
+    events = _events(first, last).values("pk")
+    return CorrectedRequest.objects.filter(event__in=events).select_related("event").order_by()
 
 
 def _events(first: date, last: date) -> QuerySet[UsageEvent]:
@@ -208,9 +241,11 @@ def problems(first: date, last: date) -> Iterator[str]:
         .annotate(count=Sum("requests"), charged=Sum("cost"))
     }
     events = _events(first, last).annotate(day=TruncDay("created_at", tzinfo=UTC))
+    rows: Any = events.values("day").annotate(count=Count("pk"), charged=Sum("cost"))
+    corrected = _corrected(first, last)
     counted = {
-        row["day"].date(): (row["count"], row["charged"])
-        for row in events.values("day").annotate(count=Count("pk"), charged=Sum("cost"))
+        (day := row["day"].date()): (row["count"], row["charged"] + corrected.get(day, 0))
+        for row in rows
     }
     for day in sorted(kept.keys() | counted.keys()):
         if kept.get(day) != counted.get(day):
@@ -218,3 +253,10 @@ def problems(first: date, last: date) -> Iterator[str]:
                 f"usage of {day} by credential: requests and cost are {kept.get(day)}, "
                 f"those of the events {counted.get(day)}: vendorbills rebuild makes it anew"
             )
+
+
+def _corrected(first: date, last: date) -> dict[date, int]:
+    """What corrections changed of the charges of each of these days' requests."""
+    days = _corrections(first, last).annotate(day=TruncDay("event__created_at", tzinfo=UTC))
+    rows: Any = days.values("day").annotate(more=Sum(F("new_cost") - F("old_cost")))
+    return {row["day"].date(): row["more"] for row in rows}

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -14,11 +15,11 @@ from pytest_django import Settings
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger, renewals, terms
-from billing.models import AuditEntry, Invoice, Subscription, Transfer
+from billing import ledger, quotes, renewals, subscriptions, terms
+from billing.models import AddOn, AuditEntry, Invoice, Notice, Plan, Subscription, Transfer
 from billing.seeding import seed_account
 from gateway.usage import recorded
-from hontoni.money import nanos
+from hontoni.money import dollars, nanos
 from ratelimits import limiter
 
 ALL = ("--plan", "ultimate", "--add-on", "rate-limit-10x", "--credit", "100", "--key", "demo")
@@ -154,3 +155,59 @@ def test_in_words_the_key_is_alone_on_the_last_line() -> None:
     assert keys.find(keys.digest(key)) is not None
     year = timezone.now().year + 1
     assert f"Plan: ultimate with rate-limit-10x until {year}" in words[1]
+
+
+# -- What is bought beside what was given --------------------------------------------------------
+
+
+def gifted(*args: str, credit: str = "500") -> User:
+    make("demo@example.com", *args, "--credit", credit)
+    return User.objects.get(email="demo@example.com")
+
+
+def paid(user: User) -> str:
+    return dollars(nanos("500") - ledger.balance(user.pk))
+
+
+def test_an_add_on_to_a_year_that_was_given_costs_every_month_of_it() -> None:
+    user, now = gifted("--plan", "basic"), timezone.now()
+    double = AddOn.objects.get(slug="rate-limit-2x")
+    quote = subscriptions.preview(
+        user.pk,
+        partial(quotes.add, add_on=double, default=terms.default_plan(), now=now),
+    )
+    assert 11.9 < quote.due_now / double.price <= 12
+    subscriptions.add(user.pk, double, now=now)
+    assert paid(user) == dollars(quote.due_now)
+
+
+def test_a_dearer_plan_for_the_rest_of_such_a_year_does_too() -> None:
+    user, now = gifted("--plan", "basic"), timezone.now()
+    premium = Plan.objects.get(slug="premium")
+    outcome = subscriptions.upgrade(user.pk, premium, now=now)
+    assert 11.9 < outcome.paid / premium.price <= 12
+
+
+def test_a_plan_beside_an_add_on_that_was_given_does_too() -> None:
+    user, now = gifted("--add-on", "rate-limit-10x"), timezone.now()
+    basic = Plan.objects.get(slug="basic")
+    assert 11.9 < subscriptions.subscribe(user.pk, basic, now=now).paid / basic.price <= 12
+
+
+def test_a_cheaper_add_on_than_the_one_given_waits_for_its_end() -> None:
+    user, now = gifted("--plan", "basic", "--add-on", "rate-limit-10x"), timezone.now()
+    mine = Subscription.objects.get(user=user)
+    subscriptions.resume(user.pk, now=now)
+    subscriptions.add(user.pk, AddOn.objects.get(slug="rate-limit-2x"), now=now)
+    mine.refresh_from_db()
+    assert terms.terms(user.pk).multiplier == 10
+    assert (mine.next_add_on and mine.next_add_on.slug, paid(user)) == ("rate-limit-2x", "0.00")
+
+
+def test_a_gift_that_goes_on_is_announced_though_there_was_never_any_money() -> None:
+    make("demo@example.com", "--plan", "basic", "--months", "1")
+    mine = Subscription.objects.get()
+    subscriptions.resume(mine.user_id, now=timezone.now())
+    renewals.announce(mine.period_end - timedelta(days=1))
+    told = Notice.objects.get(kind="plan_renewal_soon").facts
+    assert (told["amount"], told["balance"], told["enough"]) == ("6.00", "0.00", False)

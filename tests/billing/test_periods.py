@@ -62,3 +62,20 @@ def test_a_period_shorter_than_a_month_has_only_its_share() -> None:
     end = START + timedelta(days=15)
     assert share(100 * CENT, start=START, end=end, now=START) == 50 * CENT
     assert share(100 * CENT, start=START, end=end, now=START + timedelta(days=9)) == 20 * CENT
+
+
+def test_a_period_longer_than_a_month_costs_every_month_of_it() -> None:
+    year = datetime(2027, 11, 22, 12, 30, tzinfo=UTC)
+    assert share(100 * CENT, start=START, end=year, now=START) == 1200 * CENT
+    last = datetime(2027, 10, 22, 12, 30, tzinfo=UTC)  # 31 of its 365 days are left
+    assert share(100 * CENT, start=START, end=year, now=last) == 102 * CENT
+    half = START + timedelta(days=45)  # a month of 30 days, and 15 of the next one's 31
+    assert share(100 * CENT, start=START, end=half, now=START) == 148 * CENT
+
+
+@pytest.mark.parametrize("days", [28, 29, 30, 31])
+def test_a_month_is_a_month_wherever_it_was_moved(days: int) -> None:
+    for start in (START, datetime(2027, 2, 28, tzinfo=UTC), datetime(2028, 1, 31, tzinfo=UTC)):
+        end = start + timedelta(days=days)
+        got = share(100 * CENT, start=start, end=end, now=start)
+        assert got == 100 * CENT or end < first_end(start)

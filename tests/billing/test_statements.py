@@ -8,10 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import transaction
+from django.test import Client as Browser
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
+from pypdf import PdfReader
 from rest_framework.test import APIClient
 
 from accounts import keys
@@ -160,6 +163,7 @@ def test_a_month_says_what_was_used_of_which_model_and_when_it_was_charged(
         "refunds": "-3.21",
         "credits": "1.00",
         "purchases": "0.00",
+        "corrections": "0.00",
         "usage": "",
     }
 
@@ -178,6 +182,26 @@ def test_a_month_is_a_pdf_and_a_csv_that_adds_up(bob: User, key: ApiKey, at: At)
         for column in ("amount", "exact_amount"):
             total = sum(Decimal(row[column]) for row in rows)
             assert Decimal(opening[column]) + total == Decimal(closing[column])
+
+
+def printed(answer: Any) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(answer.content)).pages)
+
+
+def test_a_pdf_speaks_its_readers_language(bob: User, key: ApiKey, at: At) -> None:
+    a_quarter(bob, key, at)
+    path = "/api/billing/statements/2026-11.pdf"
+    english = printed(client(bob).get(path))
+    assert "Opening balance" in english and "Số dư" not in english
+    bob.language = "vi"
+    vietnamese = printed(client(bob).get(path))
+    assert "Sao kê" in vietnamese and "Số dư đầu kỳ" in vietnamese
+    for word in ("Opening", "Closing", "Summary", "Payments", "Usage", "Requests", "Until"):
+        assert word not in vietnamese
+    shop = Browser()
+    shop.force_login(bob)
+    shop.cookies[settings.LANGUAGE_COOKIE_NAME] = "vi"
+    assert "Số dư đầu kỳ" in printed(shop.get("/billing/statements/2026-11.pdf"))
 
 
 def test_a_description_is_no_formula(bob: User, at: At) -> None:

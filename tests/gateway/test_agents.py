@@ -47,6 +47,7 @@ def numbers(usage: dict[str, Any]) -> tuple[int, int]:
     return usage["input_tokens"], usage["output_tokens"]
 
 
+@pytest.mark.outside_the_law("a vendor without numbers, whose reasoning takes no time here")
 @pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("dialect", PATHS)

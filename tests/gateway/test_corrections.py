@@ -128,6 +128,23 @@ def test_what_was_too_much_is_credited_once_with_a_credit_note_and_a_mail(
     assert audit.after["credited"] == "0.2025" and audit.before["model"] == "gpt-4o"
 
 
+def test_a_statement_keeps_what_was_charged_and_has_the_correction_beside_it(
+    gateway: Gateway, alice: Person, overcharged: Sequence[UsageEvent]
+) -> None:
+    month = f"{overcharged[0].created_at:%Y-%m}"
+
+    def told() -> dict[str, Any]:
+        found: dict[str, Any] = alice.client().get(f"/api/billing/statements/{month}").json()
+        return found
+
+    (before,) = told()["usage"]
+    reprice(first_version(), "--apply", "--reason", "A zero too many.")
+    assert told()["usage"] == [before]
+    assert (before["exact"], before["model"]) == (dollars(-20 * COST), "gpt-4o")
+    correction = told()["credits"][-1]
+    assert (correction["kind"], correction["exact"]) == ("correction", dollars(18 * COST))
+
+
 def test_receipts_lists_and_charts_tell_what_was_corrected(
     gateway: Gateway, alice: Person, overcharged: Sequence[UsageEvent]
 ) -> None:

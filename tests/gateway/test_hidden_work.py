@@ -118,7 +118,7 @@ def test_the_estimate_of_reasoning_knows_how_fast_the_model_thinks(
     calibration.forget()
     for person in (alice, bob):
         fund(person, "10")
-    text = "[[usage: 50 20010 0 20000]] [[slow: 0.05]] [[say: hello]]"
+    text = "[[usage: 50 20010 0 20000]] [[ponder: 1]] [[slow: 0.05]] [[say: hello]]"
     leave_after(gateway, bob, "/v1/responses", asked(RESPONSES, "gpt-5.2:max", text))
     learnt = calibration.of("gpt-5.2").reasoning.value
     assert learnt > 5_000
@@ -194,6 +194,7 @@ def test_a_drain_has_bounds_and_what_it_did_not_hear_is_estimated(
     assert event.output > 0 and event.reasoning > 0 and event.cost == cost(event)
 
 
+@pytest.mark.outside_the_law("its reasoning takes no time, by which it is estimated")
 def test_no_more_drains_than_the_setting_says(
     gateway: Gateway, alice: Person, settings: Any
 ) -> None:

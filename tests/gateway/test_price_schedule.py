@@ -1,17 +1,20 @@
 """Prices as staff announce them, and as everybody sees what is to come."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.models import AuditEntry
-from gateway.models import BUCKETS, Price, UsageEvent
+from gateway.models import BUCKETS, Feature, Price, UsageEvent
 from gateway.prices import schedule
 from gateway.seed import seed
 from hontoni.money import nanos
+from hontoni.pages import ZONE_COOKIE
 from tests.gateway.test_quarantine import staff
 from tests.world import Person, used
 
@@ -52,6 +55,44 @@ def test_a_price_is_typed_in_dollars_and_known_before_it_binds() -> None:
     assert (entry.before["output"], entry.after["output"]) == ("10.00", "13.00")
     assert (entry.before["version"], entry.after["version"]) == (before.pk, made.pk)
     assert AuditEntry.objects.count() == 1
+
+
+def test_a_price_may_be_a_part_of_a_cent() -> None:
+    client = staff("catalogue")
+    assert client.post(ADD, body(cache_read="0.0375", input="0.075")).status_code == 302
+    made = newest()
+    assert (made.input, made.cache_read) == (nanos("0.075"), nanos("0.0375"))
+    refused = client.post(ADD, body(input="0.0000000001"))
+    assert refused.status_code == 200 and "such as 0.0375" in refused.content.decode()
+
+
+def test_a_tool_that_costs_a_quarter_of_a_cent_can_be_edited() -> None:
+    client = staff("catalogue")
+    feature = Feature.objects.filter(amount=nanos("0.0025")).first()
+    assert feature is not None
+    url = f"/admin/gateway/feature/{feature.pk}/change/"
+    form = client.get(url).context["adminform"].form
+    typed = {name: form[name].value() for name in form.fields}
+    changed = {k: v for k, v in typed.items() if v is not None} | {"note": "search"}
+    assert client.post(url, changed | {"amount": "0.0026"}).status_code == 302
+    feature.refresh_from_db()
+    assert (feature.amount, feature.note) == (nanos("0.0026"), "search")
+
+
+def test_the_list_of_models_asks_as_much_of_few_as_of_many() -> None:
+    with CaptureQueriesContext(connection) as asked:
+        told = Client().get("/api/models").json()["data"]
+    assert len(told) > 10 and len(asked) <= 5
+
+
+def test_staff_type_and_read_utc_wherever_they_are() -> None:
+    client = staff("catalogue")
+    client.cookies[ZONE_COOKIE] = "Asia/Ho_Chi_Minh"
+    client.post(ADD, body(**{"effective_at_0": "2031-05-01", "effective_at_1": "09:30:00"}))
+    made = newest()
+    assert made.effective_at == datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
+    page = client.get(f"/admin/gateway/price/{made.pk}/change/").content.decode()
+    assert "May 1, 2031, 9:30 a.m." in page
 
 
 def test_the_lead_is_longer_than_a_nodes_snapshot_lives() -> None:

@@ -1,6 +1,9 @@
 """The roles of staff: what each may do, and that nobody gives himself more."""
 
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
@@ -12,6 +15,7 @@ from accounts.models import User
 from billing import ledger
 from billing.models import AuditEntry, Referral
 from billing.seed import seed as seed_billing
+from gateway.models import RoleGrant
 from gateway.roles import ROLES, seed
 from gateway.seed import seed as seed_catalogue
 from hontoni.money import nanos
@@ -221,3 +225,29 @@ def test_preparing_makes_the_roles_and_leaves_them_alone() -> None:
     call_command("prepare", verbosity=0)
     assert not support.permissions.exists()
     assert Group.objects.get(name="finance").permissions.exists()
+
+
+def test_a_role_that_is_there_gets_what_is_new_and_not_what_staff_took_away() -> None:
+    role = Group.objects.get(name="finance")
+    taken = Permission.objects.get(codename="adjust_balance")
+    newer = Permission.objects.get(codename="correct_requests")
+    role.permissions.remove(taken, newer)
+    RoleGrant.objects.filter(role="finance", codename="correct_requests").delete()
+    for _ in range(2):
+        call_command("prepare", verbosity=0)
+        names = set(role.permissions.values_list("codename", flat=True))
+        assert "correct_requests" in names and "adjust_balance" not in names
+
+
+def test_roles_from_before_it_was_noted_get_what_is_new() -> None:
+    """As a product of the last version is upgraded."""
+    note = import_module("gateway.migrations.0011_role_grants")
+    RoleGrant.objects.all().delete()
+    old = {name for app in note.BEFORE["finance"].values() for name in app}
+    role = Group.objects.get(name="finance")
+    role.permissions.set(Permission.objects.filter(codename__in=old))
+    role.permissions.remove(Permission.objects.get(codename="adjust_balance"))
+    note.note(apps, None)
+    seed()
+    names = set(role.permissions.values_list("codename", flat=True))
+    assert names == {n for app in ROLES["finance"].values() for n in app} - {"adjust_balance"}

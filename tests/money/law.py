@@ -90,8 +90,8 @@ def excused(rows: Rows, bill: Bill, event: UsageEvent, owed: int) -> bool:
         return event.cost == 0
     if event.error in _OUT_OF_MONEY:  # in mid-answer: what was held is gone
         return event.cost == event.hold or owed * (1 - FORGIVEN) <= event.cost <= owed
-    if bill.scripted:  # more than the request could have taken
-        return event.cost == event.hold
+    if bill.scripted and event.cost == event.hold:  # more than the request could have taken
+        return True
     return stopped(rows, bill, event)
 
 

@@ -180,6 +180,8 @@ _TOOLS: dict[tuple[str, str], dict[str, Any]] = {
         "name": "advisor",
         "model": "claude-opus-4-6",
     },
+    (MESSAGES, "google_search"): {"type": "web_search_20250305", "name": "web_search"},
+    (RESPONSES, "google_search"): {"type": "web_search"},
     (RESPONSES, "web_search"): {"type": "web_search"},
     (RESPONSES, "file_search"): {"type": "file_search", "vector_store_ids": ["vs_1"]},
     (RESPONSES, "code_interpreter"): {"type": "code_interpreter", "container": {"type": "auto"}},

@@ -1,5 +1,8 @@
 """What the free rider draws from: every door, every model's kind, every trick we have met."""
 
+from dataclasses import replace
+from typing import Any
+
 from hypothesis import strategies as st
 
 from tests.money.shapes import CHAT, MESSAGES, RESPONSES, Shape
@@ -80,7 +83,60 @@ def _named() -> st.SearchStrategy[str]:
     return (plain | plain | long).map("".join)
 
 
-shapes: st.SearchStrategy[Shape] = st.builds(
+_EDITS = '"context_management": {"edits": [{"type": "compact_20260112"}]}'
+_CLAUDE, _GPT = ("claude-haiku-4.5", "claude-opus-4.6"), ("gpt-5.2", "gpt-5.4-mini", "gpt-4o")
+_RARE: list[dict[str, Any]] = [
+    {"dialect": MESSAGES, "model": "claude-opus-4.6", "extra": ('"inference_geo": "us"',)},
+    {
+        "dialect": MESSAGES,
+        "model": "claude-opus-4.6",
+        "extra": ('"speed": "fast"',),
+        "beta": "fast-mode-2026-02-01",
+    },
+    {
+        "dialect": MESSAGES,
+        "model": "claude-haiku-4.5",
+        "use": "advisor",
+        "beta": "advisor-tool-2026-03-01",
+    },
+    {
+        "dialect": MESSAGES,
+        "model": "claude-opus-4.6",
+        "use": "compaction",
+        "beta": "compact-2026-01-12",
+        "extra": (_EDITS,),
+    },
+]
+_PRICED: list[dict[str, Any]] = [
+    *(
+        {"dialect": MESSAGES, "model": model, "use": use}
+        for use in ("web_search", "web_fetch", "code_execution", "tool_search")
+        for model in _CLAUDE
+    ),
+    *(
+        {"dialect": RESPONSES, "model": model, "use": use}
+        for use in ("web_search", "file_search", "code_interpreter", "image_generation")
+        for model in _GPT
+    ),
+    *(
+        {"dialect": dialect, "model": model, "use": "google_search"}
+        for dialect in (MESSAGES, RESPONSES)
+        for model in ("gemini-2.5-pro", "gemini-3-flash-preview")
+    ),
+    *(
+        {"dialect": dialect, "model": model, "extra": (f'"service_tier": "{tier}"',)}
+        for dialect in (CHAT, RESPONSES)
+        for model in _GPT
+        for tier in ("flex", "priority", "auto", "default")
+    ),
+    *_RARE * 5,
+    *(
+        {"dialect": dialect, "model": model, "media": media}
+        for dialect, model in ((MESSAGES, "claude-opus-4.6"), (RESPONSES, "gpt-5.2"))
+        for media in ("url", "file", "packed")
+    ),
+]
+_ANY: st.SearchStrategy[Shape] = st.builds(
     Shape,
     dialect=st.sampled_from([CHAT, RESPONSES, MESSAGES]),
     model=_named(),
@@ -102,3 +158,11 @@ shapes: st.SearchStrategy[Shape] = st.builds(
     extra=_seldom((), st.lists(st.sampled_from(_MEMBERS), max_size=3).map(tuple)),
     tools=_seldom((), st.lists(st.sampled_from(_TOOLS), max_size=2).map(tuple)),
 )
+
+
+def _priced(shape: Shape, what: dict[str, Any]) -> Shape:
+    """Something with a price of its own, asked where it can be had."""
+    return replace(shape, **{"tools": (), "extra": (), "media": "", "stop": None} | what)
+
+
+shapes = _ANY | _ANY | st.builds(_priced, _ANY, st.sampled_from(_PRICED))

@@ -29,10 +29,10 @@ pytestmark = [
 ]
 CUTS = int(os.environ.get("CUTS", "1000"))
 SEED = int(os.environ.get("FREE_RIDER_SEED", "0")) or random.randrange(1, 2**32)
-_AT_ONCE = 120
+_AT_ONCE = 200
 _PACE = 0.03  # seconds a word: slow beside the time it takes to notice that somebody left
-_SPEED = 20_000  # tokens of reasoning a second, of every vendor
-_LONGEST = 4.0  # seconds
+_SPEED = 8_000  # tokens of reasoning a second, of every vendor
+_LONGEST = 8.0  # seconds
 _WORDS = ("a", "gateway", "whose", "bill", "you", "can", "prove", "to", "the", "last", "token")
 _LANES: list[tuple[str, str, dict[str, Any]]] = [
     ("chat", "gpt-4o", {}),
@@ -47,11 +47,11 @@ _LANES: list[tuple[str, str, dict[str, Any]]] = [
 
 
 def _text(dice: random.Random) -> str:
-    """Up to two seconds of talk, after up to three of reasoning."""
-    said = " ".join(dice.choices(_WORDS, k=dice.randint(5, 60)))
-    seconds = dice.uniform(1.0, 3.0)
-    thought = f"[[reason: {int(seconds * _SPEED)}]] [[ponder: {seconds}]]"
-    return f"[[slow: {_PACE}]] {thought} [[say: {said}]]" + "!" * dice.randint(0, 500)
+    """Up to four seconds of talk, after up to six of reasoning."""
+    said = " ".join(dice.choices(_WORDS, k=dice.randint(20, 120)))
+    seconds = dice.uniform(3.0, 6.0)
+    thought = f"[[think: Hm.]] [[reason: {int(seconds * _SPEED)}]] [[ponder: {seconds}]]"
+    return f"{thought} [[say: {said}]]" + "!" * dice.randint(0, 500)
 
 
 def _stream(gateway: Gateway, person: Person, lane: Any, dice: random.Random, most: float) -> None:
@@ -85,6 +85,7 @@ def _streams(gateway: Gateway, person: Person, lanes: Iterable[Any], most: float
 
 def test_a_thousand_cuts(gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.001)
+    monkeypatch.setattr(gateway.vendors.sandbox, "pace", _PACE)
     meter = gateway.vendors.sandbox.meter
     meter.history = CUTS + 1_000
     world.unlimited()

@@ -23,7 +23,7 @@ from tests.gateway.pools.world import credential
 from tests.gateway_server import Gateway, fund
 from tests.money import law, world
 from tests.money.law import Breach
-from tests.money.rider import Rider, simplest
+from tests.money.rider import Ride, Rider, simplest
 from tests.money.shapes import Shape, parsed
 from tests.money.strategies import shapes
 from tests.world import Person
@@ -62,6 +62,7 @@ class Hunt:
         self.found: dict[str, tuple[Breach, Shape]] = {}
         self.count: dict[str, int] = {}
         self.paid = self.given = 0
+        self.met: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
 
     def ride(self, shape: Shape) -> float:
@@ -71,6 +72,7 @@ class Hunt:
         self.paid += bool(ride.events and ride.events[0].cost)
         if ride.status >= 400:
             self.answers[f"{ride.status} {ride.answer[:160]!r}"] += 1
+        self.met.update(_met(ride))
         self.given += sum(
             law.gift(self.rider.rows, bill, event) for bill in ride.bills for event in ride.events
         )
@@ -98,6 +100,24 @@ class Hunt:
         return "\n".join(lines)
 
 
+def _met(ride: Ride) -> Iterator[str]:
+    """What of all that costs was really billed, so that a run that proves nothing is noticed."""
+    for event in ride.events:
+        yield event.details.get("rule", "")
+        yield "retried" if len(event.details.get("attempts", ())) > 1 else "at once"
+    for bill in ride.bills:
+        yield from bill.calls
+        yield from (line.kind for line in bill.lines)
+        yield from (bill.work.tier, bill.work.geo, bill.work.speed, ride.shape.media)
+
+
+_COSTS = {
+    *("stop", "drained", "given", "retried", "message", "compaction", "advisor_message"),
+    *("web_search_requests", "code_execution_containers", "web_search_call", "file_search_call"),
+    *("code_interpreter_call", "priority", "flex", "us", "pdf", "packed", "file", "fake"),
+}
+
+
 def test_nothing_is_had_for_less_than_it_costs(rider: Rider) -> None:
     hunt = Hunt(rider)
 
@@ -119,6 +139,7 @@ def test_nothing_is_had_for_less_than_it_costs(rider: Rider) -> None:
         ride()
     assert not hunt.found, hunt.told()
     assert hunt.paid >= hunt.rider.rides // 3, f"most rides were refused: {hunt.answers}"
+    assert EXAMPLES < 1_000 or hunt.met.keys() >= _COSTS, f"never met: {_COSTS - hunt.met.keys()}"
     assert hunt.given <= 2 * 2 * law.daily_bound(), "two accounts, and a midnight"
     rider.gateway.books()
     charged = UsageEvent.objects.filter(user=rider.poor.user).values_list("cost", flat=True)

@@ -131,9 +131,11 @@ def test_a_document_elsewhere_is_paid_or_refused(
     gateway: Gateway, payer: Person, dialect: str, model: str, source: dict[str, Any]
 ) -> None:
     content = documents(dialect, **source)
-    member, limit = ("messages", "max_tokens") if dialect == "messages" else ("input", None)
-    body = {"model": model, member: [{"role": "user", "content": content}]}
-    body[limit or "max_output_tokens"] = 16
+    member, limit = ("input", "max_output_tokens")
+    if dialect == "messages":
+        member, limit = ("messages", "max_tokens")
+    said = [{"role": "user", "content": content}]
+    body: dict[str, Any] = {"model": model, member: said, limit: 16}
     status, _ = world.send(gateway, payer, dialect, body, beta="files-api-2025-04-14")
     if status == 200:
         assert world.receipt(gateway).cost >= 180_000 * 5_000
@@ -190,6 +192,15 @@ def test_the_advisor_is_paid_at_its_own_price(gateway: Gateway, payer: Person) -
     assert world.receipt(gateway).cost == (
         50_000 * 5_000 + 20_000 * 25_000 + own.input * 1_000 + own.output * 5_000
     )
+
+
+def test_leaving_does_not_make_an_advisor_free(gateway: Gateway, payer: Person) -> None:
+    tool = {"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-4-6"}
+    text = "[[advise: 50000 20000]] [[slow: 0.02]] [[say: one two three]]"
+    body = world.asked("messages", "claude-haiku-4.5", text, tools=[tool])
+    headers = {"anthropic-beta": "advisor-tool-2026-03-01"}
+    world.leave(gateway, payer, "messages", body, after=b"two", headers=headers)
+    assert world.receipt(gateway).cost >= 0.75 * DOLLAR
 
 
 def test_an_advisor_we_do_not_sell_is_not_asked(gateway: Gateway, payer: Person) -> None:

@@ -46,13 +46,21 @@ def send(
 
 
 def leave(
-    gateway: Gateway, person: Person, dialect: str, body: dict[str, Any], *, after: bytes
+    gateway: Gateway,
+    person: Person,
+    dialect: str,
+    body: dict[str, Any],
+    *,
+    after: bytes,
+    headers: dict[str, str] | None = None,
 ) -> bytes:
     """Hang up when the stream has said that."""
     told = b""
     with (
         gateway.http(person) as client,
-        client.stream("POST", PATHS[dialect], json=body | {"stream": True}) as reply,
+        client.stream(
+            "POST", PATHS[dialect], json=body | {"stream": True}, headers=headers
+        ) as reply,
     ):
         assert reply.status_code == 200, reply.read()
         for chunk in reply.iter_raw():

@@ -5,7 +5,11 @@ from gateway.codecs.anthropic_messages.decoder import Decoder, decode_reply
 from gateway.codecs.anthropic_messages.encoder import Encoder
 from gateway.codecs.anthropic_messages.patch import patch_request, without_secrets
 from gateway.codecs.anthropic_messages.reply import encode_error, encode_reply
-from gateway.codecs.anthropic_messages.request import decode_request, decode_thinking
+from gateway.codecs.anthropic_messages.request import (
+    decode_request,
+    decode_thinking,
+    refuse_impossible,
+)
 from gateway.codecs.anthropic_messages.usage import decode_tally, decode_usage, encode_usage
 
 __all__ = [
@@ -21,5 +25,6 @@ __all__ = [
     "encode_request",
     "encode_usage",
     "patch_request",
+    "refuse_impossible",
     "without_secrets",
 ]

@@ -10,14 +10,11 @@ from typing import Any
 
 from gateway.codecs import carrier, thinking
 from gateway.codecs.anthropic_messages.body import lost_its_thinking
-from gateway.codecs.anthropic_messages.request import refuse_threads
 from gateway.ir import Target, Thinking
 
 
 def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
-    """`asked` is what the body or the model's suffix says about thinking. BadRequest for a thread:
-    what the vendor remembers of it, nobody here has counted."""
-    refuse_threads(body)
+    """`asked` is what the body or the model's suffix says about thinking."""
     patched = body | {"model": target.model}
     limit = body.get("max_tokens")
     if isinstance(limit, int) and target.max_output:

@@ -34,7 +34,7 @@ DIALECT = "anthropic_messages"
 
 def decode_request(body: dict[str, Any]) -> Request:
     """BadRequest, naming the field, for what is malformed or cannot be given."""
-    refuse_threads(body)
+    refuse_impossible(body)
     config = wire.obj(body.get("output_config"), "output_config")
     return Request(
         dialect=DIALECT,
@@ -57,8 +57,9 @@ def decode_request(body: dict[str, Any]) -> Request:
     )
 
 
-def refuse_threads(body: Mapping[str, Any]) -> None:
-    """Raises BadRequest for a conversation of which the body holds only the newest part."""
+def refuse_impossible(body: Mapping[str, Any]) -> None:
+    """BadRequest for a conversation of which the body holds only the newest part: what the vendor
+    remembers of it, nobody here has counted."""
     if body.get("thread"):
         # The SDK reads this code and sends the whole conversation instead.
         raise BadRequest(

@@ -5,7 +5,7 @@ from gateway.codecs.openai_chat.decoder import Decoder, decode_reply
 from gateway.codecs.openai_chat.encoder import Encoder
 from gateway.codecs.openai_chat.patch import patch_request, without_secrets
 from gateway.codecs.openai_chat.reply import encode_error, encode_reply
-from gateway.codecs.openai_chat.request import decode_request, decode_thinking
+from gateway.codecs.openai_chat.request import decode_request, decode_thinking, refuse_impossible
 from gateway.codecs.openai_chat.usage import decode_tally, decode_usage, encode_usage
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "encode_request",
     "encode_usage",
     "patch_request",
+    "refuse_impossible",
     "without_secrets",
 ]

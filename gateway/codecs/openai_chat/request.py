@@ -35,7 +35,7 @@ _THINKING = frozenset({"thinking", "reasoning", "reasoning_effort", "thinking_bu
 
 def decode_request(body: dict[str, Any]) -> Request:
     """BadRequest, naming the field, for what is malformed or cannot be given."""
-    _refuse_impossible(body)
+    _refuse_unwritable(body)
     return Request(
         dialect="openai_chat",
         model=wire.text(body.get("model"), "model"),
@@ -65,7 +65,11 @@ def _limit(body: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _refuse_impossible(body: Mapping[str, Any]) -> None:
+def refuse_impossible(body: Mapping[str, Any]) -> None:
+    """Nothing: Chat has no words for what only a vendor remembers."""
+
+
+def _refuse_unwritable(body: Mapping[str, Any]) -> None:
     if (wire.integer(body.get("n"), "n") or 1) > 1:
         wire.unsupported("n", "this model gives one choice a request")
     if body.get("logprobs") or body.get("top_logprobs"):

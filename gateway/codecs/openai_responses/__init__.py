@@ -4,7 +4,11 @@ from gateway.codecs.openai_responses.body import encode_request
 from gateway.codecs.openai_responses.decoder import Decoder, decode_reply
 from gateway.codecs.openai_responses.encoder import Encoder, encode_reply
 from gateway.codecs.openai_responses.patch import patch_request, without_secrets
-from gateway.codecs.openai_responses.request import decode_request, decode_thinking
+from gateway.codecs.openai_responses.request import (
+    decode_request,
+    decode_thinking,
+    refuse_impossible,
+)
 from gateway.codecs.openai_responses.response import encode_error
 from gateway.codecs.openai_responses.usage import decode_tally, decode_usage, encode_usage
 
@@ -21,5 +25,6 @@ __all__ = [
     "encode_request",
     "encode_usage",
     "patch_request",
+    "refuse_impossible",
     "without_secrets",
 ]

@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.codecs import carrier, thinking
-from gateway.codecs.openai_responses.request import refuse_impossible
 from gateway.ir import Target, Thinking
 
 _SECRET = "reasoning.encrypted_content"
 
 
 def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
-    """`asked` is what the body or the model's suffix says about thinking. BadRequest for what
-    points at a stored response."""
-    refuse_impossible(body)
+    """`asked` is what the body or the model's suffix says about thinking."""
     patched = body | {"model": target.model, "store": False}
     limit = body.get("max_output_tokens")
     if isinstance(limit, int) and target.max_output:

@@ -10,7 +10,7 @@ from accounts import deletion, freezing
 from accounts.models import User
 from billing import prices, terms
 from billing.models import Plan, Subscription
-from billing.payments import arrangements, autotopup, plans, tasks
+from billing.payments import arrangements, autotopup, customers, pauses, plans, tasks
 from billing.payments.models import Quarantine, TopUp
 from hontoni.money import nanos
 from tests.billing.conftest import committed
@@ -49,6 +49,30 @@ def test_a_deleted_accounts_plan_ends_at_stripe_and_a_draft_is_given_up(
     tasks.renew_by_card()
     mine.refresh_from_db()
     assert (mine.status, paid(shop), told(bob)) == ("ended", [600], ["plan_started"])
+
+
+def test_the_saved_cards_of_a_deleted_account_are_taken_off_at_stripe(
+    shop: Shop, alice: User, bob: User
+) -> None:
+    shop.saved_card(alice)
+    shop.saved_card(bob)
+    User.objects.filter(pk=alice.pk).update(is_active=False)  # by staff, perhaps for a while
+    deletion.delete(bob)
+    tasks.renew_by_card()
+    assert (len(customers.cards(alice.pk)), customers.cards(bob.pk)) == (1, [])
+    assert pauses.left_over() == []
+
+
+def test_a_card_that_is_saved_as_its_account_is_deleted_goes_too(shop: Shop, bob: User) -> None:
+    order = shop.order(bob, save_card=True)
+    with mock.patch("billing.payments.orders.withdraw"):  # the page is being paid right now
+        deletion.delete(bob)
+    assert pauses.left_over() == [bob.pk]  # for its page
+    shop.pay(order)
+    shop.deliver()
+    tasks.renew_by_card()
+    assert (customers.cards(bob.pk), pauses.left_over()) == ([], [])
+    assert Quarantine.objects.get().problem == "closed_account"
 
 
 def test_a_page_that_was_open_is_closed_with_its_account(shop: Shop, bob: User) -> None:

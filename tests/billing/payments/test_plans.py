@@ -11,7 +11,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import periods, stripe_api, terms
+from billing import periods, renewals, stripe_api, terms
+from billing.mails import letters
 from billing.models import AddOn, AuditEntry, Card, Notice, Plan, Subscription
 from billing.payments import arrangements, entitlements, inbox, tasks
 from billing.payments.models import PlanOrder, Quarantine, StripePrice
@@ -80,6 +81,36 @@ def cents(shop: Shop, mine: Subscription) -> list[int]:
 def paid(shop: Shop) -> list[int]:
     """Every payment, in cents, the newest first."""
     return [intent.amount_received for intent in shop.intents()]
+
+
+def test_a_renewal_by_card_is_announced_with_its_price(
+    shop: Shop, bob: User, settings: Settings
+) -> None:
+    mine = subscribed(shop, bob)
+    post(shop, bob, "addons", add_on="rate-limit-2x")
+    shop.deliver()
+    settings.STRIPE_TAX = True
+    for _ in range(2):
+        assert renewals.announce(mine.period_end - timedelta(days=2)) == 1
+    assert told(bob)[-1] == "plan_renewal_soon"
+    facts = Notice.objects.get(kind="plan_renewal_soon").facts
+    assert facts["amount"] == shown(shop, bob)["period"]["renewal"]["amount"] == "10.99"
+    for language, said in (
+        ("en", "for $10.99 plus tax, from your card."),
+        ("vi", "với giá $10.99 cộng thuế, lấy từ thẻ."),
+    ):
+        letter = letters.compose(
+            "plan_renewal_soon", facts, to="b@x.io", name="", language=language, message_id="<m>"
+        )
+        assert said in letter.body and "Please top up" not in letter.body
+
+
+def test_what_leaves_the_card_for_the_balance_is_announced_as_that(shop: Shop, bob: User) -> None:
+    mine = subscribed(shop, bob)
+    post(shop, bob, "subscription/payment-method", payment_method="balance")
+    renewals.announce(mine.period_end - timedelta(days=2))
+    facts = Notice.objects.get(kind="plan_renewal_soon").facts
+    assert (facts["amount"], facts["balance"], facts["enough"]) == ("6.00", "0.00", False)
 
 
 # -- Subscribe -----------------------------------------------------------------------------------

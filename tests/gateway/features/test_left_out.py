@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client
 
 from billing.models import AuditEntry
 from gateway import catalogue
@@ -162,6 +164,33 @@ def test_a_message_of_nothing_known_is_a_400(gateway: Gateway, alice: Person) ->
     assert reply.status_code == 400 and gateway.vendors.requests == []
 
 
+ELSEWHERE: list[tuple[str, str, dict[str, Any], str]] = [
+    ("responses", "gpt-5.2", {"previous_response_id": "r_1"}, "previous_response_not_found"),
+    ("responses", "gpt-5.2", {"conversation": "conv_1"}, "previous_response_not_found"),
+    ("responses", "gpt-5.2", {"prompt": {"id": "pmpt_1"}}, "previous_response_not_found"),
+    ("responses", "gpt-5.2", {"background": True}, "unsupported_parameter"),
+    ("messages", "claude-sonnet-4.6", {"thread": {"type": "create"}}, "unsupported_parameter"),
+    ("messages/count_tokens", "claude-sonnet-4.6", {"thread": {"type": "continue"}},
+     "unsupported_parameter"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "model", "body", "code"), ELSEWHERE)
+def test_what_points_at_what_only_the_vendor_remembers_is_refused_and_not_left_out(
+    gateway: Gateway, alice: Person, path: str, model: str, body: dict[str, Any], code: str
+) -> None:
+    """Without it the model would answer another conversation than the one that was meant."""
+    fund(alice, "10")
+    said = {"input": "hi"} if path == "responses" else {"messages": user(TEXT), "max_tokens": 9}
+    with gateway.http(alice) as http:
+        reply = http.post(f"/v1/{path}", json={"model": model} | said | body)
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"]) == (400, code)
+    if "thread" in body:  # the SDK reads it, and sends the whole conversation
+        assert error["details"]["error_code"] == "thread_unsupported_request"
+    assert gateway.vendors.requests == [] and gateway.books() == []
+
+
 def test_what_is_in_a_tools_arguments_is_nobodys_business(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
     call = {"type": "tool_use", "id": "t1", "name": "look", "input": {"type": "mcp", "x": BLOCK}}
@@ -223,3 +252,65 @@ def test_how_often_a_tool_may_be_called_is_told_to_the_vendor(
         more = {"max_tool_calls": asked} if asked else {}
         vendor.responses(gateway, alice, "gpt-5.2", tools=[{"type": "web_search"}], **more)
         assert vendor.sent(gateway)["max_tool_calls"] == sent
+
+
+def act(client: Client, action: str, *rows: LeftOut) -> str:
+    chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
+    return client.post("/admin/gateway/leftout/", chosen, follow=True).content.decode()
+
+
+def test_no_name_of_a_customers_is_allowed_as_more_than_a_name(
+    gateway: Gateway, alice: Person
+) -> None:
+    """One click on everything must not open the whole list, nor close a part of it."""
+    fund(alice, "10")
+    odd: dict[str, Any] = {"*": 1, "z*": 1, "messages.x": 1, "": 1, "x" * 99: 1, "y\u202e": 1}
+    tools = [FUNCTION, {"type": "*", "name": "a"}, {"type": "c*", "name": "b"}]
+    reply = vendor.messages(gateway, alice, "claude-sonnet-4.6", tools=tools, **odd)
+    assert reply.status_code == 200
+    gateway.books()
+    before, rows = Feature.objects.count(), list(LeftOut.objects.all())
+    assert len(rows) == 8
+    client = staff("catalogue")
+    assert "no vendor has something of that name" in act(client, "allow", *rows)
+    assert Feature.objects.count() == before and LeftOut.objects.count() == 8
+    act(client, "forget", *rows)
+    assert not LeftOut.objects.exists()
+
+
+def test_what_costs_money_is_allowed_at_a_price(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    vendor.messages(gateway, alice, "claude-sonnet-4", inference_geo="us")
+    gateway.books()
+    (row,) = LeftOut.objects.all()
+    client = staff("catalogue")
+    assert "allow it at a price" in act(client, "allow", row)
+    form = client.get(f"/admin/gateway/leftout/{row.pk}/price/", follow=True)
+    shown = form.context["adminform"].form
+    assert (shown["kind"].value(), shown["name"].value()) == ("value", "inference_geo=us")
+    typed = {name: shown[name].value() for name in shown.fields if shown[name].value() is not None}
+    typed |= {
+        "pricing": "factor",
+        "factor": "11000",
+        "amount": "0",
+        "only_models": "claude-sonnet-4",
+    }
+    assert client.post("/admin/gateway/feature/add/", typed).status_code == 302
+    assert not LeftOut.objects.exists()
+
+
+def test_a_name_that_allows_everything_is_no_name() -> None:
+    for name in ("*", "**", "a*b"):
+        with pytest.raises(ValidationError):
+            Feature(dialect="openai_chat", kind="member", name=name).full_clean()
+    Feature(dialect="openai_chat", kind="member", name="abc*", note="x").full_clean()
+
+
+def test_who_asks_for_very_much_is_told_that_more_was_left_out(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "10")
+    many = {f"m{number:02}": 1 for number in range(30)}
+    reply = vendor.messages(gateway, alice, "claude-sonnet-4.6", **many)
+    told = reply.headers["x-hontoni-left-out"].split(", ")
+    assert told == [f"member:m{number:02}" for number in range(20)] + ["..."]

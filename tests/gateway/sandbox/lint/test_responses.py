@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.sandbox.lint import openai
 from gateway.sandbox.lint import responses as r
 from gateway.sandbox.lint import responses_items as i
 from gateway.sandbox.seal import seal
@@ -51,7 +52,7 @@ CASES = [
     Case(None, {"reasoning": {"effort": "none"}, "temperature": 0}),
     Case(None, {}, model="gpt-4o"),
     Case(None, {"service_tier": "priority"}),
-    Case(r.openai.tier, {"service_tier": "first class"}, "Supported values are"),
+    Case(openai.tier, {"service_tier": "first class"}, "Supported values are"),
     Case(r.required_fields, {"input": []}, "must be provided"),
     Case(r.required_fields, {"input": 3}, "Invalid type for 'input'"),
     Case(r.only_known_fields, {"max_tokens": 5}, "moved to 'max_output_tokens'"),
