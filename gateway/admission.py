@@ -146,7 +146,7 @@ async def _asked(call: Call) -> State:
         call.caller,
         call.id,
         call.hold,
-        stretch=not call.stream or call.hidden,
+        stretch=not call.stream or call.hidden or bool(call.lane.sifted.uses),
         lease_ms=call.http.config.lease_ms,
         draft=call.draft(),
         price=call.priced_for,
@@ -188,10 +188,26 @@ async def close(call: Call) -> None:
     """Decide what it costs, within what may be given away, and settle it. Once."""
     if call.settled:
         return
+    if call.reached and not call.failed and call.held < call.hold.full:
+        await _cover(call)
     call.close_account()
     if call.gift and not await _may_give(call):
         call.charge_in_full()
     await settle(call)
+
+
+async def _cover(call: Call) -> None:
+    """Less than the whole was held, and it cost more (its prompt was denser than most): what is
+    missing is held first, as far as there is money. Never more than the whole."""
+    missing = min(call.cost_so_far(), call.hold.full) - call.held
+    if missing <= 0:
+        return
+    try:
+        more = await limiter.extend(call.asked(), hold=call.held, step=missing, stretch=True)
+    except ApiError:
+        logger.exception("hold.uncovered %s", call.id)
+    else:
+        call.held = more.hold
 
 
 async def _may_give(call: Call) -> bool:

@@ -81,7 +81,7 @@ class Call:
     price_read_at: float = 0.0  # when the price was read that holds for it
     priced_for: tuple[int, int] = (0, 0)  # from when, until when these prices are in force
     admitted_at: int = 0  # by Redis's clock, in microseconds
-    broke: bool = False  # the balance does not cover tools that cost money of their own
+    spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     _told: Usage | None = None  # `usage` as the vendor told it
     _full: Usage | None = None  # what is owed if nothing more may be given away

@@ -86,7 +86,7 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     request = request.covering(lane.sifted)
     if lane.thinks is not None:
         request.clamps["thinking"] = request.applied(lane.thinks)
-    stretch = not parsed.get("stream") or request.hides()
+    stretch = not parsed.get("stream") or request.hides() or bool(lane.sifted.uses)
     state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)
     http.extra += pipeline.told(request) + told.header(lane.sifted.left_out)
     await http.respond_json(_answer(request) | _verdict(state, caller))

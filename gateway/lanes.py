@@ -53,8 +53,9 @@ class Lane(Protocol):
     def limit_output(self, tokens: int) -> None:
         """Ask for no more output than that."""
 
-    def do_without(self) -> None:
-        """Leave out the tools that cost money of their own. BadRequest where one is forced."""
+    def spare(self, calls: int) -> None:
+        """Let the tools that cost money of their own be used no more often than that, each; 0
+        leaves them out: BadRequest where one is forced."""
 
     def stream(self, reply_id: str, created: int) -> Stream | None:
         """What reads the reply; None when it comes whole."""
@@ -134,9 +135,9 @@ class PassThrough:
         self._wanted = {**self._wanted, **self._asked.dialect.limit_output(self._wanted, tokens)}
         self.body = self._patched()
 
-    def do_without(self) -> None:
+    def spare(self, calls: int) -> None:
         asked = self._asked
-        self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper, broke=True)
+        self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper, most=calls)
         self._wanted = self.sifted.body
         self.body = self._patched()
 
@@ -238,7 +239,9 @@ class Translation:
         most = min(tokens, self.request.max_output_tokens or tokens)
         self._send(replace(self.request, max_output_tokens=most))
 
-    def do_without(self) -> None:
+    def spare(self, calls: int) -> None:
+        if calls:
+            return  # Gemini cannot be told how often
         self.target = replace(self.target, hosts=frozenset())
         self.sifted = self._sifted(" (balance)")
         self._send(self.request)

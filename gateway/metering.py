@@ -66,14 +66,14 @@ def _priced(model: Model, estimated: Estimate, prompt: int, output: int) -> int:
     above, rates = price.long_context_above, price.rates
     if price.long_rates and above and prompt > above:
         rates = price.long_rates
-    written = max(rates[2], rates[3]) if estimated.cached or _caches(model) else 0
+    written = max(rates[2], rates[3]) if caches(model, estimated) else 0
     per_input, per_output = max(rates[0], rates[1], written), max(rates[4], rates[5])
     return money.per_million(prompt * per_input + output * per_output)
 
 
-def _caches(model: Model) -> bool:
-    """Whether its vendor writes a prompt cache unasked."""
-    return model.vendor != "anthropic"
+def caches(model: Model, estimated: Estimate) -> bool:
+    """Whether a prompt cache may be written: of some vendors unasked."""
+    return estimated.cached or model.vendor != "anthropic"
 
 
 def _least(estimated: Estimate) -> int:
@@ -84,7 +84,7 @@ def _least(estimated: Estimate) -> int:
 def affordable_output(model: Model, estimated: Estimate, held: int) -> int:
     """The most output tokens that `held` nano-dollars pay for, the likely prompt included."""
     rates = model.price.rates
-    written = max(rates[2], rates[3]) if estimated.cached or _caches(model) else 0
+    written = max(rates[2], rates[3]) if caches(model, estimated) else 0
     prompt = money.per_million(_least(estimated) * max(rates[0], rates[1], written))
     per_output = max(rates[4], rates[5])
     if not per_output:

@@ -30,6 +30,7 @@ from hontoni.errors import ApiError, BadRequest, PaymentRequired
 
 logger = logging.getLogger(__name__)
 
+_SPARED = (4, 2, 1, 0)  # calls of each tool
 _CLIENT_CLOSED = 499  # nginx's word for it; only ever written on receipts
 
 
@@ -189,15 +190,18 @@ def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
 
 
 def _fit_features(call: Call) -> None:
-    """Where the balance does not cover what its tools may cost, they are left out. Raises
-    PaymentRequired where one is forced."""
+    """Where the balance does not cover what its tools may cost, they may be used less often, or
+    are left out. Raises PaymentRequired where one is forced."""
     if not call.lane.sifted.uses or call.held >= call.hold.full:
         return
-    try:
-        call.lane.do_without()
-    except BadRequest:
-        raise PaymentRequired("Your balance does not cover what this tool may cost.") from None
-    call.broke, call.request = True, call.request.covering(call.lane.sifted)
+    for calls in _SPARED:
+        try:
+            call.lane.spare(calls)
+        except BadRequest:
+            raise PaymentRequired("Your balance does not cover what this tool may cost.") from None
+        call.spared, call.request = calls, call.request.covering(call.lane.sifted)
+        if call.held >= call.hold.full:
+            break
     call.hold_is(call.held)
 
 

@@ -92,8 +92,11 @@ async def _fits(call: Call, route: Route) -> bool:
     try:
         lane = lanes.choose(call.request.at(route.named))
         await complete(lane)
-        if call.broke:
-            lane.do_without()
+        if call.spared is not None:
+            lane.spare(call.spared)
+        needed = call.request.covering(lane.sifted).hold.full
+        if lane.sifted.uses and needed > max(call.held, call.hold.full):
+            lane.spare(0)  # tools that were not held for
     except BadRequest:
         return False
     if call.http.started and isinstance(call.tap, Translator) and isinstance(lane, PassThrough):

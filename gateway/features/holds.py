@@ -7,19 +7,21 @@
 * a factor: the whole of it, as it was asked for
 * counters of a tool's own (an image's tokens): as many units as their rows say
 
-Where the money does not cover it, tools are left out (lanes.py `do_without`); what cannot be left
-out without another answer coming back must be affordable in full.
+Where the money does not cover it, tools may be used less often, or are left out (lanes.py
+`spare`); what cannot be left out without another answer coming back must be affordable in full.
 """
 
 from typing import NamedTuple
 
 from gateway.catalogue import Model
 from gateway.features.models import WHOLE, Kind, Pricing
-from gateway.features.sift import Sifted, Use
-from gateway.metering import Estimate, Hold
+from gateway.features.sift import PAGE_TOKENS, Sifted, Use
+from gateway.metering import Estimate, Hold, caches
 from hontoni.money import per_million
 
-RESULT_TOKENS = 50_000  # what one search or one page brings into the prompt, at most
+# What one call brings into the prompt, at most, by how the names of tools begin.
+_RESULTS = (("web_fetch", PAGE_TOKENS), ("web_search", 20_000), ("code_", 5_000), ("advisor", 0))
+_RESULT_TOKENS = 20_000
 
 
 class Bound(NamedTuple):
@@ -65,12 +67,13 @@ def _most(use: Use, model: Model, estimated: Estimate) -> int:
         for meter in row.meters
         if (unit := model.rules().counters.get(meter)) is not None
     )
-    own = _bound(model, estimated.most + use.calls * RESULT_TOKENS)
     if row.kind != Kind.TOOL:  # the conversation, summarised
+        own = _bound(model, estimated, estimated.most)
         return calls + per_million(own.window * own.per_input + model.max_output * own.per_output)
-    prompts = sum(
-        min(own.window, estimated.most + turn * RESULT_TOKENS) for turn in range(1, use.calls + 1)
-    )
+    result = next((most for name, most in _RESULTS if row.name.startswith(name)), _RESULT_TOKENS)
+    turns = [estimated.most + turn * result for turn in range(1, use.calls + 1)]
+    own = _bound(model, estimated, estimated.most + sum(turns))  # told in one sum, priced by it
+    prompts = sum(min(own.window, prompt) for prompt in turns)
     return calls + per_million(prompts * own.per_input) + _helping(use, model, estimated)
 
 
@@ -81,17 +84,18 @@ def _helping(use: Use, model: Model, estimated: Estimate) -> int:
     helper = model.book.find(named)
     if helper is None:
         return 0
-    theirs = _bound(helper, estimated.most + estimated.output)
+    theirs = _bound(helper, estimated, estimated.most + estimated.output)
     told = use.told.get("max_tokens")
     output = min(told, helper.max_output) if isinstance(told, int) else helper.max_output
-    prompt = min(theirs.window, estimated.most + estimated.output + RESULT_TOKENS)
+    prompt = min(theirs.window, estimated.most + estimated.output + _RESULT_TOKENS)
     return use.calls * per_million(prompt * theirs.per_input + output * theirs.per_output)
 
 
-def _bound(model: Model, prompt: int) -> Bound:
+def _bound(model: Model, estimated: Estimate, prompt: int) -> Bound:
     price = model.price
     window = max(model.context_window, model.long_context_window or 0)
     above, rates = price.long_context_above, price.rates
     if price.long_rates and above and min(prompt, window) > above:
         rates = price.long_rates
-    return Bound(window, max(rates[:4]), max(rates[4:]))
+    read = rates[:4] if caches(model, estimated) else rates[:2]
+    return Bound(window, max(read), max(rates[4:]))

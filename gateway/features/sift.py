@@ -26,6 +26,8 @@ AND_MORE = "..."
 _WITH_TOOLS = (TOOLS, "tool_choice", "parallel_tool_calls")
 _NESTED = frozenset((*_INSIDE, TOOLS, "tool"))
 _SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
+PAGE_TOKENS = 50_000  # of one page that a tool reads
+_FETCHES, _CONTENT = "web_fetch", "max_content_tokens"
 _NONE: Mapping[str, str] = {}
 
 # What the vendor calls the model that a tool names; None where we do not sell it to this caller.
@@ -49,10 +51,10 @@ class Sifted(NamedTuple):
     asked: Mapping[str, str] = _NONE
 
 
-def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, broke: bool = False) -> Sifted:
-    """The body as it may be sent. Raises BadRequest where a tool is forced that may not. `broke`
-    leaves out what costs money of its own, too."""
-    sieve = _Sieve(rules, helper, broke)
+def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None = None) -> Sifted:
+    """The body as it may be sent. Raises BadRequest where a tool is forced that may not. `most`:
+    how often a tool that costs money of its own may be used, at most; 0 leaves it out."""
+    sieve = _Sieve(rules, helper, most)
     kept = sieve.members("", body)
     if not rules.values.keys().isdisjoint(kept):
         kept = sieve.values(kept)
@@ -74,10 +76,10 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, broke: bool = Fa
 class _Sieve:
     """One request's; notes what it leaves out, and what of the rest may cost."""
 
-    __slots__ = ("_broke", "_gone", "asked", "helper", "left", "rules", "uses")
+    __slots__ = ("_gone", "_most", "asked", "helper", "left", "rules", "uses")
 
-    def __init__(self, rules: Rules, helper: Helper, broke: bool) -> None:
-        self.rules, self.helper, self._broke = rules, helper, broke
+    def __init__(self, rules: Rules, helper: Helper, most: int | None) -> None:
+        self.rules, self.helper, self._most = rules, helper, most
         self.left: dict[str, None] = {}
         self.uses: list[Use] = []
         self.asked: dict[str, str] = {}
@@ -160,7 +162,7 @@ class _Sieve:
         self._gone.append(tool)
 
     def _used(self, row: Row, tool: dict[str, Any]) -> Any:
-        if self._broke:
+        if self._most == 0:
             return self._without(tool, f"{tool['type']} (balance)")
         if row.pricing == Pricing.TOKENS and not row.meters:
             named = tool.get("model")
@@ -171,8 +173,10 @@ class _Sieve:
         calls = row.most_calls
         if row.bound.startswith(f"{TOOLS}."):
             name = row.bound.partition(".")[2]
-            calls = _at_most(tool.get(name), calls)
+            calls = _at_most(tool.get(name), min(calls, self._most or calls))
             tool = tool | {name: calls}
+        if row.name.startswith(_FETCHES):
+            tool = tool | {_CONTENT: _at_most(tool.get(_CONTENT), PAGE_TOKENS)}
         self.uses.append(Use(row, calls, tool))
         return tool
 
@@ -280,7 +284,8 @@ class _Sieve:
         """With the bound that is one of the whole request's, where one of its tools has it."""
         for name in {use.row.bound for use in self.uses if "." not in use.row.bound} - {""}:
             mine = [use for use in self.uses if use.row.bound == name]
-            most = _at_most(body.get(name), sum(use.calls for use in mine))
+            most = sum(use.calls for use in mine)
+            most = _at_most(body.get(name), min(most, self._most or most))
             body = body | {name: most}
             self.uses = [
                 use._replace(calls=min(use.calls, most)) if use in mine else use

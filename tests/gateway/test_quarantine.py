@@ -19,7 +19,7 @@ from ratelimits import keys
 from tests.gateway.test_faults import until
 from tests.gateway.test_translation import MODELS, ask
 from tests.gateway_server import Gateway, fund
-from tests.world import PASSWORD, Person
+from tests.world import PASSWORD, Person, person
 
 ABSURD = "[[usage: 900000000 10 0 0]] [[say: hello there]]"
 
@@ -167,8 +167,8 @@ def test_an_account_with_several_strange_bills_a_day_is_frozen(
     gateway: Gateway, alice: Person, bob: Person, settings: Any
 ) -> None:
     settings.FREEZE_AFTER_STRANGE_BILLS = 3
-    for person in (alice, bob):
-        fund(person, "10")
+    for each in (alice, bob):
+        fund(each, "10")
     for text in (ABSURD, "[[usage: 100000 10 0 0]] [[say: hi]]", ABSURD):
         assert gateway.chat(alice, text).status_code == 200
         gateway.chat(bob)
@@ -191,3 +191,45 @@ def test_what_staff_closed_freezes_nobody(gateway: Gateway, alice: Person, setti
         gateway.books()
         close(finance, UsageQuarantine.objects.get(closed_at=None))
     assert gateway.chat(alice).status_code == 200
+
+
+def test_negative_numbers_are_nobodys_trick(
+    gateway: Gateway, alice: Person, settings: Any
+) -> None:
+    settings.FREEZE_AFTER_STRANGE_BILLS = 3
+    fund(alice, "10")
+    for _ in range(4):
+        assert gateway.chat(alice, "[[usage: -5 10 0 0]] [[say: hi]]").status_code == 200
+        gateway.books()
+    assert UsageQuarantine.objects.count() == 4
+    assert gateway.chat(alice).status_code == 200
+
+
+def test_a_vendor_whose_numbers_fail_for_many_freezes_nobody(
+    gateway: Gateway, alice: Person, bob: Person, settings: Any
+) -> None:
+    settings.FREEZE_AFTER_STRANGE_BILLS = 3
+    people = [alice, bob, person("dave")]
+    for each in people:
+        fund(each, "10")
+    for _ in range(4):
+        for each in people:
+            assert gateway.chat(each, ABSURD).status_code == 200
+        gateway.books()
+    assert [gateway.chat(each).status_code for each in people] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
+def test_a_dense_prompt_on_a_short_balance_is_paid_and_no_offence(
+    gateway: Gateway, alice: Person, settings: Any, stream: bool
+) -> None:
+    """Many letters a token is what most prompts have, and what the least hold reckons with."""
+    settings.FREEZE_AFTER_STRANGE_BILLS = 3
+    fund(alice, "0.4")
+    text = "[[usage: 20000 10 0 0]] [[say: hi]]" + "ấ" * 10_000
+    for _ in range(4):
+        reply = gateway.chat(alice, text, model="gpt-4.1", max_tokens=32_768 * 4, stream=stream)
+        assert reply.status_code == 200, reply.text
+        event = gateway.books()[-1]
+        assert event.cost == 20_000 * 2_000 + 10 * 8_000 <= event.hold
+    assert UsageQuarantine.objects.count() == 0

@@ -224,7 +224,7 @@ def test_a_tool_that_the_balance_does_not_cover_is_left_out(
     gateway: Gateway, alice: Person
 ) -> None:
     """The request is answered all the same; where it is forced, it is a 402."""
-    fund(alice, "0.30")
+    fund(alice, "0.05")
     search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
     tools: dict[str, Any] = {"tools": [FUNCTION, search], "max_tokens": 100}
     for stream in (False, True):
@@ -236,7 +236,7 @@ def test_a_tool_that_the_balance_does_not_cover_is_left_out(
     choice = {"type": "tool", "name": "web_search"}
     reply = vendor.messages(gateway, alice, "claude-sonnet-4.6", tool_choice=choice, **tools)
     assert reply.status_code == 402, reply.text
-    assert gateway.balance(alice) > nanos("0.29") and not LeftOut.objects.exists()
+    assert gateway.balance(alice) > nanos("0.04") and not LeftOut.objects.exists()
 
 
 def test_how_often_a_tool_may_be_called_is_told_to_the_vendor(
