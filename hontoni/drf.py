@@ -7,8 +7,8 @@
 
 import difflib
 import json
-from collections import Counter
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
