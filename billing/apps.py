@@ -6,10 +6,12 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing import audit  # noqa: F401  listens to the admin's log
+        from accounts import freezing
+        from billing import audit, gifts  # noqa: F401  audit listens to the admin's log
         from billing.payments import pauses
 
         pauses.follow()
+        freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)
         from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses
 
         # It logs many at once without a signal; one by one, each is audited.

@@ -84,9 +84,11 @@ def upgrade(user_id: int, plan: Plan, *, now: datetime, key: str = "") -> Outcom
     return do(user_id, plan, now=now, key=key)
 
 
-def preview_plan(user_id: int, plan: Plan, *, now: datetime) -> Quote:
-    """What going to a plan would cost now."""
+def preview_plan(user_id: int, plan: Plan, *, by_card: bool = False, now: datetime) -> Quote:
+    """What going to a plan would cost now; `by_card` from a trial, as its first month."""
     standing.must_be_good(user_id)
+    if by_card and quotes.replaces_trial(mine := terms.subscription_of(user_id), plan):
+        return quotes.by_card(mine, plan=plan, now=now)
     do = plans.preview if by_stripe(user_id) else subscriptions.preview
     return do(user_id, partial(quotes.to_plan, plan=plan, now=now))
 

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from billing import countries
 from billing.models import BillingDetails
 
 
@@ -58,11 +59,14 @@ class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["country"].validators = []  # in any case: clean_country looks at it
         self.initial["address"] = self.instance.address.replace("; ", "\n")
 
     def clean_country(self) -> str:
-        country: str = self.cleaned_data["country"]
-        return country.upper()
+        country: str = self.cleaned_data["country"].upper()
+        if country and not countries.exists(country):
+            raise forms.ValidationError(_("There is no such country."))
+        return country
 
     def clean_address(self) -> str:
         """Lines, separated as SELLER_ADDRESS is."""

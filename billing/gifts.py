@@ -12,7 +12,8 @@ Claims are taken in the order of their fingerprints, and before any ledger accou
 that of the gift itself, so that nothing waits in a circle.
 """
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 from django.conf import settings
@@ -26,6 +27,7 @@ from billing import ledger
 from billing.ledger import Kind
 from billing.marks import digest
 from billing.models import Claim, Mark, Transfer
+from billing.standing import is_good
 from hontoni import errors, money
 
 SIGNUP, REFERRAL = "signup", "referral"
@@ -169,9 +171,12 @@ class Standing(NamedTuple):
 
 
 def welcome(user_id: int) -> int:
-    """Give the sign-up credit if it is due; nano-dollars given now. Twice is once."""
+    """Give the sign-up credit if it is due; nano-dollars given now. Twice is once.
+
+    Who is frozen could not use it: it is given when the account is thawed (`thawing`).
+    """
     found = standing(user_id)
-    if found.status != "due":
+    if found.status != "due" or not is_good(user_id):
         return 0
     try:
         with transaction.atomic():
@@ -186,6 +191,16 @@ def welcome(user_id: int) -> int:
     except Taken:
         return 0  # by somebody who came at the same moment
     return found.amount if created else 0
+
+
+def thawing(user_id: int) -> Callable[[datetime, datetime], None]:
+    """As accounts/freezing.py asks for it: what waited for the end of the freeze."""
+
+    def thaw(since: datetime, now: datetime) -> None:
+        if confirmed(user_id):
+            welcome(user_id)
+
+    return thaw
 
 
 def standing(user_id: int) -> Standing:

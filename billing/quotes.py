@@ -103,6 +103,22 @@ def buys_trial(mine: Subscription | None, plan: Plan) -> bool:
     return mine is not None and mine.on_trial and mine.plan == plan
 
 
+def replaces_trial(mine: Subscription | None, plan: Plan) -> bool:
+    """Whether a first month of that plan, by card, may begin in place of what is on trial.
+
+    An add-on beside the trial was paid from the balance, so it goes on there.
+    """
+    free = mine is not None and mine.on_trial and mine.add_on_id is None
+    return free and plan.active and not plan.is_default
+
+
+def by_card(mine: Subscription | None, *, plan: Plan, now: datetime) -> Quote:
+    """A first month by card, also in place of a trial of another plan. Raises as `subscribe`."""
+    if mine is not None and mine.plan != plan and replaces_trial(mine, plan):
+        return subscribe(None, plan=plan, now=now)
+    return subscribe(mine, plan=plan, now=now)
+
+
 def _out_of_trial(mine: Subscription, plan: Plan, now: datetime) -> Quote:
     """The trial ends now and the month begins. Its add-on goes on, and what is paid counts."""
     if mine.period_end <= now:

@@ -7,7 +7,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from billing import quotes
+from billing import countries, quotes
 from billing.models import AddOn, BillingDetails, Entry, Invoice, Plan, Subscription, Transfer
 from hontoni.drf import Query, Strict
 from hontoni.money import dollars
@@ -298,6 +298,11 @@ class BillingDetailsSerializer(Strict, serializers.ModelSerializer[BillingDetail
     class Meta:
         model = BillingDetails
         fields = ["name", "address", "tax_id", "country"]
+
+    def validate_country(self, country: str) -> str:
+        if country and not countries.exists(country):
+            raise serializers.ValidationError("There is no such country.", code="no_such_country")
+        return country
 
 
 class ListedInvoiceSerializer(serializers.Serializer[Any]):

@@ -146,8 +146,8 @@ class MySubscription(APIView):
         operation_id="subscribe",
         summary="Subscribe to a plan",
         description="Pays the first month and starts at once; so does the plan you have on trial, "
-        "whose trial ends then. Money that running requests hold "
-        f"is not spent: 402 `balance_on_hold` then.\n\n{_STRIPE}",
+        "whose trial ends then; by card, any plan takes its place. Money that running requests "
+        f"hold is not spent: 402 `balance_on_hold` then.\n\n{_STRIPE}",
         parameters=[_IDEMPOTENCY_KEY],
         request=SubscribeSerializer,
         responses={

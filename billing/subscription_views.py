@@ -49,17 +49,20 @@ class ChangeForm(OnceForm):
         label=gettext_lazy("Pay with"), widget=forms.RadioSelect, required=False
     )
 
-    def __init__(self, *args: Any, cards: list[dict[str, Any]], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, cards: list[dict[str, Any]], by_card: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["pay_with"]
         assert isinstance(field, forms.ChoiceField)
         choices: list[tuple[str, str | Promise]] = [
-            (Method.BALANCE, gettext_lazy("Your balance")),
+            *(() if by_card else ((Method.BALANCE, gettext_lazy("Your balance")),)),
             *((card["id"], card_name(card)) for card in cards),
         ]
         if stripe_api.configured():
             choices.append((Method.STRIPE, gettext_lazy("A new card, on the payment page")))
-        field.choices, field.initial = choices, Method.BALANCE
+        field.choices, field.initial = choices, choices[0][0] if choices else ""
+        field.required = by_card
 
 
 # -- What there is -------------------------------------------------------------------------------
@@ -125,12 +128,13 @@ def _way_to(plan: Plan, current: Plan, mine: Subscription | None) -> str:
 def change(request: HttpRequest) -> HttpResponse:
     """What having this plan, or this add-on, would cost and when; sent (POST), it is done."""
     user_id, sold = customer(request).pk, _sold(request)
-    quote, refusal = _quote(user_id, sold)
+    by_card = _by_card(request, sold)
+    quote, refusal = _quote(user_id, sold, by_card=by_card)
     mine = terms.subscription_of(user_id)
     # Whoever has something already pays as for that.
-    chooses = _chooses_payment(mine, sold)
+    chooses = by_card or _chooses_payment(mine, sold)
     cards = saved_cards(request) if chooses else []
-    form = ChangeForm(request.POST or None, cards=cards)
+    form = ChangeForm(request.POST or None, cards=cards, by_card=by_card)
     if request.method == "POST" and form.is_valid():
         if quote is not None and quote.due_now > form.cleaned_data["shown"]:
             form.add_error(None, _("The price has changed. Look at it again, please."))
@@ -143,9 +147,9 @@ def change(request: HttpRequest) -> HttpResponse:
         "form": form,
         "balance": balances.live(user_id),
         "method": mine.payment_method if mine and not chooses else "",
-        "trial_ends": mine is not None
-        and isinstance(sold, Plan)
-        and quotes.buys_trial(mine, sold),
+        "trial_ends": by_card or (isinstance(sold, Plan) and quotes.buys_trial(mine, sold)),
+        "by_card": by_card,
+        "or_by_card": not chooses and stripe_api.configured() and _may_replace(mine, sold),
         **(_effects(user_id, quote) if quote else {}),
     }
     return render(request, "billing/change.html", context)
@@ -158,18 +162,28 @@ def _chooses_payment(mine: Subscription | None, sold: Plan | AddOn) -> bool:
     return isinstance(sold, Plan) and quotes.buys_trial(mine, sold) and mine.add_on is None
 
 
+def _may_replace(mine: Subscription | None, sold: Plan | AddOn) -> bool:
+    return isinstance(sold, Plan) and quotes.replaces_trial(mine, sold)
+
+
+def _by_card(request: HttpRequest, sold: Plan | AddOn) -> bool:
+    """Whether this is about another plan by card, in place of the one on trial."""
+    asked = request.GET.get("by") == "card" and stripe_api.configured()
+    return asked and _may_replace(terms.subscription_of(customer(request).pk), sold)
+
+
 def _sold(request: HttpRequest) -> Plan | AddOn:
     if "add_on" in request.GET:
         return get_object_or_404(AddOn, slug=request.GET["add_on"])
     return get_object_or_404(Plan, slug=request.GET.get("plan", ""))
 
 
-def _quote(user_id: int, sold: Plan | AddOn) -> tuple[Quote | None, str]:
+def _quote(user_id: int, sold: Plan | AddOn, *, by_card: bool) -> tuple[Quote | None, str]:
     """The quote, or why there is none."""
     now = timezone.now()
     try:
         if isinstance(sold, Plan):
-            return changes.preview_plan(user_id, sold, now=now), ""
+            return changes.preview_plan(user_id, sold, by_card=by_card, now=now), ""
         return changes.preview_add_on(user_id, sold, now=now), ""
     except errors.ApiError as error:
         return None, said(error)
@@ -235,7 +249,7 @@ def _ways(request: HttpRequest, asked: dict[str, Any], sold: Plan | AddOn) -> di
     """How the first thing bought is paid, and where the payment page leads back to."""
     mine = terms.subscription_of(customer(request).pk)
     chosen = asked["pay_with"] or Method.BALANCE
-    if mine is not None and not _chooses_payment(mine, sold):
+    if mine is not None and not _by_card(request, sold) and not _chooses_payment(mine, sold):
         chosen = mine.payment_method
     if chosen == Method.BALANCE:
         return {"method": Method.BALANCE}

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from billing import countries
 from hontoni.money import CENT
 
 REVERSE_CHARGE = "Reverse charge: the recipient accounts for the tax."
@@ -55,8 +56,8 @@ def of_payment(total: int, buyer: Mapping[str, Any]) -> Tax:
 def is_business_abroad(buyer: Mapping[str, Any]) -> bool:
     """By what the buyer said of itself: a tax id, and a country that is not the seller's."""
     country = buyer.get("country")
-    abroad = settings.SELLER_COUNTRY and country and country != settings.SELLER_COUNTRY
-    return bool(abroad and buyer.get("tax_id"))
+    abroad = settings.SELLER_COUNTRY and country != settings.SELLER_COUNTRY
+    return bool(abroad and countries.exists(country or "") and buyer.get("tax_id"))
 
 
 def share(amount: int, part: int, whole: int) -> int:

@@ -1,8 +1,9 @@
 """The documentation: one Markdown file a page in docs/, rendered with this deployment's address.
 
 Pages write `https://hontoni.example` for the base URL and `sk-gw-your-key` for a key; both are
-filled in before rendering. Examples for several tools are tabs (`=== "Name"`), which work without
-a script. Every heading has an anchor, so that every section can be linked to and found.
+filled in before rendering, and so are numbers that are settings. Examples for several tools are
+tabs (`=== "Name"`), which work without a script. Every heading has an anchor, so that every
+section can be linked to and found.
 
 docs/<language>/ has the same pages in another language, under the same names, with the same code
 and the same anchors (`## Heading { #anchor }`): a link to a section is good in every language.
@@ -26,6 +27,8 @@ from markdown.extensions.toc import slugify_unicode
 BASE_URL, KEY = "https://hontoni.example", "sk-gw-your-key"
 NAMES = "<!-- the live table of names -->"  # a page may hold it; the view puts the table there
 FEATURES = "<!-- the live table of features -->"  # likewise
+# `30 days<!-- PRICE_NOTICE_DAYS -->`: the number is this deployment's.
+_SET = re.compile(r"\b\d+( \w+)<!-- ([A-Z_]+) -->")
 ENGLISH = "en"
 FOLDER = Path(settings.BASE_DIR) / "docs"
 _EXTENSIONS = [
@@ -82,6 +85,7 @@ def sources(language: str = ENGLISH) -> dict[str, Source]:
         known = language != ENGLISH and own.exists()
         title, _, text = (own if known else path).read_text().partition("\n")
         spoken = language if known else ENGLISH
+        text = _SET.sub(lambda hit: f"{getattr(settings, hit[2])}{hit[1]}", text)
         found[slug] = Source(slug, title.removeprefix("# ").strip(), text, spoken)
     return found
 

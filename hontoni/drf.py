@@ -8,6 +8,7 @@
 import difflib
 import json
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -138,7 +139,10 @@ def _plain(request: HttpRequest, known: errors.ApiError) -> JsonResponse | None:
 
 
 class JSONParser(parsers.JSONParser):
-    """JSON in UTF-8, of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes, however it is sent."""
+    """JSON in UTF-8, of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes, however it is sent.
+
+    A member that is there twice has two meanings, and only one of them would be checked: a 400.
+    """
 
     def parse(self, stream: IO[Any], *_: Any, **__: Any) -> Any:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -146,7 +150,7 @@ class JSONParser(parsers.JSONParser):
         if len(body) > limit:
             raise errors.TooLarge(f"The body is larger than {limit} bytes.")
         try:
-            parsed = json.loads(body, parse_constant=_refuse)
+            parsed = json.loads(body, parse_constant=_refuse, object_pairs_hook=_once)
             # Half a surrogate pair is legal in JSON, but can be neither stored nor sent back.
             json.dumps(parsed, ensure_ascii=False).encode()
             return parsed
@@ -156,6 +160,15 @@ class JSONParser(parsers.JSONParser):
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        counted = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counted.items() if count > 1)
+        raise errors.BadRequest(f"{twice}: It is there twice.", param=twice)
+    return members
 
 
 class Strict(serializers.Serializer[Any]):

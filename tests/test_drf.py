@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
 
+from accounts.models import ApiKey
 from hontoni import errors
 from tests.world import Person
 
@@ -113,6 +114,24 @@ def test_a_body_that_is_not_json_is_told_so(alice: Person, body: bytes, charset:
 def test_a_body_that_is_no_object_is_told_so(alice: Person, body: bytes) -> None:
     answer = alice.client().post("/api/keys", data=body, content_type="application/json")
     assert _error(answer)[:2] == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name": "laptop", "lifetime_spend_cap": "5", "lifetime_spend_cap": null}',
+        b'{"name": "laptop", "name": "laptop"}',
+        b'{"name": "laptop", "x": {"name": 1, "name": 2}}',
+    ],
+)
+def test_a_member_that_is_there_twice_is_named_and_makes_no_key(
+    alice: Person, body: bytes
+) -> None:
+    before = ApiKey.objects.count()
+    answer = alice.client().post("/api/keys", body, content_type="application/json")
+    told = answer.json()["error"]
+    assert (answer.status_code, told["param"] in ("name", "lifetime_spend_cap")) == (400, True)
+    assert "twice" in told["message"] and ApiKey.objects.count() == before
 
 
 def test_a_body_over_the_limit_is_refused(alice: Person) -> None:

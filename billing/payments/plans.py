@@ -43,10 +43,10 @@ def subscribe(
 ) -> Outcome:
     """A first plan: with a saved card, or on the page `payment_url` leads to.
 
-    Raises as `quotes.subscribe`, Declined, Conflict `payment_pending`, CheckoutRequired, and
+    Raises as `quotes.by_card`, Declined, Conflict `payment_pending`, CheckoutRequired, and
     NotFound for a card of nobody's.
     """
-    quoting = partial(quotes.subscribe, plan=plan, now=now)
+    quoting = partial(quotes.by_card, plan=plan, now=now)
     wish = PlanOrder(user_id=user_id, plan=plan, card=card, client_key=key)
     return _buy(wish, quoting, return_url)
 
@@ -93,7 +93,7 @@ def _buy(wish: PlanOrder, quoting: Quoting, return_url: str = "") -> Outcome:
 
 def _ends_trial(wish: PlanOrder, mine: Subscription) -> bool:
     """Whether what it has on trial gives way to the plan it buys."""
-    return mine.on_trial and mine.add_on_id is None and wish.plan_id == mine.plan_id
+    return wish.plan is not None and quotes.replaces_trial(mine, wish.plan)
 
 
 def _put_add_on(mine: Subscription, quote: Quote) -> Subscription:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts import deletion
+from accounts import deletion, freezing
 from accounts.mailboxes import mailbox
 from accounts.models import User
 from billing import fraud, gifts, ledger, referrals
@@ -213,6 +213,18 @@ def test_the_credit_is_for_who_has_just_signed_up() -> None:
     User.objects.filter(pk=dora.pk).update(created_at=timezone.now() - timedelta(days=31))
     follow(Client(), dora.email)
     assert (credit(dora)["status"], ledger.balance(dora.pk)) == ("late", 0)
+
+
+def test_a_frozen_account_is_given_its_credit_when_it_is_thawed() -> None:
+    user = register("eve@example.com")
+    freezing.freeze(user.pk, "Abuse.")
+    confirm(user)
+    assert (credit(user)["status"], ledger.balance(user.pk)) == ("due", 0)
+    freezing.unfreeze(user.pk)
+    assert (credit(user)["status"], ledger.balance(user.pk)) == ("given", nanos("5"))
+    freezing.freeze(user.pk, "Abuse.")
+    freezing.unfreeze(user.pk)
+    assert signups() == 1
 
 
 def test_where_there_is_no_credit_nothing_is_promised(settings: Settings) -> None:

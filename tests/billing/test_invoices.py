@@ -12,7 +12,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from billing import invoice_pdf, invoices, ledger, subscriptions
+from billing import invoice_pdf, invoices, ledger, subscriptions, taxes
 from billing.invoices import Line
 from billing.models import Invoice, Plan, Transfer
 from hontoni.money import nanos
@@ -58,6 +58,18 @@ def test_who_it_is_made_out_to_can_be_changed_by_api(alice: User) -> None:
     rest = {"email": "alice@example.com", "account": alice.pk}
     assert Invoice.objects.get().buyer == company | rest
     assert issue(alice, "later").buyer["name"] == "Alice"
+
+
+@pytest.mark.parametrize("country", ["ZZ", "XX", "EN", "UK"])
+def test_a_country_that_does_not_exist_is_nobodys(
+    alice: User, settings: Settings, country: str
+) -> None:
+    company = {"name": "Alice Ltd", "address": "", "tax_id": "1", "country": country}
+    answer = client(alice).put("/api/billing/details", company, format="json")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "country")
+    settings.SELLER_COUNTRY = "VN"
+    assert not taxes.is_business_abroad(company)  # whatever was written down before
+    assert taxes.is_business_abroad(company | {"country": "GB"})
 
 
 def test_the_pdf_is_stored_with_its_hash_and_drawn_the_same_each_time(alice: User) -> None:

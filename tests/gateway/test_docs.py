@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from accounts import keys
 from gateway import docs
@@ -18,6 +19,19 @@ def test_a_page_is_about_this_deployment(client: Client, db: None, slug: str) ->
     assert docs.BASE_URL not in page
     assert "hontoni.vn" not in page
     assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=", page)
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "14 days from then"), ("vi", "14 ngày kể")])
+def test_a_page_tells_this_deployments_numbers(
+    settings: Settings, language: str, said: str
+) -> None:
+    settings.PRICE_NOTICE_DAYS = 14
+    docs.sources.cache_clear()
+    try:
+        text = docs.sources(language)["billing"].text
+    finally:
+        docs.sources.cache_clear()
+    assert said in text and "PRICE_NOTICE_DAYS" not in text
 
 
 def test_links_between_pages_lead_somewhere(client: Client, db: None) -> None:

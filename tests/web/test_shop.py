@@ -335,6 +335,7 @@ def test_a_smaller_add_on_is_shown_to_begin_with_the_next_period(
 
 
 def test_a_trial_is_bought_on_the_page_in_one_click(as_alice: Client, alice: Person) -> None:
+    confirm(alice.user)
     a_code(kind="trial", amount=0, plan=Plan.objects.get(slug="standard"), trial_days=14)
     as_alice.post("/billing/promo", {"code": "welcome", "redeem": "yes"})
     give(alice, "20")
@@ -345,6 +346,26 @@ def test_a_trial_is_bought_on_the_page_in_one_click(as_alice: Client, alice: Per
     mine = terms.subscription_of(alice.user.pk)
     assert mine is not None
     assert (mine.cancel_at_period_end, mine.on_trial, balance(alice)) == (False, False, nanos("7"))
+
+
+def test_another_plan_than_the_one_on_trial_is_paid_by_card(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    confirm(alice.user)
+    a_code(kind="trial", amount=0, plan=Plan.objects.get(slug="standard"), trial_days=14)
+    as_alice.post("/billing/promo", {"code": "welcome", "redeem": "yes"})
+    card = saved(stripe, alice)
+    assert "Or pay by card" in text(as_alice.get("/billing/plans/change?plan=premium"))
+    url = "/billing/plans/change?plan=premium&by=card"
+    page = text(as_alice.get(url))
+    assert "Pay $39.00" in page and "Your trial ends now" in page and "Your balance" not in page
+    form = hidden(as_alice, url)
+    assert as_alice.post(url, form).status_code == 200  # with what, is not said
+    assert as_alice.post(url, form | {"pay_with": card}).status_code == 302
+    mine = terms.subscription_of(alice.user.pk)
+    assert mine is not None and mine.plan.slug == "premium"
+    assert (mine.payment_method, mine.on_trial, balance(alice)) == ("stripe", False, 0)
+    assert [i.amount_received for i in stripe.stripe.payment_intents.list()] == [3900]
 
 
 def test_a_frozen_account_is_told_why_it_can_pay_in_nothing(

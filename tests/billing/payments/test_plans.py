@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import periods, renewals, stripe_api, terms
+from billing import periods, promos, renewals, stripe_api, terms
 from billing.mails import letters
 from billing.models import AddOn, AuditEntry, Card, Notice, Plan, Subscription
 from billing.payments import arrangements, entitlements, inbox, tasks
@@ -21,6 +21,7 @@ from hontoni.money import nanos
 from tests.billing.conftest import committed
 from tests.billing.payments.conftest import Shop, balance
 from tests.billing.test_api import error
+from tests.billing.test_promos import promo
 from tests.billing.test_terms import announced
 
 pytestmark = committed
@@ -111,6 +112,39 @@ def test_what_leaves_the_card_for_the_balance_is_announced_as_that(shop: Shop, b
     renewals.announce(mine.period_end - timedelta(days=2))
     facts = Notice.objects.get(kind="plan_renewal_soon").facts
     assert (facts["amount"], facts["balance"], facts["enough"]) == ("6.00", "0.00", False)
+
+
+def on_trial(user: User, plan: str) -> None:
+    sold = Plan.objects.get(slug=plan)
+    code = promo("TRY", kind="trial", amount=0, plan=sold, trial_days=14)
+    promos.redeem(user.pk, code.code, timezone.now())
+
+
+@pytest.mark.parametrize("plan", ["premium", "basic"])
+def test_a_trial_gives_way_to_any_plan_paid_by_card(shop: Shop, bob: User, plan: str) -> None:
+    on_trial(bob, "standard")
+    assert by_card(shop, bob, plan).json()["paid"] == {"premium": "39.00", "basic": "6.00"}[plan]
+    shop.deliver()
+    period = shown(shop, bob)["period"]
+    assert (shown(shop, bob)["plan"]["id"], period["payment_method"]) == (plan, "stripe")
+    assert period["renewal"]["amount"] == {"premium": "39.00", "basic": "6.00"}[plan]
+    states = Subscription.objects.order_by("pk").values_list("status", flat=True)
+    assert (list(states), len(paid(shop))) == (["ended", "active"], 1)
+
+
+def test_a_trial_stays_where_its_page_is_not_paid_or_an_add_on_was_bought(
+    shop: Shop, alice: User
+) -> None:
+    on_trial(alice, "standard")
+    answer = post(shop, alice, "subscription", plan="premium", payment_method="stripe")
+    assert answer.status_code == 202
+    assert shown(shop, alice)["plan"]["id"] == "standard"
+    assert post(shop, alice, "addons", add_on="rate-limit-2x").status_code == 201
+    refused = by_card(shop, alice, "premium")
+    assert error(refused) == (409, "paid_from_balance")
+    pay(shop, alice, answer)
+    shop.deliver()
+    assert (shown(shop, alice)["plan"]["id"], paid(shop)) == ("standard", [])
 
 
 # -- Subscribe -----------------------------------------------------------------------------------
