@@ -21,6 +21,8 @@ from gateway.features.models import WHOLE, Feature, Kind, LeftOut, Pricing
 from gateway.receipts import times
 from hontoni.money import dollars
 
+_SHOWN = 40  # characters of a name in a list; a customer's may be long
+
 
 @admin.register(Feature)
 class FeatureAdmin(ModelAdmin):
@@ -55,7 +57,7 @@ class FeatureAdmin(ModelAdmin):
 class LeftOutAdmin(ReadOnlyAdmin):
     audits_itself = True
     list_display = [
-        *("name", "kind", "dialect", "count", "first_at", "last_at", "last_user"),
+        *("short_name", "what", "dialect", "count", "first_at", "last_at", "last_user"),
         "last_request",
     ]
     list_filter = ["dialect", "kind", "last_at"]
@@ -66,6 +68,14 @@ class LeftOutAdmin(ReadOnlyAdmin):
 
     def has_allow_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.allow_leftout")
+
+    @admin.display(description="name", ordering="name")
+    def short_name(self, row: LeftOut) -> str:
+        return row.name if len(row.name) <= _SHOWN else f"{row.name[:_SHOWN]}…"
+
+    @admin.display(description="kind", ordering="kind")
+    def what(self, row: LeftOut) -> str:
+        return row.kind
 
     def has_add_feature_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.add_feature")
@@ -93,7 +103,7 @@ class LeftOutAdmin(ReadOnlyAdmin):
             said = f"{allowed} allowed. Customers' next requests have it."
             self.message_user(request, said, messages.SUCCESS)
 
-    @action(description="Allow at a price…", permissions=["add_feature"], url_path="price")
+    @action(description="Allow…", permissions=["add_feature"], url_path="price")
     def allow_at_a_price(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Go to the form of a new row of the list, with its name filled in."""
         row = self.get_object(request, object_id)
