@@ -133,7 +133,7 @@ class PriceAdmin(ModelAdmin):
 
 
 def _shown(bucket: str) -> Any:
-    @admin.display(description=SHORT[bucket], ordering=bucket)
+    @admin.display(description=f"{SHORT[bucket]}, per million", ordering=bucket)
     def shown(self: PriceAdmin, price: Price) -> str:
         return f"${dollars(getattr(price, bucket))}"
 
