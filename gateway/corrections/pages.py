@@ -67,7 +67,7 @@ def correct(page: ModelAdmin, request: HttpRequest, price: Price) -> HttpRespons
         try:
             wanted = _range(price, form.cleaned_data)
             found = booking.preview(wanted, debit=form.cleaned_data["debit"])
-            if form.cleaned_data["seen"] == _seal(form.cleaned_data, found):
+            if _moves(found) and form.cleaned_data["seen"] == _seal(form.cleaned_data, found):
                 return _booked(page, request, wanted, form.cleaned_data)
             form.data = {**request.POST.dict(), "seen": _seal(form.cleaned_data, found)}
         except errors.ApiError as error:
@@ -79,9 +79,17 @@ def correct(page: ModelAdmin, request: HttpRequest, price: Price) -> HttpRespons
         "form": form,
         "rows": _rows(found or []),
         "shown": found is not None,
-        "button": "Preview" if found is None else "Book it, or preview other values",
+        "heads": _HEADS,
+        "button": "Book it, or preview other values" if _moves(found) else "Preview",
     }
     return render(request, "admin/gateway/price/correct.html", context)
+
+
+_HEADS = ("Account", "Requests", "Credited", "Debited", "Not charged by prices", "Not debited")
+
+
+def _moves(found: list[Sum] | None) -> bool:
+    return any(each.requests for each in found or ())
 
 
 def _range(price: Price, asked: dict[str, Any]) -> Range:

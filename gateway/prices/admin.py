@@ -1,5 +1,6 @@
 """Staff: a price is announced in dollars, and withdrawn before it binds; never changed."""
 
+from datetime import UTC
 from typing import Any
 
 from django import forms
@@ -17,19 +18,12 @@ from billing.staff import RATES, email_of
 from gateway.corrections import pages
 from gateway.models import BUCKETS, Price
 from gateway.prices import schedule
+from gateway.prices.labels import LABELS, SHORT
 from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import dollars
 
 _LONG = [f"long_{bucket}" for bucket in BUCKETS]
-_LABELS = {
-    "input": "input",
-    "cache_read": "read from the cache",
-    "cache_write_5m": "written to the cache for 5 minutes",
-    "cache_write_1h": "written to the cache for an hour",
-    "output": "output",
-    "reasoning": "reasoning",
-}
 
 
 class PriceForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
@@ -52,7 +46,7 @@ class PriceAdmin(ModelAdmin):
     audits_itself = True
     form = PriceForm
     formfield_overrides = RATES
-    list_display = ("model", "effective_at", "state", *(f"shown_{name}" for name in BUCKETS))
+    list_display = ("model", "since", "state", *(f"shown_{name}" for name in BUCKETS))
     list_filter = ("model", "effective_at")
     list_select_related = ("model",)
     ordering = ("-effective_at", "-id")
@@ -64,6 +58,10 @@ class PriceAdmin(ModelAdmin):
         newest = begun.order_by("-effective_at", "-id").values("pk")[:1]
         found: QuerySet[Price] = super().get_queryset(request)
         return found.annotate(current=Subquery(newest))
+
+    @admin.display(description="in force from", ordering="effective_at")
+    def since(self, price: Price) -> str:
+        return f"{price.effective_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description="state")
     def state(self, price: Any) -> str:
@@ -86,10 +84,14 @@ class PriceAdmin(ModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         bucket = db_field.name.removeprefix("long_")
-        if bucket in _LABELS:
+        if bucket in LABELS:
             long = ", in long contexts" if bucket != db_field.name else ""
-            field.label = f"{_LABELS[bucket].capitalize()}{long}"
+            field.label = f"{LABELS[bucket].capitalize()}{long}"
             field.help_text = "Dollars per million tokens."
+        elif db_field.name == "long_context_above":
+            field.help_text = (
+                "Tokens of a prompt, from which on the prices below hold. Empty: none."
+            )
         elif db_field.name == "effective_at":
             field.label, field.required, field.initial = "In force from", False, None
             field.help_text = (
@@ -131,7 +133,7 @@ class PriceAdmin(ModelAdmin):
 
 
 def _shown(bucket: str) -> Any:
-    @admin.display(description=_LABELS[bucket], ordering=bucket)
+    @admin.display(description=f"{SHORT[bucket]}, per million", ordering=bucket)
     def shown(self: PriceAdmin, price: Price) -> str:
         return f"${dollars(getattr(price, bucket))}"
 

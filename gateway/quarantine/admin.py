@@ -32,7 +32,15 @@ class NoteForm(forms.Form):
 class UsageQuarantineAdmin(ReadOnlyAdmin):
     audits_itself = True
     list_display = [
-        *("created_at", "kind", "request_id", "customer", "sold_model", "credential", "told"),
+        *(
+            "created_at",
+            "kind",
+            "request_id",
+            "customer",
+            "sold_model",
+            "credential",
+            "told_tokens",
+        ),
         *("billed", "told_cost", "closed_at", "closed_by"),
     ]
     list_filter = [
@@ -49,13 +57,13 @@ class UsageQuarantineAdmin(ReadOnlyAdmin):
             "credential",
             "vendors_request",
             "created_at",
-            "told",
+            "told_tokens",
         ),
         *("billed", "held", "told_cost", "closed_at", "closed_by", "note"),
     ]
     readonly_fields = [
         *("request_id", "customer", "sold_model", "credential", "vendors_request"),
-        *("billed", "held", "told_cost"),
+        *("billed", "held", "told_cost", "told_tokens"),
     ]
     actions_detail = ["close"]
 
@@ -79,6 +87,11 @@ class UsageQuarantineAdmin(ReadOnlyAdmin):
     @admin.display(description="the vendor's request id")
     def vendors_request(self, found: UsageQuarantine) -> str:
         return found.event.upstream_request_id
+
+    @admin.display(description="tokens told")
+    def told_tokens(self, found: UsageQuarantine) -> str:
+        told = (f"{name.replace('_', ' ')} {n:,}" for name, n in found.told.items() if n)
+        return ", ".join(told)
 
     @admin.display(description="billed (the hold)", ordering="event__cost")
     def billed(self, found: UsageQuarantine) -> str:

@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
 from billing.staff import RATES, ReadOnlyAdmin, audit_deed, email_of
 from gateway.pools import vault
+from gateway.prices.labels import LABELS
 from gateway.vendorbills import alarms, intake
 from gateway.vendorbills.formats.report import BadReport
 from gateway.vendorbills.models import (
@@ -70,6 +71,11 @@ class ReportSourceAdmin(ModelAdmin):
     list_filter = ["vendor", "active"]
     readonly_fields = ["fetched_at", "problem"]
 
+    def get_fields(self, request: HttpRequest, obj: ReportSource | None = None) -> list[str]:
+        """Of a new one there is nothing to tell yet."""
+        found = ["vendor", "account", "secret", "base_url", "table", "active"]
+        return [*found, *self.readonly_fields] if obj else found
+
 
 @admin.register(VendorName)
 class VendorNameAdmin(ModelAdmin):
@@ -84,6 +90,13 @@ class VendorPriceAdmin(ModelAdmin):
     formfield_overrides = RATES
     list_display = ["model", "since", "input_price", "output_price"]
     list_filter = ["model"]
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name in LABELS:
+            field.label = LABELS[db_field.name].capitalize()
+            field.help_text = "Dollars per million tokens."
+        return field
 
     @admin.display(description="input", ordering="input")
     def input_price(self, price: VendorPrice) -> str:

@@ -240,11 +240,11 @@ def problems(first: date, last: date) -> Iterator[str]:
         .values("day")
         .annotate(count=Sum("requests"), charged=Sum("cost"))
     }
-    events: Any = _events(first, last).annotate(day=TruncDay("created_at", tzinfo=UTC))
-    rows = events.values("day").annotate(count=Count("pk"), charged=Sum("cost"))
+    events = _events(first, last).annotate(day=TruncDay("created_at", tzinfo=UTC))
+    rows: Any = events.values("day").annotate(count=Count("pk"), paid=Sum("cost"))
     corrected = _corrected(first, last)
     counted = {
-        (day := row["day"].date()): (row["count"], row["charged"] + corrected.get(day, 0))
+        (day := row["day"].date()): (row["count"], row["paid"] + corrected.get(day, 0))
         for row in rows
     }
     for day in sorted(kept.keys() | counted.keys()):

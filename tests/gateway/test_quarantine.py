@@ -117,7 +117,7 @@ def test_finance_closes_it_with_a_note(gateway: Gateway, alice: Person) -> None:
     page = finance.get("/admin/gateway/usagequarantine/").content.decode()
     assert "alice@example.com" in page and "openai/environment" in page and "$2250.0001" in page
     detail = finance.get(f"/admin/gateway/usagequarantine/{found.pk}/change/").content.decode()
-    assert "900000000" in detail and found.event.upstream_request_id in detail
+    assert "900,000,000" in detail and found.event.upstream_request_id in detail
     assert close(finance, found, note="") == 200
     assert UsageQuarantine.objects.get().closed_at is None
     assert [close(finance, found), close(finance, found, "Again.")] == [302, 302]

@@ -34,9 +34,13 @@ def read(data: bytes) -> Report:
         raise BadReport("It is not text in UTF-8.") from None
     if not text:
         raise BadReport("It is empty.")
-    if text[0] in "{[":
-        return read_pages(_json(text))
-    return _csv(text)
+    try:
+        report = read_pages(_json(text)) if text[0] in "{[" else _csv(text)
+    except (ArithmeticError, RecursionError, csv.Error) as error:
+        raise BadReport(f"It has what no report has: {error}.") from None
+    if any("\x00" in name for line in report.lines for name in line.identity[:3]):
+        raise BadReport("It names something with a NUL character.")
+    return report
 
 
 def exact(data: bytes) -> Any:

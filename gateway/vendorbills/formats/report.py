@@ -65,6 +65,9 @@ def summed(lines: Iterable[Line]) -> list[Line]:
 # -- Numbers -------------------------------------------------------------------------------------
 
 
+_MOST, _MOST_DOLLARS = 10**15, 10**8  # of a line; no bill is near it
+
+
 def count(row: Mapping[str, Any], name: str) -> int:
     """A number of tokens or calls; nothing is 0. Raises BadReport."""
     value = row.get(name)
@@ -74,7 +77,8 @@ def count(row: Mapping[str, Any], name: str) -> int:
         number = Decimal(str(value).replace(",", ""))
     except InvalidOperation:
         raise BadReport(f"{name} is {value!r}, not a number.") from None
-    if isinstance(value, bool) or number != number.to_integral_value() or number < 0:
+    whole = number.is_finite() and 0 <= number <= _MOST and number == number.to_integral_value()
+    if isinstance(value, bool) or not whole:
         raise BadReport(f"{name} is {value!r}, not a count.")
     return int(number)
 
@@ -84,7 +88,7 @@ def nanos(value: Any, name: str, *, unit: Decimal = Decimal(1)) -> int:
     below 0. Raises BadReport."""
     try:
         amount = Decimal(str(value)) * unit
-        if isinstance(value, bool) or not amount.is_finite():
+        if isinstance(value, bool) or not amount.is_finite() or abs(amount) > _MOST_DOLLARS:
             raise InvalidOperation
     except InvalidOperation:
         raise BadReport(f"{name} is {value!r}, not an amount.") from None
@@ -103,9 +107,9 @@ def day_of(value: Any, name: str) -> date:
         if isinstance(value, int) or str(value).isdigit():
             return datetime.fromtimestamp(int(value), UTC).date()
         moment = datetime.fromisoformat(str(value).replace(" UTC", "+00:00"))
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
     except (ValueError, OverflowError, OSError):
         raise BadReport(f"{name} is {value!r}, not a moment.") from None
-    return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
 
 
 def whole_day(begins: Any, ends: Any) -> date:

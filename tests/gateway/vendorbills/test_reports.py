@@ -241,6 +241,16 @@ BAD = {
     "a week": (wide(reports.ANTHROPIC_USAGE), "not a day"),
     "more cached than read": (with_(reports.OPENAI_USAGE, input_cached_tokens=1001), "1001"),
     "no gemini": (reports.GOOGLE_ROWS[-1:], "Gemini"),
+    "too deep": ("[" * 100_000 + "]" * 100_000, "no report"),
+    "more than there is": (with_(reports.ANTHROPIC_USAGE, output_tokens=10**40), "not a count"),
+    "endless": (with_(reports.ANTHROPIC_USAGE, output_tokens="Infinity"), "not a count"),
+    "a signal": (with_(reports.ANTHROPIC_USAGE, output_tokens="sNaN"), "not a count"),
+    "all the money": (with_(reports.ANTHROPIC_COSTS, amount="1e30"), "not an amount"),
+    "a NUL": (with_(reports.ANTHROPIC_USAGE, model="claude\x00"), "NUL"),
+    "before time": (
+        {"data": [reports.ANTHROPIC_USAGE["data"][0] | {"starting_at": "0001-01-01T00:00+14:00"}]},
+        "not a moment",
+    ),
     "no rate": (
         [reports.GOOGLE_ROWS[0] | {"currency": "VND", "currency_conversion_rate": 0}], "rate",
     ),
