@@ -85,6 +85,7 @@ class Transactions(generics.ListAPIView[Entry]):
     queryset = Entry.objects.select_related("transfer")
     serializer_class = TransactionSerializer
     pagination_class = NewestFirst
+    filters = TransactionFilter
 
     def get_queryset(self) -> QuerySet[Entry]:
         wanted = TransactionFilter(data=self.request.query_params)

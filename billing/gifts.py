@@ -182,7 +182,7 @@ def welcome(user_id: int) -> int:
         with transaction.atomic():
             claim(user_id, SIGNUP)
             _, created = ledger.post(
-                key=_key(user_id),
+                key=signup_key(user_id),
                 kind=Kind.SIGNUP,
                 user_id=user_id,
                 amount=found.amount,
@@ -205,7 +205,7 @@ def thawing(user_id: int) -> Callable[[datetime, datetime], None]:
 
 def standing(user_id: int) -> Standing:
     """Whether an account has had its sign-up credit, and if not, what keeps it from it."""
-    given = Transfer.objects.filter(key=_key(user_id)).first()
+    given = Transfer.objects.filter(key=signup_key(user_id)).first()
     if given is not None:
         return Standing("given", given.amount)
     amount = money.nanos(settings.SIGNUP_CREDIT)
@@ -224,5 +224,6 @@ def standing(user_id: int) -> Standing:
     return Standing("due", amount)
 
 
-def _key(user_id: int) -> str:
+def signup_key(user_id: int) -> str:
+    """Of the transfer that gave it."""
     return f"signup:{user_id}"

@@ -1,12 +1,13 @@
 """What beat does for billing. Any of it may run twice, or at once: the locks are in the doing."""
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
 from django.utils import timezone
 
-from billing import invoices, prices, referrals, renewals, security
+from billing import invoices, prices, referrals, renewals, security, unclaimed
 from billing.mails import sending
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,12 @@ def send_mail(mail_id: int) -> bool:
 def settle_referrals(**_: Any) -> int:
     """Pay what has stood long enough, take back what was refunded."""
     return referrals.settle_all(timezone.now())
+
+
+@shared_task(expires=600)
+def write_down_gifts(**_: Any) -> int:
+    """Claim what nodes of the last release gave without a claim; how many gifts were looked at."""
+    return unclaimed.write_down(timezone.now() - timedelta(days=2))
 
 
 @shared_task

@@ -70,6 +70,7 @@ class UsageListView(ListAPIView[UsageEvent]):
     """Your requests, newest first."""
 
     serializer_class = UsageSerializer
+    filters = UsageFilterSerializer
     queryset = UsageEvent.objects.none()
 
     @extend_schema(tags=["usage"], summary="List requests", parameters=[UsageFilterSerializer])

@@ -36,5 +36,6 @@ app.conf.beat_schedule = {
     },
     "send-mails": {"task": "billing.tasks.send_due_mails", "schedule": 10.0},
     "forget-deleted": {"task": "billing.tasks.forget_deleted", "schedule": 3600.0},
+    "write-down-gifts": {"task": "billing.tasks.write_down_gifts", "schedule": 600.0},
     "settle-referrals": {"task": "billing.tasks.settle_referrals", "schedule": 600.0},
 }

@@ -185,7 +185,7 @@ class Strict(serializers.Serializer[Any]):
         if isinstance(data, Mapping):
             unknown = [str(name) for name in data if name not in {*self.fields, *self.BESIDE}]
             if unknown:
-                raise serializers.ValidationError({name: self._unknown(name) for name in unknown})
+                raise serializers.ValidationError({n: [self._unknown(n)] for n in unknown})
         return super().to_internal_value(data)
 
     def _unknown(self, name: str) -> exceptions.ErrorDetail:
@@ -216,7 +216,10 @@ class Query(Strict):
 
 
 class KeysetPagination(pagination.CursorPagination):
-    """`{next, previous, results}`, newest first, by the primary key: inserts shift no page."""
+    """`{next, previous, results}`, newest first, by the primary key: inserts shift no page.
+
+    A filter that does not exist is a 400: `filters` of the view says which there are.
+    """
 
     ordering = "-pk"
     page_size = 50
@@ -226,6 +229,8 @@ class KeysetPagination(pagination.CursorPagination):
     def paginate_queryset(
         self, queryset: Any, request: Request, view: "APIView | None" = None
     ) -> list[Any] | None:
+        asked = getattr(view, "filters", Query)(data=request.query_params)
+        asked.is_valid(raise_exception=True)
         try:
             return super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, ValueError, ValidationError):

@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
+from rest_framework.generics import GenericAPIView
 from rest_framework.mixins import ListModelMixin
 from rest_framework.test import APIClient
 
@@ -178,6 +179,28 @@ def test_an_odd_cursor_is_no_bug(alice: Person, route: Route) -> None:
     odd = [b64encode(f"p={position}".encode()).decode() for position in positions]
     for cursor in ("x", "ż", b64encode(f"o={'9' * 30}&r=x".encode()).decode(), *odd):
         assert client.get(route.url(), {"cursor": cursor}).status_code in (200, 400)
+
+
+PAGED = [
+    route
+    for route, verb in VERBS
+    if verb == "get"
+    and getattr(route.view, "pagination_class", None)
+    and "{}" not in route.shape
+    and issubclass(route.view, (ListModelMixin, GenericAPIView))
+]
+
+
+@pytest.mark.parametrize("route", PAGED, ids=_name)
+def test_a_filter_that_does_not_exist_is_refused_by_name(alice: Person, route: Route) -> None:
+    alice.user.is_staff = alice.user.is_superuser = True  # some lists are for staff
+    alice.user.save()
+    client = alice.client()
+    assert client.get(route.url(), {"limit": 5}).status_code == 200
+    answer = client.get(route.url(), {"no_such_filter": 1})
+    assert (answer.status_code, answer.json()["error"].get("param")) == (400, "no_such_filter")
+    (told,) = answer.json()["error"]["details"]["fields"]["no_such_filter"]
+    assert told["code"] == "unknown_member"
 
 
 BODIES = [(route, verb) for route, verb in VERBS if verb != "get"]

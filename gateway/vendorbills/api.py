@@ -116,6 +116,7 @@ class VendorBillsView(_Staff, ListAPIView[VendorBill]):
     serializer_class = VendorBillSerializer
     queryset = VendorBill.objects.none()
     pagination_class = KeysetPagination
+    filters = BillFilterSerializer
 
     @extend_schema(
         tags=["staff"],

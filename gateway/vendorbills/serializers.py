@@ -10,13 +10,16 @@ from gateway.vendorbills import rounds
 from gateway.vendorbills.comparison import Difference
 from gateway.vendorbills.margins import NOBODY, Margin
 from gateway.vendorbills.models import UNITS, VendorBill
+from hontoni.drf import Query
 from hontoni.money import dollars
 
 MOST_DAYS = 400
 
 
-class DaysSerializer(serializers.Serializer[Any]):
+class DaysSerializer(Query):
     """Query parameters: a range of UTC days, both included."""
+
+    BESIDE = Query.BESIDE | {"offset"}
 
     to = serializers.DateField(required=False, help_text="Last day (UTC); yesterday if left out.")
 

@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 from accounts import deletion, freezing
 from accounts.mailboxes import mailbox
 from accounts.models import User
-from billing import fraud, gifts, ledger, referrals
+from billing import fraud, gifts, ledger, referrals, tasks
 from billing.models import Claim, Mark, Redemption, Referral, Transfer
 from hontoni.money import nanos
 from tests.billing.conftest import client
@@ -378,7 +378,8 @@ def test_the_browser_of_who_invites_is_looked_at_by_staff(alice: User) -> None:
 # -- What was given before this was asked --------------------------------------------------------
 
 
-def test_what_was_given_before_is_written_down_as_taken(alice: User) -> None:
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_what_old_code_gave_before_or_during_the_upgrade_is_taken(alice: User, when: str) -> None:
     from importlib import import_module
 
     code = promo()
@@ -387,13 +388,23 @@ def test_what_was_given_before_is_written_down_as_taken(alice: User) -> None:
         ledger.post(key=f"signup:{user.pk}", kind="signup", user_id=user.pk, amount=nanos("5"))
         Redemption.objects.create(code=code, user=user, number=1)
     Referral.objects.create(
-        referrer=alice, invitee=old[0], percent=10, basis="top_ups", hold_days=30, most=1
+        referrer=alice,
+        invitee=old[0],
+        percent=10,
+        basis="top_ups",
+        hold_days=30,
+        most=1,
+        confirmed=True,
     )
     Mark.objects.all().delete()
     Claim.objects.all().delete()
-    write_down = import_module("billing.migrations.0010_gifts").write_down
-    for _ in range(2):
-        write_down(apps, None)
+    if when == "before":
+        write_down = import_module("billing.migrations.0010_gifts").write_down
+        for _ in range(2):
+            write_down(apps, None)
+    else:
+        for _ in range(2):
+            tasks.write_down_gifts()
     assert {claim.gift for claim in Claim.objects.all()} == {
         "signup",
         f"promo:{code.pk}:1",
