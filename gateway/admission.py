@@ -12,7 +12,7 @@ from collections import defaultdict
 from django.conf import settings
 
 from billing.seeding import seed_account
-from gateway import callers, catalogue, clock, spending
+from gateway import callers, catalogue, clock, spending, usage_events
 from gateway.call import Call
 from gateway.callers import Caller
 from gateway.exchange import Exchange
@@ -148,7 +148,7 @@ async def _asked(call: Call) -> State:
         call.hold,
         stretch=not call.stream or call.hidden or bool(call.lane.sifted.uses),
         lease_ms=call.http.config.lease_ms,
-        draft=call.draft(),
+        draft=usage_events.draft(call),
         price=call.priced_for,
     )
     try:
@@ -229,7 +229,7 @@ async def settle(call: Call) -> None:
         return
     try:
         state = await limiter.settle(
-            call.asked(), cost=call.cost, event=call.event(), giveback=not call.reached
+            call.asked(), cost=call.cost, event=usage_events.event(call), giveback=not call.reached
         )
     except ApiError:
         logger.exception("settle.postponed %s", call.id)
@@ -263,8 +263,9 @@ async def heartbeat() -> bool:
 
 
 async def _beat(call: Call) -> None:
-    cost, draft = call.so_far()
-    await limiter.beat(call.asked(), cost=cost, draft=draft)
+    now = call.so_far()
+    draft = usage_events.event(now, lost=True)
+    await limiter.beat(call.asked(), cost=now.cost, draft=draft)
 
 
 async def beat_for_ever() -> None:

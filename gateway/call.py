@@ -84,7 +84,7 @@ class Call:
     spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     _told: Usage | None = None  # `usage` as the vendor told it
-    _full: Usage | None = None  # what is owed if nothing more may be given away
+    full: Usage | None = None  # what is owed if nothing more may be given away
     _bound: bool = False  # that is so
 
     def __post_init__(self) -> None:
@@ -120,7 +120,7 @@ class Call:
 
     def price(self, usage: Usage) -> int:
         """What it costs, in nano-dollars, before any bound."""
-        return bill.cost(self._lines(usage))
+        return bill.cost(self.lines(usage))
 
     def cost_so_far(self) -> int:
         """What has been produced up to now costs this, by the vendor's numbers or our estimate."""
@@ -138,7 +138,7 @@ class Call:
         if self._told is None and self.tap is None:
             self._told = self.usage
         self.usage, self.estimated = self._used()
-        self.gift, self._full = 0, self.usage
+        self.gift, self.full = 0, self.usage
         if self._absurd(self.usage):
             self._quarantine(self.usage)
         if self.failed or not self.reached:
@@ -152,8 +152,8 @@ class Call:
 
     def charge_in_full(self) -> None:
         """Nothing more is given away today: the vendor's numbers are charged."""
-        assert self._full is not None
-        self.usage, self.gift, self._bound = self._full, 0, True
+        assert self.full is not None
+        self.usage, self.gift, self._bound = self.full, 0, True
         self.estimated = self.estimated or not (self.failed or self.reached)
         if self.quarantined is not None:
             self.cost = self.held
@@ -163,8 +163,8 @@ class Call:
     def _charge(self, usage: Usage, *, shared: bool = True) -> None:
         if shared and self.tap is not None and self.tap.stopped and not self.estimated:
             usage = self.usage = metering.shared(usage, self.tap.text_bytes, self.tap.said)
-            assert self._full is not None
-            self.gift = self.price(self._full) - self.price(usage)
+            assert self.full is not None
+            self.gift = self.price(self.full) - self.price(usage)
         elif not self.estimated:
             self._learn(usage)
         price = self.price(usage)
@@ -176,7 +176,7 @@ class Call:
             logger.warning("charge.capped %s: %d of %d", self.id, self.cost, price)
 
     def _give_away(self, usage: Usage) -> None:
-        self.cost, self._full = 0, usage
+        self.cost, self.full = 0, usage
         self.gift = min(self.price(usage), self.held) if self.quarantined is None else self.held
 
     def _wasted(self) -> Usage:
@@ -222,7 +222,7 @@ class Call:
             return NO_TALLY
         return self.tally if self.tap is None else self.tap.tally()
 
-    def _lines(self, usage: Usage) -> list[bill.Line]:
+    def lines(self, usage: Usage) -> list[bill.Line]:
         return bill.lines(usage, self._tally(), self.model.at(self.named), self.lane.sifted)
 
     def _used(self) -> tuple[Usage, bool]:
@@ -330,8 +330,8 @@ class Call:
             return "left" if self.aborted and not self.hidden else "estimated"
         return "left" if self.aborted and self.cost else ""
 
-    def so_far(self) -> tuple[int, bytes]:
-        """The cost up to now and the usage event to settle with, should this process die."""
+    def so_far(self) -> "Call":
+        """A copy as it stands now: what to settle with, should this process die."""
         draft = copy(self)
         usage, _ = self._used()
         draft.usage = usage
@@ -341,99 +341,4 @@ class Call:
         else:
             draft.cost = self.price(usage) if usage.output or usage.reasoning else 0
         draft.estimated = True
-        return draft.cost, draft.event(lost=True)
-
-    def draft(self) -> bytes:
-        """The event to settle with if not even a heartbeat is heard of this request: who asked
-        for what. The rest is UsageEvent's defaults."""
-        return orjson.dumps(
-            {
-                "id": self.http.request_id[4:],
-                "user_id": self.caller.account,
-                "api_key_id": self.caller.key_id,
-                "model": self.model.id,
-                "requested_model": self.request.name[:200],
-                "price_id": self.model.price.id,
-                "dialect": self.request.dialect.name,
-                "stream": self.stream,
-                "began": self.began,
-                "error": "process_lost",
-                "ip": self.ip,
-                "details": {"price_read_at": self.price_read_at},
-            }
-        )
-
-    def event(self, *, lost: bool = False) -> bytes:
-        """The usage event as JSON: gateway.models.UsageEvent's fields. `lost` makes it the one to
-        settle with if nothing is heard of this process again."""
-        now = time.time()
-        usage = self.usage or Usage()
-        return orjson.dumps(
-            {
-                "id": self.http.request_id[4:],
-                "user_id": self.caller.account,
-                "api_key_id": self.caller.key_id,
-                "model": self.model.id,
-                "requested_model": self.request.name[:200],
-                "price_id": self.model.price.id,
-                "dialect": self.request.dialect.name,
-                "stream": self.stream,
-                "began": self.began,
-                "input": usage.input,
-                "cache_read": usage.cache_read,
-                "cache_write_5m": usage.cache_write_5m,
-                "cache_write_1h": usage.cache_write_1h,
-                "output": usage.output,
-                "reasoning": usage.reasoning,
-                "cost": self.cost,
-                "hold": self.held,
-                "estimated": self.estimated,
-                "aborted": self.aborted,
-                "status": 500 if lost else self.status,
-                "error": "process_lost" if lost else self.error,
-                "upstream_status": self.upstream_status,
-                "upstream_request_id": self._upstream_id()[:200],
-                "first_byte_ms": self._milliseconds(self.first_byte),
-                "duration_ms": self._milliseconds(now),
-                "client": self.http.header(b"user-agent")[:200],
-                "ip": self.ip,
-                "details": self._details(),
-            }
-        )
-
-    def _upstream_id(self) -> str:
-        """The vendor's id of the request; Google has one only in its answers."""
-        return self.upstream_request_id or (self.tap.upstream_id if self.tap else "")
-
-    def _milliseconds(self, until: float | None) -> int | None:
-        return None if until is None else max(0, int((until - self.began) * 1000))
-
-    def _details(self) -> dict[str, Any]:
-        details: dict[str, Any] = {
-            "price_read_at": self.price_read_at,
-            "admitted_at": self.admitted_at,
-        }
-        if self.clamps:
-            details["clamps"] = self.clamps
-        if self.state is not None:
-            details["windows"] = self.state.windows
-            details["windows_at"] = self.state.now // 1000
-        if self.lane.dialect != self.request.dialect.name:
-            details["upstream_dialect"] = self.lane.dialect
-        if self.attempts:
-            details["attempts"] = [attempt.told() for attempt in self.attempts]
-        lines = self._lines(self.usage or Usage())
-        if not bill.is_plain(lines):
-            details["lines"] = [line.told() for line in lines]
-        if self.lane.sifted.left_out:
-            details["left_out"] = self.lane.sifted.left_out
-        if self.quarantined is not None:
-            details["quarantine"] = self.quarantined._asdict()
-        if self.capped:
-            details["capped"] = (self.usage or Usage())._asdict()
-        if self._full not in (None, self.usage) and self.quarantined is None:
-            assert self._full is not None
-            details["full"] = self._full._asdict()  # the vendor bills it, the customer is not
-        if rule := self.rule():
-            details["rule"] = rule
-        return details
+        return draft

@@ -26,8 +26,7 @@ from hontoni.errors import ApiError, UpstreamFailed, UpstreamTimeout
 
 IDLE_SECONDS = 30.0
 _MOST_WAITING = 2**18  # bytes of a body that nobody has taken yet: then the vendor has to wait
-_MOST_HEADERS = 2**17
-_MOST_INFLATED = _MOST_WHOLE = 2**26
+_MOST_HEADERS, _MOST_INFLATED, _MOST_WHOLE = 2**17, 2**26, 2**26
 _SMALL = 2**16  # up to here head and body are one write
 _NONSENSE = "The model's provider sent an answer we cannot read."
 _BROKE = "The connection to the model's provider broke."
@@ -387,7 +386,7 @@ class Client:
         self._sweep = loop.call_later(IDLE_SECONDS / 2, self._close_idle) if resting else None
 
     async def close(self) -> None:
-        """Close every connection, those in use too."""
+        """Close every connection, used ones too."""
         if self._sweep is not None:
             self._sweep.cancel()
         for connection in list(self._open):
