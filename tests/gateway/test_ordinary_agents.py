@@ -36,7 +36,12 @@ SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
 @pytest.mark.parametrize("stream", [False, True])
 def test_two_hundred_tools(gateway: Gateway, alice: Person, model: str, stream: bool) -> None:
     fund(alice, "5")
-    body = {"tools": CLAUDE_TOOLS, "system": [CACHED], "max_tokens": 32_000, "stream": stream}
+    body: dict[str, Any] = {
+        "tools": CLAUDE_TOOLS,
+        "system": [CACHED],
+        "max_tokens": 32_000,
+        "stream": stream,
+    }
     reply = vendor.messages(gateway, alice, model, **body)
     assert reply.status_code == 200, reply.text
     assert vendor.sent(gateway)["max_tokens"] == 32_000
@@ -64,7 +69,7 @@ def test_a_search_is_used_as_often_as_the_balance_covers(
     fund(alice, dollars)
     choice = {"type": "tool", "name": "web_search"}
     for stream in (False, True):
-        more = {"tools": [SEARCH], "tool_choice": choice, "stream": stream}
+        more: dict[str, Any] = {"tools": [SEARCH], "tool_choice": choice, "stream": stream}
         reply = vendor.messages(gateway, alice, "claude-haiku-4.5", **more)
         assert reply.status_code == 200, reply.text
         assert 1 <= vendor.sent(gateway)["tools"][0]["max_uses"] <= uses

@@ -118,8 +118,10 @@ def test_what_a_prediction_got_wrong_is_held_for(gateway: Gateway, alice: Person
     fund(alice, "50")
     usage = {"prompt_tokens": 10, "completion_tokens": 3_016}
     vendor.answers(gateway, completion(False, usage))
-    guess = {"type": "content", "content": "x," * 1_500}
-    body: dict[str, Any] = {"max_tokens": 16, "prediction": guess}
+    body: dict[str, Any] = {
+        "max_tokens": 16,
+        "prediction": {"type": "content", "content": "x," * 1_500},
+    }
     assert gateway.chat(alice, **body).status_code == 200
     event: UsageEvent = charged(gateway)
     assert event.cost == nanos("0.030185") and "capped" not in event.details
@@ -129,7 +131,9 @@ def test_who_cannot_pay_for_a_prediction_gets_no_more_than_asked(
     gateway: Gateway, alice: Person
 ) -> None:
     fund(alice, "0.025")
-    guess = {"type": "content", "content": "x," * 1_500}
-    body: dict[str, Any] = {"max_tokens": 16, "prediction": guess}
+    body: dict[str, Any] = {
+        "max_tokens": 16,
+        "prediction": {"type": "content", "content": "x," * 1_500},
+    }
     assert gateway.chat(alice, **body).status_code == 200
     assert vendor.sent(gateway)["max_tokens"] <= 16
