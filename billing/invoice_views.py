@@ -48,8 +48,14 @@ def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
         found = own(customer(request).pk, invoice_id)
     except errors.NotFound as error:
         raise Http404(said(error)) from None
-    parties = {"seller": _party(found.seller), "buyer": _party(found.buyer)}
-    return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **parties})
+    told = {
+        "seller": _party(found.seller),
+        "buyer": _party(found.buyer),
+        # What is printed is English; here it is read.
+        "paid_by": _(found.paid_by) if found.paid_by else "",
+        "note": _(found.note) if found.note else "",
+    }
+    return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **told})
 
 
 def _party(about: dict[str, Any]) -> list[str]:

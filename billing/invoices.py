@@ -2,8 +2,11 @@
 
 Always true:
 
-1. The numbers of a series are 1, 2, 3 ... without a gap: a number is taken under the lock of its
-   series, in the transaction that issues the invoice, and returned if that fails.
+1. Our invoices are one series a year, our credit notes another, and Stripe's documents are in
+   neither: the law asks for numbers "based on one or more series" (Directive 2006/112/EC, Article
+   226), and who looks at one kind alone finds no gap either. The numbers of a series are 1, 2, 3
+   ...: a number is taken under the lock of its series, in the transaction that issues the
+   invoice, and returned if that fails.
 2. An invoice belongs to one transfer of the ledger, and its lines say its amount; or to one fact
    at Stripe that moved no balance. It is issued once: asked again, the first one is answered.
 3. It is written once, with its PDF and the PDF's SHA-256. Seller and buyer are those of that day.
@@ -20,6 +23,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from accounts.deletion import DELETED
 from accounts.models import User
@@ -42,7 +46,7 @@ class Line(NamedTuple):
 class Payment:
     """How it was paid or given back, and when if not now; `credits`: numbers that it is about."""
 
-    by: str = "Prepaid balance"
+    by: str = gettext_noop("Prepaid balance")
     at: datetime | None = None
     tax: Tax = Tax(note=taxes.FROM_BALANCE)
     credits: Sequence[str] = ()

@@ -14,12 +14,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from billing import countries
 from hontoni.money import CENT
 
-REVERSE_CHARGE = "Reverse charge: the recipient accounts for the tax."
-FROM_BALANCE = "Any tax on it was charged when the balance was topped up."
+REVERSE_CHARGE = gettext_noop("Reverse charge: the recipient accounts for the tax.")
+FROM_BALANCE = gettext_noop("Any tax on it was charged when the balance was topped up.")
 
 
 @dataclass(frozen=True, slots=True)
