@@ -283,7 +283,7 @@ def test_who_asks_for_very_much_is_told_that_more_was_left_out(
     gateway: Gateway, alice: Person
 ) -> None:
     fund(alice, "10")
-    many = {f"m{number:02}": 1 for number in range(30)}
+    many: dict[str, Any] = {f"m{number:02}": 1 for number in range(30)}
     reply = vendor.messages(gateway, alice, "claude-sonnet-4.6", **many)
     told = reply.headers["x-hontoni-left-out"].split(", ")
     assert told == [f"member:m{number:02}" for number in range(20)] + ["..."]
