@@ -11,8 +11,8 @@ Always true:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.db.models import F, Q, QuerySet
@@ -98,19 +98,36 @@ def _accounts(wanted: Range) -> list[int]:
 
 def _sum(wanted: Range, user_id: int, debit: bool) -> Sum | None:
     changes, odd = changes_of(wanted, user_id)
-    dearer = sum(each.more for each in changes if each.more > 0)
-    moved = [each for each in changes if debit or each.more < 0]
     if not (changes or odd):
         return None
-    refused = "" if debit or not dearer else f"${dollars(dearer)} too little was charged"
+    whole = _added_up(user_id, changes, odd)
+    if not whole.debited:
+        return whole
+    refused = _refusal(whole) if debit else f"${dollars(whole.debited)} too little was charged"
+    if not refused:
+        return whole
+    cheaper = [each for each in changes if each.more < 0]
+    return replace(_added_up(user_id, cheaper, odd), refused=refused)
+
+
+def _added_up(user_id: int, changes: Sequence[Change], odd: int) -> Sum:
     return Sum(
         user_id,
-        requests=len(moved),
-        credited=-sum(min(each.more, 0) for each in moved),
-        debited=sum(max(each.more, 0) for each in moved),
+        requests=len(changes),
+        credited=-sum(min(each.more, 0) for each in changes),
+        debited=sum(max(each.more, 0) for each in changes),
         odd=odd,
-        refused=refused,
     )
+
+
+def _refusal(whole: Sum) -> str:
+    """Why an account would not be debited as things stand; empty if it would."""
+    try:
+        _may_be_debited(User.objects.get(pk=whole.user_id))
+    except errors.PaymentRequired as error:
+        return error.message
+    more = whole.debited - whole.credited
+    return "The balance does not cover it." if more > ledger.balance(whole.user_id) else ""
 
 
 def changes_of(wanted: Range, user_id: int) -> tuple[list[Change], int]:
@@ -192,7 +209,7 @@ def _booked(correction: Correction, wanted: Range, planned: Sum, debit: bool) ->
         try:
             _may_be_debited(user)
             return _book(correction, wanted, user, debit=True) or Sum(user.pk, odd=planned.odd)
-        except errors.PaymentRequired as error:
+        except (errors.PaymentRequired, errors.Forbidden) as error:
             refused = error.message
     done = _book(correction, wanted, user, debit=False) or Sum(user.pk)
     return Sum(user.pk, done.requests, done.credited, 0, planned.odd, refused)
@@ -212,13 +229,7 @@ def _book(correction: Correction, wanted: Range, user: User, *, debit: bool) -> 
         changes = [each for each in changes if debit or each.more < 0]
         if not changes:
             return None
-        done = Sum(
-            user.pk,
-            requests=len(changes),
-            credited=-sum(min(each.more, 0) for each in changes),
-            debited=sum(max(each.more, 0) for each in changes),
-            odd=odd,
-        )
+        done = _added_up(user.pk, changes, odd)
         transfer = _pay(purchase, correction, done)
         CorrectedAccount.objects.create(
             correction=correction,

@@ -46,7 +46,7 @@ class PriceAdmin(ModelAdmin):
     audits_itself = True
     form = PriceForm
     formfield_overrides = RATES
-    list_display = ("model", "since", "state", *(f"shown_{name}" for name in BUCKETS))
+    list_display = ("model", "version", "since", "state", *(f"shown_{name}" for name in BUCKETS))
     list_filter = ("model", "effective_at")
     list_select_related = ("model",)
     ordering = ("-effective_at", "-id")
@@ -58,6 +58,11 @@ class PriceAdmin(ModelAdmin):
         newest = begun.order_by("-effective_at", "-id").values("pk")[:1]
         found: QuerySet[Price] = super().get_queryset(request)
         return found.annotate(current=Subquery(newest))
+
+    @admin.display(description="version", ordering="id")
+    def version(self, price: Price) -> int:
+        """As receipts and `reprice --price` call it."""
+        return price.pk
 
     @admin.display(description="in force from", ordering="effective_at")
     def since(self, price: Price) -> str:
@@ -71,10 +76,10 @@ class PriceAdmin(ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Price | None = None) -> list[str]:
         if obj is not None:
-            return ["model", "effective_at", "state", "rates"]
+            return ["model", "version", "effective_at", "state", "rates"]
         return ["model", "effective_at", *BUCKETS, "long_context_above", *_LONG]
 
-    readonly_fields = ("state", "rates")
+    readonly_fields = ("version", "state", "rates")
 
     @admin.display(description="dollars per million tokens")
     def rates(self, price: Price) -> SafeString:

@@ -200,7 +200,9 @@ def test_who_cannot_pay_is_listed_and_left_alone(
         amount=-ledger.balance(alice.user.pk), reason="spent", actor="tests",
     )  # fmt: skip
     freeze(bob.user.pk, "a dispute")
+    previewed = reprice(new, "--debit").splitlines()
     said = reprice(new, "--apply", "--reason", "Too cheap.", "--debit")
+    assert previewed[:-1] == said.splitlines()[:-1], "a preview says what would be done"
     assert "alice@example.com: 0 requests; credit $0.00, debit $0.00; not debited: " in said
     assert "bob@example.com: 0 requests" in said and "frozen or deleted" in said
     assert gateway.balance(alice) == 0 and gateway.balance(bob) == nanos("10") - COST
