@@ -1,4 +1,4 @@
-"""Staff: the catalogue may be edited (its prices: gateway/prices/admin.py); usage may be read."""
+"""Staff: the catalogue may be edited (its prices in its own room); usage may be read."""
 
 from typing import Any
 
@@ -7,14 +7,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
-from gateway.corrections import admin as corrections  # noqa: F401  registers
-from gateway.corrections.models import corrected
-from gateway.features import admin as features  # noqa: F401
-from gateway.models import BUCKETS, Alias, DeadEvent, Model, Refusal, UsageEvent
-from gateway.pools import admin as pools  # noqa: F401
-from gateway.prices import admin as prices  # noqa: F401
-from gateway.quarantine import admin as quarantine  # noqa: F401
-from gateway.vendorbills import admin as vendorbills  # noqa: F401
+from gateway.catalogue.features import admin as features  # noqa: F401
+from gateway.catalogue.models import BUCKETS, Alias, Model
+from gateway.reconciliation.vendors import admin as vendorbills  # noqa: F401
+from gateway.usage.corrections import admin as corrections  # noqa: F401  registers
+from gateway.usage.corrections import price_admin as prices  # noqa: F401
+from gateway.usage.corrections.models import corrected
+from gateway.usage.models import DeadEvent, Refusal, UsageEvent
+from gateway.usage.quarantine import admin as quarantine  # noqa: F401
+from gateway.vendors import admin as pools  # noqa: F401
 from hontoni.money import dollars
 
 

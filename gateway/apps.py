@@ -7,7 +7,8 @@ class GatewayConfig(AppConfig):
     def ready(self) -> None:
         from accounts import restrictions
         from billing import statements
-        from gateway import catalogue, rollups
+        from gateway.catalogue import snapshot
+        from gateway.usage import rollups
 
-        restrictions.sells(lambda: catalogue.load().models)
+        restrictions.sells(lambda: snapshot.load().models)
         statements.meters(rollups.by_model)

@@ -8,8 +8,8 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
-from gateway import reaper, refusals, usage
-from gateway.vendorbills import rounds
+from gateway.reconciliation.vendors import rounds
+from gateway.usage import reaper, refusals, settlement
 from hontoni import health
 
 DRAIN_SECONDS = 1.0  # how often beat calls; a run looks again until the next one is due
@@ -26,7 +26,7 @@ def drain_usage(**_: Any) -> None:
     refusals.drain()
     until = time.monotonic() + DRAIN_SECONDS
     while time.monotonic() < until:
-        if not usage.drain(_consumer()):
+        if not settlement.drain(_consumer()):
             time.sleep(PAUSE_SECONDS)
 
 
@@ -35,7 +35,7 @@ def keep_house(**_: Any) -> None:
     """Settle the requests of dead processes, take over the batches of dead workers."""
     health.beat()
     reaper.reap()
-    usage.take_over(_consumer())
+    settlement.take_over(_consumer())
 
 
 @shared_task

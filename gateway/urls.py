@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from gateway import api
-from gateway.consumers import Dashboard
-from gateway.vendorbills import api as vendorbills
-from gateway.views import docs, playground, public, usage
-from gateway.views.data import data_export
+from gateway.dashboard import api
+from gateway.dashboard.consumers import Dashboard
+from gateway.dashboard.views import docs, playground, public, usage
+from gateway.dashboard.views.data import data_export
+from gateway.reconciliation.vendors import api as vendorbills
 
 pages = [
     path("", public.home, name="home"),

@@ -17,8 +17,8 @@ from channels.routing import URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
+from gateway.plane.v1 import V1  # noqa: E402
 from gateway.urls import sockets  # noqa: E402
-from gateway.v1 import V1  # noqa: E402
 from hontoni import bodies, checks, health  # noqa: E402
 
 v1 = V1()

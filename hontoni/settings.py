@@ -338,7 +338,7 @@ PRICE_NOTICE_DAYS: int = env.int("PRICE_NOTICE_DAYS", default=30)
 STRIPE_MIRROR: bool = env.bool("STRIPE_MIRROR", default=True)
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 STRIPE_API_VERSION = "2026-08-26.dahlia"  # what we read is what we tested
-# `make run` without a Stripe key starts the simulator of billing/stripe_simulator on this port.
+# `make run` without a Stripe key starts the simulator of sandbox/stripe on this port.
 STRIPE_SIMULATOR_PORT: int = env.int("STRIPE_SIMULATOR_PORT", default=0)
 STRIPE_SIMULATED = bool(SANDBOX and STRIPE_SIMULATOR_PORT and not STRIPE_SECRET_KEY)
 if STRIPE_SIMULATED:

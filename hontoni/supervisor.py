@@ -163,7 +163,7 @@ def _stripe(listener: socket.socket, web: int, data_dir: Path) -> list[str]:
 
     host, port = listener.getsockname()[:2]
     return [
-        *(sys.executable, "-m", "billing.stripe_simulator", "--fd", str(listener.fileno())),
+        *(sys.executable, "-m", "sandbox.stripe", "--fd", str(listener.fileno())),
         *("--state", str(data_dir / "stripe.json")),
         *("--public-url", f"http://{_reachable(host)}:{port}"),
         *("--api-key", settings.STRIPE_SECRET_KEY),

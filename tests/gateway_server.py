@@ -17,11 +17,13 @@ from django.test import override_settings
 from pytest_django.fixtures import Settings
 
 from billing import ledger
-from gateway import admission, calibration, callers, catalogue, usage
-from gateway.http_client import Client
-from gateway.models import UsageEvent
-from gateway.reconcile import problems
-from gateway.vendorbills import booked
+from gateway.catalogue import snapshot
+from gateway.metering import calibration
+from gateway.plane import admission, callers
+from gateway.reconciliation.books import problems
+from gateway.usage import settlement, vendor_days
+from gateway.usage.models import UsageEvent
+from gateway.vendors.http_client import Client
 from hontoni.money import nanos
 from tests.money import law
 from tests.vendors import KEY, Vendors
@@ -58,10 +60,10 @@ class Gateway:
 
     def books(self) -> list[UsageEvent]:
         """Write all usage into the books, prove them, and return the events, oldest first."""
-        while usage.drain("tests"):
+        while settlement.drain("tests"):
             pass
         today = datetime.now(UTC).date()
-        assert [*problems(), *booked.problems(today, today)] == []
+        assert [*problems(), *vendor_days.problems(today, today)] == []
         return list(UsageEvent.objects.order_by("id"))
 
     def balance(self, person: Person) -> int:
@@ -117,7 +119,7 @@ def gateway(
     """The product with a seeded catalogue. When the test ends the books must balance, and agree
     with the vendors' meter (tests/money/law.py) unless a marker says why not."""
     from billing.seed import seed as seed_billing
-    from gateway.seed import seed as seed_catalogue
+    from gateway.catalogue.seed import seed as seed_catalogue
     from hontoni.asgi import v1
 
     settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
@@ -125,7 +127,7 @@ def gateway(
     seed_billing()
     seed_catalogue()
     calibration.forget()
-    catalogue.forget()
+    snapshot.forget()
     callers.forget()
     assert v1.upstream is not None
     v1.upstream.forget()

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import pytest
 import uvicorn
 
-from gateway.sandbox.app import Sandbox, make_app
-from gateway.sandbox.faults import Fault
-from gateway.sandbox.recorder import Record
+from sandbox.vendors.app import Sandbox, make_app
+from sandbox.vendors.faults import Fault
+from sandbox.vendors.recorder import Record
 
 KEY = "sk-vendor-key-of-the-tests"
 

@@ -15,8 +15,9 @@ from uuid_utils import uuid7
 
 from accounts import keys, tokens
 from accounts.models import ApiKey, User
-from gateway.models import BUCKETS, Price, UsageEvent
-from gateway.seed import seed
+from gateway.catalogue.models import BUCKETS, Price
+from gateway.catalogue.seed import seed
+from gateway.usage.models import UsageEvent
 
 PASSWORD = "correct horse battery"
 

@@ -3,7 +3,7 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import gateway.pools.models
+import gateway.vendors.models
 from django.db import migrations, models
 
 
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.SlugField(max_length=40, unique=True)),
                 ('vendor', models.CharField(choices=[('anthropic', 'Anthropic'), ('openai', 'OpenAI'), ('google', 'Google')], help_text='whose API it speaks', max_length=20)),
-                ('base_url', models.CharField(help_text='with or without /v1', max_length=200, validators=[gateway.pools.models.http_url])),
+                ('base_url', models.CharField(help_text='with or without /v1', max_length=200, validators=[gateway.vendors.models.http_url])),
                 ('everything', models.BooleanField(default=True, help_text='It serves every model of that vendor, by the names the catalogue has for them. Off: only the offerings below.')),
                 ('active', models.BooleanField(default=True)),
             ],

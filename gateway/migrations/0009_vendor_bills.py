@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import gateway.pools.models
+import gateway.vendors.models
 from django.db import migrations, models
 
 
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('vendor', models.CharField(choices=[('anthropic', 'Anthropic'), ('openai', 'OpenAI'), ('google', 'Google')], max_length=20)),
                 ('account', models.SlugField(default='default', help_text='our name for the organization', max_length=40)),
                 ('sealed', models.TextField(editable=False)),
-                ('base_url', models.CharField(blank=True, db_default='', help_text="empty: the vendor's own", max_length=200, validators=[gateway.pools.models.http_url])),
+                ('base_url', models.CharField(blank=True, db_default='', help_text="empty: the vendor's own", max_length=200, validators=[gateway.vendors.models.http_url])),
                 ('table', models.CharField(blank=True, db_default='', help_text='Google only: project.dataset.table of the export', max_length=200)),
                 ('active', models.BooleanField(db_default=True, default=True)),
                 ('fetched_at', models.DateTimeField(blank=True, editable=False, null=True)),

@@ -10,8 +10,8 @@ from rest_framework.test import APIClient
 
 from accounts import keys, restrictions
 from accounts.models import ApiKey, User
-from gateway import catalogue
-from gateway.seed import seed
+from gateway.catalogue import snapshot
+from gateway.catalogue.seed import seed
 from hontoni.money import nanos
 from tests.world import Person
 
@@ -35,7 +35,7 @@ LIMITS = {
 @pytest.fixture(autouse=True)
 def models(db: None) -> None:
     seed()
-    catalogue.forget()
+    snapshot.forget()
 
 
 def patch(person: Person, **body: Any) -> Any:

@@ -18,7 +18,7 @@ from accounts.models import ApiKey, User
 from billing import ledger, quotes, renewals, subscriptions, terms
 from billing.models import AddOn, AuditEntry, Invoice, Notice, Plan, Subscription, Transfer
 from billing.seeding import seed_account
-from gateway.usage import recorded
+from gateway.usage.settlement import recorded
 from hontoni.money import dollars, nanos
 from ratelimits import limiter
 

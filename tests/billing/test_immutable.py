@@ -9,7 +9,7 @@ from accounts.models import User
 from billing import audit, subscriptions
 from billing.immutable import Immutable, WrittenOnce
 from billing.models import Accrual, AuditEntry, Entry, Invoice, Notice, Plan, Referral, Transfer
-from gateway.models import CorrectedAccount, CorrectedRequest, Correction
+from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest, Correction
 from tests.world import Person, used
 
 

@@ -14,7 +14,7 @@ from billing import ledger, purchases, renewals, subscriptions
 from billing.balances import live
 from billing.models import AddOn, Invoice, Notice, Plan, Subscription, Transfer
 from billing.seeding import seed_account
-from gateway import reaper
+from gateway.usage import reaper
 from hontoni import errors, redis
 from hontoni.money import nanos
 from ratelimits import keys, limiter

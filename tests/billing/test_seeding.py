@@ -12,9 +12,10 @@ from accounts import keys as api_keys
 from accounts.models import User
 from billing import ledger, seeding
 from billing.seeding import seed_account
-from gateway import seed as catalogue
-from gateway import usage
-from gateway.models import BUCKETS, Price, UsageEvent
+from gateway.catalogue import seed as catalogue
+from gateway.catalogue.models import BUCKETS, Price
+from gateway.usage import settlement
+from gateway.usage.models import UsageEvent
 from hontoni import errors, redis
 from hontoni.money import nanos
 from ratelimits import keys, limiter
@@ -92,7 +93,7 @@ def test_what_the_gateway_says_is_recorded_is_not_charged_again(alice: User) -> 
     finish(alice, event.id.hex, "1")
     with transaction.atomic():
         ledger.charge_usage(key="u", user_id=alice.pk, amount=nanos("1"))
-    seed_account(alice.pk, recorded=usage.recorded)
+    seed_account(alice.pk, recorded=settlement.recorded)
     assert money(alice)[2] == nanos("1")
 
 

@@ -22,7 +22,7 @@ from accounts.models import ApiKey, User
 from billing import ledger, statements
 from billing.models import Transfer
 from billing.statements import Line
-from gateway.models import UsageHour
+from gateway.usage.models import UsageHour
 from hontoni.money import CENT, dollars, nanos, whole_cents
 
 At = Callable[[datetime], None]

@@ -13,18 +13,18 @@ def main() -> None:
     import django
 
     django.setup()
-    from gateway import usage
+    from gateway.usage import settlement
 
-    usage.BATCH = 50  # so that there are many moments to die at
-    usage.ABANDONED_MS = 100
-    usage.MOST_DELIVERIES = 1_000_000
+    settlement.BATCH = 50  # so that there are many moments to die at
+    settlement.ABANDONED_MS = 100
+    settlement.MOST_DELIVERIES = 1_000_000
     name = f"consumer-{os.getpid()}"
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
     while True:
-        if not usage.drain(name):
-            usage.take_over(name)
+        if not settlement.drain(name):
+            settlement.take_over(name)
 
 
 if __name__ == "__main__":

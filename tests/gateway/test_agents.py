@@ -9,7 +9,7 @@ import httpx
 import openai
 import pytest
 
-from gateway.models import UsageEvent
+from gateway.usage.models import UsageEvent
 from tests.gateway.test_limits import limit
 from tests.gateway.test_translation import MODELS, PATHS, ask
 from tests.gateway_server import Gateway, fund

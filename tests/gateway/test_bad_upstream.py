@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway import exchange
-from gateway.sandbox import faults
-from gateway.sandbox.faults import Fault
+from gateway.plane import exchange
+from sandbox.vendors import faults
+from sandbox.vendors.faults import Fault
 from tests.gateway.test_translation import MODELS, PATHS, ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person

@@ -1,6 +1,6 @@
 """Whatever happens to gateways, consumers and Redis, in whatever order: the books balance.
 
-Real admission (gateway/admission.py), real ledger, real usage pipeline, on a real database and a
+Real admission (plane/admission.py), real ledger, real usage pipeline, on a real database and a
 Valkey of its own that is killed and started again; after every step all of `manage.py reconcile`.
 """
 
@@ -32,16 +32,18 @@ from accounts.models import User
 from billing import ledger
 from billing.models import Plan
 from billing.seed import seed as seed_billing
-from gateway import admission, callers, catalogue, lanes, reaper, usage
-from gateway.asked import Asked
-from gateway.call import Call
-from gateway.dialects import MESSAGES
-from gateway.exchange import Config, Exchange
-from gateway.ir import Thinking, Usage
-from gateway.metering import Estimate, Hold
-from gateway.models import DeadEvent, UsageEvent
-from gateway.reconcile import problems
-from gateway.seed import seed as seed_catalogue
+from gateway.catalogue import snapshot
+from gateway.catalogue.seed import seed as seed_catalogue
+from gateway.dialects.ir import Thinking, Usage
+from gateway.metering.estimates import Estimate, Hold
+from gateway.plane import adapters, admission, callers
+from gateway.plane.call import Call
+from gateway.plane.client_dialects import MESSAGES
+from gateway.plane.exchange import Config, Exchange
+from gateway.plane.inbound import Asked
+from gateway.reconciliation.books import problems
+from gateway.usage import reaper, settlement
+from gateway.usage.models import DeadEvent, UsageEvent
 from hontoni import redis
 from hontoni.errors import ApiError, Unauthenticated
 from hontoni.valkey import Valkey
@@ -255,7 +257,7 @@ class Story(RuleBasedStateMachine):
     # -- The usage pipeline ----------------------------------------------------------------------
 
     def drain(self) -> None:
-        usage.drain(f"consumer-{next(self.consumers)}")
+        settlement.drain(f"consumer-{next(self.consumers)}")
         if not self.unread:
             self.books.waiting.clear()
         else:
@@ -268,9 +270,9 @@ class Story(RuleBasedStateMachine):
         self._dies_in("_acknowledge")
 
     def _dies_in(self, place: str) -> None:
-        with patch.object(usage, place, _killed):
+        with patch.object(settlement, place, _killed):
             try:
-                usage.drain(f"consumer-{next(self.consumers)}")
+                settlement.drain(f"consumer-{next(self.consumers)}")
             except Killed:
                 self.unread = True
         self._sync_waiting()
@@ -278,10 +280,10 @@ class Story(RuleBasedStateMachine):
     def _sync_waiting(self) -> None:
         """Which of the waiting are in the books is known only by looking; that nothing but they
         changed is what the invariants prove."""
-        self.books.waiting -= usage.recorded(list(self.books.waiting))
+        self.books.waiting -= settlement.recorded(list(self.books.waiting))
 
     def take_over(self) -> None:
-        usage.take_over(f"consumer-{next(self.consumers)}")
+        settlement.take_over(f"consumer-{next(self.consumers)}")
         self.unread = False
         self._sync_waiting()
 
@@ -294,9 +296,9 @@ class Story(RuleBasedStateMachine):
     def deliver_twice(self) -> None:
         """Two consumers with the same batch, neither of which acknowledges it."""
         shard = keys.shard(self.user.pk)
-        batch = usage._entries(shard, redis.sync().xrange(keys.usage(shard)))
-        usage.record(batch)
-        assert usage.record(batch) == 0
+        batch = settlement._entries(shard, redis.sync().xrange(keys.usage(shard)))
+        settlement.record(batch)
+        assert settlement.record(batch) == 0
         self._sync_waiting()
 
     @rule(data=st.data(), ways=st.lists(moments, min_size=1, max_size=3))
@@ -419,7 +421,7 @@ async def _call(caller: callers.Caller, hold: Hold, stream: bool) -> Call:
         raise AssertionError("nobody is on the line")
 
     scope = {"type": "http", "headers": [], "client": ("127.0.0.1", 1)}
-    model, variant = (await catalogue.current()).resolve("claude-sonnet-4")
+    model, variant = (await snapshot.current()).resolve("claude-sonnet-4")
     request = Asked(
         dialect=MESSAGES,
         body=b"{}",
@@ -438,7 +440,7 @@ async def _call(caller: callers.Caller, hold: Hold, stream: bool) -> Call:
         http=Exchange(scope, silent, silent, Config.read()),
         caller=caller,
         request=request,
-        lane=lanes.choose(request),
+        lane=adapters.choose(request),
         stream=stream,
         clamps={},
         ip="127.0.0.1",
@@ -465,11 +467,13 @@ def test_the_books_balance_whatever_happens(
     settings.SIGNUP_CREDIT = "0"
     settings.LEASE_SECONDS = LEASE_MS // 1000
     settings.CONCURRENCY_WAIT_SECONDS = 0
-    monkeypatch.setattr(usage, "ABANDONED_MS", 0)
-    monkeypatch.setattr(usage, "MOST_DELIVERIES", MANY)  # of the deaths here none is its fault
+    monkeypatch.setattr(settlement, "ABANDONED_MS", 0)
+    monkeypatch.setattr(
+        settlement, "MOST_DELIVERIES", MANY
+    )  # of the deaths here none is its fault
     seed_billing()
     seed_catalogue()
-    catalogue.forget()
+    snapshot.forget()
     limits = dict.fromkeys(Plan.LIMITS, MANY) | {"concurrent": SLOTS}
     Plan.objects.filter(is_default=True).update(subject="account", **limits)
     Story.server = server

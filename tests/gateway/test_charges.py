@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts import keys
 from billing.models import Plan, Transfer
-from gateway.models import UsageEvent
+from gateway.usage.models import UsageEvent
 from tests.gateway.test_limits import limit
 from tests.gateway_server import Gateway, fund
 from tests.world import Person

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import charts
-from gateway.rollups import Moment, Series
+from gateway.dashboard import charts
+from gateway.usage.rollups import Moment, Series
 
 WEEK: list[Moment] = [date(2026, 11, 16) + timedelta(days=n) for n in range(7)]
 VALUES = st.lists(st.integers(0, 10**15), min_size=7, max_size=7)

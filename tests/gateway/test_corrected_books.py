@@ -7,10 +7,10 @@ from django.test import Client
 from django.utils import timezone
 
 from billing import statements
-from gateway.models import UsageVendorDay
-from gateway.reconcile import problems
-from gateway.vendorbills import booked
-from gateway.vendorbills.margins import margins
+from gateway.reconciliation.books import problems
+from gateway.reconciliation.vendors.margins import margins
+from gateway.usage import vendor_days
+from gateway.usage.vendor_day import UsageVendorDay
 from hontoni import redis
 from hontoni.money import dollars
 from ratelimits import keys
@@ -36,10 +36,10 @@ def test_the_sums_by_credential_and_the_margins_say_what_was_paid_in_the_end(
     (row,) = UsageVendorDay.objects.all()
     assert (row.requests, row.cost, row.part) == (2, 2 * COST, "charged")
     assert [m.revenue for m in margins("model", day, day)] == [2 * COST]
-    assert list(booked.problems(day, day)) == [] and problems() == []
-    booked.rebuild(day, day)
-    (again,) = UsageVendorDay.objects.values(*booked.SUMS)
-    assert again == {name: getattr(row, name) for name in booked.SUMS}
+    assert list(vendor_days.problems(day, day)) == [] and problems() == []
+    vendor_days.rebuild(day, day)
+    (again,) = UsageVendorDay.objects.values(*vendor_days.SUMS)
+    assert again == {name: getattr(row, name) for name in vendor_days.SUMS}
 
 
 def test_a_statement_has_what_was_charged_and_the_correction_on_a_line_of_its_own(

@@ -16,16 +16,11 @@ from accounts.freezing import freeze
 from billing import ledger
 from billing.mails import sending
 from billing.models import AuditEntry, Invoice, Notice, Transfer
-from gateway import catalogue
-from gateway.corrections import booking, proof
-from gateway.models import (
-    BUCKETS,
-    CorrectedRequest,
-    Correction,
-    Price,
-    UsageEvent,
-    UsageHour,
-)
+from gateway.catalogue import snapshot
+from gateway.catalogue.models import BUCKETS, Price
+from gateway.usage.corrections import booking, proof
+from gateway.usage.corrections.models import CorrectedRequest, Correction
+from gateway.usage.models import UsageEvent, UsageHour
 from hontoni import redis
 from hontoni.money import dollars, nanos
 from ratelimits import keys
@@ -42,7 +37,7 @@ def version(times: float, model: str = "gpt-4o") -> Price:
     first = Price.objects.filter(model_id=model).earliest("effective_at")
     rates = {bucket: int(times * getattr(first, bucket)) for bucket in BUCKETS}
     made = Price.objects.create(model_id=model, **rates)
-    catalogue.forget()
+    snapshot.forget()
     return made
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.models import UsageEvent
+from gateway.usage.models import UsageEvent
 from hontoni.money import nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person

@@ -7,9 +7,9 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts import keys
-from gateway import docs
-from gateway.models import Alias
-from gateway.seed import seed
+from gateway.catalogue.models import Alias
+from gateway.catalogue.seed import seed
+from gateway.dashboard import docs
 from tests.world import Person
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.pools.breaker import FAILURES
-from gateway.sandbox.faults import HTML, Fault
+from gateway.vendors.breaker import FAILURES
+from sandbox.vendors.faults import HTML, Fault
 from tests.gateway.test_translation import MODELS, PATHS, ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person

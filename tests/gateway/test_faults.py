@@ -17,14 +17,14 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from gateway.models import UsageEvent
-from gateway.pools.routes import introduce
-from gateway.sandbox import faults
-from gateway.sandbox.faults import Fault
+from gateway.usage.models import UsageEvent
+from gateway.vendors.routes import introduce
 from hontoni import redis
 from hontoni.money import nanos
 from hontoni.valkey import Valkey
 from ratelimits import keys, limiter
+from sandbox.vendors import faults
+from sandbox.vendors.faults import Fault
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 

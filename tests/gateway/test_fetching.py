@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway import exchange, fetching
+from gateway.plane import exchange
+from gateway.vendors import fetching
 from tests.gateway.test_translation import ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person

@@ -7,8 +7,8 @@ import pytest
 from accounts import keys
 from accounts.models import ApiKey
 from billing.seed import seed
-from gateway import gauges
-from gateway.gauges import gauge
+from gateway.dashboard import gauges
+from gateway.dashboard.gauges import gauge
 from hontoni.money import nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person

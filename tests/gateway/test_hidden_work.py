@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from gateway import admission, calibration, drains
-from gateway.models import UsageEvent
+from gateway.metering import calibration
+from gateway.plane import admission, drains
+from gateway.usage.models import UsageEvent
 from hontoni.money import nanos, per_million
 from tests.gateway.test_faults import at_rest, until
 from tests.gateway_server import Gateway, fund

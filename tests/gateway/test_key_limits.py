@@ -13,8 +13,9 @@ from django.utils import timezone
 from accounts import keys
 from accounts.models import ApiKey
 from billing.models import Plan
-from gateway import callers, spending
-from gateway.models import UsageEvent, UsageHour
+from gateway.plane import callers
+from gateway.usage import spending
+from gateway.usage.models import UsageEvent, UsageHour
 from hontoni import redis
 from hontoni.money import nanos
 from tests.gateway.test_limits import limit
@@ -94,7 +95,7 @@ def test_only_its_own_addresses_may_use_a_key(
     address: str,
     status: int,
 ) -> None:
-    from gateway.exchange import Exchange
+    from gateway.plane.exchange import Exchange
 
     restrict(rich, allowed_ips=ranges)
     monkeypatch.setattr(Exchange, "client_ip", lambda self: address)

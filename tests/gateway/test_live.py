@@ -13,7 +13,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import User
-from gateway import consumers, live, overview, usage
+from gateway.dashboard import consumers, overview
+from gateway.usage import live, settlement
 from hontoni import redis
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -31,7 +32,7 @@ def listen(gateway: Gateway, person: Person | None, **headers: str) -> ClientCon
 
 def ring() -> None:
     with ThreadPoolExecutor(1) as worker:  # as the worker does, in a thread without a loop
-        worker.submit(usage.drain, "tests").result()
+        worker.submit(settlement.drain, "tests").result()
         worker.submit(connections.close_all)
 
 

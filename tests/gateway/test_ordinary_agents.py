@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.models import UsageQuarantine
+from gateway.usage.quarantine.models import UsageQuarantine
 from hontoni.money import nanos
 from tests.gateway.features import vendor
 from tests.gateway.test_holds import PNG, claude, pdf, source

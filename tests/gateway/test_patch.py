@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.patch import parse, patch
+from gateway.dialects.json_patch import parse, patch
 from hontoni.errors import BadRequest
 
 _VALUES = st.recursive(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.models import UsageEvent
+from gateway.usage.models import UsageEvent
 from hontoni.money import dollars, nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person

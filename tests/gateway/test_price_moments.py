@@ -12,8 +12,10 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from gateway import admission, catalogue, clock
-from gateway.models import BUCKETS, Alias, Model, Price, UsageEvent
+from gateway.catalogue import clock, snapshot
+from gateway.catalogue.models import BUCKETS, Alias, Model, Price
+from gateway.plane import admission
+from gateway.usage.models import UsageEvent
 from hontoni.money import nanos
 from tests.gateway.test_limits import limit
 from tests.gateway_server import Gateway, fund
@@ -32,7 +34,7 @@ def dearer(times: int = 10, at: datetime | None = None, model: str = "gpt-4o") -
 
 def idle(seconds: float = 60) -> None:
     """Nobody asked anything for so long: what the node knows is that much older."""
-    kept = catalogue._kept
+    kept = snapshot._kept
     assert kept._taken is not None
     kept._taken = kept._taken._replace(since=kept._taken.since - seconds)
 
@@ -101,14 +103,14 @@ def test_a_busy_node_reads_beside_its_requests(
 ) -> None:
     warm.chat(alice)
     idle(3)
-    readings, read, may_end = [], catalogue.read, Event()
+    readings, read, may_end = [], snapshot.read, Event()
 
-    def slowly() -> catalogue.Snapshot:
+    def slowly() -> snapshot.Snapshot:
         readings.append(1)
         may_end.wait(30)
         return read()
 
-    monkeypatch.setattr(catalogue, "read", slowly)
+    monkeypatch.setattr(snapshot, "read", slowly)
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda _: warm.chat(alice), range(4)))
     assert [answer.status_code for answer in answers] == [200] * 4, "while it is read"
@@ -119,13 +121,13 @@ def test_a_busy_node_reads_beside_its_requests(
 def test_all_who_wait_share_one_reading(
     warm: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readings, read = [], catalogue.read
+    readings, read = [], snapshot.read
 
-    def counted() -> catalogue.Snapshot:
+    def counted() -> snapshot.Snapshot:
         readings.append(1)
         return read()
 
-    monkeypatch.setattr(catalogue, "read", counted)
+    monkeypatch.setattr(snapshot, "read", counted)
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda _: warm.chat(alice), range(6)))
     assert [answer.status_code for answer in answers] == [200] * 6
@@ -144,7 +146,7 @@ def test_without_the_database_nothing_is_sold_at_an_old_price(
     warm: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch, silence: Callable[[], None]
 ) -> None:
     with monkeypatch.context() as away:
-        away.setattr(catalogue, "read", silence)
+        away.setattr(snapshot, "read", silence)
         began = time.monotonic()
         refused = warm.chat(alice, USED)
         assert time.monotonic() - began < 2.5
@@ -158,7 +160,7 @@ def test_without_the_database_nothing_is_sold_at_an_old_price(
 def test_a_key_that_cannot_be_looked_up_is_told_so(
     gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gateway import callers
+    from gateway.plane import callers
     from hontoni import freshness
 
     fund(alice, "10")
@@ -251,14 +253,14 @@ def test_what_is_switched_off_while_it_waits_is_not_served(
 
 
 def test_two_nodes_that_read_at_different_times_switch_at_the_same_one(alice: Person) -> None:
-    from gateway.seed import seed
+    from gateway.catalogue.seed import seed
 
     seed()
     switch = timezone.now() + timedelta(seconds=10)
     new = dearer(at=switch)
-    nodes = [catalogue.read()]
-    catalogue._Last.made = None
-    nodes.append(catalogue.read())
+    nodes = [snapshot.read()]
+    snapshot._Last.made = None
+    nodes.append(snapshot.read())
     assert nodes[0] is not nodes[1]
     for node in nodes:
         at = [node.at(clock.of(switch) + micros).models["gpt-4o"] for micros in (-1, 0)]
@@ -268,14 +270,14 @@ def test_two_nodes_that_read_at_different_times_switch_at_the_same_one(alice: Pe
 
 
 def test_reading_is_cheap(alice: Person, django_assert_max_num_queries: Any) -> None:
-    from gateway.seed import seed
+    from gateway.catalogue.seed import seed
 
     seed()
     for day in range(50):
         dearer(at=timezone.now() - timedelta(days=day + 1))
     with django_assert_max_num_queries(6):
-        first = catalogue.read()
-    assert catalogue.read() is first, "what did not change is not made anew"
+        first = snapshot.read()
+    assert snapshot.read() is first, "what did not change is not made anew"
 
 
 # -- A refusal by what is not known yet ----------------------------------------------------------
@@ -285,7 +287,7 @@ def test_a_limit_whose_announcement_was_lost_refuses_nobody_for_long(
     gateway: Gateway, alice: Person
 ) -> None:
     from billing.models import Plan
-    from gateway import callers
+    from gateway.plane import callers
 
     fund(alice, "10")
     limit(alice, rpm=1)
@@ -304,10 +306,10 @@ def test_admission_is_not_slowed_down(gateway: Gateway, alice: Person) -> None:
     gateway.chat(alice)
 
     async def ask(times: int) -> float:
-        await catalogue.current()
+        await snapshot.current()
         began = time.perf_counter()
         for _ in range(times):
-            await catalogue.current()
+            await snapshot.current()
         return (time.perf_counter() - began) / times
 
     assert asyncio.run(ask(2000)) < 50e-6

@@ -10,9 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.models import AuditEntry
-from gateway.models import BUCKETS, Feature, Price, UsageEvent
-from gateway.prices import schedule
-from gateway.seed import seed
+from gateway.catalogue.features.models import Feature
+from gateway.catalogue.models import BUCKETS, Price
+from gateway.catalogue.prices import schedule
+from gateway.catalogue.seed import seed
+from gateway.usage.models import UsageEvent
 from hontoni.money import nanos
 from hontoni.pages import ZONE_COOKIE
 from tests.gateway.test_quarantine import staff
@@ -96,10 +98,10 @@ def test_staff_type_and_read_utc_wherever_they_are() -> None:
 
 
 def test_the_lead_is_longer_than_a_nodes_snapshot_lives() -> None:
-    from gateway import catalogue
+    from gateway.catalogue import snapshot
     from hontoni import freshness
 
-    assert schedule.LEAD.total_seconds() > catalogue.MAX_AGE_SECONDS + freshness.PATIENCE_SECONDS
+    assert schedule.LEAD.total_seconds() > snapshot.MAX_AGE_SECONDS + freshness.PATIENCE_SECONDS
 
 
 def test_a_price_cannot_begin_in_the_past() -> None:

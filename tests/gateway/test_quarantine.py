@@ -10,9 +10,11 @@ from django.test import Client
 
 from accounts.models import User
 from billing.models import AuditEntry, Notice
-from gateway import admission, usage
-from gateway.models import UsageEvent, UsageQuarantine
-from gateway.roles import seed as seed_roles
+from gateway.dashboard.roles import seed as seed_roles
+from gateway.plane import admission
+from gateway.usage import settlement
+from gateway.usage.models import UsageEvent
+from gateway.usage.quarantine.models import UsageQuarantine
 from hontoni import redis
 from hontoni.money import nanos
 from ratelimits import keys
@@ -80,8 +82,10 @@ def test_an_event_delivered_twice_is_set_aside_once(gateway: Gateway, alice: Per
     fund(alice, "10")
     ask(gateway, alice, "openai_chat", "gpt-4o", ABSURD)
     ((_, fields),) = redis.sync().xrange(keys.usage(keys.shard(alice.user.pk)))
-    entry = usage.Entry(keys.shard(alice.user.pk), b"1-1", usage._event(fields[b"event"]))
-    assert [usage.record([entry]), usage.record([entry])] == [1, 0]
+    entry = settlement.Entry(
+        keys.shard(alice.user.pk), b"1-1", settlement._event(fields[b"event"])
+    )
+    assert [settlement.record([entry]), settlement.record([entry])] == [1, 0]
     assert UsageQuarantine.objects.count() == UsageEvent.objects.count() == 1
 
 

@@ -10,9 +10,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import keys
-from gateway import docs, refusals
-from gateway.explanations import EXPLANATIONS
-from gateway.models import Refusal
+from gateway.dashboard import docs
+from gateway.usage import refusals
+from gateway.usage.explanations import EXPLANATIONS
+from gateway.usage.models import Refusal
 from hontoni import redis
 from tests.gateway.test_limits import limit
 from tests.gateway_server import Gateway, fund

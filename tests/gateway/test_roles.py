@@ -15,9 +15,9 @@ from accounts.models import User
 from billing import ledger
 from billing.models import AuditEntry, Referral
 from billing.seed import seed as seed_billing
-from gateway.models import RoleGrant
-from gateway.roles import ROLES, seed
-from gateway.seed import seed as seed_catalogue
+from gateway.catalogue.seed import seed as seed_catalogue
+from gateway.dashboard.models import RoleGrant
+from gateway.dashboard.roles import ROLES, seed
 from hontoni.money import nanos
 from tests.confirmed import confirm
 from tests.world import PASSWORD, Person

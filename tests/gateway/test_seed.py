@@ -2,13 +2,13 @@
 
 import pytest
 
-from gateway import catalogue, seed
+from gateway.catalogue import seed, snapshot
 
 
 @pytest.fixture
-def sold(db: None) -> catalogue.Catalogue:
+def sold(db: None) -> snapshot.Catalogue:
     seed.seed()
-    return catalogue.load()
+    return snapshot.load()
 
 
 @pytest.mark.parametrize(
@@ -32,18 +32,18 @@ def sold(db: None) -> catalogue.Catalogue:
     ],
 )
 def test_a_clients_own_name_means_the_nearest_model(
-    sold: catalogue.Catalogue, name: str, model: str
+    sold: snapshot.Catalogue, name: str, model: str
 ) -> None:
     assert sold.resolve(name)[0].id == model
 
 
-def test_every_vendors_id_is_a_name_of_its_model(sold: catalogue.Catalogue) -> None:
+def test_every_vendors_id_is_a_name_of_its_model(sold: snapshot.Catalogue) -> None:
     for model in sold.models.values():
         assert sold.resolve(model.upstream_id)[0] is model
         assert sold.resolve(f"{model.vendor}/{model.upstream_id}")[0] is model
 
 
-def test_no_shipped_name_leads_nowhere(sold: catalogue.Catalogue) -> None:
+def test_no_shipped_name_leads_nowhere(sold: snapshot.Catalogue) -> None:
     names = [name for names in sold.other_names().values() for name in names]
     assert set(seed._ALIASES) <= set(names)
     for model, others in sold.other_names().items():

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import sse
-from gateway.sse import Frame, Splitter
+from gateway.dialects import sse
+from gateway.dialects.sse import Frame, Splitter
 
 
 def frames(*chunks: bytes) -> list[Frame]:

@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.catalogue import carrier_key
-from gateway.codecs import carrier
-from gateway.sandbox.faults import Fault
+from gateway.catalogue.snapshot import carrier_key
+from gateway.dialects.codecs import carrier
+from sandbox.vendors.faults import Fault
 from tests.gateway.pools.world import credential
 from tests.gateway.test_translation import PATHS
 from tests.gateway_server import Gateway, fund

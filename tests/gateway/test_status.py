@@ -8,8 +8,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from gateway.moments import first_id
-from gateway.seed import seed
+from gateway.catalogue.seed import seed
+from gateway.usage.request_ids import first_id
 from tests.world import Person, used
 
 MODEL = "gpt-4o"

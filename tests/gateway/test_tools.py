@@ -3,8 +3,8 @@
 import pytest
 from django.test import Client
 
-from gateway.models import UsageHour
-from gateway.tools import NAMES, tool_of
+from gateway.usage.clients import NAMES, tool_of
+from gateway.usage.models import UsageHour
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 

@@ -28,9 +28,12 @@ from uuid_utils import uuid7
 from billing import ledger
 from billing.models import Wallet
 from billing.seeding import seed_account
-from gateway import callers, catalogue, usage
-from gateway.models import BUCKETS, DeadEvent, Price, UsageEvent, UsageHour
-from gateway.reconcile import problems
+from gateway.catalogue import snapshot
+from gateway.catalogue.models import BUCKETS, Price
+from gateway.plane import callers
+from gateway.reconciliation.books import problems
+from gateway.usage import settlement
+from gateway.usage.models import DeadEvent, UsageEvent, UsageHour
 from hontoni import redis
 from hontoni.money import nanos
 from ratelimits import keys, limiter
@@ -141,7 +144,7 @@ def _begin(process: subprocess.Popen[bytes]) -> None:
 def test_consumers_may_be_killed_at_any_moment(gateway: Gateway) -> None:
     people = [fund(person(f"person{n}"), "100") for n in range(5)]
     for each in people:
-        seed_account(each.user.pk, recorded=usage.recorded)
+        seed_account(each.user.pk, recorded=settlement.recorded)
     chance = random.Random()
     costs = [chance.randrange(0, 20_000_000) for _ in range(EVENTS)]
     events = [event(people[n % 5], cost=cost) for n, cost in enumerate(costs)]
@@ -180,13 +183,13 @@ def test_consumers_may_be_killed_at_any_moment(gateway: Gateway) -> None:
 
 def test_an_event_delivered_twice_is_charged_once(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    seed_account(alice.user.pk, recorded=usage.recorded)
+    seed_account(alice.user.pk, recorded=settlement.recorded)
     asyncio.run(settle([event(alice) for _ in range(3)]))
     shard = keys.shard(alice.user.pk)
-    batch = usage._entries(shard, redis.sync().xrange(keys.usage(shard)))
-    assert usage.record(batch) == 3
-    assert usage.record(batch + batch) == 0
-    assert usage.record(batch[:1]) == 0
+    batch = settlement._entries(shard, redis.sync().xrange(keys.usage(shard)))
+    assert settlement.record(batch) == 3
+    assert settlement.record(batch + batch) == 0
+    assert settlement.record(batch[:1]) == 0
     assert len(gateway.books()) == 3
     assert ledger.balance(alice.user.pk) == nanos("10") - 3 * 10_500_000
 
@@ -202,32 +205,32 @@ def test_a_key_remembers_when_and_from_where_it_was_used(gateway: Gateway, alice
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is abandoned as soon as nobody works on it."""
-    monkeypatch.setattr(usage, "ABANDONED_MS", 0)
+    monkeypatch.setattr(settlement, "ABANDONED_MS", 0)
 
 
 def test_what_cannot_be_recorded_is_set_aside_and_the_rest_goes_on(
     gateway: Gateway, alice: Person, impatient: None
 ) -> None:
     fund(alice, "10")
-    seed_account(alice.user.pk, recorded=usage.recorded)
+    seed_account(alice.user.pk, recorded=settlement.recorded)
     asyncio.run(settle([event(alice), event(alice)]))
     append(alice, orjson.dumps(event(alice, price_id=999_999)))
     append(alice, b"no JSON at all")
     append(alice, b"[]")
     asyncio.run(settle([event(alice)]))
-    assert usage.drain("one") == 3
+    assert settlement.drain("one") == 3
     assert UsageEvent.objects.count() == 3 and waiting() == 3
-    for _ in range(usage.MOST_DELIVERIES - 1):
-        usage.take_over("another")
+    for _ in range(settlement.MOST_DELIVERIES - 1):
+        settlement.take_over("another")
         assert not DeadEvent.objects.exists()
-    usage.take_over("another")
+    settlement.take_over("another")
     assert waiting() == 0
     foreign, text, array = DeadEvent.objects.order_by("pk")
     assert foreign.payload["price_id"] == 999_999 and "IntegrityError" in foreign.problem
     assert text.payload == {"unreadable": "no JSON at all"}
     assert array.payload == {"unreadable": "[]"}
     asyncio.run(settle([event(alice)]))
-    assert usage.drain("one") == 1
+    assert settlement.drain("one") == 1
     assert problems() == ["3 usage events could not be recorded and wait for staff"]
     DeadEvent.objects.all().delete()  # staff looked at them
     assert ledger.balance(alice.user.pk) == nanos("10") - 4 * 10_500_000
@@ -249,22 +252,22 @@ def test_an_outage_of_the_database_sets_nothing_aside(
     gateway: Gateway, alice: Person, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fund(alice, "10")
-    seed_account(alice.user.pk, recorded=usage.recorded)
+    seed_account(alice.user.pk, recorded=settlement.recorded)
     asyncio.run(settle([event(alice) for _ in range(3)]))
 
     def away(*args: object) -> int:
         raise OperationalError("the database is away")
 
     with monkeypatch.context() as outage:
-        outage.setattr(usage, "record", away)
-        assert usage.drain("one") == 0
-        for _ in range(usage.MOST_DELIVERIES + 3):
+        outage.setattr(settlement, "record", away)
+        assert settlement.drain("one") == 0
+        for _ in range(settlement.MOST_DELIVERIES + 3):
             try:
-                assert usage.take_over("one") == 0
+                assert settlement.take_over("one") == 0
             except OperationalError:
                 continue
     assert not DeadEvent.objects.exists() and waiting() == 3
-    assert usage.take_over("one") == 3
+    assert settlement.take_over("one") == 3
     assert ledger.balance(alice.user.pk) == nanos("10") - 3 * 10_500_000
 
 
@@ -332,7 +335,7 @@ def test_usage_is_listed_by_key_model_and_time_page_by_page(
     fund(alice, "10")
     fund(bob, "10")
     for each in (alice, bob):
-        seed_account(each.user.pk, recorded=usage.recorded)
+        seed_account(each.user.pk, recorded=settlement.recorded)
     mine = [event(alice) for _ in range(4)]
     mine += [event(alice, api_key_id=other.pk, model="claude-haiku-4.5") for _ in range(3)]
     middle = timezone.now() + timedelta(milliseconds=2)
@@ -367,7 +370,7 @@ def test_usage_is_listed_by_key_model_and_time_page_by_page(
 
 def test_what_comes_in_meanwhile_shifts_no_page(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    seed_account(alice.user.pk, recorded=usage.recorded)
+    seed_account(alice.user.pk, recorded=settlement.recorded)
     asyncio.run(settle([event(alice) for _ in range(4)]))
     gateway.books()
     client = alice.client()
@@ -392,7 +395,7 @@ def test_a_price_that_changes_in_mid_request_does_not_change_its_cost(
         assert old is not None
         rates = {bucket: 10 * getattr(old, bucket) for bucket in BUCKETS}
         new = Price.objects.create(model_id="gpt-4o", **rates)
-        catalogue.forget()
+        snapshot.forget()
         assert running.result().headers["x-hontoni-cost"] == "0.0075"
     assert gateway.chat(alice, text, max_tokens=1000).headers["x-hontoni-cost"] == "0.075"
     before, after = gateway.books()
@@ -470,15 +473,15 @@ def test_reconcile_names_whatever_is_false(
     words: list[str],
 ) -> None:
     from billing.seed import seed as seed_billing
-    from gateway.seed import seed as seed_catalogue
+    from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()
     seed_catalogue()
     callers.forget()
     fund(alice, "10")
-    seed_account(alice.user.pk, recorded=usage.recorded)
+    seed_account(alice.user.pk, recorded=settlement.recorded)
     asyncio.run(settle([event(alice)]))
-    usage.drain("tests")
+    settlement.drain("tests")
     assert reconcile() == (0, "The books balance.\n")
     falsify(alice)
     count, said = reconcile()
@@ -489,7 +492,7 @@ def test_reconcile_names_whatever_is_false(
 
 def test_every_event_is_in_exactly_one_rollup(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    seed_account(alice.user.pk, recorded=usage.recorded)
+    seed_account(alice.user.pk, recorded=settlement.recorded)
     hours = [time.time() - 3600 * n for n in (0, 1, 1, 5)]
     asyncio.run(
         settle([event(alice, began=began) for began in hours] + [event(alice, status=500)])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from billing.models import Plan
-from gateway.models import Alias
+from gateway.catalogue.models import Alias
 from tests.gateway.test_translation import PATHS, ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -179,11 +179,11 @@ def test_a_prompt_beyond_the_normal_context_costs_the_long_contexts_price(
 
 
 def test_staff_can_add_a_name_and_an_unknown_one_is_a_404(gateway: Gateway, alice: Person) -> None:
-    from gateway import catalogue
+    from gateway.catalogue import snapshot
 
     fund(alice, "50")
     assert chat(gateway, alice, "house-blend").status_code == 404
     Alias.objects.create(name="house-blend", model_id="gpt-4o")
-    catalogue.forget()
+    snapshot.forget()
     reply = chat(gateway, alice, "House-Blend")
     assert reply.headers["x-hontoni-model"] == "gpt-4o"

@@ -13,9 +13,9 @@ from fractions import Fraction
 
 from django.conf import settings
 
-from gateway.models import UsageEvent
-from gateway.sandbox.meter import Bill, Line
+from gateway.usage.models import UsageEvent
 from hontoni.money import nanos
+from sandbox.vendors.meter import Bill, Line
 from tests.money.rows import Rows
 
 FORGIVEN = Fraction(1, 4)  # an estimate may be so much too low

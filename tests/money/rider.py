@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from gateway import admission
-from gateway.models import UsageEvent
-from gateway.sandbox.meter import Bill
-from gateway.usage import Entry, _row
+from gateway.plane import admission
+from gateway.usage.models import UsageEvent
+from gateway.usage.settlement import Entry, _row
 from hontoni import redis
 from ratelimits.keys import shard, usage
+from sandbox.vendors.meter import Bill
 from tests.gateway_server import Gateway
 from tests.money import law
 from tests.money.law import Breach

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from gateway.features.models import Feature
-from gateway.models import Model, Price, UsageEvent
-from gateway.sandbox.meter import Bill, Line
+from gateway.catalogue.features.models import Feature
+from gateway.catalogue.models import Model, Price
+from gateway.usage.models import UsageEvent
+from sandbox.vendors.meter import Bill, Line
 
 MILLION = 1_000_000
 

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
-from gateway import calibration, exchange
+from gateway.metering import calibration
+from gateway.plane import exchange
 from tests.gateway_server import Gateway, fund, settled
 from tests.money import law, world
 from tests.money.rows import Rows

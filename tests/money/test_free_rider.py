@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings, target
 
 from billing import ledger
-from gateway import exchange
-from gateway.models import UsageEvent
-from gateway.reconcile import problems
+from gateway.plane import exchange
+from gateway.reconciliation.books import problems
+from gateway.usage.models import UsageEvent
 from tests.gateway.pools.world import credential
 from tests.gateway_server import Gateway, fund
 from tests.money import law, world

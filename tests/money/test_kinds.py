@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway import exchange
+from gateway.plane import exchange
 from tests.gateway_server import Gateway, fund
 from tests.money import papers, world
 from tests.world import Person

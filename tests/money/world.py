@@ -6,8 +6,8 @@ import orjson
 
 from billing import terms
 from billing.models import Plan
-from gateway.models import UsageEvent
-from gateway.sandbox.meter import Bill
+from gateway.usage.models import UsageEvent
+from sandbox.vendors.meter import Bill
 from tests.gateway_server import Gateway, settled
 from tests.money import law
 from tests.money.rows import Rows

@@ -12,8 +12,8 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django import Settings
 
-from billing.stripe_simulator import create_app
 from hontoni.celery import app as celery
+from sandbox.stripe import create_app
 from tests.billing.stripe_simulator.conftest import KEY, World
 from tests.billing.stripe_simulator.conftest import loop as loop
 from tests.billing.stripe_simulator.running import Loop, Running

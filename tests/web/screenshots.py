@@ -12,7 +12,7 @@ from PIL import Image
 from pytest_django import Settings
 
 from accounts import keys
-from gateway.models import UsageHour
+from gateway.usage.models import UsageHour
 from hontoni.money import CENT, DOLLAR
 from tests.billing.stripe_simulator.conftest import World
 from tests.gateway_server import Gateway, fund

@@ -22,7 +22,7 @@ from billing import promos, referrals, subscriptions
 from billing.models import AddOn, Plan, PromoCode
 from billing.payments import customers
 from billing.payments.models import AutoTopUp
-from gateway import usage
+from gateway.usage import settlement
 from hontoni.money import dollars, nanos
 from tests.billing.stripe_simulator.conftest import World
 from tests.confirmed import confirm
@@ -58,7 +58,7 @@ def books_now(site: Gateway, events: int) -> None:
     deadline, done = time.monotonic() + 20, 0
     with ThreadPoolExecutor(1) as worker:
         while done < events and time.monotonic() < deadline:
-            done += worker.submit(usage.drain, "tests").result()
+            done += worker.submit(settlement.drain, "tests").result()
         worker.submit(connections.close_all)
     assert done == events
 

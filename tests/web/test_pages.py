@@ -17,8 +17,8 @@ from pytest_django import Settings
 from accounts.models import ApiKey, User
 from billing import ledger
 from billing.seed import seed as seed_billing
-from gateway.models import UsageHour
-from gateway.seed import seed as seed_catalogue
+from gateway.catalogue.seed import seed as seed_catalogue
+from gateway.usage.models import UsageHour
 from hontoni.money import nanos
 from tests.world import PASSWORD, Person, used
 
@@ -82,7 +82,7 @@ def test_even_a_bug_speaks_the_visitors_language(
     def broken(now: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("gateway.views.public.report", broken)
+    monkeypatch.setattr("gateway.dashboard.views.public.report", broken)
     client.raise_request_exception = False
     answer = client.get("/status", headers={"Accept-Language": language})
     assert answer.status_code == 500

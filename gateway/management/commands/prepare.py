@@ -10,8 +10,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import override_settings
 
 from billing.seed import seed as seed_billing
-from gateway.roles import seed as seed_roles
-from gateway.seed import seed as seed_catalogue
+from gateway.catalogue.seed import seed as seed_catalogue
+from gateway.dashboard.roles import seed as seed_roles
 
 FIRST = "0001_initial"
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from gateway.reconcile import problems
-from gateway.vendorbills import booked, rounds
-from gateway.vendorbills.alarms import sentence
-from gateway.vendorbills.comparison import differences
+from gateway.reconciliation.books import problems
+from gateway.reconciliation.vendors import rounds
+from gateway.reconciliation.vendors.alarms import sentence
+from gateway.reconciliation.vendors.comparison import differences
+from gateway.usage import vendor_days
 
 
 class Command(BaseCommand):
@@ -40,6 +41,6 @@ class Command(BaseCommand):
             self.stdout.write(sentence(each))
         self.stdout.write(f"{len(compared)} vendor bills from {first} to {last} compared.")
         return [
-            *booked.problems(first, last),
+            *vendor_days.problems(first, last),
             *(f"unexplained: {sentence(each)}" for each in compared if each.alarming),
         ]

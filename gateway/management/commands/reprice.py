@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.dateparse import parse_datetime
 
 from accounts.models import User
-from gateway.corrections import booking
-from gateway.corrections.booking import Range, Sum
-from gateway.models import Price
+from gateway.catalogue.models import Price
+from gateway.usage.corrections import booking
+from gateway.usage.corrections.booking import Range, Sum
 from hontoni.errors import ApiError
 from hontoni.money import dollars
 

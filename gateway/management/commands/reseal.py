@@ -5,8 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from gateway.models import Credential, ReportSource
-from gateway.pools import vault
+from gateway.reconciliation.vendors.models import ReportSource
+from gateway.vendors import vault
+from gateway.vendors.models import Credential
 
 
 class Command(BaseCommand):

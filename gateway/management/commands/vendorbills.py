@@ -13,9 +13,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from gateway.vendorbills import alarms, booked, intake, rounds
-from gateway.vendorbills.formats.report import BadReport
-from gateway.vendorbills.models import DEFAULT_ACCOUNT, VendorImport
+from gateway.reconciliation.vendors import alarms, intake, rounds
+from gateway.reconciliation.vendors.formats.report import BadReport
+from gateway.reconciliation.vendors.models import DEFAULT_ACCOUNT, VendorImport
+from gateway.usage import vendor_days
 
 
 class Command(BaseCommand):
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         if first > last:
             raise CommandError("--from is after --to.")
         if options["verb"] == "rebuild":
-            count = booked.rebuild(first, last)
+            count = vendor_days.rebuild(first, last)
             self.stdout.write(f"{count} requests from {first} to {last} are summed anew.")
             return
         if bool(options["files"]) == options["fetch"]:

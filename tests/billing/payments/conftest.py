@@ -10,9 +10,9 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from billing import ledger
 from billing.payments.models import TopUp
-from billing.stripe_simulator import create_app
 from hontoni.asgi import django
 from hontoni.celery import app as celery
+from sandbox.stripe import create_app
 from tests.billing.conftest import client
 from tests.billing.stripe_simulator.conftest import KEY, World
 from tests.billing.stripe_simulator.conftest import loop as loop

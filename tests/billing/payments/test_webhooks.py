@@ -18,10 +18,10 @@ from billing import ledger
 from billing.models import Transfer
 from billing.payments import inbox, settlements
 from billing.payments.models import StripeEvent, TopUp
-from billing.stripe_simulator.webhooks import sign
 from hontoni import errors
 from hontoni.celery import app as celery
 from hontoni.money import nanos
+from sandbox.stripe.webhooks import sign
 from tests.billing.conftest import committed
 from tests.billing.payments.conftest import Shop, balance
 

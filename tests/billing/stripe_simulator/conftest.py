@@ -7,7 +7,7 @@ import httpx
 import pytest
 import stripe
 
-from billing.stripe_simulator import create_app
+from sandbox.stripe import create_app
 from tests.billing.stripe_simulator.running import Loop, Receiver, Running
 
 KEY = "sk_test_hontoniSimulator0123456789"

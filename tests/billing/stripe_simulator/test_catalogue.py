@@ -11,8 +11,8 @@ import httpx
 import pytest
 import stripe
 
-from billing.stripe_simulator import create_app
-from billing.stripe_simulator.wiring import ROUTES
+from sandbox.stripe import create_app
+from sandbox.stripe.wiring import ROUTES
 from tests.billing.stripe_simulator.conftest import KEY, World, client
 from tests.billing.stripe_simulator.running import Loop, Running
 from tests.billing.stripe_simulator.test_payment_intents import pay
@@ -229,7 +229,7 @@ def test_behind_a_proxy_every_link_has_its_prefix(loop: Loop) -> None:
 def test_it_runs_as_a_program_and_remembers(tmp_path: Path) -> None:
     state, made = tmp_path / "stripe.json", ""
     for _ in range(2):
-        command = [sys.executable, "-m", "billing.stripe_simulator", "--port", "0"]
+        command = [sys.executable, "-m", "sandbox.stripe", "--port", "0"]
         with subprocess.Popen(
             [*command, "--state", str(state)], stderr=subprocess.PIPE, text=True
         ) as process:

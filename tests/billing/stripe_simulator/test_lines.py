@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from billing.stripe_simulator import lines, periods
-from billing.stripe_simulator.tax import taxed
+from sandbox.stripe import lines, periods
+from sandbox.stripe.tax import taxed
 
 MONTHLY = {"interval": "month", "interval_count": 1}
 

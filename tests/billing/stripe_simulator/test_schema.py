@@ -21,7 +21,7 @@ from tests.billing.stripe_simulator.test_payment_intents import pay
 from tests.billing.stripe_simulator.test_subscriptions import Shop
 
 SCHEMA = json.loads(Path(__file__).with_name("schema.json").read_text())["objects"]
-SOURCE = Path(__file__).parents[3] / "billing" / "stripe_simulator"
+SOURCE = Path(__file__).parents[3] / "sandbox" / "stripe"
 
 
 def type_of(value: Any) -> str:

@@ -1,7 +1,7 @@
 """How each agent is told where the product is, and which of its tools do the task.
 
 The task is the same for all: write a file, read it back, say what was read. The sandbox plays the
-model, and is told the agent's own tools by directives in the prompt (gateway/sandbox/script.py).
+model, and is told the agent's own tools by directives in the prompt (sandbox/vendors/script.py).
 """
 
 import json

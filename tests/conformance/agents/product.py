@@ -124,5 +124,5 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 def directive(name: str, **args: Any) -> str:
-    """The sandbox's word for calling a tool (gateway/sandbox/script.py)."""
+    """The sandbox's word for calling a tool (sandbox/vendors/script.py)."""
     return f"[[tool: {json.dumps({'name': name, 'args': args})}]]"

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.codecs import carrier
-from gateway.ir import Carrier
+from gateway.dialects.codecs import carrier
+from gateway.dialects.ir import Carrier
 from tests.gateway.codecs import world
 
 KEY = world.KEY

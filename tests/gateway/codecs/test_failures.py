@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.codecs import failures
+from gateway.dialects.codecs import failures
 from hontoni.errors import BadRequest, PaymentRequired, Unavailable, UpstreamFailed
 from tests.gateway.codecs.world import row
 

@@ -1,9 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.codecs.filters import Filter, Serial, Stop, Unfence
-from gateway.codecs.fold import fold
-from gateway.ir import (
+from gateway.dialects.codecs.filters import Filter, Serial, Stop, Unfence
+from gateway.dialects.codecs.fold import fold
+from gateway.dialects.ir import (
     ArgsDelta,
     CallOpen,
     Close,

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import codecs
-from gateway.codecs import wire
-from gateway.codecs.fold import fold, replay
-from gateway.ir import (
+from gateway.dialects import codecs
+from gateway.dialects.codecs import wire
+from gateway.dialects.codecs.fold import fold, replay
+from gateway.dialects.ir import (
     Document,
     Event,
     Finish,

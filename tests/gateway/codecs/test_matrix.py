@@ -7,12 +7,12 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
-from gateway import codecs
-from gateway.codecs.fold import fold
-from gateway.ir import Event, Failed, Request, Target
-from gateway.sandbox.app import make_app
-from gateway.sandbox.vendors import describe
-from gateway.sse import Splitter
+from gateway.dialects import codecs
+from gateway.dialects.codecs.fold import fold
+from gateway.dialects.ir import Event, Failed, Request, Target
+from gateway.dialects.sse import Splitter
+from sandbox.vendors.app import make_app
+from sandbox.vendors.vendors import describe
 from tests.gateway.codecs import world
 
 CLIENTS = list(codecs.CODECS)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import codecs
-from gateway.ir import Failed, Finish
+from gateway.dialects import codecs
+from gateway.dialects.ir import Failed, Finish
 from hontoni.errors import BadRequest
 from tests.gateway.codecs import world
 from tests.gateway.codecs.test_sdks import MODELS, RECORDED

@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway import codecs, sse
-from gateway.codecs.fold import fold
-from gateway.ir import Annotation, Message, Text
+from gateway.dialects import codecs, sse
+from gateway.dialects.codecs.fold import fold
+from gateway.dialects.ir import Annotation, Message, Text
 from hontoni.errors import BadRequest
 from tests.gateway.codecs import world
 from tests.gateway.codecs.world import (

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from gateway import codecs
-from gateway.codecs import carrier, recall
-from gateway.codecs.fold import fold
-from gateway.ir import Request
+from gateway.dialects import codecs
+from gateway.dialects.codecs import carrier, recall
+from gateway.dialects.codecs.fold import fold
+from gateway.dialects.ir import Request
 from tests.gateway.codecs import world
 from tests.gateway.codecs.world import assistant, row, tool_result, tool_use, user
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gateway.codecs import schemas
+from gateway.dialects.codecs import schemas
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

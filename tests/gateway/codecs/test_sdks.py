@@ -9,9 +9,9 @@ import httpx2
 import openai
 import pytest
 
-from gateway import codecs
-from gateway.codecs.fold import fold
-from gateway.ir import Head, Request
+from gateway.dialects import codecs
+from gateway.dialects.codecs.fold import fold
+from gateway.dialects.ir import Head, Request
 from tests.gateway.codecs import world
 from tests.gateway.codecs.test_to_anthropic_messages import CODEX_TOOLS
 from tests.gateway.codecs.world import row

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway import codecs, sse
-from gateway.codecs import carrier
-from gateway.codecs.fold import fold
-from gateway.ir import (
+from gateway.dialects import codecs, sse
+from gateway.dialects.codecs import carrier
+from gateway.dialects.codecs.fold import fold
+from gateway.dialects.ir import (
     CallOpen,
     Event,
     Failed,

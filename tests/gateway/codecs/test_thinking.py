@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.codecs import thinking
-from gateway.ir import Thinking
+from gateway.dialects.codecs import thinking
+from gateway.dialects.ir import Thinking
 from tests.gateway.codecs import world
 
 WORDS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway import codecs
-from gateway.codecs import carrier
-from gateway.ir import Carrier
+from gateway.dialects import codecs
+from gateway.dialects.codecs import carrier
+from gateway.dialects.ir import Carrier
 from hontoni.errors import BadRequest
 from tests.gateway.codecs import world
 from tests.gateway.codecs.world import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway import codecs
+from gateway.dialects import codecs
 from hontoni.errors import BadRequest
 from tests.gateway.codecs import world
 from tests.gateway.codecs.world import (

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway import codecs
-from gateway.codecs import carrier
-from gateway.ir import CallOpen, Carrier
+from gateway.dialects import codecs
+from gateway.dialects.codecs import carrier
+from gateway.dialects.ir import CallOpen, Carrier
 from hontoni.errors import BadRequest
 from tests.gateway.codecs import world
 from tests.gateway.codecs.world import (

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.codecs import anthropic_messages, gemini, openai_chat, openai_responses, tokens
-from gateway.ir import Usage
+from gateway.dialects.codecs import (
+    anthropic_messages,
+    gemini,
+    openai_chat,
+    openai_responses,
+    tokens,
+)
+from gateway.dialects.ir import Usage
 
 Decode = Callable[[Mapping[str, Any]], Usage]
 

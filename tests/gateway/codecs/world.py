@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway import codecs, sse
-from gateway.codecs import families
-from gateway.codecs.fold import fold
-from gateway.ir import Event, Head, Message, Reply, Request, Target, Text
+from gateway.dialects import codecs, sse
+from gateway.dialects.codecs import families
+from gateway.dialects.codecs.fold import fold
+from gateway.dialects.ir import Event, Head, Message, Reply, Request, Target, Text
 
 KEY = b"a key for tests"
 RECORDINGS = Path(__file__).parent.parent / "recordings"

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.models import UsageEvent
-from gateway.sandbox.faults import Fault
+from gateway.usage.models import UsageEvent
 from hontoni.money import nanos
+from sandbox.vendors.faults import Fault
 from tests.gateway.features import vendor
 from tests.gateway.features.test_pricing import ADVISED, ADVISOR, COMPACTED, COMPACTION, SEARCH
 from tests.gateway.test_faults import at_rest, until

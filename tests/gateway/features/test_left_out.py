@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from billing.models import AuditEntry
-from gateway import catalogue
-from gateway.models import Feature, LeftOut
+from gateway.catalogue import snapshot
+from gateway.catalogue.features.models import Feature, LeftOut
 from hontoni.money import nanos
 from tests.gateway.features import vendor
 from tests.gateway.test_quarantine import staff
@@ -215,7 +215,7 @@ def test_staff_allow_it_and_the_next_request_has_it(gateway: Gateway, alice: Per
     assert Feature.objects.get(name="dreams-2029-01-01").pricing == "included"
     assert AuditEntry.objects.filter(actor="catalogue@example.com", action="allow").exists()
     assert not LeftOut.objects.exists()
-    catalogue.forget()
+    snapshot.forget()
     reply = vendor.messages(gateway, alice, "claude-sonnet-4.6", "dreams-2029-01-01")
     assert "x-hontoni-left-out" not in reply.headers
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.models import UsageEvent
+from gateway.usage.models import UsageEvent
 from hontoni.money import nanos
 from tests.gateway.features import vendor
 from tests.gateway.features.test_pricing import ADVISOR, charged

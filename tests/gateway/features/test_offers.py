@@ -2,8 +2,8 @@
 
 from django.test import Client
 
-from gateway import catalogue
-from gateway.models import Feature
+from gateway.catalogue import snapshot
+from gateway.catalogue.features.models import Feature
 from hontoni.money import nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -12,7 +12,7 @@ from tests.world import Person
 def test_lists_and_page_say_what_a_call_costs(gateway: Gateway, alice: Person) -> None:
     fund(alice, "1")
     Feature.objects.filter(name="web_search_*").update(amount=nanos("0.0777"))
-    catalogue.forget()
+    snapshot.forget()
     with gateway.http(alice) as http:
         served = {model["id"]: model for model in http.get("/v1/models").json()["data"]}
     told = {model["id"]: model for model in Client().get("/api/models").json()["data"]}

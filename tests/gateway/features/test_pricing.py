@@ -6,7 +6,9 @@ from typing import Any
 
 from django.test import Client
 
-from gateway.models import Feature, Price, UsageEvent
+from gateway.catalogue.features.models import Feature
+from gateway.catalogue.models import Price
+from gateway.usage.models import UsageEvent
 from hontoni.money import dollars, nanos
 from tests.gateway.features import vendor
 from tests.gateway_server import Gateway, fund
@@ -284,11 +286,11 @@ def test_turns_on_both_sides_of_the_long_context_are_priced_apart(
 
 
 def test_the_price_is_the_rows_and_an_edit_is_a_new_price(gateway: Gateway, alice: Person) -> None:
-    from gateway import catalogue
+    from gateway.catalogue import snapshot
 
     fund(alice, "50")
     Feature.objects.filter(name="web_search_*").update(amount=nanos("0.5"))
-    catalogue.forget()
+    snapshot.forget()
     usage: dict[str, Any] = {"input_tokens": 1_000, "output_tokens": 100}
     usage |= {"server_tool_use": {"web_search_requests": 1}}
     vendor.answers(gateway, vendor.message(usage))

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import orjson
 
-from gateway.sandbox.faults import Fault
+from sandbox.vendors.faults import Fault
 from tests.gateway_server import Gateway
 from tests.world import Person
 

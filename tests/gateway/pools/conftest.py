@@ -47,7 +47,7 @@ def third(accounts: "Servers") -> "Vendors":
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """The breakers' time stands still, until so many seconds are let pass."""
-    from gateway.pools import breaker
+    from gateway.vendors import breaker
 
     now = SimpleNamespace(seconds=1000.0)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.pools.breaker import FAILURES, LONGEST_SECONDS, SHORTEST_SECONDS, Breaker
+from gateway.vendors.breaker import FAILURES, LONGEST_SECONDS, SHORTEST_SECONDS, Breaker
 
 Clock = Callable[[float], None]
 

@@ -11,12 +11,12 @@ from pytest_django import Settings
 
 from accounts.models import User
 from billing.models import AuditEntry
-from gateway import catalogue
-from gateway.models import Credential, Offering, Provider
-from gateway.pools import routes, vault
-from gateway.roles import seed as seed_roles
-from gateway.seed import seed
-from gateway.upstream import Upstream
+from gateway.catalogue import snapshot
+from gateway.catalogue.seed import seed
+from gateway.dashboard.roles import seed as seed_roles
+from gateway.plane.upstream import Upstream
+from gateway.vendors import routes, vault
+from gateway.vendors.models import Credential, Offering, Provider
 from tests.world import PASSWORD
 
 SECRET = "sk-very-secret-0123456789"
@@ -167,7 +167,7 @@ def test_what_stays_the_same_is_opened_once(
 
 def test_in_the_sandbox_nobody_else_is_asked(staff: Client, provider: Provider) -> None:
     save(staff, provider, secret=SECRET)
-    model = catalogue.load().models["gpt-4o"]
+    model = snapshot.load().models["gpt-4o"]
     assert [route.access.label for route in model.pool.routes] == ["acme/main"]
     own = {"openai": routes.introduce("sandbox", "openai", "http://x", "k")}
     assert asyncio.run(_asked(own, model, alone=True)) == ["sandbox"]
@@ -177,7 +177,7 @@ def test_in_the_sandbox_nobody_else_is_asked(staff: Client, provider: Provider) 
 
 
 async def _asked(
-    own: dict[str, routes.Access], model: catalogue.Model, *, alone: bool
+    own: dict[str, routes.Access], model: snapshot.Model, *, alone: bool
 ) -> list[str]:
     upstream = Upstream(own, alone=alone)
     try:

@@ -13,14 +13,15 @@ import pytest
 from django.test import Client as Browser
 from pytest_django import Settings
 
-from gateway import catalogue, exchange
-from gateway.http_client import Client
-from gateway.models import Credential, Offering, Provider
-from gateway.pools import vault
-from gateway.pools.breaker import FAILURES, LONGEST_SECONDS, SHORTEST_SECONDS
-from gateway.sandbox import faults
-from gateway.sandbox.faults import Fault
+from gateway.catalogue import snapshot
+from gateway.plane import exchange
+from gateway.vendors import vault
+from gateway.vendors.breaker import FAILURES, LONGEST_SECONDS, SHORTEST_SECONDS
+from gateway.vendors.http_client import Client
+from gateway.vendors.models import Credential, Offering, Provider
 from hontoni.money import nanos
+from sandbox.vendors import faults
+from sandbox.vendors.faults import Fault
 from tests.gateway.pools.world import credential, tried, unlimited, was_asked_with_its_key
 from tests.gateway.test_faults import at_rest, until
 from tests.gateway.test_translation import PATHS, ask, said
@@ -123,7 +124,7 @@ def test_what_one_credential_fails_at_the_next_one_answers_at_the_same_price(
         assert attempts[1][1:] == (200, "") and attempts[0][2] in (code, "cut", "broken")
         assert (event.input, event.output, event.estimated) == (1000, 50, False)
         assert event.cost == nanos("0.0030") and event.status == 200
-        catalogue.forget()
+        snapshot.forget()
         Credential.objects.filter(provider__name="one").update(sealed=vault.seal(first.key))
     assert at_rest(alice)
     spent = sum(event.cost for event in gateway.books())
@@ -237,7 +238,7 @@ def test_an_address_that_comes_back_is_used_again(
 def aimed(made: Credential, address: str) -> None:
     """Point its provider elsewhere."""
     Provider.objects.filter(pk=made.provider_id).update(base_url=address)
-    catalogue.forget()
+    snapshot.forget()
 
 
 def test_the_last_failure_is_told_when_nobody_answers(
@@ -392,7 +393,7 @@ def test_a_refused_credential_is_shown_to_staff_until_it_works(
     assert marked == wrong and marked.refusal == "invalid_api_key"
     wrong.sealed = vault.seal(first.key)
     wrong.save()
-    catalogue.forget()
+    snapshot.forget()
     assert gateway.chat(alice).status_code == 200  # a corrected one starts afresh
     assert (len(first.requests), len(second.requests)) == (2, 2)
 
@@ -448,7 +449,7 @@ def test_a_reseller_answers_another_vendors_model_in_its_own_dialect_at_our_pric
     reseller = credential(second, "reseller", priority=1).provider
     Provider.objects.filter(pk=reseller.pk).update(everything=False)
     Offering.objects.create(provider=reseller, model_id="claude-sonnet-4.5", upstream_id="gpt-4.1")
-    catalogue.forget()
+    snapshot.forget()
     text = "[[usage: 1000 50 0 0]] [[say: Hanoi]]"
     costs = set()
     for fault in (None, error(529, "overloaded_error")):
@@ -473,7 +474,7 @@ def test_a_reseller_stands_by_the_environments_key(
     fund(alice, "10")
     reseller = credential(first, "reseller", priority=1).provider
     Offering.objects.create(provider=reseller, model_id="claude-sonnet-4.5", upstream_id="gpt-4.1")
-    catalogue.forget()
+    snapshot.forget()
     gateway.vendors.faults.append(error(529, "overloaded_error"))
     reply = ask(gateway, alice, "anthropic_messages", "claude-sonnet-4.5", "[[say: Hanoi]]")
     assert reply.status_code == 200 and said("anthropic_messages", reply.json()) == "Hanoi"
@@ -494,7 +495,7 @@ def test_a_reseller_without_the_responses_api_is_spoken_to_in_chat(
     Offering.objects.create(
         provider=provider, model_id="gpt-5.2", upstream_id="gpt-5.2", dialect="openai_chat"
     )
-    catalogue.forget()
+    snapshot.forget()
     for dialect in PATHS:
         reply = ask(gateway, alice, dialect, "gpt-5.2", "[[say: Hanoi]]")
         assert reply.status_code == 200 and said(dialect, reply.json()) == "Hanoi"
@@ -508,7 +509,7 @@ def test_a_model_nobody_has_is_not_offered(
     fund(alice, "10")
     only = credential(first, "one").provider
     Provider.objects.filter(pk=only.pk).update(everything=False)
-    catalogue.forget()
+    snapshot.forget()
     reply = gateway.chat(alice)
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "model_not_supported")
     with gateway.http(alice) as http:
@@ -522,7 +523,7 @@ def test_a_credential_switched_off_gives_no_way_to_the_environments(
     fund(alice, "10")
     made = credential(first, "one")
     Credential.objects.filter(pk=made.pk).update(active=False)
-    catalogue.forget()
+    snapshot.forget()
     assert gateway.chat(alice).status_code == 400
     assert gateway.vendors.requests == [] and first.requests == []
 
@@ -532,7 +533,7 @@ def test_what_staff_change_binds_by_itself(
 ) -> None:
     fund(alice, "10")
     assert gateway.chat(alice).status_code == 200
-    monkeypatch.setattr(catalogue, "MAX_AGE_SECONDS", 0)
+    monkeypatch.setattr(snapshot, "MAX_AGE_SECONDS", 0)
     provider = Provider.objects.create(name="late", vendor="openai", base_url=f"{first.url}/v1/")
     Credential.objects.create(provider=provider, label="main", sealed=vault.seal(first.key))
     until(lambda: gateway.chat(alice).status_code == 200 and first.requests, "it never bound")

@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from gateway.pools import sessions
-from gateway.pools.breaker import Breaker
-from gateway.pools.routes import Route, introduce, ordered
+from gateway.vendors import sessions
+from gateway.vendors.breaker import Breaker
+from gateway.vendors.routes import Route, introduce, ordered
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 ASKED = {"role": "user", "content": "What is Redis?"}

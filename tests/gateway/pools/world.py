@@ -4,10 +4,10 @@ from typing import Any
 
 from billing import terms
 from billing.models import Plan
-from gateway import catalogue
-from gateway.models import Credential, Provider
-from gateway.pools import vault
-from gateway.sandbox.recorder import hashed
+from gateway.catalogue import snapshot
+from gateway.vendors import vault
+from gateway.vendors.models import Credential, Provider
+from sandbox.vendors.recorder import hashed
 from tests.vendors import Vendors
 
 
@@ -19,7 +19,7 @@ def credential(at: Vendors, name: str, vendor: str = "openai", **fields: Any) ->
     sealed = vault.seal(fields.pop("secret", at.key))
     fields.setdefault("label", "main")
     made = Credential.objects.create(provider=provider, sealed=sealed, **fields)
-    catalogue.forget()
+    snapshot.forget()
     return made
 
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from gateway.sandbox.script import THOUGHT
-from gateway.sandbox.usage import count
+from sandbox.vendors.script import THOUGHT
+from sandbox.vendors.usage import count
 from tests.vendors import Vendors
 
 SONNET = "claude-sonnet-4-6"

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sandbox import faults
-from gateway.sandbox.faults import Fault
-from gateway.sandbox.recorder import hashed
+from sandbox.vendors import faults
+from sandbox.vendors.faults import Fault
+from sandbox.vendors.recorder import hashed
 from tests.vendors import KEY, Vendors
 
 CHAT = "/v1/chat/completions"

@@ -7,7 +7,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from gateway.sandbox.usage import count
+from sandbox.vendors.usage import count
 from tests.vendors import Vendors
 
 WEATHER: Any = {

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sandbox.script import THOUGHT
-from gateway.sandbox.usage import count
+from sandbox.vendors.script import THOUGHT
+from sandbox.vendors.usage import count
 from tests.vendors import KEY, Vendors
 
 FLASH = "gemini-3-flash-preview"

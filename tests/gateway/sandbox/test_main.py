@@ -13,7 +13,7 @@ BODY: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "[[say:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    command = [sys.executable, "-m", "gateway.sandbox", "--port", "0", "--key", "k", "--control"]
+    command = [sys.executable, "-m", "sandbox.vendors", "--port", "0", "--key", "k", "--control"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process.stdout.readline().strip()

@@ -7,8 +7,8 @@ import httpx
 import orjson
 import pytest
 
-from gateway.sandbox.meter import Bill, Line
-from gateway.sandbox.usage import Tokens, count
+from sandbox.vendors.meter import Bill, Line
+from sandbox.vendors.usage import Tokens, count
 from tests.money import papers
 from tests.vendors import Vendors
 

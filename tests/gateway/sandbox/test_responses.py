@@ -8,8 +8,8 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from gateway.sandbox.script import THOUGHT
-from gateway.sandbox.usage import count
+from sandbox.vendors.script import THOUGHT
+from sandbox.vendors.usage import count
 
 MODEL = "gpt-5.2"
 WEATHER: Any = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.sandbox.schema import sample
+from sandbox.vendors.schema import sample
 
 NODE: Any = {
     "type": "object",

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.sandbox.conversation import Ask, Said, Tool
-from gateway.sandbox.script import REFUSAL, THOUGHT, Attempts, Turn, directives, plan
-from gateway.sandbox.vendors import VendorError
+from sandbox.vendors.conversation import Ask, Said, Tool
+from sandbox.vendors.script import REFUSAL, THOUGHT, Attempts, Turn, directives, plan
+from sandbox.vendors.vendors import VendorError
 
 RUN = Tool("run", {"type": "object", "properties": {"n": {"type": "integer"}}})
 

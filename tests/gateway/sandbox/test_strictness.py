@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from gateway.sandbox.app import make_app
+from sandbox.vendors.app import make_app
 from tests.vendors import Vendors
 
 HI: Any = [{"role": "user", "content": "Hi"}]

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from gateway.models import ReportSource, VendorBill, VendorImport
-from gateway.pools import vault
-from gateway.vendorbills import asking, fetching, rounds
-from gateway.vendorbills.asking import Refused
-from gateway.vendorbills.comparison import differences
+from gateway.reconciliation.vendors import asking, fetching, rounds
+from gateway.reconciliation.vendors.asking import Refused
+from gateway.reconciliation.vendors.comparison import differences
+from gateway.reconciliation.vendors.models import ReportSource, VendorBill, VendorImport
+from gateway.vendors import vault
 from tests.gateway.test_translation import ask
 from tests.gateway_server import Gateway, fund
 from tests.vendors import Vendors

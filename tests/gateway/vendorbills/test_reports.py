@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from gateway.models import Credential, Provider, VendorBill, VendorImport, VendorName
-from gateway.seed import seed
-from gateway.vendorbills import comparison, intake
-from gateway.vendorbills.formats.report import BadReport
+from gateway.catalogue.seed import seed
+from gateway.reconciliation.vendors import comparison, intake
+from gateway.reconciliation.vendors.formats.report import BadReport
+from gateway.reconciliation.vendors.models import VendorBill, VendorImport, VendorName
+from gateway.vendors.models import Credential, Provider
 from tests.gateway.vendorbills import reports
 from tests.gateway.vendorbills.reports import DAY
 

@@ -16,19 +16,19 @@ from pytest_django import Settings
 
 from accounts.models import User
 from billing.models import AuditEntry
-from gateway.models import (
+from gateway.catalogue.seed import seed
+from gateway.dashboard.roles import seed as seed_roles
+from gateway.reconciliation.vendors import alarms, intake
+from gateway.reconciliation.vendors.comparison import differences
+from gateway.reconciliation.vendors.models import (
     ReportSource,
-    UsageVendorDay,
     VendorBill,
     VendorDifference,
     VendorImport,
     VendorPrice,
 )
-from gateway.pools import vault
-from gateway.roles import seed as seed_roles
-from gateway.seed import seed
-from gateway.vendorbills import alarms, intake
-from gateway.vendorbills.comparison import differences
+from gateway.usage.vendor_day import UsageVendorDay
+from gateway.vendors import vault
 from tests.gateway.vendorbills import reports
 from tests.gateway.vendorbills.reports import DAY
 from tests.world import PASSWORD, Person, person

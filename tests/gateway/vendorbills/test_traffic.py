@@ -12,21 +12,22 @@ from pytest_django import Settings
 from accounts.models import User
 from billing import ledger
 from billing.models import Wallet
-from gateway.models import (
+from gateway.reconciliation.vendors import fetching, rounds
+from gateway.reconciliation.vendors.comparison import Difference, differences
+from gateway.reconciliation.vendors.margins import By, margins, total
+from gateway.reconciliation.vendors.models import (
     ReportSource,
-    UsageEvent,
-    UsageVendorDay,
     VendorBill,
     VendorImport,
     VendorName,
     VendorPrice,
 )
-from gateway.pools import vault
-from gateway.sandbox.faults import Fault
-from gateway.sandbox.recorder import hashed
-from gateway.vendorbills import booked, fetching, rounds
-from gateway.vendorbills.comparison import Difference, differences
-from gateway.vendorbills.margins import By, margins, total
+from gateway.usage import vendor_days
+from gateway.usage.models import UsageEvent
+from gateway.usage.vendor_day import UsageVendorDay
+from gateway.vendors import vault
+from sandbox.vendors.faults import Fault
+from sandbox.vendors.recorder import hashed
 from tests.gateway.pools.world import credential
 from tests.gateway.test_faults import until
 from tests.gateway_server import Gateway, fund
@@ -58,7 +59,7 @@ def source(gateway: Gateway, vendor: str, secret: str = "", **fields: Any) -> Re
 def compared(gateway: Gateway, *vendors: str) -> list[Difference]:
     """Fetch the vendors' reports of today and compare."""
     gateway.books()
-    assert list(booked.problems(today(), today())) == []
+    assert list(vendor_days.problems(today(), today())) == []
     for vendor in vendors:
         found = ReportSource.objects.filter(vendor=vendor).first() or source(gateway, vendor)
         fetching.fetch(found, today(), today(), by="tests")
@@ -373,20 +374,20 @@ def test_what_was_booked_can_be_made_anew(
     before = sorted(map(str, UsageVendorDay.objects.values(*columns)))
     assert len(before) == 3
     UsageVendorDay.objects.update(requests=17)
-    assert list(booked.problems(today(), today())) != []
+    assert list(vendor_days.problems(today(), today())) != []
     call_command("vendorbills", "rebuild", "--from", f"{today()}", "--to", f"{today()}")
     assert sorted(map(str, UsageVendorDay.objects.values(*columns))) == before
-    assert list(booked.problems(today(), today())) == []
+    assert list(vendor_days.problems(today(), today())) == []
 
 
 def test_what_the_fair_bill_takes_off_is_given_away(alice: Person) -> None:
     """A receipt may tell more than was charged for: what was said after a stop of ours."""
     event = used(alice, details={"full": {"input": 1000, "output": 650, "reasoning": 50}})
-    booked.add([event])
+    vendor_days.add([event])
     rows = {row.part: row for row in UsageVendorDay.objects.all()}
     assert (rows["charged"].output, rows["charged"].requests) == (500, 1)
     assert (rows["given_away"].output, rows["given_away"].input) == (200, 0)
-    assert rows["given_away"].requests == 0 and list(booked.problems(today(), today())) == []
+    assert rows["given_away"].requests == 0 and list(vendor_days.problems(today(), today())) == []
 
 
 def test_a_receipt_of_several_lines_is_booked_by_the_model_of_each(alice: Person) -> None:
@@ -395,7 +396,7 @@ def test_a_receipt_of_several_lines_is_booked_by_the_model_of_each(alice: Person
         {"kind": "advisor_message", "model": "claude-opus-4.5", "usage": [100, 0, 0, 0, 80, 20]},
         {"kind": "calls", "name": "web_search_*", "calls": 2, "amount": 10_000_000},
     ]
-    booked.add([used(alice, details={"lines": lines})])
+    vendor_days.add([used(alice, details={"lines": lines})])
     rows = {row.model: row for row in UsageVendorDay.objects.all()}
     own, other = rows["claude-sonnet-4"], rows["claude-opus-4.5"]
     assert (own.input, own.output, own.calls, own.calls_cost) == (900, 400, 2, 20_000_000)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.sandbox.conversation import Sent
-from gateway.sandbox.vendors import VendorError
+from sandbox.vendors.conversation import Sent
+from sandbox.vendors.vendors import VendorError
 
 Rule = Callable[[Sent], None]
 PNG = (

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from gateway.sandbox.conversation import Sent
-from gateway.sandbox.lint import anthropic as a
-from gateway.sandbox.lint import anthropic_history as h
-from gateway.sandbox.seal import seal
-from gateway.sandbox.vendors import VendorError
+from sandbox.vendors.conversation import Sent
+from sandbox.vendors.lint import anthropic as a
+from sandbox.vendors.lint import anthropic_history as h
+from sandbox.vendors.seal import seal
+from sandbox.vendors.vendors import VendorError
 from tests.gateway.sandbox.lint.refusals import JPEG, PNG, Case, judge, untested
 
 HAIKU, OPUS, NEW = "claude-haiku-4-5-20251001", "claude-opus-4-5-20251101", "claude-opus-5-5"

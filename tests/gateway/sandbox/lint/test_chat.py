@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway.sandbox.conversation import Sent
-from gateway.sandbox.lint import chat as c
-from gateway.sandbox.vendors import VendorError
+from sandbox.vendors.conversation import Sent
+from sandbox.vendors.lint import chat as c
+from sandbox.vendors.vendors import VendorError
 from tests.gateway.sandbox.lint.refusals import PNG, Case, judge, untested
 
 FUNCTION: Any = {"name": "run", "parameters": {"type": "object", "properties": {}}}

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from gateway.sandbox.conversation import Sent
-from gateway.sandbox.lint import gemini as g
-from gateway.sandbox.lint import gemini_contents as c
-from gateway.sandbox.seal import seal
-from gateway.sandbox.vendors import VendorError
+from sandbox.vendors.conversation import Sent
+from sandbox.vendors.lint import gemini as g
+from sandbox.vendors.lint import gemini_contents as c
+from sandbox.vendors.seal import seal
+from sandbox.vendors.vendors import VendorError
 from tests.gateway.sandbox.lint.refusals import PNG, Case, judge, untested
 
 FLASH, PRO, NEW = "gemini-3-flash-preview", "gemini-2.5-pro", "gemini-3.1-pro-preview"

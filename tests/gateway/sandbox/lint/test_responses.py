@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from gateway.sandbox.lint import openai
-from gateway.sandbox.lint import responses as r
-from gateway.sandbox.lint import responses_items as i
-from gateway.sandbox.seal import seal
+from sandbox.vendors.lint import openai
+from sandbox.vendors.lint import responses as r
+from sandbox.vendors.lint import responses_items as i
+from sandbox.vendors.seal import seal
 from tests.gateway.sandbox.lint.refusals import Case, judge, untested
 
 TOOL: Any = {"type": "function", "name": "run", "parameters": {"type": "object"}}

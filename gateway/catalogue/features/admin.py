@@ -1,0 +1,130 @@
+"""Staff: what may be asked of the vendors and what it costs; and what customers asked in vain."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+
+from billing.staff import RATES, ReadOnlyAdmin, audit_deed
+from gateway.catalogue.features import allowing
+from gateway.catalogue.features.models import WHOLE, Feature, Kind, LeftOut, Pricing, times
+from hontoni.money import dollars
+
+_SHOWN = 40  # characters of a name in a list; a customer's may be long
+
+
+@admin.register(Feature)
+class FeatureAdmin(ModelAdmin):
+    """In force on every node within seconds."""
+
+    formfield_overrides = {**ModelAdmin.formfield_overrides, **RATES}
+    list_display = [
+        *("name", "note", "what", "dialect", "only_models", "costs", "most_calls", "active"),
+    ]
+    list_filter = ["dialect", "kind", "pricing", "active"]
+    search_fields = ["name", "note", "only_models"]
+
+    @admin.display(description="kind", ordering="kind")
+    def what(self, row: Feature) -> str:
+        return row.kind
+
+    @admin.display(description="costs", ordering="pricing")
+    def costs(self, row: Feature) -> str:
+        if row.pricing == Pricing.PER_CALL:
+            of = "unit" if row.kind == Kind.COUNTER else "call"
+            return f"${dollars(row.amount)} a {of}"
+        if row.pricing == Pricing.FACTOR:
+            return f"{times(row.factor)} ×" if row.factor != WHOLE else "the price as it is"
+        return "tokens" if row.pricing == Pricing.TOKENS else "nothing of its own"
+
+    def save_model(self, request: HttpRequest, obj: Feature, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        allowing.forget_allowed(obj)
+
+
+@admin.register(LeftOut)
+class LeftOutAdmin(ReadOnlyAdmin):
+    audits_itself = True
+    list_display = [
+        *("short_name", "what", "dialect", "count", "first_at", "last_at", "last_user"),
+        "last_request",
+    ]
+    list_filter = ["dialect", "kind", "last_at"]
+    list_select_related = ["last_user"]
+    search_fields = ["name", "last_user__email", "last_request_id"]
+    actions = ["allow", "forget"]
+    actions_row = actions_detail = ["allow_at_a_price"]
+
+    def has_allow_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("gateway.allow_leftout")
+
+    @admin.display(description="name", ordering="name")
+    def short_name(self, row: LeftOut) -> str:
+        return row.name if len(row.name) <= _SHOWN else f"{row.name[:_SHOWN]}…"
+
+    @admin.display(description="kind", ordering="kind")
+    def what(self, row: LeftOut) -> str:
+        return row.kind
+
+    def has_add_feature_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("gateway.add_feature")
+
+    @admin.display(description="last request", ordering="last_request_id")
+    def last_request(self, row: LeftOut) -> str:
+        """Shortened, for telephones."""
+        return row.last_request_id and f"…{row.last_request_id[-8:]}"
+
+    @action(description="Allow (costs nothing of its own)", permissions=["allow"])
+    def allow(self, request: HttpRequest, chosen: QuerySet[LeftOut]) -> None:
+        """Put them on the list, and off this one. What costs money is allowed at a price."""
+        allowed = 0
+        for row in chosen:
+            if why := allowing.refusal(row):
+                self.message_user(request, f"Not allowed, {row}: {why}.", messages.ERROR)
+                continue
+            _allow(request, row)
+            allowed += 1
+        if allowed:
+            said = f"{allowed} allowed. Customers' next requests have it."
+            self.message_user(request, said, messages.SUCCESS)
+
+    @action(description="Allow…", permissions=["add_feature"], url_path="price")
+    def allow_at_a_price(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go to the form of a new row of the list, with its name filled in."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            return redirect(reverse("admin:gateway_leftout_changelist"))
+        told = urlencode({"dialect": row.dialect, "kind": row.kind, "name": row.name})
+        return redirect(f"{reverse('admin:gateway_feature_add')}?{told}")
+
+    @action(description="Forget, and count anew", permissions=["allow"])
+    def forget(self, request: HttpRequest, chosen: QuerySet[LeftOut]) -> None:
+        """Make room: names come from clients, and there is an end to how many are kept."""
+        for row in chosen:
+            _forget(request, row)
+        self.message_user(request, "Forgotten until they are asked for again.", messages.SUCCESS)
+
+
+@transaction.atomic
+def _allow(request: HttpRequest, row: LeftOut) -> None:
+    audit_deed(
+        request,
+        "allow",
+        f"feature:{row}",
+        before={"count": row.count},
+        after={"allowed": row.name},
+    )
+    allowing.allow(row)
+
+
+@transaction.atomic
+def _forget(request: HttpRequest, row: LeftOut) -> None:
+    audit_deed(request, "forget", f"left_out:{row}", before={"count": row.count}, after={})
+    row.delete()

@@ -1,0 +1,144 @@
+"""The allow-list of what a vendor is asked for by name, and the count of what was not on it."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.utils import timezone
+
+from gateway.vendors.models import Dialect
+
+WHOLE = 10_000  # basis points: the price as it is
+
+
+class Kind(models.TextChoices):
+    TOOL = "tool", "type of tool"
+    MEMBER = "member", "member of the body"
+    VALUE = "value", "value of a member"
+    BETA = "beta", "beta flag"
+    HEADER = "header", "header"
+    BLOCK = "block", "type of content block, item or edit"
+    COUNTER = "counter", "counter of the vendor's, priced by its unit"
+
+
+class Pricing(models.TextChoices):
+    INCLUDED = "included", "included: costs nothing of its own"
+    PER_CALL = "per_call", "per call"
+    FACTOR = "factor", "factor on the tokens' price"
+    TOKENS = "tokens", "tokens, at the price of the model that made them"
+
+
+class Feature(models.Model):
+    """One thing that customers may ask a vendor for; what is not here is left out.
+
+    `name` is exact, or ends in `*`. Members of members are written with dots (`output_config.x`,
+    `tools.max_uses`): once one of a container is listed, its others must be, too. A value is
+    `member=value`: once one of a member is listed, its other values must be, too.
+
+    `meter` is what the vendor's answer counts by. For `per_call`: the counters that are added up
+    to the number of calls, with commas between. For `factor`: the member that says which value
+    was applied. For `tokens`: the rows of kind `counter` whose units a use may cost; none where
+    the answer counts them by model (gateway/codecs/*/usage.py). `most_calls` bounds the hold (for
+    a counter: in units) and is told to the vendor as `bound`, where it has such a member.
+    """
+
+    dialect = models.CharField(
+        max_length=30, choices=Dialect, help_text="in which the vendor is asked"
+    )
+    kind = models.CharField(max_length=10, choices=Kind)
+    name = models.CharField(max_length=100, help_text="exact, or the beginning of it and a *")
+    only_models = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="ids of the models that have it, separated by commas; empty: all",
+    )
+    pricing = models.CharField(
+        max_length=10, choices=Pricing, default=Pricing.INCLUDED, db_default=Pricing.INCLUDED
+    )
+    amount = models.BigIntegerField(
+        default=0, db_default=0, validators=[MinValueValidator(0)], help_text="dollars a call"
+    )
+    factor = models.PositiveIntegerField(
+        default=WHOLE, db_default=WHOLE, help_text="basis points: 10000 is the price as it is"
+    )
+    meter = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="what the vendor calls its counter",
+    )
+    most_calls = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="how many a request may make"
+    )
+    bound = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="the member that tells the vendor so: max_uses, max_tool_calls, or none",
+    )
+    active = models.BooleanField(default=True, db_default=True)
+    note = models.CharField(
+        max_length=200, blank=True, default="", db_default="", help_text="what it is"
+    )
+
+    class Meta:
+        ordering = ("dialect", "kind", "name", "only_models")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=("dialect", "kind", "name", "only_models"), name="feature_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount__gte=0), name="feature_amount_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dialect} {self.kind}:{self.name}"
+
+    def clean(self) -> None:
+        """Raises ValidationError for what could not be billed or bounded."""
+        if self.name.rstrip("*") == "" or "*" in self.name[:-1]:
+            raise ValidationError({"name": "A name, or the beginning of one and a single *."})
+        if self.pricing == Pricing.PER_CALL and not (self.meter and self.most_calls):
+            raise ValidationError("A call that costs money needs a meter and a most.")
+        if self.pricing == Pricing.FACTOR and not (self.factor and self.kind == Kind.VALUE):
+            raise ValidationError("A factor is a value's (member=value), and more than 0.")
+
+
+class LeftOut(models.Model):
+    """What customers asked for and no row above allows, since it was first seen."""
+
+    dialect = models.CharField(max_length=30, choices=Dialect)
+    kind = models.CharField(max_length=10, choices=Kind)
+    name = models.CharField(max_length=100)
+    count = models.PositiveBigIntegerField(default=0, db_default=0)
+    first_at = models.DateTimeField(default=timezone.now)
+    last_at = models.DateTimeField(default=timezone.now)
+    last_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    last_request_id = models.CharField(max_length=40, blank=True, default="", db_default="")
+
+    class Meta:
+        ordering = ("-last_at",)
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=("dialect", "kind", "name"), name="left_out_once")
+        ]
+        permissions = (("allow_leftout", "Can allow what was left out"),)
+        verbose_name = "left out"
+        verbose_name_plural = "left out"
+
+    def __str__(self) -> str:
+        return f"{self.dialect} {self.kind}:{self.name}"
+
+
+def times(factor: int) -> str:
+    """Basis points as a number: 11000 is 1.1."""
+    whole, fraction = divmod(factor, WHOLE)
+    return f"{whole}.{fraction:04d}".rstrip("0").rstrip(".")

@@ -1,0 +1,343 @@
+"""A request to a vendor of its own dialect, without what the allow-list does not know.
+
+Nothing here is a refusal, but where a tool is forced that was left out, or nothing would be left:
+agents take a 400 for a reason to try again without half of their features. What is left out is
+told. A request that names nothing unknown costs a few set comparisons and stays the same object.
+
+* members of the body, and of those members whose own members are listed
+* values of members (`service_tier=flex`)
+* tools, wherever they are declared: also in namespaces and in the middle of a conversation
+* content blocks, items and edits, by their type
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from gateway.catalogue.features.models import Pricing
+from gateway.catalogue.features.snapshot import Row, Rules
+from hontoni.errors import BadRequest
+
+TOOLS, EDITS = "tools", "context_management"
+_CONVERSATIONS = ("system", "messages", "input")
+_INSIDE = ("content", "output")  # where an item has items of its own
+_DEEPEST = 6
+_MOST_NAMES, _LONGEST = 20, 80  # told of one request
+AND_MORE = "..."
+_WITH_TOOLS = (TOOLS, "tool_choice", "parallel_tool_calls")
+_NESTED = frozenset((*_INSIDE, TOOLS, "tool"))
+_SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
+PAGE_TOKENS = 50_000  # of one page that a tool reads
+_FETCHES, _CONTENT = "web_fetch", "max_content_tokens"
+_NONE: Mapping[str, str] = {}
+
+# What the vendor calls the model that a tool names; None where we do not sell it to this caller.
+Helper = Callable[[str], str | None]
+
+
+class Use(NamedTuple):
+    """What a request asks for that may cost money of its own, and how often at most."""
+
+    row: Row
+    calls: int
+    told: Mapping[str, Any]
+
+
+class Sifted(NamedTuple):
+    """`left_out` is `kind:name`; `asked` are the members with a factor, as they were asked for."""
+
+    body: dict[str, Any]
+    left_out: tuple[str, ...] = ()
+    uses: tuple[Use, ...] = ()
+    asked: Mapping[str, str] = _NONE
+
+
+def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None = None) -> Sifted:
+    """The body as it may be sent. Raises BadRequest where a tool is forced that may not. `most`:
+    how often a tool that costs money of its own may be used, at most; 0 leaves it out."""
+    sieve = _Sieve(rules, helper, most)
+    kept = sieve.members("", body)
+    if not rules.values.keys().isdisjoint(kept):
+        kept = sieve.values(kept)
+    if type(tools := kept.get(TOOLS)) is list and (now := sieve.tools(tools)) is not tools:
+        kept = sieve.chosen(kept | {TOOLS: now})
+    for name in _CONVERSATIONS:
+        if type(told := kept.get(name)) is list and (now := sieve.items(told)) is not told:
+            if not now:
+                raise BadRequest(f"Nothing is left of {name}: none of it is known.", param=name)
+            kept = kept | {name: now}
+    if EDITS in kept:
+        kept = sieve.edits(kept)
+    if not sieve.noted:
+        return Sifted(kept)
+    kept = sieve.bounded(kept)
+    return Sifted(kept, tuple(sieve.left), tuple(sieve.uses), sieve.asked)
+
+
+class _Sieve:
+    """One request's; notes what it leaves out, and what of the rest may cost."""
+
+    __slots__ = ("_gone", "_most", "asked", "helper", "left", "rules", "uses")
+
+    def __init__(self, rules: Rules, helper: Helper, most: int | None) -> None:
+        self.rules, self.helper, self._most = rules, helper, most
+        self.left: dict[str, None] = {}
+        self.uses: list[Use] = []
+        self.asked: dict[str, str] = {}
+        self._gone: list[Mapping[str, Any]] = []  # tools
+
+    @property
+    def noted(self) -> bool:
+        return bool(self.left or self.uses or self.asked)
+
+    def leave(self, kind: str, name: str) -> None:
+        told = f"{kind}:{name[:_LONGEST]}" if len(self.left) < _MOST_NAMES else AND_MORE
+        self.left[told] = None
+
+    def members(self, container: str, told: dict[str, Any]) -> dict[str, Any]:
+        """The object itself, or what of it is known; so with the objects inside it."""
+        names = self.rules.members.get(container)
+        if names is None:
+            return told
+        kept = told
+        if not names.all.issuperset(told):
+            kept = {name: value for name, value in told.items() if names.find(name)}
+            for name in told:
+                if name not in kept:
+                    self.leave("member", f"{container}.{name}".lstrip("."))
+        for name, path in self.rules.inner.get(container, ()):
+            if type(value := kept.get(name)) is dict:
+                now = self.members(path, value)
+                kept = kept if now is value else kept | {name: now}
+        for name in self.rules.costly.get(container, ()):
+            if kept.get(name) and (row := names.find(name)):
+                self.uses.append(Use(row, 1, kept))
+        return kept
+
+    def values(self, body: dict[str, Any]) -> dict[str, Any]:
+        for member, known in self.rules.values.items():
+            if (value := body.get(member)) is None:
+                continue
+            row = known.find(value) if isinstance(value, str) else None
+            if row is None:
+                self.leave("value", f"{member}={value if isinstance(value, str) else '?'}")
+                body = {name: told for name, told in body.items() if name != member}
+            elif row.pricing == Pricing.FACTOR:
+                self.asked[(row.meters or (member,))[0]] = value
+        return body
+
+    def tools(self, told: list[Any]) -> list[Any]:
+        plain, names = self.rules.plain_tools, self.rules.members[TOOLS].all
+        for tool in told:
+            if type(tool) is not dict or tool.get("type") not in plain:
+                break
+            if TOOLS in tool or not names.issuperset(tool):
+                break
+        else:
+            return told
+        return _same(told, map(self.tool, told))
+
+    def tool(self, tool: Any) -> Any:
+        """The tool as it may be offered, or None."""
+        if type(tool) is not dict:
+            return tool
+        kind = tool.get("type")
+        row = self.rules.tools.find(kind) if isinstance(kind, str) else None
+        if kind and (row is None or self._is_reference(tool)):
+            return self._without(tool, str(kind))
+        kept = self.members(TOOLS, tool)
+        if type(inner := kept.get(TOOLS)) is list:
+            kept = kept | {TOOLS: self.tools(inner)}
+            return kept if kept[TOOLS] else None
+        if row is None or row.pricing == Pricing.INCLUDED:
+            return kept
+        return self._used(row, kept)
+
+    def _is_reference(self, tool: Mapping[str, Any]) -> bool:
+        """Whether a string stands where we read an object: it points at what we cannot see."""
+        inner = self.rules.inner.get(TOOLS, ())
+        return any(isinstance(tool.get(name), str) for name, _ in inner)
+
+    def _without(self, tool: Mapping[str, Any], name: str) -> None:
+        self.leave("tool", name)
+        self._gone.append(tool)
+
+    def _used(self, row: Row, tool: dict[str, Any]) -> Any:
+        if self._most == 0:
+            return self._without(tool, f"{tool['type']} (balance)")
+        if row.pricing == Pricing.TOKENS and not row.meters:
+            named = tool.get("model")
+            model = self.helper(named) if isinstance(named, str) else None
+            if model is None:
+                return self._without(tool, f"{tool['type']} with {named}")
+            tool = tool | {"model": model}
+        calls = row.most_calls
+        if row.bound.startswith(f"{TOOLS}."):
+            name = row.bound.partition(".")[2]
+            calls = _at_most(tool.get(name), min(calls, self._most or calls))
+            tool = tool | {name: calls}
+        if row.name.startswith(_FETCHES):
+            tool = tool | {_CONTENT: _at_most(tool.get(_CONTENT), PAGE_TOKENS)}
+        self.uses.append(Use(row, calls, tool))
+        return tool
+
+    def chosen(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The choice among the tools that are left. BadRequest where it forces another."""
+        if not body[TOOLS]:
+            self._check(body.get("tool_choice"), body)
+            return {name: told for name, told in body.items() if name not in _WITH_TOOLS}
+        choice = body.get("tool_choice")
+        if not self._gone or not isinstance(choice, dict):
+            return body
+        if choice.get("type") != "allowed_tools":
+            self._check(choice, body)
+            return body
+        told = choice.get("allowed_tools", choice)
+        left = [tool for tool in told.get(TOOLS) or () if not self._names_gone(tool)]
+        if not left:
+            return body | {"tool_choice": "none"}
+        now = {**told, TOOLS: left}
+        return body | {"tool_choice": now if told is choice else {**choice, "allowed_tools": now}}
+
+    def _check(self, choice: Any, body: Mapping[str, Any]) -> None:
+        if isinstance(choice, dict) and self._names_gone(choice):
+            name = choice.get("name") or choice.get("type")
+            raise BadRequest(
+                f"tool_choice: {name} is not available on {body.get('model')}.",
+                code="unsupported_parameter",
+                param="tool_choice",
+            )
+
+    def _names_gone(self, choice: Any) -> bool:
+        if not isinstance(choice, dict):
+            return False
+        name, kind = choice.get("name"), choice.get("type")
+        if name and kind in ("tool", "function", "custom"):
+            return any(tool.get("name") == name for tool in self._gone)
+        return any(str(tool.get("type")) == str(kind) for tool in self._gone)
+
+    def items(self, told: list[Any], depth: int = 0) -> list[Any]:
+        if self._are_plain(told, depth):
+            return told
+        return _same(told, (self.item(item, depth) for item in told))
+
+    def _are_plain(self, items: list[Any], depth: int) -> bool:
+        plain = self.rules.plain_blocks
+        for item in items:
+            if type(item) is not dict:
+                continue
+            if item.get("type") not in plain:
+                return False
+            if _NESTED.isdisjoint(item):
+                continue
+            if TOOLS in item or "tool" in item:
+                return False
+            for name in _INSIDE:
+                inner = item.get(name)
+                if type(inner) is list and (
+                    depth == _DEEPEST or not self._are_plain(inner, depth + 1)
+                ):
+                    return False
+        return True
+
+    def item(self, item: Any, depth: int) -> Any:
+        """The block or item as it may be sent, or None."""
+        if type(item) is not dict:
+            return item
+        kind = item.get("type")
+        row = self.rules.blocks.find(kind) if isinstance(kind, str) else None
+        if (kind and row is None) or depth > _DEEPEST:
+            return self.leave("block", str(kind))
+        if row is not None and row.pricing != Pricing.INCLUDED:
+            self.uses.append(Use(row, max(1, row.most_calls), item))
+        for name in _INSIDE:
+            if type(inner := item.get(name)) is not list or not inner:
+                continue
+            if (now := self.items(inner, depth + 1)) is not inner:
+                if not now and "role" in item:
+                    return None
+                item = item | {name: now}
+        return self._declaring(item)
+
+    def _declaring(self, item: dict[str, Any]) -> Any:
+        """Tools that arrive in the middle of a conversation are tools."""
+        if type(tools := item.get(TOOLS)) is list:
+            now = self.tools(tools)
+            return item if now is tools else item | {TOOLS: now}
+        told = item.get("tool")
+        if isinstance(told, dict) and "definition" in told:
+            now = self.tool(told["definition"])
+            if now is not told["definition"]:
+                return now and item | {"tool": told | {"definition": now}}
+        return item
+
+    def edits(self, body: dict[str, Any]) -> dict[str, Any]:
+        """What the vendor shall do with a long conversation: a list, or an object with one."""
+        told = body[EDITS]
+        edits = told.get("edits") if isinstance(told, dict) else told
+        if not isinstance(edits, list) or (now := self.items(edits)) is edits:
+            return body
+        if not now:
+            return {name: value for name, value in body.items() if name != EDITS}
+        return body | {EDITS: {**told, "edits": now} if isinstance(told, dict) else now}
+
+    def bounded(self, body: dict[str, Any]) -> dict[str, Any]:
+        """With the bound that is one of the whole request's, where one of its tools has it."""
+        for name in {use.row.bound for use in self.uses if "." not in use.row.bound} - {""}:
+            mine = [use for use in self.uses if use.row.bound == name]
+            most = sum(use.calls for use in mine)
+            most = _at_most(body.get(name), min(most, self._most or most))
+            body = body | {name: most}
+            self.uses = [
+                use._replace(calls=min(use.calls, most)) if use in mine else use
+                for use in self.uses
+            ]
+        return body
+
+
+def _at_most(told: Any, most: int) -> int:
+    asked = told if isinstance(told, int) and not isinstance(told, bool) else most
+    return max(0, min(asked, most))
+
+
+def _same(told: list[Any], kept: Iterable[Any]) -> list[Any]:
+    """The list itself, if it is the same."""
+    now = [each for each in kept if each is not None]
+    if len(now) == len(told) and all(a is b for a, b in zip(now, told, strict=True)):
+        return told
+    return now
+
+
+def headers(
+    sent: Mapping[bytes, bytes], rules: Rules
+) -> tuple[dict[bytes, bytes], tuple[str, ...]]:
+    """Those of a client's headers that the vendor shall see, and the names of the switches that
+    were left out. Beta flags are looked at one by one."""
+    kept: dict[bytes, bytes] = {}
+    left: list[str] = []
+    for name in [name for name in sent if name.startswith(_SWITCHES)]:
+        value = sent[name]
+        if name not in rules.headers:
+            left.append(f"header:{name.decode('latin-1')[:_LONGEST]}")
+        elif name.endswith(b"-beta"):
+            flags, gone = _flags(value, rules)
+            left += gone
+            if flags:
+                kept[name] = flags
+        else:
+            kept[name] = value
+    more = (AND_MORE,) if len(left) > _MOST_NAMES else ()
+    return kept, (*left[:_MOST_NAMES], *more)
+
+
+def _flags(value: bytes, rules: Rules) -> tuple[bytes, tuple[str, ...]]:
+    """The same few lists come again and again."""
+    if (known := rules.told.get(value)) is not None:
+        return known
+    told = [flag for part in value.decode("latin-1").split(",") if (flag := part.strip())]
+    left = tuple(f"beta:{flag[:_LONGEST]}" for flag in told if rules.betas.find(flag) is None)
+    kept = value
+    if left:
+        kept = ",".join(flag for flag in told if rules.betas.find(flag)).encode("latin-1")
+    if len(rules.told) < 1_000:
+        rules.told[value] = kept, left
+    return kept, left

@@ -1,0 +1,199 @@
+"""The allow-list in memory: one set of rules for each dialect and model, made when first asked.
+
+Read with the catalogue, so that an edit is in force on every node as soon as a price is.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gateway.catalogue.features.models import WHOLE, Feature, Kind, Pricing
+
+
+class Row(NamedTuple):
+    """A row of the list, as the hot path reads it. `meters` and `factor` as of the model's."""
+
+    id: int
+    kind: str
+    name: str
+    pricing: str
+    amount: int
+    factor: int
+    meters: tuple[str, ...]
+    most_calls: int
+    bound: str
+    note: str
+
+
+_ANY = Row(0, Kind.MEMBER, "*", Pricing.INCLUDED, 0, WHOLE, (), 0, "", "")
+
+
+class Names:
+    """The names of one kind: exact ones, and beginnings."""
+
+    __slots__ = ("_begun", "_exact", "all")
+
+    def __init__(self, rows: Mapping[str, Row]) -> None:
+        self._exact = {name: row for name, row in rows.items() if not name.endswith("*")}
+        self._begun = [(name[:-1], row) for name, row in rows.items() if name.endswith("*")]
+        self.all = frozenset(self._exact)
+
+    def find(self, name: str) -> Row | None:
+        """The row that allows it: the exact one, or that of its longest listed beginning."""
+        if (row := self._exact.get(name)) is not None or not self._begun:
+            return row
+        found = [(len(head), row) for head, row in self._begun if name.startswith(head)]
+        return max(found)[1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may be asked of one model in one dialect.
+
+    `members` by the container they are in (`""` is the body itself), `inner` the containers in
+    it, `costly` those of its members that cost; `values` by member; `meters` the counters that
+    cost money, `factors` by the member that tells what was applied. What is plain costs nothing;
+    `described` is what customers are told of.
+    """
+
+    members: Mapping[str, Names]
+    inner: Mapping[str, tuple[tuple[str, str], ...]]
+    costly: Mapping[str, tuple[str, ...]]
+    values: Mapping[str, Names]
+    tools: Names
+    plain_tools: frozenset[str | None]
+    blocks: Names
+    plain_blocks: frozenset[str | None]
+    betas: Names
+    headers: frozenset[bytes]
+    meters: tuple[Row, ...]
+    counters: Mapping[str, Row]
+    factors: Mapping[str, Mapping[str, Row]]
+    described: tuple[Row, ...]
+    told: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
+
+
+def _row(row: Feature) -> Row:
+    meters = tuple(name for part in row.meter.split(",") if (name := part.strip()))
+    numbers = (row.amount, row.factor, meters, row.most_calls, row.bound, row.note)
+    return Row(row.pk, row.kind, row.name, row.pricing, *numbers)
+
+
+def rules(rows: Iterable[Feature]) -> Rules:
+    """The rules that rows of one dialect make."""
+    kinds: dict[str, dict[str, Row]] = {kind: {} for kind in Kind.values}
+    for row in rows:
+        kinds[row.kind][row.name] = _row(row)
+    priced = (*kinds[Kind.TOOL].values(), *kinds[Kind.COUNTER].values())
+    members = _split({f".{name}": row for name, row in kinds[Kind.MEMBER].items()}, ".")
+    return Rules(
+        members={"tools": Names({"*": _ANY})} | members,
+        inner=_inner(members),
+        costly=_costly(kinds[Kind.MEMBER]),
+        values=_split(kinds[Kind.VALUE], "="),
+        tools=Names(kinds[Kind.TOOL]),
+        plain_tools=_plain(kinds[Kind.TOOL]),
+        blocks=Names(kinds[Kind.BLOCK]),
+        plain_blocks=_plain(kinds[Kind.BLOCK]),
+        betas=Names(kinds[Kind.BETA]),
+        headers=frozenset(name.lower().encode() for name in kinds[Kind.HEADER]),
+        meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL and row.amount),
+        counters=kinds[Kind.COUNTER],
+        factors=_factors(kinds[Kind.VALUE]),
+        described=tuple(row for kind in kinds.values() for row in kind.values() if row.note),
+    )
+
+
+def _split(rows: Mapping[str, Row], mark: str) -> dict[str, Names]:
+    """By what stands before the last mark of a name."""
+    groups: dict[str, dict[str, Row]] = {}
+    for name, row in rows.items():
+        container, _, last = name.rpartition(mark)
+        groups.setdefault(container.removeprefix("."), {})[last] = row
+    return {container: Names(group) for container, group in groups.items()}
+
+
+def _inner(containers: Iterable[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Of each container those that are objects in it; `tools` are a list, and looked at apart."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for path in containers:
+        outer, _, name = path.rpartition(".")
+        if path and path != "tools":
+            found[outer] = (*found.get(outer, ()), (name, path))
+    return found
+
+
+def _costly(rows: Mapping[str, Row]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, row in rows.items():
+        if row.pricing != Pricing.INCLUDED:
+            container, _, last = name.rpartition(".")
+            found[container] = (*found.get(container, ()), last)
+    return found
+
+
+def _plain(rows: Mapping[str, Row]) -> frozenset[str | None]:
+    """What can be passed over: no type at all, and exact names that cost nothing."""
+    found = {name for name, row in rows.items() if row.pricing == Pricing.INCLUDED}
+    return frozenset((None, *(name for name in found if not name.endswith("*"))))
+
+
+def _factors(rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
+    """By the member of the answer that says what was applied; what costs the plain price, too."""
+    found: dict[str, dict[str, Row]] = {}
+    for name, row in rows.items():
+        if row.pricing == Pricing.FACTOR and row.factor != WHOLE:
+            for meter in row.meters or (name.partition("=")[0],):
+                found.setdefault(meter, {})[name.partition("=")[2]] = row
+    return found
+
+
+class Features:
+    """Every active row; `rules` of a dialect and a model, made once."""
+
+    def __init__(self, rows: Iterable[Feature] = ()) -> None:
+        self._rows = list(rows)
+        self._made: dict[tuple[str, str], Rules] = {}
+
+    def rules(self, dialect: str, model: str) -> Rules:
+        made = self._made.get((dialect, model))
+        if made is None:
+            made = self._made[dialect, model] = rules(self._of(dialect, model))
+        return made
+
+    def _of(self, dialect: str, model: str) -> list[Feature]:
+        """A row for this very model stands before one for all of them."""
+        mine = [row for row in self._rows if row.dialect == dialect and _has(model)(row)]
+        return sorted(mine, key=lambda row: bool(row.only_models))
+
+    def rows(self) -> list[Feature]:
+        """For pages that show what costs what."""
+        return list(self._rows)
+
+
+def _has(model: str) -> Callable[[Feature], bool]:
+    return lambda row: (
+        not row.only_models or model in [name.strip() for name in row.only_models.split(",")]
+    )
+
+
+_FIELDS = (
+    *("id", "dialect", "kind", "name", "only_models", "pricing", "amount", "factor", "meter"),
+    *("most_calls", "bound", "note"),
+)
+
+
+class _Last:
+    """The list as it was read last: until somebody edits it, its rules need not be made anew."""
+
+    rows: Sequence[tuple[object, ...]] = ()
+    features = Features()
+
+
+def load() -> Features:
+    """Read the list."""
+    rows = list(Feature.objects.filter(active=True).order_by("pk").values_list(*_FIELDS))
+    if rows != _Last.rows:
+        made = [Feature(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
+        _Last.rows, _Last.features = rows, Features(made)
+    return _Last.features

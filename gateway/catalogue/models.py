@@ -1,0 +1,108 @@
+"""What is sold: models, their prices and their other names."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from gateway.vendors.models import Dialect, Vendor
+
+BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
+
+
+class Model(models.Model):
+    """A model customers may ask for. `upstream_id` is what its vendor calls it."""
+
+    id = models.SlugField(primary_key=True, max_length=100, allow_unicode=False)
+    name = models.CharField(max_length=100)
+    vendor = models.CharField(max_length=20, choices=Vendor)
+    upstream_id = models.CharField(max_length=100)
+    dialect = models.CharField(max_length=30, choices=Dialect, help_text="spoken to its vendor")
+    context_window = models.PositiveIntegerField(help_text="tokens")
+    max_output = models.PositiveIntegerField(help_text="tokens, reasoning included")
+    long_context_window = models.PositiveIntegerField(
+        null=True, blank=True, help_text="tokens with the suffix -1m; empty: refused"
+    )
+    long_context_beta = models.CharField(
+        max_length=100, blank=True, help_text="the anthropic-beta that -1m switches on, if any"
+    )
+    capabilities = models.JSONField(default=list)
+    active = models.BooleanField(default=True)
+    sort_order = models.PositiveSmallIntegerField(default=0)
+    released_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("sort_order", "id")
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Price(models.Model):
+    """One version of a model's prices, in nano-dollars per million tokens. Never changed: a new
+    price is a new row, so that every receipt can name the one it was made from.
+
+    A prompt longer than `long_context_above` tokens pays the long-context prices for the whole
+    request, as the vendors do.
+    """
+
+    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="prices")
+    effective_at = models.DateTimeField(default=timezone.now)
+    input = models.BigIntegerField()
+    cache_read = models.BigIntegerField()
+    cache_write_5m = models.BigIntegerField()
+    cache_write_1h = models.BigIntegerField()
+    output = models.BigIntegerField()
+    reasoning = models.BigIntegerField()
+    long_context_above = models.PositiveIntegerField(null=True, blank=True)
+    long_input = models.BigIntegerField(null=True, blank=True)
+    long_cache_read = models.BigIntegerField(null=True, blank=True)
+    long_cache_write_5m = models.BigIntegerField(null=True, blank=True)
+    long_cache_write_1h = models.BigIntegerField(null=True, blank=True)
+    long_output = models.BigIntegerField(null=True, blank=True)
+    long_reasoning = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-effective_at", "-id")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=("model", "effective_at"), name="price_once_a_moment"),
+            *(
+                models.CheckConstraint(
+                    condition=models.Q(**{f"{bucket}__gte": 0}),
+                    name=f"price_{bucket}_not_negative",
+                )
+                for bucket in BUCKETS
+            ),
+            models.CheckConstraint(
+                condition=models.Q(long_context_above=None)
+                | models.Q(**{f"long_{bucket}__isnull": False for bucket in BUCKETS}),
+                name="price_long_context_complete",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} from {self.effective_at:%Y-%m-%d %H:%M}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise ValueError("A price is never changed; add a new one.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        if self.effective_at <= timezone.now():
+            raise ValueError("A price that is or was in force stays.")
+        return super().delete(*args, **kwargs)
+
+
+class Alias(models.Model):
+    """Another name for a model: the vendor's own ids, and names that clients pick."""
+
+    name = models.CharField(primary_key=True, max_length=100)
+    model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="aliases")
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name_plural = "aliases"
+
+    def __str__(self) -> str:
+        return f"{self.name} → {self.model_id}"

@@ -1,0 +1,105 @@
+"""Prices are announced before they bind, so that every node knows them at their instant.
+
+Always true, where prices are made and withdrawn here:
+
+1. A model's next price begins at least LEAD from now, by Redis's clock; LEAD is longer than a
+   node's snapshot lives. Only the first price of a model, which nobody can have paid, may begin
+   at any time.
+2. A price that is in force, was, or will be within LEAD, stays: a receipt may name it.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import formats, timezone
+
+from billing import audit
+from gateway.catalogue import clock
+from gateway.catalogue.models import BUCKETS, Price
+from hontoni.errors import BadRequest, Conflict
+from hontoni.money import dollars
+
+LEAD = timedelta(seconds=10)
+
+
+def beginning(model_id: str, wanted: datetime | None) -> datetime:
+    """When a price made now for this model would come into force; None asks for at once.
+
+    Raises BadRequest for a moment that is past.
+    """
+    now = clock.now()
+    if not Price.objects.filter(model_id=model_id).exists():
+        return wanted or now
+    if wanted is not None and wanted < now - LEAD:
+        raise BadRequest(
+            "A price cannot begin in the past. Make one from now on, and correct the requests.",
+            param="effective_at",
+        )
+    return max(wanted or now, now + LEAD)
+
+
+def announce(price: Price, *, actor: str, request_id: str = "") -> Price:
+    """Save a new version, to be in force from its `effective_at`, and audit it."""
+    with transaction.atomic():
+        now = clock.now()
+        before = in_force(price.model_id, now)
+        price.effective_at = beginning(price.model_id, price.effective_at)
+        price.save(force_insert=True)
+        audit.record(
+            actor=actor,
+            action="add price",
+            subject=f"price:{price.pk}",
+            before=told(before) if before else {},
+            after=told(price),
+            request_id=request_id,
+        )
+    return price
+
+
+def withdraw(price_id: int, *, actor: str, request_id: str = "") -> None:
+    """Delete a price that is to come. Raises Conflict if it is too late for that."""
+    with transaction.atomic():
+        price = Price.objects.select_for_update().get(pk=price_id)
+        if not is_coming(price):
+            raise Conflict(
+                f"It has been in force since {_shown(price.effective_at)}, or is about to be: "
+                "announce another one."
+            )
+        before = told(price)
+        price.delete()
+        audit.record(
+            actor=actor,
+            action="withdraw price",
+            subject=f"price:{price_id}",
+            before=before,
+            after={},
+            request_id=request_id,
+        )
+
+
+def is_coming(price: Price) -> bool:
+    """Whether no node can price by it before it has heard that it is gone."""
+    return price.effective_at > clock.now() + LEAD
+
+
+def in_force(model_id: str, now: datetime) -> Price | None:
+    """The version a request admitted now pays."""
+    begun = Price.objects.filter(model_id=model_id, effective_at__lte=now)
+    return begun.order_by("-effective_at", "-id").first()
+
+
+def told(price: Price) -> dict[str, Any]:
+    """A version in words and dollars per million tokens, for people and for the audit."""
+    names = [*BUCKETS]
+    if price.long_context_above is not None:
+        names += [f"long_{bucket}" for bucket in BUCKETS]
+    facts = {"version": price.pk, "model": price.model_id}
+    facts["effective_at"] = price.effective_at.isoformat()
+    if price.long_context_above is not None:
+        facts["long_context_above"] = price.long_context_above
+    return facts | {name: dollars(getattr(price, name)) for name in names}
+
+
+def _shown(moment: datetime) -> str:
+    return formats.date_format(timezone.localtime(moment), "DATETIME_FORMAT")

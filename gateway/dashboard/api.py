@@ -1,0 +1,134 @@
+"""/api/models: the catalogue, public. /api/usage: what was used, with a receipt a request."""
+
+import uuid
+from collections import defaultdict
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import ListAPIView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from gateway.catalogue.features import snapshot
+from gateway.catalogue.models import Model, Price
+from gateway.dashboard.serializers import (
+    ModelListSerializer,
+    ReceiptSerializer,
+    RefusalSerializer,
+    UsageFilterSerializer,
+    UsageSerializer,
+    model_out,
+)
+from gateway.usage import charges
+from gateway.usage.corrections.models import corrected
+from gateway.usage.models import Refusal, UsageEvent
+from gateway.usage.request_ids import first_id
+from hontoni.drf import KeysetPagination
+from hontoni.errors import BadRequest, NotFound
+
+
+class ModelsView(APIView):
+    """Every model on offer, with its capabilities, the prices in effect and those announced."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(tags=["models"], summary="List models", auth=[], responses=ModelListSerializer)
+    def get(self, request: Request) -> Response:
+        prices: dict[str, Price] = {}
+        coming: defaultdict[str, list[Price]] = defaultdict(list)
+        now = timezone.now()
+        for price in Price.objects.reverse():
+            if price.effective_at <= now:
+                prices[price.model_id] = price
+            else:
+                coming[price.model_id].append(price)
+        features = snapshot.load()
+        models = Model.objects.filter(active=True).prefetch_related("aliases")
+        data = [
+            model_out(
+                model,
+                prices[model.id],
+                [alias.name for alias in model.aliases.all()],
+                coming[model.id],
+                features,
+            )
+            for model in models
+            if model.id in prices
+        ]
+        return Response({"data": data})
+
+
+class LatestFirst(KeysetPagination):
+    ordering = "-last_at"
+
+
+class UsageListView(ListAPIView[UsageEvent]):
+    """Your requests, newest first."""
+
+    serializer_class = UsageSerializer
+    filters = UsageFilterSerializer
+    queryset = UsageEvent.objects.none()
+
+    @extend_schema(tags=["usage"], summary="List requests", parameters=[UsageFilterSerializer])
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[UsageEvent]:
+        asked = UsageFilterSerializer(data=self.request.query_params)
+        asked.is_valid(raise_exception=True)
+        wanted = asked.validated_data
+        assert self.request.user.pk is not None
+        events = corrected(_charged(self.request.user.pk, wanted.get("transaction")))
+        columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
+        events = events.filter(**{columns[n]: wanted[n] for n in columns if n in wanted})
+        # The id is a UUIDv7: a range of time is a range of ids, served by the same index.
+        if "since" in wanted:
+            events = events.filter(id__gte=first_id(wanted["since"].timestamp()))
+        if "until" in wanted:
+            events = events.filter(id__lt=first_id(wanted["until"].timestamp()))
+        return events
+
+
+def _charged(user_id: int, transaction: str | None) -> QuerySet[UsageEvent]:
+    """All requests of an account, or those of one charge."""
+    if transaction is None:
+        return UsageEvent.objects.filter(user_id=user_id)
+    found = charges.requests_of(user_id, transaction)
+    if found is None:
+        raise BadRequest("transaction: not a usage charge of yours.", param="transaction")
+    return found
+
+
+class RefusalsView(ListAPIView[Refusal]):
+    """Why your requests were refused: equal refusals of an hour together, the latest first."""
+
+    serializer_class = RefusalSerializer
+    queryset = Refusal.objects.none()
+    pagination_class = LatestFirst
+
+    @extend_schema(tags=["usage"], operation_id="list_refusals", summary="List refusals")
+    def get(self, request: Request, *args: object, **kwargs: object) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[Refusal]:
+        assert self.request.user.pk is not None
+        return Refusal.objects.filter(user_id=self.request.user.pk)
+
+
+class ReceiptView(APIView):
+    """One request's receipt: buckets x price = cost line by line, and how it came about."""
+
+    @extend_schema(tags=["usage"], summary="Read a receipt", responses=ReceiptSerializer)
+    def get(self, request: Request, request_id: str) -> Response:
+        try:
+            pk = uuid.UUID(hex=request_id.removeprefix("req_"))
+        except ValueError:
+            raise NotFound("There is no such request.") from None
+        assert request.user.pk is not None
+        events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk)
+        return Response(ReceiptSerializer(get_object_or_404(events, pk=pk)).data)

@@ -1,0 +1,145 @@
+"""The roles of staff, as groups, and what each may do. Superusers may do everything.
+
+Staff may add groups and change these: a role is given each of these permissions once, and what
+staff take from it stays away.
+"""
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.db.models import Q
+
+from gateway.dashboard.models import RoleGrant
+
+_ACCOUNTS = ("view_user", "view_apikey")
+_BOOKS = (
+    "view_wallet",
+    "view_ledgeraccount",
+    "view_transfer",
+    "view_entry",
+    "view_subscription",
+    "view_invoice",
+    "view_invoiceseries",
+    "view_redemption",
+    "view_referral",
+    "view_notice",
+    "view_mail",
+    "view_preferences",
+    "view_customer",
+)
+_PAYMENTS = (
+    "view_autotopup",
+    "view_dispute",
+    "view_planorder",
+    "view_quarantine",
+    "view_stripecustomer",
+    "view_stripeevent",
+    "view_topup",
+)
+_EDIT = ("add", "change", "delete", "view")
+ROLES = {
+    "support": {
+        "accounts": (*_ACCOUNTS, "change_apikey"),
+        "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", "freeze_customer"),
+        "payments": _PAYMENTS,
+        "gateway": (
+            *("view_model", "view_price", "view_refusal", "view_usageevent"),
+            "view_correction",
+            *("view_feature", "view_leftout"),
+        ),
+    },
+    "finance": {
+        "accounts": _ACCOUNTS,
+        "billing": (
+            *_BOOKS,
+            "adjust_balance",
+            "manage_subscription",
+            "freeze_customer",
+            "view_auditentry",
+            "view_plan",
+            "view_addon",
+            "add_promocode",
+            "change_promocode",
+            "view_promocode",
+            "change_referral",
+            "add_referralprogram",
+            "change_referralprogram",
+            "view_referralprogram",
+        ),
+        "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine"),
+        "gateway": (
+            *("view_model", "view_price", "view_refusal", "view_usageevent", "view_deadevent"),
+            *("view_usagequarantine", "close_usagequarantine"),
+            *("view_correction", "correct_requests"),
+            *("view_feature", "view_leftout"),
+            *("view_vendorbill", "view_vendorimport", "add_vendorimport"),
+            "view_vendordifference",
+            *(f"{verb}_vendorname" for verb in _EDIT),
+            *(f"{verb}_vendorprice" for verb in _EDIT),
+        ),
+    },
+    "catalogue": {
+        "billing": (
+            "add_plan",
+            "change_plan",
+            "view_plan",
+            "add_addon",
+            "change_addon",
+            "view_addon",
+        ),
+        "gateway": (
+            "add_model",
+            "change_model",
+            "view_model",
+            "add_price",
+            "delete_price",
+            "view_price",
+            "add_alias",
+            "change_alias",
+            "delete_alias",
+            "view_alias",
+            *("add_feature", "change_feature", "view_feature", "view_leftout", "allow_leftout"),
+            *(f"{verb}_provider" for verb in _EDIT),
+            *(f"{verb}_offering" for verb in _EDIT),
+            *(f"{verb}_credential" for verb in _EDIT),
+            *(f"{verb}_reportsource" for verb in _EDIT),
+            *(f"{verb}_vendorname" for verb in _EDIT),
+        ),
+    },
+}
+
+
+def seed() -> None:
+    """Create the roles that are missing, and give the others what is new since they were."""
+    for name, apps in ROLES.items():
+        with transaction.atomic():
+            role, created = Group.objects.get_or_create(name=name)
+            _give(role, _permissions(apps), anew=created)
+
+
+def _give(role: Group, permissions: list[Permission], *, anew: bool) -> None:
+    given = RoleGrant.objects.filter(role=role.name)
+    if anew:
+        given.delete()
+    had = set(given.values_list("app", "codename"))
+    new = [each for each in permissions if _named(each) not in had]
+    role.permissions.add(*new)
+    RoleGrant.objects.bulk_create(
+        (RoleGrant(role=role.name, app=app, codename=name) for app, name in map(_named, new)),
+        ignore_conflicts=True,
+    )
+
+
+def _named(permission: Permission) -> tuple[str, str]:
+    return permission.content_type.app_label, permission.codename
+
+
+def _permissions(apps: dict[str, tuple[str, ...]]) -> list[Permission]:
+    """Raises LookupError if one is not known: a role must not silently do less."""
+    wanted = Q()
+    for app, names in apps.items():
+        wanted |= Q(content_type__app_label=app, codename__in=names)
+    found = list(Permission.objects.filter(wanted).select_related("content_type"))
+    missing = {n for names in apps.values() for n in names} - {p.codename for p in found}
+    if missing:
+        raise LookupError(f"no such permissions: {sorted(missing)}")
+    return found

@@ -1,0 +1,314 @@
+"""The catalogue and the receipts as /api shows them. Money is decimal strings of dollars."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from gateway.catalogue.features import offers
+from gateway.catalogue.features.models import Kind, Pricing
+from gateway.catalogue.features.snapshot import Features
+from gateway.catalogue.models import BUCKETS, Model, Price
+from gateway.metering import bill
+from gateway.usage import receipts
+from gateway.usage.clients import NAMES
+from gateway.usage.explanations import explain
+from gateway.usage.models import Refusal, UsageEvent
+from gateway.vendors.models import Vendor
+from hontoni.drf import Query
+from hontoni.money import dollars
+
+
+class PricesSerializer(serializers.Serializer[Any]):
+    """Dollars per million tokens."""
+
+    input = serializers.CharField()
+    cache_read = serializers.CharField()
+    cache_write_5m = serializers.CharField()
+    cache_write_1h = serializers.CharField()
+    output = serializers.CharField()
+    reasoning = serializers.CharField()
+
+
+class ComingPriceSerializer(serializers.Serializer[Any]):
+    """Prices that are announced and not in force yet."""
+
+    effective_at = serializers.DateTimeField(help_text="from this moment on")
+    prices_per_million_tokens = PricesSerializer()
+    long_context_above = serializers.IntegerField(allow_null=True)
+    long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
+
+
+class FeatureSerializer(serializers.Serializer[Any]):
+    """What the model can be asked for beside text, and what it costs."""
+
+    name = serializers.CharField(help_text="the type of the tool, or member=value")
+    kind = serializers.ChoiceField(Kind.choices)
+    about = serializers.CharField()
+    pricing = serializers.ChoiceField(Pricing.choices)
+    price_per_call = serializers.CharField(required=False, help_text="dollars")
+    factor = serializers.CharField(required=False, help_text="times the price of the tokens")
+    most_calls = serializers.IntegerField(required=False, help_text="in one request")
+
+
+class ModelSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    vendor = serializers.ChoiceField(Vendor.choices)
+    context_window = serializers.IntegerField(help_text="tokens")
+    max_output = serializers.IntegerField(help_text="tokens")
+    capabilities = serializers.ListField(child=serializers.CharField())
+    aliases = serializers.ListField(child=serializers.CharField())
+    currency = serializers.CharField()
+    prices_per_million_tokens = PricesSerializer()
+    long_context_above = serializers.IntegerField(allow_null=True)
+    long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
+    coming_prices = ComingPriceSerializer(many=True, help_text="announced, the next one first")
+    features = FeatureSerializer(many=True)
+
+
+class ModelListSerializer(serializers.Serializer[Any]):
+    data = ModelSerializer(many=True)  # type: ignore[assignment]  # a field of that name
+
+
+def model_out(
+    model: Model,
+    price: Price,
+    aliases: list[str],
+    coming: Sequence[Price],
+    features: Features,
+) -> dict[str, Any]:
+    """One model with the price in effect, and those to come."""
+    return {
+        "id": model.id,
+        "name": model.name,
+        "vendor": model.vendor,
+        "context_window": model.context_window,
+        "max_output": model.max_output,
+        "capabilities": model.capabilities,
+        "aliases": aliases,
+        "currency": "USD",
+        **_prices(price),
+        "features": offers.shapes(features.rules(model.dialect, model.id)),
+        "coming_prices": [
+            {"effective_at": each.effective_at.isoformat(), **_prices(each)} for each in coming
+        ],
+    }
+
+
+def _prices(price: Price) -> dict[str, Any]:
+    long = price.long_context_above is not None
+    return {
+        "prices_per_million_tokens": {b: dollars(getattr(price, b)) for b in BUCKETS},
+        "long_context_above": price.long_context_above,
+        "long_context_prices_per_million_tokens": (
+            {b: dollars(getattr(price, f"long_{b}")) for b in BUCKETS} if long else None
+        ),
+    }
+
+
+class UsageFilterSerializer(Query):
+    """What /api/usage can be narrowed to."""
+
+    key = serializers.IntegerField(required=False, help_text="id of one of your API keys")
+    model = serializers.CharField(required=False)
+    tool = serializers.ChoiceField(NAMES, required=False)
+    transaction = serializers.CharField(
+        required=False,
+        max_length=30,
+        help_text="id of a usage charge of GET /api/billing/transactions: what it is the sum of",
+    )
+    since = serializers.DateTimeField(required=False, help_text="from this moment on")
+    until = serializers.DateTimeField(required=False, help_text="before this moment")
+
+
+class UsageSerializer(serializers.ModelSerializer[UsageEvent]):
+    """One request in the list."""
+
+    request_id = serializers.CharField()
+    key_id = serializers.IntegerField(source="api_key_id")
+    cost = serializers.SerializerMethodField(help_text="dollars, as corrected")
+
+    class Meta:
+        model = UsageEvent
+        fields = (
+            *("request_id", "created_at", "key_id", "model", "requested_model", "dialect"),
+            *("stream", "status", "error", *BUCKETS, "cost", "estimated", "aborted"),
+            *("first_byte_ms", "duration_ms", "client", "tool"),
+        )
+
+    def get_cost(self, event: UsageEvent) -> str:
+        return dollars(event.charged)
+
+
+class RefusalSerializer(serializers.ModelSerializer[Refusal]):
+    """Equal refusals of one hour. The message and the limit are the last one's."""
+
+    key_id = serializers.IntegerField(source="api_key_id")
+    explanation = serializers.SerializerMethodField(help_text="what it means, what to do")
+    limit = serializers.CharField(help_text="which limit bound, if one did")
+    allowed = serializers.CharField(help_text="its number: requests, or dollars")
+
+    class Meta:
+        model = Refusal
+        fields = (
+            *("id", "code", "status", "message", "explanation", "limit", "allowed", "frees_at"),
+            *("key_id", "model", "request_id", "count", "first_at", "last_at"),
+        )
+
+    def get_explanation(self, refusal: Refusal) -> str:
+        return str(explain(refusal))
+
+
+class ReceiptLineSerializer(serializers.Serializer[Any]):
+    """One line of a receipt: tokens x price x factor, or calls x price. Exact; only the total is
+    rounded. Where other models helped, or the conversation was summarised, each of these
+    samplings has lines of its own."""
+
+    kind = serializers.CharField(help_text="message, compaction, advisor_message, ... or calls")
+    model = serializers.CharField(required=False)
+    bucket = serializers.ChoiceField(BUCKETS, required=False)
+    tokens = serializers.IntegerField(required=False)
+    price_per_million_tokens = serializers.CharField(required=False)
+    long_context = serializers.BooleanField(required=False)
+    factor = serializers.CharField(required=False, help_text="service tier, region and speed")
+    name = serializers.CharField(required=False, help_text="the tool that was called")
+    calls = serializers.IntegerField(required=False)
+    price_per_call = serializers.CharField(required=False)
+    cost = serializers.CharField()
+
+
+class PriceVersionSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    effective_at = serializers.DateTimeField(help_text="in force since")
+    read_at = serializers.DateTimeField(
+        allow_null=True, help_text="when the gateway had last read the price list"
+    )
+    long_context = serializers.BooleanField()
+
+
+class SettlementSerializer(serializers.Serializer[Any]):
+    held = serializers.CharField()
+    charged = serializers.CharField()
+    released = serializers.CharField()
+
+
+class CorrectionSerializer(serializers.Serializer[Any]):
+    """A correction of what one request cost. Lines and total are as it was charged at first."""
+
+    id = serializers.IntegerField()
+    corrected_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    price_version = serializers.IntegerField(help_text="id of the version it was priced anew at")
+    effective_at = serializers.DateTimeField(help_text="since when that version is in force")
+    charged_before = serializers.CharField()
+    charged = serializers.CharField()
+
+
+class ReceiptSerializer(UsageSerializer):
+    """The receipt: buckets x price = cost, line by line, and how it came about."""
+
+    lines = serializers.SerializerMethodField()
+    total = serializers.SerializerMethodField(help_text="of the lines, rounded half up once")
+    charged = serializers.SerializerMethodField(
+        help_text="the total, or 0 by the fair-bill policy; after the last correction, if any"
+    )
+    rule = serializers.SerializerMethodField(
+        help_text="which fair-billing rule made the bill something else than the vendor's numbers "
+        "of a whole answer: drained, left, estimated, stop, given, bound, capped or quarantined; "
+        "empty: none"
+    )
+    price_version = serializers.SerializerMethodField()
+    corrections = serializers.SerializerMethodField(
+        help_text="by which it was priced anew, the first one first"
+    )
+    settlement = serializers.SerializerMethodField()
+    windows = serializers.SerializerMethodField()
+    clamps = serializers.SerializerMethodField()
+    left_out = serializers.SerializerMethodField(
+        help_text="what was asked for and not sent to the vendor, as kind:name"
+    )
+    attempts = serializers.SerializerMethodField(
+        help_text="each try to have it answered: the vendor's status (null: none came), the error "
+        "and how long it took; only what was answered is charged"
+    )
+
+    class Meta(UsageSerializer.Meta):
+        fields: tuple[str, ...] = (  # type: ignore[assignment]
+            *UsageSerializer.Meta.fields,
+            *(
+                "lines",
+                "total",
+                "charged",
+                "rule",
+                "price_version",
+                "corrections",
+                "settlement",
+                "windows",
+            ),
+            *("clamps", "left_out", "attempts", "upstream_status", "upstream_request_id"),
+        )
+
+    @extend_schema_field(ReceiptLineSerializer(many=True))
+    def get_lines(self, event: UsageEvent) -> list[dict[str, Any]]:
+        return [each for line in receipts.lines(event) for each in receipts.shown(line)]
+
+    def get_total(self, event: UsageEvent) -> str:
+        return dollars(bill.cost(receipts.lines(event)))
+
+    def get_left_out(self, event: UsageEvent) -> list[str]:
+        return list(event.details.get("left_out", ()))
+
+    def get_charged(self, event: UsageEvent) -> str:
+        return dollars(event.charged)
+
+    def get_corrections(self, event: UsageEvent) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": each.correction_id,
+                "corrected_at": each.correction.created_at,
+                "reason": each.correction.reason,
+                "price_version": each.correction.price_id,
+                "effective_at": each.correction.price.effective_at,
+                "charged_before": dollars(each.old_cost),
+                "charged": dollars(each.new_cost),
+            }
+            for each in event.corrections.select_related("correction__price")
+        ]
+
+    def get_rule(self, event: UsageEvent) -> str:
+        return str(event.details.get("rule", ""))
+
+    def get_price_version(self, event: UsageEvent) -> dict[str, Any]:
+        return {
+            "id": event.price_id,
+            "effective_at": event.price.effective_at,
+            "read_at": event.price_read_at,
+            "long_context": any(map(bill.is_long, receipts.lines(event))),
+        }
+
+    def get_settlement(self, event: UsageEvent) -> dict[str, str]:
+        return {
+            "held": dollars(event.hold),
+            "charged": dollars(event.cost),
+            "released": dollars(max(0, event.hold - event.cost)),
+        }
+
+    def get_windows(self, event: UsageEvent) -> dict[str, Any]:
+        """Where each window stood when the request ended."""
+        return {
+            name: {"limit": limit, "used": used, "reset_ms": reset_ms}
+            for name, limit, used, reset_ms in event.details.get("windows", ())
+        }
+
+    def get_clamps(self, event: UsageEvent) -> dict[str, Any]:
+        clamps: dict[str, Any] = event.details.get("clamps", {})
+        return clamps
+
+    def get_attempts(self, event: UsageEvent) -> list[dict[str, Any]]:
+        """Which of our credentials it was is staff's business."""
+        return [
+            {"status": told["status"], "error": told.get("error"), "ms": told["ms"]}
+            for told in event.details.get("attempts", ())
+        ]

@@ -1,0 +1,91 @@
+"""Everything we keep about a customer, in one file."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import orjson
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, StreamingHttpResponse
+from django.views.decorators.http import require_safe
+
+from accounts.models import ApiKey, User
+from accounts.serializers import KeySerializer, UserSerializer
+from accounts.views import customer, reauthenticated
+from billing import ledger
+from billing.models import BillingDetails, Entry
+from billing.serializers import TransactionSerializer
+from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
+from gateway.usage.corrections.models import corrected
+from gateway.usage.models import Refusal, UsageEvent
+from hontoni.db import in_thread
+
+_CHUNK = 1000
+Chunk = Callable[[Any], list[tuple[Any, dict[str, Any]]]]
+
+
+@login_required
+@reauthenticated
+@require_safe
+def data_export(request: HttpRequest) -> StreamingHttpResponse:
+    """Account, keys, transactions and requests as JSON, streamed."""
+    response = StreamingHttpResponse(_document(customer(request)), content_type="application/json")
+    response["Content-Disposition"] = 'attachment; filename="hontoni-data.json"'
+    return response
+
+
+async def _document(user: User) -> AsyncIterator[bytes]:
+    account = {**UserSerializer(user).data, "language": user.language}
+    yield b'{"account":' + orjson.dumps(account)
+    yield b',"billing_details":' + orjson.dumps(await in_thread(_billing_details, user))
+    lists = {"keys": _keys, "transactions": _entries, "requests": _events, "refusals": _refusals}
+    for name, chunk in lists.items():
+        yield f',"{name}":['.encode()
+        async for part in _all(user, cast(Any, chunk)):
+            yield part
+        yield b"]"
+    yield b"}"
+
+
+async def _all(user: User, chunk: Callable[[User, Any], Any]) -> AsyncIterator[bytes]:
+    """Every row of a list, read a keyset page at a time."""
+    after, first = None, True
+    while True:
+        rows = await in_thread(chunk, user, after)
+        for _, row in rows:
+            yield (b"" if first else b",") + orjson.dumps(row)
+            first = False
+        if len(rows) < _CHUNK:
+            return
+        after = rows[-1][0]
+
+
+def _billing_details(user: User) -> Any:
+    return (
+        BillingDetails.objects.filter(pk=user.pk)
+        .values("name", "address", "tax_id", "country")
+        .first()
+    )
+
+
+def _keys(user: User, after: int | None) -> list[tuple[int, Any]]:
+    found = ApiKey.objects.filter(user=user, pk__gt=after or 0).order_by("pk")
+    return [(key.pk, KeySerializer(key).data) for key in found[:_CHUNK]]
+
+
+def _entries(user: User, after: int | None) -> list[tuple[int, Any]]:
+    code = ledger.wallet_code(user.pk)
+    found = Entry.objects.filter(account__code=code, account_version__gt=after or 0)
+    rows = found.select_related("transfer").order_by("account_version")[:_CHUNK]
+    return [(entry.account_version, TransactionSerializer(entry).data) for entry in rows]
+
+
+def _events(user: User, after: Any) -> list[tuple[Any, Any]]:
+    found = corrected(UsageEvent.objects.filter(user=user)).order_by("pk")
+    if after is not None:
+        found = found.filter(pk__gt=after)
+    return [(event.pk, UsageSerializer(event).data) for event in found[:_CHUNK]]
+
+
+def _refusals(user: User, after: int | None) -> list[tuple[int, Any]]:
+    found = Refusal.objects.filter(user=user, pk__gt=after or 0).order_by("pk")
+    return [(each.pk, RefusalSerializer(each).data) for each in found[:_CHUNK]]

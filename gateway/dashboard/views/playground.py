@@ -1,0 +1,102 @@
+"""The playground: a chat with any model, from the page straight to /v1, with a key of its own.
+
+Without JavaScript the server asks in the page's place: one question, its whole answer.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+from django import forms
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts import keys
+from accounts.models import ApiKey, User
+from accounts.views import customer
+from gateway.catalogue import snapshot
+from hontoni import errors
+from hontoni.refusals import said
+
+NAME = "Playground"
+LIFETIME = timedelta(hours=1)
+_PATIENCE_SECONDS = 120
+
+
+class QuestionForm(forms.Form):
+    """What the page's script would ask."""
+
+    text = forms.CharField(max_length=100_000)
+    key = forms.CharField(max_length=200)
+    model = forms.CharField(max_length=100)
+    system = forms.CharField(max_length=100_000, required=False)
+    most = forms.IntegerField(min_value=1, max_value=128_000)
+    think = forms.BooleanField(required=False)
+
+    def body(self) -> dict[str, Any]:
+        """The request, in Chat Completions."""
+        asked = self.cleaned_data
+        said = [{"role": "system", "content": asked["system"]}] if asked["system"] else []
+        return {
+            "model": asked["model"],
+            "messages": [*said, {"role": "user", "content": asked["text"]}],
+            "max_completion_tokens": asked["most"],
+            **({"reasoning_effort": "high"} if asked["think"] else {}),
+        }
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def playground(request: HttpRequest) -> HttpResponse:
+    """The page. Asked to (POST), it makes a key for itself that ends within the hour; or it asks
+    what was typed, where no script does."""
+    typed = request.POST.dict() or {"most": "1024"}
+    context: dict[str, Any] = {"models": list(snapshot.load().models.values()), "typed": typed}
+    try:
+        if "make" in request.POST:
+            typed["key"] = _key(customer(request))
+        elif request.method == "POST":
+            form = QuestionForm(request.POST)
+            if not form.is_valid():
+                raise errors.BadRequest(_("Say something, with a key and a limit of output."))
+            context["answer"] = _answer(request, form)
+    except errors.ApiError as error:
+        context["problem"] = said(error)
+    return render(request, "gateway/playground.html", context)
+
+
+def _key(user: User) -> str:
+    """A fresh key in clear, in place of the one before it: there is never more than one."""
+    now = timezone.now()
+    ours = ApiKey.objects.active(now).filter(user=user, name=NAME, expires_at__lte=now + LIFETIME)
+    for old in ours:
+        keys.revoke(old)
+    return keys.mint(user, NAME, now + LIFETIME)[1]
+
+
+def _answer(request: HttpRequest, form: QuestionForm) -> dict[str, str]:
+    """What /v1 of this very server says, and what it cost. Raises ApiError."""
+    # The socket that was connected to, not the Host the visitor sent: a key goes nowhere else.
+    host, port = request.META["SERVER_NAME"], request.META["SERVER_PORT"]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1/chat/completions"
+    headers = {"Authorization": f"Bearer {form.cleaned_data['key'].strip()}"}
+    try:
+        reply = httpx.post(url, json=form.body(), headers=headers, timeout=_PATIENCE_SECONDS)
+        told = reply.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise errors.Unavailable(_("The connection broke.")) from error
+    if reply.is_error:
+        refused = told["error"]
+        raise errors.BadRequest(refused["message"], code=refused["code"])
+    message = told["choices"][0]["message"]
+    return {
+        "text": message.get("content") or "",
+        "thoughts": message.get("reasoning_content") or "",
+        "cost": reply.headers["x-hontoni-cost"],
+    }

@@ -1,0 +1,241 @@
+"""What a customer sees of the requests: the overview, the charts, the log, a receipt each."""
+
+import csv
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django import forms
+from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from accounts.models import ApiKey
+from accounts.views import customer
+from gateway.catalogue import snapshot
+from gateway.catalogue.models import BUCKETS
+from gateway.dashboard import charts
+from gateway.dashboard.overview import figures
+from gateway.dashboard.serializers import ReceiptSerializer
+from gateway.usage import charges, rollups
+from gateway.usage.clients import NAMES
+from gateway.usage.corrections.models import corrected
+from gateway.usage.explanations import explain
+from gateway.usage.models import Refusal, UsageEvent
+from gateway.usage.request_ids import first_id
+from hontoni.db import in_thread
+from hontoni.money import dollars
+from hontoni.templatetags.money import about
+
+PAGE = 50
+REFUSALS, REFUSALS_PAGE = 5, 200
+UNWRITTEN_SECONDS = 60  # a request younger than this may still be on its way into the books
+RANGES = {"1": _("24 hours"), "7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
+MEASURES = {"cost": _("Cost"), "requests": _("Requests"), "output": _("Output tokens")}
+SPLITS = {"model": _("By model"), "api_key_id": _("By key"), "tool": _("By tool")}
+OUTCOMES = {"": _("Any outcome"), "ok": _("Succeeded"), "failed": _("Failed")}
+
+
+@login_required
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """Money, limits and the last requests, live."""
+    return render(request, "gateway/overview.html", figures(customer(request)))
+
+
+class UsageFilter(forms.Form):
+    """What the usage page is narrowed to, all of it in the address."""
+
+    days = forms.ChoiceField(label=_("Time"), choices=RANGES, required=False)
+    measure = forms.ChoiceField(label=_("Measure"), choices=MEASURES, required=False)
+    by = forms.ChoiceField(label=_("Split"), choices=SPLITS, required=False)
+    model = forms.CharField(label=_("Model"), required=False, max_length=100)
+    tool = forms.ChoiceField(
+        label=_("Tool"), choices=[(name, name) for name in NAMES], required=False
+    )
+    key = forms.IntegerField(label=_("Key"), required=False, min_value=1, max_value=2**62)
+    outcome = forms.ChoiceField(label=_("Outcome"), choices=OUTCOMES, required=False)
+    transaction = forms.CharField(required=False, max_length=30)
+    before = forms.UUIDField(required=False)
+
+    def wanted(self) -> dict[str, Any]:
+        """The choices, with defaults. Raises Http404 for what no link of ours says."""
+        if not self.is_valid():
+            raise Http404
+        asked = dict(self.cleaned_data)
+        asked["days"] = int(asked["days"] or 7)
+        asked["measure"] = asked["measure"] or "cost"
+        asked["by"] = asked["by"] or "model"
+        return asked
+
+
+@login_required
+@require_safe
+def usage(request: HttpRequest) -> HttpResponse:
+    """Charts and sums from the rollups, and the log, one keyset page at a time."""
+    user_id, asked = customer(request).pk, UsageFilter(request.GET).wanted()
+    now = timezone.now()
+    along = rollups.moments(asked["days"], now)
+    rows = rollups.selection(user_id, along[0], asked)
+    keys = {str(key.pk): key.name for key in ApiKey.objects.filter(user_id=user_id)}
+    found = rollups.series(rows, asked["by"], asked["measure"], along)
+    if asked["by"] == "api_key_id":
+        found = [rollups.Series(keys.get(s.name, s.name), s.values) for s in found]
+    show = about if asked["measure"] == "cost" else "{:,}".format
+    events = list(_events(user_id, asked)[: PAGE + 1])
+    context = {
+        "asked": asked,
+        "now": now,
+        "ranges": RANGES,
+        "measures": MEASURES,
+        "splits": SPLITS,
+        "outcomes": OUTCOMES,
+        "keys": keys,
+        "models": list(snapshot.load().models),
+        "tools": NAMES,
+        "refusals": []
+        if asked["before"] or asked["transaction"]
+        else _refusals(user_id, along[0])[:REFUSALS],
+        "chart": charts.draw(along, found, show) if found else None,
+        "totals": rollups.totals(rows, snapshot.load()),
+        "events": events[:PAGE],
+        "more": events[PAGE - 1].pk if len(events) > PAGE else None,
+        "query": _without(request, "before"),
+    }
+    return render(request, "gateway/usage.html", context)
+
+
+def _refusals(user_id: int, since: rollups.Moment | None = None) -> list[dict[str, Any]]:
+    """The latest refusals, each with what it means."""
+    found = Refusal.objects.filter(user_id=user_id).select_related("api_key")
+    if since is not None:
+        found = found.filter(last_at__gte=rollups.start(since))
+    return [
+        {"refusal": each, "explanation": explain(each)}
+        for each in found.order_by("-last_at")[:REFUSALS_PAGE]
+    ]
+
+
+@login_required
+@require_safe
+def refusals(request: HttpRequest) -> HttpResponse:
+    """Why was this refused: the last month's refusals, equal ones of an hour together."""
+    context = {"refusals": _refusals(customer(request).pk), "now": timezone.now()}
+    return render(request, "gateway/refusals.html", context)
+
+
+def _without(request: HttpRequest, name: str) -> str:
+    query = request.GET.copy()
+    query.pop(name, None)
+    return query.urlencode()
+
+
+def _events(user_id: int, asked: dict[str, Any]) -> QuerySet[UsageEvent]:
+    """The log, newest first. The id is a UUIDv7: its order is time's, and an index serves it."""
+    events = corrected(UsageEvent.objects.filter(user_id=user_id)).select_related("api_key")
+    if asked["transaction"]:
+        charged = charges.requests_of(user_id, asked["transaction"])
+        if charged is None:
+            raise Http404
+        events = corrected(charged).select_related("api_key")
+    if asked["model"]:
+        events = events.filter(model=asked["model"])
+    if asked["tool"]:
+        events = events.filter(tool=asked["tool"])
+    if asked["key"]:
+        events = events.filter(api_key_id=asked["key"])
+    if asked["outcome"]:
+        failed = asked["outcome"] == "failed"
+        events = events.filter(**{"status__gte" if failed else "status__lt": 400})
+    if asked["before"]:
+        events = events.filter(pk__lt=asked["before"])
+    return events
+
+
+@login_required
+@require_safe
+def receipt(request: HttpRequest, request_id: str) -> HttpResponse:
+    """Every cent of one request. Asked for by htmx, only the part that goes into the drawer."""
+    try:
+        pk = uuid.UUID(hex=request_id.removeprefix("req_"))
+    except ValueError:
+        raise Http404 from None
+    events = UsageEvent.objects.select_related("price", "api_key").filter(
+        user_id=customer(request).pk
+    )
+    event = events.filter(pk=pk).first()
+    if event is None:
+        if pk < first_id(time.time() - UNWRITTEN_SECONDS):
+            raise Http404
+        return render(request, "gateway/_unwritten.html", status=202)
+    name = "gateway/_receipt.html" if request.headers.get("HX-Request") else "gateway/receipt.html"
+    context = {"event": event, "receipt": ReceiptSerializer(event).data}
+    response = render(request, name, context)
+    response["Vary"] = "HX-Request, Cookie"
+    return response
+
+
+# -- Export --------------------------------------------------------------------------------------
+
+_COLUMNS = ("request_id", "created_at", "key", "model", "dialect", "status", "error", *BUCKETS)
+_REST = ("cost_usd", "estimated", "aborted", "first_byte_ms", "duration_ms", "client", "tool")
+_CHUNK = 1000
+
+
+class _Echo:
+    """A file that hands back what is written to it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+@login_required
+@require_safe
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """The log as CSV, streamed: all of what the filters select, however long it is."""
+    asked, user_id = UsageFilter(request.GET).wanted(), customer(request).pk
+    response = StreamingHttpResponse(_lines(user_id, asked), content_type="text/csv")
+    response["Content-Disposition"] = 'attachment; filename="usage.csv"'
+    return response
+
+
+async def _lines(user_id: int, asked: dict[str, Any]) -> AsyncIterator[str]:
+    writer = csv.writer(_Echo())
+    yield writer.writerow((*_COLUMNS, *_REST))
+    while True:
+        chunk = await in_thread(_chunk, user_id, asked)
+        yield "".join(writer.writerow(_row(event)) for event in chunk)
+        if len(chunk) < _CHUNK:
+            return
+        asked = {**asked, "before": chunk[-1].pk}
+
+
+def _chunk(user_id: int, asked: dict[str, Any]) -> list[UsageEvent]:
+    return list(_events(user_id, asked)[:_CHUNK])
+
+
+def _row(event: UsageEvent) -> list[object]:
+    found = [getattr(event, name) for name in BUCKETS]
+    begin = (event.request_id, event.created_at.isoformat(), _safe(event.api_key.name))
+    what = (event.model, event.dialect, event.status, event.error)
+    end = (dollars(event.charged), event.estimated, event.aborted)
+    return [
+        *begin,
+        *what,
+        *found,
+        *end,
+        event.first_byte_ms,
+        event.duration_ms,
+        _safe(event.client),
+        event.tool,
+    ]
+
+
+def _safe(text: str) -> str:
+    """Spreadsheets run what begins like a formula."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text

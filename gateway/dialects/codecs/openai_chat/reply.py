@@ -1,0 +1,124 @@
+"""A whole reply as one `chat.completion`; and an error as a stream ends with it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from gateway.dialects.codecs import carrier
+from gateway.dialects.codecs.openai_chat.usage import encode_usage
+from gateway.dialects.ir import (
+    Carrier,
+    Failed,
+    Finish,
+    Head,
+    Message,
+    Part,
+    Reasoning,
+    Refusal,
+    Reply,
+    Text,
+    ToolCall,
+)
+
+FINISH = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "tool_calls": "tool_calls",
+    "length": "length",
+    "context_window": "length",
+    "content_filter": "content_filter",
+}
+
+
+def encode_reply(reply: Reply, head: Head) -> dict[str, Any]:
+    """Call it with a reply that ended well; an error is answered by its status instead."""
+    reason = reply.end.reason if isinstance(reply.end, Finish) else "stop"
+    choice = {
+        "index": 0,
+        "message": _message(reply, head.key),
+        "logprobs": None,
+        "finish_reason": FINISH.get(reason, "stop"),
+    }
+    return {
+        "id": f"chatcmpl-{head.reply_id}",
+        "object": "chat.completion",
+        "created": head.created,
+        "model": head.model,
+        "choices": [choice],
+        "usage": encode_usage(reply.usage),
+    }
+
+
+def _message(reply: Reply, key: bytes) -> dict[str, Any]:
+    messages = [item for item in reply.items if isinstance(item, Message)]
+    said = [text for message in messages if (text := _text(message.parts))]
+    refusal = "".join(p.text for m in messages for p in m.parts if isinstance(p, Refusal))
+    calls = [_call(item, key) for item in reply.items if isinstance(item, ToolCall)]
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": "\n\n".join(said) if said or not (calls or refusal) else None,
+        "refusal": refusal or None,
+        "annotations": [note for m in messages for note in _annotations(m.parts)],
+    }
+    if calls:
+        message["tool_calls"] = calls
+    return message | _reasoning(reply, key)
+
+
+def _text(parts: Iterable[Part]) -> str:
+    return "".join(part.text for part in parts if isinstance(part, Text))
+
+
+def _annotations(parts: Iterable[Part]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {
+                "url": note.url,
+                "title": note.title,
+                "start_index": note.start,
+                "end_index": note.end,
+            },
+        }
+        for part in parts
+        if isinstance(part, Text)
+        for note in part.annotations
+    ]
+
+
+def _reasoning(reply: Reply, key: bytes) -> dict[str, Any]:
+    items = [item for item in reply.items if isinstance(item, Reasoning)]
+    said = "\n\n".join(text for item in items for text in (*item.summary, *item.text) if text)
+    carriers = [c for item in items for c in item.carriers]
+    details = [
+        {"type": "reasoning.encrypted", "index": at, "data": carrier.seal(c, key)}
+        for at, c in enumerate(carriers)
+    ]
+    shown: dict[str, Any] = {"reasoning_content": said} if said else {}
+    return shown | ({"reasoning_details": details} if details else {})
+
+
+def _call(call: ToolCall, key: bytes) -> dict[str, Any]:
+    told = {"id": call.call_id} | signature(call.carriers, key)
+    if call.kind == "custom":
+        return told | {"type": "custom", "custom": {"name": call.name, "input": call.args}}
+    function = {"name": call.name, "arguments": call.args or "{}"}
+    return told | {"type": "function", "function": function}
+
+
+def signature(carriers: Iterable[Carrier], key: bytes) -> dict[str, Any]:
+    """Google's own place for it in Chat; the Vercel SDK sends it back from there."""
+    for each in carriers:
+        return {"extra_content": {"google": {"thought_signature": carrier.seal(each, key)}}}
+    return {}
+
+
+def encode_error(failed: Failed) -> dict[str, Any]:
+    """Both SDKs raise from the top-level `error`."""
+    return {
+        "error": {
+            "message": failed.message,
+            "type": failed.type,
+            "code": failed.code,
+            "param": None,
+        }
+    }

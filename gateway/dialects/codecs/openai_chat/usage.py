@@ -1,0 +1,46 @@
+"""Chat counts cached tokens inside the prompt and reasoning inside the completion."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.dialects.codecs.tokens import apart, count
+from gateway.dialects.ir import NO_TALLY, Tally, Usage
+
+
+def decode_usage(wire: Mapping[str, Any]) -> Usage:
+    """The `usage` of a reply or of a chunk, un-nested (protocols.md section 3.2)."""
+    cached = count(wire, "prompt_tokens_details", "cached_tokens")
+    written = count(wire, "prompt_tokens_details", "cache_write_tokens")
+    output = count(wire, "completion_tokens")
+    # Some hosts report more reasoning than completion.
+    reasoning = min(count(wire, "completion_tokens_details", "reasoning_tokens"), max(output, 0))
+    return Usage(
+        input=apart(count(wire, "prompt_tokens"), cached, written),
+        cache_read=cached,
+        cache_write_5m=written,
+        output=apart(output, reasoning),
+        reasoning=reasoning,
+    )
+
+
+def decode_tally(reply: Mapping[str, Any]) -> Tally:
+    """What a reply, or a chunk of it, tells beside tokens: the service tier that was applied."""
+    tier = reply.get("service_tier")
+    return Tally(applied={"service_tier": tier}) if isinstance(tier, str) else NO_TALLY
+
+
+def encode_usage(usage: Usage) -> dict[str, Any]:
+    """Every field present and a number: SDKs and agents read them unasked."""
+    written = usage.cache_write_5m + usage.cache_write_1h
+    prompt = usage.input + usage.cache_read + written
+    completion = usage.output + usage.reasoning
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cache_read,
+            "cache_write_tokens": written,
+        },
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }

@@ -1,0 +1,239 @@
+"""What every dialect's tap has in common: whole events, counted as they pass."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import orjson
+
+from gateway.dialects import sse
+from gateway.dialects.codecs import failures
+from gateway.dialects.ir import Failed, Head, Tally, Usage
+
+# Text and tool arguments of both dialects, and reasoning. A quote inside is escaped, so the match
+# ends where the string ends; only its length is used.
+STRING = rb'\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"'
+_TEXT = re.compile(rb'"(?:content|text|arguments|partial_json)"' + STRING)
+_THOUGHTS = re.compile(rb'"(?:thinking|reasoning_content)"' + STRING)
+_MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_DATA = re.compile(rb"(?:^|[\r\n])data:([^\r\n]*)")
+_BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_PING = ("ping",)
+_OPENINGS = (*_PING, "message_start", "response.created", "response.in_progress")
+_LARGEST_EVENT = 32 * 1024 * 1024
+
+
+def text_bytes(wire: bytes) -> int:
+    """How many bytes of text and tool arguments a reply (or a part of it) carries."""
+    return sum(map(len, _TEXT.findall(wire)))
+
+
+class Tap:
+    """One streamed reply. Subclasses say where their dialect keeps usage, errors and its end.
+
+    `begun` once something was said that is no failure; `finished` once the answer is whole, and
+    `cut` if it is so for the client only, while the vendor goes on. `told` once the vendor's
+    numbers are its last word. `spoke_at` is when the first text came, and `reasoned` whether
+    reasoning, as far as anybody can see, has ended: there is text, or a block of it was closed.
+    """
+
+    error_marks: ClassVar[tuple[bytes, ...]]
+    text: ClassVar[re.Pattern[bytes]] = _TEXT
+    edges: ClassVar[tuple[bytes, ...]] = ()  # what opens or closes a block
+    cut: ClassVar[bool] = False
+    stopped: ClassVar[bool] = False  # by a stop sequence of ours
+    runs: ClassVar[bool] = False  # its numbers are running totals
+    upstream_id: ClassVar[str] = ""  # the vendor's headers have it
+
+    __slots__ = (
+        "_pending",
+        "_prelude",
+        "_rename_to",
+        "_renamed",
+        "begun",
+        "error",
+        "finished",
+        "head",
+        "reasoned",
+        "spoke_at",
+        "text_bytes",
+        "thought_bytes",
+        "told",
+        "usage",
+    )
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self._rename_to = b'"model":' + orjson.dumps(head.model)
+        self._renamed: bytes | None = None
+        self._pending = b""
+        self._prelude = b""
+        self.begun = False
+        self.usage: dict[str, Any] | None = None
+        self.text_bytes = self.thought_bytes = 0
+        self.finished = self.told = self.reasoned = False
+        self.spoke_at = 0.0
+        self.error: Failed | None = None
+
+    @property
+    def said(self) -> int:
+        """Bytes of text that the vendor made; all of it was passed on."""
+        return self.text_bytes
+
+    @property
+    def made(self) -> int:
+        """Bytes of text and reasoning that came."""
+        return self.text_bytes + self.thought_bytes
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Whole events, ready to be sent on; the rest is kept until its end arrives."""
+        data = self._pending + chunk if self._pending else chunk
+        if data.endswith(b"\n\n"):  # nearly always: a vendor writes whole events
+            self._pending = b""
+        else:
+            end = 0
+            for boundary in _BOUNDARY.finditer(data):
+                end = boundary.end()
+            data, self._pending = data[:end], data[end:]
+            if len(self._pending) > _LARGEST_EVENT:
+                self.error = failures.BROKEN  # an event without an end
+        return self._read(data) if data else b""
+
+    def close(self) -> bytes:
+        """What was left when the stream ended without a blank line."""
+        data, self._pending = self._pending, b""
+        return self._read(data + b"\n\n") if data.strip() else b""
+
+    def _read(self, block: bytes) -> bytes:
+        for mark in self.error_marks:
+            if mark in block:
+                block = self._up_to_error(block)
+        self._hear(block)
+        block = self._rename(self._observe(block))
+        if self.begun:
+            return block
+        # Comments and pings decide nothing: until a real event, failing is a status code. Nor does
+        # an opening that the vendor's own failure follows at once: others may do better. What is
+        # the client's fault stays as it came: agents know `response.failed` with its code.
+        self._prelude += block
+        theirs = self.error is not None and self.error.status >= 500
+        nothing = _OPENINGS if theirs else _PING
+        if all(data.get("type") in nothing for data in data_of(block)):
+            return b""
+        self.begun = True
+        return self._prelude
+
+    def _hear(self, block: bytes) -> None:
+        """Count what is said, and notice when reasoning begins and ends."""
+        for edge in self.edges:
+            if edge in block:
+                self._look(block, edge)
+        if b"reasoning" in block or b'"thinking"' in block:
+            self.thought_bytes += sum(map(len, _THOUGHTS.findall(block)))
+        if text := sum(map(len, self.text.findall(block))):
+            self._spoke(text)
+
+    def _spoke(self, text: int) -> None:
+        self.text_bytes += text
+        if not self.spoke_at:
+            self.spoke_at, self.reasoned = time.time(), True
+
+    def _look(self, block: bytes, edge: bytes) -> None:
+        for line in _DATA.finditer(block):
+            if edge in line[1]:
+                for data in data_of(line[0]):
+                    opened = self._opens_reasoning(data)
+                    self.reasoned = self.reasoned if opened is None else not opened
+
+    def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
+        """Whether an event opens reasoning, or (False) closes it; None if it does neither."""
+        return None
+
+    def ending(self) -> str:
+        """Why the answer ended, in the hub's words (`ir.Finish`); "" if it did not say."""
+        return ""
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        """The same of a unary answer."""
+        raise NotImplementedError
+
+    def _up_to_error(self, block: bytes) -> bytes:
+        """The events before an error; the error itself is told by us, in our words."""
+        good: list[bytes] = []
+        for event in events_of(block):
+            for data in data_of(event):
+                if (error := self._error_in(data)) is not None:
+                    self.error = failures.decode(error)
+                    return b"".join(good)
+            good.append(event)
+        return block
+
+    def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        return data if isinstance(data.get("error"), dict) else None
+
+    def _rename(self, block: bytes) -> bytes:
+        if self._renamed is None:
+            found = _MODEL.search(block)
+            if found is None:
+                return block
+            self._renamed = found.group()
+        return block.replace(self._renamed, self._rename_to)
+
+    def _observe(self, block: bytes) -> bytes:
+        """Read usage and the end; may leave out what the client did not ask for, and puts our
+        estimate where numbers belong and the vendor gave none: agents loop without them."""
+        raise NotImplementedError
+
+    def _supplied(self, block: bytes) -> bytes:
+        """The same bytes, but for the events that lack numbers."""
+        told = []
+        for event in events_of(block):
+            for data in data_of(event):
+                if (lacking := self._lacking(data)) is not None:
+                    event = sse.encode(str(data["type"]), orjson.dumps(data | lacking))
+            told.append(event)
+        return b"".join(told)
+
+    def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        """The members of an event that tell numbers, where it has none."""
+        return None
+
+    def decoded_usage(self) -> Usage | None:
+        """The vendor's own numbers, or None if it never said."""
+        raise NotImplementedError
+
+    def tally(self) -> Tally:
+        """What it counted beside them, up to now."""
+        raise NotImplementedError
+
+    def ping(self) -> bytes:
+        """The dialect's keep-alive."""
+        return b": keep-alive\n\n"
+
+    def fail(self, failed: Failed, request_id: str) -> bytes:
+        """How the dialect tells of a failure once the stream has begun."""
+        raise NotImplementedError
+
+
+def within(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object of that name; empty where there is none."""
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def data_of(block: bytes) -> Iterator[dict[str, Any]]:
+    """The JSON of each event in a block of whole events; what is not a JSON object is skipped."""
+    for line in _DATA.finditer(block):
+        try:
+            value = orjson.loads(line[1])
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(value, dict):
+            yield value
+
+
+def events_of(block: bytes) -> list[bytes]:
+    ends = [0, *(boundary.end() for boundary in _BOUNDARY.finditer(block))]
+    return [block[a:b] for a, b in zip(ends, ends[1:], strict=False)]

@@ -1,0 +1,291 @@
+"""Same dialect on both sides: the reply's bytes pass through and are only read on the way.
+
+A tap is fed the vendor's bytes as they come, cut anywhere, and gives back whole events with the
+one edit we promise (the model is called what the client called it) and, on the side, what the
+receipt needs: usage, how much text went out, whether the reply ended properly. It never builds a
+reply of its own, so nothing a provider adds tomorrow is lost.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+from gateway.dialects import sse
+from gateway.dialects.codecs import anthropic_messages, openai_chat, openai_responses
+from gateway.dialects.codecs.tokens import guessed, merge
+from gateway.dialects.ir import Failed, Head, Tally, Usage
+from gateway.dialects.stream_reader import STRING, Tap, data_of, events_of, text_bytes, within
+
+__all__ = ["ChatTap", "MessagesTap", "ResponsesTap", "Tap", "data_of", "text_bytes"]
+
+_BLOCK_EDGES = (b"content_block_start", b"content_block_stop")
+_ITEM_EDGES = (b"response.output_item.",)
+_DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
+_SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_FINISHED = ("response.completed", "response.incomplete")
+_ENDS = tuple(kind.encode() for kind in _FINISHED)
+
+# The vendors' words for an end that are not the hub's.
+_REASONS = {
+    "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "end_turn": "stop",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_context_window_exceeded": "context_window",
+    "pause_turn": "pause",
+}
+
+
+class ChatTap(Tap):
+    """OpenAI Chat Completions: usage comes in a last chunk without choices, then [DONE]."""
+
+    error_marks = (b'"error"',)
+
+    __slots__ = ("_end", "_finish_seen", "_first", "_keep_usage", "_tier")
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        options = head.body.get("stream_options")
+        self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
+        self._finish_seen, self._end = False, b""
+        self._first: dict[str, Any] | None = None
+        self._tier: Any = None
+
+    def _observe(self, block: bytes) -> bytes:
+        if self._first is None:
+            self._first = next(data_of(block), None)
+        if not self._finish_seen and _FINISH.search(block):
+            self._finish_seen, self._end = True, block
+        if b'"usage"' in block and _USAGE.search(block):
+            block = self._take_usage(block)
+            self.told = self._finish_seen and self.usage is not None
+        if b"[DONE]" in block:
+            self.finished = self._finish_seen
+            if self.finished and self._keep_usage and self.usage is None:
+                block = self._add_usage(block)
+        return block
+
+    def _add_usage(self, block: bytes) -> bytes:
+        """The chunk that the vendor left out, before the end marker."""
+        usage = openai_chat.encode_usage(guessed(self.head.input_tokens, self.made))
+        added = {"model": self.head.model, "choices": [], "usage": usage}
+        chunk = sse.encode("", orjson.dumps((self._first or {}) | added))
+        events = events_of(block)
+        done = [b"[DONE]" in event for event in events].index(True)
+        return b"".join([*events[:done], chunk, *events[done:]])
+
+    def _take_usage(self, block: bytes) -> bytes:
+        kept = []
+        for event in events_of(block):
+            drop = False
+            for data in data_of(event) if b'"usage"' in event else ():
+                if isinstance(usage := data.get("usage"), dict):
+                    self.usage, self._tier = usage, data.get("service_tier")
+                    # A client that did not ask for usage reads choices[0] of every chunk.
+                    drop = not self._keep_usage and not data.get("choices")
+            if not drop:
+                kept.append(event)
+        return b"".join(kept)
+
+    def ending(self) -> str:
+        return next(filter(None, map(self.ending_of, data_of(self._end))), "")
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        choices = [c for c in reply.get("choices") or () if isinstance(c, dict)]
+        reasons = [str(c["finish_reason"]) for c in choices if c.get("finish_reason")]
+        return _REASONS.get(reasons[-1], reasons[-1]) if reasons else ""
+
+    def decoded_usage(self) -> Usage | None:
+        return openai_chat.decode_usage(self.usage) if self.usage else None
+
+    def tally(self) -> Tally:
+        tier = self._tier or (self._first or {}).get("service_tier")
+        return openai_chat.decode_tally({"service_tier": tier})
+
+    def fail(self, failed: Failed, request_id: str) -> bytes:
+        """An error event and no [DONE]: both SDKs raise on it (protocols.md section 2.1)."""
+        return sse.encode("", orjson.dumps(openai_chat.encode_error(failed)))
+
+
+class MessagesTap(Tap):
+    """Anthropic Messages: input side in message_start, running totals in message_delta."""
+
+    error_marks = (b"event: error",)
+    text = re.compile(rb'"(?:text|partial_json)"' + STRING)
+    edges = _BLOCK_EDGES
+
+    __slots__ = ("_end", "_hosted")
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        self._end = ""
+        self._hosted: list[Any] = []  # blocks that begin what a tool of the vendor's does
+
+    def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
+        if data.get("type") == "content_block_stop":
+            return False
+        kind = within(data, "content_block").get("type")
+        return kind in ("thinking", "redacted_thinking")
+
+    def _observe(self, block: bytes) -> bytes:
+        if b'"server_tool_use"' in block:
+            self._hosted += [data.get("content_block") for data in data_of(block)]
+        if b'"usage"' in block or b'"stop_reason"' in block:
+            for data in data_of(block):
+                usage = data.get("usage") or (data.get("message") or {}).get("usage")
+                if isinstance(usage, dict):
+                    self.usage = merge(self.usage, usage)
+                if reason := within(data, "delta").get("stop_reason"):
+                    self._end, self.told = str(reason), isinstance(usage, dict)
+        if b"message_start" in block or b"message_delta" in block:
+            block = self._supplied(block)
+        if b"message_stop" in block and any(
+            d.get("type") == "message_stop" for d in data_of(block)
+        ):
+            self.finished = True
+        return block
+
+    def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        kind, message = data.get("type"), data.get("message")
+        told = message if isinstance(message, dict) else data
+        if kind not in ("message_start", "message_delta") or isinstance(told.get("usage"), dict):
+            return None
+        usage = guessed(self.head.input_tokens, self.made if told is data else 0)
+        numbers = anthropic_messages.encode_usage(usage)
+        if told is message:
+            return {"message": told | {"usage": numbers}}
+        # What `message_start` told of the input stands: a number here would replace it.
+        return {"usage": {"output_tokens": usage.output} if self.usage else numbers}
+
+    def ending(self) -> str:
+        return _REASONS.get(self._end, self._end)
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        reason = str(reply.get("stop_reason") or "")
+        return _REASONS.get(reason, reason)
+
+    def decoded_usage(self) -> Usage | None:
+        return anthropic_messages.decode_usage(self.usage) if self.usage else None
+
+    def tally(self) -> Tally:
+        told = {"usage": self.usage, "content": self._hosted}
+        return anthropic_messages.decode_tally(told, ended=self.finished or self.told)
+
+    def ping(self) -> bytes:
+        return b'event: ping\ndata: {"type":"ping"}\n\n'
+
+    def fail(self, failed: Failed, request_id: str) -> bytes:
+        told = anthropic_messages.encode_error(failed, request_id)
+        return sse.encode("error", orjson.dumps(told))
+
+
+class ResponsesTap(Tap):
+    """OpenAI Responses: numbered events; everything is in the last one."""
+
+    error_marks = (b"response.failed", b"event: error")
+    text = _DELTA
+    edges = _ITEM_EDGES
+
+    __slots__ = ("_items", "_last", "_response")
+
+    def __init__(self, head: Head) -> None:
+        super().__init__(head)
+        self._items: list[Any] = []  # that are done
+        self._last = b""
+        self._response: dict[str, Any] | None = None
+
+    def _hear(self, block: bytes) -> None:
+        if b"response.reasoning_" not in block:
+            return super()._hear(block)
+        for event in events_of(block):  # `delta` holds reasoning in some of them
+            if b"response.reasoning_" in event:
+                self.thought_bytes += sum(map(len, _DELTA.findall(event)))
+            else:
+                super()._hear(event)
+        return None
+
+    def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
+        kind = within(data, "item").get("type")
+        if kind not in ("reasoning", "compaction"):
+            return None
+        return data.get("type") == "response.output_item.added"
+
+    def ending(self) -> str:
+        return self.ending_of(self._response or {})
+
+    @staticmethod
+    def ending_of(reply: dict[str, Any]) -> str:
+        if reply.get("status") == "incomplete":
+            reason = str(within(reply, "incomplete_details").get("reason") or "")
+            return _REASONS.get(reason, reason)
+        items = [item for item in reply.get("output") or () if isinstance(item, dict)]
+        called = any(str(item.get("type")).endswith("_call") for item in items)
+        return "tool_calls" if called else "stop"
+
+    def _observe(self, block: bytes) -> bytes:
+        self._last = block or self._last
+        if b'_call"' in block and b"output_item.done" in block:
+            self._items += [data.get("item") for data in data_of(block)]
+        if self._response is None or any(mark in block for mark in _ENDS):
+            for data in data_of(block):
+                if isinstance(response := data.get("response"), dict):
+                    self._note(str(data.get("type")), response)
+            if self.finished and self.usage is None:
+                block = self._supplied(block)
+        return block
+
+    def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        if data.get("type") not in _FINISHED:
+            return None
+        usage = openai_responses.encode_usage(guessed(self.head.input_tokens, self.made))
+        return {"response": data["response"] | {"usage": usage}}
+
+    def _note(self, kind: str, response: dict[str, Any]) -> None:
+        self._response = response
+        if kind in _FINISHED:
+            self.finished = True
+            if isinstance(usage := response.get("usage"), dict):
+                self.usage, self.told = usage, True
+
+    def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        kind, response = data.get("type"), data.get("response")
+        if kind == "error":
+            return data if isinstance(data.get("error"), dict) else {"error": data}
+        if kind == "response.failed" and isinstance(response, dict):
+            return {"error": response.get("error") or {}}
+        return None
+
+    def decoded_usage(self) -> Usage | None:
+        return openai_responses.decode_usage(self.usage) if self.usage else None
+
+    def tally(self) -> Tally:
+        told = self._response or {}
+        return openai_responses.decode_tally(told | {"output": told.get("output") or self._items})
+
+    def ping(self) -> bytes:
+        """Before the vendor's `response.created` only a comment may come. After it, data, for a
+        comment does not reset Codex's idle timer; without a number, as the vendor's leave no gap.
+        """
+        if not self.begun:
+            return super().ping()
+        return sse.encode("keepalive", b'{"type":"keepalive"}')
+
+    def fail(self, failed: Failed, request_id: str) -> bytes:
+        """Agents only take `response.failed` for the end (protocols.md section 0, rule 8)."""
+        if not self.begun or self._response is None:
+            return openai_responses.Encoder(self.head).feed(failed)
+        numbers = _SEQUENCE.findall(self._last)
+        told = {
+            "type": "response.failed",
+            "sequence_number": int(numbers[-1]) + 1 if numbers else 0,
+            "response": self._response
+            | {"status": "failed", "error": openai_responses.encode_error(failed)}
+            | {"model": self.head.model},
+        }
+        return sse.encode("response.failed", orjson.dumps(told))

@@ -1,0 +1,77 @@
+"""How each model really counts and how fast it thinks, learnt from answers that told it.
+
+Only for estimates: an answer whose usage the vendor never told (estimates.py). Kept by each
+process for itself, and sound defaults hold until something was learnt. A sample that no tokenizer
+would give (a scripted number, a prompt that is mostly media) teaches nothing.
+"""
+
+from collections import defaultdict
+
+_FADES = 0.98  # what an older sample counts beside the next one
+_SANE = (1.5, 9.0)  # bytes a token, of any vendor's tokenizer and any language
+_PROMPT_EVERY = 16  # reading a prompt once more costs more than the other numbers together
+
+
+class Ratio:
+    """Something per something else, the latest samples counting most."""
+
+    __slots__ = ("_above", "_below")
+
+    def __init__(self, above: float, below: float) -> None:
+        self._above, self._below = above, below
+
+    @property
+    def value(self) -> float:
+        return self._above / self._below
+
+    def learn(self, above: float, below: float) -> None:
+        self._above = self._above * _FADES + above
+        self._below = self._below * _FADES + below
+
+
+class Pace:
+    """One model's: bytes of text a token of output, bytes of a prompt a token of input, and
+    tokens of reasoning a second."""
+
+    __slots__ = ("_answers", "prompt", "reasoning", "text")
+
+    def __init__(self) -> None:
+        self.text = Ratio(800, 200)
+        self.prompt = Ratio(800, 200)
+        self.reasoning = Ratio(60, 1)
+        self._answers = 0
+
+    def heard(self, text_bytes: int, output: int) -> None:
+        """An answer said so many bytes of text, and cost so many tokens without its reasoning."""
+        self._answers += 1
+        if output and _is_sane(text_bytes / output):
+            self.text.learn(text_bytes, output)
+
+    def wants_a_prompt(self) -> bool:
+        """Whether this answer's prompt is one to learn from."""
+        return self._answers % _PROMPT_EVERY == 1
+
+    def read(self, prompt_bytes: int, tokens: int) -> None:
+        if tokens and _is_sane(prompt_bytes / tokens):
+            self.prompt.learn(prompt_bytes, tokens)
+
+    def thought(self, tokens: int, seconds: float) -> None:
+        if tokens and seconds > 0:
+            self.reasoning.learn(tokens, seconds)
+
+
+def _is_sane(bytes_a_token: float) -> bool:
+    return _SANE[0] <= bytes_a_token <= _SANE[1]
+
+
+_paces: defaultdict[str, Pace] = defaultdict(Pace)
+
+
+def of(model: str) -> Pace:
+    """What is known of a model, by its id in the catalogue."""
+    return _paces[model]
+
+
+def forget() -> None:
+    """Begin anew."""
+    _paces.clear()

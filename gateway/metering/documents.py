@@ -1,0 +1,314 @@
+"""What a request attaches, and how many tokens that can come to.
+
+Only what stands where a dialect has content is a picture or a document: in tool arguments, schemas
+and metadata whatever calls itself one is text, and counts by its bytes like all text. So does a
+picture block without a picture in it.
+
+* A picture has a most, whatever its size (the vendors' vision pages). What stands in its place is
+  looked at: a PDF there is a PDF, for there are vendors who read it as one, and packed bytes that
+  are no picture count as any other packed document.
+* A PDF is bounded by its pages, each an image to the vendor, and by the text drawn on them. One
+  that cannot be read in a moment counts as the whole context window, and so does any other packed
+  document, and whatever is only pointed at by URL or file id: its size is known to its vendor.
+* Sound counts by its bytes: no format has fewer bytes than tokens a second. Film has no such bound
+  and is refused.
+"""
+
+import asyncio
+import base64
+import binascii
+import io
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from pypdf import PdfReader
+from pypdf.generic import DictionaryObject, StreamObject
+
+from gateway.catalogue.snapshot import Model
+from gateway.dialects.codecs import media
+from hontoni.errors import BadRequest
+
+# The most an image costs, in tokens, and what one usually does. gpt-4o-mini multiplies its image
+# tokens by about 33; `detail: original` is ten thousand patches of the newest of OpenAI's.
+_PICTURE = {"anthropic": (5_000, 1_600), "openai": (2_500, 1_100), "google": (4_200, 1_100)}
+_PICTURE_OF = {"gpt-4o-mini": (50_000, 25_500)}
+_ORIGINAL = 16_000
+_PAGE = {"anthropic": 5_000, "openai": 2_500, "google": 1_200}  # its image
+_USUAL_PAGE = 2_500
+
+_MARK = re.compile(  # written so that it costs no more than three words did
+    rb'"(?:i(?:mage|mage_url|nput_image|nput_file|nput_video)|document|file(?:_id|_url|_uri)?'
+    rb'|computer_screenshot|video(?:_url)?)"'
+)
+_PICTURES = frozenset(("image", "image_url", "input_image", "computer_screenshot"))
+_DOCUMENTS = frozenset(("document", "file", "input_file"))
+_FILMS = frozenset(("video", "video_url", "input_video"))
+_FOUND = frozenset(("web_search_result", "web_fetch_result", "search_result"))  # read already
+_POINTERS = ("file_id", "url", "file_url", "file_uri")
+_LISTS = {"openai_responses": ("input",), "anthropic_messages": ("system", "messages")}
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+
+# What a vendor takes at most where that is more than we sell, in tokens (their model pages): a
+# document of which nobody knows the size may fill it.
+_TAKES = {"gpt-4.1": 1_047_576, "gpt-5.4": 1_050_000}
+_TAKES_OF = {"google": 1_048_576}
+
+_SPELLED = re.compile(rb"\\u00[4-7]")  # an ASCII letter that JSON need not escape: words may hide
+_PDF_WITHIN = 1_368  # letters: readers look for the mark in the first kilobyte of a file
+_ADDRESSES = ("https:", "http:", "gs:")
+_PICTURE_DATA, _PDF, _TEXT, _PACKED, _ODD = "picture", "pdf", "text", "packed", "odd"
+_BRANDS = (b"heic", b"heix", b"mif1", b"heif", b"avif")
+
+_MOST_PAGES = 2_000
+_MOST_DRAWN = 32 * 1024 * 1024  # bytes of a document's pages, unpacked
+_MOST_SECONDS = 2.0
+_DEEPEST = 4  # forms within forms
+_STRINGS = re.compile(rb"\((?:[^()\\]|\\.)*\)|<[0-9A-Fa-f\s]+>", re.DOTALL)
+_HEX = re.compile(rb"<([0-9A-Fa-f]+)>")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_readers = ThreadPoolExecutor(2, "documents")
+
+
+class Attached(NamedTuple):
+    """`data`: bytes of the body that are no text. `likely` and `most`: tokens. `blind`: only the
+    vendor will know how many."""
+
+    data: int = 0
+    likely: int = 0
+    most: int = 0
+    blind: bool = False
+
+    def __add__(self, other: object) -> "Attached":
+        assert isinstance(other, Attached)
+        return Attached(
+            self.data + other.data,
+            self.likely + other.likely,
+            self.most + other.most,
+            self.blind or other.blind,
+        )
+
+
+NOTHING = Attached()
+
+
+async def survey(
+    dialect: str, model: Model, window: int, body: bytes, parsed: dict[str, Any]
+) -> Attached:
+    """What a body attaches. `window` is what the model takes at most, in tokens. Raises
+    BadRequest for what has no bound."""
+    if not _MARK.search(body) and not spelled(body):
+        return NOTHING
+    window = max(window, _TAKES.get(model.id, _TAKES_OF.get(model.vendor, 0)))
+    found = NOTHING
+    for block in _content(dialect, parsed):
+        kind = block.get("type")
+        if kind in _PICTURES:
+            found += await _picture(block, model, window)
+        elif kind in _DOCUMENTS:
+            found += await _document(block, model, window)
+        elif kind in _FILMS:
+            raise BadRequest("Video is not accepted: it has no bound.", param=str(kind))
+        elif kind not in _FOUND and any(isinstance(block.get(name), str) for name in _POINTERS):
+            found += Attached(0, window // 8, window, True)
+    return found
+
+
+def spelled(body: bytes) -> bool:
+    """Whether a body writes plain letters as escapes, so that its words cannot be searched for."""
+    return b"\\u00" in body and _SPELLED.search(body) is not None
+
+
+def _content(dialect: str, parsed: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every block of content, wherever this dialect has one."""
+    names = _LISTS.get(dialect) or (("messages",) if parsed.get("messages") else ("input",))
+    for name in names:
+        for item in _objects(parsed.get(name)):
+            yield from _blocks([item] if name in ("system", "input") else ())
+            for held in ("content", "output"):
+                yield from _blocks(item.get(held))
+
+
+def _blocks(content: Any) -> Iterator[dict[str, Any]]:
+    """The blocks of a content, and those within results and composed documents."""
+    pending = _objects(content)
+    while pending:
+        block = pending.pop()
+        yield block
+        kind, source = str(block.get("type")), block.get("source")
+        if kind.endswith(("tool_result", "fetch_result")):
+            pending += _objects(block.get("content"))
+        elif kind == "document" and isinstance(source, dict):
+            pending += _objects(source.get("content"))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, dict):
+        return [value]
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+async def _picture(block: dict[str, Any], model: Model, window: int) -> Attached:
+    """What stands in a picture's place; nothing if nothing does. Text counts as text, too."""
+    data, pointer = _held(block)
+    drawn = _drawn(block, model)
+    if not data:
+        paper = media.guess(pointer, "image/").partition("/")[0] != "image"
+        return (Attached(0, window // 8, window, True) if paper else drawn) if pointer else NOTHING
+    kind = _kind(data)
+    if kind in (_PDF, _PACKED):
+        return await _packed(data, kind, model, window)
+    return drawn + Attached(len(data)) if kind == _PICTURE_DATA else drawn
+
+
+def _drawn(block: dict[str, Any], model: Model) -> Attached:
+    """One picture, without its bytes."""
+    most, likely = _PICTURE_OF.get(model.id) or _PICTURE[model.vendor]
+    told = block.get("image_url")
+    detail = told.get("detail") if isinstance(told, dict) else block.get("detail")
+    return Attached(0, likely, max(most, _ORIGINAL) if detail == "original" else most)
+
+
+def _held(block: dict[str, Any]) -> tuple[str, str]:
+    """The base64 in a block, and what it points at if it holds none."""
+    source = block.get("source") or block.get("image_url") or block.get("file")
+    inner = source if isinstance(source, dict) else {**block, "url": source}
+    said = [inner.get(name) for name in ("data", "url", "file_data", "file_url")]
+    for text in said:
+        if isinstance(text, str) and text.strip():
+            text = text.strip()
+            scheme = text[:8].lower()
+            if scheme.startswith("data:") and "," in text:
+                return text.partition(",")[2], ""
+            return ("", text) if scheme.startswith(_ADDRESSES) else (text, "")
+    pointer = inner.get("file_id") or block.get("file_id")
+    return "", str(pointer or "")
+
+
+def _head(data: str, letters: int = 64) -> bytes:
+    try:
+        return base64.b64decode(data[:letters] + "=" * (-len(data[:letters]) % 4))
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _kind(data: str) -> str:
+    """What base64 holds, by its bytes; `_ODD` for what is none."""
+    head = _head(data)
+    if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return _PICTURE_DATA
+    if head[4:8] == b"ftyp" and head[8:12] in _BRANDS:
+        return _PICTURE_DATA
+    if b"%PDF-" in _head(data, _PDF_WITHIN):
+        return _PDF
+    try:
+        told = base64.b64decode(data, validate=True)
+    except ValueError:
+        return _ODD
+    try:
+        told.decode()
+    except ValueError:
+        return _PACKED
+    return _PACKED if _BINARY.search(told) else _TEXT
+
+
+async def _document(block: dict[str, Any], model: Model, window: int) -> Attached:
+    source = block.get("source")
+    if isinstance(source, dict) and source.get("type") in ("text", "content"):
+        return NOTHING  # text, and what stands in it
+    data, pointer = _held(block)
+    if not data:
+        return Attached(0, window // 8, window, True) if pointer else NOTHING
+    kind = _kind(data)
+    if kind == _PICTURE_DATA:
+        return _drawn(block, model) + Attached(len(data))
+    return NOTHING if kind == _TEXT else await _packed(data, kind, model, window)
+
+
+async def _packed(data: str, kind: str, model: Model, window: int) -> Attached:
+    """A PDF by its pages. Office documents, and what nobody can read, as the whole context."""
+    pages = await _in_time(data) if kind == _PDF else None
+    if pages is None:
+        return Attached(len(data), window // 8, window, True)
+    return _bound(len(data), pages, model, window)
+
+
+class _Pages(NamedTuple):
+    number: int
+    text: int  # bytes at most
+
+
+def _bound(size: int, pages: _Pages, model: Model, window: int) -> Attached:
+    image = _PICTURE_OF.get(model.id, (_PAGE[model.vendor],))[0]
+    most = min(window, pages.number * image + pages.text + 1_000)
+    return Attached(size, min(pages.number * _USUAL_PAGE, most), most, True)
+
+
+async def _in_time(data: str) -> _Pages | None:
+    """Read beside the event loop; None if it cannot be read, or takes too long."""
+    reading = asyncio.get_running_loop().run_in_executor(_readers, _read, data)
+    try:
+        return await asyncio.wait_for(reading, 2 * _MOST_SECONDS)
+    except TimeoutError:
+        return None
+
+
+def _read(data: str) -> _Pages | None:
+    try:
+        return _pages(PdfReader(io.BytesIO(base64.b64decode(data)), strict=False))
+    except Exception:  # a reader of hostile files may fail in any way
+        return None
+
+
+def _pages(reader: PdfReader) -> _Pages | None:
+    if reader.is_encrypted or not 0 < len(reader.pages) <= _MOST_PAGES:
+        return None
+    deadline, drawn, text = time.monotonic() + _MOST_SECONDS, 0, 0
+    for page in reader.pages:
+        contents = page.get_contents()
+        if contents is not None:
+            said, unpacked = _said(contents, page.get("/Resources"), 0)
+            text, drawn = text + said, drawn + unpacked
+        if drawn > _MOST_DRAWN or time.monotonic() > deadline:
+            return None
+    return _Pages(len(reader.pages), text)
+
+
+def _said(contents: StreamObject, resources: Any, depth: int) -> tuple[int, int]:
+    """Bytes of text that a content stream draws at most, and its own size. A form counts as often
+    as any form is drawn. Raises ValueError for forms nested too deep."""
+    if depth > _DEEPEST:
+        raise ValueError("nested too deep")
+    drawn = contents.get_data()
+    text = sum(map(len, _STRINGS.findall(drawn)))
+    held = resources.get_object() if resources is not None else {}
+    times, size = drawn.count(b"Do"), len(drawn)
+    for form in _forms(held) if times else ():
+        said, unpacked = _said(form, form.get("/Resources", held), depth + 1)
+        text, size = text + times * said, size + unpacked
+    return text * _spelled(held), size
+
+
+def _forms(resources: Any) -> Iterator[StreamObject]:
+    for each in _values(resources, "/XObject"):
+        if isinstance(each, StreamObject) and each.get("/Subtype") == "/Form":
+            yield each
+
+
+def _spelled(resources: Any) -> int:
+    """How many tokens one glyph may stand for: a font may spell it as a long text."""
+    longest = 4
+    for font in _values(resources, "/Font"):
+        table = font.get("/ToUnicode") if isinstance(font, DictionaryObject) else None
+        spelling = table.get_object() if table is not None else None
+        if isinstance(spelling, StreamObject):
+            longest = max(longest, *map(len, _HEX.findall(spelling.get_data())), 4)
+    return -(-longest // 16)  # four hexadecimal digits a letter, four letters a token
+
+
+def _values(resources: Any, name: str) -> Iterator[Any]:
+    held = resources.get(name) if resources else None
+    for each in (held.get_object() if held is not None else {}).values():
+        yield each.get_object()

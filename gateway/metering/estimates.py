@@ -1,0 +1,131 @@
+"""How much a request can use at most, and what it may have used when nobody tells us.
+
+A token of any vendor's tokenizer covers at least one byte of text, so the bytes of the request
+are a bound that no prompt can exceed: holding them, no request overdraws. The likely number is a
+third of that; it decides what the least affordable hold is.
+"""
+
+from typing import Any, NamedTuple
+
+from gateway.catalogue.snapshot import Model
+from gateway.dialects.ir import Usage
+from gateway.metering import documents
+from gateway.metering.documents import Attached
+from hontoni import money
+
+_OVERHEAD_TOKENS = 700  # the vendors' own system text for tools
+BYTES_PER_TOKEN = 3
+FIRST_STEP_TOKENS = 2_048  # output paid for before a stream's hold must be extended
+
+
+class Estimate(NamedTuple):
+    """Input tokens: never more than `most`, probably about `likely`, of which `attached` are what
+    pictures and documents come to. Output: at most `output`. `blind`: nobody can say how long the
+    prompt is before the vendor does, so all of `most` is held or the request refused."""
+
+    likely: int
+    most: int
+    output: int
+    cached: bool
+    attached: int = 0
+    blind: bool = False
+
+
+class Hold(NamedTuple):
+    """Nano-dollars: `full` covers the dearest outcome, `floor` the prompt and a first step."""
+
+    full: int
+    floor: int
+
+
+def estimate(body: bytes, max_output: int, attached: Attached = documents.NOTHING) -> Estimate:
+    """Bound a request's tokens from its bytes. `max_output` is all its choices together."""
+    size = len(body) - attached.data
+    return Estimate(
+        likely=size // BYTES_PER_TOKEN + attached.likely + 8,
+        most=size + attached.most + _OVERHEAD_TOKENS,
+        output=max_output,
+        cached=b'"cache_control"' in body or documents.spelled(body),
+        attached=attached.likely,
+        blind=attached.blind,
+    )
+
+
+def hold(model: Model, estimated: Estimate) -> Hold:
+    """What to hold for it, at the price frozen in `model`."""
+    first = min(FIRST_STEP_TOKENS, estimated.output)
+    return Hold(
+        full=_priced(model, estimated, estimated.most, estimated.output),
+        floor=_priced(model, estimated, _least(estimated), first),
+    )
+
+
+def _priced(model: Model, estimated: Estimate, prompt: int, output: int) -> int:
+    """The dearest that a prompt and an output of so many tokens can be."""
+    price = model.price
+    above, rates = price.long_context_above, price.rates
+    if price.long_rates and above and prompt > above:
+        rates = price.long_rates
+    written = max(rates[2], rates[3]) if caches(model, estimated) else 0
+    per_input, per_output = max(rates[0], rates[1], written), max(rates[4], rates[5])
+    return money.per_million(prompt * per_input + output * per_output)
+
+
+def caches(model: Model, estimated: Estimate) -> bool:
+    """Whether a prompt cache may be written: of some vendors unasked."""
+    return estimated.cached or model.vendor != "anthropic"
+
+
+def _least(estimated: Estimate) -> int:
+    """Tokens of the prompt that are held at the least: all of what nobody can estimate."""
+    return estimated.most if estimated.blind else estimated.likely
+
+
+def affordable_output(model: Model, estimated: Estimate, held: int) -> int:
+    """The most output tokens that `held` nano-dollars pay for, the likely prompt included."""
+    rates = model.price.rates
+    written = max(rates[2], rates[3]) if caches(model, estimated) else 0
+    prompt = money.per_million(_least(estimated) * max(rates[0], rates[1], written))
+    per_output = max(rates[4], rates[5])
+    if not per_output:
+        return estimated.output
+    return max(1, (held - prompt) * money.MILLION // per_output)
+
+
+def absurd(usage: Usage, model: Model, estimated: Estimate) -> bool:
+    """Whether a vendor's numbers cannot be true: below nothing, or beyond all it could take."""
+    if min(usage) < 0:
+        return True
+    context = max(model.context_window, model.long_context_window or 0, estimated.most)
+    output = max(model.max_output, estimated.output)
+    return sum(usage) > context + output or sum(usage[4:]) > 2 * output
+
+
+def shared(usage: Usage, shown: int, said: int) -> Usage:
+    """The same with its text up to a stop sequence only: `shown` of the `said` bytes."""
+    return usage._replace(output=-(-usage.output * shown // said) if said else 0)
+
+
+_UNSAID = frozenset(
+    ("type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "cache_control")
+)
+_PROMPTS = ("system", "instructions", "messages", "input", "tools", "functions")
+
+
+def _is_data(text: str) -> bool:
+    """Base64 of a picture or a document: long, and not a space in it."""
+    return len(text) > 4_096 and " " not in text[:4_096]
+
+
+def prompt_bytes(parsed: dict[str, Any]) -> int:
+    """Bytes of what a prompt says: without the JSON around it and without what is attached."""
+    size, pending = 0, [parsed[name] for name in _PROMPTS if name in parsed]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, str):
+            size += 0 if _is_data(node) else len(node.encode("utf-8", "replace"))
+        elif isinstance(node, list):
+            pending.extend(node)
+        elif isinstance(node, dict):
+            pending.extend(value for name, value in node.items() if name not in _UNSAID)
+    return size

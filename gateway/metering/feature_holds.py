@@ -1,0 +1,101 @@
+"""What a request with features can cost at most: added to the hold of its prompt and its answer.
+
+* a call: its amount, and one more turn of the model, whose prompt has grown by what the calls
+  before it brought, up to the context window
+* an advisor: its own window and its own output, at its own price, each time
+* a summary of the conversation: one more turn and one more output
+* a factor: the whole of it, as it was asked for
+* counters of a tool's own (an image's tokens): as many units as their rows say
+
+Where the money does not cover it, tools may be used less often, or are left out (lanes.py
+`spare`); what cannot be left out without another answer coming back must be affordable in full.
+"""
+
+from typing import NamedTuple
+
+from gateway.catalogue.features.models import WHOLE, Kind, Pricing
+from gateway.catalogue.features.sift import PAGE_TOKENS, Sifted, Use
+from gateway.catalogue.snapshot import Model
+from gateway.metering.estimates import Estimate, Hold, caches
+from hontoni.money import per_million
+
+# What one call brings into the prompt, at most, by how the names of tools begin.
+_RESULTS = (("web_fetch", PAGE_TOKENS), ("web_search", 20_000), ("code_", 5_000), ("advisor", 0))
+_RESULT_TOKENS = 20_000
+
+
+class Bound(NamedTuple):
+    """Prices of one model's dearest tier for a prompt of that size, in nano-dollars a million."""
+
+    window: int
+    per_input: int
+    per_output: int
+
+
+def covered(bare: Hold, model: Model, estimated: Estimate, sifted: Sifted) -> Hold:
+    """`bare`, and what the features may add to it."""
+    if not sifted.uses and not sifted.asked:
+        return bare
+    factor = _factor(model, sifted)
+    tools = sum(_most(use, model, estimated) for use in sifted.uses if use.row.kind == Kind.TOOL)
+    others = sum(_most(use, model, estimated) for use in sifted.uses if use.row.kind != Kind.TOOL)
+    whole = _times(bare.full + others, factor)
+    return Hold(
+        full=whole + _times(tools, factor),
+        floor=whole if others or factor > WHOLE else bare.floor,
+    )
+
+
+def _times(amount: int, factor: int) -> int:
+    return -(-amount * factor // WHOLE)
+
+
+def _factor(model: Model, sifted: Sifted) -> int:
+    """What was asked for; never below the plain price, which the vendor may apply instead."""
+    product, factors = WHOLE, model.rules().factors
+    for meter, value in sifted.asked.items():
+        row = factors.get(meter, {}).get(value)
+        product = product * max(WHOLE, row.factor if row else WHOLE) // WHOLE
+    return product
+
+
+def _most(use: Use, model: Model, estimated: Estimate) -> int:
+    row = use.row
+    calls = use.calls * row.amount if row.pricing == Pricing.PER_CALL else 0
+    calls += sum(
+        unit.amount * unit.most_calls
+        for meter in row.meters
+        if (unit := model.rules().counters.get(meter)) is not None
+    )
+    if row.kind != Kind.TOOL:  # the conversation, summarised
+        own = _bound(model, estimated, estimated.most)
+        return calls + per_million(own.window * own.per_input + model.max_output * own.per_output)
+    result = next((most for name, most in _RESULTS if row.name.startswith(name)), _RESULT_TOKENS)
+    turns = [estimated.most + turn * result for turn in range(1, use.calls + 1)]
+    own = _bound(model, estimated, estimated.most + sum(turns))  # told in one sum, priced by it
+    prompts = sum(min(own.window, prompt) for prompt in turns)
+    return calls + per_million(prompts * own.per_input) + _helping(use, model, estimated)
+
+
+def _helping(use: Use, model: Model, estimated: Estimate) -> int:
+    named = use.told.get("model")
+    if use.row.pricing != Pricing.TOKENS or not isinstance(named, str):
+        return 0
+    helper = model.book.find(named)
+    if helper is None:
+        return 0
+    theirs = _bound(helper, estimated, estimated.most + estimated.output)
+    told = use.told.get("max_tokens")
+    output = min(told, helper.max_output) if isinstance(told, int) else helper.max_output
+    prompt = min(theirs.window, estimated.most + estimated.output + _RESULT_TOKENS)
+    return use.calls * per_million(prompt * theirs.per_input + output * theirs.per_output)
+
+
+def _bound(model: Model, estimated: Estimate, prompt: int) -> Bound:
+    price = model.price
+    window = max(model.context_window, model.long_context_window or 0)
+    above, rates = price.long_context_above, price.rates
+    if price.long_rates and above and min(prompt, window) > above:
+        rates = price.long_rates
+    read = rates[:4] if caches(model, estimated) else rates[:2]
+    return Bound(window, max(read), max(rates[4:]))

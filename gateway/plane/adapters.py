@@ -1,0 +1,282 @@
+"""How one call travels. Chosen once a call; whatever runs the call does not ask which it is.
+
+* `PassThrough`: client and upstream speak the same dialect. Its bytes go as they came, but for
+  what must be changed; the reply's come back as the vendor sent them.
+* `Translation`: they do not, or this model cannot do in its own dialect what is asked. The
+  request goes through the hub, the upstream always streams.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+import orjson
+
+from gateway.catalogue.features.models import Pricing
+from gateway.catalogue.features.sift import Sifted, Use, headers, sift
+from gateway.dialects import codecs
+from gateway.dialects.codecs import failures, hosted, leftovers, media
+from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
+from gateway.dialects.json_patch import patch
+from gateway.dialects.stream_readers import Tap
+from gateway.dialects.translator import Translator
+from gateway.plane import client_dialects
+from gateway.plane.inbound import Asked
+from hontoni.errors import BadRequest
+
+logger = logging.getLogger(__name__)
+
+_SECRETS = ("thinking", "redacted_thinking", "reasoning")
+
+# What reading JSON of the wrong shape raises.
+_MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError)
+
+Stream = Tap | Translator
+
+
+class Lane(Protocol):
+    """`streams`: whether the upstream is asked to. `body` is what it is sent, to `path`, in its
+    `dialect`; `thinks` is what it says about thinking, None while there is no body yet;
+    `sifted` what was left out of what was asked, and what of the rest costs money of its own."""
+
+    dialect: str
+    path: str
+    streams: bool
+    body: bytes
+    thinks: Thinking | None
+    sifted: Sifted
+
+    def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Those of the client's headers that the upstream shall see."""
+
+    def limit_output(self, tokens: int) -> None:
+        """Ask for no more output than that."""
+
+    def spare(self, calls: int) -> None:
+        """Let the tools that cost money of their own be used no more often than that, each; 0
+        leaves them out: BadRequest where one is forced."""
+
+    def stream(self, reply_id: str, created: int) -> Stream | None:
+        """What reads the reply; None when it comes whole."""
+
+    def repair(self, failed: Failed) -> bool:
+        """Change what the upstream refused, if that may help: then try once more."""
+
+
+def choose(asked: Asked) -> Lane:
+    """The way for this request. Raises BadRequest for what its target cannot express, and for a
+    body whose members have other shapes than its dialect gives them."""
+    native = asked.model.dialect == asked.dialect.name and not _needs_the_hub(asked)
+    try:
+        return PassThrough(asked) if native else Translation(asked)
+    except _MISSHAPEN as error:
+        logger.warning("request.misshapen %s: %r", asked.dialect.name, error)
+        raise BadRequest("The request body does not have the shape it must have.") from error
+
+
+def _needs_the_hub(asked: Asked) -> bool:
+    """A body of another dialect than its path's; or a shape of answer this Claude has no native
+    form of, which we force by a tool."""
+    if not asked.parsed.get(asked.dialect.prompts[0]) and len(asked.dialect.prompts) == 2:
+        return True
+    config = asked.parsed.get("output_config")
+    shaped = isinstance(config, dict) and bool(config.get("format"))
+    return shaped and asked.target.schema == "tool"
+
+
+def forwarded(asked: Asked, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Those of a client's headers that its own dialect's vendor shall see."""
+    return asked.with_switches(headers(sent, asked.model.rules())[0])
+
+
+def counted(asked: Asked, parsed: dict[str, Any]) -> bytes:
+    """The body of a count: as it would be sent, but for limits, which a count has none of."""
+    try:
+        asked.dialect.codec.refuse_impossible(parsed)
+        kept = sift(parsed, asked.model.rules(), asked.helper).body
+        sent = asked.dialect.codec.patch_request(kept, asked.target, Thinking())
+    except _MISSHAPEN as error:
+        raise BadRequest("The request body does not have the shape it must have.") from error
+    return patch(asked.body, parsed, _changes(parsed, sent))
+
+
+class PassThrough:
+    """Same dialect on both sides."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        # Of the client's own body: what is missing in the sifted one nobody could refuse.
+        asked.dialect.codec.refuse_impossible(asked.parsed)
+        self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper)
+        self._wanted = self.sifted.body
+        self.dialect = asked.model.dialect
+        self.path = client_dialects.upstream_path(self.dialect, asked.target.model)
+        self.streams = bool(asked.parsed.get("stream"))
+        self.thinks: Thinking | None = None
+        self.body = self._patched()
+
+    def _patched(self) -> bytes:
+        """The client's bytes, changed in the members the codec would change."""
+        asked = self._asked
+        sent = asked.dialect.codec.patch_request(self._wanted, asked.target, asked.thinking)
+        if asked.thinking.mode:
+            self.thinks = asked.dialect.codec.decode_thinking(sent)
+        return patch(asked.body, asked.parsed, _changes(asked.parsed, sent))
+
+    def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        kept, left = headers(sent, self._asked.model.rules())
+        if left:
+            told = dict.fromkeys((*self.sifted.left_out, *left))
+            self.sifted = self.sifted._replace(left_out=tuple(told))
+        return self._asked.with_switches(kept)
+
+    def limit_output(self, tokens: int) -> None:
+        self._wanted = {**self._wanted, **self._asked.dialect.limit_output(self._wanted, tokens)}
+        self.body = self._patched()
+
+    def spare(self, calls: int) -> None:
+        asked = self._asked
+        self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper, most=calls)
+        self._wanted = self.sifted.body
+        self.body = self._patched()
+
+    def stream(self, reply_id: str, created: int) -> Stream | None:
+        if not self.streams:
+            return None
+        asked = self._asked
+        request = Request(asked.dialect.name, asked.name, ())
+        likely = asked.estimate.likely
+        return asked.dialect.tap(
+            Head(request, reply_id, asked.name, created, likely, body=asked.parsed)
+        )
+
+    def repair(self, failed: Failed) -> bool:
+        if failed.vendor_code != failures.STALE:
+            return False
+        name = self._asked.dialect.prompts[0]
+        self._wanted = {**self._wanted, name: _without_secrets(self._wanted.get(name))}
+        before, self.body = self.body, self._patched()
+        return self.body != before
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that differ; None for one that is gone."""
+    names = dict.fromkeys((*before, *after))
+    return {
+        n: new for n in names if (new := after.get(n)) is not (old := before.get(n)) and new != old
+    }
+
+
+def _without_secrets(items: Any) -> Any:
+    """A conversation without what the vendor calls stale: its own reasoning."""
+    if not isinstance(items, list):
+        return items
+    kept = [item for item in items if not _is_secret(item)]
+    return [
+        {**item, "content": [b for b in item["content"] if not _is_secret(b)]}
+        if isinstance(item, dict) and isinstance(item.get("content"), list)
+        else item
+        for item in kept
+    ]
+
+
+def _is_secret(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") in _SECRETS
+
+
+class Translation:
+    """Through the hub."""
+
+    streams = True
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        request = codecs.decode_request(asked.dialect.name, _encodable(asked))
+        self.request = replace(request, thinking=asked.thinking)
+        self.target = replace(asked.target, end_user=asked.end_user(request.end_user))
+        self.sifted = self._sifted()
+        self.dialect = self.target.dialect
+        self.path = client_dialects.upstream_path(self.dialect, self.target.model)
+        self.thinks: Thinking | None = None
+        self.body = b"" if self.to_fetch() else self._encoded()
+
+    def _sifted(self, why: str = "") -> Sifted:
+        """What another dialect has no words for; and what its vendor will do of its own."""
+        asked = self._asked
+        left = leftovers.left_out(asked.dialect.name, asked.parsed, self.request, self.target, why)
+        rules = asked.model.rules()
+        uses = (
+            Use(row, row.most_calls, {})
+            for name in hosted.run(self.request, self.target)
+            if (row := rules.tools.find(name)) is not None and row.pricing != Pricing.INCLUDED
+        )
+        return Sifted(asked.parsed, left, tuple(uses))
+
+    def _encoded(self) -> bytes:
+        upstream = codecs.UPSTREAMS[self.target.dialect]
+        sent = upstream.encode_request(self.request, self.target)
+        if self.request.thinking.mode:
+            self.thinks = upstream.decode_thinking(sent)
+        return orjson.dumps(sent)
+
+    def _send(self, request: Request) -> None:
+        self.request = request
+        self.body = self._encoded()
+
+    def to_fetch(self) -> list[str]:
+        """What the request only points at and this upstream takes only as bytes."""
+        return media.to_fetch(self.request, self.target)
+
+    def inline(self, fetched: Mapping[str, tuple[str, str]]) -> None:
+        """Put what was fetched in its place: URL to (media type, base64)."""
+        self._send(media.inlined(self.request, fetched))
+
+    def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        return self._asked.with_switches({})
+
+    def limit_output(self, tokens: int) -> None:
+        most = min(tokens, self.request.max_output_tokens or tokens)
+        self._send(replace(self.request, max_output_tokens=most))
+
+    def spare(self, calls: int) -> None:
+        if calls:
+            return  # Gemini cannot be told how often
+        self.target = replace(self.target, hosts=frozenset())
+        self.sifted = self._sifted(" (balance)")
+        self._send(self.request)
+
+    def stream(self, reply_id: str, created: int) -> Translator:
+        asked = self._asked
+        head = Head(
+            request=self.request,
+            reply_id=reply_id,
+            model=asked.name,
+            created=created,
+            input_tokens=asked.estimate.likely,
+            key=self.target.key,
+            body=asked.parsed,
+        )
+        return Translator(head, self.target)
+
+    def repair(self, failed: Failed) -> bool:
+        if failed.vendor_code == failures.STALE:
+            before = self.body
+            items = tuple(map(_without_carriers, self.request.items))
+            self._send(replace(self.request, items=items))
+            return self.body != before
+        return failed.message == failures.malformed("").message
+
+
+def _encodable(asked: Asked) -> dict[str, Any]:
+    """The body without lone surrogates: agents do send them (a cut emoji), UTF-8 has none."""
+    if b"\\ud" not in asked.body and b"\\uD" not in asked.body:
+        return asked.parsed
+    text = json.dumps(asked.parsed, ensure_ascii=False)
+    whole: dict[str, Any] = orjson.loads(text.encode("utf-8", "replace"))
+    return whole
+
+
+def _without_carriers(item: Any) -> Any:
+    return replace(item, carriers=()) if isinstance(item, Reasoning | ToolCall) else item

@@ -1,0 +1,290 @@
+"""From a parsed request to an admitted one, and from a finished one to a settled one.
+
+Admission is one Redis round trip that decides every limit and the money hold together
+(ratelimits/lua/admit.lua). What surrounds it: a snapshot that turned out stale is read again, a
+cold account is seeded from the ledger, and a concurrency conflict waits a while for a slot.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+
+from django.conf import settings
+
+from billing.seeding import seed_account
+from gateway.catalogue import clock, snapshot
+from gateway.metering.estimates import Hold
+from gateway.plane import callers, usage_events
+from gateway.plane.call import Call
+from gateway.plane.callers import Caller
+from gateway.plane.exchange import Exchange
+from gateway.usage import spending
+from gateway.usage.settlement import recorded
+from hontoni import freshness
+from hontoni.errors import ApiError, Unavailable
+from ratelimits import limiter
+from ratelimits.headers import refusal
+from ratelimits.limiter import Ask, State
+
+logger = logging.getLogger(__name__)
+
+_MOST_RENEWALS = 5
+_RETRY_SECONDS = 0.5
+_NOTHING = Hold(0, 0)
+_RECHECK_SECONDS = 0.1  # a slot freed on another node is noticed by looking again
+_waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+LIVE: set[Call] = set()  # admitted and not yet settled, in this process
+_unsettled: dict[str, Call] = {}  # finished while Redis was away; tried again by `heartbeat`
+
+
+def _ask(
+    caller: Caller,
+    request_id: str,
+    hold: Hold,
+    *,
+    stretch: bool,
+    lease_ms: int = 0,
+    draft: bytes = b"",
+    price: tuple[int, int] = (0, 0),
+) -> Ask:
+    return Ask(
+        request_id=request_id,
+        account=caller.account,
+        subject=caller.subject,
+        limits=caller.limits,
+        terms_version=caller.terms_version,
+        credits=caller.credits,
+        credits_version=caller.credits_version,
+        full=hold.full,
+        floor=hold.floor,
+        lease_ms=lease_ms,
+        stretch=stretch,
+        draft=draft,
+        caps=caller.caps,
+        holds_from=price[0],
+        holds_until=price[1],
+    )
+
+
+async def _renewed(caller: Caller, state: State) -> Caller:
+    """What it takes to ask again: a fresh snapshot, or a seeded account or purse."""
+    if state.status == "cold":
+        await freshness.asked(seed_account, caller.account, recorded=recorded)
+    elif state.status == "unseeded":
+        await freshness.asked(spending.seed, caller.key_id)
+    return await callers.reload(caller.digest)
+
+
+async def look(
+    caller: Caller, request_id: str, hold: Hold = _NOTHING, *, stretch: bool = False
+) -> State | None:
+    """Where a caller's limits and money stand, nothing taken: for headers, and to tell whether a
+    request with that hold would be admitted. Raises Unavailable."""
+    for _ in range(_MOST_RENEWALS):
+        ask = _ask(caller, request_id, hold, stretch=stretch)
+        state = await limiter.admit(ask, commit=False)
+        if state.status == "ok" or state.status == "refused" and not callers.old(caller):
+            return state
+        caller = await _renewed(caller, state)
+    return None
+
+
+async def enter(http: Exchange) -> Caller:
+    """Who asks, and where their limits stand: for questions that use none of them up."""
+    caller = await callers.enter(http)
+    http.state = await look(caller, http.request_id)
+    return await callers.enter(http)  # looking may have found the snapshot stale
+
+
+async def admit(call: Call) -> None:
+    """Take the request's place in every window, a slot and a hold, at the prices of that moment.
+    Raises what refused it."""
+    renewals, deadline, moment = 0, 0.0, None
+    while True:
+        await _price(call, moment)
+        state = await _asked(call)
+        if state.status in ("stale", "cold", "unseeded", "outdated"):
+            renewals += 1
+            if renewals > _MOST_RENEWALS:
+                raise Unavailable("Your account is changing right now. Try again.")
+            moment = state.now or None  # outdated: by Redis's clock the price is another one
+            if moment is None:
+                await _renew(call, state)
+            else:
+                clock.set_to(moment)
+            continue
+        moment = None
+        call.state = call.http.state = state
+        if state.status == "ok":
+            call.admitted_at = state.now
+            call.hold_is(state.hold)
+            LIVE.add(call)
+            return
+        now = asyncio.get_running_loop().time()
+        deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
+        if state.binding == "concurrent" and now < deadline:
+            await _slot(call.caller.subject)
+        elif callers.old(call.caller):  # an announcement may have been lost: look again
+            await _renew(call, state)
+        else:
+            raise refusal(state, call.caller.limits)
+
+
+async def _price(call: Call, moment: int | None) -> None:
+    """What it costs now, or at the moment Redis told: it may have waited since it was understood.
+    Raises NotFound if it is no longer sold, and Unavailable."""
+    known = await snapshot.current(moment)
+    call.price_read_at, call.priced_for = known.of.read_at, (known.since, known.until)
+    sold = known.models.get(call.model.id)
+    if sold is call.model:  # nearly always
+        return
+    if sold is None:
+        raise snapshot.unknown(call.request.name)
+    call.request = call.request.priced(sold, call.lane.sifted)
+
+
+async def _asked(call: Call) -> State:
+    call.ask = _ask(
+        call.caller,
+        call.id,
+        call.hold,
+        stretch=not call.stream or call.hidden or bool(call.lane.sifted.uses),
+        lease_ms=call.http.config.lease_ms,
+        draft=usage_events.draft(call),
+        price=call.priced_for,
+    )
+    try:
+        state = await limiter.admit(call.ask)
+    except asyncio.CancelledError:
+        LIVE.add(call)  # Redis was asked: what it may have given is given back
+        raise
+    if state.now:
+        clock.heard(state.now)
+    return state
+
+
+async def _renew(call: Call, state: State) -> None:
+    """Read anew whatever was too old for it to be decided."""
+    call.caller = await _renewed(call.caller, state)
+    call.http.limits = call.caller.limits
+    if problem := call.caller.forbidden(call.ip, call.model.id):
+        raise problem
+
+
+async def _slot(subject: str) -> None:
+    """Wait until a slot of this subject may be free: at once if it is freed by this process."""
+    freed = asyncio.Event()
+    _waiting[subject].add(freed)
+    try:
+        async with asyncio.timeout(_RECHECK_SECONDS):
+            await freed.wait()
+    except TimeoutError:
+        pass
+    finally:
+        _waiting[subject].discard(freed)
+        if not _waiting[subject]:
+            del _waiting[subject]
+
+
+async def close(call: Call) -> None:
+    """Decide what it costs, within what may be given away, and settle it. Once."""
+    if call.settled:
+        return
+    if call.reached and not call.failed and call.held < call.hold.full:
+        await _cover(call)
+    call.close_account()
+    if call.gift and not await _may_give(call):
+        call.charge_in_full()
+    await settle(call)
+
+
+async def _cover(call: Call) -> None:
+    """Less than the whole was held, and it cost more (its prompt was denser than most): what is
+    missing is held first, as far as there is money. Never more than the whole."""
+    missing = min(call.cost_so_far(), call.hold.full) - call.held
+    if missing <= 0:
+        return
+    try:
+        more = await limiter.extend(call.asked(), hold=call.held, step=missing, stretch=True)
+    except ApiError:
+        logger.exception("hold.uncovered %s", call.id)
+    else:
+        call.held = more.hold
+
+
+async def _may_give(call: Call) -> bool:
+    """Whether the account's day has room for it. A Redis that is away is no fault of theirs."""
+    most = call.http.config.fair_bill_daily
+    try:
+        return await limiter.give(call.asked(), amount=call.gift, most=most)
+    except ApiError:
+        logger.exception("gift.unasked %s", call.id)
+        return True
+
+
+async def settle(call: Call) -> None:
+    """Release the slot and the hold, charge `call.cost`, append the usage event. Once.
+
+    Where Redis is away the customer need not wait for it: `heartbeat` settles it later.
+    """
+    if call.settled:
+        return
+    try:
+        state = await limiter.settle(
+            call.asked(), cost=call.cost, event=usage_events.event(call), giveback=not call.reached
+        )
+    except ApiError:
+        logger.exception("settle.postponed %s", call.id)
+        _unsettled[call.id] = call
+        return
+    finally:
+        LIVE.discard(call)
+    _unsettled.pop(call.id, None)
+    call.settled = True
+    call.state = call.http.state = state
+    for freed in _waiting.get(call.caller.subject, ()):
+        freed.set()
+
+
+async def heartbeat() -> bool:
+    """Tell Redis which requests are alive and what they cost so far; settle what it missed.
+
+    False if something of it has to be said again.
+    """
+    alive, well = list(LIVE), True
+    answers = await asyncio.gather(*(_beat(call) for call in alive), return_exceptions=True)
+    for call, answer in zip(alive, answers, strict=True):
+        if isinstance(answer, BaseException):
+            logger.warning("heartbeat.failed %s: %s", call.id, answer)
+            well = False
+    for call in list(_unsettled.values()) if well else ():
+        await settle(call)
+        if not call.settled:
+            return False  # still away
+    return well
+
+
+async def _beat(call: Call) -> None:
+    now = call.so_far()
+    draft = usage_events.event(now, lost=True)
+    await limiter.beat(call.asked(), cost=now.cost, draft=draft)
+
+
+async def beat_for_ever() -> None:
+    """Three heartbeats within a lease, so that losing two of them costs nothing.
+
+    One that failed is repeated soon: when Redis comes back, leases have run out, and who is alive
+    has to say so before the reaper looks.
+    """
+    well, loop = True, asyncio.get_running_loop()
+    due = loop.time() + settings.LEASE_SECONDS / 3
+    while True:
+        await asyncio.sleep(_RETRY_SECONDS)
+        if well and not _unsettled and loop.time() < due:
+            continue
+        due = loop.time() + settings.LEASE_SECONDS / 3
+        try:
+            well = await heartbeat()
+        except Exception:
+            logger.exception("heartbeat.failed")
+            well = False

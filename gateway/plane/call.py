@@ -1,0 +1,344 @@
+"""One paid request on its way: what was asked, what was held, what came of it.
+
+Everything the receipt will say is collected here, and nowhere else.
+"""
+
+import logging
+import math
+import time
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gateway.catalogue.snapshot import Model
+from gateway.dialects.codecs.tokens import guessed
+from gateway.dialects.ir import NO_TALLY, Tally, Usage
+from gateway.dialects.stream_readers import text_bytes
+from gateway.metering import bill, calibration, estimates
+from gateway.metering.estimates import Estimate, Hold
+from gateway.plane.adapters import Lane, Stream
+from gateway.plane.callers import Caller
+from gateway.plane.exchange import Exchange
+from gateway.plane.inbound import Asked
+from gateway.vendors.attempts import Attempt
+from gateway.vendors.routes import NATIVE, Route
+from hontoni.errors import ApiError, PaymentRequired
+from ratelimits.limiter import Ask, State
+
+logger = logging.getLogger(__name__)
+
+# What ended an answer that may well be empty; the hub's words (`ir.Finish`).
+_ENDS_WITH_A_REASON = frozenset(
+    ("stop_sequence", "length", "context_window", "tool_calls", "pause", "compaction")
+)
+_MOST_LEARNT_FROM = 65_536  # bytes of a request
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """Mutable: the pipeline fills it in. Times are epoch seconds, money nano-dollars."""
+
+    http: Exchange
+    caller: Caller
+    request: Asked
+    lane: Lane
+    stream: bool
+    clamps: dict[str, Any]
+    ip: str
+    began: float = field(default_factory=time.time)
+    ask: Ask | None = None
+    state: State | None = None
+    held: int = 0
+    extend_at: float = math.inf  # bytes of text after which the hold must be extended
+    reached: bool = False  # the vendor accepted it: from here on it counts
+    settled: bool = False
+    tap: Stream | None = None
+    sent_at: float = 0.0  # when a vendor was asked
+    tally: Tally = NO_TALLY  # of a unary answer
+    whole: bytes = b""  # a unary answer, as the vendor sent it
+    failed: bool = False  # the vendor's fault, or ours: nothing is charged
+    draining: bool = False  # heard to its end without its client (drains.py), who settles it
+    drained: bool = False  # and the end was heard
+    usage: Usage | None = None  # of a unary answer the vendor's numbers, in the end those billed
+    estimated: bool = False
+    aborted: bool = False
+    cost: int = 0
+    gift: int = 0  # what the fair-bill policy takes off the price
+    capped: bool = False  # the vendor's numbers cost more than was held
+    status: int = 0
+    error: str = ""
+    upstream_status: int | None = None
+    upstream_request_id: str = ""
+    first_byte: float | None = None
+    quarantined: Usage | None = None  # the vendor's own numbers, where they cannot be true
+    routes: tuple[Route, ...] = ()  # in the order in which they are asked
+    named: tuple[str, str] = NATIVE  # what the lane calls the model, and in which dialect
+    fitted: int | None = None  # output tokens that the balance pays for, if fewer than asked
+    attempts: list[Attempt] = field(default_factory=list)
+    repaired: bool = False
+    price_read_at: float = 0.0  # when the price was read that holds for it
+    priced_for: tuple[int, int] = (0, 0)  # from when, until when these prices are in force
+    admitted_at: int = 0  # by Redis's clock, in microseconds
+    spared: int | None = None  # how often each tool may be used, if the balance covers no more
+    hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
+    _told: Usage | None = None  # `usage` as the vendor told it
+    full: Usage | None = None  # what is owed if nothing more may be given away
+    _bound: bool = False  # that is so
+
+    def __post_init__(self) -> None:
+        self.hidden = self.request.hides()
+
+    @property
+    def id(self) -> str:
+        return self.http.request_id
+
+    @property
+    def model(self) -> Model:
+        return self.request.model
+
+    @property
+    def estimate(self) -> Estimate:
+        return self.request.estimate
+
+    @property
+    def hold(self) -> Hold:
+        return self.request.hold
+
+    def asked(self) -> Ask:
+        """What was admitted; every later word about this request repeats it."""
+        assert self.ask is not None
+        return self.ask
+
+    def hold_is(self, held: int) -> None:
+        """Note the hold, and when three quarters of the output it pays for will be used."""
+        self.held = held
+        if self.stream and held < self.hold.full and not self.hidden:
+            tokens = estimates.affordable_output(self.model, self.estimate, held)
+            self.extend_at = tokens * estimates.BYTES_PER_TOKEN * 3 // 4
+
+    def price(self, usage: Usage) -> int:
+        """What it costs, in nano-dollars, before any bound."""
+        return bill.cost(self.lines(usage))
+
+    def cost_so_far(self) -> int:
+        """What has been produced up to now costs this, by the vendor's numbers or our estimate."""
+        usage, _ = self._used()
+        return self.held if self._absurd(usage) else self.price(usage)
+
+    def fail(self, error: ApiError) -> None:
+        """It ended in an error. Only running out of money leaves something to pay."""
+        self.status, self.error = error.status, error.code
+        self.failed = not isinstance(error, PaymentRequired)
+
+    def close_account(self) -> None:
+        """Decide what was used and what it costs: the fair bill. `gift` is what is given away of
+        the price, if the account may be given so much (`charge_in_full` if not)."""
+        if self._told is None and self.tap is None:
+            self._told = self.usage
+        self.usage, self.estimated = self._used()
+        self.gift, self.full = 0, self.usage
+        if self._absurd(self.usage):
+            self._quarantine(self.usage)
+        if self.failed or not self.reached:
+            self._give_away(self._wasted())
+        elif self._is_empty():
+            self._give_away(self.usage)
+        elif self.quarantined is not None:
+            self.cost = self.held
+        else:
+            self._charge(self.usage)
+
+    def charge_in_full(self) -> None:
+        """Nothing more is given away today: the vendor's numbers are charged."""
+        assert self.full is not None
+        self.usage, self.gift, self._bound = self.full, 0, True
+        self.estimated = self.estimated or not (self.failed or self.reached)
+        if self.quarantined is not None:
+            self.cost = self.held
+        else:
+            self._charge(self.usage, shared=False)
+
+    def _charge(self, usage: Usage, *, shared: bool = True) -> None:
+        if shared and self.tap is not None and self.tap.stopped and not self.estimated:
+            usage = self.usage = estimates.shared(usage, self.tap.text_bytes, self.tap.said)
+            assert self.full is not None
+            self.gift = self.price(self.full) - self.price(usage)
+        elif not self.estimated:
+            self._learn(usage)
+        price = self.price(usage)
+        self.cost = min(price, self.held)
+        if self.cost < price:
+            # Charging more would overdraw. Where it is the vendor's number, staff hear of it.
+            self.capped = not self.estimated
+            self.clamps["charge"] = {"asked": price, "applied": self.cost, "by": "hold"}
+            logger.warning("charge.capped %s: %d of %d", self.id, self.cost, price)
+
+    def _give_away(self, usage: Usage) -> None:
+        self.cost, self.full = 0, usage
+        self.gift = min(self.price(usage), self.held) if self.quarantined is None else self.held
+
+    def _wasted(self) -> Usage:
+        """What it cost all the same that failed, or that was left before anything came: what the
+        vendor told, or for one that was left what it is likely to have done."""
+        reported = self.tap.decoded_usage() if self.tap else self._told
+        if self.failed or reported is not None or not (self.sent_at and self.aborted):
+            return reported or Usage()
+        return Usage(input=self._prompt(), output=self._ticked(time.time() - 1))
+
+    def _is_empty(self) -> bool:
+        """Nothing came out, and no stop sequence, limit or call is the reason. Filling a prompt
+        cache is asking for nothing on purpose."""
+        assert self.usage is not None
+        if self.usage.output or self.usage.reasoning or self.quarantined is not None:
+            return False
+        if self.request.parsed.get("max_tokens") == 0:
+            return False
+        ending = self._ending()
+        stops = self.request.parsed.get("stop") or self.request.parsed.get("stop_sequences")
+        return ending not in _ENDS_WITH_A_REASON and not (ending == "stop" and stops)
+
+    def _ending(self) -> str:
+        if self.tap is not None:
+            return self.tap.ending()
+        return self.request.dialect.tap.ending_of(orjson.loads(self.whole)) if self.whole else ""
+
+    def _quarantine(self, told: Usage) -> None:
+        """Numbers that cannot be true are kept for staff; what was held is billed, and our own
+        estimate is on the receipt."""
+        logger.critical("usage.absurd %s %s", self.id, told)
+        text = self.tap.text_bytes if self.tap else text_bytes(self.whole)
+        thought = self.tap.thought_bytes if self.tap else 0
+        self.usage, self.estimated = self._guessed(text, thought), True
+        self.quarantined = told
+
+    def _absurd(self, used: Usage) -> bool:
+        return bill.absurd(used, self._tally(), self.model, self.estimate, self.lane.sifted.uses)
+
+    def _tally(self) -> Tally:
+        """What the vendor counted beside tokens in all, unless nobody believes it."""
+        if self.quarantined is not None:
+            return NO_TALLY
+        return self.tally if self.tap is None else self.tap.tally()
+
+    def lines(self, usage: Usage) -> list[bill.Line]:
+        return bill.lines(usage, self._tally(), self.model.at(self.named), self.lane.sifted)
+
+    def _used(self) -> tuple[Usage, bool]:
+        """Usage up to now, and whether it is (partly) an estimate."""
+        tap = self.tap
+        if tap is None:
+            if (told := self._told or self.usage) is not None:
+                return self._believed(told, text_bytes(self.whole))
+            return self._untold(text_bytes(self.whole)) if self.whole else (Usage(), False)
+        reported, whole = tap.decoded_usage(), tap.finished and not tap.cut
+        if reported is not None and (tap.told or whole):
+            return self._believed(reported, tap.made)
+        if whole and not tap.stopped:
+            return self._untold(tap.made)
+        return self._estimated(reported, tap.text_bytes, tap.thought_bytes)
+
+    def _estimated(self, reported: Usage | None, text: int, thought: int) -> tuple[Usage, bool]:
+        """What the vendor told so far, and for the rest our estimate."""
+        guess = self._guessed(text, thought)
+        if not (guess.output or guess.reasoning):
+            if reported is None and self.aborted and self.reached:
+                return self._wasted(), True  # left before a word: the prompt was read
+            return reported or Usage(), False
+        if reported is None:
+            return guess, True
+        if self.tap is not None and self.tap.runs:  # true at any moment
+            return reported._replace(reasoning=reported.reasoning or guess.reasoning), True
+        output, reasoning = max(reported.output, guess.output), max(reported[5], guess.reasoning)
+        return reported._replace(output=output, reasoning=reasoning), True
+
+    def _believed(self, told: Usage, made: int) -> tuple[Usage, bool]:
+        """The vendor's numbers, unless they tell of no output where there is some: then they are
+        as good as missing."""
+        if not made or told.output or told.reasoning or min(told) < 0:
+            return told, False
+        guess, estimated = self._untold(made)
+        if any(told):
+            guess = told._replace(output=guess.output, reasoning=guess.reasoning)
+        return guess, estimated
+
+    def _untold(self, made: int) -> tuple[Usage, bool]:
+        """Of a whole answer without numbers: those its client was given instead, and reasoning
+        that nobody saw."""
+        usage = guessed(self.estimate.likely, min(made, 4 * self.estimate.output))
+        if not usage.output:
+            return Usage(), False
+        unseen = self._guessed(0, 0).reasoning - usage.output
+        return usage._replace(reasoning=max(0, unseen)), True
+
+    def _guessed(self, text: int, thought: int) -> Usage:
+        """By this model's own pace. Reasoning that nobody saw is known by the time it took."""
+        most, pace = self.estimate.output, calibration.of(self.model.id)
+        output = min(math.ceil(text / pace.text.value), most)
+        reasoning = math.ceil(thought / pace.text.value)
+        if self.hidden and self.reached and not self.failed:
+            until = (self.tap.spoke_at if self.tap else 0.0) or time.time()
+            bound = self.request.settled().budget or most  # an effort is none
+            reasoning = max(reasoning, min(self._ticked(until), bound))
+        return Usage(
+            input=self._prompt() if output or reasoning else 0,
+            output=output,
+            reasoning=min(reasoning, most - output),
+        )
+
+    def _ticked(self, until: float) -> int:
+        """Tokens that this model makes from being asked to then."""
+        speed = calibration.of(self.model.id).reasoning.value
+        return min(max(0, int((until - self.sent_at) * speed)), self.estimate.output)
+
+    def _prompt(self) -> int:
+        """Tokens of the prompt: its text by this model's own count, and what is attached."""
+        said = estimates.prompt_bytes(self.request.parsed)
+        tokens = math.ceil(said / calibration.of(self.model.id).prompt.value)
+        return tokens + self.estimate.attached
+
+    def _learn(self, usage: Usage) -> None:
+        """The vendor told everything: that sharpens later estimates."""
+        tap = self.tap
+        if tap is None or not tap.spoke_at:
+            return
+        pace = calibration.of(self.model.id)
+        pace.heard(tap.text_bytes + (0 if usage.reasoning else tap.thought_bytes), usage.output)
+        if usage.reasoning:
+            pace.thought(usage.reasoning, tap.spoke_at - self.sent_at)
+        if pace.wants_a_prompt() and len(self.request.body) < _MOST_LEARNT_FROM:
+            said = estimates.prompt_bytes(self.request.parsed)
+            pace.read(said, sum(usage[:4]) - self.estimate.attached)
+
+    def rule(self) -> str:
+        """Which rule made the bill something else than the vendor's numbers of a whole answer; ""
+        for none. docs/70-fair-billing.md explains them."""
+        if self.quarantined is not None and self.cost:
+            return "quarantined"
+        if self.capped:
+            return "capped"
+        if self._bound:
+            return "bound"
+        if self.tap is not None and self.tap.stopped:
+            return "stop"
+        if self.gift and not self.cost:
+            return "given"
+        if self.drained:
+            return "drained"
+        if self.estimated:
+            return "left" if self.aborted and not self.hidden else "estimated"
+        return "left" if self.aborted and self.cost else ""
+
+    def so_far(self) -> "Call":
+        """A copy as it stands now: what to settle with, should this process die."""
+        draft = copy(self)
+        usage, _ = self._used()
+        draft.usage = usage
+        if self._absurd(usage):
+            draft._quarantine(usage)
+            draft.cost = self.held
+        else:
+            draft.cost = self.price(usage) if usage.output or usage.reasoning else 0
+        draft.estimated = True
+        return draft

@@ -1,0 +1,199 @@
+"""Who is calling: a snapshot per API key of what it may do, kept in this process.
+
+A warm request costs no query. A snapshot is never trusted on its own: admission compares its
+version with Redis and answers "stale" if anything changed since (accounts/terms.py), and after
+MAX_AGE_SECONDS it is read anew in any case, which heals a lost announcement.
+"""
+
+import ipaddress
+import time
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from accounts import keys, restrictions
+from billing.terms import terms
+from gateway.plane.exchange import Exchange
+from hontoni import freshness
+from hontoni.errors import ApiError, Forbidden, Unauthenticated
+from ratelimits import limiter
+from ratelimits.limiter import Limits
+from ratelimits.purses import Caps
+
+MAX_AGE_SECONDS = 30.0
+REFUSES_SECONDS = 5.0  # an older snapshot's limits and credits refuse nobody: it is read anew
+_MOST = 50_000  # snapshots kept; the longest unread go first
+_UNKNOWN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A key's snapshot. Money in nano-dollars."""
+
+    digest: bytes
+    key_id: int
+    account: int
+    subject: str
+    limits: Limits
+    thinking_budget: int
+    terms_version: int
+    credits: int
+    credits_version: int
+    expires_at: float | None
+    loaded_at: float
+    caps: Caps
+    models: tuple[str, ...]  # all that are allowed; empty: every one
+    networks: tuple[restrictions.Network, ...]  # likewise
+
+    def forbidden(self, address: str, model: str = "") -> Forbidden | None:
+        """What its owner does not let it do. Which models are allowed is told; which addresses
+        are, a thief would like to know."""
+        if self.networks and not restrictions.contains(self.networks, address):
+            return Forbidden(
+                f"This API key may not be used from {address or 'this address'}. "
+                "Its owner allows other IP ranges only.",
+                code="ip_not_allowed",
+            )
+        if model and self.models and model not in self.models:
+            return Forbidden(
+                f"This API key may not use {model}. Its owner allows: {', '.join(self.models)}.",
+                code="model_not_allowed",
+                param="model",
+                details={"allowed_models": self.models},
+            )
+        return None
+
+
+class Ended(NamedTuple):
+    """A key that we know and that may not be used (any more), and what its user is told."""
+
+    account: int
+    key_id: int
+    error: ApiError
+
+
+_callers: dict[bytes, Caller] = {}
+_unknown: dict[bytes, float] = {}
+
+
+def presented(headers: dict[bytes, bytes]) -> str:
+    """The key a request carries: X-API-Key, or Authorization: Bearer. Raises Unauthenticated."""
+    if raw := headers.get(b"x-api-key", b""):
+        return raw.decode("latin-1").strip()
+    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    raise Unauthenticated(
+        "No API key. Send it as 'Authorization: Bearer sk-gw-...' or as 'X-API-Key'.",
+        code="missing_api_key",
+    )
+
+
+async def enter(http: Exchange) -> Caller:
+    """The caller of a request, told from its key and its address. Raises Unauthenticated or
+    Forbidden; garbage costs no I/O."""
+    found = await _find(http.headers)
+    http.owner = found.account, found.key_id
+    if isinstance(found, Ended):
+        raise found.error
+    if found.networks:
+        found = await permit(found, http.client_ip())
+    http.limits = found.limits
+    return found
+
+
+async def permit(caller: Caller, address: str, model: str = "") -> Caller:
+    """The caller, if its owner lets it ask from there, for that model. Raises Forbidden, but by a
+    snapshot only that Redis knows of nothing newer than."""
+    if caller.forbidden(address, model):
+        if await limiter.terms_version(caller.account) > caller.terms_version:
+            caller = await reload(caller.digest)
+        if problem := caller.forbidden(address, model):
+            raise problem
+    return caller
+
+
+async def authenticate(headers: dict[bytes, bytes]) -> Caller:
+    """The caller behind a request's key alone. Raises as `reload`."""
+    return _live(await _find(headers))
+
+
+async def reload(digest: bytes) -> Caller:
+    """Read a key's snapshot from the database. Raises Unauthenticated, or what refuses it."""
+    return _live(await _read(digest))
+
+
+def old(caller: Caller) -> bool:
+    """Whether it is too old to refuse anything by."""
+    return time.monotonic() - caller.loaded_at > REFUSES_SECONDS
+
+
+def _live(found: Caller | Ended) -> Caller:
+    if isinstance(found, Ended):
+        raise found.error
+    return found
+
+
+async def _find(headers: dict[bytes, bytes]) -> Caller | Ended:
+    raw = presented(headers)
+    digest = keys.digest(raw)
+    caller = _callers.get(digest)
+    if caller is None:
+        if not keys.well_formed(raw):
+            raise Unauthenticated("Invalid API key provided.")
+        return await _read(digest)
+    if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS:
+        return await _read(digest)
+    if caller.expires_at is not None and time.time() >= caller.expires_at:
+        return await _read(digest)
+    return caller
+
+
+async def _read(digest: bytes) -> Caller | Ended:
+    if _unknown.get(digest, 0.0) > time.monotonic():
+        raise Unauthenticated("Invalid API key provided.")
+    found = await freshness.asked(_load, digest)
+    _callers.pop(digest, None)
+    if found is None:
+        raise Unauthenticated("Invalid API key provided.")
+    if isinstance(found, Caller):
+        _callers[digest] = found
+        if len(_callers) > _MOST:
+            del _callers[next(iter(_callers))]
+    return found
+
+
+def _load(digest: bytes) -> Caller | Ended | None:
+    loaded_at = time.monotonic()
+    key = keys.find(digest)
+    if key is None:
+        if len(_unknown) >= _MOST:
+            _unknown.clear()
+        _unknown[digest] = time.monotonic() + _UNKNOWN_SECONDS
+        return None
+    if problem := keys.refusal(key, timezone.now()):
+        return Ended(key.user_id, key.pk, problem)
+    found = terms(key.user_id)
+    return Caller(
+        digest=digest,
+        key_id=key.pk,
+        account=key.user_id,
+        subject=f"k{key.user_id}-{key.slot}" if found.subject == "key" else f"a{key.user_id}",
+        limits=found.limits,
+        thinking_budget=found.thinking_budget,
+        terms_version=key.user.terms_version,
+        credits=found.credits_total,
+        credits_version=found.credits_version,
+        expires_at=key.expires_at.timestamp() if key.expires_at else None,
+        loaded_at=loaded_at,
+        caps=Caps(key.purse, *restrictions.caps(key)),
+        models=tuple(key.allowed_models),
+        networks=tuple(ipaddress.ip_network(each) for each in key.allowed_ips),
+    )
+
+
+def forget() -> None:
+    """Read every key anew with its next request."""
+    _callers.clear()
+    _unknown.clear()

@@ -1,0 +1,131 @@
+"""The three dialects clients speak, as the data plane needs them beside their codecs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gateway.catalogue.snapshot import Model
+from gateway.dialects.codecs import CODECS, Codec
+from gateway.dialects.stream_readers import ChatTap, MessagesTap, ResponsesTap, Tap
+from hontoni.errors import BadRequest
+
+UPSTREAM_PATHS = {
+    "openai_chat": "/v1/chat/completions",
+    "openai_responses": "/v1/responses",
+    "anthropic_messages": "/v1/messages",
+    "gemini": "/v1beta/models/{}:streamGenerateContent?alt=sse",
+}
+# What holds a prompt may be; instructions, and what points at a stored response, are the codec's.
+_LISTS: dict[str, tuple[type, ...]] = {"messages": (list,), "input": (list, str)}
+
+
+_MOST_CHOICES = {"google": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`prompts` and `limits` name the members that hold the prompt and the output limit."""
+
+    name: str
+    prompts: tuple[str, ...]
+    limits: tuple[str, ...]
+    codec: Codec
+    tap: type[Tap]
+    needs_limit: bool = False
+    most_choices: int = 1  # `n`, as the vendors cap it
+
+    def limits_of(self, parsed: dict[str, Any]) -> tuple[str, ...]:
+        """The members that limit this body's output, the one that counts first: of a body in
+        another dialect (Cursor's) that dialect's."""
+        if len(self.prompts) == 2 and not parsed.get("messages"):
+            return DIALECTS["openai_responses"].limits
+        return self.limits
+
+    def choices(self, model: Model, parsed: dict[str, Any]) -> int:
+        """How many answers are asked for. Raises BadRequest for more than a vendor gives."""
+        n = positive(parsed, "n")
+        if n is None:
+            return 1
+        most = min(self.most_choices, _MOST_CHOICES.get(model.vendor, self.most_choices))
+        if not 1 <= n <= most:
+            raise BadRequest(f"n must be between 1 and {most}.", param="n")
+        return n
+
+    def check(self, parsed: dict[str, Any]) -> None:
+        """The least a body must have. Raises BadRequest."""
+        for name in self.prompts:
+            if value := parsed.get(name):
+                if name in _LISTS and not isinstance(value, _LISTS[name]):
+                    raise BadRequest(f"{name} must be a list.", param=name)
+                return
+        name = self.prompts[0]
+        raise BadRequest(f"{name} is required and must not be empty.", param=name)
+
+    def most_output(self, model: Model, parsed: dict[str, Any]) -> int:
+        """How many tokens may come back, all choices together. Raises BadRequest."""
+        asked = None
+        limits = self.limits_of(parsed)
+        for name in limits:
+            if (asked := positive(parsed, name)) is not None:
+                break
+        if asked is None and self.needs_limit:
+            raise BadRequest(f"{self.limits[0]} is required.", param=self.limits[0])
+        if asked is None or (asked == 0 and not self.needs_limit):
+            asked = model.max_output
+        return min(asked, model.max_output) * self.choices(model, parsed) + predicted(parsed)
+
+    def limit_output(self, parsed: dict[str, Any], tokens: int) -> dict[str, Any]:
+        """The members that ask for no more than that."""
+        limits = self.limits_of(parsed)
+        name = next((name for name in limits if parsed.get(name)), limits[0])
+        most = max(1, tokens // max(1, parsed.get("n") or 1))
+        return {name: min(most, parsed.get(name) or most)}
+
+
+def predicted(parsed: dict[str, Any]) -> int:
+    """Tokens of output that a prediction may cost beyond every limit: what of it was wrong is
+    billed as output, and a token has a byte at least."""
+    told = parsed.get("prediction")
+    return len(orjson.dumps(told.get("content"))) if isinstance(told, dict) else 0
+
+
+def positive(parsed: dict[str, Any], name: str) -> int | None:
+    """A whole number that is not negative, or None if it is absent. Raises BadRequest."""
+    value = parsed.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise BadRequest(f"{name} must be a whole number, not negative.", param=name)
+    return value
+
+
+CHAT = Dialect(
+    name="openai_chat",
+    prompts=("messages", "input"),  # Cursor posts Responses bodies here
+    limits=("max_completion_tokens", "max_tokens"),
+    codec=CODECS["openai_chat"],
+    tap=ChatTap,
+    most_choices=128,
+)
+MESSAGES = Dialect(
+    name="anthropic_messages",
+    prompts=("messages",),
+    limits=("max_tokens",),
+    codec=CODECS["anthropic_messages"],
+    tap=MessagesTap,
+    needs_limit=True,
+)
+RESPONSES = Dialect(
+    name="openai_responses",
+    prompts=("input", "instructions", "previous_response_id", "prompt", "conversation"),
+    limits=("max_output_tokens",),
+    codec=CODECS["openai_responses"],
+    tap=ResponsesTap,
+)
+DIALECTS = {dialect.name: dialect for dialect in (CHAT, MESSAGES, RESPONSES)}
+
+
+def upstream_path(dialect: str, model: str) -> str:
+    """Where a vendor takes a request for `model`, streamed or not."""
+    return UPSTREAM_PATHS[dialect].format(model)

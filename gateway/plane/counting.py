@@ -1,0 +1,162 @@
+"""What a request would use and cost, without making it: free, and no window counts it.
+
+* `/v1/messages/count_tokens`: the vendor's own count for Claude; for another model ours, a third
+  of the bytes of the body, marked by the header `x-hontoni-token-count: estimate`
+* `/v1/estimate`: a body of any dialect, and everything that would be decided about it
+"""
+
+from typing import Any
+
+from django.conf import settings
+
+from gateway.dialects.codecs import failures
+from gateway.dialects.json_patch import parse
+from gateway.plane import adapters, admission, inbound, left_out, pipeline
+from gateway.plane.callers import Caller
+from gateway.plane.client_dialects import CHAT, DIALECTS, MESSAGES, RESPONSES, Dialect
+from gateway.plane.exchange import Exchange
+from gateway.plane.inbound import Asked
+from gateway.plane.upstream import Upstream
+from gateway.vendors import errors
+from hontoni.errors import ApiError, BadRequest, Unavailable
+from hontoni.money import dollars, per_million
+from ratelimits.headers import refusal
+from ratelimits.limiter import State
+
+_ESTIMATED = [(b"x-hontoni-token-count", b"estimate")]
+
+
+async def count_tokens(http: Exchange, upstream: Upstream) -> None:
+    """How many tokens a prompt has. Raises ApiError."""
+    http.dialect = MESSAGES.name
+    caller = await admission.enter(http)
+    body = await http.body()
+    http.parsed = parsed = parse(body)
+    MESSAGES.check(parsed)
+    request = await inbound.understand(
+        MESSAGES,
+        body,
+        {"max_tokens": 0, **parsed},
+        caller,
+        upstream,
+        http.headers,
+        http.client_ip(),
+    )
+    if request.model.dialect != MESSAGES.name:
+        http.extra += [(b"x-hontoni-model", request.model.id.encode()), *_ESTIMATED]
+        await http.respond_json({"input_tokens": request.estimate.likely})
+        return
+    await http.present(_relay(http, upstream, request, parsed), settings.UPSTREAM_SILENCE_SECONDS)
+
+
+async def _relay(
+    http: Exchange, upstream: Upstream, request: Asked, parsed: dict[str, Any]
+) -> None:
+    """Ask one credential after another, where the vendor itself can be asked."""
+    failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
+    for route in upstream.routes(request.model):
+        there = request.at(route.named)
+        if there.model.dialect != MESSAGES.name or not route.breaker.allows():
+            continue
+        body, headers = adapters.counted(there, parsed), adapters.forwarded(there, http.headers)
+        async with await upstream.post(
+            route.access, "/v1/messages/count_tokens", body, headers
+        ) as reply:
+            answer = await reply.read()
+        if reply.status < 400:
+            http.extra.append((b"x-hontoni-model", request.model.id.encode()))
+            await http.respond(200, answer)
+            return
+        label, wait = route.access.label, reply.retry_after
+        failed = errors.from_reply(reply.status, answer, wait, label)
+        if not errors.is_theirs(failed):
+            break
+    raise errors.raised(failed, request.model.vendor)
+
+
+async def estimate(http: Exchange, upstream: Upstream) -> None:
+    """Everything that would be decided about a request, were it sent now. Raises ApiError."""
+    caller = await admission.enter(http)
+    body = await http.body()
+    http.parsed = parsed = parse(body)
+    dialect = _dialect_of(parsed, http)
+    sent, ip = http.headers, http.client_ip()
+    request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
+    lane = adapters.choose(request)  # or the 400 that the request itself would get
+    request = request.covering(lane.sifted)
+    if lane.thinks is not None:
+        request.clamps["thinking"] = request.applied(lane.thinks)
+    stretch = not parsed.get("stream") or request.hides() or bool(lane.sifted.uses)
+    state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)
+    http.extra += pipeline.told(request) + left_out.header(lane.sifted.left_out)
+    await http.respond_json(_answer(request) | _verdict(state, caller))
+
+
+def _dialect_of(parsed: dict[str, Any], http: Exchange) -> Dialect:
+    """`dialect` in the query, or what the body looks like. Raises BadRequest."""
+    if told := http.query().get("dialect"):
+        if told not in DIALECTS:
+            raise BadRequest(f"dialect is one of {', '.join(DIALECTS)}.", param="dialect")
+        return DIALECTS[told]
+    if not parsed.get("messages"):
+        return RESPONSES
+    tools = parsed.get("tools")
+    shaped = isinstance(tools, list) and any(
+        isinstance(tool, dict) and "input_schema" in tool for tool in tools
+    )
+    claude = "system" in parsed or "thinking" in parsed or "stop_sequences" in parsed
+    return MESSAGES if b"anthropic-version" in http.headers or shaped or claude else CHAT
+
+
+def _answer(request: Asked) -> dict[str, Any]:
+    model, bounds = request.model, request.estimate
+    rates = model.price.rates
+    least = bounds.likely * min(rates[0], rates[1]) + rates[4]
+    return {
+        "object": "estimate",
+        "dialect": request.dialect.name,
+        "model": model.id,
+        "requested_model": request.name,
+        "variant": {
+            "effort": request.variant.effort or None,
+            "long_context": request.variant.long_context,
+        },
+        "clamps": request.clamps,
+        "input_tokens": bounds.likely,
+        "max_input_tokens": bounds.most,
+        "max_output_tokens": bounds.output,
+        "currency": "USD",
+        "least_cost": dollars(per_million(least)),
+        "most_cost": dollars(request.hold.full),
+        "hold": dollars(request.hold.full),
+        "least_hold": dollars(request.hold.floor),
+    }
+
+
+def _verdict(state: State | None, caller: Caller) -> dict[str, Any]:
+    """Whether it would be admitted now; if not, why, and in how many seconds it may be."""
+    if state is None:
+        return {"admitted": None, "refusal": None, "windows": {}}
+    windows = {
+        name: {"limit": limit, "used": used, "uses": 1, "reset_ms": reset}
+        for name, limit, used, reset in state.windows
+    }
+    told: dict[str, Any] = {"admitted": state.status == "ok", "refusal": None, "windows": windows}
+    if state.status == "refused":
+        told["refusal"] = _reason(refusal(state, caller.limits), state)
+    else:
+        told["hold"] = dollars(
+            state.hold
+        )  # less than the most it can cost, if that is all there is
+    return told
+
+
+def _reason(error: ApiError, state: State) -> dict[str, Any]:
+    seconds = -(-state.retry_after_ms // 1000) or None
+    return {
+        "status": error.status,
+        "type": error.type,
+        "code": error.code,
+        "message": error.message,
+        "retry_after_seconds": seconds,
+    }

@@ -1,0 +1,271 @@
+"""One HTTP exchange on /v1: reads the body, answers with the headers every answer carries, and
+notices when the client leaves.
+
+uvicorn's `send()` does not fail after the client left; only a concurrent `receive()` learns of
+it. So once the body is in, one `receive()` waits beside the work, and `present()` turns what it
+says into a cancellation of that work.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import orjson
+from django.conf import settings
+from starlette.types import Receive, Scope, Send
+from uuid_utils import uuid7
+
+from gateway.dialects.codecs import failures
+from hontoni.errors import ApiError, BadRequest, TooLarge, UpstreamTimeout
+from hontoni.money import nanos
+from ratelimits.headers import rate_limit_headers
+from ratelimits.limiter import Limits, State
+
+Headers = list[tuple[bytes, bytes]]
+
+WATCH_AFTER_SECONDS = 0.25
+# Looked at this often, a stream is never silent for twice as long: under 15 s (issue 3).
+KEEP_ALIVE_SECONDS = 7.0
+_EVENT_STREAM: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+_JSON = (b"content-type", b"application/json")
+_CORS: Headers = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"*"),
+]
+
+
+class ClientGone(Exception):
+    """The client closed the connection before it had its answer."""
+
+
+class Overdue(UpstreamTimeout):
+    """It took longer than any request may take: a cut of ours, not the vendor's failure."""
+
+
+class Config(NamedTuple):
+    """The settings every request needs: Django's lookup of one costs a microsecond."""
+
+    sandbox: bool
+    trusted_proxies: int
+    max_body_bytes: int
+    total_seconds: float
+    lease_ms: int
+    fair_bill_daily: int  # nano-dollars
+
+    @classmethod
+    def read(cls) -> "Config":
+        return cls(
+            settings.SANDBOX,
+            settings.TRUSTED_PROXIES,
+            settings.MAX_BODY_BYTES,
+            settings.UPSTREAM_TOTAL_SECONDS,
+            settings.LEASE_SECONDS * 1000,
+            nanos(settings.FAIR_BILL_DAILY),
+        )
+
+
+class Exchange:
+    """`limits` and `state` are set as they become known; every answer tells them.
+
+    `owner` (account and key id) and `parsed` (the body) are for the owner's log of refusals.
+    `dialect` words the errors. `keep_alive`, once set, says what to send when a stream is silent,
+    unless something is about to be written: it would be numbered after what it overtakes.
+    """
+
+    __slots__ = ("_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state", "writing")  # noqa: E501  # fmt: skip
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
+        self.scope, self.receive, self.send, self.config = scope, receive, send, config
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = f"req_{uuid7().hex}"
+        self.limits: Limits | None = None
+        self.state: State | None = None
+        self.owner: tuple[int, int] | None = None
+        self.parsed: dict[str, Any] | None = None
+        self.extra: Headers = []
+        self.started = False
+        self.dialect = ""
+        self.keep_alive: Callable[[], bytes] | None = None
+        self._quiet = False
+        self.writing = False
+
+    def header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.scope["query_string"].decode("latin-1")))
+
+    def client_ip(self) -> str:
+        """The address of the client, past the proxies we trust."""
+        if proxies := self.config.trusted_proxies:
+            hops = self.header(b"x-forwarded-for").split(",")
+            return hops[-min(proxies, len(hops))].strip()
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
+
+    async def body(self) -> bytes:
+        """The request's body. Raises TooLarge, BadRequest, or ClientGone."""
+        if self.headers.get(b"content-encoding", b"identity") != b"identity":
+            error = BadRequest("Compressed request bodies are not accepted.")
+            error.status = 415
+            raise error
+        most = self.config.max_body_bytes
+        if int(self.headers.get(b"content-length", b"0")) > most:
+            raise _too_large(most)
+        parts, size = [], 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise _too_large(most)
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+    async def present(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Do the work, but stop when the client leaves (ClientGone) or after `seconds`.
+
+        What asyncio.timeout does, for two reasons at once. An answer that is there within
+        WATCH_AFTER_SECONDS needs nobody to watch for the client meanwhile.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        watch = _Watch(self, task, seconds)
+        try:
+            await work
+        except asyncio.CancelledError:
+            if watch.reason is not None and task.uncancel() == 0:
+                raise watch.reason from None
+            raise
+        finally:
+            watch.end()
+
+    def _base(self) -> Headers:
+        request_id = self.request_id.encode()
+        headers = [(b"x-request-id", request_id), (b"request-id", request_id)]
+        if b"origin" in self.headers:
+            headers += _CORS
+        headers += rate_limit_headers(self.state, self.limits)
+        if self.config.sandbox:
+            headers.append((b"x-hontoni-sandbox", b"true"))
+        return headers + self.extra
+
+    async def respond(self, status: int, body: bytes, headers: Headers | None = None) -> None:
+        """The whole answer at once."""
+        content = [(b"content-length", str(len(body)).encode())]
+        if body:
+            content.append(_JSON)
+        everything = content + (headers or []) + self._base()
+        self.started, self.keep_alive = True, None
+        await self.send({"type": "http.response.start", "status": status, "headers": everything})
+        if self.scope["method"] == "HEAD":
+            body = b""
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def respond_json(self, value: object, status: int = 200) -> None:
+        await self.respond(status, orjson.dumps(value))
+
+    async def start_stream(self) -> None:
+        everything = _EVENT_STREAM + self._base()
+        self.started = True
+        await self.send({"type": "http.response.start", "status": 200, "headers": everything})
+
+    async def write(self, data: bytes) -> None:
+        self._quiet = False
+        await self.send({"type": "http.response.body", "body": data, "more_body": True})
+        self.writing = False
+
+    async def break_silence(self) -> None:
+        """Send a keep-alive if nothing was written since the last look. It may be the first thing
+        sent: from then on the status is 200 and a failure is told in the stream."""
+        silent, self._quiet = self._quiet, True
+        if not silent or self.keep_alive is None or self.writing:
+            return
+        said = self.keep_alive()
+        if not self.started:
+            await self.start_stream()
+        await self.send({"type": "http.response.body", "body": said, "more_body": True})
+
+    async def end_stream(self) -> None:
+        self.keep_alive = None
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def fail(self, error: ApiError) -> None:
+        """Answer with an error, in the envelope both SDK families read."""
+        headers = raw_headers(error.headers)
+        if error.status in (401, 402) and b"x-should-retry" not in dict(headers):
+            # Without it a popular agent retries a 401 for minutes (clients.md section 3).
+            headers.append((b"x-should-retry", b"false"))
+        body = failures.body(error, self.request_id, self.dialect)
+        await self.respond(error.status, orjson.dumps(body), headers)
+
+
+def raw_headers(headers: Mapping[str, str]) -> Headers:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"The request body is larger than {most // 1024 // 1024} MB.")
+
+
+class _Watch:
+    """Cancels a task, with a reason, when its client leaves or its time is over."""
+
+    __slots__ = (
+        "deadline",
+        "http",
+        "leaving",
+        "loop",
+        "next_look",
+        "pinging",
+        "reason",
+        "task",
+        "timer",
+    )
+
+    def __init__(self, http: Exchange, task: asyncio.Task[Any], seconds: float) -> None:
+        self.http, self.task = http, task
+        self.reason: Exception | None = None
+        self.leaving: asyncio.Task[None] | None = None
+        self.next_look: asyncio.TimerHandle | None = None
+        self.pinging: asyncio.Task[None] | None = None  # kept, or it may be collected
+        self.loop = task.get_loop()
+        self.deadline = self.loop.time() + seconds
+        self.timer = self.loop.call_later(min(WATCH_AFTER_SECONDS, seconds), self._begin)
+
+    def _begin(self) -> None:
+        self.leaving = self.loop.create_task(self._leave())
+        self.timer = self.loop.call_at(self.deadline, self._overdue)
+
+        self.next_look = self.loop.call_later(KEEP_ALIVE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self.pinging = self.loop.create_task(self.http.break_silence())
+        self.next_look = self.loop.call_later(KEEP_ALIVE_SECONDS, self._look)
+
+    async def _leave(self) -> None:
+        while (await self.http.receive())["type"] != "http.disconnect":
+            pass
+        self._stop(ClientGone())
+
+    def _overdue(self) -> None:
+        self._stop(Overdue("The request took longer than we let any request take."))
+
+    def _stop(self, reason: Exception) -> None:
+        if self.reason is None:
+            self.reason = reason
+            self.task.cancel()
+
+    def end(self) -> None:
+        self.timer.cancel()
+        for waiting in (self.leaving, self.next_look):
+            if waiting is not None:
+                waiting.cancel()

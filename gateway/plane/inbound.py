@@ -1,0 +1,234 @@
+"""What a client asks, understood: the model it means, how hard to think, what it can cost."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from django.utils.crypto import salted_hmac
+
+from gateway.catalogue import snapshot
+from gateway.catalogue.features.sift import Sifted
+from gateway.catalogue.snapshot import Catalogue, Model
+from gateway.catalogue.variants import Variant
+from gateway.dialects.codecs import thinking as thoughts
+from gateway.dialects.ir import Target, Thinking
+from gateway.metering import documents, estimates, feature_holds
+from gateway.metering.estimates import Estimate, Hold
+from gateway.plane import callers, members
+from gateway.plane.callers import Caller
+from gateway.plane.client_dialects import CHAT, DIALECTS, Dialect
+from gateway.plane.upstream import Upstream
+from hontoni.errors import BadRequest
+
+_NOTED = ("gpt-4o",)  # the documentation has gpt-4o-1m: accepted, without effect
+_UNCONDITIONAL = "claude-cli"  # asks every model to think, whatever the user chose
+
+
+class Asked(NamedTuple):
+    """`name` is the client's own spelling of the model; `permitted` are the models its key may
+    ask, if not all."""
+
+    dialect: Dialect
+    body: bytes
+    parsed: dict[str, Any]
+    name: str
+    account: int
+    model: Model
+    variant: Variant
+    target: Target
+    thinking: Thinking
+    estimate: Estimate
+    hold: Hold
+    clamps: dict[str, Any]
+    permitted: tuple[str, ...] = ()
+    bare: Hold | None = None  # without what the features may cost
+
+    def helper(self, name: str) -> str | None:
+        """What the vendor calls another model that shall help, where this caller may ask it."""
+        found = self.model.book.find(name)
+        if found is None or found.dialect != self.model.dialect:
+            return None
+        return found.upstream_id if not self.permitted or found.id in self.permitted else None
+
+    def covering(self, sifted: Sifted) -> "Asked":
+        """The same, with a hold that covers its features as well."""
+        bare = self.bare or self.hold
+        if not sifted.uses and not sifted.asked and self.bare is None:
+            return self
+        hold = feature_holds.covered(bare, self.model, self.estimate, sifted)
+        return self._replace(hold=hold, bare=bare)
+
+    def with_switches(self, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """The headers, with the vendor's switch for a long context if that was asked for."""
+        switch = self.model.long_context_beta.encode()
+        if self.variant.long_context and switch:
+            betas = [*headers.get(b"anthropic-beta", b"").split(b","), switch]
+            told = dict.fromkeys(beta.strip() for beta in betas if beta.strip())
+            headers[b"anthropic-beta"] = b",".join(told)
+        return headers
+
+    def at(self, named: tuple[str, str]) -> "Asked":
+        """The same of the model as another provider has it (`Model.at`)."""
+        model = self.model.at(named)
+        return self._replace(model=model, target=model.capped(self.target.thinking_cap or 0))
+
+    def priced(self, model: Model, sifted: Sifted) -> "Asked":
+        """The same at the prices by now: of `model`, the same model, and of those beside it."""
+        hold = estimates.hold(model, self.estimate)
+        return self._replace(model=model, hold=hold, bare=None).covering(sifted)
+
+    def end_user(self, told: str) -> str:
+        """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
+        return salted_hmac("gateway.end_user", f"{self.account}:{told}").hexdigest()[:32]
+
+    def applied(self, sent: Thinking) -> dict[str, Any]:
+        """The clamp that tells how much thinking is asked for, and what took the rest away."""
+        applied = thoughts.nominal(sent)
+        wanted = self.thinking.budget or thoughts.BUDGET.get(self.thinking.effort, 0) or applied
+        told: dict[str, Any] = {"asked": wanted, "applied": applied}
+        if sent.effort and (sent.mode != "off" or self.target.thinking == "effort"):
+            told["effort"] = sent.effort
+        if applied < wanted:
+            told["by"] = self._culprit(applied)
+        return told
+
+    def settled(self) -> Thinking:
+        """How much it thinks if nothing else in the request forbids it."""
+        return thoughts.settle(self.thinking, self.target, self._room())
+
+    def _room(self) -> int:
+        """What an answer may take; what the client does not say is the model's most."""
+        most = self.model.max_output
+        told = (self.parsed.get(name) for name in self.dialect.limits_of(self.parsed))
+        return min(next((n for n in told if isinstance(n, int)), most), most)
+
+    def _culprit(self, applied: int) -> str:
+        """Which bound took it down: the one without which more would be left."""
+        if thoughts.nominal(self.settled()) > applied:
+            return "tools"  # a call that is forced, or whose thinking is gone
+        uncapped = replace(self.target, thinking_cap=None)
+        if thoughts.nominal(thoughts.settle(self.thinking, uncapped, self._room())) > applied:
+            return "plan"
+        roomy = thoughts.settle(self.thinking, self.target, self.model.max_output)
+        if thoughts.nominal(roomy) > applied:
+            return "max_tokens"
+        return "model"
+
+    def hides(self) -> bool:
+        """Whether the answer may cost output we cannot watch being produced: reasoning of any
+        vendor, for none shows all of it."""
+        if "reasoning" not in self.model.capabilities:
+            return False
+        settled, target = self.settled(), self.target
+        if not settled.mode:  # nobody said: then Claude's older models do not think
+            return (
+                self.model.vendor != "anthropic" or target.off != "disabled" or target.mid_system
+            )
+        return settled.mode != "off" and settled.effort != "none" and settled.budget != 0
+
+
+async def understand(
+    dialect: Dialect,
+    body: bytes,
+    parsed: dict[str, Any],
+    caller: Caller,
+    upstream: Upstream,
+    sent: Mapping[bytes, bytes],
+    address: str,
+) -> Asked:
+    """`sent` are the headers. Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
+    dialect.check(parsed)
+    await members.check(body, parsed)
+    model, variant = await model_of(parsed, upstream)
+    if b"anthropic-beta" in sent:
+        variant = _switched(variant, model, sent[b"anthropic-beta"])
+    if caller.models and model.id not in caller.models:
+        caller = await callers.permit(caller, address, model.id)
+    target = model.capped(caller.thinking_budget)
+    said = _said(dialect, parsed)
+    agent = sent.get(b"user-agent", b"").decode("latin-1")
+    thinking = wanted(said, variant, target, agent)
+    most = dialect.most_output(model, parsed)
+    attached = await documents.survey(
+        dialect.name, model, model.window(variant.long_context), body, parsed
+    )
+    estimate = estimates.estimate(body, most, attached)
+    asked = Asked(
+        dialect=dialect,
+        body=body,
+        parsed=parsed,
+        name=parsed["model"],
+        account=caller.account,
+        model=model,
+        variant=variant,
+        target=target,
+        thinking=thinking,
+        estimate=estimate,
+        hold=estimates.hold(model, estimate),
+        clamps={},
+        permitted=tuple(caller.models or ()),
+    )
+    asked.clamps.update(_clamps(asked))
+    return asked
+
+
+async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant]:
+    """The model a body names, and its variant. Raises BadRequest or NotFound."""
+    name = parsed.get("model")
+    if not isinstance(name, str) or not name:
+        raise BadRequest("model is required and must be a string.", param="model")
+    return await snapshot.found(lambda known: _model_of(known, name, upstream))
+
+
+def _switched(variant: Variant, model: Model, betas: bytes) -> Variant:
+    """A client may say the vendor's own switch in place of our suffix: whatever its date is."""
+    switch = model.long_context_beta.rstrip("-0123456789").encode()
+    asked = switch and any(flag.strip().startswith(switch) for flag in betas.split(b","))
+    return replace(variant, long_context=True) if asked else variant
+
+
+def _model_of(known: Catalogue, name: str, upstream: Upstream) -> tuple[Model, Variant]:
+    model, variant = known.resolve(name)
+    if not upstream.routes(model):
+        raise BadRequest(f"{model.id} is not available here.", code="model_not_supported")
+    if variant.long_context and not model.long_context_window and model.id not in _NOTED:
+        having = ", ".join(m.id for m in known.models.values() if m.long_context_window)
+        raise BadRequest(
+            f"{model.id} has no long context. These models have one: {having}.",
+            code="unsupported_parameter",
+            param="model",
+        )
+    return model, variant
+
+
+def _said(dialect: Dialect, parsed: dict[str, Any]) -> Thinking:
+    """What the body says about thinking, whichever dialect it is really in."""
+    said = dialect.codec.decode_thinking(parsed)
+    if not said.mode and dialect is CHAT and not parsed.get("messages"):
+        return DIALECTS["openai_responses"].codec.decode_thinking(parsed)
+    return said
+
+
+def wanted(said: Thinking, variant: Variant, target: Target, user_agent: str) -> Thinking:
+    """Explicit parameters win over the suffix, except what one agent says on every request."""
+    if not variant.effort:
+        return said
+    unconditional = user_agent.startswith(_UNCONDITIONAL) and said.mode != "off"
+    if said.mode and not unconditional:
+        return said
+    return replace(variant.thinking(target), display=said.display)
+
+
+def _clamps(asked: Asked) -> dict[str, Any]:
+    """What is applied of what was asked, and what took the rest away."""
+    clamps: dict[str, Any] = {}
+    model, parsed = asked.model, asked.parsed
+    limits = asked.dialect.limits_of(parsed)
+    limit = next((n for name in limits if isinstance(n := parsed.get(name), int)), 0)
+    if limit > model.max_output:
+        clamps["max_tokens"] = {"asked": limit, "applied": model.max_output, "by": "model"}
+    if asked.thinking.mode or asked.variant.effort:
+        clamps["thinking"] = asked.applied(asked.settled())
+    if asked.variant.long_context and not model.long_context_window:
+        clamps["context"] = {"asked": "1m", "applied": model.context_window, "by": "model"}
+    return clamps

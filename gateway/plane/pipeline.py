@@ -1,0 +1,223 @@
+"""One request, from key to receipt. Start reading here.
+
+    authenticate   401 403   who is calling, from where: a snapshot in memory (callers.py)
+    understand     4xx   the model, the variant, the clamps, the bounds (asked.py)
+    choose a lane  4xx   the bytes as they are, or through the hub (lanes.py)
+    admit          402 429 503   every window, a slot and a hold, in one round trip (admission.py)
+    forward        500 503 504   to the vendor (relay.py); a stream's status waits for a good event
+    settle               the true cost, the slot back, the usage event: however it ended
+
+Fair bill, as code: a vendor that failed or produced nothing costs nothing; a client that left
+pays what was produced until then; nobody pays more than the vendor's own numbers say.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any
+
+from gateway.dialects.codecs import failures
+from gateway.dialects.json_patch import parse
+from gateway.metering import estimates
+from gateway.plane import adapters, admission, callers, inbound, relay
+from gateway.plane.call import Call
+from gateway.plane.client_dialects import Dialect
+from gateway.plane.exchange import ClientGone, Exchange, Headers, Overdue
+from gateway.plane.inbound import Asked
+from gateway.plane.upstream import Upstream
+from gateway.usage import refusals
+from gateway.vendors import sessions
+from gateway.vendors.routes import NATIVE, Route, ordered
+from hontoni.errors import ApiError, BadRequest, PaymentRequired
+
+logger = logging.getLogger(__name__)
+
+_SPARED = (4, 2, 1, 0)  # calls of each tool
+_CLIENT_CLOSED = 499  # nginx's word for it; only ever written on receipts
+
+
+async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
+    """Answer one paid request in the dialect it came in, errors included."""
+    http.dialect = dialect.name
+    try:
+        caller = await callers.enter(http)
+        call = await _prepare(http, dialect, caller, upstream)
+    except ApiError as error:
+        await refuse(http, error)
+        return
+    except ClientGone:
+        return
+    await _run(call, upstream)
+
+
+async def refuse(http: Exchange, error: ApiError) -> None:
+    """Answer with an error; the limits in its headers are looked up if nothing else did."""
+    if http.owner is None and error.status != 401:
+        with suppress(ApiError):
+            await callers.enter(http)
+    refusals.note(http, error)
+    if http.state is None and http.limits is not None and error.status != 401:
+        try:
+            caller = await callers.authenticate(http.headers)
+            http.state = await admission.look(caller, http.request_id)
+        except ApiError:
+            pass  # the first error says more
+    await http.fail(error)
+
+
+async def _prepare(
+    http: Exchange, dialect: Dialect, caller: callers.Caller, upstream: Upstream
+) -> Call:
+    """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
+    ClientGone."""
+    body = await http.body()
+    http.parsed = parsed = parse(body)
+    sent, ip = http.headers, http.client_ip()
+    request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
+    http.extra += told(request)
+    routes = _routes(request, http, upstream)
+    named = routes[0].named
+    lane = adapters.choose(request if named == NATIVE else request.at(named))
+    return Call(
+        http=http,
+        caller=caller,
+        request=request.covering(lane.sifted),
+        lane=lane,
+        routes=routes,
+        named=named,
+        stream=bool(request.parsed.get("stream")),
+        clamps=request.clamps,
+        ip=ip,
+    )
+
+
+def _routes(request: Asked, http: Exchange, upstream: Upstream) -> tuple[Route, ...]:
+    """Who can be asked, in the order in which this session asks them."""
+    return ordered(
+        upstream.routes(request.model),
+        lambda: sessions.key(request.parsed, http.headers, request.account),
+    )
+
+
+def told(request: Asked) -> Headers:
+    """The headers that say what really serves the request, and what was taken from it."""
+    headers: Headers = [(b"x-hontoni-model", request.model.id.encode())]
+    if request.clamps:
+        headers += _clamp_headers(request.clamps)
+    return headers
+
+
+_CLAMPS = {
+    "thinking": b"x-hontoni-thinking-budget",
+    "max_tokens": b"x-hontoni-max-tokens",
+    "context": b"x-hontoni-context",
+}
+
+
+def _clamp_headers(clamps: dict[str, Any]) -> Headers:
+    return [(_CLAMPS[name], _clamped(clamp)) for name, clamp in clamps.items() if name in _CLAMPS]
+
+
+def _clamped(clamp: dict[str, Any]) -> bytes:
+    words = [str(clamp["applied"])]
+    if effort := clamp.get("effort"):
+        words.append(f"effort={effort}")
+    if by := clamp.get("by"):
+        words += [f"asked={clamp['asked']}", f"clamped-by={by}"]
+    return "; ".join(words).encode()
+
+
+async def _run(call: Call, upstream: Upstream) -> None:
+    """Admit, forward, settle. Whatever happens after admission ends in one settlement."""
+    try:
+        await call.http.present(_serve(call, upstream), call.http.config.total_seconds)
+    except ClientGone:
+        call.aborted, call.status, call.error = True, _CLIENT_CLOSED, "client_closed"
+    except Overdue as error:  # what was produced until then is no less produced
+        call.status, call.error = error.status, error.code
+        await _tell(call, error)
+    except ApiError as error:
+        call.fail(error)
+        await _tell(call, error)
+    except Exception:
+        logger.exception("request.failed %s", call.id)
+        failure = ApiError("Something went wrong on our side. Nothing was charged.")
+        call.fail(failure)
+        await _tell(call, failure)
+    finally:
+        await _settle(call)
+
+
+async def _settle(call: Call) -> None:
+    """Unless it is settled, or will be once its answer is heard to the end (drains.py)."""
+    if call in admission.LIVE and not call.draining:
+        await asyncio.shield(admission.close(call))
+
+
+async def _serve(call: Call, upstream: Upstream) -> None:
+    await admission.admit(call)
+    await relay.prepare(call)
+    _fit_features(call)
+    _fit_to_balance(call)
+    _tell_thinking(call)
+    await relay.forward(call, upstream)
+
+
+async def _tell(call: Call, error: ApiError) -> None:
+    """Before the first byte an error is a status code; later it goes into the stream."""
+    await _settle(call)
+    if not call.http.started:
+        await refuse(call.http, error)
+    elif call.stream and call.tap is not None:
+        await call.http.write(call.tap.fail(failures.of(error), call.id))
+        await call.http.end_stream()
+
+
+def _tell_thinking(call: Call) -> None:
+    """What the vendor is really asked: a forced call or a fitted limit may leave less."""
+    if "thinking" not in call.clamps or call.lane.thinks is None:
+        return
+    clamp = call.request.applied(call.lane.thinks)
+    if call.fitted is not None and clamp.get("by") == "tools":
+        clamp["by"] = call.clamps["max_tokens"]["by"]
+    if clamp != call.clamps["thinking"]:
+        call.clamps["thinking"] = clamp
+        _retell(call.http, {"thinking": clamp})
+
+
+def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
+    """In place of what the header said before."""
+    told = dict(_clamp_headers(clamps))
+    http.extra = [header for header in http.extra if header[0] not in told] + list(told.items())
+
+
+def _fit_features(call: Call) -> None:
+    """Where the balance does not cover what its tools may cost, they may be used less often, or
+    are left out. Raises PaymentRequired where one is forced."""
+    if not call.lane.sifted.uses or call.held >= call.hold.full:
+        return
+    for calls in _SPARED:
+        try:
+            call.lane.spare(calls)
+        except BadRequest:
+            raise PaymentRequired("Your balance does not cover what this tool may cost.") from None
+        call.spared, call.request = calls, call.request.covering(call.lane.sifted)
+        if call.held >= call.hold.full:
+            break
+    call.hold_is(call.held)
+
+
+def _fit_to_balance(call: Call) -> None:
+    """Where the balance does not cover the whole output and we cannot watch it being produced,
+    less of it is asked for."""
+    if call.held >= call.hold.full or (call.stream and not call.hidden):
+        return
+    affordable = estimates.affordable_output(call.model, call.estimate, call.held)
+    if affordable >= call.estimate.output:
+        return
+    by = "balance" if call.state is None or call.state.available <= 0 else "spend-cap"
+    clamp = {"asked": call.estimate.output, "applied": affordable, "by": by}
+    call.clamps["max_tokens"] = clamp
+    _retell(call.http, {"max_tokens": clamp})
+    call.fitted = affordable
+    call.lane.limit_output(affordable)

@@ -1,0 +1,285 @@
+"""An admitted request to a vendor and its answer back, by one credential after another.
+
+* `forward`: the next credential, while the last one failed and nothing was sent on
+* `_ask`: one credential; what can be repaired is repaired once, a closed connection redialled once
+* `_attempt`: one try, on the receipt and in its breaker
+* `_stream`: the answer as it comes, paid for as it comes
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.dialects.codecs import failures
+from gateway.dialects.codecs.tokens import guessed
+from gateway.dialects.ir import Failed
+from gateway.dialects.json_patch import parse, patch
+from gateway.dialects.stream_readers import text_bytes
+from gateway.dialects.translator import Translator
+from gateway.metering.estimates import FIRST_STEP_TOKENS
+from gateway.plane import adapters, admission, drains, left_out
+from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
+from gateway.plane.call import Call
+from gateway.plane.exchange import Headers
+from gateway.plane.upstream import Upstream
+from gateway.vendors import errors, fetching
+from gateway.vendors.attempts import Attempt
+from gateway.vendors.http_client import Reply
+from gateway.vendors.routes import Route
+from hontoni import money
+from hontoni.errors import (
+    BadRequest,
+    PaymentRequired,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from ratelimits import limiter
+
+_MOST_ROUTES = 4  # asked for one request
+
+
+async def prepare(call: Call) -> None:
+    """Complete the request; a stream is kept alive meanwhile. Raises BadRequest."""
+    if call.stream and isinstance(call.lane, Translation) and call.lane.to_fetch():
+        call.tap = call.lane.stream(call.id[4:], int(call.began))
+        call.http.keep_alive = call.tap.ping
+    await complete(call.lane)
+
+
+async def complete(lane: Lane) -> None:
+    """Fetch what the request only points at and the vendor wants as bytes. Raises BadRequest."""
+    if isinstance(lane, Translation) and (urls := lane.to_fetch()):
+        lane.inline(await fetching.fetch_all(urls))
+
+
+async def forward(call: Call, upstream: Upstream) -> None:
+    """Ask one credential after another until one answers, while nothing was sent on of an answer.
+
+    Each costs the customer what the first would have: the price is the model's. The deadline of
+    the whole is the pipeline's. Raises what the last of them failed with, or PaymentRequired.
+    """
+    failed: Failed | None = None
+    for route in call.routes[:_MOST_ROUTES]:
+        if not await _fits(call, route) or not route.breaker.allows():
+            continue
+        failed = await _ask(call, upstream, route)
+        if failed is None:
+            return
+        if call.first_byte is not None or not errors.is_theirs(failed):
+            break
+    if failed is None:
+        raise _resting(call.routes)
+    raise errors.raised(failed, call.model.vendor)
+
+
+def _resting(routes: Sequence[Route]) -> Unavailable:
+    """Every breaker is open."""
+    seconds = max(1, math.ceil(min(route.breaker.wait() for route in routes)))
+    return Unavailable(
+        "This model's providers are failing. Try again in a moment.",
+        code=failures.OVERLOADED,
+        headers={"retry-after": str(seconds)},
+    )
+
+
+async def _fits(call: Call, route: Route) -> bool:
+    """Put the request as this route wants it. False if it cannot be."""
+    if route.named == call.named:
+        return True
+    try:
+        lane = adapters.choose(call.request.at(route.named))
+        await complete(lane)
+        if call.spared is not None:
+            lane.spare(call.spared)
+        needed = call.request.covering(lane.sifted).hold.full
+        if lane.sifted.uses and needed > max(call.held, call.hold.full):
+            lane.spare(0)  # tools that were not held for
+    except BadRequest:
+        return False
+    if call.http.started and isinstance(call.tap, Translator) and isinstance(lane, PassThrough):
+        return False  # its keep-alives have begun an answer that another's cannot go on with
+    if call.fitted is not None:
+        lane.limit_output(call.fitted)
+    call.lane, call.named = lane, route.named
+    return True
+
+
+async def _ask(call: Call, upstream: Upstream, route: Route) -> Failed | None:
+    """One credential's answer. What it refused for a reason that can be repaired is asked once
+    more, and so is what found the connection closed: vendors close idle ones."""
+    redialled = False
+    while True:
+        failed = await _attempt(call, upstream, route)
+        if failed is None or call.first_byte is not None:
+            return failed
+        if not call.repaired and call.lane.repair(failed):
+            call.repaired = True
+        elif not redialled and call.upstream_status is None and failed.status == 500:
+            redialled = True
+        else:
+            return failed
+
+
+async def _attempt(call: Call, upstream: Upstream, route: Route) -> Failed | None:
+    """One try. Returns how it failed, if it did."""
+    before, call.tap = call.tap, call.lane.stream(call.id[4:], int(call.began))
+    if call.stream and call.tap is not None:
+        call.http.keep_alive = call.tap.ping
+        if call.http.started and isinstance(before, Translator):
+            assert isinstance(call.tap, Translator)
+            call.tap.carry_on(before)
+    call.upstream_status, call.upstream_request_id = None, ""
+    attempt = Attempt(route)
+    call.attempts.append(attempt)
+    try:
+        failed = await _exchange(call, upstream, attempt)
+    except (UpstreamFailed, UpstreamTimeout) as error:
+        failed = failures.of(error)
+    except BaseException:
+        attempt.abandoned()
+        raise
+    attempt.ended(failed)
+    return failed
+
+
+async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed | None:
+    lane, access = call.lane, attempt.route.access
+    headers = lane.headers(call.http.headers)
+    if lane.sifted.left_out or call.attempts[1:]:
+        left_out.tell(call.http, lane.sifted.left_out)
+    call.sent_at = time.time()
+    reply = await upstream.send(access, lane.path, lane.body, headers)
+    try:
+        await reply.begun()
+        attempt.status = call.upstream_status = reply.status
+        call.upstream_request_id = reply.request_id
+        if reply.status >= 400:
+            body, wait = await reply.read(), reply.retry_after
+            return errors.from_reply(reply.status, body, wait, access.label)
+        if call.tap is None:
+            await _unary(call, reply)
+            return None
+        return await _stream(call, call.tap, reply)
+    except asyncio.CancelledError:
+        drains.take(call, reply)  # its client left, or we cut it off
+        raise
+    finally:
+        if not call.draining:
+            reply.close()
+
+
+async def _unary(call: Call, reply: Reply) -> None:
+    """The vendor's body as it came, but for the model's name, and our estimate of the usage
+    where it has none."""
+    call.reached = True
+    body = await reply.read()
+    try:
+        parsed = parse(body)
+    except BadRequest:
+        raise UpstreamFailed("The model's provider sent an answer we cannot read.") from None
+    call.first_byte, call.whole = time.time(), body
+    changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
+    codec = call.request.dialect.codec
+    call.tally = codec.decode_tally(parsed)
+    if isinstance(usage := parsed.get("usage"), dict):
+        call.usage = codec.decode_usage(usage)
+    else:
+        guess = guessed(call.estimate.likely, text_bytes(body))
+        changes["usage"] = codec.encode_usage(guess)  # SDKs crash where there is none
+    await _respond(call, patch(body, parsed, changes))
+
+
+async def _respond(call: Call, body: bytes) -> None:
+    """The whole answer, and in its headers what it cost."""
+    call.status = 200
+    await _finish(call)
+    costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode())]
+    if call.settled and call.state is not None:  # or nobody can tell before Redis is back
+        costs.append((b"x-hontoni-balance", money.dollars(call.state.balance).encode()))
+    await call.http.respond(200, body, costs)
+
+
+async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
+    """The vendor's events as they come; 200 is said only after the first good one."""
+    if "event-stream" not in reply.content_type:
+        raise UpstreamFailed("The model's provider did not answer with a stream.")
+    while chunk := await reply.chunk():
+        if out := tap.feed(chunk):
+            await _pass_on(call, tap, out)
+        elif tap.begun:
+            call.reached = True
+        if tap.error is not None:
+            return tap.error
+        if tap.cut:
+            await _stopped(call, tap, reply)
+            return None
+    if out := tap.close():
+        await _pass_on(call, tap, out)
+    if tap.error is not None:
+        return tap.error
+    if not tap.finished:
+        raise UpstreamFailed("The model's provider broke off in mid-answer.")
+    if isinstance(tap, Translator) and not call.stream:
+        await _respond_whole(call, tap)
+        return None
+    await _finish(call)
+    await call.http.end_stream()
+    return None
+
+
+async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
+    """A stop sequence of ours was met. The client has its answer, at once if it is streamed; what
+    the vendor used is heard without it."""
+    if call.stream:
+        await call.http.end_stream()
+        drains.take(call, reply)
+        return
+    assert isinstance(tap, Translator)
+    await drains.hear(call, reply)
+    await _respond_whole(call, tap)
+
+
+async def _respond_whole(call: Call, tap: Translator) -> None:
+    """The events as one answer. Up to a stop sequence of ours its usage is what is billed."""
+    call.first_byte, call.status = time.time(), 200
+    await _finish(call)
+    await _respond(call, tap.whole(call.usage if tap.stopped else None))
+
+
+async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
+    http = call.http
+    http.writing = True
+    if call.first_byte is None:
+        call.reached, call.status, call.first_byte = True, 200, time.time()
+        call.attempts[-1].answered()
+    if not http.started:
+        await http.start_stream()
+    if tap.finished and not tap.cut:
+        await _finish(call)  # before the client can see the end and ask again
+    elif tap.text_bytes >= call.extend_at:
+        await _extend(call)
+    await http.write(out)
+
+
+async def _finish(call: Call) -> None:
+    if not call.settled:
+        await admission.close(call)
+
+
+async def _extend(call: Call) -> None:
+    """Pay for the next step of output before it is used. Raises PaymentRequired when the balance
+    ends or the key's spend cap is reached: what was produced until then is charged, and the
+    stream ends with an error."""
+    rates = call.model.price.rates
+    step = money.per_million(FIRST_STEP_TOKENS * max(rates[4], rates[5]))
+    extension = await limiter.extend(call.asked(), hold=call.held, step=step, stretch=True)
+    if extension.granted == 0 and call.cost_so_far() >= extension.hold:
+        if extension.available > 0:
+            raise PaymentRequired(
+                "This API key's spend cap was reached in mid-answer.", code="key_cap_reached"
+            )
+        raise PaymentRequired("Your balance was used up in mid-answer. Top up to continue.")
+    call.hold_is(extension.hold)

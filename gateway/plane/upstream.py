@@ -1,0 +1,90 @@
+"""The vendors' side of the wire. The only module that knows the HTTP client.
+
+The vendor's 401, 402 and 429 are our problem, never the customer's (protocols.md section 4.2).
+"""
+
+from collections.abc import Mapping
+
+from django.conf import settings
+
+from gateway.catalogue.snapshot import Model
+from gateway.vendors.breaker import Breaker
+from gateway.vendors.http_client import Client, Reply
+from gateway.vendors.models import Vendor
+from gateway.vendors.routes import Access, Route, introduce
+
+
+def _configured() -> dict[str, Access]:
+    """The environment's keys, by vendor."""
+    given = (
+        ("openai", settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY),
+        ("anthropic", settings.ANTHROPIC_BASE_URL, settings.ANTHROPIC_API_KEY),
+        ("google", settings.GEMINI_BASE_URL, settings.GEMINI_API_KEY),
+    )
+    return {
+        vendor: introduce(f"{vendor}/environment", vendor, url, key)
+        for vendor, url, key in given
+        if key
+    }
+
+
+class Upstream:
+    """One per process and event loop: the connection pool, and the environment's keys by vendor.
+
+    `alone`: nobody else is asked, whatever is in the database. So play money stays play money.
+    """
+
+    def __init__(self, own: dict[str, Access], *, alone: bool = False) -> None:
+        self.own, self.alone = own, alone
+        self._routes: dict[str, tuple[Route, ...]] = {}
+        self.client = Client(
+            connect_seconds=settings.UPSTREAM_CONNECT_SECONDS,
+            silence_seconds=settings.UPSTREAM_SILENCE_SECONDS,
+        )
+
+    def routes(self, model: Model) -> tuple[Route, ...]:
+        """The ways to a model, by priority; none if it is not to be had here."""
+        pool = model.pool
+        if not (pool.environment or self.alone):
+            return pool.routes
+        own = self._own(model)
+        return own if self.alone or not pool.routes else own + pool.routes
+
+    def _own(self, model: Model) -> tuple[Route, ...]:
+        if model.id not in self._routes:
+            access = self.own.get(model.vendor)
+            found = () if access is None else (Route(access, Breaker()),)
+            self._routes[model.id] = found
+        return self._routes[model.id]
+
+    def forget(self) -> None:
+        """Ask the environment's pool as if nothing had happened yet."""
+        self._routes.clear()
+
+    async def post(
+        self, access: Access, path: str, body: bytes, extra: Mapping[bytes, bytes]
+    ) -> Reply:
+        """Send a request, with `extra` headers (names in lower case) over our own. Raises
+        UpstreamFailed or UpstreamTimeout if no answer comes."""
+        return await self.client.post(access.origin, access.head(path, extra), body)
+
+    async def send(
+        self, access: Access, path: str, body: bytes, extra: Mapping[bytes, bytes]
+    ) -> Reply:
+        """As `post`, but the answer is not waited for: the reply is the caller's to close."""
+        return await self.client.send(access.origin, access.head(path, extra), body)
+
+    async def close(self) -> None:
+        await self.client.close()
+
+
+async def connect() -> Upstream:
+    """With the environment's keys; in the sandbox, it plays every vendor."""
+    if not settings.SANDBOX:
+        return Upstream(_configured())
+    from sandbox.vendors.server import serve_in_background
+
+    root, key = serve_in_background()
+    return Upstream(
+        {vendor: introduce("sandbox", vendor, root, key) for vendor in Vendor}, alone=True
+    )

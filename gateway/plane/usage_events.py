@@ -1,0 +1,113 @@
+"""The usage event of a request: what settlement writes into the books, and the receipt tells.
+
+Its members are gateway.models.UsageEvent's fields, but for `began` and `ip`.
+"""
+
+import time
+from typing import Any
+
+import orjson
+
+from gateway.dialects.ir import Usage
+from gateway.metering import bill
+from gateway.plane.call import Call
+
+
+def draft(call: Call) -> bytes:
+    """The event to settle with if not even a heartbeat is heard of this request: who asked
+    for what. The rest is UsageEvent's defaults."""
+    return orjson.dumps(
+        {
+            "id": call.http.request_id[4:],
+            "user_id": call.caller.account,
+            "api_key_id": call.caller.key_id,
+            "model": call.model.id,
+            "requested_model": call.request.name[:200],
+            "price_id": call.model.price.id,
+            "dialect": call.request.dialect.name,
+            "stream": call.stream,
+            "began": call.began,
+            "error": "process_lost",
+            "ip": call.ip,
+            "details": {"price_read_at": call.price_read_at},
+        }
+    )
+
+
+def event(call: Call, *, lost: bool = False) -> bytes:
+    """The usage event as JSON: gateway.models.UsageEvent's fields. `lost` makes it the one to
+    settle with if nothing is heard of this process again."""
+    now = time.time()
+    usage = call.usage or Usage()
+    return orjson.dumps(
+        {
+            "id": call.http.request_id[4:],
+            "user_id": call.caller.account,
+            "api_key_id": call.caller.key_id,
+            "model": call.model.id,
+            "requested_model": call.request.name[:200],
+            "price_id": call.model.price.id,
+            "dialect": call.request.dialect.name,
+            "stream": call.stream,
+            "began": call.began,
+            "input": usage.input,
+            "cache_read": usage.cache_read,
+            "cache_write_5m": usage.cache_write_5m,
+            "cache_write_1h": usage.cache_write_1h,
+            "output": usage.output,
+            "reasoning": usage.reasoning,
+            "cost": call.cost,
+            "hold": call.held,
+            "estimated": call.estimated,
+            "aborted": call.aborted,
+            "status": 500 if lost else call.status,
+            "error": "process_lost" if lost else call.error,
+            "upstream_status": call.upstream_status,
+            "upstream_request_id": _upstream_id(call)[:200],
+            "first_byte_ms": _milliseconds(call, call.first_byte),
+            "duration_ms": _milliseconds(call, now),
+            "client": call.http.header(b"user-agent")[:200],
+            "ip": call.ip,
+            "details": _details(call),
+        }
+    )
+
+
+def _upstream_id(call: Call) -> str:
+    """The vendor's id of the request; Google has one only in its answers."""
+    return call.upstream_request_id or (call.tap.upstream_id if call.tap else "")
+
+
+def _milliseconds(call: Call, until: float | None) -> int | None:
+    return None if until is None else max(0, int((until - call.began) * 1000))
+
+
+def _details(call: Call) -> dict[str, Any]:
+    details: dict[str, Any] = {
+        "price_read_at": call.price_read_at,
+        "admitted_at": call.admitted_at,
+    }
+    if call.clamps:
+        details["clamps"] = call.clamps
+    if call.state is not None:
+        details["windows"] = call.state.windows
+        details["windows_at"] = call.state.now // 1000
+    if call.lane.dialect != call.request.dialect.name:
+        details["upstream_dialect"] = call.lane.dialect
+    if call.attempts:
+        details["attempts"] = [attempt.told() for attempt in call.attempts]
+    lines = call.lines(call.usage or Usage())
+    if not bill.is_plain(lines):
+        details["lines"] = [line.told() for line in lines]
+    if call.lane.sifted.left_out:
+        details["left_out"] = call.lane.sifted.left_out
+    if call.quarantined is not None:
+        details["quarantine"] = call.quarantined._asdict()
+    if call.capped:
+        details["capped"] = (call.usage or Usage())._asdict()
+    if call.full not in (None, call.usage) and call.quarantined is None:
+        assert call.full is not None
+        details["full"] = call.full._asdict()  # the vendor bills it, the customer is not
+    if rule := call.rule():
+        details["rule"] = rule
+    return details

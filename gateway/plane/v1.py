@@ -1,0 +1,189 @@
+"""/v1: the paid traffic, on Starlette, ahead of Django.
+
+Clients given a base URL that ends in /v1 may append /v1/messages (the Anthropic SDKs and Claude
+Code do), so every route also answers under /v1/v1. HEAD and OPTIONS need no key.
+"""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.catalogue import model_list, snapshot
+from gateway.plane import admission, counting, drains, pipeline
+from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
+from gateway.plane.exchange import ClientGone, Config, Exchange
+from gateway.plane.upstream import Upstream, connect
+from gateway.usage import refusals
+from hontoni import redis
+from hontoni.errors import ApiError, NotFound
+
+logger = logging.getLogger(__name__)
+
+_PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, POST, HEAD, OPTIONS"),
+    (b"access-control-allow-headers", b"*, authorization, x-api-key, content-type"),
+    (b"access-control-max-age", b"86400"),
+]
+
+Handler = Callable[[Exchange, Upstream], Awaitable[None]]
+
+
+async def _models(http: Exchange, upstream: Upstream) -> None:
+    caller = await admission.enter(http)
+    found = (await snapshot.current()).models.values()
+    allowed = [model for model in found if not caller.models or model.id in caller.models]
+    offered = [model for model in allowed if upstream.routes(model)]
+    await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
+
+
+async def _model(http: Exchange, upstream: Upstream) -> None:
+    caller = await admission.enter(http)
+    name = http.scope["path_params"]["id"]
+    model, _ = await snapshot.found(lambda known: known.resolve(name))
+    if problem := caller.forbidden(http.client_ip(), model.id):
+        raise problem
+    await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
+
+
+def _is_anthropic(http: Exchange) -> bool:
+    return b"anthropic-version" in http.headers
+
+
+def _paid(dialect: Dialect) -> Handler:
+    async def handler(http: Exchange, upstream: Upstream) -> None:
+        await pipeline.serve(http, dialect, upstream)
+
+    return handler
+
+
+async def _hello(http: Exchange, upstream: Upstream) -> None:
+    """Agents ask HEAD /api/hello before anything else; any answer will do."""
+    await http.respond_json({"status": "ok"})
+
+
+_HANDLERS: tuple[tuple[str, str, Handler], ...] = (
+    ("/v1/chat/completions", "POST", _paid(CHAT)),
+    ("/v1/messages", "POST", _paid(MESSAGES)),
+    ("/v1/responses", "POST", _paid(RESPONSES)),
+    ("/v1/messages/count_tokens", "POST", counting.count_tokens),
+    ("/v1/estimate", "POST", counting.estimate),
+    ("/v1/models", "GET", _models),
+    ("/v1/models/{id:path}", "GET", _model),
+    ("/v1/api/hello", "GET", _hello),
+    ("/v1", "GET", _hello),
+)
+
+
+class _Endpoint:
+    """An ASGI endpoint: HEAD and OPTIONS without a key, every error in our envelope."""
+
+    def __init__(self, plane: "V1", method: str, handler: Handler) -> None:
+        self.plane, self.method, self.handler = plane, method, handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = Exchange(scope, receive, send, self.plane.config)
+        method = scope["method"]
+        try:
+            if method == self.method:
+                assert self.plane.upstream is not None, "V1.start() was not awaited"
+                await self.handler(http, self.plane.upstream)
+            elif method == "HEAD":
+                await http.respond(200, b"")
+            elif method == "OPTIONS":
+                await http.respond(204, b"", list(_PREFLIGHT))
+            elif b"upgrade" in http.headers:
+                raise _UpgradeRefused("There is no WebSocket here. Use POST.")
+            else:
+                raise _NotAllowed(f"Use {self.method} here.", headers={"Allow": self.method})
+        except ApiError as error:
+            await pipeline.refuse(http, error)
+        except ClientGone:
+            return
+        except Exception:
+            logger.exception("request.failed %s", http.request_id)
+            if not http.started:
+                await http.fail(ApiError("Something went wrong on our side."))
+
+
+class _NotAllowed(ApiError):
+    status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class _UpgradeRefused(ApiError):
+    """An agent that tries a WebSocket first falls back to POST at once (protocols.md 5.2)."""
+
+    status, type, code = 426, "invalid_request_error", "upgrade_not_supported"
+
+
+async def _refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """426 where the server can still say so; it says 403 for a socket that is closed unopened."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = [
+        (b"content-length", b"0"),
+        (b"upgrade", b"HTTP/1.1"),
+        (b"connection", b"upgrade, close"),
+    ]
+    await send({"type": "websocket.http.response.start", "status": 426, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b""})
+
+
+class V1:
+    """The data plane's application. `start` before the first request, `stop` after the last."""
+
+    def __init__(self) -> None:
+        self.upstream: Upstream | None = None
+        self.config = Config.read()
+        endpoints = {path: _Endpoint(self, method, run) for path, method, run in _HANDLERS}
+        self.exact: dict[str, ASGIApp] = {p: e for p, e in endpoints.items() if "{" not in p}
+        self.router = Router(
+            [Route(path, endpoint) for path, endpoint in endpoints.items()],
+            redirect_slashes=False,
+            default=self._unknown,
+        )
+        self._working: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self.config = Config.read()
+        self.upstream = await connect()
+        # A full collection of a loaded Django stops the loop for 30 ms; what is here now stays.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 100)
+        work = (admission.beat_for_ever(), refusals.flush_for_ever())
+        self._working = [asyncio.create_task(each) for each in work]
+
+    async def stop(self) -> None:
+        await drains.stop()
+        for task in self._working:
+            task.cancel()
+        with suppress(redis.RedisError):
+            await refusals.flush()
+        if self.upstream is not None:
+            await self.upstream.close()
+        await redis.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await _refuse_socket(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path.startswith("/v1/v1"):
+            path = path[3:]
+            scope = {**scope, "path": path}
+        # A path without parameters needs no pattern.
+        await self.exact.get(path, self.router)(scope, receive, send)
+
+    async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = Exchange(scope, receive, send, self.config)
+        if scope["method"] in ("HEAD", "OPTIONS"):
+            await http.respond(204, b"", list(_PREFLIGHT))
+            return
+        missing = NotFound(f"There is no {scope['method']} {scope['path'][:200]} here.")
+        await pipeline.refuse(http, missing)

@@ -1,0 +1,201 @@
+"""Staff: where vendors' reports come from, what their names mean, and what was imported."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
+
+from billing.staff import RATES, ReadOnlyAdmin, audit_deed, email_of
+from gateway.catalogue.prices.labels import LABELS
+from gateway.reconciliation.vendors import alarms, intake
+from gateway.reconciliation.vendors.formats.report import BadReport
+from gateway.reconciliation.vendors.models import (
+    DEFAULT_ACCOUNT,
+    ReportSource,
+    VendorBill,
+    VendorDifference,
+    VendorImport,
+    VendorName,
+    VendorPrice,
+)
+from gateway.vendors import vault
+from hontoni.money import dollars
+
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class SourceForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
+    secret = forms.CharField(
+        required=False,
+        max_length=10_000,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text="An admin key; at Google the JSON of a service account's key. It is sealed and "
+        "never shown again; leave it empty to keep the one there is.",
+    )
+
+    class Meta:
+        model = ReportSource
+        fields = ("vendor", "account", "secret", "base_url", "table", "active")
+
+    def clean_secret(self) -> str:
+        secret: str = self.cleaned_data["secret"].strip()
+        if not secret and not self.instance.sealed:
+            raise forms.ValidationError("A new source needs its secret.")
+        return secret
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("vendor") == "google" and not cleaned.get("table"):
+            self.add_error("table", "Google needs the table: project.dataset.table.")
+        return cleaned
+
+    def save(self, commit: bool = True) -> ReportSource:
+        if secret := self.cleaned_data["secret"]:
+            self.instance.sealed, self.instance.problem = vault.seal(secret), ""
+        saved: ReportSource = super().save(commit)
+        return saved
+
+
+@admin.register(ReportSource)
+class ReportSourceAdmin(ModelAdmin):
+    form = SourceForm
+    list_display = ["vendor", "account", "active", "fetched_at", "problem"]
+    list_filter = ["vendor", "active"]
+    readonly_fields = ["fetched_at", "problem"]
+
+    def get_fields(self, request: HttpRequest, obj: ReportSource | None = None) -> list[str]:
+        """Of a new one there is nothing to tell yet."""
+        found = ["vendor", "account", "secret", "base_url", "table", "active"]
+        return [*found, *self.readonly_fields] if obj else found
+
+
+@admin.register(VendorName)
+class VendorNameAdmin(ModelAdmin):
+    list_display = ["name", "vendor", "label"]
+    list_filter = ["vendor"]
+    list_select_related = ["credential__provider"]
+    search_fields = ["name"]
+
+
+@admin.register(VendorPrice)
+class VendorPriceAdmin(ModelAdmin):
+    formfield_overrides = RATES
+    list_display = ["model", "since", "input_price", "output_price"]
+    list_filter = ["model"]
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name in LABELS:
+            field.label = LABELS[db_field.name].capitalize()
+            field.help_text = "Dollars per million tokens."
+        return field
+
+    @admin.display(description="input", ordering="input")
+    def input_price(self, price: VendorPrice) -> str:
+        return f"${dollars(price.input)}"
+
+    @admin.display(description="output", ordering="output")
+    def output_price(self, price: VendorPrice) -> str:
+        return f"${dollars(price.output)}"
+
+
+@admin.register(VendorBill)
+class VendorBillAdmin(ReadOnlyAdmin):
+    list_display = [
+        *("day", "vendor", "account", "scope", "key", "vendor_model"),
+        *("input", "cache_read", "output", "calls", "costs_us"),
+    ]
+    list_filter = ["vendor", "day", "vendor_model"]
+    search_fields = ["key", "scope", "vendor_model"]
+    ordering = ["-day", "vendor", "vendor_model"]
+    show_full_result_count = False
+
+    @admin.display(description="costs us", ordering="dollars")
+    def costs_us(self, bill: VendorBill) -> str:
+        return "not told yet" if bill.dollars is None else f"${dollars(bill.dollars)}"
+
+
+@admin.register(VendorDifference)
+class VendorDifferenceAdmin(ReadOnlyAdmin):
+    list_display = ["day", "credential", "model", "unexplained", "of", "told_at", "gone_at"]
+    list_filter = ["vendor", ("gone_at", admin.EmptyFieldListFilter), "day"]
+    search_fields = ["credential", "model"]
+
+    @admin.display(description="unexplained", ordering="rest")
+    def unexplained(self, found: VendorDifference) -> str:
+        return f"${dollars(found.rest)}"
+
+    @admin.display(description="of", ordering="billed")
+    def of(self, found: VendorDifference) -> str:
+        return f"${dollars(found.billed)}"
+
+
+class UploadForm(forms.Form):
+    report = forms.FileField(
+        widget=UnfoldAdminFileFieldWidget,
+        help_text="A vendor's answer saved as JSON (all its pages in a list), or a CSV export.",
+    )
+    account = forms.SlugField(
+        max_length=40,
+        initial=DEFAULT_ACCOUNT,
+        widget=TextInput,
+        help_text="Our name for the organization at the vendor.",
+    )
+
+    def clean_report(self) -> Any:
+        if self.cleaned_data["report"].size > _MOST_BYTES:
+            raise forms.ValidationError("It is larger than 64 MiB.")
+        return self.cleaned_data["report"]
+
+
+@admin.register(VendorImport)
+class VendorImportAdmin(ReadOnlyAdmin):
+    audits_itself = True
+    list_display = [
+        *("created_at", "vendor", "account", "kind", "first_day", "last_day"),
+        *("rows", "changed", "source", "by"),
+    ]
+    list_filter = ["vendor", "kind", "created_at"]
+    search_fields = ["source", "sha256", "by"]
+    actions_list = ["upload"]
+
+    def has_upload_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("gateway.add_vendorimport")
+
+    @action(description="Import a report", url_path="upload", permissions=["upload"])
+    def upload(self, request: HttpRequest) -> HttpResponse:
+        """Ask for a file; import it, whole or not at all."""
+        if not self.has_upload_permission(request):
+            raise PermissionDenied
+        form = UploadForm(request.POST or None, request.FILES or None)
+        if request.method == "POST" and form.is_valid() and self._import(request, form):
+            return redirect(reverse("admin:gateway_vendorimport_changelist"))
+        shown = {"form": form, "title": "Import a vendor's report", "button": "Import"}
+        context = {**self.admin_site.each_context(request), "opts": self.model._meta, **shown}
+        return render(request, "admin/gateway/vendorimport/upload.html", context)
+
+    def _import(self, request: HttpRequest, form: UploadForm) -> bool:
+        file, account = form.cleaned_data["report"], form.cleaned_data["account"]
+        try:
+            found = intake.read_file(
+                file.read(), name=file.name, by=email_of(request), account=account
+            )
+        except BadReport as error:
+            form.add_error("report", f"{error} Nothing was imported.")
+            return False
+        after = {"source": found.source, "sha256": found.sha256, "rows": found.rows}
+        audit_deed(request, "import", f"vendor_import:{found.pk}", before={}, after=after)
+        said = f"{found.rows} bills, {found.changed} of them changed."
+        self.message_user(request, said, messages.SUCCESS)
+        if odd := alarms.look(found.first_day, found.last_day):
+            said = f"{len(odd)} bills have more than the thresholds that nothing explains."
+            self.message_user(request, said, messages.WARNING)
+        return True

@@ -1,0 +1,55 @@
+"""The lines of a receipt: what was used x its price, each exact; only their sum is rounded."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.catalogue.features.models import times
+from gateway.catalogue.models import BUCKETS, Price
+from gateway.catalogue.snapshot import price_of
+from gateway.metering import bill
+from gateway.usage.models import UsageEvent
+from hontoni.money import dollars
+
+_DECIMALS = 19  # nano-dollars x tokens a million x basis points
+
+
+def lines(event: UsageEvent) -> list[bill.Line]:
+    """As they were priced; of a plain request there is one, which the event itself is."""
+    told = event.details.get("lines")
+    if not told:
+        plain = bill.Tokens("message", event.model, price_of(event.price), event.usage)
+        return [plain]
+    ids = {line["price_id"] for line in told if "price_id" in line} - {event.price_id}
+    prices = {row.pk: price_of(row) for row in Price.objects.filter(pk__in=ids)}
+    return bill.read(told, prices | {event.price_id: price_of(event.price)})
+
+
+def shown(line: bill.Line) -> Iterator[dict[str, Any]]:
+    """One a bucket; or one for all calls."""
+    if isinstance(line, bill.Calls):
+        yield {
+            "kind": "calls",
+            "name": line.name.rstrip("_*"),
+            "calls": line.calls,
+            "price_per_call": dollars(line.amount),
+            "cost": exact(line.weight),
+        }
+        return
+    rates = line.price.rates_for(line.usage)
+    for bucket, tokens, rate in zip(BUCKETS, line.usage, rates, strict=True):
+        yield {
+            "kind": line.kind,
+            "model": line.model,
+            "bucket": bucket,
+            "tokens": tokens,
+            "price_per_million_tokens": dollars(rate),
+            "long_context": rates is not line.price.rates,
+            "factor": times(line.factor),
+            "cost": exact(tokens * rate * line.factor),
+        }
+
+
+def exact(weight: int) -> str:
+    """A weight of gateway/metering/bill.py in dollars, unrounded."""
+    whole, fraction = divmod(weight, 10**_DECIMALS)
+    return f"{whole}.{f'{fraction:0{_DECIMALS}d}'.rstrip('0').ljust(2, '0')}"

@@ -1,0 +1,200 @@
+"""What pages tell about an account's usage, from the hourly rollups: sums, shares and series.
+
+Money is nano-dollars. Days are the visitor's: a zone that is half an hour off the full hours sees
+the hour around midnight on the day it began.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from billing.statements import Used
+from gateway.catalogue.models import BUCKETS
+from gateway.catalogue.snapshot import Catalogue
+from gateway.usage.corrections.models import since_corrected
+from gateway.usage.models import UsageHour
+from hontoni import money
+
+PROMPT = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Sums of the visitor's day so far, and of the last 7 and 30 days with it."""
+
+    today: int
+    week: int
+    month: int
+    requests: int
+    errors: int
+
+    @property
+    def error_percent(self) -> str:
+        return percent(self.errors, self.requests)
+
+
+def percent(part: int, whole: int) -> str:
+    """ "0.4": with one decimal, and never in exponents or in the visitor's digits."""
+    tenths = (part * 1000 + whole // 2) // whole if whole else 0
+    return f"{tenths // 10}.{tenths % 10}"
+
+
+def midnight(now: datetime) -> datetime:
+    """When the visitor's day began."""
+    return timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def glance(user_id: int, now: datetime) -> Glance:
+    """Spend and requests of the last days."""
+    day = midnight(now)
+    rows = UsageHour.objects.filter(user_id=user_id, hour__gte=day - timedelta(days=29))
+    sums = rows.aggregate(
+        today=Coalesce(Sum("cost", filter=Q(hour__gte=day)), 0),
+        week=Coalesce(Sum("cost", filter=Q(hour__gte=day - timedelta(days=6))), 0),
+        month=Coalesce(Sum("cost"), 0),
+        requests=Coalesce(Sum("requests"), 0),
+        errors=Coalesce(Sum("errors"), 0),
+    )
+    return Glance(**sums)
+
+
+def top_models(user_id: int, now: datetime, most: int = 5) -> list[dict[str, Any]]:
+    """The dearest models of the last 30 days, each with its share of the dearest in percent."""
+    rows = UsageHour.objects.filter(user_id=user_id, hour__gte=midnight(now) - timedelta(days=29))
+    sums = rows.values("model").annotate(spent=Sum("cost"), count=Sum("requests"))
+    top = list(sums.order_by("-spent", "-count", "model")[:most])
+    dearest = max((row["spent"] for row in top), default=0)
+    return [row | {"share": row["spent"] * 100 // dearest if dearest else 0} for row in top]
+
+
+def by_model(user_id: int, since: datetime, until: datetime) -> list[Used]:
+    """What an account used of each model, by the hours from `since` until before `until`.
+
+    At what was charged when it was used: a correction is a payment of its own, of its own day.
+    """
+    corrected = since_corrected(user_id, since, until)
+    rows = UsageHour.objects.filter(user_id=user_id, hour__gte=since, hour__lt=until)
+    names = ("requests", *BUCKETS, "cost")
+    sums: Any = rows.order_by().values("model").annotate(**{f"sum_{n}": Sum(n) for n in names})
+    return [
+        Used(
+            row["model"],
+            row["sum_requests"],
+            sum(row[f"sum_{name}"] for name in PROMPT),
+            row["sum_output"] + row["sum_reasoning"],
+            row["sum_cost"] - corrected.get(row["model"], 0),
+        )
+        for row in sums
+    ]
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a selection of rollups adds up to. `saved` and `costs` are at today's prices."""
+
+    requests: int = 0
+    errors: int = 0
+    cost: int = 0
+    saved: int = 0
+    tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUCKETS, 0))
+    costs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUCKETS, 0))
+
+    @property
+    def error_percent(self) -> str:
+        return percent(self.errors, self.requests)
+
+    @property
+    def cache_percent(self) -> str:
+        """The share of all prompt tokens that came from a vendor's cache."""
+        return percent(self.tokens["cache_read"], sum(self.tokens[name] for name in PROMPT))
+
+    @property
+    def buckets(self) -> list[tuple[str, int, int]]:
+        """(bucket, tokens, cost) of every bucket that was used."""
+        return [(n, self.tokens[n], self.costs[n]) for n in BUCKETS if self.tokens[n]]
+
+
+def totals(rows: QuerySet[UsageHour], catalogue: Catalogue) -> Totals:
+    """Add up a selection of rollups."""
+    total = Totals()
+    names = ("requests", "errors", "cost", *BUCKETS)
+    sums = rows.values("model").annotate(**{f"sum_{name}": Sum(name) for name in names})
+    row: dict[str, Any]
+    for row in sums:  # type: ignore[assignment]  # its keys are made of names
+        total.requests += row["sum_requests"]
+        total.errors += row["sum_errors"]
+        total.cost += row["sum_cost"]
+        model = catalogue.models.get(row["model"])
+        for position, name in enumerate(BUCKETS):
+            tokens = row[f"sum_{name}"]
+            total.tokens[name] += tokens
+            if model is not None:
+                total.costs[name] += money.per_million(tokens * model.price.rates[position])
+        if model is not None:
+            cheaper = model.price.rates[0] - model.price.rates[1]
+            total.saved += money.per_million(row["sum_cache_read"] * cheaper)
+    return total
+
+
+# -- Series for charts ---------------------------------------------------------------------------
+
+Moment = datetime | date
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One colour of a chart: a value for each of its moments."""
+
+    name: str
+    values: list[int]
+
+
+def moments(days: int, now: datetime) -> list[Moment]:
+    """The bars of a chart: 24 hours, or the visitor's last days."""
+    if days == 1:
+        hour = timezone.localtime(now).replace(minute=0, second=0, microsecond=0)
+        return [hour - timedelta(hours=back) for back in range(23, -1, -1)]
+    today = timezone.localdate(now)
+    return [today - timedelta(days=back) for back in range(days - 1, -1, -1)]
+
+
+def series(
+    rows: QuerySet[UsageHour], by: str, measure: str, along: list[Moment], most: int = 5
+) -> list[Series]:
+    """`measure` summed by moment and by `by`; all but the largest few are one series, "…"."""
+    sums: defaultdict[str, defaultdict[Moment, int]] = defaultdict(lambda: defaultdict(int))
+    hourly = isinstance(along[0], datetime)
+    for row in rows.values("hour", by).annotate(amount=Sum(measure)):
+        local = timezone.localtime(row["hour"])
+        sums[str(row[by])][local if hourly else local.date()] += row["amount"]
+    ranked = sorted(sums, key=lambda name: (-sum(sums[name].values()), name))
+    found = [Series(name, [sums[name][m] for m in along]) for name in ranked[:most]]
+    if rest := ranked[most:]:
+        found.append(Series("…", [sum(sums[name][m] for name in rest) for m in along]))
+    return found
+
+
+def selection(user_id: int, since: Moment, wanted: dict[str, Any]) -> QuerySet[UsageHour]:
+    """An account's rollups from a moment on, narrowed to a key, a model or a tool."""
+    columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
+    narrowed = {columns[name]: wanted[name] for name in columns if wanted.get(name)}
+    return UsageHour.objects.filter(user_id=user_id, hour__gte=start(since), **narrowed)
+
+
+def start(moment: Moment) -> datetime:
+    """When an hour, or the visitor's day, began."""
+    if isinstance(moment, datetime):
+        return moment
+    return timezone.make_aware(datetime.combine(moment, datetime.min.time()))
+
+
+def peak(found: Iterable[Series], length: int) -> int:
+    """The height of the highest bar."""
+    stacks = zip(*(each.values for each in found), strict=True)
+    return max((sum(stack) for stack in stacks), default=0) if length else 0

@@ -1,0 +1,117 @@
+"""What a purse has spent in this UTC day, in this month and ever, from the books: for Redis.
+
+    spent (Redis) = costs of the rollups since the period began + of the stream's events that are
+                    not in the database yet and began in it
+
+As with an account's money nothing is ever added to repair. A request belongs to the day it was
+admitted in: here by the gateway's clock, in Redis by Redis's own, so the two should be in step.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+
+import orjson
+from django.db import transaction
+from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce
+
+from accounts.models import ApiKey
+from billing import ledger
+from billing.models import Wallet
+from billing.seeding import waiting
+from gateway.usage.models import UsageHour
+from gateway.usage.settlement import recorded
+from hontoni import redis
+from ratelimits import purses
+from ratelimits.scripts import unavailable
+
+
+def seed(key_id: int) -> bool:
+    """Tell Redis what a key, and what it was rotated from or to, has spent. False if it knows.
+
+    Under the wallet's lock, as billing.seeding.seed_account. Raises errors.Unavailable.
+    """
+    key = ApiKey.objects.get(pk=key_id)
+    mine = sorted(ApiKey.objects.related(key).values_list("pk", flat=True))
+    ledger.wallet(key.user_id)
+    with transaction.atomic():
+        Wallet.objects.select_for_update().get(pk=key.user_id)
+        day = _today()
+        month = day.replace(day=1)
+        events, last_event_id = waiting(key.user_id, recorded)
+        by_day, by_month, ever = _recorded(key.user_id, mine, day, month)
+        new = list(_costs(events, mine))
+        return purses.seed_sync(
+            key.user_id,
+            key.purse,
+            day=(_number(day), by_day + sum(cost for began, cost in new if began >= day)),
+            month=(_number(month), by_month + sum(cost for began, cost in new if began >= month)),
+            life=ever + sum(cost for _, cost in new),
+            key_ids=mine,
+            last_event_id=last_event_id,
+        )
+
+
+def _today() -> datetime:
+    """When the UTC day began, by Redis's clock: the one the caps are decided by."""
+    try:
+        seconds, _ = redis.sync().time()
+    except redis.RedisError as error:
+        raise unavailable(error) from error
+    return datetime.fromtimestamp(seconds - seconds % 86_400, UTC)
+
+
+def _number(day: datetime) -> int:
+    """Days since 1970."""
+    return int(day.timestamp()) // 86_400
+
+
+def _recorded(
+    user_id: int, keys: Collection[int], day: datetime, month: datetime
+) -> tuple[int, int, int]:
+    """Of the day, of the month, and of all hours there are: rollups are kept for ever."""
+    sums = UsageHour.objects.filter(user_id=user_id, api_key_id__in=keys).aggregate(
+        day=Coalesce(Sum("cost", filter=Q(hour__gte=day)), 0),
+        month=Coalesce(Sum("cost", filter=Q(hour__gte=month)), 0),
+        ever=Coalesce(Sum("cost"), 0),
+    )
+    return sums["day"], sums["month"], sums["ever"]
+
+
+def _costs(
+    events: Iterable[tuple[int, bytes]], keys: Collection[int]
+) -> Iterable[tuple[datetime, int]]:
+    """When each event of these keys began, and what it cost. What cannot be read is nobody's."""
+    for cost, text in events:
+        try:
+            event = orjson.loads(text)
+            if event["api_key_id"] in keys:
+                yield datetime.fromtimestamp(event["began"], UTC), cost
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            continue
+
+
+def corrected(user_id: int, changes: Iterable[tuple[int, datetime, int]]) -> None:
+    """Tell Redis what a correction changed: of each request its key, when it was admitted, and by
+    how much. Under the wallet's lock, after the rollups. Raises errors.Unavailable."""
+    day = _today()
+    month = day.replace(day=1)
+    found = list(changes)
+    purses_of = {key.pk: key.purse for key in ApiKey.objects.filter(pk__in={c[0] for c in found})}
+    by_purse: defaultdict[str, list[tuple[datetime, int]]] = defaultdict(list)
+    for key_id, began, more in found:
+        by_purse[purses_of[key_id]].append((began, more))
+    for purse, members in sorted(by_purse.items()):
+        today = sum(more for began, more in members if began >= day)
+        this_month = sum(more for began, more in members if began >= month)
+        ever = sum(more for _, more in members)
+        purses.correct_sync(
+            user_id,
+            purse,
+            [
+                ("day", _number(day), today),
+                ("month", _number(month), this_month),
+                ("life", 0, ever),
+            ],
+        )

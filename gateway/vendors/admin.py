@@ -1,0 +1,75 @@
+"""Staff: who answers. A credential can be written and replaced; nothing here shows one."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from gateway.vendors import vault
+from gateway.vendors.models import Credential, Offering, Provider
+
+
+class OfferingInline(TabularInline):
+    model = Offering
+    extra = 0
+
+
+@admin.register(Provider)
+class ProviderAdmin(ModelAdmin):
+    list_display = ["name", "vendor", "base_url", "everything", "active"]
+    list_filter = ["vendor", "active"]
+    search_fields = ["name", "base_url"]
+    inlines = [OfferingInline]
+
+
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
+    secret = forms.CharField(
+        required=False,
+        max_length=1000,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
+        help_text="The provider's API key. It is sealed and never shown again; leave it empty to "
+        "keep the one there is.",
+    )
+
+    class Meta:
+        model = Credential
+        fields = ("provider", "label", "secret", "priority", "weight", "active")
+
+    def clean_secret(self) -> str:
+        secret: str = self.cleaned_data["secret"]
+        if not secret and not self.instance.sealed:
+            raise forms.ValidationError("A new credential needs its secret.")
+        if any(not "!" <= letter <= "~" for letter in secret):
+            raise forms.ValidationError("A key has no spaces and no letters beyond ASCII.")
+        return secret
+
+    def save(self, commit: bool = True) -> Credential:
+        """A secret that is replaced starts afresh."""
+        if secret := self.cleaned_data["secret"]:
+            self.instance.sealed = vault.seal(secret)
+            self.instance.refused_at, self.instance.refusal = None, ""
+        saved: Credential = super().save(commit)
+        return saved
+
+
+@admin.register(Credential)
+class CredentialAdmin(ModelAdmin):
+    form = CredentialForm
+    list_display = ["label", "provider", "priority", "weight", "active", "refused_at", "refusal"]
+    list_filter = ["provider", "active", ("refused_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["provider"]
+    search_fields = ["label", "provider__name"]
+    readonly_fields = ["refused_at", "refusal", "created_at"]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if settings.SANDBOX and request.method == "GET":
+            said = "In the sandbox nobody else is asked: set SANDBOX=false to use these."
+            self.message_user(request, said, messages.WARNING)
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response

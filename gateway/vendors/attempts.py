@@ -1,0 +1,113 @@
+"""One try to have a request answered: on the receipt, in its breaker, and told to staff.
+
+The receipt names the credential by its label, never by its secret.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from typing import Any
+
+from django.db.models.functions import Now
+
+from gateway.dialects.ir import Failed
+from gateway.vendors import errors
+from gateway.vendors.models import Credential
+from gateway.vendors.routes import Access, Route
+from hontoni.db import in_thread
+
+logger = logging.getLogger(__name__)
+
+_MARKED_AGAIN_SECONDS = 60.0
+
+
+class Attempt:
+    """`status` is the vendor's, None until it answers; `error` its code, or ours."""
+
+    __slots__ = ("_began", "_ended", "_probe", "error", "route", "status")
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.status: int | None = None
+        self.error = ""
+        self._began = time.monotonic()
+        self._ended = 0.0
+        self._probe = route.breaker.begin()
+
+    def answered(self) -> None:
+        """The first good byte is there."""
+        if self.route.breaker.refused:
+            self.route.access.marked_at = -math.inf
+            _later(_unmark, self.route.access)
+        self.route.breaker.succeeded()
+
+    def ended(self, failed: Failed | None) -> None:
+        """It is over; `failed` says how, if not well."""
+        self._ended = time.monotonic()
+        if failed is None:
+            self.answered()
+            return
+        self.error = failed.vendor_code or failed.code
+        if not errors.is_theirs(failed):
+            self.answered()
+            return
+        refused, breaker = errors.refuses_us(failed), self.route.breaker
+        if breaker.failed(retry_after=failed.retry_after or 0.0, refused=refused):
+            label = self.route.access.label
+            logger.warning("breaker.open %s %s for %.0f s", label, self.error, breaker.wait())
+        if refused:
+            _mark_later(self.route.access, self.error)
+
+    def abandoned(self) -> None:
+        """Nobody waits for it any more: that says nothing about the vendor."""
+        self._ended = time.monotonic()
+        self.error = "abandoned"
+        if self._probe:
+            self.route.breaker.abandoned()
+
+    def told(self) -> dict[str, Any]:
+        """As the receipt keeps it; `ms` until now if it is not over."""
+        ended = self._ended or time.monotonic()
+        told: dict[str, Any] = {
+            "credential": self.route.access.label,
+            "status": self.status,
+            "ms": int((ended - self._began) * 1000),
+        }
+        if self.error:
+            told["error"] = self.error
+        return told
+
+
+_tasks: set[asyncio.Task[None]] = set()  # kept, or they may be collected
+
+
+def _mark_later(access: Access, error: str) -> None:
+    """Tell staff that a credential is refused: at most once a minute."""
+    now = time.monotonic()
+    if now - access.marked_at >= _MARKED_AGAIN_SECONDS:
+        access.marked_at = now
+        _later(_mark, access, error)
+
+
+def _later(work: Any, access: Access, *args: Any) -> None:
+    if access.credential is None:
+        return
+    task = asyncio.create_task(_logged(work, access.credential, *args))
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+async def _logged(work: Any, *args: Any) -> None:
+    try:
+        await in_thread(work, *args)
+    except Exception:  # the mark is a courtesy to staff; the log has it too
+        logger.exception("credential.unmarked %s", args)
+
+
+def _mark(credential: int, error: str) -> None:
+    Credential.objects.filter(pk=credential).update(refused_at=Now(), refusal=error[:100])
+
+
+def _unmark(credential: int) -> None:
+    Credential.objects.filter(pk=credential).update(refused_at=None, refusal="")

@@ -1,0 +1,71 @@
+"""A vendor's refusal on its way to our customer, and to us where it is ours to repair.
+
+What it means is `codecs.failures`' to say (protocols.md section 4.2). Here: the alarm for our key,
+our bill and our catalogue, and how long a client is told to wait.
+"""
+
+import logging
+import math
+from dataclasses import replace
+
+from gateway.dialects.codecs import failures
+from gateway.dialects.ir import Failed
+from hontoni.errors import ApiError
+
+logger = logging.getLogger(__name__)
+
+_LEAST_RETRY_SECONDS, _MOST_RETRY_SECONDS = 1, 60
+_BUSY_SECONDS = 2
+_STALE = (
+    "The reasoning in this conversation is not valid for the model any more, and the model does "
+    "not answer without it either. Start a new conversation."
+)
+_OURS = frozenset(
+    (
+        *("insufficient_quota", "credit_balance_exhausted", "billing_error"),
+        *("authentication_error", "permission_error", "invalid_api_key", "model_not_found"),
+        *("UNAUTHENTICATED", "PERMISSION_DENIED", "401", "402", "403"),
+    )
+)
+
+
+def from_reply(status: int, body: bytes, retry_after: str, credential: str) -> Failed:
+    """What a vendor's non-2xx answer to a credential of ours means."""
+    failed = failures.parse(body, status, _seconds(retry_after))
+    if status in (401, 402, 403, 404) and failed.status != 400:
+        failed = replace(failed, vendor_code=failed.vendor_code or str(status))
+        logger.critical("upstream.refuses_us %s %s %s", credential, status, failed.vendor_code)
+    return failed
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Of a Retry-After; a date is not worth reading where a minute is the most we wait."""
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < math.inf else None
+
+
+def is_theirs(failed: Failed) -> bool:
+    """Whether another credential may do better: not where the request is wrong, nor where the
+    model muddled its answer."""
+    return failed.status >= 500 and failed.message != failures.malformed("").message
+
+
+def refuses_us(failed: Failed) -> bool:
+    """Whether the credential itself was refused, or its account is out of money."""
+    return failed.vendor_code in _OURS - {"model_not_found"}
+
+
+def raised(failed: Failed, vendor: str) -> ApiError:
+    """The error to answer with."""
+    if failed.vendor_code in _OURS:
+        logger.critical("upstream.refuses_us %s %s", vendor, failed.vendor_code)
+    if failed.vendor_code == failures.STALE:
+        failed = replace(failed, message=_STALE)
+    if failed.status == 503:
+        seconds = failed.retry_after or _BUSY_SECONDS
+        bounded = min(max(seconds, _LEAST_RETRY_SECONDS), _MOST_RETRY_SECONDS)
+        failed = replace(failed, retry_after=bounded)
+    return failures.error(failed)

@@ -1,0 +1,190 @@
+"""The ways to a model: by which credential, at which provider, under which name.
+
+Read from the database with the catalogue, so what staff change binds on every node within
+seconds. Where a vendor has no credential there, the environment's key is its pool.
+"""
+
+import logging
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from gateway.vendors import sessions, vault
+from gateway.vendors.breaker import Breaker
+from gateway.vendors.http_client import Origin
+from gateway.vendors.models import DIALECTS, Credential, Offering, Vendor
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
+_ALWAYS = {
+    b"content-type": b"application/json",
+    b"user-agent": b"hontoni",
+    b"accept": b"*/*",
+    b"accept-encoding": b"identity",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Access:
+    """A credential in use: where it is taken, and how we introduce ourselves. `credential` is its
+    id in the database, None for the environment's; `marked_at` when staff were last told that it
+    is refused, by the monotonic clock."""
+
+    label: str
+    origin: Origin
+    prefix: str
+    headers: dict[bytes, bytes]
+    credential: int | None = None
+    marked_at: float = -math.inf
+    _heads: dict[str, bytes] = field(default_factory=dict)
+    _breakers: dict[str, Breaker] = field(default_factory=dict)
+
+    def head(self, path: str, extra: Mapping[bytes, bytes]) -> bytes:
+        """The first line and the headers of a request, with `extra` (names in lower case) over
+        our own. Built once a path where there are none."""
+        if extra:
+            return self._head(path, {**self.headers, **extra})
+        if path not in self._heads:
+            self._heads[path] = self._head(path, self.headers)
+        return self._heads[path]
+
+    def _head(self, path: str, headers: Mapping[bytes, bytes]) -> bytes:
+        lines = [b"%b: %b\r\n" % header for header in headers.items()]
+        return b"POST %b HTTP/1.1\r\n%b" % ((self.prefix + path).encode(), b"".join(lines))
+
+    def breaker(self, model: str) -> Breaker:
+        return self._breakers.setdefault(model, Breaker())
+
+
+def introduce(
+    label: str, vendor: str, base_url: str, secret: str, credential: int | None = None
+) -> Access:
+    """With the headers that go with every request. The URL may end in /v1 or not."""
+    secret, root = secret.strip(), base_url.strip().rstrip("/")
+    url = urlsplit(root.removesuffix("/v1beta").removesuffix("/v1").rstrip("/"))
+    headers = {b"host": url.netloc.rpartition("@")[2].encode("idna"), **_ALWAYS}
+    if vendor == Vendor.ANTHROPIC:
+        headers[b"x-api-key"] = secret.encode()
+        headers[b"anthropic-version"] = _DEFAULT_ANTHROPIC_VERSION
+    elif vendor == Vendor.GOOGLE:
+        headers[b"x-goog-api-key"] = secret.encode()
+    else:
+        headers[b"authorization"] = b"Bearer " + secret.encode()
+    tls = url.scheme == "https"
+    origin = Origin(url.hostname or "", url.port or (443 if tls else 80), tls)
+    return Access(label, origin, url.path, headers, credential)
+
+
+NATIVE = ("", "")
+
+
+class Route(NamedTuple):
+    """One way to one model. `named`: its name and the dialect there, NATIVE where the catalogue's
+    hold."""
+
+    access: Access
+    breaker: Breaker
+    named: tuple[str, str] = NATIVE
+    priority: int = 0
+    weight: int = 1
+
+
+class Pool(NamedTuple):
+    """All ways to one model, by priority. `environment`: and the environment's key, first."""
+
+    routes: tuple[Route, ...] = ()
+    environment: bool = True
+
+
+EMPTY = Pool()
+
+
+def ordered(routes: tuple[Route, ...], session: Callable[[], bytes]) -> tuple[Route, ...]:
+    """In the order in which a session asks them. It is only looked up where it matters."""
+    if len(routes) == 1:  # nearly always
+        return routes
+    wanted = session()
+
+    def rank(route: Route) -> tuple[int, float]:
+        salt = route.access.label.encode()
+        return route.priority, -sessions.score(wanted, salt, route.weight)
+
+    return tuple(sorted(routes, key=rank))
+
+
+def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
+    """The pools of these models: (id, vendor, dialect) each. Models without credentials of their
+    own are not in it."""
+    credentials = Credential.objects.select_related("provider").order_by("priority", "pk")
+    offered: defaultdict[int, dict[str, Offering]] = defaultdict(dict)
+    for offering in Offering.objects.all():
+        offered[offering.provider_id][offering.model_id] = offering
+    found = list(credentials)
+    vendors = {credential.provider.vendor for credential in found}
+    with _loading:
+        accesses = [(c, a) for c in found if (a := _access(c))]
+        _forget_all_but({access for _, access in accesses})
+    pools = {}
+    for model, vendor, dialect in models:
+        routes = tuple(
+            route
+            for credential, access in accesses
+            if (route := _route(credential, access, model, vendor, dialect, offered))
+        )
+        if routes or vendor in vendors:
+            pools[model] = Pool(routes, vendor not in vendors)
+    return pools
+
+
+def _route(
+    credential: Credential,
+    access: Access,
+    model: str,
+    vendor: str,
+    dialect: str,
+    offered: dict[int, dict[str, Offering]],
+) -> Route | None:
+    provider = credential.provider
+    offering = offered[provider.pk].get(model)
+    how = (credential.priority, credential.weight)
+    if offering is not None:
+        spoken = DIALECTS[provider.vendor]
+        usual = dialect if dialect in spoken else spoken[0]
+        named = (offering.upstream_id, offering.dialect or usual)
+        return Route(access, access.breaker(model), named, *how)
+    if provider.everything and provider.vendor == vendor:
+        return Route(access, access.breaker(model), NATIVE, *how)
+    return None
+
+
+# What was made of a credential is kept while it stays the same, and with it its breakers: staff
+# who correct a key start it afresh.
+_accesses: dict[tuple[int, str, str, str, str], Access] = {}
+_loading = threading.Lock()
+
+
+def _access(credential: Credential) -> Access | None:
+    provider = credential.provider
+    if not (credential.active and provider.active):
+        return None
+    same = (credential.pk, str(credential), provider.vendor, provider.base_url, credential.sealed)
+    if same not in _accesses:
+        try:
+            secret = vault.unseal(credential.sealed)
+        except vault.Unreadable as error:
+            logger.critical("credential.unreadable %s: %s", credential, error)
+            return None
+        _accesses[same] = introduce(
+            str(credential), provider.vendor, provider.base_url, secret, credential.pk
+        )
+    return _accesses[same]
+
+
+def _forget_all_but(used: set[Access]) -> None:
+    for same in [same for same, access in _accesses.items() if access not in used]:
+        del _accesses[same]
