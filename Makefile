@@ -42,6 +42,15 @@ lint: $(VENV)/.test ## format, lint, types, import rules, migrations
 	$(VENV)/bin/lint-imports --no-cache
 	$(PY) manage.py makemigrations --check --dry-run
 
+check: $(VENV)/.test ## format, lint, import rules and the tests that need no database: an answer in a minute
+	$(VENV)/bin/ruff format --check -q .
+	$(VENV)/bin/ruff check -q .
+	$(VENV)/bin/lint-imports --no-cache > /dev/null
+	$(PY) -m pytest -n auto --no-database --ignore tests/bench --ignore tests/test_run.py $(ARGS)
+
+docs: $(VENV)/.run ## print the documentation that is made from the code
+	$(PY) manage.py configuration > docs/configuration.md
+
 test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Valkey
 	@$(MAKE) --no-print-directory node-sdks || echo "!!! No npm registry: the Node SDKs will not be tested. !!!"
 	$(PY) -m pytest -n auto $(ARGS)
@@ -71,4 +80,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: test-money bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: check docs test-money bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

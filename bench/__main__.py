@@ -1,4 +1,4 @@
-"""`python -m bench [--quick]`: what the gateway costs, as Markdown for the README.
+"""`python -m bench [--quick]`: what the gateway costs, as Markdown for docs/benchmarks.md.
 
 Three minutes, or half a minute with --quick (one short round: a rough look).
 """

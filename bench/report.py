@@ -1,4 +1,4 @@
-"""The figures as Markdown that fits the README: two tables, two ratios, and what they ran on."""
+"""The figures for docs/benchmarks.md: two tables, two ratios, and what they ran on."""
 
 import os
 import platform

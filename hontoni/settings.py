@@ -1,7 +1,7 @@
 """Every setting, from the environment (12-factor; `.env` is read if present).
 
-Nobody else reads `os.environ`. Everything has a default that works on a laptop; the table in
-README.md is checked against this file by a test. `hontoni/checks.py` refuses what must not run.
+Nobody else reads `os.environ`. Everything has a default that works on a laptop; what each means
+is said in hontoni/options.py. `hontoni/checks.py` refuses what must not run.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-import environ
+from hontoni.options import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+env = Environment()
+Environment.read_env(BASE_DIR / ".env")
 
 # -- Where things live ---------------------------------------------------------------------------
 

@@ -40,16 +40,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     from django.conf import settings
 
-    if "postgresql" not in settings.DATABASES["default"]["ENGINE"]:
+    if config.getoption("--no-database"):
+        kept = [item for item in items if not _needs_a_database(item)]
+    elif "postgresql" in settings.DATABASES["default"]["ENGINE"]:
+        kept = [item for item in items if _needs_postgres(item)]
+    else:
         return
-    kept = [item for item in items if _needs_postgres(item)]
-    config.hook.pytest_deselected(items=[item for item in items if not _needs_postgres(item)])
+    left = set(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item not in left])
     items[:] = kept
 
 
 def _needs_postgres(item: pytest.Item) -> bool:
-    if item.get_closest_marker("any_database"):
-        return False
+    return not item.get_closest_marker("any_database") and _needs_a_database(item)
+
+
+def _needs_a_database(item: pytest.Item) -> bool:
     fixtures: list[str] = getattr(item, "fixturenames", [])
     return not _DATABASE.isdisjoint(fixtures) or bool(item.get_closest_marker("django_db"))
 

@@ -10,6 +10,15 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-database", action="store_true", help="only what touches none: an answer in a minute"
+    )
+
+
 _home = tempfile.TemporaryDirectory(prefix="hontoni-tests-")
 HOME = Path(_home.name)
 HOME.chmod(0o755)  # Postgres refuses to run as root, so it may run as somebody else

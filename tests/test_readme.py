@@ -6,19 +6,35 @@ from pathlib import Path
 import pytest
 from django.urls import Resolver404, resolve
 
+from hontoni import options
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_every_setting_is_documented() -> None:
-    names = set(
-        re.findall(r"""env(?:\.\w+)?\(\s*"(\w+)\"""", (ROOT / "hontoni/settings.py").read_text())
+def test_every_setting_that_is_read_is_documented_and_the_other_way_round() -> None:
+    source = (ROOT / "hontoni/settings.py").read_text()
+    read = set(re.findall(r"""env(?:\.\w+)?\(\s*"(\w+)\"""", source))
+    assert read == {option.name for option in options.OPTIONS}
+
+
+def test_defaults_are_as_documented() -> None:
+    source = (ROOT / "hontoni/settings.py").read_text()
+    values = re.findall(
+        r'env(?:\.\w+)?\("(\w+)", default=(?:"([^"]+)"|([\d.]+)|(True|False))\)', source
     )
-    assert len(names) > 20
-    table = README.split("### Configuration")[1].split("\n## ")[0]
-    first_columns = "".join(line.split("|")[1] for line in table.splitlines() if "|" in line)
-    documented = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", first_columns))
-    assert documented == names
+    told = {option.name: option.default for option in options.OPTIONS}
+    wrong = [
+        name
+        for name, text, number, truth in values
+        if (code := re.fullmatch(r"`([^`]*)`", told[name]))
+        and code[1] != (text or number or truth.lower())
+    ]
+    assert len(values) > 20 and wrong == []
+
+
+def test_the_page_of_the_settings_is_printed_anew() -> None:
+    assert (ROOT / "docs/configuration.md").read_text() == options.page(), "make docs"
 
 
 def test_every_api_address_it_names_exists() -> None:

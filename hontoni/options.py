@@ -1,0 +1,210 @@
+"""The environment variables there are: their defaults as documentation words them, their meaning.
+
+`settings.py` can read no other (`Environment`), and `docs/configuration.md` is printed from here
+(`make docs`).
+"""
+
+from typing import Any, NamedTuple
+
+import environ
+
+
+class Option(NamedTuple):
+    """`default` is Markdown: code where it is a value, words where it is made up of others."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+OPTIONS = (
+    Option("HOST", "`127.0.0.1`", "the address the web listens on"),
+    Option("PORT", "`8000`", "the port the web listens on"),
+    Option(
+        "PUBLIC_URL",
+        "`http://HOST:PORT`",
+        "where customers find you: links in mails and referral links",
+    ),
+    Option("DATA_DIR", "`var`", "the embedded database, Valkey's file, the generated secret"),
+    Option("DATABASE_URL", "SQLite in `DATA_DIR`", "`postgres://…` in production"),
+    Option(
+        "REDIS_URL", "embedded Valkey", "limits, money in flight, usage on its way to the books"
+    ),
+    Option("DEBUG", "`false`", "Django's; never in production"),
+    Option("SECRET_KEY", "generated in `DATA_DIR`", "required beside `DATABASE_URL`"),
+    Option("ALLOWED_HOSTS", "loopback and `HOST`", "Django's: hosts that are served"),
+    Option("CSRF_TRUSTED_ORIGINS", "none", "Django's: origins that may post forms"),
+    Option("TRUSTED_PROXIES", "`0`", "how many proxies of yours stand in front"),
+    Option("SECURE_COOKIES", "`false`", "cookies over HTTPS only"),
+    Option("REDIS_CLUSTER", "`false`", "`REDIS_URL` names a cluster"),
+    Option("BROKER_URL", "`REDIS_URL`", "Celery's broker"),
+    Option("CACHE_URL", "`REDIS_URL`", "Django's cache"),
+    Option("ACCESS_TOKEN_MINUTES", "`30`", "how long an access token of `/api` is good"),
+    Option("REFRESH_TOKEN_DAYS", "`30`", "how long a session of `/api` can be renewed"),
+    Option(
+        "KEY_PEPPER", "`SECRET_KEY`", "what API keys are hashed with; changing it ends every key"
+    ),
+    Option("GITHUB_CLIENT_ID", "none", "sign-in with GitHub"),
+    Option("GITHUB_CLIENT_SECRET", "none", "sign-in with GitHub"),
+    Option("GOOGLE_CLIENT_ID", "none", "sign-in with Google"),
+    Option("GOOGLE_CLIENT_SECRET", "none", "sign-in with Google"),
+    Option("EMAIL_URL", "the console", "such as `smtp+tls://user:password@host:587`"),
+    Option("EMAIL_TIMEOUT", "`10`", "seconds a mail server may take"),
+    Option("DEFAULT_FROM_EMAIL", "`Hontoni <no-reply@localhost>`", "who mails are from"),
+    Option("OPENAI_API_KEY", "none", "serves GPT models until the admin has a credential"),
+    Option("OPENAI_BASE_URL", "`https://api.openai.com/v1`", "with or without `/v1`"),
+    Option("ANTHROPIC_API_KEY", "none", "serves Claude models until the admin has a credential"),
+    Option("ANTHROPIC_BASE_URL", "`https://api.anthropic.com`", "with or without `/v1`"),
+    Option("GEMINI_API_KEY", "none", "serves Gemini models until the admin has a credential"),
+    Option(
+        "GEMINI_BASE_URL", "`https://generativelanguage.googleapis.com`", "with or without `/v1`"
+    ),
+    Option(
+        "SANDBOX",
+        "`true` while no vendor's key is set",
+        "play every vendor; `false` where all credentials are kept in the admin",
+    ),
+    Option(
+        "CREDENTIAL_KEYS",
+        "`SECRET_KEY`",
+        (
+            "what the credentials in the admin are sealed with: the first seals, all "
+            "open; each at least 32 characters"
+        ),
+    ),
+    Option(
+        "UPSTREAM_CONNECT_SECONDS", "`10`", "how long a vendor may take to accept a connection"
+    ),
+    Option("UPSTREAM_SILENCE_SECONDS", "`300`", "how long a vendor may say nothing"),
+    Option("UPSTREAM_TOTAL_SECONDS", "`3600`", "how long a request may take in all"),
+    Option("DRAIN_SECONDS", "`300`", "how long an answer is read on after its client has left"),
+    Option("DRAIN_BYTES", "16 MiB", "how many bytes of it at most"),
+    Option("DRAINS_AT_ONCE", "`256`", "how many answers at once are read on so, per process"),
+    Option(
+        "VENDOR_ALERT_DOLLARS",
+        "`1`",
+        (
+            "staff are mailed when more than this of a vendor's bill is unexplained, by"
+            " credential, model and day, and"
+        ),
+    ),
+    Option("VENDOR_ALERT_PERCENT", "`2`", "more than this percentage of it"),
+    Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`"),
+    Option(
+        "CONCURRENCY_WAIT_SECONDS", "`10`", "how long a request waits for a slot before its 429"
+    ),
+    Option("LEASE_SECONDS", "`45`", "how long a dead process's requests keep their slot and hold"),
+    Option(
+        "FAIR_BILL_DAILY",
+        "`1`",
+        "dollars the fair-billing policy may give an account away in a UTC day",
+    ),
+    Option(
+        "FREEZE_AFTER_STRANGE_BILLS",
+        "`3`",
+        (
+            "this many bills in 24 hours above their hold, or that cannot be true, "
+            "freeze an account; `0`: never"
+        ),
+    ),
+    Option(
+        "SIGNUP_CREDIT",
+        "`0`, in the sandbox `5`",
+        "dollars for a new person, once their e-mail address is confirmed",
+    ),
+    Option(
+        "STRIPE_SECRET_KEY",
+        "none",
+        (
+            "without one, `make run` simulates Stripe; a live one is refused beside the"
+            " sandbox or `DEBUG`"
+        ),
+    ),
+    Option(
+        "STRIPE_PUBLISHABLE_KEY",
+        "none",
+        "for the card form in the browser; live or test like the secret key",
+    ),
+    Option(
+        "STRIPE_WEBHOOK_SECRET",
+        "none",
+        "of the endpoint `/webhooks/stripe`; must be set with the secret key",
+    ),
+    Option(
+        "STRIPE_API_BASE", "`https://api.stripe.com`", "where Stripe is; refused beside live keys"
+    ),
+    Option("STRIPE_TIMEOUT_SECONDS", "`10`", "how long Stripe may take"),
+    Option(
+        "STRIPE_TAX",
+        "`false`",
+        "Stripe Tax on top of top-ups and plans; only Checkout is offered then",
+    ),
+    Option("TOPUP_MIN", "`5`", "dollars: the least one top-up by card"),
+    Option("TOPUP_MAX", "`5000`", "dollars: the most"),
+    Option(
+        "PRICE_NOTICE_DAYS",
+        "`30`",
+        (
+            "how long before it binds a renewal a higher price of a plan or an add-on "
+            "is announced to who has it"
+        ),
+    ),
+    Option(
+        "STRIPE_MIRROR",
+        "`true`",
+        ("keep a copy of Stripe's objects (dj-stripe) for staff; nothing depends on it"),
+    ),
+    Option(
+        "STRIPE_SIMULATOR_PORT",
+        "none; `8001` in `make run`",
+        "where the simulated Stripe listens; its card is 4242 4242 4242 4242",
+    ),
+    Option("SELLER_NAME", "`Hontoni`", "printed on invoices"),
+    Option("SELLER_ADDRESS", "none", "printed on invoices; lines are separated by `; `"),
+    Option("SELLER_TAX_ID", "none", "printed on invoices"),
+    Option("SELLER_EMAIL", "none", "printed on invoices"),
+    Option(
+        "SELLER_COUNTRY",
+        "none",
+        (
+            "two letters, such as `VN`; a buyer with a tax ID in another country gets "
+            "the sentence of reverse charge, and no tax"
+        ),
+    ),
+    Option(
+        "SELLER_TAX_RATE",
+        "`0`",
+        (
+            "percent of tax that top-ups contain (never added on top), as a line of our"
+            " invoices; not with `STRIPE_TAX`"
+        ),
+    ),
+    Option("SELLER_TAX_NAME", "`VAT`", "what that tax is called"),
+    Option("LOG_LEVEL", "`INFO`", "of the console log"),
+)
+_NAMES = frozenset(option.name for option in OPTIONS)
+
+
+class Environment(environ.Env):  # type: ignore[misc]  # it is untyped
+    """django-environ's reader, for the options above. Another name raises KeyError."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        if var not in _NAMES:
+            raise KeyError(f"{var} is read, but hontoni/options.py does not say what it means")
+        return super().get_value(var, *args, **kwargs)
+
+
+_HEAD = """# Configuration
+
+Environment variables only; a `.env` file is read if present. This page is printed from
+`hontoni/options.py` (`make docs`).
+
+| variable | default | meaning |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    """docs/configuration.md."""
+    rows = (f"| `{name}` | {default} | {meaning} |\n" for name, default, meaning in OPTIONS)
+    return _HEAD + "".join(rows)
