@@ -4,7 +4,7 @@ from billing.stripe_simulator import payments, subscribing, updating
 from billing.stripe_simulator.clock import DAY
 from billing.stripe_simulator.errors import Object, invalid, malformed
 from billing.stripe_simulator.forms import Params, copy_texts
-from billing.stripe_simulator.resources import customers
+from billing.stripe_simulator.resources import customers, tax_rates
 from billing.stripe_simulator.resources.subscription_objects import (
     blank_subscription,
     changed_items,
@@ -15,8 +15,8 @@ from billing.stripe_simulator.simulator import Call, Route, Simulator
 from billing.stripe_simulator.wire import paginate
 
 FIELDS = (
-    "automatic_tax cancel_at_period_end default_payment_method description metadata"
-    " payment_settings trial_settings collection_method"
+    "automatic_tax cancel_at_period_end default_payment_method default_tax_rates description"
+    " metadata payment_settings trial_settings collection_method"
 )
 BEHAVIOURS = "items off_session payment_behavior proration_behavior trial_end"
 CREATES = f"{FIELDS} {BEHAVIOURS} customer currency trial_period_days billing_mode"
@@ -95,6 +95,8 @@ def _assign(sim: Simulator, subscription: Object, params: Params, customer: str)
         subscription["default_payment_method"] = id
     if "cancel_at_period_end" in params:
         subscription["cancel_at_period_end"] = params.boolean("cancel_at_period_end")
+    if "default_tax_rates" in params:
+        subscription["default_tax_rates"] = tax_rates.of(sim, params)
     _assign_settings(subscription, params)
 
 
