@@ -102,6 +102,11 @@ def set_default(customer: str, method: str) -> Object:
     return _call("POST", f"/v1/customers/{_id(customer)}", asked)
 
 
+def exempt(customer: str, wish: str) -> None:
+    """`reverse`: its invoices at Stripe are without tax and say "Reverse charge"; or `none`."""
+    _call("POST", f"/v1/customers/{_id(customer)}", {"tax_exempt": wish})
+
+
 def portal(customer: str, return_url: str) -> Object:
     """A link to the hosted page for cards and invoices, good for a short while."""
     asked = {"customer": customer, "return_url": return_url}
@@ -170,6 +175,11 @@ def dispute(id: str) -> Object:
 def create_price(asked: Object, key: str) -> Object:
     """A price of a product, which is made with it by `product_data`."""
     return _call("POST", "/v1/prices", asked, key)
+
+
+def create_tax_rate(asked: Object, key: str) -> Object:
+    """https://docs.stripe.com/api/tax_rates/create"""
+    return _call("POST", "/v1/tax_rates", asked, key)
 
 
 def expire_session(id: str) -> Object:

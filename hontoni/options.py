@@ -175,8 +175,9 @@ OPTIONS = (
         "SELLER_TAX_RATE",
         "`0`",
         (
-            "percent of tax that top-ups contain (never added on top), as a line of our"
-            " invoices; not with `STRIPE_TAX`"
+            "percent of tax that top-ups, and plans paid by card, contain (never added on"
+            " top), as a line of our invoices and, by a tax rate, of Stripe's; not with"
+            " `STRIPE_TAX`"
         ),
     ),
     Option("SELLER_TAX_NAME", "`VAT`", "what that tax is called"),

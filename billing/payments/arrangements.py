@@ -4,6 +4,7 @@ What is cheaper changes what Stripe bills next, and nothing of what is paid. How
 with the period too: at Stripe a subscription ends, or begins, and here it goes on.
 """
 
+import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -12,12 +13,15 @@ from django.db.models import F, QuerySet
 from billing import prices, quotes, renewals, standing, stripe_api, subscriptions
 from billing.models import AddOn, Plan, Subscription
 from billing.payments import catalogue, contract, customers, entitlements, orders, plans
-from billing.payments.models import PlanOrder
+from billing.payments.models import PlanOrder, StripeTaxRate
 from billing.stripe_api import Object
 from hontoni import errors
 
+logger = logging.getLogger(__name__)
+
 State, Method = PlanOrder.State, Subscription.PaymentMethod
 
+SOON = timedelta(hours=3)  # the worker comes by every hour
 LASTS = timedelta(hours=24)  # a Checkout page, or a change that waits to be paid
 
 
@@ -254,6 +258,18 @@ def bill_prices(mine: Subscription, *, now: datetime) -> None:
             price = catalogue.price_of(sold, prices.next_price(mine, sold))
             items.append({"id": old["id"], "price": price})
     contract.put(mine, items)
+
+
+def retax(*, now: datetime) -> None:
+    """Before a period is billed: our tax, and who owes it, may be another by now."""
+    if not catalogue.contains_tax() and not StripeTaxRate.objects.exists():
+        return
+    soon = at_stripe().filter(standing.good(), period_end__gt=now, period_end__lte=now + SOON)
+    for mine in soon.filter(status=Subscription.Status.ACTIVE):
+        try:
+            contract.retax(mine, stripe_api.subscription(mine.stripe_id))
+        except errors.ApiError:
+            logger.warning("Account %d is billed with the old tax.", mine.user_id, exc_info=True)
 
 
 def reconcile(*, now: datetime) -> int:

@@ -3,11 +3,14 @@
 Who subscribed at a price keeps it, whatever staff make of the list, until the next change.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from billing import stripe_api, terms
+from django.conf import settings
+
+from accounts.models import User
+from billing import invoices, stripe_api, taxes, terms
 from billing.models import AddOn, Plan
-from billing.payments.models import StripePrice
+from billing.payments.models import StripePrice, StripeTaxRate
 from billing.stripe_api import Object
 from hontoni import errors
 from hontoni.money import CENT
@@ -42,12 +45,13 @@ def price_of(sold: Plan | AddOn, amount: int | None = None) -> str:
         raise errors.BadRequest(
             f"{sold} cannot be paid by card: pay from the balance.", code="not_for_card"
         )
-    key = {"plan": sold} if isinstance(sold, Plan) else {"add_on": sold}
-    known = StripePrice.objects.filter(**key, cents=cents).first()
+    key: dict[str, Any] = {"plan": sold} if isinstance(sold, Plan) else {"add_on": sold}
+    key |= {"cents": cents, "inclusive": contains_tax()}
+    known = StripePrice.objects.filter(**key).first()
     if known is None:
         made = _make(sold, cents)
         known, _ = StripePrice.objects.get_or_create(
-            **key, cents=cents, defaults={"stripe_id": made["id"], "product_id": made["product"]}
+            **key, defaults={"stripe_id": made["id"], "product_id": made["product"]}
         )
     return known.stripe_id
 
@@ -58,12 +62,39 @@ def _make(sold: Plan | AddOn, cents: int) -> Object:
         "currency": stripe_api.CURRENCY,
         "unit_amount": cents,
         "recurring": {"interval": "month"},
-        "tax_behavior": "exclusive",
+        "tax_behavior": "inclusive" if contains_tax() else "exclusive",
         "product_data": {"name": sold.name},
         "metadata": {kind: sold.slug},
     }
     # With what it is made of: one that was renamed between two tries is no conflict.
-    return stripe_api.create_price(asked, f"price:{kind}:{sold.pk}:{cents}:{sold.name}"[:255])
+    name = f"price:{kind}:{sold.pk}:{cents}:{'with tax:' if contains_tax() else ''}{sold.name}"
+    return stripe_api.create_price(asked, name[:255])
+
+
+def contains_tax() -> bool:
+    """Whether our prices contain a tax that Stripe is told of, and does not compute itself."""
+    return bool(taxes.rate()) and not settings.STRIPE_TAX
+
+
+def tax_rates(user: User) -> list[str]:
+    """The ids of what Stripe is to name as tax on the invoices of a plan, contained in it."""
+    if not contains_tax() or taxes.is_business_abroad(invoices.buyer(user)):
+        return []
+    key = {"name": settings.SELLER_TAX_NAME, "percent": f"{taxes.rate().normalize():f}"}
+    known = StripeTaxRate.objects.filter(**key).first()
+    if known is None:
+        asked = {"display_name": key["name"], "percentage": key["percent"], "inclusive": True}
+        made = stripe_api.create_tax_rate(asked, f"tax:{key['percent']}:{key['name']}"[:255])
+        known, _ = StripeTaxRate.objects.get_or_create(**key, defaults={"stripe_id": made["id"]})
+    return [known.stripe_id]
+
+
+def taxed_as_now(item: Object) -> Object:
+    """The same item, at the price that contains our tax, or contains none, as prices do now."""
+    known = _known(item)
+    sold = known.plan or known.add_on
+    assert sold is not None, "stripe_price_of_one_thing"
+    return {"id": item["id"], "price": price_of(sold, known.cents * CENT)}
 
 
 def read(items: list[Object]) -> Sold:

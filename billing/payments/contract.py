@@ -85,6 +85,19 @@ def freely(items: list[Object]) -> Object:
     return {"items": items, "proration_behavior": "none"} if items else {}
 
 
+def retax(mine: Subscription, found: Object) -> Object:
+    """Have what Stripe bills from now on name our tax as it is now; the subscription there."""
+    wanted = catalogue.tax_rates(mine.user)
+    told = [rate["id"] for rate in found["default_tax_rates"]]
+    if wanted == told:
+        return found
+    customers.tell_exempt(mine.user)
+    items = [catalogue.taxed_as_now(item) for item in found["items"]["data"]]
+    asked = freely(items) | {"default_tax_rates": wanted or ""}
+    stripe_api.update_subscription(found["id"], asked)
+    return stripe_api.subscription(found["id"])
+
+
 def put_back(mine: Subscription, found: Object, *, plan: bool, add_on: bool) -> list[Object]:
     """The items in force, where Stripe was told to bill another, or another price, next."""
     moved = {

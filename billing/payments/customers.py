@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from accounts.deletion import DELETED
 from accounts.models import User
-from billing import stripe_api
+from billing import invoices, stripe_api, taxes
 from billing.payments.models import StripeCustomer
 from hontoni import errors
 
@@ -26,6 +26,12 @@ def of(user: User) -> str:
     )
     kept, _ = StripeCustomer.objects.get_or_create(user=user, defaults={"stripe_id": made["id"]})
     return kept.stripe_id
+
+
+def tell_exempt(user: User) -> None:
+    """Whether the account owes our tax itself, for the invoices that Stripe makes."""
+    abroad = taxes.is_business_abroad(invoices.buyer(user))
+    stripe_api.exempt(of(user), "reverse" if abroad else "none")
 
 
 def find(user_id: int) -> str | None:

@@ -2,7 +2,8 @@
 
 * Stripe makes the invoice of a Checkout payment, and of whatever a subscription there bills:
   `TopUp.invoice_id` is the former. Where our prices contain a tax that Stripe does not know
-  (SELLER_TAX_RATE), it is asked for none.
+  (SELLER_TAX_RATE), it is asked for none of the former, and told the rate of the latter
+  (catalogue.py): a renewal names the rate of its day.
 * Of every other top-up it is ours, issued in the transaction that credits it.
 * Stripe makes no document of a refund or a dispute: what goes back has a credit note of ours,
   which names the invoice, whosoever that is; what comes back after all, an invoice.

@@ -149,6 +149,9 @@ class StripePrice(models.Model):
     cents = models.BigIntegerField()
     stripe_id = models.CharField(max_length=255, unique=True)
     product_id = models.CharField(max_length=255)
+    inclusive = models.BooleanField(
+        default=False, db_default=False, help_text="It contains SELLER_TAX_RATE."
+    )
 
     class Meta:
         constraints = [
@@ -156,12 +159,32 @@ class StripePrice(models.Model):
                 condition=Q(plan=None, add_on__isnull=False) | Q(plan__isnull=False, add_on=None),
                 name="stripe_price_of_one_thing",
             ),
-            models.UniqueConstraint(fields=["plan", "cents"], name="stripe_price_of_plan"),
-            models.UniqueConstraint(fields=["add_on", "cents"], name="stripe_price_of_add_on"),
+            models.UniqueConstraint(
+                fields=["plan", "cents", "inclusive"], name="stripe_price_of_plan"
+            ),
+            models.UniqueConstraint(
+                fields=["add_on", "cents", "inclusive"], name="stripe_price_of_add_on"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.plan or self.add_on} at ${money.dollars(self.cents * money.CENT)}"
+
+
+class StripeTaxRate(models.Model):
+    """SELLER_TAX_RATE at Stripe, for the invoices it makes of plans. Rates there never change."""
+
+    name = models.CharField(max_length=50)
+    percent = models.CharField(max_length=20)
+    stripe_id = models.CharField(max_length=255, unique=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name", "percent"], name="stripe_tax_rate_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.percent} %"
 
 
 class PlanOrder(models.Model):

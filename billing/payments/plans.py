@@ -222,12 +222,20 @@ def _open_page(order: PlanOrder, *, return_url: str) -> str:
         "success_url": f"{return_url}?session_id={{CHECKOUT_SESSION_ID}}",
         "cancel_url": return_url,
     }
+    if rates := _tax_rates(order.user):
+        asked["subscription_data"]["default_tax_rates"] = rates
     if settings.STRIPE_TAX:
         asked |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
         asked["billing_address_collection"] = "required"
     page = stripe_api.create_session(asked, order.idempotency_key)
     PlanOrder.objects.filter(pk=order.pk).update(session_id=page["id"])
     return str(page["url"])
+
+
+def _tax_rates(user: User) -> list[str]:
+    if catalogue.contains_tax():
+        customers.tell_exempt(user)
+    return catalogue.tax_rates(user)
 
 
 def _charge(order: PlanOrder) -> str:
@@ -249,6 +257,8 @@ def start(user: User, mine: Subscription, card: str, key: str) -> Object:
         "payment_behavior": "error_if_incomplete",
         "metadata": {"subscription": str(mine.pk)},
     }
+    if rates := _tax_rates(user):
+        asked["default_tax_rates"] = rates
     if settings.STRIPE_TAX:  # by the address that the page asked for
         asked["automatic_tax"] = {"enabled": True}
     return stripe_api.create_subscription(asked, key)
@@ -257,7 +267,7 @@ def start(user: User, mine: Subscription, card: str, key: str) -> Object:
 def _change(order: PlanOrder) -> str:
     """https://docs.stripe.com/billing/subscriptions/pending-updates"""
     mine = order.subscription
-    found = contract.must_be_paid(mine)
+    found = contract.retax(mine, contract.must_be_paid(mine))
     kind = "plan" if order.plan else "add_on"
     items = contract.put_back(mine, found, plan=kind == "plan", add_on=kind == "add_on")
     renewed = {"cancel_at_period_end": False} if order.plan and mine.cancel_at_period_end else {}

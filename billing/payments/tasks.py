@@ -59,6 +59,7 @@ def poll_events(**_: Any) -> None:
         inbox.poll(now=timezone.now())
         orders.reconcile(now=timezone.now())
         arrangements.reconcile(now=timezone.now())
+        arrangements.retax(now=timezone.now())
         inbox.forget(now=timezone.now())
 
 

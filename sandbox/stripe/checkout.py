@@ -96,7 +96,7 @@ def _subscribe(sim: Simulator, session: Object, method: Object) -> StripeError |
         sim,
         customer,
         items,
-        _subscription_fields(session, method),
+        _subscription_fields(sim, session, method),
         trial_end=_trial_end(sim, session),
         extra=once,
         authenticated=True,
@@ -107,7 +107,7 @@ def _subscribe(sim: Simulator, session: Object, method: Object) -> StripeError |
     return None
 
 
-def _subscription_fields(session: Object, method: Object) -> Object:
+def _subscription_fields(sim: Simulator, session: Object, method: Object) -> Object:
     data, taxed = session["_data"], session["automatic_tax"]["enabled"]
     liability = {"type": "self"} if taxed else None
     return {
@@ -115,6 +115,9 @@ def _subscription_fields(session: Object, method: Object) -> Object:
         "default_payment_method": method["id"],
         "description": data.get("description"),
         "metadata": data["metadata"],
+        "default_tax_rates": [
+            sim.store.need("tax_rate", id) for id in data.get("default_tax_rates") or []
+        ],
     }
 
 

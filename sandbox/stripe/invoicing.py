@@ -14,7 +14,7 @@ from sandbox.stripe import payments
 from sandbox.stripe.clock import DAY
 from sandbox.stripe.errors import Object, StripeError, invalid
 from sandbox.stripe.lines import Line
-from sandbox.stripe.resources import invoice_payments, payment_intents
+from sandbox.stripe.resources import invoice_payments, payment_intents, tax_rates
 from sandbox.stripe.resources.invoice_objects import blank_invoice, line_items, totals
 from sandbox.stripe.simulator import Simulator
 from sandbox.stripe.wire import listing
@@ -28,7 +28,7 @@ def compose(
     """An invoice of these lines, kept nowhere."""
     head: Object = {"id": sim.store.new_id("invoice"), "object": "invoice", "livemode": False}
     invoice = head | {"created": sim.now()} | blank_invoice(customer, reason, sim.now()) | fields
-    rate = sim.tax_basis_points if invoice["automatic_tax"]["enabled"] else 0
+    rate = _rate(sim, invoice, customer)
     url = f"/v1/invoices/{invoice['id']}/lines"
     invoice["lines"] = listing(line_items(sim, invoice, lines, rate), url)
     if lines:
@@ -36,6 +36,17 @@ def compose(
     invoice |= totals(lines, rate)
     due = max(0, invoice["total"])
     return invoice | {"amount_due": due, "amount_remaining": due}
+
+
+def _rate(sim: Simulator, invoice: Object, customer: Object) -> int:
+    """Of Stripe Tax, or of the rates that were set by hand."""
+    if invoice["automatic_tax"]["enabled"]:
+        return sim.tax_basis_points
+    subscription = sim.store.find(invoice.get("_subscription"))
+    rates = subscription["default_tax_rates"] if subscription else []
+    if not subscription or not rates:
+        return 0
+    return tax_rates.basis_points(rates, customer, subscription["items"]["data"])
 
 
 def draft(

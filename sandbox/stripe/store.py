@@ -37,6 +37,7 @@ IDS = {
     "setup_intent": ("seti_1", 23),
     "subscription": ("sub_1", 23),
     "subscription_item": ("si_", 14),
+    "tax_rate": ("txr_1", 23),
     "webhook_endpoint": ("we_1", 23),
 }
 

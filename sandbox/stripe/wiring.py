@@ -22,6 +22,7 @@ from sandbox.stripe.resources import (
     setup_intents,
     subscription_items,
     subscriptions,
+    tax_rates,
     webhook_endpoints,
 )
 from sandbox.stripe.simulator import Reaction, Route
@@ -47,6 +48,7 @@ ROUTES: tuple[Route, ...] = (
     *setup_intents.ROUTES,
     *subscription_items.ROUTES,
     *subscriptions.ROUTES,
+    *tax_rates.ROUTES,
     *webhook_endpoints.ROUTES,
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sandbox.vendors.conversation import Ask, Json, Sent
+from sandbox.vendors.conversation import Ask, Json, Sent, mapping
 from sandbox.vendors.dialect import fresh
 from sandbox.vendors.meter import Line, Work
 from sandbox.vendors.script import Turn
@@ -72,7 +72,8 @@ def _calls(sent: Sent, turn: Turn) -> dict[str, int]:
     """Searches and pages by the request; code by the container, which serves a whole request, and
     is free beside the searches and pages of 2026-02-09 or later."""
     calls = {_REQUESTS[tool]: times for tool, times in turn.uses.items() if tool in _REQUESTS}
-    tools = [each.get("type") or "" for each in sent.body.get("tools") or ()]
+    asked = sent.body.get("tools")
+    tools = [str(mapping(each).get("type")) for each in (asked if isinstance(asked, list) else ())]
     newer = [
         t for t in tools if t.startswith(("web_search_", "web_fetch_")) and t[-8:] > "20260208"
     ]

@@ -119,7 +119,7 @@ class Commerce(RuleBasedStateMachine):
         """Of a month's price; a trial is shorter."""
         left = int((self.end - self.now).total_seconds())
         month = max(self.end, periods.first_end(self.start)) - self.start
-        return half_up(Fraction(amount * left, int(month.total_seconds()) * CENT)) * CENT
+        return half_up(Fraction(amount * left, int(month.total_seconds())))
 
     def pay(self, cost: int) -> str:
         if cost > self.balance:

@@ -136,7 +136,7 @@ def _inner(params: Params, mode: str) -> Object:
             raise invalid(f"You can not pass `{other}` in `{mode}` mode.", other)
     data = params.hash(name)
     known = "metadata description setup_future_usage receipt_email statement_descriptor_suffix"
-    known += " trial_period_days trial_end trial_settings"
+    known += " trial_period_days trial_end trial_settings default_tax_rates"
     data.only(known.split())
     return {"_data": data.data | {"metadata": data.metadata()}}
 

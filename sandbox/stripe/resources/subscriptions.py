@@ -4,7 +4,7 @@ from sandbox.stripe import payments, subscribing, updating
 from sandbox.stripe.clock import DAY
 from sandbox.stripe.errors import Object, invalid, malformed
 from sandbox.stripe.forms import Params, copy_texts
-from sandbox.stripe.resources import customers
+from sandbox.stripe.resources import customers, tax_rates
 from sandbox.stripe.resources.subscription_objects import (
     blank_subscription,
     changed_items,
@@ -15,8 +15,8 @@ from sandbox.stripe.simulator import Call, Route, Simulator
 from sandbox.stripe.wire import paginate
 
 FIELDS = (
-    "automatic_tax cancel_at_period_end default_payment_method description metadata"
-    " payment_settings trial_settings collection_method"
+    "automatic_tax cancel_at_period_end default_payment_method default_tax_rates description"
+    " metadata payment_settings trial_settings collection_method"
 )
 BEHAVIOURS = "items off_session payment_behavior proration_behavior trial_end"
 CREATES = f"{FIELDS} {BEHAVIOURS} customer currency trial_period_days billing_mode"
@@ -95,6 +95,8 @@ def _assign(sim: Simulator, subscription: Object, params: Params, customer: str)
         subscription["default_payment_method"] = id
     if "cancel_at_period_end" in params:
         subscription["cancel_at_period_end"] = params.boolean("cancel_at_period_end")
+    if "default_tax_rates" in params:
+        subscription["default_tax_rates"] = tax_rates.of(sim, params)
     _assign_settings(subscription, params)
 
 

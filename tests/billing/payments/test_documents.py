@@ -12,12 +12,13 @@ from pytest_django import Settings
 
 from accounts.models import User
 from billing import ledger, reconcile, stripe_api
-from billing.models import Invoice, InvoiceSeries, Plan, Transfer
-from billing.payments import autotopup, documents, settlements, tasks
+from billing.models import Invoice, InvoiceSeries, Plan, Subscription, Transfer
+from billing.payments import arrangements, autotopup, documents, settlements, tasks
 from billing.payments.models import AutoTopUp, Quarantine, TopUp
-from hontoni.money import CENT, nanos
+from hontoni.money import CENT, dollars, nanos
 from tests.billing.conftest import committed
 from tests.billing.payments.conftest import Shop, balance
+from tests.billing.payments.test_plans import by_card, month, post, subscribed
 
 pytestmark = committed
 AtOnce = Callable[[Callable[[int], Any], int], list[Any]]
@@ -351,3 +352,60 @@ def test_a_plan_from_the_balance_is_not_taxed_again(
     _, plan = invoices(shop, bob)
     assert (plan["total"], plan["tax"], plan["paid_by"]) == ("6.00", "0.00", "Prepaid balance")
     assert plan["note"] == "Any tax on it was charged when the balance was topped up."
+
+
+# -- Tax of plans, on Stripe's invoices ----------------------------------------------------------
+
+
+def stripes(shop: Shop, user: User) -> list[tuple[str, str, str]]:
+    return [(row["net"], row["tax"], row["total"]) for row in invoices(shop, user)]
+
+
+@pytest.mark.parametrize("way", ["card", "page"])
+def test_a_plan_by_card_names_the_tax_it_contains(
+    shop: Shop, bob: User, settings: Settings, way: str
+) -> None:
+    sells_with_tax(settings)
+    if way == "page":
+        subscribed(shop, bob)
+    else:
+        by_card(shop, bob)
+    again(shop)
+    assert stripes(shop, bob) == [("5.45", "0.55", "6.00")]
+    assert shop.intents()[0].amount_received == 600
+    post(shop, bob, "addons", add_on="rate-limit-2x")
+    assert sum(nanos(tax) for _, tax, _ in stripes(shop, bob)) == nanos("1.00")
+    refund = shop.stripe.stripe.refunds.create({"payment_intent": shop.intents()[-1].id})
+    again(shop)
+    note = Invoice.objects.get(kind="credit_note")
+    assert (refund.amount, note.total, note.tax) == (600, -nanos("6"), -nanos("0.55"))
+
+
+def test_a_business_abroad_has_a_plan_by_card_without_tax(
+    shop: Shop, bob: User, settings: Settings
+) -> None:
+    sells_with_tax(settings)
+    company = {"name": "Bob GmbH", "tax_id": "DE1", "country": "DE", "address": ""}
+    assert shop.api(bob).put("/api/billing/details", company).status_code == 200
+    by_card(shop, bob)
+    assert stripes(shop, bob) == [("6.00", "0.00", "6.00")]
+    customer = shop.stripe.stripe.customers.list().data[0]
+    assert customer.tax_exempt == "reverse"
+
+
+@pytest.mark.parametrize(("before", "after", "tax"), [("0", "10", "0.55"), ("10", "0", "0.00")])
+def test_a_renewal_by_card_names_the_tax_of_its_day(
+    shop: Shop, bob: User, settings: Settings, before: str, after: str, tax: str
+) -> None:
+    sells_with_tax(settings)
+    settings.SELLER_TAX_RATE = before
+    by_card(shop, bob)
+    settings.SELLER_TAX_RATE = after
+    mine = Subscription.objects.get()
+    arrangements.retax(now=mine.period_end - timedelta(hours=2))
+    mine.refresh_from_db()
+    assert (mine.plan_price, mine.next_plan_id, mine.next_plan_price) == (nanos("6"), None, 0)
+    month(shop)
+    again(shop)
+    assert stripes(shop, bob)[-1] == (dollars(nanos("6") - nanos(tax)), tax, "6.00")
+    assert not Quarantine.objects.exists()
