@@ -50,7 +50,7 @@ class Invoices(APIView):
 def listed(user_id: int) -> tuple[list[dict[str, Any]], bool]:
     """Our invoices and Stripe's in one shape, newest first; whether Stripe's are all there."""
     ours = Invoice.objects.filter(user_id=user_id).defer("pdf").order_by("-pk")
-    rows = [_row(invoice) for invoice in ours[: stripe_invoices.MOST]]
+    rows = [row(invoice) for invoice in ours[: stripe_invoices.MOST]]
     complete = True
     try:
         rows += stripe_invoices.of(user_id)
@@ -59,7 +59,7 @@ def listed(user_id: int) -> tuple[list[dict[str, Any]], bool]:
     return sorted(rows, key=itemgetter("issued_at"), reverse=True), complete
 
 
-def _row(invoice: Invoice) -> dict[str, Any]:
+def row(invoice: Invoice) -> dict[str, Any]:
     names = ("number", "kind", "issued_at", "total", "tax", "net", "currency", "lines", "credits")
     said = {name: getattr(invoice, name) for name in (*names, "note", "paid_by")}
     paid_at = invoice.paid_at or invoice.issued_at

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 from accounts.models import User
 from billing import funding, ledger, promos, reconcile, referrals
 from billing.models import PromoCode, Referral, Transfer
+from hontoni.money import CENT
 from tests.billing.conftest import committed
 from tests.confirmed import confirm
 
@@ -29,6 +30,11 @@ DAY = timedelta(days=1)
 HOLD = 30
 PERCENT = 10
 cents = st.integers(1, 20_000).map(lambda cents: cents * 10_000_000)
+
+
+def in_cents(amount: int) -> int:
+    """What is given is whole cents, and never more than was promised."""
+    return amount // CENT * CENT
 
 
 @dataclass
@@ -42,7 +48,7 @@ class TopUp:
 
     @property
     def share(self) -> int:
-        return self.bonus * min(max(self.left, 0), self.amount) // self.amount
+        return in_cents(self.bonus * min(max(self.left, 0), self.amount) // self.amount)
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Model:
 
     def reward(self) -> int:
         total = max(sum(one.left for one in self.top_ups), 0)
-        return 0 if self.rejected else total * PERCENT // 100
+        return 0 if self.rejected else in_cents(total * PERCENT // 100)
 
     def settle(self, now: datetime) -> None:
         """The reward is paid as far as it stood all through the hold period."""
@@ -108,7 +114,7 @@ class Rewards(RuleBasedStateMachine):
         fitting = [one for one in self.model.waiting if amount >= one[1]]
         if fitting:
             self.model.waiting.remove(fitting[0])
-            bonus = amount * fitting[0][0] // 100
+            bonus = in_cents(amount * fitting[0][0] // 100)
         self.model.top_ups.append(TopUp(row, amount, bonus, amount))
 
     @precondition(lambda self: self.model.top_ups)

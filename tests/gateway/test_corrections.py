@@ -136,7 +136,7 @@ def test_a_statement_keeps_what_was_charged_and_has_the_correction_beside_it(
     reprice(first_version(), "--apply", "--reason", "A zero too many.")
     assert told()["usage"] == [before]
     assert (before["exact"], before["model"]) == (dollars(-20 * COST), "gpt-4o")
-    correction = told()["credits"][-1]
+    correction = told()["corrections"][-1]
     assert (correction["kind"], correction["exact"]) == ("correction", dollars(18 * COST))
 
 

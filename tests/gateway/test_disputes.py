@@ -56,7 +56,9 @@ def test_a_lost_dispute_stays_frozen_whatever_is_paid(
     shop.deliver()
     shop.close_dispute(dispute, "lost")
     shop.deliver()
-    shop.top_up(alice.user, "50")
+    order = {"amount": "50"}
+    answer = shop.api(alice.user).post("/api/billing/topup/checkout", order, format="json")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "account_frozen")
     assert answered(gateway, alice) == (403, "account_frozen")
     assert User.objects.get(pk=alice.user.pk).frozen_reason
 

@@ -16,6 +16,7 @@ from billing.models import Plan
 from gateway.plane import callers
 from gateway.usage import spending
 from gateway.usage.models import UsageEvent, UsageHour
+from gateway.usage.vendor_day import UsageVendorDay
 from hontoni import redis
 from hontoni.money import nanos
 from tests.gateway.test_limits import limit
@@ -295,7 +296,9 @@ def test_what_was_spent_yesterday_does_not(gateway: Gateway, rich: Person) -> No
 def _move_back(days: int) -> None:
     UsageHour.objects.update(hour=timezone.now().replace(minute=0, second=0, microsecond=0)
                              - timedelta(days=days))  # fmt: skip
-    UsageEvent.objects.update(created_at=timezone.now() - timedelta(days=days))
+    then = timezone.now() - timedelta(days=days)
+    UsageEvent.objects.update(created_at=then)
+    UsageVendorDay.objects.update(day=then.date())
 
 
 def test_rotating_neither_lifts_a_cap_nor_spends_it_twice(gateway: Gateway, rich: Person) -> None:

@@ -15,11 +15,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing import ledger, subscriptions
+from billing.models import Plan
 from billing.seed import seed as seed_billing
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.usage.models import UsageHour
 from hontoni.money import nanos
+from tests.confirmed import confirm
 from tests.world import PASSWORD, Person, used
 
 OWN = ["/overview", "/keys", "/usage", "/billing", "/playground", "/account", "/account/2fa/"]
@@ -330,6 +332,14 @@ async def _streamed(person: Person, url: str) -> bytes:
     return b"".join([part async for part in answer.streaming_content])
 
 
+def bought(person: Person) -> None:
+    """A plan, by somebody whose address is confirmed."""
+    confirm(person.user)
+    ledger.post(key="fund", kind="sandbox", user_id=person.user.pk, amount=nanos("10"))
+    basic = Plan.objects.get(slug="basic")
+    subscriptions.subscribe(person.user.pk, basic, now=timezone.now())
+
+
 @pytest.mark.django_db(transaction=True)
 async def test_everything_is_exported(transactional_db: None) -> None:
     from asgiref.sync import sync_to_async
@@ -341,6 +351,7 @@ async def test_everything_is_exported(transactional_db: None) -> None:
     bob = await sync_to_async(person)("bob")
     mine = await sync_to_async(used)(alice, client="=cmd()")
     await sync_to_async(used)(bob)
+    await sync_to_async(bought)(alice)
     rows = list(csv.DictReader((await _streamed(alice, "/usage.csv")).decode().splitlines()))
     assert [row["request_id"] for row in rows] == [mine.request_id]
     assert rows[0]["cost_usd"] == "0.0105"
@@ -349,6 +360,9 @@ async def test_everything_is_exported(transactional_db: None) -> None:
     assert everything["account"]["email"] == "alice@example.com"
     assert everything["account"]["language"] == "en"
     assert [key["name"] for key in everything["keys"]] == ["laptop"]
+    assert [each["plan"] for each in everything["subscriptions"]] == ["basic"]
+    assert [each["total"] for each in everything["invoices"]] == ["6.00"]
+    assert [each["kind"] for each in everything["known_by"]] == ["mailbox"]
     assert [event["request_id"] for event in everything["requests"]] == [mine.request_id]
     await sync_to_async(connections.close_all)()  # of the thread that served the pages
 

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_safe
 from accounts.models import ApiKey, User
 from accounts.serializers import KeySerializer, UserSerializer
 from accounts.views import customer, reauthenticated
-from billing import ledger
-from billing.models import BillingDetails, Entry
-from billing.serializers import TransactionSerializer
+from billing import invoice_api, ledger
+from billing.models import BillingDetails, Entry, Invoice, Mark, Subscription
+from billing.serializers import ListedInvoiceSerializer, TransactionSerializer
 from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
@@ -27,7 +27,7 @@ Chunk = Callable[[Any], list[tuple[Any, dict[str, Any]]]]
 @reauthenticated
 @require_safe
 def data_export(request: HttpRequest) -> StreamingHttpResponse:
-    """Account, keys, transactions and requests as JSON, streamed."""
+    """Account, keys, plans, invoices, transactions and requests as JSON, streamed."""
     response = StreamingHttpResponse(_document(customer(request)), content_type="application/json")
     response["Content-Disposition"] = 'attachment; filename="hontoni-data.json"'
     return response
@@ -37,7 +37,15 @@ async def _document(user: User) -> AsyncIterator[bytes]:
     account = {**UserSerializer(user).data, "language": user.language}
     yield b'{"account":' + orjson.dumps(account)
     yield b',"billing_details":' + orjson.dumps(await in_thread(_billing_details, user))
-    lists = {"keys": _keys, "transactions": _entries, "requests": _events, "refusals": _refusals}
+    yield b',"known_by":' + orjson.dumps(await in_thread(_marks, user))
+    lists = {
+        "keys": _keys,
+        "subscriptions": _subscriptions,
+        "invoices": _invoices,
+        "transactions": _entries,
+        "requests": _events,
+        "refusals": _refusals,
+    }
     for name, chunk in lists.items():
         yield f',"{name}":['.encode()
         async for part in _all(user, cast(Any, chunk)):
@@ -65,6 +73,38 @@ def _billing_details(user: User) -> Any:
         .values("name", "address", "tax_id", "country")
         .first()
     )
+
+
+def _marks(user: User) -> list[dict[str, str]]:
+    """By what one person's accounts are told apart: fingerprints (billing/gifts.py)."""
+    found = Mark.objects.filter(user=user).order_by("pk")
+    return [{"kind": mark.kind, "fingerprint": mark.digest} for mark in found]
+
+
+def _subscriptions(user: User, after: int | None) -> list[tuple[int, Any]]:
+    found = Subscription.objects.filter(user=user, pk__gt=after or 0).order_by("pk")
+    rows = found.select_related("plan", "add_on")[:_CHUNK]
+    return [(mine.pk, _subscription(mine)) for mine in rows]
+
+
+def _subscription(mine: Subscription) -> dict[str, Any]:
+    return {
+        "plan": mine.plan.slug,
+        "add_on": mine.add_on and mine.add_on.slug,
+        "status": mine.status,
+        "payment_method": mine.payment_method,
+        "period_start": mine.period_start,
+        "period_end": mine.period_end,
+        "ended_at": mine.ended_at,
+    }
+
+
+def _invoices(user: User, after: int | None) -> list[tuple[int, Any]]:
+    """Ours, as they were issued; Stripe keeps its own."""
+    found = Invoice.objects.filter(user=user, pk__gt=after or 0).order_by("pk").defer("pdf")
+    return [
+        (each.pk, ListedInvoiceSerializer(invoice_api.row(each)).data) for each in found[:_CHUNK]
+    ]
 
 
 def _keys(user: User, after: int | None) -> list[tuple[int, Any]]:

@@ -294,17 +294,22 @@ class Plans(RuleBasedStateMachine):
         self.ask("billing/promo-code", expected, code=code.code, apply=True)
         self.late = late
 
-    @rule()
-    def try_a_plan(self) -> None:
-        """What was paid at Stripe comes first, heard of or not; a page that is open is closed."""
+    @rule(buys=st.booleans())
+    def try_a_plan(self, buys: bool) -> None:
+        """What was paid at Stripe comes first, heard of or not; a page that is open is closed.
+
+        Any plan that a card pays takes the trial's place, and one that it does not, leaves it.
+        """
         if self.plan:
             return self.use(self.trial, "promo_code_has_plan")
         self.hear()  # of the end of the last one
         self.use(self.trial, 200)
         assert terms.plan_of(self.user.pk)[0].slug == "standard"
-        card = self.cards[GOOD]
-        body = {"plan": "basic", "payment_method": "stripe", "card": card}
-        self.ask("subscription", "paid_from_balance", **body)
+        body = {"plan": "basic", "payment_method": "stripe"}
+        self.ask("subscription", "generic_decline", **body, card=self.cards[BAD])
+        if buys:
+            self.ask("subscription", 201, **body, card=self.cards[GOOD])
+            return self.begin("basic", "")
         if self.page:
             self.shop.stripe.browser.post(self.page, data={"card": GOOD})
         self.hear()
