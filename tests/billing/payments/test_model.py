@@ -26,7 +26,7 @@ from billing import ledger, promos, reconcile, referrals
 from billing.models import Claim, PromoCode, Redemption, Referral, Transfer
 from billing.payments import autotopup, customers, inbox, settlements
 from billing.payments.models import AutoTopUp, Quarantine, StripeEvent, TopUp
-from hontoni import redis
+from hontoni import errors, redis
 from hontoni.money import CENT, nanos
 from tests.billing.conftest import committed
 from tests.billing.payments.conftest import Shop
@@ -103,10 +103,22 @@ class Commerce(RuleBasedStateMachine):
             if all(getattr(payment, name) == value for name, value in state.items())
         ]
 
+    def _frozen(self) -> bool:
+        """By a dispute: then nothing may be paid in, and open pages are closed."""
+        self.user.refresh_from_db()
+        return self.user.frozen_at is not None
+
+    def _refused(self, path: str, body: dict[str, str]) -> None:
+        answer = self.shop.api(self.user).post(f"/api/billing/{path}", body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "account_frozen")
+
     # -- Customers -------------------------------------------------------------------------------
 
     @rule(amount=cents)
     def order(self, amount: int) -> None:
+        if self._frozen():
+            self._refused("topup/checkout", {"amount": f"{amount / 100:.2f}"})
+            return
         order = self.shop.order(self.user, f"{amount / 100:.2f}", save_card=True)
         self.payments[order.pk] = Payment(amount)
 
@@ -115,6 +127,9 @@ class Commerce(RuleBasedStateMachine):
     def pay(self, pick: int, look: bool) -> None:
         id = _picked(self._orders(paid=False), pick)
         order = TopUp.objects.get(pk=id)
+        page = self.shop.stripe.stripe.checkout.sessions.retrieve(order.session_id)
+        if page.url is None:  # closed when the account was frozen
+            return
         self.shop.pay(order)
         self.payments[id].paid = True
         if look:
@@ -124,6 +139,9 @@ class Commerce(RuleBasedStateMachine):
     def charge_a_saved_card(self, amount: int) -> None:
         card = self.shop.saved_card(self.user)
         body = {"amount": f"{amount / 100:.2f}", "payment_method": card}
+        if self._frozen():
+            self._refused("topup/intent", body)
+            return
         answer = self.shop.api(self.user).post("/api/billing/topup/intent", body)
         payment = self.payments[uuid.UUID(answer.json()["id"])] = Payment(amount)
         payment.paid = True
@@ -169,6 +187,8 @@ class Commerce(RuleBasedStateMachine):
             self.redeemed += 1
         except promos.NotForYou as refused:
             assert (refused.code, self.redeemed) == ("promo_code_already_used", 3)
+        except errors.Forbidden as refused:
+            assert refused.code == "account_frozen" and self._frozen()
 
     # -- Staff and banks -------------------------------------------------------------------------
 
