@@ -263,6 +263,7 @@ class ReceiptSerializer(UsageSerializer):
     def get_charged(self, event: UsageEvent) -> str:
         return dollars(event.charged)
 
+    @extend_schema_field(CorrectionSerializer(many=True))
     def get_corrections(self, event: UsageEvent) -> list[dict[str, Any]]:
         return [
             {
@@ -280,6 +281,7 @@ class ReceiptSerializer(UsageSerializer):
     def get_rule(self, event: UsageEvent) -> str:
         return str(event.details.get("rule", ""))
 
+    @extend_schema_field(PriceVersionSerializer)
     def get_price_version(self, event: UsageEvent) -> dict[str, Any]:
         return {
             "id": event.price_id,
@@ -288,6 +290,7 @@ class ReceiptSerializer(UsageSerializer):
             "long_context": any(map(bill.is_long, receipts.lines(event))),
         }
 
+    @extend_schema_field(SettlementSerializer)
     def get_settlement(self, event: UsageEvent) -> dict[str, str]:
         return {
             "held": dollars(event.hold),
