@@ -1,4 +1,4 @@
-"""`python -m bench.settlement [--quick]`: what it costs to write usage into the books, as Markdown.
+"""`python -m bench.settlement [--quick]`: what writing usage into the books costs, as Markdown.
 
 On SQLite and on a Postgres of its own, with the usage of 1, 10, 300 and 1,500 accounts mixed: how
 many events a second one process settles, and the CPU time of an event in that process and in the
@@ -126,7 +126,7 @@ def _people(count: int) -> list[tuple[int, int]]:
         ApiKey(user=user, name="bench", digest=os.urandom(32), slot=0) for user in users
     )
     for user in users:
-        ledger.wallet(user.pk)
+        ledger.post(key=f"bench:{user.pk}", kind="topup", user_id=user.pk, amount=10**15 // 1000)
     return [(key.user_id, key.pk) for key in made]
 
 
@@ -183,9 +183,9 @@ _MODELS = ("gpt-4o", "claude-sonnet-4", "claude-haiku-4.5")
 
 
 def _encoded(event: dict[str, Any]) -> bytes:
-    import orjson
+    from gateway.usage import events
 
-    return orjson.dumps(event)
+    return events.pack(event)
 
 
 def _event(
@@ -193,7 +193,11 @@ def _event(
 ) -> dict[str, Any]:
     """As gateway/plane/usage_events.py makes it of an ordinary request."""
     now = time.time()
-    windows = [("rpm", 60, 3, 59_000), ("5h", 900, 40, 17_000_000), ("daily", 4000, 40, 80_000_000)]
+    windows = [
+        ("rpm", 60, 3, 59_000),
+        ("5h", 900, 40, 17_000_000),
+        ("daily", 4000, 40, 80_000_000),
+    ]
     return {
         "id": uuid.UUID(int=int(now * 1000) << 80 | 7 << 76 | 2 << 62 | number).hex,
         "user_id": user_id,

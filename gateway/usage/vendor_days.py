@@ -13,6 +13,7 @@ from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
 from gateway.catalogue.models import BUCKETS, Model
+from gateway.usage.books import Used
 from gateway.usage.corrections.models import CorrectedRequest
 from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
@@ -36,7 +37,7 @@ class Group(NamedTuple):
 Sums = dict[str, int]
 
 
-def add(events: Iterable[UsageEvent]) -> None:
+def add(events: Iterable[Used]) -> None:
     """Add these events to their days."""
     _add(summed(events))
 
@@ -71,7 +72,7 @@ def _add(found: Mapping[Group, Sums]) -> None:
         )
 
 
-def summed(events: Iterable[UsageEvent]) -> dict[Group, Sums]:
+def summed(events: Iterable[Used]) -> dict[Group, Sums]:
     """What these events add up to, by group."""
     events = list(events)
     vendors = _vendors(events)
@@ -88,20 +89,20 @@ def summed(events: Iterable[UsageEvent]) -> dict[Group, Sums]:
 
 
 def _group(
-    event: UsageEvent, vendors: Mapping[str, str], model: str, credential: str, part: str
+    event: Used, vendors: Mapping[str, str], model: str, credential: str, part: str
 ) -> Group:
     day = event.created_at.astimezone(UTC).date()
     vendor = vendors.get(credential.partition("/")[0]) or vendors["model:" + event.model]
     return Group(day, vendor, credential, model, part)
 
 
-def _served(event: UsageEvent) -> str:
+def _served(event: Used) -> str:
     """The credential that answered, or was the last to be asked."""
     attempts = event.details.get("attempts") or [{}]
     return str(attempts[-1].get("credential", ""))
 
 
-def _vendors(events: Iterable[UsageEvent]) -> dict[str, str]:
+def _vendors(events: Iterable[Used]) -> dict[str, str]:
     """Whose bill it is on: by the provider's name, or where the receipt names none, by the model.
     The environment's keys are called after their vendor."""
     names = {event.model for event in events}
@@ -112,7 +113,7 @@ def _vendors(events: Iterable[UsageEvent]) -> dict[str, str]:
     return found | {f"model:{name}": vendor for name, vendor in of_models.items()}
 
 
-def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
+def _parts(event: Used) -> Iterator[tuple[str, str, str, Sums]]:
     """(credential, model, part, what to add) of every attempt."""
     attempts = event.details.get("attempts") or [{}]
     last, part = _served(event), _part(event)
@@ -136,7 +137,7 @@ def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
         yield credential, event.model, Part.FAILED, bound | {"requests": 1}
 
 
-def _part(event: UsageEvent) -> Part:
+def _part(event: Used) -> Part:
     if "quarantine" in event.details:
         return Part.QUARANTINED
     if not event.cost:
@@ -147,7 +148,7 @@ def _part(event: UsageEvent) -> Part:
     return Part.ESTIMATED if event.estimated else Part.CHARGED
 
 
-def _used(event: UsageEvent) -> dict[str, Sums]:
+def _used(event: Used) -> dict[str, Sums]:
     """What was used, by the model that was: a receipt of several lines has other models, too, and
     the calls of hosted tools (gateway/metering/bill.py)."""
     own = {
