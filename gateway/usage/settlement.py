@@ -11,12 +11,14 @@ that is away, full or of another schema never makes an event bad.
 """
 
 import logging
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import DataError, Error, IntegrityError, transaction
 from redis.exceptions import ResponseError
 
@@ -38,6 +40,7 @@ GROUP = "books"
 BATCH = 4_000
 ABANDONED_MS = 2_000  # whoever has not acknowledged for so long has died, or is stuck
 MOST_DELIVERIES = 5
+CLUSTER_PAUSE_MS = 100
 ALL = range(SHARDS)
 
 
@@ -153,16 +156,36 @@ def _read(
     none, but then they are."""
     by_name = {usage_stream(shard).encode(): shard for shard in shards}
     try:
-        reply = redis.sync().xreadgroup(
-            GROUP, consumer, dict.fromkeys(by_name, ">"), count=count, block=block_ms
-        )
+        reply = _ask(consumer, list(by_name), count, block_ms)
     except ResponseError as error:
         if "NOGROUP" not in str(error):
             raise
         make_groups(shards)
         return _read(consumer, shards, count, None)
-    pairs = reply.items() if isinstance(reply, dict) else reply or ()
-    return {by_name[name]: _entries(by_name[name], _flat(messages)) for name, messages in pairs}
+    return {by_name[name]: _entries(by_name[name], _flat(messages)) for name, messages in reply}
+
+
+def _ask(
+    consumer: str, names: Sequence[bytes], count: int, block_ms: int | None
+) -> list[tuple[bytes, Any]]:
+    """All of these streams in one command; a cluster, whose nodes have some each, is asked stream
+    by stream, and waited for without its help."""
+    if not settings.REDIS_CLUSTER:
+        streams = dict.fromkeys(names, ">")
+        return _pairs(
+            redis.sync().xreadgroup(GROUP, consumer, streams, count=count, block=block_ms)
+        )
+    pipeline = redis.sync().pipeline()
+    for name in names:
+        pipeline.xreadgroup(GROUP, consumer, {name: ">"}, count=count)
+    found = [pair for reply in pipeline.execute() for pair in _pairs(reply)]
+    if not found and block_ms:
+        time.sleep(min(block_ms, CLUSTER_PAUSE_MS) / 1000)
+    return found
+
+
+def _pairs(reply: Any) -> list[tuple[bytes, Any]]:
+    return list(reply.items() if isinstance(reply, dict) else reply or ())
 
 
 def _flat(messages: Any) -> Iterable[tuple[bytes, dict[bytes, bytes]]]:
@@ -213,31 +236,41 @@ def _event(text: bytes) -> dict[str, Any]:
 def take_over(consumer: str, shards: Sequence[int] = ALL, idle_ms: int | None = None) -> int:
     """Record what dead consumers left behind in these shards, and what failed; set aside what is
     malformed and was delivered MOST_DELIVERIES times. Returns how many were recorded."""
-    idle = ABANDONED_MS if idle_ms is None else idle_ms
-    entries = _claim(consumer, shards, idle)
-    if not entries:
-        return 0
-    done = settle(entries)
-    bad = [entry for entry in entries if entry.problem] + _still_foreign(entries, done)
-    for entry in _worn_out(consumer, bad):
-        _set_aside(entry)
+    done = 0
+    for entries in _claims(consumer, shards, ABANDONED_MS if idle_ms is None else idle_ms):
+        recorded = settle(entries)
+        bad = [entry for entry in entries if entry.problem] + _still_foreign(entries, recorded)
+        for entry in _worn_out(consumer, bad):
+            _set_aside(entry)
+        done += recorded
     return done
 
 
-def _claim(consumer: str, shards: Sequence[int], idle_ms: int) -> list[Entry]:
+def _claims(consumer: str, shards: Iterable[int], idle_ms: int) -> Iterator[list[Entry]]:
+    """All that is pending for so long, about a batch at a time."""
+    cursors: dict[int, bytes] = dict.fromkeys(shards, b"0-0")
+    while cursors:
+        replies = _claim(consumer, cursors, idle_ms)
+        found = [entry for shard in replies for entry in _entries(shard, replies[shard][1])]
+        cursors = {shard: reply[0] for shard, reply in replies.items() if reply[0] != b"0-0"}
+        if found:
+            yield found
+
+
+def _claim(consumer: str, cursors: Mapping[int, bytes], idle_ms: int) -> dict[int, Any]:
     pipeline = redis.sync().pipeline(transaction=False)
-    count = max(1, BATCH // max(1, len(shards)))
-    for shard in shards:
+    count = max(1, BATCH // len(cursors))
+    for shard, cursor in cursors.items():
         pipeline.xautoclaim(
-            usage_stream(shard), GROUP, consumer, idle_ms, start_id="0-0", count=count
+            usage_stream(shard), GROUP, consumer, idle_ms, start_id=cursor, count=count
         )
-    found: list[Entry] = []
-    for shard, reply in zip(shards, pipeline.execute(raise_on_error=False), strict=True):
+    replies = {}
+    for shard, reply in zip(cursors, pipeline.execute(raise_on_error=False), strict=True):
         if not isinstance(reply, Exception):
-            found += _entries(shard, reply[1])
+            replies[shard] = reply
         elif "NOGROUP" not in str(reply):  # else nothing was ever delivered here
             raise reply
-    return found
+    return replies
 
 
 def _still_foreign(entries: Sequence[Entry], done: int) -> list[Entry]:
