@@ -276,6 +276,15 @@ def seed_sync(
     return bool(scripts.run_sync(scripts.SEED, names, args))
 
 
+def forget_money(account: int) -> None:
+    """Have an account's money seeded from the database anew before its next request; what is held
+    stays held."""
+    try:
+        redis.sync().hdel(keys.account(account), "credits")
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
+
+
 def reserve_sync(
     account: int, purchase: str, *, amount: int, credits: int, credits_version: int, lease_ms: int
 ) -> Reservation:

@@ -116,7 +116,8 @@ def _fault(event: Mapping[str, Any]) -> str:
             return name
     if type(event["details"]) is not dict:
         return "details"
-    return "" if 0 < event["began"] < _LAST_MOMENT else "began"
+    began = event["began"]
+    return "" if type(began) in (int, float) and 0 < began < _LAST_MOMENT else "began"
 
 
 def request_id(text: bytes) -> str:

@@ -97,7 +97,7 @@ def _settle(entries: Sequence[Entry]) -> int:
         if not foreign:
             raise
         for entry in foreign:
-            logger.exception("usage.foreign %s", entry.stream_id)
+            logger.error("usage.foreign %s", entry.stream_id)
         rest = [entry for entry in entries if entry not in foreign]
         return _settle(rest) if rest else 0
     except Error as error:
@@ -206,13 +206,13 @@ def make_groups(shards: Iterable[int]) -> None:
 
 def _entries(shard: int, messages: Iterable[Any]) -> list[Entry]:
     return [
-        _entry(shard, stream_id, fields.get(b"event", b""))
+        entry(shard, stream_id, fields.get(b"event", b""))
         for stream_id, fields in messages
         if fields
     ]
 
 
-def _entry(shard: int, stream_id: bytes, text: bytes) -> Entry:
+def entry(shard: int, stream_id: bytes, text: bytes) -> Entry:
     """What cannot be read cannot be recorded either, and is then set aside as it is."""
     event: dict[str, Any] = {}
     try:
@@ -227,7 +227,7 @@ def _entry(shard: int, stream_id: bytes, text: bytes) -> Entry:
 
 
 def _event(text: bytes) -> dict[str, Any]:
-    return _entry(0, b"0-0", text).event
+    return entry(0, b"0-0", text).event
 
 
 # -- What others left behind ---------------------------------------------------------------------
