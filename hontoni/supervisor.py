@@ -48,7 +48,7 @@ def _commands(host: str, port: int, data_dir: str) -> dict[str, list[str]]:
         ],
         "settlement": [python, "manage.py", "settle"],
         "worker": [*celery, "worker", "--pool", "threads", "-c", "4", "--without-mingle",
-                   "--without-gossip", "-l", "warning", "--with-beat",
+                   "--without-gossip", "--without-heartbeat", "-l", "warning", "--with-beat",
                    "-s", f"{data_dir}/celerybeat-schedule"],
     }  # fmt: skip
 

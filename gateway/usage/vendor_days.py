@@ -78,6 +78,9 @@ def summed(events: Iterable[Used]) -> dict[Group, Sums]:
     vendors = _vendors(events)
     found: dict[Group, Sums] = {}
     for event in events:
+        if _is_plain(event):
+            _add_plain(found, event, vendors)
+            continue
         for credential, model, part, sums in _parts(event):
             group = _group(event, vendors, model, credential, part)
             total = found.get(group)
@@ -86,6 +89,33 @@ def summed(events: Iterable[Used]) -> dict[Group, Sums]:
             for name, value in sums.items():
                 total[name] += value
     return found
+
+
+_UNUSUAL = frozenset(("lines", "quarantine", "full", "capped", "clamps"))
+
+
+def _is_plain(event: Used) -> bool:
+    """Nearly all are: charged, by one attempt, with one line."""
+    details = event.details
+    return bool(
+        event.cost and _UNUSUAL.isdisjoint(details) and len(details.get("attempts", ())) < 2
+    )
+
+
+def _add_plain(found: dict[Group, Sums], event: Used, vendors: Mapping[str, str]) -> None:
+    """What `_parts` says of it, without the detours."""
+    part = Part.ESTIMATED if event.estimated else Part.CHARGED
+    group = _group(event, vendors, event.model, _served(event), part)
+    total = found.get(group)
+    if total is None:
+        total = found[group] = dict.fromkeys(SUMS, 0)
+    total["requests"] += 1
+    total["cost"] += event.cost
+    total["input"] += event.input
+    total["cache_read"] += event.cache_read
+    total["cache_write_5m"] += event.cache_write_5m
+    total["cache_write_1h"] += event.cache_write_1h
+    total["output"] += event.output + event.reasoning
 
 
 def _group(
