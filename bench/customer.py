@@ -7,8 +7,8 @@ def make() -> str:
     """A user with a million dollars on a plan of their own; the key in clear."""
     from accounts import keys
     from accounts.models import User
-    from billing import adjustments
-    from billing.models import Plan
+    from billing.books import adjustments
+    from billing.plans.models import Plan
     from hontoni.money import nanos
 
     limits = dict.fromkeys(Plan.LIMITS, 1_000_000_000)

@@ -7,8 +7,9 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import freezing
-        from billing import audit, gifts  # noqa: F401  audit listens to the admin's log
+        from billing.books import audit  # noqa: F401  listens to the admin's log
         from billing.payments import pauses
+        from billing.rewards import gifts
 
         pauses.follow()
         freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)

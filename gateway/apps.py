@@ -6,7 +6,7 @@ class GatewayConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import restrictions
-        from billing import statements
+        from billing.invoices import statements
         from gateway.catalogue import snapshot
         from gateway.usage import rollups
 

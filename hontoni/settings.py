@@ -356,7 +356,7 @@ SELLER_ADDRESS: str = env("SELLER_ADDRESS", default="")  # lines are separated b
 SELLER_TAX_ID: str = env("SELLER_TAX_ID", default="")
 SELLER_EMAIL: str = env("SELLER_EMAIL", default="")
 SELLER_COUNTRY: str = env("SELLER_COUNTRY", default="")  # two letters
-# Percent of tax that our prices contain, and what it is called; billing/taxes.py.
+# Percent of tax that our prices contain, and what it is called; billing/invoices/taxes.py.
 SELLER_TAX_RATE: str = env("SELLER_TAX_RATE", default="0")
 SELLER_TAX_NAME: str = env("SELLER_TAX_NAME", default="VAT")
 

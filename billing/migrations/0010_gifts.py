@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 from accounts.mailboxes import mailbox
-from billing.marks import digest
+from billing.rewards.fingerprints import digest
 
 _BATCH = 2_000
 

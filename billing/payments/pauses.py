@@ -25,10 +25,13 @@ from kombu.exceptions import OperationalError
 
 from accounts import deletion, freezing
 from accounts.models import User
-from billing import renewals, standing, stripe_api
-from billing.models import Subscription
-from billing.payments import arrangements, contract, customers, entitlements, orders
-from billing.payments.models import AutoTopUp, PlanOrder, TopUp
+from billing.books import standing
+from billing.payments import orders
+from billing.payments.models import AutoTopUp, TopUp
+from billing.plans.models import Subscription
+from billing.stripe import customers, stripe_api
+from billing.subscriptions import arrangements, contract, entitlements, renewals
+from billing.subscriptions.models import PlanOrder
 from hontoni import errors
 
 logger = logging.getLogger(__name__)

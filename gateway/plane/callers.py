@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from accounts import keys, restrictions
-from billing.terms import terms
+from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
 from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated

@@ -20,7 +20,7 @@ from django.db.models import F
 from redis.exceptions import ResponseError
 
 from accounts import keys
-from billing import ledger
+from billing.books import ledger
 from gateway.catalogue.models import BUCKETS
 from gateway.usage import alerts, left_out, live, vendor_days
 from gateway.usage.clients import tool_of

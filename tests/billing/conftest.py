@@ -12,8 +12,9 @@ from rest_framework.test import APIClient
 
 from accounts import tokens
 from accounts.models import User
-from billing import ledger, reconcile
-from billing.seed import seed
+from billing.books import ledger
+from billing.payments import reconcile
+from billing.plans.seed import seed
 from hontoni.money import nanos
 from tests.confirmed import confirm
 

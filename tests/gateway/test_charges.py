@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 
 from accounts import keys
-from billing.models import Plan, Transfer
+from billing.books.models import Transfer
+from billing.plans.models import Plan
 from gateway.usage.models import UsageEvent
 from tests.gateway.test_limits import limit
 from tests.gateway_server import Gateway, fund

@@ -13,9 +13,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.freezing import freeze
-from billing import ledger
+from billing.books import ledger
+from billing.books.models import AuditEntry, Transfer
+from billing.invoices.models import Invoice
 from billing.mails import sending
-from billing.models import AuditEntry, Invoice, Notice, Transfer
+from billing.mails.models import Notice
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.usage.corrections import booking, proof

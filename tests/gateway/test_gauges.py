@@ -6,7 +6,7 @@ import pytest
 
 from accounts import keys
 from accounts.models import ApiKey
-from billing.seed import seed
+from billing.plans.seed import seed
 from gateway.dashboard import gauges
 from gateway.dashboard.gauges import gauge
 from hontoni.money import nanos

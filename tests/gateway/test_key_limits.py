@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey
-from billing.models import Plan
+from billing.plans.models import Plan
 from gateway.plane import callers
 from gateway.usage import spending
 from gateway.usage.models import UsageEvent, UsageHour

@@ -8,8 +8,9 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import ledger, terms
-from billing.models import Plan
+from billing.books import ledger
+from billing.plans import terms
+from billing.plans.models import Plan
 from hontoni.money import dollars, nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person

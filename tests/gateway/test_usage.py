@@ -25,9 +25,9 @@ from django.db.models import Count, F, Sum
 from django.utils import timezone
 from uuid_utils import uuid7
 
-from billing import ledger
-from billing.models import Wallet
-from billing.seeding import seed_account
+from billing.books import ledger
+from billing.books.models import Wallet
+from billing.books.seeding import seed_account
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.plane import callers
@@ -472,7 +472,7 @@ def test_reconcile_names_whatever_is_false(
     falsify: Callable[[Person], Any],
     words: list[str],
 ) -> None:
-    from billing.seed import seed as seed_billing
+    from billing.plans.seed import seed as seed_billing
     from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()

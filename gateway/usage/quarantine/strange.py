@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from accounts import freezing
 from accounts.models import User
-from billing import audit, notices
+from billing.books import audit
+from billing.mails import notices
 from gateway.usage.models import UsageEvent
 from gateway.usage.quarantine.models import Kind, UsageQuarantine
 from hontoni.money import dollars

@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from accounts import freezing
 from accounts.models import User
-from billing.models import Notice
+from billing.mails.models import Notice
 from billing.payments import autotopup, orders
 from billing.payments.models import AutoTopUp, TopUp
 from hontoni.money import nanos
 from tests.billing.conftest import committed
-from tests.billing.payments.conftest import Shop, balance
+from tests.billing.shop import Shop, balance
 
 pytestmark = committed
 PATH = "/api/billing/auto-topup"
