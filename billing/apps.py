@@ -6,7 +6,7 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from accounts import freezing
+        from accounts.people import freezing
         from billing.books import audit  # noqa: F401  listens to the admin's log
         from billing.payments import pauses
         from billing.rewards import gifts

@@ -5,7 +5,7 @@ class GatewayConfig(AppConfig):
     name = "gateway"
 
     def ready(self) -> None:
-        from accounts import restrictions
+        from accounts.keys import restrictions
         from billing.invoices import statements
         from gateway.catalogue import snapshot
         from gateway.usage import rollups

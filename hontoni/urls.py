@@ -6,8 +6,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from accounts import factors
 from accounts import urls as accounts
+from accounts.sign_in import factors
 from billing import urls as billing
 from billing.api import invoice_api, stripe_webhook
 from gateway import urls as gateway

@@ -16,8 +16,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import factors
 from accounts.models import User
+from accounts.sign_in import factors
 from billing.api.serializers import (
     BalanceSerializer,
     TopUpSerializer,

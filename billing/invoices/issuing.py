@@ -25,8 +25,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
-from accounts.deletion import DELETED
 from accounts.models import User
+from accounts.sign_in.deletion import DELETED
 from billing.books.models import Transfer
 from billing.invoices import invoice_pdf, taxes
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from billing.books import balances, ledger
 from billing.books.models import Entry
 from billing.books.transfer_names import KIND_NAMES

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.models import User
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from billing.books import balances
 from billing.pages.billing_forms import SandboxForm
 from billing.pages.card_forms import CHECKOUT, AutoTopUpForm, TopUpForm, card_name

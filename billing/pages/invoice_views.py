@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from billing.invoices import links
 from billing.invoices.models import BillingDetails
 from billing.pages.billing_forms import DetailsForm

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from billing.mails.letters import LETTERS
 from billing.mails.models import Preferences
 from billing.pages.mail_forms import MailsForm

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from rest_framework.request import Request
 
 from accounts.models import User
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from billing.pages.reward_forms import CodeForm
 from billing.rewards import gifts, promos, referrals
 from billing.rewards.models import PromoCode, Redemption, Referral, normal

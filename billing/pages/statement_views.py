@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from billing.books.transfer_names import KIND_NAMES, SECTION_NAMES
 from billing.invoices import statement_files
 from billing.invoices import statements as monthly

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from billing.books import balances
 from billing.pages.billing_forms import OnceForm
 from billing.pages.card_forms import card_name

@@ -15,8 +15,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts import freezing
 from accounts.models import User
+from accounts.people import freezing
 from billing.books import ledger
 from billing.books.ledger import Kind
 from billing.books.models import Transfer

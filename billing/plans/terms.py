@@ -11,8 +11,8 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
-from accounts import terms as accounts_terms
 from accounts.models import User
+from accounts.people import terms as accounts_terms
 from billing.books import ledger
 from billing.plans.models import AddOn, Plan, Subscription
 from ratelimits.limiter import Limits

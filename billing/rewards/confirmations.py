@@ -10,7 +10,7 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from accounts.mailboxes import mailbox
+from accounts.people.mailboxes import mailbox
 from billing.rewards import browsers, gifts, referrals
 from billing.rewards.models import Mark
 

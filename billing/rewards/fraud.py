@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from accounts.mailboxes import mailbox
 from accounts.models import ApiKey, User
+from accounts.people.mailboxes import mailbox
 from billing.rewards import gifts
 from billing.rewards.models import Card, Referral
 from ratelimits.throttle import network

@@ -21,8 +21,8 @@ from django.db import transaction
 from django.db.models import Exists, F, Min, OuterRef, QuerySet
 from django.utils import timezone
 
-from accounts.mailboxes import confirmed, mailbox
 from accounts.models import User
+from accounts.people.mailboxes import confirmed, mailbox
 from billing.books import ledger
 from billing.books.ledger import Kind
 from billing.books.models import Transfer
@@ -195,7 +195,7 @@ def welcome(user_id: int) -> int:
 
 
 def thawing(user_id: int) -> Callable[[datetime, datetime], None]:
-    """As accounts/freezing.py asks for it: what waited for the end of the freeze."""
+    """As accounts/people/freezing.py asks for it: what waited for the end of the freeze."""
 
     def thaw(since: datetime, now: datetime) -> None:
         if confirmed(user_id):

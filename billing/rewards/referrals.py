@@ -19,8 +19,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
-from accounts import mailboxes
 from accounts.models import User
+from accounts.people import mailboxes
 from billing.books import ledger
 from billing.books.ledger import Kind
 from billing.books.models import Transfer, Wallet

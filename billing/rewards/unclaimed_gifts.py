@@ -7,8 +7,8 @@ another account. Who has a claim is not looked at again.
 from collections.abc import Iterator
 from datetime import datetime
 
-from accounts.mailboxes import mailbox
 from accounts.models import User
+from accounts.people.mailboxes import mailbox
 from billing.books.models import Transfer
 from billing.rewards import gifts
 from billing.rewards.models import Claim, Mark, Redemption, Referral

@@ -11,9 +11,9 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts import keys
-from accounts.mailboxes import mailbox
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
+from accounts.people.mailboxes import mailbox
 from billing.books import audit
 from billing.books.adjustments import adjust
 from billing.plans.models import AddOn, Plan, Subscription
@@ -149,4 +149,4 @@ def _key(user: User, name: str, now: datetime) -> str:
     """A key of that name in clear; empty if there is an active one."""
     if ApiKey.objects.active(now).filter(user=user, name=name).exists():
         return ""
-    return keys.mint(user, name)[1]
+    return api_keys.mint(user, name)[1]

@@ -18,8 +18,8 @@ from django.utils import timezone
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts import freezing
 from accounts.models import ApiKey
+from accounts.people import freezing
 from billing.books import ledger
 from billing.books.adjustments import adjust
 from billing.books.models import Entry

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from accounts.deletion import DELETED
 from accounts.models import User
+from accounts.sign_in.deletion import DELETED
 from billing.invoices import issuing, taxes
 from billing.stripe import stripe_api
 from billing.stripe.models import StripeCustomer

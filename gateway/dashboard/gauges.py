@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from accounts import restrictions
+from accounts.keys import restrictions
 from accounts.models import ApiKey
 from billing.books.seeding import seed_account
 from billing.plans.terms import terms

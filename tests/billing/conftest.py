@@ -10,8 +10,8 @@ from django.db import connections
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts import tokens
 from accounts.models import User
+from accounts.sign_in import tokens
 from billing.books import ledger
 from billing.payments import reconcile
 from billing.plans.seed import seed

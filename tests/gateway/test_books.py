@@ -26,9 +26,9 @@ from hypothesis.stateful import (
 )
 from pytest_django import Settings
 
-from accounts import keys as api_keys
-from accounts import terms
+from accounts.keys import api_keys
 from accounts.models import User
+from accounts.people import terms
 from billing.books import ledger
 from billing.plans.models import Plan
 from billing.plans.seed import seed as seed_billing

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts.freezing import freeze
+from accounts.people.freezing import freeze
 from billing.books import ledger
 from billing.books.models import AuditEntry, Transfer
 from billing.invoices.models import Invoice

@@ -329,7 +329,7 @@ def test_a_receipt_is_its_owners_alone(gateway: Gateway, alice: Person, bob: Per
 def test_usage_is_listed_by_key_model_and_time_page_by_page(
     gateway: Gateway, alice: Person, bob: Person
 ) -> None:
-    from accounts import keys as api_keys
+    from accounts.keys import api_keys
 
     other, _ = api_keys.mint(alice.user, "another")
     fund(alice, "10")

@@ -13,8 +13,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import deletion, freezing
 from accounts.models import User
+from accounts.people import freezing
+from accounts.sign_in import deletion
 from billing.books import ledger
 from billing.invoices.models import BillingDetails, Invoice
 from billing.mails.models import Preferences

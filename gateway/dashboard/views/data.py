@@ -8,9 +8,9 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
+from accounts.api.account_serializers import KeySerializer, UserSerializer
 from accounts.models import ApiKey, User
-from accounts.serializers import KeySerializer, UserSerializer
-from accounts.views import customer, reauthenticated
+from accounts.pages.visitors import customer, reauthenticated
 from billing.api.serializers import ListedInvoiceSerializer, TransactionSerializer
 from billing.books import ledger
 from billing.books.models import Entry

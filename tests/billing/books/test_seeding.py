@@ -8,7 +8,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 from redis.exceptions import ConnectionError
 
-from accounts import keys as api_keys
+from accounts.keys import api_keys
 from accounts.models import User
 from billing.books import ledger, seeding
 from billing.books.seeding import seed_account

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts import deletion, freezing
 from accounts.models import User
+from accounts.people import freezing
+from accounts.sign_in import deletion
 from billing import tasks
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice

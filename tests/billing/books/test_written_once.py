@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import User
 from billing.books import audit
 from billing.books.models import AuditEntry, Entry, Transfer
@@ -42,7 +42,7 @@ def written(request: pytest.FixtureRequest, alice: User) -> models.Model:
 def _correct(alice: User) -> None:
     """A request of hers, at half its price."""
     now = timezone.now()
-    event = used(Person(alice, *keys.mint(alice, "laptop")))
+    event = used(Person(alice, *api_keys.mint(alice, "laptop")))
     made = Correction.objects.create(
         price=event.price, since=now, until=now, debits=False, actor="a", reason="b"
     )

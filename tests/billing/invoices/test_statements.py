@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 from rest_framework.test import APIClient
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
 from billing.books import ledger
 from billing.books.models import Transfer
@@ -51,7 +51,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> At:
 
 @pytest.fixture
 def key(bob: User) -> ApiKey:
-    return keys.mint(bob, "laptop")[0]
+    return api_keys.mint(bob, "laptop")[0]
 
 
 def use(

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import User
 from billing import tasks
 from billing.books import ledger
@@ -269,7 +269,7 @@ def test_a_redeemed_code_is_told(bob: User) -> None:
 
 
 def test_a_new_key_is_told_once(bob: User) -> None:
-    key, _ = keys.mint(bob, "laptop")
+    key, _ = api_keys.mint(bob, "laptop")
     assert key_notices.notice_new_keys(timezone.now()) == 1
     assert key_notices.notice_new_keys(timezone.now()) == 0
     assert told("new_key") == [{"key_name": "laptop", "shown": f"{key.prefix}…{key.last4}"}]
@@ -277,7 +277,7 @@ def test_a_new_key_is_told_once(bob: User) -> None:
 
 
 def test_the_beat_hands_out_what_is_due(bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys.mint(bob, "laptop")
+    api_keys.mint(bob, "laptop")
     monkeypatch.setattr(tasks.send_mail, "delay", tasks.send_mail)
     tasks.send_due_mails()
     assert [sent.subject for sent in mail.outbox] == ["A new API key was made"]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts import freezing
 from accounts.models import User
+from accounts.people import freezing
 from billing.mails.models import Notice
 from billing.payments import autotopup, orders
 from billing.payments.models import AutoTopUp, TopUp

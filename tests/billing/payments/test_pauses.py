@@ -6,8 +6,9 @@ from unittest import mock
 
 from django.utils import timezone
 
-from accounts import deletion, freezing
 from accounts.models import User
+from accounts.people import freezing
+from accounts.sign_in import deletion
 from billing.payments import autotopup, pauses, tasks
 from billing.payments.models import TopUp
 from billing.plans import prices, terms

@@ -7,8 +7,8 @@ from django.core import mail
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import freezing
 from accounts.models import User
+from accounts.people import freezing
 from billing import tasks
 from billing.mails.models import Notice
 from billing.plans import prices, terms

@@ -14,9 +14,10 @@ from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts import deletion, freezing
-from accounts.mailboxes import mailbox
 from accounts.models import User
+from accounts.people import freezing
+from accounts.people.mailboxes import mailbox
+from accounts.sign_in import deletion
 from billing import tasks
 from billing.books import ledger
 from billing.books.models import Transfer

@@ -9,8 +9,9 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts import freezing, keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
+from accounts.people import freezing
 from billing import tasks
 from billing.books import ledger
 from billing.books.models import Transfer
@@ -150,7 +151,7 @@ def test_the_same_card_waits_for_staff(alice: User, dave: User) -> None:
 
 
 def test_where_the_referrers_keys_are_used_waits_for_staff(alice: User, dave: User) -> None:
-    key, _ = keys.mint(alice, "laptop")
+    key, _ = api_keys.mint(alice, "laptop")
     ApiKey.objects.filter(pk=key.pk).update(last_used_ip="2001:db8::1")
     accept(dave, code_of(alice), "2001:db8::ffff")
     assert signals(dave) == ("review", ["address"])

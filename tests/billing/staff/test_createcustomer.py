@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
 from billing.books import ledger
 from billing.books.models import AuditEntry, Transfer
@@ -51,7 +51,7 @@ def test_all_of_it_in_one_go() -> None:
     told = make("Demo@example.com", *ALL)
     user = User.objects.get(email="demo@example.com")
     assert EmailAddress.objects.get(user=user).verified
-    key = keys.find(keys.digest(told["key"]))
+    key = api_keys.find(api_keys.digest(told["key"]))
     assert key is not None and (key.user, key.name) == (user, "demo")
     assert ledger.balance(user.pk) == nanos("100")
     found = terms.terms(user.pk)
@@ -157,7 +157,7 @@ def test_in_words_the_key_is_alone_on_the_last_line() -> None:
     call_command("createcustomer", "demo@example.com", *ALL, stdout=out)
     *words, key = out.getvalue().strip().splitlines()
     assert words[0] == "demo@example.com: made and confirmed."
-    assert keys.find(keys.digest(key)) is not None
+    assert api_keys.find(api_keys.digest(key)) is not None
     year = timezone.now().year + 1
     assert f"Plan: ultimate with rate-limit-10x until {year}" in words[1]
 

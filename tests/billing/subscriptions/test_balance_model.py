@@ -17,8 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from accounts import freezing
 from accounts.models import User
+from accounts.people import freezing
 from billing.books import ledger
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice
@@ -173,7 +173,7 @@ class Commerce(RuleBasedStateMachine):
         """Its time stands still, and nothing happens to it."""
         self.beat()
         still = timedelta(seconds=seconds)
-        with mock.patch("accounts.freezing.timezone") as clock:
+        with mock.patch("accounts.people.freezing.timezone") as clock:
             clock.now.return_value = self.now
             freezing.freeze(self.user.pk, "Abuse.")
             self.now += still

@@ -1,7 +1,7 @@
 """A frozen account's keys refuse, and say why; nothing else about it changes."""
 
-from accounts import freezing
 from accounts.models import User
+from accounts.people import freezing
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 

@@ -7,10 +7,28 @@ from email.utils import make_msgid
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from celery import shared_task
 from django.core.mail import EmailMultiAlternatives
 from kombu.exceptions import OperationalError
 
-from accounts import tasks
+
+# Seven more times, over about two hours. No pause is longer than the broker's visibility timeout:
+# it would hand the mail out twice.
+@shared_task(
+    name="accounts.tasks.send_mail",
+    autoretry_for=(Exception,),
+    retry_backoff=60,
+    retry_backoff_max=1800,
+    max_retries=7,
+)
+def send_mail(
+    *, subject: str, text: str, html: list[str], to: list[str], headers: dict[str, str]
+) -> None:
+    """Send such a mail; every attempt carries the same Message-ID."""
+    mail = EmailMultiAlternatives(subject, text, to=to, headers=headers)
+    for part in html:
+        mail.attach_alternative(part, "text/html")
+    mail.send()
 
 
 class Letter(EmailMultiAlternatives):
@@ -21,7 +39,7 @@ class Letter(EmailMultiAlternatives):
         html = [str(content) for content, _ in self.alternatives]
         headers = {"Message-ID": make_msgid(), "Auto-Submitted": "auto-generated"}
         try:
-            tasks.send_mail.delay(
+            send_mail.delay(
                 subject=str(self.subject),
                 text=str(self.body),
                 to=self.to,

@@ -9,7 +9,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts import keys, restrictions
+from accounts.keys import api_keys, restrictions
 from accounts.models import ApiKey, User
 from hontoni.drf import Strict
 from hontoni.money import DOLLAR, dollars, nanos
@@ -169,7 +169,7 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
             raise serializers.ValidationError(str(error)) from None
 
     def update(self, instance: ApiKey, validated_data: dict[str, Any]) -> ApiKey:
-        keys.change(instance, **validated_data)
+        api_keys.change(instance, **validated_data)
         return instance
 
 
@@ -187,6 +187,6 @@ class NewKeySerializer(KeySerializer):
 class Rotation(Strict):
     overlap_seconds = serializers.IntegerField(
         min_value=0,
-        max_value=int(keys.MAX_OVERLAP.total_seconds()),
+        max_value=int(api_keys.MAX_OVERLAP.total_seconds()),
         help_text="How long the old key keeps working.",
     )

@@ -14,8 +14,9 @@ from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import keys, terms
+from accounts.keys import api_keys
 from accounts.models import ApiKey, RefreshToken, User
+from accounts.people import terms
 
 DELETED = "@deleted.invalid"  # how the addresses of deleted accounts end
 
@@ -37,7 +38,7 @@ def delete(user: User) -> None:
     for closed in _followers:
         closed(user.pk, timezone.now())
     for key in ApiKey.objects.filter(user=user, revoked_at=None):
-        keys.revoke(key)
+        api_keys.revoke(key)
     ApiKey.objects.filter(user=user).update(name="deleted", last_used_ip=None)
     for kind in (RefreshToken, EmailAddress, Authenticator, SocialAccount, UserSession):
         kind.objects.filter(user=user).delete()

@@ -9,7 +9,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts import restrictions
+from accounts.keys import restrictions
 from accounts.models import ApiKey, User
 from hontoni.money import dollars, nanos
 

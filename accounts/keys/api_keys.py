@@ -22,9 +22,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import terms
+from accounts.keys.restrictions import FIELDS, Restrictions
 from accounts.models import ApiKey, User
-from accounts.restrictions import FIELDS, Restrictions
+from accounts.people import terms
 from hontoni import errors
 
 PREFIX = "sk-gw-"

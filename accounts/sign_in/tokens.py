@@ -26,7 +26,7 @@ from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken
 from rest_framework_simplejwt.tokens import Token
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import RefreshToken, User
 from hontoni import errors
 
@@ -146,7 +146,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         scheme, _, token = get_authorization_header(request).decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        if token.startswith(keys.PREFIX):
+        if token.startswith(api_keys.PREFIX):
             raise AuthenticationFailed(
                 "API keys work on /v1 only. Log in at /api/auth/login for an access token.",
                 code="invalid_token",

@@ -2,8 +2,9 @@ import pytest
 from django.db import transaction
 from pytest_django import Settings
 
-from accounts import keys, terms
+from accounts.keys import api_keys
 from accounts.models import User
+from accounts.people import terms
 from hontoni import redis
 from ratelimits import keys as redis_keys
 from tests.world import Person
@@ -30,7 +31,7 @@ def test_saving_a_row_read_before_turns_nothing_back(alice: Person) -> None:
 def test_a_revoked_key_is_announced_when_it_is_committed_and_not_before(alice: Person) -> None:
     account = redis_keys.account(alice.user.pk)
     with transaction.atomic():
-        keys.revoke(alice.key)
+        api_keys.revoke(alice.key)
         assert redis.sync().hget(account, "terms") is None
     assert redis.sync().hget(account, "terms") == b"2"
 
@@ -42,7 +43,7 @@ def test_a_change_stands_when_redis_is_gone(
     settings.REDIS_URL = "unix:///nowhere/valkey.sock"
     redis.sync.cache_clear()
     try:
-        keys.revoke(alice.key)
+        api_keys.revoke(alice.key)
     finally:
         redis.sync.cache_clear()
     assert User.objects.get(pk=alice.user.pk).terms_version == 2

@@ -17,10 +17,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from accounts import factors, keys, throttles, tokens
-from accounts.models import ApiKey, User
-from accounts.restrictions import Restrictions
-from accounts.serializers import (
+from accounts.api.account_serializers import (
     Credentials,
     KeySerializer,
     Logout,
@@ -31,6 +28,10 @@ from accounts.serializers import (
     SessionSerializer,
     UserSerializer,
 )
+from accounts.keys import api_keys
+from accounts.keys.restrictions import Restrictions
+from accounts.models import ApiKey, User
+from accounts.sign_in import factors, throttles, tokens
 from hontoni import errors
 from hontoni.drf import problems, takes_nothing
 
@@ -225,7 +226,7 @@ class Keys(
         body.is_valid(raise_exception=True)
         asked = dict(body.validated_data)
         name, expires_at = asked.pop("name"), asked.pop("expires_at", None)
-        return _show(*keys.mint(_user(request), name, expires_at, Restrictions(**asked)))
+        return _show(*api_keys.mint(_user(request), name, expires_at, Restrictions(**asked)))
 
     @extend_schema(
         operation_id="revoke_key",
@@ -235,7 +236,7 @@ class Keys(
     )
     def destroy(self, request: Request, **_: Any) -> Response:
         takes_nothing(request)
-        keys.revoke(self.get_object())
+        api_keys.revoke(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(
@@ -252,4 +253,4 @@ class Keys(
         key, body = self.get_object(), Rotation(data=request.data)
         body.is_valid(raise_exception=True)
         overlap = timedelta(seconds=body.validated_data["overlap_seconds"])
-        return _show(*keys.rotate(key, overlap))
+        return _show(*api_keys.rotate(key, overlap))

@@ -7,8 +7,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.backends import TokenBackend
 
-from accounts import tasks, tokens
+from accounts import tasks
 from accounts.models import RefreshToken, User
+from accounts.sign_in import tokens
 from hontoni import errors
 from hontoni.checks import deployment
 from tests.world import PASSWORD, Person, at_once

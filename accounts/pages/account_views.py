@@ -1,25 +1,20 @@
 """The account's own pages. Signing up and in, e-mail, passwords, second factors and sessions are
 allauth's, under /account/."""
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import deletion
-from accounts import keys as api_keys
-from accounts.forms import (
+from accounts.keys import api_keys
+from accounts.models import ApiKey
+from accounts.pages.account_forms import (
     DeletionForm,
     KeyForm,
     KeyLimitsForm,
@@ -28,20 +23,13 @@ from accounts.forms import (
     RenameForm,
     RotateForm,
 )
-from accounts.models import ApiKey, User
+from accounts.pages.visitors import customer, reauthenticated
+from accounts.sign_in import deletion
 from hontoni import errors
 from hontoni.pages import zones
 from hontoni.refusals import said
 
-_View = TypeVar("_View", bound=Callable[..., HttpResponseBase])
 _pages = require_http_methods(["GET", "HEAD", "POST"])
-# Asks for the password, or the second factor, again after a quarter of an hour.
-reauthenticated: Callable[[_View], _View] = reauthentication_required
-
-
-def customer(request: HttpRequest) -> User:
-    """Who `login_required` let in."""
-    return cast(User, request.user)
 
 
 @login_required

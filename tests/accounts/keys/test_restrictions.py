@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts import keys, restrictions
+from accounts.keys import api_keys, restrictions
 from accounts.models import ApiKey, User
 from gateway.catalogue import snapshot
 from gateway.catalogue.seed import seed
@@ -116,10 +116,10 @@ def test_ranges_are_written_one_way() -> None:
 def test_rotating_keeps_them_and_they_stay_alike(alice: Person, api: APIClient) -> None:
     patch(alice, **LIMITS)
     alice.key.refresh_from_db()
-    second, _ = keys.rotate(alice.key, timedelta(days=1))
-    third, _ = keys.rotate(second, timedelta(days=1))
+    second, _ = api_keys.rotate(alice.key, timedelta(days=1))
+    third, _ = api_keys.rotate(second, timedelta(days=1))
     assert third.purse == second.purse == alice.key.purse == f"p{alice.key.pk}"
-    keys.change(third, daily_cap=7, name="third")
+    api_keys.change(third, daily_cap=7, name="third")
     rows = ApiKey.objects.filter(user=alice.user)
     assert set(rows.values_list("daily_cap", flat=True)) == {7}
     assert set(rows.values_list("name", flat=True)) == {"laptop", "third"}

@@ -11,8 +11,8 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import terms
 from accounts.models import User
+from accounts.people import terms
 
 Thaw = Callable[[datetime, datetime], None]
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
 from tests.world import PASSWORD, Person, at_once
 
@@ -40,7 +40,7 @@ def test_a_newcomer_registers_and_makes_a_key(db: None, api: APIClient) -> None:
     assert api.get("/api/auth/me").json() == body["user"]
     made = _post(api, "/api/keys", name="my-key")
     assert made.status_code == 201
-    assert keys.well_formed(made.json()["key"])
+    assert api_keys.well_formed(made.json()["key"])
 
 
 def test_an_address_is_registered_once_in_whatever_case(alice: Person, api: APIClient) -> None:
@@ -93,7 +93,7 @@ class CountingHasher(MD5PasswordHasher):
 
 @pytest.fixture
 def hasher(settings: Settings) -> Iterator[type[CountingHasher]]:
-    settings.PASSWORD_HASHERS = ["tests.accounts.test_api.CountingHasher"]
+    settings.PASSWORD_HASHERS = ["tests.accounts.api.test_account_api.CountingHasher"]
     yield CountingHasher
 
 
@@ -163,7 +163,7 @@ def test_a_key_is_shown_once(alice: Person) -> None:
     assert listed.json()["results"][0] == made
     assert raw not in shown.content.decode() + listed.content.decode()
     assert (made["status"], made["prefix"], made["last4"]) == ("active", raw[:10], raw[-4:])
-    found = keys.find(keys.digest(raw))
+    found = api_keys.find(api_keys.digest(raw))
     assert found is not None and found.expires_at == soon
 
 
@@ -185,11 +185,11 @@ def test_it_refuses_an_odd_key(alice: Person, body: dict[str, Any], param: str) 
 
 def test_the_list_holds_own_keys_newest_first_in_pages(alice: Person, bob: Person) -> None:
     for name in ("two", "three"):
-        keys.mint(alice.user, name)
+        api_keys.mint(alice.user, name)
     client = alice.client()
     page = client.get("/api/keys?limit=2").json()
     assert [key["name"] for key in page["results"]] == ["three", "two"]
-    keys.mint(alice.user, "four")  # shifts no page
+    api_keys.mint(alice.user, "four")  # shifts no page
     page = client.get(page["next"]).json()
     assert [key["name"] for key in page["results"]] == ["laptop"]
     assert page["next"] is None
@@ -222,7 +222,7 @@ def test_revoking_is_for_good_and_twice_is_once(alice: Person) -> None:
     for _ in range(2):
         assert client.delete(f"/api/keys/{alice.key.pk}").status_code == 204
     assert client.get(f"/api/keys/{alice.key.pk}").json()["status"] == "revoked"
-    found = keys.find(keys.digest(alice.raw))
+    found = api_keys.find(api_keys.digest(alice.raw))
     assert found is not None and found.status(timezone.now()) == "revoked"
 
 
@@ -230,7 +230,7 @@ def test_rotation_shows_the_successor_once(alice: Person) -> None:
     client, path = alice.client(), f"/api/keys/{alice.key.pk}"
     answer = _post(client, f"{path}/rotate", overlap_seconds=60)
     assert answer.status_code == 201
-    assert keys.find(keys.digest(answer.json()["key"])) is not None
+    assert api_keys.find(api_keys.digest(answer.json()["key"])) is not None
     old = client.get(path).json()
     assert (old["status"], old["replaced_by"]) == ("active", answer.json()["id"])
     assert _error(_post(client, f"{path}/rotate", overlap_seconds=60))[2] == "key_not_rotatable"
