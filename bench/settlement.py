@@ -103,6 +103,7 @@ def _inside(events: int, database_pid: int) -> None:
 
     call_command("migrate", verbosity=0)
     from billing.seed import seed as seed_billing
+
     from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()
@@ -117,7 +118,7 @@ def _inside(events: int, database_pid: int) -> None:
 def _people(count: int) -> list[tuple[int, int]]:
     """Accounts with a wallet and a key: (user id, key id)."""
     from accounts.models import ApiKey, User
-    from billing import ledger
+    from billing.books import ledger
 
     users = User.objects.bulk_create(
         User(email=f"bench{n}@example.com", password="!") for n in range(count)

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
-from billing.staff import audit_deed
+from billing.staff.audited import audit_deed
 from gateway.catalogue.features import admin as features  # noqa: F401
 from gateway.catalogue.models import BUCKETS, Alias, Model
 from gateway.reconciliation.vendors import admin as vendorbills  # noqa: F401

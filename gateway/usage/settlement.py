@@ -22,9 +22,9 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, transaction
 from redis.exceptions import ResponseError
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing.books import ledger
 from gateway.catalogue.models import Price
 from gateway.usage import alerts, books, events, left_out, live, vendor_days
 from gateway.usage.books import Booked
@@ -364,7 +364,7 @@ def record(entries: Sequence[Entry]) -> int:
     left_out.count(rows)
     vendor_days.add(rows)
     alerts.look(told[row.pk] for row in rows)
-    keys.touch({row.api_key_id: (row.created_at, told[row.pk]["ip"]) for row in rows})
+    api_keys.touch({row.api_key_id: (row.created_at, told[row.pk]["ip"]) for row in rows})
     transaction.on_commit(lambda: live.ring({row.user_id for row in rows}), robust=True)
     return len(rows)
 
