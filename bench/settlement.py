@@ -102,7 +102,7 @@ def _inside(events: int, database_pid: int) -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    from billing.seed import seed as seed_billing
+    from billing.plans.seed import seed as seed_billing
 
     from gateway.catalogue.seed import seed as seed_catalogue
 

@@ -20,7 +20,7 @@ from threading import Event
 
 from django.db import Error, connection
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 
 from gateway.usage import reaper, refusals, settlement, shards
@@ -145,7 +145,7 @@ class Settler:
 
 
 def _part(error: Exception) -> str:
-    if isinstance(error, RedisError | errors.Unavailable):
+    if isinstance(error, RedisError | RedisClusterException | errors.Unavailable):
         return "Valkey"
     return "the database" if isinstance(error, Error) else ""
 

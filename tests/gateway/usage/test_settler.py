@@ -120,7 +120,7 @@ def test_a_process_killed_over_and_over_loses_and_doubles_nothing(gateway: Gatew
 def test_settlement_outlives_valkey(
     transactional_db: None, tmp_path: Path, settings: Settings
 ) -> None:
-    from billing.seed import seed as seed_billing
+    from billing.plans.seed import seed as seed_billing
 
     from gateway.catalogue.seed import seed as seed_catalogue
 
