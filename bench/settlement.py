@@ -103,7 +103,6 @@ def _inside(events: int, database_pid: int) -> None:
 
     call_command("migrate", verbosity=0)
     from billing.plans.seed import seed as seed_billing
-
     from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()

@@ -23,19 +23,19 @@ class _Closed:
         return super()._connparams(asynchronous)  # type: ignore[misc]
 
 
-class Channel(_Closed, kombu_redis.Channel):  # type: ignore[misc]
+class Channel(_Closed, kombu_redis.Channel):
     pass
 
 
-class Transport(kombu_redis.Transport):  # type: ignore[misc]
+class Transport(kombu_redis.Transport):
     Channel = Channel
 
 
-class SentinelChannel(_Closed, kombu_redis.SentinelChannel):  # type: ignore[misc]
+class SentinelChannel(_Closed, kombu_redis.SentinelChannel):
     pass
 
 
-class SentinelTransport(kombu_redis.SentinelTransport):  # type: ignore[misc]
+class SentinelTransport(kombu_redis.SentinelTransport):
     Channel = SentinelChannel
 
 

@@ -46,7 +46,7 @@ app.conf.beat_schedule = {
 }
 
 
-class WithBeat(bootsteps.StartStopStep):  # type: ignore[misc]
+class WithBeat(bootsteps.StartStopStep):
     """`worker --with-beat`: beat in a thread of the only worker there is, in place of a process of
     its own, as `--beat` would start one; that is all that a small installation can do without."""
 

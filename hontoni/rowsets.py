@@ -108,7 +108,9 @@ def _array(kind: str, values: Sequence[Any]) -> str:
     if kind in _BARE:
         return "{" + repr(list(values))[1:-1].replace("None", "NULL") + "}"
     spell = _SPELLED.get(kind)
-    texts = values if spell is None else [None if v is None else spell(v) for v in values]
+    texts: Sequence[Any] = (
+        values if spell is None else [None if v is None else spell(v) for v in values]
+    )
     if None in texts:
         return "{" + ",".join("NULL" if text is None else _quoted(text) for text in texts) + "}"
     joined = _SEPARATOR.join(texts)

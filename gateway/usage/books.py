@@ -88,19 +88,10 @@ def rows_of(told: Mapping[UUID, Mapping[str, Any]]) -> list[Booked]:
     rows = []
     for pk, event in sorted(told.items()):
         values = _taken(event)
-        user_id = event["user_id"]
-        rows.append(
-            Booked(
-                pk,
-                *values[:5],
-                first.setdefault(user_id, pk),
-                *values[5:7],
-                datetime.fromtimestamp(event["began"], UTC),
-                *values[7:],
-                tool_of(event["client"]),
-                event["details"],
-            )
-        )
+        began = datetime.fromtimestamp(event["began"], UTC)
+        batch = first.setdefault(event["user_id"], pk)
+        rest = (*values[7:], tool_of(event["client"]), event["details"])
+        rows.append(Booked._make((pk, *values[:5], batch, *values[5:7], began, *rest)))
     return rows
 
 
@@ -135,7 +126,8 @@ def roll_up(rows: Sequence[Booked]) -> None:
         total = sums[row.user_id, hour, row.api_key_id, row.model, row.tool]
         total[0] += 1
         total[1] += row.status >= 400
-        for place, value in enumerate(row[_FIRST_SUM:_LAST_SUM], 2):
+        more: tuple[Any, ...] = row[_FIRST_SUM:_LAST_SUM]
+        for place, value in enumerate(more, 2):
             if value:
                 total[place] += value
     table = "gateway_usagehour"

@@ -108,7 +108,7 @@ def _fault(event: Mapping[str, Any]) -> str:
     for names, kind, most in _NUMBERS:
         for name in names:
             value = event[name]
-            sound = type(value) is kind and 0 <= value <= most
+            sound = type(event[name]) is kind and 0 <= event[name] <= most
             if not sound and (value is not None or name not in _OPTIONAL):
                 return name
     for name, length in _TEXTS:

@@ -121,7 +121,6 @@ def test_settlement_outlives_valkey(
     transactional_db: None, tmp_path: Path, settings: Settings
 ) -> None:
     from billing.plans.seed import seed as seed_billing
-
     from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()
