@@ -191,7 +191,7 @@ def _pairs(reply: Any) -> list[tuple[bytes, Any]]:
 def _flat(messages: Any) -> Iterable[tuple[bytes, dict[bytes, bytes]]]:
     """The messages of one stream, in either shape redis-py gives them."""
     nested = messages and not isinstance(messages[0], tuple)
-    return messages[0] if nested else messages
+    yield from messages[0] if nested else messages
 
 
 def make_groups(shards: Iterable[int]) -> None:

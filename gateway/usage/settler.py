@@ -25,6 +25,7 @@ from redis.retry import Retry
 
 from gateway.usage import reaper, refusals, settlement, shards
 from hontoni import errors, health, redis
+from ratelimits.keys import SHARDS
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class Settler:
     def _renew(self) -> None:
         mine = shards.renew(self.name)
         if mine != self.shards:
-            logger.info("settlement.shards %s: %d of %d", self.name, len(mine), shards.SHARDS)
+            logger.info("settlement.shards %s: %d of %d", self.name, len(mine), SHARDS)
             self.shards = mine
             settlement.make_groups(mine)
             settlement.take_over(self.name, mine)

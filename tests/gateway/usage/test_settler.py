@@ -82,6 +82,10 @@ def busy(shard: int) -> set[str]:
     return {consumer["name"].decode() for consumer in found}
 
 
+def _recorded(more_than: int) -> None:
+    until(lambda: UsageEvent.objects.count() > more_than)
+
+
 def test_two_processes_share_and_one_that_is_killed_is_replaced(gateway: Gateway) -> None:
     people = [rich(f"person{n}") for n in range(6)]
     with settlers(2) as running:
@@ -108,7 +112,7 @@ def test_a_process_killed_over_and_over_loses_and_doubles_nothing(gateway: Gatew
     for round_ in range(1, 4):
         with settlers(1) as (running,):
             asyncio.run(settle([event((alice, bob)[n % 2]) for n in range(400)]))
-            until(lambda seen=400 * (round_ - 1): UsageEvent.objects.count() > seen)
+            _recorded(more_than=400 * (round_ - 1))
             running.kill()
     with settlers(1):
         until(lambda: UsageEvent.objects.count() == 1200 and waiting() == 0)
@@ -134,7 +138,7 @@ def test_settlement_outlives_valkey(
             with settlers(1) as (running,):
                 for killed in (1, 2):
                     asyncio.run(settle([event(alice)]))
-                    until(lambda so_far=killed: UsageEvent.objects.count() == so_far)
+                    _recorded(more_than=killed - 1)
                     time.sleep(1.1)  # appendfsync everysec
                     assert mine.process is not None
                     mine.process.kill()
