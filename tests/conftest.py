@@ -15,7 +15,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Django is set up by now, so the world may import its models."""
     from django.conf import settings
 
-    for name in ("tests.world", "tests.vendors", "tests.gateway_server"):
+    for name in ("tests.world", "tests.vendors", "tests.gateway_server", "tests.tally"):
         config.pluginmanager.import_plugin(name)
     # Its migrations take a minute, the tables themselves a moment.
     settings.MIGRATION_MODULES = {"djstripe": "billing.payments.mirror_tables"}
@@ -33,11 +33,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Any]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On Postgres runs what differs there; the rest has run on SQLite before it.
-
-    Left out are the tests that touch no database, and those that are marked `any_database`:
-    they send requests and look at the answers, and their rows are only read back.
-    """
+    """Each database gets what can differ there; what touches none, or any, runs on SQLite."""
     from django.conf import settings
 
     if config.getoption("--no-database"):
@@ -45,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     elif "postgresql" in settings.DATABASES["default"]["ENGINE"]:
         kept = [item for item in items if _needs_postgres(item)]
     else:
-        return
+        kept = [item for item in items if not item.get_closest_marker("postgres_only")]
     left = set(kept)
     config.hook.pytest_deselected(items=[item for item in items if item not in left])
     items[:] = kept
@@ -61,13 +57,6 @@ def _needs_a_database(item: pytest.Item) -> bool:
 
 
 _DATABASE = frozenset(("db", "transactional_db", "django_db_setup", "live_server"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was not tested because it is not installed is said last and loudly."""
-    reasons = {str(r.longrepr[2]) for r in terminalreporter.stats.get("skipped", ())}
-    for reason in sorted(reason for reason in reasons if "not installed" in reason):
-        terminalreporter.write_line(f"NOT TESTED: {reason.removeprefix('Skipped: ')}", red=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
