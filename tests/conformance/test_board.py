@@ -27,7 +27,6 @@ TOOLS = ("look", "hear")
 FAMILIES = ["Python", "Node"]
 
 pytestmark = [
-    pytest.mark.any_database,
     pytest.mark.parametrize("streamed", [False, True], ids=["unary", "streamed"]),
     pytest.mark.parametrize("upstream", UPSTREAMS),
     pytest.mark.parametrize("dialect", CLIENTS),

@@ -23,6 +23,8 @@ from tests.gateway.plane.test_limits import limit
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 def rich(gateway: Gateway, alice: Person) -> Person:
