@@ -4,6 +4,7 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 DATA_DIR ?= var
 AGENTS ?= $(DATA_DIR)/agents
+SLOW := tests/bench tests/test_run.py tests/billing/stripe/test_mirror.py
 NODE_SDKS := tests/conformance/node/node_modules
 CHROMIUM := tests/web/chromium
 NPM_CI := PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --silent --no-audit --no-fund --prefix
@@ -58,7 +59,7 @@ check: $(VENV)/.test ## format, lint, import rules and the tests that need no da
 	$(VENV)/bin/ruff format --check -q .
 	$(VENV)/bin/ruff check -q .
 	$(VENV)/bin/lint-imports --no-cache > /dev/null
-	$(PY) -m pytest -n auto --no-database --ignore tests/bench --ignore tests/test_run.py $(ARGS)
+	$(PY) -m pytest -n auto --no-database $(SLOW:%=--ignore %) $(ARGS)
 
 docs: $(VENV)/.run ## print the documentation that is made from the code
 	$(PY) manage.py configuration > docs/configuration.md
