@@ -11,8 +11,8 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django import Settings
 
-from hontoni.celery import app as celery
 from sandbox.stripe import create_app
+from tests.billing.shop import worker as worker
 from tests.sandbox.stripe.conftest import KEY, World
 from tests.sandbox.stripe.conftest import loop as loop
 from tests.sandbox.stripe.running import Loop, Running
@@ -40,14 +40,6 @@ def _browser() -> Iterator[Browser | None]:
         browser = playwright.chromium.launch(**launch, args=arguments)
         yield browser
         browser.close()
-
-
-@pytest.fixture
-def worker() -> Iterator[None]:
-    """What is sent to the worker is done on the spot."""
-    celery.conf.task_always_eager = True
-    yield
-    celery.conf.task_always_eager = False
 
 
 @pytest.fixture
