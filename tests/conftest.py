@@ -19,6 +19,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Its migrations take a minute, the tables themselves a moment.
     settings.MIGRATION_MODULES = {"djstripe": "billing.stripe.mirror_tables"}
     settings.STRIPE_MIRROR = False
+    # Every test's client has middleware of its own, which would look for all static files anew.
+    settings.WHITENOISE_AUTOREFRESH = True
     # The real hasher is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
