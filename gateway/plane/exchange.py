@@ -17,26 +17,24 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils import uuid7
 
 from gateway.dialects.codecs import failures
+from gateway.plane import wire
+from gateway.plane.wire import Connection, Headers
 from hontoni.errors import ApiError, BadRequest, TooLarge, UpstreamTimeout
 from hontoni.money import nanos
-from ratelimits.headers import rate_limit_headers
+from ratelimits.headers import rate_limit_lines
 from ratelimits.limiter import Limits, State
-
-Headers = list[tuple[bytes, bytes]]
 
 WATCH_AFTER_SECONDS = 0.25
 # Looked at this often, a stream is never silent for twice as long: under 15 s (issue 3).
 KEEP_ALIVE_SECONDS = 7.0
-_EVENT_STREAM: Headers = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
-_JSON = (b"content-type", b"application/json")
-_CORS: Headers = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"*"),
-]
+_EVENT_STREAM = (
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\n"
+    b"x-accel-buffering: no\r\n"
+)
+_JSON = b"content-type: application/json\r\n"
+_CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
+_SANDBOX = b"x-hontoni-sandbox: true\r\n"
 
 
 class ClientGone(Exception):
@@ -77,10 +75,11 @@ class Exchange:
     unless something is about to be written: it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state", "writing")  # noqa: E501  # fmt: skip
+    __slots__ = ("_connection", "_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
+        self._connection = Connection.of(receive, send)
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = f"req_{uuid7().hex}"
         self.limits: Limits | None = None
@@ -117,6 +116,10 @@ class Exchange:
         most = self.config.max_body_bytes
         if int(self.headers.get(b"content-length", b"0")) > most:
             raise _too_large(most)
+        if self._connection is not None and (whole := self._connection.body()) is not None:
+            if len(whole) > most:
+                raise _too_large(most)
+            return whole
         parts, size = [], 0
         while True:
             message = await self.receive()
@@ -148,40 +151,58 @@ class Exchange:
         finally:
             watch.end()
 
-    def _base(self) -> Headers:
-        request_id = self.request_id.encode()
-        headers = [(b"x-request-id", request_id), (b"request-id", request_id)]
+    def _base(self) -> bytes:
+        """The lines of every answer's head."""
+        told = b"x-request-id: %b\r\nrequest-id: %b\r\n" % ((self.request_id.encode(),) * 2)
         if b"origin" in self.headers:
-            headers += _CORS
-        headers += rate_limit_headers(self.state, self.limits)
+            told += _CORS
+        told += rate_limit_lines(self.state, self.limits)
         if self.config.sandbox:
-            headers.append((b"x-hontoni-sandbox", b"true"))
-        return headers + self.extra
+            told += _SANDBOX
+        return told + wire.lines(self.extra)
 
     async def respond(self, status: int, body: bytes, headers: Headers | None = None) -> None:
         """The whole answer at once."""
-        content = [(b"content-length", str(len(body)).encode())]
+        head = b"content-length: %d\r\n" % len(body)
         if body:
-            content.append(_JSON)
-        everything = content + (headers or []) + self._base()
+            head += _JSON
+        if headers:
+            head += wire.lines(headers)
+        head += self._base()
         self.started, self.keep_alive = True, None
-        await self.send({"type": "http.response.start", "status": status, "headers": everything})
+        if self._connection is not None:
+            await self._connection.respond(status, head, body)
+            return
+        await self._start(status, head)
         if self.scope["method"] == "HEAD":
             body = b""
         await self.send({"type": "http.response.body", "body": body})
+
+    async def _start(self, status: int, head: bytes) -> None:
+        told = wire.headers(head)
+        await self.send({"type": "http.response.start", "status": status, "headers": told})
 
     async def respond_json(self, value: object, status: int = 200) -> None:
         await self.respond(status, orjson.dumps(value))
 
     async def start_stream(self) -> None:
-        everything = _EVENT_STREAM + self._base()
+        head = _EVENT_STREAM + self._base()
         self.started = True
-        await self.send({"type": "http.response.start", "status": 200, "headers": everything})
+        if self._connection is not None:
+            self._connection.start_stream(head)
+        else:
+            await self._start(200, head)
 
     async def write(self, data: bytes) -> None:
         self._quiet = False
-        await self.send({"type": "http.response.body", "body": data, "more_body": True})
+        await self._write(data)
         self.writing = False
+
+    async def _write(self, data: bytes) -> None:
+        if self._connection is not None:
+            await self._connection.write(data)
+        else:
+            await self.send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def break_silence(self) -> None:
         """Send a keep-alive if nothing was written since the last look. It may be the first thing
@@ -192,11 +213,14 @@ class Exchange:
         said = self.keep_alive()
         if not self.started:
             await self.start_stream()
-        await self.send({"type": "http.response.body", "body": said, "more_body": True})
+        await self._write(said)
 
     async def end_stream(self) -> None:
         self.keep_alive = None
-        await self.send({"type": "http.response.body", "body": b""})
+        if self._connection is not None:
+            await self._connection.end_stream()
+        else:
+            await self.send({"type": "http.response.body", "body": b""})
 
     async def fail(self, error: ApiError) -> None:
         """Answer with an error, in the envelope both SDK families read."""

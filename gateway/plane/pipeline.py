@@ -22,9 +22,10 @@ from gateway.metering import estimates
 from gateway.plane import adapters, admission, callers, inbound, relay
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.exchange import ClientGone, Exchange, Headers, Overdue
+from gateway.plane.exchange import ClientGone, Exchange, Overdue
 from gateway.plane.inbound import Asked
 from gateway.plane.upstream import Upstream
+from gateway.plane.wire import Headers
 from gateway.usage import refusals
 from gateway.vendors import sessions
 from gateway.vendors.routes import NATIVE, Route, ordered

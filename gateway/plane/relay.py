@@ -22,8 +22,8 @@ from gateway.metering.estimates import FIRST_STEP_TOKENS
 from gateway.plane import adapters, admission, drains, left_out
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
-from gateway.plane.exchange import Headers
 from gateway.plane.upstream import Upstream
+from gateway.plane.wire import Headers
 from gateway.vendors import errors, fetching
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.http_client import Reply
