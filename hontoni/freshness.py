@@ -103,14 +103,20 @@ class Kept(Generic[T]):
     async def get(self, max_age: float, *, ahead: bool = True) -> T:
         """The value, at most `max_age` seconds old. `ahead`: renew it beside the request from
         half of that age on. Raises Unavailable."""
+        value = self.warm(max_age, ahead=ahead)
+        return await self._fresh(max_age) if value is None else value
+
+    def warm(self, max_age: float, *, ahead: bool = True) -> T | None:
+        """As `get`, if nothing need be waited for; None if it must be."""
         taken = self._taken
-        if taken is not None:
-            age = time.monotonic() - taken.since
-            if age <= max_age:
-                if ahead and age > max_age / 2 and not self._failing():
-                    self._reading(within=max_age)
-                return taken.value
-        return await self._fresh(max_age)
+        if taken is None:
+            return None
+        age = time.monotonic() - taken.since
+        if age > max_age:
+            return None
+        if ahead and age > max_age / 2 and not self._failing():
+            self._reading(within=max_age)
+        return taken.value
 
     def forget(self) -> None:
         """Read it anew with the next request."""

@@ -120,6 +120,7 @@ class Model:
     pool: Pool = EMPTY
     coming: tuple[Price, ...] = ()
     book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
+    _rules: list[Rules] = field(default_factory=list, compare=False, repr=False)
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
     _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
 
@@ -138,7 +139,9 @@ class Model:
 
     def rules(self) -> Rules:
         """What may be asked of it, and what of that costs money of its own."""
-        return self.book.features.rules(self.dialect, self.id)
+        if not self._rules:
+            self._rules.append(self.book.features.rules(self.dialect, self.id))
+        return self._rules[0]
 
     def at(self, named: tuple[str, str]) -> "Model":
         """The same model, at the same price, as a provider has it under that name and dialect."""
@@ -222,6 +225,7 @@ class Snapshot:
                     price=prices[begun - 1],
                     coming=prices[begun:],
                     book=book,
+                    _rules=[],
                     _elsewhere={},
                 )
         aliases = {name: model for name, model in self._aliases.items() if model in on_sale}
@@ -336,6 +340,7 @@ def _elsewhere(model: Model, upstream_id: str, dialect: str) -> Model:
         upstream_id=upstream_id,
         dialect=dialect,
         target=replace(target, model=upstream_id),
+        _rules=[],
         _capped={},
         _elsewhere={},
     )
@@ -347,6 +352,12 @@ def carrier_key() -> bytes:
 
 
 _kept = Kept(lambda: read())
+
+
+def at_hand(moment: int | None = None) -> Catalogue | None:
+    """As `current`, if nothing need be waited for."""
+    kept = _kept.warm(MAX_AGE_SECONDS)
+    return None if kept is None else kept.at(clock.micros() if moment is None else moment)
 
 
 async def current(moment: int | None = None) -> Catalogue:

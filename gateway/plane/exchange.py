@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
+from weakref import WeakKeyDictionary
 
 import orjson
 from django.conf import settings
@@ -17,7 +18,8 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils import uuid7
 
 from gateway.dialects.codecs import failures
-from gateway.plane import wire
+from gateway.plane import life, wire
+from gateway.plane.life import Answer
 from gateway.plane.wire import Connection, Headers
 from hontoni.errors import ApiError, BadRequest, TooLarge, UpstreamTimeout
 from hontoni.money import nanos
@@ -75,7 +77,7 @@ class Exchange:
     unless something is about to be written: it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_connection", "_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state", "writing")  # noqa: E501  # fmt: skip
+    __slots__ = ("_connection", "_quiet", "answer", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
@@ -87,11 +89,16 @@ class Exchange:
         self.owner: tuple[int, int] | None = None
         self.parsed: dict[str, Any] | None = None
         self.extra: Headers = []
-        self.started = False
+        self.answer: Answer = life.SILENT
         self.dialect = ""
         self.keep_alive: Callable[[], bytes] | None = None
         self._quiet = False
         self.writing = False
+
+    @property
+    def started(self) -> bool:
+        """Whether the client has heard anything."""
+        return self.answer is not life.SILENT
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -142,6 +149,8 @@ class Exchange:
         task = asyncio.current_task()
         assert task is not None
         watch = _Watch(self, task, seconds)
+        watches = _watches(watch.loop)
+        watches.add(watch)
         try:
             await work
         except asyncio.CancelledError:
@@ -149,7 +158,7 @@ class Exchange:
                 raise watch.reason from None
             raise
         finally:
-            watch.end()
+            watches.discard(watch)
 
     def _base(self) -> bytes:
         """The lines of every answer's head."""
@@ -169,7 +178,7 @@ class Exchange:
         if headers:
             head += wire.lines(headers)
         head += self._base()
-        self.started, self.keep_alive = True, None
+        self.answer, self.keep_alive = life.answer(self.answer, life.ENDED), None
         if self._connection is not None:
             await self._connection.respond(status, head, body)
             return
@@ -187,7 +196,7 @@ class Exchange:
 
     async def start_stream(self) -> None:
         head = _EVENT_STREAM + self._base()
-        self.started = True
+        self.answer = life.answer(self.answer, life.BEGUN)
         if self._connection is not None:
             self._connection.start_stream(head)
         else:
@@ -216,7 +225,7 @@ class Exchange:
         await self._write(said)
 
     async def end_stream(self) -> None:
-        self.keep_alive = None
+        self.answer, self.keep_alive = life.answer(self.answer, life.ENDED), None
         if self._connection is not None:
             await self._connection.end_stream()
         else:
@@ -243,32 +252,20 @@ def _too_large(most: int) -> TooLarge:
 class _Watch:
     """Cancels a task, with a reason, when its client leaves or its time is over."""
 
-    __slots__ = (
-        "deadline",
-        "http",
-        "leaving",
-        "loop",
-        "next_look",
-        "pinging",
-        "reason",
-        "task",
-        "timer",
-    )
+    __slots__ = ("http", "leaving", "loop", "next_look", "pinging", "reason", "seconds", "since", "task", "timer")  # noqa: E501  # fmt: skip
 
     def __init__(self, http: Exchange, task: asyncio.Task[Any], seconds: float) -> None:
-        self.http, self.task = http, task
-        self.reason: Exception | None = None
-        self.leaving: asyncio.Task[None] | None = None
-        self.next_look: asyncio.TimerHandle | None = None
-        self.pinging: asyncio.Task[None] | None = None  # kept, or it may be collected
+        self.http, self.task, self.seconds = http, task, seconds
         self.loop = task.get_loop()
-        self.deadline = self.loop.time() + seconds
-        self.timer = self.loop.call_later(min(WATCH_AFTER_SECONDS, seconds), self._begin)
+        self.since = self.loop.time()
+        self.reason: Exception | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """From now on somebody looks."""
+        self.pinging: asyncio.Task[None] | None = None  # kept, or it may be collected
         self.leaving = self.loop.create_task(self._leave())
-        self.timer = self.loop.call_at(self.deadline, self._overdue)
-
+        self.timer = self.loop.call_at(self.since + self.seconds, self._overdue)
         self.next_look = self.loop.call_later(KEEP_ALIVE_SECONDS, self._look)
 
     def _look(self) -> None:
@@ -289,7 +286,59 @@ class _Watch:
             self.task.cancel()
 
     def end(self) -> None:
-        self.timer.cancel()
-        for waiting in (self.leaving, self.next_look):
-            if waiting is not None:
-                waiting.cancel()
+        if self.timer is not None:
+            self.timer.cancel()
+            self.next_look.cancel()
+            self.leaving.cancel()
+
+
+class _Watches:
+    """Those of one event loop that have not begun, the oldest first. One timer serves them all, so
+    that a request which is answered at once costs none."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._waiting: dict[_Watch, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, watch: _Watch) -> None:
+        if watch.seconds < WATCH_AFTER_SECONDS:
+            watch.begin()
+            return
+        self._waiting[watch] = None
+        if self._timer is None:
+            self._timer = self.loop.call_later(WATCH_AFTER_SECONDS, self._begin)
+
+    def discard(self, watch: _Watch) -> None:
+        if watch not in self._waiting:
+            watch.end()
+        else:
+            del self._waiting[watch]
+
+    def _begin(self) -> None:
+        self._timer = None
+        now = self.loop.time()
+        while self._waiting:
+            oldest = next(iter(self._waiting))
+            left = oldest.since + WATCH_AFTER_SECONDS - now
+            if left > 0:
+                self._timer = self.loop.call_later(left, self._begin)
+                return
+            del self._waiting[oldest]
+            oldest.begin()
+
+
+class _Last:
+    """Nearly always the loop's that is asked for: there is one a process."""
+
+    watches: _Watches | None = None
+
+
+_of: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watches] = WeakKeyDictionary()
+
+
+def _watches(loop: asyncio.AbstractEventLoop) -> _Watches:
+    last = _Last.watches
+    if last is None or last.loop is not loop:
+        last = _Last.watches = _of.setdefault(loop, _Watches(loop))
+    return last

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from gateway.catalogue.features.models import Pricing
-from gateway.catalogue.features.snapshot import Row, Rules
+from gateway.catalogue.features.snapshot import EDITS, TOOLS, Row, Rules
 from hontoni.errors import BadRequest
 
-TOOLS, EDITS = "tools", "context_management"
 _CONVERSATIONS = ("system", "messages", "input")
 _INSIDE = ("content", "output")  # where an item has items of its own
 _DEEPEST = 6
@@ -55,6 +54,11 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None
     """The body as it may be sent. Raises BadRequest where a tool is forced that may not. `most`:
     how often a tool that costs money of its own may be used, at most; 0 leaves it out."""
     sieve = _Sieve(rules, helper, most)
+    if rules.is_plain(body) and all(
+        type(told := body.get(name)) is not list or sieve.are_plain(told, 0)
+        for name in _CONVERSATIONS
+    ):
+        return Sifted(body)  # nearly always
     kept = sieve.members("", body)
     if not rules.values.keys().isdisjoint(kept):
         kept = sieve.values(kept)
@@ -104,10 +108,11 @@ class _Sieve:
             for name in told:
                 if name not in kept:
                     self.leave("member", f"{container}.{name}".lstrip("."))
-        for name, path in self.rules.inner.get(container, ()):
-            if type(value := kept.get(name)) is dict:
-                now = self.members(path, value)
-                kept = kept if now is value else kept | {name: now}
+        if inner := self.rules.inner.get(container):
+            for name, value in tuple(kept.items()):
+                if type(value) is dict and (path := inner.get(name)) is not None:
+                    now = self.members(path, value)
+                    kept = kept if now is value else kept | {name: now}
         for name in self.rules.costly.get(container, ()):
             if kept.get(name) and (row := names.find(name)):
                 self.uses.append(Use(row, 1, kept))
@@ -155,7 +160,7 @@ class _Sieve:
     def _is_reference(self, tool: Mapping[str, Any]) -> bool:
         """Whether a string stands where we read an object: it points at what we cannot see."""
         inner = self.rules.inner.get(TOOLS, ())
-        return any(isinstance(tool.get(name), str) for name, _ in inner)
+        return any(isinstance(tool.get(name), str) for name in inner)
 
     def _without(self, tool: Mapping[str, Any], name: str) -> None:
         self.leave("tool", name)
@@ -216,11 +221,12 @@ class _Sieve:
         return any(str(tool.get("type")) == str(kind) for tool in self._gone)
 
     def items(self, told: list[Any], depth: int = 0) -> list[Any]:
-        if self._are_plain(told, depth):
+        if self.are_plain(told, depth):
             return told
         return _same(told, (self.item(item, depth) for item in told))
 
-    def _are_plain(self, items: list[Any], depth: int) -> bool:
+    def are_plain(self, items: list[Any], depth: int) -> bool:
+        """Whether nothing in them is unknown or costs anything of its own."""
         plain = self.rules.plain_blocks
         for item in items:
             if type(item) is not dict:
@@ -234,7 +240,7 @@ class _Sieve:
             for name in _INSIDE:
                 inner = item.get(name)
                 if type(inner) is list and (
-                    depth == _DEEPEST or not self._are_plain(inner, depth + 1)
+                    depth == _DEEPEST or not self.are_plain(inner, depth + 1)
                 ):
                     return False
         return True
