@@ -18,7 +18,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from gateway.catalogue import clock, models, variants
+from gateway.catalogue import clock, models, rows, variants
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.features.snapshot import Features, Rules
 from gateway.catalogue.models import BUCKETS
@@ -245,14 +245,25 @@ def price_of(row: models.Price) -> Price:
 
 
 class _Last:
-    """What was read last, and of which rows it was made."""
+    """What was read last, and of which rows it was made: as they are, and as they are meant."""
 
+    rows: Any = None
     made: tuple[Any, Snapshot] | None = None
 
 
 def read() -> Snapshot:
-    """Read the active models, each with the price in force and those to come."""
-    read_at = clock.micros() / 1_000_000
+    """The active models, each with the price in force and those to come. Nearly always no row has
+    changed since the last time, and that snapshot will do: it holds what is to come as well."""
+    read_at, found = clock.micros() / 1_000_000, (carrier_key(), rows.read())
+    if _Last.made is not None and _Last.rows == found:
+        _Last.made[1].read_at = max(read_at, _Last.made[1].read_at)
+        return _Last.made[1]
+    made = _read(read_at)
+    _Last.rows = found
+    return made
+
+
+def _read(read_at: float) -> Snapshot:
     prices = _prices()
     rows = [row for row in models.Model.objects.filter(active=True) if row.id in prices]
     pools = routes.load((row.id, row.vendor, row.dialect) for row in rows)

@@ -125,10 +125,13 @@ async def admit(call: Call) -> None:
         deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
         if state.binding == "concurrent" and now < deadline:
             await _slot(call.caller.subject)
-        elif callers.old(call.caller):  # an announcement may have been lost: look again
-            await _renew(call, state)
-        else:
+        elif not callers.old(call.caller):
             raise refusal(state, call.caller.limits)
+        else:  # an announcement may have been lost: look again
+            try:
+                await _renew(call, state)
+            except Unavailable as error:
+                raise refusal(state, call.caller.limits) from error
 
 
 async def _price(call: Call, moment: int | None) -> None:
