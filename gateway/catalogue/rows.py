@@ -25,6 +25,6 @@ def read() -> list[Any]:
     found: list[Any] = []
     with connection.cursor() as cursor:
         for table in _TABLES:
-            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} ORDER BY 1")  # noqa: S608
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} ORDER BY 1")
             found.append(cursor.fetchall())
     return found

@@ -48,22 +48,10 @@ def _ask(
     price: tuple[int, int] = (0, 0),
 ) -> Ask:
     return Ask(
-        request_id=request_id,
-        account=caller.account,
-        subject=caller.subject,
-        limits=caller.limits,
-        terms_version=caller.terms_version,
-        credits=caller.credits,
-        credits_version=caller.credits_version,
-        full=hold.full,
-        floor=hold.floor,
-        lease_ms=lease_ms,
-        stretch=stretch,
-        draft=draft,
-        caps=caller.caps,
-        holds_from=price[0],
-        holds_until=price[1],
-    )
+        request_id, caller.account, caller.subject, caller.limits,
+        caller.terms_version, caller.credits, caller.credits_version,
+        hold.full, hold.floor, lease_ms, stretch, draft, caller.caps, *price,
+    )  # fmt: skip
 
 
 async def _renewed(caller: Caller, state: State) -> Caller:

@@ -109,6 +109,17 @@ async def enter(http: Exchange) -> Caller:
     return found
 
 
+def at_hand(http: Exchange) -> Caller | None:
+    """As `enter` for a key that is known and young, without waiting: nearly always."""
+    caller = _callers.get(keys.digest(presented(http.headers)))
+    if caller is None or caller.networks or caller.expires_at is not None:
+        return None
+    if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS / 2:
+        return None
+    http.owner, http.limits = (caller.account, caller.key_id), caller.limits
+    return caller
+
+
 async def permit(caller: Caller, address: str, model: str = "") -> Caller:
     """The caller, if its owner lets it ask from there, for that model. Raises Forbidden, but by a
     snapshot only that Redis knows of nothing newer than."""

@@ -114,6 +114,15 @@ class Exchange:
         client = self.scope.get("client")
         return str(client[0]) if client else ""
 
+    def whole_body(self) -> bytes | None:
+        """As `body`, where nothing of it need be waited for."""
+        if self._connection is None or b"content-encoding" in self.headers:
+            return None
+        body = self._connection.body()
+        if body is not None and len(body) > self.config.max_body_bytes:
+            raise _too_large(self.config.max_body_bytes)
+        return body
+
     async def body(self) -> bytes:
         """The request's body. Raises TooLarge, BadRequest, or ClientGone."""
         if self.headers.get(b"content-encoding", b"identity") != b"identity":
@@ -123,10 +132,6 @@ class Exchange:
         most = self.config.max_body_bytes
         if int(self.headers.get(b"content-length", b"0")) > most:
             raise _too_large(most)
-        if self._connection is not None and (whole := self._connection.body()) is not None:
-            if len(whole) > most:
-                raise _too_large(most)
-            return whole
         parts, size = [], 0
         while True:
             message = await self.receive()
@@ -201,6 +206,13 @@ class Exchange:
             self._connection.start_stream(head)
         else:
             await self._start(200, head)
+
+    def write_now(self, data: bytes) -> bool:
+        """As `write`, if nobody need wait for the client."""
+        if self._connection is None or not self._connection.write_now(data):
+            return False
+        self._quiet = self.writing = False
+        return True
 
     async def write(self, data: bytes) -> None:
         self._quiet = False

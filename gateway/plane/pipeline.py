@@ -20,6 +20,7 @@ from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
 from gateway.plane import adapters, admission, callers, inbound, life, relay
+from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
 from gateway.plane.exchange import ClientGone, Exchange, Overdue
@@ -42,7 +43,7 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
     """Answer one paid request in the dialect it came in, errors included."""
     http.dialect = dialect.name
     try:
-        caller = await callers.enter(http)
+        caller = callers.at_hand(http) or await callers.enter(http)
         call = await _prepare(http, dialect, caller, upstream)
     except ApiError as error:
         await refuse(http, error)
@@ -72,7 +73,7 @@ async def _prepare(
 ) -> Call:
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
     ClientGone."""
-    body = await http.body()
+    body = http.whole_body() or await http.body()
     http.parsed = parsed = parse(body)
     sent, ip = http.headers, http.client_ip()
     request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
@@ -163,7 +164,8 @@ async def _settle(call: Call) -> None:
 
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
-    await relay.prepare(call)
+    if isinstance(call.lane, Translation):
+        await relay.prepare(call)
     _fit_features(call)
     _fit_to_balance(call)
     _tell_thinking(call)

@@ -63,7 +63,9 @@ async def forward(call: Call, upstream: Upstream) -> None:
     """
     failed: Failed | None = None
     for route in call.routes[:_MOST_ROUTES]:
-        if not await _fits(call, route) or not route.breaker.allows():
+        if route.named != call.named and not await _fits(call, route):
+            continue
+        if not route.breaker.allows():
             continue
         failed = await _ask(call, upstream, route)
         if failed is None:
@@ -87,8 +89,6 @@ def _resting(routes: Sequence[Route]) -> Unavailable:
 
 async def _fits(call: Call, route: Route) -> bool:
     """Put the request as this route wants it. False if it cannot be."""
-    if route.named == call.named:
-        return True
     try:
         lane = adapters.choose(call.request.at(route.named))
         await complete(lane)
@@ -154,7 +154,8 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
     reply = await upstream.send(access, lane.path, lane.body, headers)
     call.become(life.SENT if call.life is life.ADMITTED else life.REACHED)
     try:
-        await reply.begun()
+        if not reply.status:
+            await reply.begun()
         attempt.status = call.upstream_status = reply.status
         call.upstream_request_id = reply.request_id
         if reply.status >= 400:
@@ -198,7 +199,8 @@ async def _unary(call: Call, reply: Reply) -> None:
 async def _respond(call: Call, body: bytes) -> None:
     """The whole answer, and in its headers what it cost."""
     call.status = 200
-    await _finish(call)
+    if not call.settled:
+        await admission.close(call)
     costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode())]
     if call.settled and call.state is not None:  # or nobody can tell before Redis is back
         costs.append((b"x-hontoni-balance", money.dollars(call.state.balance).encode()))
@@ -254,7 +256,7 @@ async def _respond_whole(call: Call, tap: Translator) -> None:
 
 async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
     http = call.http
-    http.writing = True
+    http.writing = True  # from here on nothing else may be
     if call.first_byte is None:
         call.reach()
         call.status, call.first_byte = 200, time.time()
@@ -265,7 +267,8 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
         await _finish(call)  # before the client can see the end and ask again
     elif tap.text_bytes >= call.extend_at:
         await _extend(call)
-    await http.write(out)
+    if not http.write_now(out):
+        await http.write(out)
 
 
 async def _finish(call: Call) -> None:

@@ -93,16 +93,22 @@ class Connection:
         self._head = self._begin(200, head + b"transfer-encoding: chunked\r\n")
 
     async def write(self, data: bytes) -> None:
+        if await self._may_write():
+            self.write_now(data)
+
+    def write_now(self, data: bytes) -> bool:
+        """False, and nothing is done, if the client has not read enough of what was written."""
         cycle = self._cycle
-        if not data:
-            return  # it would be the end
-        if (cycle.flow.write_paused or cycle.disconnected) and not await self._may_write():
-            return
+        if cycle.flow.write_paused:
+            return False
+        if cycle.disconnected or not data:  # nothing would be the end
+            return True
         if self._head:
             head, self._head = self._head, b""
             cycle.transport.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
         else:
             cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
 
     async def end_stream(self) -> None:
         if await self._may_write():

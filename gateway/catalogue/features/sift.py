@@ -53,12 +53,9 @@ class Sifted(NamedTuple):
 def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None = None) -> Sifted:
     """The body as it may be sent. Raises BadRequest where a tool is forced that may not. `most`:
     how often a tool that costs money of its own may be used, at most; 0 leaves it out."""
-    sieve = _Sieve(rules, helper, most)
-    if rules.is_plain(body) and all(
-        type(told := body.get(name)) is not list or sieve.are_plain(told, 0)
-        for name in _CONVERSATIONS
-    ):
+    if rules.is_plain(body) and _says_nothing_else(body, rules.plain_blocks):
         return Sifted(body)  # nearly always
+    sieve = _Sieve(rules, helper, most)
     kept = sieve.members("", body)
     if not rules.values.keys().isdisjoint(kept):
         kept = sieve.values(kept)
@@ -75,6 +72,35 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None
         return Sifted(kept)
     kept = sieve.bounded(kept)
     return Sifted(kept, tuple(sieve.left), tuple(sieve.uses), sieve.asked)
+
+
+def _says_nothing_else(body: Mapping[str, Any], plain: frozenset[str | None]) -> bool:
+    """Whether its conversation is plain."""
+    for name in _CONVERSATIONS:
+        told = body.get(name)
+        if type(told) is list and not are_plain(told, plain, 0):
+            return False
+    return True
+
+
+def are_plain(items: list[Any], plain: frozenset[str | None], depth: int) -> bool:
+    """Whether nothing in them is unknown or costs anything of its own."""
+    for item in items:
+        if type(item) is not dict:
+            continue
+        if item.get("type") not in plain:
+            return False
+        if _NESTED.isdisjoint(item):
+            continue
+        if TOOLS in item or "tool" in item:
+            return False
+        for name in _INSIDE:
+            inner = item.get(name)
+            if type(inner) is list and (
+                depth == _DEEPEST or not are_plain(inner, plain, depth + 1)
+            ):
+                return False
+    return True
 
 
 class _Sieve:
@@ -221,29 +247,9 @@ class _Sieve:
         return any(str(tool.get("type")) == str(kind) for tool in self._gone)
 
     def items(self, told: list[Any], depth: int = 0) -> list[Any]:
-        if self.are_plain(told, depth):
+        if are_plain(told, self.rules.plain_blocks, depth):
             return told
         return _same(told, (self.item(item, depth) for item in told))
-
-    def are_plain(self, items: list[Any], depth: int) -> bool:
-        """Whether nothing in them is unknown or costs anything of its own."""
-        plain = self.rules.plain_blocks
-        for item in items:
-            if type(item) is not dict:
-                continue
-            if item.get("type") not in plain:
-                return False
-            if _NESTED.isdisjoint(item):
-                continue
-            if TOOLS in item or "tool" in item:
-                return False
-            for name in _INSIDE:
-                inner = item.get(name)
-                if type(inner) is list and (
-                    depth == _DEEPEST or not self.are_plain(inner, depth + 1)
-                ):
-                    return False
-        return True
 
     def item(self, item: Any, depth: int) -> Any:
         """The block or item as it may be sent, or None."""
