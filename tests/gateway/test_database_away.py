@@ -5,6 +5,7 @@ and nothing comes. SQLite has no process to stop; there every connection is refu
 """
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,11 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         finally:
             for pid in family:
                 kill(pid, signal.SIGCONT)
+            for (
+                thread
+            ) in threading.enumerate():  # what hung now ends, and gives its connection back
+                if thread.name in ("reading", "absence"):
+                    thread.join(10)
         return
 
     def refused(_: BaseDatabaseWrapper) -> None:
@@ -107,7 +113,7 @@ def test_who_is_known_is_served_and_who_is_not_is_told_in_time(
     events = warm.books()
     assert [event.cost for event in events] == [OLD] * len(events)
     assert len(events) == 1 + 1 + 5 + 2
-    assert warm.balance(alice) == nanos("10") - 8 * OLD - 0 * OLD
+    assert warm.balance(alice) == nanos("10") - 8 * OLD
 
 
 def test_a_key_that_is_revoked_elsewhere_is_not_served_on(
@@ -148,7 +154,7 @@ def test_every_change_of_the_catalogue_is_announced(gateway: Gateway, what: str)
     assert before and announced.version() == before
     match what:
         case "saved":
-            price.save()
+            price.model.save()
         case "updated":
             Price.objects.filter(pk=-1).update(input=1)
         case "made":
