@@ -10,6 +10,7 @@ A head is bytes: a line for each header, each with its CRLF.
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.types import Receive, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -60,7 +61,7 @@ class Connection:
     @classmethod
     def of(cls, receive: Receive, send: Send) -> "Connection | None":
         """The connection behind them, if it is one that we know."""
-        cycle = getattr(send, "__self__", None)
+        cycle: Any = getattr(send, "__self__", None)
         if (
             type(cycle) is not RequestResponseCycle
             or getattr(send, "__func__", None) is not RequestResponseCycle.send
