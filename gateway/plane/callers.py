@@ -1,7 +1,7 @@
 """Who is calling: a snapshot per API key of what it may do, kept in this process.
 
 A warm request costs no query. A snapshot is never trusted on its own: admission compares its
-version with Redis and answers "stale" if anything changed since (accounts/terms.py), and after
+version with Redis and answers "stale" if anything changed since (people/terms.py), and after
 MAX_AGE_SECONDS it is read anew in any case, which heals a lost announcement: beside the requests
 of a busy key, in front of an idle one's. While the database is away Redis's word alone will do,
 for SNAPSHOT_SECONDS; whom nobody here knows is told to come again.
@@ -17,8 +17,8 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from accounts import keys, restrictions
-from billing.terms import terms
+from accounts.keys import api_keys, restrictions
+from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
 from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated, Unavailable
@@ -111,7 +111,7 @@ async def enter(http: Exchange) -> Caller:
 
 def at_hand(http: Exchange) -> Caller | None:
     """As `enter` for a key that is known and young, without waiting: nearly always."""
-    caller = _callers.get(keys.digest(presented(http.headers)))
+    caller = _callers.get(api_keys.digest(presented(http.headers)))
     if caller is None or caller.networks or caller.expires_at is not None:
         return None
     if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS / 2:
@@ -154,10 +154,10 @@ def _live(found: Caller | Ended) -> Caller:
 
 async def _find(headers: dict[bytes, bytes]) -> Caller | Ended:
     raw = presented(headers)
-    digest = keys.digest(raw)
+    digest = api_keys.digest(raw)
     caller = _callers.get(digest)
     if caller is None:
-        if not keys.well_formed(raw):
+        if not api_keys.well_formed(raw):
             raise Unauthenticated("Invalid API key provided.")
         return await _read(digest)
     if caller.expires_at is not None and time.time() >= caller.expires_at:
@@ -206,13 +206,13 @@ async def _read(digest: bytes) -> Caller | Ended:
 
 def _load(digest: bytes) -> Caller | Ended | None:
     loaded_at = time.monotonic()
-    key = keys.find(digest)
+    key = api_keys.find(digest)
     if key is None:
         if len(_unknown) >= _MOST:
             _unknown.clear()
         _unknown[digest] = time.monotonic() + _UNKNOWN_SECONDS
         return None
-    if problem := keys.refusal(key, timezone.now()):
+    if problem := api_keys.refusal(key, timezone.now()):
         return Ended(key.user_id, key.pk, problem)
     found = terms(key.user_id)
     return Caller(
