@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import shared_task
 
+from gateway.reconciliation import books
 from gateway.reconciliation.vendors import rounds
 from gateway.usage import refusals
 from hontoni import health
@@ -27,6 +28,21 @@ def watch_settlement(**_: Any) -> None:
     """Say loudly that usage is not being written, for as long as it is not."""
     for part, problem in health.alarms().items():
         logger.critical("alarm %s: %s", part, problem)
+
+
+@shared_task(expires=30)
+def say_alive(**_: Any) -> None:
+    """The worker works, and beat asks."""
+    health.worker_beat()
+
+
+@shared_task(expires=3600)
+def reconcile(**_: Any) -> None:
+    """Compare every total with what it is made of, and say loudly what differs."""
+    found = books.problems()
+    health.note_reconcile(len(found))
+    for problem in found:
+        logger.critical("alarm books: %s", problem)
 
 
 @shared_task

@@ -17,11 +17,13 @@ from channels.routing import URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
+from gateway.metrics.door import Door  # noqa: E402
 from gateway.plane.v1 import V1  # noqa: E402
 from gateway.urls import sockets  # noqa: E402
 from hontoni import bodies, checks, health  # noqa: E402
 
 v1 = V1()
+metrics = Door()
 django: Any = bodies.Bounded(_django)
 # Whoever has a session may listen to their own account, from our own pages only.
 websockets: Any = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets)))
@@ -36,6 +38,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await v1(scope, receive, send)  # which refuses a websocket in HTTP's own words
     elif scope["type"] == "websocket":
         await websockets(scope, receive, send)
+    elif path == "/metrics":
+        await metrics(scope, receive, send)
     elif path in health.ROUTES:
         await health.ROUTES[path](scope, receive, send)
     else:
@@ -51,8 +55,10 @@ async def _lifespan(receive: Receive, send: Send) -> None:
                 await send({"type": "lifespan.startup.failed", "message": "\n".join(refused)})
                 return
             await v1.start()
+            await metrics.start(v1.upstream)
             await send({"type": "lifespan.startup.complete"})
         else:
+            await metrics.stop()
             await v1.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return

@@ -18,6 +18,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "watch-settlement": {"task": "gateway.tasks.watch_settlement", "schedule": 60.0},
+    "say-alive": {"task": "gateway.tasks.say_alive", "schedule": 60.0},
+    "reconcile": {"task": "gateway.tasks.reconcile", "schedule": crontab(hour=4, minute=10)},
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
     "compare-vendor-bills": {
         "task": "gateway.tasks.compare_vendor_bills",

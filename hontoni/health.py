@@ -5,6 +5,8 @@ Alarms are told beside: what somebody must mend, though no gateway is better off
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import NamedTuple
 
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
@@ -16,11 +18,41 @@ from hontoni.db import in_thread
 
 HEARTBEAT = "worker:heartbeat"  # as gateways of the release before know it
 HEARTBEAT_SECONDS = 30
+WORKER = "worker:alive"  # Celery's worker, and beat, whose task says so
+WORKER_SECONDS = 180
+_RECONCILED = "reconcile:last"
 
 
 def beat() -> None:
     """Said by settlement now and then: usage is being written into the books."""
     redis.sync().set(HEARTBEAT, int(time.time()), ex=HEARTBEAT_SECONDS)
+
+
+def worker_beat() -> None:
+    """Said by a task that beat asks for: both are alive."""
+    redis.sync().set(WORKER, int(time.time()), ex=WORKER_SECONDS)
+
+
+class Reconciled(NamedTuple):
+    """What the last reconcile found, and when (epoch seconds)."""
+
+    at: float
+    differences: int
+
+
+def note_reconcile(differences: int) -> None:
+    """The books were compared with what they are made of. If Valkey is away, nobody is told."""
+    with suppress(redis.RedisError):
+        redis.sync().set(_RECONCILED, f"{int(time.time())} {differences}")
+
+
+def reconciled() -> Reconciled | None:
+    """The last one, if there was any. Raises RedisError."""
+    said = redis.sync().get(_RECONCILED)
+    if said is None:
+        return None
+    at, differences = said.split()
+    return Reconciled(float(at), int(differences))
 
 
 def _database() -> None:
@@ -79,6 +111,17 @@ def _settlement() -> None:
         raise RuntimeError("no settlement process has been heard of lately")
 
 
+def _worker() -> None:
+    if not redis.sync().exists(WORKER):
+        raise RuntimeError("no worker with beat has been heard of lately")
+
+
+def _books() -> None:
+    last = reconciled()
+    if last is not None and last.differences:
+        raise RuntimeError(f"the last reconcile found {last.differences} differences")
+
+
 def _release() -> None:
     _Schema.load()
     if _ahead():
@@ -90,7 +133,12 @@ _PARTS: dict[str, Callable[[], None]] = {
     "migrations": _migrations,
     "redis": _redis,
 }
-_ALARMS: dict[str, Callable[[], None]] = {"settlement": _settlement, "release": _release}
+_ALARMS: dict[str, Callable[[], None]] = {
+    "settlement": _settlement,
+    "worker": _worker,
+    "release": _release,
+    "books": _books,
+}
 
 
 def problems() -> dict[str, str]:

@@ -203,6 +203,24 @@ OPTIONS = (
     ),
     Option("SELLER_TAX_NAME", "`VAT`", "what that tax is called"),
     Option("LOG_LEVEL", "`INFO`", "of the console log"),
+    Option(
+        "METRICS",
+        "`false`, with `METRICS_TOKEN` `true`",
+        "count, and tell Prometheus at `/metrics`",
+    ),
+    Option(
+        "METRICS_TOKEN",
+        "none",
+        (
+            "the bearer token of `/metrics`; without one internal addresses may read it, unless a"
+            " proxy passes them on"
+        ),
+    ),
+    Option(
+        "METRICS_DIR",
+        "`DATA_DIR/metrics`",
+        "where processes behind one port leave their counts for each other",
+    ),
 )
 _NAMES = frozenset(option.name for option in OPTIONS)
 

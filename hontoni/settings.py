@@ -383,6 +383,13 @@ SELLER_COUNTRY: str = env("SELLER_COUNTRY", default="")  # two letters
 SELLER_TAX_RATE: str = env("SELLER_TAX_RATE", default="0")
 SELLER_TAX_NAME: str = env("SELLER_TAX_NAME", default="VAT")
 
+# -- Metrics -------------------------------------------------------------------------------------
+
+METRICS_TOKEN: str = env("METRICS_TOKEN", default="")
+METRICS: bool = env.bool("METRICS", default=bool(METRICS_TOKEN))
+# What ends keeps what it counted here, so that a restart takes nothing from a counter.
+METRICS_DIR = Path(env("METRICS_DIR", default=str(DATA_DIR / "metrics")))
+
 # -- Logging -------------------------------------------------------------------------------------
 
 LOG_LEVEL: str = env("LOG_LEVEL", default="INFO")

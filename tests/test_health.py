@@ -45,6 +45,7 @@ def test_a_dead_settlement_is_an_alarm_and_takes_no_gateway_out(
         watch_settlement()
         assert "no settlement process" in caplog.text
         health.beat()
+        health.worker_beat()
         assert client.get("/readyz").json()["alarms"] == {}
 
 

@@ -14,9 +14,10 @@ from django.conf import settings
 from billing.books.seeding import seed_account
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
-from gateway.plane import callers, life, usage_events
+from gateway.plane import callers, counts, life, usage_events
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
+from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
 from gateway.usage import spending
 from gateway.usage.settlement import recorded
@@ -224,6 +225,8 @@ async def settle(call: Call) -> None:
         return
     if call.life not in life.DECIDED:
         call.become(life.CLOSED if call.reached else life.FREED)
+        if Counts.on:
+            counts.ended(call)
     event, giveback = usage_events.event(call), call.life is life.FREED
     try:
         state = await limiter.settle(call.asked(), cost=call.cost, event=event, giveback=giveback)
@@ -238,6 +241,11 @@ async def settle(call: Call) -> None:
     call.state = call.http.state = state
     for freed in _waiting.get(call.caller.subject, ()):
         freed.set()
+
+
+def unsettled() -> int:
+    """How many requests have ended while Redis was away, and wait for it."""
+    return len(_unsettled)
 
 
 async def heartbeat() -> bool:

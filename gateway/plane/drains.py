@@ -115,6 +115,11 @@ def _past_its_hold(call: Call, said: int) -> bool:
     return call.price(Usage(output=said // 6)) > call.held
 
 
+def running() -> int:
+    """How many there are."""
+    return len(_running)
+
+
 async def stop() -> None:
     """Give those that run a little time, and settle the others as they are."""
     await asyncio.sleep(0)  # who was cancelled just now has yet to hand over

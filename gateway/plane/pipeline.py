@@ -19,10 +19,11 @@ from typing import Any
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
-from gateway.plane import adapters, admission, callers, inbound, life, relay
+from gateway.plane import adapters, admission, callers, counts, inbound, life, relay
 from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
+from gateway.plane.counts import Counts
 from gateway.plane.exchange import ClientGone, Exchange, Overdue
 from gateway.plane.inbound import Asked
 from gateway.plane.life import End
@@ -59,6 +60,8 @@ async def refuse(http: Exchange, error: ApiError) -> None:
         with suppress(ApiError):
             await callers.enter(http)
     refusals.note(http, error)
+    if Counts.on:
+        counts.refused(error.status, error.code)
     if http.state is None and http.limits is not None and error.status != 401:
         try:
             caller = await callers.authenticate(http.headers)

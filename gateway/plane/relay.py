@@ -19,7 +19,7 @@ from gateway.dialects.json_patch import parse, patch
 from gateway.dialects.stream_readers import text_bytes
 from gateway.dialects.translator import Translator
 from gateway.metering.estimates import FIRST_STEP_TOKENS
-from gateway.plane import adapters, admission, drains, left_out, life
+from gateway.plane import adapters, admission, counts, drains, left_out, life
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.upstream import Upstream
@@ -201,7 +201,7 @@ async def _respond(call: Call, body: bytes) -> None:
     call.status = 200
     if not call.settled:
         await admission.close(call)
-    costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode())]
+    costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode()), _overhead(call)]
     if call.settled and call.state is not None:  # or nobody can tell before Redis is back
         costs.append((b"x-hontoni-balance", money.dollars(call.state.balance).encode()))
     await call.http.respond(200, body, costs)
@@ -247,6 +247,11 @@ async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
     await _respond_whole(call, tap)
 
 
+def _overhead(call: Call) -> tuple[bytes, bytes]:
+    """Milliseconds of ours up to now."""
+    return b"x-hontoni-overhead-ms", b"%.2f" % (counts.overhead(call, time.time()) * 1000)
+
+
 async def _respond_whole(call: Call, tap: Translator) -> None:
     """The events as one answer. Up to a stop sequence of ours its usage is what is billed."""
     call.first_byte, call.status = time.time(), 200
@@ -262,6 +267,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
         call.status, call.first_byte = 200, time.time()
         call.attempts[-1].answered()
     if not http.started:
+        http.extra.append(_overhead(call))
         await http.start_stream()
     if tap.finished and not tap.cut:
         await _finish(call)  # before the client can see the end and ask again

@@ -11,7 +11,7 @@ from gateway.catalogue.snapshot import Model
 from gateway.vendors.breaker import Breaker
 from gateway.vendors.http_client import Client, Reply
 from gateway.vendors.models import Vendor
-from gateway.vendors.routes import Access, Route, introduce
+from gateway.vendors.routes import Access, Route, breakers, introduce
 
 
 def _configured() -> dict[str, Access]:
@@ -56,6 +56,15 @@ class Upstream:
             found = () if access is None else (Route(access, Breaker()),)
             self._routes[model.id] = found
         return self._routes[model.id]
+
+    def breakers(self) -> dict[tuple[str, str], int]:
+        """The state of every breaker that was ever asked, by credential and model."""
+        found = {
+            (route.access.label, model): route.breaker.state()
+            for model, own in self._routes.items()
+            for route in own
+        }
+        return found | breakers()
 
     def forget(self) -> None:
         """Ask the environment's pool as if nothing had happened yet."""

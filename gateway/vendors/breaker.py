@@ -35,6 +35,12 @@ class Breaker:
         """Seconds until one may be sent; 0 if one may, or if the probe is on its way."""
         return max(0.0, self._until - time.monotonic()) if self._until else 0.0
 
+    def state(self) -> int:
+        """0 closed, 1 half-open, 2 open."""
+        if not self._until:
+            return 0
+        return 2 if self.wait() else 1
+
     def begin(self) -> bool:
         """A request is sent. True if it is the probe; then it must be said what came of it."""
         if self._until:

@@ -168,6 +168,15 @@ _accesses: dict[tuple[int, str, str, str, str], Access] = {}
 _loading = threading.Lock()
 
 
+def breakers() -> dict[tuple[str, str], int]:
+    """The states of those of credentials in the database, by credential and model."""
+    return {
+        (access.label, model): breaker.state()
+        for access in list(_accesses.values())
+        for model, breaker in list(access._breakers.items())
+    }
+
+
 def _access(credential: Credential) -> Access | None:
     provider = credential.provider
     if not (credential.active and provider.active):

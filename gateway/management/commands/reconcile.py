@@ -13,6 +13,7 @@ from gateway.reconciliation.vendors import rounds
 from gateway.reconciliation.vendors.alarms import sentence
 from gateway.reconciliation.vendors.comparison import differences
 from gateway.usage import vendor_days
+from hontoni import health
 
 
 class Command(BaseCommand):
@@ -26,6 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = problems()
+        health.note_reconcile(len(found))
         if options["vendors"]:
             found += self._vendors(*rounds.span(options["first"], options["last"]))
         for problem in found:
