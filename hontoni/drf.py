@@ -22,7 +22,7 @@ from rest_framework import exceptions, pagination, parsers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hontoni import errors
+from hontoni import errors, logs
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -31,12 +31,32 @@ _REQUEST_ID = "hontoni.request_id"
 
 
 class RequestIds(MiddlewareMixin):
-    """Names every request to /api, and its answer after it."""
+    """Names every request to /api, and its answer after it; the log names them all."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        logs.about.set(_Web(request))
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if request.path.startswith("/api/"):
             response["X-Request-Id"] = response["request-id"] = request_id(request)
         return response
+
+
+class _Web:
+    """A request of the control plane, as the log names it: it has no key."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    @property
+    def request_id(self) -> str:
+        return request_id(self.request)
+
+    @property
+    def owner(self) -> tuple[int, int] | None:
+        # Only if somebody has looked already: the log asks no database.
+        user = getattr(self.request, "_cached_user", None)
+        return (user.pk, 0) if user is not None and user.pk else None
 
 
 def request_id(request: HttpRequest) -> str:

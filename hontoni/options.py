@@ -203,6 +203,12 @@ OPTIONS = (
     ),
     Option("SELLER_TAX_NAME", "`VAT`", "what that tax is called"),
     Option("LOG_LEVEL", "`INFO`", "of the console log"),
+    Option("LOG_FORMAT", "`text`", "or `json`: an object a line, with request, account and key"),
+    Option(
+        "LOG_REPEAT_SECONDS",
+        "`10`",
+        "a warning that is said again is held back so long, and counted; `0`: never",
+    ),
     Option(
         "METRICS",
         "`false`, with `METRICS_TOKEN` `true`",

@@ -393,13 +393,23 @@ METRICS_DIR = Path(env("METRICS_DIR", default=str(DATA_DIR / "metrics")))
 # -- Logging -------------------------------------------------------------------------------------
 
 LOG_LEVEL: str = env("LOG_LEVEL", default="INFO")
+LOG_FORMAT: str = env("LOG_FORMAT", default="text")
+LOG_REPEAT_SECONDS: float = env.float("LOG_REPEAT_SECONDS", default=10)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "formatters": {
+        "text": {
+            "()": "hontoni.logs.Text",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
+        "json": {"()": "hontoni.logs.Json"},
+    },
+    "handlers": {"console": {"class": "hontoni.logs.Console", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
+        "uvicorn": {"handlers": [], "propagate": True},  # or it writes text past us
         "uvicorn.access": {"level": "WARNING"},
         "aiohttp.access": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},

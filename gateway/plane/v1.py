@@ -19,7 +19,7 @@ from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import ClientGone, Config, Exchange
 from gateway.plane.upstream import Upstream, connect
 from gateway.usage import refusals
-from hontoni import redis
+from hontoni import logs, redis
 from hontoni.errors import ApiError, NotFound
 
 logger = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.plane.config)
+        logs.about.set(http)
         method = scope["method"]
         try:
             if method == self.method:
