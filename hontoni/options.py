@@ -223,6 +223,12 @@ OPTIONS = (
         ),
     ),
     Option(
+        "OTLP_ENDPOINT",
+        "none",
+        "where traces are sent, by OTLP over HTTP: such as `http://127.0.0.1:4318`",
+    ),
+    Option("TRACE_SHARE", "`1`", "of the requests whose client traces nothing, how many are"),
+    Option(
         "METRICS_DIR",
         "`DATA_DIR/metrics`",
         "where processes behind one port leave their counts for each other",

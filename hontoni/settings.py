@@ -383,12 +383,15 @@ SELLER_COUNTRY: str = env("SELLER_COUNTRY", default="")  # two letters
 SELLER_TAX_RATE: str = env("SELLER_TAX_RATE", default="0")
 SELLER_TAX_NAME: str = env("SELLER_TAX_NAME", default="VAT")
 
-# -- Metrics -------------------------------------------------------------------------------------
+# -- Metrics and traces --------------------------------------------------------------------------
 
 METRICS_TOKEN: str = env("METRICS_TOKEN", default="")
 METRICS: bool = env.bool("METRICS", default=bool(METRICS_TOKEN))
 # What ends keeps what it counted here, so that a restart takes nothing from a counter.
 METRICS_DIR = Path(env("METRICS_DIR", default=str(DATA_DIR / "metrics")))
+
+OTLP_ENDPOINT: str = env("OTLP_ENDPOINT", default="")
+TRACE_SHARE: float = env.float("TRACE_SHARE", default=1)
 
 # -- Logging -------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from django.conf import settings
 from billing.books.seeding import seed_account
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
-from gateway.plane import callers, counts, life, usage_events
+from gateway.plane import callers, counts, life, tracing, usage_events
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.counts import Counts
@@ -227,6 +227,8 @@ async def settle(call: Call) -> None:
         call.become(life.CLOSED if call.reached else life.FREED)
         if Counts.on:
             counts.ended(call)
+        if call.trace is not None:
+            tracing.end(call)
     event, giveback = usage_events.event(call), call.life is life.FREED
     try:
         state = await limiter.settle(call.asked(), cost=call.cost, event=event, giveback=giveback)

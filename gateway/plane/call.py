@@ -81,6 +81,7 @@ class Call:
     admitted_at: int = 0  # by Redis's clock, in microseconds
     spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
+    trace: object = None  # its spans (tracing.py)
     _told: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     _bound: bool = False  # that is so

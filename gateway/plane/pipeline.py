@@ -19,7 +19,7 @@ from typing import Any
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
-from gateway.plane import adapters, admission, callers, counts, inbound, life, relay
+from gateway.plane import adapters, admission, callers, counts, inbound, life, relay, tracing
 from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
@@ -51,6 +51,8 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
         return
     except ClientGone:
         return
+    if tracing.Tracing.on:
+        tracing.begin(call)
     await _run(call, upstream)
 
 
@@ -152,6 +154,8 @@ async def _run(call: Call, upstream: Upstream) -> None:
         await _tell(call, failure)
     finally:
         await _settle(call)
+        if call.trace is not None and not call.draining:
+            tracing.end(call)  # it was refused
 
 
 async def _settle(call: Call) -> None:

@@ -19,7 +19,7 @@ from gateway.dialects.json_patch import parse, patch
 from gateway.dialects.stream_readers import text_bytes
 from gateway.dialects.translator import Translator
 from gateway.metering.estimates import FIRST_STEP_TOKENS
-from gateway.plane import adapters, admission, counts, drains, left_out, life
+from gateway.plane import adapters, admission, counts, drains, left_out, life, tracing
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.upstream import Upstream
@@ -150,6 +150,8 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
     headers = lane.headers(call.http.headers)
     if lane.sifted.left_out or call.attempts[1:]:
         left_out.tell(call.http, lane.sifted.left_out)
+    if call.trace is not None or tracing.TRACEPARENT in call.http.headers:
+        headers = {**headers, **tracing.passed_on(call)}
     call.sent_at = time.time()
     reply = await upstream.send(access, lane.path, lane.body, headers)
     call.become(life.SENT if call.life is life.ADMITTED else life.REACHED)

@@ -14,12 +14,13 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.catalogue import model_list, snapshot
-from gateway.plane import admission, counting, drains, pipeline
+from gateway.plane import admission, counting, drains, pipeline, tracing
 from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import ClientGone, Config, Exchange
 from gateway.plane.upstream import Upstream, connect
 from gateway.usage import refusals
 from hontoni import logs, redis
+from hontoni.db import in_thread
 from hontoni.errors import ApiError, NotFound
 
 logger = logging.getLogger(__name__)
@@ -149,6 +150,7 @@ class V1:
 
     async def start(self) -> None:
         self.config = Config.read()
+        tracing.start()
         self.upstream = await connect()
         # A full collection of a loaded Django stops the loop for 30 ms; what is here now stays.
         gc.collect()
@@ -166,6 +168,7 @@ class V1:
         if self.upstream is not None:
             await self.upstream.close()
         await redis.close()
+        await in_thread(tracing.stop)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
