@@ -202,6 +202,30 @@ OPTIONS = (
         ),
     ),
     Option("SELLER_TAX_NAME", "`VAT`", "what that tax is called"),
+    Option(
+        "BACKUP_URL",
+        "`DATA_DIR/backups`",
+        (
+            "a folder, or S3-compatible storage:"
+            " `s3+https://KEY:SECRET@host/bucket/prefix?region=eu-west-1`"
+        ),
+    ),
+    Option(
+        "BACKUP_KEY",
+        "`SECRET_KEY`",
+        "what backups are sealed with; to restore one you need it, so keep it elsewhere",
+    ),
+    Option("BACKUP_KEEP", "`14`", "how many backups are kept; `0`: all"),
+    Option(
+        "BACKUP_BEFORE_MIGRATIONS",
+        "`true` with the embedded database",
+        "`prepare` takes a backup before it migrates",
+    ),
+    Option(
+        "MIGRATION_LOCK_SECONDS",
+        "`5`",
+        "how long a migration waits for a lock on Postgres before it gives way to traffic",
+    ),
     Option("LOG_LEVEL", "`INFO`", "of the console log"),
     Option("LOG_FORMAT", "`text`", "or `json`: an object a line, with request, account and key"),
     Option(

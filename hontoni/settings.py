@@ -88,6 +88,7 @@ INSTALLED_APPS = [
     "billing",
     "billing.payments",
     "gateway",
+    "operations",
 ]
 MIDDLEWARE = [
     "hontoni.drf.RequestIds",
@@ -382,6 +383,15 @@ SELLER_COUNTRY: str = env("SELLER_COUNTRY", default="")  # two letters
 # Percent of tax that our prices contain, and what it is called; billing/invoices/taxes.py.
 SELLER_TAX_RATE: str = env("SELLER_TAX_RATE", default="0")
 SELLER_TAX_NAME: str = env("SELLER_TAX_NAME", default="VAT")
+
+# -- Backups and upgrades ------------------------------------------------------------------------
+
+BACKUP_URL: str = env("BACKUP_URL", default=str(DATA_DIR / "backups"))
+# Whoever restores needs it, and the other secrets, too: they belong elsewhere than the backups.
+BACKUP_KEY: str = env("BACKUP_KEY", default="") or SECRET_KEY
+BACKUP_KEEP: int = env.int("BACKUP_KEEP", default=14)
+BACKUP_BEFORE_MIGRATIONS: bool = env.bool("BACKUP_BEFORE_MIGRATIONS", default=EMBEDDED_DATABASE)
+MIGRATION_LOCK_SECONDS: float = env.float("MIGRATION_LOCK_SECONDS", default=5)
 
 # -- Metrics and traces --------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from gateway.vendors.models import Vendor
 from gateway.vendors.routes import Access, Route, breakers, introduce
 
 
-def _configured() -> dict[str, Access]:
+def configured() -> dict[str, Access]:
     """The environment's keys, by vendor."""
     given = (
         ("openai", settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY),
@@ -90,7 +90,7 @@ class Upstream:
 async def connect() -> Upstream:
     """With the environment's keys; in the sandbox, it plays every vendor."""
     if not settings.SANDBOX:
-        return Upstream(_configured())
+        return Upstream(configured())
     from sandbox.vendors.server import serve_in_background
 
     root, key = serve_in_background()

@@ -1,0 +1,38 @@
+"""Everything between an empty database and a product that can start: check, migrate, seed."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+
+from billing.plans.seed import seed as seed_billing
+from gateway.catalogue.seed import seed as seed_catalogue
+from gateway.dashboard.roles import seed as seed_roles
+from operations import schema
+from operations.backups import moment
+
+
+class Command(BaseCommand):
+    help = "Check, migrate, seed what is sold and the roles of staff. Repeating it is harmless."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--no-backup", action="store_true", help="before migrations, whatever is set"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("check")
+        with schema.alone():
+            if schema.is_behind():
+                self._keep(wanted=not options["no_backup"])
+                schema.migrate()
+            seed_billing()
+            seed_catalogue()
+            seed_roles()
+
+    def _keep(self, *, wanted: bool) -> None:
+        """The database as it was before this release touched it."""
+        if wanted and settings.BACKUP_BEFORE_MIGRATIONS and not schema.is_empty():
+            kept = moment.take()
+            self.stdout.write(f"Backed up before migrations: {kept.name}")
