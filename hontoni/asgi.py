@@ -18,9 +18,10 @@ from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E40
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from gateway.metrics.door import Door  # noqa: E402
+from gateway.plane import exchange  # noqa: E402
 from gateway.plane.v1 import V1  # noqa: E402
 from gateway.urls import sockets  # noqa: E402
-from hontoni import bodies, checks, health  # noqa: E402
+from hontoni import bodies, checks, health, stopping  # noqa: E402
 
 v1 = V1()
 metrics = Door()
@@ -55,6 +56,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
                 await send({"type": "lifespan.startup.failed", "message": "\n".join(refused)})
                 return
             await v1.start()
+            stopping.Watch(exchange.cut_all).install()
             await metrics.start(v1.upstream)
             await send({"type": "lifespan.startup.complete"})
         else:

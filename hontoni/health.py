@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from hontoni import redis
 from hontoni.db import in_thread
+from hontoni.stopping import Stopping
 
 HEARTBEAT = "worker:heartbeat"  # as gateways of the release before know it
 HEARTBEAT_SECONDS = 30
@@ -166,6 +167,9 @@ async def _healthz(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _readyz(scope: Scope, receive: Receive, send: Send) -> None:
+    if Stopping.begun:
+        await JSONResponse({"status": "stopping"}, 503)(scope, receive, send)
+        return
     failing, alarming = await in_thread(lambda: (problems(), alarms()))
     parts = {part: failing.get(part, "ok") for part in _PARTS}
     body = {"status": "failing" if failing else "ok", "parts": parts, "alarms": alarming}

@@ -203,6 +203,16 @@ OPTIONS = (
     ),
     Option("SELLER_TAX_NAME", "`VAT`", "what that tax is called"),
     Option(
+        "STOP_NOTICE_SECONDS",
+        "`5`, with the embedded database `0`",
+        "how long a gateway that is asked to stop serves on while `/readyz` is red",
+    ),
+    Option(
+        "STOP_STREAM_SECONDS",
+        "`600`; `30` in `make run`",
+        "how long what is open then has to finish, before it is cut with an error",
+    ),
+    Option(
         "BACKUP_URL",
         "`DATA_DIR/backups`",
         (

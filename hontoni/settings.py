@@ -384,6 +384,13 @@ SELLER_COUNTRY: str = env("SELLER_COUNTRY", default="")  # two letters
 SELLER_TAX_RATE: str = env("SELLER_TAX_RATE", default="0")
 SELLER_TAX_NAME: str = env("SELLER_TAX_NAME", default="VAT")
 
+# -- Stopping: hontoni/stopping.py ----------------------------------------------------------------
+
+STOP_NOTICE_SECONDS: float = env.float(
+    "STOP_NOTICE_SECONDS", default=0 if EMBEDDED_DATABASE else 5
+)
+STOP_STREAM_SECONDS: float = env.float("STOP_STREAM_SECONDS", default=600)
+
 # -- Backups and upgrades ------------------------------------------------------------------------
 
 BACKUP_URL: str = env("BACKUP_URL", default=str(DATA_DIR / "backups"))
@@ -422,7 +429,8 @@ LOGGING = {
     "handlers": {"console": {"class": "hontoni.logs.Console", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        "uvicorn": {"handlers": [], "propagate": True},  # or it writes text past us
+        # Its own handler would write text past us.
+        "uvicorn": {"handlers": [], "propagate": True, "level": "WARNING"},
         "uvicorn.access": {"level": "WARNING"},
         "aiohttp.access": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},

@@ -18,8 +18,8 @@ from pathlib import Path
 from types import FrameType
 
 READY_SECONDS = 60
-STOP_SECONDS = 40  # a little more than uvicorn grants to streams in flight
-GRACE_SECONDS = 30
+STREAM_SECONDS = 30  # STOP_STREAM_SECONDS here, where whoever presses Ctrl-C waits for it
+LAST_WORDS_SECONDS = 20  # after them
 PAUSE_SECONDS = 0.05
 STRIPE_PORT = 8001  # of the simulated Stripe, or another where it is taken
 
@@ -44,7 +44,6 @@ def _commands(host: str, port: int, data_dir: str) -> dict[str, list[str]]:
             *(python, "-m", "uvicorn", "hontoni.asgi:application"),
             *("--host", host, "--port", str(port), "--loop", "uvloop", "--http", "httptools"),
             *("--no-access-log", "--log-level", "warning", "--no-server-header"),
-            *("--timeout-graceful-shutdown", str(GRACE_SECONDS)),
         ],
         "settlement": [python, "manage.py", "settle"],
         "worker": [*celery, "worker", "--pool", "threads", "-c", "4", "--without-mingle",
@@ -109,7 +108,8 @@ class Supervisor:
             child = self.children.get(name)
             if child is not None and child.poll() is None:
                 child.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
+        patience = float(os.environ["STOP_STREAM_SECONDS"]) + LAST_WORDS_SECONDS
+        deadline = time.monotonic() + patience
         for name, child in self.children.items():
             try:
                 child.wait(max(0.1, deadline - time.monotonic()))
@@ -122,6 +122,7 @@ class Supervisor:
 def main() -> int:
     """Run until stopped. Exit status 0 after a signal, 1 if something failed."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
+    os.environ.setdefault("STOP_STREAM_SECONDS", str(STREAM_SECONDS))
     supervisor, url, status = Supervisor(), "", 0
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, supervisor.on_signal)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Upper bounds in seconds; the last bucket has none.
 OVERHEAD = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
 FIRST_BYTE = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 300.0)
-OUTCOMES = ("whole", "left", "overdue", "broke", "failed", "stopped")  # by `life.End`
+OUTCOMES = ("whole", "left", "overdue", "broke", "failed")  # by `life.End`
 
 Exemplar = tuple[str, float, float]  # request id, seconds, when
 Kind = tuple[str, str, str, str]  # dialect, model, vendor, outcome

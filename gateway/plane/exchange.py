@@ -47,6 +47,16 @@ class Overdue(UpstreamTimeout):
     """It took longer than any request may take: a cut of ours, not the vendor's failure."""
 
 
+class Stopping(Overdue):
+    """This process ends, and took the answer with it."""
+
+    status, code = 503, "server_stopping"
+
+    def __init__(self) -> None:
+        text = "The gateway is restarting and cut this answer off. Ask again."
+        super().__init__(text, headers={"retry-after": "1"})
+
+
 class Config(NamedTuple):
     """The settings every request needs: Django's lookup of one costs a microsecond."""
 
@@ -275,10 +285,13 @@ class _Watch:
 
     def begin(self) -> None:
         """From now on somebody looks."""
+        _Last.begun.add(self)
         self.pinging: asyncio.Task[None] | None = None  # kept, or it may be collected
         self.leaving = self.loop.create_task(self._leave())
         self.timer = self.loop.call_at(self.since + self.seconds, self._overdue)
         self.next_look = self.loop.call_later(KEEP_ALIVE_SECONDS, self._look)
+        if _Last.cutting:
+            self.cut()
 
     def _look(self) -> None:
         self.pinging = self.loop.create_task(self.http.break_silence())
@@ -297,7 +310,11 @@ class _Watch:
             self.reason = reason
             self.task.cancel()
 
+    def cut(self) -> None:
+        self._stop(Stopping())
+
     def end(self) -> None:
+        _Last.begun.discard(self)
         if self.timer is not None:
             self.timer.cancel()
             self.next_look.cancel()
@@ -344,6 +361,8 @@ class _Last:
     """Nearly always the loop's that is asked for: there is one a process."""
 
     watches: _Watches | None = None
+    begun: set[_Watch] = set()
+    cutting = False
 
 
 _of: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watches] = WeakKeyDictionary()
@@ -354,3 +373,10 @@ def _watches(loop: asyncio.AbstractEventLoop) -> _Watches:
     if last is None or last.loop is not loop:
         last = _Last.watches = _of.setdefault(loop, _Watches(loop))
     return last
+
+
+def cut_all() -> None:
+    """End every exchange that is being answered, and each that begins to last from now on."""
+    _Last.cutting = True
+    for watch in list(_Last.begun):
+        watch.cut()

@@ -24,7 +24,7 @@ from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
 from gateway.plane.counts import Counts
-from gateway.plane.exchange import ClientGone, Exchange, Overdue
+from gateway.plane.exchange import ClientGone, Exchange, Overdue, Stopping
 from gateway.plane.inbound import Asked
 from gateway.plane.life import End
 from gateway.plane.upstream import Upstream
@@ -147,6 +147,11 @@ async def _run(call: Call, upstream: Upstream) -> None:
     except ApiError as error:
         call.fail(error)
         await _tell(call, error)
+    except asyncio.CancelledError:  # by the server, which waits for nobody any more
+        stopping = Stopping()
+        call.end, call.status, call.error = End.OVERDUE, stopping.status, stopping.code
+        await _tell(call, stopping)
+        raise
     except Exception:
         logger.exception("request.failed %s", call.id)
         failure = ApiError("Something went wrong on our side. Nothing was charged.")
