@@ -25,8 +25,8 @@ from billing.api.card_serializers import (
     LinkSerializer,
 )
 from billing.payments import autotopup, orders
+from billing.payments.card_throttles import OrdersByAccount
 from billing.payments.models import TopUp
-from billing.payments.throttles import OrdersByAccount
 from billing.stripe import customers, stripe_api
 from hontoni import errors
 from hontoni.drf import KeysetPagination, problems, takes_nothing

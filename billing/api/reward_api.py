@@ -22,8 +22,8 @@ from billing.api.reward_serializers import (
     SignupCreditSerializer,
 )
 from billing.rewards import gifts, promos, referrals
+from billing.rewards.code_throttles import GuessesByAccount, GuessesByAddress
 from billing.rewards.models import PromoCode
-from billing.rewards.throttles import GuessesByAccount, GuessesByAddress
 from billing.subscriptions import changes
 from hontoni.drf import problems
 from ratelimits.throttle import AddressThrottle

@@ -16,7 +16,7 @@ from billing.invoices.models import BillingDetails
 from billing.pages.billing_forms import DetailsForm
 from billing.payments import invoice_list, stripe_invoices
 from hontoni import errors
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 
 @login_required
@@ -47,7 +47,7 @@ def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
     try:
         found = links.own(customer(request).pk, invoice_id)
     except errors.NotFound as error:
-        raise Http404(said(error)) from None
+        raise Http404(translated(error)) from None
     told = {
         "seller": _party(found.seller),
         "buyer": _party(found.buyer),
@@ -76,6 +76,6 @@ def pdf(request: HttpRequest, invoice_id: str) -> HttpResponse:
             return redirect(stripe_invoices.pdf(user_id, invoice_id))
         return redirect(links.link(links.own(user_id, invoice_id)))
     except errors.NotFound as error:
-        raise Http404(said(error)) from None
+        raise Http404(translated(error)) from None
     except errors.Unavailable as error:
-        return render(request, "503.html", {"words": said(error)}, status=error.status)
+        return render(request, "503.html", {"words": translated(error)}, status=error.status)

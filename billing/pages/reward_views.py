@@ -22,11 +22,11 @@ from accounts.models import User
 from accounts.pages.visitors import customer
 from billing.pages.reward_forms import CodeForm
 from billing.rewards import gifts, promos, referrals
+from billing.rewards.code_throttles import GuessesByAccount, GuessesByAddress
 from billing.rewards.models import PromoCode, Redemption, Referral, normal
-from billing.rewards.throttles import GuessesByAccount, GuessesByAddress
 from billing.subscriptions import changes
 from hontoni import errors
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 from ratelimits import throttle
 from ratelimits.throttle import AddressThrottle
 
@@ -74,11 +74,17 @@ def promo(request: HttpRequest) -> HttpResponse:
                 return _redeemed(request, form.cleaned_data["code"])
             found = promos.check(user.pk, form.cleaned_data["code"], timezone.now())
         except errors.ApiError as error:
-            form.add_error("code", said(error))
+            form.add_error("code", translated(error))
     mine = Redemption.objects.filter(user=user).select_related("code__plan").order_by("-pk")
-    rows = [(each, said(gifts.Taken(each.refused)) if each.refused else "") for each in mine[:50]]
+    rows = [
+        (each, translated(gifts.Taken(each.refused)) if each.refused else "") for each in mine[:50]
+    ]
     context = {"form": form, "found": found, "mine": rows}
     return render(request, "billing/promo.html", context)
+
+
+def _refusal(redemption: Redemption) -> str:
+    return translated(gifts.Taken(redemption.refused)) if redemption.refused else ""
 
 
 def _redeemed(request: HttpRequest, code: str) -> HttpResponse:
@@ -107,7 +113,7 @@ def invite(request: HttpRequest) -> HttpResponse:
             referrals.accept(user, code, address=address, now=timezone.now())
         except errors.ApiError as error:
             unknown = isinstance(error, errors.NotFound)
-            form.add_error("code", _("There is no such code.") if unknown else said(error))
+            form.add_error("code", _("There is no such code.") if unknown else translated(error))
         else:
             messages.success(request, _("Accepted. Thank you."))
             return redirect("billing-referrals")

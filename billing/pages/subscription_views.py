@@ -25,7 +25,7 @@ from billing.books import balances
 from billing.pages.billing_forms import OnceForm
 from billing.pages.card_forms import card_name
 from billing.pages.card_views import saved_cards
-from billing.payments.throttles import OrdersByAccount
+from billing.payments.card_throttles import OrdersByAccount
 from billing.plans import quotes, terms
 from billing.plans.models import AddOn, Plan, Subscription
 from billing.plans.quotes import Quote
@@ -34,7 +34,7 @@ from billing.subscriptions import changes
 from billing.subscriptions.balance_changes import Outcome
 from hontoni import errors
 from hontoni.money import MAX
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 from ratelimits import throttle
 
 Method = Subscription.PaymentMethod
@@ -189,7 +189,7 @@ def _quote(user_id: int, sold: Plan | AddOn, *, by_card: bool) -> tuple[Quote | 
             return changes.preview_plan(user_id, sold, by_card=by_card, now=now), ""
         return changes.preview_add_on(user_id, sold, now=now), ""
     except errors.ApiError as error:
-        return None, said(error)
+        return None, translated(error)
 
 
 def _effects(user_id: int, quote: Quote) -> dict[str, Any]:
@@ -215,11 +215,11 @@ def _confirmed(
     try:
         outcome = _do(request, user_id, sold, form.cleaned_data)
     except stripe_api.Unanswered as error:
-        form.add_error("pay_with", said(error))  # the same form asks about the same order
+        form.add_error("pay_with", translated(error))  # the same form asks about the same order
         return None
     except errors.ApiError as error:
         about_money = isinstance(error, errors.PaymentRequired)
-        form.add_error("pay_with" if about_money else None, said(error))
+        form.add_error("pay_with" if about_money else None, translated(error))
         form.renew()
         return None
     if outcome is not None and outcome.payment_url:
@@ -271,7 +271,7 @@ def _arrange(
     try:
         deed(customer(request).pk, *about, now=timezone.now())
     except errors.ApiError as error:
-        messages.error(request, said(error))
+        messages.error(request, translated(error))
     else:
         messages.success(request, _("Saved."))
     return redirect("billing-plans")
