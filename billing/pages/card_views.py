@@ -98,18 +98,15 @@ def _order(request: HttpRequest, form: TopUpForm) -> HttpResponse:
     throttle.count(request, OrdersByAccount)
     user, asked = customer(request), form.cleaned_data
     by_checkout = asked["method"] == CHECKOUT
-    fields: dict[str, Any] = {"save_card": by_checkout and asked["save_card"]}
-    if not by_checkout:
-        fields["payment_method"] = customers.own_card(user.pk, asked["method"])["id"]
-    order = orders.place(
+    order, found = orders.buy(
         user=user,
         route=TopUp.Route.CHECKOUT if by_checkout else TopUp.Route.INTENT,
+        payment_method="" if by_checkout else asked["method"],
         amount=asked["amount"],
         client_key=f"web:{asked['once']}",
         return_url=request.build_absolute_uri(reverse("topup-done")),
-        **fields,
+        save_card=by_checkout and asked["save_card"],
     )
-    found = orders.submit(order)
     if by_checkout:
         return redirect(found["url"] or "billing")
     return _charged(request, order)

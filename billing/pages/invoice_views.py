@@ -28,7 +28,7 @@ def invoices(request: HttpRequest) -> HttpResponse:
     Sent (POST), who the next ones of ours are made out to.
     """
     user = customer(request)
-    mine = BillingDetails.objects.filter(pk=user.pk).first() or BillingDetails(user=user)
+    mine = BillingDetails.of(user)
     form = DetailsForm(request.POST or None, instance=mine)
     if request.method == "POST" and form.is_valid():
         form.save()

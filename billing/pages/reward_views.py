@@ -6,7 +6,6 @@ A referral link leads to `invited`, and is remembered until the visitor signs up
 from typing import Any
 
 from allauth.account.signals import user_signed_up
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.dispatch import receiver
@@ -119,12 +118,12 @@ def invite(request: HttpRequest) -> HttpResponse:
             return redirect("billing-referrals")
     standing = referrals.standing(user.pk)
     accepted = Referral.objects.filter(invitee=user).exists()
-    late = timezone.now() - user.created_at > referrals.ACCEPTED_FOR
+    may = referrals.may_accept(user, timezone.now())
     context = {
         "mine": standing,
-        "link": f"{settings.PUBLIC_URL}/r/{standing.code}",
+        "link": standing.link,
         "program": referrals.program(),
-        "form": None if accepted or (late and request.method != "POST") else form,
+        "form": form if may or (form.errors and not accepted) else None,
         "accepted": accepted,
     }
     return render(request, "billing/referrals.html", context)

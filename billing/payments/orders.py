@@ -62,6 +62,20 @@ def place(
     return order
 
 
+def buy(*, user: User, payment_method: str = "", **wanted: Any) -> tuple[TopUp, Object]:
+    """Order a top-up and ask Stripe for it; the order, and what Stripe has of it.
+
+    Raises as `place` and `submit`, Unavailable where nothing is paid by Stripe, NotFound for
+    anybody else's card.
+    """
+    if not stripe_api.configured():
+        raise errors.Unavailable("Payments are not set up here.", code="payments_not_set_up")
+    if payment_method:
+        customers.own_card(user.pk, payment_method)
+    order = place(user=user, payment_method=payment_method, **wanted)
+    return order, submit(order)
+
+
 def check_amount(amount: Decimal, param: str = "amount") -> int:
     """Nano-dollars. Raises BadRequest outside TOPUP_MIN..TOPUP_MAX."""
     least, most = nanos(settings.TOPUP_MIN), nanos(settings.TOPUP_MAX)

@@ -20,8 +20,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import ApiKey
 from accounts.people import freezing
-from billing.books import ledger
-from billing.books.adjustments import adjust
+from billing.books import adjustments, ledger
 from billing.books.models import Entry
 from billing.plans.models import Subscription
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
@@ -29,9 +28,8 @@ from billing.staff.dollars import DollarsField
 from billing.staff.models import Customer
 from hontoni import errors
 from hontoni.drf import request_id
-from hontoni.money import DOLLAR, dollars
+from hontoni.money import dollars
 
-MOST = 100_000 * DOLLAR
 SPEND_DAYS = 30
 
 
@@ -51,8 +49,10 @@ class CreditForm(ReasonForm):
 
     def clean_amount(self) -> int:
         amount: int = self.cleaned_data["amount"]
-        if not 0 < abs(amount) <= MOST:
-            raise forms.ValidationError(f"Not 0, and up to ${dollars(MOST)}.")
+        try:
+            adjustments.check_amount(amount)
+        except errors.BadRequest as error:
+            raise forms.ValidationError(error.message) from None
         return amount
 
 
@@ -163,7 +163,7 @@ class CustomerAdmin(ReadOnlyAdmin):
 
 
 def _credit(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> str:
-    adjust(
+    adjustments.adjust(
         key=f"staff:{asked['once']}",
         user_id=customer.pk,
         amount=asked["amount"],
