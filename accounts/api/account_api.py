@@ -239,6 +239,5 @@ class Keys(
     )
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, **_: Any) -> Response:
-        body = valid(Rotation, request.data)
-        overlap = timedelta(seconds=body["overlap_seconds"])
-        return _show(*api_keys.rotate(self.get_object(), overlap))
+        key, body = self.get_object(), valid(Rotation, request.data)
+        return _show(*api_keys.rotate(key, timedelta(seconds=body["overlap_seconds"])))
