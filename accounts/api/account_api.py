@@ -213,9 +213,9 @@ class Keys(
     def create(self, request: Request) -> Response:
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        asked = dict(body.validated_data)
-        name, expires_at = asked.pop("name"), asked.pop("expires_at", None)
-        return _show(*api_keys.mint(caller(request), name, expires_at, Restrictions(**asked)))
+        fields = dict(body.validated_data)
+        name, expires_at = fields.pop("name"), fields.pop("expires_at", None)
+        return _show(*api_keys.mint(caller(request), name, expires_at, Restrictions(**fields)))
 
     @extend_schema(
         operation_id="revoke_key",

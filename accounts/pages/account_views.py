@@ -74,8 +74,8 @@ def keys(request: HttpRequest) -> HttpResponse:
             messages.info(request, _("This form was sent already: the key is made."))
             return redirect("keys")
         try:
-            asked = form.cleaned_data
-            made = api_keys.mint(user, asked["name"], asked["expires"], limits.restrictions())
+            data = form.cleaned_data
+            made = api_keys.mint(user, data["name"], data["expires"], limits.restrictions())
             return _show(request, *made)
         except errors.ApiError as error:
             form.add_error(None, translated(error))

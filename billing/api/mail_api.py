@@ -37,13 +37,13 @@ class NotificationsPatch(Strict):
         child=serializers.BooleanField(), required=False, help_text='`{"low_balance": false}`'
     )
 
-    def validate_mails(self, asked: dict[str, bool]) -> dict[str, bool]:
-        for kind, on in asked.items():
+    def validate_mails(self, switched: dict[str, bool]) -> dict[str, bool]:
+        for kind, on in switched.items():
             if kind not in LETTERS:
                 raise serializers.ValidationError(f"There is no kind {kind}.")
             if not on and LETTERS[kind].required:
                 raise serializers.ValidationError(f"{kind} cannot be switched off.")
-        return asked
+        return switched
 
 
 class Notifications(APIView):

@@ -96,16 +96,16 @@ def _refuse(form: TopUpForm, error: errors.ApiError) -> None:
 
 def _order(request: HttpRequest, form: TopUpForm) -> HttpResponse:
     throttle.count(request, OrdersByAccount)
-    user, asked = customer(request), form.cleaned_data
-    by_checkout = asked["method"] == CHECKOUT
+    user, data = customer(request), form.cleaned_data
+    by_checkout = data["method"] == CHECKOUT
     order, found = orders.buy(
         user=user,
         route=TopUp.Route.CHECKOUT if by_checkout else TopUp.Route.INTENT,
-        payment_method="" if by_checkout else asked["method"],
-        amount=asked["amount"],
-        client_key=f"web:{asked['once']}",
+        payment_method="" if by_checkout else data["method"],
+        amount=data["amount"],
+        client_key=f"web:{data['once']}",
         return_url=request.build_absolute_uri(reverse("topup-done")),
-        save_card=by_checkout and asked["save_card"],
+        save_card=by_checkout and data["save_card"],
     )
     if by_checkout:
         return redirect(found["url"] or "billing")

@@ -48,14 +48,14 @@ def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
         found = links.own(customer(request).pk, invoice_id)
     except errors.NotFound as error:
         raise Http404(translated(error)) from None
-    told = {
+    parties = {
         "seller": _party(found.seller),
         "buyer": _party(found.buyer),
         # What is printed is English; here it is read.
         "paid_by": _(found.paid_by) if found.paid_by else "",
         "note": _(found.note) if found.note else "",
     }
-    return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **told})
+    return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **parties})
 
 
 def _party(about: dict[str, Any]) -> list[str]:

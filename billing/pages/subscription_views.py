@@ -171,8 +171,8 @@ def _may_replace(mine: Subscription | None, sold: Plan | AddOn) -> bool:
 
 def _by_card(request: HttpRequest, sold: Plan | AddOn) -> bool:
     """Whether this is about another plan by card, in place of the one on trial."""
-    asked = request.GET.get("by") == "card" and stripe_api.configured()
-    return asked and _may_replace(terms.subscription_of(customer(request).pk), sold)
+    wanted = request.GET.get("by") == "card" and stripe_api.configured()
+    return wanted and _may_replace(terms.subscription_of(customer(request).pk), sold)
 
 
 def _sold(request: HttpRequest) -> Plan | AddOn:
@@ -229,13 +229,13 @@ def _confirmed(
 
 
 def _do(
-    request: HttpRequest, user_id: int, sold: Plan | AddOn, asked: dict[str, Any]
+    request: HttpRequest, user_id: int, sold: Plan | AddOn, data: dict[str, Any]
 ) -> Outcome | None:
     """The deed that was confirmed. The form's key makes sending it twice harmless."""
-    now, key = timezone.now(), f"web:{asked['once']}"
-    match asked["action"], sold:
+    now, key = timezone.now(), f"web:{data['once']}"
+    match data["action"], sold:
         case "subscribe", Plan():
-            ways = _ways(request, asked, sold)
+            ways = _ways(request, data, sold)
             return changes.subscribe(user_id, sold, now=now, key=key, **ways)
         case "upgrade", Plan():
             return changes.upgrade(user_id, sold, now=now, key=key)
@@ -243,15 +243,15 @@ def _do(
             changes.downgrade(user_id, sold, now=now)
             return None
         case (("add" | "swap" | "swap_later" | "keep"), AddOn()):
-            return changes.add(user_id, sold, now=now, key=key, **_ways(request, asked, sold))
+            return changes.add(user_id, sold, now=now, key=key, **_ways(request, data, sold))
         case _:
             raise errors.BadRequest("This form does not fit.")
 
 
-def _ways(request: HttpRequest, asked: dict[str, Any], sold: Plan | AddOn) -> dict[str, str]:
+def _ways(request: HttpRequest, data: dict[str, Any], sold: Plan | AddOn) -> dict[str, str]:
     """How the first thing bought is paid, and where the payment page leads back to."""
     mine = terms.subscription_of(customer(request).pk)
-    chosen = asked["pay_with"] or Method.BALANCE
+    chosen = data["pay_with"] or Method.BALANCE
     if mine is not None and not _by_card(request, sold) and not _chooses_payment(mine, sold):
         chosen = mine.payment_method
     if chosen == Method.BALANCE:

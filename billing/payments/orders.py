@@ -123,11 +123,11 @@ def _found(order: TopUp) -> Object | None:
         listed = stripe_api.sessions(customer=customer)
     else:
         listed = stripe_api.intents(customer)
-    asked = order.created_at.timestamp() - 3600
+    begun = order.created_at.timestamp() - 3600
     for found in listed:
         if found["metadata"].get("topup") == str(order.pk):
             return found
-        if found["created"] < asked:
+        if found["created"] < begun:
             return None
     return None
 
@@ -184,7 +184,7 @@ def _session(order: TopUp, customer: str) -> Object:
     payment: Object = {"metadata": metadata}
     if order.save_card:
         payment["setup_future_usage"] = "off_session"
-    asked: Object = {
+    params: Object = {
         "mode": "payment",
         "customer": customer,
         "line_items": [{"price_data": price, "quantity": 1}],
@@ -196,11 +196,11 @@ def _session(order: TopUp, customer: str) -> Object:
     }
     if documents.wanted_of_stripe():
         data = {"metadata": metadata} | _made_out_to(order)
-        asked["invoice_creation"] = {"enabled": True, "invoice_data": data}
+        params["invoice_creation"] = {"enabled": True, "invoice_data": data}
     if settings.STRIPE_TAX:
-        asked |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
-        asked["billing_address_collection"] = "required"
-    return asked
+        params |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+        params["billing_address_collection"] = "required"
+    return params
 
 
 def _made_out_to(order: TopUp) -> dict[str, str]:
@@ -216,7 +216,7 @@ def _made_out_to(order: TopUp) -> dict[str, str]:
 
 def _intent(order: TopUp, customer: str) -> Object:
     """https://docs.stripe.com/api/payment_intents/create"""
-    asked: Object = {
+    params: Object = {
         "amount": order.cents,
         "currency": stripe_api.CURRENCY,
         "customer": customer,
@@ -225,12 +225,12 @@ def _intent(order: TopUp, customer: str) -> Object:
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
     }
     if order.payment_method:
-        asked |= {"payment_method": order.payment_method, "confirm": True}
+        params |= {"payment_method": order.payment_method, "confirm": True}
     if order.route == Route.AUTO:
-        asked["off_session"] = True
+        params["off_session"] = True
     elif order.save_card:
-        asked["setup_future_usage"] = "off_session"
-    return asked
+        params["setup_future_usage"] = "off_session"
+    return params
 
 
 def _remember(order: TopUp, known: Object) -> None:

@@ -162,29 +162,29 @@ class CustomerAdmin(ReadOnlyAdmin):
         return render(request, "admin/billing/customer/ask.html", context)
 
 
-def _credit(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> str:
+def _credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     adjustments.adjust(
-        key=f"staff:{asked['once']}",
+        key=f"staff:{data['once']}",
         user_id=customer.pk,
-        amount=asked["amount"],
-        reason=asked["reason"],
+        amount=data["amount"],
+        reason=data["reason"],
         actor=email_of(request),
         request_id=request_id(request),
     )
-    return f"Credited ${dollars(asked['amount'])}."
+    return f"Credited ${dollars(data['amount'])}."
 
 
-def _freeze(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> str:
-    if not freezing.freeze(customer.pk, asked["reason"]):
+def _freeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    if not freezing.freeze(customer.pk, data["reason"]):
         raise errors.Conflict(f"It is frozen already: {customer.frozen_reason}")
-    _audit(request, customer, "freeze", asked["reason"])
+    _audit(request, customer, "freeze", data["reason"])
     return "Frozen: its keys are refused from now on."
 
 
-def _unfreeze(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> str:
+def _unfreeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     if not freezing.unfreeze(customer.pk):
         raise errors.Conflict("It is not frozen.")
-    _audit(request, customer, "unfreeze", asked["reason"])
+    _audit(request, customer, "unfreeze", data["reason"])
     return "Unfrozen: its keys work again."
 
 
