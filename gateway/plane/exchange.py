@@ -36,7 +36,7 @@ _EVENT_STREAM = (
 )
 _JSON = b"content-type: application/json\r\n"
 _CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
-_SANDBOX = b"x-hontoni-sandbox: true\r\n"
+_SANDBOX = wire.lines([(b"x-hontoni-sandbox", b"true")])
 
 
 class ClientGone(Exception):
