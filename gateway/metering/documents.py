@@ -99,7 +99,7 @@ async def survey(
 ) -> Attached:
     """What a body attaches. `window` is what the model takes at most, in tokens. Raises
     BadRequest for what has no bound."""
-    if not _MARK.search(body) and not spelled(body):
+    if attaches_nothing(body):
         return NOTHING
     window = max(window, _TAKES.get(model.id, _TAKES_OF.get(model.vendor, 0)))
     found = NOTHING
@@ -114,6 +114,11 @@ async def survey(
         elif kind not in _FOUND and any(isinstance(block.get(name), str) for name in _POINTERS):
             found += Attached(0, window // 8, window, True)
     return found
+
+
+def attaches_nothing(body: bytes) -> bool:
+    """Whether a look at the bytes is enough to say so: nearly always."""
+    return _MARK.search(body) is None and not spelled(body)
 
 
 def spelled(body: bytes) -> bool:

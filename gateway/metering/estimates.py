@@ -42,12 +42,12 @@ def estimate(body: bytes, max_output: int, attached: Attached = documents.NOTHIN
     """Bound a request's tokens from its bytes. `max_output` is all its choices together."""
     size = len(body) - attached.data
     return Estimate(
-        likely=size // BYTES_PER_TOKEN + attached.likely + 8,
-        most=size + attached.most + _OVERHEAD_TOKENS,
-        output=max_output,
-        cached=b'"cache_control"' in body or documents.spelled(body),
-        attached=attached.likely,
-        blind=attached.blind,
+        size // BYTES_PER_TOKEN + attached.likely + 8,
+        size + attached.most + _OVERHEAD_TOKENS,
+        max_output,
+        b'"cache_control"' in body or documents.spelled(body),
+        attached.likely,
+        attached.blind,
     )
 
 
@@ -55,8 +55,8 @@ def hold(model: Model, estimated: Estimate) -> Hold:
     """What to hold for it, at the price frozen in `model`."""
     first = min(FIRST_STEP_TOKENS, estimated.output)
     return Hold(
-        full=_priced(model, estimated, estimated.most, estimated.output),
-        floor=_priced(model, estimated, _least(estimated), first),
+        _priced(model, estimated, estimated.most, estimated.output),
+        _priced(model, estimated, _least(estimated), first),
     )
 
 

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from gateway.catalogue.features.models import Pricing
-from gateway.catalogue.features.snapshot import Row, Rules
+from gateway.catalogue.features.snapshot import EDITS, TOOLS, Row, Rules
 from hontoni.errors import BadRequest
 
-TOOLS, EDITS = "tools", "context_management"
 _CONVERSATIONS = ("system", "messages", "input")
 _INSIDE = ("content", "output")  # where an item has items of its own
 _DEEPEST = 6
@@ -54,6 +53,8 @@ class Sifted(NamedTuple):
 def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None = None) -> Sifted:
     """The body as it may be sent. Raises BadRequest where a tool is forced that may not. `most`:
     how often a tool that costs money of its own may be used, at most; 0 leaves it out."""
+    if rules.is_plain(body) and _says_nothing_else(body, rules.plain_blocks):
+        return Sifted(body)  # nearly always
     sieve = _Sieve(rules, helper, most)
     kept = sieve.members("", body)
     if not rules.values.keys().isdisjoint(kept):
@@ -71,6 +72,35 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None
         return Sifted(kept)
     kept = sieve.bounded(kept)
     return Sifted(kept, tuple(sieve.left), tuple(sieve.uses), sieve.asked)
+
+
+def _says_nothing_else(body: Mapping[str, Any], plain: frozenset[str | None]) -> bool:
+    """Whether its conversation is plain."""
+    for name in _CONVERSATIONS:
+        told = body.get(name)
+        if type(told) is list and not are_plain(told, plain, 0):
+            return False
+    return True
+
+
+def are_plain(items: list[Any], plain: frozenset[str | None], depth: int) -> bool:
+    """Whether nothing in them is unknown or costs anything of its own."""
+    for item in items:
+        if type(item) is not dict:
+            continue
+        if item.get("type") not in plain:
+            return False
+        if _NESTED.isdisjoint(item):
+            continue
+        if TOOLS in item or "tool" in item:
+            return False
+        for name in _INSIDE:
+            inner = item.get(name)
+            if type(inner) is list and (
+                depth == _DEEPEST or not are_plain(inner, plain, depth + 1)
+            ):
+                return False
+    return True
 
 
 class _Sieve:
@@ -104,10 +134,11 @@ class _Sieve:
             for name in told:
                 if name not in kept:
                     self.leave("member", f"{container}.{name}".lstrip("."))
-        for name, path in self.rules.inner.get(container, ()):
-            if type(value := kept.get(name)) is dict:
-                now = self.members(path, value)
-                kept = kept if now is value else kept | {name: now}
+        if inner := self.rules.inner.get(container):
+            for name, value in tuple(kept.items()):
+                if type(value) is dict and (path := inner.get(name)) is not None:
+                    now = self.members(path, value)
+                    kept = kept if now is value else kept | {name: now}
         for name in self.rules.costly.get(container, ()):
             if kept.get(name) and (row := names.find(name)):
                 self.uses.append(Use(row, 1, kept))
@@ -155,7 +186,7 @@ class _Sieve:
     def _is_reference(self, tool: Mapping[str, Any]) -> bool:
         """Whether a string stands where we read an object: it points at what we cannot see."""
         inner = self.rules.inner.get(TOOLS, ())
-        return any(isinstance(tool.get(name), str) for name, _ in inner)
+        return any(isinstance(tool.get(name), str) for name in inner)
 
     def _without(self, tool: Mapping[str, Any], name: str) -> None:
         self.leave("tool", name)
@@ -216,28 +247,9 @@ class _Sieve:
         return any(str(tool.get("type")) == str(kind) for tool in self._gone)
 
     def items(self, told: list[Any], depth: int = 0) -> list[Any]:
-        if self._are_plain(told, depth):
+        if are_plain(told, self.rules.plain_blocks, depth):
             return told
         return _same(told, (self.item(item, depth) for item in told))
-
-    def _are_plain(self, items: list[Any], depth: int) -> bool:
-        plain = self.rules.plain_blocks
-        for item in items:
-            if type(item) is not dict:
-                continue
-            if item.get("type") not in plain:
-                return False
-            if _NESTED.isdisjoint(item):
-                continue
-            if TOOLS in item or "tool" in item:
-                return False
-            for name in _INSIDE:
-                inner = item.get(name)
-                if type(inner) is list and (
-                    depth == _DEEPEST or not self._are_plain(inner, depth + 1)
-                ):
-                    return False
-        return True
 
     def item(self, item: Any, depth: int) -> Any:
         """The block or item as it may be sent, or None."""
