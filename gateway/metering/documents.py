@@ -7,9 +7,11 @@ picture block without a picture in it.
 * A picture has a most, whatever its size (the vendors' vision pages). What stands in its place is
   looked at: a PDF there is a PDF, for there are vendors who read it as one, and packed bytes that
   are no picture count as any other packed document.
+* A file id names a file in the vendor's account, which all customers share: it may be another's,
+  and nobody can upload one here. It is refused.
 * A PDF is bounded by its pages, each an image to the vendor, and by the text drawn on them. One
   that cannot be read in a moment counts as the whole context window, and so does any other packed
-  document, and whatever is only pointed at by URL or file id: its size is known to its vendor.
+  document, and whatever is only pointed at by its URL: its size is known to its vendor.
 * Sound counts by its bytes: no format has fewer bytes than tokens a second. Film has no such bound
   and is refused.
 """
@@ -47,7 +49,8 @@ _PICTURES = frozenset(("image", "image_url", "input_image", "computer_screenshot
 _DOCUMENTS = frozenset(("document", "file", "input_file"))
 _FILMS = frozenset(("video", "video_url", "input_video"))
 _FOUND = frozenset(("web_search_result", "web_fetch_result", "search_result"))  # read already
-_POINTERS = ("file_id", "url", "file_url", "file_uri")
+_POINTERS = ("url", "file_url", "file_uri")
+_HOLDERS = ("source", "file", "image_url")  # of an address, in a block
 _LISTS = {"openai_responses": ("input",), "anthropic_messages": ("system", "messages")}
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
@@ -105,6 +108,7 @@ async def survey(
     found = NOTHING
     for block in _content(dialect, parsed):
         kind = block.get("type")
+        _refuse_file_id(block)
         if kind in _PICTURES:
             found += await _picture(block, model, window)
         elif kind in _DOCUMENTS:
@@ -114,6 +118,18 @@ async def survey(
         elif kind not in _FOUND and any(isinstance(block.get(name), str) for name in _POINTERS):
             found += Attached(0, window // 8, window, True)
     return found
+
+
+def _refuse_file_id(block: dict[str, Any]) -> None:
+    """Whether it is beside bytes or not: nobody knows which of them its vendor reads."""
+    for holder in (block, *(block.get(name) for name in _HOLDERS)):
+        if isinstance(holder, dict) and holder.get("file_id"):
+            raise BadRequest(
+                "file_id names a file in the vendor's account, and none there is yours. Send the "
+                "file's bytes, or a URL.",
+                code="unsupported_parameter",
+                param="file_id",
+            )
 
 
 def spelled(body: bytes) -> bool:
@@ -183,8 +199,7 @@ def _held(block: dict[str, Any]) -> tuple[str, str]:
             if scheme.startswith("data:") and "," in text:
                 return text.partition(",")[2], ""
             return ("", text) if scheme.startswith(_ADDRESSES) else (text, "")
-    pointer = inner.get("file_id") or block.get("file_id")
-    return "", str(pointer or "")
+    return "", ""
 
 
 def _head(data: str, letters: int = 64) -> bytes:

@@ -13,6 +13,7 @@ from tests.gateway.test_holds import PNG, chat, claude, responses, source
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
+ELSEWHERE = "https://example.com/a.pdf"
 REMOTE = {"type": "url", "url": "https://example.com/a.pdf"}
 WINDOWS = {"claude-opus-4.5": 200_000, "gpt-5.2": 264_000, "gpt-4o": 128_000}
 
@@ -47,8 +48,7 @@ def ascii_pdf(pages: int) -> bytes:
     ("body", "plain", "spelled"),
     [
         (claude({"type": "document", "source": REMOTE}), b'"document"', rb'"d\u006fcument"'),
-        (chat({"type": "file", "file": {"file_id": "file-1"}}), b'"file', rb'"f\u0069le'),
-        (responses({"type": "input_file", "file_id": "file-1"}), b'file', rb'f\u0069le'),
+        (responses({"type": "input_file", "file_url": ELSEWHERE}), b'file', rb'f\u0069le'),
     ],
 )  # fmt: skip
 def test_escapes_hide_no_document(

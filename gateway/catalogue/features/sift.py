@@ -28,6 +28,7 @@ _NESTED = frozenset((*_INSIDE, TOOLS, "tool"))
 _SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
 PAGE_TOKENS = 50_000  # of one page that a tool reads
 _FETCHES, _CONTENT = "web_fetch", "max_content_tokens"
+_MASK = "input_image_mask"
 _FINDS, _LATER = "tool_search", "defer_loading"
 _NONE: Mapping[str, str] = {}
 
@@ -154,9 +155,13 @@ class _Sieve:
         return self._used(row, kept)
 
     def _is_reference(self, tool: Mapping[str, Any]) -> bool:
-        """Whether a string stands where we read an object: it points at what we cannot see."""
+        """Whether a string stands where we read an object, or a file id in one: it points at what
+        we cannot see, and may be another customer's."""
         inner = self.rules.inner.get(TOOLS, ())
-        return any(isinstance(tool.get(name), str) for name, _ in inner)
+        if any(isinstance(tool.get(name), str) for name, _ in inner):
+            return True
+        mask = tool.get(_MASK)
+        return isinstance(mask, dict) and bool(mask.get("file_id"))
 
     def _without(self, tool: Mapping[str, Any], name: str) -> None:
         self.leave("tool", name)
