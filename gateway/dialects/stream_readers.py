@@ -105,7 +105,7 @@ class ChatTap(Tap):
 
     def tally(self) -> Tally:
         tier = self._tier or (self._first or {}).get("service_tier")
-        return openai_chat.decode_tally({"service_tier": tier})
+        return openai_chat.decode_tally({"service_tier": tier, "usage": self.usage})
 
     def fail(self, failed: Failed, request_id: str) -> bytes:
         """An error event and no [DONE]: both SDKs raise on it (protocols.md section 2.1)."""

@@ -12,8 +12,7 @@ picture block without a picture in it.
 * A PDF is bounded by its pages, each an image to the vendor, and by the text drawn on them. One
   that cannot be read in a moment counts as the whole context window, and so does any other packed
   document, and whatever is only pointed at by its URL: its size is known to its vendor.
-* Sound counts by its bytes: no format has fewer bytes than tokens a second. Film has no such bound
-  and is refused.
+* Sound counts as sound.py has it. Film has no bound and is refused.
 """
 
 import asyncio
@@ -31,6 +30,7 @@ from pypdf.generic import DictionaryObject, StreamObject
 
 from gateway.catalogue.snapshot import Model
 from gateway.dialects.codecs import media
+from gateway.metering import sound
 from hontoni.errors import BadRequest
 
 # The most an image costs, in tokens, and what one usually does. gpt-4o-mini multiplies its image
@@ -42,11 +42,12 @@ _PAGE = {"anthropic": 5_000, "openai": 2_500, "google": 1_200}  # its image
 _USUAL_PAGE = 2_500
 
 _MARK = re.compile(  # written so that it costs no more than three words did
-    rb'"(?:i(?:mage|mage_url|nput_image|nput_file|nput_video)|document|file(?:_id|_url|_uri)?'
+    rb'"(?:i(?:mage|mage_url|nput_image|nput_file|nput_video|nput_audio)|document|file(?:_id|_url|_uri)?'
     rb'|computer_screenshot|video(?:_url)?)"'
 )
 _PICTURES = frozenset(("image", "image_url", "input_image", "computer_screenshot"))
 _DOCUMENTS = frozenset(("document", "file", "input_file"))
+_SOUNDS = frozenset(("input_audio", "audio"))
 _FILMS = frozenset(("video", "video_url", "input_video"))
 _FOUND = frozenset(("web_search_result", "web_fetch_result", "search_result"))  # read already
 _POINTERS = ("url", "file_url", "file_uri")
@@ -76,13 +77,14 @@ _readers = ThreadPoolExecutor(2, "documents")
 
 
 class Attached(NamedTuple):
-    """`data`: bytes of the body that are no text. `likely` and `most`: tokens. `blind`: only the
-    vendor will know how many."""
+    """`data`: bytes of the body that are no text. `likely` and `most`: tokens, of which `heard`
+    are sound. `blind`: only the vendor will know how many."""
 
     data: int = 0
     likely: int = 0
     most: int = 0
     blind: bool = False
+    heard: int = 0
 
     def __add__(self, other: object) -> "Attached":
         assert isinstance(other, Attached)
@@ -91,6 +93,7 @@ class Attached(NamedTuple):
             self.likely + other.likely,
             self.most + other.most,
             self.blind or other.blind,
+            self.heard + other.heard,
         )
 
 
@@ -102,6 +105,7 @@ async def survey(
 ) -> Attached:
     """What a body attaches. `window` is what the model takes at most, in tokens. Raises
     BadRequest for what has no bound."""
+    sound.refuse_unpriced(parsed, model)
     if not _MARK.search(body) and not spelled(body):
         return NOTHING
     window = max(window, _TAKES.get(model.id, _TAKES_OF.get(model.vendor, 0)))
@@ -113,11 +117,21 @@ async def survey(
             found += await _picture(block, model, window)
         elif kind in _DOCUMENTS:
             found += await _document(block, model, window)
+        elif kind in _SOUNDS:
+            found += _sound(block, model, window)
         elif kind in _FILMS:
             raise BadRequest("Video is not accepted: it has no bound.", param=str(kind))
         elif kind not in _FOUND and any(isinstance(block.get(name), str) for name in _POINTERS):
             found += Attached(0, window // 8, window, True)
     return found
+
+
+def _sound(block: dict[str, Any], model: Model, window: int) -> Attached:
+    piece = sound.heard(block, model, window)
+    told = block.get("input_audio")
+    data = told.get("data") if isinstance(told, dict) else None
+    size = len(data) if isinstance(data, str) else 0
+    return Attached(size, piece.likely, piece.most, piece.blind, piece.most)
 
 
 def _refuse_file_id(block: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from gateway.catalogue.snapshot import Catalogue, Model
 from gateway.catalogue.variants import Variant
 from gateway.dialects.codecs import thinking as thoughts
 from gateway.dialects.ir import Target, Thinking
-from gateway.metering import documents, estimates, feature_holds
+from gateway.metering import documents, estimates, feature_holds, sound
 from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import callers, members
 from gateway.plane.callers import Caller
@@ -152,7 +152,8 @@ async def understand(
     attached = await documents.survey(
         dialect.name, model, model.window(variant.long_context), body, parsed
     )
-    estimate = estimates.estimate(body, most, attached)
+    spoken = sound.is_spoken(parsed)
+    estimate = estimates.estimate(body, most, attached, spoken=spoken)
     asked = Asked(
         dialect=dialect,
         body=body,

@@ -10,7 +10,8 @@ off stays off. Names are those of the vendors' published SDKs.
   2.50, a container of the code interpreter 3 cents; images by gpt-image-1's tokens; flex half,
   priority as "Priority processing" lists it by model)
 * Gemini: ai.google.dev, "Pricing" (2.5: 35 dollars a thousand grounded prompts; 3: 14 dollars a
-  thousand searches; code execution costs its tokens)
+  thousand searches; code execution costs its tokens; sound costs what text does, twice that at 3
+  Flash)
 """
 
 from collections.abc import Iterator
@@ -234,6 +235,18 @@ def _gemini() -> Iterator[Feature]:
                 only_models=newer, note="Gemini searches the web, by the search")  # fmt: skip
 
 
+def _sounds() -> Iterator[Feature]:
+    """A token of sound, beside the price of one of text: nothing at most of Google's."""
+    for amount, only in (
+        (0, "gemini-2.5-pro,gemini-3.1-pro-preview"),
+        (150, "gemini-3-flash-preview"),
+    ):
+        yield Feature(dialect=Dialect.GEMINI, kind=Kind.COUNTER, name="audio.input",
+                      meter="audio.input", most_calls=1_000_000, pricing=Pricing.PER_CALL,
+                      amount=amount, only_models=only,
+                      note="Gemini hears: a token, beside one of text")  # fmt: skip
+
+
 def rows() -> Iterator[Feature]:
     """All of them."""
     for dialect, kinds in _FREE.items():
@@ -243,6 +256,7 @@ def rows() -> Iterator[Feature]:
     yield from _claude()
     yield from _openai()
     yield from _gemini()
+    yield from _sounds()
 
 
 def seed() -> None:
