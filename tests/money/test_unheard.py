@@ -6,7 +6,7 @@ import pytest
 
 from gateway.metering import calibration
 from gateway.usage.models import UsageEvent
-from tests.gateway.test_faults import at_rest, until
+from tests.gateway.plane.test_faults import at_rest, until
 from tests.gateway_server import Gateway, fund
 from tests.money import world
 from tests.world import Person

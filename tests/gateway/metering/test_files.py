@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.gateway.features import vendor
+from tests.gateway.catalogue.features import vendor
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.models import Feature
 from hontoni.money import nanos
-from tests.gateway.features import vendor
+from tests.gateway.catalogue.features import vendor
 from tests.gateway_server import Gateway, fund
 from tests.money import law, world
 from tests.money.rows import Rows
