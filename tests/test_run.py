@@ -483,13 +483,12 @@ def test_make_itself_passes_a_sigterm_on(clone: Path, tmp_path: Path) -> None:
 def vendors() -> Iterator[str]:
     """The sandbox vendors in a process of their own, which outlives the product's."""
     command = [sys.executable, "-m", "sandbox.vendors", "--port", "0", "--pace", "0", "--control"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 def _leave(someone: Newcomer, text: str) -> str:
