@@ -20,6 +20,7 @@ from billing.api.serializers import (
 from billing.invoices import links
 from billing.invoices.models import BillingDetails
 from billing.payments import invoice_list, stripe_invoices
+from billing.payments.tasks import tell_billing_details
 from hontoni.drf import problems
 
 
@@ -63,6 +64,7 @@ class Details(APIView):
         asked = BillingDetailsSerializer(_details(request), data=request.data)
         asked.is_valid(raise_exception=True)
         asked.save()
+        tell_billing_details.delay(user_id=cast(User, request.user).pk)
         return Response(asked.data)
 
 
