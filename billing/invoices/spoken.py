@@ -43,6 +43,6 @@ def _day(part: str) -> str:
     if not re.fullmatch(_DAY, part):
         return part
     try:
-        return date_format(datetime.strptime(part, "%d %b %Y"))
+        return date_format(datetime.strptime(part, "%d %b %Y").date())  # noqa: DTZ007 (a day)
     except ValueError:
         return part
