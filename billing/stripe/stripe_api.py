@@ -103,7 +103,7 @@ def set_default(customer: str, method: str) -> Object:
 
 
 def describe(customer: str, about: Object) -> None:
-    """What the invoices that Stripe makes from now on say of it: its name, `tax_exempt` and so on."""
+    """What the invoices that Stripe makes from now on say of it: its name, address ..."""
     _call("POST", f"/v1/customers/{_id(customer)}", about)
 
 
