@@ -252,7 +252,7 @@ def test_it_is_printed_in_its_buyers_language(
         ("Unused time on Premium", "Thời gian chưa dùng của Premium"),
         ("Premium until 31 Dec 2026", "Premium đến"),
         ("Premium, 01 Dec 2026 to 31 Dec 2026", "Premium, từ"),
-        ("Back to your card: invoice X-1", "Hoàn về thẻ của bạn: hóa đơn X-1"),
+        ("Back to your card: invoice X-1", "Hoàn về thẻ của bạn: hoá đơn X-1"),
         ("Visa ending in 4242", "Visa có số cuối 4242"),
         ("Hontoni balance", "Số dư Hontoni"),
         ("for the party", "for the party"),
