@@ -263,7 +263,7 @@ def test_lines_are_read_in_the_readers_language(text: str, said: str) -> None:
     with translation.override("vi"):
         assert spoken(text).startswith(said) and "Dec" not in spoken(text)
     with translation.override("en"):
-        assert spoken(text).split()[:2] == text.split()[:2]
+        assert spoken(text).split()[:1] == text.split()[:1]
 
 
 class _Undone(Exception):
