@@ -42,7 +42,9 @@ class RequestIds(MiddlewareMixin):
         if not ours or not request.GET or not request.path.startswith("/api/"):
             return None
         error = _unasked(request, door)
-        return error and JsonResponse(error.body(request_id(request)), status=error.status)
+        if error is None:
+            return None
+        return JsonResponse(error.body(request_id(request)), status=error.status)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if request.path.startswith("/api/"):
