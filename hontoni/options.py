@@ -188,7 +188,7 @@ OPTIONS = (
         "SELLER_COUNTRY",
         "none",
         (
-            "two letters, such as `VN`; a buyer with a tax ID in another country gets "
+            "two letters, such as `VN`; a buyer with a valid tax ID of another country gets "
             "the sentence of reverse charge, and no tax"
         ),
     ),

@@ -18,6 +18,7 @@ from billing.api.serializers import (
 from billing.invoices import links
 from billing.invoices.models import BillingDetails
 from billing.payments import invoice_list, stripe_invoices
+from billing.payments.tasks import tell_billing_details
 from hontoni.drf import problems
 
 
@@ -61,6 +62,7 @@ class Details(APIView):
         details = BillingDetailsSerializer(BillingDetails.of(caller(request)), data=request.data)
         details.is_valid(raise_exception=True)
         details.save()
+        tell_billing_details.delay(user_id=caller(request).pk)
         return Response(details.data)
 
 

@@ -155,6 +155,8 @@ class MySubscription(APIView):
 
 
 class PreviewPlan(APIView):
+    filters = PlanChoiceSerializer
+
     @extend_schema(
         tags=["subscription"],
         operation_id="preview_plan",
@@ -303,6 +305,8 @@ class AddOns(APIView):
 
 
 class PreviewAddOn(APIView):
+    filters = AddOnChoiceSerializer
+
     @extend_schema(
         tags=["subscription"],
         operation_id="preview_add_on",

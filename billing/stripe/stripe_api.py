@@ -102,9 +102,9 @@ def set_default(customer: str, method: str) -> Object:
     return _call("POST", f"/v1/customers/{_id(customer)}", params)
 
 
-def exempt(customer: str, wish: str) -> None:
-    """`reverse`: its invoices at Stripe are without tax and say "Reverse charge"; or `none`."""
-    _call("POST", f"/v1/customers/{_id(customer)}", {"tax_exempt": wish})
+def describe(customer: str, about: Object) -> None:
+    """What the invoices that Stripe makes from now on say of it: its name, address ..."""
+    _call("POST", f"/v1/customers/{_id(customer)}", about)
 
 
 def portal(customer: str, return_url: str) -> Object:

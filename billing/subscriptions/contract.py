@@ -92,7 +92,7 @@ def retax(mine: Subscription, found: Object) -> Object:
     present = [rate["id"] for rate in found["default_tax_rates"]]
     if wanted == present:
         return found
-    customers.tell_exempt(mine.user)
+    customers.tell(mine.user)
     items = [catalogue.taxed_as_now(item) for item in found["items"]["data"]]
     params = freely(items) | {"default_tax_rates": wanted or ""}
     stripe_api.update_subscription(found["id"], params)

@@ -16,7 +16,7 @@ from gateway.catalogue.snapshot import Model, Price
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
 from gateway.dialects.stream_readers import text_bytes
-from gateway.metering import bill, calibration, estimates
+from gateway.metering import bill, calibration, estimates, unseen
 from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import life
 from gateway.plane.adapters import Lane, Stream
@@ -247,7 +247,18 @@ class Call:
         """What the vendor counted beside tokens in all, unless nobody believes it."""
         if self.quarantined is not None:
             return NO_TALLY
+        hidden = self._unseen()
+        return hidden.beside(self._counted()) if hidden.turns else self._counted()
+
+    def _counted(self) -> Tally:
         return self.tally if self.tap is None else self.tap.tally()
+
+    def _unseen(self) -> unseen.Unseen:
+        """What tools may have used of which the vendor's last word would have told."""
+        if not self.lane.sifted.uses or self.failed or not (self.reached and self._heard()[1]):
+            return unseen.NOTHING
+        model = self.model.at(self.named)
+        return unseen.of(self.lane.sifted, self._counted(), model, self.estimate)
 
     def lines(self, usage: Usage) -> list[bill.Line]:
         """What is priced of that usage. The receipt asks once more for what was priced last."""
@@ -266,6 +277,11 @@ class Call:
 
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""
+        usage, estimated = self._heard()
+        return (self._unseen().on(usage) if estimated else usage), estimated
+
+    def _heard(self) -> tuple[Usage, bool]:
+        """The same without what tools did unseen."""
         tap = self.tap
         if tap is None:
             if (told := self._told or self.usage) is not None:
@@ -368,7 +384,8 @@ class Call:
         if self.drained:
             return "drained"
         if self.estimated:
-            return "left" if self.aborted and not self.hidden else "estimated"
+            seen = not self.hidden and not self._unseen().turns
+            return "left" if self.aborted and seen else "estimated"
         return "left" if self.aborted and self.cost else ""
 
     def so_far(self) -> "Call":

@@ -12,7 +12,7 @@ from gateway.catalogue.snapshot import Catalogue, Model
 from gateway.catalogue.variants import PLAIN, Variant
 from gateway.dialects.codecs import thinking as thoughts
 from gateway.dialects.ir import Target, Thinking
-from gateway.metering import documents, estimates, feature_holds
+from gateway.metering import documents, estimates, feature_holds, sound
 from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import callers, members
 from gateway.plane.callers import Caller
@@ -150,11 +150,11 @@ async def understand(
     agent = sent.get(b"user-agent", b"").decode("latin-1")
     thinking = wanted(said, variant, target, agent)
     most = dialect.most_output(model, parsed)
-    attached = documents.NOTHING
-    if not documents.attaches_nothing(body):
+    attached, spoken = documents.NOTHING, sound.is_spoken(parsed)
+    if spoken or not documents.attaches_nothing(body):
         window = model.window(variant.long_context)
         attached = await documents.survey(dialect.name, model, window, body, parsed)
-    estimate = estimates.estimate(body, most, attached)
+    estimate = estimates.estimate(body, most, attached, spoken=spoken)
     asked = Asked(
         dialect=dialect,
         body=body,
