@@ -18,6 +18,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from accounts import factors, keys, throttles, tokens
+from accounts.callers import caller
 from accounts.models import ApiKey, User
 from accounts.restrictions import Restrictions
 from accounts.serializers import (
@@ -225,7 +226,8 @@ class Keys(
         body.is_valid(raise_exception=True)
         asked = dict(body.validated_data)
         name, expires_at = asked.pop("name"), asked.pop("expires_at", None)
-        return _show(*keys.mint(_user(request), name, expires_at, Restrictions(**asked)))
+        restricted, ip = Restrictions(**asked), caller(request)
+        return _show(*keys.mint(_user(request), name, expires_at, restricted, ip))
 
     @extend_schema(
         operation_id="revoke_key",
@@ -252,4 +254,4 @@ class Keys(
         key, body = self.get_object(), Rotation(data=request.data)
         body.is_valid(raise_exception=True)
         overlap = timedelta(seconds=body.validated_data["overlap_seconds"])
-        return _show(*keys.rotate(key, overlap))
+        return _show(*keys.rotate(key, overlap, caller(request)))

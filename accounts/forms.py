@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from allauth.account.forms import ResetPasswordForm
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -163,3 +164,11 @@ class DeletionForm(forms.Form):
         if email != self.user.email:
             raise forms.ValidationError(_("This is not the address of this account."))
         return email
+
+
+class ResetForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is untyped
+    def clean_email(self) -> str:
+        """The account of that address, not one that only waits to change to it."""
+        asked: str = super().clean_email()
+        self.users = [user for user in self.users if user.email == asked.strip().lower()]
+        return asked

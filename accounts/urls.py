@@ -1,13 +1,15 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts import api, views
+from accounts import api, confirming, views
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("keys", api.Keys, basename="key")
 
 pages = [
     path("account", views.profile, name="account"),
+    # Ahead of allauth's, whose link it is.
+    path("account/confirm-email/<str:key>/", confirming.Confirm.as_view()),
     path("account/delete", views.delete, name="account-delete"),
     path("keys", views.keys, name="keys"),
     path("keys/<int:pk>", views.key, name="key"),

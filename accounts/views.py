@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import deletion
 from accounts import keys as api_keys
+from accounts.callers import caller
 from accounts.forms import (
     DeletionForm,
     KeyForm,
@@ -87,7 +88,8 @@ def keys(request: HttpRequest) -> HttpResponse:
             return redirect("keys")
         try:
             asked = form.cleaned_data
-            made = api_keys.mint(user, asked["name"], asked["expires"], limits.restrictions())
+            restricted, ip = limits.restrictions(), caller(request)
+            made = api_keys.mint(user, asked["name"], asked["expires"], restricted, ip)
             return _show(request, *made)
         except errors.ApiError as error:
             form.add_error(None, said(error))
@@ -156,7 +158,8 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     found, form = _own_key(request, pk), RotateForm(request.POST)
     if form.is_valid():
         try:
-            return _show(request, *api_keys.rotate(found, form.cleaned_data["overlap"]))
+            overlap = form.cleaned_data["overlap"]
+            return _show(request, *api_keys.rotate(found, overlap, caller(request)))
         except errors.Conflict as error:
             form.add_error(None, said(error))
     return _key_page(request, found, rotation=form)

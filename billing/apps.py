@@ -6,12 +6,13 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from accounts import freezing
-        from billing import audit, gifts  # noqa: F401  audit listens to the admin's log
+        from accounts import freezing, proof
+        from billing import audit, gifts, referrals  # noqa: F401  audit listens to the admin's log
         from billing.payments import pauses
 
         pauses.follow()
         freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)
+        proof.follow(referrals.forget_unconfirmed)
         from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses
 
         # It logs many at once without a signal; one by one, each is audited.

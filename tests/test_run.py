@@ -193,7 +193,7 @@ class Newcomer:
             page = http.get(path)
             token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
             assert token is not None
-            answer = http.post(path, data={"csrfmiddlewaretoken": token[1]})
+            answer = http.post(path, data={"csrfmiddlewaretoken": token[1], "password": PASSWORD})
         assert answer.status_code == 302, (path, answer.text, self.copy.output)
 
     def balance(self) -> dict[str, Decimal]:
