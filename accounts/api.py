@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from accounts import factors, keys, throttles, tokens
+from accounts import devices, factors, keys, throttles, tokens
 from accounts.callers import caller
 from accounts.models import ApiKey, User
 from accounts.restrictions import Restrictions
@@ -81,7 +81,7 @@ class Register(_Door):
         operation_id="register",
         summary="Open an account",
         request=Registration,
-        responses={201: SessionSerializer, **problems(400, 409, 429)},
+        responses={201: SessionSerializer, **problems(400, 409, 429, 503)},
         examples=[OpenApiExample("You", {**_ACCOUNT, "name": "You"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
@@ -98,6 +98,7 @@ class Register(_Door):
                 param="email",
             ) from None
         address.send_confirmation(request._request)
+        devices.remember(request, user.email)
         return _answer(tokens.issue(user), status.HTTP_201_CREATED)
 
 
@@ -109,7 +110,7 @@ class Login(_Door):
         operation_id="login",
         summary="Begin a session",
         request=Credentials,
-        responses={200: SessionSerializer, **problems(400, 401, 429)},
+        responses={200: SessionSerializer, **problems(400, 401, 429, 503)},
         examples=[OpenApiExample("You", _ACCOUNT, request_only=True)],
     )
     def post(self, request: Request) -> Response:
@@ -122,6 +123,7 @@ class Login(_Door):
             )
         factors.check(user, body["code"])
         update_last_login(User, user)
+        devices.remember(request, user.email)
         return _answer(tokens.issue(user))
 
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts import proof
+from accounts import devices, proof
 from accounts.models import User
 
 
@@ -117,6 +117,7 @@ class Confirm(ConfirmEmailView):  # type: ignore[misc]  # allauth is untyped
             self.address.set_as_primary()
             user = self.address.user
         proof.settle(user, password=password)
+        devices.remember(self.request, user.email)
 
     def _again(self, **forms: forms.Form) -> HttpResponse:
         return self.render_to_response(self.get_context_data(**forms))

@@ -15,7 +15,7 @@ from django.contrib.auth import update_session_auth_hash
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from accounts import proof
+from accounts import devices, proof
 from accounts.models import User
 
 
@@ -43,5 +43,6 @@ def _another_service(request: HttpRequest, sociallogin: Any, **_: Any) -> None:
 
 
 @receiver(password_reset, dispatch_uid="accounts.endings")
-def _reset_by_mail(user: User, **_: Any) -> None:
+def _reset_by_mail(request: HttpRequest, user: User, **_: Any) -> None:
     proof.settle(user, reset=True)
+    devices.remember(request, user.email)  # strangers may have used up everybody's attempts

@@ -1,16 +1,20 @@
 """Mails of signing in and up: rendered here, where the request is, and sent by the worker.
 
-A mail server that is slow or away keeps nobody out: the worker tries again.
+A mail server that is slow or away keeps nobody out: the worker tries again. The rest of allauth's
+adapter, for there is only one: who is counted with whom when passwords are tried.
 """
 
 from email.utils import make_msgid
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMultiAlternatives
+from django.http import HttpRequest, HttpResponse
 from kombu.exceptions import OperationalError
 
-from accounts import tasks
+from accounts import devices, tasks
+from accounts.models import User
 
 
 class Letter(EmailMultiAlternatives):
@@ -41,3 +45,15 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untype
         for content, mimetype in getattr(mail, "alternatives", []):
             letter.attach_alternative(content, mimetype)
         return letter
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Strangers' guesses do not lock the owner out."""
+        email = str(credentials.get("email") or "")
+        return f"login:{devices.counted_as(request, email)}"
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **how: Any) -> HttpResponse:
+        response: HttpResponse = super().post_login(request, user, **how)
+        email = cast(User, user).email
+        devices.remember(request, email)
+        devices.mark(request, response, email)
+        return response
