@@ -5,6 +5,7 @@ is said in hontoni/options.py. `hontoni/checks.py` refuses what must not run.
 """
 
 import hashlib
+import os
 import secrets
 import tempfile
 from datetime import timedelta
@@ -39,9 +40,14 @@ EMBEDDED_REDIS = not env("REDIS_URL", default="")
 EMBEDDED_SOCKET = _embedded_socket(DATA_DIR)
 
 
+if EMBEDDED_DATABASE or EMBEDDED_REDIS:
+    # Customers' data, and the secret: whatever process makes a file of it, nobody else reads it.
+    os.umask(0o077)
+
+
 def _own_secret(path: Path) -> str:
     """The secret of an embedded installation: random, made once, kept beside its data."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         path.touch(mode=0o600, exist_ok=False)
         path.write_text(secrets.token_urlsafe(64))
@@ -193,7 +199,7 @@ CACHES = {
         "KEY_PREFIX": "cache",
     }
 }
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_ENGINE = "accounts.session_store"
 
 CELERY_BROKER_URL = BROKER_URL.replace("unix://", "redis+socket://")
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:", "visibility_timeout": 3600}
@@ -247,6 +253,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+MFA_ADAPTER = "accounts.factors.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # WebAuthn wants https, which a laptop's own address cannot have.
@@ -266,13 +273,6 @@ SOCIALACCOUNT_PROVIDERS = {
     if client_id and secret
 }
 INSTALLED_APPS += [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
-
-# -- Mail ----------------------------------------------------------------------------------------
-
-EMAIL_URL: str = env("EMAIL_URL", default="consolemail://")  # smtp+tls://user:password@host:587
-vars().update(env.email_url_config(EMAIL_URL))
-EMAIL_TIMEOUT: int = env.int("EMAIL_TIMEOUT", default=10)
-DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@localhost>")
 
 # -- Websockets ----------------------------------------------------------------------------------
 
@@ -296,7 +296,8 @@ GEMINI_BASE_URL: str = env("GEMINI_BASE_URL", default="https://generativelanguag
 SANDBOX: bool = env.bool(
     "SANDBOX", default=not (OPENAI_API_KEY or ANTHROPIC_API_KEY or GEMINI_API_KEY)
 )
-# What the credentials kept in the admin are sealed with: the first seals, all of them open.
+# What the credentials kept in the admin, second factors and queued mails are sealed with: the
+# first seals, all of them open.
 CREDENTIAL_KEYS: list[str] = env.list("CREDENTIAL_KEYS", default=[SECRET_KEY])
 UPSTREAM_CONNECT_SECONDS: float = env.float("UPSTREAM_CONNECT_SECONDS", default=10)
 UPSTREAM_SILENCE_SECONDS: float = env.float("UPSTREAM_SILENCE_SECONDS", default=300)
@@ -309,6 +310,17 @@ DRAINS_AT_ONCE: int = env.int("DRAINS_AT_ONCE", default=256)
 # Staff are told of what a vendor billed and nothing explains: above both, by day and model.
 VENDOR_ALERT_DOLLARS: str = env("VENDOR_ALERT_DOLLARS", default="1")
 VENDOR_ALERT_PERCENT: float = env.float("VENDOR_ALERT_PERCENT", default=2)
+
+# -- Mail ----------------------------------------------------------------------------------------
+
+# smtp+tls://user:password@host:587. The sandbox prints its mails; elsewhere a log with links that
+# open accounts would be worse than no mail.
+EMAIL_URL: str = env("EMAIL_URL", default="")
+vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
+if not (EMAIL_URL or SANDBOX):
+    EMAIL_BACKEND = "hontoni.unsent.EmailBackend"
+EMAIL_TIMEOUT: int = env.int("EMAIL_TIMEOUT", default=10)
+DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@localhost>")
 
 # -- Our own limits ------------------------------------------------------------------------------
 
