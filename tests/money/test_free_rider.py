@@ -19,7 +19,7 @@ from billing import ledger
 from gateway.plane import exchange
 from gateway.reconciliation.books import problems
 from gateway.usage.models import UsageEvent
-from tests.gateway.pools.world import credential
+from tests.gateway.vendors.world import credential
 from tests.gateway_server import Gateway, fund
 from tests.money import law, world
 from tests.money.law import Breach

@@ -14,8 +14,8 @@ from pytest_django import Settings
 from accounts import keys
 from gateway.usage.models import UsageHour
 from hontoni.money import CENT, DOLLAR
-from tests.billing.stripe_simulator.conftest import World
 from tests.gateway_server import Gateway, fund
+from tests.sandbox.stripe.conftest import World
 from tests.web.conftest import Open
 from tests.web.test_browser import a_busy_customer, books_now
 from tests.world import Person

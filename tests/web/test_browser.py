@@ -24,10 +24,10 @@ from billing.payments import customers
 from billing.payments.models import AutoTopUp
 from gateway.usage import settlement
 from hontoni.money import dollars, nanos
-from tests.billing.stripe_simulator.conftest import World
 from tests.confirmed import confirm
-from tests.gateway.test_refusals import seen
+from tests.gateway.usage.test_refusals import seen
 from tests.gateway_server import Gateway, fund
+from tests.sandbox.stripe.conftest import World
 from tests.web.conftest import Open
 from tests.world import PASSWORD, Person
 

@@ -33,8 +33,8 @@ from billing.reconcile import problems
 from billing.seed import seed
 from billing.tasks import forget_deleted
 from hontoni.money import nanos
-from tests.billing.stripe_simulator.conftest import World
 from tests.confirmed import confirm
+from tests.sandbox.stripe.conftest import World
 from tests.web.test_pages import text
 from tests.world import Person
 
