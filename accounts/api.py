@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from accounts import devices, factors, keys, throttles, tokens
+from accounts import devices, factors, keys, privacy, throttles, tokens
 from accounts.callers import caller
 from accounts.models import ApiKey, User
 from accounts.restrictions import Restrictions
@@ -26,6 +26,7 @@ from accounts.serializers import (
     KeySerializer,
     Logout,
     NewKeySerializer,
+    PrivacySerializer,
     Refresh,
     Registration,
     Rotation,
@@ -171,6 +172,32 @@ class Me(APIView):
     )
     def get(self, request: Request) -> Response:
         return Response(UserSerializer(_user(request)).data)
+
+
+class Privacy(APIView):
+    @extend_schema(
+        tags=["auth"],
+        operation_id="privacy",
+        summary="What vendors may do with your requests",
+        responses={200: PrivacySerializer, **problems(401)},
+    )
+    def get(self, request: Request) -> Response:
+        return Response(PrivacySerializer(_user(request)).data)
+
+    @extend_schema(
+        tags=["auth"],
+        operation_id="change_privacy",
+        summary="Change what vendors may do with your requests",
+        description="It holds from the next request on.",
+        request=PrivacySerializer,
+        responses={200: PrivacySerializer, **problems(400, 401)},
+        examples=[OpenApiExample("Nothing", {"vendors_may_store": False}, request_only=True)],
+    )
+    def patch(self, request: Request) -> Response:
+        body = PrivacySerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        privacy.let_vendors_store(_user(request), body.validated_data["vendors_may_store"])
+        return Response(PrivacySerializer(_user(request)).data)
 
 
 @extend_schema(tags=["keys"])

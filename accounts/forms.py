@@ -149,6 +149,12 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {"name": _("Name")}
 
 
+class PrivacyForm(forms.Form):
+    vendors_may_store = forms.BooleanField(
+        label=_("OpenAI may keep requests that ask it to (store: true)"), required=False
+    )
+
+
 class DeletionForm(forms.Form):
     email = forms.CharField(
         label=_("Your e-mail address, to confirm"),

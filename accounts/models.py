@@ -52,6 +52,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     key_cap = models.PositiveIntegerField(default=5, editable=False)
     # Rises when every session of the account ends, those of /api too.
     session_epoch = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    # Whether vendors may keep what they are sent, where a request asks them to.
+    vendors_may_store = models.BooleanField(default=False, db_default=False, editable=False)
     # Its address is confirmed by staff alone, and the owner's proof still due (accounts/proof.py).
     address_vouched = models.BooleanField(default=False, db_default=False, editable=False)
     # While this is set every key refuses (accounts/freezing.py).
@@ -63,7 +65,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     USERNAME_FIELD = "email"
     CHANGED_BY_UPDATE = (
-        *("terms_version", "key_cap", "session_epoch", "address_vouched"),
+        *("terms_version", "key_cap", "session_epoch"),
+        *("address_vouched", "vendors_may_store"),
         *("frozen_at", "frozen_reason"),
     )
 

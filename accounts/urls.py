@@ -10,6 +10,7 @@ pages = [
     path("account", views.profile, name="account"),
     # Ahead of allauth's, whose link it is.
     path("account/confirm-email/<str:key>/", confirming.Confirm.as_view()),
+    path("account/privacy", views.change_privacy, name="account-privacy"),
     path("account/delete", views.delete, name="account-delete"),
     path("keys", views.keys, name="keys"),
     path("keys/<int:pk>", views.key, name="key"),
@@ -23,5 +24,6 @@ urlpatterns = [
     path("auth/refresh", api.RefreshSession.as_view(), name="refresh"),
     path("auth/logout", api.EndSession.as_view(), name="logout"),
     path("auth/me", api.Me.as_view(), name="me"),
+    path("auth/me/privacy", api.Privacy.as_view(), name="privacy"),
     *router.urls,
 ]

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import deletion
+from accounts import deletion, privacy
 from accounts import keys as api_keys
 from accounts.callers import caller
 from accounts.forms import (
@@ -25,6 +25,7 @@ from accounts.forms import (
     KeyForm,
     KeyLimitsForm,
     LimitsForm,
+    PrivacyForm,
     ProfileForm,
     RenameForm,
     RotateForm,
@@ -54,8 +55,25 @@ def profile(request: HttpRequest) -> HttpResponse:
         form.save()
         messages.success(request, _("Saved."))
         return redirect("account")
-    zone = timezone.get_current_timezone_name()
-    return render(request, "accounts/profile.html", {"form": form, "zones": zones(), "zone": zone})
+    allowed = {"vendors_may_store": customer(request).vendors_may_store}
+    context = {
+        "form": form,
+        "privacy": PrivacyForm(initial=allowed),
+        "zones": zones(),
+        "zone": timezone.get_current_timezone_name(),
+    }
+    return render(request, "accounts/profile.html", context)
+
+
+@login_required
+@require_POST
+def change_privacy(request: HttpRequest) -> HttpResponse:
+    """What vendors may do with requests, from the next one on."""
+    form = PrivacyForm(request.POST)
+    if form.is_valid():
+        privacy.let_vendors_store(customer(request), form.cleaned_data["vendors_may_store"])
+        messages.success(request, _("Saved. It holds from the next request on."))
+    return redirect("account")
 
 
 @login_required

@@ -23,4 +23,9 @@ class Migration(migrations.Migration):
             name='address_vouched',
             field=models.BooleanField(db_default=False, default=False, editable=False),
         ),
+        migrations.AddField(
+            model_name='user',
+            name='vendors_may_store',
+            field=models.BooleanField(db_default=False, default=False, editable=False),
+        ),
     ]
