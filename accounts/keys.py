@@ -126,14 +126,17 @@ def change(key: ApiKey, **changes: Any) -> None:
     key.refresh_from_db()
 
 
-def revoke(key: ApiKey) -> None:
-    """End a key for good, on every node from the next request on. Twice is once."""
+def revoke(key: ApiKey) -> bool:
+    """End a key for good, on every node from the next request on. Twice is once: whether this was
+    the first time."""
     with transaction.atomic():
         _lock(key.user_id)
         live = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
-        if live.update(revoked_at=timezone.now()):
+        ended = bool(live.update(revoked_at=timezone.now()))
+        if ended:
             terms.changed(key.user_id)
     key.refresh_from_db(fields=["revoked_at"])
+    return ended
 
 
 def rotate(key: ApiKey, overlap: timedelta, made_from: str | None = None) -> tuple[ApiKey, str]:

@@ -2,6 +2,8 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from accounts import api, confirming, views
+from accounts.leaks import api as leaks_api
+from accounts.leaks import views as leaks
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("keys", api.Keys, basename="key")
@@ -12,6 +14,7 @@ pages = [
     path("account/confirm-email/<str:key>/", confirming.Confirm.as_view()),
     path("account/privacy", views.change_privacy, name="account-privacy"),
     path("account/delete", views.delete, name="account-delete"),
+    path("leaked-key", leaks.report, name="leaked-key"),
     path("keys", views.keys, name="keys"),
     path("keys/<int:pk>", views.key, name="key"),
     path("keys/<int:pk>/limits", views.limits, name="key-limits"),
@@ -25,5 +28,6 @@ urlpatterns = [
     path("auth/logout", api.EndSession.as_view(), name="logout"),
     path("auth/me", api.Me.as_view(), name="me"),
     path("auth/me/privacy", api.Privacy.as_view(), name="privacy"),
+    path("leaks/github", leaks_api.GitHub.as_view(), name="leaks-github"),
     *router.urls,
 ]

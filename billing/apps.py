@@ -7,11 +7,13 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import freezing, proof
-        from billing import audit, gifts, referrals  # noqa: F401  audit listens to the admin's log
+        from accounts.leaks import ended
+        from billing import audit, gifts, leaked, referrals  # noqa: F401  audit listens
         from billing.payments import pauses
 
         pauses.follow()
         freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)
+        ended.follow(leaked.tell)
         proof.follow(referrals.forget_unconfirmed)
         from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses
 

@@ -44,6 +44,11 @@ OPTIONS = (
     Option(
         "KEY_PEPPER", "`SECRET_KEY`", "what API keys are hashed with; changing it ends every key"
     ),
+    Option(
+        "GITHUB_SCANNING_KEYS_URL",
+        "`https://api.github.com/meta/public_keys/secret_scanning`",
+        "whose signatures reports of leaked keys at `/api/leaks/github` carry",
+    ),
     Option("GITHUB_CLIENT_ID", "none", "sign-in with GitHub"),
     Option("GITHUB_CLIENT_SECRET", "none", "sign-in with GitHub"),
     Option("GOOGLE_CLIENT_ID", "none", "sign-in with Google"),

@@ -233,6 +233,12 @@ REFRESH_TOKEN_LIFETIME = timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=30
 # Keys are stored as HMAC-SHA-256 with this. Changing it invalidates every key.
 KEY_PEPPER: str = env("KEY_PEPPER", default="") or SECRET_KEY
 
+# Where GitHub publishes what it signs reports of leaked keys with.
+GITHUB_SCANNING_KEYS_URL: str = env(
+    "GITHUB_SCANNING_KEYS_URL",
+    default="https://api.github.com/meta/public_keys/secret_scanning",
+)
+
 # -- Signing up and in on the web: django-allauth -------------------------------------------------
 
 LOGIN_URL = "account_login"

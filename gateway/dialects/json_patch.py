@@ -38,9 +38,12 @@ def _parse_leniently(body: bytes) -> Any:
         ) from None
 
 
-def patch(body: bytes, parsed: dict[str, Any], changes: dict[str, Any]) -> bytes:
-    """`body` with `changes` made to its top-level members; None deletes one."""
-    added = []
+def patch(
+    body: bytes, parsed: dict[str, Any], changes: dict[str, Any], front: bytes = b""
+) -> bytes:
+    """`body` with `changes` made to its top-level members; None deletes one. `front` are members
+    it does not have, as JSON."""
+    added = [front] if front else []
     for name, value in changes.items():
         if name not in parsed:
             if value is not None:

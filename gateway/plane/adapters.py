@@ -125,10 +125,10 @@ class PassThrough:
         asked = self._asked
         sent = asked.dialect.codec.patch_request(self._wanted, asked.target, asked.thinking)
         store = asked.may_store and asked.parsed.get("store") is True
-        end_users.introduce(sent, self.dialect, asked.account, store=store)
+        front = end_users.front(sent, self.dialect, asked.account, store=store)
         if asked.thinking.mode:
             self.thinks = asked.dialect.codec.decode_thinking(sent)
-        return patch(asked.body, asked.parsed, _changes(asked.parsed, sent))
+        return patch(asked.body, asked.parsed, _changes(asked.parsed, sent), front)
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         kept, left = headers(sent, self._asked.model.rules())
