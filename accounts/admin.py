@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -13,7 +15,7 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import keys, terms
+from accounts import keys, proof, terms
 from accounts.models import ApiKey, User
 
 
@@ -104,6 +106,36 @@ class ApiKeyAdmin(ModelAdmin):
 
 
 admin.site.unregister(Group)
+admin.site.unregister(EmailAddress)
+
+
+@admin.register(EmailAddress)
+class AddressAdmin(EmailAddressAdmin, ModelAdmin):  # type: ignore[misc]  # allauth is untyped
+    """What staff confirm is their word, and no proof of whose the account is (proof.py)."""
+
+    actions = ["make_verified"]
+
+    @admin.action(description="Confirm")
+    def make_verified(self, request: HttpRequest, queryset: QuerySet[EmailAddress]) -> None:
+        for address in queryset.filter(verified=False):
+            _vouch(address)
+        super().make_verified(request, queryset)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: EmailAddress,
+        form: "ModelForm[EmailAddress]",
+        change: bool,
+    ) -> None:
+        if obj.verified:
+            _vouch(obj)
+        super().save_model(request, obj, form, change)
+
+
+def _vouch(address: EmailAddress) -> None:
+    if proof.is_due(address.user):
+        proof.vouch(address.user)
 
 
 @admin.register(Group)

@@ -194,6 +194,15 @@ def test_the_word_of_staff_is_no_proof(hijacker: Hijacker) -> None:
     assert not ApiKey.objects.filter(revoked_at=None).exists()
 
 
+def test_nor_is_their_word_in_the_admin(hijacker: Hijacker, admin_client: Client) -> None:
+    address = EmailAddress.objects.get(email=VICTIM)
+    form = {"action": "make_verified", "_selected_action": address.pk}
+    admin_client.post("/admin/account/emailaddress/", form)
+    assert EmailAddress.objects.get(email=VICTIM).verified and not hijacker.is_out()
+    reset(Client())
+    assert hijacker.is_out()
+
+
 def test_whom_staff_made_keeps_the_key_they_were_given() -> None:
     now = timezone.now()
     open_account(Order(email=VICTIM, key="demo"), until=now, now=now, actor="test")

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -11,13 +13,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.conf import settings
 from django.core import mail
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts import keys
 from accounts.leaks import ended
-from billing import tasks
+from billing.mails import sending
 from billing.models import AuditEntry, Notice
 from tests.gateway_server import Gateway
 from tests.world import Person
@@ -89,7 +93,10 @@ def is_live(person: Person) -> bool:
 
 
 def mailed(person: Person) -> list[str]:
-    tasks.send_due_mails()
+    now = timezone.now()
+    sending.collect()
+    for mail_id in sending.due(now):
+        sending.send(mail_id, now)
     mine = [str(sent.body) for sent in mail.outbox if sent.to == [person.user.email]]
     return [text for text in mine if "found in public" in text]
 
@@ -201,3 +208,13 @@ def test_reports_are_bounded(alice: Person) -> None:
 
 def test_keys_are_found_by_the_documented_pattern(alice: Person) -> None:
     assert ended.found_in(f"'{alice.raw}'\n{alice.raw}x {keys._generate()[:-2]}00") == [alice.raw]
+
+
+@pytest.mark.parametrize("page", ["20-authentication.md", "vi/20-authentication.md"])
+def test_the_documented_checksum_is_ours(page: str, alice: Person) -> None:
+    text = (Path(settings.BASE_DIR) / "docs" / page).read_text()
+    code = text.partition("```python\nfrom zlib")[2].partition("```")[0]
+    told: dict[str, Any] = {}
+    exec(f"from zlib{code}", told)
+    assert told["is_one_of_ours"](alice.raw) and not told["is_one_of_ours"](alice.raw[:-1] + "!")
+    assert re.fullmatch(r"sk-gw-[0-9A-Za-z]{49}", alice.raw) and "`sk-gw-[0-9A-Za-z]{49}`" in text
