@@ -74,7 +74,7 @@ fuzz: $(VENV)/.test ## hostile bytes for every parser of ours, a minute each (FU
 	    -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/$$target || exit 1; done
 
 audit: $(VENV)/.test ## known vulnerabilities in what we depend on
-	$(VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements.txt
+	$(VENV)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.txt
 
 sbom: $(VENV)/.test ## what a release is made of, as CycloneDX, into dist/
 	@mkdir -p dist

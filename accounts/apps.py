@@ -5,6 +5,6 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import endings, session_store  # noqa: F401  endings listens to allauth
+        from accounts.sign_in import endings, session_store  # noqa: F401  endings listens to allauth
 
         session_store.keep_keys_enciphered()

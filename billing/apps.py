@@ -6,14 +6,17 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from accounts import freezing, proof
         from accounts.leaks import ended
-        from billing import audit, gifts, leaked, referrals  # noqa: F401  audit listens
+        from accounts.people import freezing
+        from accounts.sign_in import proof
+        from billing.books import audit  # noqa: F401  listens to the admin's log
         from billing.payments import pauses
+        from billing.rewards import gifts, referrals
+        from billing.staff import leaked_keys
 
         pauses.follow()
         freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)
-        ended.follow(leaked.tell)
+        ended.follow(leaked_keys.tell)
         proof.follow(referrals.forget_unconfirmed)
         from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses
 

@@ -141,7 +141,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-PASSWORD_HASHERS = ["accounts.hashing.Argon2", "accounts.hashing.PBKDF2"]
+PASSWORD_HASHERS = ["accounts.sign_in.hashing.Argon2", "accounts.sign_in.hashing.PBKDF2"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("vi", "Tiếng Việt")]
@@ -199,7 +199,7 @@ CACHES = {
         "KEY_PREFIX": "cache",
     }
 }
-SESSION_ENGINE = "accounts.session_store"
+SESSION_ENGINE = "accounts.sign_in.session_store"
 
 CELERY_BROKER_URL = BROKER_URL.replace("unix://", "redis+socket://")
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:", "visibility_timeout": 3600}
@@ -211,7 +211,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # -- /api ----------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.tokens.AccessTokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sign_in.tokens.AccessTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["hontoni.drf.JSONParser"],
@@ -245,9 +245,9 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "home"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-ACCOUNT_ADAPTER = "accounts.mails.Adapter"
-SOCIALACCOUNT_ADAPTER = "accounts.vouching.Adapter"
-ACCOUNT_FORMS = {"reset_password": "accounts.forms.ResetForm"}
+ACCOUNT_ADAPTER = "accounts.sign_in.mail_adapter.Adapter"
+SOCIALACCOUNT_ADAPTER = "accounts.sign_in.vouching.Adapter"
+ACCOUNT_FORMS = {"reset_password": "accounts.pages.account_forms.ResetForm"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -259,7 +259,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
-MFA_ADAPTER = "accounts.factors.Adapter"
+MFA_ADAPTER = "accounts.sign_in.factors.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # WebAuthn wants https, which a laptop's own address cannot have.
@@ -378,7 +378,7 @@ SELLER_ADDRESS: str = env("SELLER_ADDRESS", default="")  # lines are separated b
 SELLER_TAX_ID: str = env("SELLER_TAX_ID", default="")
 SELLER_EMAIL: str = env("SELLER_EMAIL", default="")
 SELLER_COUNTRY: str = env("SELLER_COUNTRY", default="")  # two letters
-# Percent of tax that our prices contain, and what it is called; billing/taxes.py.
+# Percent of tax that our prices contain, and what it is called; billing/invoices/taxes.py.
 SELLER_TAX_RATE: str = env("SELLER_TAX_RATE", default="0")
 SELLER_TAX_NAME: str = env("SELLER_TAX_NAME", default="VAT")
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey
 
-_KEY = re.compile(rf"{keys.PREFIX}[0-9A-Za-z]{{49}}(?![0-9A-Za-z])", re.ASCII)
+_KEY = re.compile(rf"{api_keys.PREFIX}[0-9A-Za-z]{{49}}(?![0-9A-Za-z])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,16 @@ def follow(told: Callable[[ApiKey, Report], None]) -> None:
 def found_in(text: str) -> list[str]:
     """The keys of ours in a text, by their shape and checksum, each once."""
     found = dict.fromkeys(match[0] for match in _KEY.finditer(text))
-    return [raw for raw in found if keys.well_formed(raw)]
+    return [raw for raw in found if api_keys.well_formed(raw)]
 
 
 @transaction.atomic
 def end(raw: str, report: Report) -> bool:
     """Revoke it, and tell; whether it ever was a key of ours. One that has ended ends no more."""
-    key = keys.find(keys.digest(raw)) if keys.well_formed(raw) else None
+    key = api_keys.find(api_keys.digest(raw)) if api_keys.well_formed(raw) else None
     if key is None:
         return False
-    if key.status(timezone.now()) == "active" and keys.revoke(key):
+    if key.status(timezone.now()) == "active" and api_keys.revoke(key):
         for told in _followers:
             told(key, report)
     return True

@@ -8,9 +8,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts.callers import caller
 from accounts.leaks import ended
 from accounts.leaks.ended import Report
+from accounts.sign_in.callers import caller
 from hontoni import errors
 from hontoni.refusals import said
 from ratelimits import throttle

@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, settings, target
 
-from billing import ledger
+from billing.books import ledger
 from gateway.plane import exchange
 from gateway.reconciliation.books import problems
 from gateway.usage.models import UsageEvent

@@ -24,8 +24,9 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts import factors, tasks
 from accounts.models import User
+from accounts.sign_in import factors
+from accounts.sign_in.mail_adapter import send_mail
 from gateway.catalogue.seed import seed
 from gateway.dashboard.roles import seed as seed_roles
 from gateway.reconciliation.vendors import fetching
@@ -262,7 +263,7 @@ def test_links_in_mails_are_sealed_on_their_way(client: Client, alice: Person) -
     told = base64.b64decode(message["body"]) + queued
     assert b"password/reset" not in told and b"password/reset" not in kept
     args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
-    tasks.send_mail(*args, **kwargs)
+    send_mail(*args, **kwargs)
     assert "/account/password/reset/key/" in str(mail.outbox[0].body)
 
 

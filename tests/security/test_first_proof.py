@@ -20,11 +20,12 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts import keys, tasks, tokens
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
-from billing import referrals
-from billing.customers.opening import Order, open_account
-from billing.models import Referral
+from accounts.sign_in import mail_adapter, tokens
+from billing.rewards import referrals
+from billing.rewards.models import Referral
+from billing.staff.account_opening import Order, open_account
 from tests.world import PASSWORD, Person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -59,7 +60,7 @@ class Hijacker:
 
     def is_out(self) -> bool:
         """Key, access token, refresh token, session and password: nothing works."""
-        key = keys.find(keys.digest(self.raw))
+        key = api_keys.find(api_keys.digest(self.raw))
         login = {"email": VICTIM, "password": PASSWORD}
         works = [
             key is not None and key.revoked_at is None,
@@ -82,7 +83,7 @@ class Hijacker:
 @pytest.fixture(autouse=True)
 def _mails(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker sends them at once."""
-    monkeypatch.setattr(tasks.send_mail, "delay", tasks.send_mail)
+    monkeypatch.setattr(mail_adapter.send_mail, "delay", mail_adapter.send_mail)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from django.test import Client
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts import hashing, tokens
 from accounts.models import User
+from accounts.sign_in import hashing, tokens
 from tests.world import PASSWORD, Person, at_once
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -76,7 +76,10 @@ def test_the_cookie_of_one_account_is_none_of_another(alice: Person, bob: Person
 
 @pytest.fixture
 def real(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["accounts.hashing.Argon2", "accounts.hashing.PBKDF2"]
+    settings.PASSWORD_HASHERS = [
+        "accounts.sign_in.hashing.Argon2",
+        "accounts.sign_in.hashing.PBKDF2",
+    ]
 
 
 def test_one_password_is_hashed_at_a_time_and_gives_way(alice: Person) -> None:

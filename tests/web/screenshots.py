@@ -11,7 +11,7 @@ from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
-from accounts import keys
+from accounts.keys import api_keys
 from gateway.usage.models import UsageHour
 from hontoni.money import CENT, DOLLAR
 from tests.gateway_server import Gateway, fund
@@ -42,7 +42,7 @@ def test_take_them(
     EmailAddress.objects.create(user=alice.user, email=alice.user.email, verified=True)
     fund(alice, "40")
     _a_week(alice)
-    keys.change(
+    api_keys.change(
         alice.key,
         daily_cap=5 * DOLLAR,
         monthly_cap=50 * DOLLAR,

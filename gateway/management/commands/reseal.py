@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from accounts import factors
+from accounts.sign_in import factors
 from gateway.reconciliation.vendors.models import ReportSource
 from gateway.vendors import vault
 from gateway.vendors.models import Credential

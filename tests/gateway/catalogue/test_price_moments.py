@@ -286,7 +286,7 @@ def test_reading_is_cheap(alice: Person, django_assert_max_num_queries: Any) -> 
 def test_a_limit_whose_announcement_was_lost_refuses_nobody_for_long(
     gateway: Gateway, alice: Person
 ) -> None:
-    from billing.models import Plan
+    from billing.plans.models import Plan
     from gateway.plane import callers
 
     fund(alice, "10")

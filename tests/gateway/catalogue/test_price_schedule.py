@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from billing.models import AuditEntry
+from billing.books.models import AuditEntry
 from gateway.catalogue.features.models import Feature
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.catalogue.prices import schedule

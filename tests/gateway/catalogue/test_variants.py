@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from billing.models import Plan
+from billing.plans.models import Plan
 from gateway.catalogue.models import Alias
 from tests.gateway.plane.test_translation import PATHS, ask
 from tests.gateway_server import Gateway, fund

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from accounts import keys
+from accounts.keys import api_keys
 from gateway.catalogue.models import Alias
 from gateway.catalogue.seed import seed
 from gateway.dashboard import docs
@@ -50,7 +50,7 @@ def test_the_chosen_keys_prefix_is_filled_in(client: Client, alice: Person, bob:
     shown = f"{alice.key.prefix}…{alice.key.last4}"
     assert shown in client.get(f"/docs/tools?key={alice.key.pk}").content.decode()
     assert bob.key.last4 not in client.get(f"/docs/tools?key={bob.key.pk}").content.decode()
-    keys.revoke(alice.key)
+    api_keys.revoke(alice.key)
     assert shown not in client.get(f"/docs/tools?key={alice.key.pk}").content.decode()
 
 

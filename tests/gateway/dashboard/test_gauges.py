@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey
-from billing.seed import seed
+from billing.plans.seed import seed
 from gateway.dashboard import gauges
 from gateway.dashboard.gauges import gauge
 from hontoni.money import nanos
@@ -61,7 +61,9 @@ def test_a_request_is_counted_in_every_window(gateway: Gateway, alice: Person) -
 
 def test_a_spend_cap_is_a_gauge_too(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    keys.change(alice.key, daily_cap=nanos("5"), monthly_cap=nanos("50"), lifetime_cap=nanos("60"))
+    api_keys.change(
+        alice.key, daily_cap=nanos("5"), monthly_cap=nanos("50"), lifetime_cap=nanos("60")
+    )
     assert gateway.chat(alice).status_code == 200
     (event,) = gateway.books()
     key = ApiKey.objects.get(pk=alice.key.pk)

@@ -12,9 +12,10 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import ledger
-from billing.models import AuditEntry, Referral
-from billing.seed import seed as seed_billing
+from billing.books import ledger
+from billing.books.models import AuditEntry
+from billing.plans.seed import seed as seed_billing
+from billing.rewards.models import Referral
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.models import RoleGrant
 from gateway.dashboard.roles import ROLES, seed

@@ -4,9 +4,9 @@ from typing import Any
 
 from accounts.models import User
 from hontoni.money import nanos
-from tests.billing.payments.conftest import Shop
-from tests.billing.payments.conftest import _at_once as _at_once
-from tests.billing.payments.conftest import shop as shop
+from tests.billing.shop import Shop
+from tests.billing.shop import shop as shop
+from tests.billing.shop import worker as worker
 from tests.gateway_server import Gateway
 from tests.sandbox.stripe.conftest import loop as loop
 from tests.world import Person

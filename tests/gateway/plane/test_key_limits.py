@@ -10,9 +10,9 @@ import httpx
 import pytest
 from django.utils import timezone
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey
-from billing.models import Plan
+from billing.plans.models import Plan
 from gateway.plane import callers
 from gateway.usage import spending
 from gateway.usage.models import UsageEvent, UsageHour
@@ -32,7 +32,7 @@ def rich(gateway: Gateway, alice: Person) -> Person:
 
 
 def restrict(person: Person, **restrictions: Any) -> None:
-    keys.change(person.key, **restrictions)
+    api_keys.change(person.key, **restrictions)
 
 
 def error(answer: httpx.Response) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def test_a_lifetime_cap_counts_what_was_spent_ages_ago(gateway: Gateway, rich: P
 def test_rotating_does_not_begin_a_new_life(gateway: Gateway, rich: Person) -> None:
     restrict(rich, lifetime_cap=nanos("0.0025"))
     assert gateway.chat(rich).status_code == 200
-    successor, raw = keys.rotate(ApiKey.objects.get(pk=rich.key.pk), timedelta(days=1))
+    successor, raw = api_keys.rotate(ApiKey.objects.get(pk=rich.key.pk), timedelta(days=1))
     assert successor.lifetime_cap == nanos("0.0025")
     while gateway.chat(Person(rich.user, successor, raw)).status_code == 200:
         pass
@@ -305,7 +305,7 @@ def _move_back(days: int) -> None:
 def test_rotating_neither_lifts_a_cap_nor_spends_it_twice(gateway: Gateway, rich: Person) -> None:
     restrict(rich, daily_cap=nanos("0.0025"))
     assert gateway.chat(rich).status_code == 200
-    successor, raw = keys.rotate(ApiKey.objects.get(pk=rich.key.pk), timedelta(days=1))
+    successor, raw = api_keys.rotate(ApiKey.objects.get(pk=rich.key.pk), timedelta(days=1))
     assert (successor.daily_cap, successor.purse) == (nanos("0.0025"), rich.key.purse)
     heir = Person(rich.user, successor, raw)
     while gateway.chat(heir).status_code == 200:
@@ -319,7 +319,7 @@ def test_rotating_neither_lifts_a_cap_nor_spends_it_twice(gateway: Gateway, rich
 def test_another_key_is_not_held_to_it(gateway: Gateway, rich: Person) -> None:
     restrict(rich, daily_cap=1)
     assert gateway.chat(rich).status_code == 402
-    other, raw = keys.mint(rich.user, "other")
+    other, raw = api_keys.mint(rich.user, "other")
     assert gateway.chat(Person(rich.user, other, raw)).status_code == 200
 
 

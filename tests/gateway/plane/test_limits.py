@@ -8,8 +8,9 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import ledger, terms
-from billing.models import Plan
+from billing.books import ledger
+from billing.plans import terms
+from billing.plans.models import Plan
 from hontoni.money import dollars, nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -157,11 +158,11 @@ def test_new_limits_bind_with_the_very_next_request(gateway: Gateway, alice: Per
 def test_two_keys_have_windows_of_their_own_and_an_accounts_plan_one_for_all(
     gateway: Gateway, alice: Person
 ) -> None:
-    from accounts import keys
+    from accounts.keys import api_keys
 
     fund(alice, "10")
     limit(alice, rpm=1)
-    second = Person(alice.user, *keys.mint(alice.user, "second"))
+    second = Person(alice.user, *api_keys.mint(alice.user, "second"))
     assert [gateway.chat(p).status_code for p in (alice, second)] == [200, 200]
     limit(alice, subject="account")  # type: ignore[arg-type]
     assert [gateway.chat(p).status_code for p in (alice, second)] == [200, 429]
@@ -250,7 +251,7 @@ def test_the_plans_thinking_budget_clamps_and_says_so(gateway: Gateway, alice: P
 def test_an_account_that_is_switched_off_is_refused_at_once(
     gateway: Gateway, alice: Person, frozen: bool, status: int
 ) -> None:
-    from accounts import terms as accounts_terms
+    from accounts.people import terms as accounts_terms
 
     fund(alice, "10")
     assert gateway.chat(alice).status_code == 200

@@ -104,11 +104,11 @@ def test_a_request_nobody_can_pay_for_is_refused_and_leaves_no_trace(
 
 
 def test_a_revoked_key_is_refused_by_the_next_request(gateway: Gateway, alice: Person) -> None:
-    from accounts import keys
+    from accounts.keys import api_keys
 
     fund(alice, "10")
     assert gateway.chat(alice).status_code == 200
-    keys.revoke(alice.key)
+    api_keys.revoke(alice.key)
     refused = gateway.chat(alice)
     assert refused.status_code == 401
     assert refused.headers["x-should-retry"] == "false"

@@ -26,12 +26,12 @@ from hypothesis.stateful import (
 )
 from pytest_django import Settings
 
-from accounts import keys as api_keys
-from accounts import terms
+from accounts.keys import api_keys
 from accounts.models import User
-from billing import ledger
-from billing.models import Plan
-from billing.seed import seed as seed_billing
+from accounts.people import terms
+from billing.books import ledger
+from billing.plans.models import Plan
+from billing.plans.seed import seed as seed_billing
 from gateway.catalogue import snapshot
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dialects.ir import Thinking, Usage

@@ -1,6 +1,7 @@
 """Who is about to run out hears of it, from the usage that passes anyway."""
 
-from billing.models import Notice, Plan
+from billing.mails.models import Notice
+from billing.plans.models import Plan
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import keys
-from billing.models import Plan, Transfer
+from accounts.keys import api_keys
+from billing.books.models import Transfer
+from billing.plans.models import Plan
 from gateway.usage.models import UsageEvent
 from tests.gateway.plane.test_limits import limit
 from tests.gateway_server import Gateway, fund
@@ -38,7 +39,7 @@ def total(rows: list[dict[str, Any]]) -> Decimal:
 
 
 def test_a_charge_is_the_sum_of_the_requests_it_links_to(gateway: Gateway, rich: Person) -> None:
-    other = Person(rich.user, *keys.mint(rich.user, "other"))
+    other = Person(rich.user, *api_keys.mint(rich.user, "other"))
     body = {"model": "gpt-4o", "stream": True, "max_tokens": 100, "messages": [
         {"role": "user", "content": "[[slow: 0.1]] [[say: a b c d e f]]"}]}  # fmt: skip
     with (

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from billing import statements
+from billing.invoices import statements
 from gateway.reconciliation.books import problems
 from gateway.reconciliation.vendors.margins import margins
 from gateway.usage import vendor_days

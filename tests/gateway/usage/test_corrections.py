@@ -12,10 +12,12 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts.freezing import freeze
-from billing import ledger
+from accounts.people.freezing import freeze
+from billing.books import ledger
+from billing.books.models import AuditEntry, Transfer
+from billing.invoices.models import Invoice
 from billing.mails import sending
-from billing.models import AuditEntry, Invoice, Notice, Transfer
+from billing.mails.models import Notice
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.usage.corrections import booking, proof

@@ -9,7 +9,8 @@ from django.core import mail
 from django.test import Client
 
 from accounts.models import User
-from billing.models import AuditEntry, Notice
+from billing.books.models import AuditEntry
+from billing.mails.models import Notice
 from gateway.dashboard.roles import seed as seed_roles
 from gateway.plane import admission
 from gateway.usage import settlement

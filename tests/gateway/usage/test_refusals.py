@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from accounts import keys
+from accounts.keys import api_keys
 from gateway.dashboard import docs
 from gateway.usage import refusals
 from gateway.usage.explanations import EXPLANATIONS
@@ -35,7 +35,7 @@ def seen(count: int, **narrowed: Any) -> list[Refusal]:
 def test_every_refusal_is_seen_by_its_owner(gateway: Gateway, alice: Person, bob: Person) -> None:
     fund(alice, "10")
     limit(alice, rpm=1)
-    keys.change(alice.key, allowed_models=["gpt-4o"])
+    api_keys.change(alice.key, allowed_models=["gpt-4o"])
     gateway.chat(alice)
     answers = {
         "rate_limit_exceeded": gateway.chat(alice),

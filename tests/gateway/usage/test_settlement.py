@@ -25,9 +25,9 @@ from django.db.models import Count, F, Sum
 from django.utils import timezone
 from uuid_utils import uuid7
 
-from billing import ledger
-from billing.models import Wallet
-from billing.seeding import seed_account
+from billing.books import ledger
+from billing.books.models import Wallet
+from billing.books.seeding import seed_account
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.plane import callers
@@ -329,7 +329,7 @@ def test_a_receipt_is_its_owners_alone(gateway: Gateway, alice: Person, bob: Per
 def test_usage_is_listed_by_key_model_and_time_page_by_page(
     gateway: Gateway, alice: Person, bob: Person
 ) -> None:
-    from accounts import keys as api_keys
+    from accounts.keys import api_keys
 
     other, _ = api_keys.mint(alice.user, "another")
     fund(alice, "10")
@@ -472,7 +472,7 @@ def test_reconcile_names_whatever_is_false(
     falsify: Callable[[Person], Any],
     words: list[str],
 ) -> None:
-    from billing.seed import seed as seed_billing
+    from billing.plans.seed import seed as seed_billing
     from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()

@@ -10,7 +10,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import User
-from billing.models import AuditEntry
+from billing.books.models import AuditEntry
 from gateway.catalogue import snapshot
 from gateway.catalogue.seed import seed
 from gateway.dashboard.roles import seed as seed_roles

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from billing import terms
-from billing.models import Plan
+from billing.plans import terms
+from billing.plans.models import Plan
 from gateway.catalogue import snapshot
 from gateway.vendors import vault
 from gateway.vendors.models import Credential, Provider

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from billing.models import AuditEntry
+from billing.books.models import AuditEntry
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.models import Feature, LeftOut
 from hontoni.money import nanos

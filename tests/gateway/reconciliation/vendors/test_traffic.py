@@ -10,8 +10,8 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import ledger
-from billing.models import Wallet
+from billing.books import ledger
+from billing.books.models import Wallet
 from gateway.reconciliation.vendors import fetching, rounds
 from gateway.reconciliation.vendors.comparison import Difference, differences
 from gateway.reconciliation.vendors.margins import By, margins, total
