@@ -173,6 +173,8 @@ class DeletionForm(forms.Form):
 
 
 class ResetForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is untyped
+    users: list[User]
+
     def clean_email(self) -> str:
         """The account of that address, not one that only waits to change to it."""
         asked: str = super().clean_email()

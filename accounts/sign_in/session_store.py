@@ -62,6 +62,7 @@ class Sealed:
 
 class SessionStore(cache.SessionStore):
     cache_key_prefix = "session:"
+    _cache: Any
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
