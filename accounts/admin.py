@@ -112,7 +112,7 @@ admin.site.unregister(EmailAddress)
 
 
 @admin.register(EmailAddress)
-class AddressAdmin(EmailAddressAdmin, ModelAdmin):  # type: ignore[misc]  # allauth is untyped
+class AddressAdmin(EmailAddressAdmin, ModelAdmin):
     """What staff confirm is their word, and no proof of whose the account is (proof.py)."""
 
     actions = ["make_verified"]

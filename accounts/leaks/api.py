@@ -28,13 +28,17 @@ class Found(serializers.Serializer[Any]):
     token = serializers.CharField(max_length=1000)
     type = serializers.CharField(max_length=200, allow_blank=True)
     url = serializers.CharField(max_length=4000, allow_blank=True, required=False, default="")
-    source = serializers.CharField(max_length=200, allow_blank=True, required=False, default="")
+    source = serializers.CharField(  # type: ignore[assignment]  # GitHub's name for it
+        max_length=200, allow_blank=True, required=False, default=""
+    )
 
 
 class Label(serializers.Serializer[Any]):
     token_raw = serializers.CharField()
     token_type = serializers.CharField()
-    label = serializers.ChoiceField(["true_positive", "false_positive"])
+    label = serializers.ChoiceField(  # type: ignore[assignment]  # GitHub's name for it
+        ["true_positive", "false_positive"]
+    )
 
 
 class GitHub(APIView):

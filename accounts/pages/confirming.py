@@ -120,7 +120,8 @@ class Confirm(ConfirmEmailView):  # type: ignore[misc]  # allauth is untyped
         devices.remember(self.request, user.email)
 
     def _again(self, **forms: forms.Form) -> HttpResponse:
-        return self.render_to_response(self.get_context_data(**forms))
+        answer: HttpResponse = self.render_to_response(self.get_context_data(**forms))
+        return answer
 
     def get_context_data(self, **forms: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context_data()
