@@ -123,7 +123,7 @@ def only_click(browser: Client) -> None:
 def google(browser: Client | None, email: str = VICTIM) -> Any:
     """Google says who somebody is, and that the address is theirs."""
     request = RequestFactory().get("/")
-    SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type, return-value]
+    SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]
     request.user = AnonymousUser()
     request._messages = FallbackStorage(request)  # type: ignore[attr-defined]
     login = SocialLogin(

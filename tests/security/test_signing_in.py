@@ -189,6 +189,6 @@ def test_another_service_ends_them(
         account = SocialAccount(provider="google", uid="1")
         SocialLogin(user=alice.user, account=account).connect(request, request.user)
     request.session.save()
-    here.cookies["sessionid"] = request.session.session_key
+    here.cookies["sessionid"] = str(request.session.session_key)
     assert elsewhere() == [False, False, False]
     assert here.get("/account").status_code == 200

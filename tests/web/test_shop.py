@@ -41,7 +41,10 @@ PAGES = [
     *("/billing/plans/change?plan=basic", "/billing/plans/change?add_on=rate-limit-2x"),
 ]
 
-pytestmark = pytest.mark.django_db(transaction=True)  # what is bought is committed
+pytestmark = [
+    pytest.mark.django_db(transaction=True),  # what is bought is committed
+    pytest.mark.any_database,
+]
 
 
 @pytest.fixture(autouse=True)
