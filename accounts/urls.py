@@ -7,7 +7,7 @@ from accounts.leaks import views as leaks
 from accounts.pages import account_views, confirming
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-router.register("keys", account_api.Keys, basename="key")
+router.register("keys", account_api.Keys, basename="api-key")
 
 pages = [
     path("account", account_views.profile, name="account"),

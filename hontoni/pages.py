@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from hontoni.errors import RateLimited, Unavailable
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 YEAR_SECONDS = 365 * 24 * 3600
 ZONE_COOKIE = "time_zone"
@@ -73,7 +73,7 @@ class Refusals(MiddlewareMixin):
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, Unavailable | RateLimited):
             return None
-        context = {"words": said(exception), "status": exception.status}
+        context = {"words": translated(exception), "status": exception.status}
         response = render(request, "503.html", context, status=exception.status)
         for name, value in exception.headers.items():
             response[name] = value

@@ -28,7 +28,7 @@ def modify(database: dict[str, Any], folder: str) -> None:
 
 def empty_quickly() -> None:
     """Between tests that commit, from now on."""
-    TransactionTestCase._fixture_teardown = _empty  # type: ignore[method-assign]
+    TransactionTestCase._fixture_teardown = _empty  # type: ignore[attr-defined]
 
 
 def _empty(case: TransactionTestCase) -> None:

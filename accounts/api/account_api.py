@@ -1,7 +1,7 @@
 """/api/auth: sessions. /api/keys: API keys."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth import authenticate
@@ -14,7 +14,6 @@ from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from accounts.api.account_serializers import (
@@ -29,12 +28,12 @@ from accounts.api.account_serializers import (
     SessionSerializer,
     UserSerializer,
 )
+from accounts.api.requests import caller, valid
 from accounts.keys import api_keys
 from accounts.keys.restrictions import Restrictions
 from accounts.models import ApiKey, User
 from accounts.people import privacy
-from accounts.sign_in import devices, factors, throttles, tokens
-from accounts.sign_in.callers import caller
+from accounts.sign_in import callers, devices, factors, throttles, tokens
 from hontoni import errors
 from hontoni.drf import problems, takes_nothing
 
@@ -54,22 +53,11 @@ def _show(key: ApiKey, raw: str) -> Response:
     return Response(shown.data, status=status.HTTP_201_CREATED)
 
 
-def _user(request: Request) -> User:
-    """Who IsAuthenticated let in."""
-    return cast(User, request.user)
-
-
 class _Door(APIView):
     # No access token is needed: the body is the credential.
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-
-    def valid(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
-        body = kind(data=self.request.data)
-        body.is_valid(raise_exception=True)
-        found: dict[str, Any] = body.validated_data
-        return found
 
 
 def _answer(session: tokens.Session, code: int = status.HTTP_200_OK) -> Response:
@@ -88,7 +76,7 @@ class Register(_Door):
         examples=[OpenApiExample("You", {**_ACCOUNT, "name": "You"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        body = self.valid(Registration)
+        body = valid(Registration, request.data)
         try:
             # The unique constraint decides: asking first would leave a gap between.
             with transaction.atomic():
@@ -117,7 +105,7 @@ class Login(_Door):
         examples=[OpenApiExample("You", _ACCOUNT, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        body = self.valid(Credentials)
+        body = valid(Credentials, request.data)
         # Django hashes the password of an unknown address too: the answer takes as long.
         user = authenticate(request._request, username=body["email"], password=body["password"])
         if not isinstance(user, User):
@@ -143,7 +131,7 @@ class RefreshSession(_Door):
         examples=[_REFRESH],
     )
     def post(self, request: Request) -> Response:
-        return _answer(tokens.rotate(self.valid(Refresh)["refresh_token"]))
+        return _answer(tokens.rotate(valid(Refresh, request.data)["refresh_token"]))
 
 
 class EndSession(_Door):
@@ -159,7 +147,7 @@ class EndSession(_Door):
         examples=[_REFRESH],
     )
     def post(self, request: Request) -> Response:
-        body = self.valid(Logout)
+        body = valid(Logout, request.data)
         revoke = tokens.revoke_all if body["everywhere"] else tokens.revoke_family
         revoke(body["refresh_token"])
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -173,7 +161,7 @@ class Me(APIView):
         responses={200: UserSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        return Response(UserSerializer(_user(request)).data)
+        return Response(UserSerializer(caller(request)).data)
 
 
 class Privacy(APIView):
@@ -184,7 +172,7 @@ class Privacy(APIView):
         responses={200: PrivacySerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        return Response(PrivacySerializer(_user(request)).data)
+        return Response(PrivacySerializer(caller(request)).data)
 
     @extend_schema(
         tags=["auth"],
@@ -196,10 +184,9 @@ class Privacy(APIView):
         examples=[OpenApiExample("Nothing", {"vendors_may_store": False}, request_only=True)],
     )
     def patch(self, request: Request) -> Response:
-        body = PrivacySerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        privacy.let_vendors_store(_user(request), body.validated_data["vendors_may_store"])
-        return Response(PrivacySerializer(_user(request)).data)
+        body = valid(PrivacySerializer, request.data)
+        privacy.let_vendors_store(caller(request), body["vendors_may_store"])
+        return Response(PrivacySerializer(caller(request)).data)
 
 
 @extend_schema(tags=["keys"])
@@ -239,7 +226,7 @@ class Keys(
     http_method_names = ["get", "head", "options", "post", "patch", "delete"]
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        return super().get_queryset().filter(user_id=_user(self.request).pk)
+        return super().get_queryset().filter(user_id=caller(self.request).pk)
 
     @extend_schema(
         operation_id="create_key",
@@ -255,10 +242,10 @@ class Keys(
     def create(self, request: Request) -> Response:
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        asked = dict(body.validated_data)
-        name, expires_at = asked.pop("name"), asked.pop("expires_at", None)
-        restricted, ip = Restrictions(**asked), caller(request)
-        return _show(*api_keys.mint(_user(request), name, expires_at, restricted, ip))
+        fields = dict(body.validated_data)
+        name, expires_at = fields.pop("name"), fields.pop("expires_at", None)
+        restricted, ip = Restrictions(**fields), callers.address(request)
+        return _show(*api_keys.mint(caller(request), name, expires_at, restricted, ip))
 
     @extend_schema(
         operation_id="revoke_key",
@@ -282,7 +269,6 @@ class Keys(
     )
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, **_: Any) -> Response:
-        key, body = self.get_object(), Rotation(data=request.data)
-        body.is_valid(raise_exception=True)
-        overlap = timedelta(seconds=body.validated_data["overlap_seconds"])
-        return _show(*api_keys.rotate(key, overlap, caller(request)))
+        key, body = self.get_object(), valid(Rotation, request.data)
+        overlap = timedelta(seconds=body["overlap_seconds"])
+        return _show(*api_keys.rotate(key, overlap, callers.address(request)))

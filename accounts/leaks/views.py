@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.leaks import ended
 from accounts.leaks.ended import Report
-from accounts.sign_in.callers import caller
+from accounts.sign_in import callers
 from hontoni import errors
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 from ratelimits import throttle
 from ratelimits.throttle import AddressThrottle
 
@@ -54,9 +54,9 @@ def report(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             throttle.count(request, ReportsByHand)
-            seen = Report(caller(request) or "", form.cleaned_data["where"])
+            seen = Report(callers.address(request) or "", form.cleaned_data["where"])
             known = ended.end_all(ended.found_in(form.cleaned_data["text"]), seen)
             form = LeakForm()
         except errors.ApiError as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     return render(request, "accounts/leaked_key.html", {"form": form, "known": known})

@@ -26,11 +26,10 @@ from accounts.pages.account_forms import (
 )
 from accounts.pages.visitors import customer, reauthenticated
 from accounts.people import privacy
-from accounts.sign_in import deletion
-from accounts.sign_in.callers import caller
+from accounts.sign_in import callers, deletion
 from hontoni import errors
 from hontoni.pages import zones
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 _pages = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -94,12 +93,12 @@ def keys(request: HttpRequest) -> HttpResponse:
             messages.info(request, _("This form was sent already: the key is made."))
             return redirect("keys")
         try:
-            asked = form.cleaned_data
-            restricted, ip = limits.restrictions(), caller(request)
-            made = api_keys.mint(user, asked["name"], asked["expires"], restricted, ip)
+            data = form.cleaned_data
+            restricted, ip = limits.restrictions(), callers.address(request)
+            made = api_keys.mint(user, data["name"], data["expires"], restricted, ip)
             return _show(request, *made)
         except errors.ApiError as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     rows = ApiKey.objects.filter(user=user).select_related("replaced_by").order_by("-pk")
     active = ApiKey.objects.active(timezone.now()).filter(user=user)
     used = active.values("slot").distinct().count()
@@ -153,7 +152,7 @@ def limits(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _("Saved. It holds from the next request on."))
             return redirect("key", pk=pk)
         except errors.Conflict as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     return _key_page(request, found, limits=form)
 
 
@@ -166,9 +165,9 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         try:
             overlap = form.cleaned_data["overlap"]
-            return _show(request, *api_keys.rotate(found, overlap, caller(request)))
+            return _show(request, *api_keys.rotate(found, overlap, callers.address(request)))
         except errors.Conflict as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     return _key_page(request, found, rotation=form)
 
 

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from ratelimits.throttle import AddressThrottle
 
 
-def caller(request: Request | HttpRequest) -> str | None:
+def address(request: Request | HttpRequest) -> str | None:
     """The address as text; None where it is not known (a Unix socket)."""
     asked = request if isinstance(request, Request) else Request(request)
     try:

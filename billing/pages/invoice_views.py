@@ -16,7 +16,7 @@ from billing.invoices.models import BillingDetails
 from billing.pages.billing_forms import DetailsForm
 from billing.payments import invoice_list, stripe_invoices
 from hontoni import errors
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 
 @login_required
@@ -28,7 +28,7 @@ def invoices(request: HttpRequest) -> HttpResponse:
     Sent (POST), who the next ones of ours are made out to.
     """
     user = customer(request)
-    mine = BillingDetails.objects.filter(pk=user.pk).first() or BillingDetails(user=user)
+    mine = BillingDetails.of(user)
     form = DetailsForm(request.POST or None, instance=mine)
     if request.method == "POST" and form.is_valid():
         form.save()
@@ -47,15 +47,15 @@ def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
     try:
         found = links.own(customer(request).pk, invoice_id)
     except errors.NotFound as error:
-        raise Http404(said(error)) from None
-    told = {
+        raise Http404(translated(error)) from None
+    parties = {
         "seller": _party(found.seller),
         "buyer": _party(found.buyer),
         # What is printed is English; here it is read.
         "paid_by": _(found.paid_by) if found.paid_by else "",
         "note": _(found.note) if found.note else "",
     }
-    return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **told})
+    return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **parties})
 
 
 def _party(about: dict[str, Any]) -> list[str]:
@@ -76,6 +76,6 @@ def pdf(request: HttpRequest, invoice_id: str) -> HttpResponse:
             return redirect(stripe_invoices.pdf(user_id, invoice_id))
         return redirect(links.link(links.own(user_id, invoice_id)))
     except errors.NotFound as error:
-        raise Http404(said(error)) from None
+        raise Http404(translated(error)) from None
     except errors.Unavailable as error:
-        return render(request, "503.html", {"words": said(error)}, status=error.status)
+        return render(request, "503.html", {"words": translated(error)}, status=error.status)
