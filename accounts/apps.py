@@ -3,3 +3,8 @@ from django.apps import AppConfig
 
 class AccountsConfig(AppConfig):
     name = "accounts"
+
+    def ready(self) -> None:
+        from accounts.sign_in import endings, session_store  # noqa: F401  endings listens to allauth
+
+        session_store.keep_keys_enciphered()

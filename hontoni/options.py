@@ -65,11 +65,21 @@ OPTIONS = (
     Option(
         "KEY_PEPPER", "`SECRET_KEY`", "what API keys are hashed with; changing it ends every key"
     ),
+    Option(
+        "GITHUB_SCANNING_KEYS_URL",
+        "`https://api.github.com/meta/public_keys/secret_scanning`",
+        "whose signatures reports of leaked keys at `/api/leaks/github` carry",
+    ),
     Option("GITHUB_CLIENT_ID", "none", "sign-in with GitHub"),
     Option("GITHUB_CLIENT_SECRET", "none", "sign-in with GitHub"),
     Option("GOOGLE_CLIENT_ID", "none", "sign-in with Google"),
     Option("GOOGLE_CLIENT_SECRET", "none", "sign-in with Google"),
-    Option("EMAIL_URL", "the console", "such as `smtp+tls://user:password@host:587`"),
+    Option(
+        "EMAIL_URL",
+        "the console; outside the sandbox none",
+        "such as `smtp+tls://user:password@host:587`; without one nothing is mailed, and no link "
+        "logged",
+    ),
     Option("EMAIL_TIMEOUT", "`10`", "seconds a mail server may take"),
     Option("DEFAULT_FROM_EMAIL", "`Hontoni <no-reply@localhost>`", "who mails are from"),
     Option("OPENAI_API_KEY", "none", "serves GPT models until the admin has a credential"),
@@ -89,8 +99,8 @@ OPTIONS = (
         "CREDENTIAL_KEYS",
         "`SECRET_KEY`",
         (
-            "what the credentials in the admin are sealed with: the first seals, all "
-            "open; each at least 32 characters"
+            "what the credentials in the admin, second factors and queued mails are sealed "
+            "with: the first seals, all open; each at least 32 characters"
         ),
     ),
     Option(

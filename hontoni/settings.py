@@ -5,6 +5,7 @@ is said in hontoni/options.py. `hontoni/checks.py` refuses what must not run.
 """
 
 import hashlib
+import os
 import secrets
 import tempfile
 from datetime import timedelta
@@ -39,9 +40,14 @@ EMBEDDED_REDIS = not env("REDIS_URL", default="")
 EMBEDDED_SOCKET = _embedded_socket(DATA_DIR)
 
 
+if EMBEDDED_DATABASE or EMBEDDED_REDIS:
+    # Customers' data, and the secret: whatever process makes a file of it, nobody else reads it.
+    os.umask(0o077)
+
+
 def _own_secret(path: Path) -> str:
     """The secret of an embedded installation: random, made once, kept beside its data."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         path.touch(mode=0o600, exist_ok=False)
         path.write_text(secrets.token_urlsafe(64))
@@ -104,6 +110,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "hontoni.pages.Refusals",
     "billing.rewards.browsers.Browsers",
 ]
 ROOT_URLCONF = "hontoni.urls"
@@ -134,6 +141,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+PASSWORD_HASHERS = ["accounts.sign_in.hashing.Argon2", "accounts.sign_in.hashing.PBKDF2"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("vi", "Tiếng Việt")]
@@ -207,7 +215,7 @@ CACHES = {
         "KEY_PREFIX": "cache",
     }
 }
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_ENGINE = "accounts.sign_in.session_store"
 
 CELERY_BROKER_URL = BROKER_URL.replace("unix://", "redis+socket://")
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:", "visibility_timeout": 3600}
@@ -241,6 +249,12 @@ REFRESH_TOKEN_LIFETIME = timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=30
 # Keys are stored as HMAC-SHA-256 with this. Changing it invalidates every key.
 KEY_PEPPER: str = env("KEY_PEPPER", default="") or SECRET_KEY
 
+# Where GitHub publishes what it signs reports of leaked keys with.
+GITHUB_SCANNING_KEYS_URL: str = env(
+    "GITHUB_SCANNING_KEYS_URL",
+    default="https://api.github.com/meta/public_keys/secret_scanning",
+)
+
 # -- Signing up and in on the web: django-allauth -------------------------------------------------
 
 LOGIN_URL = "account_login"
@@ -248,6 +262,8 @@ LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "home"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_ADAPTER = "accounts.sign_in.mail_adapter.Adapter"
+SOCIALACCOUNT_ADAPTER = "accounts.sign_in.vouching.Adapter"
+ACCOUNT_FORMS = {"reset_password": "accounts.pages.account_forms.ResetForm"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -259,6 +275,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+MFA_ADAPTER = "accounts.sign_in.factors.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # WebAuthn wants https, which a laptop's own address cannot have.
@@ -278,13 +295,6 @@ SOCIALACCOUNT_PROVIDERS = {
     if client_id and secret
 }
 INSTALLED_APPS += [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
-
-# -- Mail ----------------------------------------------------------------------------------------
-
-EMAIL_URL: str = env("EMAIL_URL", default="consolemail://")  # smtp+tls://user:password@host:587
-vars().update(env.email_url_config(EMAIL_URL))
-EMAIL_TIMEOUT: int = env.int("EMAIL_TIMEOUT", default=10)
-DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@localhost>")
 
 # -- Websockets ----------------------------------------------------------------------------------
 
@@ -308,7 +318,8 @@ GEMINI_BASE_URL: str = env("GEMINI_BASE_URL", default="https://generativelanguag
 SANDBOX: bool = env.bool(
     "SANDBOX", default=not (OPENAI_API_KEY or ANTHROPIC_API_KEY or GEMINI_API_KEY)
 )
-# What the credentials kept in the admin are sealed with: the first seals, all of them open.
+# What the credentials kept in the admin, second factors and queued mails are sealed with: the
+# first seals, all of them open.
 CREDENTIAL_KEYS: list[str] = env.list("CREDENTIAL_KEYS", default=[SECRET_KEY])
 UPSTREAM_CONNECT_SECONDS: float = env.float("UPSTREAM_CONNECT_SECONDS", default=10)
 UPSTREAM_SILENCE_SECONDS: float = env.float("UPSTREAM_SILENCE_SECONDS", default=300)
@@ -321,6 +332,17 @@ DRAINS_AT_ONCE: int = env.int("DRAINS_AT_ONCE", default=256)
 # Staff are told of what a vendor billed and nothing explains: above both, by day and model.
 VENDOR_ALERT_DOLLARS: str = env("VENDOR_ALERT_DOLLARS", default="1")
 VENDOR_ALERT_PERCENT: float = env.float("VENDOR_ALERT_PERCENT", default=2)
+
+# -- Mail ----------------------------------------------------------------------------------------
+
+# smtp+tls://user:password@host:587. The sandbox prints its mails; elsewhere a log with links that
+# open accounts would be worse than no mail.
+EMAIL_URL: str = env("EMAIL_URL", default="")
+vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
+if not (EMAIL_URL or SANDBOX):
+    EMAIL_BACKEND = "hontoni.unsent.EmailBackend"
+EMAIL_TIMEOUT: int = env.int("EMAIL_TIMEOUT", default=10)
+DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@localhost>")
 
 # -- Our own limits ------------------------------------------------------------------------------
 

@@ -194,8 +194,10 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
     os.environ["STRIPE_SIMULATOR_PORT"] = str(stripe.getsockname()[1])
     from django.conf import settings
 
+    from hontoni import private
+
     _refuse_a_taken_port(settings.HOST, settings.PORT)
-    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+    private.close(settings.DATA_DIR)
     if settings.EMBEDDED_REDIS:
         from hontoni.valkey import Valkey
 

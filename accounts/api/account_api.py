@@ -21,6 +21,7 @@ from accounts.api.account_serializers import (
     KeySerializer,
     Logout,
     NewKeySerializer,
+    PrivacySerializer,
     Refresh,
     Registration,
     Rotation,
@@ -31,7 +32,8 @@ from accounts.api.requests import caller, valid
 from accounts.keys import api_keys
 from accounts.keys.restrictions import Restrictions
 from accounts.models import ApiKey, User
-from accounts.sign_in import factors, throttles, tokens
+from accounts.people import privacy
+from accounts.sign_in import callers, devices, factors, throttles, tokens
 from hontoni import errors
 from hontoni.drf import problems, takes_nothing
 
@@ -70,7 +72,7 @@ class Register(_Door):
         operation_id="register",
         summary="Open an account",
         request=Registration,
-        responses={201: SessionSerializer, **problems(400, 409, 429)},
+        responses={201: SessionSerializer, **problems(400, 409, 429, 503)},
         examples=[OpenApiExample("You", {**_ACCOUNT, "name": "You"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
@@ -87,6 +89,7 @@ class Register(_Door):
                 param="email",
             ) from None
         address.send_confirmation(request._request)
+        devices.remember(request, user.email)
         return _answer(tokens.issue(user), status.HTTP_201_CREATED)
 
 
@@ -98,7 +101,7 @@ class Login(_Door):
         operation_id="login",
         summary="Begin a session",
         request=Credentials,
-        responses={200: SessionSerializer, **problems(400, 401, 429)},
+        responses={200: SessionSerializer, **problems(400, 401, 429, 503)},
         examples=[OpenApiExample("You", _ACCOUNT, request_only=True)],
     )
     def post(self, request: Request) -> Response:
@@ -111,6 +114,7 @@ class Login(_Door):
             )
         factors.check(user, body["code"])
         update_last_login(User, user)
+        devices.remember(request, user.email)
         return _answer(tokens.issue(user))
 
 
@@ -158,6 +162,31 @@ class Me(APIView):
     )
     def get(self, request: Request) -> Response:
         return Response(UserSerializer(caller(request)).data)
+
+
+class Privacy(APIView):
+    @extend_schema(
+        tags=["auth"],
+        operation_id="privacy",
+        summary="What vendors may do with your requests",
+        responses={200: PrivacySerializer, **problems(401)},
+    )
+    def get(self, request: Request) -> Response:
+        return Response(PrivacySerializer(caller(request)).data)
+
+    @extend_schema(
+        tags=["auth"],
+        operation_id="change_privacy",
+        summary="Change what vendors may do with your requests",
+        description="It holds from the next request on.",
+        request=PrivacySerializer,
+        responses={200: PrivacySerializer, **problems(400, 401)},
+        examples=[OpenApiExample("Nothing", {"vendors_may_store": False}, request_only=True)],
+    )
+    def patch(self, request: Request) -> Response:
+        body = valid(PrivacySerializer, request.data)
+        privacy.let_vendors_store(caller(request), body["vendors_may_store"])
+        return Response(PrivacySerializer(caller(request)).data)
 
 
 @extend_schema(tags=["keys"])
@@ -215,7 +244,8 @@ class Keys(
         body.is_valid(raise_exception=True)
         fields = dict(body.validated_data)
         name, expires_at = fields.pop("name"), fields.pop("expires_at", None)
-        return _show(*api_keys.mint(caller(request), name, expires_at, Restrictions(**fields)))
+        restricted, ip = Restrictions(**fields), callers.address(request)
+        return _show(*api_keys.mint(caller(request), name, expires_at, restricted, ip))
 
     @extend_schema(
         operation_id="revoke_key",
@@ -240,4 +270,5 @@ class Keys(
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, **_: Any) -> Response:
         key, body = self.get_object(), valid(Rotation, request.data)
-        return _show(*api_keys.rotate(key, timedelta(seconds=body["overlap_seconds"])))
+        overlap = timedelta(seconds=body["overlap_seconds"])
+        return _show(*api_keys.rotate(key, overlap, callers.address(request)))

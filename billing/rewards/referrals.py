@@ -144,6 +144,11 @@ def confirm(invitee_id: int) -> None:
         referral.save()
 
 
+def forget_unconfirmed(invitee_id: int) -> None:
+    """The account turned out to be another person's than who signed up with the code."""
+    Referral.objects.filter(invitee_id=invitee_id, confirmed=False).delete()
+
+
 def _check(invitee: User, referrer: User, now: datetime) -> None:
     if Referral.objects.filter(invitee=invitee).exists():
         raise _once()
@@ -197,14 +202,18 @@ def settle(referral_id: int, now: datetime) -> int:
         referral = Referral.objects.select_for_update().get(pk=referral_id)
         _accrue(referral, now)
         change = _payable(referral, now) - referral.paid
-        if change > 0 and not is_good(referrer_id):
-            change = 0  # it waits until the account is not frozen any more
+        if change > 0 and not _may_earn(referrer_id):
+            change = 0  # it waits until the account is not frozen any more, and confirmed
         if change:
             referral.paid += change
             referral.payments += 1
             _post(referral, change)
         referral.save()
     return change
+
+
+def _may_earn(referrer_id: int) -> bool:
+    return is_good(referrer_id) and bool(mailboxes.confirmed(referrer_id))
 
 
 def _accrue(referral: Referral, now: datetime) -> None:

@@ -14,6 +14,7 @@ from hontoni.errors import BadRequest
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
+_CLOSED = re.compile(rb"[ \t\n\r]*}")
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -45,17 +46,21 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number")
 
 
-def patch(body: bytes, parsed: dict[str, Any], changes: dict[str, Any]) -> bytes:
-    """`body` with `changes` made to its top-level members; None deletes one."""
+def patch(
+    body: bytes, parsed: dict[str, Any], changes: dict[str, Any], front: bytes = b""
+) -> bytes:
+    """`body` with `changes` made to its top-level members; None deletes one. `front` are members
+    it does not have, as JSON."""
+    added = [front] if front else []
     for name, value in changes.items():
         if name not in parsed:
             if value is not None:
-                body = _insert(body, name, value)
+                added.append(orjson.dumps(name) + b":" + orjson.dumps(value))
         elif isinstance(value, str) and (found := _only(body, name, parsed[name])):
             body = body.replace(found, orjson.dumps(name) + b":" + orjson.dumps(value))
         else:
             body = _replace_exactly(body, name, value)
-    return body
+    return _with(body, added) if added else body
 
 
 def _only(body: bytes, name: str, value: object) -> bytes | None:
@@ -71,10 +76,11 @@ def _only(body: bytes, name: str, value: object) -> bytes | None:
     return None
 
 
-def _insert(body: bytes, name: str, value: Any) -> bytes:
-    head, brace, tail = body.partition(b"{")
-    comma = b"" if tail.lstrip().startswith(b"}") else b","
-    return head + brace + orjson.dumps(name) + b":" + orjson.dumps(value) + comma + tail
+def _with(body: bytes, added: list[bytes]) -> bytes:
+    """With all of these members in front, in one copy of what may be megabytes."""
+    at = body.index(b"{") + 1
+    comma = b"" if _CLOSED.match(body, at) else b","
+    return b"".join((body[:at], b",".join(added), comma, memoryview(body)[at:]))
 
 
 def _replace_exactly(body: bytes, name: str, value: Any) -> bytes:

@@ -22,7 +22,7 @@ from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, Tool
 from gateway.dialects.json_patch import patch
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
-from gateway.plane import client_dialects
+from gateway.plane import client_dialects, end_users
 from gateway.plane.inbound import Asked
 from hontoni.errors import BadRequest
 
@@ -57,6 +57,9 @@ class Lane(Protocol):
     def spare(self, calls: int) -> None:
         """Let the tools that cost money of their own be used no more often than that, each; 0
         leaves them out: BadRequest where one is forced."""
+
+    def let_store(self, allowed: bool) -> None:
+        """Whether the vendor may keep it, if it asks for that."""
 
     def stream(self, reply_id: str, created: int) -> Stream | None:
         """What reads the reply; None when it comes whole."""
@@ -121,9 +124,11 @@ class PassThrough:
         """The client's bytes, changed in the members the codec would change."""
         asked = self._asked
         sent = asked.dialect.codec.patch_request(self._wanted, asked.target, asked.thinking)
+        store = asked.may_store and asked.parsed.get("store") is True
+        front = end_users.front(sent, self.dialect, asked.account, store=store)
         if asked.thinking.mode:
             self.thinks = asked.dialect.codec.decode_thinking(sent)
-        return patch(asked.body, asked.parsed, _changes(asked.parsed, sent))
+        return patch(asked.body, asked.parsed, _changes(asked.parsed, sent), front)
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         kept, left = headers(sent, self._asked.model.rules())
@@ -140,6 +145,10 @@ class PassThrough:
         asked = self._asked
         self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper, most=calls)
         self._wanted = self.sifted.body
+        self.body = self._patched()
+
+    def let_store(self, allowed: bool) -> None:
+        self._asked = self._asked._replace(may_store=allowed)
         self.body = self._patched()
 
     def stream(self, reply_id: str, created: int) -> Stream | None:
@@ -224,6 +233,7 @@ class Translation:
         sent = upstream.encode_request(self.request, self.target)
         if self.request.thinking.mode:
             self.thinks = upstream.decode_thinking(sent)
+        end_users.introduce(sent, self.dialect, self._asked.account)
         return orjson.dumps(sent)
 
     def _send(self, request: Request) -> None:
@@ -251,6 +261,9 @@ class Translation:
         self.target = replace(self.target, hosts=frozenset())
         self.sifted = self._sifted(" (balance)")
         self._send(self.request)
+
+    def let_store(self, allowed: bool) -> None:
+        pass  # what is translated is never stored
 
     def stream(self, reply_id: str, created: int) -> Translator:
         asked = self._asked

@@ -50,6 +50,7 @@ class Caller:
     caps: Caps
     models: tuple[str, ...]  # all that are allowed; empty: every one
     networks: tuple[restrictions.Network, ...]  # likewise
+    may_store: bool = False  # vendors, what they are sent, if a request asks them to
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses
@@ -230,6 +231,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
         caps=Caps(key.purse, *restrictions.caps(key)),
         models=tuple(key.allowed_models),
         networks=tuple(ipaddress.ip_network(each) for each in key.allowed_ips),
+        may_store=key.user.vendors_may_store,
     )
 
 

@@ -164,6 +164,9 @@ async def _settle(call: Call) -> None:
 
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
+    if (allowed := call.caller.may_store) is not call.request.may_store:  # changed just now
+        call.request = call.request._replace(may_store=allowed)
+        call.lane.let_store(allowed)
     if isinstance(call.lane, Translation):
         await relay.prepare(call)
     _fit_features(call)

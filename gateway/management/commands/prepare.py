@@ -9,9 +9,13 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import override_settings
 
+from accounts.sign_in import factors
 from billing.plans.seed import seed as seed_billing
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
+from gateway.reconciliation.vendors import models as sources
+from gateway.vendors import models as credentials
+from hontoni import private
 
 FIRST = "0001_initial"
 
@@ -31,11 +35,20 @@ def _migrate_at_once(executor: MigrationExecutor) -> None:
                 executor.recorder.record_applied(app, name)
 
 
+def _close_what_was_open() -> None:
+    """Secrets of before are sealed, and bound to where they are sent."""
+    factors.seal_clear()
+    credentials.bind()
+    sources.bind()
+
+
 class Command(BaseCommand):
     help = "Check, migrate, seed what is sold and the roles of staff. Repeating it is harmless."
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("check")
+        if settings.EMBEDDED_DATABASE:
+            private.close(settings.DATA_DIR)
         executor = MigrationExecutor(connection)
         known = {name for app, name in executor.loader.applied_migrations if app == "djstripe"}
         if settings.EMBEDDED_DATABASE and known <= {FIRST}:
@@ -45,3 +58,4 @@ class Command(BaseCommand):
         seed_billing()
         seed_catalogue()
         seed_roles()
+        _close_what_was_open()
