@@ -13,7 +13,7 @@ from accounts.mailboxes import mailbox
 from accounts.models import ApiKey, User
 from billing import gifts
 from billing.models import Card, Referral
-from ratelimits.throttle import network
+from hontoni.addresses import network
 
 BURST = timedelta(hours=24)
 CROWD = 3  # referrals from one address, or one private domain: so many are a crowd

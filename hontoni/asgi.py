@@ -14,17 +14,16 @@ _django = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from gateway.plane.v1 import V1  # noqa: E402
 from gateway.urls import sockets  # noqa: E402
-from hontoni import bodies, checks, health  # noqa: E402
+from hontoni import addresses, bodies, checks, health, origins  # noqa: E402
 
 v1 = V1()
 django: Any = bodies.Bounded(_django)
 # Whoever has a session may listen to their own account, from our own pages only.
-websockets: Any = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets)))
+websockets: Any = origins.Same(AuthMiddlewareStack(URLRouter(sockets)))
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,11 +34,11 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if path == "/v1" or path.startswith("/v1/"):
         await v1(scope, receive, send)  # which refuses a websocket in HTTP's own words
     elif scope["type"] == "websocket":
-        await websockets(scope, receive, send)
+        await websockets(addresses.believed(scope), receive, send)
     elif path in health.ROUTES:
         await health.ROUTES[path](scope, receive, send)
     else:
-        await django(scope, receive, send)
+        await django(addresses.believed(scope), receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

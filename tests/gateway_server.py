@@ -24,6 +24,7 @@ from gateway.reconciliation.books import problems
 from gateway.usage import settlement, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.http_client import Client
+from hontoni import edge
 from hontoni.money import nanos
 from tests.money import law
 from tests.vendors import KEY, Vendors
@@ -95,7 +96,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
         from hontoni.asgi import application
 
         config = uvicorn.Config(
-            application, log_level="critical", http="httptools", ws="websockets-sansio"
+            application, log_level="critical", http=edge.Protocol, ws="websockets-sansio"
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils import uuid7
 
 from gateway.dialects.codecs import failures
+from hontoni import addresses, bodies
 from hontoni.errors import ApiError, BadRequest, TooLarge, UpstreamTimeout
 from hontoni.money import nanos
 from ratelimits.headers import rate_limit_headers
@@ -77,7 +78,7 @@ class Exchange:
     unless something is about to be written: it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state", "writing")  # noqa: E501  # fmt: skip
+    __slots__ = ("_parts", "_quiet", "config", "dialect", "extra", "headers", "held", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
@@ -88,6 +89,8 @@ class Exchange:
         self.owner: tuple[int, int] | None = None
         self.parsed: dict[str, Any] | None = None
         self.extra: Headers = []
+        self.held: bodies.Held | None = None
+        self._parts: list[bytes] = []
         self.started = False
         self.dialect = ""
         self.keep_alive: Callable[[], bytes] | None = None
@@ -102,33 +105,50 @@ class Exchange:
 
     def client_ip(self) -> str:
         """The address of the client, past the proxies we trust."""
-        if proxies := self.config.trusted_proxies:
-            hops = self.header(b"x-forwarded-for").split(",")
-            return hops[-min(proxies, len(hops))].strip()
-        client = self.scope.get("client")
-        return str(client[0]) if client else ""
+        return addresses.client(self.scope, self.config.trusted_proxies)
 
-    async def body(self) -> bytes:
-        """The request's body. Raises TooLarge, BadRequest, or ClientGone."""
+    def announced(self) -> int:
+        """The bytes that the body says it has, 0 if it does not say."""
         if self.headers.get(b"content-encoding", b"identity") != b"identity":
             error = BadRequest("Compressed request bodies are not accepted.")
             error.status = 415
             raise error
-        most = self.config.max_body_bytes
-        if int(self.headers.get(b"content-length", b"0")) > most:
-            raise _too_large(most)
-        parts, size = [], 0
+        size = bodies.announced(self.scope)
+        if size > self.config.max_body_bytes:
+            raise _too_large(self.config.max_body_bytes)
+        if size > bodies.FREE_BYTES:
+            self.holder().room_for(size)
+        return size
+
+    async def body(self, most: int) -> bytes | None:
+        """The request's body; None if it has more than `most` bytes: asked again, what has come
+        is there still. Raises TooLarge, Unavailable, or ClientGone."""
+        size = sum(map(len, self._parts))
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
             part: bytes = message.get("body", b"")
-            parts.append(part)
+            self._parts.append(part)
             size += len(part)
-            if size > most:
-                raise _too_large(most)
+            if size > self.config.max_body_bytes:
+                raise _too_large(self.config.max_body_bytes)
+            if size > bodies.FREE_BYTES:
+                holder = self.holder()
+                holder.grow(size - holder.size)
             if not message.get("more_body"):
-                return b"".join(parts)
+                whole = part if len(self._parts) == 1 else b"".join(self._parts)
+                self._parts.clear()
+                return whole
+            if size > most:
+                return None
+
+    def holder(self) -> bodies.Held:
+        """What it holds of the process's memory."""
+        if self.held is None:
+            sender = self.owner[0] if self.owner else self.client_ip()
+            self.held = bodies.Held(str(sender))
+        return self.held
 
     async def present(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Do the work, but stop when the client leaves (ClientGone) or after `seconds`.
