@@ -4,9 +4,11 @@ the live dashboard's websockets Channels'.
 A request for /v1 meets no Django middleware, no signal and no ORM.
 """
 
+import logging
 import os
 from typing import Any
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
@@ -20,6 +22,7 @@ from gateway.plane.v1 import V1  # noqa: E402
 from gateway.urls import sockets  # noqa: E402
 from hontoni import addresses, bodies, checks, health, origins  # noqa: E402
 
+logger = logging.getLogger(__name__)
 v1 = V1()
 django: Any = bodies.Bounded(_django)
 # Whoever has a session may listen to their own account, from our own pages only.
@@ -49,6 +52,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
                 # However this process was started: what must not run does not.
                 await send({"type": "lifespan.startup.failed", "message": "\n".join(refused)})
                 return
+            if settings.SECURE and not settings.TRUSTED_PROXIES:
+                logger.warning(
+                    "PUBLIC_URL is https and TRUSTED_PROXIES is 0: what ends TLS in front is not "
+                    "believed, and pages redirect for ever. Set it to how many there are."
+                )
             await v1.start()
             await send({"type": "lifespan.startup.complete"})
         else:

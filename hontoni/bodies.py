@@ -66,6 +66,7 @@ class Bounded:
         if over > most:
             await _refuse(send, _too_large(most))
             return
+        scope = _readable(scope, over)
         held = Held(addresses.network(scope["client"][0]) if scope.get("client") else "")
 
         async def counted() -> Message:
@@ -107,6 +108,15 @@ def announced(scope: Scope) -> int:
     Python will read it: it reads no number of more than 4,300 digits."""
     length: bytes = dict(scope["headers"]).get(b"content-length", b"").lstrip(b"0")
     return int(length[:20]) if length.isdigit() else 0
+
+
+def _readable(scope: Scope, size: int) -> Scope:
+    """With a Content-Length that Python reads as well."""
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    if not any(name == b"content-length" and len(value) > 20 for name, value in headers):
+        return scope
+    kept = [header for header in headers if header[0] != b"content-length"]
+    return {**scope, "headers": [*kept, (b"content-length", str(size).encode())]}
 
 
 def _too_large(most: int) -> TooLarge:

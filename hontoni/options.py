@@ -25,7 +25,7 @@ OPTIONS = (
         "`http://HOST:PORT`",
         (
             "where customers find you: every link we give away. An https address turns on secure "
-            "cookies, HSTS, and behind `TRUSTED_PROXIES` the redirect to it"
+            "cookies, HSTS and the redirect to it; then what ends TLS is one of `TRUSTED_PROXIES`"
         ),
     ),
     Option("DATA_DIR", "`var`", "the embedded database, Valkey's file, the generated secret"),

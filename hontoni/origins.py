@@ -5,18 +5,25 @@ Links lead to PUBLIC_URL, never to the Host that a request names: whoever asks f
 password reset chooses that.
 """
 
+import logging
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from channels.security.websocket import WebsocketDenier
 from csp.middleware import CSPMiddleware
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.encoding import iri_to_uri
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hontoni import drf
+from hontoni.errors import BadRequest
+
+logger = logging.getLogger(__name__)
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SECURE = {"wss": "https", "ws": "http"}
@@ -24,15 +31,33 @@ _SECURE = {"wss": "https", "ws": "http"}
 
 class Public(MiddlewareMixin):
     """`build_absolute_uri`, whoever calls it (allauth's mails and callbacks, DRF's pages of a
-    list, Stripe's return URLs), answers an address below PUBLIC_URL."""
+    list, Stripe's return URLs), answers an address below PUBLIC_URL. A Host that is none of ours
+    is refused before anything asks for it."""
 
-    def process_request(self, request: HttpRequest) -> None:
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return _misaddressed(request)
+
         def build_absolute_uri(location: str | None = None) -> str:
             return absolute(
                 request.get_full_path() if location is None else location, request.path
             )
 
         request.build_absolute_uri = build_absolute_uri  # type: ignore[method-assign]
+        return None
+
+
+def _misaddressed(request: HttpRequest) -> HttpResponse:
+    """400, and one line in the log."""
+    logger.warning("host.refused %r %s", request.META.get("HTTP_HOST", "")[:100], request.path)
+    known = BadRequest("This host is not served here.", code="unknown_host")
+    answer = HttpResponse(known.message, "text/plain", 400)
+    if request.path.startswith("/api/"):
+        answer = JsonResponse(known.body(drf.request_id(request)), status=400)
+    answer._has_been_logged = True  # type: ignore[attr-defined]  # or Django says it once more
+    return answer
 
 
 def absolute(location: str, beside: str = "/") -> str:

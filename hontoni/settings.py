@@ -162,8 +162,7 @@ WHITENOISE_USE_FINDERS = True  # serves files where they are: there is no collec
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=SECURE)
 SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if SECURE else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
-# Where nobody in front says that a visitor came by https, everybody would be sent round and round.
-SECURE_SSL_REDIRECT = SECURE and TRUSTED_PROXIES > 0
+SECURE_SSL_REDIRECT = SECURE
 SECURE_SSL_HOST = PUBLIC_HOST
 SECURE_REDIRECT_EXEMPT = [r"^webhooks/"]  # they are signed, and nobody follows a redirect
 CONTENT_SECURITY_POLICY = {

@@ -5,8 +5,9 @@ the bytes a prompt cache is keyed by, and break signatures bound to the transcri
 """
 
 import json
+import math
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -14,10 +15,15 @@ from hontoni.errors import BadRequest
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
+_LARGE, _MOST_NODES = 1024 * 1024, 500_000
+_DEEPEST = 250  # orjson writes 254
 
 
 def parse(body: bytes) -> dict[str, Any]:
     """The body as a dict. Raises BadRequest for anything that is not a JSON object."""
+    if len(body) > _LARGE and body.count(b"{") + body.count(b"[") > _MOST_NODES:
+        # Two bytes of it become a hundred in memory.
+        raise BadRequest("The request body has too many objects and lists.", code="invalid_json")
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -28,13 +34,43 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def _parse_leniently(body: bytes) -> Any:
-    """orjson refuses a lone surrogate, which agents do send (a cut emoji); the vendors differ."""
+    """orjson refuses a lone surrogate, which agents do send (a cut emoji); the vendors differ.
+    Of numbers no more is taken than it takes."""
     try:
-        return json.loads(body)
+        parsed = json.loads(body, parse_constant=_refused, parse_int=_whole, parse_float=_finite)
+        if _too_deep(parsed):
+            raise ValueError("it is nested too deeply")
+        return parsed
     except (ValueError, RecursionError) as error:
         raise BadRequest(
             f"The request body is not valid JSON: {error}", code="invalid_json"
         ) from None
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _whole(digits: str) -> int | float:
+    number = int(digits) if len(digits) < 25 else _finite(digits)
+    return number if -(2**63) <= number < 2**64 else float(number)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
+
+
+def _too_deep(node: Any) -> bool:
+    level = [node] if isinstance(node, dict | list) else []
+    for _ in range(_DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for group in inner for each in group if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def patch(body: bytes, parsed: dict[str, Any], changes: dict[str, Any]) -> bytes:

@@ -29,12 +29,13 @@ _reading: Counter[str] = Counter()  # large bodies, by the subject of the slots
 
 async def read(http: Exchange, caller: Caller, *, paid: bool = True) -> bytes:
     """The body. Raises ApiError: what refuses the caller, too."""
-    if http.announced() <= LARGE_BYTES:
-        found = await http.body(LARGE_BYTES)
+    announced = http.announced()
+    if announced <= LARGE_BYTES:
+        found = await http.body(announced, LARGE_BYTES)
         if found is not None:
             return found
     async with _turn(http, caller, paid):
-        whole = await http.body(http.config.max_body_bytes)
+        whole = await http.body(announced, http.config.max_body_bytes)
     assert whole is not None
     return whole
 

@@ -7,6 +7,7 @@ says into a cancellation of that work.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -116,14 +117,14 @@ class Exchange:
         size = bodies.announced(self.scope)
         if size > self.config.max_body_bytes:
             raise _too_large(self.config.max_body_bytes)
-        if size > bodies.FREE_BYTES:
-            self.holder().room_for(size)
         return size
 
-    async def body(self, most: int) -> bytes | None:
+    async def body(self, announced: int, most: int) -> bytes | None:
         """The request's body; None if it has more than `most` bytes: asked again, what has come
         is there still. Raises TooLarge, Unavailable, or ClientGone."""
         size = sum(map(len, self._parts))
+        if announced > bodies.FREE_BYTES:
+            self.holder().room_for(announced - size)
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
@@ -225,11 +226,19 @@ class Exchange:
             # Without it a popular agent retries a 401 for minutes (clients.md section 3).
             headers.append((b"x-should-retry", b"false"))
         body = failures.body(error, self.request_id, self.dialect)
-        await self.respond(error.status, orjson.dumps(body), headers)
+        await self.respond(error.status, _written(body), headers)
 
 
 def raw_headers(headers: Mapping[str, str]) -> Headers:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    """An error may quote its client: half a surrogate pair, too."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _too_large(most: int) -> TooLarge:
