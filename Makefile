@@ -65,6 +65,9 @@ bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (A
 bench-web: $(VENV)/.test ## the pages on 10 million rows, and 500 open dashboards (ARGS="--rows 100000")
 	$(PY) -m bench.web $(ARGS)
 
+bench-hostile: $(VENV)/.test ## an honest client beside one that holds connections, headers and bodies
+	$(PY) -m bench.hostile $(ARGS)
+
 messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)
 	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
 	$(PY) manage.py compilemessages -v 0 -i .venv
@@ -80,4 +83,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: check docs test-money bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: check docs test-money bench-hostile bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

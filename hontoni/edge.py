@@ -28,7 +28,8 @@ from hontoni.errors import ApiError, BadRequest, HeadersTooLarge, RequestTimeout
 
 SPARE_FILES = 256  # descriptors that are no connections: databases, logs, libraries
 LINGER_SECONDS = 2  # how long a refused client is listened to, so that it can read why
-UNREAD_SECONDS = 60  # how long the rest of a body comes that was answered before it was there
+UNREAD_SECONDS = 60  # how long the rest of a body may come that was answered before it was there
+UNREAD_BYTES = 1024 * 1024  # and how much of it
 _HEAD, _BODY, _ANSWER, _SOCKET, _REFUSED = range(5)
 
 
@@ -153,7 +154,7 @@ class Protocol(HttpToolsProtocol):
         self.address = ""
         self.phase, self.since = _HEAD, self.lobby.now
         self.url = b""
-        self.fed = self.head = self.raw = self.body = self.marked = 0
+        self.fed = self.head = self.raw = self.body = self.marked = self.unread = 0
         self.left = self.stuck = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -214,7 +215,7 @@ class Protocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self.phase, self.since = _BODY, self.lobby.now
-        self.raw = self.body = self.marked = 0
+        self.raw = self.body = self.marked = self.unread = 0
         if not self.parser.should_upgrade():
             self.headers = _DROPPED
 
@@ -222,9 +223,14 @@ class Protocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
-        if self.phase != _REFUSED:
-            self.body += len(body)
-            super().on_body(body)
+        if self.phase == _REFUSED:
+            return
+        self.body += len(body)
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self.unread += len(body)
+            if self.unread > UNREAD_BYTES:
+                self.ignore()
 
     def on_message_complete(self) -> None:
         if self.phase != _REFUSED:
@@ -289,8 +295,7 @@ class Protocol(HttpToolsProtocol):
 
     def refuse(self, error: ApiError) -> None:
         """Say so, unless an answer has begun; what still comes is not read."""
-        self.phase, self.since = _REFUSED, self.lobby.now
-        self._unset_keepalive_if_required()
+        self.ignore()
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
@@ -301,6 +306,12 @@ class Protocol(HttpToolsProtocol):
         with contextlib.suppress(RuntimeError, OSError):
             self.transport.write(_answer(error, self.url))
             self.transport.write_eof()
+
+    def ignore(self) -> None:
+        """Read no more: its client sees what it was told, and the end in LINGER_SECONDS."""
+        self.phase, self.since = _REFUSED, self.lobby.now
+        self._unset_keepalive_if_required()
+        self.flow.pause_reading()
 
     def send_400_response(self, msg: str) -> None:
         if self.phase != _REFUSED:

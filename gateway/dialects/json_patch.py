@@ -40,7 +40,7 @@ def _parse_leniently(body: bytes) -> Any:
         parsed = json.loads(body, parse_constant=_refused, parse_int=_whole, parse_float=_finite)
         if _too_deep(parsed):
             raise ValueError("it is nested too deeply")
-        return parsed
+        return _whole_letters(parsed)
     except (ValueError, RecursionError) as error:
         raise BadRequest(
             f"The request body is not valid JSON: {error}", code="invalid_json"
@@ -61,6 +61,15 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is too large a number")
     return number
+
+
+def _whole_letters(parsed: Any) -> Any:
+    """Without halves of surrogate pairs: UTF-8 has none, so they could be sent to nobody. A
+    member's name must be what it was, or the member could not be found again."""
+    if isinstance(parsed, dict):
+        for name in parsed:
+            name.encode()
+    return orjson.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _too_deep(node: Any) -> bool:

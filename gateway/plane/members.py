@@ -72,7 +72,7 @@ def _is_plain(body: bytes, parsed: dict[str, Any]) -> bool:
             raise BadRequest(
                 "The request body is nested too deeply.", code="invalid_json"
             ) from None
-        return False  # lone surrogates
+        return False
     return body.count(b'"') == written.count(b'"') and b"\\u0022" not in body
 
 
