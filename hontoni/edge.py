@@ -29,7 +29,7 @@ from hontoni.errors import ApiError, BadRequest, HeadersTooLarge, RequestTimeout
 SPARE_FILES = 256  # descriptors that are no connections: databases, logs, libraries
 LINGER_SECONDS = 2  # how long a refused client is listened to, so that it can read why
 UNREAD_SECONDS = 60  # how long the rest of a body may come that was answered before it was there
-UNREAD_BYTES = 1024 * 1024  # and how much of it
+UNREAD_BYTES = 256 * 1024  # and how much of it
 _HEAD, _BODY, _ANSWER, _SOCKET, _REFUSED = range(5)
 
 

@@ -23,7 +23,8 @@ from ratelimits.limiter import State
 
 LARGE_BYTES = 1024 * 1024
 _LOOK_SECONDS, _AGAIN_SECONDS = 0.5, 0.1
-_MOST_UNLIMITED = 16  # at once, of a caller without slots
+_MOST = 16  # at once, however many slots there are
+_PIECE_SECONDS = 0.004
 _reading: Counter[str] = Counter()  # large bodies, by the subject of the slots
 
 
@@ -35,16 +36,22 @@ async def read(http: Exchange, caller: Caller, *, paid: bool = True) -> bytes:
         if found is not None:
             return found
     async with _turn(http, caller, paid):
-        whole = await http.body(announced, http.config.max_body_bytes)
+        whole = await http.body(announced, http.config.max_body_bytes, _pause)
     assert whole is not None
     return whole
+
+
+def _pause() -> float:
+    """A piece of a large body is a quarter of a megabyte, and the event loop is everybody's: many
+    of them together bring no more than about 64 MB a second. One alone waits for nobody."""
+    return _PIECE_SECONDS * (_reading.total() - 1)
 
 
 @asynccontextmanager
 async def _turn(http: Exchange, caller: Caller, paid: bool) -> AsyncIterator[None]:
     """Wait for a slot, as admission does. Raises what it would refuse with by then."""
     deadline = asyncio.get_running_loop().time() + settings.CONCURRENCY_WAIT_SECONDS
-    most = caller.limits.concurrent or _MOST_UNLIMITED
+    most = min(caller.limits.concurrent or _MOST, _MOST)
     while True:
         state = await _admissible(http, caller) if paid else None
         if state is None and _reading[caller.subject] < most:

@@ -119,9 +119,12 @@ class Exchange:
             raise _too_large(self.config.max_body_bytes)
         return size
 
-    async def body(self, announced: int, most: int) -> bytes | None:
+    async def body(
+        self, announced: int, most: int, pause: Callable[[], float] | None = None
+    ) -> bytes | None:
         """The request's body; None if it has more than `most` bytes: asked again, what has come
-        is there still. Raises TooLarge, Unavailable, or ClientGone."""
+        is there still. `pause` tells for how many seconds others come first, after each piece.
+        Raises TooLarge, Unavailable, or ClientGone."""
         size = sum(map(len, self._parts))
         if announced > bodies.FREE_BYTES:
             self.holder().room_for(announced - size)
@@ -143,6 +146,8 @@ class Exchange:
                 return whole
             if size > most:
                 return None
+            if pause is not None:
+                await asyncio.sleep(pause())
 
     def holder(self) -> bodies.Held:
         """What it holds of the process's memory."""
