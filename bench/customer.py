@@ -5,10 +5,10 @@ import django
 
 def make() -> str:
     """A user with a million dollars on a plan of their own; the key in clear."""
-    from accounts import keys
+    from accounts.keys import api_keys
     from accounts.models import User
-    from billing import adjustments
-    from billing.models import Plan
+    from billing.books import adjustments
+    from billing.plans.models import Plan
     from hontoni.money import nanos
 
     limits = dict.fromkeys(Plan.LIMITS, 1_000_000_000)
@@ -19,7 +19,7 @@ def make() -> str:
     adjustments.adjust(
         key="bench", user_id=user.pk, amount=nanos("1000000"), reason="bench", actor="bench"
     )
-    return keys.mint(user, "bench")[1]
+    return api_keys.mint(user, "bench")[1]
 
 
 if __name__ == "__main__":

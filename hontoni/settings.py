@@ -227,7 +227,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # -- /api ----------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.tokens.AccessTokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sign_in.tokens.AccessTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["hontoni.drf.JSONParser"],
@@ -255,7 +255,7 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "home"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-ACCOUNT_ADAPTER = "accounts.mails.Adapter"
+ACCOUNT_ADAPTER = "accounts.sign_in.mail_adapter.Adapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -391,7 +391,7 @@ SELLER_ADDRESS: str = env("SELLER_ADDRESS", default="")  # lines are separated b
 SELLER_TAX_ID: str = env("SELLER_TAX_ID", default="")
 SELLER_EMAIL: str = env("SELLER_EMAIL", default="")
 SELLER_COUNTRY: str = env("SELLER_COUNTRY", default="")  # two letters
-# Percent of tax that our prices contain, and what it is called; billing/taxes.py.
+# Percent of tax that our prices contain, and what it is called; billing/invoices/taxes.py.
 SELLER_TAX_RATE: str = env("SELLER_TAX_RATE", default="0")
 SELLER_TAX_NAME: str = env("SELLER_TAX_NAME", default="VAT")
 

@@ -18,7 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("tests.world", "tests.vendors", "tests.gateway_server"):
         config.pluginmanager.import_plugin(name)
     # Its migrations take a minute, the tables themselves a moment.
-    settings.MIGRATION_MODULES = {"djstripe": "billing.payments.mirror_tables"}
+    settings.MIGRATION_MODULES = {"djstripe": "billing.stripe.mirror_tables"}
     settings.STRIPE_MIRROR = False
     # The real hasher is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -16,7 +16,7 @@ import uvicorn
 from django.test import override_settings
 from pytest_django.fixtures import Settings
 
-from billing import ledger
+from billing.books import ledger
 from gateway.catalogue import snapshot
 from gateway.metering import calibration
 from gateway.plane import admission, callers
@@ -119,7 +119,7 @@ def gateway(
 ) -> Iterator[Gateway]:
     """The product with a seeded catalogue. When the test ends the books must balance, and agree
     with the vendors' meter (tests/money/law.py) unless a marker says why not."""
-    from billing.seed import seed as seed_billing
+    from billing.plans.seed import seed as seed_billing
     from gateway.catalogue.seed import seed as seed_catalogue
     from hontoni.asgi import v1
 

@@ -17,9 +17,10 @@ from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from billing import stripe_api
-from billing.payments import documents, entitlements, settlements
-from billing.payments.models import PollCursor, StripeEvent
+from billing.payments import documents, settlements
+from billing.stripe import stripe_api
+from billing.stripe.models import PollCursor, StripeEvent
+from billing.subscriptions import entitlements
 from hontoni import errors
 
 logger = logging.getLogger(__name__)

@@ -18,23 +18,18 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
-from billing import standing, stripe_api
-from billing.models import BillingDetails
-from billing.payments import customers, documents, settlements
+from billing.books import standing
+from billing.invoices.models import BillingDetails
+from billing.payments import documents, settlements
 from billing.payments.models import TopUp
-from billing.stripe_api import Object
+from billing.stripe import customers, stripe_api
+from billing.stripe.stripe_api import Object
 from hontoni import errors
 from hontoni.money import dollars, nanos
 
 KEY_LASTS = timedelta(hours=23)
 
 Route, State = TopUp.Route, TopUp.State
-
-
-class CheckoutRequired(errors.Forbidden):
-    """Tax is on, and only Checkout asks for the address that tax needs."""
-
-    code = "checkout_required"
 
 
 def place(
@@ -53,7 +48,7 @@ def place(
     """
     standing.must_be_good(user.pk)
     if settings.STRIPE_TAX and route != Route.CHECKOUT:
-        raise CheckoutRequired("Top up by POST /api/billing/topup/checkout.")
+        raise stripe_api.CheckoutRequired("Top up by POST /api/billing/topup/checkout.")
     wanted = {"route": route, "amount": check_amount(amount), **fields}
     if not client_key:
         return TopUp.objects.create(user=user, return_url=return_url, **wanted)

@@ -8,9 +8,10 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from billing import stripe_api
-from billing.payments import arrangements, autotopup, documents, inbox, mirror, orders, pauses
-from billing.payments.models import StripeEvent
+from billing.payments import autotopup, documents, inbox, orders, pauses
+from billing.stripe import mirror, stripe_api
+from billing.stripe.models import StripeEvent
+from billing.subscriptions import arrangements
 from hontoni import errors
 
 logger = logging.getLogger(__name__)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from accounts import restrictions
+from accounts.keys import restrictions
 from accounts.models import ApiKey
-from billing.seeding import seed_account
-from billing.terms import terms
+from billing.books.seeding import seed_account
+from billing.plans.terms import terms
 from gateway.usage import spending
 from gateway.usage.settlement import recorded
 from ratelimits import limiter

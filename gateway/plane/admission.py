@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from django.conf import settings
 
-from billing.seeding import seed_account
+from billing.books.seeding import seed_account
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
 from gateway.plane import callers, usage_events

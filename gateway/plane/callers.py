@@ -1,7 +1,7 @@
 """Who is calling: a snapshot per API key of what it may do, kept in this process.
 
 A warm request costs no query. A snapshot is never trusted on its own: admission compares its
-version with Redis and answers "stale" if anything changed since (accounts/terms.py), and after
+version with Redis and answers "stale" if anything changed since (people/terms.py), and after
 MAX_AGE_SECONDS it is read anew in any case, which heals a lost announcement.
 """
 
@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
-from accounts import keys, restrictions
-from billing.terms import terms
+from accounts.keys import api_keys, restrictions
+from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
 from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated
@@ -137,10 +137,10 @@ def _live(found: Caller | Ended) -> Caller:
 
 async def _find(headers: dict[bytes, bytes]) -> Caller | Ended:
     raw = presented(headers)
-    digest = keys.digest(raw)
+    digest = api_keys.digest(raw)
     caller = _callers.get(digest)
     if caller is None:
-        if not keys.well_formed(raw):
+        if not api_keys.well_formed(raw):
             raise Unauthenticated("Invalid API key provided.")
         return await _read(digest)
     if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS:
@@ -166,13 +166,13 @@ async def _read(digest: bytes) -> Caller | Ended:
 
 def _load(digest: bytes) -> Caller | Ended | None:
     loaded_at = time.monotonic()
-    key = keys.find(digest)
+    key = api_keys.find(digest)
     if key is None:
         if len(_unknown) >= _MOST:
             _unknown.clear()
         _unknown[digest] = time.monotonic() + _UNKNOWN_SECONDS
         return None
-    if problem := keys.refusal(key, timezone.now()):
+    if problem := api_keys.refusal(key, timezone.now()):
         return Ended(key.user_id, key.pk, problem)
     found = terms(key.user_id)
     return Caller(

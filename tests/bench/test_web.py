@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 
 from bench import browser, rows, web
-from billing.seed import seed as seed_billing
+from billing.plans.seed import seed as seed_billing
 from gateway.catalogue.seed import seed
 from gateway.reconciliation import books
 from gateway.usage.models import UsageEvent, UsageHour

@@ -117,7 +117,7 @@ def _hasty(
 @pytest.fixture
 def hasty(_hasty: Process, transactional_db: None) -> Iterator[Process]:
     """With a seeded catalogue. Its connections are closed when the test ends."""
-    from billing.seed import seed as seed_billing
+    from billing.plans.seed import seed as seed_billing
     from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()

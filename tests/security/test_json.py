@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from accounts import tokens
-from billing.models import Plan
+from accounts.sign_in import tokens
+from billing.plans.models import Plan
 from gateway.plane import admission
 from hontoni.money import nanos
 from tests.gateway_server import Gateway, fund, settled

@@ -79,7 +79,7 @@ def secured(
 
 
 def test_who_comes_by_http_is_sent_to_https(secured: Process, transactional_db: None) -> None:
-    from billing.seed import seed as seed_billing
+    from billing.plans.seed import seed as seed_billing
     from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()

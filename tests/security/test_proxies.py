@@ -6,8 +6,8 @@ import json
 import pytest
 from pytest_django import Settings
 
-from accounts import keys
-from accounts.restrictions import Restrictions
+from accounts.keys import api_keys
+from accounts.keys.restrictions import Restrictions
 from hontoni import addresses, redis
 from tests.gateway_server import fund
 from tests.security.conftest import Process
@@ -24,7 +24,7 @@ FORGED = {
 
 def test_a_locked_key_is_not_opened_by_a_forged_address(hasty: Process, alice: Person) -> None:
     fund(alice, "5")
-    _, locked = keys.mint(
+    _, locked = api_keys.mint(
         alice.user, "office", restrictions=Restrictions(allowed_ips=["203.0.113.7"])
     )
     with hasty.http() as thief:

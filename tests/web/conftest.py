@@ -14,9 +14,9 @@ from pytest_django import Settings
 
 from hontoni.celery import app as celery
 from sandbox.stripe import create_app
-from tests.billing.stripe_simulator.conftest import KEY, World
-from tests.billing.stripe_simulator.conftest import loop as loop
-from tests.billing.stripe_simulator.running import Loop, Running
+from tests.sandbox.stripe.conftest import KEY, World
+from tests.sandbox.stripe.conftest import loop as loop
+from tests.sandbox.stripe.running import Loop, Running
 
 if TYPE_CHECKING:  # they import models, and this file is read before Django is set up
     from tests.gateway_server import Gateway

@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from billing import complimentary, ledger
-from billing.customers.opening import Opened, Order, open_account
+from billing.books import ledger
+from billing.staff.account_opening import Opened, Order, open_account
+from billing.subscriptions import complimentary
 from hontoni.errors import ApiError
 from hontoni.money import dollars, nanos
 

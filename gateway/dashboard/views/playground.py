@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from gateway.catalogue import snapshot
 from hontoni import errors
 from hontoni.refusals import said
@@ -76,8 +76,8 @@ def _key(user: User) -> str:
     now = timezone.now()
     ours = ApiKey.objects.active(now).filter(user=user, name=NAME, expires_at__lte=now + LIFETIME)
     for old in ours:
-        keys.revoke(old)
-    return keys.mint(user, NAME, now + LIFETIME)[1]
+        api_keys.revoke(old)
+    return api_keys.mint(user, NAME, now + LIFETIME)[1]
 
 
 def _answer(request: HttpRequest, form: QuestionForm) -> dict[str, str]:

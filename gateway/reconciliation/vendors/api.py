@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import factors
 from accounts.models import User
+from accounts.sign_in import factors
 from gateway.reconciliation.vendors.alarms import PERMISSION
 from gateway.reconciliation.vendors.comparison import differences
 from gateway.reconciliation.vendors.margins import margins

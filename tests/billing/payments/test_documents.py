@@ -11,14 +11,19 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import ledger, reconcile, stripe_api
-from billing.models import Invoice, InvoiceSeries, Plan, Subscription, Transfer
-from billing.payments import arrangements, autotopup, documents, settlements, tasks
-from billing.payments.models import AutoTopUp, Quarantine, TopUp
+from billing.books import ledger
+from billing.books.models import Transfer
+from billing.invoices.models import Invoice, InvoiceSeries
+from billing.payments import autotopup, documents, reconcile, settlements, tasks
+from billing.payments.models import AutoTopUp, TopUp
+from billing.plans.models import Plan, Subscription
+from billing.stripe import stripe_api
+from billing.stripe.models import Quarantine
+from billing.subscriptions import arrangements
 from hontoni.money import CENT, dollars, nanos
 from tests.billing.conftest import committed
-from tests.billing.payments.conftest import Shop, balance
-from tests.billing.payments.test_plans import by_card, month, post, subscribed
+from tests.billing.shop import Shop, balance
+from tests.billing.subscriptions.test_card_changes import by_card, month, post, subscribed
 
 pytestmark = committed
 AtOnce = Callable[[Callable[[int], Any], int], list[Any]]
@@ -97,7 +102,7 @@ def test_stripe_may_tell_of_its_invoice_later(
 ) -> None:
     sessions = stripe_api.sessions
     monkeypatch.setattr(
-        "billing.stripe_api.sessions",
+        "billing.stripe.stripe_api.sessions",
         lambda **by: ({**page, "invoice": None} for page in sessions(**by)),
     )
     order = shop.order(bob, "20")

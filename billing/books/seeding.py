@@ -1,0 +1,95 @@
+"""An account's money in Redis, from the database and from the stream of usage on its way there.
+
+    charged (Redis) = settled_total (database) + the events of the stream not in the database
+
+Seeding sets `charged` by this formula, reconciliation checks it; nothing is ever added to repair.
+Billing does not know the table of usage events: `recorded` answers which of some ids are in it.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+from django.db import transaction
+
+from accounts.models import User
+from billing.books import ledger
+from billing.books.models import Wallet
+from hontoni import errors, redis
+from ratelimits import keys, limiter
+
+Recorded = Callable[[Sequence[str]], set[str]]
+
+_PAGE = 1_000
+_START = "0-0"
+
+
+def seed_account(user_id: int, *, recorded: Recorded) -> bool:
+    """Put an account's money into Redis; False if it is there already.
+
+    While we hold the wallet's lock no batch of its usage can commit, so `settled_total`, the
+    events recorded and our answer to Redis belong together. What is settled meanwhile is behind
+    the last event seen, and seed.lua adds it. Raises errors.Unavailable.
+    """
+    ledger.wallet(user_id)
+    with transaction.atomic():
+        wallet = Wallet.objects.select_for_update().get(pk=user_id)
+        waiting, last_event_id = unsettled(user_id, recorded)
+        return limiter.seed_sync(
+            user_id,
+            credits=wallet.credits_total,
+            credits_version=wallet.credits_version,
+            terms_version=User.objects.values_list("terms_version", flat=True).get(pk=user_id),
+            charged=wallet.settled_total + waiting,
+            last_event_id=last_event_id,
+        )
+
+
+def unsettled(user_id: int, recorded: Recorded) -> tuple[int, str]:
+    """What the account's events that are not in the database cost, and the stream's last id."""
+    events, last = waiting(user_id, recorded)
+    return sum(cost for cost, _ in events), last
+
+
+def waiting(user_id: int, recorded: Recorded) -> tuple[list[tuple[int, bytes]], str]:
+    """Cost and JSON of the account's events that are not in the database, and the stream's last
+    id."""
+    events, last = {}, _START
+    for stream_id, fields in _entries(keys.shard(user_id)):
+        last = stream_id
+        if int(fields[b"account"]) == user_id:
+            told = int(fields[b"cost"]), fields[b"event"]
+            events[_event_id(stream_id, fields)] = told
+    known = recorded(list(events)) if events else set()
+    return [told for event_id, told in events.items() if event_id not in known], last
+
+
+def unsettled_by_account(shard: int, recorded: Recorded) -> dict[int, int]:
+    """The same for every account of a shard that has an event in its stream."""
+    events = {
+        _event_id(stream_id, fields): (int(fields[b"account"]), int(fields[b"cost"]))
+        for stream_id, fields in _entries(shard)
+    }
+    known = recorded(list(events)) if events else set()
+    sums: dict[int, int] = {account: 0 for account, _ in events.values()}
+    for event_id, (account, cost) in events.items():
+        sums[account] += 0 if event_id in known else cost
+    return sums
+
+
+def _event_id(stream_id: str, fields: dict[bytes, bytes]) -> str:
+    """The event's own id. One that cannot be read is in no database, by whichever name."""
+    try:
+        return str(json.loads(fields[b"event"])["id"])
+    except (ValueError, TypeError, KeyError):
+        return stream_id
+
+
+def _entries(shard: int) -> Iterator[tuple[str, dict[bytes, bytes]]]:
+    after = _START
+    try:
+        while page := redis.sync().xrange(keys.usage(shard), f"({after}", "+", _PAGE):
+            for stream_id, fields in page:
+                after = stream_id.decode()
+                yield after, fields
+    except redis.RedisError as error:
+        raise errors.Unavailable("The stream of usage cannot be read.") from error
