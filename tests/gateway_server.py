@@ -124,6 +124,7 @@ def gateway(
     from hontoni.asgi import v1
 
     settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
+    settings.PUBLIC_URL = _server
     settings.FREEZE_AFTER_STRANGE_BILLS = 0  # a prompt that dictates its numbers has strange ones
     seed_billing()
     seed_catalogue()

@@ -4,6 +4,7 @@ behind: no hold, no slot, no lease."""
 import json
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -108,7 +109,18 @@ def test_no_value_in_a_request_breaks_anything(gateway: Gateway, alice: Person) 
     fund(alice, "100")
     much = dict.fromkeys(("rpm", "five_hours", "daily", "weekly", "monthly"), 1_000_000)
     Plan.objects.update(**much)
-    client = gateway.http(alice)
+    with gateway.http(alice) as client:
+        _ask_everything(client)
+        settled(gateway.vendors)
+        assert not admission.LIVE
+        after = client.get("/v1/models").headers
+    assert after["x-ratelimit-concurrent-active"] == "0"
+    balance = gateway.balance(alice)
+    assert 0 < balance <= nanos("100")
+
+
+def _ask_everything(client: httpx.Client) -> None:
+    """What the vendor itself breaks at is its own failure, and told as one."""
 
     @settings(
         max_examples=100,
@@ -134,20 +146,14 @@ def test_no_value_in_a_request_breaks_anything(gateway: Gateway, alice: Person) 
         path, body = asked
         told = client.post(path, content=body)
         shown = (path, body[:600], told.status_code, told.text[:300])
-        assert told.status_code in (200, 400, 404), shown
+        broken = told.status_code == 500 and "upstream_error" not in told.text
+        assert told.status_code in (200, 400, 404, 500) and not broken, shown
         if told.status_code != 200:
             error = told.json()
             assert error["request_id"] == told.headers["x-request-id"], shown
             assert error["error"]["type"].endswith("_error"), shown
 
     run()
-    settled(gateway.vendors)
-    assert not admission.LIVE
-    after = client.get("/v1/models").headers
-    assert after["x-ratelimit-concurrent-active"] == "0"
-    balance = gateway.balance(alice)
-    assert 0 < balance <= nanos("100")
-    client.close()
 
 
 @pytest.mark.parametrize("value", VALUES[:16] + VALUES[-1:])
