@@ -184,12 +184,12 @@ def bench(again: bool) -> str:
     ]
     worse = median(b.p99 / a.p99 for a, b in zip(quiet, hostile, strict=True))
     kinds = [(kind, opened[kind]) for kind in ("silent", "headers", "body")]
-    told = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+    tale = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
     return "\n\n".join(
         (
             "\n".join(lines),
             f"p99 **{worse:.2f} ×** of quiet (goal {P99_GOAL:g} ×; memory: {MEMORY_GOAL} MiB). "
-            f"In {ROUNDS} rounds of {SECONDS:g} s the attacker opened {told}, and sent "
+            f"In {ROUNDS} rounds of {SECONDS:g} s the attacker opened {tale}, and sent "
             f"{opened['header_bytes'] // MB} MiB of headers. It shares the machine's cores.",
             report.machine(load_before),
         )
