@@ -1,4 +1,4 @@
-"""The admin works under its Content-Security-Policy: what a page complains about fails the test."""
+"""The admin works under its policy: what a page complains about in the console fails the test."""
 
 import pytest
 
