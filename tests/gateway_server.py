@@ -3,7 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,11 +25,13 @@ from gateway.reconciliation.books import problems
 from gateway.usage import settlement, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.http_client import Client
-from hontoni import edge
+from hontoni import edge, freshness
 from hontoni.money import nanos
 from tests.money import law
 from tests.vendors import KEY, Vendors
 from tests.world import Person
+
+CHAT = "/v1/chat/completions"
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,17 @@ class Gateway:
 
     def chat(self, person: Person, text: str = "Hello", **body: Any) -> httpx.Response:
         """One chat request, bare."""
-        message = {"role": "user", "content": text}
-        everything = {"model": "gpt-4o", "messages": [message], "max_tokens": 100} | body
         with self.http(person) as client:
-            return client.post("/v1/chat/completions", json=everything)
+            return client.post(CHAT, json=_chat(text, body))
+
+    @contextmanager
+    def begun(self, person: Person, text: str, **body: Any) -> Iterator[Iterator[bytes]]:
+        """A streamed chat request of which the first bytes have come, and the others are to."""
+        asked = _chat(text, {"stream": True, **body})
+        with self.http(person) as client, client.stream("POST", CHAT, json=asked) as answer:
+            arriving = answer.iter_bytes()
+            next(arriving)
+            yield arriving
 
     def books(self) -> list[UsageEvent]:
         """Write all usage into the books, prove them, and return the events, oldest first."""
@@ -71,6 +81,11 @@ class Gateway:
         """Nano-dollars, as the books have it."""
         self.books()
         return ledger.balance(person.user.pk)
+
+
+def _chat(text: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    message = {"role": "user", "content": text}
+    return {"model": "gpt-4o", "messages": [message], "max_tokens": 100, **body}
 
 
 def fund(person: Person, dollars: str) -> Person:
@@ -96,7 +111,11 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
         from hontoni.asgi import application
 
         config = uvicorn.Config(
-            application, log_level="critical", http=edge.Protocol, ws="websockets-sansio"
+            application,
+            access_log=False,  # as the supervisor serves it
+            log_level="critical",
+            http=edge.Protocol,
+            ws="websockets-sansio",
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -148,6 +167,12 @@ def settled(vendors: Vendors, seconds: float = 10.0) -> None:
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many requests at once on a machine that may be busy: a slow database is not one away."""
+    monkeypatch.setattr(freshness, "PATIENCE_SECONDS", 30)
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ def warn(user_ids: Iterable[int]) -> None:
     low = wallets.filter(credits_total__lte=F("settled_total") + F("threshold")).order_by("pk")
     # Any posting but usage makes a new version: then it is news again.
     found = {f"low:{wallet.pk}:{wallet.credits_version}": wallet for wallet in low}
-    told = Notice.objects.filter(key__in=found).values_list("key", flat=True) if found else ()
-    for key in found.keys() - set(told):
+    noticed = Notice.objects.filter(key__in=found).values_list("key", flat=True) if found else ()
+    for key in found.keys() - set(noticed):
         wallet = found[key]
         notices.tell(
             user_id=wallet.pk,

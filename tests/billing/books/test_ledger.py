@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from pytest_django import Settings
 from redis.exceptions import ConnectionError
 
@@ -203,12 +203,11 @@ def test_one_key_raced_by_two_accounts_goes_to_one_of_them(
     assert Transfer.objects.filter(key="k").count() == 1
 
 
+@pytest.mark.postgres_only
 def test_one_key_raced_by_two_accounts_on_postgres(
     alice: User, bob: User, at_once: AtOnce, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bob's post has looked for the key when alice's commits. SQLite lets only one write."""
-    if connection.vendor == "sqlite":
-        pytest.skip("one writer at a time")
     create = Transfer.objects.create
 
     def create_after_alice(**fields: Any) -> Transfer:

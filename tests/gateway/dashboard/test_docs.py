@@ -12,6 +12,8 @@ from gateway.catalogue.seed import seed
 from gateway.dashboard import docs
 from tests.world import Person
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.mark.parametrize("slug", list(docs.sources()))
 def test_a_page_is_about_this_deployment(client: Client, db: None, slug: str) -> None:

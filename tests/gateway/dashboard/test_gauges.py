@@ -13,6 +13,8 @@ from hontoni.money import nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
+pytestmark = pytest.mark.any_database
+
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HOUR = 3_600_000
 

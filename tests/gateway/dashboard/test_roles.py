@@ -23,6 +23,8 @@ from hontoni.money import nanos
 from tests.confirmed import confirm
 from tests.world import PASSWORD, Person
 
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture(autouse=True)
 def world(db: None, settings: Settings) -> None:

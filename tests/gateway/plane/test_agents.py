@@ -15,8 +15,6 @@ from tests.gateway.plane.test_translation import MODELS, PATHS, ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
-pytestmark = pytest.mark.any_database
-
 HELLO: Any = [{"role": "user", "content": "hi"}]
 
 

@@ -13,8 +13,6 @@ from tests.gateway.plane.test_translation import MODELS, PATHS, ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
-pytestmark = pytest.mark.any_database
-
 LONG = "[[say: a fairly long text that takes a good many events to be told whole]]"
 OVERLOADED = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
 FAULTS: dict[str, Callable[[], Fault]] = {

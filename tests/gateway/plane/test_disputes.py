@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from accounts.models import User
 from hontoni.money import nanos
 from tests.billing.shop import Shop
@@ -10,6 +12,8 @@ from tests.billing.shop import worker as worker
 from tests.gateway_server import Gateway
 from tests.sandbox.stripe.conftest import loop as loop
 from tests.world import Person
+
+pytestmark = pytest.mark.both_databases
 
 
 def answered(gateway: Gateway, person: Person, **body: Any) -> tuple[int, str]:

@@ -12,8 +12,6 @@ from tests.gateway.plane.test_translation import MODELS, PATHS, ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
-pytestmark = pytest.mark.any_database
-
 ACCOUNT = "organization org-Ab12Cd34Ef56 (key sk-proj-***abcd, projects/123456)"
 SHAPES = {
     "gpt-4o": "openai",

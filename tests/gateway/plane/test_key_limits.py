@@ -23,6 +23,8 @@ from tests.gateway.plane.test_limits import limit
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("unhurried")]
+
 
 @pytest.fixture
 def rich(gateway: Gateway, alice: Person) -> Person:
@@ -224,14 +226,7 @@ def test_racing_requests_do_not_overshoot_a_cap(gateway: Gateway, rich: Person) 
 
 def test_what_running_requests_hold_frees_in_a_moment(gateway: Gateway, rich: Person) -> None:
     restrict(rich, daily_cap=nanos("0.0021"))
-    body = {"model": "gpt-4o", "stream": True, "max_tokens": 100, "messages": [
-        {"role": "user", "content": "[[slow: 0.3]] [[say: a b c]]"}]}  # fmt: skip
-    with (
-        gateway.http(rich) as client,
-        client.stream("POST", "/v1/chat/completions", json=body) as running,
-    ):
-        arriving = running.iter_bytes()
-        next(arriving)
+    with gateway.begun(rich, "[[slow: 0.3]] [[say: a b c]]") as arriving:
         refused = gateway.chat(rich)
         list(arriving)
     assert (refused.status_code, error(refused)["code"]) == (402, "key_cap_on_hold")

@@ -15,6 +15,8 @@ from hontoni.money import dollars, nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
+pytestmark = pytest.mark.usefixtures("unhurried")
+
 TWELVE = [
     *(f"x-ratelimit-{what}-{name}"
       for what in ("limit", "remaining") for name in ("rpm", "daily", "5h", "weekly", "monthly")),

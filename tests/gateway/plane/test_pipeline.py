@@ -7,6 +7,8 @@ from hontoni.money import dollars, nanos
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_the_specs_example_costs_what_the_spec_says(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")

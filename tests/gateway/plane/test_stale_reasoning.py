@@ -22,8 +22,6 @@ from tests.gateway_server import Gateway, fund
 from tests.vendors import serving
 from tests.world import Person
 
-pytestmark = pytest.mark.any_database
-
 THINKERS = ("claude-sonnet-4.5", "claude-sonnet-4.6", "gpt-5.2", "gemini-3-flash-preview")
 PROMPT = (
     '[[think: I had better look.]] [[tool: {"name": "look", "args": {"at": "sky"}}]] '

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
+
+pytestmark = pytest.mark.both_databases
 
 
 def buy(person: Person, path: str, **body: Any) -> Any:

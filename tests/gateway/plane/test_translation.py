@@ -8,8 +8,6 @@ import pytest
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
-pytestmark = pytest.mark.any_database
-
 MODELS = ("gpt-4o", "gpt-5.2", "claude-sonnet-4.5", "gemini-3-flash-preview")
 PATHS = {
     "openai_chat": "/v1/chat/completions",

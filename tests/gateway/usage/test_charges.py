@@ -40,14 +40,7 @@ def total(rows: list[dict[str, Any]]) -> Decimal:
 
 def test_a_charge_is_the_sum_of_the_requests_it_links_to(gateway: Gateway, rich: Person) -> None:
     other = Person(rich.user, *api_keys.mint(rich.user, "other"))
-    body = {"model": "gpt-4o", "stream": True, "max_tokens": 100, "messages": [
-        {"role": "user", "content": "[[slow: 0.1]] [[say: a b c d e f]]"}]}  # fmt: skip
-    with (
-        gateway.http(rich) as client,
-        client.stream("POST", "/v1/chat/completions", json=body) as running,
-    ):
-        arriving = running.iter_bytes()
-        next(arriving)
+    with gateway.begun(rich, "[[slow: 0.3]] [[say: a b c d e f]]") as arriving:
         assert gateway.chat(other).status_code == 200
         assert gateway.chat(rich, model="claude-sonnet-4").status_code == 200
         gateway.books()  # these two are charged while the first one runs
