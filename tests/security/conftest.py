@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent.parent
 COMMAND = (ROOT / "Procfile").read_text().partition("web: ")[2].partition("\n")[0]
 HASTE = {
     "HEADER_SECONDS": "1",
-    "BODY_SECONDS": "1",
+    "BODY_SECONDS": "3",
     "MAX_CONNECTIONS_PER_ADDRESS": "40",
     "MAX_BODIES_BYTES": str(80 * 1024 * 1024),
     "CONCURRENCY_WAIT_SECONDS": "0",
