@@ -93,6 +93,9 @@ sbom: $(VENV)/.test ## what a release is made of, as CycloneDX, into dist/
 	@mkdir -p dist
 	$(VENV)/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --of JSON -o dist/hontoni.cdx.json
 
+bench-hostile: $(VENV)/.test ## an honest client beside one that holds connections, headers and bodies
+	$(PY) -m bench.hostile $(ARGS)
+
 messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)
 	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
 	$(PY) manage.py compilemessages -v 0 -i .venv
@@ -108,4 +111,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: audit sbom fuzz check chromium docs test-money bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: audit sbom fuzz check chromium docs test-money bench-hostile bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

@@ -7,6 +7,7 @@
 
 import difflib
 import json
+import math
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -174,7 +175,13 @@ class JSONParser(parsers.JSONParser):
         if len(body) > limit:
             raise errors.TooLarge(f"The body is larger than {limit} bytes.")
         try:
-            parsed = json.loads(body, parse_constant=_refuse, object_pairs_hook=_once)
+            parsed = json.loads(
+                body,
+                parse_constant=_refuse,
+                parse_int=_whole,
+                parse_float=_finite,
+                object_pairs_hook=_once,
+            )
             # Half a surrogate pair is legal in JSON, but can be neither stored nor sent back.
             json.dumps(parsed, ensure_ascii=False).encode()
             return parsed
@@ -184,6 +191,19 @@ class JSONParser(parsers.JSONParser):
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _whole(digits: str) -> int:
+    """What every database and every client can keep."""
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+        raise ValueError(f"{digits[:25]} is too large a number")
+    return int(digits)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:25]} is too large a number")
+    return number
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -23,7 +23,10 @@ OPTIONS = (
     Option(
         "PUBLIC_URL",
         "`http://HOST:PORT`",
-        "where customers find you: links in mails and referral links",
+        (
+            "where customers find you: every link we give away. An https address turns on secure "
+            "cookies, HSTS and the redirect to it; then what ends TLS is one of `TRUSTED_PROXIES`"
+        ),
     ),
     Option("DATA_DIR", "`var`", "the embedded database, Valkey's file, the generated secret"),
     Option("DATABASE_URL", "SQLite in `DATA_DIR`", "`postgres://…` in production"),
@@ -53,10 +56,19 @@ OPTIONS = (
     ),
     Option("DEBUG", "`false`", "Django's; never in production"),
     Option("SECRET_KEY", "generated in `DATA_DIR`", "required beside `DATABASE_URL`"),
-    Option("ALLOWED_HOSTS", "loopback and `HOST`", "Django's: hosts that are served"),
-    Option("CSRF_TRUSTED_ORIGINS", "none", "Django's: origins that may post forms"),
-    Option("TRUSTED_PROXIES", "`0`", "how many proxies of yours stand in front"),
-    Option("SECURE_COOKIES", "`false`", "cookies over HTTPS only"),
+    Option(
+        "ALLOWED_HOSTS", "loopback, `HOST` and `PUBLIC_URL`'s", "Django's: hosts that are served"
+    ),
+    Option("CSRF_TRUSTED_ORIGINS", "`PUBLIC_URL`", "Django's: origins that may post forms"),
+    Option(
+        "TRUSTED_PROXIES",
+        "`0`",
+        "how many proxies of yours stand in front; so many `X-Forwarded-` entries are believed",
+    ),
+    Option("SECURE_COOKIES", "`true` if `PUBLIC_URL` is https", "cookies over HTTPS only"),
+    Option(
+        "HSTS_SECONDS", "a year if `PUBLIC_URL` is https", "browsers ask by HTTPS only, so long"
+    ),
     Option("REDIS_CLUSTER", "`false`", "`REDIS_URL` names a cluster"),
     Option("BROKER_URL", "`REDIS_URL`", "Celery's broker"),
     Option("CACHE_URL", "`REDIS_URL`", "Django's cache"),
@@ -121,6 +133,27 @@ OPTIONS = (
     ),
     Option("VENDOR_ALERT_PERCENT", "`2`", "more than this percentage of it"),
     Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`"),
+    Option(
+        "MAX_BODIES_BYTES",
+        "256 MiB",
+        (
+            "request bodies and fetched files that a process holds at once, beyond 64 KiB of "
+            "each; above it 503. Half of it is one account's, or one address's, at most"
+        ),
+    ),
+    Option("MAX_FETCHED_BYTES", "32 MiB", "what one request may have us fetch by URL, in all"),
+    Option("MAX_CONNECTIONS", "`5000`", "clients connected to a process at once"),
+    Option(
+        "MAX_CONNECTIONS_PER_ADDRESS",
+        "`1000`",
+        "of them from one address (IPv6: a /64); without effect behind `TRUSTED_PROXIES`",
+    ),
+    Option("MAX_HEADER_BYTES", "32 KiB", "a request's line and headers; above it 431"),
+    Option("MAX_HEADERS", "`100`", "a request's headers; above it 431"),
+    Option("HEADER_SECONDS", "`10`", "how long a client may take to send them"),
+    Option("BODY_SECONDS", "`10`", "in each of these spans of a body must come, in seconds and"),
+    Option("BODY_BYTES_PER_SECOND", "`1024`", "bytes a second; else 408"),
+    Option("ANSWER_SECONDS", "`120`", "how long a client may take nothing of its answer"),
     Option(
         "CONCURRENCY_WAIT_SECONDS", "`10`", "how long a request waits for a slot before its 429"
     ),

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -39,8 +40,14 @@ def everywhere(request: HttpRequest) -> dict[str, Any]:
 
 
 def base_url(request: HttpRequest) -> str:
-    """Where this deployment is, as the visitor reached it: `https://host`, without a slash."""
-    return f"{request.scheme}://{request.get_host()}"
+    """Where this deployment is: `https://host`, without a slash. On a laptop, as the visitor
+    reached it."""
+    if settings.SECURE:
+        return settings.PUBLIC_URL
+    try:
+        return f"{request.scheme}://{request.get_host()}"
+    except DisallowedHost:  # it is an error page that asks
+        return settings.PUBLIC_URL
 
 
 def label(request: HttpRequest) -> list[str] | None:

@@ -10,6 +10,7 @@ import secrets
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hontoni.options import Environment
 
@@ -21,8 +22,12 @@ Environment.read_env(BASE_DIR / ".env")
 
 HOST: str = env("HOST", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
-# Where customers find us: links in mails lead there.
-PUBLIC_URL: str = env("PUBLIC_URL", default=f"http://{HOST}:{PORT}").rstrip("/")
+# Where customers find us: every link we give away leads there, whatever Host a request named.
+_HERE = "127.0.0.1" if HOST in ("0.0.0.0", "::") else f"[{HOST}]" if ":" in HOST else HOST
+PUBLIC_URL: str = env("PUBLIC_URL", default=f"http://{_HERE}:{PORT}").rstrip("/")
+PUBLIC_HOST = urlsplit(PUBLIC_URL).netloc
+# What a browser must not be sent over a line that anybody can read.
+SECURE = PUBLIC_URL.startswith("https://")
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 
 
@@ -56,6 +61,12 @@ def _own_secret(path: Path) -> str:
     return path.read_text()
 
 
+def _name(url: str) -> str:
+    """The host of a URL, as ALLOWED_HOSTS has it."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
 # -- Django --------------------------------------------------------------------------------------
 
 DEBUG: bool = env.bool("DEBUG", default=False)
@@ -63,10 +74,12 @@ SECRET_KEY: str = env("SECRET_KEY", default="") or (
     _own_secret(DATA_DIR / "secret_key") if EMBEDDED_DATABASE else ""
 )
 ALLOWED_HOSTS: list[str] = env.list(
-    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", HOST]
+    "ALLOWED_HOSTS",
+    default=["localhost", "127.0.0.1", "[::1]", HOST, _name(PUBLIC_URL)],
 )
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-# How many proxies of ours stand in front: that many entries of X-Forwarded-For are believed.
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
+# How many proxies of ours stand in front: that many entries of X-Forwarded-For are believed, by
+# hontoni/addresses.py and by nobody else.
 TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", default=0)
 
 INSTALLED_APPS = [
@@ -97,6 +110,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "hontoni.drf.RequestIds",
+    "hontoni.origins.Public",
     "django.middleware.security.SecurityMiddleware",
     "hontoni.static.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -107,7 +121,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "hontoni.origins.ContentPolicy",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "hontoni.pages.Refusals",
@@ -153,8 +167,12 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # serves files where they are: there is no collectstatic
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=SECURE)
+SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if SECURE else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+SECURE_SSL_REDIRECT = SECURE
+SECURE_SSL_HOST = PUBLIC_HOST
+SECURE_REDIRECT_EXEMPT = [r"^webhooks/"]  # they are signed, and nobody follows a redirect
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -163,7 +181,13 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
         "base-uri": ["'self'"],
     },
-    "EXCLUDE_URL_PREFIXES": ["/admin/"],  # its theme needs inline styles and evaluated scripts
+}
+# The admin's theme is written in Alpine, which evaluates its attributes, and in inline styles.
+ADMIN_CONTENT_SECURITY_POLICY = {
+    **CONTENT_SECURITY_POLICY["DIRECTIVES"],
+    "form-action": ["'self'"],  # customers' forms lead to Stripe, and to who signs them in
+    "script-src": ["'self'", "'unsafe-eval'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
 }
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
@@ -234,7 +258,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "hontoni.drf.KeysetPagination",
     "EXCEPTION_HANDLER": "hontoni.drf.answer_error",
-    "NUM_PROXIES": TRUSTED_PROXIES,
+    "NUM_PROXIES": 0,  # REMOTE_ADDR is true already: hontoni/addresses.py
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Hontoni API",
@@ -274,12 +298,12 @@ ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+ALLAUTH_TRUSTED_PROXY_COUNT = 0  # likewise
 MFA_ADAPTER = "accounts.sign_in.factors.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # WebAuthn wants https, which a laptop's own address cannot have.
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SESSION_COOKIE_SECURE
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE
 MFA_TOTP_ISSUER = "Hontoni"
 GITHUB_CLIENT_ID: str = env("GITHUB_CLIENT_ID", default="")
 GITHUB_CLIENT_SECRET: str = env("GITHUB_CLIENT_SECRET", default="")
@@ -347,6 +371,17 @@ DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@l
 # -- Our own limits ------------------------------------------------------------------------------
 
 MAX_BODY_BYTES: int = env.int("MAX_BODY_BYTES", default=32 * 1024 * 1024)
+MAX_BODIES_BYTES: int = env.int("MAX_BODIES_BYTES", default=256 * 1024 * 1024)
+MAX_FETCHED_BYTES: int = env.int("MAX_FETCHED_BYTES", default=32 * 1024 * 1024)
+# What a client may do before anybody knows who it is: hontoni/edge.py.
+MAX_CONNECTIONS: int = env.int("MAX_CONNECTIONS", default=5000)
+MAX_CONNECTIONS_PER_ADDRESS: int = env.int("MAX_CONNECTIONS_PER_ADDRESS", default=1000)
+MAX_HEADER_BYTES: int = env.int("MAX_HEADER_BYTES", default=32 * 1024)
+MAX_HEADERS: int = env.int("MAX_HEADERS", default=100)
+HEADER_SECONDS: int = env.int("HEADER_SECONDS", default=10)
+BODY_SECONDS: int = env.int("BODY_SECONDS", default=10)
+BODY_BYTES_PER_SECOND: int = env.int("BODY_BYTES_PER_SECOND", default=1024)
+ANSWER_SECONDS: int = env.int("ANSWER_SECONDS", default=120)
 CONCURRENCY_WAIT_SECONDS: float = env.float("CONCURRENCY_WAIT_SECONDS", default=10)
 # A request whose process died is settled and its slot freed this long after its last heartbeat.
 LEASE_SECONDS: int = env.int("LEASE_SECONDS", default=45)

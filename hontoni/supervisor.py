@@ -42,7 +42,8 @@ def _commands(host: str, port: int, data_dir: str) -> dict[str, list[str]]:
     return {
         "web": [
             *(python, "-m", "uvicorn", "hontoni.asgi:application"),
-            *("--host", host, "--port", str(port), "--loop", "uvloop", "--http", "httptools"),
+            *("--host", host, "--port", str(port), "--loop", "uvloop"),
+            *("--http", "hontoni.edge:Protocol", "--no-proxy-headers", "--ws-max-size", "65536"),
             *("--no-access-log", "--log-level", "warning", "--no-server-header"),
             *("--timeout-graceful-shutdown", str(GRACE_SECONDS)),
         ],

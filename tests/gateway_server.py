@@ -25,7 +25,7 @@ from gateway.reconciliation.books import problems
 from gateway.usage import settlement, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.http_client import Client
-from hontoni import freshness
+from hontoni import edge, freshness
 from hontoni.money import nanos
 from tests.money import law
 from tests.vendors import KEY, Vendors
@@ -114,7 +114,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
             application,
             access_log=False,  # as the supervisor serves it
             log_level="critical",
-            http="httptools",
+            http=edge.Protocol,
             ws="websockets-sansio",
         )
         server = uvicorn.Server(config)
@@ -143,6 +143,7 @@ def gateway(
     from hontoni.asgi import v1
 
     settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
+    settings.PUBLIC_URL = _server
     settings.FREEZE_AFTER_STRANGE_BILLS = 0  # a prompt that dictates its numbers has strange ones
     seed_billing()
     seed_catalogue()

@@ -6,7 +6,6 @@
   request goes through the hub, the upstream always streams.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -207,7 +206,7 @@ class Translation:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        request = codecs.decode_request(asked.dialect.name, _encodable(asked))
+        request = codecs.decode_request(asked.dialect.name, asked.parsed)
         self.request = replace(request, thinking=asked.thinking)
         self.target = replace(asked.target, end_user=asked.end_user(request.end_user))
         self.sifted = self._sifted()
@@ -285,15 +284,6 @@ class Translation:
             self._send(replace(self.request, items=items))
             return self.body != before
         return failed.message == failures.malformed("").message
-
-
-def _encodable(asked: Asked) -> dict[str, Any]:
-    """The body without lone surrogates: agents do send them (a cut emoji), UTF-8 has none."""
-    if b"\\ud" not in asked.body and b"\\uD" not in asked.body:
-        return asked.parsed
-    text = json.dumps(asked.parsed, ensure_ascii=False)
-    whole: dict[str, Any] = orjson.loads(text.encode("utf-8", "replace"))
-    return whole
 
 
 def _without_carriers(item: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
-from gateway.plane import adapters, admission, callers, inbound, life, relay
+from gateway.plane import adapters, admission, bodies, callers, inbound, life, relay
 from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
@@ -73,7 +73,7 @@ async def _prepare(
 ) -> Call:
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
     ClientGone."""
-    body = http.whole_body() or await http.body()
+    body = http.whole_body() or await bodies.read(http, caller)
     http.parsed = parsed = parse(body)
     sent, ip = http.headers, http.client_ip()
     request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)

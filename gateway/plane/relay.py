@@ -46,13 +46,15 @@ async def prepare(call: Call) -> None:
     if call.stream and isinstance(call.lane, Translation) and call.lane.to_fetch():
         call.tap = call.lane.stream(call.id[4:], int(call.began))
         call.http.keep_alive = call.tap.ping
-    await complete(call.lane)
+    await complete(call, call.lane)
 
 
-async def complete(lane: Lane) -> None:
-    """Fetch what the request only points at and the vendor wants as bytes. Raises BadRequest."""
+async def complete(call: Call, lane: Lane) -> None:
+    """Fetch what the request only points at and the vendor wants as bytes. Raises BadRequest, and
+    Unavailable while too much is held already."""
     if isinstance(lane, Translation) and (urls := lane.to_fetch()):
-        lane.inline(await fetching.fetch_all(urls))
+        fetched = await fetching.fetch_all(urls, call.http.holder().grow)
+        await asyncio.to_thread(lane.inline, fetched)  # megabytes are not for the event loop
 
 
 async def forward(call: Call, upstream: Upstream) -> None:
@@ -91,7 +93,7 @@ async def _fits(call: Call, route: Route) -> bool:
     """Put the request as this route wants it. False if it cannot be."""
     try:
         lane = adapters.choose(call.request.at(route.named))
-        await complete(lane)
+        await complete(call, lane)
         if call.spared is not None:
             lane.spare(call.spared)
         needed = call.request.covering(lane.sifted).hold.full

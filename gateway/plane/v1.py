@@ -105,6 +105,9 @@ class _Endpoint:
             logger.exception("request.failed %s", http.request_id)
             if not http.started:
                 await http.fail(ApiError("Something went wrong on our side."))
+        finally:
+            if http.held is not None:
+                http.held.free()
 
 
 class _NotAllowed(ApiError):
