@@ -234,6 +234,8 @@ async def settle(call: Call) -> None:
     finally:
         LIVE.discard(call)
     _unsettled.pop(call.id, None)
+    if call.settled:  # said twice at once
+        return
     call.become(life.SETTLED)
     call.state = call.http.state = state
     for freed in _waiting.get(call.caller.subject, ()):

@@ -84,7 +84,7 @@ class Call:
     _told: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     _bound: bool = False  # that is so
-    _lines: tuple[Usage, Tally, Price, tuple[str, str], list[bill.Line]] | None = None
+    _lines: tuple[Usage, tuple[Tally, Price, tuple[str, str]], list[bill.Line]] | None = None
 
     def __post_init__(self) -> None:
         self.hidden = self.request.hides()
@@ -263,16 +263,11 @@ class Call:
     def lines(self, usage: Usage) -> list[bill.Line]:
         """What is priced of that usage. The receipt asks once more for what was priced last."""
         tally, last = self._tally(), self._lines
-        if (
-            last is not None
-            and last[0] is usage
-            and last[1] == tally
-            and last[2] is self.model.price
-            and last[3] == self.named
-        ):
-            return last[4]
+        priced = tally, self.model.price, self.named
+        if last is not None and last[0] is usage and last[1] == priced:
+            return last[2]
         found = bill.lines(usage, tally, self.model.at(self.named), self.lane.sifted)
-        self._lines = usage, tally, self.model.price, self.named, found
+        self._lines = usage, priced, found
         return found
 
     def _used(self) -> tuple[Usage, bool]:

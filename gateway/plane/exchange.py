@@ -29,7 +29,7 @@ from ratelimits.headers import rate_limit_lines
 from ratelimits.limiter import Limits, State
 
 WATCH_AFTER_SECONDS = 0.25
-# Looked at this often, a stream is never silent for twice as long: under 15 s (issue 3).
+# Looked at this often, a stream is never silent for twice as long: under 15 s.
 KEEP_ALIVE_SECONDS = 7.0
 _EVENT_STREAM = (
     b"content-type: text/event-stream; charset=utf-8\r\n"

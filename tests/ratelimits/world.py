@@ -148,5 +148,5 @@ def advance(seconds: float) -> None:
     """Let time pass. The scripts read Redis's clock, so what is stored moves into the past."""
     client, ms = redis.sync(), round(seconds * 1000)
     for name in set(client.scan_iter(count=1000)):  # it may name a key twice
-        kind = b"rpm" if name.startswith(b"throttle:") else name.split(b":")[2]
+        kind = b"rpm" if name.startswith(b"throttle:") else (name.split(b":")[2:] or [b""])[0]
         client.eval(_AGE, 1, name, kind, ms)

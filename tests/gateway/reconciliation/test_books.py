@@ -36,7 +36,7 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dialects.ir import Thinking, Usage
 from gateway.metering.estimates import Estimate, Hold
-from gateway.plane import adapters, admission, callers
+from gateway.plane import adapters, admission, callers, life
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import MESSAGES
 from gateway.plane.exchange import Config, Exchange
@@ -147,7 +147,9 @@ class Story(RuleBasedStateMachine):
             assert call.held == held
             self.books.admit(call.id, held)
             self.running[call.id] = call
-            call.reached, call.status, call.usage = True, 200, used
+            call.become(life.SENT)
+            call.reach()
+            call.status, call.usage = 200, used
 
     def pick(self, data: st.DataObject) -> Call:
         return data.draw(st.sampled_from(list(self.running.values())))
@@ -174,7 +176,7 @@ class Story(RuleBasedStateMachine):
 
     def settle(self, data: st.DataObject, failed: bool, used: Usage) -> None:
         call = self.pick(data)
-        call.failed, call.usage = failed, used
+        call.end, call.usage = life.End.FAILED if failed else life.End.UNDERWAY, used
         call.close_account()
         self.run(admission.settle(call))
         cost = 0 if failed else min(price(used.input, used.output), call.held)
@@ -184,7 +186,7 @@ class Story(RuleBasedStateMachine):
     def settle_again(self) -> None:
         """By gateways that never heard the answer."""
         for call in self.ended:
-            call.settled = False
+            call.life = life.CLOSED
             self.run(admission.settle(call))
             assert call.state is not None and call.state.status == "already"
 
