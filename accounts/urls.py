@@ -5,7 +5,7 @@ from accounts.api import account_api
 from accounts.pages import account_views
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-router.register("keys", account_api.Keys, basename="key")
+router.register("keys", account_api.Keys, basename="api-key")
 
 pages = [
     path("account", account_views.profile, name="account"),

@@ -111,7 +111,11 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
         from hontoni.asgi import application
 
         config = uvicorn.Config(
-            application, log_level="critical", http="httptools", ws="websockets-sansio"
+            application,
+            access_log=False,  # as the supervisor serves it
+            log_level="critical",
+            http="httptools",
+            ws="websockets-sansio",
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -1,7 +1,7 @@
 """/api/auth: sessions. /api/keys: API keys."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth import authenticate
@@ -14,7 +14,6 @@ from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from accounts.api.account_serializers import (
@@ -28,6 +27,7 @@ from accounts.api.account_serializers import (
     SessionSerializer,
     UserSerializer,
 )
+from accounts.api.requests import caller, valid
 from accounts.keys import api_keys
 from accounts.keys.restrictions import Restrictions
 from accounts.models import ApiKey, User
@@ -51,22 +51,11 @@ def _show(key: ApiKey, raw: str) -> Response:
     return Response(shown.data, status=status.HTTP_201_CREATED)
 
 
-def _user(request: Request) -> User:
-    """Who IsAuthenticated let in."""
-    return cast(User, request.user)
-
-
 class _Door(APIView):
     # No access token is needed: the body is the credential.
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-
-    def valid(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
-        body = kind(data=self.request.data)
-        body.is_valid(raise_exception=True)
-        found: dict[str, Any] = body.validated_data
-        return found
 
 
 def _answer(session: tokens.Session, code: int = status.HTTP_200_OK) -> Response:
@@ -85,7 +74,7 @@ class Register(_Door):
         examples=[OpenApiExample("You", {**_ACCOUNT, "name": "You"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        body = self.valid(Registration)
+        body = valid(Registration, request.data)
         try:
             # The unique constraint decides: asking first would leave a gap between.
             with transaction.atomic():
@@ -113,7 +102,7 @@ class Login(_Door):
         examples=[OpenApiExample("You", _ACCOUNT, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        body = self.valid(Credentials)
+        body = valid(Credentials, request.data)
         # Django hashes the password of an unknown address too: the answer takes as long.
         user = authenticate(request._request, username=body["email"], password=body["password"])
         if not isinstance(user, User):
@@ -138,7 +127,7 @@ class RefreshSession(_Door):
         examples=[_REFRESH],
     )
     def post(self, request: Request) -> Response:
-        return _answer(tokens.rotate(self.valid(Refresh)["refresh_token"]))
+        return _answer(tokens.rotate(valid(Refresh, request.data)["refresh_token"]))
 
 
 class EndSession(_Door):
@@ -154,7 +143,7 @@ class EndSession(_Door):
         examples=[_REFRESH],
     )
     def post(self, request: Request) -> Response:
-        body = self.valid(Logout)
+        body = valid(Logout, request.data)
         revoke = tokens.revoke_all if body["everywhere"] else tokens.revoke_family
         revoke(body["refresh_token"])
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -168,7 +157,7 @@ class Me(APIView):
         responses={200: UserSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        return Response(UserSerializer(_user(request)).data)
+        return Response(UserSerializer(caller(request)).data)
 
 
 @extend_schema(tags=["keys"])
@@ -208,7 +197,7 @@ class Keys(
     http_method_names = ["get", "head", "options", "post", "patch", "delete"]
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        return super().get_queryset().filter(user_id=_user(self.request).pk)
+        return super().get_queryset().filter(user_id=caller(self.request).pk)
 
     @extend_schema(
         operation_id="create_key",
@@ -224,9 +213,9 @@ class Keys(
     def create(self, request: Request) -> Response:
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        asked = dict(body.validated_data)
-        name, expires_at = asked.pop("name"), asked.pop("expires_at", None)
-        return _show(*api_keys.mint(_user(request), name, expires_at, Restrictions(**asked)))
+        fields = dict(body.validated_data)
+        name, expires_at = fields.pop("name"), fields.pop("expires_at", None)
+        return _show(*api_keys.mint(caller(request), name, expires_at, Restrictions(**fields)))
 
     @extend_schema(
         operation_id="revoke_key",
@@ -250,7 +239,5 @@ class Keys(
     )
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, **_: Any) -> Response:
-        key, body = self.get_object(), Rotation(data=request.data)
-        body.is_valid(raise_exception=True)
-        overlap = timedelta(seconds=body.validated_data["overlap_seconds"])
-        return _show(*api_keys.rotate(key, overlap))
+        key, body = self.get_object(), valid(Rotation, request.data)
+        return _show(*api_keys.rotate(key, timedelta(seconds=body["overlap_seconds"])))

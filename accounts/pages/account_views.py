@@ -27,7 +27,7 @@ from accounts.pages.visitors import customer, reauthenticated
 from accounts.sign_in import deletion
 from hontoni import errors
 from hontoni.pages import zones
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 _pages = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -74,11 +74,11 @@ def keys(request: HttpRequest) -> HttpResponse:
             messages.info(request, _("This form was sent already: the key is made."))
             return redirect("keys")
         try:
-            asked = form.cleaned_data
-            made = api_keys.mint(user, asked["name"], asked["expires"], limits.restrictions())
+            data = form.cleaned_data
+            made = api_keys.mint(user, data["name"], data["expires"], limits.restrictions())
             return _show(request, *made)
         except errors.ApiError as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     rows = ApiKey.objects.filter(user=user).select_related("replaced_by").order_by("-pk")
     active = ApiKey.objects.active(timezone.now()).filter(user=user)
     used = active.values("slot").distinct().count()
@@ -132,7 +132,7 @@ def limits(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _("Saved. It holds from the next request on."))
             return redirect("key", pk=pk)
         except errors.Conflict as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     return _key_page(request, found, limits=form)
 
 
@@ -146,7 +146,7 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
         try:
             return _show(request, *api_keys.rotate(found, form.cleaned_data["overlap"]))
         except errors.Conflict as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     return _key_page(request, found, rotation=form)
 
 

@@ -15,6 +15,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
@@ -49,6 +50,17 @@ class Standing:
     invited: int
     pending: int
     earned: int
+
+    @property
+    def link(self) -> str:
+        """Where who is invited signs up."""
+        return f"{settings.PUBLIC_URL}/r/{self.code}"
+
+
+def may_accept(invitee: User, now: datetime) -> bool:
+    """Whether this account may say who invited it: within 30 days of signing up, and once."""
+    late = now - invitee.created_at > ACCEPTED_FOR
+    return not late and not Referral.objects.filter(invitee=invitee).exists()
 
 
 def code_of(user_id: int) -> str:
