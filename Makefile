@@ -75,6 +75,9 @@ test-money: $(VENV)/.test ## the free rider: 50,000 requests against the vendors
 bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
 	$(PY) -m bench $(ARGS)
 
+bench-settlement: $(VENV)/.test ## what it costs to write usage into the books, on both databases (ARGS=--quick)
+	$(PY) -m bench.settlement $(ARGS)
+
 bench-web: $(VENV)/.test chromium ## the pages on 10 million rows, and 500 open dashboards (ARGS="--rows 100000")
 	$(PY) -m bench.web $(ARGS)
 
@@ -111,4 +114,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: audit sbom fuzz check chromium docs test-money bench-hostile bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: audit sbom fuzz check chromium docs test-money bench-hostile bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

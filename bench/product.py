@@ -2,7 +2,7 @@
 
 Its own DATA_DIR with an embedded Valkey and a migrated, seeded SQLite; one customer with a key, a
 million dollars and a plan whose limits are out of reach, so that every one is checked and none
-binds. Valkey, worker and beat are told apart from the gateway process.
+binds. Valkey, settlement and the worker (with beat) are told apart from the gateway process.
 """
 
 import os
@@ -24,8 +24,8 @@ from bench.servers import START_SECONDS, Server, free_port, running
 PROCESSES = {
     "gateway": r"-m uvicorn hontoni\.asgi",
     "Valkey": r"valkey-server",
+    "settlement": r"manage\.py settle",
     "worker": r"-m celery .* worker",
-    "beat": r"-m celery .* beat",
 }
 
 

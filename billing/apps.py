@@ -3,7 +3,7 @@ from django.contrib import admin
 
 
 class BillingConfig(AppConfig):
-    name = "billing"
+    name, default = "billing", True
 
     def ready(self) -> None:
         from accounts.leaks import ended
@@ -22,3 +22,10 @@ class BillingConfig(AppConfig):
 
         # It logs many at once without a signal; one by one, each is audited.
         admin.site.disable_action("delete_selected")
+
+
+class Books(AppConfig):
+    """Of the settlement process: the same tables, and nobody who listens. Whom it freezes the
+    worker finds within a minute (billing/payments/pauses.py)."""
+
+    name = "billing"

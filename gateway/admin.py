@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from billing.staff.audited import audit_deed
 from gateway.catalogue.features import admin as features  # noqa: F401
 from gateway.catalogue.models import BUCKETS, Alias, Model
 from gateway.reconciliation.vendors import admin as vendorbills  # noqa: F401
+from gateway.usage import dead_events
 from gateway.usage.corrections import admin as corrections  # noqa: F401  registers
 from gateway.usage.corrections import price_admin as prices  # noqa: F401
 from gateway.usage.corrections.models import corrected
@@ -86,3 +88,19 @@ class RefusalAdmin(ReadOnly, ModelAdmin):
 @admin.register(DeadEvent)
 class DeadEventAdmin(ReadOnly, ModelAdmin):
     list_display = ("stream_id", "created_at", "problem")
+    actions = ("replay",)
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("gateway.change_deadevent")
+
+    @admin.action(description="Write into the books after all", permissions=["replay"])
+    def replay(self, request: HttpRequest, queryset: QuerySet[DeadEvent]) -> None:
+        for dead in queryset.order_by("pk"):
+            before = {"problem": dead.problem}
+            problem = dead_events.replay(dead)
+            after = {"problem": problem} if problem else {"recorded": True}
+            audit_deed(request, "replay", f"usage:{dead.stream_id}", before=before, after=after)
+            if problem:
+                self.message_user(request, f"{dead.stream_id}: {problem}", messages.ERROR)
+            else:
+                self.message_user(request, f"{dead.stream_id} is recorded.", messages.SUCCESS)

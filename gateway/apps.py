@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class GatewayConfig(AppConfig):
-    name = "gateway"
+    name, default = "gateway", True
 
     def ready(self) -> None:
         from accounts.keys import restrictions
@@ -12,3 +12,9 @@ class GatewayConfig(AppConfig):
 
         restrictions.sells(lambda: snapshot.load().models)
         statements.meters(rollups.by_model)
+
+
+class Books(AppConfig):
+    """Of the settlement process: the same tables, and nobody to tell of the catalogue."""
+
+    name = "gateway"

@@ -1,41 +1,32 @@
-"""What the worker does for the gateway: write usage into the books, reap what died."""
+"""What the worker does for the gateway. Usage is not written here: that is `manage.py settle`."""
 
-import os
-import socket
-import time
+import logging
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready
 
 from gateway.reconciliation.vendors import rounds
-from gateway.usage import reaper, refusals, settlement
+from gateway.usage import refusals
 from hontoni import health
 
-DRAIN_SECONDS = 1.0  # how often beat calls; a run looks again until the next one is due
-PAUSE_SECONDS = 0.1
+logger = logging.getLogger(__name__)
 
 
-def _consumer() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-@shared_task(expires=DRAIN_SECONDS)
+@shared_task(expires=1)
 def drain_usage(**_: Any) -> None:
-    """Record usage events as they come: a receipt is there within a fraction of a second."""
-    refusals.drain()
-    until = time.monotonic() + DRAIN_SECONDS
-    while time.monotonic() < until:
-        if not settlement.drain(_consumer()):
-            time.sleep(PAUSE_SECONDS)
+    """Of the release before, whose beat may still ask for it; settlement has its own process."""
 
 
 @shared_task(expires=10)
 def keep_house(**_: Any) -> None:
-    """Settle the requests of dead processes, take over the batches of dead workers."""
-    health.beat()
-    reaper.reap()
-    settlement.take_over(_consumer())
+    """Likewise."""
+
+
+@shared_task(expires=60)
+def watch_settlement(**_: Any) -> None:
+    """Say loudly that usage is not being written, for as long as it is not."""
+    for part, problem in health.alarms().items():
+        logger.critical("alarm %s: %s", part, problem)
 
 
 @shared_task
@@ -48,8 +39,3 @@ def forget_refusals(**_: Any) -> None:
 def compare_vendor_bills(**_: Any) -> None:
     """The vendors' reports of the last days, beside the books."""
     rounds.daily()
-
-
-@worker_ready.connect
-def _first_beat(**_: Any) -> None:
-    health.beat()

@@ -1,18 +1,23 @@
 """The Celery app and the beat schedule."""
 
 import os
+from typing import Any
 
-from celery import Celery
+import click
+from celery import Celery, bootsteps
+from celery.beat import EmbeddedService
 from celery.schedules import crontab
+
+from hontoni import broker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
 
+broker.install()
 app = Celery("hontoni")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
-    "drain-usage": {"task": "gateway.tasks.drain_usage", "schedule": 1.0},
-    "keep-house": {"task": "gateway.tasks.keep_house", "schedule": 5.0},
+    "watch-settlement": {"task": "gateway.tasks.watch_settlement", "schedule": 60.0},
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
     "compare-vendor-bills": {
         "task": "gateway.tasks.compare_vendor_bills",
@@ -39,3 +44,23 @@ app.conf.beat_schedule = {
     "write-down-gifts": {"task": "billing.tasks.write_down_gifts", "schedule": 600.0},
     "settle-referrals": {"task": "billing.tasks.settle_referrals", "schedule": 600.0},
 }
+
+
+class WithBeat(bootsteps.StartStopStep):
+    """`worker --with-beat`: beat in a thread of the only worker there is, in place of a process of
+    its own, as `--beat` would start one; that is all that a small installation can do without."""
+
+    label = "Beat in a thread"
+
+    def __init__(self, worker: Any, with_beat: bool = False, **_: Any) -> None:
+        super().__init__(worker)
+        self.enabled = with_beat
+
+    def create(self, worker: Any) -> Any:
+        return EmbeddedService(worker.app, thread=True, schedule_filename=worker.schedule_filename)
+
+
+app.user_options["worker"].add(
+    click.Option(["--with-beat"], is_flag=True, help="Run beat, too: in one worker only.")
+)
+app.steps["worker"].add(WithBeat)

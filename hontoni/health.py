@@ -1,22 +1,25 @@
-"""/healthz: this process is up. /readyz: it can serve — or which part cannot, with a 503."""
+"""/healthz: this process is up. /readyz: it can serve — or which part cannot, with a 503.
+
+Alarms are told beside: what somebody must mend, though no gateway is better off without traffic.
+"""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from hontoni import redis
 from hontoni.db import in_thread
 
-HEARTBEAT = "worker:heartbeat"
+HEARTBEAT = "worker:heartbeat"  # as gateways of the release before know it
 HEARTBEAT_SECONDS = 30
 
 
 def beat() -> None:
-    """Said by the worker now and then: usage is being written into the books."""
+    """Said by settlement now and then: usage is being written into the books."""
     redis.sync().set(HEARTBEAT, int(time.time()), ex=HEARTBEAT_SECONDS)
 
 
@@ -26,42 +29,83 @@ def _database() -> None:
         cursor.execute("SELECT 1")
 
 
-class _Migrated:
-    """Once migrated, a running process stays so: the check costs queries, so it is asked once."""
+class _Schema:
+    """The migrations this code has; and whether this process has ever found them fit."""
 
-    done = False
+    known: frozenset[tuple[str, str]] = frozenset()
+    required: frozenset[tuple[str, str]] = frozenset()
+    fitted = False
+
+    @classmethod
+    def load(cls) -> None:
+        """From the disk, once."""
+        if not cls.known:
+            loader = MigrationLoader(None, ignore_no_migrations=True)
+            cls.required = frozenset(loader.graph.nodes)
+            cls.known = frozenset(loader.disk_migrations)
+
+
+def _applied() -> set[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT app, name FROM django_migrations")
+        return {(app, name) for app, name in cursor.fetchall()}
+
+
+def _ahead() -> set[tuple[str, str]]:
+    """What was applied that this code does not know, of the apps it has."""
+    ours = {app for app, _ in _Schema.known}
+    return {each for each in _applied() - _Schema.known if each[0] in ours}
 
 
 def _migrations() -> None:
-    if _Migrated.done:
-        return
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise RuntimeError("migrations are missing")
-    _Migrated.done = True
+    """The database fits this code. One that a later release has migrated fits what runs already,
+    for migrations add first; but nothing is started on it."""
+    _Schema.load()
+    applied = _applied()
+    if missing := _Schema.required - applied:
+        raise RuntimeError(f"{len(missing)} migrations are missing")
+    if not _Schema.fitted and (ahead := _ahead()):
+        app, name = min(ahead)
+        raise RuntimeError(f"the database is of a later release: {app} {name}")
+    _Schema.fitted = True
 
 
 def _redis() -> None:
     redis.sync().ping()
 
 
-def _worker() -> None:
+def _settlement() -> None:
     if not redis.sync().exists(HEARTBEAT):
-        raise RuntimeError("no worker has been heard of lately")
+        raise RuntimeError("no settlement process has been heard of lately")
+
+
+def _release() -> None:
+    _Schema.load()
+    if _ahead():
+        raise RuntimeError("the database is of a later release; this process is of the one before")
 
 
 _PARTS: dict[str, Callable[[], None]] = {
     "database": _database,
     "migrations": _migrations,
     "redis": _redis,
-    "worker": _worker,
 }
+_ALARMS: dict[str, Callable[[], None]] = {"settlement": _settlement, "release": _release}
 
 
 def problems() -> dict[str, str]:
     """What cannot serve, by part. The reason is the kind of error; details are in the log."""
+    return _failing(_PARTS)
+
+
+def alarms() -> dict[str, str]:
+    """What must be mended though this process can serve, by part."""
+    return _failing(_ALARMS)
+
+
+def _failing(parts: Mapping[str, Callable[[], None]]) -> dict[str, str]:
     found = {}
-    for part, check in _PARTS.items():
+    for part, check in parts.items():
         try:
             check()
         except Exception as error:
@@ -74,9 +118,9 @@ async def _healthz(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _readyz(scope: Scope, receive: Receive, send: Send) -> None:
-    failing = await in_thread(problems)
+    failing, alarming = await in_thread(lambda: (problems(), alarms()))
     parts = {part: failing.get(part, "ok") for part in _PARTS}
-    body = {"status": "failing" if failing else "ok", "parts": parts}
+    body = {"status": "failing" if failing else "ok", "parts": parts, "alarms": alarming}
     await JSONResponse(body, status_code=503 if failing else 200)(scope, receive, send)
 
 

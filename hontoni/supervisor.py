@@ -1,7 +1,7 @@
 """`make run`: the whole product from nothing, and all of it gone again on Ctrl-C or SIGTERM.
 
-Valkey, then migrations and seeds, then web, worker and beat side by side. If one of them dies,
-the others are stopped too: half a product is worse than none.
+Valkey, then migrations and seeds, then settlement, web and a worker with beat in it, side by side.
+If one of them dies, the others are stopped too: half a product is worse than none.
 """
 
 import contextlib
@@ -47,10 +47,10 @@ def _commands(host: str, port: int, data_dir: str) -> dict[str, list[str]]:
             *("--no-access-log", "--log-level", "warning", "--no-server-header"),
             *("--timeout-graceful-shutdown", str(GRACE_SECONDS)),
         ],
+        "settlement": [python, "manage.py", "settle"],
         "worker": [*celery, "worker", "--pool", "threads", "-c", "4", "--without-mingle",
-                   "--without-gossip", "-l", "warning"],
-        "beat": [*celery, "beat", "-s", f"{data_dir}/celerybeat-schedule",
-                 "--pidfile", "", "-l", "warning"],
+                   "--without-gossip", "--without-heartbeat", "-l", "warning", "--with-beat",
+                   "-s", f"{data_dir}/celerybeat-schedule"],
     }  # fmt: skip
 
 
@@ -106,7 +106,7 @@ class Supervisor:
             time.sleep(4 * PAUSE_SECONDS)
 
     def stop(self) -> None:
-        for name in ("web", "beat", "worker", "stripe"):
+        for name in ("web", "worker", "settlement", "stripe"):
             child = self.children.get(name)
             if child is not None and child.poll() is None:
                 child.terminate()
@@ -216,7 +216,7 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
     _say("database: migrations and seeds ...")
     if supervisor.run([sys.executable, "manage.py", "prepare"]):
         raise Failed("preparing the database failed")
-    _say("web, worker and beat ...")
+    _say("settlement, web, worker and beat ...")
     for name, command in _commands(settings.HOST, settings.PORT, str(settings.DATA_DIR)).items():
         supervisor.check()
         supervisor.start(name, command)

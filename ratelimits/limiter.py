@@ -16,6 +16,7 @@ belong to) a string; nothing here knows what they stand for. A limit of 0 means 
 Every function raises errors.Unavailable if Redis does not answer: money fails closed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -275,6 +276,15 @@ def seed_sync(
     return bool(scripts.run_sync(scripts.SEED, names, args))
 
 
+def forget_money(account: int) -> None:
+    """Have an account's money seeded from the database anew before its next request; what is held
+    stays held."""
+    try:
+        redis.sync().hdel(keys.account(account), "credits")
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
+
+
 def reserve_sync(
     account: int, purchase: str, *, amount: int, credits: int, credits_version: int, lease_ms: int
 ) -> Reservation:
@@ -306,10 +316,10 @@ def read_account_sync(account: int) -> Account | None:
     return None if values[1] is None else Account(*(int(value or 0) for value in values))
 
 
-def expired(limit: int) -> list[Expired]:
-    """Open requests whose deadline has passed, at most `limit`, over all shards."""
+def expired(limit: int, shards: Sequence[int] = range(keys.SHARDS)) -> list[Expired]:
+    """Open requests of these shards whose deadline has passed, at most `limit`."""
     found: list[Expired] = []
-    for shard in range(keys.SHARDS):
+    for shard in shards:
         ids = scripts.run_sync(
             scripts.EXPIRED, (keys.open_requests(shard),), (limit - len(found),)
         )

@@ -15,6 +15,7 @@ import string
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 from zlib import crc32
 
@@ -25,7 +26,7 @@ from django.utils import timezone
 from accounts.keys.restrictions import FIELDS, Restrictions
 from accounts.models import ApiKey, User
 from accounts.people import terms
-from hontoni import errors
+from hontoni import errors, rowsets
 
 PREFIX = "sk-gw-"
 MAX_OVERLAP = timedelta(days=30)
@@ -174,14 +175,31 @@ def _not_rotatable(message: str) -> errors.Conflict:
 
 def touch(seen: Mapping[int, tuple[datetime, str]]) -> None:
     """Note when and from which IP keys (by id) were last used. Late news never wins."""
+    rows = [(pk, at, _address(ip)) for pk, (at, ip) in sorted(seen.items())]
     with transaction.atomic():
-        rows = ApiKey.objects.select_for_update(no_key=True).filter(pk__in=seen).order_by("pk")
-        newer = [
-            key for key in rows if key.last_used_at is None or key.last_used_at < seen[key.pk][0]
-        ]
-        for key in newer:
-            key.last_used_at, key.last_used_ip = seen[key.pk]
-        ApiKey.objects.bulk_update(newer, ["last_used_at", "last_used_ip"])
+        # In one order, whatever order an UPDATE finds them in.
+        list(
+            ApiKey.objects.select_for_update(no_key=True)
+            .filter(pk__in=seen)
+            .order_by("pk")
+            .values_list("pk")
+        )
+        rowsets.update(
+            "accounts_apikey",
+            ("id", "bigint"),
+            (("at", "timestamptz"), ("ip", "inet")),
+            "last_used_at = given.at, last_used_ip = given.ip",
+            rows,
+            where="last_used_at IS NULL OR last_used_at < given.at",
+        )
+
+
+@lru_cache(maxsize=4_096)
+def _address(text: str) -> str | None:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
 
 
 def _lock(user_id: int) -> User:

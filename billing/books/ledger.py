@@ -19,16 +19,19 @@ usage lock their wallets' accounts alone: `revenue:usage`, which comes last then
 nothing else.
 """
 
+import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from billing.books.models import Entry, LedgerAccount, Transfer, Wallet
-from hontoni import errors, money
+from hontoni import errors, money, rowsets
 from ratelimits import limiter
 
 logger = logging.getLogger(__name__)
@@ -139,17 +142,169 @@ def charge_usage(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one account owes for one batch of its usage, in nano-dollars."""
+
+    key: str
+    user_id: int
+    amount: int
+    ref: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Column:
+    """A ledger account that is locked: its row, as it stands."""
+
+    pk: int
+    balance: int
+    version: int
+
+    def enter(self, transfer: int, amount: int) -> tuple[int, int, int, int, int]:
+        """The entry that adds `amount`, as a row of _ENTRIES."""
+        self.balance += amount
+        self.version += 1
+        return transfer, self.pk, amount, self.balance, self.version
+
+
+def lock_wallets(user_ids: Iterable[int]) -> dict[int, Column]:
+    """Lock the accounts of these users' wallets, of which there may be thousands."""
+    users = {wallet_code(user_id): user_id for user_id in user_ids}
+    _open_columns(users)
+    return {users[code]: column for code, column in _lock_columns(users).items()}
+
+
+def charge_all(charges: Sequence[Charge], wallets: Mapping[int, Column]) -> int:
+    """Settle a batch of the usage of many accounts, at most one charge each, in a number of
+    statements that does not grow with them. Returns how many were new.
+
+    `wallets` are locked by this transaction (`lock_wallets`), which records the events, too. As
+    `charge_usage` otherwise: twice is once, and a wallet may end below zero.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("usage is charged in the transaction that records its events")
+    if len({charge.user_id for charge in charges}) < len(charges):
+        raise ValueError("an account is charged once in a batch")
+    if any(charge.amount <= 0 for charge in charges):
+        raise ValueError("not a charge: it must be positive")
+    new = _unposted(charges)
+    if new:
+        _post_all(sorted(new, key=lambda charge: charge.user_id), wallets)
+    return len(new)
+
+
 def lock(codes: Iterable[str]) -> dict[str, LedgerAccount]:
     """Lock these accounts until the transaction ends, by name; open those that are new."""
     names = set(codes)
-    wanted = LedgerAccount.objects.filter(code__in=names)
-    # Open first and lock then: a lock held while another is opened would be out of order.
-    missing = names - set(wanted.values_list("code", flat=True))
-    LedgerAccount.objects.bulk_create(
-        [LedgerAccount(code=c, may_go_negative=c not in NEVER_NEGATIVE) for c in sorted(missing)],
-        ignore_conflicts=True,
+    _open_columns(names)
+    wanted = LedgerAccount.objects.filter(code__in=names).select_for_update().order_by("code")
+    return {account.code: account for account in wanted}
+
+
+def _open_columns(codes: Iterable[str]) -> None:
+    """Before any lock is taken: a lock held while another is opened would be out of order."""
+    wanted = sorted(codes)
+    found = rowsets.select(
+        "SELECT code FROM billing_ledgeraccount WHERE code {among}", wanted, "text"
     )
-    return {account.code: account for account in wanted.select_for_update().order_by("code")}
+    if len(found) < len(wanted):
+        missing = set(wanted) - {code for (code,) in found}
+        LedgerAccount.objects.bulk_create(
+            [
+                LedgerAccount(code=c, may_go_negative=c not in NEVER_NEGATIVE)
+                for c in sorted(missing)
+            ],
+            ignore_conflicts=True,
+        )
+
+
+def _lock_columns(codes: Iterable[str]) -> dict[str, Column]:
+    locked = " FOR UPDATE" if connection.features.has_select_for_update else ""
+    rows = rowsets.select(
+        "SELECT code, id, balance, version FROM billing_ledgeraccount"
+        f" WHERE code {{among}} ORDER BY code{locked}",
+        sorted(codes),
+        "text",
+    )
+    return {code: Column(pk, balance, version) for code, pk, balance, version in rows}
+
+
+def _unposted(charges: Sequence[Charge]) -> list[Charge]:
+    """Those whose key is new. Raises KeyReused if one stood for something else."""
+    found = rowsets.select(
+        "SELECT key FROM billing_transfer WHERE key {among}",
+        [charge.key for charge in charges],
+        "text",
+    )
+    posted = {key for (key,) in found}
+    for charge in charges:
+        if charge.key in posted:
+            earlier = Transfer.objects.select_related("debit", "credit").get(key=charge.key)
+            _same(earlier, Kind.USAGE, charge.user_id, -charge.amount)
+    return [charge for charge in charges if charge.key not in posted]
+
+
+_TRANSFERS = (
+    *(("key", "text"), ("kind", "text"), ("amount", "bigint"), ("debit_id", "bigint")),
+    *(("credit_id", "bigint"), ("ref", "jsonb"), ("actor", "text"), ("reason", "text")),
+    ("created_at", "timestamptz"),
+)
+_ENTRIES = (
+    *(("transfer_id", "bigint"), ("account_id", "bigint"), ("amount", "bigint")),
+    *(("balance_after", "bigint"), ("account_version", "bigint")),
+)
+
+
+def _post_all(charges: Sequence[Charge], wallets: Mapping[int, Column]) -> None:
+    """From each wallet to our revenue, whose account is locked last and shortly."""
+    code = COUNTERPARTS[Kind.USAGE]
+    _open_columns([code])
+    (revenue,) = _lock_columns([code]).values()
+    now = timezone.now()
+    rows = [
+        (c.key, "usage", c.amount, wallets[c.user_id].pk, revenue.pk, json.dumps(dict(c.ref)),
+         "", "", now)
+        for c in charges
+    ]  # fmt: skip
+    rowsets.insert("billing_transfer", _TRANSFERS, rows)
+    made: dict[str, int] = dict(
+        rowsets.select(
+            "SELECT key, id FROM billing_transfer WHERE key {among}",
+            [charge.key for charge in charges],
+            "text",
+        )
+    )
+    entries = []
+    for charge in charges:
+        entries.append(wallets[charge.user_id].enter(made[charge.key], -charge.amount))
+        entries.append(revenue.enter(made[charge.key], charge.amount))
+    rowsets.insert("billing_entry", _ENTRIES, entries)
+    changed = [*(wallets[charge.user_id] for charge in charges), revenue]
+    rowsets.update(
+        "billing_ledgeraccount",
+        ("id", "bigint"),
+        (("balance", "bigint"), ("version", "bigint")),
+        "balance = given.balance, version = given.version",
+        sorted((column.pk, column.balance, column.version) for column in changed),
+    )
+    _settle_all(charges)
+
+
+def _settle_all(charges: Sequence[Charge]) -> None:
+    """Keep the wallets' totals. Raises DoesNotExist and TooMuch as `_sum_up`."""
+    settled = rowsets.update(
+        "billing_wallet",
+        ("user_id", "bigint"),
+        (("amount", "bigint"),),
+        "settled_total = settled_total + given.amount",
+        [(charge.user_id, charge.amount) for charge in charges],
+        where=f"settled_total <= {money.MAX} - given.amount",
+    )
+    if settled != len(charges):
+        wallets = Wallet.objects.filter(pk__in=[charge.user_id for charge in charges])
+        if wallets.count() != len(charges):
+            raise Wallet.DoesNotExist("a wallet is missing")
+        raise TooMuch("No account can turn over that much.")
 
 
 def _open(user_id: int) -> Wallet:

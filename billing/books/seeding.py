@@ -6,9 +6,9 @@ Seeding sets `charged` by this formula, reconciliation checks it; nothing is eve
 Billing does not know the table of usage events: `recorded` answers which of some ids are in it.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 
+import orjson
 from django.db import transaction
 
 from accounts.models import User
@@ -77,10 +77,12 @@ def unsettled_by_account(shard: int, recorded: Recorded) -> dict[int, int]:
 
 
 def _event_id(stream_id: str, fields: dict[bytes, bytes]) -> str:
-    """The event's own id. One that cannot be read is in no database, by whichever name."""
+    """The event's own id: the first thing an event tells behind its version, or by that name. One
+    that cannot be read is in no database, by whichever name."""
     try:
-        return str(json.loads(fields[b"event"])["id"])
-    except (ValueError, TypeError, KeyError):
+        event = orjson.loads(fields[b"event"])
+        return str(event[1] if isinstance(event, list) else event["id"])
+    except (ValueError, TypeError, KeyError, IndexError):
         return stream_id
 
 

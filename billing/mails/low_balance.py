@@ -22,11 +22,15 @@ def warn(user_ids: Iterable[int]) -> None:
     # Any posting but usage makes a new version: then it is news again.
     found = {f"low:{wallet.pk}:{wallet.credits_version}": wallet for wallet in low}
     noticed = Notice.objects.filter(key__in=found).values_list("key", flat=True) if found else ()
-    for key in found.keys() - set(noticed):
-        wallet = found[key]
-        notices.tell(
-            user_id=wallet.pk,
+    notices.tell_all(
+        Notice(
+            user_id=found[key].pk,
             kind="low_balance",
             key=key,
-            facts={"balance": dollars(wallet.balance), "threshold": dollars(wallet.threshold)},
+            facts={
+                "balance": dollars(found[key].balance),
+                "threshold": dollars(found[key].threshold),
+            },
         )
+        for key in sorted(found.keys() - set(noticed))
+    )

@@ -17,7 +17,7 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 `add_on` and `invoice` may be null. Whoever sends mail reads the rows and remembers what it sent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from billing.mails.models import Notice
@@ -25,6 +25,9 @@ from billing.mails.models import Notice
 
 def tell(*, user_id: int, kind: str, key: str, facts: Mapping[str, Any]) -> None:
     """Keep it once: the same key again is no news."""
-    Notice.objects.bulk_create(
-        [Notice(user_id=user_id, kind=kind, key=key, facts=dict(facts))], ignore_conflicts=True
-    )
+    tell_all([Notice(user_id=user_id, kind=kind, key=key, facts=dict(facts))])
+
+
+def tell_all(found: Iterable[Notice]) -> None:
+    """The same of many at once."""
+    Notice.objects.bulk_create(found, ignore_conflicts=True)

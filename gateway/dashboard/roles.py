@@ -67,7 +67,8 @@ ROLES = {
         ),
         "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine"),
         "gateway": (
-            *("view_model", "view_price", "view_refusal", "view_usageevent", "view_deadevent"),
+            *("view_model", "view_price", "view_refusal", "view_usageevent"),
+            *("view_deadevent", "change_deadevent"),
             *("view_usagequarantine", "close_usagequarantine"),
             *("view_correction", "correct_requests"),
             *("view_feature", "view_leftout"),

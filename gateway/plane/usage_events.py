@@ -1,76 +1,69 @@
 """The usage event of a request: what settlement writes into the books, and the receipt tells.
 
-Its members are gateway.models.UsageEvent's fields, but for `began` and `ip`.
+`gateway/usage/events.py` says how it is spelled; the values here are in the order of its FIELDS.
 """
 
 import time
 from typing import Any
 
-import orjson
-
 from gateway.dialects.ir import Usage
 from gateway.metering import bill
 from gateway.plane.call import Call
+from gateway.usage import events
 
 
 def draft(call: Call) -> bytes:
     """The event to settle with if not even a heartbeat is heard of this request: who asked
     for what. The rest is UsageEvent's defaults."""
-    return orjson.dumps(
-        {
-            "id": call.http.request_id[4:],
-            "user_id": call.caller.account,
-            "api_key_id": call.caller.key_id,
-            "model": call.model.id,
-            "requested_model": call.request.name[:200],
-            "price_id": call.model.price.id,
-            "dialect": call.request.dialect.name,
-            "stream": call.stream,
-            "began": call.began,
-            "error": "process_lost",
-            "ip": call.ip,
-            "details": {"price_read_at": call.price_read_at},
-        }
+    return events.packed(
+        call.http.request_id[4:],
+        call.caller.account,
+        call.caller.key_id,
+        call.model.id,
+        call.request.name[:200],
+        call.model.price.id,
+        call.request.dialect.name,
+        call.stream,
+        call.began,
+        "process_lost",
+        call.ip,
+        {"price_read_at": call.price_read_at},
     )
 
 
 def event(call: Call, *, lost: bool = False) -> bytes:
-    """The usage event as JSON: gateway.models.UsageEvent's fields. `lost` makes it the one to
-    settle with if nothing is heard of this process again."""
+    """The usage event: the values of events.FIELDS. `lost` makes it the one to settle with if
+    nothing is heard of this process again."""
     now = time.time()
-    usage = call.usage or Usage()
-    return orjson.dumps(
-        {
-            "id": call.http.request_id[4:],
-            "user_id": call.caller.account,
-            "api_key_id": call.caller.key_id,
-            "model": call.model.id,
-            "requested_model": call.request.name[:200],
-            "price_id": call.model.price.id,
-            "dialect": call.request.dialect.name,
-            "stream": call.stream,
-            "began": call.began,
-            "input": usage.input,
-            "cache_read": usage.cache_read,
-            "cache_write_5m": usage.cache_write_5m,
-            "cache_write_1h": usage.cache_write_1h,
-            "output": usage.output,
-            "reasoning": usage.reasoning,
-            "cost": call.cost,
-            "hold": call.held,
-            "estimated": call.estimated,
-            "aborted": call.aborted,
-            "status": 500 if lost else call.status,
-            "error": "process_lost" if lost else call.error,
-            "upstream_status": call.upstream_status,
-            "upstream_request_id": _upstream_id(call)[:200],
-            "first_byte_ms": _milliseconds(call, call.first_byte),
-            "duration_ms": _milliseconds(call, now),
-            "client": call.http.header(b"user-agent")[:200],
-            "ip": call.ip,
-            "details": _details(call),
-        }
+    usage = call.usage or _NOTHING
+    return events.packed(
+        call.http.request_id[4:],
+        call.caller.account,
+        call.caller.key_id,
+        call.model.id,
+        call.request.name[:200],
+        call.model.price.id,
+        call.request.dialect.name,
+        call.stream,
+        call.began,
+        "process_lost" if lost else call.error,
+        call.ip,
+        _details(call),
+        *usage,
+        call.cost,
+        call.held,
+        call.estimated,
+        call.aborted,
+        500 if lost else call.status,
+        call.upstream_status,
+        _upstream_id(call)[:200],
+        _milliseconds(call, call.first_byte),
+        _milliseconds(call, now),
+        call.http.header(b"user-agent")[:200],
     )
+
+
+_NOTHING = Usage()
 
 
 def _upstream_id(call: Call) -> str:

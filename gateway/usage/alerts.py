@@ -32,8 +32,7 @@ def look(events: Iterable[Mapping[str, Any]]) -> None:
             charged.add(event["user_id"])
     if found:
         told = set(Notice.objects.filter(key__in=found).values_list("key", flat=True))
-        for key in sorted(found.keys() - told):
-            notices.tell(key=key, **found[key])
+        notices.tell_all(Notice(key=key, **found[key]) for key in sorted(found.keys() - told))
     if charged:
         low_balance.warn(charged)
 

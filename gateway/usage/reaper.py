@@ -6,10 +6,10 @@ slow and settles later is told "already" and changes nothing.
 """
 
 import logging
+from collections.abc import Sequence
 
-import orjson
-
-from ratelimits import limiter
+from gateway.usage import events
+from ratelimits import keys, limiter
 from ratelimits.limiter import Expired
 
 logger = logging.getLogger(__name__)
@@ -17,9 +17,10 @@ logger = logging.getLogger(__name__)
 MOST = 1_000
 
 
-def reap() -> int:
-    """Settle every request whose last heartbeat is older than a lease. Returns how many."""
-    return sum(_settle(request) for request in limiter.expired(MOST))
+def reap(shards: Sequence[int] = range(keys.SHARDS)) -> int:
+    """Settle every request of these shards whose last heartbeat is older than a lease. Returns how
+    many. Raises errors.Unavailable."""
+    return sum(_settle(request) for request in limiter.expired(MOST, shards))
 
 
 def _settle(request: Expired) -> bool:
@@ -37,8 +38,8 @@ def _last_word(request: Expired) -> tuple[int, bytes]:
         return 0, b""
     try:
         cost = min(request.cost, request.hold)
-        event = orjson.loads(request.draft) | {"cost": cost, "hold": request.hold}
-        return cost, orjson.dumps(event)
-    except (orjson.JSONDecodeError, TypeError):
+        event = events.read(request.draft) | {"cost": cost, "hold": request.hold}
+        return cost, events.pack(event)
+    except (events.Malformed, KeyError):
         logger.critical("unreadable draft of %s: %r", request.request_id, request.draft)
         return 0, b""

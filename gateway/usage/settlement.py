@@ -1,30 +1,34 @@
-"""Usage events on their way from Redis into the books. Exactly once, by construction.
+"""Usage events on their way from Valkey into the books. Exactly once, by construction.
 
-settle.lua appends an event to its account's shard of the stream. A consumer reads a batch, writes
-it in one transaction (events not yet recorded, rollups, one ledger transfer an account) and only
-then acknowledges and deletes it. A batch delivered again finds its events recorded and adds
-nothing: the wallet rows it locks first make two consumers of one event take turns.
+settle.lua appends an event to its account's shard of the stream. A consumer reads a batch of its
+shards, writes it in one transaction (events not yet recorded, rollups, one ledger transfer an
+account) and only then acknowledges and deletes it. A batch delivered again finds its events
+recorded and adds nothing: the wallets it locks first make two consumers of one event take turns.
+
+What cannot be written waits. Only what is malformed (events.py), or names an account, a key or a
+price that does not exist, is set aside in the end, for staff to look at and to replay; a database
+that is away, full or of another schema never makes an event bad.
 """
 
 import logging
+import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-from django.db import OperationalError, transaction
-from django.db.models import F
+from django.conf import settings
+from django.db import DataError, Error, IntegrityError, transaction
 from redis.exceptions import ResponseError
 
 from accounts.keys import api_keys
+from accounts.models import ApiKey, User
 from billing.books import ledger
-from gateway.catalogue.models import BUCKETS
-from gateway.usage import alerts, left_out, live, vendor_days
-from gateway.usage.clients import tool_of
-from gateway.usage.models import DeadEvent, UsageEvent, UsageHour
+from gateway.catalogue.models import Price
+from gateway.usage import alerts, books, events, left_out, live, vendor_days
+from gateway.usage.books import Booked
+from gateway.usage.models import DeadEvent, UsageEvent
 from gateway.usage.quarantine import strange
 from hontoni import redis
 from ratelimits.keys import SHARDS
@@ -33,160 +37,301 @@ from ratelimits.keys import usage as usage_stream
 logger = logging.getLogger(__name__)
 
 GROUP = "books"
-BATCH = 500
-ABANDONED_MS = 30_000  # a consumer silent for so long has died; its batch is taken over
+BATCH = 4_000
+ABANDONED_MS = 2_000  # whoever has not acknowledged for so long has died, or is stuck
 MOST_DELIVERIES = 5
+CLUSTER_PAUSE_MS = 100
+ALL = range(SHARDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a shard's stream."""
+    """One entry of a shard's stream; its event as far as it could be read, and why not."""
 
     shard: int
     stream_id: bytes
     event: dict[str, Any]
+    problem: str = ""
 
     @property
     def request_id(self) -> uuid.UUID:
         return uuid.UUID(hex=self.event["id"])
 
 
+# -- The whole of it -----------------------------------------------------------------------------
+
+
 def drain(consumer: str) -> int:
-    """Record everything that waits in all shards. Returns how many entries were taken."""
-    return sum(_record_safely(entries) for entries in _read_all(consumer) if entries)
+    """Record what waits in all shards, at most about BATCH of it. Returns how many were recorded;
+    where the database cannot, that is logged, and all of it waits."""
+    try:
+        return settle(read(consumer, ALL))
+    except Error:
+        logger.exception("usage.database_away")
+        return 0
 
 
-def _read_all(consumer: str) -> list[list[Entry]]:
-    """A batch of every shard of what was never delivered."""
-    replies = _read(consumer, range(SHARDS))
-    new = [shard for shard, reply in replies.items() if _has_no_group(reply)]
-    for shard in new:
-        _make_group(shard)
-    replies |= _read(consumer, new)
-    return [_entries(shard, _messages(reply)) for shard, reply in replies.items()]
+def settle(entries: Sequence[Entry]) -> int:
+    """Record what is sound of these, and acknowledge it. Returns how many.
+
+    Raises django.db.Error where the database is at fault; then all of it waits.
+    """
+    done = sum(_settle(batch) for batch in _batches([e for e in entries if not e.problem]))
+    for entry in entries:
+        if entry.problem:
+            logger.error("usage.malformed %s: %s", entry.stream_id, entry.problem)
+    return done
 
 
-def _read(consumer: str, shards: Iterable[int]) -> dict[int, Any]:
+def _batches(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    for first in range(0, len(entries), BATCH):
+        yield entries[first : first + BATCH]
+
+
+def _settle(entries: Sequence[Entry]) -> int:
+    """Record a batch. Where one event of it is at fault, the others are recorded all the same."""
+    try:
+        record(entries)
+    except IntegrityError:
+        foreign = _foreign(entries)
+        if not foreign:
+            raise
+        for entry in foreign:
+            logger.error("usage.foreign %s", entry.stream_id)
+        rest = [entry for entry in entries if entry not in foreign]
+        return _settle(rest) if rest else 0
+    except Error as error:
+        if not isinstance(error, DataError):
+            raise
+        return _halves(entries, error)
+    except Exception as error:  # a fault of ours that one event brings to light
+        return _halves(entries, error)
+    _acknowledge(entries)
+    return len(entries)
+
+
+def _halves(entries: Sequence[Entry], error: Exception) -> int:
+    """Find the one that cannot be recorded; it stays pending, and take_over tries it again."""
+    if len(entries) == 1:
+        logger.critical("usage.stuck %s: %r", entries[0].stream_id, error, exc_info=error)
+        return 0
+    middle = len(entries) // 2
+    return _settle(entries[:middle]) + _settle(entries[middle:])
+
+
+def _foreign(entries: Sequence[Entry]) -> list[Entry]:
+    """Those that name an account, a key or a price there is not."""
+    missing = {
+        name: _missing(model, {entry.event[name] for entry in entries})
+        for name, model in (("user_id", User), ("api_key_id", ApiKey), ("price_id", Price))
+    }
+    return [e for e in entries if any(e.event[name] in missing[name] for name in missing)]
+
+
+def _missing(model: Any, asked: set[int]) -> set[int]:
+    return asked - set(model.objects.filter(pk__in=asked).values_list("pk", flat=True))
+
+
+# -- Reading -------------------------------------------------------------------------------------
+
+
+def read(consumer: str, shards: Sequence[int], block_ms: int | None = None) -> list[Entry]:
+    """What was never delivered of these shards, at most about BATCH entries of it. With `block_ms`
+    it waits so long for the first."""
+    found: list[Entry] = []
+    asked, room = list(shards), BATCH
+    while asked and room > 0:
+        count = max(1, room // len(asked))
+        fresh = _read(consumer, asked, count, block_ms)
+        found += [entry for entries in fresh.values() for entry in entries]
+        asked = [shard for shard, entries in fresh.items() if len(entries) >= count]
+        room, block_ms = BATCH - len(found), None
+    return found
+
+
+def _read(
+    consumer: str, shards: Sequence[int], count: int, block_ms: int | None
+) -> dict[int, list[Entry]]:
+    """At most `count` entries of each of these shards, by shard; of groups that are not there yet,
+    none, but then they are."""
+    by_name = {usage_stream(shard).encode(): shard for shard in shards}
+    try:
+        reply = _ask(consumer, list(by_name), count, block_ms)
+    except ResponseError as error:
+        if "NOGROUP" not in str(error):
+            raise
+        make_groups(shards)
+        return _read(consumer, shards, count, None)
+    return {by_name[name]: _entries(by_name[name], _flat(messages)) for name, messages in reply}
+
+
+def _ask(
+    consumer: str, names: Sequence[bytes], count: int, block_ms: int | None
+) -> list[tuple[bytes, Any]]:
+    """All of these streams in one command; a cluster, whose nodes have some each, is asked stream
+    by stream, and waited for without its help."""
+    if not settings.REDIS_CLUSTER:
+        streams = dict.fromkeys(names, ">")
+        return _pairs(
+            redis.sync().xreadgroup(GROUP, consumer, streams, count=count, block=block_ms)
+        )
+    pipeline = redis.sync().pipeline()
+    for name in names:
+        pipeline.xreadgroup(GROUP, consumer, {name: ">"}, count=count)
+    found = [pair for reply in pipeline.execute() for pair in _pairs(reply)]
+    if not found and block_ms:
+        time.sleep(min(block_ms, CLUSTER_PAUSE_MS) / 1000)
+    return found
+
+
+def _pairs(reply: Any) -> list[tuple[bytes, Any]]:
+    return list(reply.items() if isinstance(reply, dict) else reply or ())
+
+
+def _flat(messages: Any) -> Iterable[tuple[bytes, dict[bytes, bytes]]]:
+    """The messages of one stream, in either shape redis-py gives them."""
+    nested = messages and not isinstance(messages[0], tuple)
+    yield from messages[0] if nested else messages
+
+
+def make_groups(shards: Iterable[int]) -> None:
+    """Of shards that have no consumer group: new ones, or those of a Valkey that lost all."""
     pipeline = redis.sync().pipeline(transaction=False)
     for shard in shards:
-        pipeline.xreadgroup(GROUP, consumer, {usage_stream(shard): ">"}, count=BATCH)
-    replies = dict(zip(shards, pipeline.execute(raise_on_error=False), strict=True))
-    for reply in replies.values():
-        if isinstance(reply, Exception) and not _has_no_group(reply):
+        pipeline.xgroup_create(usage_stream(shard), GROUP, id="0", mkstream=True)
+    for reply in pipeline.execute(raise_on_error=False):
+        if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
             raise reply
-    return replies
-
-
-def _has_no_group(reply: Any) -> bool:
-    return isinstance(reply, ResponseError) and "NOGROUP" in str(reply)
-
-
-def _messages(reply: Any) -> Iterable[tuple[bytes, dict[bytes, bytes] | list[bytes]]]:
-    """The messages of one stream, in either shape redis-py gives them."""
-    streams = reply.values() if isinstance(reply, dict) else [found for _, found in reply or ()]
-    for messages in streams:
-        yield from messages if not messages or isinstance(messages[0], tuple) else messages[0]
-
-
-def _make_group(shard: int) -> None:
-    try:
-        redis.sync().xgroup_create(usage_stream(shard), GROUP, id="0", mkstream=True)
-    except ResponseError as error:
-        if "BUSYGROUP" not in str(error):
-            raise
-
-
-def take_over(consumer: str) -> int:
-    """Record what dead consumers left behind; set aside what failed MOST_DELIVERIES times."""
-    taken = 0
-    for shard in range(SHARDS):
-        name = usage_stream(shard)
-        try:
-            reply = redis.sync().xautoclaim(
-                name, GROUP, consumer, ABANDONED_MS, start_id="0-0", count=BATCH
-            )
-        except ResponseError:  # no group yet: nothing was ever delivered here
-            continue
-        entries = _entries(shard, reply[1])
-        worn = _worn_out(name, consumer, entries)
-        if fresh := [entry for entry in entries if entry not in worn]:
-            taken += _record_safely(fresh)
-        taken += sum(_last_try(entry) for entry in worn)
-    return taken
-
-
-def _worn_out(name: str, consumer: str, entries: Sequence[Entry]) -> list[Entry]:
-    if not entries:
-        return []
-    first, last = entries[0].stream_id, entries[-1].stream_id
-    pending = redis.sync().xpending_range(name, GROUP, first, last, 2 * BATCH, consumer)
-    often = {p["message_id"] for p in pending if p["times_delivered"] > MOST_DELIVERIES}
-    return [entry for entry in entries if entry.stream_id in often]
-
-
-def _last_try(entry: Entry) -> int:
-    """It was delivered too often, but the fault may have been the database's, not its own."""
-    try:
-        record([entry])
-    except OperationalError:
-        raise
-    except Exception as error:
-        _set_aside(entry, repr(error))
-        return 0
-    _acknowledge([entry])
-    return 1
 
 
 def _entries(shard: int, messages: Iterable[Any]) -> list[Entry]:
     return [
-        Entry(shard, stream_id, _event(fields[b"event"]))
+        entry(shard, stream_id, fields.get(b"event", b""))
         for stream_id, fields in messages
         if fields
     ]
 
 
-def _event(text: bytes) -> dict[str, Any]:
+def entry(shard: int, stream_id: bytes, text: bytes) -> Entry:
     """What cannot be read cannot be recorded either, and is then set aside as it is."""
+    event: dict[str, Any] = {}
     try:
-        event = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        event = None
-    return event if isinstance(event, dict) else {"unreadable": text.decode(errors="replace")}
+        event = events.read(text)
+        events.check(event)
+    except events.Malformed as error:
+        kept = event or {"unreadable": text.decode(errors="replace")}
+        return Entry(shard, stream_id, kept, repr(error))
+    except events.Newer as error:
+        return Entry(shard, stream_id, {}, repr(error))
+    return Entry(shard, stream_id, event)
 
 
-def _record_safely(entries: Sequence[Entry]) -> int:
-    """Record a batch; if it cannot be, record its entries one by one and leave the bad one."""
-    try:
-        record(entries)
-        _acknowledge(entries)
-    except OperationalError:
-        logger.exception("usage.database_away, %d wait", len(entries))
-        return 0  # no entry's fault: take_over tries again
-    except Exception:
-        logger.exception("usage.batch_failed of %d", len(entries))
-        if len(entries) > 1:
-            return sum(_record_safely([entry]) for entry in entries)
-        return 0  # stays pending; take_over tries it again and in the end sets it aside
-    return len(entries)
+def _event(text: bytes) -> dict[str, Any]:
+    return entry(0, b"0-0", text).event
 
 
-def _acknowledge(entries: Sequence[Entry]) -> None:
-    """One shard's entries are in the books: forget them."""
-    name = usage_stream(entries[0].shard)
-    ids = [entry.stream_id for entry in entries]
-    pipeline = redis.sync().pipeline(transaction=True)
-    pipeline.xack(name, GROUP, *ids)
-    pipeline.xdel(name, *ids)
+# -- What others left behind ---------------------------------------------------------------------
+
+
+def take_over(consumer: str, shards: Sequence[int] = ALL, idle_ms: int | None = None) -> int:
+    """Record what dead consumers left behind in these shards, and what failed; set aside what is
+    malformed and was delivered MOST_DELIVERIES times. Returns how many were recorded."""
+    done = 0
+    for entries in _claims(consumer, shards, ABANDONED_MS if idle_ms is None else idle_ms):
+        recorded = settle(entries)
+        bad = [entry for entry in entries if entry.problem] + _still_foreign(entries, recorded)
+        for entry in _worn_out(consumer, bad):
+            _set_aside(entry)
+        done += recorded
+    return done
+
+
+def _claims(consumer: str, shards: Iterable[int], idle_ms: int) -> Iterator[list[Entry]]:
+    """All that is pending for so long, about a batch at a time."""
+    cursors: dict[int, bytes] = dict.fromkeys(shards, b"0-0")
+    while cursors:
+        replies = _claim(consumer, cursors, idle_ms)
+        found = [entry for shard in replies for entry in _entries(shard, replies[shard][1])]
+        cursors = {shard: reply[0] for shard, reply in replies.items() if reply[0] != b"0-0"}
+        if found:
+            yield found
+
+
+def _claim(consumer: str, cursors: Mapping[int, bytes], idle_ms: int) -> dict[int, Any]:
+    pipeline = redis.sync().pipeline(transaction=False)
+    count = max(1, BATCH // len(cursors))
+    for shard, cursor in cursors.items():
+        pipeline.xautoclaim(
+            usage_stream(shard), GROUP, consumer, idle_ms, start_id=cursor, count=count
+        )
+    replies = {}
+    for shard, reply in zip(cursors, pipeline.execute(raise_on_error=False), strict=True):
+        if not isinstance(reply, Exception):
+            replies[shard] = reply
+        elif "NOGROUP" not in str(reply):  # else nothing was ever delivered here
+            raise reply
+    return replies
+
+
+def _still_foreign(entries: Sequence[Entry], done: int) -> list[Entry]:
+    sound = [entry for entry in entries if not entry.problem]
+    return _foreign(sound) if done < len(sound) else []
+
+
+def _worn_out(consumer: str, entries: Sequence[Entry]) -> list[Entry]:
+    """Those that were delivered too often; but none that a later release will read."""
+    by_shard: defaultdict[int, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.event:
+            by_shard[entry.shard].append(entry)
+    worn = []
+    for shard, members in by_shard.items():
+        members.sort(key=_moment)
+        first, last = members[0].stream_id, members[-1].stream_id
+        pending = redis.sync().xpending_range(
+            usage_stream(shard), GROUP, first, last, 2 * BATCH, consumer
+        )
+        often = {p["message_id"] for p in pending if p["times_delivered"] > MOST_DELIVERIES}
+        worn += [entry for entry in members if entry.stream_id in often]
+    return worn
+
+
+def _moment(entry: Entry) -> tuple[int, ...]:
+    return tuple(map(int, entry.stream_id.split(b"-")))
+
+
+def _acknowledge(entries: Iterable[Entry]) -> None:
+    """They are in the books: forget them. Deleted first: what is acknowledged and not deleted
+    nobody would look at again."""
+    by_shard: defaultdict[int, list[bytes]] = defaultdict(list)
+    for entry in entries:
+        by_shard[entry.shard].append(entry.stream_id)
+    pipeline = redis.sync().pipeline(transaction=False)
+    for shard, ids in by_shard.items():
+        pipeline.xdel(usage_stream(shard), *ids)
+        pipeline.xack(usage_stream(shard), GROUP, *ids)
     pipeline.execute()
 
 
-def _set_aside(entry: Entry, problem: str) -> None:
+def _set_aside(entry: Entry) -> None:
+    problem = entry.problem or _why(entry)
     logger.critical("usage.dead_event %s: %s", entry.stream_id, problem)
     DeadEvent.objects.get_or_create(
         stream_id=f"{entry.shard}:{entry.stream_id.decode()}",
         defaults={"payload": entry.event, "problem": problem},
     )
     _acknowledge([entry])
+
+
+def _why(entry: Entry) -> str:
+    try:
+        record([entry])
+    except IntegrityError as error:
+        return repr(error)
+    return "IntegrityError"
+
+
+# -- Recording -----------------------------------------------------------------------------------
 
 
 def recorded(request_ids: Sequence[str]) -> set[str]:
@@ -206,63 +351,43 @@ def _pk(request_id: str) -> uuid.UUID | None:
 @transaction.atomic
 def record(entries: Sequence[Entry]) -> int:
     """Write a batch: events not yet recorded, rollups, one charge an account. Returns how many."""
-    ledger.lock(ledger.wallet_code(user) for user in {e.event["user_id"] for e in entries})
-    ids = {entry.request_id for entry in entries}
-    known = set(UsageEvent.objects.filter(pk__in=ids).values_list("pk", flat=True))
-    new = {e.request_id: _row(e) for e in entries if e.request_id not in known}
-    rows = sorted(new.values(), key=lambda row: row.pk)
-    first: dict[int, uuid.UUID] = {}
-    for row in rows:
-        row.batch = first.setdefault(row.user_id, row.pk)
-    UsageEvent.objects.bulk_create(rows)
+    told = {entry.request_id: entry.event for entry in entries}
+    wallets = ledger.lock_wallets({event["user_id"] for event in told.values()})
+    known = books.recorded(list(told))
+    rows = books.rows_of({pk: event for pk, event in told.items() if pk not in known})
+    if not rows:
+        return 0
+    books.insert(rows)
     strange.set_aside(rows)
-    _roll_up(rows)
-    _charge(rows)
+    books.roll_up(rows)
+    _charge(rows, wallets)
     left_out.count(rows)
     vendor_days.add(rows)
-    events = {entry.request_id: entry.event for entry in entries}
-    alerts.look(events[row.pk] for row in rows)
-    api_keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})
+    alerts.look(told[row.pk] for row in rows)
+    api_keys.touch({row.api_key_id: (row.created_at, told[row.pk]["ip"]) for row in rows})
     transaction.on_commit(lambda: live.ring({row.user_id for row in rows}), robust=True)
     return len(rows)
 
 
-def _row(entry: Entry) -> UsageEvent:
-    event = dict(entry.event)
-    event.pop("ip")
-    began = datetime.fromtimestamp(event.pop("began"), UTC)
-    event["tool"] = tool_of(event.get("client", ""))
-    return UsageEvent(**event | {"id": entry.request_id, "created_at": began})
-
-
-def _roll_up(rows: Sequence[UsageEvent]) -> None:
-    groups: defaultdict[tuple[Any, ...], list[UsageEvent]] = defaultdict(list)
-    for row in rows:
-        hour = row.created_at.replace(minute=0, second=0, microsecond=0)
-        groups[row.user_id, hour, row.api_key_id, row.model, row.tool].append(row)
-    for (user_id, hour, api_key_id, model, tool), members in sorted(groups.items()):
-        total, _ = UsageHour.objects.get_or_create(
-            user_id=user_id, hour=hour, api_key_id=api_key_id, model=model, tool=tool
-        )
-        sums = {name: sum(getattr(m, name) for m in members) for name in (*BUCKETS, "cost")}
-        sums["requests"] = len(members)
-        sums["errors"] = sum(m.status >= 400 for m in members)
-        UsageHour.objects.filter(pk=total.pk).update(**{n: F(n) + v for n, v in sums.items()})
-
-
-def _charge(rows: Sequence[UsageEvent]) -> None:
+def _charge(rows: Sequence[Booked], wallets: Mapping[int, ledger.Column]) -> None:
     """One ledger transfer an account; its key is the first event it pays for, which no other
     transfer can name."""
-    by_user: defaultdict[int, list[UsageEvent]] = defaultdict(list)
+    by_user: defaultdict[int, list[Booked]] = defaultdict(list)
     for row in rows:
         by_user[row.user_id].append(row)
-    for user_id, members in sorted(by_user.items()):
-        amount = sum(row.cost for row in members)
-        if amount:
-            first, last = members[0].request_id, members[-1].request_id
-            ledger.charge_usage(
-                key=f"usage:{first}",
-                user_id=user_id,
-                amount=amount,
-                ref={"first": first, "last": last, "requests": len(members)},
-            )
+    charges = [
+        ledger.Charge(
+            key=f"usage:{members[0].request_id}",
+            user_id=user_id,
+            amount=amount,
+            ref={
+                "first": members[0].request_id,
+                "last": members[-1].request_id,
+                "requests": len(members),
+            },
+        )
+        for user_id, members in by_user.items()
+        if (amount := sum(row.cost for row in members))
+    ]
+    if charges:
+        ledger.charge_all(charges, wallets)

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
-import orjson
 from django.db import transaction
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
@@ -20,6 +19,7 @@ from accounts.models import ApiKey
 from billing.books import ledger
 from billing.books.models import Wallet
 from billing.books.seeding import waiting
+from gateway.usage import events as spelled
 from gateway.usage.models import UsageHour
 from gateway.usage.settlement import recorded
 from hontoni import redis
@@ -85,10 +85,10 @@ def _costs(
     """When each event of these keys began, and what it cost. What cannot be read is nobody's."""
     for cost, text in events:
         try:
-            event = orjson.loads(text)
+            event = spelled.read(text)
             if event["api_key_id"] in keys:
                 yield datetime.fromtimestamp(event["began"], UTC), cost
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+        except (spelled.Malformed, spelled.Newer, KeyError, TypeError):
             continue
 
 

@@ -13,6 +13,7 @@ from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
 from gateway.catalogue.models import BUCKETS, Model
+from gateway.usage.books import Used
 from gateway.usage.corrections.models import CorrectedRequest
 from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
@@ -36,7 +37,7 @@ class Group(NamedTuple):
 Sums = dict[str, int]
 
 
-def add(events: Iterable[UsageEvent]) -> None:
+def add(events: Iterable[Used]) -> None:
     """Add these events to their days."""
     _add(summed(events))
 
@@ -71,12 +72,15 @@ def _add(found: Mapping[Group, Sums]) -> None:
         )
 
 
-def summed(events: Iterable[UsageEvent]) -> dict[Group, Sums]:
+def summed(events: Iterable[Used]) -> dict[Group, Sums]:
     """What these events add up to, by group."""
     events = list(events)
     vendors = _vendors(events)
     found: dict[Group, Sums] = {}
     for event in events:
+        if _is_plain(event):
+            _add_plain(found, event, vendors)
+            continue
         for credential, model, part, sums in _parts(event):
             group = _group(event, vendors, model, credential, part)
             total = found.get(group)
@@ -87,21 +91,48 @@ def summed(events: Iterable[UsageEvent]) -> dict[Group, Sums]:
     return found
 
 
+_UNUSUAL = frozenset(("lines", "quarantine", "full", "capped", "clamps"))
+
+
+def _is_plain(event: Used) -> bool:
+    """Nearly all are: charged, by one attempt, with one line."""
+    details = event.details
+    return bool(
+        event.cost and _UNUSUAL.isdisjoint(details) and len(details.get("attempts", ())) < 2
+    )
+
+
+def _add_plain(found: dict[Group, Sums], event: Used, vendors: Mapping[str, str]) -> None:
+    """What `_parts` says of it, without the detours."""
+    part = Part.ESTIMATED if event.estimated else Part.CHARGED
+    group = _group(event, vendors, event.model, _served(event), part)
+    total = found.get(group)
+    if total is None:
+        total = found[group] = dict.fromkeys(SUMS, 0)
+    total["requests"] += 1
+    total["cost"] += event.cost
+    total["input"] += event.input
+    total["cache_read"] += event.cache_read
+    total["cache_write_5m"] += event.cache_write_5m
+    total["cache_write_1h"] += event.cache_write_1h
+    total["output"] += event.output + event.reasoning
+
+
 def _group(
-    event: UsageEvent, vendors: Mapping[str, str], model: str, credential: str, part: str
+    event: Used, vendors: Mapping[str, str], model: str, credential: str, part: str
 ) -> Group:
     day = event.created_at.astimezone(UTC).date()
     vendor = vendors.get(credential.partition("/")[0]) or vendors["model:" + event.model]
     return Group(day, vendor, credential, model, part)
 
 
-def _served(event: UsageEvent) -> str:
+def _served(event: Used) -> str:
     """The credential that answered, or was the last to be asked."""
     attempts = event.details.get("attempts") or [{}]
     return str(attempts[-1].get("credential", ""))
 
 
-def _vendors(events: Iterable[UsageEvent]) -> dict[str, str]:
+def _vendors(events: Iterable[Used]) -> dict[str, str]:
     """Whose bill it is on: by the provider's name, or where the receipt names none, by the model.
     The environment's keys are called after their vendor."""
     names = {event.model for event in events}
@@ -112,7 +143,7 @@ def _vendors(events: Iterable[UsageEvent]) -> dict[str, str]:
     return found | {f"model:{name}": vendor for name, vendor in of_models.items()}
 
 
-def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
+def _parts(event: Used) -> Iterator[tuple[str, str, str, Sums]]:
     """(credential, model, part, what to add) of every attempt."""
     attempts = event.details.get("attempts") or [{}]
     last, part = _served(event), _part(event)
@@ -136,7 +167,7 @@ def _parts(event: UsageEvent) -> Iterator[tuple[str, str, str, Sums]]:
         yield credential, event.model, Part.FAILED, bound | {"requests": 1}
 
 
-def _part(event: UsageEvent) -> Part:
+def _part(event: Used) -> Part:
     if "quarantine" in event.details:
         return Part.QUARANTINED
     if not event.cost:
@@ -147,7 +178,7 @@ def _part(event: UsageEvent) -> Part:
     return Part.ESTIMATED if event.estimated else Part.CHARGED
 
 
-def _used(event: UsageEvent) -> dict[str, Sums]:
+def _used(event: Used) -> dict[str, Sums]:
     """What was used, by the model that was: a receipt of several lines has other models, too, and
     the calls of hosted tools (gateway/metering/bill.py)."""
     own = {

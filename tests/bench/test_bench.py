@@ -183,7 +183,7 @@ def test_the_product_is_measured_with_everything_on(
                 asked = {"path": dialect.path, "body": body, "headers": dict(server.headers)}
                 result = generator.run(job(server, **asked, clients=2, each=2))
                 assert result.requests == 4
-        assert set(server.beside) == {"Valkey", "worker", "beat"}
+        assert set(server.beside) == {"Valkey", "settlement", "worker"}
         with pytest.raises(Failed, match="401: "):
             generator.run(job(server, each=1))
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
 from gateway.plane import admission
+from gateway.usage import books, events
 from gateway.usage.models import UsageEvent
-from gateway.usage.settlement import Entry, _row
+from gateway.usage.settlement import Entry
 from hontoni import redis
 from ratelimits.keys import shard, usage
 from sandbox.vendors.meter import Bill
@@ -120,9 +119,10 @@ class Rider:
         start = b"(" + last if last != b"-" else last
         for ident, fields in redis.sync().xrange(usage(number), min=start):
             self._read[number] = ident
-            event = orjson.loads(fields[b"event"])
+            event = events.read(fields[b"event"])
             if event["user_id"] == person.user.pk:
-                yield _row(Entry(number, ident, event))
+                (row,) = books.rows_of({Entry(number, ident, event).request_id: event})
+                yield UsageEvent(**row._asdict())
 
     # -- The law -----------------------------------------------------------------------------
 

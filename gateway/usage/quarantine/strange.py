@@ -21,6 +21,7 @@ from accounts.models import User
 from accounts.people import freezing
 from billing.books import audit
 from billing.mails import notices
+from gateway.usage.books import Booked
 from gateway.usage.models import UsageEvent
 from gateway.usage.quarantine.models import Kind, UsageQuarantine
 from hontoni.money import dollars
@@ -29,14 +30,17 @@ logger = logging.getLogger(__name__)
 
 _DAY = timedelta(hours=24)
 _SEVERAL = 3  # accounts
+_KINDS = {"quarantine": "absurd", "capped": "capped"}  # of a receipt's details, the first
 _REASON = "Several bills cost more than was held for them. Please write to us."
 
 
-def set_aside(rows: Sequence[UsageEvent]) -> None:
+def set_aside(rows: Sequence[Booked]) -> None:
     """Keep what is strange of a batch for staff, and tell them. In the batch's transaction."""
-    found = [row for each in rows for row in _rows(each)]
-    if not found:
+    strange = [row for row in rows if not _KINDS.keys().isdisjoint(row.details)]
+    if not strange:
         return
+    events = UsageEvent.objects.in_bulk([row.id for row in strange])
+    found = [row for each in strange for row in _rows(events[each.id])]
     UsageQuarantine.objects.bulk_create(found)
     by_user: defaultdict[int, list[UsageQuarantine]] = defaultdict(list)
     for row in found:
@@ -47,7 +51,7 @@ def set_aside(rows: Sequence[UsageEvent]) -> None:
 
 
 def _rows(event: UsageEvent) -> list[UsageQuarantine]:
-    for kind, name in (("absurd", "quarantine"), ("capped", "capped")):
+    for name, kind in _KINDS.items():
         if name in event.details:
             return [UsageQuarantine(event=event, kind=kind, told=event.details[name])]
     return []

@@ -1,0 +1,141 @@
+"""Writing a batch of usage into the books: a handful of statements, whatever it holds.
+
+The caller has locked the wallets of all its accounts, and its rows are new.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from gateway.catalogue.models import BUCKETS
+from gateway.usage.clients import tool_of
+from gateway.usage.models import UsageEvent
+from hontoni import rowsets
+
+_EVENT = (
+    *(("id", "uuid"), ("user_id", "bigint"), ("api_key_id", "bigint"), ("model", "text")),
+    *(("requested_model", "text"), ("price_id", "bigint"), ("batch", "uuid"), ("dialect", "text")),
+    *(("stream", "boolean"), ("created_at", "timestamptz")),
+    *((bucket, "integer") for bucket in BUCKETS),
+    *(("cost", "bigint"), ("hold", "bigint"), ("estimated", "boolean"), ("aborted", "boolean")),
+    *(("status", "integer"), ("error", "text"), ("upstream_status", "integer")),
+    *(("upstream_request_id", "text"), ("first_byte_ms", "integer"), ("duration_ms", "integer")),
+    *(("client", "text"), ("tool", "text"), ("details", "jsonb")),
+)
+_HOUR_KEY = (
+    *(("user_id", "bigint"), ("hour", "timestamptz"), ("api_key_id", "bigint")),
+    *(("model", "text"), ("tool", "text")),
+)
+_HOUR_SUMS = ("requests", "errors", *BUCKETS, "cost")
+
+
+class Booked(NamedTuple):
+    """An event as it goes into the books: UsageEvent's columns, without what a model costs."""
+
+    id: UUID
+    user_id: int
+    api_key_id: int
+    model: str
+    requested_model: str
+    price_id: int
+    batch: UUID | None
+    dialect: str
+    stream: bool
+    created_at: datetime
+    input: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    output: int
+    reasoning: int
+    cost: int
+    hold: int
+    estimated: bool
+    aborted: bool
+    status: int
+    error: str
+    upstream_status: int | None
+    upstream_request_id: str
+    first_byte_ms: int | None
+    duration_ms: int
+    client: str
+    tool: str
+    details: dict[str, Any]
+
+    @property
+    def pk(self) -> UUID:
+        return self.id
+
+    @property
+    def request_id(self) -> str:
+        return f"req_{self.id.hex}"
+
+
+Used = UsageEvent | Booked
+_FIRST_SUM = Booked._fields.index(BUCKETS[0])
+_LAST_SUM = Booked._fields.index("cost") + 1  # the buckets and the cost stand together
+
+
+def rows_of(told: Mapping[UUID, Mapping[str, Any]]) -> list[Booked]:
+    """The rows of events that are sound (events.py), by id, in the order of their ids. Each names
+    the charge it is part of: the account's first."""
+    first: dict[int, UUID] = {}
+    rows = []
+    for pk, event in sorted(told.items()):
+        values = _taken(event)
+        began = datetime.fromtimestamp(event["began"], UTC)
+        batch = first.setdefault(event["user_id"], pk)
+        rest = (*values[7:], tool_of(event["client"]), event["details"])
+        rows.append(Booked._make((pk, *values[:5], batch, *values[5:7], began, *rest)))
+    return rows
+
+
+_taken = itemgetter(
+    *("user_id", "api_key_id", "model", "requested_model", "price_id", "dialect", "stream"),
+    *(*BUCKETS, "cost", "hold", "estimated", "aborted", "status", "error", "upstream_status"),
+    *("upstream_request_id", "first_byte_ms", "duration_ms", "client"),
+)
+
+
+def recorded(ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these are in the books already."""
+    rows = rowsets.select("SELECT id FROM gateway_usageevent WHERE id {among}", ids, "uuid")
+    return {_uuid(found) for (found,) in rows}
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(hex=value)
+
+
+def insert(rows: Sequence[Booked]) -> None:
+    """The events themselves."""
+    values = [(*row[:-1], orjson.dumps(row.details).decode()) for row in rows]
+    rowsets.insert("gateway_usageevent", _EVENT, values)
+
+
+def roll_up(rows: Sequence[Booked]) -> None:
+    """Their sums by hour, account, key, model and tool, added to what is there."""
+    sums: defaultdict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * len(_HOUR_SUMS))
+    for row in rows:
+        hour = row.created_at.replace(minute=0, second=0, microsecond=0)
+        total = sums[row.user_id, hour, row.api_key_id, row.model, row.tool]
+        total[0] += 1
+        total[1] += row.status >= 400
+        more: tuple[Any, ...] = row[_FIRST_SUM:_LAST_SUM]
+        for place, value in enumerate(more, 2):
+            if value:
+                total[place] += value
+    table = "gateway_usagehour"
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in _HOUR_SUMS)
+    keys = ", ".join(name for name, _ in _HOUR_KEY)
+    rowsets.insert(
+        table,
+        (*_HOUR_KEY, *((name, "bigint") for name in _HOUR_SUMS)),
+        [(*key, *total) for key, total in sorted(sums.items())],
+        f"ON CONFLICT ({keys}) DO UPDATE SET {added}",
+    )
