@@ -60,12 +60,11 @@ class Connection:
     @classmethod
     def of(cls, receive: Receive, send: Send) -> "Connection | None":
         """The connection behind them, if it is one that we know."""
-        cycle = getattr(send, "__self__", None)
-        if not isinstance(cycle, RequestResponseCycle):
+        cycle, receiver = getattr(send, "__self__", None), getattr(receive, "__self__", None)
+        if not isinstance(cycle, RequestResponseCycle) or id(receiver) != id(cycle):
             return None
         if (
             getattr(send, "__func__", None) is not RequestResponseCycle.send
-            or getattr(receive, "__self__", None) is not cycle
             or cycle.access_log
             or cycle.scope["method"] == "HEAD"
         ):
