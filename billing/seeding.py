@@ -15,7 +15,7 @@ from accounts.models import User
 from billing import ledger
 from billing.models import Wallet
 from hontoni import errors, redis
-from ratelimits import keys, limiter
+from ratelimits import keys, limiter, rebuilding
 
 Recorded = Callable[[Sequence[str]], set[str]]
 
@@ -34,7 +34,7 @@ def seed_account(user_id: int, *, recorded: Recorded) -> bool:
     with transaction.atomic():
         wallet = Wallet.objects.select_for_update().get(pk=user_id)
         waiting, last_event_id = unsettled(user_id, recorded)
-        return limiter.seed_sync(
+        return rebuilding.seed_sync(
             user_id,
             credits=wallet.credits_total,
             credits_version=wallet.credits_version,

@@ -111,11 +111,13 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What extend() granted on top of the hold the caller had, and what that makes."""
+    """What extend() granted on top of the hold the caller had, and what that makes. "cold" and
+    "unseeded": nothing, and the account or the purse has to be made anew first."""
 
     granted: int
     hold: int
     available: int
+    status: Status = "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,8 @@ async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Ex
         keys.spend(ask.account, purse),
     )
     args = (hold, step, 1 if stretch else 0, *caps)
-    return Extension(*await scripts.run(scripts.EXTEND, names, args))
+    reply = await scripts.run(scripts.EXTEND, names, args)
+    return Extension(*reply) if len(reply) == 3 else Extension(0, hold, 0, _STATUS[reply[0]])
 
 
 async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
@@ -253,26 +256,6 @@ def publish_credits(account: int, credits: int, version: int) -> bool:
     return bool(
         scripts.run_sync(scripts.PUBLISH, (keys.account(account),), ("credits", version, credits))
     )
-
-
-def seed_sync(
-    account: int,
-    *,
-    credits: int,
-    credits_version: int,
-    terms_version: int,
-    charged: int,
-    last_event_id: str = "0-0",
-) -> bool:
-    """Put an account's money into Redis unless it is there (False).
-
-    Call it under the lock of the account's wallet. `charged` = what the database has settled plus
-    the account's events which, up to `last_event_id` of its shard's stream, it has not; later ones
-    are added here.
-    """
-    names = (keys.account(account), keys.usage(keys.shard(account)))
-    args = (account, credits, credits_version, terms_version, charged, last_event_id)
-    return bool(scripts.run_sync(scripts.SEED, names, args))
 
 
 def reserve_sync(

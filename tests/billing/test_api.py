@@ -15,7 +15,7 @@ from billing import ledger
 from billing.models import AuditEntry, Plan, Transfer, Wallet
 from hontoni import redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter
+from ratelimits import keys, limiter, rebuilding
 from tests.billing.conftest import client
 from tests.billing.test_terms import subscribe
 
@@ -54,7 +54,7 @@ def test_the_balance_before_any_request_is_the_ledgers(alice: User) -> None:
 
 
 def test_the_balance_counts_what_is_not_settled_yet(alice: User) -> None:
-    limiter.seed_sync(
+    rebuilding.seed_sync(
         alice.pk,
         credits=nanos("10"),
         credits_version=1,

@@ -23,7 +23,7 @@ from billing import ledger, periods, promos, reconcile, renewals, subscriptions,
 from billing.models import AddOn, Invoice, Notice, Plan, PromoCode, Subscription, Transfer
 from hontoni import errors, redis
 from hontoni.money import CENT, nanos
-from ratelimits import limiter
+from ratelimits import limiter, rebuilding
 from tests.billing.conftest import committed
 from tests.confirmed import confirm
 
@@ -71,7 +71,7 @@ class Commerce(RuleBasedStateMachine):
             self.top_up(credit)
         if warm:
             wallet = ledger.wallet(self.user.pk)
-            limiter.seed_sync(
+            rebuilding.seed_sync(
                 self.user.pk,
                 credits=wallet.credits_total,
                 credits_version=wallet.credits_version,

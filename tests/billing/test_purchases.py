@@ -17,7 +17,7 @@ from billing.seeding import seed_account
 from gateway.usage import reaper
 from hontoni import errors, redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter
+from ratelimits import keys, limiter, rebuilding
 from ratelimits.limiter import Ask, Limits
 from tests.billing.conftest import committed
 
@@ -33,7 +33,7 @@ def plan(slug: str) -> Plan:
 
 def seeded(user: User) -> User:
     wallet = ledger.wallet(user.pk)
-    limiter.seed_sync(
+    rebuilding.seed_sync(
         user.pk,
         credits=wallet.credits_total,
         credits_version=wallet.credits_version,

@@ -1,0 +1,47 @@
+"""In which epoch this process believes the two stores to be (docs/stores.md).
+
+An epoch is a random id for one uninterrupted life of both stores. Scripts that spend carry it in
+their text; an account that was not rebuilt in it is cold to them. Which epoch it is only the
+database can say: `authority` asks it, and is put here by the app that has the table. Without one
+(a program that uses counters alone) there is one epoch for ever.
+"""
+
+from collections.abc import Callable
+
+from hontoni import freshness
+
+
+class _Belief:
+    epoch = ""
+    authority: Callable[[], str] | None = None
+
+
+def believed() -> str:
+    """What this process was told last."""
+    return _Belief.epoch
+
+
+def believe(epoch: str) -> str:
+    """Note what the authority says. Answers it."""
+    _Belief.epoch = epoch
+    return epoch
+
+
+def authority(ask: Callable[[], str] | None) -> None:
+    """Who compares the stores and says which epoch they are in (blocking). Raises RedisError."""
+    _Belief.authority = ask
+
+
+def confirm_sync() -> str:
+    """Have the stores compared now; a new epoch has begun if they did not agree."""
+    ask = _Belief.authority
+    return believe(ask()) if ask is not None else _Belief.epoch
+
+
+_confirmed = freshness.Kept(confirm_sync)
+
+
+async def confirm() -> str:
+    """The same on the data plane; all who ask at once share one comparison that began after they
+    asked. Raises errors.Unavailable."""
+    return await _confirmed.get(0, ahead=False)
