@@ -8,7 +8,10 @@ class GatewayConfig(AppConfig):
         from accounts import restrictions
         from billing import statements
         from gateway.catalogue import snapshot
+        from gateway.stores import epochs as stores
         from gateway.usage import rollups
+        from ratelimits import epochs
 
         restrictions.sells(lambda: snapshot.load().models)
         statements.meters(rollups.by_model)
+        epochs.authority(stores.confirm)

@@ -9,7 +9,8 @@ from celery import shared_task
 from celery.signals import worker_ready
 
 from gateway.reconciliation.vendors import rounds
-from gateway.usage import reaper, refusals, settlement
+from gateway.stores import reaping
+from gateway.usage import refusals, settlement
 from hontoni import health
 
 DRAIN_SECONDS = 1.0  # how often beat calls; a run looks again until the next one is due
@@ -34,7 +35,7 @@ def drain_usage(**_: Any) -> None:
 def keep_house(**_: Any) -> None:
     """Settle the requests of dead processes, take over the batches of dead workers."""
     health.beat()
-    reaper.reap()
+    reaping.reap()
     settlement.take_over(_consumer())
 
 

@@ -26,6 +26,16 @@ OPTIONS = (
         "where customers find you: links in mails and referral links",
     ),
     Option("DATA_DIR", "`var`", "the embedded database, Valkey's file, the generated secret"),
+    Option(
+        "SPOOL_DIR",
+        "`DATA_DIR/spool`",
+        "where a gateway keeps usage events until the books have them: a disk that outlives it",
+    ),
+    Option(
+        "SPOOL_KEEP_SECONDS",
+        "`3600`",
+        "how long it keeps them at least: a database restored to a moment before gets them back",
+    ),
     Option("DATABASE_URL", "SQLite in `DATA_DIR`", "`postgres://…` in production"),
     Option(
         "REDIS_URL", "embedded Valkey", "limits, money in flight, usage on its way to the books"

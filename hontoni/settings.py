@@ -24,6 +24,10 @@ PORT: int = env.int("PORT", default=8000)
 PUBLIC_URL: str = env("PUBLIC_URL", default=f"http://{HOST}:{PORT}").rstrip("/")
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 
+# Usage events that Valkey might lose, on this machine's own disk (docs/stores.md).
+SPOOL_DIR: str = env("SPOOL_DIR", default=str(DATA_DIR / "spool"))
+SPOOL_KEEP_SECONDS: float = env.float("SPOOL_KEEP_SECONDS", default=3600)
+
 
 def _embedded_socket(data_dir: Path) -> Path:
     """Where the embedded Valkey listens. A Unix socket's path is at most about 100 bytes long."""

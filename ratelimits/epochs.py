@@ -6,7 +6,9 @@ database can say: `authority` asks it, and is put here by the app that has the t
 (a program that uses counters alone) there is one epoch for ever.
 """
 
+import asyncio
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from hontoni import freshness
 
@@ -38,10 +40,26 @@ def confirm_sync() -> str:
     return believe(ask()) if ask is not None else _Belief.epoch
 
 
-_confirmed = freshness.Kept(confirm_sync)
+class _Comparing:
+    """Of one event loop: comparisons one after the other, and the one that has not begun yet."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.next: asyncio.Task[str] | None = None
+
+    async def compare(self) -> str:
+        async with self.turn:
+            self.next = None  # whoever asks from now on wants a later one
+            return await freshness.asked(confirm_sync)
+
+
+_comparing: WeakKeyDictionary[asyncio.AbstractEventLoop, _Comparing] = WeakKeyDictionary()
 
 
 async def confirm() -> str:
     """The same on the data plane; all who ask at once share one comparison that began after they
-    asked. Raises errors.Unavailable."""
-    return await _confirmed.get(0, ahead=False)
+    asked. Raises RedisError, errors.Unavailable."""
+    comparing = _comparing.setdefault(asyncio.get_running_loop(), _Comparing())
+    if comparing.next is None:
+        comparing.next = asyncio.create_task(comparing.compare())
+    return await asyncio.shield(comparing.next)

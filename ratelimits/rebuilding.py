@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from hontoni import redis
-from ratelimits import keys, scripts
+from ratelimits import epochs, keys, scripts
 from ratelimits.limiter import Ask
 
 LENGTHS_MS = (
@@ -81,6 +81,27 @@ def forget_sync(accounts: Collection[int]) -> None:
             for account in accounts:
                 batch.hdel(keys.account(account), "epoch")
             batch.execute()
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
+
+
+def mark_sync(number: int, name: str) -> None:
+    """Note the newest fact of the books. Numbers rise; what is older than noted is left alone."""
+    scripts.run_sync(scripts.MARK, (keys.MARK,), (number, name))
+
+
+def confirmed_sync() -> str:
+    """The epoch both stores are in, compared now."""
+    try:
+        return epochs.confirm_sync()
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
+
+
+async def confirmed() -> str:
+    """The same on the data plane."""
+    try:
+        return await epochs.confirm()
     except redis.RedisError as error:
         raise scripts.unavailable(error) from error
 

@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from billing import ledger
 from gateway.catalogue import snapshot
 from gateway.metering import calibration
-from gateway.plane import admission, callers
+from gateway.plane import admission, callers, stores
 from gateway.reconciliation.books import problems
 from gateway.usage import settlement, vendor_days
 from gateway.usage.models import UsageEvent
@@ -72,6 +72,18 @@ class Gateway:
         return ledger.balance(person.user.pk)
 
 
+class _Watching:
+    """The server lives longer than a test: it looks at the stores only while one uses it."""
+
+    allowed = False
+    look = staticmethod(stores.watch)
+
+    @classmethod
+    async def watch(cls) -> None:
+        if cls.allowed:
+            await cls.look()
+
+
 def fund(person: Person, dollars: str) -> Person:
     """Put money on a person's account."""
     ledger.post(
@@ -91,6 +103,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
     vendors = {f"{vendor}_API_KEY": KEY for vendor in ("OPENAI", "ANTHROPIC", "GEMINI")}
     roots = {name.replace("API_KEY", "BASE_URL"): vendor_server.url for name in vendors}
     listener = socket.create_server(("127.0.0.1", 0))
+    stores.watch = _Watching.watch  # type: ignore[assignment]
     with override_settings(SANDBOX=False, **vendors, **roots):
         from hontoni.asgi import application
 
@@ -132,7 +145,9 @@ def gateway(
     assert v1.upstream is not None
     v1.upstream.forget()
     running = Gateway(_server, vendors)
+    _Watching.allowed = True
     yield running
+    _Watching.allowed = False
     settled(vendors)
     events = running.books()
     if not request.node.get_closest_marker("outside_the_law"):

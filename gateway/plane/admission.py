@@ -11,20 +11,18 @@ from collections import defaultdict
 
 from django.conf import settings
 
-from billing.seeding import seed_account
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
-from gateway.plane import callers, usage_events
+from gateway.plane import callers, stores, usage_events
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
 from gateway.usage import spending
-from gateway.usage.settlement import recorded
 from hontoni import freshness
 from hontoni.errors import ApiError, Unavailable
-from ratelimits import limiter
+from ratelimits import epochs, limiter
 from ratelimits.headers import refusal
-from ratelimits.limiter import Ask, State
+from ratelimits.limiter import Ask, Extension, State
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +31,8 @@ _RETRY_SECONDS = 0.5
 _NOTHING = Hold(0, 0)
 _RECHECK_SECONDS = 0.1  # a slot freed on another node is noticed by looking again
 _waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-LIVE: set[Call] = set()  # admitted and not yet settled, in this process
-_unsettled: dict[str, Call] = {}  # finished while Redis was away; tried again by `heartbeat`
+LIVE = stores.LIVE
+_unsettled = stores.UNSETTLED  # tried again by `heartbeat`
 
 
 def _ask(
@@ -68,11 +66,21 @@ def _ask(
 
 async def _renewed(caller: Caller, state: State) -> Caller:
     """What it takes to ask again: a fresh snapshot, or a seeded account or purse."""
-    if state.status == "cold":
-        await freshness.asked(seed_account, caller.account, recorded=recorded)
-    elif state.status == "unseeded":
-        await freshness.asked(spending.seed, caller.key_id)
+    if state.status == "stale":
+        told = await limiter.terms_version(caller.account)
+        caller = await callers.reload(caller.digest)
+        if caller.terms_version < told:  # Redis knows no terms but from the database
+            await stores.went_back()
+        return caller
+    await _anew(caller, state.status)
     return await callers.reload(caller.digest)
+
+
+async def _anew(caller: Caller, status: limiter.Status) -> None:
+    if status == "cold":
+        await stores.rebuilt(caller.account)
+    elif status == "unseeded":
+        await freshness.asked(spending.seed, caller.key_id)
 
 
 async def look(
@@ -118,7 +126,7 @@ async def admit(call: Call) -> None:
         if state.status == "ok":
             call.admitted_at = state.now
             call.hold_is(state.hold)
-            LIVE.add(call)
+            await stores.admitted(call)
             return
         now = asyncio.get_running_loop().time()
         deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
@@ -153,6 +161,7 @@ async def _asked(call: Call) -> State:
         draft=usage_events.draft(call),
         price=call.priced_for,
     )
+    call.epoch = epochs.believed()
     try:
         state = await limiter.admit(call.ask)
     except asyncio.CancelledError:
@@ -205,11 +214,21 @@ async def _cover(call: Call) -> None:
     if missing <= 0:
         return
     try:
-        more = await limiter.extend(call.asked(), hold=call.held, step=missing, stretch=True)
+        more = await extend(call, missing)
     except ApiError:
         logger.exception("hold.uncovered %s", call.id)
     else:
         call.held = more.hold
+
+
+async def extend(call: Call, step: int) -> Extension:
+    """Hold so much more, as far as there is money. Raises Unavailable."""
+    for _ in range(_MOST_RENEWALS):
+        more = await limiter.extend(call.asked(), hold=call.held, step=step, stretch=True)
+        if more.status == "ok":
+            return more
+        await _anew(call.caller, more.status)
+    raise Unavailable("Your account is changing right now. Try again.")
 
 
 async def _may_give(call: Call) -> bool:
@@ -229,9 +248,11 @@ async def settle(call: Call) -> None:
     """
     if call.settled:
         return
+    event = usage_events.event(call)
+    stores.keep(call, event)
     try:
         state = await limiter.settle(
-            call.asked(), cost=call.cost, event=usage_events.event(call), giveback=not call.reached
+            call.asked(), cost=call.cost, event=event, giveback=not call.reached
         )
     except ApiError:
         logger.exception("settle.postponed %s", call.id)
@@ -240,6 +261,7 @@ async def settle(call: Call) -> None:
     finally:
         LIVE.discard(call)
     _unsettled.pop(call.id, None)
+    stores.answered(call)
     call.settled = True
     call.state = call.http.state = state
     for freed in _waiting.get(call.caller.subject, ()):

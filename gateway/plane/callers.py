@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts import keys, restrictions
 from billing.terms import terms
 from gateway.plane.exchange import Exchange
+from gateway.stores.epochs import watch_mark
 from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated
 from ratelimits import limiter
@@ -175,6 +176,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
     if problem := keys.refusal(key, timezone.now()):
         return Ended(key.user_id, key.pk, problem)
     found = terms(key.user_id)
+    watch_mark()
     return Caller(
         digest=digest,
         key_id=key.pk,

@@ -27,6 +27,7 @@ from gateway.usage.clients import tool_of
 from gateway.usage.models import DeadEvent, UsageEvent, UsageHour
 from gateway.usage.quarantine import strange
 from hontoni import redis
+from ratelimits import rebuilding
 from ratelimits.keys import SHARDS
 from ratelimits.keys import usage as usage_stream
 
@@ -177,7 +178,11 @@ def _acknowledge(entries: Sequence[Entry]) -> None:
     pipeline = redis.sync().pipeline(transaction=True)
     pipeline.xack(name, GROUP, *ids)
     pipeline.xdel(name, *ids)
-    pipeline.execute()
+    _, deleted = pipeline.execute()
+    if deleted < len(ids):
+        # The stream was lost while we had them in hand, and with it what says they are underway.
+        accounts = {entry.event.get("user_id") for entry in entries}
+        rebuilding.forget_sync({each for each in accounts if isinstance(each, int)})
 
 
 def _set_aside(entry: Entry, problem: str) -> None:
@@ -223,6 +228,7 @@ def record(entries: Sequence[Entry]) -> int:
     events = {entry.request_id: entry.event for entry in entries}
     alerts.look(events[row.pk] for row in rows)
     keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})
+    transaction.on_commit(ledger.mark, robust=True)
     transaction.on_commit(lambda: live.ring({row.user_id for row in rows}), robust=True)
     return len(rows)
 

@@ -24,9 +24,11 @@ if record[1] and record[2] == EPOCH then
   return 1
 end
 local here = account[1] == EPOCH
+if here or not record[1] then
+  redis.call('HSET', REQUEST, 'seeded', here and account[2] or '')
+end
 redis.call('HSET', REQUEST, 'state', 'open', 'account', ARGV[2], 'subject', ARGV[3],
-  'hold', ARGV[4], 'seeded', here and account[2] or '', 'cost', ARGV[5], 'draft', ARGV[6],
-  'purse', ARGV[9], 'epoch', EPOCH, 'at', ARGV[8])
+  'hold', ARGV[4], 'cost', ARGV[5], 'draft', ARGV[6], 'purse', ARGV[9], 'epoch', EPOCH, 'at', ARGV[8])
 for i = 1, 4 do
   redis.call('HSET', REQUEST, NAMES[i], ARGV[9 + i], NAMES[i] .. '.used', ARGV[13 + i])
 end

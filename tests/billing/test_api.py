@@ -15,7 +15,7 @@ from billing import ledger
 from billing.models import AuditEntry, Plan, Transfer, Wallet
 from hontoni import redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter, rebuilding
+from ratelimits import keys, rebuilding
 from tests.billing.conftest import client
 from tests.billing.test_terms import subscribe
 
