@@ -40,8 +40,9 @@ def seed_account(user_id: int, *, recorded: Recorded, windows: Windows | None = 
         wallet = Wallet.objects.select_for_update().get(pk=user_id)
         opened = rebuilding.open_requests(user_id)
         events, last_event_id = underway(user_id)
-        known = _known([*events, *(each.request_id for each in opened)], recorded)
-        ended = {f"req_{event_id}" for event_id in events} | known
+        known = _known(list(events), recorded)
+        names = [each.request_id for each in opened]
+        ended = {f"req_{event_id}" for event_id in events} | _known(names, recorded)
         live = [each for each in opened if each.request_id not in ended]
         told = [text for _, text in events.values()]
         made = rebuilding.seed_sync(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -21,6 +22,7 @@ from gateway.catalogue import snapshot
 from gateway.metering import calibration
 from gateway.plane import admission, callers, stores
 from gateway.reconciliation.books import problems
+from gateway.stores.spool import Spool
 from gateway.usage import settlement, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.http_client import Client
@@ -128,6 +130,7 @@ def gateway(
     vendors: Vendors,
     transactional_db: None,
     settings: Settings,
+    tmp_path: Path,
 ) -> Iterator[Gateway]:
     """The product with a seeded catalogue. When the test ends the books must balance, and agree
     with the vendors' meter (tests/money/law.py) unless a marker says why not."""
@@ -136,6 +139,8 @@ def gateway(
     from hontoni.asgi import v1
 
     settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
+    settings.SPOOL_DIR = str(tmp_path / "spool")
+    stores._Node.spool = Spool(stores._Node.id)  # the last test's events are not this one's
     settings.FREEZE_AFTER_STRANGE_BILLS = 0  # a prompt that dictates its numbers has strange ones
     seed_billing()
     seed_catalogue()

@@ -317,7 +317,8 @@ class Simulator:
         spent = UsageEvent.objects.filter(user_id=user).aggregate(sum=Sum("cost"))["sum"] or 0
         assert account is not None
         assert unsettled(user, settlement.recorded)[0] == 0
-        assert wallet.settled_total == spent == account.charged
+        money = (wallet.settled_total, spent, account.charged)
+        assert len(set(money)) == 1, f"account {user}: settled, receipts, Valkey are {money}"
         assert (account.credits, account.held) == (wallet.credits_total, 0)
         assert wallet.balance >= 0 or user in self.poorer
         assert accounts.open_requests(user) == []
