@@ -8,6 +8,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
+from gateway.reconciliation import counters
 from gateway.reconciliation.vendors import rounds
 from gateway.stores import reaping
 from gateway.usage import refusals, settlement
@@ -37,6 +38,12 @@ def keep_house(**_: Any) -> None:
     health.beat()
     reaping.reap()
     settlement.take_over(_consumer())
+
+
+@shared_task(expires=1800)
+def reconcile_counters(**_: Any) -> None:
+    """What Valkey counts beside the books; staff hear of a difference, and it is repaired."""
+    counters.look()
 
 
 @shared_task

@@ -14,6 +14,7 @@ app.conf.beat_schedule = {
     "drain-usage": {"task": "gateway.tasks.drain_usage", "schedule": 1.0},
     "keep-house": {"task": "gateway.tasks.keep_house", "schedule": 5.0},
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
+    "reconcile-counters": {"task": "gateway.tasks.reconcile_counters", "schedule": 3600.0},
     "compare-vendor-bills": {
         "task": "gateway.tasks.compare_vendor_bills",
         "schedule": crontab(hour=9, minute=30),  # UTC: by then vendors have yesterday's costs

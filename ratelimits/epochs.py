@@ -7,6 +7,7 @@ database can say: `authority` asks it, and is put here by the app that has the t
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,10 @@ from hontoni import freshness
 class _Belief:
     epoch = ""
     authority: Callable[[], str] | None = None
+
+
+# One comparison at a time, so that what an earlier one found never takes a later one's place.
+COMPARING = threading.RLock()
 
 
 def believed() -> str:
@@ -37,7 +42,10 @@ def authority(ask: Callable[[], str] | None) -> None:
 def confirm_sync() -> str:
     """Have the stores compared now; a new epoch has begun if they did not agree."""
     ask = _Belief.authority
-    return believe(ask()) if ask is not None else _Belief.epoch
+    if ask is None:
+        return _Belief.epoch
+    with COMPARING:
+        return believe(ask())
 
 
 class _Comparing:

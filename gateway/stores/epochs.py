@@ -44,6 +44,11 @@ def confirm() -> str:
 
 def begin(certain: str = "") -> str:
     """A new epoch, unless the stores agree by now. `certain` says why they cannot."""
+    with epochs.COMPARING:
+        return epochs.believe(_begin(certain))
+
+
+def _begin(certain: str) -> str:
     StoreEpoch.objects.get_or_create(pk=StoreEpoch.THE)
     with transaction.atomic():
         row = StoreEpoch.objects.select_for_update().get(pk=StoreEpoch.THE)
@@ -56,17 +61,28 @@ def begin(certain: str = "") -> str:
             row.save()
             _tell(row.epoch)
             logger.warning("epoch.began %s: %s", row.epoch, reason)
-    return epochs.believe(row.epoch)
+    if reason:
+        # Not before all can see the new epoch: who finds nothing wrong with the mark looks for it.
+        redis.sync().delete(keys.MARK)
+        ledger.mark()
+    return row.epoch
 
 
 def watch_mark() -> None:
-    """Whoever reads an account from the database asks first whether the database went back, and
-    begins a new epoch if it did. A Valkey that is away is the next step's trouble."""
+    """Whoever has read an account from the database asks then whether the database went back, and
+    whether somebody has begun a new epoch. A Valkey that is away is the next step's trouble."""
     try:
         if _went_back(_mark()):
             begin()
+        elif epochs.believed() != _current():
+            epochs.confirm_sync()
     except redis.RedisError as error:
         logger.warning("epoch.unwatched: %r", error)
+
+
+def _current() -> str | None:
+    found = StoreEpoch.objects.filter(pk=StoreEpoch.THE)
+    return found.values_list("epoch", flat=True).first()
 
 
 def _look() -> _Seen:
@@ -103,6 +119,4 @@ def _tell(epoch: str) -> None:
     with client.pipeline(transaction=False) as batch:
         for name in _SHARDS:
             batch.set(name, epoch)
-        batch.delete(keys.MARK)
         batch.execute()
-    ledger.mark()

@@ -1,4 +1,4 @@
-"""A gateway process of the simulator: the product's scripts, spool and rebuilding, without HTTP."""
+"""A gateway process of the simulator: the product's scripts and spool, without HTTP."""
 
 import os
 import random

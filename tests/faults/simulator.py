@@ -1,13 +1,14 @@
 """One seed, one run: gateways, a settlement worker and customers, and everything that goes wrong.
 
-In the style of deterministic simulation: all processes are played in one, step by step, in the order
-that the seed draws, by the product's own scripts, spool, rebuilding and settlement, on a real Valkey
-and a real database. What is checked after a run is independent of them: the vendors' meter.
+In the style of deterministic simulation: all processes are played in one, step by step, in the
+order that the seed draws, by the product's own scripts, spool, rebuilding and settlement, on a real
+Valkey and a real database. What is checked is independent of them: the vendors' meter.
 """
 
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -177,10 +178,8 @@ class Simulator:
         request.reported = self.chance.randrange(0, request.hold + 1)
         draft = request.event(self.price_id)
         self.perhaps.setdefault(request.id, [0]).append(request.reported)
-        try:
+        with suppress(errors.Unavailable):
             self.run(limiter.beat(request.ask, cost=request.reported, draft=draft))
-        except errors.Unavailable:
-            pass
         gateway.asleep()
 
     def watch(self) -> None:

@@ -386,6 +386,7 @@ class Story(RuleBasedStateMachine):
         self.server.stop()
         self.run(redis.close())  # a running gateway notices at once; ours is asleep between steps
         self.server.start()
+        self.books.lose_the_account()  # another life: nothing is believed before it is compared
 
     # -- Always ----------------------------------------------------------------------------------
 
