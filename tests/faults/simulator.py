@@ -1,8 +1,8 @@
 """One seed, one run: gateways, a settlement worker and customers, and everything that goes wrong.
 
 In the style of deterministic simulation: all processes are played in one, step by step, in the
-order that the seed draws, by the product's own scripts, spool, rebuilding and settlement, on a real
-Valkey and a real database. What is checked is independent of them: the vendors' meter.
+order that the seed draws, by the product's own scripts, spool, rebuilding and settlement, on a
+real Valkey and a real database. What is checked is independent of them: the vendors' meter.
 """
 
 import random

@@ -1,5 +1,5 @@
-"""A store that was lost, or came back older, under the running product: nobody spends twice, nobody
-spends another's money, and no usage is lost."""
+"""A store that was lost, or came back older, under the running product: nobody spends twice,
+nobody spends another's money, and no usage is lost."""
 
 from concurrent.futures import ThreadPoolExecutor
 
