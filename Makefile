@@ -4,7 +4,10 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 DATA_DIR ?= var
 AGENTS ?= $(DATA_DIR)/agents
+SLOW := tests/bench tests/test_run.py tests/billing/stripe/test_mirror.py
 NODE_SDKS := tests/conformance/node/node_modules
+CHROMIUM := tests/web/chromium
+NPM_CI := PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --silent --no-audit --no-fund --prefix
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,10 +27,20 @@ $(VENV)/.test: $(VENV)/.run tests/requirements.txt
 
 $(NODE_SDKS)/.installed: $(VENV)/.test tests/conformance/node/package-lock.json
 	@echo "Installing the Node SDKs for the tests ..."
-	PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --prefix tests/conformance/node --silent --no-audit --no-fund
+	$(NPM_CI) tests/conformance/node
 	@touch $@
 
 node-sdks: $(NODE_SDKS)/.installed
+
+$(CHROMIUM)/node_modules/.installed: $(VENV)/.test $(CHROMIUM)/package-lock.json $(CHROMIUM)/unpack.mjs
+	@echo "Bringing a Chromium for the tests (once; 70 MB) ..."
+	$(NPM_CI) $(CHROMIUM)
+	PATH="$(abspath $(VENV))/bin:$$PATH" node $(CHROMIUM)/unpack.mjs
+	@touch $@
+
+chromium: ## a browser for the tests, where the machine has none
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || \
+		$(MAKE) --no-print-directory $(CHROMIUM)/node_modules/.installed
 
 run: $(VENV)/.run ## the whole product on http://127.0.0.1:8000, everything embedded
 	@exec $(PY) -m hontoni.supervisor
@@ -46,15 +59,15 @@ check: $(VENV)/.test ## format, lint, import rules and the tests that need no da
 	$(VENV)/bin/ruff format --check -q .
 	$(VENV)/bin/ruff check -q .
 	$(VENV)/bin/lint-imports --no-cache > /dev/null
-	$(PY) -m pytest -n auto --no-database --ignore tests/bench --ignore tests/test_run.py $(ARGS)
+	$(PY) -m pytest -n auto --no-database $(SLOW:%=--ignore %) $(ARGS)
 
 docs: $(VENV)/.run ## print the documentation that is made from the code
 	$(PY) manage.py configuration > docs/configuration.md
 
 test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Valkey
-	@$(MAKE) --no-print-directory node-sdks || echo "!!! No npm registry: the Node SDKs will not be tested. !!!"
-	$(PY) -m pytest -n auto $(ARGS)
-	TEST_DATABASE=postgres $(PY) -m pytest -n auto $(ARGS)
+	@$(MAKE) --no-print-directory node-sdks || echo "No Node SDKs: the last line will say what that left out."
+	@$(MAKE) --no-print-directory chromium || echo "No Chromium: the last line will say what that left out."
+	@$(PY) -m tests $(ARGS)
 
 test-money: $(VENV)/.test ## the free rider: 50,000 requests against the vendors' own meter (FREE_RIDER_SEED=N)
 	FREE_RIDER_EXAMPLES=$${FREE_RIDER_EXAMPLES:-50000} $(PY) -m pytest -n 0 -m money tests/money $(ARGS)
@@ -65,7 +78,7 @@ test-faults: $(VENV)/.test ## thousands of simulated faults, from one seed on (F
 bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
 	$(PY) -m bench $(ARGS)
 
-bench-web: $(VENV)/.test ## the pages on 10 million rows, and 500 open dashboards (ARGS="--rows 100000")
+bench-web: $(VENV)/.test chromium ## the pages on 10 million rows, and 500 open dashboards (ARGS="--rows 100000")
 	$(PY) -m bench.web $(ARGS)
 
 messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)
@@ -75,7 +88,7 @@ messages: $(VENV)/.run ## collect and compile what is to be translated (needs ge
 conformance: $(VENV)/.test node-sdks ## every SDK and real agents (2 GB) on every vendor, into docs/conformance.md
 	$(PY) -m pytest tests/conformance -n 0 --agents $(AGENTS) --board docs/conformance.md $(ARGS)
 
-screenshots: $(VENV)/.test ## the README's pictures of the main pages, into docs/screenshots
+screenshots: $(VENV)/.test chromium ## the README's pictures of the main pages, into docs/screenshots
 	$(PY) -m pytest tests/web/screenshots.py -n 0
 
 lock: $(VENV)/.test ## pin every version and hash of requirements.in
@@ -83,4 +96,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: check docs test-faults test-money bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: check chromium docs test-faults test-money bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

@@ -13,8 +13,9 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import keys, terms
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
+from accounts.people import terms
 
 
 @admin.register(User)
@@ -86,7 +87,7 @@ class ApiKeyAdmin(ModelAdmin):
     @admin.action(description="Revoke for good", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         for key in queryset:
-            keys.revoke(key)
+            api_keys.revoke(key)
             self.log_change(request, key, "Revoked.")
         self.message_user(request, "The keys are revoked.")
 

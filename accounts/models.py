@@ -49,7 +49,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     terms_version = models.BigIntegerField(default=1, editable=False)
     # How many keys may be active at once. What a plan says about it is written here by billing.
     key_cap = models.PositiveIntegerField(default=5, editable=False)
-    # While this is set every key refuses (accounts/freezing.py).
+    # While this is set every key refuses (accounts/people/freezing.py).
     frozen_at = models.DateTimeField(null=True, editable=False)
     frozen_reason = models.CharField(max_length=200, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -91,7 +91,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 
 
 class ApiKey(models.Model):
-    """What a program signs its requests with. `accounts/keys.py` makes, ends and finds them."""
+    """What a program signs its requests with. `keys/api_keys.py` makes, ends and finds them."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="keys")
     name = models.CharField(max_length=100)
@@ -103,7 +103,7 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    # What its owner allows it (accounts/restrictions.py). Nano-dollars; empty: no restriction.
+    # What its owner allows it (keys/restrictions.py). Nano-dollars; empty: no restriction.
     daily_cap = models.BigIntegerField(null=True, blank=True)
     monthly_cap = models.BigIntegerField(null=True, blank=True)
     lifetime_cap = models.BigIntegerField(null=True, blank=True)
@@ -154,7 +154,7 @@ class ApiKey(models.Model):
 
 
 class RefreshToken(models.Model):
-    """One link of a session's chain. `family` is the session; `accounts/tokens.py` keeps them."""
+    """One link of a session's chain. `family` is the session; `sign_in/tokens.py` keeps them."""
 
     digest = models.BinaryField(max_length=32, unique=True)
     family = models.UUIDField(default=uuid.uuid4, db_index=True)

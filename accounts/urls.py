@@ -1,25 +1,26 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts import api, views
+from accounts.api import account_api
+from accounts.pages import account_views
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-router.register("keys", api.Keys, basename="key")
+router.register("keys", account_api.Keys, basename="api-key")
 
 pages = [
-    path("account", views.profile, name="account"),
-    path("account/delete", views.delete, name="account-delete"),
-    path("keys", views.keys, name="keys"),
-    path("keys/<int:pk>", views.key, name="key"),
-    path("keys/<int:pk>/limits", views.limits, name="key-limits"),
-    path("keys/<int:pk>/rotate", views.rotate, name="key-rotate"),
-    path("keys/<int:pk>/revoke", views.revoke, name="key-revoke"),
+    path("account", account_views.profile, name="account"),
+    path("account/delete", account_views.delete, name="account-delete"),
+    path("keys", account_views.keys, name="keys"),
+    path("keys/<int:pk>", account_views.key, name="key"),
+    path("keys/<int:pk>/limits", account_views.limits, name="key-limits"),
+    path("keys/<int:pk>/rotate", account_views.rotate, name="key-rotate"),
+    path("keys/<int:pk>/revoke", account_views.revoke, name="key-revoke"),
 ]
 urlpatterns = [
-    path("auth/register", api.Register.as_view(), name="register"),
-    path("auth/login", api.Login.as_view(), name="login"),
-    path("auth/refresh", api.RefreshSession.as_view(), name="refresh"),
-    path("auth/logout", api.EndSession.as_view(), name="logout"),
-    path("auth/me", api.Me.as_view(), name="me"),
+    path("auth/register", account_api.Register.as_view(), name="register"),
+    path("auth/login", account_api.Login.as_view(), name="login"),
+    path("auth/refresh", account_api.RefreshSession.as_view(), name="refresh"),
+    path("auth/logout", account_api.EndSession.as_view(), name="logout"),
+    path("auth/me", account_api.Me.as_view(), name="me"),
     *router.urls,
 ]

@@ -1,10 +1,10 @@
 """What a page weighs and how much it moves, in a real Chromium with a warm cache."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from tests.web import chromium
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 _SHIFTS = """
 window.shift = 0
@@ -24,13 +24,14 @@ class Seen:
 
 def look(url: str, cookie: tuple[str, str], paths: Sequence[str]) -> dict[str, Seen]:
     """Open every page once, and then again to measure it. Empty without Chromium."""
-    if CHROMIUM is None:
+    launch = chromium.found()
+    if launch is None:
         return {}
     from playwright.sync_api import sync_playwright
 
     name, value = cookie
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(**launch, args=FLAGS)
         context = browser.new_context(base_url=url, viewport={"width": 1280, "height": 900})
         context.add_cookies([{"name": name, "value": value, "url": url}])
         context.add_init_script(_SHIFTS)

@@ -57,12 +57,12 @@ FROM gateway_usageevent GROUP BY 1, 2, 3, 4, 5
 
 def customers() -> list[tuple[int, int]]:
     """User and key ids; the first is the one who asks on /v1 (bench/customer.py)."""
-    from accounts import keys
+    from accounts.keys import api_keys
     from accounts.models import ApiKey, User
 
     first = ApiKey.objects.get(user__email="bench@example.com")
     others = [User.objects.create_user(f"c{n}@example.com") for n in range(1, CUSTOMERS)]
-    made = [(user.pk, keys.mint(user, "laptop")[0].pk) for user in others]
+    made = [(user.pk, api_keys.mint(user, "laptop")[0].pk) for user in others]
     return [(first.user_id, first.pk), *made]
 
 

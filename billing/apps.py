@@ -6,9 +6,10 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from accounts import freezing
-        from billing import audit, gifts  # noqa: F401  audit listens to the admin's log
+        from accounts.people import freezing
+        from billing.books import audit  # noqa: F401  listens to the admin's log
         from billing.payments import pauses
+        from billing.rewards import gifts
 
         pauses.follow()
         freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)

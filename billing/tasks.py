@@ -7,8 +7,11 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from billing import invoices, prices, referrals, renewals, security, unclaimed
-from billing.mails import sending
+from billing.invoices import issuing
+from billing.mails import key_notices, sending
+from billing.plans import prices
+from billing.rewards import referrals, unclaimed_gifts
+from billing.subscriptions import renewals
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ def announce_prices(**_: Any) -> int:
 @shared_task(expires=5)
 def send_due_mails(**_: Any) -> None:
     """Make mails of new notices, and hand out those that are due, one task each."""
-    security.notice_new_keys(timezone.now())
+    key_notices.notice_new_keys(timezone.now())
     sending.collect()
     for mail_id in sending.due(timezone.now()):
         send_mail.delay(mail_id)
@@ -63,10 +66,10 @@ def settle_referrals(**_: Any) -> int:
 @shared_task(expires=600)
 def write_down_gifts(**_: Any) -> int:
     """Claim what nodes of the last release gave without a claim; how many gifts were looked at."""
-    return unclaimed.write_down(timezone.now() - timedelta(days=2))
+    return unclaimed_gifts.write_down(timezone.now() - timedelta(days=2))
 
 
 @shared_task
 def forget_deleted(**_: Any) -> int:
     """What deleted accounts do not need any more; how many rows."""
-    return invoices.forget_deleted()
+    return issuing.forget_deleted()

@@ -1,31 +1,34 @@
 from django.urls import path, re_path
 
-from billing import (
-    api,
+from billing.api import (
+    balance_api,
+    card_api,
     invoice_api,
-    invoice_views,
+    mail_api,
+    reward_api,
     statement_api,
-    statement_views,
     subscription_api,
-    subscription_views,
-    views,
 )
-from billing.mails import api as mails
-from billing.mails import views as mail_views
-from billing.payments import views as payments
-from billing.rewards import api as rewards
-from billing.rewards import views as reward_views
+from billing.pages import (
+    billing_views,
+    card_views,
+    invoice_views,
+    mail_views,
+    reward_views,
+    statement_views,
+    subscription_views,
+)
 
 pages = [
-    path("billing", views.billing, name="billing"),
-    path("billing/sandbox", views.sandbox_funds, name="sandbox-funds"),
-    path("billing/topup", payments.top_up, name="billing-topup"),
-    path("billing/topup/done", payments.topup_done, name="topup-done"),
-    path("billing/plan/done", payments.plan_done, name="plan-done"),
-    path("billing/cards", payments.cards, name="billing-cards"),
-    path("billing/cards/<str:id>/remove", payments.remove_card, name="billing-remove-card"),
-    path("billing/cards/<str:id>/default", payments.default_card, name="billing-default-card"),
-    path("billing/portal", payments.portal, name="billing-to-portal"),
+    path("billing", billing_views.billing, name="billing"),
+    path("billing/sandbox", billing_views.sandbox_funds, name="sandbox-funds"),
+    path("billing/topup", card_views.top_up, name="billing-topup"),
+    path("billing/topup/done", card_views.topup_done, name="topup-done"),
+    path("billing/plan/done", card_views.plan_done, name="plan-done"),
+    path("billing/cards", card_views.cards, name="billing-cards"),
+    path("billing/cards/<str:id>/remove", card_views.remove_card, name="billing-remove-card"),
+    path("billing/cards/<str:id>/default", card_views.default_card, name="billing-default-card"),
+    path("billing/portal", card_views.portal, name="billing-to-portal"),
     path("billing/plans", subscription_views.plans, name="billing-plans"),
     path("billing/plans/change", subscription_views.change, name="billing-change"),
     path("billing/plans/cancel", subscription_views.cancel, name="billing-cancel"),
@@ -50,13 +53,26 @@ pages = [
     path("r/<str:code>", reward_views.invited, name="invited"),
 ]
 urlpatterns = [
-    path("billing/balance", api.Balance.as_view(), name="balance"),
-    path("billing/transactions", api.Transactions.as_view(), name="transactions"),
-    path("billing/topup", api.TopUp.as_view(), name="topup"),
-    path("billing/promo-code", rewards.Promo.as_view(), name="promo-code"),
-    path("billing/signup-credit", rewards.SignupCredit.as_view(), name="signup-credit"),
-    path("billing/referral", rewards.MyReferrals.as_view(), name="referral"),
-    path("auth/me/notifications", mails.Notifications.as_view(), name="notifications"),
+    path("billing/balance", balance_api.Balance.as_view(), name="balance"),
+    path("billing/transactions", balance_api.Transactions.as_view(), name="transactions"),
+    path("billing/topup", balance_api.TopUp.as_view(), name="topup"),
+    path("billing/topup/checkout", card_api.Checkout.as_view(), name="topup-checkout"),
+    path("billing/topup/intent", card_api.Intent.as_view(), name="topup-intent"),
+    path("billing/topups", card_api.TopUps.as_view(), name="topups"),
+    path("billing/topups/<uuid:pk>", card_api.OneTopUp.as_view(), name="one-topup"),
+    path("billing/payment-methods", card_api.Cards.as_view(), name="payment-methods"),
+    path("billing/payment-methods/<str:pk>", card_api.OneCard.as_view(), name="payment-method"),
+    path(
+        "billing/payment-methods/<str:pk>/default",
+        card_api.DefaultCard.as_view(),
+        name="default-payment-method",
+    ),
+    path("billing/portal", card_api.Portal.as_view(), name="billing-portal"),
+    path("billing/auto-topup", card_api.Automatic.as_view(), name="auto-topup"),
+    path("billing/promo-code", reward_api.Promo.as_view(), name="promo-code"),
+    path("billing/signup-credit", reward_api.SignupCredit.as_view(), name="signup-credit"),
+    path("billing/referral", reward_api.MyReferrals.as_view(), name="referral"),
+    path("auth/me/notifications", mail_api.Notifications.as_view(), name="notifications"),
     path("billing/details", invoice_api.Details.as_view(), name="billing-details"),
     path("billing/invoices", invoice_api.Invoices.as_view(), name="invoices"),
     path(

@@ -5,8 +5,8 @@ class GatewayConfig(AppConfig):
     name = "gateway"
 
     def ready(self) -> None:
-        from accounts import restrictions
-        from billing import statements
+        from accounts.keys import restrictions
+        from billing.invoices import statements
         from gateway.catalogue import snapshot
         from gateway.stores import epochs as stores
         from gateway.usage import rollups

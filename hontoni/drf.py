@@ -31,7 +31,20 @@ _REQUEST_ID = "hontoni.request_id"
 
 
 class RequestIds(MiddlewareMixin):
-    """Names every request to /api, and its answer after it."""
+    """Names every request to /api, and its answer after it. Refuses what is asked in its query and
+    nobody there reads: ignored, it would look granted."""
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: object, kwargs: object
+    ) -> HttpResponse | None:
+        door = getattr(view, "cls", None)
+        ours = door is not None and not door.__module__.startswith("drf_spectacular")
+        if not ours or not request.GET or not request.path.startswith("/api/"):
+            return None
+        error = _unasked(request, door)
+        if error is None:
+            return None
+        return JsonResponse(error.body(request_id(request)), status=error.status)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if request.path.startswith("/api/"):
@@ -43,6 +56,17 @@ def request_id(request: HttpRequest) -> str:
     """`req_` and 32 hexadecimal digits, the same for as long as the request lasts."""
     found: str = request.META.setdefault(_REQUEST_ID, f"req_{uuid.uuid4().hex}")
     return found
+
+
+def _unasked(request: HttpRequest, door: Any) -> errors.ApiError | None:
+    """What is wrong with the names in a query: known are those of the view's `filters`, and of a
+    page where it gives pages."""
+    asked: Strict = getattr(door, "filters", Query)(data=request.GET)
+    beside = asked.BESIDE if getattr(door, "pagination_class", None) else {"format"}
+    unknown = [str(name) for name in request.GET if name not in {*asked.fields, *beside}]
+    if not unknown:
+        return None
+    return _translate(serializers.ValidationError({n: [asked.unknown(n)] for n in unknown}))
 
 
 # -- Errors --------------------------------------------------------------------------------------
@@ -185,11 +209,11 @@ class Strict(serializers.Serializer[Any]):
         if isinstance(data, Mapping):
             unknown = [str(name) for name in data if name not in {*self.fields, *self.BESIDE}]
             if unknown:
-                raise serializers.ValidationError({n: [self._unknown(n)] for n in unknown})
+                raise serializers.ValidationError({n: [self.unknown(n)] for n in unknown})
         return super().to_internal_value(data)
 
-    def _unknown(self, name: str) -> exceptions.ErrorDetail:
-        """With the member that was meant, if one looks like it."""
+    def unknown(self, name: str) -> exceptions.ErrorDetail:
+        """Says so, and which member was meant, if one looks like it."""
         names = [known for known, field in self.fields.items() if not field.read_only]
         near = difflib.get_close_matches(name, names, n=1)
         said = (

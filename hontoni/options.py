@@ -37,6 +37,27 @@ OPTIONS = (
         "how long it keeps them at least: a database restored to a moment before gets them back",
     ),
     Option("DATABASE_URL", "SQLite in `DATA_DIR`", "`postgres://…` in production"),
+    Option("DATABASE_POOL", "`16`", "connections to Postgres a process may have"),
+    Option("DATABASE_POOL_SECONDS", "`5`", "how long work waits for one of them"),
+    Option("DATABASE_CONNECT_SECONDS", "`3`", "how long Postgres may take to accept a connection"),
+    Option(
+        "DATABASE_THREADS",
+        "`8`",
+        "threads in which a web process asks the database beside its pages",
+    ),
+    Option(
+        "DATABASE_PATIENCE_SECONDS",
+        "`1.5`",
+        "how long a request on `/v1` waits for the database before its 503",
+    ),
+    Option(
+        "SNAPSHOT_SECONDS",
+        "`900`",
+        (
+            "how long, while the database is away, keys and prices are gone by as they were last "
+            "read, as long as Redis knows of no change"
+        ),
+    ),
     Option(
         "REDIS_URL", "embedded Valkey", "limits, money in flight, usage on its way to the books"
     ),
@@ -177,7 +198,7 @@ OPTIONS = (
         "SELLER_COUNTRY",
         "none",
         (
-            "two letters, such as `VN`; a buyer with a tax ID in another country gets "
+            "two letters, such as `VN`; a buyer with a valid tax ID of another country gets "
             "the sentence of reverse charge, and no tax"
         ),
     ),

@@ -174,18 +174,27 @@ class Cluster:
 _pipes: WeakKeyDictionary[asyncio.AbstractEventLoop, Pipe | Cluster] = WeakKeyDictionary()
 
 
+_last: Pipe | Cluster | None = None  # which is nearly always the one that is asked for
+
+
 def pipe() -> Pipe | Cluster:
     """This event loop's client."""
+    global _last
     loop = asyncio.get_running_loop()
+    if _last is not None and _last.loop is loop:
+        return _last
     found = _pipes.get(loop)
     if found is None:
         found = _pipes[loop] = Cluster(loop) if settings.REDIS_CLUSTER else Pipe(loop)
+    _last = found
     return found
 
 
 async def close() -> None:
     """Close this event loop's client, if it ever had one."""
+    global _last
     found = _pipes.pop(asyncio.get_running_loop(), None)
+    _last = None
     if found is not None:
         await found.close()
 

@@ -6,12 +6,10 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from accounts import factors
 from accounts import urls as accounts
-from billing import invoice_api
+from accounts.sign_in import factors
 from billing import urls as billing
-from billing.payments import urls as payment_urls
-from billing.payments import webhooks
+from billing.api import invoice_api, stripe_webhook
 from gateway import urls as gateway
 from hontoni import pages
 
@@ -28,13 +26,12 @@ urlpatterns = [
     # Of what has no place to name one: a PDF, an answer of the API.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}favicon.svg")),
     path("preferences", pages.preferences, name="preferences"),
-    path("webhooks/stripe", webhooks.stripe, name="stripe-webhook"),
+    path("webhooks/stripe", stripe_webhook.stripe, name="stripe-webhook"),
     path("admin/", admin.site.urls),
     path("invoices/<str:token>", invoice_api.file, name="invoice-file"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("api/", include(accounts)),
     path("api/", include(billing)),
-    path("api/billing/", include(payment_urls)),
     path("api/", include(gateway)),
 ]

@@ -10,6 +10,7 @@
 * RateLimit names the window with the fewest requests left; of equals the one that resets last.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -28,6 +29,10 @@ _REMAINING = {name: f"x-ratelimit-remaining-{name}".encode() for name in LENGTHS
 _RESET = {name: f"x-ratelimit-reset-{name}".encode() for name in LENGTHS}
 _CONCURRENT_LIMIT = b"x-ratelimit-concurrent-limit"
 _CONCURRENT_ACTIVE = b"x-ratelimit-concurrent-active"
+# What changes from answer to answer, to be filled in: in the order of the windows.
+_MOVING = b"%b: %%d\r\n" % _CONCURRENT_ACTIVE + b"".join(
+    [b"%b: %%d\r\n%b: %%d\r\n" % (_REMAINING[name], _RESET[name]) for name in LENGTHS]
+)
 _REFUSALS = {
     "rpm": ("rate_limit_exceeded", "requests per minute"),
     "5h": ("plan_limit_5h", "requests per 5 hours"),
@@ -41,34 +46,40 @@ _REFUSALS = {
 
 
 def rate_limit_headers(state: State | None, limits: Limits | None) -> list[Header]:
-    """The headers of one response, as ASGI takes them.
+    """The headers of one response, as ASGI takes them."""
+    split = (line.partition(b": ") for line in rate_limit_lines(state, limits).split(b"\r\n")[:-1])
+    return [(name, value) for name, _, value in split]
+
+
+def rate_limit_lines(state: State | None, limits: Limits | None) -> bytes:
+    """The same as they are written, each header with its CRLF.
 
     No limits: nobody is known. No state: Redis did not answer, so nothing is left to promise.
     """
     if limits is None:
-        return list(_nobody())
+        return _nobody()
     windows = state.windows if state is not None and state.windows else _exhausted(limits)
-    active = state.active if state is not None else 0
-    found = [*_fixed(limits), (_CONCURRENT_ACTIVE, b"%d" % active)]
+    numbers = [state.active if state is not None else 0]
     least: tuple[int, int, str] | None = None
     for name, limit, used, reset_ms in windows:
-        left, reset = UNLIMITED, -(-reset_ms // 1000)
+        left = UNLIMITED
         if limit:
             left = limit - used if limit > used else 0
             if least is None or (left, -reset_ms, name) < least:
                 least = (left, -reset_ms, name)
-        found += ((_REMAINING[name], b"%d" % left), (_RESET[name], b"%d" % reset))
+        numbers += (left, -(-reset_ms // 1000))
+    told = _fixed(limits) + _MOVING % tuple(numbers)
     if state is not None and state.binding == "concurrent":
         seconds = -(-state.retry_after_ms // 1000)
-        found.append((b"ratelimit", b'"concurrent";r=0;t=%d' % seconds))
-    elif least is not None:
-        left, ms, name = least
-        found.append((b"ratelimit", b'"%b";r=%d;t=%d' % (name.encode(), left, -(ms // 1000))))
-    return found
+        return told + b'ratelimit: "concurrent";r=0;t=%d\r\n' % seconds
+    if least is None:
+        return told
+    left, ms, name = least
+    return told + b'ratelimit: "%b";r=%d;t=%d\r\n' % (name.encode(), left, -(ms // 1000))
 
 
 @lru_cache(maxsize=4096)
-def _fixed(limits: Limits) -> tuple[Header, ...]:
+def _fixed(limits: Limits) -> bytes:
     """What depends on the limits alone."""
     numbers = _numbers(limits)
     found = [(_LIMIT[name], b"%d" % (numbers[name] or UNLIMITED)) for name in LENGTHS]
@@ -78,18 +89,24 @@ def _fixed(limits: Limits) -> tuple[Header, ...]:
         policy.append(f'"concurrent";q={limits.concurrent};qu="concurrent-requests"')
     if policy:
         found.append((b"ratelimit-policy", ", ".join(policy).encode()))
-    return tuple(found)
+    return _lines(found)
 
 
 @lru_cache(maxsize=1)
-def _nobody() -> tuple[Header, ...]:
+def _nobody() -> bytes:
     names = [*_LIMIT.values(), *_REMAINING.values(), *_RESET.values()]
     policy = ", ".join(f'"{name}";q=0;w={seconds}' for name, seconds in LENGTHS.items())
-    return (
-        *((name, b"0") for name in (*names, _CONCURRENT_LIMIT, _CONCURRENT_ACTIVE)),
-        (b"ratelimit-policy", f'{policy}, "concurrent";q=0;qu="concurrent-requests"'.encode()),
-        (b"ratelimit", b'"rpm";r=0;t=0'),
+    return _lines(
+        [
+            *((name, b"0") for name in (*names, _CONCURRENT_LIMIT, _CONCURRENT_ACTIVE)),
+            (b"ratelimit-policy", f'{policy}, "concurrent";q=0;qu="concurrent-requests"'.encode()),
+            (b"ratelimit", b'"rpm";r=0;t=0'),
+        ]
     )
+
+
+def _lines(headers: Iterable[Header]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def _exhausted(limits: Limits) -> tuple[Window, ...]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import pytest_django
 from django.utils import translation
 
 from tests.environment import HOME
@@ -15,11 +14,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """Django is set up by now, so the world may import its models."""
     from django.conf import settings
 
-    for name in ("tests.world", "tests.vendors", "tests.gateway_server"):
+    for name in ("tests.world", "tests.vendors", "tests.gateway_server", "tests.tally"):
         config.pluginmanager.import_plugin(name)
     # Its migrations take a minute, the tables themselves a moment.
-    settings.MIGRATION_MODULES = {"djstripe": "billing.payments.mirror_tables"}
+    settings.MIGRATION_MODULES = {"djstripe": "billing.stripe.mirror_tables"}
     settings.STRIPE_MIRROR = False
+    # Every test's client has middleware of its own, which would look for all static files anew.
+    settings.WHITENOISE_AUTOREFRESH = True
     # The real hasher is slow on purpose.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
@@ -33,11 +34,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Any]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On Postgres runs what differs there; the rest has run on SQLite before it.
-
-    Left out are the tests that touch no database, and those that are marked `any_database`:
-    they send requests and look at the answers, and their rows are only read back.
-    """
+    """Each database gets what can differ there; what touches none, or any, runs on SQLite."""
     from django.conf import settings
 
     if config.getoption("--no-database"):
@@ -45,14 +42,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     elif "postgresql" in settings.DATABASES["default"]["ENGINE"]:
         kept = [item for item in items if _needs_postgres(item)]
     else:
-        return
+        kept = [item for item in items if not item.get_closest_marker("postgres_only")]
     left = set(kept)
     config.hook.pytest_deselected(items=[item for item in items if item not in left])
     items[:] = kept
 
 
+# Rooms whose tests send requests, open pages or ask for texts, and only read rows back. What adds
+# up in SQL, takes locks or moves money has its own tests, and they are in the other rooms.
+_ANY_DATABASE = tuple(
+    f"tests/{room}/"
+    for room in (
+        "conformance",
+        "gateway/catalogue/features",
+        "gateway/dialects",
+        "gateway/metering",
+        "gateway/plane",
+        "gateway/vendors",
+        "sandbox",
+    )
+)
+
+
 def _needs_postgres(item: pytest.Item) -> bool:
-    return not item.get_closest_marker("any_database") and _needs_a_database(item)
+    if item.get_closest_marker("any_database") or not _needs_a_database(item):
+        return False
+    here = item.nodeid.startswith(_ANY_DATABASE)
+    return not here or bool(item.get_closest_marker("both_databases"))
 
 
 def _needs_a_database(item: pytest.Item) -> bool:
@@ -61,13 +77,6 @@ def _needs_a_database(item: pytest.Item) -> bool:
 
 
 _DATABASE = frozenset(("db", "transactional_db", "django_db_setup", "live_server"))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was not tested because it is not installed is said last and loudly."""
-    reasons = {str(r.longrepr[2]) for r in terminalreporter.stats.get("skipped", ())}
-    for reason in sorted(reason for reason in reasons if "not installed" in reason):
-        terminalreporter.write_line(f"NOT TESTED: {reason.removeprefix('Skipped: ')}", red=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -82,59 +91,18 @@ def _valkey() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """SQLite in a file: the server's threads must see what the test wrote."""
     from django.conf import settings
 
-    database = settings.DATABASES["default"]
-    if database["ENGINE"].endswith("sqlite3"):
-        database.setdefault("TEST", {})["NAME"] = str(HOME / "test.sqlite3")
-    database.get("OPTIONS", {}).pop("pool", None)
+    from tests import database
+
+    database.modify(settings.DATABASES["default"], str(HOME))
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(
-    django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker
-) -> None:
-    """Tables are emptied between tests: on SQLite by DELETE, which the ledger's triggers refuse.
+def django_db_setup(django_db_setup: None) -> None:
+    from tests import database
 
-    So they go before and come back after. Postgres truncates, which fires no trigger. The 62
-    tables of dj-stripe are left alone, for they cost more than all of ours: the tests that fill
-    them empty them.
-    """
-    from django.apps import apps
-    from django.db import connection
-
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        triggers = _triggers(cursor) if connection.vendor == "sqlite" else {}
-        if connection.vendor == "postgresql":
-            _part_from_users(cursor)
-    # On the class: beside a browser's event loop Django uses another connection of this thread.
-    kind = type(connection.ops)
-    flush = kind.sql_flush
-
-    def unsealed(ops: Any, style: Any, tables: list[str], **kwargs: Any) -> list[str]:
-        drop = [f"DROP TRIGGER {name}" for name in triggers]
-        ours = [table for table in tables if not table.startswith("djstripe_")]
-        return [*drop, *flush(ops, style, ours, **kwargs), *triggers.values()]
-
-    kind.sql_flush = unsealed  # type: ignore[assignment, method-assign]
-    # Nor are its 248 permissions, which nobody has, made anew after every test.
-    apps.get_app_config("djstripe").models_module = None
-
-
-def _triggers(cursor: Any) -> dict[str, str]:
-    cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-    return dict(cursor.fetchall())
-
-
-def _part_from_users(cursor: Any) -> None:
-    """Postgres truncates no table that another one, which stays, refers to."""
-    cursor.execute(
-        "SELECT conname FROM pg_constraint WHERE contype = 'f'"
-        " AND conrelid = 'djstripe_customer'::regclass AND confrelid = 'accounts_user'::regclass"
-    )
-    for (name,) in cursor.fetchall():
-        cursor.execute(f'ALTER TABLE djstripe_customer DROP CONSTRAINT "{name}"')
+    database.empty_quickly()
 
 
 @pytest.fixture(autouse=True)

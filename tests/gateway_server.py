@@ -3,7 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import uvicorn
 from django.test import override_settings
 from pytest_django.fixtures import Settings
 
-from billing import ledger
+from billing.books import ledger
 from gateway.catalogue import snapshot
 from gateway.metering import calibration
 from gateway.plane import admission, callers, stores
@@ -26,10 +27,13 @@ from gateway.stores.spool import Spool
 from gateway.usage import settlement, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.http_client import Client
+from hontoni import freshness
 from hontoni.money import nanos
 from tests.money import law
 from tests.vendors import KEY, Vendors
 from tests.world import Person
+
+CHAT = "/v1/chat/completions"
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,17 @@ class Gateway:
 
     def chat(self, person: Person, text: str = "Hello", **body: Any) -> httpx.Response:
         """One chat request, bare."""
-        message = {"role": "user", "content": text}
-        everything = {"model": "gpt-4o", "messages": [message], "max_tokens": 100} | body
         with self.http(person) as client:
-            return client.post("/v1/chat/completions", json=everything)
+            return client.post(CHAT, json=_chat(text, body))
+
+    @contextmanager
+    def begun(self, person: Person, text: str, **body: Any) -> Iterator[Iterator[bytes]]:
+        """A streamed chat request of which the first bytes have come, and the others are to."""
+        asked = _chat(text, {"stream": True, **body})
+        with self.http(person) as client, client.stream("POST", CHAT, json=asked) as answer:
+            arriving = answer.iter_bytes()
+            next(arriving)
+            yield arriving
 
     def books(self) -> list[UsageEvent]:
         """Write all usage into the books, prove them, and return the events, oldest first."""
@@ -86,6 +97,11 @@ class _Watching:
             await cls.look()
 
 
+def _chat(text: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    message = {"role": "user", "content": text}
+    return {"model": "gpt-4o", "messages": [message], "max_tokens": 100, **body}
+
+
 def fund(person: Person, dollars: str) -> Person:
     """Put money on a person's account."""
     ledger.post(
@@ -110,7 +126,11 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
         from hontoni.asgi import application
 
         config = uvicorn.Config(
-            application, log_level="critical", http="httptools", ws="websockets-sansio"
+            application,
+            access_log=False,  # as the supervisor serves it
+            log_level="critical",
+            http="httptools",
+            ws="websockets-sansio",
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -134,7 +154,7 @@ def gateway(
 ) -> Iterator[Gateway]:
     """The product with a seeded catalogue. When the test ends the books must balance, and agree
     with the vendors' meter (tests/money/law.py) unless a marker says why not."""
-    from billing.seed import seed as seed_billing
+    from billing.plans.seed import seed as seed_billing
     from gateway.catalogue.seed import seed as seed_catalogue
     from hontoni.asgi import v1
 
@@ -166,6 +186,12 @@ def settled(vendors: Vendors, seconds: float = 10.0) -> None:
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many requests at once on a machine that may be busy: a slow database is not one away."""
+    monkeypatch.setattr(freshness, "PATIENCE_SECONDS", 30)
 
 
 @pytest.fixture

@@ -22,10 +22,13 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.test import APIClient
 
 from accounts.models import ApiKey
-from billing import ledger, subscriptions
-from billing.models import AddOn, Invoice
-from billing.payments.models import StripeCustomer, TopUp
-from billing.seed import seed
+from billing.books import ledger
+from billing.invoices.models import Invoice
+from billing.payments.models import TopUp
+from billing.plans.models import AddOn
+from billing.plans.seed import seed
+from billing.stripe.models import StripeCustomer
+from billing.subscriptions import balance_changes
 from hontoni.money import DOLLAR, nanos
 from tests.world import Person, used
 
@@ -46,7 +49,7 @@ def boosted(person: Person) -> AddOn:
     seed()
     ledger.post(key="boost", kind="sandbox", user_id=person.user.pk, amount=nanos("5"))
     add_on = AddOn.objects.get(slug="rate-limit-2x")
-    subscriptions.add(person.user.pk, add_on, now=timezone.now())
+    balance_changes.add(person.user.pk, add_on, now=timezone.now())
     return add_on
 
 

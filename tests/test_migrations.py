@@ -9,7 +9,7 @@ from django.db import connection, migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ModelState, ProjectState
 
-from billing.immutable import WrittenOnce
+from billing.books.written_once import WrittenOnce
 
 # The schema that the last release knows. To be moved on with each release.
 RELEASED = [

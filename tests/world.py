@@ -13,8 +13,9 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 from uuid_utils import uuid7
 
-from accounts import keys, tokens
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
+from accounts.sign_in import tokens
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.catalogue.seed import seed
 from gateway.usage.models import UsageEvent
@@ -40,7 +41,7 @@ class Person:
 
 def person(name: str) -> Person:
     user = User.objects.create_user(f"{name}@example.com", PASSWORD, name=name.title())
-    return Person(user, *keys.mint(user, "laptop"))
+    return Person(user, *api_keys.mint(user, "laptop"))
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def bob(db: None) -> Person:
 @pytest.fixture
 def carol(db: None) -> Person:
     carol = person("carol")
-    keys.revoke(carol.key)
+    api_keys.revoke(carol.key)
     return carol
 
 

@@ -1,7 +1,7 @@
 """Every kind of notice, and the mail it becomes: templates/emails/<kind>.txt, in English, and
 templates/emails/<language>/<kind>.txt.
 
-The facts of plans and payments are listed in billing/notices.py. The others', amounts in dollars
+The facts of plans and payments are listed in notices.py. The others', amounts in dollars
 as text and moments in ISO 8601:
 
 * low_balance: balance, threshold

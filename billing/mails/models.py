@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
+from billing.books.written_once import WrittenOnce
 from hontoni import money
 
 
@@ -76,3 +77,16 @@ class Preferences(models.Model):
         unwanted = set(self.unwanted) | {kind for kind, on in switched.items() if not on}
         self.unwanted = sorted(unwanted - {kind for kind, on in switched.items() if on})
         self.save()
+
+
+class Notice(WrittenOnce):
+    """Something a customer should hear of. Whoever sends mail reads these, oldest first."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="notices")
+    kind = models.CharField(max_length=50)
+    key = models.CharField(max_length=255, unique=True)
+    facts = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.key

@@ -15,7 +15,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, Max
 
 from billing.mails import letters
-from billing.models import Mail, Notice, Preferences
+from billing.mails.models import Mail, Notice, Preferences
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from accounts.mailboxes import mailbox
-from billing.marks import digest
+from accounts.people.mailboxes import mailbox
+from billing.rewards.fingerprints import digest
 
 _BATCH = 2_000
 

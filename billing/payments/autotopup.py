@@ -15,9 +15,11 @@ from django.db import transaction
 from django.db.models import Sum
 
 from accounts.models import User
-from billing import balances, notices, standing, stripe_api
-from billing.payments import customers, orders
+from billing.books import balances, standing
+from billing.mails import notices
+from billing.payments import orders
 from billing.payments.models import AutoTopUp, TopUp
+from billing.stripe import customers, stripe_api
 from hontoni import errors
 from hontoni.money import CENT, dollars, nanos
 
@@ -70,7 +72,7 @@ def change(
 
 def _check_card(user: User, id: str) -> None:
     if settings.STRIPE_TAX:
-        raise orders.CheckoutRequired("Automatic top-ups are not possible where tax is added.")
+        raise stripe_api.CheckoutRequired("Automatic top-ups are not possible where tax is added.")
     if customers.chosen_card(user.pk, id) is None:
         raise errors.BadRequest(
             "Save a card first: top up with `save_card`.", code="no_payment_method"

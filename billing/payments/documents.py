@@ -23,14 +23,18 @@ from django.db.models.functions import Concat, Substr
 from django.utils import timezone
 
 from accounts.models import User
-from billing import invoices, ledger, stripe_api, taxes
-from billing.invoices import Line, Payment
-from billing.ledger import Kind
-from billing.models import Invoice, Transfer
-from billing.payments import entitlements
-from billing.payments.models import Quarantine, StripeCustomer, TopUp
-from billing.stripe_api import Object
-from billing.taxes import Tax
+from billing.books import ledger
+from billing.books.ledger import Kind
+from billing.books.models import Transfer
+from billing.invoices import issuing, taxes
+from billing.invoices.issuing import Line, Payment
+from billing.invoices.models import Invoice
+from billing.invoices.taxes import Tax
+from billing.payments.models import TopUp
+from billing.stripe import stripe_api
+from billing.stripe.models import Quarantine, StripeCustomer
+from billing.stripe.stripe_api import Object
+from billing.subscriptions import entitlements
 from hontoni import errors
 from hontoni.money import CENT
 
@@ -60,13 +64,13 @@ def is_ours(order: TopUp, page: Object | None) -> bool:
 
 def of_top_up(order: TopUp, paid: Transfer, by: str, now: datetime) -> Invoice:
     """Ours, in the caller's transaction."""
-    buyer = invoices.buyer(order.user)
+    buyer = issuing.buyer(order.user)
     on_top = order.charged_cents * CENT - order.amount
     tax = Tax(on_top, "Tax", on_top=True) if on_top else taxes.of_payment(order.amount, buyer)
     at = order.paid_at or paid.created_at
     payment = Payment(by=by, at=_other_day(at, now), tax=tax)
     lines = [Line(NAME, order.amount)]
-    return invoices.issue(transfer=paid, user=order.user, lines=lines, now=now, payment=payment)
+    return issuing.issue(transfer=paid, user=order.user, lines=lines, now=now, payment=payment)
 
 
 def paid_by(intent: Object) -> str:
@@ -155,7 +159,7 @@ def of_taking_back(order: TopUp, moved: Transfer, number: str, now: datetime) ->
     )
     about = f"{moved.reason}: {NAME}" + (f", invoice {number}" if number else "")
     lines = [Line(about, sign * moved.amount)]
-    return invoices.issue(transfer=moved, user=order.user, lines=lines, now=now, payment=payment)
+    return issuing.issue(transfer=moved, user=order.user, lines=lines, now=now, payment=payment)
 
 
 def _tax_back(order: TopUp, moved: Transfer, cents: int) -> Tax:
@@ -195,7 +199,7 @@ def of_plan(user: User, intent: str, cause: str, cents: int, now: datetime) -> I
             credits=[theirs["number"]],
         )
         lines = [Line(f"Back to your card: invoice {theirs['number']}", net)]
-        return invoices.issue(cause=cause, user=user, lines=lines, now=now, payment=payment)
+        return issuing.issue(cause=cause, user=user, lines=lines, now=now, payment=payment)
 
 
 def _tax_of_plan(user: User, theirs: Object, cents: int) -> int:
@@ -204,8 +208,8 @@ def _tax_of_plan(user: User, theirs: Object, cents: int) -> int:
     about = [(one.total, one.tax) for one in earlier if one.credits == [theirs["number"]]]
     back = -sum(total for total, _ in about) + cents * CENT
     whole = sum(int(tax["amount"]) for tax in theirs["total_taxes"] or [])
-    told: int = sum(tax for _, tax in about)
-    return -taxes.share(back, whole, theirs["total"] or 1) - told
+    credited: int = sum(tax for _, tax in about)
+    return -taxes.share(back, whole, theirs["total"] or 1) - credited
 
 
 # -- What has none -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@
   period ends; the next one is the saved card's again.
 * Pages that are open are closed. What was paid on one all the same is booked.
 
-accounts/freezing.py and deletion.py call the first three in their own transactions; Stripe is
+people/freezing.py and deletion.py call the first three in their own transactions; Stripe is
 asked by the worker, which also finds whatever was missed.
 """
 
@@ -23,12 +23,16 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from kombu.exceptions import OperationalError
 
-from accounts import deletion, freezing
 from accounts.models import User
-from billing import renewals, standing, stripe_api
-from billing.models import Subscription
-from billing.payments import arrangements, contract, customers, entitlements, orders
-from billing.payments.models import AutoTopUp, PlanOrder, TopUp
+from accounts.people import freezing
+from accounts.sign_in import deletion
+from billing.books import standing
+from billing.payments import orders
+from billing.payments.models import AutoTopUp, TopUp
+from billing.plans.models import Subscription
+from billing.stripe import customers, stripe_api
+from billing.subscriptions import arrangements, contract, entitlements, renewals
+from billing.subscriptions.models import PlanOrder
 from hontoni import errors
 
 logger = logging.getLogger(__name__)

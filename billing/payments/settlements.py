@@ -15,14 +15,21 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts import freezing
 from accounts.models import User
-from billing import fraud, funding, ledger, notices, stripe_api
-from billing.ledger import Kind
-from billing.models import Invoice, Transfer
-from billing.payments import customers, documents, entitlements
-from billing.payments.models import Dispute, PlanOrder, Quarantine, StripeCustomer, TopUp
-from billing.stripe_api import Object
+from accounts.people import freezing
+from billing.books import ledger
+from billing.books.ledger import Kind
+from billing.books.models import Transfer
+from billing.invoices.models import Invoice
+from billing.mails import notices
+from billing.payments import documents, funding
+from billing.payments.models import Dispute, TopUp
+from billing.rewards import fraud
+from billing.stripe import customers, stripe_api
+from billing.stripe.models import Quarantine, StripeCustomer
+from billing.stripe.stripe_api import Object
+from billing.subscriptions import entitlements
+from billing.subscriptions.models import PlanOrder
 from hontoni.money import CENT, dollars
 
 DISPUTED = "A payment on this account is disputed."

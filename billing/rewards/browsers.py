@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
 from accounts.models import User
-from billing import gifts
-from billing.models import Mark
+from billing.rewards import gifts
+from billing.rewards.models import Mark
 
 COOKIE = "browser"
 _DAYS_400 = 400 * 24 * 3600  # browsers keep none for longer; every log-in renews it

@@ -10,10 +10,9 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from accounts.mailboxes import mailbox
-from billing import gifts, referrals
-from billing.models import Mark
-from billing.rewards import browsers
+from accounts.people.mailboxes import mailbox
+from billing.rewards import browsers, gifts, referrals
+from billing.rewards.models import Mark
 
 
 @receiver(post_save, sender=EmailAddress, dispatch_uid="billing.confirmations")

@@ -1,7 +1,7 @@
 """What is given away: promo codes and who redeemed them, referrals and what they earned.
 
-Amounts are nano-dollars. The money itself is in the books: only billing/promos.py and
-billing/referrals.py write these rows, in the transaction that posts it.
+Amounts are nano-dollars. The money itself is in the books: only promos.py and
+referrals.py write these rows, in the transaction that posts it.
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
-from billing.immutable import WrittenOnce
+from billing.books.written_once import WrittenOnce
 
 
 class PromoCode(models.Model):

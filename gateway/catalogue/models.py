@@ -6,11 +6,12 @@ from django.db import models
 from django.utils import timezone
 
 from gateway.vendors.models import Dialect, Vendor
+from hontoni.announced import Announced
 
 BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
 
 
-class Model(models.Model):
+class Model(Announced):
     """A model customers may ask for. `upstream_id` is what its vendor calls it."""
 
     id = models.SlugField(primary_key=True, max_length=100, allow_unicode=False)
@@ -38,7 +39,7 @@ class Model(models.Model):
         return self.id
 
 
-class Price(models.Model):
+class Price(Announced):
     """One version of a model's prices, in nano-dollars per million tokens. Never changed: a new
     price is a new row, so that every receipt can name the one it was made from.
 
@@ -94,7 +95,7 @@ class Price(models.Model):
         return super().delete(*args, **kwargs)
 
 
-class Alias(models.Model):
+class Alias(Announced):
     """Another name for a model: the vendor's own ids, and names that clients pick."""
 
     name = models.CharField(primary_key=True, max_length=100)

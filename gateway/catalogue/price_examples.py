@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from billing.models import Plan
+from billing.plans.models import Plan
 from gateway.catalogue.snapshot import Model
 from gateway.dialects.ir import Usage
 

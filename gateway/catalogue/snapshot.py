@@ -18,7 +18,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from gateway.catalogue import clock, models, variants
+from gateway.catalogue import clock, models, rows, variants
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.features.snapshot import Features, Rules
 from gateway.catalogue.models import BUCKETS
@@ -120,6 +120,7 @@ class Model:
     pool: Pool = EMPTY
     coming: tuple[Price, ...] = ()
     book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
+    _rules: list[Rules] = field(default_factory=list, compare=False, repr=False)
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
     _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
 
@@ -138,7 +139,9 @@ class Model:
 
     def rules(self) -> Rules:
         """What may be asked of it, and what of that costs money of its own."""
-        return self.book.features.rules(self.dialect, self.id)
+        if not self._rules:
+            self._rules.append(self.book.features.rules(self.dialect, self.id))
+        return self._rules[0]
 
     def at(self, named: tuple[str, str]) -> "Model":
         """The same model, at the same price, as a provider has it under that name and dialect."""
@@ -222,6 +225,7 @@ class Snapshot:
                     price=prices[begun - 1],
                     coming=prices[begun:],
                     book=book,
+                    _rules=[],
                     _elsewhere={},
                 )
         aliases = {name: model for name, model in self._aliases.items() if model in on_sale}
@@ -241,14 +245,25 @@ def price_of(row: models.Price) -> Price:
 
 
 class _Last:
-    """What was read last, and of which rows it was made."""
+    """What was read last, and of which rows it was made: as they are, and as they are meant."""
 
+    rows: Any = None
     made: tuple[Any, Snapshot] | None = None
 
 
 def read() -> Snapshot:
-    """Read the active models, each with the price in force and those to come."""
-    read_at = clock.micros() / 1_000_000
+    """The active models, each with the price in force and those to come. Nearly always no row has
+    changed since the last time, and that snapshot will do: it holds what is to come as well."""
+    read_at, found = clock.micros() / 1_000_000, (carrier_key(), rows.read())
+    if _Last.made is not None and _Last.rows == found:
+        _Last.made[1].read_at = max(read_at, _Last.made[1].read_at)
+        return _Last.made[1]
+    made = _read(read_at)
+    _Last.rows = found
+    return made
+
+
+def _read(read_at: float) -> Snapshot:
     prices = _prices()
     rows = [row for row in models.Model.objects.filter(active=True) if row.id in prices]
     pools = routes.load((row.id, row.vendor, row.dialect) for row in rows)
@@ -336,6 +351,7 @@ def _elsewhere(model: Model, upstream_id: str, dialect: str) -> Model:
         upstream_id=upstream_id,
         dialect=dialect,
         target=replace(target, model=upstream_id),
+        _rules=[],
         _capped={},
         _elsewhere={},
     )
@@ -347,6 +363,12 @@ def carrier_key() -> bytes:
 
 
 _kept = Kept(lambda: read())
+
+
+def at_hand(moment: int | None = None) -> Catalogue | None:
+    """As `current`, if nothing need be waited for."""
+    kept = _kept.warm(MAX_AGE_SECONDS)
+    return None if kept is None else kept.at(clock.micros() if moment is None else moment)
 
 
 async def current(moment: int | None = None) -> Catalogue:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from accounts import restrictions
+from accounts.keys import restrictions
 from accounts.models import ApiKey
-from billing.terms import terms
+from billing.plans.terms import terms
 from gateway.stores.rebuilding import rebuild
 from gateway.usage import spending
 from ratelimits import limiter

@@ -7,7 +7,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from accounts.models import ApiKey, User
-from billing import balances
+from billing.books import balances
 from gateway.dashboard import gauges
 from gateway.usage import rollups
 from gateway.usage.corrections.models import corrected

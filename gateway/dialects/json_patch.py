@@ -6,7 +6,7 @@ the bytes a prompt cache is keyed by, and break signatures bound to the transcri
 
 import json
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -28,13 +28,21 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def _parse_leniently(body: bytes) -> Any:
-    """orjson refuses a lone surrogate, which agents do send (a cut emoji); the vendors differ."""
+    """orjson refuses a lone surrogate, which agents do send (a cut emoji); the vendors differ.
+
+    UTF-8 alone is read, and no word for a number that is none: in another encoding a vendor might
+    find what we do not see when we look at the bytes.
+    """
     try:
-        return json.loads(body)
+        return json.loads(body.decode("utf-8", "surrogatepass"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise BadRequest(
             f"The request body is not valid JSON: {error}", code="invalid_json"
         ) from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
 
 
 def patch(body: bytes, parsed: dict[str, Any], changes: dict[str, Any]) -> bytes:

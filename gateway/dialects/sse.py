@@ -67,13 +67,17 @@ class Splitter:
     def _frames(self, whole: bytes) -> list[Frame]:
         if self._fresh:
             whole, self._fresh = whole.removeprefix(_BOM), False
-        found = (_frame(block) for block in whole.split(b"\n\n"))
+        found = map(_frame, whole.split(b"\n\n"))
         return [frame for frame in found if frame is not None]
 
 
 def _frame(block: bytes) -> Frame | None:
     if block.startswith(b"data: ") and b"\n" not in block:
         return Frame("", block[6:])
+    if block.startswith(b"event: "):  # as the vendors write it: a name, and one line of data
+        name, _, value = block.partition(b"\ndata: ")
+        if value and b"\n" not in value and b"\n" not in name:
+            return Frame(name[7:].decode("utf-8", "replace"), value)
     event, data = b"", []
     for line in block.split(b"\n"):
         name, _, value = line.partition(b":")

@@ -104,6 +104,12 @@ class Translator:
             self.error = failed
             return b""
         for event in events:
+            if type(event) is TextDelta and self.begun and not self.finished:  # nearly always
+                self.text_bytes += size(event.text)
+                if not self.spoke_at:
+                    self.spoke_at, self.reasoned = time.time(), True
+                sent.append(self._tell(event))
+                continue
             if isinstance(event, Failed):
                 self.error = event
                 break

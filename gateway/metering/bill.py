@@ -163,6 +163,8 @@ def helper(model: Model, use: Use) -> Model | None:
 
 def factor(tally: Tally, asked: Mapping[str, str], rules: Rules) -> int:
     """All factors together, in basis points. The answer's word counts, else the request's."""
+    if not rules.factors:
+        return WHOLE
     product, applied = WHOLE, tally.applied
     for meter, values in rules.factors.items():
         row = values.get(applied.get(meter) or asked.get(meter, ""))

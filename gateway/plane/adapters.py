@@ -163,10 +163,15 @@ class PassThrough:
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The members that differ; None for one that is gone."""
-    names = dict.fromkeys((*before, *after))
-    return {
-        n: new for n in names if (new := after.get(n)) is not (old := before.get(n)) and new != old
+    changes = {
+        name: new
+        for name, new in after.items()
+        if new is not (old := before.get(name)) and new != old
     }
+    for name in before:
+        if name not in after and before[name] is not None:
+            changes[name] = None
+    return changes
 
 
 def _without_secrets(items: Any) -> Any:

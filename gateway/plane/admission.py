@@ -13,7 +13,7 @@ from django.conf import settings
 
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
-from gateway.plane import callers, stores, usage_events
+from gateway.plane import callers, life, stores, usage_events
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
@@ -46,22 +46,10 @@ def _ask(
     price: tuple[int, int] = (0, 0),
 ) -> Ask:
     return Ask(
-        request_id=request_id,
-        account=caller.account,
-        subject=caller.subject,
-        limits=caller.limits,
-        terms_version=caller.terms_version,
-        credits=caller.credits,
-        credits_version=caller.credits_version,
-        full=hold.full,
-        floor=hold.floor,
-        lease_ms=lease_ms,
-        stretch=stretch,
-        draft=draft,
-        caps=caller.caps,
-        holds_from=price[0],
-        holds_until=price[1],
-    )
+        request_id, caller.account, caller.subject, caller.limits,
+        caller.terms_version, caller.credits, caller.credits_version,
+        hold.full, hold.floor, lease_ms, stretch, draft, caller.caps, *price,
+    )  # fmt: skip
 
 
 async def _renewed(caller: Caller, state: State) -> Caller:
@@ -124,6 +112,7 @@ async def admit(call: Call) -> None:
         moment = None
         call.state = call.http.state = state
         if state.status == "ok":
+            call.become(life.ADMITTED)
             call.admitted_at = state.now
             call.hold_is(state.hold)
             await stores.admitted(call)
@@ -132,16 +121,19 @@ async def admit(call: Call) -> None:
         deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
         if state.binding == "concurrent" and now < deadline:
             await _slot(call.caller.subject)
-        elif callers.old(call.caller):  # an announcement may have been lost: look again
-            await _renew(call, state)
-        else:
+        elif not callers.old(call.caller):
             raise refusal(state, call.caller.limits)
+        else:  # an announcement may have been lost: look again
+            try:
+                await _renew(call, state)
+            except Unavailable as error:
+                raise refusal(state, call.caller.limits) from error
 
 
 async def _price(call: Call, moment: int | None) -> None:
     """What it costs now, or at the moment Redis told: it may have waited since it was understood.
     Raises NotFound if it is no longer sold, and Unavailable."""
-    known = await snapshot.current(moment)
+    known = snapshot.at_hand(moment) or await snapshot.current(moment)
     call.price_read_at, call.priced_for = known.of.read_at, (known.since, known.until)
     sold = known.models.get(call.model.id)
     if sold is call.model:  # nearly always
@@ -162,6 +154,7 @@ async def _asked(call: Call) -> State:
         price=call.priced_for,
     )
     call.epoch = epochs.believed()
+    call.become(life.ASKED)
     try:
         state = await limiter.admit(call.ask)
     except asyncio.CancelledError:
@@ -197,8 +190,8 @@ async def _slot(subject: str) -> None:
 
 async def close(call: Call) -> None:
     """Decide what it costs, within what may be given away, and settle it. Once."""
-    if call.settled:
-        return
+    if call.life in life.DECIDED:
+        return await settle(call)
     if call.reached and not call.failed and call.held < call.hold.full:
         await _cover(call)
     call.close_account()
@@ -248,12 +241,12 @@ async def settle(call: Call) -> None:
     """
     if call.settled:
         return
-    event = usage_events.event(call)
+    if call.life not in life.DECIDED:
+        call.become(life.CLOSED if call.reached else life.FREED)
+    event, giveback = usage_events.event(call), call.life is life.FREED
     stores.keep(call, event)
     try:
-        state = await limiter.settle(
-            call.asked(), cost=call.cost, event=event, giveback=not call.reached
-        )
+        state = await limiter.settle(call.asked(), cost=call.cost, event=event, giveback=giveback)
     except ApiError:
         logger.exception("settle.postponed %s", call.id)
         _unsettled[call.id] = call
@@ -262,7 +255,7 @@ async def settle(call: Call) -> None:
         LIVE.discard(call)
     _unsettled.pop(call.id, None)
     stores.answered(call)
-    call.settled = True
+    call.become(life.SETTLED)
     call.state = call.http.state = state
     for freed in _waiting.get(call.caller.subject, ()):
         freed.set()

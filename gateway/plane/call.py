@@ -12,16 +12,18 @@ from typing import Any
 
 import orjson
 
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.snapshot import Model, Price
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
 from gateway.dialects.stream_readers import text_bytes
-from gateway.metering import bill, calibration, estimates
+from gateway.metering import bill, calibration, estimates, unseen
 from gateway.metering.estimates import Estimate, Hold
+from gateway.plane import life
 from gateway.plane.adapters import Lane, Stream
 from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import Asked
+from gateway.plane.life import End, Stage
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.routes import NATIVE, Route
 from hontoni.errors import ApiError, PaymentRequired
@@ -52,18 +54,16 @@ class Call:
     state: State | None = None
     held: int = 0
     extend_at: float = math.inf  # bytes of text after which the hold must be extended
-    reached: bool = False  # the vendor accepted it: from here on it counts
-    settled: bool = False
+    life: Stage = life.PREPARED
+    end: End = End.UNDERWAY
     tap: Stream | None = None
     sent_at: float = 0.0  # when a vendor was asked
     tally: Tally = NO_TALLY  # of a unary answer
     whole: bytes = b""  # a unary answer, as the vendor sent it
-    failed: bool = False  # the vendor's fault, or ours: nothing is charged
     draining: bool = False  # heard to its end without its client (drains.py), who settles it
     drained: bool = False  # and the end was heard
     usage: Usage | None = None  # of a unary answer the vendor's numbers, in the end those billed
     estimated: bool = False
-    aborted: bool = False
     cost: int = 0
     gift: int = 0  # what the fair-bill policy takes off the price
     capped: bool = False  # the vendor's numbers cost more than was held
@@ -75,9 +75,7 @@ class Call:
     quarantined: Usage | None = None  # the vendor's own numbers, where they cannot be true
     routes: tuple[Route, ...] = ()  # in the order in which they are asked
     named: tuple[str, str] = NATIVE  # what the lane calls the model, and in which dialect
-    fitted: int | None = None  # output tokens that the balance pays for, if fewer than asked
     attempts: list[Attempt] = field(default_factory=list)
-    repaired: bool = False
     price_read_at: float = 0.0  # when the price was read that holds for it
     priced_for: tuple[int, int] = (0, 0)  # from when, until when these prices are in force
     admitted_at: int = 0  # by Redis's clock, in microseconds
@@ -87,6 +85,7 @@ class Call:
     _told: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     _bound: bool = False  # that is so
+    _lines: tuple[Usage, Tally, Price, tuple[str, str], list[bill.Line]] | None = None
 
     def __post_init__(self) -> None:
         self.hidden = self.request.hides()
@@ -106,6 +105,34 @@ class Call:
     @property
     def hold(self) -> Hold:
         return self.request.hold
+
+    @property
+    def reached(self) -> bool:
+        """Whether a vendor accepted it: from there on it counts."""
+        return self.life in life.COUNTS
+
+    @property
+    def settled(self) -> bool:
+        return self.life is life.SETTLED
+
+    @property
+    def failed(self) -> bool:
+        """By the vendor's fault, or ours: nothing is charged."""
+        return self.end is End.FAILED
+
+    @property
+    def aborted(self) -> bool:
+        """Its client has left."""
+        return self.end is End.LEFT
+
+    def become(self, stage: Stage) -> None:
+        """The next stage of its life. Raises life.Impossible."""
+        self.life = life.step(self.life, stage)
+
+    def reach(self) -> None:
+        """A vendor accepts it; said as often as one likes."""
+        if self.life is life.SENT:
+            self.life = life.REACHED
 
     def asked(self) -> Ask:
         """What was admitted; every later word about this request repeats it."""
@@ -131,7 +158,7 @@ class Call:
     def fail(self, error: ApiError) -> None:
         """It ended in an error. Only running out of money leaves something to pay."""
         self.status, self.error = error.status, error.code
-        self.failed = not isinstance(error, PaymentRequired)
+        self.end = End.BROKE if isinstance(error, PaymentRequired) else End.FAILED
 
     def close_account(self) -> None:
         """Decide what was used and what it costs: the fair bill. `gift` is what is given away of
@@ -221,16 +248,46 @@ class Call:
         """What the vendor counted beside tokens in all, unless nobody believes it."""
         if self.quarantined is not None:
             return NO_TALLY
+        hidden = self._unseen()
+        return hidden.beside(self._counted()) if hidden.turns else self._counted()
+
+    def _counted(self) -> Tally:
         return self.tally if self.tap is None else self.tap.tally()
 
+    def _unseen(self) -> unseen.Unseen:
+        """What tools may have used of which the vendor's last word would have told."""
+        if not self.lane.sifted.uses or self.failed or not (self.reached and self._heard()[1]):
+            return unseen.NOTHING
+        model = self.model.at(self.named)
+        return unseen.of(self.lane.sifted, self._counted(), model, self.estimate)
+
     def lines(self, usage: Usage) -> list[bill.Line]:
-        return bill.lines(usage, self._tally(), self.model.at(self.named), self.lane.sifted)
+        """What is priced of that usage. The receipt asks once more for what was priced last."""
+        tally, last = self._tally(), self._lines
+        if (
+            last is not None
+            and last[0] is usage
+            and last[1] == tally
+            and last[2] is self.model.price
+            and last[3] == self.named
+        ):
+            return last[4]
+        found = bill.lines(usage, tally, self.model.at(self.named), self.lane.sifted)
+        self._lines = usage, tally, self.model.price, self.named, found
+        return found
 
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""
+        usage, estimated = self._heard()
+        return (self._unseen().on(usage) if estimated else usage), estimated
+
+    def _heard(self) -> tuple[Usage, bool]:
+        """The same without what tools did unseen."""
         tap = self.tap
         if tap is None:
             if (told := self._told or self.usage) is not None:
+                if told.output or told.reasoning:  # nearly always: then it is believed
+                    return told, False
                 return self._believed(told, text_bytes(self.whole))
             return self._untold(text_bytes(self.whole)) if self.whole else (Usage(), False)
         reported, whole = tap.decoded_usage(), tap.finished and not tap.cut
@@ -328,7 +385,8 @@ class Call:
         if self.drained:
             return "drained"
         if self.estimated:
-            return "left" if self.aborted and not self.hidden else "estimated"
+            seen = not self.hidden and not self._unseen().turns
+            return "left" if self.aborted and seen else "estimated"
         return "left" if self.aborted and self.cost else ""
 
     def so_far(self) -> "Call":

@@ -1,23 +1,28 @@
 """Who is calling: a snapshot per API key of what it may do, kept in this process.
 
 A warm request costs no query. A snapshot is never trusted on its own: admission compares its
-version with Redis and answers "stale" if anything changed since (accounts/terms.py), and after
-MAX_AGE_SECONDS it is read anew in any case, which heals a lost announcement.
+version with Redis and answers "stale" if anything changed since (people/terms.py), and after
+MAX_AGE_SECONDS it is read anew in any case, which heals a lost announcement: beside the requests
+of a busy key, in front of an idle one's. While the database is away Redis's word alone will do,
+for SNAPSHOT_SECONDS; whom nobody here knows is told to come again.
 """
 
+import asyncio
 import ipaddress
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from django.conf import settings
 from django.utils import timezone
 
-from accounts import keys, restrictions
-from billing.terms import terms
+from accounts.keys import api_keys, restrictions
+from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
 from gateway.stores.epochs import watch_mark
 from hontoni import freshness
-from hontoni.errors import ApiError, Forbidden, Unauthenticated
+from hontoni.errors import ApiError, Forbidden, Unauthenticated, Unavailable
 from ratelimits import limiter
 from ratelimits.limiter import Limits
 from ratelimits.purses import Caps
@@ -76,6 +81,7 @@ class Ended(NamedTuple):
 
 _callers: dict[bytes, Caller] = {}
 _unknown: dict[bytes, float] = {}
+_renewals: dict[bytes, asyncio.Task[None]] = {}  # under way, beside requests
 
 
 def presented(headers: dict[bytes, bytes]) -> str:
@@ -104,6 +110,17 @@ async def enter(http: Exchange) -> Caller:
     return found
 
 
+def at_hand(http: Exchange) -> Caller | None:
+    """As `enter` for a key that is known and young, without waiting: nearly always."""
+    caller = _callers.get(api_keys.digest(presented(http.headers)))
+    if caller is None or caller.networks or caller.expires_at is not None:
+        return None
+    if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS / 2:
+        return None
+    http.owner, http.limits = (caller.account, caller.key_id), caller.limits
+    return caller
+
+
 async def permit(caller: Caller, address: str, model: str = "") -> Caller:
     """The caller, if its owner lets it ask from there, for that model. Raises Forbidden, but by a
     snapshot only that Redis knows of nothing newer than."""
@@ -126,8 +143,8 @@ async def reload(digest: bytes) -> Caller:
 
 
 def old(caller: Caller) -> bool:
-    """Whether it is too old to refuse anything by."""
-    return time.monotonic() - caller.loaded_at > REFUSES_SECONDS
+    """Whether it is too old to refuse anything by, while there may be a newer one."""
+    return time.monotonic() - caller.loaded_at > REFUSES_SECONDS and not freshness.is_away()
 
 
 def _live(found: Caller | Ended) -> Caller:
@@ -138,17 +155,40 @@ def _live(found: Caller | Ended) -> Caller:
 
 async def _find(headers: dict[bytes, bytes]) -> Caller | Ended:
     raw = presented(headers)
-    digest = keys.digest(raw)
+    digest = api_keys.digest(raw)
     caller = _callers.get(digest)
     if caller is None:
-        if not keys.well_formed(raw):
+        if not api_keys.well_formed(raw):
             raise Unauthenticated("Invalid API key provided.")
-        return await _read(digest)
-    if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS:
         return await _read(digest)
     if caller.expires_at is not None and time.time() >= caller.expires_at:
         return await _read(digest)
+    age = time.monotonic() - caller.loaded_at
+    if age > MAX_AGE_SECONDS / 2:
+        return await _renewed(caller, age)
     return caller
+
+
+async def _renewed(caller: Caller, age: float) -> Caller | Ended:
+    """The snapshot read anew: beside the request while it is young enough. Where the database is
+    away it is still this one, for a while: admission asks Redis whether anything has changed."""
+    if age <= MAX_AGE_SECONDS:
+        if caller.digest not in _renewals and not freshness.is_away():
+            task = asyncio.create_task(_renew(caller.digest))
+            _renewals[caller.digest] = task
+            task.add_done_callback(lambda _: _renewals.pop(caller.digest, None))
+        return caller
+    try:
+        return await _read(caller.digest)
+    except Unavailable:
+        if age > settings.SNAPSHOT_SECONDS:
+            raise
+        return caller
+
+
+async def _renew(digest: bytes) -> None:
+    with suppress(ApiError):  # the request that needs it will hear of it
+        await _read(digest)
 
 
 async def _read(digest: bytes) -> Caller | Ended:
@@ -167,13 +207,13 @@ async def _read(digest: bytes) -> Caller | Ended:
 
 def _load(digest: bytes) -> Caller | Ended | None:
     loaded_at = time.monotonic()
-    key = keys.find(digest)
+    key = api_keys.find(digest)
     if key is None:
         if len(_unknown) >= _MOST:
             _unknown.clear()
         _unknown[digest] = time.monotonic() + _UNKNOWN_SECONDS
         return None
-    if problem := keys.refusal(key, timezone.now()):
+    if problem := api_keys.refusal(key, timezone.now()):
         return Ended(key.user_id, key.pk, problem)
     found = terms(key.user_id)
     watch_mark()

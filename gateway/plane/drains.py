@@ -88,7 +88,7 @@ async def _whole(call: Call, reply: Reply) -> None:
     call.upstream_status, call.upstream_request_id = reply.status, reply.request_id
     if reply.status >= 400:
         return
-    call.reached = True
+    call.reach()
     body = await reply.read()
     parsed, codec = parse(body), call.request.dialect.codec
     call.whole, call.tally = body, codec.decode_tally(parsed)

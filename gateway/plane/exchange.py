@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
+from weakref import WeakKeyDictionary
 
 import orjson
 from django.conf import settings
@@ -17,26 +18,25 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils import uuid7
 
 from gateway.dialects.codecs import failures
+from gateway.plane import life, wire
+from gateway.plane.life import Answer
+from gateway.plane.wire import Connection, Headers
 from hontoni.errors import ApiError, BadRequest, TooLarge, UpstreamTimeout
 from hontoni.money import nanos
-from ratelimits.headers import rate_limit_headers
+from ratelimits.headers import rate_limit_lines
 from ratelimits.limiter import Limits, State
-
-Headers = list[tuple[bytes, bytes]]
 
 WATCH_AFTER_SECONDS = 0.25
 # Looked at this often, a stream is never silent for twice as long: under 15 s (issue 3).
 KEEP_ALIVE_SECONDS = 7.0
-_EVENT_STREAM: Headers = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
-_JSON = (b"content-type", b"application/json")
-_CORS: Headers = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"*"),
-]
+_EVENT_STREAM = (
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-cache\r\n"
+    b"x-accel-buffering: no\r\n"
+)
+_JSON = b"content-type: application/json\r\n"
+_CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
+_SANDBOX = wire.lines([(b"x-hontoni-sandbox", b"true")])
 
 
 class ClientGone(Exception):
@@ -77,10 +77,11 @@ class Exchange:
     unless something is about to be written: it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_quiet", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "started", "state", "writing")  # noqa: E501  # fmt: skip
+    __slots__ = ("_connection", "_quiet", "answer", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
+        self._connection = Connection.of(receive, send)
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = f"req_{uuid7().hex}"
         self.limits: Limits | None = None
@@ -88,11 +89,16 @@ class Exchange:
         self.owner: tuple[int, int] | None = None
         self.parsed: dict[str, Any] | None = None
         self.extra: Headers = []
-        self.started = False
+        self.answer: Answer = life.SILENT
         self.dialect = ""
         self.keep_alive: Callable[[], bytes] | None = None
         self._quiet = False
         self.writing = False
+
+    @property
+    def started(self) -> bool:
+        """Whether the client has heard anything."""
+        return self.answer is not life.SILENT
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")
@@ -107,6 +113,15 @@ class Exchange:
             return hops[-min(proxies, len(hops))].strip()
         client = self.scope.get("client")
         return str(client[0]) if client else ""
+
+    def whole_body(self) -> bytes | None:
+        """As `body`, where nothing of it need be waited for."""
+        if self._connection is None or b"content-encoding" in self.headers:
+            return None
+        body = self._connection.body()
+        if body is not None and len(body) > self.config.max_body_bytes:
+            raise _too_large(self.config.max_body_bytes)
+        return body
 
     async def body(self) -> bytes:
         """The request's body. Raises TooLarge, BadRequest, or ClientGone."""
@@ -139,6 +154,8 @@ class Exchange:
         task = asyncio.current_task()
         assert task is not None
         watch = _Watch(self, task, seconds)
+        watches = _watches(watch.loop)
+        watches.add(watch)
         try:
             await work
         except asyncio.CancelledError:
@@ -146,42 +163,67 @@ class Exchange:
                 raise watch.reason from None
             raise
         finally:
-            watch.end()
+            watches.discard(watch)
 
-    def _base(self) -> Headers:
-        request_id = self.request_id.encode()
-        headers = [(b"x-request-id", request_id), (b"request-id", request_id)]
+    def _base(self) -> bytes:
+        """The lines of every answer's head."""
+        told = b"x-request-id: %b\r\nrequest-id: %b\r\n" % ((self.request_id.encode(),) * 2)
         if b"origin" in self.headers:
-            headers += _CORS
-        headers += rate_limit_headers(self.state, self.limits)
+            told += _CORS
+        told += rate_limit_lines(self.state, self.limits)
         if self.config.sandbox:
-            headers.append((b"x-hontoni-sandbox", b"true"))
-        return headers + self.extra
+            told += _SANDBOX
+        return told + wire.lines(self.extra)
 
     async def respond(self, status: int, body: bytes, headers: Headers | None = None) -> None:
         """The whole answer at once."""
-        content = [(b"content-length", str(len(body)).encode())]
+        head = b"content-length: %d\r\n" % len(body)
         if body:
-            content.append(_JSON)
-        everything = content + (headers or []) + self._base()
-        self.started, self.keep_alive = True, None
-        await self.send({"type": "http.response.start", "status": status, "headers": everything})
+            head += _JSON
+        if headers:
+            head += wire.lines(headers)
+        head += self._base()
+        self.answer, self.keep_alive = life.answer(self.answer, life.ENDED), None
+        if self._connection is not None:
+            await self._connection.respond(status, head, body)
+            return
+        await self._start(status, head)
         if self.scope["method"] == "HEAD":
             body = b""
         await self.send({"type": "http.response.body", "body": body})
+
+    async def _start(self, status: int, head: bytes) -> None:
+        told = wire.headers(head)
+        await self.send({"type": "http.response.start", "status": status, "headers": told})
 
     async def respond_json(self, value: object, status: int = 200) -> None:
         await self.respond(status, orjson.dumps(value))
 
     async def start_stream(self) -> None:
-        everything = _EVENT_STREAM + self._base()
-        self.started = True
-        await self.send({"type": "http.response.start", "status": 200, "headers": everything})
+        head = _EVENT_STREAM + self._base()
+        self.answer = life.answer(self.answer, life.BEGUN)
+        if self._connection is not None:
+            self._connection.start_stream(head)
+        else:
+            await self._start(200, head)
+
+    def write_now(self, data: bytes) -> bool:
+        """As `write`, if nobody need wait for the client."""
+        if self._connection is None or not self._connection.write_now(data):
+            return False
+        self._quiet = self.writing = False
+        return True
 
     async def write(self, data: bytes) -> None:
         self._quiet = False
-        await self.send({"type": "http.response.body", "body": data, "more_body": True})
+        await self._write(data)
         self.writing = False
+
+    async def _write(self, data: bytes) -> None:
+        if self._connection is not None:
+            await self._connection.write(data)
+        else:
+            await self.send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def break_silence(self) -> None:
         """Send a keep-alive if nothing was written since the last look. It may be the first thing
@@ -192,11 +234,14 @@ class Exchange:
         said = self.keep_alive()
         if not self.started:
             await self.start_stream()
-        await self.send({"type": "http.response.body", "body": said, "more_body": True})
+        await self._write(said)
 
     async def end_stream(self) -> None:
-        self.keep_alive = None
-        await self.send({"type": "http.response.body", "body": b""})
+        self.answer, self.keep_alive = life.answer(self.answer, life.ENDED), None
+        if self._connection is not None:
+            await self._connection.end_stream()
+        else:
+            await self.send({"type": "http.response.body", "body": b""})
 
     async def fail(self, error: ApiError) -> None:
         """Answer with an error, in the envelope both SDK families read."""
@@ -219,32 +264,20 @@ def _too_large(most: int) -> TooLarge:
 class _Watch:
     """Cancels a task, with a reason, when its client leaves or its time is over."""
 
-    __slots__ = (
-        "deadline",
-        "http",
-        "leaving",
-        "loop",
-        "next_look",
-        "pinging",
-        "reason",
-        "task",
-        "timer",
-    )
+    __slots__ = ("http", "leaving", "loop", "next_look", "pinging", "reason", "seconds", "since", "task", "timer")  # noqa: E501  # fmt: skip
 
     def __init__(self, http: Exchange, task: asyncio.Task[Any], seconds: float) -> None:
-        self.http, self.task = http, task
-        self.reason: Exception | None = None
-        self.leaving: asyncio.Task[None] | None = None
-        self.next_look: asyncio.TimerHandle | None = None
-        self.pinging: asyncio.Task[None] | None = None  # kept, or it may be collected
+        self.http, self.task, self.seconds = http, task, seconds
         self.loop = task.get_loop()
-        self.deadline = self.loop.time() + seconds
-        self.timer = self.loop.call_later(min(WATCH_AFTER_SECONDS, seconds), self._begin)
+        self.since = self.loop.time()
+        self.reason: Exception | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """From now on somebody looks."""
+        self.pinging: asyncio.Task[None] | None = None  # kept, or it may be collected
         self.leaving = self.loop.create_task(self._leave())
-        self.timer = self.loop.call_at(self.deadline, self._overdue)
-
+        self.timer = self.loop.call_at(self.since + self.seconds, self._overdue)
         self.next_look = self.loop.call_later(KEEP_ALIVE_SECONDS, self._look)
 
     def _look(self) -> None:
@@ -265,7 +298,59 @@ class _Watch:
             self.task.cancel()
 
     def end(self) -> None:
-        self.timer.cancel()
-        for waiting in (self.leaving, self.next_look):
-            if waiting is not None:
-                waiting.cancel()
+        if self.timer is not None:
+            self.timer.cancel()
+            self.next_look.cancel()
+            self.leaving.cancel()
+
+
+class _Watches:
+    """Those of one event loop that have not begun, the oldest first. One timer serves them all, so
+    that a request which is answered at once costs none."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._waiting: dict[_Watch, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, watch: _Watch) -> None:
+        if watch.seconds < WATCH_AFTER_SECONDS:
+            watch.begin()
+            return
+        self._waiting[watch] = None
+        if self._timer is None:
+            self._timer = self.loop.call_later(WATCH_AFTER_SECONDS, self._begin)
+
+    def discard(self, watch: _Watch) -> None:
+        if watch not in self._waiting:
+            watch.end()
+        else:
+            del self._waiting[watch]
+
+    def _begin(self) -> None:
+        self._timer = None
+        now = self.loop.time()
+        while self._waiting:
+            oldest = next(iter(self._waiting))
+            left = oldest.since + WATCH_AFTER_SECONDS - now
+            if left > 0:
+                self._timer = self.loop.call_later(left, self._begin)
+                return
+            del self._waiting[oldest]
+            oldest.begin()
+
+
+class _Last:
+    """Nearly always the loop's that is asked for: there is one a process."""
+
+    watches: _Watches | None = None
+
+
+_of: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watches] = WeakKeyDictionary()
+
+
+def _watches(loop: asyncio.AbstractEventLoop) -> _Watches:
+    last = _Last.watches
+    if last is None or last.loop is not loop:
+        last = _Last.watches = _of.setdefault(loop, _Watches(loop))
+    return last

@@ -9,10 +9,10 @@ from django.utils.crypto import salted_hmac
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.sift import Sifted
 from gateway.catalogue.snapshot import Catalogue, Model
-from gateway.catalogue.variants import Variant
+from gateway.catalogue.variants import PLAIN, Variant
 from gateway.dialects.codecs import thinking as thoughts
 from gateway.dialects.ir import Target, Thinking
-from gateway.metering import documents, estimates, feature_holds
+from gateway.metering import documents, estimates, feature_holds, sound
 from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import callers, members
 from gateway.plane.callers import Caller
@@ -42,6 +42,7 @@ class Asked(NamedTuple):
     clamps: dict[str, Any]
     permitted: tuple[str, ...] = ()
     bare: Hold | None = None  # without what the features may cost
+    affordable: int | None = None  # output tokens that the balance pays for, if fewer than asked
 
     def helper(self, name: str) -> str | None:
         """What the vendor calls another model that shall help, where this caller may ask it."""
@@ -60,8 +61,7 @@ class Asked(NamedTuple):
 
     def with_switches(self, headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """The headers, with the vendor's switch for a long context if that was asked for."""
-        switch = self.model.long_context_beta.encode()
-        if self.variant.long_context and switch:
+        if self.variant.long_context and (switch := self.model.long_context_beta.encode()):
             betas = [*headers.get(b"anthropic-beta", b"").split(b","), switch]
             told = dict.fromkeys(beta.strip() for beta in betas if beta.strip())
             headers[b"anthropic-beta"] = b",".join(told)
@@ -138,8 +138,9 @@ async def understand(
 ) -> Asked:
     """`sent` are the headers. Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
-    await members.check(body, parsed)
-    model, variant = await model_of(parsed, upstream)
+    if not members.are_plain(body, parsed):
+        await members.check(body, parsed)
+    model, variant = _at_hand(parsed, upstream) or await model_of(parsed, upstream)
     if b"anthropic-beta" in sent:
         variant = _switched(variant, model, sent[b"anthropic-beta"])
     if caller.models and model.id not in caller.models:
@@ -149,10 +150,11 @@ async def understand(
     agent = sent.get(b"user-agent", b"").decode("latin-1")
     thinking = wanted(said, variant, target, agent)
     most = dialect.most_output(model, parsed)
-    attached = await documents.survey(
-        dialect.name, model, model.window(variant.long_context), body, parsed
-    )
-    estimate = estimates.estimate(body, most, attached)
+    attached, spoken = documents.NOTHING, sound.is_spoken(parsed)
+    if spoken or not documents.attaches_nothing(body):
+        window = model.window(variant.long_context)
+        attached = await documents.survey(dialect.name, model, window, body, parsed)
+    estimate = estimates.estimate(body, most, attached, spoken=spoken)
     asked = Asked(
         dialect=dialect,
         body=body,
@@ -170,6 +172,13 @@ async def understand(
     )
     asked.clamps.update(_clamps(asked))
     return asked
+
+
+def _at_hand(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant] | None:
+    """As `model_of` for a model's own name, without waiting: nearly always."""
+    name, known = parsed.get("model"), snapshot.at_hand()
+    model = known.models.get(name) if known is not None and isinstance(name, str) else None
+    return (model, PLAIN) if model is not None and upstream.routes(model) else None
 
 
 async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant]:

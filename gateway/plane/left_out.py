@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from gateway.plane.exchange import Exchange, Headers
+from gateway.plane.exchange import Exchange
+from gateway.plane.wire import Headers
 
 HEADER = b"x-hontoni-left-out"
 _MOST_BYTES = 1_000

@@ -45,7 +45,13 @@ _FREE = frozenset(
         *("logit_bias", "cache_hints", "user_location", "$defs", "definitions"),
     )
 )
+_LOOKED_INTO = frozenset((*_SETTINGS, "tools"))
 _LARGE = 262_144  # bytes, beyond which the exact look is not for the event loop
+
+
+def are_plain(body: bytes, parsed: dict[str, Any]) -> bool:
+    """Whether there is nothing to `check`: nearly always."""
+    return _TOP.issuperset(parsed) and _LOOKED_INTO.isdisjoint(parsed) and _is_plain(body, parsed)
 
 
 async def check(body: bytes, parsed: dict[str, Any]) -> None:
@@ -86,7 +92,7 @@ def _settings(parsed: dict[str, Any]) -> None:
             _same_case(told.keys() - _WITHIN, _WITHIN, f"{name}.")
     tools = parsed.get("tools")
     for at, tool in enumerate(tools if isinstance(tools, list) else ()):
-        if isinstance(tool, dict):
+        if isinstance(tool, dict) and not _WITHIN.issuperset(tool):
             _same_case(tool.keys() - _WITHIN, _WITHIN, f"tools[{at}].")
 
 

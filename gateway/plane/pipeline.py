@@ -19,12 +19,15 @@ from typing import Any
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
-from gateway.plane import adapters, admission, callers, inbound, relay
+from gateway.plane import adapters, admission, callers, inbound, life, relay
+from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.exchange import ClientGone, Exchange, Headers, Overdue
+from gateway.plane.exchange import ClientGone, Exchange, Overdue
 from gateway.plane.inbound import Asked
+from gateway.plane.life import End
 from gateway.plane.upstream import Upstream
+from gateway.plane.wire import Headers
 from gateway.usage import refusals
 from gateway.vendors import sessions
 from gateway.vendors.routes import NATIVE, Route, ordered
@@ -40,7 +43,7 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
     """Answer one paid request in the dialect it came in, errors included."""
     http.dialect = dialect.name
     try:
-        caller = await callers.enter(http)
+        caller = callers.at_hand(http) or await callers.enter(http)
         call = await _prepare(http, dialect, caller, upstream)
     except ApiError as error:
         await refuse(http, error)
@@ -70,7 +73,7 @@ async def _prepare(
 ) -> Call:
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
     ClientGone."""
-    body = await http.body()
+    body = http.whole_body() or await http.body()
     http.parsed = parsed = parse(body)
     sent, ip = http.headers, http.client_ip()
     request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
@@ -132,9 +135,9 @@ async def _run(call: Call, upstream: Upstream) -> None:
     try:
         await call.http.present(_serve(call, upstream), call.http.config.total_seconds)
     except ClientGone:
-        call.aborted, call.status, call.error = True, _CLIENT_CLOSED, "client_closed"
+        call.end, call.status, call.error = End.LEFT, _CLIENT_CLOSED, "client_closed"
     except Overdue as error:  # what was produced until then is no less produced
-        call.status, call.error = error.status, error.code
+        call.end, call.status, call.error = End.OVERDUE, error.status, error.code
         await _tell(call, error)
     except ApiError as error:
         call.fail(error)
@@ -150,13 +153,19 @@ async def _run(call: Call, upstream: Upstream) -> None:
 
 async def _settle(call: Call) -> None:
     """Unless it is settled, or will be once its answer is heard to the end (drains.py)."""
-    if call in admission.LIVE and not call.draining:
-        await asyncio.shield(admission.close(call))
+    if call.life is life.SETTLED:  # nearly always
+        return
+    if call in admission.LIVE:
+        if not call.draining:
+            await asyncio.shield(admission.close(call))
+    elif call.life in (life.PREPARED, life.ASKED):
+        call.become(life.REFUSED)
 
 
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
-    await relay.prepare(call)
+    if isinstance(call.lane, Translation):
+        await relay.prepare(call)
     _fit_features(call)
     _fit_to_balance(call)
     _tell_thinking(call)
@@ -168,7 +177,7 @@ async def _tell(call: Call, error: ApiError) -> None:
     await _settle(call)
     if not call.http.started:
         await refuse(call.http, error)
-    elif call.stream and call.tap is not None:
+    elif call.stream and call.tap is not None and call.http.answer is life.BEGUN:
         await call.http.write(call.tap.fail(failures.of(error), call.id))
         await call.http.end_stream()
 
@@ -178,7 +187,7 @@ def _tell_thinking(call: Call) -> None:
     if "thinking" not in call.clamps or call.lane.thinks is None:
         return
     clamp = call.request.applied(call.lane.thinks)
-    if call.fitted is not None and clamp.get("by") == "tools":
+    if call.request.affordable is not None and clamp.get("by") == "tools":
         clamp["by"] = call.clamps["max_tokens"]["by"]
     if clamp != call.clamps["thinking"]:
         call.clamps["thinking"] = clamp
@@ -219,5 +228,5 @@ def _fit_to_balance(call: Call) -> None:
     clamp = {"asked": call.estimate.output, "applied": affordable, "by": by}
     call.clamps["max_tokens"] = clamp
     _retell(call.http, {"max_tokens": clamp})
-    call.fitted = affordable
+    call.request = call.request._replace(affordable=affordable)
     call.lane.limit_output(affordable)

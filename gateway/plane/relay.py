@@ -19,11 +19,11 @@ from gateway.dialects.json_patch import parse, patch
 from gateway.dialects.stream_readers import text_bytes
 from gateway.dialects.translator import Translator
 from gateway.metering.estimates import FIRST_STEP_TOKENS
-from gateway.plane import adapters, admission, drains, left_out
+from gateway.plane import adapters, admission, drains, left_out, life
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
-from gateway.plane.exchange import Headers
 from gateway.plane.upstream import Upstream
+from gateway.plane.wire import Headers
 from gateway.vendors import errors, fetching
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.http_client import Reply
@@ -62,7 +62,9 @@ async def forward(call: Call, upstream: Upstream) -> None:
     """
     failed: Failed | None = None
     for route in call.routes[:_MOST_ROUTES]:
-        if not await _fits(call, route) or not route.breaker.allows():
+        if route.named != call.named and not await _fits(call, route):
+            continue
+        if not route.breaker.allows():
             continue
         failed = await _ask(call, upstream, route)
         if failed is None:
@@ -86,8 +88,6 @@ def _resting(routes: Sequence[Route]) -> Unavailable:
 
 async def _fits(call: Call, route: Route) -> bool:
     """Put the request as this route wants it. False if it cannot be."""
-    if route.named == call.named:
-        return True
     try:
         lane = adapters.choose(call.request.at(route.named))
         await complete(lane)
@@ -100,8 +100,8 @@ async def _fits(call: Call, route: Route) -> bool:
         return False
     if call.http.started and isinstance(call.tap, Translator) and isinstance(lane, PassThrough):
         return False  # its keep-alives have begun an answer that another's cannot go on with
-    if call.fitted is not None:
-        lane.limit_output(call.fitted)
+    if call.request.affordable is not None:
+        lane.limit_output(call.request.affordable)
     call.lane, call.named = lane, route.named
     return True
 
@@ -114,8 +114,8 @@ async def _ask(call: Call, upstream: Upstream, route: Route) -> Failed | None:
         failed = await _attempt(call, upstream, route)
         if failed is None or call.first_byte is not None:
             return failed
-        if not call.repaired and call.lane.repair(failed):
-            call.repaired = True
+        if not any(each.repaired for each in call.attempts) and call.lane.repair(failed):
+            call.attempts[-1].repaired = True
         elif not redialled and call.upstream_status is None and failed.status == 500:
             redialled = True
         else:
@@ -151,8 +151,10 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
         left_out.tell(call.http, lane.sifted.left_out)
     call.sent_at = time.time()
     reply = await upstream.send(access, lane.path, lane.body, headers)
+    call.become(life.SENT if call.life is life.ADMITTED else life.REACHED)
     try:
-        await reply.begun()
+        if not reply.status:
+            await reply.begun()
         attempt.status = call.upstream_status = reply.status
         call.upstream_request_id = reply.request_id
         if reply.status >= 400:
@@ -168,12 +170,14 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
     finally:
         if not call.draining:
             reply.close()
+            if call.life in life.OPEN:
+                call.become(life.ADMITTED if call.life is life.SENT else life.BROKEN)
 
 
 async def _unary(call: Call, reply: Reply) -> None:
     """The vendor's body as it came, but for the model's name, and our estimate of the usage
     where it has none."""
-    call.reached = True
+    call.reach()
     body = await reply.read()
     try:
         parsed = parse(body)
@@ -194,7 +198,8 @@ async def _unary(call: Call, reply: Reply) -> None:
 async def _respond(call: Call, body: bytes) -> None:
     """The whole answer, and in its headers what it cost."""
     call.status = 200
-    await _finish(call)
+    if not call.settled:
+        await admission.close(call)
     costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode())]
     if call.settled and call.state is not None:  # or nobody can tell before Redis is back
         costs.append((b"x-hontoni-balance", money.dollars(call.state.balance).encode()))
@@ -209,7 +214,7 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
         if out := tap.feed(chunk):
             await _pass_on(call, tap, out)
         elif tap.begun:
-            call.reached = True
+            call.reach()
         if tap.error is not None:
             return tap.error
         if tap.cut:
@@ -250,9 +255,10 @@ async def _respond_whole(call: Call, tap: Translator) -> None:
 
 async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
     http = call.http
-    http.writing = True
+    http.writing = True  # from here on nothing else may be
     if call.first_byte is None:
-        call.reached, call.status, call.first_byte = True, 200, time.time()
+        call.reach()
+        call.status, call.first_byte = 200, time.time()
         call.attempts[-1].answered()
     if not http.started:
         await http.start_stream()
@@ -260,7 +266,8 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
         await _finish(call)  # before the client can see the end and ask again
     elif tap.text_bytes >= call.extend_at:
         await _extend(call)
-    await http.write(out)
+    if not http.write_now(out):
+        await http.write(out)
 
 
 async def _finish(call: Call) -> None:

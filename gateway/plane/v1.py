@@ -55,10 +55,7 @@ def _is_anthropic(http: Exchange) -> bool:
 
 
 def _paid(dialect: Dialect) -> Handler:
-    async def handler(http: Exchange, upstream: Upstream) -> None:
-        await pipeline.serve(http, dialect, upstream)
-
-    return handler
+    return lambda http, upstream: pipeline.serve(http, dialect, upstream)
 
 
 async def _hello(http: Exchange, upstream: Upstream) -> None:

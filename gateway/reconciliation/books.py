@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncHour
 
-from billing import reconcile
-from billing.models import Wallet
-from billing.reconcile import counters
+from billing.books.models import Wallet
+from billing.payments import reconcile
+from billing.payments.reconcile import counters
 from gateway.catalogue.models import BUCKETS
 from gateway.usage.corrections import proof
 from gateway.usage.models import DeadEvent, UsageEvent, UsageHour

@@ -9,7 +9,7 @@ import logging
 from django.core.mail import send_mail
 
 from accounts.models import User
-from billing import reconcile
+from billing.payments import reconcile
 from gateway.stores import rebuilding
 from gateway.usage.settlement import recorded
 

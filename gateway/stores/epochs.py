@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from billing import ledger
+from billing.books import ledger
 from billing.models import Transfer
 from gateway.stores.models import StoreEpoch
 from hontoni import redis

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Iterable
 
+from billing.books.seeding import seed_account
 from billing.models import Wallet
-from billing.seeding import seed_account
 from gateway.stores import nodes, windows
 from gateway.usage.settlement import recorded
 from hontoni.errors import Unavailable

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from redis.exceptions import ResponseError
 
-from billing import seeding
+from billing.books import seeding
 from gateway.stores.spool import Kept, Segment, Spool
 from gateway.usage.settlement import recorded
 from hontoni import errors, redis

@@ -15,7 +15,7 @@ import orjson
 from django.utils import timezone
 
 from accounts.models import ApiKey
-from billing.terms import terms
+from billing.plans.terms import terms
 from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
 from hontoni import redis

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
-from billing import balances, notices
-from billing.models import Notice
+from billing.mails import low_balance, notices
+from billing.mails.models import Notice
 
 # How mails name the windows, and translate them; of a minute nobody wants mail.
 WINDOWS = {
@@ -35,7 +35,7 @@ def look(events: Iterable[Mapping[str, Any]]) -> None:
         for key in sorted(found.keys() - told):
             notices.tell(key=key, **found[key])
     if charged:
-        balances.warn_low(charged)
+        low_balance.warn(charged)
 
 
 def _windows(event: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -9,8 +9,8 @@ import uuid
 
 from django.db.models import Q, QuerySet
 
-from billing import ledger
-from billing.models import Transfer
+from billing.books import ledger
+from billing.books.models import Transfer
 from gateway.usage.models import UsageEvent
 
 

@@ -33,7 +33,7 @@ def _settle(request: Expired) -> bool:
 
 def _last_word(request: Expired) -> tuple[int, bytes]:
     """Its cost and usage event. Where the draft is unreadable it is free, but its hold ends."""
-    if not request.draft:  # a purchase that died (billing/purchases.py)
+    if not request.draft:  # a purchase that died (billing/subscriptions/purchases.py)
         return 0, b""
     try:
         cost = min(request.cost, request.hold)

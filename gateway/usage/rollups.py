@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from billing.statements import Used
+from billing.invoices.statements import Used
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.snapshot import Catalogue
 from gateway.usage.corrections.models import since_corrected

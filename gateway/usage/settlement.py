@@ -19,8 +19,8 @@ from django.db import OperationalError, transaction
 from django.db.models import F
 from redis.exceptions import ResponseError
 
-from accounts import keys
-from billing import ledger
+from accounts.keys import api_keys
+from billing.books import ledger
 from gateway.catalogue.models import BUCKETS
 from gateway.usage import alerts, left_out, live, vendor_days
 from gateway.usage.clients import tool_of
@@ -227,7 +227,7 @@ def record(entries: Sequence[Entry]) -> int:
     vendor_days.add(rows)
     events = {entry.request_id: entry.event for entry in entries}
     alerts.look(events[row.pk] for row in rows)
-    keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})
+    api_keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})
     transaction.on_commit(ledger.mark, robust=True)
     transaction.on_commit(lambda: live.ring({row.user_id for row in rows}), robust=True)
     return len(rows)

@@ -17,9 +17,9 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 from accounts.models import ApiKey
-from billing import ledger
-from billing.models import Wallet
-from billing.seeding import waiting
+from billing.books import ledger
+from billing.books.models import Wallet
+from billing.books.seeding import waiting
 from gateway.usage.models import UsageHour
 from gateway.usage.settlement import recorded
 from hontoni import redis
@@ -30,7 +30,7 @@ from ratelimits.scripts import unavailable
 def seed(key_id: int) -> bool:
     """Tell Redis what a key, and what it was rotated from or to, has spent. False if it knows.
 
-    Under the wallet's lock, as billing.seeding.seed_account. Raises errors.Unavailable.
+    Under the wallet's lock, as billing.books.seeding.seed_account. Raises errors.Unavailable.
     """
     key = ApiKey.objects.get(pk=key_id)
     mine = sorted(ApiKey.objects.related(key).values_list("pk", flat=True))

@@ -23,14 +23,16 @@ _MARKED_AGAIN_SECONDS = 60.0
 
 
 class Attempt:
-    """`status` is the vendor's, None until it answers; `error` its code, or ours."""
+    """`status` is the vendor's, None until it answers; `error` its code, or ours; `repaired` if
+    what it refused was changed then."""
 
-    __slots__ = ("_began", "_ended", "_probe", "error", "route", "status")
+    __slots__ = ("_began", "_ended", "_probe", "error", "repaired", "route", "status")
 
     def __init__(self, route: Route) -> None:
         self.route = route
         self.status: int | None = None
         self.error = ""
+        self.repaired = False
         self._began = time.monotonic()
         self._ended = 0.0
         self._probe = route.breaker.begin()

@@ -96,7 +96,9 @@ class Reply:
 
     @property
     def request_id(self) -> str:
-        return self.header(b"x-request-id") or self.header(b"request-id")
+        headers = self.headers
+        told = headers.get(b"x-request-id") or headers.get(b"request-id") or b""
+        return told.decode("latin-1")
 
     @property
     def retry_after(self) -> str:

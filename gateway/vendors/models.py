@@ -11,6 +11,8 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
+from hontoni.announced import Announced
+
 
 class Vendor(models.TextChoices):
     ANTHROPIC = "anthropic", "Anthropic"
@@ -39,7 +41,7 @@ def http_url(text: str) -> None:
         raise ValidationError("An address such as https://api.example.com/v1.")
 
 
-class Provider(models.Model):
+class Provider(Announced):
     """A vendor's account, or a reseller that speaks a vendor's API."""
 
     name = models.SlugField(max_length=40, unique=True)
@@ -61,7 +63,7 @@ class Provider(models.Model):
         return self.name
 
 
-class Offering(models.Model):
+class Offering(Announced):
     """A model that a provider has under another name or in another dialect, or that is another
     vendor's."""
 
@@ -87,7 +89,7 @@ class Offering(models.Model):
             raise ValidationError({"dialect": f"This provider speaks {' or '.join(spoken)}."})
 
 
-class Credential(models.Model):
+class Credential(Announced):
     """A key of ours at a provider. It can be written and never read: `sealed` is ciphertext.
 
     All credentials of one `priority` share the work by `weight`; the next priority is asked when

@@ -4,8 +4,8 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts import tokens
 from accounts.models import ApiKey, User
+from accounts.sign_in import tokens
 from tests.world import PASSWORD, Person
 
 KEYS = "/admin/accounts/apikey/"

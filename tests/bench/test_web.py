@@ -8,14 +8,14 @@ from django.db import connection
 from django.test import Client
 
 from bench import browser, rows, web
-from billing.seed import seed as seed_billing
+from billing.plans.seed import seed as seed_billing
 from gateway.catalogue.seed import seed
 from gateway.reconciliation import books
 from gateway.usage.models import UsageEvent, UsageHour
 from tests.world import Person
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="the rows are made by Postgres")
+@pytest.mark.postgres_only
 @pytest.mark.django_db(transaction=True)
 def test_the_rows_are_a_usage_as_it_could_have_been(alice: Person, bob: Person) -> None:
     seed()

@@ -10,10 +10,11 @@ from django.db import connections
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts import tokens
 from accounts.models import User
-from billing import ledger, reconcile
-from billing.seed import seed
+from accounts.sign_in import tokens
+from billing.books import ledger
+from billing.payments import reconcile
+from billing.plans.seed import seed
 from hontoni.money import nanos
 from tests.confirmed import confirm
 

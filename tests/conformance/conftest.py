@@ -24,6 +24,21 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == "agents" and not wanted else None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What does not exist for a test's parameters is noted on the board, and not run."""
+    absent = {item for item in items if _is_absent(item)}
+    items[:] = [item for item in items if item not in absent]
+    config.hook.pytest_deselected(items=list(absent))
+
+
+def _is_absent(item: Any) -> bool:
+    marker = item.get_closest_marker("absent")
+    if marker is None or any(item.callspec.params[k] != v for k, v in marker.kwargs.items()):
+        return False
+    _board.note(item.originalname, item.callspec.params, "skipped", *marker.args)
+    return True
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: Any) -> Any:
     report = (yield).get_result()

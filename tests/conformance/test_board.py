@@ -27,7 +27,6 @@ TOOLS = ("look", "hear")
 FAMILIES = ["Python", "Node"]
 
 pytestmark = [
-    pytest.mark.any_database,
     pytest.mark.parametrize("streamed", [False, True], ids=["unary", "streamed"]),
     pytest.mark.parametrize("upstream", UPSTREAMS),
     pytest.mark.parametrize("dialect", CLIENTS),
@@ -91,9 +90,8 @@ def test_image(client: Client) -> None:
     assert client.ask("[[say: A dot.]]", picture=True).text == "A dot."
 
 
+@pytest.mark.absent("this model does not reason", upstream="openai_chat")
 def test_thinking_over_2_turns(client: Client, upstream: str) -> None:
-    if upstream == "openai_chat":
-        pytest.skip("this model does not reason")
     prompt = f"[[think: Hmm.]]{LOOK}[[say: Well.]]"
     answer = client.ask(prompt, tools=TOOLS, think=True)
     assert "Hmm." in answer.thoughts
@@ -114,9 +112,8 @@ def test_structured_output(client: Client) -> None:
     assert answer.text.replace(" ", "") == '{"name":"Ann","age":5}'
 
 
-def test_stop_sequence(client: Client, dialect: str) -> None:
-    if dialect == "openai_responses":
-        pytest.skip("the dialect has none")
+@pytest.mark.absent("the dialect has none", dialect="openai_responses")
+def test_stop_sequence(client: Client) -> None:
     answer = client.ask("[[say: one END two]]", stop=["END"])
     assert answer.text == "one "
     assert answer.finish in ("stop", "stop_sequence")
@@ -149,9 +146,8 @@ def _fails(client: Client, text: str, streamed: bool) -> bool:
     return isinstance(last, dict) and last.get("type") == "response.failed"
 
 
-def test_disconnect(client: Client, streamed: bool) -> None:
-    if not streamed:
-        pytest.skip("streams only")
+@pytest.mark.absent("streams only", streamed=False)
+def test_disconnect(client: Client) -> None:
     stream = client.events("[[slow: 0.05]][[say: " + "word " * 60 + "]]")
     for _, _event in zip(range(8), stream, strict=False):
         pass

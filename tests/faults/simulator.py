@@ -15,9 +15,9 @@ from typing import Any
 from django.db import connection
 from django.db.models import Sum
 
-from billing import ledger
+from billing.books import ledger
+from billing.books.seeding import unsettled
 from billing.models import Wallet
-from billing.seeding import unsettled
 from gateway.stores import reaping
 from gateway.usage import settlement
 from gateway.usage.models import UsageEvent

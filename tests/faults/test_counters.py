@@ -7,7 +7,7 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
-from billing.seeding import seed_account
+from billing.books.seeding import seed_account
 from gateway.reconciliation import counters
 from gateway.usage.settlement import recorded
 from hontoni import redis

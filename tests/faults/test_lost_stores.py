@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from accounts import terms
+from accounts.people import terms
 from gateway.plane import callers
 from gateway.stores.models import StoreEpoch
 from gateway.usage import settlement
@@ -14,7 +14,7 @@ from hontoni import redis
 from hontoni.money import nanos
 from ratelimits import keys
 from tests.faults import stores
-from tests.gateway.test_faults import at_rest, until
+from tests.gateway.plane.test_faults import at_rest, until
 from tests.gateway_server import Gateway, fund
 from tests.world import Person, person
 

@@ -37,6 +37,7 @@ def run() -> Iterator[Any]:
 @pytest.fixture
 def price_id(transactional_db: None) -> int:
     from billing.seed import seed as seed_billing
+
     from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()

@@ -15,11 +15,11 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, settings, target
 
-from billing import ledger
+from billing.books import ledger
 from gateway.plane import exchange
 from gateway.reconciliation.books import problems
 from gateway.usage.models import UsageEvent
-from tests.gateway.pools.world import credential
+from tests.gateway.vendors.world import credential
 from tests.gateway_server import Gateway, fund
 from tests.money import law, world
 from tests.money.law import Breach

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from billing import terms
-from billing.models import Plan
+from billing.plans import terms
+from billing.plans.models import Plan
 from gateway.usage.models import UsageEvent
 from sandbox.vendors.meter import Bill
 from tests.gateway_server import Gateway, settled

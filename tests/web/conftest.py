@@ -1,8 +1,7 @@
-"""A browser in front of the running product. Without Chromium its tests are skipped, loudly."""
+"""A browser in front of the running product, where there is a Chromium."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,31 +11,25 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django import Settings
 
-from hontoni.celery import app as celery
 from sandbox.stripe import create_app
-from tests.billing.stripe_simulator.conftest import KEY, World
-from tests.billing.stripe_simulator.conftest import loop as loop
-from tests.billing.stripe_simulator.running import Loop, Running
+from tests.billing.shop import worker as worker
+from tests.sandbox.stripe.conftest import KEY, World
+from tests.sandbox.stripe.conftest import loop as loop
+from tests.sandbox.stripe.running import Loop, Running
+from tests.web import chromium
 
 if TYPE_CHECKING:  # they import models, and this file is read before Django is set up
     from tests.gateway_server import Gateway
     from tests.world import Person
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_skipped: list[str] = []
 PATIENCE_MS = 20_000  # a loaded machine is slow, not wrong
 expect.set_options(timeout=PATIENCE_MS)
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _skipped:
-        notice = f"NO CHROMIUM: {len(_skipped)} browser tests were SKIPPED. Install `chromium`."
-        terminalreporter.write_line(notice, red=True, bold=True)
-
-
 @pytest.fixture(scope="module")
 def _browser() -> Iterator[Browser | None]:
-    if CHROMIUM is None:
+    launch = chromium.found()
+    if launch is None:
         yield None
         return
     # Playwright keeps an event loop in this thread, where Django suspects mistakes. Both are gone
@@ -44,17 +37,9 @@ def _browser() -> Iterator[Browser | None]:
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        browser = playwright.chromium.launch(**launch, args=arguments)
         yield browser
         browser.close()
-
-
-@pytest.fixture
-def worker() -> Iterator[None]:
-    """What is sent to the worker is done on the spot."""
-    celery.conf.task_always_eager = True
-    yield
-    celery.conf.task_always_eager = False
 
 
 @pytest.fixture
@@ -82,13 +67,11 @@ Open = Callable[..., Page]
 def open_page(
     _browser: Browser | None,
     site: Gateway,
-    request: pytest.FixtureRequest,
 ) -> Iterator[Open]:
     """A page of a fresh browser; as somebody, if a person is given. What the console complains
     about fails the test."""
     if _browser is None:
-        _skipped.append(request.node.name)
-        pytest.skip("there is no Chromium")
+        pytest.skip(chromium.MISSING)
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 

@@ -11,11 +11,11 @@ from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
-from accounts import keys
+from accounts.keys import api_keys
 from gateway.usage.models import UsageHour
 from hontoni.money import CENT, DOLLAR
-from tests.billing.stripe_simulator.conftest import World
 from tests.gateway_server import Gateway, fund
+from tests.sandbox.stripe.conftest import World
 from tests.web.conftest import Open
 from tests.web.test_browser import a_busy_customer, books_now
 from tests.world import Person
@@ -42,7 +42,7 @@ def test_take_them(
     EmailAddress.objects.create(user=alice.user, email=alice.user.email, verified=True)
     fund(alice, "40")
     _a_week(alice)
-    keys.change(
+    api_keys.change(
         alice.key,
         daily_cap=5 * DOLLAR,
         monthly_cap=50 * DOLLAR,

@@ -18,16 +18,18 @@ from django.utils import timezone
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from accounts.models import ApiKey, User
-from billing import promos, referrals, subscriptions
-from billing.models import AddOn, Plan, PromoCode
-from billing.payments import customers
 from billing.payments.models import AutoTopUp
+from billing.plans.models import AddOn, Plan
+from billing.rewards import promos, referrals
+from billing.rewards.models import PromoCode
+from billing.stripe import customers
+from billing.subscriptions import balance_changes
 from gateway.usage import settlement
 from hontoni.money import dollars, nanos
-from tests.billing.stripe_simulator.conftest import World
 from tests.confirmed import confirm
-from tests.gateway.test_refusals import seen
+from tests.gateway.usage.test_refusals import seen
 from tests.gateway_server import Gateway, fund
+from tests.sandbox.stripe.conftest import World
 from tests.web.conftest import Open
 from tests.world import PASSWORD, Person
 
@@ -332,9 +334,9 @@ def a_busy_customer(alice: Person, stripe: World) -> None:
     with ThreadPoolExecutor(1) as thread:  # what is bought commits, which this thread may not
 
         def act() -> None:
-            subscriptions.subscribe(alice.user.pk, Plan.objects.get(slug="standard"), now=now)
+            balance_changes.subscribe(alice.user.pk, Plan.objects.get(slug="standard"), now=now)
             add_on = AddOn.objects.get(slug="rate-limit-2x")
-            subscriptions.add(alice.user.pk, add_on, now=now)
+            balance_changes.add(alice.user.pk, add_on, now=now)
             connections.close_all()
 
         thread.submit(act).result()

@@ -15,9 +15,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import ApiKey, User
-from billing import ledger, subscriptions
-from billing.models import Plan
-from billing.seed import seed as seed_billing
+from billing.books import ledger
+from billing.plans.models import Plan
+from billing.plans.seed import seed as seed_billing
+from billing.subscriptions import balance_changes
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.usage.models import UsageHour
 from hontoni.money import nanos
@@ -337,7 +338,7 @@ def bought(person: Person) -> None:
     confirm(person.user)
     ledger.post(key="fund", kind="sandbox", user_id=person.user.pk, amount=nanos("10"))
     basic = Plan.objects.get(slug="basic")
-    subscriptions.subscribe(person.user.pk, basic, now=timezone.now())
+    balance_changes.subscribe(person.user.pk, basic, now=timezone.now())
 
 
 @pytest.mark.django_db(transaction=True)

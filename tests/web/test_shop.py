@@ -13,28 +13,25 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import deletion, freezing
 from accounts.models import User
-from billing import ledger, referrals, subscriptions, terms
-from billing.models import (
-    AddOn,
-    BillingDetails,
-    Invoice,
-    Plan,
-    Preferences,
-    PromoCode,
-    Redemption,
-    Referral,
-    Subscription,
-)
-from billing.payments import customers
+from accounts.people import freezing
+from accounts.sign_in import deletion
+from billing.books import ledger
+from billing.invoices.models import BillingDetails, Invoice
+from billing.mails.models import Preferences
 from billing.payments.models import AutoTopUp, TopUp
-from billing.reconcile import problems
-from billing.seed import seed
+from billing.payments.reconcile import problems
+from billing.plans import terms
+from billing.plans.models import AddOn, Plan, Subscription
+from billing.plans.seed import seed
+from billing.rewards import referrals
+from billing.rewards.models import PromoCode, Redemption, Referral
+from billing.stripe import customers
+from billing.subscriptions import balance_changes
 from billing.tasks import forget_deleted
 from hontoni.money import nanos
-from tests.billing.stripe_simulator.conftest import World
 from tests.confirmed import confirm
+from tests.sandbox.stripe.conftest import World
 from tests.web.test_pages import text
 from tests.world import Person
 
@@ -44,7 +41,10 @@ PAGES = [
     *("/billing/plans/change?plan=basic", "/billing/plans/change?add_on=rate-limit-2x"),
 ]
 
-pytestmark = pytest.mark.django_db(transaction=True)  # what is bought is committed
+pytestmark = [
+    pytest.mark.django_db(transaction=True),  # what is bought is committed
+    pytest.mark.any_database,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +181,7 @@ def test_nobody_pays_with_anothers_card(
 def test_testing_stolen_cards_is_throttled(
     as_alice: Client, alice: Person, stripe: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.payments.throttles.OrdersByAccount.limit", 1)
+    monkeypatch.setattr("billing.payments.card_throttles.OrdersByAccount.limit", 1)
     asked = {"amount": "10", "method": "checkout"}
     assert as_alice.post("/billing/topup", hidden(as_alice, "/billing/topup") | asked)["Location"]
     refused = as_alice.post("/billing/topup", hidden(as_alice, "/billing/topup") | asked)
@@ -283,9 +283,9 @@ def test_a_plan_beyond_the_balance_is_an_error_with_a_way_out(
 
 def subscribed(person: Person, slug: str = "standard", add_on: str = "") -> Subscription:
     give(person, "150")
-    subscriptions.subscribe(person.user.pk, Plan.objects.get(slug=slug), now=timezone.now())
+    balance_changes.subscribe(person.user.pk, Plan.objects.get(slug=slug), now=timezone.now())
     if add_on:
-        subscriptions.add(person.user.pk, AddOn.objects.get(slug=add_on), now=timezone.now())
+        balance_changes.add(person.user.pk, AddOn.objects.get(slug=add_on), now=timezone.now())
     mine = terms.subscription_of(person.user.pk)
     assert mine is not None
     return mine
@@ -633,7 +633,7 @@ def test_a_bonus_waits_for_the_top_up_and_says_so(as_alice: Client, alice: Perso
 
 
 def test_guessing_codes_is_throttled(as_alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("billing.rewards.api.GuessesByAccount.limit", 2)
+    monkeypatch.setattr("billing.rewards.code_throttles.GuessesByAccount.limit", 2)
     pages = [text(as_alice.post("/billing/promo", {"code": f"GUESS{n}"})) for n in range(3)]
     assert "There is no such promo code." in pages[0]
     assert "Too many attempts" in pages[2]

@@ -13,6 +13,8 @@ from django.test import Client
 from tests.web.test_pages import text
 from tests.world import PASSWORD, Person
 
+pytestmark = pytest.mark.any_database
+
 SECRET = "JBSWY3DPEHPK3PXP"
 LOGIN = {"login": "alice@example.com", "password": PASSWORD}
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
-from billing import ledger
-from billing.adjustments import adjust
+from billing.books import ledger
+from billing.books.adjustments import adjust
 from hontoni.errors import ApiError
 from hontoni.money import CENT, dollars, nanos
 

@@ -12,7 +12,8 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-from billing.staff import RATES, ReadOnlyAdmin, audit_deed
+from billing.staff.audited import ReadOnlyAdmin, audit_deed
+from billing.staff.dollars import RATES
 from gateway.catalogue.features import allowing
 from gateway.catalogue.features.models import WHOLE, Feature, Kind, LeftOut, Pricing, times
 from hontoni.money import dollars

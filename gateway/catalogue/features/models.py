@@ -9,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from gateway.vendors.models import Dialect
+from hontoni.announced import Announced
 
 WHOLE = 10_000  # basis points: the price as it is
 
@@ -30,7 +31,7 @@ class Pricing(models.TextChoices):
     TOKENS = "tokens", "tokens, at the price of the model that made them"
 
 
-class Feature(models.Model):
+class Feature(Announced):
     """One thing that customers may ask a vendor for; what is not here is left out.
 
     `name` is exact, or ends in `*`. Members of members are written with dots (`output_config.x`,

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from gateway.catalogue.features.models import Pricing
-from gateway.catalogue.features.snapshot import Row, Rules
+from gateway.catalogue.features.snapshot import EDITS, TOOLS, Row, Rules
 from hontoni.errors import BadRequest
 
-TOOLS, EDITS = "tools", "context_management"
 _CONVERSATIONS = ("system", "messages", "input")
 _INSIDE = ("content", "output")  # where an item has items of its own
 _DEEPEST = 6
@@ -28,6 +27,8 @@ _NESTED = frozenset((*_INSIDE, TOOLS, "tool"))
 _SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
 PAGE_TOKENS = 50_000  # of one page that a tool reads
 _FETCHES, _CONTENT = "web_fetch", "max_content_tokens"
+_MASK = "input_image_mask"
+_FINDS, _LATER = "tool_search", "defer_loading"
 _NONE: Mapping[str, str] = {}
 
 # What the vendor calls the model that a tool names; None where we do not sell it to this caller.
@@ -54,6 +55,8 @@ class Sifted(NamedTuple):
 def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None = None) -> Sifted:
     """The body as it may be sent. Raises BadRequest where a tool is forced that may not. `most`:
     how often a tool that costs money of its own may be used, at most; 0 leaves it out."""
+    if rules.is_plain(body) and _says_nothing_else(body, rules.plain_blocks):
+        return Sifted(body)  # nearly always
     sieve = _Sieve(rules, helper, most)
     kept = sieve.members("", body)
     if not rules.values.keys().isdisjoint(kept):
@@ -71,6 +74,35 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None
         return Sifted(kept)
     kept = sieve.bounded(kept)
     return Sifted(kept, tuple(sieve.left), tuple(sieve.uses), sieve.asked)
+
+
+def _says_nothing_else(body: Mapping[str, Any], plain: frozenset[str | None]) -> bool:
+    """Whether its conversation is plain."""
+    for name in _CONVERSATIONS:
+        told = body.get(name)
+        if type(told) is list and not are_plain(told, plain, 0):
+            return False
+    return True
+
+
+def are_plain(items: list[Any], plain: frozenset[str | None], depth: int) -> bool:
+    """Whether nothing in them is unknown or costs anything of its own."""
+    for item in items:
+        if type(item) is not dict:
+            continue
+        if item.get("type") not in plain:
+            return False
+        if _NESTED.isdisjoint(item):
+            continue
+        if TOOLS in item or "tool" in item:
+            return False
+        for name in _INSIDE:
+            inner = item.get(name)
+            if type(inner) is list and (
+                depth == _DEEPEST or not are_plain(inner, plain, depth + 1)
+            ):
+                return False
+    return True
 
 
 class _Sieve:
@@ -104,10 +136,11 @@ class _Sieve:
             for name in told:
                 if name not in kept:
                     self.leave("member", f"{container}.{name}".lstrip("."))
-        for name, path in self.rules.inner.get(container, ()):
-            if type(value := kept.get(name)) is dict:
-                now = self.members(path, value)
-                kept = kept if now is value else kept | {name: now}
+        if inner := self.rules.inner.get(container):
+            for name, value in tuple(kept.items()):
+                if type(value) is dict and (path := inner.get(name)) is not None:
+                    now = self.members(path, value)
+                    kept = kept if now is value else kept | {name: now}
         for name in self.rules.costly.get(container, ()):
             if kept.get(name) and (row := names.find(name)):
                 self.uses.append(Use(row, 1, kept))
@@ -148,14 +181,18 @@ class _Sieve:
         if type(inner := kept.get(TOOLS)) is list:
             kept = kept | {TOOLS: self.tools(inner)}
             return kept if kept[TOOLS] else None
-        if row is None or row.pricing == Pricing.INCLUDED:
+        if row is None or row.pricing == Pricing.INCLUDED or kept.get("execution") == "client":
             return kept
         return self._used(row, kept)
 
     def _is_reference(self, tool: Mapping[str, Any]) -> bool:
-        """Whether a string stands where we read an object: it points at what we cannot see."""
+        """Whether a string stands where we read an object, or a file id in one: it points at what
+        we cannot see, and may be another customer's."""
         inner = self.rules.inner.get(TOOLS, ())
-        return any(isinstance(tool.get(name), str) for name, _ in inner)
+        if any(isinstance(tool.get(name), str) for name in inner):
+            return True
+        mask = tool.get(_MASK)
+        return isinstance(mask, dict) and bool(mask.get("file_id"))
 
     def _without(self, tool: Mapping[str, Any], name: str) -> None:
         self.leave("tool", name)
@@ -185,6 +222,8 @@ class _Sieve:
         if not body[TOOLS]:
             self._check(body.get("tool_choice"), body)
             return {name: told for name, told in body.items() if name not in _WITH_TOOLS}
+        if any(str(tool.get("type")).startswith(_FINDS) for tool in self._gone):
+            body = body | {TOOLS: [*map(_at_once, body[TOOLS])]}
         choice = body.get("tool_choice")
         if not self._gone or not isinstance(choice, dict):
             return body
@@ -216,28 +255,9 @@ class _Sieve:
         return any(str(tool.get("type")) == str(kind) for tool in self._gone)
 
     def items(self, told: list[Any], depth: int = 0) -> list[Any]:
-        if self._are_plain(told, depth):
+        if are_plain(told, self.rules.plain_blocks, depth):
             return told
         return _same(told, (self.item(item, depth) for item in told))
-
-    def _are_plain(self, items: list[Any], depth: int) -> bool:
-        plain = self.rules.plain_blocks
-        for item in items:
-            if type(item) is not dict:
-                continue
-            if item.get("type") not in plain:
-                return False
-            if _NESTED.isdisjoint(item):
-                continue
-            if TOOLS in item or "tool" in item:
-                return False
-            for name in _INSIDE:
-                inner = item.get(name)
-                if type(inner) is list and (
-                    depth == _DEEPEST or not self._are_plain(inner, depth + 1)
-                ):
-                    return False
-        return True
 
     def item(self, item: Any, depth: int) -> Any:
         """The block or item as it may be sent, or None."""
@@ -292,6 +312,13 @@ class _Sieve:
                 for use in self.uses
             ]
         return body
+
+
+def _at_once(tool: Any) -> Any:
+    """A tool that nobody looks for any more is offered from the beginning."""
+    if not isinstance(tool, dict) or _LATER not in tool:
+        return tool
+    return {name: value for name, value in tool.items() if name != _LATER}
 
 
 def _at_most(told: Any, most: int) -> int:

@@ -25,6 +25,9 @@ class Row(NamedTuple):
     note: str
 
 
+TOOLS, EDITS = "tools", "context_management"
+LOOKED_INTO = (TOOLS, EDITS)  # members with rules of their own (sift.py)
+_MOST_PLAIN = 1_000  # sets of members remembered
 _ANY = Row(0, Kind.MEMBER, "*", Pricing.INCLUDED, 0, WHOLE, (), 0, "", "")
 
 
@@ -50,14 +53,15 @@ class Names:
 class Rules:
     """What may be asked of one model in one dialect.
 
-    `members` by the container they are in (`""` is the body itself), `inner` the containers in
-    it, `costly` those of its members that cost; `values` by member; `meters` the counters that
+    `members` by the container they are in (`""` is the body itself), `inner` the paths of the
+    containers in it, `costly` those of its members that cost; `values` by member; `meters` the
+    counters that
     cost money, `factors` by the member that tells what was applied. What is plain costs nothing;
     `described` is what customers are told of.
     """
 
     members: Mapping[str, Names]
-    inner: Mapping[str, tuple[tuple[str, str], ...]]
+    inner: Mapping[str, Mapping[str, str]]
     costly: Mapping[str, tuple[str, ...]]
     values: Mapping[str, Names]
     tools: Names
@@ -71,6 +75,23 @@ class Rules:
     factors: Mapping[str, Mapping[str, Row]]
     described: tuple[Row, ...]
     told: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
+    _plain: set[tuple[str, ...]] = field(default_factory=set, compare=False)
+
+    def is_plain(self, body: Iterable[str]) -> bool:
+        """Whether all of these members of a body are allowed, whatever their values, and none is
+        one to look into. Clients name the same ones again and again."""
+        names = tuple(body)
+        if names in self._plain:
+            return True
+        known = self.members.get("")
+        if known is None or not known.all.issuperset(names):
+            return False
+        for special in (self.inner.get("", ()), self.costly.get("", ()), self.values, LOOKED_INTO):
+            if not set(names).isdisjoint(special):
+                return False
+        if len(self._plain) < _MOST_PLAIN:
+            self._plain.add(names)
+        return True
 
 
 def _row(row: Feature) -> Row:
@@ -113,13 +134,13 @@ def _split(rows: Mapping[str, Row], mark: str) -> dict[str, Names]:
     return {container: Names(group) for container, group in groups.items()}
 
 
-def _inner(containers: Iterable[str]) -> dict[str, tuple[tuple[str, str], ...]]:
+def _inner(containers: Iterable[str]) -> dict[str, dict[str, str]]:
     """Of each container those that are objects in it; `tools` are a list, and looked at apart."""
-    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    found: dict[str, dict[str, str]] = {}
     for path in containers:
         outer, _, name = path.rpartition(".")
         if path and path != "tools":
-            found[outer] = (*found.get(outer, ()), (name, path))
+            found.setdefault(outer, {})[name] = path
     return found
 
 

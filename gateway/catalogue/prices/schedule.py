@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import formats, timezone
 
-from billing import audit
+from billing.books import audit
 from gateway.catalogue import clock
 from gateway.catalogue.models import BUCKETS, Price
 from hontoni.errors import BadRequest, Conflict

@@ -8,12 +8,16 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
+from accounts.api.account_serializers import KeySerializer, UserSerializer
 from accounts.models import ApiKey, User
-from accounts.serializers import KeySerializer, UserSerializer
-from accounts.views import customer, reauthenticated
-from billing import invoice_api, ledger
-from billing.models import BillingDetails, Entry, Invoice, Mark, Subscription
-from billing.serializers import ListedInvoiceSerializer, TransactionSerializer
+from accounts.pages.visitors import customer, reauthenticated
+from billing.api.serializers import ListedInvoiceSerializer, TransactionSerializer
+from billing.books import ledger
+from billing.books.models import Entry
+from billing.invoices.models import BillingDetails, Invoice
+from billing.payments import invoice_list
+from billing.plans.models import Subscription
+from billing.rewards.models import Mark
 from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
@@ -76,7 +80,7 @@ def _billing_details(user: User) -> Any:
 
 
 def _marks(user: User) -> list[dict[str, str]]:
-    """By what one person's accounts are told apart: fingerprints (billing/gifts.py)."""
+    """By what one person's accounts are told apart: fingerprints (billing/rewards/gifts.py)."""
     found = Mark.objects.filter(user=user).order_by("pk")
     return [{"kind": mark.kind, "fingerprint": mark.digest} for mark in found]
 
@@ -103,7 +107,7 @@ def _invoices(user: User, after: int | None) -> list[tuple[int, Any]]:
     """Ours, as they were issued; Stripe keeps its own."""
     found = Invoice.objects.filter(user=user, pk__gt=after or 0).order_by("pk").defer("pdf")
     return [
-        (each.pk, ListedInvoiceSerializer(invoice_api.row(each)).data) for each in found[:_CHUNK]
+        (each.pk, ListedInvoiceSerializer(invoice_list.row(each)).data) for each in found[:_CHUNK]
     ]
 
 

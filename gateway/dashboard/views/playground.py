@@ -16,12 +16,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts import keys
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from gateway.catalogue import snapshot
 from hontoni import errors
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 NAME = "Playground"
 LIFETIME = timedelta(hours=1)
@@ -67,7 +67,7 @@ def playground(request: HttpRequest) -> HttpResponse:
                 raise errors.BadRequest(_("Say something, with a key and a limit of output."))
             context["answer"] = _answer(request, form)
     except errors.ApiError as error:
-        context["problem"] = said(error)
+        context["problem"] = translated(error)
     return render(request, "gateway/playground.html", context)
 
 
@@ -76,8 +76,8 @@ def _key(user: User) -> str:
     now = timezone.now()
     ours = ApiKey.objects.active(now).filter(user=user, name=NAME, expires_at__lte=now + LIFETIME)
     for old in ours:
-        keys.revoke(old)
-    return keys.mint(user, NAME, now + LIFETIME)[1]
+        api_keys.revoke(old)
+    return api_keys.mint(user, NAME, now + LIFETIME)[1]
 
 
 def _answer(request: HttpRequest, form: QuestionForm) -> dict[str, str]:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from billing.models import AddOn, Plan
+from billing.plans.models import AddOn, Plan
 from gateway.catalogue import clock, snapshot
 from gateway.catalogue.price_examples import TYPICAL, MonthForm, month
 from gateway.catalogue.snapshot import Model

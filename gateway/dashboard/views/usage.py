@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
-from accounts.views import customer
+from accounts.pages.visitors import customer
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS
 from gateway.dashboard import charts

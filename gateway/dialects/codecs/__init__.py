@@ -4,8 +4,8 @@
     bytes <-  Encoder.feed    <-  ir.Event    <-  Decoder.feed    <-  the upstream's bytes
 
 No codec knows another; they meet in `gateway.dialects.ir`. Start with `decode_request`,
-`Reader` and `encoder` below. The three laws in tests/gateway/codecs/test_laws.py hold for each
-of them.
+`Reader` and `encoder` below. The three laws in tests/gateway/dialects/codecs/test_laws.py hold
+for each of them.
 """
 
 from collections.abc import Callable, Mapping

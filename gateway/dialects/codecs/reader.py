@@ -33,6 +33,7 @@ _NONSENSE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 _SAID = (TextDelta, RefusalDelta, ArgsDelta)
 _DELTAS = frozenset({*_SAID, ReasoningDelta})
+_LAST = (Finish, Failed)
 
 
 class Reader:
@@ -70,16 +71,22 @@ class Reader:
 
     def _frames(self, frames: list[sse.Frame]) -> list[Event]:
         events: list[Event] = []
+        untouched = not (self._filters or self._watches or self.done)
         for frame in frames:
-            if not self.over:
-                events += self._filtered(self._ended(self._decoded(frame)))
+            if self.over:
+                break
+            found = self._decoded(frame)
+            if untouched and len(found) == 1 and type(found[0]) is TextDelta:
+                events += found  # nearly always
+            else:
+                events += self._filtered(self._ended(found))
         return events
 
     def _ended(self, events: list[Event]) -> list[Event]:
         """The same; what they amount to is noted before anything is cut off."""
         if self._watches:
             self.said += sum(size(event.text) for event in events if isinstance(event, _SAID))
-        self.over = self.over or any(isinstance(event, Finish | Failed) for event in events)
+        self.over = self.over or any(isinstance(event, _LAST) for event in events)
         return events
 
     def _decoded(self, frame: sse.Frame) -> list[Event]:
@@ -87,8 +94,9 @@ class Reader:
             events: list[Any] = self._decoder.feed(frame)
         except _NONSENSE:
             return [failures.BROKEN]
-        if any(type(event) in _DELTAS and type(event.text) is not str for event in events):
-            return [failures.BROKEN]
+        for event in events:
+            if type(event) in _DELTAS and type(event.text) is not str:
+                return [failures.BROKEN]
         return events
 
     def _filtered(self, events: Iterable[Event]) -> list[Event]:
@@ -97,7 +105,7 @@ class Reader:
             shown = [after for event in shown for after in each.feed(event)]
         if self.done:
             return [event for event in shown if isinstance(event, UsageSeen)]
-        if shown and any(isinstance(event, Finish | Failed) for event in shown):
+        if any(isinstance(event, _LAST) for event in shown):
             self.done = True
         return shown
 

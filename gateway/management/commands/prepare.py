@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import override_settings
 
-from billing.seed import seed as seed_billing
+from billing.plans.seed import seed as seed_billing
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
 
@@ -23,7 +23,7 @@ def _migrate_at_once(executor: MigrationExecutor) -> None:
     the database is like any other. A test compares the two; production runs the real ones.
     Interrupted, it is begun again.
     """
-    with override_settings(MIGRATION_MODULES={"djstripe": "billing.payments.mirror_tables"}):
+    with override_settings(MIGRATION_MODULES={"djstripe": "billing.stripe.mirror_tables"}):
         call_command("migrate", interactive=False, verbosity=1)
     with transaction.atomic():
         for app, name in executor.loader.disk_migrations:

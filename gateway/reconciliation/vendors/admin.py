@@ -13,7 +13,8 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminPasswordWidget
 from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
-from billing.staff import RATES, ReadOnlyAdmin, audit_deed, email_of
+from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
+from billing.staff.dollars import RATES
 from gateway.catalogue.prices.labels import LABELS
 from gateway.reconciliation.vendors import alarms, intake
 from gateway.reconciliation.vendors.formats.report import BadReport

@@ -17,8 +17,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import factors
 from accounts.models import User
+from accounts.sign_in import factors
 from gateway.reconciliation.vendors.alarms import PERMISSION
 from gateway.reconciliation.vendors.comparison import differences
 from gateway.reconciliation.vendors.margins import margins
@@ -142,6 +142,7 @@ class DifferencesView(_Staff):
     """What vendors bill beside what was booked, in named parts, and the rest."""
 
     serializer_class = DifferenceSerializer
+    filters = DaysSerializer
     pagination_class = _Pages
 
     @extend_schema(
@@ -161,6 +162,7 @@ class MarginsView(_Staff):
     """Revenue less the vendors' bills, by model, day or customer."""
 
     serializer_class = MarginSerializer
+    filters = MarginFilterSerializer
     pagination_class = _Pages
 
     @extend_schema(

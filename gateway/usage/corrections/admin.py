@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from billing.staff import ReadOnlyAdmin
+from billing.staff.audited import ReadOnlyAdmin
 from gateway.usage.corrections.models import Correction
 from hontoni.money import dollars
 

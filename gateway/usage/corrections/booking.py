@@ -18,9 +18,12 @@ from datetime import UTC, datetime
 from django.db.models import F, Q, QuerySet
 
 from accounts.models import User
-from billing import audit, invoices, ledger, notices, purchases
-from billing.invoices import Line
-from billing.models import Transfer
+from billing.books import audit, ledger
+from billing.books.models import Transfer
+from billing.invoices import issuing
+from billing.invoices.issuing import Line
+from billing.mails import notices
+from billing.subscriptions import purchases
 from gateway.catalogue.models import Price
 from gateway.catalogue.snapshot import price_of
 from gateway.usage import spending, vendor_days
@@ -223,7 +226,7 @@ def _may_be_debited(user: User) -> None:
 
 def _book(correction: Correction, wanted: Range, user: User, *, debit: bool) -> Sum | None:
     """One account, in one transaction. Raises PaymentRequired if it cannot pay the difference."""
-    # As a batch of usage: the wallet's account first and alone (billing/ledger.py).
+    # As a batch of usage: the wallet's account first and alone (billing/books/ledger.py).
     with purchases.opened(user.pk, ours=()) as purchase:
         changes, odd = changes_of(wanted, user.pk)
         changes = [each for each in changes if debit or each.more < 0]
@@ -290,7 +293,7 @@ def _tell(correction: Correction, user: User, done: Sum, transfer: Transfer | No
             f"Correction of {done.requests} requests with {model} "
             f"from {_utc(correction.since)} to {_utc(correction.until)} UTC"
         )
-        invoice = invoices.issue(
+        invoice = issuing.issue(
             transfer=transfer, user=user, lines=[Line(text, amount)], now=transfer.created_at
         )
     notices.tell(

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
 from django.utils import timezone
 
-from billing.immutable import WrittenOnce
+from billing.books.written_once import WrittenOnce
 
 if TYPE_CHECKING:
     from gateway.usage.models import UsageEvent

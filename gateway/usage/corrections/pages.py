@@ -16,7 +16,7 @@ from unfold.widgets import (
 )
 
 from accounts.models import User
-from billing.staff import email_of
+from billing.staff.audited import email_of
 from gateway.catalogue.models import Price
 from gateway.usage.corrections import booking
 from gateway.usage.corrections.booking import Range, Sum

@@ -14,7 +14,8 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-from billing.staff import RATES, email_of
+from billing.staff.audited import email_of
+from billing.staff.dollars import RATES
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.catalogue.prices import schedule
 from gateway.catalogue.prices.labels import LABELS, SHORT

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import F, Sum
 from django.db.models.functions import Coalesce, TruncHour
 
-from billing.models import Transfer
+from billing.books.models import Transfer
 from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest
 
 _BY = ("user_id", "hour", "api_key_id", "model", "tool")  # of a rollup

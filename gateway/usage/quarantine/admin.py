@@ -13,7 +13,7 @@ from django.utils import timezone
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from billing.staff import ReadOnlyAdmin, audit_deed, email_of
+from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from gateway.catalogue.snapshot import price_of
 from gateway.dialects.ir import Usage
 from gateway.usage.quarantine.models import UsageQuarantine

@@ -17,9 +17,10 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from accounts import freezing
 from accounts.models import User
-from billing import audit, notices
+from accounts.people import freezing
+from billing.books import audit
+from billing.mails import notices
 from gateway.usage.models import UsageEvent
 from gateway.usage.quarantine.models import Kind, UsageQuarantine
 from hontoni.money import dollars

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts import freezing
 from accounts.models import User
-from billing.models import Notice
+from accounts.people import freezing
+from billing.mails.models import Notice
 from billing.payments import autotopup, orders
 from billing.payments.models import AutoTopUp, TopUp
 from hontoni.money import nanos
 from tests.billing.conftest import committed
-from tests.billing.payments.conftest import Shop, balance
+from tests.billing.shop import Shop, balance
 
 pytestmark = committed
 PATH = "/api/billing/auto-topup"

@@ -8,12 +8,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
-from billing.models import Transfer
+from billing.books.models import Transfer
 from billing.payments import inbox
-from billing.payments.models import Quarantine, TopUp
+from billing.payments.models import TopUp
+from billing.stripe.models import Quarantine
 from hontoni.money import nanos
 from tests.billing.conftest import committed
-from tests.billing.payments.conftest import Shop, balance
+from tests.billing.shop import Shop, balance
 
 pytestmark = committed
 

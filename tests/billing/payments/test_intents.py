@@ -11,7 +11,7 @@ from billing.payments import orders
 from billing.payments.models import TopUp
 from hontoni.money import nanos
 from tests.billing.conftest import committed
-from tests.billing.payments.conftest import Shop, balance
+from tests.billing.shop import Shop, balance
 
 pytestmark = committed
 PATH = "/api/billing/topup/intent"

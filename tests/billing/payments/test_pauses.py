@@ -6,16 +6,22 @@ from unittest import mock
 
 from django.utils import timezone
 
-from accounts import deletion, freezing
 from accounts.models import User
-from billing import prices, terms
-from billing.models import Plan, Subscription
-from billing.payments import arrangements, autotopup, customers, pauses, plans, tasks
-from billing.payments.models import Quarantine, TopUp
+from accounts.people import freezing
+from accounts.sign_in import deletion
+from billing.payments import autotopup, pauses, tasks
+from billing.payments.models import TopUp
+from billing.plans import prices, terms
+from billing.plans.models import Plan, Subscription
+from billing.stripe import customers
+from billing.stripe.models import Quarantine
+from billing.subscriptions import arrangements, card_changes
 from hontoni.money import nanos
+from tests.billing.api.test_balance_api import error
 from tests.billing.conftest import committed
-from tests.billing.payments.conftest import Shop, balance
-from tests.billing.payments.test_plans import (
+from tests.billing.rewards.test_promos import trial
+from tests.billing.shop import Shop, balance
+from tests.billing.subscriptions.test_card_changes import (
     at_stripe,
     cents,
     month,
@@ -25,8 +31,6 @@ from tests.billing.payments.test_plans import (
     subscribed,
     told,
 )
-from tests.billing.test_api import error
-from tests.billing.test_promos import trial
 
 pytestmark = committed
 
@@ -108,14 +112,14 @@ def test_what_began_at_stripe_while_it_ended_here_is_billed_once_at_most(
     post(shop, alice, "subscription/payment-method", payment_method="stripe")
     ended = timezone.now() - timedelta(minutes=1)
     Subscription.objects.update(period_start=ended - timedelta(days=30), period_end=ended)
-    real = plans.start
+    real = card_changes.start
 
     def closed_meanwhile(*args: Any) -> Any:
         found = real(*args)
         deletion.delete(User.objects.get(pk=alice.pk))
         return found
 
-    with mock.patch("billing.payments.plans.start", closed_meanwhile):
+    with mock.patch("billing.subscriptions.card_changes.start", closed_meanwhile):
         tasks.renew_by_card()
     shop.deliver()
     month(shop)

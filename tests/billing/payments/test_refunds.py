@@ -3,13 +3,14 @@
 from django.utils import timezone
 
 from accounts.models import User
-from billing import ledger
-from billing.models import Notice, Transfer
+from billing.books import ledger
+from billing.books.models import Transfer
+from billing.mails.models import Notice
 from billing.payments import inbox
 from billing.payments.models import Dispute
 from hontoni.money import nanos
 from tests.billing.conftest import committed
-from tests.billing.payments.conftest import Shop, balance
+from tests.billing.shop import Shop, balance
 
 pytestmark = committed
 

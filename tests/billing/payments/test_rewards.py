@@ -3,15 +3,16 @@
 from django.utils import timezone
 
 from accounts.models import User
-from billing import promos, referrals, terms
-from billing.models import Card
-from billing.payments.models import Quarantine
+from billing.plans import terms
+from billing.rewards import promos, referrals
+from billing.rewards.models import Card
+from billing.stripe.models import Quarantine
 from hontoni.money import nanos
+from tests.billing.api.test_balance_api import error
 from tests.billing.conftest import committed
-from tests.billing.payments.conftest import Shop, balance
-from tests.billing.payments.test_plans import paid, pay, post
-from tests.billing.test_api import error
-from tests.billing.test_promos import percent, send, trial
+from tests.billing.rewards.test_promos import percent, send, trial
+from tests.billing.shop import Shop, balance
+from tests.billing.subscriptions.test_card_changes import paid, pay, post
 
 pytestmark = committed
 

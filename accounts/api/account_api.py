@@ -1,0 +1,243 @@
+"""/api/auth: sessions. /api/keys: API keys."""
+
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import update_last_login
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.api.account_serializers import (
+    Credentials,
+    KeySerializer,
+    Logout,
+    NewKeySerializer,
+    Refresh,
+    Registration,
+    Rotation,
+    SessionSerializer,
+    UserSerializer,
+)
+from accounts.api.requests import caller, valid
+from accounts.keys import api_keys
+from accounts.keys.restrictions import Restrictions
+from accounts.models import ApiKey, User
+from accounts.sign_in import factors, throttles, tokens
+from hontoni import errors
+from hontoni.drf import problems, takes_nothing
+
+_ACCOUNT = {"email": "you@example.com", "password": "correct horse battery"}
+_LIMITS = {
+    "daily_spend_cap": "5.00",
+    "monthly_spend_cap": "50.00",
+    "lifetime_spend_cap": "200.00",
+    "allowed_models": ["claude-sonnet-4"],
+    "allowed_ips": ["203.0.113.0/24", "2001:db8::/32"],
+}
+_REFRESH = OpenApiExample("A refresh token", {"refresh_token": "rt-gw-…"}, request_only=True)
+
+
+def _show(key: ApiKey, raw: str) -> Response:
+    shown = NewKeySerializer(key, context={"key": raw})
+    return Response(shown.data, status=status.HTTP_201_CREATED)
+
+
+class _Door(APIView):
+    # No access token is needed: the body is the credential.
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+def _answer(session: tokens.Session, code: int = status.HTTP_200_OK) -> Response:
+    return Response(SessionSerializer(session).data, status=code)
+
+
+class Register(_Door):
+    throttle_classes = (throttles.RegistrationsByAddress, throttles.AttemptsByEmail)
+
+    @extend_schema(
+        tags=["auth"],
+        operation_id="register",
+        summary="Open an account",
+        request=Registration,
+        responses={201: SessionSerializer, **problems(400, 409, 429)},
+        examples=[OpenApiExample("You", {**_ACCOUNT, "name": "You"}, request_only=True)],
+    )
+    def post(self, request: Request) -> Response:
+        body = valid(Registration, request.data)
+        try:
+            # The unique constraint decides: asking first would leave a gap between.
+            with transaction.atomic():
+                user = User.objects.create_user(**body)
+                address = EmailAddress.objects.create(user=user, email=user.email, primary=True)
+        except IntegrityError:
+            raise errors.Conflict(
+                "There is an account with this e-mail address: log in instead.",
+                code="email_taken",
+                param="email",
+            ) from None
+        address.send_confirmation(request._request)
+        return _answer(tokens.issue(user), status.HTTP_201_CREATED)
+
+
+class Login(_Door):
+    throttle_classes = (throttles.AttemptsByAddress, throttles.AttemptsByEmail)
+
+    @extend_schema(
+        tags=["auth"],
+        operation_id="login",
+        summary="Begin a session",
+        request=Credentials,
+        responses={200: SessionSerializer, **problems(400, 401, 429)},
+        examples=[OpenApiExample("You", _ACCOUNT, request_only=True)],
+    )
+    def post(self, request: Request) -> Response:
+        body = valid(Credentials, request.data)
+        # Django hashes the password of an unknown address too: the answer takes as long.
+        user = authenticate(request._request, username=body["email"], password=body["password"])
+        if not isinstance(user, User):
+            raise errors.Unauthenticated(
+                "The e-mail address or the password is wrong.", code="invalid_credentials"
+            )
+        factors.check(user, body["code"])
+        update_last_login(User, user)
+        return _answer(tokens.issue(user))
+
+
+class RefreshSession(_Door):
+    throttle_classes = (throttles.RefreshesByAddress,)
+
+    @extend_schema(
+        tags=["auth"],
+        operation_id="refresh",
+        summary="Continue a session",
+        description="Each refresh token is good for one use. A second use ends the session.",
+        request=Refresh,
+        responses={200: SessionSerializer, **problems(400, 401, 429)},
+        examples=[_REFRESH],
+    )
+    def post(self, request: Request) -> Response:
+        return _answer(tokens.rotate(valid(Refresh, request.data)["refresh_token"]))
+
+
+class EndSession(_Door):
+    throttle_classes = (throttles.RefreshesByAddress,)
+
+    @extend_schema(
+        tags=["auth"],
+        operation_id="logout",
+        summary="End a session",
+        description="Access tokens of the session stop working at once.",
+        request=Logout,
+        responses={204: None, **problems(400, 401, 429)},
+        examples=[_REFRESH],
+    )
+    def post(self, request: Request) -> Response:
+        body = valid(Logout, request.data)
+        revoke = tokens.revoke_all if body["everywhere"] else tokens.revoke_family
+        revoke(body["refresh_token"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Me(APIView):
+    @extend_schema(
+        tags=["auth"],
+        operation_id="me",
+        summary="Who am I?",
+        responses={200: UserSerializer, **problems(401)},
+    )
+    def get(self, request: Request) -> Response:
+        return Response(UserSerializer(caller(request)).data)
+
+
+@extend_schema(tags=["keys"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="list_keys",
+        summary="All keys, revoked ones included",
+        responses={200: KeySerializer(many=True), **problems(400, 401)},
+    ),
+    retrieve=extend_schema(
+        operation_id="get_key",
+        summary="One key",
+        responses={200: KeySerializer, **problems(401, 404)},
+    ),
+    partial_update=extend_schema(
+        operation_id="change_key",
+        summary="Rename or restrict a key",
+        description="It holds from the next request on, and for every key it was rotated from or "
+        "to. What is not named stays as it is; null and an empty list allow everything.",
+        request=KeySerializer,
+        responses={200: KeySerializer, **problems(400, 401, 404, 409)},
+        examples=[
+            OpenApiExample("A name", {"name": "staging"}, request_only=True),
+            OpenApiExample("Limits", _LIMITS, request_only=True),
+        ],
+    ),
+)
+class Keys(
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.UpdateModelMixin,
+    viewsets.GenericViewSet[ApiKey],
+):
+    queryset = ApiKey.objects.all()
+    serializer_class = KeySerializer
+    lookup_value_converter = "int"
+    http_method_names = ["get", "head", "options", "post", "patch", "delete"]
+
+    def get_queryset(self) -> QuerySet[ApiKey]:
+        return super().get_queryset().filter(user_id=caller(self.request).pk)
+
+    @extend_schema(
+        operation_id="create_key",
+        summary="Make a key",
+        description="The answer shows the key in clear, this once: store it.",
+        request=KeySerializer,
+        responses={201: NewKeySerializer, **problems(400, 401, 403)},
+        examples=[
+            OpenApiExample("A key", {"name": "my-key"}, request_only=True),
+            OpenApiExample("With limits", {"name": "ci", **_LIMITS}, request_only=True),
+        ],
+    )
+    def create(self, request: Request) -> Response:
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        fields = dict(body.validated_data)
+        name, expires_at = fields.pop("name"), fields.pop("expires_at", None)
+        return _show(*api_keys.mint(caller(request), name, expires_at, Restrictions(**fields)))
+
+    @extend_schema(
+        operation_id="revoke_key",
+        summary="Revoke a key",
+        description="It stops working at once, for good. Revoking it again changes nothing.",
+        responses={204: None, **problems(400, 401, 404)},
+    )
+    def destroy(self, request: Request, **_: Any) -> Response:
+        takes_nothing(request)
+        api_keys.revoke(self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        operation_id="rotate_key",
+        summary="Replace a key",
+        description="Makes a successor with the same name. The old key works on for the overlap "
+        "(0 to 30 days); both share one allowance of requests, and count as one key.",
+        request=Rotation,
+        responses={201: NewKeySerializer, **problems(400, 401, 404, 409)},
+        examples=[OpenApiExample("A day", {"overlap_seconds": 86400}, request_only=True)],
+    )
+    @action(detail=True, methods=["post"])
+    def rotate(self, request: Request, **_: Any) -> Response:
+        key, body = self.get_object(), valid(Rotation, request.data)
+        return _show(*api_keys.rotate(key, timedelta(seconds=body["overlap_seconds"])))

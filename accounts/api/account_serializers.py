@@ -1,0 +1,192 @@
+"""What /api/auth and /api/keys take and answer."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from accounts.keys import api_keys, restrictions
+from accounts.models import ApiKey, User
+from hontoni.drf import Strict
+from hontoni.money import DOLLAR, dollars, nanos
+
+
+class PasswordField(serializers.CharField):
+    """As typed, spaces included. The limit bounds the work of hashing it."""
+
+    def __init__(self, **options: Any) -> None:
+        options = {"max_length": 256, "trim_whitespace": False, "write_only": True, **options}
+        super().__init__(style={"input_type": "password"}, **options)
+
+
+class UserSerializer(serializers.ModelSerializer[User]):
+    class Meta:
+        model = User
+        fields = ["id", "email", "name", "created_at"]
+        read_only_fields = fields
+
+
+class Registration(Strict):
+    email = serializers.EmailField(max_length=254)
+    password = PasswordField()
+    name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            validate_password(attrs["password"], User(email=attrs["email"], name=attrs["name"]))
+        except ValidationError as error:
+            raise serializers.ValidationError({"password": error.messages}) from None
+        return attrs
+
+
+class Credentials(Strict):
+    email = serializers.EmailField(max_length=254)
+    password = PasswordField()
+    code = serializers.CharField(
+        max_length=40,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Of an account with a second factor: from the app, or a recovery code.",
+    )
+
+
+class Refresh(Strict):
+    refresh_token = serializers.CharField(max_length=200)
+
+
+class Logout(Refresh):
+    everywhere = serializers.BooleanField(
+        default=False, help_text="End all sessions of the account, not only this one."
+    )
+
+
+class SessionSerializer(serializers.Serializer[Any]):
+    user = UserSerializer()
+    access_token = serializers.CharField(help_text="For `Authorization: Bearer` on /api.")
+    refresh_token = serializers.CharField(help_text="Good for one use of /api/auth/refresh.")
+    token_type = serializers.ChoiceField(["Bearer"], default="Bearer")
+    expires_in = serializers.IntegerField(help_text="Seconds the access token lasts.")
+
+
+class CapField(serializers.DecimalField):
+    """Dollars as a decimal string; nano-dollars inside."""
+
+    def __init__(self, **options: Any) -> None:
+        fixed: dict[str, Any] = {
+            "max_digits": 9,
+            "decimal_places": 2,
+            "min_value": Decimal("0.01"),
+        }
+        super().__init__(**{"required": False, "allow_null": True, **fixed, **options})
+
+    def to_internal_value(self, data: Any) -> Any:
+        return nanos(super().to_internal_value(data))
+
+    def to_representation(self, value: Any) -> Any:
+        return dollars(value)
+
+    def run_validators(self, value: Any) -> None:
+        """The bounds are dollars'."""
+        super().run_validators(Decimal(value) / DOLLAR)
+
+
+class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
+    """A key without what makes it one: that is shown once, when it is made."""
+
+    status = serializers.SerializerMethodField()
+    daily_spend_cap = CapField(
+        source="daily_cap", help_text="Dollars this key may spend in a UTC day. null: no cap."
+    )
+    monthly_spend_cap = CapField(
+        source="monthly_cap", help_text="Dollars this key may spend in a UTC month."
+    )
+    lifetime_spend_cap = CapField(
+        source="lifetime_cap",
+        help_text="Dollars this key may spend in all, with what it was rotated from and to.",
+    )
+    allowed_models = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        required=False,
+        help_text="Ids of models. None: all of them.",
+    )
+    allowed_ips = serializers.ListField(
+        child=serializers.CharField(max_length=50),
+        required=False,
+        help_text="Addresses or CIDR ranges, v4 or v6. None: everywhere.",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = [
+            "id",
+            "name",
+            "prefix",
+            "last4",
+            "status",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "replaced_by",
+            "last_used_at",
+            "last_used_ip",
+            "daily_spend_cap",
+            "monthly_spend_cap",
+            "lifetime_spend_cap",
+            "allowed_models",
+            "allowed_ips",
+        ]
+        read_only_fields = [
+            *("id", "prefix", "last4", "status", "created_at", "revoked_at", "replaced_by"),
+            *("last_used_at", "last_used_ip"),
+        ]
+
+    @extend_schema_field(serializers.ChoiceField(["active", "revoked", "expired"]))
+    def get_status(self, key: ApiKey) -> str:
+        return key.status(timezone.now())
+
+    def validate_expires_at(self, value: Any) -> Any:
+        if value is not None and value <= timezone.now():
+            raise serializers.ValidationError("This is in the past.")
+        return value
+
+    def validate_allowed_models(self, value: list[str]) -> list[str]:
+        on_offer = restrictions.models()
+        if unknown := [name for name in value if name not in on_offer]:
+            raise serializers.ValidationError(
+                f"There is no model {unknown[0]}. There are: {', '.join(on_offer)}."
+            )
+        return list(dict.fromkeys(value))
+
+    def validate_allowed_ips(self, value: list[str]) -> list[str]:
+        try:
+            return restrictions.normalised(value)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+    def update(self, instance: ApiKey, validated_data: dict[str, Any]) -> ApiKey:
+        api_keys.change(instance, **validated_data)
+        return instance
+
+
+class NewKeySerializer(KeySerializer):
+    key = serializers.SerializerMethodField(help_text="The key in clear, shown this once.")
+
+    class Meta(KeySerializer.Meta):
+        fields = ["key", *KeySerializer.Meta.fields]
+        read_only_fields = fields
+
+    def get_key(self, _: ApiKey) -> str:
+        return str(self.context["key"])
+
+
+class Rotation(Strict):
+    overlap_seconds = serializers.IntegerField(
+        min_value=0,
+        max_value=int(api_keys.MAX_OVERLAP.total_seconds()),
+        help_text="How long the old key keeps working.",
+    )

@@ -1,0 +1,211 @@
+"""API keys. The only place that sees a raw key.
+
+* A key is `sk-gw-`, 43 random base62 characters (256 bits), and 6 more: the CRC-32 of all before,
+  in base62. So garbage is refused before any I/O.
+* What is stored is the HMAC-SHA-256 of the key with a pepper that is not in the database.
+* A key is shown once, when it is made. A lost key is replaced, never recovered.
+* An account never has more active keys than `User.key_cap`. A key being rotated and its
+  successor count once: they share a slot, and so their limits and their restrictions.
+"""
+
+import hmac
+import re
+import secrets
+import string
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zlib import crc32
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.keys.restrictions import FIELDS, Restrictions
+from accounts.models import ApiKey, User
+from accounts.people import terms
+from hontoni import errors
+
+PREFIX = "sk-gw-"
+MAX_OVERLAP = timedelta(days=30)
+_UNRESTRICTED = Restrictions()
+
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_SHAPE = re.compile(rf"({PREFIX}[0-9A-Za-z]{{43}})([0-9A-Za-z]{{6}})", re.ASCII)
+
+
+def _checksum(text: str) -> str:
+    number, letters = crc32(text.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        letters = _BASE62[digit] + letters
+    return letters
+
+
+def _generate() -> str:
+    text = PREFIX + "".join(secrets.choice(_BASE62) for _ in range(43))
+    return text + _checksum(text)
+
+
+def well_formed(raw: str) -> bool:
+    """Whether this could be a key of ours. No I/O, and no secret: anybody can compute it."""
+    parts = _SHAPE.fullmatch(raw)
+    return parts is not None and _checksum(parts[1]) == parts[2]
+
+
+def digest(raw: str) -> bytes:
+    """What a well-formed key is stored, looked up and cached by: 32 bytes."""
+    mac = _peppered(settings.KEY_PEPPER).copy()
+    mac.update(raw.encode())
+    return mac.digest()
+
+
+@lru_cache(maxsize=1)
+def _peppered(pepper: str) -> hmac.HMAC:
+    """The pepper already hashed: every request digests a key."""
+    return hmac.new(pepper.encode(), digestmod="sha256")
+
+
+def find(digest: bytes) -> ApiKey | None:
+    """The key with this digest and its user, *whatever its state*: see `refusal`."""
+    return ApiKey.objects.select_related("user").filter(digest=digest).first()
+
+
+def refusal(key: ApiKey, now: datetime) -> errors.ApiError | None:
+    """Why this key may not be used, in words for its owner; None if it may."""
+    if not key.user.is_active:
+        return errors.Unauthenticated("This account is deactivated.")
+    status = key.status(now)
+    if status != "active":
+        return errors.Unauthenticated(f"This API key is {status}.")
+    if key.user.frozen_at is not None:
+        return errors.Forbidden(
+            f"This account is frozen: {key.user.frozen_reason}", code="account_frozen"
+        )
+    return None
+
+
+def mint(
+    user: User,
+    name: str,
+    expires_at: datetime | None = None,
+    restrictions: Restrictions = _UNRESTRICTED,
+) -> tuple[ApiKey, str]:
+    """A new key, and the key in clear. Raises Forbidden at the account's cap."""
+    with transaction.atomic():
+        locked = _lock(user.pk)
+        slot = _free_slot(locked, timezone.now())
+        return _store(locked, name, slot, expires_at, **restrictions.stored())
+
+
+def change(key: ApiKey, **changes: Any) -> None:
+    """Change a key's name, expiry or restrictions (columns of ApiKey) from the next request on.
+
+    What it was rotated from or to is restricted alike. Raises Conflict where a key that has ended
+    is given another end.
+    """
+    with transaction.atomic():
+        _lock(key.user_id)
+        key.refresh_from_db()
+        now = timezone.now()
+        if changes.get("expires_at", key.expires_at) != key.expires_at and (
+            key.status(now) != "active"
+        ):
+            raise errors.Conflict(
+                f"This key is {key.status(now)}: make a new one instead.", code="key_ended"
+            )
+        shared = {name: changes[name] for name in FIELDS if name in changes}
+        ApiKey.objects.filter(pk=key.pk).update(**changes)
+        if shared:
+            ApiKey.objects.related(key).update(**shared)
+        terms.changed(key.user_id)
+    key.refresh_from_db()
+
+
+def revoke(key: ApiKey) -> None:
+    """End a key for good, on every node from the next request on. Twice is once."""
+    with transaction.atomic():
+        _lock(key.user_id)
+        live = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
+        if live.update(revoked_at=timezone.now()):
+            terms.changed(key.user_id)
+    key.refresh_from_db(fields=["revoked_at"])
+
+
+def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
+    """A successor with the same name, slot, lifetime and restrictions; the old key ends after the
+    overlap.
+
+    Raises Conflict for a key that is not active or already has a successor, ValueError for an
+    overlap beyond 0 to 30 days.
+    """
+    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+        raise ValueError(f"not an overlap of 0 to 30 days: {overlap}")
+    with transaction.atomic():
+        user, now = _lock(key.user_id), timezone.now()
+        key.refresh_from_db()
+        if key.status(now) != "active":
+            raise _not_rotatable(f"This key is {key.status(now)}: make a new one instead.")
+        if key.replaced_by_id is not None:
+            raise _not_rotatable("This key is already rotated: rotate its successor instead.")
+        end = key.expires_at and now + (key.expires_at - key.created_at)
+        shared = {name: getattr(key, name) for name in FIELDS}
+        lineage = key.lineage or key.pk
+        successor, raw = _store(user, key.name, key.slot, end, lineage=lineage, **shared)
+        key.replaced_by = successor
+        key.expires_at = min(filter(None, (key.expires_at, now + overlap)))
+        key.save(update_fields=["replaced_by", "expires_at"])
+        terms.changed(user.pk)
+    return successor, raw
+
+
+def _not_rotatable(message: str) -> errors.Conflict:
+    return errors.Conflict(message, code="key_not_rotatable")
+
+
+def touch(seen: Mapping[int, tuple[datetime, str]]) -> None:
+    """Note when and from which IP keys (by id) were last used. Late news never wins."""
+    with transaction.atomic():
+        rows = ApiKey.objects.select_for_update(no_key=True).filter(pk__in=seen).order_by("pk")
+        newer = [
+            key for key in rows if key.last_used_at is None or key.last_used_at < seen[key.pk][0]
+        ]
+        for key in newer:
+            key.last_used_at, key.last_used_ip = seen[key.pk]
+        ApiKey.objects.bulk_update(newer, ["last_used_at", "last_used_ip"])
+
+
+def _lock(user_id: int) -> User:
+    """The user's row, locked first by whoever changes keys: one at a time, and no deadlock."""
+    return User.objects.select_for_update(no_key=True).get(pk=user_id)
+
+
+def _free_slot(user: User, now: datetime) -> int:
+    """The slot that has been free for longest, never used ones first."""
+    active = set(ApiKey.objects.active(now).filter(user=user).values_list("slot", flat=True))
+    if len(active) >= user.key_cap:
+        raise errors.Forbidden(
+            f"Your plan allows {user.key_cap} active keys, and you have {len(active)}. "
+            "Revoke one, or move to a larger plan.",
+            code="key_limit_reached",
+        )
+    latest = dict(ApiKey.objects.filter(user=user).order_by("pk").values_list("slot", "pk"))
+    return min(set(range(user.key_cap)) - active, key=lambda slot: (latest.get(slot, 0), slot))
+
+
+def _store(
+    user: User, name: str, slot: int, expires_at: datetime | None, **more: Any
+) -> tuple[ApiKey, str]:
+    raw = _generate()
+    key = ApiKey.objects.create(
+        user=user,
+        name=name,
+        digest=digest(raw),
+        prefix=raw[:10],
+        last4=raw[-4:],
+        slot=slot,
+        expires_at=expires_at,
+        **more,
+    )
+    return key, raw

@@ -1,0 +1,165 @@
+"""What the account's own pages ask for."""
+
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.keys import restrictions
+from accounts.models import ApiKey, User
+from hontoni.money import dollars, nanos
+
+LIFETIMES = {
+    "": _("Never"),
+    "7": _("In 7 days"),
+    "30": _("In 30 days"),
+    "90": _("In 90 days"),
+    "365": _("In a year"),
+}
+OVERLAPS = {
+    "0": _("At once"),
+    "3600": _("In an hour"),
+    "86400": _("In a day"),
+    "604800": _("In a week"),
+}
+
+
+_CAPS = ("daily_cap", "monthly_cap", "lifetime_cap")
+_CAP: dict[str, Any] = {
+    "required": False,
+    "min_value": Decimal("0.01"),
+    "max_value": Decimal(1_000_000),
+    "decimal_places": 2,
+}
+
+
+class KeyForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=100)
+    expires = forms.ChoiceField(label=_("Expires"), choices=LIFETIMES, required=False)
+    # Of this very form: sent twice, it makes one key.
+    once = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    def clean_expires(self) -> Any:
+        """When the key ends, or None."""
+        days = self.cleaned_data["expires"]
+        return timezone.now() + timedelta(days=int(days)) if days else None
+
+
+class LimitsForm(forms.Form):
+    """What a key is restricted to. The same for a new key and for one that there is."""
+
+    daily_cap = forms.DecimalField(
+        label=_("Most a day, in dollars"),
+        help_text=_("A day ends at midnight UTC."),
+        **_CAP,
+    )
+    monthly_cap = forms.DecimalField(
+        label=_("Most a month, in dollars"),
+        help_text=_("A month ends with its last day, UTC."),
+        **_CAP,
+    )
+    lifetime_cap = forms.DecimalField(
+        label=_("Most in all, in dollars"),
+        help_text=_("Once it is spent the key stops, until you raise this."),
+        **_CAP,
+    )
+    allowed_ips = forms.CharField(
+        label=_("Only from these addresses"),
+        help_text=_("Addresses or ranges (203.0.113.0/24, 2001:db8::/32), one a line."),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+    )
+    allowed_models = forms.MultipleChoiceField(
+        label=_("Only these models"),
+        choices=lambda: [(name, name) for name in restrictions.models()],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def clean_allowed_ips(self) -> list[str]:
+        try:
+            return restrictions.normalised(self.cleaned_data["allowed_ips"].split())
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def restrictions(self) -> restrictions.Restrictions:
+        """What was chosen, once it is valid."""
+        chosen = self.cleaned_data
+        given = (chosen[name] for name in _CAPS)
+        daily, monthly, lifetime = (None if cap is None else nanos(cap) for cap in given)
+        return restrictions.Restrictions(
+            daily, monthly, lifetime, chosen["allowed_models"], chosen["allowed_ips"]
+        )
+
+
+class KeyLimitsForm(LimitsForm):
+    """The restrictions of a key that there is, and when it ends."""
+
+    expires = forms.ChoiceField(
+        label=_("Expires"), choices={"keep": _("As it is"), **LIFETIMES}, required=False
+    )
+    field_order = (*_CAPS, "expires", "allowed_ips", "allowed_models")
+
+    @classmethod
+    def of(cls, key: ApiKey, data: Any = None) -> "KeyLimitsForm":
+        """Filled in with what the key has."""
+        caps = {name: getattr(key, name) for name in _CAPS}
+        filled = {name: dollars(cap) for name, cap in caps.items() if cap is not None}
+        listed = {
+            "allowed_models": key.allowed_models,
+            "allowed_ips": "\n".join(key.allowed_ips),
+            "expires": "keep",
+        }
+        return cls(data, initial={**filled, **listed})
+
+    def changes(self) -> dict[str, Any]:
+        """The columns of the key that are to change."""
+        found = self.restrictions().stored()
+        if (days := self.cleaned_data["expires"]) != "keep":
+            found["expires_at"] = timezone.now() + timedelta(days=int(days)) if days else None
+        return found
+
+
+class RenameForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    class Meta:
+        model = ApiKey
+        fields = ("name",)
+        labels = {"name": _("Name")}
+
+
+class RotateForm(forms.Form):
+    overlap = forms.TypedChoiceField(
+        label=_("The old key stops working"),
+        choices=OVERLAPS,
+        coerce=lambda seconds: timedelta(seconds=int(seconds)),
+        initial="86400",
+    )
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = ("name",)
+        labels = {"name": _("Name")}
+
+
+class DeletionForm(forms.Form):
+    email = forms.CharField(
+        label=_("Your e-mail address, to confirm"),
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"].strip().lower()
+        if email != self.user.email:
+            raise forms.ValidationError(_("This is not the address of this account."))
+        return email

@@ -1,0 +1,160 @@
+"""The account's own pages. Signing up and in, e-mail, passwords, second factors and sessions are
+allauth's, under /account/."""
+
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.keys import api_keys
+from accounts.models import ApiKey
+from accounts.pages.account_forms import (
+    DeletionForm,
+    KeyForm,
+    KeyLimitsForm,
+    LimitsForm,
+    ProfileForm,
+    RenameForm,
+    RotateForm,
+)
+from accounts.pages.visitors import customer, reauthenticated
+from accounts.sign_in import deletion
+from hontoni import errors
+from hontoni.pages import zones
+from hontoni.translated_errors import translated
+
+_pages = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@login_required
+@_pages
+def profile(request: HttpRequest) -> HttpResponse:
+    """Name and time zone, and the way to export or delete everything."""
+    form = ProfileForm(request.POST or None, instance=customer(request))
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, _("Saved."))
+        return redirect("account")
+    zone = timezone.get_current_timezone_name()
+    return render(request, "accounts/profile.html", {"form": form, "zones": zones(), "zone": zone})
+
+
+@login_required
+@reauthenticated
+@_pages
+def delete(request: HttpRequest) -> HttpResponse:
+    """Close the account, once its address is typed and the password asked for again."""
+    form = DeletionForm(request.POST or None, user=customer(request))
+    if request.method == "POST" and form.is_valid():
+        deletion.delete(customer(request))
+        logout(request)
+        messages.success(request, _("Your account is deleted."))
+        return redirect("home")
+    return render(request, "accounts/delete.html", {"form": form})
+
+
+# -- Keys ----------------------------------------------------------------------------------------
+
+
+@login_required
+@never_cache
+@_pages
+def keys(request: HttpRequest) -> HttpResponse:
+    """All keys, and the form for another. The new key is in the answer, this once."""
+    user = customer(request)
+    form, limits = KeyForm(request.POST or None), LimitsForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and limits.is_valid():
+        if not cache.add(f"once:{form.cleaned_data['once']}", 1, 3600):
+            messages.info(request, _("This form was sent already: the key is made."))
+            return redirect("keys")
+        try:
+            data = form.cleaned_data
+            made = api_keys.mint(user, data["name"], data["expires"], limits.restrictions())
+            return _show(request, *made)
+        except errors.ApiError as error:
+            form.add_error(None, translated(error))
+    rows = ApiKey.objects.filter(user=user).select_related("replaced_by").order_by("-pk")
+    active = ApiKey.objects.active(timezone.now()).filter(user=user)
+    used = active.values("slot").distinct().count()
+    now = timezone.now()
+    context = {"form": form, "limits": limits, "keys": rows[:200], "now": now, "used": used}
+    return render(request, "accounts/keys.html", context)
+
+
+def _show(request: HttpRequest, key: ApiKey, raw: str) -> HttpResponse:
+    return render(request, "accounts/key_made.html", {"key": key, "raw": raw})
+
+
+def _own_key(request: HttpRequest, pk: int) -> ApiKey:
+    return get_object_or_404(ApiKey, pk=pk, user=customer(request))
+
+
+@login_required
+@_pages
+def key(request: HttpRequest, pk: int) -> HttpResponse:
+    """One key: rename it, restrict it, rotate it, revoke it."""
+    found = _own_key(request, pk)
+    form = RenameForm(request.POST or None, instance=found)
+    if request.method == "POST" and form.is_valid():
+        found.save(update_fields=["name"])
+        messages.success(request, _("Saved."))
+        return redirect("key", pk=pk)
+    return _key_page(request, found, form=form)
+
+
+def _key_page(request: HttpRequest, found: ApiKey, **forms: object) -> HttpResponse:
+    """The page with its forms, of which one may come back with what is wrong with it."""
+    fresh = {
+        "form": RenameForm(instance=found),
+        "limits": KeyLimitsForm.of(found),
+        "rotation": RotateForm(),
+    }
+    return render(
+        request, "accounts/key.html", {**fresh, **forms, "key": found, "now": timezone.now()}
+    )
+
+
+@login_required
+@require_POST
+def limits(request: HttpRequest, pk: int) -> HttpResponse:
+    """Restrict a key, or lift what it was restricted to, from the next request on."""
+    found = _own_key(request, pk)
+    form = KeyLimitsForm.of(found, request.POST)
+    if form.is_valid():
+        try:
+            api_keys.change(found, **form.changes())
+            messages.success(request, _("Saved. It holds from the next request on."))
+            return redirect("key", pk=pk)
+        except errors.Conflict as error:
+            form.add_error(None, translated(error))
+    return _key_page(request, found, limits=form)
+
+
+@login_required
+@never_cache
+@require_POST
+def rotate(request: HttpRequest, pk: int) -> HttpResponse:
+    """A successor, shown once; the old key ends after the overlap. Sent twice, it makes one."""
+    found, form = _own_key(request, pk), RotateForm(request.POST)
+    if form.is_valid():
+        try:
+            return _show(request, *api_keys.rotate(found, form.cleaned_data["overlap"]))
+        except errors.Conflict as error:
+            form.add_error(None, translated(error))
+    return _key_page(request, found, rotation=form)
+
+
+@login_required
+@require_POST
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """End a key for good. Twice is once."""
+    found = _own_key(request, pk)
+    api_keys.revoke(found)
+    messages.success(request, _("%(name)s is revoked.") % {"name": found.name})
+    return redirect("keys")

@@ -1,0 +1,155 @@
+"""The books: wallets, ledger accounts, transfers and entries; and the log of what staff did.
+
+Amounts are nano-dollars. Only ledger.py writes the first four. Transfers, entries
+and audit entries are written once.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from billing.books.written_once import WrittenOnce
+from hontoni import money
+
+
+class Wallet(models.Model):
+    """One account's money, summed from its entries so that a gateway reads one row."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.PROTECT, primary_key=True, related_name="wallet"
+    )
+    # Everything but usage: top-ups, promotions, adjustments, minus refunds and purchases.
+    credits_total = models.BigIntegerField(default=0)
+    credits_version = models.BigIntegerField(default=0)
+    settled_total = models.BigIntegerField(default=0)
+
+    class Meta:
+        permissions = [("adjust_balance", "Can credit or debit a customer's balance")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(credits_total__range=(-money.MAX, money.MAX)),
+                name="wallet_credits_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(settled_total__range=(0, money.MAX)), name="wallet_settled_in_range"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"wallet:{self.pk}"
+
+    @property
+    def balance(self) -> int:
+        """Nano-dollars, as far as usage has been settled."""
+        return self.credits_total - self.settled_total
+
+
+class LedgerAccount(models.Model):
+    """One column of the books: `wallet:12`, or one of ours such as `revenue:usage`."""
+
+    code = models.CharField(max_length=64, unique=True)
+    balance = models.BigIntegerField(default=0)
+    version = models.BigIntegerField(default=0, help_text="How many entries it has.")
+    may_go_negative = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["code"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(balance__gte=0) | Q(may_go_negative=True),
+                name="ledger_account_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Transfer(WrittenOnce):
+    """`amount` moves from `debit` to `credit`. The unique key makes posting it twice harmless."""
+
+    class Kind(models.TextChoices):
+        SIGNUP = "signup", "sign-up credit"
+        SANDBOX = "sandbox", "sandbox funds"
+        TOPUP = "topup", "top-up"
+        REFUND = "refund", "refund of a top-up"
+        DISPUTE = "dispute", "disputed payment"
+        PROMO = "promo", "promo code"
+        REFERRAL = "referral", "referral reward"
+        SUBSCRIPTION = "subscription", "plan or add-on"
+        ADJUSTMENT = "adjustment", "adjustment by staff"
+        CORRECTION = "correction", "correction of usage"
+        USAGE = "usage", "usage"
+
+    key = models.CharField(max_length=255, unique=True)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    amount = models.BigIntegerField()
+    debit = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="debits")
+    credit = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="credits")
+    ref = models.JSONField(default=dict, help_text="What it is about, by id.")
+    actor = models.CharField(
+        max_length=254, blank=True, help_text="Who asked, if it was a person."
+    )
+    reason = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
+            models.CheckConstraint(
+                condition=~Q(debit=F("credit")), name="transfer_between_two_accounts"
+            ),
+        ]
+        # An account's payments, found among any number of batches of usage.
+        indexes = [
+            models.Index(fields=["credit"], condition=~Q(kind="usage"), name="transfer_paid_in"),
+            models.Index(fields=["debit"], condition=~Q(kind="usage"), name="transfer_paid_out"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Entry(WrittenOnce):
+    """One side of a transfer: negative on the account debited, positive on the one credited."""
+
+    transfer = models.ForeignKey(Transfer, models.PROTECT, related_name="entries")
+    account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="entries")
+    amount = models.BigIntegerField()
+    balance_after = models.BigIntegerField()
+    account_version = models.BigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "entries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "account_version"], name="entry_version_once"
+            ),
+            models.UniqueConstraint(fields=["transfer", "account"], name="entry_side_once"),
+            models.CheckConstraint(condition=~Q(amount=0), name="entry_amount_not_zero"),
+            models.CheckConstraint(
+                condition=Q(account_version__gte=1), name="entry_version_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}#{self.account_version}"
+
+
+class AuditEntry(WrittenOnce):
+    """What a member of staff did, to whom, and what it changed."""
+
+    actor = models.CharField(max_length=254, help_text="An e-mail address, or `shell:<user>`.")
+    action = models.CharField(max_length=100)
+    subject = models.CharField(max_length=254, help_text="`user:12`, `plan:basic` ...")
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    request_id = models.CharField(max_length=100, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [models.Index(fields=["subject", "at"], name="audit_by_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.subject}"

@@ -1,0 +1,32 @@
+"""Balances that have become low, as their owners want to hear."""
+
+from collections.abc import Iterable
+
+from django.db.models import F
+from django.db.models.functions import Coalesce
+
+from billing.books.models import Wallet
+from billing.mails import notices
+from billing.mails.models import Notice, Preferences
+from hontoni.money import dollars
+
+
+def warn(user_ids: Iterable[int]) -> None:
+    """Tell who has come down to the threshold they chose: once, until money comes or goes again.
+
+    Call it in the transaction that settled their usage.
+    """
+    threshold = Coalesce("user__preferences__low_balance", Preferences.LOW_BALANCE)
+    wallets = Wallet.objects.filter(pk__in=user_ids).annotate(threshold=threshold)
+    low = wallets.filter(credits_total__lte=F("settled_total") + F("threshold")).order_by("pk")
+    # Any posting but usage makes a new version: then it is news again.
+    found = {f"low:{wallet.pk}:{wallet.credits_version}": wallet for wallet in low}
+    noticed = Notice.objects.filter(key__in=found).values_list("key", flat=True) if found else ()
+    for key in found.keys() - set(noticed):
+        wallet = found[key]
+        notices.tell(
+            user_id=wallet.pk,
+            kind="low_balance",
+            key=key,
+            facts={"balance": dollars(wallet.balance), "threshold": dollars(wallet.threshold)},
+        )

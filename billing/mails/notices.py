@@ -1,0 +1,30 @@
+"""What a customer should hear of by mail. Recorded in the transaction of the deed itself.
+
+Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
+
+* plan_started, plan_upgraded, add_on_started: plan, add_on, paid, invoice, renews_at
+* plan_renewal_soon: plan, add_on, amount, renews_at, balance, enough (is it?), plus_tax (by card)
+* price_rises: sold (a name), old, new, from_at (the first renewal that costs it)
+* plan_renewed: plan, add_on, paid, invoice, renews_at
+* plan_renewal_failed: plan, add_on, amount, balance, grace_until
+* plan_ended: plan, add_on, reason (canceled, unpaid or staff), credited, invoice
+* topup_receipt, auto_topup: amount, charged (tax included), balance, topup
+* auto_topup_failed, auto_topup_off: amount, reason, failures, off
+* dispute, dispute_won: amount, balance
+* account_frozen: request (the last whose bill was strange)
+
+`by_card` is true where Stripe took the money; `balance` of a renewal is null then.
+`add_on` and `invoice` may be null. Whoever sends mail reads the rows and remembers what it sent.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from billing.mails.models import Notice
+
+
+def tell(*, user_id: int, kind: str, key: str, facts: Mapping[str, Any]) -> None:
+    """Keep it once: the same key again is no news."""
+    Notice.objects.bulk_create(
+        [Notice(user_id=user_id, kind=kind, key=key, facts=dict(facts))], ignore_conflicts=True
+    )

@@ -1,0 +1,48 @@
+"""What the admin pages of billing have in common."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from accounts.models import User
+from billing.books import audit
+from hontoni.drf import request_id
+
+# Every amount on a form of ours; and every price of tokens or calls.
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def email_of(request: HttpRequest) -> str:
+    """Of the member of staff who asks."""
+    return request.user.email if isinstance(request.user, User) else ""
+
+
+def audit_deed(
+    request: HttpRequest,
+    action: str,
+    subject: str,
+    *,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+) -> None:
+    """Log what this request of staff's does, in its transaction."""
+    audit.record(
+        actor=email_of(request),
+        action=action,
+        subject=subject,
+        before=before,
+        after=after,
+        request_id=request_id(request),
+    )

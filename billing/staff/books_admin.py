@@ -1,0 +1,137 @@
+"""Staff read the books: wallets, transfers, invoices, and the log of what staff did."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+
+from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
+from billing.invoices.links import link
+from billing.invoices.models import Invoice, InvoiceSeries
+from billing.staff.audited import ReadOnlyAdmin
+from hontoni.money import dollars
+
+
+@admin.register(Wallet)
+class WalletAdmin(ReadOnlyAdmin):
+    list_display = ["user", "shown_balance", "shown_credits", "shown_usage"]
+    list_select_related = ["user"]
+    search_fields = ["user__email"]
+    fields = ["user", "shown_balance", "shown_credits", "shown_usage", "credits_version"]
+    readonly_fields = ["shown_balance", "shown_credits", "shown_usage"]
+    ordering = ["-pk"]
+
+    @admin.display(description="balance")
+    def shown_balance(self, wallet: Wallet) -> str:
+        return f"${dollars(wallet.balance)}"
+
+    @admin.display(description="credits", ordering="credits_total")
+    def shown_credits(self, wallet: Wallet) -> str:
+        return f"${dollars(wallet.credits_total)}"
+
+    @admin.display(description="settled usage", ordering="settled_total")
+    def shown_usage(self, wallet: Wallet) -> str:
+        return f"${dollars(wallet.settled_total)}"
+
+
+@admin.register(LedgerAccount)
+class LedgerAccountAdmin(ReadOnlyAdmin):
+    list_display = ["code", "shown_balance", "version", "may_go_negative"]
+    search_fields = ["code"]
+    fields = ["code", "shown_balance", "version", "may_go_negative"]
+    readonly_fields = ["shown_balance"]
+
+    @admin.display(description="balance", ordering="balance")
+    def shown_balance(self, account: LedgerAccount) -> str:
+        return f"${dollars(account.balance)}"
+
+
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin):
+    list_display = ["id", "created_at", "kind", "shown_amount", "debit", "credit", "actor"]
+    list_filter = ["kind", "created_at"]
+    list_select_related = ["debit", "credit"]
+    search_fields = ["key", "debit__code", "credit__code", "actor", "reason"]
+    fields = [
+        "key", "kind", "shown_amount", "debit", "credit", "ref", "actor", "reason", "created_at",
+    ]  # fmt: skip
+    readonly_fields = ["shown_amount"]
+    ordering = ["-id"]
+    show_full_result_count = False
+
+    @admin.display(description="amount", ordering="amount")
+    def shown_amount(self, transfer: Transfer) -> str:
+        return f"${dollars(transfer.amount)}"
+
+
+@admin.register(Entry)
+class EntryAdmin(ReadOnlyAdmin):
+    list_display = ["account", "account_version", "shown_amount", "shown_balance", "transfer"]
+    list_select_related = ["account", "transfer"]
+    search_fields = ["account__code", "transfer__key"]
+    fields = ["transfer", "account", "account_version", "shown_amount", "shown_balance"]
+    readonly_fields = ["shown_amount", "shown_balance"]
+    ordering = ["-id"]
+    show_full_result_count = False
+
+    @admin.display(description="amount", ordering="amount")
+    def shown_amount(self, entry: Entry) -> str:
+        return f"${dollars(entry.amount)}"
+
+    @admin.display(description="balance after", ordering="balance_after")
+    def shown_balance(self, entry: Entry) -> str:
+        return f"${dollars(entry.balance_after)}"
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    list_display = ["at", "actor", "action", "subject"]
+    list_filter = ["action", "at"]
+    search_fields = ["actor", "subject", "request_id"]
+    ordering = ["-id"]
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(ReadOnlyAdmin):
+    list_display = ["number", "kind", "user", "issued_at", "shown_total"]
+    list_filter = ["kind", "issued_at"]
+    list_select_related = ["user"]
+    search_fields = ["number", "user__email", "sha256"]
+    fields = [
+        "number", "kind", "user", "subscription", "transfer", "cause", "issued_at", "paid_at",
+        "paid_by", "shown_lines", "shown_net", "shown_tax", "shown_total", "note", "seller",
+        "buyer", "credits", "sha256", "shown_pdf",
+    ]  # fmt: skip
+    readonly_fields = ["shown_total", "shown_net", "shown_tax", "shown_lines", "shown_pdf"]
+    ordering = ["-id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
+        found: QuerySet[Invoice] = super().get_queryset(request).defer("pdf")
+        return found
+
+    @admin.display(description="total", ordering="total")
+    def shown_total(self, invoice: Invoice) -> str:
+        return f"${dollars(invoice.total)}"
+
+    @admin.display(description="net")
+    def shown_net(self, invoice: Invoice) -> str:
+        return f"${dollars(invoice.net)}"
+
+    @admin.display(description="tax")
+    def shown_tax(self, invoice: Invoice) -> str:
+        return f"{invoice.tax_name} ${dollars(invoice.tax)}".strip()
+
+    @admin.display(description="lines")
+    def shown_lines(self, invoice: Invoice) -> str:
+        rows = ((line["text"], dollars(line["amount"])) for line in invoice.lines)
+        return format_html_join("", "<div>{}: ${}</div>", rows)
+
+    @admin.display(description="PDF")
+    def shown_pdf(self, invoice: Invoice) -> str:
+        return format_html('<a href="{}">{}.pdf</a>', link(invoice), invoice.number)
+
+
+@admin.register(InvoiceSeries)
+class InvoiceSeriesAdmin(ReadOnlyAdmin):
+    list_display = ["name", "last"]
+    search_fields = ["name"]

@@ -1,0 +1,149 @@
+"""Staff's view of payments: orders, the inbox with replay, what waits for a person."""
+
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from billing.payments import inbox
+from billing.payments.models import AutoTopUp, Dispute, TopUp
+from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
+from billing.stripe import mirror
+from billing.stripe.models import Quarantine, StripeCustomer, StripeEvent
+from billing.subscriptions.models import PlanOrder
+from hontoni.money import dollars
+
+
+@admin.register(TopUp)
+class TopUpAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "route", "state", "shown_amount", "failure"]
+    list_filter = ["state", "route", "created_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "id", "session_id", "intent_id"]
+    exclude = ["amount"]
+    readonly_fields = ["shown_amount"]
+    show_full_result_count = False
+
+    @admin.display(description="amount", ordering="amount")
+    def shown_amount(self, order: TopUp) -> str:
+        return f"${dollars(order.amount)}"
+
+
+@admin.register(PlanOrder)
+class PlanOrderAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "plan", "add_on", "state", "failure"]
+    list_filter = ["state", "created_at"]
+    list_select_related = ["user", "plan", "add_on"]
+    search_fields = ["user__email", "id", "session_id", "invoice_id", "subscription__stripe_id"]
+    show_full_result_count = False
+
+
+@admin.register(StripeEvent)
+class StripeEventAdmin(ReadOnlyAdmin):
+    list_display = [
+        "received_at",
+        "type",
+        "object_id",
+        "source",
+        "handled_at",
+        "mirrored_at",
+        "attempts",
+        "error",
+    ]
+    list_filter = [("handled_at", admin.EmptyFieldListFilter), "type", "source", "received_at"]
+    search_fields = ["id", "object_id"]
+    ordering = ["-received_at"]
+    show_full_result_count = False
+    actions = ["replay"]
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.replay_stripeevent")
+
+    @admin.action(description="Handle again", permissions=["replay"])
+    def replay(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
+        failed = [event.pk for event in queryset if not self._replay(request, event)]
+        if failed:
+            self.message_user(request, f"Failed again: {', '.join(failed)}", messages.ERROR)
+        else:
+            self.message_user(request, "Handled.")
+
+    def _replay(self, request: HttpRequest, event: StripeEvent) -> bool:
+        about = {"type": event.type}
+        audit_deed(request, "replay", f"stripe_event:{event.pk}", before={}, after=about)
+        return inbox.replay(event)
+
+
+@admin.register(Quarantine)
+class QuarantineAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "subject", "problem", "topup", "resolved_at", "resolved_by"]
+    list_filter = [("resolved_at", admin.EmptyFieldListFilter), "problem"]
+    list_select_related = ["topup__user"]
+    search_fields = ["subject", "topup__user__email"]
+    ordering = ["-created_at"]
+    actions = ["resolve"]
+
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("payments.resolve_quarantine")
+
+    @admin.action(description="Mark as dealt with", permissions=["resolve"])
+    def resolve(self, request: HttpRequest, queryset: QuerySet[Quarantine]) -> None:
+        """Money is moved by an adjustment or a refund; this only clears the list."""
+        with transaction.atomic():
+            resolved = Quarantine.resolve(queryset, email_of(request), timezone.now())
+            for found in resolved:
+                about = {"subject": found.subject}
+                audit_deed(request, "resolve", f"quarantine:{found.pk}", before={}, after=about)
+        self.message_user(request, f"{len(resolved)} dealt with.")
+
+
+@admin.register(Dispute)
+class DisputeAdmin(ReadOnlyAdmin):
+    list_display = ["id", "topup", "user", "status", "withdrawn", "reinstated", "updated_at"]
+    list_filter = ["status", "withdrawn", "reinstated"]
+    list_select_related = ["topup__user", "user"]
+    search_fields = ["id", "topup__user__email", "user__email"]
+    ordering = ["-updated_at"]
+
+
+@admin.register(AutoTopUp)
+class AutoTopUpAdmin(ReadOnlyAdmin):
+    list_display = ["user", "enabled", "failures", "last_failure", "retry_at"]
+    list_filter = ["enabled"]
+    list_select_related = ["user"]
+    search_fields = ["user__email"]
+    ordering = ["user"]
+
+
+@admin.register(StripeCustomer)
+class StripeCustomerAdmin(ReadOnlyAdmin):
+    list_display = ["user", "stripe_id", "created_at"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "stripe_id"]
+    ordering = ["-created_at"]
+
+
+class MirrorAdmin(ReadOnlyAdmin):
+    """Stripe's objects as it told us last, for whoever may see its events."""
+
+    list_display = ["id", "created", "djstripe_updated"]
+    search_fields = ["id"]
+    fields = ["id", "created", "djstripe_updated", "stripe_data"]
+    ordering = ["-created"]
+    show_full_result_count = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("payments.view_stripeevent")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+
+# dj-stripe's own pages call Stripe, and show secrets.
+for model in apps.get_app_config("djstripe").get_models():
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+admin.site.register(mirror.models().values(), MirrorAdmin)

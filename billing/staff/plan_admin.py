@@ -1,0 +1,198 @@
+"""Staff edit what is sold, and cancel, resume or end what customers have.
+
+What staff change takes effect at once for everybody it concerns, and is audited.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+
+from billing.plans import price_list, prices, terms
+from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
+from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
+from billing.staff.dollars import DOLLARS
+from billing.subscriptions import changes
+from hontoni import errors
+from hontoni.drf import request_id
+from hontoni.money import dollars
+
+
+def _subject(sold: Plan | AddOn) -> str:
+    return f"{sold._meta.model_name}:{sold.slug}"
+
+
+class SoldAdmin(ModelAdmin):
+    """Plans and add-ons. They are never deleted: deactivate instead."""
+
+    audits_itself = True
+    formfield_overrides = DOLLARS
+    list_filter = ["active"]
+    search_fields = ["slug", "name"]
+
+    @admin.display(description="whom the price binds, and from when")
+    def binding(self, sold: Plan | AddOn) -> str:
+        return prices.binding(sold)
+
+    @admin.display(description="a month", ordering="price")
+    def monthly_price(self, sold: Plan | AddOn) -> str:
+        return f"${dollars(sold.price)}"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool
+    ) -> None:
+        changed = form.changed_data
+        before = type(obj).objects.filter(pk=obj.pk).values(*changed).first() if change else None
+        super().save_model(request, obj, form, change)
+        if change and not changed:
+            return
+        audit_deed(
+            request,
+            "change" if change else "add",
+            _subject(obj),
+            before=before or {},
+            after={name: getattr(obj, name) for name in changed},
+        )
+        if change:
+            self.apply(obj)
+        if change and "price" in changed:
+            self.message_user(
+                request, f"${dollars(obj.price)} binds: {prices.binding(obj)}", messages.WARNING
+            )
+
+    def apply(self, sold: Any) -> None:
+        """Let it take effect for everybody who has it."""
+        raise NotImplementedError
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Whoever edits prices comes by here, before and after."""
+        if request.method == "GET":
+            for warning in price_list.dominated():
+                self.message_user(request, warning, messages.WARNING)
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
+
+
+@admin.register(Plan)
+class PlanAdmin(SoldAdmin):
+    list_display = ["name", "monthly_price", *Plan.LIMITS, "key_cap", "active", "is_default"]
+    readonly_fields = ["is_default", "binding"]
+    actions = ["make_default"]
+
+    def apply(self, sold: Plan) -> None:
+        terms.apply_plan(sold)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Plan | None = None) -> list[str]:
+        locked = ["active"] if obj is not None and obj.is_default else []
+        return [*self.readonly_fields, *locked]
+
+    @admin.action(description="Make it what an account without a subscription is on")
+    def make_default(self, request: HttpRequest, queryset: QuerySet[Plan]) -> None:
+        if queryset.count() != 1:
+            self.message_user(request, "Choose exactly one plan.", messages.ERROR)
+            return
+        plan = queryset.get()
+        with transaction.atomic():
+            before = Plan.objects.get(is_default=True).slug
+            terms.make_default(plan)
+            audit_deed(
+                request,
+                "make default",
+                _subject(plan),
+                before={"plan": before},
+                after={"plan": plan.slug},
+            )
+        self.message_user(request, f"{plan} is the default now.")
+
+
+@admin.register(AddOn)
+class AddOnAdmin(SoldAdmin):
+    list_display = ["name", "monthly_price", "multiplier", "active"]
+    readonly_fields = ["binding"]
+
+    def apply(self, sold: AddOn) -> None:
+        terms.apply_add_on(sold)
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(ReadOnlyAdmin):
+    list_display = ["user", "plan", "add_on", "status", "payment_method", "period_end"]
+    list_filter = ["status", "plan", "add_on", "payment_method"]
+    list_select_related = ["user", "plan", "add_on"]
+    search_fields = ["user__email", "stripe_id"]
+    exclude = ["plan_price", "add_on_price", "next_plan_price", "next_add_on_price"]
+    readonly_fields = ["shown_plan_price", "shown_add_on_price"]
+    ordering = ["-id"]
+    actions = ["cancel", "resume", "end_now"]
+
+    @admin.display(description="plan's price this period")
+    def shown_plan_price(self, subscription: Subscription) -> str:
+        return f"${dollars(subscription.plan_price)}"
+
+    @admin.display(description="add-on's price this period")
+    def shown_add_on_price(self, subscription: Subscription) -> str:
+        return f"${dollars(subscription.add_on_price)}"
+
+    def has_manage_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.manage_subscription")
+
+    @admin.action(description="Cancel at the end of the period", permissions=["manage"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        self._each(request, queryset, changes.cancel)
+
+    @admin.action(description="Resume: renew as it is", permissions=["manage"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        self._each(request, queryset, changes.resume)
+
+    @admin.action(description="End now, and credit what is unused", permissions=["manage"])
+    def end_now(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        self._each(request, queryset, changes.end_now)
+
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Subscription],
+        change: Callable[..., Subscription],
+    ) -> None:
+        """One customer's refusal is told, and is not the others'."""
+        live = queryset.filter(status__in=Subscription.LIVE).select_related("user")
+        for mine in live:
+            try:
+                change(
+                    mine.user_id,
+                    now=timezone.now(),
+                    actor=email_of(request),
+                    request_id=request_id(request),
+                )
+            except errors.ApiError as refused:
+                self.message_user(request, f"{mine}: {refused.message}", messages.ERROR)
+            else:
+                self.message_user(request, f"{mine}: done.")
+        if not live:
+            self.message_user(request, "None of these is live.", messages.WARNING)
+
+
+@admin.register(PriceNotice)
+class PriceNoticeAdmin(ReadOnlyAdmin):
+    list_display = ["told_at", "subscription", "plan", "add_on", "shown_price", "binds_at"]
+    list_filter = ["told_at", "plan", "add_on"]
+    list_select_related = ["subscription__user", "subscription__plan", "plan", "add_on"]
+    search_fields = ["subscription__user__email"]
+    fields = ["subscription", "plan", "add_on", "shown_price", "told_at", "binds_at"]
+    readonly_fields = ["shown_price"]
+    ordering = ["-id"]
+
+    @admin.display(description="a month", ordering="price")
+    def shown_price(self, notice: PriceNotice) -> str:
+        return f"${dollars(notice.price)}"

@@ -1,0 +1,62 @@
+"""Why something is refused, in the customer's own language.
+
+The API answers an error's `message` as it is, in English. A page says the same by its `code`.
+"""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from hontoni.errors import ApiError
+
+MESSAGES: dict[str, Promise] = {
+    "account_closed": _("This account is closed."),
+    "account_frozen": _("Your account is frozen: until that is settled nothing can be bought."),
+    "add_on_active": _("This add-on is active already."),
+    "already_subscribed": _("This plan is yours already."),
+    "balance_on_hold": _("Running requests hold a part of the money. Try again in a moment."),
+    "checkout_required": _("Where tax is added, only the payment page can charge a card."),
+    "email_unconfirmed": _("Confirm your e-mail address first: the link is in our mail."),
+    "ends": _("It ends with the period: let it go on first."),
+    "ended": _("This attempt has ended. Try again."),
+    "gift_taken_by_browser": _("Another account in this browser was given this already."),
+    "gift_taken_by_card": _("Another account that pays with your card was given this already."),
+    "gift_taken_by_mailbox": _("Another account with your mailbox was given this already."),
+    "idempotency_key_reused": _("This form was used for something else. Open it again."),
+    "insufficient_balance": _("Your balance is too low for this. Add funds first."),
+    "key_limit_reached": _("Your plan allows no more active keys: revoke one, or upgrade."),
+    "key_not_rotatable": _("This key has ended, or is rotated already."),
+    "no_payment_method": _("Save a card first."),
+    "not_for_sale": _("This is not for sale."),
+    "not_subscribed": _("You have no plan and no add-on."),
+    "paid_from_balance": _("What you have is paid from your balance."),
+    "paid_through_stripe": _("What you have is paid by card."),
+    "payment_method_unavailable": _("Plans cannot be paid by card here."),
+    "payment_pending": _("A payment of yours is running. Try again in a moment."),
+    "payments_not_set_up": _("Payments by card are not set up here."),
+    "payments_unavailable": _("The payment provider does not answer. Nothing is lost: try again."),
+    "payment_refused": _("The payment provider refused this."),
+    "rate_limit_exceeded": _("Too many attempts. Try again later."),
+    "referral_already_accepted": _("A referral is accepted once."),
+    "renewal_unpaid": _("Your renewal is not paid yet. Add funds first."),
+    "same_payment_method": _("It is paid like that already."),
+    "self_referral": _("You cannot invite yourself."),
+    "service_unavailable": _("This cannot be done right now. Try again in a moment."),
+    "too_late": _("A referral code is accepted within 30 days of signing up."),
+    "promo_code_already_used": _("You have used this promo code."),
+    "promo_code_expired": _("This promo code has expired."),
+    "promo_code_first_time_only": _("This code is for accounts that have never topped up."),
+    "promo_code_has_plan": _("You have a plan already."),
+    "promo_code_unknown": _("There is no such promo code."),
+    "promo_code_used_up": _("This promo code is used up."),
+    # What banks say, most often.
+    "authentication_required": _("Your bank wants to confirm this. Use the payment page."),
+    "card_declined": _("The card was declined."),
+    "expired_card": _("The card has expired."),
+    "generic_decline": _("The card was declined."),
+    "insufficient_funds": _("The card has insufficient funds."),
+}
+
+
+def translated(error: ApiError) -> str:
+    """What a page says about it."""
+    return str(MESSAGES.get(error.code, error.message))

@@ -1,0 +1,92 @@
+"""What is written once: refused by the model, and by the database to whoever comes past it."""
+
+import pytest
+from django.db import IntegrityError, connection, models, transaction
+from django.utils import timezone
+
+from accounts.keys import api_keys
+from accounts.models import User
+from billing.books import audit
+from billing.books.models import AuditEntry, Entry, Transfer
+from billing.books.written_once import Immutable, WrittenOnce
+from billing.invoices.models import Invoice
+from billing.mails.models import Notice
+from billing.plans.models import Plan
+from billing.rewards.models import Accrual, Referral
+from billing.subscriptions import balance_changes
+from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest, Correction
+from tests.world import Person, used
+
+
+@pytest.fixture(params=WrittenOnce.__subclasses__())
+def written(request: pytest.FixtureRequest, alice: User) -> models.Model:
+    """One row of each kind, from alice's first top-up and her first plan."""
+    audit.record(actor="a", action="b", subject="c", before={}, after={})
+    balance_changes.subscribe(alice.pk, Plan.objects.get(slug="basic"), now=timezone.now())
+    referral = Referral.objects.create(
+        referrer=alice,
+        invitee=User.objects.create_user("dave@elsewhere.org"),
+        percent=10,
+        basis="top_ups",
+        hold_days=30,
+        most=0,
+    )
+    Accrual.objects.create(referral=referral, total=0, at=timezone.now())
+    _correct(alice)
+    kind: type[models.Model] = request.param
+    row = kind._default_manager.first()
+    assert row is not None
+    return row
+
+
+def _correct(alice: User) -> None:
+    """A request of hers, at half its price."""
+    now = timezone.now()
+    event = used(Person(alice, *api_keys.mint(alice, "laptop")))
+    made = Correction.objects.create(
+        price=event.price, since=now, until=now, debits=False, actor="a", reason="b"
+    )
+    CorrectedAccount.objects.create(
+        correction=made, user=alice, requests=1, credited=event.cost // 2, debited=0
+    )
+    CorrectedRequest.objects.create(
+        correction=made, event=event, old_cost=event.cost, new_cost=event.cost // 2
+    )
+
+
+def test_it_is_these() -> None:
+    assert set(WrittenOnce.__subclasses__()) == {
+        Accrual,
+        AuditEntry,
+        CorrectedAccount,
+        CorrectedRequest,
+        Correction,
+        Entry,
+        Invoice,
+        Notice,
+        Transfer,
+    }
+
+
+def test_the_model_refuses(written: models.Model) -> None:
+    with pytest.raises(Immutable):
+        written.save()
+    with pytest.raises(Immutable):
+        written.delete()
+    with pytest.raises(Immutable):
+        type(written)._default_manager.update(pk=1)
+    with pytest.raises(Immutable):
+        type(written)._default_manager.all().delete()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}"])
+def test_the_database_refuses(written: models.Model, statement: str) -> None:
+    kind = type(written)
+    before = list(kind._default_manager.values())
+    with (
+        pytest.raises(IntegrityError, match="written once"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement.format(kind._meta.db_table))
+    assert list(kind._default_manager.values()) == before

@@ -1,0 +1,176 @@
+"""Prices as staff announce them, and as everybody sees what is to come."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from billing.books.models import AuditEntry
+from gateway.catalogue.features.models import Feature
+from gateway.catalogue.models import BUCKETS, Price
+from gateway.catalogue.prices import schedule
+from gateway.catalogue.seed import seed
+from gateway.usage.models import UsageEvent
+from hontoni.money import nanos
+from hontoni.pages import ZONE_COOKIE
+from tests.gateway.usage.test_quarantine import staff
+from tests.world import Person, used
+
+ADD = "/admin/gateway/price/add/"
+
+
+@pytest.fixture(autouse=True)
+def world(db: None) -> None:
+    seed()
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    empty = {f"long_{bucket}": "" for bucket in BUCKETS} | {"long_context_above": ""}
+    moment = {"effective_at_0": "", "effective_at_1": ""}
+    rates = dict.fromkeys(BUCKETS, "3.25")
+    return {"model": "gpt-4o", **rates, **empty, **moment, **changes}
+
+
+def at(later: timedelta) -> dict[str, str]:
+    moment = timezone.now() + later
+    return {"effective_at_0": f"{moment:%Y-%m-%d}", "effective_at_1": f"{moment:%H:%M:%S}"}
+
+
+def newest() -> Price:
+    return Price.objects.filter(model_id="gpt-4o").latest("effective_at")
+
+
+def test_a_price_is_typed_in_dollars_and_known_before_it_binds() -> None:
+    client = staff("catalogue")
+    page = client.get(ADD).content.decode()
+    assert "Dollars per million tokens." in page and "Read from the cache" in page
+    before, now = newest(), timezone.now()
+    assert client.post(ADD, body(output="13")).status_code == 302
+    made = newest()
+    assert (made.input, made.output, made.long_input) == (nanos("3.25"), nanos("13"), None)
+    assert now + schedule.LEAD <= made.effective_at <= timezone.now() + schedule.LEAD
+    entry = AuditEntry.objects.get(action="add price")
+    assert (entry.before["output"], entry.after["output"]) == ("10.00", "13.00")
+    assert (entry.before["version"], entry.after["version"]) == (before.pk, made.pk)
+    assert AuditEntry.objects.count() == 1
+
+
+def test_a_price_may_be_a_part_of_a_cent() -> None:
+    client = staff("catalogue")
+    assert client.post(ADD, body(cache_read="0.0375", input="0.075")).status_code == 302
+    made = newest()
+    assert (made.input, made.cache_read) == (nanos("0.075"), nanos("0.0375"))
+    refused = client.post(ADD, body(input="0.0000000001"))
+    assert refused.status_code == 200 and "such as 0.0375" in refused.content.decode()
+
+
+def test_a_tool_that_costs_a_quarter_of_a_cent_can_be_edited() -> None:
+    client = staff("catalogue")
+    feature = Feature.objects.filter(amount=nanos("0.0025")).first()
+    assert feature is not None
+    url = f"/admin/gateway/feature/{feature.pk}/change/"
+    form = client.get(url).context["adminform"].form
+    typed = {name: form[name].value() for name in form.fields}
+    changed = {k: v for k, v in typed.items() if v is not None} | {"note": "search"}
+    assert client.post(url, changed | {"amount": "0.0026"}).status_code == 302
+    feature.refresh_from_db()
+    assert (feature.amount, feature.note) == (nanos("0.0026"), "search")
+
+
+def test_the_list_of_models_asks_as_much_of_few_as_of_many() -> None:
+    with CaptureQueriesContext(connection) as asked:
+        told = Client().get("/api/models").json()["data"]
+    assert len(told) > 10 and len(asked) <= 5
+
+
+def test_staff_type_and_read_utc_wherever_they_are() -> None:
+    client = staff("catalogue")
+    client.cookies[ZONE_COOKIE] = "Asia/Ho_Chi_Minh"
+    client.post(ADD, body(**{"effective_at_0": "2031-05-01", "effective_at_1": "09:30:00"}))
+    made = newest()
+    assert made.effective_at == datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
+    page = client.get(f"/admin/gateway/price/{made.pk}/change/").content.decode()
+    assert "May 1, 2031, 9:30 a.m." in page
+
+
+def test_the_lead_is_longer_than_a_nodes_snapshot_lives() -> None:
+    from django.conf import settings
+
+    from gateway.catalogue import snapshot
+
+    assert (
+        schedule.LEAD.total_seconds()
+        > snapshot.MAX_AGE_SECONDS + settings.DATABASE_PATIENCE_SECONDS
+    )
+
+
+def test_a_price_cannot_begin_in_the_past() -> None:
+    client, before = staff("catalogue"), newest()
+    answer = client.post(ADD, body(**at(timedelta(hours=-1))))
+    assert answer.status_code == 200 and "cannot begin in the past" in answer.content.decode()
+    assert newest() == before
+
+
+def test_nobody_changes_a_price_and_only_a_coming_one_is_withdrawn() -> None:
+    client, old = staff("catalogue"), newest()
+    client.post(ADD, body(**at(timedelta(days=2))))
+    coming = newest()
+    assert coming.effective_at > timezone.now() + timedelta(days=1)
+    for price in (old, coming):
+        page = client.get(f"/admin/gateway/price/{price.pk}/change/")
+        assert page.status_code == 200 and "Save" not in page.content.decode()
+        assert client.post(f"/admin/gateway/price/{price.pk}/change/", body()).status_code == 403
+    states = client.get("/admin/gateway/price/?model__id__exact=gpt-4o").content.decode()
+    assert "coming" in states and "in force" in states
+    gone = {"post": "yes"}
+    assert client.post(f"/admin/gateway/price/{old.pk}/delete/", gone).status_code == 403
+    assert client.post(f"/admin/gateway/price/{coming.pk}/delete/", gone).status_code == 302
+    assert newest() == old
+    entry = AuditEntry.objects.get(action="withdraw price")
+    assert entry.before["input"] == "3.25" and entry.after == {}
+
+
+def test_a_price_about_to_bind_can_no_longer_be_withdrawn() -> None:
+    client = staff("catalogue")
+    client.post(ADD, body())
+    url = f"/admin/gateway/price/{newest().pk}/delete/"
+    assert client.post(url, {"post": "yes"}).status_code == 403
+    action = {"action": "delete_selected", "_selected_action": newest().pk, "post": "yes"}
+    client.post("/admin/gateway/price/", action)
+    assert newest().input == nanos("3.25")
+
+
+def test_a_price_in_force_cannot_be_deleted_by_whoever_comes_past_the_pages() -> None:
+    with pytest.raises(ValueError, match="stays"):
+        newest().delete()
+
+
+def test_everybody_sees_what_is_to_come_and_from_when(client: Client, alice: Person) -> None:
+    price = newest()
+    coming = schedule.announce(
+        Price(
+            model_id="gpt-4o",
+            effective_at=timezone.now() + timedelta(days=3),
+            **{bucket: 2 * getattr(price, bucket) for bucket in BUCKETS},
+        ),
+        actor="tests",
+    )
+    (told,) = [m for m in client.get("/api/models").json()["data"] if m["id"] == "gpt-4o"]
+    assert told["prices_per_million_tokens"]["input"] == "2.50"
+    (later,) = told["coming_prices"]
+    assert later["prices_per_million_tokens"]["input"] == "5.00"
+    assert later["effective_at"] == coming.effective_at.isoformat()
+    for page in ("/", "/models"):
+        shown = client.get(page).content.decode()
+        assert "$5.00 in, $20.00 out" in shown and "$2.50" in shown
+
+
+def test_the_receipts_page_names_the_version(client: Client, alice: Person) -> None:
+    event: UsageEvent = used(alice, details={"price_read_at": timezone.now().timestamp()})
+    client.force_login(alice.user)
+    page = client.get(f"/usage/{event.request_id}").content.decode()
+    assert f"version {event.price_id}" in page and "read " in page
