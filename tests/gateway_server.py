@@ -121,7 +121,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
     vendors = {f"{vendor}_API_KEY": KEY for vendor in ("OPENAI", "ANTHROPIC", "GEMINI")}
     roots = {name.replace("API_KEY", "BASE_URL"): vendor_server.url for name in vendors}
     listener = socket.create_server(("127.0.0.1", 0))
-    stores.watch = _Watching.watch  # type: ignore[assignment]
+    stores.watch = _Watching.watch
     with override_settings(SANDBOX=False, **vendors, **roots):
         from hontoni.asgi import application
 

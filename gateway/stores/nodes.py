@@ -37,6 +37,6 @@ def _is_dead(node: Node) -> bool:
     now = vars(node)["now"]
     here = node.host == socket.gethostname()
     if now - node.seen_at > DEAD or here and spool.is_orphan(node.spool):
-        Node.objects.filter(pk=node.pk, seen_at=node.seen_at).delete()
+        Node.objects.filter(pk=node.pk, epoch=node.epoch).delete()
         return True
     return False

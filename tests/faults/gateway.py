@@ -153,7 +153,7 @@ class Gateway:
                     self.announce(draft)
                 return "ok"
             if state.status == "refused":
-                return state.binding
+                return str(state.binding)
             self._renew(person, state.status, others)
             ask = self._ask(person, full, caps, ask.request_id)
         raise AssertionError(f"{person.user} was not admitted, and not refused: {state}")

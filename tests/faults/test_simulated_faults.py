@@ -24,7 +24,7 @@ from tests.world import Person, person
 FIRST = int(os.environ.get("FAULT_SEED", "1"))
 RUNS = int(os.environ.get("FAULT_RUNS", "100"))
 GROUP = 10  # runs a test: emptying the database costs more than a run
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.any_database]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def run() -> Iterator[Any]:
 
 @pytest.fixture
 def price_id(transactional_db: None) -> int:
-    from billing.seed import seed as seed_billing
+    from billing.plans.seed import seed as seed_billing
 
     from gateway.catalogue.seed import seed as seed_catalogue
 
