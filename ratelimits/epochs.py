@@ -11,7 +11,12 @@ import threading
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from hontoni import freshness
+from django.db import InterfaceError, OperationalError
+
+from hontoni.db import in_thread
+from hontoni.errors import Unavailable
+
+_PATIENCE_SECONDS = 1.5  # of a request that waits for the database
 
 
 class _Belief:
@@ -58,7 +63,14 @@ class _Comparing:
     async def compare(self) -> str:
         async with self.turn:
             self.next = None  # whoever asks from now on wants a later one
-            return await freshness.asked(confirm_sync)
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    return await in_thread(confirm_sync)
+            except (TimeoutError, OperationalError, InterfaceError) as error:
+                raise Unavailable(
+                    "Accounts cannot be checked right now. Try again in 2 seconds.",
+                    headers={"Retry-After": "2"},
+                ) from error
 
 
 _comparing: WeakKeyDictionary[asyncio.AbstractEventLoop, _Comparing] = WeakKeyDictionary()
@@ -67,6 +79,8 @@ _comparing: WeakKeyDictionary[asyncio.AbstractEventLoop, _Comparing] = WeakKeyDi
 async def confirm() -> str:
     """The same on the data plane; all who ask at once share one comparison that began after they
     asked. Raises RedisError, errors.Unavailable."""
+    if _Belief.authority is None:
+        return _Belief.epoch
     comparing = _comparing.setdefault(asyncio.get_running_loop(), _Comparing())
     if comparing.next is None:
         comparing.next = asyncio.create_task(comparing.compare())

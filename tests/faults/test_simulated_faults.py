@@ -37,7 +37,6 @@ def run() -> Iterator[Any]:
 @pytest.fixture
 def price_id(transactional_db: None) -> int:
     from billing.plans.seed import seed as seed_billing
-
     from gateway.catalogue.seed import seed as seed_catalogue
 
     seed_billing()
