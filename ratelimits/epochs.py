@@ -11,12 +11,11 @@ import threading
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from hontoni.db import in_thread
 from hontoni.errors import Unavailable
-
-_PATIENCE_SECONDS = 1.5  # of a request that waits for the database
 
 
 class _Belief:
@@ -64,7 +63,7 @@ class _Comparing:
         async with self.turn:
             self.next = None  # whoever asks from now on wants a later one
             try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
+                async with asyncio.timeout(settings.DATABASE_PATIENCE_SECONDS):
                     return await in_thread(confirm_sync)
             except (TimeoutError, OperationalError, InterfaceError) as error:
                 raise Unavailable(

@@ -27,7 +27,6 @@ from gateway.stores.spool import Spool
 from gateway.usage import settlement, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.http_client import Client
-from hontoni import freshness
 from hontoni.money import nanos
 from tests.money import law
 from tests.vendors import KEY, Vendors
@@ -189,9 +188,9 @@ def settled(vendors: Vendors, seconds: float = 10.0) -> None:
 
 
 @pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def unhurried(settings: Settings) -> None:
     """Many requests at once on a machine that may be busy: a slow database is not one away."""
-    monkeypatch.setattr(freshness, "PATIENCE_SECONDS", 30)
+    settings.DATABASE_PATIENCE_SECONDS = 30
 
 
 @pytest.fixture
