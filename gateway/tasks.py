@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import shared_task
 
+from gateway.reconciliation import counters
 from gateway.reconciliation.vendors import rounds
 from gateway.usage import refusals
 from hontoni import health
@@ -27,6 +28,12 @@ def watch_settlement(**_: Any) -> None:
     """Say loudly that usage is not being written, for as long as it is not."""
     for part, problem in health.alarms().items():
         logger.critical("alarm %s: %s", part, problem)
+
+
+@shared_task(expires=1800)
+def reconcile_counters(**_: Any) -> None:
+    """What Valkey counts beside the books; staff hear of a difference, and it is repaired."""
+    counters.look()
 
 
 @shared_task

@@ -19,6 +19,7 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "watch-settlement": {"task": "gateway.tasks.watch_settlement", "schedule": 60.0},
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
+    "reconcile-counters": {"task": "gateway.tasks.reconcile_counters", "schedule": 3600.0},
     "compare-vendor-bills": {
         "task": "gateway.tasks.compare_vendor_bills",
         "schedule": crontab(hour=9, minute=30),  # UTC: by then vendors have yesterday's costs

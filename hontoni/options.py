@@ -29,6 +29,16 @@ OPTIONS = (
         ),
     ),
     Option("DATA_DIR", "`var`", "the embedded database, Valkey's file, the generated secret"),
+    Option(
+        "SPOOL_DIR",
+        "`DATA_DIR/spool`",
+        "where a gateway keeps usage events until the books have them: a disk that outlives it",
+    ),
+    Option(
+        "SPOOL_KEEP_SECONDS",
+        "`3600`",
+        "how long it keeps them at least: a database restored to a moment before gets them back",
+    ),
     Option("DATABASE_URL", "SQLite in `DATA_DIR`", "`postgres://…` in production"),
     Option("DATABASE_POOL", "`16`", "connections to Postgres a process may have"),
     Option("DATABASE_POOL_SECONDS", "`5`", "how long work waits for one of them"),

@@ -30,6 +30,10 @@ PUBLIC_HOST = urlsplit(PUBLIC_URL).netloc
 SECURE = PUBLIC_URL.startswith("https://")
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
 
+# Usage events that Valkey might lose, on this machine's own disk (docs/stores.md).
+SPOOL_DIR: str = env("SPOOL_DIR", default=str(DATA_DIR / "spool"))
+SPOOL_KEEP_SECONDS: float = env.float("SPOOL_KEEP_SECONDS", default=3600)
+
 
 def _embedded_socket(data_dir: Path) -> Path:
     """Where the embedded Valkey listens. A Unix socket's path is at most about 100 bytes long."""

@@ -79,6 +79,7 @@ class Call:
     price_read_at: float = 0.0  # when the price was read that holds for it
     priced_for: tuple[int, int] = (0, 0)  # from when, until when these prices are in force
     admitted_at: int = 0  # by Redis's clock, in microseconds
+    epoch: str = ""  # of the stores, in which Redis was asked
     spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     _told: Usage | None = None  # `usage` as the vendor told it

@@ -20,6 +20,7 @@ from django.utils import timezone
 from accounts.keys import api_keys, restrictions
 from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
+from gateway.stores.epochs import watch_mark
 from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated, Unavailable
 from ratelimits import limiter
@@ -216,6 +217,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
     if problem := api_keys.refusal(key, timezone.now()):
         return Ended(key.user_id, key.pk, problem)
     found = terms(key.user_id)
+    watch_mark()
     return Caller(
         digest=digest,
         key_id=key.pk,

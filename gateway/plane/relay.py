@@ -36,7 +36,6 @@ from hontoni.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from ratelimits import limiter
 
 _MOST_ROUTES = 4  # asked for one request
 
@@ -284,7 +283,7 @@ async def _extend(call: Call) -> None:
     stream ends with an error."""
     rates = call.model.price.rates
     step = money.per_million(FIRST_STEP_TOKENS * max(rates[4], rates[5]))
-    extension = await limiter.extend(call.asked(), hold=call.held, step=step, stretch=True)
+    extension = await admission.extend(call, step)
     if extension.granted == 0 and call.cost_so_far() >= extension.hold:
         if extension.available > 0:
             raise PaymentRequired(

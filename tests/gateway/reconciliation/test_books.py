@@ -47,7 +47,7 @@ from gateway.usage.models import DeadEvent, UsageEvent
 from hontoni import redis
 from hontoni.errors import ApiError, Unauthenticated
 from hontoni.valkey import Valkey
-from ratelimits import keys, limiter
+from ratelimits import epochs, keys, limiter
 from tests.gateway.reconciliation.books import Books, price
 from tests.ratelimits.world import LEASE_MS, advance
 
@@ -331,6 +331,7 @@ class Story(RuleBasedStateMachine):
         call = self.run(_call(known, Hold(0, 0), stream=True))
         with pytest.raises(Unauthenticated):
             self.run(admission.admit(call))
+        self.books.seeded = True  # it was made anew before its terms were looked at
         self.key, self.raw = api_keys.mint(self.user, "another")
 
     @rule(revoke=st.booleans())
@@ -388,6 +389,8 @@ class Story(RuleBasedStateMachine):
         self.server.stop()
         self.run(redis.close())  # a running gateway notices at once; ours is asleep between steps
         self.server.start()
+        epochs.confirm_sync()  # as a running gateway does within a second
+        self.books.lose_the_account()
 
     # -- Always ----------------------------------------------------------------------------------
 
