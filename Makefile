@@ -72,6 +72,9 @@ test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Val
 test-money: $(VENV)/.test ## the free rider: 50,000 requests against the vendors' own meter (FREE_RIDER_SEED=N)
 	FREE_RIDER_EXAMPLES=$${FREE_RIDER_EXAMPLES:-50000} $(PY) -m pytest -n 0 -m money tests/money $(ARGS)
 
+test-faults: $(VENV)/.test ## thousands of simulated faults, from one seed on (FAULT_SEED=N FAULT_RUNS=N)
+	FAULT_SEED=$${FAULT_SEED:-1} FAULT_RUNS=$${FAULT_RUNS:-3000} $(PY) -m pytest -n auto -m faults tests/faults $(ARGS)
+
 bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
 	$(PY) -m bench $(ARGS)
 
@@ -80,6 +83,24 @@ bench-settlement: $(VENV)/.test ## what it costs to write usage into the books, 
 
 bench-web: $(VENV)/.test chromium ## the pages on 10 million rows, and 500 open dashboards (ARGS="--rows 100000")
 	$(PY) -m bench.web $(ARGS)
+
+FUZZ_SECONDS ?= 60
+FUZZED := splitter patching http_answer requests streams
+fuzz: $(VENV)/.test ## hostile bytes for every parser of ours, a minute each (FUZZ_SECONDS=3600)
+	@for target in $(FUZZED); do \
+	  mkdir -p $(DATA_DIR)/fuzz/$$target && echo "-- $$target" && \
+	  $(PY) -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -timeout=30 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/$$target || exit 1; done
+
+audit: $(VENV)/.test ## known vulnerabilities in what we depend on
+	$(VENV)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.txt
+
+sbom: $(VENV)/.test ## what a release is made of, as CycloneDX, into dist/
+	@mkdir -p dist
+	$(VENV)/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --of JSON -o dist/hontoni.cdx.json
+
+bench-hostile: $(VENV)/.test ## an honest client beside one that holds connections, headers and bodies
+	$(PY) -m bench.hostile $(ARGS)
 
 messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)
 	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
@@ -96,4 +117,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: check chromium docs test-money bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -16,6 +18,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from accounts.keys import api_keys
 from accounts.models import ApiKey, User
 from accounts.people import terms
+from accounts.sign_in import proof
 
 
 @admin.register(User)
@@ -105,6 +108,36 @@ class ApiKeyAdmin(ModelAdmin):
 
 
 admin.site.unregister(Group)
+admin.site.unregister(EmailAddress)
+
+
+@admin.register(EmailAddress)
+class AddressAdmin(EmailAddressAdmin, ModelAdmin):
+    """What staff confirm is their word, and no proof of whose the account is (proof.py)."""
+
+    actions = ["make_verified"]
+
+    @admin.action(description="Confirm")
+    def make_verified(self, request: HttpRequest, queryset: QuerySet[EmailAddress]) -> None:
+        for address in queryset.filter(verified=False):
+            _vouch(address)
+        super().make_verified(request, queryset)
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: EmailAddress,
+        form: "ModelForm[EmailAddress]",
+        change: bool,
+    ) -> None:
+        if obj.verified:
+            _vouch(obj)
+        super().save_model(request, obj, form, change)
+
+
+def _vouch(address: EmailAddress) -> None:
+    if proof.is_due(address.user):
+        proof.vouch(address.user)
 
 
 @admin.register(Group)

@@ -10,6 +10,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import get_language
 
 
@@ -49,6 +50,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     terms_version = models.BigIntegerField(default=1, editable=False)
     # How many keys may be active at once. What a plan says about it is written here by billing.
     key_cap = models.PositiveIntegerField(default=5, editable=False)
+    # Rises when every session of the account ends, those of /api too.
+    session_epoch = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    # Whether vendors may keep what they are sent, where a request asks them to.
+    vendors_may_store = models.BooleanField(default=False, db_default=False, editable=False)
+    # Its address is confirmed by staff alone, and the owner's proof still due (sign_in/proof.py).
+    address_vouched = models.BooleanField(default=False, db_default=False, editable=False)
     # While this is set every key refuses (accounts/people/freezing.py).
     frozen_at = models.DateTimeField(null=True, editable=False)
     frozen_reason = models.CharField(max_length=200, blank=True, editable=False)
@@ -57,13 +64,33 @@ class User(AbstractBaseUser, PermissionsMixin):
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"
-    CHANGED_BY_UPDATE = ("terms_version", "key_cap", "frozen_at", "frozen_reason")
+    CHANGED_BY_UPDATE = (
+        *("terms_version", "key_cap", "session_epoch"),
+        *("address_vouched", "vendors_may_store"),
+        *("frozen_at", "frozen_reason"),
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
 
     def __str__(self) -> str:
         return self.email
+
+    def end_sessions(self) -> None:
+        """Every one, in browsers and on /api, whatever a store still knows of it."""
+        User.objects.filter(pk=self.pk).update(session_epoch=models.F("session_epoch") + 1)
+        self.refresh_from_db(fields=["session_epoch"])
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        # A session is good for the password and the epoch it began under. An epoch of 0 is not
+        # in it: so long it is Django's own.
+        epoch = self.session_epoch or ""
+        return salted_hmac(
+            "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash",
+            f"{self.password}{epoch}",
+            secret=secret,
+            algorithm="sha256",
+        ).hexdigest()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = self.email.strip().lower()
@@ -101,6 +128,7 @@ class ApiKey(models.Model):
     # Limits are counted by slot: see `subject`.
     slot = models.PositiveIntegerField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    made_from = models.GenericIPAddressField(null=True, blank=True, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     # What its owner allows it (keys/restrictions.py). Nano-dollars; empty: no restriction.

@@ -2,14 +2,20 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import account_api
-from accounts.pages import account_views
+from accounts.leaks import api as leaks_api
+from accounts.leaks import views as leaks
+from accounts.pages import account_views, confirming
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-router.register("keys", account_api.Keys, basename="key")
+router.register("keys", account_api.Keys, basename="api-key")
 
 pages = [
     path("account", account_views.profile, name="account"),
+    # Ahead of allauth's, whose link it is.
+    path("account/confirm-email/<str:key>/", confirming.Confirm.as_view()),
+    path("account/privacy", account_views.change_privacy, name="account-privacy"),
     path("account/delete", account_views.delete, name="account-delete"),
+    path("leaked-key", leaks.report, name="leaked-key"),
     path("keys", account_views.keys, name="keys"),
     path("keys/<int:pk>", account_views.key, name="key"),
     path("keys/<int:pk>/limits", account_views.limits, name="key-limits"),
@@ -22,5 +28,7 @@ urlpatterns = [
     path("auth/refresh", account_api.RefreshSession.as_view(), name="refresh"),
     path("auth/logout", account_api.EndSession.as_view(), name="logout"),
     path("auth/me", account_api.Me.as_view(), name="me"),
+    path("auth/me/privacy", account_api.Privacy.as_view(), name="privacy"),
+    path("leaks/github", leaks_api.GitHub.as_view(), name="leaks-github"),
     *router.urls,
 ]

@@ -8,13 +8,15 @@ def make() -> str:
     from accounts.keys import api_keys
     from accounts.models import User
     from billing.books import adjustments
+    from billing.plans import terms
     from billing.plans.models import Plan
     from hontoni.money import nanos
 
     limits = dict.fromkeys(Plan.LIMITS, 1_000_000_000)
-    Plan.objects.create(
+    plan = Plan.objects.create(
         slug="bench", name="Bench", price=0, thinking_budget=64_000, key_cap=5, **limits
-    ).make_default()
+    )
+    terms.make_default(plan)
     user = User.objects.create_user("bench@example.com")
     adjustments.adjust(
         key="bench", user_id=user.pk, amount=nanos("1000000"), reason="bench", actor="bench"

@@ -97,7 +97,7 @@ def _inside(events: int, database_pid: int) -> None:
     import django
     from django.conf import settings
 
-    settings.MIGRATION_MODULES = {"djstripe": "billing.payments.mirror_tables"}
+    settings.MIGRATION_MODULES = {"djstripe": "billing.stripe.mirror_tables"}
     django.setup()
     from django.core.management import call_command
 

@@ -6,13 +6,18 @@ class BillingConfig(AppConfig):
     name, default = "billing", True
 
     def ready(self) -> None:
+        from accounts.leaks import ended
         from accounts.people import freezing
+        from accounts.sign_in import proof
         from billing.books import audit  # noqa: F401  listens to the admin's log
         from billing.payments import pauses
-        from billing.rewards import gifts
+        from billing.rewards import gifts, referrals
+        from billing.staff import leaked_keys
 
         pauses.follow()
         freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)
+        ended.follow(leaked_keys.tell)
+        proof.follow(referrals.forget_unconfirmed)
         from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses
 
         # It logs many at once without a signal; one by one, each is audited.

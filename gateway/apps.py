@@ -8,13 +8,22 @@ class GatewayConfig(AppConfig):
         from accounts.keys import restrictions
         from billing.invoices import statements
         from gateway.catalogue import snapshot
+        from gateway.stores import epochs as stores
         from gateway.usage import rollups
+        from ratelimits import epochs
 
         restrictions.sells(lambda: snapshot.load().models)
         statements.meters(rollups.by_model)
+        epochs.authority(stores.confirm)
 
 
 class Books(AppConfig):
     """Of the settlement process: the same tables, and nobody to tell of the catalogue."""
 
     name = "gateway"
+
+    def ready(self) -> None:
+        from gateway.stores import epochs as stores
+        from ratelimits import epochs
+
+        epochs.authority(stores.confirm)

@@ -11,6 +11,7 @@ from gateway.reconciliation.vendors.models import (
     VendorName,
     VendorPrice,
 )
+from gateway.stores.models import Node, StoreEpoch
 from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest, Correction
 from gateway.usage.models import DeadEvent, Refusal, UsageEvent, UsageHour
 from gateway.usage.quarantine.models import UsageQuarantine
@@ -28,12 +29,14 @@ __all__ = [
     "Feature",
     "LeftOut",
     "Model",
+    "Node",
     "Offering",
     "Price",
     "Provider",
     "Refusal",
     "ReportSource",
     "RoleGrant",
+    "StoreEpoch",
     "UsageEvent",
     "UsageHour",
     "UsageQuarantine",

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import shared_task
 
-from gateway.reconciliation import books
+from gateway.reconciliation import books, counters
 from gateway.reconciliation.vendors import rounds
 from gateway.usage import refusals
 from hontoni import health
@@ -43,6 +43,12 @@ def reconcile(**_: Any) -> None:
     health.note_reconcile(len(found))
     for problem in found:
         logger.critical("alarm books: %s", problem)
+
+
+@shared_task(expires=1800)
+def reconcile_counters(**_: Any) -> None:
+    """What Valkey counts beside the books; staff hear of a difference, and it is repaired."""
+    counters.look()
 
 
 @shared_task

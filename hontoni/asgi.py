@@ -4,9 +4,11 @@ the live dashboard's websockets Channels'.
 A request for /v1 meets no Django middleware, no signal and no ORM.
 """
 
+import logging
 import os
 from typing import Any
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
@@ -14,20 +16,20 @@ _django = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from gateway.metrics.door import Door  # noqa: E402
 from gateway.plane import exchange  # noqa: E402
 from gateway.plane.v1 import V1  # noqa: E402
 from gateway.urls import sockets  # noqa: E402
-from hontoni import bodies, checks, health, stopping  # noqa: E402
+from hontoni import addresses, bodies, checks, health, origins, stopping  # noqa: E402
 
+logger = logging.getLogger(__name__)
 v1 = V1()
 metrics = Door()
 django: Any = bodies.Bounded(_django)
 # Whoever has a session may listen to their own account, from our own pages only.
-websockets: Any = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(sockets)))
+websockets: Any = origins.Same(AuthMiddlewareStack(URLRouter(sockets)))
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,13 +40,13 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if path == "/v1" or path.startswith("/v1/"):
         await v1(scope, receive, send)  # which refuses a websocket in HTTP's own words
     elif scope["type"] == "websocket":
-        await websockets(scope, receive, send)
+        await websockets(addresses.believed(scope), receive, send)
     elif path == "/metrics":
         await metrics(scope, receive, send)
     elif path in health.ROUTES:
         await health.ROUTES[path](scope, receive, send)
     else:
-        await django(scope, receive, send)
+        await django(addresses.believed(scope), receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -55,6 +57,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
                 # However this process was started: what must not run does not.
                 await send({"type": "lifespan.startup.failed", "message": "\n".join(refused)})
                 return
+            if settings.SECURE and not settings.TRUSTED_PROXIES:
+                logger.warning(
+                    "PUBLIC_URL is https and TRUSTED_PROXIES is 0: what ends TLS in front is not "
+                    "believed, and pages redirect for ever. Set it to how many there are."
+                )
             await v1.start()
             stopping.Watch(exchange.cut_all).install()
             await metrics.start(v1.upstream)

@@ -21,6 +21,7 @@ app.conf.beat_schedule = {
     "say-alive": {"task": "gateway.tasks.say_alive", "schedule": 60.0},
     "reconcile": {"task": "gateway.tasks.reconcile", "schedule": crontab(hour=4, minute=10)},
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
+    "reconcile-counters": {"task": "gateway.tasks.reconcile_counters", "schedule": 3600.0},
     "compare-vendor-bills": {
         "task": "gateway.tasks.compare_vendor_bills",
         "schedule": crontab(hour=9, minute=30),  # UTC: by then vendors have yesterday's costs

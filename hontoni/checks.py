@@ -103,6 +103,15 @@ def _live() -> list[CheckMessage]:
                 id="hontoni.E002",
             )
         )
+    if not settings.SECURE:
+        found.append(
+            Error(
+                "PUBLIC_URL is no https address beside live Stripe keys: cards and sessions would "
+                "cross the network in clear.",
+                hint="Set PUBLIC_URL to where customers find you, such as https://example.com.",
+                id="hontoni.E011",
+            )
+        )
     if settings.DEBUG:
         found.append(Error("DEBUG beside live Stripe keys.", id="hontoni.E003"))
     if settings.STRIPE_API_BASE != "https://api.stripe.com":

@@ -7,6 +7,7 @@
 
 import difflib
 import json
+import math
 import uuid
 from collections import Counter
 from collections.abc import Mapping
@@ -31,10 +32,23 @@ _REQUEST_ID = "hontoni.request_id"
 
 
 class RequestIds(MiddlewareMixin):
-    """Names every request to /api, and its answer after it; the log names them all."""
+    """Names every request to /api, and its answer after it; the log names them all. What is asked
+    in a query of /api and nobody there reads is refused: ignored, it would look granted."""
 
     def process_request(self, request: HttpRequest) -> None:
         logs.about.set(_Web(request))
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: object, kwargs: object
+    ) -> HttpResponse | None:
+        door = getattr(view, "cls", None)
+        ours = door is not None and not door.__module__.startswith("drf_spectacular")
+        if not ours or not request.GET or not request.path.startswith("/api/"):
+            return None
+        error = _unasked(request, door)
+        if error is None:
+            return None
+        return JsonResponse(error.body(request_id(request)), status=error.status)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if request.path.startswith("/api/"):
@@ -63,6 +77,17 @@ def request_id(request: HttpRequest) -> str:
     """`req_` and 32 hexadecimal digits, the same for as long as the request lasts."""
     found: str = request.META.setdefault(_REQUEST_ID, f"req_{uuid.uuid4().hex}")
     return found
+
+
+def _unasked(request: HttpRequest, door: Any) -> errors.ApiError | None:
+    """What is wrong with the names in a query: known are those of the view's `filters`, and of a
+    page where it gives pages."""
+    asked: Strict = getattr(door, "filters", Query)(data=request.GET)
+    beside = asked.BESIDE if getattr(door, "pagination_class", None) else {"format"}
+    unknown = [str(name) for name in request.GET if name not in {*asked.fields, *beside}]
+    if not unknown:
+        return None
+    return _translate(serializers.ValidationError({n: [asked.unknown(n)] for n in unknown}))
 
 
 # -- Errors --------------------------------------------------------------------------------------
@@ -170,7 +195,13 @@ class JSONParser(parsers.JSONParser):
         if len(body) > limit:
             raise errors.TooLarge(f"The body is larger than {limit} bytes.")
         try:
-            parsed = json.loads(body, parse_constant=_refuse, object_pairs_hook=_once)
+            parsed = json.loads(
+                body,
+                parse_constant=_refuse,
+                parse_int=_whole,
+                parse_float=_finite,
+                object_pairs_hook=_once,
+            )
             # Half a surrogate pair is legal in JSON, but can be neither stored nor sent back.
             json.dumps(parsed, ensure_ascii=False).encode()
             return parsed
@@ -180,6 +211,19 @@ class JSONParser(parsers.JSONParser):
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _whole(digits: str) -> int:
+    """What every database and every client can keep."""
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
+        raise ValueError(f"{digits[:25]} is too large a number")
+    return int(digits)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:25]} is too large a number")
+    return number
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -205,11 +249,11 @@ class Strict(serializers.Serializer[Any]):
         if isinstance(data, Mapping):
             unknown = [str(name) for name in data if name not in {*self.fields, *self.BESIDE}]
             if unknown:
-                raise serializers.ValidationError({n: [self._unknown(n)] for n in unknown})
+                raise serializers.ValidationError({n: [self.unknown(n)] for n in unknown})
         return super().to_internal_value(data)
 
-    def _unknown(self, name: str) -> exceptions.ErrorDetail:
-        """With the member that was meant, if one looks like it."""
+    def unknown(self, name: str) -> exceptions.ErrorDetail:
+        """Says so, and which member was meant, if one looks like it."""
         names = [known for known, field in self.fields.items() if not field.read_only]
         near = difflib.get_close_matches(name, names, n=1)
         said = (

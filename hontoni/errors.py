@@ -6,9 +6,11 @@
   - PaymentRequired         402  billing_error
   - Forbidden               403  permission_error
   - NotFound                404  not_found_error
+  - RequestTimeout          408  timeout_error
   - Conflict                409  conflict_error          (never on /v1: SDKs retry it)
   - TooLarge                413  request_too_large
   - RateLimited             429  rate_limit_error
+  - HeadersTooLarge         431  invalid_request_error
   - UpstreamFailed          500  api_error
   - Unavailable             503  overloaded_error
   - UpstreamTimeout         504  timeout_error
@@ -76,6 +78,10 @@ class NotFound(ApiError):
     status, type, code = 404, "not_found_error", "not_found"
 
 
+class RequestTimeout(ApiError):
+    status, type, code = 408, "timeout_error", "request_timeout"
+
+
 class Conflict(ApiError):
     status, type, code = 409, "conflict_error", "conflict"
 
@@ -86,6 +92,10 @@ class TooLarge(ApiError):
 
 class RateLimited(ApiError):
     status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class HeadersTooLarge(ApiError):
+    status, type, code = 431, "invalid_request_error", "headers_too_large"
 
 
 class UpstreamFailed(ApiError):

@@ -23,9 +23,22 @@ OPTIONS = (
     Option(
         "PUBLIC_URL",
         "`http://HOST:PORT`",
-        "where customers find you: links in mails and referral links",
+        (
+            "where customers find you: every link we give away. An https address turns on secure "
+            "cookies, HSTS and the redirect to it; then what ends TLS is one of `TRUSTED_PROXIES`"
+        ),
     ),
     Option("DATA_DIR", "`var`", "the embedded database, Valkey's file, the generated secret"),
+    Option(
+        "SPOOL_DIR",
+        "`DATA_DIR/spool`",
+        "where a gateway keeps usage events until the books have them: a disk that outlives it",
+    ),
+    Option(
+        "SPOOL_KEEP_SECONDS",
+        "`3600`",
+        "how long it keeps them at least: a database restored to a moment before gets them back",
+    ),
     Option("DATABASE_URL", "SQLite in `DATA_DIR`", "`postgres://…` in production"),
     Option("DATABASE_POOL", "`16`", "connections to Postgres a process may have"),
     Option("DATABASE_POOL_SECONDS", "`5`", "how long work waits for one of them"),
@@ -53,10 +66,19 @@ OPTIONS = (
     ),
     Option("DEBUG", "`false`", "Django's; never in production"),
     Option("SECRET_KEY", "generated in `DATA_DIR`", "required beside `DATABASE_URL`"),
-    Option("ALLOWED_HOSTS", "loopback and `HOST`", "Django's: hosts that are served"),
-    Option("CSRF_TRUSTED_ORIGINS", "none", "Django's: origins that may post forms"),
-    Option("TRUSTED_PROXIES", "`0`", "how many proxies of yours stand in front"),
-    Option("SECURE_COOKIES", "`false`", "cookies over HTTPS only"),
+    Option(
+        "ALLOWED_HOSTS", "loopback, `HOST` and `PUBLIC_URL`'s", "Django's: hosts that are served"
+    ),
+    Option("CSRF_TRUSTED_ORIGINS", "`PUBLIC_URL`", "Django's: origins that may post forms"),
+    Option(
+        "TRUSTED_PROXIES",
+        "`0`",
+        "how many proxies of yours stand in front; so many `X-Forwarded-` entries are believed",
+    ),
+    Option("SECURE_COOKIES", "`true` if `PUBLIC_URL` is https", "cookies over HTTPS only"),
+    Option(
+        "HSTS_SECONDS", "a year if `PUBLIC_URL` is https", "browsers ask by HTTPS only, so long"
+    ),
     Option("REDIS_CLUSTER", "`false`", "`REDIS_URL` names a cluster"),
     Option("BROKER_URL", "`REDIS_URL`", "Celery's broker"),
     Option("CACHE_URL", "`REDIS_URL`", "Django's cache"),
@@ -65,11 +87,21 @@ OPTIONS = (
     Option(
         "KEY_PEPPER", "`SECRET_KEY`", "what API keys are hashed with; changing it ends every key"
     ),
+    Option(
+        "GITHUB_SCANNING_KEYS_URL",
+        "`https://api.github.com/meta/public_keys/secret_scanning`",
+        "whose signatures reports of leaked keys at `/api/leaks/github` carry",
+    ),
     Option("GITHUB_CLIENT_ID", "none", "sign-in with GitHub"),
     Option("GITHUB_CLIENT_SECRET", "none", "sign-in with GitHub"),
     Option("GOOGLE_CLIENT_ID", "none", "sign-in with Google"),
     Option("GOOGLE_CLIENT_SECRET", "none", "sign-in with Google"),
-    Option("EMAIL_URL", "the console", "such as `smtp+tls://user:password@host:587`"),
+    Option(
+        "EMAIL_URL",
+        "the console; outside the sandbox none",
+        "such as `smtp+tls://user:password@host:587`; without one nothing is mailed, and no link "
+        "logged",
+    ),
     Option("EMAIL_TIMEOUT", "`10`", "seconds a mail server may take"),
     Option("DEFAULT_FROM_EMAIL", "`Hontoni <no-reply@localhost>`", "who mails are from"),
     Option("OPENAI_API_KEY", "none", "serves GPT models until the admin has a credential"),
@@ -89,8 +121,8 @@ OPTIONS = (
         "CREDENTIAL_KEYS",
         "`SECRET_KEY`",
         (
-            "what the credentials in the admin are sealed with: the first seals, all "
-            "open; each at least 32 characters"
+            "what the credentials in the admin, second factors and queued mails are sealed "
+            "with: the first seals, all open; each at least 32 characters"
         ),
     ),
     Option(
@@ -111,6 +143,27 @@ OPTIONS = (
     ),
     Option("VENDOR_ALERT_PERCENT", "`2`", "more than this percentage of it"),
     Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`"),
+    Option(
+        "MAX_BODIES_BYTES",
+        "256 MiB",
+        (
+            "request bodies and fetched files that a process holds at once, beyond 64 KiB of "
+            "each; above it 503. Half of it is one account's, or one address's, at most"
+        ),
+    ),
+    Option("MAX_FETCHED_BYTES", "32 MiB", "what one request may have us fetch by URL, in all"),
+    Option("MAX_CONNECTIONS", "`5000`", "clients connected to a process at once"),
+    Option(
+        "MAX_CONNECTIONS_PER_ADDRESS",
+        "`1000`",
+        "of them from one address (IPv6: a /64); without effect behind `TRUSTED_PROXIES`",
+    ),
+    Option("MAX_HEADER_BYTES", "32 KiB", "a request's line and headers; above it 431"),
+    Option("MAX_HEADERS", "`100`", "a request's headers; above it 431"),
+    Option("HEADER_SECONDS", "`10`", "how long a client may take to send them"),
+    Option("BODY_SECONDS", "`10`", "in each of these spans of a body must come, in seconds and"),
+    Option("BODY_BYTES_PER_SECOND", "`1024`", "bytes a second; else 408"),
+    Option("ANSWER_SECONDS", "`120`", "how long a client may take nothing of its answer"),
     Option(
         "CONCURRENCY_WAIT_SECONDS", "`10`", "how long a request waits for a slot before its 429"
     ),
@@ -188,7 +241,7 @@ OPTIONS = (
         "SELLER_COUNTRY",
         "none",
         (
-            "two letters, such as `VN`; a buyer with a tax ID in another country gets "
+            "two letters, such as `VN`; a buyer with a valid tax ID of another country gets "
             "the sentence of reverse charge, and no tax"
         ),
     ),

@@ -10,13 +10,18 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+
+from hontoni.errors import RateLimited, Unavailable
+from hontoni.translated_errors import translated
 
 YEAR_SECONDS = 365 * 24 * 3600
 ZONE_COOKIE = "time_zone"
@@ -35,8 +40,14 @@ def everywhere(request: HttpRequest) -> dict[str, Any]:
 
 
 def base_url(request: HttpRequest) -> str:
-    """Where this deployment is, as the visitor reached it: `https://host`, without a slash."""
-    return f"{request.scheme}://{request.get_host()}"
+    """Where this deployment is: `https://host`, without a slash. On a laptop, as the visitor
+    reached it."""
+    if settings.SECURE:
+        return settings.PUBLIC_URL
+    try:
+        return f"{request.scheme}://{request.get_host()}"
+    except DisallowedHost:  # it is an error page that asks
+        return settings.PUBLIC_URL
 
 
 def label(request: HttpRequest) -> list[str] | None:
@@ -61,6 +72,19 @@ class TimeZone(MiddlewareMixin):
             timezone.activate(zoneinfo.ZoneInfo(name))
         except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
             timezone.deactivate()
+
+
+class Refusals(MiddlewareMixin):
+    """What a page cannot do right now it says as a page, as /api says it as JSON."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, Unavailable | RateLimited):
+            return None
+        context = {"words": translated(exception), "status": exception.status}
+        response = render(request, "503.html", context, status=exception.status)
+        for name, value in exception.headers.items():
+            response[name] = value
+        return response
 
 
 @require_POST

@@ -212,8 +212,9 @@ class Script:
     Lua has no imports on a server: what several scripts share is a file sent in front of each.
     """
 
-    def __init__(self, *files: Path) -> None:
-        self.text = "\n".join(file.read_text() for file in files)
+    def __init__(self, *files: Path, head: str = "") -> None:
+        self.files = files
+        self.text = head + "\n".join(file.read_text() for file in files)
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def _command(self, verb: str, keys: Sequence[str], args: Sequence[Argument]) -> Command:
@@ -230,11 +231,71 @@ class Script:
     def run_sync(self, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run it from the control plane. Raises RedisError."""
         try:
-            return sync().execute_command(*self._command("EVALSHA", keys, args))
+            return self.known_sync(keys, args)
         except NoScriptError:
-            return sync().execute_command(*self._command("EVAL", keys, args))
-        except RedisClusterException as error:  # which is not a RedisError
-            raise ConnectionError(str(error)) from error
+            return self.introduced_sync(keys, args)
+
+    def under(self, head: str) -> "Script":
+        """The same with a line in front: to a server it is another script."""
+        return Script(*self.files, head=f"{head}\n")
+
+    def known(self, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
+        """Run it where it has been run before. Raises NoScriptError where it has not."""
+        return pipe().execute(*self._command("EVALSHA", keys, args))
+
+    def introduced(self, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
+        """Run it on a server that may not know it."""
+        return pipe().execute(*self._command("EVAL", keys, args))
+
+    def known_sync(self, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """`known`, from the control plane."""
+        return _executed(self._command("EVALSHA", keys, args))
+
+    def introduced_sync(self, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """`introduced`, from the control plane."""
+        return _executed(self._command("EVAL", keys, args))
 
 
-__all__ = ["RedisError", "Script", "TimeoutError", "close", "pipe", "sync"]
+def _executed(command: Command) -> Any:
+    try:
+        return sync().execute_command(*command)
+    except RedisClusterException as error:  # which is not a RedisError
+        raise ConnectionError(str(error)) from error
+
+
+def line() -> object | None:
+    """The connection of this event loop's client: another one may lead to another server."""
+    found = pipe()
+    return found.transport if isinstance(found, Pipe) else None
+
+
+def incarnation() -> str:
+    """Which life of which server this is: another one after each restart and each promotion of a
+    replica. Raises RedisError."""
+    if not settings.REDIS_CLUSTER:
+        return _life(sync().info("replication"), sync)
+    try:
+        found = sync().info("replication", target_nodes="primaries")
+    except RedisClusterException as error:
+        raise ConnectionError(str(error)) from error
+    lives = found.values() if all(isinstance(v, dict) for v in found.values()) else [found]
+    every = ",".join(sorted(str(life["master_replid"]) for life in lives))
+    return hashlib.sha1(every.encode(), usedforsecurity=False).hexdigest()
+
+
+def _life(told: dict[str, Any], client: Any) -> str:
+    return str(told.get("master_replid") or client().info("server")["run_id"])
+
+
+__all__ = [
+    "ConnectionError",
+    "NoScriptError",
+    "RedisError",
+    "Script",
+    "TimeoutError",
+    "close",
+    "incarnation",
+    "line",
+    "pipe",
+    "sync",
+]

@@ -5,10 +5,12 @@ is said in hontoni/options.py. `hontoni/checks.py` refuses what must not run.
 """
 
 import hashlib
+import os
 import secrets
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hontoni.options import Environment
 
@@ -20,9 +22,17 @@ Environment.read_env(BASE_DIR / ".env")
 
 HOST: str = env("HOST", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
-# Where customers find us: links in mails lead there.
-PUBLIC_URL: str = env("PUBLIC_URL", default=f"http://{HOST}:{PORT}").rstrip("/")
+# Where customers find us: every link we give away leads there, whatever Host a request named.
+_HERE = "127.0.0.1" if HOST in ("0.0.0.0", "::") else f"[{HOST}]" if ":" in HOST else HOST
+PUBLIC_URL: str = env("PUBLIC_URL", default=f"http://{_HERE}:{PORT}").rstrip("/")
+PUBLIC_HOST = urlsplit(PUBLIC_URL).netloc
+# What a browser must not be sent over a line that anybody can read.
+SECURE = PUBLIC_URL.startswith("https://")
 DATA_DIR = Path(env("DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+
+# Usage events that Valkey might lose, on this machine's own disk (docs/stores.md).
+SPOOL_DIR: str = env("SPOOL_DIR", default=str(DATA_DIR / "spool"))
+SPOOL_KEEP_SECONDS: float = env.float("SPOOL_KEEP_SECONDS", default=3600)
 
 
 def _embedded_socket(data_dir: Path) -> Path:
@@ -39,15 +49,26 @@ EMBEDDED_REDIS = not env("REDIS_URL", default="")
 EMBEDDED_SOCKET = _embedded_socket(DATA_DIR)
 
 
+if EMBEDDED_DATABASE or EMBEDDED_REDIS:
+    # Customers' data, and the secret: whatever process makes a file of it, nobody else reads it.
+    os.umask(0o077)
+
+
 def _own_secret(path: Path) -> str:
     """The secret of an embedded installation: random, made once, kept beside its data."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         path.touch(mode=0o600, exist_ok=False)
         path.write_text(secrets.token_urlsafe(64))
     except FileExistsError:
         pass
     return path.read_text()
+
+
+def _name(url: str) -> str:
+    """The host of a URL, as ALLOWED_HOSTS has it."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
 
 
 # -- Django --------------------------------------------------------------------------------------
@@ -57,10 +78,12 @@ SECRET_KEY: str = env("SECRET_KEY", default="") or (
     _own_secret(DATA_DIR / "secret_key") if EMBEDDED_DATABASE else ""
 )
 ALLOWED_HOSTS: list[str] = env.list(
-    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", HOST]
+    "ALLOWED_HOSTS",
+    default=["localhost", "127.0.0.1", "[::1]", HOST, _name(PUBLIC_URL)],
 )
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-# How many proxies of ours stand in front: that many entries of X-Forwarded-For are believed.
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_URL])
+# How many proxies of ours stand in front: that many entries of X-Forwarded-For are believed, by
+# hontoni/addresses.py and by nobody else.
 TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", default=0)
 
 INSTALLED_APPS = [
@@ -92,6 +115,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "hontoni.drf.RequestIds",
+    "hontoni.origins.Public",
     "django.middleware.security.SecurityMiddleware",
     "hontoni.static.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -102,9 +126,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "hontoni.origins.ContentPolicy",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "hontoni.pages.Refusals",
     "billing.rewards.browsers.Browsers",
 ]
 ROOT_URLCONF = "hontoni.urls"
@@ -135,6 +160,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+PASSWORD_HASHERS = ["accounts.sign_in.hashing.Argon2", "accounts.sign_in.hashing.PBKDF2"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("vi", "Tiếng Việt")]
@@ -146,8 +172,12 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # serves files where they are: there is no collectstatic
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=SECURE)
+SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if SECURE else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+SECURE_SSL_REDIRECT = SECURE
+SECURE_SSL_HOST = PUBLIC_HOST
+SECURE_REDIRECT_EXEMPT = [r"^webhooks/"]  # they are signed, and nobody follows a redirect
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -156,7 +186,13 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
         "base-uri": ["'self'"],
     },
-    "EXCLUDE_URL_PREFIXES": ["/admin/"],  # its theme needs inline styles and evaluated scripts
+}
+# The admin's theme is written in Alpine, which evaluates its attributes, and in inline styles.
+ADMIN_CONTENT_SECURITY_POLICY = {
+    **CONTENT_SECURITY_POLICY["DIRECTIVES"],
+    "form-action": ["'self'"],  # customers' forms lead to Stripe, and to who signs them in
+    "script-src": ["'self'", "'unsafe-eval'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
 }
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
@@ -208,7 +244,7 @@ CACHES = {
         "KEY_PREFIX": "cache",
     }
 }
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_ENGINE = "accounts.sign_in.session_store"
 
 CELERY_BROKER_URL = BROKER_URL.replace("unix://", "redis+socket://")
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:", "visibility_timeout": 3600}
@@ -234,7 +270,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "hontoni.drf.KeysetPagination",
     "EXCEPTION_HANDLER": "hontoni.drf.answer_error",
-    "NUM_PROXIES": TRUSTED_PROXIES,
+    "NUM_PROXIES": 0,  # REMOTE_ADDR is true already: hontoni/addresses.py
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Hontoni API",
@@ -249,6 +285,12 @@ REFRESH_TOKEN_LIFETIME = timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=30
 # Keys are stored as HMAC-SHA-256 with this. Changing it invalidates every key.
 KEY_PEPPER: str = env("KEY_PEPPER", default="") or SECRET_KEY
 
+# Where GitHub publishes what it signs reports of leaked keys with.
+GITHUB_SCANNING_KEYS_URL: str = env(
+    "GITHUB_SCANNING_KEYS_URL",
+    default="https://api.github.com/meta/public_keys/secret_scanning",
+)
+
 # -- Signing up and in on the web: django-allauth -------------------------------------------------
 
 LOGIN_URL = "account_login"
@@ -256,6 +298,8 @@ LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "home"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_ADAPTER = "accounts.sign_in.mail_adapter.Adapter"
+SOCIALACCOUNT_ADAPTER = "accounts.sign_in.vouching.Adapter"
+ACCOUNT_FORMS = {"reset_password": "accounts.pages.account_forms.ResetForm"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -266,11 +310,12 @@ ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+ALLAUTH_TRUSTED_PROXY_COUNT = 0  # likewise
+MFA_ADAPTER = "accounts.sign_in.factors.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 # WebAuthn wants https, which a laptop's own address cannot have.
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SESSION_COOKIE_SECURE
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE
 MFA_TOTP_ISSUER = "Hontoni"
 GITHUB_CLIENT_ID: str = env("GITHUB_CLIENT_ID", default="")
 GITHUB_CLIENT_SECRET: str = env("GITHUB_CLIENT_SECRET", default="")
@@ -286,13 +331,6 @@ SOCIALACCOUNT_PROVIDERS = {
     if client_id and secret
 }
 INSTALLED_APPS += [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
-
-# -- Mail ----------------------------------------------------------------------------------------
-
-EMAIL_URL: str = env("EMAIL_URL", default="consolemail://")  # smtp+tls://user:password@host:587
-vars().update(env.email_url_config(EMAIL_URL))
-EMAIL_TIMEOUT: int = env.int("EMAIL_TIMEOUT", default=10)
-DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@localhost>")
 
 # -- Websockets ----------------------------------------------------------------------------------
 
@@ -316,7 +354,8 @@ GEMINI_BASE_URL: str = env("GEMINI_BASE_URL", default="https://generativelanguag
 SANDBOX: bool = env.bool(
     "SANDBOX", default=not (OPENAI_API_KEY or ANTHROPIC_API_KEY or GEMINI_API_KEY)
 )
-# What the credentials kept in the admin are sealed with: the first seals, all of them open.
+# What the credentials kept in the admin, second factors and queued mails are sealed with: the
+# first seals, all of them open.
 CREDENTIAL_KEYS: list[str] = env.list("CREDENTIAL_KEYS", default=[SECRET_KEY])
 UPSTREAM_CONNECT_SECONDS: float = env.float("UPSTREAM_CONNECT_SECONDS", default=10)
 UPSTREAM_SILENCE_SECONDS: float = env.float("UPSTREAM_SILENCE_SECONDS", default=300)
@@ -330,9 +369,31 @@ DRAINS_AT_ONCE: int = env.int("DRAINS_AT_ONCE", default=256)
 VENDOR_ALERT_DOLLARS: str = env("VENDOR_ALERT_DOLLARS", default="1")
 VENDOR_ALERT_PERCENT: float = env.float("VENDOR_ALERT_PERCENT", default=2)
 
+# -- Mail ----------------------------------------------------------------------------------------
+
+# smtp+tls://user:password@host:587. The sandbox prints its mails; elsewhere a log with links that
+# open accounts would be worse than no mail.
+EMAIL_URL: str = env("EMAIL_URL", default="")
+vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
+if not (EMAIL_URL or SANDBOX):
+    EMAIL_BACKEND = "hontoni.unsent.EmailBackend"
+EMAIL_TIMEOUT: int = env.int("EMAIL_TIMEOUT", default=10)
+DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@localhost>")
+
 # -- Our own limits ------------------------------------------------------------------------------
 
 MAX_BODY_BYTES: int = env.int("MAX_BODY_BYTES", default=32 * 1024 * 1024)
+MAX_BODIES_BYTES: int = env.int("MAX_BODIES_BYTES", default=256 * 1024 * 1024)
+MAX_FETCHED_BYTES: int = env.int("MAX_FETCHED_BYTES", default=32 * 1024 * 1024)
+# What a client may do before anybody knows who it is: hontoni/edge.py.
+MAX_CONNECTIONS: int = env.int("MAX_CONNECTIONS", default=5000)
+MAX_CONNECTIONS_PER_ADDRESS: int = env.int("MAX_CONNECTIONS_PER_ADDRESS", default=1000)
+MAX_HEADER_BYTES: int = env.int("MAX_HEADER_BYTES", default=32 * 1024)
+MAX_HEADERS: int = env.int("MAX_HEADERS", default=100)
+HEADER_SECONDS: int = env.int("HEADER_SECONDS", default=10)
+BODY_SECONDS: int = env.int("BODY_SECONDS", default=10)
+BODY_BYTES_PER_SECOND: int = env.int("BODY_BYTES_PER_SECOND", default=1024)
+ANSWER_SECONDS: int = env.int("ANSWER_SECONDS", default=120)
 CONCURRENCY_WAIT_SECONDS: float = env.float("CONCURRENCY_WAIT_SECONDS", default=10)
 # A request whose process died is settled and its slot freed this long after its last heartbeat.
 LEASE_SECONDS: int = env.int("LEASE_SECONDS", default=45)

@@ -12,7 +12,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "ratelimits",
-    "accounts",
+    "accounts.apps.Books",
     "billing.apps.Books",
     "billing.payments",
     "gateway.apps.Books",

@@ -42,7 +42,8 @@ def _commands(host: str, port: int, data_dir: str) -> dict[str, list[str]]:
     return {
         "web": [
             *(python, "-m", "uvicorn", "hontoni.asgi:application"),
-            *("--host", host, "--port", str(port), "--loop", "uvloop", "--http", "httptools"),
+            *("--host", host, "--port", str(port), "--loop", "uvloop"),
+            *("--http", "hontoni.edge:Protocol", "--no-proxy-headers", "--ws-max-size", "65536"),
             *("--no-access-log", "--log-level", "warning", "--no-server-header"),
         ],
         "settlement": [python, "manage.py", "settle"],
@@ -195,8 +196,10 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
     os.environ["STRIPE_SIMULATOR_PORT"] = str(stripe.getsockname()[1])
     from django.conf import settings
 
+    from hontoni import private
+
     _refuse_a_taken_port(settings.HOST, settings.PORT)
-    settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+    private.close(settings.DATA_DIR)
     if settings.EMBEDDED_REDIS:
         from hontoni.valkey import Valkey
 

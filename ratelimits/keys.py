@@ -29,6 +29,14 @@ def open_requests(shard: int) -> str:
     return f"{tag(shard)}:open"
 
 
+def epoch(shard: int) -> str:
+    """The epoch a shard is in (docs/stores.md)."""
+    return f"{tag(shard)}:epoch"
+
+
+MARK = f"{tag(0)}:mark"  # the newest fact of the books that Redis was told of
+
+
 def usage(shard: int) -> str:
     """The stream of a shard's usage events."""
     return f"{tag(shard)}:usage"

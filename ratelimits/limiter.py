@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 from hontoni import redis
-from ratelimits import keys, scripts
+from ratelimits import epochs, keys, scripts
 from ratelimits.purses import Caps, Spend, standing
 
 Status = Literal[
@@ -112,11 +112,13 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What extend() granted on top of the hold the caller had, and what that makes."""
+    """What extend() granted on top of the hold the caller had, and what that makes. "cold" and
+    "unseeded": nothing, and the account or the purse has to be made anew first."""
 
     granted: int
     hold: int
     available: int
+    status: Status = "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,8 @@ async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Ex
         keys.spend(ask.account, purse),
     )
     args = (hold, step, 1 if stretch else 0, *caps)
-    return Extension(*await scripts.run(scripts.EXTEND, names, args))
+    reply = await scripts.run(scripts.EXTEND, names, args)
+    return Extension(*reply) if len(reply) == 3 else Extension(0, hold, 0, _STATUS[reply[0]])
 
 
 async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
@@ -256,35 +259,6 @@ def publish_credits(account: int, credits: int, version: int) -> bool:
     )
 
 
-def seed_sync(
-    account: int,
-    *,
-    credits: int,
-    credits_version: int,
-    terms_version: int,
-    charged: int,
-    last_event_id: str = "0-0",
-) -> bool:
-    """Put an account's money into Redis unless it is there (False).
-
-    Call it under the lock of the account's wallet. `charged` = what the database has settled plus
-    the account's events which, up to `last_event_id` of its shard's stream, it has not; later ones
-    are added here.
-    """
-    names = (keys.account(account), keys.usage(keys.shard(account)))
-    args = (account, credits, credits_version, terms_version, charged, last_event_id)
-    return bool(scripts.run_sync(scripts.SEED, names, args))
-
-
-def forget_money(account: int) -> None:
-    """Have an account's money seeded from the database anew before its next request; what is held
-    stays held."""
-    try:
-        redis.sync().hdel(keys.account(account), "credits")
-    except redis.RedisError as error:
-        raise scripts.unavailable(error) from error
-
-
 def reserve_sync(
     account: int, purchase: str, *, amount: int, credits: int, credits_version: int, lease_ms: int
 ) -> Reservation:
@@ -296,8 +270,18 @@ def reserve_sync(
     opened = keys.open_requests(keys.shard(account))
     names = (keys.account(account), opened, keys.request(account, purchase))
     args = (purchase, account, _PURCHASES, credits, credits_version, amount, lease_ms)
+    believed = epochs.believed()
     answer: bytes = scripts.run_sync(scripts.RESERVE, names, args)
+    if answer == b"cold" and _confirmed() != believed:  # it was only we who did not know
+        answer = scripts.run_sync(scripts.RESERVE, names, args)
     return _RESERVATION[answer]
+
+
+def _confirmed() -> str:
+    try:
+        return epochs.confirm_sync()
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
 
 
 def release_sync(account: int, purchase: str) -> None:
@@ -307,13 +291,18 @@ def release_sync(account: int, purchase: str) -> None:
 
 
 def read_account_sync(account: int) -> Account | None:
-    """An account's money as Redis has it, or None if it is not seeded."""
-    fields = ("terms", "credits", "credits_version", "charged", "held")
+    """An account's money as Redis has it, or None if it was not made in this epoch."""
+    fields = ("epoch", "terms", "credits", "credits_version", "charged", "held")
     try:
-        values = redis.sync().hmget(keys.account(account), fields)
+        epoch, *values = redis.sync().hmget(keys.account(account), fields)
     except redis.RedisError as error:
         raise scripts.unavailable(error) from error
-    return None if values[1] is None else Account(*(int(value or 0) for value in values))
+    if values[1] is None or epoch is None:
+        return None
+    made_in = epoch.decode()
+    if made_in != epochs.believed() and made_in != _confirmed():
+        return None
+    return Account(*(int(value or 0) for value in values))
 
 
 def expired(limit: int, shards: Sequence[int] = range(keys.SHARDS)) -> list[Expired]:

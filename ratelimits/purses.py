@@ -48,15 +48,17 @@ def seed_sync(
     life: int,
     key_ids: Sequence[int],
     last_event_id: str = "0-0",
+    opened: Sequence[str] = (),
 ) -> bool:
-    """Put what a purse has spent into Redis unless it is there (False).
+    """Put what a purse has spent into Redis unless it is there, for the account as it is (False).
 
     Call it under the lock of the account's wallet. `day` and `month` are (number of its first day
     since 1970, what these keys have spent in it up to `last_event_id` of the shard's stream),
-    `life` what they have ever spent up to it.
+    `life` what they have ever spent up to it; `opened` the account's open requests.
     Raises errors.Unavailable.
     """
-    names = (keys.spend(account, purse), keys.usage(keys.shard(account)))
+    names = [keys.spend(account, purse), keys.usage(keys.shard(account)), keys.account(account)]
+    names += [keys.request(account, each) for each in opened]
     args: list[str | int] = [account, last_event_id, *day, *month, life, *key_ids]
     return bool(scripts.run_sync(scripts.SEED_SPEND, names, args))
 

@@ -1,4 +1,9 @@
-"""The Lua scripts, and how they are run: Redis failing is a 503, never a way around a limit."""
+"""The Lua scripts, and how they are run: Redis failing is a 503, never a way around a limit.
+
+A `Guarded` script decides by what Redis holds, so it carries the epoch in its text. A server that
+does not know it may have restarted or failed over with writes lost: whether it did is asked of the
+database before the script is given to it (docs/stores.md).
+"""
 
 import logging
 from collections.abc import Sequence
@@ -6,37 +11,81 @@ from pathlib import Path
 from typing import Any
 
 from hontoni import errors, redis
+from ratelimits import epochs
 
 _LUA = Path(__file__).parent / "lua"
 _SPEND = _LUA / "spend.lua"
-ADMIT = redis.Script(_LUA / "state.lua", _SPEND, _LUA / "admit.lua")
+_ATTEMPTS = 3
+
+
+class Guarded:
+    """A script under the epoch of the moment, as `EPOCH`."""
+
+    def __init__(self, *files: Path) -> None:
+        self._plain = redis.Script(*files)
+        self._known: tuple[str, redis.Script] | None = None
+
+    def of(self, epoch: str) -> redis.Script:
+        """The script as it is sent in an epoch."""
+        known = self._known
+        if known is None or known[0] != epoch:
+            known = self._known = epoch, self._plain.under(f"local EPOCH = '{epoch}'")
+        return known[1]
+
+
+ADMIT = Guarded(_LUA / "state.lua", _SPEND, _LUA / "admit.lua")
+EXTEND = Guarded(_SPEND, _LUA / "extend.lua")
+RESERVE = Guarded(_LUA / "reserve.lua")
+SEED = Guarded(_LUA / "seed.lua")
+ANNOUNCE = Guarded(_LUA / "state.lua", _SPEND, _LUA / "announce.lua")
 SETTLE = redis.Script(_LUA / "state.lua", _SPEND, _LUA / "settle.lua")
-EXTEND = redis.Script(_SPEND, _LUA / "extend.lua")
 BEAT = redis.Script(_LUA / "beat.lua")
-RESERVE = redis.Script(_LUA / "reserve.lua")
-SEED = redis.Script(_LUA / "seed.lua")
 SEED_SPEND = redis.Script(_SPEND, _LUA / "seed_spend.lua")
 CORRECT_SPEND = redis.Script(_LUA / "correct_spend.lua")
 PUBLISH = redis.Script(_LUA / "publish.lua")
+MARK = redis.Script(_LUA / "mark.lua")
 EXPIRED = redis.Script(_LUA / "expired.lua")
 GIVE = redis.Script(_LUA / "give.lua")
 HIT = redis.Script(_LUA / "hit.lua")
 
 logger = logging.getLogger(__name__)
 
+Keys = Sequence[str]
+Args = Sequence[redis.Argument]
 
-async def run(script: redis.Script, keys: Sequence[str], args: Sequence[redis.Argument]) -> Any:
+
+async def run(script: redis.Script | Guarded, keys: Keys, args: Args) -> Any:
     """The script's answer, on the data plane. Raises errors.Unavailable."""
     try:
-        return await script.run(keys, args)
+        if isinstance(script, redis.Script):
+            return await script.run(keys, args)
+        try:
+            return await script.of(epochs.believed()).known(keys, args)
+        except redis.NoScriptError:
+            return await _introduce(script, keys, args)
     except redis.RedisError as error:
         raise unavailable(error) from error
 
 
-def run_sync(script: redis.Script, keys: Sequence[str], args: Sequence[redis.Argument]) -> Any:
+async def _introduce(script: Guarded, keys: Keys, args: Args) -> Any:
+    """To the server whose epoch was confirmed, and to no other: it may restart meanwhile."""
+    for _ in range(_ATTEMPTS):
+        line = redis.line()
+        epoch = await epochs.confirm()
+        if redis.line() is line:
+            return await script.of(epoch).introduced(keys, args)
+    raise redis.ConnectionError("the connection does not last")
+
+
+def run_sync(script: redis.Script | Guarded, keys: Keys, args: Args) -> Any:
     """The script's answer, on the control plane. Raises errors.Unavailable."""
     try:
-        return script.run_sync(keys, args)
+        if isinstance(script, redis.Script):
+            return script.run_sync(keys, args)
+        try:
+            return script.of(epochs.believed()).known_sync(keys, args)
+        except redis.NoScriptError:
+            return script.of(epochs.confirm_sync()).introduced_sync(keys, args)
     except redis.RedisError as error:
         raise unavailable(error) from error
 

@@ -8,7 +8,6 @@ At most `limit` attempts in any `seconds`; a refused attempt is not counted. Red
 """
 
 import hashlib
-import ipaddress
 import math
 import uuid
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from hontoni import errors
+from hontoni import addresses, errors
 from ratelimits import scripts
 
 
@@ -49,24 +48,11 @@ class Throttle(BaseThrottle):
         return self.waiting_ms / 1000
 
 
-def network(text: str) -> str:
-    """Who counts as one behind an IP address: itself, or its IPv6 network of /64."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return text or "unknown"
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address.packed[:8] + bytes(8), 64)))
-
-
 class AddressThrottle(Throttle):
     """By IP address; an IPv6 network of /64 counts as one, since one customer has all of it."""
 
     def identify(self, request: Request) -> str | None:
-        return network(self.get_ident(request) or "")
+        return addresses.network(self.get_ident(request) or "")
 
 
 class EmailThrottle(Throttle):

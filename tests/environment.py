@@ -26,6 +26,7 @@ HOME.chmod(0o755)  # Postgres refuses to run as root, so it may run as somebody 
 for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL", "_URL"))]:
     del os.environ[name]
 os.environ["DATA_DIR"] = str(HOME)
+os.environ["PUBLIC_URL"] = "http://testserver"  # where Django's test client thinks it is
 # Every client of httpx reads all certificates of the world, for 30 ms. Here nobody speaks TLS.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("certificate.pem"))
 

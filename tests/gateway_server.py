@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -20,12 +21,13 @@ from pytest_django.fixtures import Settings
 from billing.books import ledger
 from gateway.catalogue import snapshot
 from gateway.metering import calibration
-from gateway.plane import admission, callers
+from gateway.plane import admission, callers, stores
 from gateway.reconciliation.books import problems
+from gateway.stores.spool import Spool
 from gateway.usage import settlement, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.http_client import Client
-from hontoni import freshness
+from hontoni import edge
 from hontoni.money import nanos
 from tests.money import law
 from tests.vendors import KEY, Vendors
@@ -83,6 +85,18 @@ class Gateway:
         return ledger.balance(person.user.pk)
 
 
+class _Watching:
+    """The server lives longer than a test: it looks at the stores only while one uses it."""
+
+    allowed = False
+    look = staticmethod(stores.watch)
+
+    @classmethod
+    async def watch(cls) -> None:
+        if cls.allowed:
+            await cls.look()
+
+
 def _chat(text: str, body: Mapping[str, Any]) -> dict[str, Any]:
     message = {"role": "user", "content": text}
     return {"model": "gpt-4o", "messages": [message], "max_tokens": 100, **body}
@@ -107,6 +121,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
     vendors = {f"{vendor}_API_KEY": KEY for vendor in ("OPENAI", "ANTHROPIC", "GEMINI")}
     roots = {name.replace("API_KEY", "BASE_URL"): vendor_server.url for name in vendors}
     listener = socket.create_server(("127.0.0.1", 0))
+    stores.watch = _Watching.watch
     with override_settings(SANDBOX=False, **vendors, **roots):
         from hontoni.asgi import application
 
@@ -114,7 +129,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
             application,
             access_log=False,  # as the supervisor serves it
             log_level="critical",
-            http="httptools",
+            http=edge.Protocol,
             ws="websockets-sansio",
         )
         server = uvicorn.Server(config)
@@ -135,6 +150,7 @@ def gateway(
     vendors: Vendors,
     transactional_db: None,
     settings: Settings,
+    tmp_path: Path,
 ) -> Iterator[Gateway]:
     """The product with a seeded catalogue. When the test ends the books must balance, and agree
     with the vendors' meter (tests/money/law.py) unless a marker says why not."""
@@ -143,6 +159,9 @@ def gateway(
     from hontoni.asgi import v1
 
     settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
+    settings.PUBLIC_URL = _server
+    settings.SPOOL_DIR = str(tmp_path / "spool")
+    stores._Node.spool = Spool(stores._Node.id)  # the last test's events are not this one's
     settings.FREEZE_AFTER_STRANGE_BILLS = 0  # a prompt that dictates its numbers has strange ones
     seed_billing()
     seed_catalogue()
@@ -152,7 +171,9 @@ def gateway(
     assert v1.upstream is not None
     v1.upstream.forget()
     running = Gateway(_server, vendors)
+    _Watching.allowed = True
     yield running
+    _Watching.allowed = False
     settled(vendors)
     events = running.books()
     if not request.node.get_closest_marker("outside_the_law"):
@@ -169,9 +190,9 @@ def settled(vendors: Vendors, seconds: float = 10.0) -> None:
 
 
 @pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def unhurried(settings: Settings) -> None:
     """Many requests at once on a machine that may be busy: a slow database is not one away."""
-    monkeypatch.setattr(freshness, "PATIENCE_SECONDS", 30)
+    settings.DATABASE_PATIENCE_SECONDS = 30
 
 
 @pytest.fixture

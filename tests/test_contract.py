@@ -4,6 +4,7 @@ contract.json lists what the first release had. Nothing is taken from it; a rele
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,3 +63,26 @@ def test_every_header_is_still_said_by_somebody() -> None:
     assert (
         missing("headers", {name for name in CONTRACT["headers"] if f'"{name}"' in source}) == []
     )
+
+
+def named(resolver: Any) -> Iterator[str]:
+    """Every name of an address, outside of namespaces."""
+    for pattern in resolver.url_patterns:
+        if not hasattr(pattern, "url_patterns"):
+            yield pattern.name or ""
+        elif not pattern.namespace:
+            yield from named(pattern)
+
+
+def test_no_two_addresses_have_one_name() -> None:
+    names = Counter(name for name in named(get_resolver()) if name)
+    assert len(names) > 100
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("app", ["accounts", "billing"])
+def test_no_two_modules_of_an_app_have_one_name(app: str) -> None:
+    files = [path for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
+    by_django = {"__init__.py", "apps.py", "models.py", "tasks.py", "urls.py"}
+    names = Counter(path.name for path in files if path.name not in by_django)
+    assert [name for name, count in names.items() if count > 1] == []

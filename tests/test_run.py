@@ -120,6 +120,12 @@ class Copy:
         (pid,) = (pid for pid, command in self.processes().items() if word in command)
         return pid
 
+    def is_private(self) -> bool:
+        """Nobody else on the machine reads the database, Valkey's file or the secret."""
+        made = [self.data_dir, *self.data_dir.rglob("*")]
+        assert len(made) > 4
+        return not any(path.lstat().st_mode & 0o077 for path in made if path.exists())
+
     def http(self, token: str = "") -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
@@ -193,7 +199,7 @@ class Newcomer:
             page = http.get(path)
             token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
             assert token is not None
-            answer = http.post(path, data={"csrfmiddlewaretoken": token[1]})
+            answer = http.post(path, data={"csrfmiddlewaretoken": token[1], "password": PASSWORD})
         assert answer.status_code == 302, (path, answer.text, self.copy.output)
 
     def balance(self) -> dict[str, Decimal]:
@@ -342,6 +348,7 @@ def _pdf(someone: Newcomer, invoice: str) -> bytes:
 
 def test_every_billing_endpoint_answers_a_newcomer(clone: Path, tmp_path: Path) -> None:
     with running(clone, tmp_path) as copy:
+        assert copy.is_private()
         copy.shell(PROMO)
         friend, someone = Newcomer(copy, "a@one.example"), Newcomer(copy, "b@two.example")
         someone.confirm()
@@ -477,3 +484,66 @@ def test_make_itself_passes_a_sigterm_on(clone: Path, tmp_path: Path) -> None:
         copy.make.terminate()
         copy.ended()
         assert "stopped" in copy.output
+
+
+@contextmanager
+def vendors() -> Iterator[str]:
+    """The sandbox vendors in a process of their own, which outlives the product's."""
+    command = [sys.executable, "-m", "sandbox.vendors", "--port", "0", "--pace", "0", "--control"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def _leave(someone: Newcomer, text: str) -> str:
+    """At the first word; the request's id."""
+    with someone.copy.http(someone.key) as http:
+        body = {"model": "gpt-5.2:max", "input": text, "stream": True, "max_output_tokens": 40_000}
+        with http.stream("POST", "/v1/responses", json=body) as reply:
+            assert reply.status_code == 200, reply.read()
+            for chunk in reply.iter_bytes():
+                if b"output_text.delta" in chunk:
+                    return reply.headers["x-request-id"]
+    raise AssertionError("it never said a word")
+
+
+def _metered(url: str) -> list[int]:
+    """Output and reasoning tokens of every answer, by the vendors' own meter."""
+    bills = httpx.get(f"{url}/__meter").json()
+    sums = [[line["tokens"] for line in bill["lines"]] for bill in bills]
+    return [sum(each["output"] + each["reasoning"] for each in lines) for lines in sums]
+
+
+def test_a_sigterm_loses_no_answer_that_is_heard_out(clone: Path, tmp_path: Path) -> None:
+    """Some end within the grace, and are paid by their numbers; the rest by an estimate."""
+    with vendors() as url:
+        named = {f"{name}_API_KEY": "sk-x" for name in ("OPENAI", "ANTHROPIC", "GEMINI")}
+        named |= {name.replace("API_KEY", "BASE_URL"): url for name in named}
+        with running(clone, tmp_path, **named) as copy:
+            someone = Newcomer(copy, "leaving@example.com")
+            credited = copy.manage("credit leaving@example.com 50 --reason test")
+            assert credited.returncode == 0, credited.stderr
+            before = someone.balance()["balance"]
+            think, words = "[[reason: 20000]] [[ponder: 0.5]]", "one two three four " * 20
+            short = _leave(someone, f"{think} [[slow: 0.05]] [[say: {words}]]")
+            long = _leave(someone, f"{think} [[slow: 0.5]] [[say: {words}]]")
+            assert someone.balance()["held"] > 0
+            assert copy.terminate() == 0
+
+            copy.start()
+            copy.ready()
+            until(lambda: someone.balance()["held"] == 0, "a hold outlived its process")
+            heard, guessed = someone.receipt(short), someone.receipt(long)
+            assert (heard["rule"], heard["estimated"]) == ("drained", False)
+            assert (guessed["rule"], guessed["estimated"]) == ("estimated", True)
+            exact, cut = _metered(url)
+            assert heard["output"] + heard["reasoning"] == exact > 20_000
+            assert guessed["output"] + guessed["reasoning"] >= cut * 3 // 4
+            spent = sum(Decimal(receipt["charged"]) for receipt in (heard, guessed))
+            assert someone.balance()["balance"] == before - spent
+            assert copy.manage("reconcile").returncode == 0
+            someone.close()
+            assert copy.terminate() == 0

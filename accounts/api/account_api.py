@@ -1,7 +1,7 @@
 """/api/auth: sessions. /api/keys: API keys."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth import authenticate
@@ -14,7 +14,6 @@ from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from accounts.api.account_serializers import (
@@ -22,16 +21,19 @@ from accounts.api.account_serializers import (
     KeySerializer,
     Logout,
     NewKeySerializer,
+    PrivacySerializer,
     Refresh,
     Registration,
     Rotation,
     SessionSerializer,
     UserSerializer,
 )
+from accounts.api.requests import caller, valid
 from accounts.keys import api_keys
 from accounts.keys.restrictions import Restrictions
 from accounts.models import ApiKey, User
-from accounts.sign_in import factors, throttles, tokens
+from accounts.people import privacy
+from accounts.sign_in import callers, devices, factors, throttles, tokens
 from hontoni import errors
 from hontoni.drf import problems, takes_nothing
 
@@ -51,22 +53,11 @@ def _show(key: ApiKey, raw: str) -> Response:
     return Response(shown.data, status=status.HTTP_201_CREATED)
 
 
-def _user(request: Request) -> User:
-    """Who IsAuthenticated let in."""
-    return cast(User, request.user)
-
-
 class _Door(APIView):
     # No access token is needed: the body is the credential.
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-
-    def valid(self, kind: type[Serializer[Any]]) -> dict[str, Any]:
-        body = kind(data=self.request.data)
-        body.is_valid(raise_exception=True)
-        found: dict[str, Any] = body.validated_data
-        return found
 
 
 def _answer(session: tokens.Session, code: int = status.HTTP_200_OK) -> Response:
@@ -81,11 +72,11 @@ class Register(_Door):
         operation_id="register",
         summary="Open an account",
         request=Registration,
-        responses={201: SessionSerializer, **problems(400, 409, 429)},
+        responses={201: SessionSerializer, **problems(400, 409, 429, 503)},
         examples=[OpenApiExample("You", {**_ACCOUNT, "name": "You"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        body = self.valid(Registration)
+        body = valid(Registration, request.data)
         try:
             # The unique constraint decides: asking first would leave a gap between.
             with transaction.atomic():
@@ -98,6 +89,7 @@ class Register(_Door):
                 param="email",
             ) from None
         address.send_confirmation(request._request)
+        devices.remember(request, user.email)
         return _answer(tokens.issue(user), status.HTTP_201_CREATED)
 
 
@@ -109,11 +101,11 @@ class Login(_Door):
         operation_id="login",
         summary="Begin a session",
         request=Credentials,
-        responses={200: SessionSerializer, **problems(400, 401, 429)},
+        responses={200: SessionSerializer, **problems(400, 401, 429, 503)},
         examples=[OpenApiExample("You", _ACCOUNT, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        body = self.valid(Credentials)
+        body = valid(Credentials, request.data)
         # Django hashes the password of an unknown address too: the answer takes as long.
         user = authenticate(request._request, username=body["email"], password=body["password"])
         if not isinstance(user, User):
@@ -122,6 +114,7 @@ class Login(_Door):
             )
         factors.check(user, body["code"])
         update_last_login(User, user)
+        devices.remember(request, user.email)
         return _answer(tokens.issue(user))
 
 
@@ -138,7 +131,7 @@ class RefreshSession(_Door):
         examples=[_REFRESH],
     )
     def post(self, request: Request) -> Response:
-        return _answer(tokens.rotate(self.valid(Refresh)["refresh_token"]))
+        return _answer(tokens.rotate(valid(Refresh, request.data)["refresh_token"]))
 
 
 class EndSession(_Door):
@@ -154,7 +147,7 @@ class EndSession(_Door):
         examples=[_REFRESH],
     )
     def post(self, request: Request) -> Response:
-        body = self.valid(Logout)
+        body = valid(Logout, request.data)
         revoke = tokens.revoke_all if body["everywhere"] else tokens.revoke_family
         revoke(body["refresh_token"])
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -168,7 +161,32 @@ class Me(APIView):
         responses={200: UserSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        return Response(UserSerializer(_user(request)).data)
+        return Response(UserSerializer(caller(request)).data)
+
+
+class Privacy(APIView):
+    @extend_schema(
+        tags=["auth"],
+        operation_id="privacy",
+        summary="What vendors may do with your requests",
+        responses={200: PrivacySerializer, **problems(401)},
+    )
+    def get(self, request: Request) -> Response:
+        return Response(PrivacySerializer(caller(request)).data)
+
+    @extend_schema(
+        tags=["auth"],
+        operation_id="change_privacy",
+        summary="Change what vendors may do with your requests",
+        description="It holds from the next request on.",
+        request=PrivacySerializer,
+        responses={200: PrivacySerializer, **problems(400, 401)},
+        examples=[OpenApiExample("Nothing", {"vendors_may_store": False}, request_only=True)],
+    )
+    def patch(self, request: Request) -> Response:
+        body = valid(PrivacySerializer, request.data)
+        privacy.let_vendors_store(caller(request), body["vendors_may_store"])
+        return Response(PrivacySerializer(caller(request)).data)
 
 
 @extend_schema(tags=["keys"])
@@ -208,7 +226,7 @@ class Keys(
     http_method_names = ["get", "head", "options", "post", "patch", "delete"]
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        return super().get_queryset().filter(user_id=_user(self.request).pk)
+        return super().get_queryset().filter(user_id=caller(self.request).pk)
 
     @extend_schema(
         operation_id="create_key",
@@ -224,9 +242,10 @@ class Keys(
     def create(self, request: Request) -> Response:
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
-        asked = dict(body.validated_data)
-        name, expires_at = asked.pop("name"), asked.pop("expires_at", None)
-        return _show(*api_keys.mint(_user(request), name, expires_at, Restrictions(**asked)))
+        fields = dict(body.validated_data)
+        name, expires_at = fields.pop("name"), fields.pop("expires_at", None)
+        restricted, ip = Restrictions(**fields), callers.address(request)
+        return _show(*api_keys.mint(caller(request), name, expires_at, restricted, ip))
 
     @extend_schema(
         operation_id="revoke_key",
@@ -250,7 +269,6 @@ class Keys(
     )
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, **_: Any) -> Response:
-        key, body = self.get_object(), Rotation(data=request.data)
-        body.is_valid(raise_exception=True)
-        overlap = timedelta(seconds=body.validated_data["overlap_seconds"])
-        return _show(*api_keys.rotate(key, overlap))
+        key, body = self.get_object(), valid(Rotation, request.data)
+        overlap = timedelta(seconds=body["overlap_seconds"])
+        return _show(*api_keys.rotate(key, overlap, callers.address(request)))

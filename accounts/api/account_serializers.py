@@ -30,6 +30,13 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
+class PrivacySerializer(Strict):
+    vendors_may_store = serializers.BooleanField(
+        help_text="Whether OpenAI may keep a request that says `store: true`. Off: it is sent "
+        "`store: false`, whatever the request says."
+    )
+
+
 class Registration(Strict):
     email = serializers.EmailField(max_length=254)
     password = PasswordField()

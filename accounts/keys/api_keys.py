@@ -92,12 +92,15 @@ def mint(
     name: str,
     expires_at: datetime | None = None,
     restrictions: Restrictions = _UNRESTRICTED,
+    made_from: str | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key, and the key in clear. Raises Forbidden at the account's cap."""
+    """A new key, and the key in clear. `made_from` is the IP address of who asked. Raises
+    Forbidden at the account's cap."""
     with transaction.atomic():
         locked = _lock(user.pk)
         slot = _free_slot(locked, timezone.now())
-        return _store(locked, name, slot, expires_at, **restrictions.stored())
+        shared = restrictions.stored()
+        return _store(locked, name, slot, expires_at, made_from=made_from, **shared)
 
 
 def change(key: ApiKey, **changes: Any) -> None:
@@ -124,17 +127,20 @@ def change(key: ApiKey, **changes: Any) -> None:
     key.refresh_from_db()
 
 
-def revoke(key: ApiKey) -> None:
-    """End a key for good, on every node from the next request on. Twice is once."""
+def revoke(key: ApiKey) -> bool:
+    """End a key for good, on every node from the next request on. Twice is once: whether this was
+    the first time."""
     with transaction.atomic():
         _lock(key.user_id)
         live = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
-        if live.update(revoked_at=timezone.now()):
+        ended = bool(live.update(revoked_at=timezone.now()))
+        if ended:
             terms.changed(key.user_id)
     key.refresh_from_db(fields=["revoked_at"])
+    return ended
 
 
-def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
+def rotate(key: ApiKey, overlap: timedelta, made_from: str | None = None) -> tuple[ApiKey, str]:
     """A successor with the same name, slot, lifetime and restrictions; the old key ends after the
     overlap.
 
@@ -153,7 +159,9 @@ def rotate(key: ApiKey, overlap: timedelta) -> tuple[ApiKey, str]:
         end = key.expires_at and now + (key.expires_at - key.created_at)
         shared = {name: getattr(key, name) for name in FIELDS}
         lineage = key.lineage or key.pk
-        successor, raw = _store(user, key.name, key.slot, end, lineage=lineage, **shared)
+        successor, raw = _store(
+            user, key.name, key.slot, end, lineage=lineage, made_from=made_from, **shared
+        )
         key.replaced_by = successor
         key.expires_at = min(filter(None, (key.expires_at, now + overlap)))
         key.save(update_fields=["replaced_by", "expires_at"])

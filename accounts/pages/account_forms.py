@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from allauth.account.forms import ResetPasswordForm
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -148,6 +149,12 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         labels = {"name": _("Name")}
 
 
+class PrivacyForm(forms.Form):
+    vendors_may_store = forms.BooleanField(
+        label=_("OpenAI may keep requests that ask it to (store: true)"), required=False
+    )
+
+
 class DeletionForm(forms.Form):
     email = forms.CharField(
         label=_("Your e-mail address, to confirm"),
@@ -163,3 +170,13 @@ class DeletionForm(forms.Form):
         if email != self.user.email:
             raise forms.ValidationError(_("This is not the address of this account."))
         return email
+
+
+class ResetForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is untyped
+    users: list[User]
+
+    def clean_email(self) -> str:
+        """The account of that address, not one that only waits to change to it."""
+        asked: str = super().clean_email()
+        self.users = [user for user in self.users if user.email == asked.strip().lower()]
+        return asked

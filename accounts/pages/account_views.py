@@ -19,15 +19,17 @@ from accounts.pages.account_forms import (
     KeyForm,
     KeyLimitsForm,
     LimitsForm,
+    PrivacyForm,
     ProfileForm,
     RenameForm,
     RotateForm,
 )
 from accounts.pages.visitors import customer, reauthenticated
-from accounts.sign_in import deletion
+from accounts.people import privacy
+from accounts.sign_in import callers, deletion
 from hontoni import errors
 from hontoni.pages import zones
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 _pages = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -41,8 +43,25 @@ def profile(request: HttpRequest) -> HttpResponse:
         form.save()
         messages.success(request, _("Saved."))
         return redirect("account")
-    zone = timezone.get_current_timezone_name()
-    return render(request, "accounts/profile.html", {"form": form, "zones": zones(), "zone": zone})
+    allowed = {"vendors_may_store": customer(request).vendors_may_store}
+    context = {
+        "form": form,
+        "privacy": PrivacyForm(initial=allowed),
+        "zones": zones(),
+        "zone": timezone.get_current_timezone_name(),
+    }
+    return render(request, "accounts/profile.html", context)
+
+
+@login_required
+@require_POST
+def change_privacy(request: HttpRequest) -> HttpResponse:
+    """What vendors may do with requests, from the next one on."""
+    form = PrivacyForm(request.POST)
+    if form.is_valid():
+        privacy.let_vendors_store(customer(request), form.cleaned_data["vendors_may_store"])
+        messages.success(request, _("Saved. It holds from the next request on."))
+    return redirect("account")
 
 
 @login_required
@@ -74,11 +93,12 @@ def keys(request: HttpRequest) -> HttpResponse:
             messages.info(request, _("This form was sent already: the key is made."))
             return redirect("keys")
         try:
-            asked = form.cleaned_data
-            made = api_keys.mint(user, asked["name"], asked["expires"], limits.restrictions())
+            data = form.cleaned_data
+            restricted, ip = limits.restrictions(), callers.address(request)
+            made = api_keys.mint(user, data["name"], data["expires"], restricted, ip)
             return _show(request, *made)
         except errors.ApiError as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     rows = ApiKey.objects.filter(user=user).select_related("replaced_by").order_by("-pk")
     active = ApiKey.objects.active(timezone.now()).filter(user=user)
     used = active.values("slot").distinct().count()
@@ -132,7 +152,7 @@ def limits(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _("Saved. It holds from the next request on."))
             return redirect("key", pk=pk)
         except errors.Conflict as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     return _key_page(request, found, limits=form)
 
 
@@ -144,9 +164,10 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     found, form = _own_key(request, pk), RotateForm(request.POST)
     if form.is_valid():
         try:
-            return _show(request, *api_keys.rotate(found, form.cleaned_data["overlap"]))
+            overlap = form.cleaned_data["overlap"]
+            return _show(request, *api_keys.rotate(found, overlap, callers.address(request)))
         except errors.Conflict as error:
-            form.add_error(None, said(error))
+            form.add_error(None, translated(error))
     return _key_page(request, found, rotation=form)
 
 

@@ -37,8 +37,8 @@ def freeze(user_id: int, reason: str) -> bool:
         changed = thawed.update(frozen_at=timezone.now(), frozen_reason=reason)
         if changed:
             terms.changed(user_id)
-            for told in _frozen:
-                told(user_id)
+            for follower in _frozen:
+                follower(user_id)
     return bool(changed)
 
 

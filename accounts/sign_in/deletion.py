@@ -39,7 +39,7 @@ def delete(user: User) -> None:
         closed(user.pk, timezone.now())
     for key in ApiKey.objects.filter(user=user, revoked_at=None):
         api_keys.revoke(key)
-    ApiKey.objects.filter(user=user).update(name="deleted", last_used_ip=None)
+    ApiKey.objects.filter(user=user).update(name="deleted", last_used_ip=None, made_from=None)
     for kind in (RefreshToken, EmailAddress, Authenticator, SocialAccount, UserSession):
         kind.objects.filter(user=user).delete()
     user.email, user.name = f"deleted-{user.pk}{DELETED}", ""

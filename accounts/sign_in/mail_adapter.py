@@ -1,21 +1,47 @@
 """Mails of signing in and up: rendered here, where the request is, and sent by the worker.
 
-A mail server that is slow or away keeps nobody out: the worker tries again.
+A mail server that is slow or away keeps nobody out: the worker tries again. The rest of allauth's
+adapter, for there is only one: who is counted with whom when passwords are tried.
 """
 
+import json
 from email.utils import make_msgid
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.adapter import DefaultAccountAdapter
-from celery import shared_task
+from celery import Task, shared_task
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.mail import EmailMultiAlternatives
+from django.http import HttpRequest, HttpResponse
 from kombu.exceptions import OperationalError
+
+from accounts.models import User
+from accounts.sign_in import devices
+from hontoni.vault import Vault
+
+_vault = Vault("accounts.mails")
+
+
+class Sealed(Task):  # type: ignore[type-arg]  # not generic at run time
+    """What it is given is sealed on its way: the broker keeps it on a disk, and logs show it."""
+
+    def apply_async(
+        self, args: Any = None, kwargs: dict[str, Any] | None = None, *more: Any, **options: Any
+    ) -> Any:
+        if kwargs and "sealed" not in kwargs:  # a retry is sealed already
+            kwargs = {"sealed": _vault.seal(json.dumps(kwargs))}
+        return super().apply_async(args, kwargs, *more, **options)
+
+    def __call__(self, *args: Any, sealed: str = "", **kwargs: Any) -> Any:
+        return super().__call__(*args, **(json.loads(_vault.unseal(sealed)) if sealed else kwargs))
 
 
 # Seven more times, over about two hours. No pause is longer than the broker's visibility timeout:
 # it would hand the mail out twice.
 @shared_task(
     name="accounts.tasks.send_mail",
+    base=Sealed,
+    typing=False,
     autoretry_for=(Exception,),
     retry_backoff=60,
     retry_backoff_max=1800,
@@ -59,3 +85,15 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untype
         for content, mimetype in getattr(mail, "alternatives", []):
             letter.attach_alternative(content, mimetype)
         return letter
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Strangers' guesses do not lock the owner out."""
+        email = str(credentials.get("email") or "")
+        return f"login:{devices.counted_as(request, email)}"
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **how: Any) -> HttpResponse:
+        response: HttpResponse = super().post_login(request, user, **how)
+        email = cast(User, user).email
+        devices.remember(request, email)
+        devices.mark(request, response, email)
+        return response

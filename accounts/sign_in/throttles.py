@@ -3,13 +3,21 @@
 An account is its e-mail address, known or not: a throttle must not tell which addresses exist.
 """
 
+from rest_framework.request import Request
+
+from accounts.sign_in import devices
 from ratelimits.throttle import AddressThrottle, EmailThrottle
 
 
 class AttemptsByEmail(EmailThrottle):
-    """Guessing a password: ten attempts in any five minutes, from wherever."""
+    """Guessing a password: ten attempts in any five minutes, from wherever. Who signed in from
+    there before is counted apart: devices.py."""
 
     scope, limit, seconds = "auth-email", 10, 300
+
+    def identify(self, request: Request) -> str | None:
+        email = super().identify(request)
+        return email and devices.counted_as(request, email)
 
 
 class AttemptsByAddress(AddressThrottle):

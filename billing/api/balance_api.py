@@ -1,9 +1,7 @@
 """/api/billing: what an account has, and where it went."""
 
-from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -16,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.requests import caller, idempotency_key, valid
 from accounts.models import User
 from accounts.sign_in import factors
 from billing.api.serializers import (
@@ -24,16 +23,12 @@ from billing.api.serializers import (
     TransactionFilter,
     TransactionSerializer,
 )
-from billing.books import balances, ledger
-from billing.books.adjustments import adjust
+from billing.books import adjustments, balances, ledger
 from billing.books.models import Entry, LedgerAccount, Transfer
 from billing.payments import funding
 from hontoni import errors
 from hontoni.drf import KeysetPagination, problems, request_id
 from hontoni.money import nanos
-
-SANDBOX_RANGE = (Decimal(1), Decimal(10_000))
-STAFF_MOST = Decimal(100_000)
 
 _IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -41,11 +36,6 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
     required=True,
     description="Yours, up to 100 characters. The same key again answers the same transaction.",
 )
-
-
-def _user(request: Request) -> User:
-    """Who IsAuthenticated let in."""
-    return cast(User, request.user)
 
 
 class Balance(APIView):
@@ -63,7 +53,7 @@ class Balance(APIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        return Response(BalanceSerializer(balances.live(_user(request).pk)).data)
+        return Response(BalanceSerializer(balances.live(caller(request).pk)).data)
 
 
 class NewestFirst(KeysetPagination):
@@ -89,10 +79,9 @@ class Transactions(generics.ListAPIView[Entry]):
     filters = TransactionFilter
 
     def get_queryset(self) -> QuerySet[Entry]:
-        wanted = TransactionFilter(data=self.request.query_params)
-        wanted.is_valid(raise_exception=True)
-        found = super().get_queryset().filter(account=_account(_user(self.request)))
-        if kinds := wanted.validated_data.get("kind"):
+        wanted = valid(TransactionFilter, self.request.query_params)
+        found = super().get_queryset().filter(account=_account(caller(self.request)))
+        if kinds := wanted.get("kind"):
             found = found.filter(transfer__kind__in=kinds)
         return found
 
@@ -112,11 +101,14 @@ class TopUp(APIView):
         examples=[OpenApiExample("Twenty-five dollars", {"amount": "25"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        asked = TopUpSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        key = _idempotency_key(request)
-        credit = _by_staff if "email" in asked.validated_data else _in_sandbox
-        owner, transfer, created = credit(request, key, asked.validated_data)
+        body, key = valid(TopUpSerializer, request.data), idempotency_key(request)
+        if not key:
+            raise errors.BadRequest(
+                "Send an Idempotency-Key header, so that a repeated request credits once.",
+                code="idempotency_key_required",
+            )
+        credit = _by_staff if "email" in body else _in_sandbox
+        owner, transfer, created = credit(request, key, body)
         entry = Entry.objects.select_related("transfer").get(
             transfer=transfer, account=_account(owner)
         )
@@ -131,53 +123,32 @@ def _account(user: User) -> LedgerAccount:
     return LedgerAccount.objects.get(code=ledger.wallet_code(user.pk))
 
 
-def _idempotency_key(request: Request) -> str:
-    key = request.headers.get("Idempotency-Key", "").strip()
-    if not key:
-        raise errors.BadRequest(
-            "Send an Idempotency-Key header, so that a repeated request credits once.",
-            code="idempotency_key_required",
-        )
-    if len(key) > 100:
-        raise errors.BadRequest("The Idempotency-Key is longer than 100 characters.")
-    return key
-
-
-def _in_sandbox(request: Request, key: str, asked: dict[str, Any]) -> tuple[User, Transfer, bool]:
-    """Play money, and only where nothing but the sandbox answers."""
-    if not settings.SANDBOX:
-        raise errors.Forbidden(
-            "Balances are topped up by card: POST /api/billing/topup/checkout.",
-            code="checkout_required",
-        )
-    least, most = SANDBOX_RANGE
-    if not least <= asked["amount"] <= most:
-        raise errors.BadRequest(f"amount: from ${least} to ${most:,}.", param="amount")
-    user = _user(request)
+def _in_sandbox(request: Request, key: str, body: dict[str, Any]) -> tuple[User, Transfer, bool]:
+    user = caller(request)
     transfer, created = funding.sandbox(
-        key=key, user_id=user.pk, amount=nanos(asked["amount"]), reason=asked["reason"]
+        key=key, user_id=user.pk, amount=nanos(body["amount"]), reason=body["reason"]
     )
     return user, transfer, created
 
 
-def _by_staff(request: Request, key: str, asked: dict[str, Any]) -> tuple[User, Transfer, bool]:
-    staff = _user(request)
+def _by_staff(request: Request, key: str, body: dict[str, Any]) -> tuple[User, Transfer, bool]:
+    staff = caller(request)
     if not (staff.is_staff and staff.has_perm("billing.adjust_balance")):
         raise errors.Forbidden("You may not credit other accounts.")
     if not factors.trusted(staff):
         raise errors.Forbidden(
             "Staff need an authenticator app or a passkey.", code="second_factor_required"
         )
-    if not 0 < abs(asked["amount"]) <= STAFF_MOST:
-        raise errors.BadRequest(f"amount: not 0, and up to ${STAFF_MOST:,}.", param="amount")
-    owner = User.objects.filter(email=asked["email"].lower()).first()
+    amount = nanos(body["amount"])
+    adjustments.check_amount(amount)
+    owner = User.objects.filter(email=body["email"].lower()).first()
     if owner is None:
-        raise errors.NotFound(f"There is no account {asked['email']}.", param="email")
-    transfer, created = adjust(
+        raise errors.NotFound(f"There is no account {body['email']}.", param="email")
+    transfer, created = adjustments.adjust(
         key=f"staff:{staff.pk}:{key}",
         user_id=owner.pk,
-        amount=nanos(asked["amount"]),
-        reason=asked["reason"],
+        amount=amount,
+        reason=body["reason"],
         actor=staff.email,
         request_id=request_id(request._request),
     )

@@ -1,6 +1,6 @@
 """/api/billing: topping up by card, saved cards, automatic top-ups, Stripe's invoices."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.requests import caller, idempotency_key, valid
 from accounts.models import User
 from billing.api.card_serializers import (
     AutoTopUpOrderSerializer,
@@ -25,10 +26,10 @@ from billing.api.card_serializers import (
     LinkSerializer,
 )
 from billing.payments import autotopup, orders
+from billing.payments.card_throttles import OrdersByAccount
 from billing.payments.models import TopUp
-from billing.payments.throttles import OrdersByAccount
 from billing.stripe import customers, stripe_api
-from hontoni import errors
+from billing.stripe.stripe_api import Object
 from hontoni.drf import KeysetPagination, problems, takes_nothing
 
 _KEY = OpenApiParameter(
@@ -38,22 +39,13 @@ _KEY = OpenApiParameter(
 )
 
 
-def _user(request: Request) -> User:
-    return cast(User, request.user)
-
-
-def _place(request: Request, asked: dict[str, Any], route: str) -> TopUp:
-    key = request.headers.get("Idempotency-Key", "").strip()
-    if len(key) > 100:
-        raise errors.BadRequest("The Idempotency-Key is longer than 100 characters.")
-    if not stripe_api.configured():
-        raise errors.Unavailable("Payments are not set up here.", code="payments_not_set_up")
-    return orders.place(
-        user=_user(request),
+def _buy(request: Request, body: dict[str, Any], route: str) -> tuple[TopUp, Object]:
+    return orders.buy(
+        user=caller(request),
         route=route,
-        client_key=key,
+        client_key=idempotency_key(request),
         return_url=request.build_absolute_uri(reverse("topup-done")),
-        **asked,
+        **body,
     )
 
 
@@ -71,10 +63,8 @@ class Checkout(APIView):
         responses={201: CheckoutSerializer, **problems(400, 401, 409, 429, 503)},
     )
     def post(self, request: Request) -> Response:
-        asked = CheckoutOrderSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        order = _place(request, asked.validated_data, TopUp.Route.CHECKOUT)
-        session = orders.submit(order)
+        body = valid(CheckoutOrderSerializer, request.data)
+        order, session = _buy(request, body, TopUp.Route.CHECKOUT)
         shown = CardTopUpSerializer(order).data | {"url": session["url"]}
         return Response(shown, status=status.HTTP_201_CREATED)
 
@@ -93,13 +83,8 @@ class Intent(APIView):
         responses={201: IntentSerializer, **problems(400, 401, 402, 403, 404, 409, 429, 503)},
     )
     def post(self, request: Request) -> Response:
-        asked = IntentOrderSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        wanted = asked.validated_data
-        if wanted["payment_method"]:
-            customers.own_card(_user(request).pk, wanted["payment_method"])
-        order = _place(request, wanted, TopUp.Route.INTENT)
-        intent = orders.submit(order)
+        body = valid(IntentOrderSerializer, request.data)
+        order, intent = _buy(request, body, TopUp.Route.INTENT)
         shown = CardTopUpSerializer(order).data | {
             "status": intent["status"],
             "client_secret": intent["client_secret"],
@@ -118,7 +103,7 @@ class Mine(generics.GenericAPIView[TopUp]):
     pagination_class = NewestOrdersFirst
 
     def get_queryset(self) -> QuerySet[TopUp]:
-        return super().get_queryset().filter(user=_user(self.request))
+        return super().get_queryset().filter(user=caller(self.request))
 
 
 @extend_schema_view(
@@ -153,7 +138,7 @@ class Cards(APIView):
         responses={200: CardsSerializer, **problems(401, 503)},
     )
     def get(self, request: Request) -> Response:
-        return Response({"payment_methods": customers.cards(_user(request).pk)})
+        return Response({"payment_methods": customers.cards(caller(request).pk)})
 
 
 class OneCard(APIView):
@@ -165,7 +150,7 @@ class OneCard(APIView):
     )
     def delete(self, request: Request, pk: str) -> Response:
         takes_nothing(request)
-        customers.remove_card(_user(request).pk, pk)
+        customers.remove_card(caller(request).pk, pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -179,7 +164,7 @@ class DefaultCard(APIView):
     )
     def post(self, request: Request, pk: str) -> Response:
         takes_nothing(request)
-        customers.make_default(_user(request).pk, pk)
+        customers.make_default(caller(request).pk, pk)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -195,7 +180,7 @@ class Portal(APIView):
     )
     def post(self, request: Request) -> Response:
         takes_nothing(request)
-        made = stripe_api.portal(customers.of(_user(request)), request.build_absolute_uri("/"))
+        made = stripe_api.portal(customers.of(caller(request)), request.build_absolute_uri("/"))
         return Response({"url": made["url"]}, status=status.HTTP_201_CREATED)
 
 
@@ -207,7 +192,7 @@ class Automatic(APIView):
         responses={200: AutoTopUpSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        return Response(_automatic(_user(request)))
+        return Response(_automatic(caller(request)))
 
     @extend_schema(
         tags=["billing"],
@@ -219,10 +204,9 @@ class Automatic(APIView):
         responses={200: AutoTopUpSerializer, **problems(400, 401, 403, 404, 503)},
     )
     def put(self, request: Request) -> Response:
-        asked = AutoTopUpOrderSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        autotopup.change(_user(request), **asked.validated_data)
-        return Response(_automatic(_user(request)))
+        body = valid(AutoTopUpOrderSerializer, request.data)
+        autotopup.change(caller(request), **body)
+        return Response(_automatic(caller(request)))
 
 
 def _automatic(user: User) -> Any:

@@ -1,7 +1,5 @@
 """/api/billing/invoices: our own invoices and credit notes, Stripe's, and their PDFs."""
 
-from typing import cast
-
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -10,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import User
+from accounts.api.requests import caller
 from billing.api.serializers import (
     BillingDetailsSerializer,
     InvoicePdfSerializer,
@@ -20,6 +18,7 @@ from billing.api.serializers import (
 from billing.invoices import links
 from billing.invoices.models import BillingDetails
 from billing.payments import invoice_list, stripe_invoices
+from billing.payments.tasks import tell_billing_details
 from hontoni.drf import problems
 
 
@@ -31,11 +30,11 @@ class Invoices(APIView):
         description="Each payment once: kind `stripe` is one that Stripe invoiced (its payment "
         "pages, and plans paid by card), kind `invoice` one of ours (saved cards, automatic "
         "top-ups, and what the balance paid for), `credit_note` something given back. "
-        "The newest 200 of each; `complete` is false while Stripe cannot be asked.",
+        "The newest 200 of each; `complete` is false while Stripe cannot be details.",
         responses={200: InvoicesSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        rows, complete = invoice_list.listed(cast(User, request.user).pk)
+        rows, complete = invoice_list.listed(caller(request).pk)
         shown = ListedInvoiceSerializer(rows, many=True).data
         return Response({"results": shown, "complete": complete})
 
@@ -48,7 +47,7 @@ class Details(APIView):
         responses={200: BillingDetailsSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        return Response(BillingDetailsSerializer(_details(request)).data)
+        return Response(BillingDetailsSerializer(BillingDetails.of(caller(request))).data)
 
     @extend_schema(
         tags=["billing"],
@@ -60,15 +59,11 @@ class Details(APIView):
         responses={200: BillingDetailsSerializer, **problems(400, 401)},
     )
     def put(self, request: Request) -> Response:
-        asked = BillingDetailsSerializer(_details(request), data=request.data)
-        asked.is_valid(raise_exception=True)
-        asked.save()
-        return Response(asked.data)
-
-
-def _details(request: Request) -> BillingDetails:
-    user = cast(User, request.user)
-    return BillingDetails.objects.filter(pk=user.pk).first() or BillingDetails(user=user)
+        details = BillingDetailsSerializer(BillingDetails.of(caller(request)), data=request.data)
+        details.is_valid(raise_exception=True)
+        details.save()
+        tell_billing_details.delay(user_id=caller(request).pk)
+        return Response(details.data)
 
 
 class InvoicePdf(APIView):
@@ -82,10 +77,10 @@ class InvoicePdf(APIView):
     )
     def get(self, request: Request, invoice_id: str) -> Response:
         if invoice_id.startswith("in_"):
-            url = stripe_invoices.pdf(cast(User, request.user).pk, invoice_id)
+            url = stripe_invoices.pdf(caller(request).pk, invoice_id)
             theirs = {"url": url, "expires_at": None, "sha256": None}
             return Response(InvoicePdfSerializer(theirs).data)
-        invoice = links.own(cast(User, request.user).pk, invoice_id)
+        invoice = links.own(caller(request).pk, invoice_id)
         shown = {
             "url": request.build_absolute_uri(links.link(invoice)),
             "expires_at": timezone.now() + links.LINK_LASTS,

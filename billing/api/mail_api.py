@@ -1,6 +1,6 @@
 """/api/auth/me/notifications: which mails an account wants."""
 
-from typing import Any, cast
+from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import User
+from accounts.api.requests import caller, valid
 from billing.mails.letters import LETTERS
 from billing.mails.models import Preferences
 from hontoni import money
@@ -37,13 +37,13 @@ class NotificationsPatch(Strict):
         child=serializers.BooleanField(), required=False, help_text='`{"low_balance": false}`'
     )
 
-    def validate_mails(self, asked: dict[str, bool]) -> dict[str, bool]:
-        for kind, on in asked.items():
+    def validate_mails(self, switched: dict[str, bool]) -> dict[str, bool]:
+        for kind, on in switched.items():
             if kind not in LETTERS:
                 raise serializers.ValidationError(f"There is no kind {kind}.")
             if not on and LETTERS[kind].required:
                 raise serializers.ValidationError(f"{kind} cannot be switched off.")
-        return asked
+        return switched
 
 
 class Notifications(APIView):
@@ -71,16 +71,14 @@ class Notifications(APIView):
         ],
     )
     def patch(self, request: Request) -> Response:
-        body = NotificationsPatch(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = valid(NotificationsPatch, request.data)
         mine = _mine(request)
-        asked = body.validated_data
-        mine.change(low_balance=asked.get("low_balance"), switched=asked.get("mails", {}))
+        mine.change(low_balance=body.get("low_balance"), switched=body.get("mails", {}))
         return _show(mine)
 
 
 def _mine(request: Request) -> Preferences:
-    return Preferences.of(cast(User, request.user))
+    return Preferences.of(caller(request))
 
 
 def _show(mine: Preferences) -> Response:

@@ -1,18 +1,14 @@
 """/api/billing/promo-code and /api/billing/referral."""
 
-from typing import Any, cast
-
-from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from accounts.models import User
+from accounts.api.requests import caller, valid
 from billing.api.reward_serializers import (
     AcceptedSerializer,
     ApplySerializer,
@@ -22,23 +18,11 @@ from billing.api.reward_serializers import (
     SignupCreditSerializer,
 )
 from billing.rewards import gifts, promos, referrals
+from billing.rewards.code_throttles import GuessesByAccount, GuessesByAddress
 from billing.rewards.models import PromoCode
-from billing.rewards.throttles import GuessesByAccount, GuessesByAddress
 from billing.subscriptions import changes
 from hontoni.drf import problems
 from ratelimits.throttle import AddressThrottle
-
-
-def _user(request: Request) -> User:
-    """Who IsAuthenticated let in."""
-    return cast(User, request.user)
-
-
-def _valid(request: Request, kind: type[Serializer[Any]]) -> dict[str, Any]:
-    body = kind(data=request.data)
-    body.is_valid(raise_exception=True)
-    found: dict[str, Any] = body.validated_data
-    return found
 
 
 class Promo(APIView):
@@ -60,10 +44,14 @@ class Promo(APIView):
         examples=[OpenApiExample("Redeem", {"code": "WELCOME", "apply": True}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        asked, user_id, now = _valid(request, ApplySerializer), _user(request).pk, timezone.now()
-        if not asked["apply"]:
-            return _show(promos.check(user_id, asked["code"], now), "valid", 0)
-        redeemed = changes.redeem(user_id, asked["code"], now=now)
+        body, user_id, now = (
+            valid(ApplySerializer, request.data),
+            caller(request).pk,
+            timezone.now(),
+        )
+        if not body["apply"]:
+            return _show(promos.check(user_id, body["code"], now), "valid", 0)
+        redeemed = changes.redeem(user_id, body["code"], now=now)
         became = "waiting" if redeemed.waits_for_top_up else "applied"
         return _show(redeemed.redemption.code, became, redeemed.granted)
 
@@ -91,7 +79,7 @@ class SignupCredit(APIView):
         responses={200: SignupCreditSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        found = gifts.standing(_user(request).pk)
+        found = gifts.standing(caller(request).pk)
         shown = {
             "status": found.status,
             "amount": found.amount,
@@ -113,10 +101,10 @@ class MyReferrals(APIView):
         responses={200: ReferralSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        mine, program = referrals.standing(_user(request).pk), referrals.program()
+        mine, program = referrals.standing(caller(request).pk), referrals.program()
         shown = {
             "code": mine.code,
-            "link": f"{settings.PUBLIC_URL}/r/{mine.code}",
+            "link": mine.link,
             "invited": mine.invited,
             "pending": mine.pending,
             "earned": mine.earned,
@@ -136,8 +124,8 @@ class MyReferrals(APIView):
         examples=[OpenApiExample("A friend's", {"code": "KXR7M2QT"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        code = _valid(request, CodeSerializer)["code"]
+        code = valid(CodeSerializer, request.data)["code"]
         address = AddressThrottle().identify(request) or ""
-        referrals.accept(_user(request), code, address=address, now=timezone.now())
+        referrals.accept(caller(request), code, address=address, now=timezone.now())
         # Whether staff will look at it first is not told: it would teach how to pass.
         return Response({"status": "accepted"}, status=status.HTTP_201_CREATED)

@@ -79,8 +79,8 @@ class TransactionSerializer(serializers.ModelSerializer[Entry]):
         if entry.transfer.kind != Transfer.Kind.USAGE or "first" not in ref:
             return None
         url = f"{reverse('usage')}?transaction={self.get_id(entry)}"
-        told = {name: ref[name] for name in ("requests", "first", "last")}
-        return {**told, "url": url}
+        batch = {name: ref[name] for name in ("requests", "first", "last")}
+        return {**batch, "url": url}
 
 
 class TransactionFilter(Query):

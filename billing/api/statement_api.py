@@ -1,6 +1,6 @@
 """/api/billing/statements: a month of a balance, as JSON, PDF and CSV."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpResponse
 from django.utils import timezone, translation
@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import User
+from accounts.api.requests import caller
 from billing.api.serializers import CURRENCY, DollarsField
 from billing.books.transfer_names import SECTION_NAMES
 from billing.invoices import statement_files, statements
@@ -100,7 +100,7 @@ class Statements(APIView):
         responses={200: StatementMonthsSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        return Response({"results": statements.months(_user(request).pk, timezone.now())})
+        return Response({"results": statements.months(caller(request).pk, timezone.now())})
 
 
 class OneStatement(APIView):
@@ -112,7 +112,7 @@ class OneStatement(APIView):
         responses={200: StatementSerializer, **problems(401, 404)},
     )
     def get(self, request: Request, month: str) -> Response:
-        return Response(shown(statements.of(_user(request).pk, month, timezone.now())))
+        return Response(shown(statements.of(caller(request).pk, month, timezone.now())))
 
 
 class AnyType(BaseContentNegotiation):
@@ -134,8 +134,8 @@ class StatementPdf(APIView):
         responses={(200, "application/pdf"): OpenApiTypes.BINARY, **problems(401, 404)},
     )
     def get(self, request: Request, month: str) -> HttpResponse:
-        with translation.override(_user(request).language):
-            return statement_files.download(_user(request), month, "pdf")
+        with translation.override(caller(request).language):
+            return statement_files.download(caller(request), month, "pdf")
 
 
 class StatementCsv(APIView):
@@ -149,8 +149,4 @@ class StatementCsv(APIView):
         responses={(200, "text/csv"): OpenApiTypes.STR, **problems(401, 404)},
     )
     def get(self, request: Request, month: str) -> HttpResponse:
-        return statement_files.download(_user(request), month, "csv")
-
-
-def _user(request: Request) -> User:
-    return cast(User, request.user)
+        return statement_files.download(caller(request), month, "csv")

@@ -1,7 +1,7 @@
 """/api/subscription and /api/addons: what is sold, what is mine, and every change of it."""
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.models import User
+from accounts.api.requests import caller, idempotency_key, valid
 from billing.api.serializers import (
     AddOnChoiceSerializer,
     AddOnsSerializer,
@@ -45,22 +45,10 @@ _STRIPE = (
 _PLAN = OpenApiExample("Standard", {"plan": "standard"}, request_only=True)
 
 
-def _user_id(request: Request) -> int:
-    """Of who IsAuthenticated let in."""
-    return cast(User, request.user).pk
-
-
-def _key(request: Request) -> str:
-    key = request.headers.get("Idempotency-Key", "").strip()
-    if len(key) > 100:
-        raise errors.BadRequest("The Idempotency-Key is longer than 100 characters.")
-    return key
-
-
-def _plan(asked: dict[str, Any]) -> Plan:
-    plan = Plan.objects.filter(slug=asked["plan"]).first()
+def _plan(slug: str) -> Plan:
+    plan = Plan.objects.filter(slug=slug).first()
     if plan is None:
-        raise errors.NotFound(f"There is no plan {asked['plan']}.", param="plan")
+        raise errors.NotFound(f"There is no plan {slug}.", param="plan")
     return plan
 
 
@@ -105,11 +93,12 @@ def _bought(user_id: int, outcome: Outcome) -> Response:
     return Response(ChangeSerializer(shown).data, code, headers=headers)
 
 
-def _ways(request: Request, asked: dict[str, Any]) -> dict[str, str]:
-    """How it is to be paid, and where Stripe's page leads back to."""
+def _paying(request: Request, body: dict[str, Any]) -> dict[str, str]:
+    """How it is to be paid, once, and where Stripe's page leads back to."""
     return {
-        "method": asked["payment_method"],
-        "card": asked["card"],
+        "key": idempotency_key(request),
+        "method": body["payment_method"],
+        "card": body["card"],
         "return_url": request.build_absolute_uri(reverse("plan-done")),
     }
 
@@ -140,7 +129,7 @@ class MySubscription(APIView):
         responses={200: SubscriptionSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        return _arranged(_user_id(request))
+        return _arranged(caller(request).pk)
 
     @extend_schema(
         tags=["subscription"],
@@ -159,15 +148,15 @@ class MySubscription(APIView):
         examples=[_PLAN],
     )
     def post(self, request: Request) -> Response:
-        asked = SubscribeSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        plan, user_id = _plan(asked.validated_data), _user_id(request)
-        ways = _ways(request, asked.validated_data)
-        outcome = changes.subscribe(user_id, plan, now=timezone.now(), key=_key(request), **ways)
+        body = valid(SubscribeSerializer, request.data)
+        plan, user_id = _plan(body["plan"]), caller(request).pk
+        outcome = changes.subscribe(user_id, plan, now=timezone.now(), **_paying(request, body))
         return _bought(user_id, outcome)
 
 
 class PreviewPlan(APIView):
+    filters = PlanChoiceSerializer
+
     @extend_schema(
         tags=["subscription"],
         operation_id="preview_plan",
@@ -178,11 +167,10 @@ class PreviewPlan(APIView):
         responses={200: QuoteSerializer, **problems(400, 401, 402, 404, 409)},
     )
     def get(self, request: Request) -> Response:
-        asked = PlanChoiceSerializer(data=request.query_params)
-        asked.is_valid(raise_exception=True)
-        plan, now = _plan(asked.validated_data), timezone.now()
+        body = valid(PlanChoiceSerializer, request.query_params)
+        plan, now = _plan(body["plan"]), timezone.now()
         return Response(
-            QuoteSerializer(changes.preview_plan(_user_id(request), plan, now=now)).data
+            QuoteSerializer(changes.preview_plan(caller(request).pk, plan, now=now)).data
         )
 
 
@@ -202,10 +190,9 @@ class Upgrade(APIView):
         examples=[_PLAN],
     )
     def post(self, request: Request) -> Response:
-        asked = PlanChoiceSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        user_id, plan = _user_id(request), _plan(asked.validated_data)
-        outcome = changes.upgrade(user_id, plan, now=timezone.now(), key=_key(request))
+        body = valid(PlanChoiceSerializer, request.data)
+        user_id, plan = caller(request).pk, _plan(body["plan"])
+        outcome = changes.upgrade(user_id, plan, now=timezone.now(), key=idempotency_key(request))
         return _bought(user_id, outcome)
 
 
@@ -219,10 +206,9 @@ class Downgrade(APIView):
         examples=[_PLAN],
     )
     def post(self, request: Request) -> Response:
-        asked = PlanChoiceSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        user_id = _user_id(request)
-        changes.downgrade(user_id, _plan(asked.validated_data), now=timezone.now())
+        body = valid(PlanChoiceSerializer, request.data)
+        user_id = caller(request).pk
+        changes.downgrade(user_id, _plan(body["plan"]), now=timezone.now())
         return _arranged(user_id)
 
 
@@ -238,7 +224,7 @@ class Cancel(APIView):
     )
     def post(self, request: Request) -> Response:
         takes_nothing(request)
-        user_id = _user_id(request)
+        user_id = caller(request).pk
         changes.cancel(user_id, now=timezone.now())
         return _arranged(user_id)
 
@@ -255,7 +241,7 @@ class Resume(APIView):
     )
     def post(self, request: Request) -> Response:
         takes_nothing(request)
-        user_id = _user_id(request)
+        user_id = caller(request).pk
         changes.resume(user_id, now=timezone.now())
         return _arranged(user_id)
 
@@ -271,9 +257,8 @@ class PaymentMethod(APIView):
         responses={200: SubscriptionSerializer, **problems(400, 401, 403, 409, 503)},
     )
     def post(self, request: Request) -> Response:
-        asked = PaymentMethodSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        user_id, method = _user_id(request), asked.validated_data["payment_method"]
+        body = valid(PaymentMethodSerializer, request.data)
+        user_id, method = caller(request).pk, body["payment_method"]
         changes.pay_by(user_id, method, now=timezone.now())
         return _arranged(user_id)
 
@@ -286,7 +271,7 @@ class AddOns(APIView):
         responses={200: AddOnsSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        mine = terms.subscription_of(_user_id(request))
+        mine = terms.subscription_of(caller(request).pk)
         shown = {
             "add_ons": AddOn.objects.filter(active=True),
             "active": mine.add_on.slug if mine and mine.add_on else None,
@@ -313,15 +298,15 @@ class AddOns(APIView):
         examples=[OpenApiExample("Double", {"add_on": "rate-limit-2x"}, request_only=True)],
     )
     def post(self, request: Request) -> Response:
-        asked = AddSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        user_id, add_on = _user_id(request), _add_on(asked.validated_data["add_on"])
-        ways = _ways(request, asked.validated_data)
-        outcome = changes.add(user_id, add_on, now=timezone.now(), key=_key(request), **ways)
+        body = valid(AddSerializer, request.data)
+        user_id, add_on = caller(request).pk, _add_on(body["add_on"])
+        outcome = changes.add(user_id, add_on, now=timezone.now(), **_paying(request, body))
         return _bought(user_id, outcome)
 
 
 class PreviewAddOn(APIView):
+    filters = AddOnChoiceSerializer
+
     @extend_schema(
         tags=["subscription"],
         operation_id="preview_add_on",
@@ -330,11 +315,10 @@ class PreviewAddOn(APIView):
         responses={200: QuoteSerializer, **problems(400, 401, 402, 404, 409)},
     )
     def get(self, request: Request) -> Response:
-        asked = AddOnChoiceSerializer(data=request.query_params)
-        asked.is_valid(raise_exception=True)
-        add_on, now = _add_on(asked.validated_data["add_on"]), timezone.now()
+        body = valid(AddOnChoiceSerializer, request.query_params)
+        add_on, now = _add_on(body["add_on"]), timezone.now()
         return Response(
-            QuoteSerializer(changes.preview_add_on(_user_id(request), add_on, now=now)).data
+            QuoteSerializer(changes.preview_add_on(caller(request).pk, add_on, now=now)).data
         )
 
 
@@ -347,6 +331,6 @@ class MyAddOn(APIView):
     )
     def delete(self, request: Request, slug: str) -> Response:
         takes_nothing(request)
-        user_id = _user_id(request)
+        user_id = caller(request).pk
         changes.remove(user_id, _add_on(slug), now=timezone.now())
         return _arranged(user_id)

@@ -5,7 +5,15 @@ from django.db import transaction
 from billing.books import audit, ledger
 from billing.books.models import Entry, Transfer
 from hontoni import errors
-from hontoni.money import dollars
+from hontoni.money import DOLLAR, dollars
+
+MOST = 100_000 * DOLLAR  # at a time, on a page or by /api: a typing error has an end
+
+
+def check_amount(amount: int) -> None:
+    """Raises BadRequest for nothing, and for more than MOST, of nano-dollars."""
+    if not 0 < abs(amount) <= MOST:
+        raise errors.BadRequest(f"Not 0, and up to ${dollars(MOST)}.", param="amount")
 
 
 def adjust(

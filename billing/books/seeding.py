@@ -6,7 +6,7 @@ Seeding sets `charged` by this formula, reconciliation checks it; nothing is eve
 Billing does not know the table of usage events: `recorded` answers which of some ids are in it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import orjson
 from django.db import transaction
@@ -15,33 +15,62 @@ from accounts.models import User
 from billing.books import ledger
 from billing.books.models import Wallet
 from hontoni import errors, redis
-from ratelimits import keys, limiter
+from ratelimits import keys, limiter, rebuilding
+from ratelimits.rebuilding import Counted, Open
 
 Recorded = Callable[[Sequence[str]], set[str]]
+# What the windows of an account's subjects have counted, told from its open requests and the
+# events of the stream.
+Windows = Callable[[int, Sequence[Open], Sequence[bytes]], dict[str, Counted]]
 
 _PAGE = 1_000
 _START = "0-0"
 
 
-def seed_account(user_id: int, *, recorded: Recorded) -> bool:
-    """Put an account's money into Redis; False if it is there already.
+def seed_account(user_id: int, *, recorded: Recorded, windows: Windows | None = None) -> bool:
+    """Make an account in Redis anew; False if it was in this epoch already.
 
     While we hold the wallet's lock no batch of its usage can commit, so `settled_total`, the
     events recorded and our answer to Redis belong together. What is settled meanwhile is behind
-    the last event seen, and seed.lua adds it. Raises errors.Unavailable.
+    the last event seen, and seed.lua adds it. Without `windows` those of Redis are left as they
+    are. Raises errors.Unavailable.
     """
     ledger.wallet(user_id)
     with transaction.atomic():
         wallet = Wallet.objects.select_for_update().get(pk=user_id)
-        waiting, last_event_id = unsettled(user_id, recorded)
-        return limiter.seed_sync(
+        opened = rebuilding.open_requests(user_id)
+        events, last_event_id = underway(user_id)
+        known = _known(list(events), recorded)
+        names = [each.request_id for each in opened]
+        ended = {f"req_{event_id}" for event_id in events} | _known(names, recorded)
+        live = [each for each in opened if each.request_id not in ended]
+        told = [text for _, text in events.values()]
+        made = rebuilding.seed_sync(
             user_id,
             credits=wallet.credits_total,
             credits_version=wallet.credits_version,
-            terms_version=User.objects.values_list("terms_version", flat=True).get(pk=user_id),
-            charged=wallet.settled_total + waiting,
+            terms_version=_terms(user_id),
+            charged=wallet.settled_total + _cost(events, known),
             last_event_id=last_event_id,
+            subjects=windows(user_id, live, told) if windows else None,
+            opened=[each.request_id for each in live],
+            ended=[each.request_id for each in opened if each.request_id in ended],
         )
+    # Terms that changed while we read them may have been told before we told older ones.
+    limiter.publish_terms(user_id, _terms(user_id))
+    return made
+
+
+def _terms(user_id: int) -> int:
+    return User.objects.values_list("terms_version", flat=True).get(pk=user_id)
+
+
+def _known(ids: Sequence[str], recorded: Recorded) -> set[str]:
+    return recorded(ids) if ids else set()
+
+
+def _cost(events: Mapping[str, tuple[int, bytes]], known: set[str]) -> int:
+    return sum(cost for event_id, (cost, _) in events.items() if event_id not in known)
 
 
 def unsettled(user_id: int, recorded: Recorded) -> tuple[int, str]:
@@ -53,14 +82,24 @@ def unsettled(user_id: int, recorded: Recorded) -> tuple[int, str]:
 def waiting(user_id: int, recorded: Recorded) -> tuple[list[tuple[int, bytes]], str]:
     """Cost and JSON of the account's events that are not in the database, and the stream's last
     id."""
+    events, last = underway(user_id)
+    known = _known(list(events), recorded)
+    return [told for event_id, told in events.items() if event_id not in known], last
+
+
+def underway(user_id: int) -> tuple[dict[str, tuple[int, bytes]], str]:
+    """Cost and JSON of the account's events in the stream, by id, and the stream's last id."""
     events, last = {}, _START
     for stream_id, fields in _entries(keys.shard(user_id)):
         last = stream_id
         if int(fields[b"account"]) == user_id:
-            told = int(fields[b"cost"]), fields[b"event"]
-            events[_event_id(stream_id, fields)] = told
-    known = recorded(list(events)) if events else set()
-    return [told for event_id, told in events.items() if event_id not in known], last
+            events[_event_id(stream_id, fields)] = int(fields[b"cost"]), fields[b"event"]
+    return events, last
+
+
+def event_ids(shard: int) -> set[str]:
+    """The ids of all events in a shard's stream. Raises errors.Unavailable."""
+    return {_event_id(stream_id, fields) for stream_id, fields in _entries(shard)}
 
 
 def unsettled_by_account(shard: int, recorded: Recorded) -> dict[int, int]:

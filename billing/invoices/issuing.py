@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import translation
 from django.utils.translation import gettext_noop
 
 from accounts.models import User
@@ -114,8 +115,9 @@ def _said(payment: Payment) -> dict[str, Any]:
 
 
 def _written(invoice: Invoice, series: InvoiceSeries) -> Invoice:
-    """Draw it, keep it, and use up its number."""
-    invoice.pdf = invoice_pdf.draw(invoice)
+    """Draw it in its buyer's language, keep it, and use up its number."""
+    with translation.override(invoice.user.language):
+        invoice.pdf = invoice_pdf.draw(invoice)
     invoice.sha256 = hashlib.sha256(invoice.pdf).hexdigest()
     invoice.save(force_insert=True)
     series.last = invoice.sequence

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from billing.books.written_once import WrittenOnce
 
 
@@ -35,6 +36,11 @@ class BillingDetails(models.Model):
 
     def __str__(self) -> str:
         return f"billing details of {self.user_id}"
+
+    @classmethod
+    def of(cls, user: User) -> "BillingDetails":
+        """The account's; empty ones, not yet kept, where it has given none."""
+        return cls.objects.filter(pk=user.pk).first() or cls(user=user)
 
 
 class InvoiceSeries(models.Model):

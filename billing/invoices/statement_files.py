@@ -17,6 +17,7 @@ from reportlab.platypus import Flowable, Spacer
 from accounts.models import User
 from billing.books.transfer_names import KIND_NAMES, SECTION_NAMES
 from billing.invoices import issuing, pdf_layout, statements
+from billing.invoices.spoken import spoken
 from billing.invoices.statements import Line, Statement
 from hontoni.money import dollars
 
@@ -121,8 +122,9 @@ def _moved(line: Line) -> str:
     """The day in UTC, what it is, and what the books say of it."""
     day = f"{line.at:%Y-%m-%d}  " if line.at else ""
     kind = KIND_NAMES.get(line.kind)
-    named = line.text if kind is None else str(kind)
-    return day + (f"{named}: {line.text}" if line.text.strip() not in ("", named) else named)
+    said = spoken(line.text.strip())
+    named = said if kind is None else str(kind)
+    return day + (f"{named}: {said}" if said not in ("", named) else named)
 
 
 def _used(line: Line) -> list[str]:

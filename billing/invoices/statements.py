@@ -22,10 +22,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.db.models import F, Max
+from django.utils import translation
 
 from billing.books import ledger
 from billing.books.ledger import Kind
 from billing.books.models import Entry, LedgerAccount
+from billing.books.transfer_names import KIND_NAMES
 from hontoni import errors
 from hontoni.money import CENT, whole_cents
 
@@ -171,7 +173,7 @@ def _moves(account: LedgerAccount, first: int, last: int) -> list[Line]:
     return [
         Line(
             SECTIONS.get(Kind(entry.transfer.kind), OTHER),
-            entry.transfer.reason,
+            entry.transfer.reason or _named(entry.transfer.kind),
             entry.amount,
             kind=entry.transfer.kind,
             at=entry.transfer.created_at,
@@ -181,6 +183,12 @@ def _moves(account: LedgerAccount, first: int, last: int) -> list[Line]:
             number=F("transfer__invoice__number")
         )
     ]
+
+
+def _named(kind: str) -> str:
+    """What it is, where nobody said what it was for: as the books are kept, in English."""
+    with translation.override(None):
+        return str(KIND_NAMES.get(kind, ""))
 
 
 def _usage(user_id: int, since: datetime, until: datetime, charged: int) -> list[Line]:

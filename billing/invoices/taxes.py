@@ -3,8 +3,9 @@
 * Money is taxed when it is paid in. What the balance buys later was taxed with the top-up, as
   single-purpose vouchers are (Directive 2006/112/EC, Article 30b), and is not taxed again.
 * SELLER_TAX_RATE is a percentage that prices contain: who tops up $25 pays $25, tax included.
-* A business abroad, which is a buyer with a tax id in another country than SELLER_COUNTRY, owes
-  the tax itself: no tax, and a sentence that says so.
+* A business abroad, which is a buyer with a tax id of another country than SELLER_COUNTRY, owes
+  the tax itself: no tax, and a sentence that says so. The id must be one: anything else that is
+  written there would be a way round the tax.
 * What is given back carries the tax it was paid with, whatever the rate is by then.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext_noop
+from stdnum import get_cc_module
 
 from billing.invoices import countries
 from hontoni.money import CENT
@@ -55,10 +57,23 @@ def of_payment(total: int, buyer: Mapping[str, Any]) -> Tax:
 
 
 def is_business_abroad(buyer: Mapping[str, Any]) -> bool:
-    """By what the buyer said of itself: a tax id, and a country that is not the seller's."""
-    country = buyer.get("country")
+    """A business in another country than the seller's: by a tax id which that could have given."""
+    country = str(buyer.get("country") or "")
     abroad = settings.SELLER_COUNTRY and country != settings.SELLER_COUNTRY
-    return bool(abroad and countries.exists(country or "") and buyer.get("tax_id"))
+    return bool(abroad and countries.exists(country)) and is_tax_id(
+        country, str(buyer.get("tax_id") or "")
+    )
+
+
+def is_tax_id(country: str, told: str) -> bool:
+    """Whether a country's tax office could have given that id: its form, and its check digits.
+
+    Whether it was given, and to whom, only the office knows: no register is asked (the European
+    one, VIES, has no service level to lean on at a checkout). Of a country whose ids nobody
+    described to us none is believed: who asks for it is charged the tax.
+    """
+    described = get_cc_module(country.lower(), "vat")
+    return bool(told and described is not None and described.is_valid(told))
 
 
 def share(amount: int, part: int, whole: int) -> int:

@@ -15,9 +15,9 @@ LOOK_BACK = timedelta(hours=1)
 def notice_new_keys(now: datetime) -> int:
     """Tell the owners of keys made in the last hour, once; how many."""
     new = {f"key:{key.pk}": key for key in ApiKey.objects.filter(created_at__gte=now - LOOK_BACK)}
-    told = set(Notice.objects.filter(key__in=new).values_list("key", flat=True))
-    for name in sorted(new.keys() - told):
+    noticed = set(Notice.objects.filter(key__in=new).values_list("key", flat=True))
+    for name in sorted(new.keys() - noticed):
         key = new[name]
         facts = {"key_name": key.name, "shown": f"{key.prefix}…{key.last4}"}
         notices.tell(user_id=key.user_id, kind="new_key", key=name, facts=facts)
-    return len(new) - len(told)
+    return len(new) - len(noticed)

@@ -7,6 +7,7 @@ as text and moments in ISO 8601:
 * low_balance: balance, threshold
 * window_80, window_100: window (a name of `WINDOWS`), limit, resets_at
 * new_key: key_name, shown
+* key_leaked: key_name, shown, by_github (else somebody reported it), where (or empty)
 * correction: correction (its number), model, from_at, to_at, requests, amount, credited (else
   debited), reason, invoice (a number, or null), balance
 * promo: code, kind, amount, plan, days
@@ -75,6 +76,9 @@ LETTERS = {
         _("Your API keys are frozen"), _("Your account is frozen"), required=True
     ),
     "new_key": Letter(_("A new API key was made"), _("A key was made"), required=True),
+    "key_leaked": Letter(
+        _("An API key of yours leaked: it is revoked"), _("A key leaked"), required=True
+    ),
     "promo": Letter(_("Your promo code"), _("What promo codes gave you")),
 }
 

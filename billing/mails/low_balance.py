@@ -21,7 +21,7 @@ def warn(user_ids: Iterable[int]) -> None:
     low = wallets.filter(credits_total__lte=F("settled_total") + F("threshold")).order_by("pk")
     # Any posting but usage makes a new version: then it is news again.
     found = {f"low:{wallet.pk}:{wallet.credits_version}": wallet for wallet in low}
-    told = Notice.objects.filter(key__in=found).values_list("key", flat=True) if found else ()
+    noticed = Notice.objects.filter(key__in=found).values_list("key", flat=True) if found else ()
     notices.tell_all(
         Notice(
             user_id=found[key].pk,
@@ -32,5 +32,5 @@ def warn(user_ids: Iterable[int]) -> None:
                 "threshold": dollars(found[key].threshold),
             },
         )
-        for key in sorted(found.keys() - set(told))
+        for key in sorted(found.keys() - set(noticed))
     )

@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.invoices import countries
 from billing.invoices.models import BillingDetails
+from billing.payments.funding import SANDBOX_LEAST, SANDBOX_MOST
+from hontoni.money import DOLLAR
 
 
 class OnceForm(forms.Form):
@@ -22,12 +24,12 @@ class OnceForm(forms.Form):
 
 
 class SandboxForm(OnceForm):
-    """Play money. The range is the API's (billing/api/balance_api.py)."""
+    """Play money."""
 
     amount = forms.DecimalField(
         label=_("Dollars"),
-        min_value=Decimal(1),
-        max_value=Decimal(10_000),
+        min_value=Decimal(SANDBOX_LEAST) / DOLLAR,
+        max_value=Decimal(SANDBOX_MOST) / DOLLAR,
         decimal_places=2,
         initial=Decimal(25),
         localize=False,

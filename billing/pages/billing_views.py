@@ -19,7 +19,7 @@ from billing.plans import terms
 from billing.rewards import gifts
 from hontoni import errors
 from hontoni.money import nanos
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 PAGE = 50
 
@@ -45,7 +45,7 @@ def billing(request: HttpRequest) -> HttpResponse:
 def _gift(user_id: int) -> dict[str, object] | None:
     """What keeps an account from its sign-up credit, if something does."""
     found = gifts.standing(user_id)
-    return {"amount": found.amount, "why": said(found.why)} if found.why else None
+    return {"amount": found.amount, "why": translated(found.why)} if found.why else None
 
 
 def _transactions(request: HttpRequest, user_id: int) -> dict[str, object]:
@@ -81,7 +81,7 @@ def sandbox_funds(request: HttpRequest) -> HttpResponse:
             amount=nanos(form.cleaned_data["amount"]),
         )
     except errors.ApiError as error:
-        form.add_error("amount", said(error))
+        form.add_error("amount", translated(error))
         return top_up_page(request, form=empty_form(request), sandbox=form)
     messages.success(request, _("The money is on your balance."))
     return redirect("billing")

@@ -80,8 +80,8 @@ class AutoTopUpForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         """At least one top-up must fit into the month."""
-        asked: dict[str, Any] = super().clean() or {}
-        amount, cap = asked.get("amount"), asked.get("monthly_cap")
+        data: dict[str, Any] = super().clean() or {}
+        amount, cap = data.get("amount"), data.get("monthly_cap")
         if amount is not None and cap is not None and cap < amount:
             self.add_error("monthly_cap", _("At least one top-up's worth."))
-        return asked
+        return data

@@ -24,14 +24,14 @@ from billing.books import balances
 from billing.pages.billing_forms import SandboxForm
 from billing.pages.card_forms import CHECKOUT, AutoTopUpForm, TopUpForm, card_name
 from billing.payments import autotopup, orders, settlements
+from billing.payments.card_throttles import OrdersByAccount
 from billing.payments.models import TopUp
-from billing.payments.throttles import OrdersByAccount
 from billing.rewards.models import Redemption
 from billing.stripe import customers, stripe_api
 from billing.subscriptions.models import PlanOrder
 from hontoni import errors
 from hontoni.money import dollars
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 from ratelimits import throttle
 
 _pages = require_http_methods(["GET", "HEAD", "POST"])
@@ -44,7 +44,7 @@ def saved_cards(request: HttpRequest) -> list[dict[str, Any]]:
     try:
         return customers.cards(customer(request).pk)
     except errors.ApiError as error:
-        messages.warning(request, said(error))
+        messages.warning(request, translated(error))
         return []
 
 
@@ -61,7 +61,7 @@ def top_up(request: HttpRequest) -> HttpResponse:
         try:
             return _order(request, form)
         except stripe_api.Unanswered as error:
-            form.add_error(None, said(error))  # the same form asks about the same order
+            form.add_error(None, translated(error))  # the same form asks about the same order
         except errors.ApiError as error:
             _refuse(form, error)
     return top_up_page(request, form=form)
@@ -90,26 +90,23 @@ def top_up_page(
 
 def _refuse(form: TopUpForm, error: errors.ApiError) -> None:
     """Say it beside the field it is about. The order is over: the next try is another one."""
-    form.add_error("amount" if error.param == "amount" else "method", said(error))
+    form.add_error("amount" if error.param == "amount" else "method", translated(error))
     form.renew()
 
 
 def _order(request: HttpRequest, form: TopUpForm) -> HttpResponse:
     throttle.count(request, OrdersByAccount)
-    user, asked = customer(request), form.cleaned_data
-    by_checkout = asked["method"] == CHECKOUT
-    fields: dict[str, Any] = {"save_card": by_checkout and asked["save_card"]}
-    if not by_checkout:
-        fields["payment_method"] = customers.own_card(user.pk, asked["method"])["id"]
-    order = orders.place(
+    user, data = customer(request), form.cleaned_data
+    by_checkout = data["method"] == CHECKOUT
+    order, found = orders.buy(
         user=user,
         route=TopUp.Route.CHECKOUT if by_checkout else TopUp.Route.INTENT,
-        amount=asked["amount"],
-        client_key=f"web:{asked['once']}",
+        payment_method="" if by_checkout else data["method"],
+        amount=data["amount"],
+        client_key=f"web:{data['once']}",
         return_url=request.build_absolute_uri(reverse("topup-done")),
-        **fields,
+        save_card=by_checkout and data["save_card"],
     )
-    found = orders.submit(order)
     if by_checkout:
         return redirect(found["url"] or "billing")
     return _charged(request, order)
@@ -177,7 +174,7 @@ def cards(request: HttpRequest) -> HttpResponse:
         try:
             autotopup.change(user, **form.cleaned_data)
         except errors.ApiError as error:
-            form.add_error("payment_method", said(error))
+            form.add_error("payment_method", translated(error))
         else:
             messages.success(request, _("Saved."))
             return redirect("billing-cards")
@@ -211,7 +208,7 @@ def _about_a_card(
     except errors.NotFound:
         messages.info(request, _("This card is not saved any more."))
     except errors.ApiError as error:
-        messages.error(request, said(error))
+        messages.error(request, translated(error))
     else:
         messages.success(request, done)
     return redirect("billing-cards")
@@ -240,6 +237,6 @@ def portal(request: HttpRequest) -> HttpResponse:
         throttle.count(request, OrdersByAccount)
         url = stripe_api.portal(customers.of(customer(request)), back)["url"]
     except errors.ApiError as error:
-        messages.error(request, said(error))
+        messages.error(request, translated(error))
         return redirect("billing-cards")
     return redirect(url)

@@ -13,10 +13,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.pages.visitors import customer
 from billing.invoices import links
 from billing.invoices.models import BillingDetails
+from billing.invoices.spoken import spoken
 from billing.pages.billing_forms import DetailsForm
 from billing.payments import invoice_list, stripe_invoices
+from billing.payments.tasks import tell_billing_details
 from hontoni import errors
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 
 @login_required
@@ -28,13 +30,15 @@ def invoices(request: HttpRequest) -> HttpResponse:
     Sent (POST), who the next ones of ours are made out to.
     """
     user = customer(request)
-    mine = BillingDetails.objects.filter(pk=user.pk).first() or BillingDetails(user=user)
+    mine = BillingDetails.of(user)
     form = DetailsForm(request.POST or None, instance=mine)
     if request.method == "POST" and form.is_valid():
         form.save()
+        tell_billing_details.delay(user_id=user.pk)
         messages.success(request, _("Saved. Your next invoices say so."))
         return redirect("billing-invoices")
     rows, complete = invoice_list.listed(user.pk)
+    rows = [row | {"lines": _read(row["lines"])} for row in rows]
     context = {"rows": rows, "complete": complete, "form": form}
     return render(request, "billing/invoices.html", context)
 
@@ -47,15 +51,19 @@ def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
     try:
         found = links.own(customer(request).pk, invoice_id)
     except errors.NotFound as error:
-        raise Http404(said(error)) from None
-    told = {
+        raise Http404(translated(error)) from None
+    parties = {
         "seller": _party(found.seller),
         "buyer": _party(found.buyer),
-        # What is printed is English; here it is read.
-        "paid_by": _(found.paid_by) if found.paid_by else "",
-        "note": _(found.note) if found.note else "",
+        "paid_by": spoken(found.paid_by),
+        "note": spoken(found.note),
+        "lines": _read(found.lines),
     }
-    return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **told})
+    return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **parties})
+
+
+def _read(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line | {"text": spoken(line["text"])} for line in lines]
 
 
 def _party(about: dict[str, Any]) -> list[str]:
@@ -76,6 +84,6 @@ def pdf(request: HttpRequest, invoice_id: str) -> HttpResponse:
             return redirect(stripe_invoices.pdf(user_id, invoice_id))
         return redirect(links.link(links.own(user_id, invoice_id)))
     except errors.NotFound as error:
-        raise Http404(said(error)) from None
+        raise Http404(translated(error)) from None
     except errors.Unavailable as error:
-        return render(request, "503.html", {"words": said(error)}, status=error.status)
+        return render(request, "503.html", {"words": translated(error)}, status=error.status)

@@ -6,7 +6,6 @@ A referral link leads to `invited`, and is remembered until the visitor signs up
 from typing import Any
 
 from allauth.account.signals import user_signed_up
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.dispatch import receiver
@@ -22,11 +21,11 @@ from accounts.models import User
 from accounts.pages.visitors import customer
 from billing.pages.reward_forms import CodeForm
 from billing.rewards import gifts, promos, referrals
+from billing.rewards.code_throttles import GuessesByAccount, GuessesByAddress
 from billing.rewards.models import PromoCode, Redemption, Referral, normal
-from billing.rewards.throttles import GuessesByAccount, GuessesByAddress
 from billing.subscriptions import changes
 from hontoni import errors
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 from ratelimits import throttle
 from ratelimits.throttle import AddressThrottle
 
@@ -74,11 +73,17 @@ def promo(request: HttpRequest) -> HttpResponse:
                 return _redeemed(request, form.cleaned_data["code"])
             found = promos.check(user.pk, form.cleaned_data["code"], timezone.now())
         except errors.ApiError as error:
-            form.add_error("code", said(error))
+            form.add_error("code", translated(error))
     mine = Redemption.objects.filter(user=user).select_related("code__plan").order_by("-pk")
-    rows = [(each, said(gifts.Taken(each.refused)) if each.refused else "") for each in mine[:50]]
+    rows = [
+        (each, translated(gifts.Taken(each.refused)) if each.refused else "") for each in mine[:50]
+    ]
     context = {"form": form, "found": found, "mine": rows}
     return render(request, "billing/promo.html", context)
+
+
+def _refusal(redemption: Redemption) -> str:
+    return translated(gifts.Taken(redemption.refused)) if redemption.refused else ""
 
 
 def _redeemed(request: HttpRequest, code: str) -> HttpResponse:
@@ -107,18 +112,18 @@ def invite(request: HttpRequest) -> HttpResponse:
             referrals.accept(user, code, address=address, now=timezone.now())
         except errors.ApiError as error:
             unknown = isinstance(error, errors.NotFound)
-            form.add_error("code", _("There is no such code.") if unknown else said(error))
+            form.add_error("code", _("There is no such code.") if unknown else translated(error))
         else:
             messages.success(request, _("Accepted. Thank you."))
             return redirect("billing-referrals")
     standing = referrals.standing(user.pk)
     accepted = Referral.objects.filter(invitee=user).exists()
-    late = timezone.now() - user.created_at > referrals.ACCEPTED_FOR
+    may = referrals.may_accept(user, timezone.now())
     context = {
         "mine": standing,
-        "link": f"{settings.PUBLIC_URL}/r/{standing.code}",
+        "link": standing.link,
         "program": referrals.program(),
-        "form": None if accepted or (late and request.method != "POST") else form,
+        "form": form if may or (form.errors and not accepted) else None,
         "accepted": accepted,
     }
     return render(request, "billing/referrals.html", context)

@@ -12,7 +12,7 @@ from billing.books.transfer_names import KIND_NAMES, SECTION_NAMES
 from billing.invoices import statement_files
 from billing.invoices import statements as monthly
 from hontoni import errors
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 
 @login_required
@@ -32,7 +32,7 @@ def statement(request: HttpRequest, month: str) -> HttpResponse:
     try:
         found = monthly.of(customer(request).pk, month, timezone.now())
     except errors.NotFound as error:
-        raise Http404(said(error)) from None
+        raise Http404(translated(error)) from None
     sections = [
         {"title": title, "lines": _named(found.of(name)), "total": found.total(name)}
         for name, title in SECTION_NAMES.items()
@@ -64,4 +64,4 @@ def file(request: HttpRequest, month: str, ending: str) -> HttpResponse:
     try:
         return statement_files.download(customer(request), month, ending)
     except errors.NotFound as error:
-        raise Http404(said(error)) from None
+        raise Http404(translated(error)) from None

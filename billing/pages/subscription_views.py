@@ -25,7 +25,7 @@ from billing.books import balances
 from billing.pages.billing_forms import OnceForm
 from billing.pages.card_forms import card_name
 from billing.pages.card_views import saved_cards
-from billing.payments.throttles import OrdersByAccount
+from billing.payments.card_throttles import OrdersByAccount
 from billing.plans import quotes, terms
 from billing.plans.models import AddOn, Plan, Subscription
 from billing.plans.quotes import Quote
@@ -34,7 +34,7 @@ from billing.subscriptions import changes
 from billing.subscriptions.balance_changes import Outcome
 from hontoni import errors
 from hontoni.money import MAX
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 from ratelimits import throttle
 
 Method = Subscription.PaymentMethod
@@ -171,8 +171,8 @@ def _may_replace(mine: Subscription | None, sold: Plan | AddOn) -> bool:
 
 def _by_card(request: HttpRequest, sold: Plan | AddOn) -> bool:
     """Whether this is about another plan by card, in place of the one on trial."""
-    asked = request.GET.get("by") == "card" and stripe_api.configured()
-    return asked and _may_replace(terms.subscription_of(customer(request).pk), sold)
+    wanted = request.GET.get("by") == "card" and stripe_api.configured()
+    return wanted and _may_replace(terms.subscription_of(customer(request).pk), sold)
 
 
 def _sold(request: HttpRequest) -> Plan | AddOn:
@@ -189,7 +189,7 @@ def _quote(user_id: int, sold: Plan | AddOn, *, by_card: bool) -> tuple[Quote | 
             return changes.preview_plan(user_id, sold, by_card=by_card, now=now), ""
         return changes.preview_add_on(user_id, sold, now=now), ""
     except errors.ApiError as error:
-        return None, said(error)
+        return None, translated(error)
 
 
 def _effects(user_id: int, quote: Quote) -> dict[str, Any]:
@@ -215,11 +215,11 @@ def _confirmed(
     try:
         outcome = _do(request, user_id, sold, form.cleaned_data)
     except stripe_api.Unanswered as error:
-        form.add_error("pay_with", said(error))  # the same form asks about the same order
+        form.add_error("pay_with", translated(error))  # the same form asks about the same order
         return None
     except errors.ApiError as error:
         about_money = isinstance(error, errors.PaymentRequired)
-        form.add_error("pay_with" if about_money else None, said(error))
+        form.add_error("pay_with" if about_money else None, translated(error))
         form.renew()
         return None
     if outcome is not None and outcome.payment_url:
@@ -229,13 +229,13 @@ def _confirmed(
 
 
 def _do(
-    request: HttpRequest, user_id: int, sold: Plan | AddOn, asked: dict[str, Any]
+    request: HttpRequest, user_id: int, sold: Plan | AddOn, data: dict[str, Any]
 ) -> Outcome | None:
     """The deed that was confirmed. The form's key makes sending it twice harmless."""
-    now, key = timezone.now(), f"web:{asked['once']}"
-    match asked["action"], sold:
+    now, key = timezone.now(), f"web:{data['once']}"
+    match data["action"], sold:
         case "subscribe", Plan():
-            ways = _ways(request, asked, sold)
+            ways = _ways(request, data, sold)
             return changes.subscribe(user_id, sold, now=now, key=key, **ways)
         case "upgrade", Plan():
             return changes.upgrade(user_id, sold, now=now, key=key)
@@ -243,15 +243,15 @@ def _do(
             changes.downgrade(user_id, sold, now=now)
             return None
         case (("add" | "swap" | "swap_later" | "keep"), AddOn()):
-            return changes.add(user_id, sold, now=now, key=key, **_ways(request, asked, sold))
+            return changes.add(user_id, sold, now=now, key=key, **_ways(request, data, sold))
         case _:
             raise errors.BadRequest("This form does not fit.")
 
 
-def _ways(request: HttpRequest, asked: dict[str, Any], sold: Plan | AddOn) -> dict[str, str]:
+def _ways(request: HttpRequest, data: dict[str, Any], sold: Plan | AddOn) -> dict[str, str]:
     """How the first thing bought is paid, and where the payment page leads back to."""
     mine = terms.subscription_of(customer(request).pk)
-    chosen = asked["pay_with"] or Method.BALANCE
+    chosen = data["pay_with"] or Method.BALANCE
     if mine is not None and not _by_card(request, sold) and not _chooses_payment(mine, sold):
         chosen = mine.payment_method
     if chosen == Method.BALANCE:
@@ -271,7 +271,7 @@ def _arrange(
     try:
         deed(customer(request).pk, *about, now=timezone.now())
     except errors.ApiError as error:
-        messages.error(request, said(error))
+        messages.error(request, translated(error))
     else:
         messages.success(request, _("Saved."))
     return redirect("billing-plans")

@@ -208,8 +208,8 @@ def _tax_of_plan(user: User, theirs: Object, cents: int) -> int:
     about = [(one.total, one.tax) for one in earlier if one.credits == [theirs["number"]]]
     back = -sum(total for total, _ in about) + cents * CENT
     whole = sum(int(tax["amount"]) for tax in theirs["total_taxes"] or [])
-    told: int = sum(tax for _, tax in about)
-    return -taxes.share(back, whole, theirs["total"] or 1) - told
+    credited: int = sum(tax for _, tax in about)
+    return -taxes.share(back, whole, theirs["total"] or 1) - credited
 
 
 # -- What has none -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ Everything happens in the caller's transaction, or in one of its own.
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from billing.books import ledger, standing
@@ -19,7 +20,10 @@ from billing.books.ledger import Kind
 from billing.books.models import Transfer
 from billing.mails import notices
 from billing.rewards import promos
-from hontoni.money import dollars
+from hontoni import errors
+from hontoni.money import DOLLAR, dollars
+
+SANDBOX_LEAST, SANDBOX_MOST = DOLLAR, 10_000 * DOLLAR
 
 
 @transaction.atomic
@@ -49,8 +53,17 @@ def credit(
 def sandbox(*, key: str, user_id: int, amount: int, reason: str = "") -> tuple[Transfer, bool]:
     """Credit play money, with its receipt. `key` is the customer's own; answers as `credit`.
 
-    Raises Forbidden as `standing.must_be_good`.
+    Raises BadRequest outside SANDBOX_LEAST..SANDBOX_MOST, Forbidden where money is real, and as
+    `standing.must_be_good`.
     """
+    if not settings.SANDBOX:
+        raise errors.Forbidden(
+            "Balances are topped up by card: POST /api/billing/topup/checkout.",
+            code="checkout_required",
+        )
+    if not SANDBOX_LEAST <= amount <= SANDBOX_MOST:
+        least, most = SANDBOX_LEAST // DOLLAR, SANDBOX_MOST // DOLLAR
+        raise errors.BadRequest(f"amount: from ${least} to ${most:,}.", param="amount")
     standing.must_be_good(user_id)
     key = f"sandbox:{user_id}:{key}"
     top_up, created = credit(

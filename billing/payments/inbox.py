@@ -158,8 +158,8 @@ def poll(*, now: datetime) -> int:
     cursor = PollCursor.objects.first() or PollCursor(pk=1, read_until=now - LOOK_BACK)
     since = int((cursor.read_until - OVERLAP).timestamp())
     types = list(HANDLERS)
-    asked = [tuple(types[at : at + MOST_TYPES]) for at in range(0, len(types), MOST_TYPES)]
-    listed = [event for some in asked for event in stripe_api.events(since=since, types=some)]
+    batches = [tuple(types[at : at + MOST_TYPES]) for at in range(0, len(types), MOST_TYPES)]
+    listed = [event for some in batches for event in stripe_api.events(since=since, types=some)]
     listed.sort(key=lambda event: event["created"])
     found = sum(
         keep(event, StripeEvent.Source.POLL) for event in listed if stripe_api.is_ours(event)

@@ -62,6 +62,20 @@ def place(
     return order
 
 
+def buy(*, user: User, payment_method: str = "", **wanted: Any) -> tuple[TopUp, Object]:
+    """Order a top-up and ask Stripe for it; the order, and what Stripe has of it.
+
+    Raises as `place` and `submit`, Unavailable where nothing is paid by Stripe, NotFound for
+    anybody else's card.
+    """
+    if not stripe_api.configured():
+        raise errors.Unavailable("Payments are not set up here.", code="payments_not_set_up")
+    if payment_method:
+        customers.own_card(user.pk, payment_method)
+    order = place(user=user, payment_method=payment_method, **wanted)
+    return order, submit(order)
+
+
 def check_amount(amount: Decimal, param: str = "amount") -> int:
     """Nano-dollars. Raises BadRequest outside TOPUP_MIN..TOPUP_MAX."""
     least, most = nanos(settings.TOPUP_MIN), nanos(settings.TOPUP_MAX)
@@ -109,11 +123,11 @@ def _found(order: TopUp) -> Object | None:
         listed = stripe_api.sessions(customer=customer)
     else:
         listed = stripe_api.intents(customer)
-    asked = order.created_at.timestamp() - 3600
+    begun = order.created_at.timestamp() - 3600
     for found in listed:
         if found["metadata"].get("topup") == str(order.pk):
             return found
-        if found["created"] < asked:
+        if found["created"] < begun:
             return None
     return None
 
@@ -170,7 +184,7 @@ def _session(order: TopUp, customer: str) -> Object:
     payment: Object = {"metadata": metadata}
     if order.save_card:
         payment["setup_future_usage"] = "off_session"
-    asked: Object = {
+    params: Object = {
         "mode": "payment",
         "customer": customer,
         "line_items": [{"price_data": price, "quantity": 1}],
@@ -182,11 +196,11 @@ def _session(order: TopUp, customer: str) -> Object:
     }
     if documents.wanted_of_stripe():
         data = {"metadata": metadata} | _made_out_to(order)
-        asked["invoice_creation"] = {"enabled": True, "invoice_data": data}
+        params["invoice_creation"] = {"enabled": True, "invoice_data": data}
     if settings.STRIPE_TAX:
-        asked |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
-        asked["billing_address_collection"] = "required"
-    return asked
+        params |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+        params["billing_address_collection"] = "required"
+    return params
 
 
 def _made_out_to(order: TopUp) -> dict[str, str]:
@@ -202,7 +216,7 @@ def _made_out_to(order: TopUp) -> dict[str, str]:
 
 def _intent(order: TopUp, customer: str) -> Object:
     """https://docs.stripe.com/api/payment_intents/create"""
-    asked: Object = {
+    params: Object = {
         "amount": order.cents,
         "currency": stripe_api.CURRENCY,
         "customer": customer,
@@ -211,12 +225,12 @@ def _intent(order: TopUp, customer: str) -> Object:
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
     }
     if order.payment_method:
-        asked |= {"payment_method": order.payment_method, "confirm": True}
+        params |= {"payment_method": order.payment_method, "confirm": True}
     if order.route == Route.AUTO:
-        asked["off_session"] = True
+        params["off_session"] = True
     elif order.save_card:
-        asked["setup_future_usage"] = "off_session"
-    return asked
+        params["setup_future_usage"] = "off_session"
+    return params
 
 
 def _remember(order: TopUp, known: Object) -> None:

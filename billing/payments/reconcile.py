@@ -139,14 +139,21 @@ def counters(*, recorded: Recorded) -> list[str]:
     `recorded` as in books/seeding.py. Accounts that Redis does not have are not wrong: they are
     seeded by their next request. Raises errors.Unavailable.
     """
-    found = []
+    return [sentence for each in differing(recorded=recorded).values() for sentence in each]
+
+
+def differing(*, recorded: Recorded) -> dict[int, list[str]]:
+    """The same by account."""
+    found: dict[int, list[str]] = {}
     wallets = Wallet.objects.annotate(shard=F("user_id") % keys.SHARDS)
     for shard in wallets.order_by("shard").values_list("shard", flat=True).distinct():
         waiting = unsettled_by_account(shard, recorded)
         for wallet in wallets.filter(shard=shard).iterator():
             account = limiter.read_account_sync(wallet.pk)
-            if _differences(wallet, account, waiting.get(wallet.pk, 0)):
-                found += _look_again(wallet.pk, recorded)
+            if _differences(wallet, account, waiting.get(wallet.pk, 0)) and (
+                sentences := _look_again(wallet.pk, recorded)
+            ):
+                found[wallet.pk] = sentences
     return found
 
 

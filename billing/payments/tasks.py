@@ -8,8 +8,9 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from accounts.models import User
 from billing.payments import autotopup, documents, inbox, orders, pauses
-from billing.stripe import mirror, stripe_api
+from billing.stripe import customers, mirror, stripe_api
 from billing.stripe.models import StripeEvent
 from billing.subscriptions import arrangements
 from hontoni import errors
@@ -92,6 +93,13 @@ def renew_by_card(**_: Any) -> None:
 def stop_charging(user_id: int) -> None:
     """An account was closed or frozen."""
     pauses.stop(user_id, now=timezone.now())
+
+
+@shared_task(autoretry_for=(errors.Unavailable,), retry_backoff=True, max_retries=10)
+def tell_billing_details(*, user_id: int, **_: Any) -> None:
+    """They were changed: the next invoice that Stripe makes is a renewal nobody asks us about."""
+    if stripe_api.configured() and customers.find(user_id) is not None:
+        customers.tell(User.objects.get(pk=user_id))
 
 
 @shared_task(expires=60)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Q
 
 from billing.plans import periods
@@ -69,13 +69,6 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    def make_default(self) -> None:
-        """Take over from the plan that was the default. There is never a moment without one."""
-        with transaction.atomic():
-            Plan.objects.filter(is_default=True).exclude(pk=self.pk).update(is_default=False)
-            self.is_default = self.active = True
-            self.save(update_fields=["is_default", "active"])
 
 
 class AddOn(models.Model):

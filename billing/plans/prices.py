@@ -70,8 +70,8 @@ def next_price(mine: Subscription, sold: Sold) -> int:
     announced = PriceNotice.objects.filter(
         subscription=mine, binds_at__lte=mine.period_end, **{kind_of(sold): sold}
     )
-    told = announced.aggregate(most=Max("price"))["most"] or 0
-    return min(sold.price, max(known, told))
+    highest = announced.aggregate(most=Max("price"))["most"] or 0
+    return min(sold.price, max(known, highest))
 
 
 # -- Announcing ----------------------------------------------------------------------------------
@@ -98,10 +98,10 @@ def announce(now: datetime) -> int:
 def _risen(sold: str, agreed: str) -> Q:
     """The list says more than was agreed, and than its subscriber was told."""
     kind = sold.removeprefix("next_")
-    told = PriceNotice.objects.filter(
+    announced = PriceNotice.objects.filter(
         subscription=OuterRef("pk"), price=OuterRef(f"{sold}__price"), **{kind: OuterRef(sold)}
     )
-    return Q(~Exists(told), **{f"{sold}__price__gt": F(agreed), f"{agreed}__gt": 0})
+    return Q(~Exists(announced), **{f"{sold}__price__gt": F(agreed), f"{agreed}__gt": 0})
 
 
 def _announce(pk: int, now: datetime) -> int:
@@ -116,8 +116,8 @@ def _announce(pk: int, now: datetime) -> int:
 
 def _untold(mine: Subscription) -> Iterator[Sold]:
     for sold in coming(mine):
-        told = PriceNotice.objects.filter(subscription=mine, **{kind_of(sold): sold})
-        if sold.price > agreed(mine, sold) and not told.filter(price=sold.price).exists():
+        announced = PriceNotice.objects.filter(subscription=mine, **{kind_of(sold): sold})
+        if sold.price > agreed(mine, sold) and not announced.filter(price=sold.price).exists():
             yield sold
 
 
@@ -160,10 +160,10 @@ def binding(sold: Sold) -> str:
     )
     if not (waiting := live.count()):
         return "Everybody: who buys it now, and who has it from the next renewal on."
-    told = PriceNotice.objects.filter(
+    noticed = PriceNotice.objects.filter(
         subscription__in=live, price=sold.price, **{kind: sold}
     ).order_by("binds_at")
-    dates = list(told.values_list("binds_at", flat=True))
+    dates = list(noticed.values_list("binds_at", flat=True))
     when = f"between {dates[0]:%d %b %Y} and {dates[-1]:%d %b %Y}" if dates else "soon"
     return (
         f"Who buys it now; {waiting} who paid less, from their first renewal that is "

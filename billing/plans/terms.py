@@ -112,6 +112,16 @@ def apply_plan(plan: Plan) -> None:
         users.exclude(key_cap=plan.key_cap).update(key_cap=plan.key_cap)
 
 
+def make_default(plan: Plan) -> None:
+    """Let it take over from the plan that was the default, for everybody without a subscription.
+    There is never a moment without one."""
+    with transaction.atomic():
+        Plan.objects.filter(is_default=True).exclude(pk=plan.pk).update(is_default=False)
+        plan.is_default = plan.active = True
+        plan.save(update_fields=["is_default", "active"])
+        apply_plan(plan)
+
+
 def apply_add_on(add_on: AddOn) -> None:
     """Let what staff changed about an add-on take effect, for everybody who has it."""
     live = Subscription.objects.filter(status__in=Subscription.LIVE, add_on=add_on)

@@ -13,7 +13,7 @@ from accounts.models import ApiKey, User
 from accounts.people.mailboxes import mailbox
 from billing.rewards import gifts
 from billing.rewards.models import Card, Referral
-from ratelimits.throttle import network
+from hontoni.addresses import network
 
 BURST = timedelta(hours=24)
 CROWD = 3  # referrals from one address, or one private domain: so many are a crowd

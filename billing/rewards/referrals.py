@@ -15,6 +15,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Min, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
@@ -49,6 +50,17 @@ class Standing:
     invited: int
     pending: int
     earned: int
+
+    @property
+    def link(self) -> str:
+        """Where who is invited signs up."""
+        return f"{settings.PUBLIC_URL}/r/{self.code}"
+
+
+def may_accept(invitee: User, now: datetime) -> bool:
+    """Whether this account may say who invited it: within 30 days of signing up, and once."""
+    late = now - invitee.created_at > ACCEPTED_FOR
+    return not late and not Referral.objects.filter(invitee=invitee).exists()
 
 
 def code_of(user_id: int) -> str:
@@ -132,6 +144,11 @@ def confirm(invitee_id: int) -> None:
         referral.save()
 
 
+def forget_unconfirmed(invitee_id: int) -> None:
+    """The account turned out to be another person's than who signed up with the code."""
+    Referral.objects.filter(invitee_id=invitee_id, confirmed=False).delete()
+
+
 def _check(invitee: User, referrer: User, now: datetime) -> None:
     if Referral.objects.filter(invitee=invitee).exists():
         raise _once()
@@ -185,14 +202,18 @@ def settle(referral_id: int, now: datetime) -> int:
         referral = Referral.objects.select_for_update().get(pk=referral_id)
         _accrue(referral, now)
         change = _payable(referral, now) - referral.paid
-        if change > 0 and not is_good(referrer_id):
-            change = 0  # it waits until the account is not frozen any more
+        if change > 0 and not _may_earn(referrer_id):
+            change = 0  # it waits until the account is not frozen any more, and confirmed
         if change:
             referral.paid += change
             referral.payments += 1
             _post(referral, change)
         referral.save()
     return change
+
+
+def _may_earn(referrer_id: int) -> bool:
+    return is_good(referrer_id) and bool(mailboxes.confirmed(referrer_id))
 
 
 def _accrue(referral: Referral, now: datetime) -> None:

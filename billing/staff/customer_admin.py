@@ -20,8 +20,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import ApiKey
 from accounts.people import freezing
-from billing.books import ledger
-from billing.books.adjustments import adjust
+from billing.books import adjustments, ledger
 from billing.books.models import Entry
 from billing.plans.models import Subscription
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
@@ -29,9 +28,8 @@ from billing.staff.dollars import DollarsField
 from billing.staff.models import Customer
 from hontoni import errors
 from hontoni.drf import request_id
-from hontoni.money import DOLLAR, dollars
+from hontoni.money import dollars
 
-MOST = 100_000 * DOLLAR
 SPEND_DAYS = 30
 
 
@@ -51,8 +49,10 @@ class CreditForm(ReasonForm):
 
     def clean_amount(self) -> int:
         amount: int = self.cleaned_data["amount"]
-        if not 0 < abs(amount) <= MOST:
-            raise forms.ValidationError(f"Not 0, and up to ${dollars(MOST)}.")
+        try:
+            adjustments.check_amount(amount)
+        except errors.BadRequest as error:
+            raise forms.ValidationError(error.message) from None
         return amount
 
 
@@ -162,29 +162,29 @@ class CustomerAdmin(ReadOnlyAdmin):
         return render(request, "admin/billing/customer/ask.html", context)
 
 
-def _credit(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> str:
-    adjust(
-        key=f"staff:{asked['once']}",
+def _credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    adjustments.adjust(
+        key=f"staff:{data['once']}",
         user_id=customer.pk,
-        amount=asked["amount"],
-        reason=asked["reason"],
+        amount=data["amount"],
+        reason=data["reason"],
         actor=email_of(request),
         request_id=request_id(request),
     )
-    return f"Credited ${dollars(asked['amount'])}."
+    return f"Credited ${dollars(data['amount'])}."
 
 
-def _freeze(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> str:
-    if not freezing.freeze(customer.pk, asked["reason"]):
+def _freeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    if not freezing.freeze(customer.pk, data["reason"]):
         raise errors.Conflict(f"It is frozen already: {customer.frozen_reason}")
-    _audit(request, customer, "freeze", asked["reason"])
+    _audit(request, customer, "freeze", data["reason"])
     return "Frozen: its keys are refused from now on."
 
 
-def _unfreeze(request: HttpRequest, customer: Customer, asked: dict[str, Any]) -> str:
+def _unfreeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     if not freezing.unfreeze(customer.pk):
         raise errors.Conflict("It is not frozen.")
-    _audit(request, customer, "unfreeze", asked["reason"])
+    _audit(request, customer, "unfreeze", data["reason"])
     return "Unfrozen: its keys work again."
 
 

@@ -9,15 +9,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import User
-from billing.books import audit
 from billing.payments import inbox
 from billing.payments.models import AutoTopUp, Dispute, TopUp
-from billing.staff.audited import ReadOnlyAdmin
+from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from billing.stripe import mirror
 from billing.stripe.models import Quarantine, StripeCustomer, StripeEvent
 from billing.subscriptions.models import PlanOrder
-from hontoni.drf import request_id
 from hontoni.money import dollars
 
 
@@ -75,7 +72,8 @@ class StripeEventAdmin(ReadOnlyAdmin):
             self.message_user(request, "Handled.")
 
     def _replay(self, request: HttpRequest, event: StripeEvent) -> bool:
-        _audit(request, "replay", f"stripe_event:{event.pk}", {"type": event.type})
+        about = {"type": event.type}
+        audit_deed(request, "replay", f"stripe_event:{event.pk}", before={}, after=about)
         return inbox.replay(event)
 
 
@@ -95,13 +93,11 @@ class QuarantineAdmin(ReadOnlyAdmin):
     def resolve(self, request: HttpRequest, queryset: QuerySet[Quarantine]) -> None:
         """Money is moved by an adjustment or a refund; this only clears the list."""
         with transaction.atomic():
-            open_ones = list(queryset.filter(resolved_at=None))
-            queryset.filter(resolved_at=None).update(
-                resolved_at=timezone.now(), resolved_by=_staff(request)
-            )
-            for found in open_ones:
-                _audit(request, "resolve", f"quarantine:{found.pk}", {"subject": found.subject})
-        self.message_user(request, f"{len(open_ones)} dealt with.")
+            resolved = Quarantine.resolve(queryset, email_of(request), timezone.now())
+            for found in resolved:
+                about = {"subject": found.subject}
+                audit_deed(request, "resolve", f"quarantine:{found.pk}", before={}, after=about)
+        self.message_user(request, f"{len(resolved)} dealt with.")
 
 
 @admin.register(Dispute)
@@ -151,18 +147,3 @@ for model in apps.get_app_config("djstripe").get_models():
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 admin.site.register(mirror.models().values(), MirrorAdmin)
-
-
-def _staff(request: HttpRequest) -> str:
-    return request.user.email if isinstance(request.user, User) else ""
-
-
-def _audit(request: HttpRequest, action: str, subject: str, after: dict[str, Any]) -> None:
-    audit.record(
-        actor=_staff(request),
-        action=action,
-        subject=subject,
-        before={},
-        after=after,
-        request_id=request_id(request),
-    )

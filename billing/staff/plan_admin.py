@@ -105,7 +105,7 @@ class PlanAdmin(SoldAdmin):
         plan = queryset.get()
         with transaction.atomic():
             before = Plan.objects.get(is_default=True).slug
-            plan.make_default()
+            terms.make_default(plan)
             audit_deed(
                 request,
                 "make default",
@@ -113,7 +113,6 @@ class PlanAdmin(SoldAdmin):
                 before={"plan": before},
                 after={"plan": plan.slug},
             )
-            terms.apply_plan(plan)
         self.message_user(request, f"{plan} is the default now.")
 
 

@@ -60,7 +60,7 @@ def price_of(sold: Plan | AddOn, amount: int | None = None) -> str:
 
 def _make(sold: Plan | AddOn, cents: int) -> Object:
     kind = "plan" if isinstance(sold, Plan) else "add_on"
-    asked = {
+    params = {
         "currency": stripe_api.CURRENCY,
         "unit_amount": cents,
         "recurring": {"interval": "month"},
@@ -70,7 +70,7 @@ def _make(sold: Plan | AddOn, cents: int) -> Object:
     }
     # With what it is made of: one that was renamed between two tries is no conflict.
     name = f"price:{kind}:{sold.pk}:{cents}:{'with tax:' if contains_tax() else ''}{sold.name}"
-    return stripe_api.create_price(asked, name[:255])
+    return stripe_api.create_price(params, name[:255])
 
 
 def contains_tax() -> bool:
@@ -85,8 +85,8 @@ def tax_rates(user: User) -> list[str]:
     key = {"name": settings.SELLER_TAX_NAME, "percent": f"{taxes.rate().normalize():f}"}
     known = StripeTaxRate.objects.filter(**key).first()
     if known is None:
-        asked = {"display_name": key["name"], "percentage": key["percent"], "inclusive": True}
-        made = stripe_api.create_tax_rate(asked, f"tax:{key['percent']}:{key['name']}"[:255])
+        params = {"display_name": key["name"], "percentage": key["percent"], "inclusive": True}
+        made = stripe_api.create_tax_rate(params, f"tax:{key['percent']}:{key['name']}"[:255])
         known, _ = StripeTaxRate.objects.get_or_create(**key, defaults={"stripe_id": made["id"]})
     return [known.stripe_id]
 

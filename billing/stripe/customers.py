@@ -29,10 +29,22 @@ def of(user: User) -> str:
     return kept.stripe_id
 
 
-def tell_exempt(user: User) -> None:
-    """Whether the account owes our tax itself, for the invoices that Stripe makes."""
-    abroad = taxes.is_business_abroad(issuing.buyer(user))
-    stripe_api.exempt(of(user), "reverse" if abroad else "none")
+def tell(user: User) -> None:
+    """Who the account's invoices are made out to, for those that Stripe makes; and whether it owes
+    our tax itself. Stripe's address is one of fields: ours are its lines, and the country."""
+    buyer = issuing.buyer(user)
+    first, _, more = str(buyer.get("address", "")).partition("; ")
+    tax_id, abroad = buyer.get("tax_id"), taxes.is_business_abroad(buyer)
+    address = {"line1": first, "line2": more, "country": buyer.get("country", "")}
+    said = {
+        "name": buyer["name"],
+        "address": address if any(address.values()) else "",
+        "tax_exempt": "reverse" if abroad else "none",
+        "invoice_settings": {
+            "custom_fields": [{"name": "Tax ID", "value": tax_id}] if tax_id else ""
+        },
+    }
+    stripe_api.describe(of(user), said)
 
 
 def find(user_id: int) -> str | None:

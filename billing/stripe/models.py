@@ -1,5 +1,6 @@
 """What Stripe has of ours, what it told us, and what of that fits nothing."""
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -156,3 +157,12 @@ class Quarantine(models.Model):
         cls.objects.get_or_create(
             subject=subject, problem=problem, defaults={"topup": order, "details": details}
         )
+
+    @staticmethod
+    def resolve(
+        chosen: "models.QuerySet[Quarantine]", actor: str, now: datetime
+    ) -> "list[Quarantine]":
+        """Mark those of them as dealt with that are open; which. It moves no money."""
+        open_ones = list(chosen.filter(resolved_at=None))
+        chosen.filter(resolved_at=None).update(resolved_at=now, resolved_by=actor)
+        return open_ones

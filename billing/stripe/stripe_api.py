@@ -72,8 +72,8 @@ def configured() -> bool:
 
 def create_customer(*, email: str, name: str, user_id: int, key: str) -> Object:
     """The Stripe customer that stands for an account."""
-    asked = {"email": email, "name": name, "metadata": {"user": str(user_id)}}
-    return _call("POST", "/v1/customers", asked, key)
+    params = {"email": email, "name": name, "metadata": {"user": str(user_id)}}
+    return _call("POST", "/v1/customers", params, key)
 
 
 def customer(id: str) -> Object:
@@ -98,27 +98,27 @@ def detach(id: str) -> Object:
 
 def set_default(customer: str, method: str) -> Object:
     """Charge this card where nobody chooses one."""
-    asked = {"invoice_settings": {"default_payment_method": method}}
-    return _call("POST", f"/v1/customers/{_id(customer)}", asked)
+    params = {"invoice_settings": {"default_payment_method": method}}
+    return _call("POST", f"/v1/customers/{_id(customer)}", params)
 
 
-def exempt(customer: str, wish: str) -> None:
-    """`reverse`: its invoices at Stripe are without tax and say "Reverse charge"; or `none`."""
-    _call("POST", f"/v1/customers/{_id(customer)}", {"tax_exempt": wish})
+def describe(customer: str, about: Object) -> None:
+    """What the invoices that Stripe makes from now on say of it: its name, address ..."""
+    _call("POST", f"/v1/customers/{_id(customer)}", about)
 
 
 def portal(customer: str, return_url: str) -> Object:
     """A link to the hosted page for cards and invoices, good for a short while."""
-    asked = {"customer": customer, "return_url": return_url}
-    return _call("POST", "/v1/billing_portal/sessions", asked)
+    params = {"customer": customer, "return_url": return_url}
+    return _call("POST", "/v1/billing_portal/sessions", params)
 
 
 # -- Payments ------------------------------------------------------------------------------------
 
 
-def create_session(asked: Object, key: str) -> Object:
+def create_session(params: Object, key: str) -> Object:
     """A Checkout page."""
-    return _call("POST", "/v1/checkout/sessions", asked, key)
+    return _call("POST", "/v1/checkout/sessions", params, key)
 
 
 def session(id: str) -> Object:
@@ -131,15 +131,15 @@ def sessions(**filters: str) -> Iterator[Object]:
     return _list("/v1/checkout/sessions", dict(filters))
 
 
-def create_intent(asked: Object, key: str) -> Object:
+def create_intent(params: Object, key: str) -> Object:
     """A PaymentIntent; with `confirm` it charges at once."""
-    return _call("POST", "/v1/payment_intents", asked, key)
+    return _call("POST", "/v1/payment_intents", params, key)
 
 
 def intent(id: str) -> Object:
     """A PaymentIntent with its last charge."""
-    asked = {"expand": ["latest_charge"]}
-    return _call("GET", f"/v1/payment_intents/{_id(id)}", asked)
+    params = {"expand": ["latest_charge"]}
+    return _call("GET", f"/v1/payment_intents/{_id(id)}", params)
 
 
 def intents(customer: str) -> Iterator[Object]:
@@ -172,14 +172,14 @@ def dispute(id: str) -> Object:
 # -- Plans ---------------------------------------------------------------------------------------
 
 
-def create_price(asked: Object, key: str) -> Object:
+def create_price(params: Object, key: str) -> Object:
     """A price of a product, which is made with it by `product_data`."""
-    return _call("POST", "/v1/prices", asked, key)
+    return _call("POST", "/v1/prices", params, key)
 
 
-def create_tax_rate(asked: Object, key: str) -> Object:
+def create_tax_rate(params: Object, key: str) -> Object:
     """https://docs.stripe.com/api/tax_rates/create"""
-    return _call("POST", "/v1/tax_rates", asked, key)
+    return _call("POST", "/v1/tax_rates", params, key)
 
 
 def expire_session(id: str) -> Object:
@@ -187,21 +187,21 @@ def expire_session(id: str) -> Object:
     return _call("POST", f"/v1/checkout/sessions/{_id(id)}/expire")
 
 
-def create_subscription(asked: Object, key: str) -> Object:
+def create_subscription(params: Object, key: str) -> Object:
     """A subscription, billed at once."""
-    return _call("POST", "/v1/subscriptions", asked, key)
+    return _call("POST", "/v1/subscriptions", params, key)
 
 
-def update_subscription(id: str, asked: Object, key: str | None = None) -> Object:
+def update_subscription(id: str, params: Object, key: str | None = None) -> Object:
     """Its items, or how it ends."""
-    return _call("POST", f"/v1/subscriptions/{_id(id)}", asked, key)
+    return _call("POST", f"/v1/subscriptions/{_id(id)}", params, key)
 
 
 def cancel_subscription(id: str, *, credit: bool = False) -> None:
     """End it now; with `credit` the unused time is left on the customer's account at Stripe."""
-    asked = {"prorate": credit, "invoice_now": credit}
+    params = {"prorate": credit, "invoice_now": credit}
     with suppress(errors.NotFound):  # so says Stripe of one that has ended
-        _call("DELETE", f"/v1/subscriptions/{_id(id)}", asked)
+        _call("DELETE", f"/v1/subscriptions/{_id(id)}", params)
 
 
 def subscription(id: str) -> Object:
@@ -214,9 +214,9 @@ def subscriptions(customer: str) -> list[Object]:
     return list(_list("/v1/subscriptions", {"customer": customer}))
 
 
-def preview(asked: Object) -> Object:
+def preview(params: Object) -> Object:
     """The invoice a change would make."""
-    return _call("POST", "/v1/invoices/create_preview", asked)
+    return _call("POST", "/v1/invoices/create_preview", params)
 
 
 def finalize(invoice: str) -> Object:
@@ -244,8 +244,8 @@ def invoice(id: str) -> Object:
 
 def invoice_of(intent: str) -> Object | None:
     """The invoice a payment paid, if it paid one."""
-    asked = {"payment": {"type": "payment_intent", "payment_intent": _id(intent)}}
-    paid = next(_list("/v1/invoice_payments", asked), None)
+    params = {"payment": {"type": "payment_intent", "payment_intent": _id(intent)}}
+    paid = next(_list("/v1/invoice_payments", params), None)
     return paid and invoice(paid["invoice"])
 
 
@@ -300,7 +300,7 @@ def point_sdk() -> None:
         stripe.default_http_client = stripe.RequestsClient(timeout=settings.STRIPE_TIMEOUT_SECONDS)
 
 
-def _call(method: str, path: str, asked: Object | None = None, key: str | None = None) -> Object:
+def _call(method: str, path: str, params: Object | None = None, key: str | None = None) -> Object:
     if not configured():
         raise errors.Unavailable("Payments are not set up here.", code="payments_not_set_up")
     client = _client(
@@ -308,15 +308,15 @@ def _call(method: str, path: str, asked: Object | None = None, key: str | None =
     )
     options: Any = {"idempotency_key": key} if key else {}
     with _translated():
-        answer: Any = client.raw_request(method.lower(), path, **(asked or {}), **options)
+        answer: Any = client.raw_request(method.lower(), path, **(params or {}), **options)
     return cast(Object, answer.data)
 
 
-def _list(path: str, asked: Object) -> Iterator[Object]:
+def _list(path: str, params: Object) -> Iterator[Object]:
     """Every object of a list, page by page as they are read."""
     after: Object = {}
     while True:
-        page = _call("GET", path, asked | {"limit": PAGE} | after)
+        page = _call("GET", path, params | {"limit": PAGE} | after)
         yield from page["data"]
         if not page["has_more"]:
             return

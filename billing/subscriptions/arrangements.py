@@ -247,8 +247,8 @@ def _new_prices(mine: Subscription) -> list[prices.Sold]:
 def _billed(mine: Subscription, sold: prices.Sold) -> int:
     """What Stripe has been told to bill for it from the next period on."""
     kind = prices.kind_of(sold)
-    told: int = getattr(mine, f"next_{kind}_price")
-    return told or prices.agreed(mine, sold)
+    billed: int = getattr(mine, f"next_{kind}_price")
+    return billed or prices.agreed(mine, sold)
 
 
 def bill_prices(mine: Subscription, *, now: datetime) -> None:

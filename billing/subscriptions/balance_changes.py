@@ -92,16 +92,16 @@ def add(user_id: int, add_on: AddOn, *, now: datetime, key: str = "") -> Outcome
     return _buy(user_id, f"add:{add_on.slug}", quoting, now=now, key=key)
 
 
-def _buy(user_id: int, asked: str, quoting: Quoting, *, now: datetime, key: str) -> Outcome:
+def _buy(user_id: int, purpose: str, quoting: Quoting, *, now: datetime, key: str) -> Outcome:
     renewals.renew(user_id, now=now)  # a period that is over is settled first
     with purchases.opened(user_id) as purchase:
         key = f"buy:{user_id}:{key}" if key else purchase.new_key()
-        if earlier := purchase.earlier(key, asked):
+        if earlier := purchase.earlier(key, purpose):
             return _again(earlier)
         mine = renewals.locked(user_id)
         quote = quoting(mine)
         mine = _change(mine or Subscription(user_id=user_id), quote)
-        paid, invoice = _pay(purchase, mine, quote, key=key, asked=asked, now=now)
+        paid, invoice = _pay(purchase, mine, quote, key=key, purpose=purpose, now=now)
         terms.apply(user_id)
         _tell(mine, quote, invoice, key)
     if quote.action == "swap_later":  # in grace that is now
@@ -142,7 +142,7 @@ def _change_add_on(mine: Subscription, add_on: AddOn, *, later: bool) -> None:
 
 
 def _pay(
-    purchase: Purchase, mine: Subscription, quote: Quote, *, key: str, asked: str, now: datetime
+    purchase: Purchase, mine: Subscription, quote: Quote, *, key: str, purpose: str, now: datetime
 ) -> tuple[Transfer | None, Invoice | None]:
     if not quote.due_now:
         return None, None
@@ -151,7 +151,7 @@ def _pay(
         mine,
         quote.lines,
         key=key,
-        ref={"subscription": mine.pk, "asked": asked},
+        ref={"subscription": mine.pk, "asked": purpose},
         now=now,
     )
 

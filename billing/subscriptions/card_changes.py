@@ -215,7 +215,7 @@ def _open_page(order: PlanOrder, *, return_url: str) -> str:
     """https://docs.stripe.com/api/checkout/sessions/create"""
     if order.session_id:
         return str(stripe_api.session(order.session_id)["url"] or "")
-    asked: Object = {
+    params: Object = {
         "mode": "subscription",
         "customer": customers.of(order.user),
         "line_items": _prices(order.subscription),
@@ -225,18 +225,17 @@ def _open_page(order: PlanOrder, *, return_url: str) -> str:
         "cancel_url": return_url,
     }
     if rates := _tax_rates(order.user):
-        asked["subscription_data"]["default_tax_rates"] = rates
+        params["subscription_data"]["default_tax_rates"] = rates
     if settings.STRIPE_TAX:
-        asked |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
-        asked["billing_address_collection"] = "required"
-    page = stripe_api.create_session(asked, order.idempotency_key)
+        params |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+        params["billing_address_collection"] = "required"
+    page = stripe_api.create_session(params, order.idempotency_key)
     PlanOrder.objects.filter(pk=order.pk).update(session_id=page["id"])
     return str(page["url"])
 
 
 def _tax_rates(user: User) -> list[str]:
-    if catalogue.contains_tax():
-        customers.tell_exempt(user)
+    customers.tell(user)
     return catalogue.tax_rates(user)
 
 
@@ -252,7 +251,7 @@ def start(user: User, mine: Subscription, card: str, key: str) -> Object:
 
     https://docs.stripe.com/api/subscriptions/create
     """
-    asked: Object = {
+    params: Object = {
         "customer": customers.of(user),
         "items": _prices(mine),
         "default_payment_method": card,
@@ -260,10 +259,10 @@ def start(user: User, mine: Subscription, card: str, key: str) -> Object:
         "metadata": {"subscription": str(mine.pk)},
     }
     if rates := _tax_rates(user):
-        asked["default_tax_rates"] = rates
+        params["default_tax_rates"] = rates
     if settings.STRIPE_TAX:  # by the address that the page asked for
-        asked["automatic_tax"] = {"enabled": True}
-    return stripe_api.create_subscription(asked, key)
+        params["automatic_tax"] = {"enabled": True}
+    return stripe_api.create_subscription(params, key)
 
 
 def _change(order: PlanOrder) -> str:

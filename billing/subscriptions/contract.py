@@ -75,8 +75,8 @@ def is_paid(mine: Subscription, found: Object) -> bool:
 
 def put(mine: Subscription, items: list[Object], **ends: bool) -> Subscription:
     """Change what Stripe bills next, and nothing of what is paid."""
-    asked = freely(items) | ends
-    stripe_api.update_subscription(mine.stripe_id, asked)
+    params = freely(items) | ends
+    stripe_api.update_subscription(mine.stripe_id, params)
     entitlements.settle(mine.stripe_id)
     mine.refresh_from_db()
     return mine
@@ -89,13 +89,13 @@ def freely(items: list[Object]) -> Object:
 def retax(mine: Subscription, found: Object) -> Object:
     """Have what Stripe bills from now on name our tax as it is now; the subscription there."""
     wanted = catalogue.tax_rates(mine.user)
-    told = [rate["id"] for rate in found["default_tax_rates"]]
-    if wanted == told:
+    present = [rate["id"] for rate in found["default_tax_rates"]]
+    if wanted == present:
         return found
-    customers.tell_exempt(mine.user)
+    customers.tell(mine.user)
     items = [catalogue.taxed_as_now(item) for item in found["items"]["data"]]
-    asked = freely(items) | {"default_tax_rates": wanted or ""}
-    stripe_api.update_subscription(found["id"], asked)
+    params = freely(items) | {"default_tax_rates": wanted or ""}
+    stripe_api.update_subscription(found["id"], params)
     return stripe_api.subscription(found["id"])
 
 

@@ -265,8 +265,8 @@ def _change_plan(mine: Subscription, found: Object, sold: Sold) -> None:
     elif price < mine.plan_price:
         mine.next_plan, mine.next_plan_price = sold.plan, price
     else:
-        told = {"plan": sold.plan.slug}
-        _tell_paid(mine, "plan_upgraded", found["latest_invoice"], **told)
+        details = {"plan": sold.plan.slug}
+        _tell_paid(mine, "plan_upgraded", found["latest_invoice"], **details)
         mine.plan, mine.plan_price = sold.plan, price
 
 
@@ -280,8 +280,8 @@ def _change_add_on(mine: Subscription, found: Object, sold: Sold) -> None:
     elif mine.add_on is not None and price < mine.add_on_price:
         mine.next_add_on, mine.next_add_on_price = sold.add_on, price
     else:
-        told = {"add_on": sold.add_on.slug}
-        _tell_paid(mine, "add_on_started", found["latest_invoice"], **told)
+        details = {"add_on": sold.add_on.slug}
+        _tell_paid(mine, "add_on_started", found["latest_invoice"], **details)
         mine.add_on, mine.add_on_price = sold.add_on, price
 
 
@@ -293,13 +293,13 @@ def _stand(mine: Subscription, found: Object, now: datetime) -> None:
         mine.status = Status.ACTIVE
     elif mine.status != Status.PAST_DUE:
         renewals.past_due(mine, now)
-        told = renewals.facts(mine) | {
+        details = renewals.facts(mine) | {
             "amount": dollars((found["latest_invoice"] or {}).get("amount_remaining", 0) * CENT),
             "balance": None,
             "grace_until": mine.grace_until.isoformat(),
         }
         key = f"plan_renewal_failed:{mine.pk}:{mine.period_end.isoformat()}"
-        notices.tell(user_id=mine.user_id, kind="plan_renewal_failed", key=key, facts=told)
+        notices.tell(user_id=mine.user_id, kind="plan_renewal_failed", key=key, facts=details)
 
 
 def _over(mine: Subscription, found: Object, now: datetime) -> None:

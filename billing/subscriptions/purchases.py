@@ -48,10 +48,10 @@ class Purchase:
         wallet = Wallet.objects.get(pk=self.user_id)
         return f"buy:{self.user_id}:#{wallet.credits_version + 1}"
 
-    def earlier(self, key: str, asked: str) -> Transfer | None:
+    def earlier(self, key: str, purpose: str) -> Transfer | None:
         """What this key has paid for already. Raises KeyReused if that was something else."""
         found = Transfer.objects.filter(key=key).first()
-        if found is not None and found.ref.get("asked") != asked:
+        if found is not None and found.ref.get("asked") != purpose:
             raise ledger.KeyReused("This idempotency key was used for something else.")
         return found
 

@@ -110,7 +110,7 @@ def _next_period(
     mine.save()
     if changed:
         terms.apply(mine.user_id)
-    told = {
+    details = {
         "paid": dollars(sum(line.amount for line in lines)),
         "invoice": invoice and invoice.number,
         "renews_at": until.isoformat(),
@@ -119,7 +119,7 @@ def _next_period(
         user_id=mine.user_id,
         kind="plan_renewed",
         key=f"plan_renewed:{key}",
-        facts=facts(mine) | told,
+        facts=facts(mine) | details,
     )
 
 
@@ -151,10 +151,10 @@ def _unpaid(mine: Subscription, plan: Plan, add_on: AddOn | None, *, now: dateti
         return
     past_due(mine, now)
     mine.save()
-    told = facts(mine) | _amounts(mine, plan, add_on)
-    told["grace_until"] = mine.grace_until.isoformat()
+    details = facts(mine) | _amounts(mine, plan, add_on)
+    details["grace_until"] = mine.grace_until.isoformat()
     key = f"plan_renewal_failed:{mine.pk}:{mine.period_end.isoformat()}"
-    notices.tell(user_id=mine.user_id, kind="plan_renewal_failed", key=key, facts=told)
+    notices.tell(user_id=mine.user_id, kind="plan_renewal_failed", key=key, facts=details)
 
 
 def past_due(mine: Subscription, now: datetime) -> None:
@@ -174,12 +174,14 @@ def end(mine: Subscription, *, reason: str, now: datetime, invoice: Invoice | No
     terms.apply(mine.user_id)
     if not mine.user.is_active:
         return
-    told = facts(mine) | {
+    details = facts(mine) | {
         "reason": reason,
         "credited": dollars(-invoice.total) if invoice else "0.00",
         "invoice": invoice and invoice.number,
     }
-    notices.tell(user_id=mine.user_id, kind="plan_ended", key=f"plan_ended:{mine.pk}", facts=told)
+    notices.tell(
+        user_id=mine.user_id, kind="plan_ended", key=f"plan_ended:{mine.pk}", facts=details
+    )
 
 
 def announce(now: datetime) -> int:
@@ -195,9 +197,9 @@ def announce(now: datetime) -> int:
     for mine in found:
         if coming := quotes.next_period(mine):
             key = f"plan_renewal_soon:{mine.pk}:{mine.period_end.isoformat()}"
-            told = facts(mine) | _soon(mine, *coming)
-            told["renews_at"] = mine.period_end.isoformat()
-            notices.tell(user_id=mine.user_id, kind="plan_renewal_soon", key=key, facts=told)
+            details = facts(mine) | _soon(mine, *coming)
+            details["renews_at"] = mine.period_end.isoformat()
+            notices.tell(user_id=mine.user_id, kind="plan_renewal_soon", key=key, facts=details)
     return len(found)
 
 

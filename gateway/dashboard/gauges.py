@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from accounts.keys import restrictions
 from accounts.models import ApiKey
-from billing.books.seeding import seed_account
 from billing.plans.terms import terms
+from gateway.stores.rebuilding import rebuild
 from gateway.usage import spending
-from gateway.usage.settlement import recorded
 from ratelimits import limiter
 from ratelimits.headers import LENGTHS
 from ratelimits.limiter import Ask, State, Window
@@ -75,7 +74,7 @@ def _state(key: ApiKey) -> tuple[State, int]:
         if state.status in ("ok", "refused"):
             break
         if state.status == "cold":
-            seed_account(key.user_id, recorded=recorded)
+            rebuild(key.user_id)
         elif state.status == "unseeded":
             spending.seed(key.pk)
     return state, found.limits.concurrent

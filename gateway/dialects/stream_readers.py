@@ -105,7 +105,7 @@ class ChatTap(Tap):
 
     def tally(self) -> Tally:
         tier = self._tier or (self._first or {}).get("service_tier")
-        return openai_chat.decode_tally({"service_tier": tier})
+        return openai_chat.decode_tally({"service_tier": tier, "usage": self.usage})
 
     def fail(self, failed: Failed, request_id: str) -> bytes:
         """An error event and no [DONE]: both SDKs raise on it (protocols.md section 2.1)."""
@@ -133,7 +133,7 @@ class MessagesTap(Tap):
         return kind in ("thinking", "redacted_thinking")
 
     def _observe(self, block: bytes) -> bytes:
-        if b'"server_tool_use"' in block:
+        if b'"server_tool_use"' in block or b'"compaction"' in block:
             self._hosted += [data.get("content_block") for data in data_of(block)]
         if b'"usage"' in block or b'"stop_reason"' in block:
             for data in data_of(block):
@@ -196,7 +196,7 @@ class ResponsesTap(Tap):
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
-        self._items: list[Any] = []  # that are done
+        self._items: dict[Any, Any] = {}  # what tools do, by where it stands: as last heard
         self._last = b""
         self._response: dict[str, Any] | None = None
 
@@ -230,8 +230,9 @@ class ResponsesTap(Tap):
 
     def _observe(self, block: bytes) -> bytes:
         self._last = block or self._last
-        if b'_call"' in block and b"output_item.done" in block:
-            self._items += [data.get("item") for data in data_of(block)]
+        if b'_call"' in block and b"response.output_item." in block:
+            told = (data for data in data_of(block) if isinstance(data.get("item"), dict))
+            self._items |= {data.get("output_index", id(data)): data["item"] for data in told}
         if self._response is None or any(mark in block for mark in _ENDS):
             for data in data_of(block):
                 if isinstance(response := data.get("response"), dict):
@@ -266,7 +267,9 @@ class ResponsesTap(Tap):
 
     def tally(self) -> Tally:
         told = self._response or {}
-        return openai_responses.decode_tally(told | {"output": told.get("output") or self._items})
+        return openai_responses.decode_tally(
+            told | {"output": told.get("output") or [*self._items.values()]}
+        )
 
     def ping(self) -> bytes:
         """Before the vendor's `response.created` only a comment may come. After it, data, for a

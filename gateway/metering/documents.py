@@ -7,11 +7,12 @@ picture block without a picture in it.
 * A picture has a most, whatever its size (the vendors' vision pages). What stands in its place is
   looked at: a PDF there is a PDF, for there are vendors who read it as one, and packed bytes that
   are no picture count as any other packed document.
+* A file id names a file in the vendor's account, which all customers share: it may be another's,
+  and nobody can upload one here. It is refused.
 * A PDF is bounded by its pages, each an image to the vendor, and by the text drawn on them. One
   that cannot be read in a moment counts as the whole context window, and so does any other packed
-  document, and whatever is only pointed at by URL or file id: its size is known to its vendor.
-* Sound counts by its bytes: no format has fewer bytes than tokens a second. Film has no such bound
-  and is refused.
+  document, and whatever is only pointed at by its URL: its size is known to its vendor.
+* Sound counts as sound.py has it. Film has no bound and is refused.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from pypdf.generic import DictionaryObject, StreamObject
 
 from gateway.catalogue.snapshot import Model
 from gateway.dialects.codecs import media
+from gateway.metering import sound
 from hontoni.errors import BadRequest
 
 # The most an image costs, in tokens, and what one usually does. gpt-4o-mini multiplies its image
@@ -40,14 +42,16 @@ _PAGE = {"anthropic": 5_000, "openai": 2_500, "google": 1_200}  # its image
 _USUAL_PAGE = 2_500
 
 _MARK = re.compile(  # written so that it costs no more than three words did
-    rb'"(?:i(?:mage|mage_url|nput_image|nput_file|nput_video)|document|file(?:_id|_url|_uri)?'
+    rb'"(?:i(?:mage|mage_url|nput_image|nput_file|nput_video|nput_audio)|document|file(?:_id|_url|_uri)?'
     rb'|computer_screenshot|video(?:_url)?)"'
 )
 _PICTURES = frozenset(("image", "image_url", "input_image", "computer_screenshot"))
 _DOCUMENTS = frozenset(("document", "file", "input_file"))
+_SOUNDS = frozenset(("input_audio", "audio"))
 _FILMS = frozenset(("video", "video_url", "input_video"))
 _FOUND = frozenset(("web_search_result", "web_fetch_result", "search_result"))  # read already
-_POINTERS = ("file_id", "url", "file_url", "file_uri")
+_POINTERS = ("url", "file_url", "file_uri")
+_HOLDERS = ("source", "file", "image_url")  # of an address, in a block
 _LISTS = {"openai_responses": ("input",), "anthropic_messages": ("system", "messages")}
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
@@ -73,13 +77,14 @@ _readers = ThreadPoolExecutor(2, "documents")
 
 
 class Attached(NamedTuple):
-    """`data`: bytes of the body that are no text. `likely` and `most`: tokens. `blind`: only the
-    vendor will know how many."""
+    """`data`: bytes of the body that are no text. `likely` and `most`: tokens, of which `heard`
+    are sound. `blind`: only the vendor will know how many."""
 
     data: int = 0
     likely: int = 0
     most: int = 0
     blind: bool = False
+    heard: int = 0
 
     def __add__(self, other: object) -> "Attached":
         assert isinstance(other, Attached)
@@ -88,6 +93,7 @@ class Attached(NamedTuple):
             self.likely + other.likely,
             self.most + other.most,
             self.blind or other.blind,
+            self.heard + other.heard,
         )
 
 
@@ -99,16 +105,20 @@ async def survey(
 ) -> Attached:
     """What a body attaches. `window` is what the model takes at most, in tokens. Raises
     BadRequest for what has no bound."""
+    sound.refuse_unpriced(parsed, model)
     if attaches_nothing(body):
         return NOTHING
     window = max(window, _TAKES.get(model.id, _TAKES_OF.get(model.vendor, 0)))
     found = NOTHING
     for block in _content(dialect, parsed):
         kind = block.get("type")
+        _refuse_file_id(block)
         if kind in _PICTURES:
             found += await _picture(block, model, window)
         elif kind in _DOCUMENTS:
             found += await _document(block, model, window)
+        elif kind in _SOUNDS:
+            found += _sound(block, model, window)
         elif kind in _FILMS:
             raise BadRequest("Video is not accepted: it has no bound.", param=str(kind))
         elif kind not in _FOUND and any(isinstance(block.get(name), str) for name in _POINTERS):
@@ -119,6 +129,26 @@ async def survey(
 def attaches_nothing(body: bytes) -> bool:
     """Whether a look at the bytes is enough to say so: nearly always."""
     return _MARK.search(body) is None and not spelled(body)
+
+
+def _sound(block: dict[str, Any], model: Model, window: int) -> Attached:
+    piece = sound.heard(block, model, window)
+    told = block.get("input_audio")
+    data = told.get("data") if isinstance(told, dict) else None
+    size = len(data) if isinstance(data, str) else 0
+    return Attached(size, piece.likely, piece.most, piece.blind, piece.most)
+
+
+def _refuse_file_id(block: dict[str, Any]) -> None:
+    """Whether it is beside bytes or not: nobody knows which of them its vendor reads."""
+    for holder in (block, *(block.get(name) for name in _HOLDERS)):
+        if isinstance(holder, dict) and holder.get("file_id"):
+            raise BadRequest(
+                "file_id names a file in the vendor's account, and none there is yours. Send the "
+                "file's bytes, or a URL.",
+                code="unsupported_parameter",
+                param="file_id",
+            )
 
 
 def spelled(body: bytes) -> bool:
@@ -188,8 +218,7 @@ def _held(block: dict[str, Any]) -> tuple[str, str]:
             if scheme.startswith("data:") and "," in text:
                 return text.partition(",")[2], ""
             return ("", text) if scheme.startswith(_ADDRESSES) else (text, "")
-    pointer = inner.get("file_id") or block.get("file_id")
-    return "", str(pointer or "")
+    return "", ""
 
 
 def _head(data: str, letters: int = 64) -> bytes:

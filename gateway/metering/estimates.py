@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gateway.catalogue.snapshot import Model
 from gateway.dialects.ir import Usage
-from gateway.metering import documents
+from gateway.metering import documents, sound
 from gateway.metering.documents import Attached
 from hontoni import money
 
@@ -21,7 +21,8 @@ FIRST_STEP_TOKENS = 2_048  # output paid for before a stream's hold must be exte
 class Estimate(NamedTuple):
     """Input tokens: never more than `most`, probably about `likely`, of which `attached` are what
     pictures and documents come to. Output: at most `output`. `blind`: nobody can say how long the
-    prompt is before the vendor does, so all of `most` is held or the request refused."""
+    prompt is before the vendor does, so all of `most` is held or the request refused. `heard` and
+    `spoken`: tokens of either that may be sound, which costs more."""
 
     likely: int
     most: int
@@ -29,6 +30,8 @@ class Estimate(NamedTuple):
     cached: bool
     attached: int = 0
     blind: bool = False
+    heard: int = 0
+    spoken: int = 0
 
 
 class Hold(NamedTuple):
@@ -38,8 +41,11 @@ class Hold(NamedTuple):
     floor: int
 
 
-def estimate(body: bytes, max_output: int, attached: Attached = documents.NOTHING) -> Estimate:
-    """Bound a request's tokens from its bytes. `max_output` is all its choices together."""
+def estimate(
+    body: bytes, max_output: int, attached: Attached = documents.NOTHING, *, spoken: bool = False
+) -> Estimate:
+    """Bound a request's tokens from its bytes. `max_output` is all its choices together; `spoken`
+    if they may be sound."""
     size = len(body) - attached.data
     return Estimate(
         size // BYTES_PER_TOKEN + attached.likely + 8,
@@ -48,15 +54,27 @@ def estimate(body: bytes, max_output: int, attached: Attached = documents.NOTHIN
         b'"cache_control"' in body or documents.spelled(body),
         attached.likely,
         attached.blind,
+        attached.heard,
+        max_output if spoken else 0,
     )
 
 
 def hold(model: Model, estimated: Estimate) -> Hold:
     """What to hold for it, at the price frozen in `model`."""
     first = min(FIRST_STEP_TOKENS, estimated.output)
+    heard = _sounding(model, estimated)
     return Hold(
-        _priced(model, estimated, estimated.most, estimated.output),
-        _priced(model, estimated, _least(estimated), first),
+        _priced(model, estimated, estimated.most, estimated.output) + heard,
+        _priced(model, estimated, _least(estimated), first) + heard,
+    )
+
+
+def _sounding(model: Model, estimated: Estimate) -> int:
+    """What sound costs beside text."""
+    if not estimated.heard and not estimated.spoken:
+        return 0
+    return estimated.heard * sound.rate(sound.HEARD, model) + estimated.spoken * sound.rate(
+        sound.SPOKEN, model
     )
 
 

@@ -20,7 +20,10 @@ from gateway.metering.estimates import Estimate, Hold, caches
 from hontoni.money import per_million
 
 # What one call brings into the prompt, at most, by how the names of tools begin.
-_RESULTS = (("web_fetch", PAGE_TOKENS), ("web_search", 20_000), ("code_", 5_000), ("advisor", 0))
+_RESULTS = (
+    *(("web_fetch", PAGE_TOKENS), ("web_search", 20_000), ("code", 5_000), ("advisor", 0)),
+    ("tool_search", 500),  # names of tools: the request has them
+)
 _RESULT_TOKENS = 20_000
 
 
@@ -70,25 +73,49 @@ def _most(use: Use, model: Model, estimated: Estimate) -> int:
     if row.kind != Kind.TOOL:  # the conversation, summarised
         own = _bound(model, estimated, estimated.most)
         return calls + per_million(own.window * own.per_input + model.max_output * own.per_output)
-    result = next((most for name, most in _RESULTS if row.name.startswith(name)), _RESULT_TOKENS)
-    turns = [estimated.most + turn * result for turn in range(1, use.calls + 1)]
+    turns = prompts(use, model, estimated)
     own = _bound(model, estimated, estimated.most + sum(turns))  # told in one sum, priced by it
-    prompts = sum(min(own.window, prompt) for prompt in turns)
-    return calls + per_million(prompts * own.per_input) + _helping(use, model, estimated)
+    return calls + per_million(sum(turns) * own.per_input) + _helping(use, model, estimated)
+
+
+def prompts(use: Use, model: Model, estimated: Estimate) -> list[int]:
+    """Tokens that the model reads at most, in the turn behind each call."""
+    window = max(model.context_window, model.long_context_window or 0)
+    result = next((most for name, most in _RESULTS if use.row.name.startswith(name)), None)
+    result = _RESULT_TOKENS if result is None else result
+    return [min(window, estimated.most + turn * result) for turn in range(1, use.calls + 1)]
+
+
+class Helped(NamedTuple):
+    """Another model's work in one call: tokens, at most."""
+
+    model: Model
+    prompt: int
+    output: int
+
+
+def helped(use: Use, model: Model, estimated: Estimate) -> Helped | None:
+    """What the model that a tool names may use in a call of it."""
+    named = use.told.get("model")
+    if use.row.pricing != Pricing.TOKENS or not isinstance(named, str):
+        return None
+    helper = model.book.find(named)
+    if helper is None:
+        return None
+    window = max(helper.context_window, helper.long_context_window or 0)
+    told = use.told.get("max_tokens")
+    output = min(told, helper.max_output) if isinstance(told, int) else helper.max_output
+    prompt = min(window, estimated.most + estimated.output + _RESULT_TOKENS)
+    return Helped(helper, prompt, output)
 
 
 def _helping(use: Use, model: Model, estimated: Estimate) -> int:
-    named = use.told.get("model")
-    if use.row.pricing != Pricing.TOKENS or not isinstance(named, str):
+    theirs = helped(use, model, estimated)
+    if theirs is None:
         return 0
-    helper = model.book.find(named)
-    if helper is None:
-        return 0
-    theirs = _bound(helper, estimated, estimated.most + estimated.output)
-    told = use.told.get("max_tokens")
-    output = min(told, helper.max_output) if isinstance(told, int) else helper.max_output
-    prompt = min(theirs.window, estimated.most + estimated.output + _RESULT_TOKENS)
-    return use.calls * per_million(prompt * theirs.per_input + output * theirs.per_output)
+    at = _bound(theirs.model, estimated, estimated.most + estimated.output)
+    a_call = theirs.prompt * at.per_input + theirs.output * at.per_output
+    return use.calls * per_million(a_call)
 
 
 def _bound(model: Model, estimated: Estimate, prompt: int) -> Bound:

@@ -16,6 +16,7 @@ from gateway.metrics import snapshots, stores
 from gateway.metrics.families import Families
 from gateway.metrics.snapshots import Live
 from gateway.plane import admission, drains
+from gateway.plane import stores as node
 from gateway.plane.counts import Counts
 from gateway.plane.upstream import Upstream
 from hontoni.db import in_thread
@@ -52,6 +53,7 @@ class Door:
             "holds_nano_dollars": sum(call.held for call in calls),
             "unsettled": admission.unsettled(),
             "drains": drains.running(),
+            "spool_bytes": node.spooled(),
         }
         breakers = {} if self.upstream is None else self.upstream.breakers()
         return Live(gauges, breakers)

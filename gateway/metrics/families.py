@@ -22,6 +22,7 @@ _GAUGES = {
     "slots": "Requests that hold a slot now.",
     "holds_nano_dollars": "Money set aside for them, in nano-dollars.",
     "unsettled": "Requests that ended while Valkey was away, and wait for it.",
+    "spool_bytes": "Usage events on the gateways' own disks.",
     "drains": "Answers heard to their end without their client.",
 }
 _BREAKER_HELP = "0 closed, 1 asked once to see whether it is well again, 2 open."
@@ -51,6 +52,12 @@ class Families:
             "Errors answered on /v1.",
             ("status", "code"),
             self.snapshot.refusals.items(),
+        )
+        yield _counter(
+            "hontoni_rebuilds",
+            "Accounts made anew in Valkey from the database.",
+            (),
+            [((), self.snapshot.rebuilt)],
         )
         yield from _open(self.snapshot)
         yield from _stores(self.stores)

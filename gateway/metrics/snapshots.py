@@ -35,6 +35,7 @@ class Snapshot:
         self.refusals: Counter[tuple[str, str]] = Counter()
         self.gauges: Counter[str] = Counter()
         self.breakers: dict[tuple[str, str], int] = {}  # credential, model: the worst state
+        self.rebuilt = 0
         self.processes = 0
 
     def add(self, other: dict[str, Any], *, alive: bool) -> None:
@@ -49,6 +50,7 @@ class Snapshot:
         _add(self.overhead, other["overhead"])
         for status, code, count in other["refusals"]:
             self.refusals[status, code] += count
+        self.rebuilt += other.get("rebuilt", 0)
         if alive:
             self.processes += 1
             self.gauges.update(other["gauges"])
@@ -65,6 +67,7 @@ class Snapshot:
             ],
             "overhead": _told(self.overhead),
             "refusals": [[*kind, count] for kind, count in self.refusals.items()],
+            "rebuilt": self.rebuilt,
             "gauges": dict(self.gauges),
             "breakers": [[*kind, state] for kind, state in self.breakers.items()],
         }
@@ -97,6 +100,7 @@ def own(live: Live) -> Snapshot:
     """What this process has counted, and has open. For reading only: it is not a copy."""
     mine = Snapshot()
     mine.rows, mine.overhead, mine.refusals = Counts.rows, Counts.overhead, Counts.refusals
+    mine.rebuilt = Counts.rebuilt
     mine.gauges, mine.breakers, mine.processes = Counter(live.gauges), live.breakers, 1
     return mine
 

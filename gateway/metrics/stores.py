@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from gateway.stores.models import StoreEpoch
 from gateway.usage.models import DeadEvent
 from hontoni import health, redis
 from hontoni.freshness import is_away
@@ -78,5 +79,8 @@ def _ask_database(found: Stores) -> bool:
         count = DeadEvent.objects.count()
     except (DatabaseError, InterfaceError):
         return False
+    if epoch := StoreEpoch.objects.filter(pk=StoreEpoch.THE).first():
+        began = epoch.began_at.timestamp()
+        found.values["epoch_began_seconds"] = "When the two stores last began anew.", began
     found.values["dead_events"] = "Usage events that were set aside.", count
     return True

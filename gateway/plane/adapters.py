@@ -6,7 +6,6 @@
   request goes through the hub, the upstream always streams.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +21,7 @@ from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, Tool
 from gateway.dialects.json_patch import patch
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
-from gateway.plane import client_dialects
+from gateway.plane import client_dialects, end_users
 from gateway.plane.inbound import Asked
 from hontoni.errors import BadRequest
 
@@ -57,6 +56,9 @@ class Lane(Protocol):
     def spare(self, calls: int) -> None:
         """Let the tools that cost money of their own be used no more often than that, each; 0
         leaves them out: BadRequest where one is forced."""
+
+    def let_store(self, allowed: bool) -> None:
+        """Whether the vendor may keep it, if it asks for that."""
 
     def stream(self, reply_id: str, created: int) -> Stream | None:
         """What reads the reply; None when it comes whole."""
@@ -121,9 +123,11 @@ class PassThrough:
         """The client's bytes, changed in the members the codec would change."""
         asked = self._asked
         sent = asked.dialect.codec.patch_request(self._wanted, asked.target, asked.thinking)
+        store = asked.may_store and asked.parsed.get("store") is True
+        front = end_users.front(sent, self.dialect, asked.account, store=store)
         if asked.thinking.mode:
             self.thinks = asked.dialect.codec.decode_thinking(sent)
-        return patch(asked.body, asked.parsed, _changes(asked.parsed, sent))
+        return patch(asked.body, asked.parsed, _changes(asked.parsed, sent), front)
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         kept, left = headers(sent, self._asked.model.rules())
@@ -140,6 +144,10 @@ class PassThrough:
         asked = self._asked
         self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper, most=calls)
         self._wanted = self.sifted.body
+        self.body = self._patched()
+
+    def let_store(self, allowed: bool) -> None:
+        self._asked = self._asked._replace(may_store=allowed)
         self.body = self._patched()
 
     def stream(self, reply_id: str, created: int) -> Stream | None:
@@ -198,7 +206,7 @@ class Translation:
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
-        request = codecs.decode_request(asked.dialect.name, _encodable(asked))
+        request = codecs.decode_request(asked.dialect.name, asked.parsed)
         self.request = replace(request, thinking=asked.thinking)
         self.target = replace(asked.target, end_user=asked.end_user(request.end_user))
         self.sifted = self._sifted()
@@ -224,6 +232,7 @@ class Translation:
         sent = upstream.encode_request(self.request, self.target)
         if self.request.thinking.mode:
             self.thinks = upstream.decode_thinking(sent)
+        end_users.introduce(sent, self.dialect, self._asked.account)
         return orjson.dumps(sent)
 
     def _send(self, request: Request) -> None:
@@ -252,6 +261,9 @@ class Translation:
         self.sifted = self._sifted(" (balance)")
         self._send(self.request)
 
+    def let_store(self, allowed: bool) -> None:
+        pass  # what is translated is never stored
+
     def stream(self, reply_id: str, created: int) -> Translator:
         asked = self._asked
         head = Head(
@@ -272,15 +284,6 @@ class Translation:
             self._send(replace(self.request, items=items))
             return self.body != before
         return failed.message == failures.malformed("").message
-
-
-def _encodable(asked: Asked) -> dict[str, Any]:
-    """The body without lone surrogates: agents do send them (a cut emoji), UTF-8 has none."""
-    if b"\\ud" not in asked.body and b"\\uD" not in asked.body:
-        return asked.parsed
-    text = json.dumps(asked.parsed, ensure_ascii=False)
-    whole: dict[str, Any] = orjson.loads(text.encode("utf-8", "replace"))
-    return whole
 
 
 def _without_carriers(item: Any) -> Any:

@@ -11,21 +11,19 @@ from collections import defaultdict
 
 from django.conf import settings
 
-from billing.books.seeding import seed_account
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
-from gateway.plane import callers, counts, life, tracing, usage_events
+from gateway.plane import callers, counts, life, stores, tracing, usage_events
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
 from gateway.usage import spending
-from gateway.usage.settlement import recorded
 from hontoni import freshness
 from hontoni.errors import ApiError, Unavailable
-from ratelimits import limiter
+from ratelimits import epochs, limiter
 from ratelimits.headers import refusal
-from ratelimits.limiter import Ask, State
+from ratelimits.limiter import Ask, Extension, State
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +32,8 @@ _RETRY_SECONDS = 0.5
 _NOTHING = Hold(0, 0)
 _RECHECK_SECONDS = 0.1  # a slot freed on another node is noticed by looking again
 _waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-LIVE: set[Call] = set()  # admitted and not yet settled, in this process
-_unsettled: dict[str, Call] = {}  # finished while Redis was away; tried again by `heartbeat`
+LIVE = stores.LIVE
+_unsettled = stores.UNSETTLED  # tried again by `heartbeat`
 
 
 def _ask(
@@ -57,11 +55,21 @@ def _ask(
 
 async def _renewed(caller: Caller, state: State) -> Caller:
     """What it takes to ask again: a fresh snapshot, or a seeded account or purse."""
-    if state.status == "cold":
-        await freshness.asked(seed_account, caller.account, recorded=recorded)
-    elif state.status == "unseeded":
-        await freshness.asked(spending.seed, caller.key_id)
+    if state.status == "stale":
+        told = await limiter.terms_version(caller.account)
+        caller = await callers.reload(caller.digest)
+        if caller.terms_version < told:  # Redis knows no terms but from the database
+            await stores.went_back()
+        return caller
+    await _anew(caller, state.status)
     return await callers.reload(caller.digest)
+
+
+async def _anew(caller: Caller, status: limiter.Status) -> None:
+    if status == "cold":
+        await stores.rebuilt(caller.account)
+    elif status == "unseeded":
+        await freshness.asked(spending.seed, caller.key_id)
 
 
 async def look(
@@ -108,7 +116,7 @@ async def admit(call: Call) -> None:
             call.become(life.ADMITTED)
             call.admitted_at = state.now
             call.hold_is(state.hold)
-            LIVE.add(call)
+            await stores.admitted(call)
             return
         now = asyncio.get_running_loop().time()
         deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
@@ -146,6 +154,7 @@ async def _asked(call: Call) -> State:
         draft=usage_events.draft(call),
         price=call.priced_for,
     )
+    call.epoch = epochs.believed()
     call.become(life.ASKED)
     try:
         state = await limiter.admit(call.ask)
@@ -199,11 +208,21 @@ async def _cover(call: Call) -> None:
     if missing <= 0:
         return
     try:
-        more = await limiter.extend(call.asked(), hold=call.held, step=missing, stretch=True)
+        more = await extend(call, missing)
     except ApiError:
         logger.exception("hold.uncovered %s", call.id)
     else:
         call.held = more.hold
+
+
+async def extend(call: Call, step: int) -> Extension:
+    """Hold so much more, as far as there is money. Raises Unavailable."""
+    for _ in range(_MOST_RENEWALS):
+        more = await limiter.extend(call.asked(), hold=call.held, step=step, stretch=True)
+        if more.status == "ok":
+            return more
+        await _anew(call.caller, more.status)
+    raise Unavailable("Your account is changing right now. Try again.")
 
 
 async def _may_give(call: Call) -> bool:
@@ -230,6 +249,7 @@ async def settle(call: Call) -> None:
         if call.trace is not None:
             tracing.end(call)
     event, giveback = usage_events.event(call), call.life is life.FREED
+    stores.keep(call, event)
     try:
         state = await limiter.settle(call.asked(), cost=call.cost, event=event, giveback=giveback)
     except ApiError:
@@ -239,6 +259,9 @@ async def settle(call: Call) -> None:
     finally:
         LIVE.discard(call)
     _unsettled.pop(call.id, None)
+    stores.answered(call)
+    if call.settled:  # said twice at once
+        return
     call.become(life.SETTLED)
     call.state = call.http.state = state
     for freed in _waiting.get(call.caller.subject, ()):

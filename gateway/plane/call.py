@@ -16,7 +16,7 @@ from gateway.catalogue.snapshot import Model, Price
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
 from gateway.dialects.stream_readers import text_bytes
-from gateway.metering import bill, calibration, estimates
+from gateway.metering import bill, calibration, estimates, unseen
 from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import life
 from gateway.plane.adapters import Lane, Stream
@@ -79,13 +79,14 @@ class Call:
     price_read_at: float = 0.0  # when the price was read that holds for it
     priced_for: tuple[int, int] = (0, 0)  # from when, until when these prices are in force
     admitted_at: int = 0  # by Redis's clock, in microseconds
+    epoch: str = ""  # of the stores, in which Redis was asked
     spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     trace: object = None  # its spans (tracing.py)
     _told: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     _bound: bool = False  # that is so
-    _lines: tuple[Usage, Tally, Price, tuple[str, str], list[bill.Line]] | None = None
+    _lines: tuple[Usage, tuple[Tally, Price, tuple[str, str]], list[bill.Line]] | None = None
 
     def __post_init__(self) -> None:
         self.hidden = self.request.hides()
@@ -248,25 +249,36 @@ class Call:
         """What the vendor counted beside tokens in all, unless nobody believes it."""
         if self.quarantined is not None:
             return NO_TALLY
+        hidden = self._unseen()
+        return hidden.beside(self._counted()) if hidden.turns else self._counted()
+
+    def _counted(self) -> Tally:
         return self.tally if self.tap is None else self.tap.tally()
+
+    def _unseen(self) -> unseen.Unseen:
+        """What tools may have used of which the vendor's last word would have told."""
+        if not self.lane.sifted.uses or self.failed or not (self.reached and self._heard()[1]):
+            return unseen.NOTHING
+        model = self.model.at(self.named)
+        return unseen.of(self.lane.sifted, self._counted(), model, self.estimate)
 
     def lines(self, usage: Usage) -> list[bill.Line]:
         """What is priced of that usage. The receipt asks once more for what was priced last."""
         tally, last = self._tally(), self._lines
-        if (
-            last is not None
-            and last[0] is usage
-            and last[1] == tally
-            and last[2] is self.model.price
-            and last[3] == self.named
-        ):
-            return last[4]
+        priced = tally, self.model.price, self.named
+        if last is not None and last[0] is usage and last[1] == priced:
+            return last[2]
         found = bill.lines(usage, tally, self.model.at(self.named), self.lane.sifted)
-        self._lines = usage, tally, self.model.price, self.named, found
+        self._lines = usage, priced, found
         return found
 
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""
+        usage, estimated = self._heard()
+        return (self._unseen().on(usage) if estimated else usage), estimated
+
+    def _heard(self) -> tuple[Usage, bool]:
+        """The same without what tools did unseen."""
         tap = self.tap
         if tap is None:
             if (told := self._told or self.usage) is not None:
@@ -369,7 +381,8 @@ class Call:
         if self.drained:
             return "drained"
         if self.estimated:
-            return "left" if self.aborted and not self.hidden else "estimated"
+            seen = not self.hidden and not self._unseen().turns
+            return "left" if self.aborted and seen else "estimated"
         return "left" if self.aborted and self.cost else ""
 
     def so_far(self) -> "Call":

@@ -20,6 +20,7 @@ from django.utils import timezone
 from accounts.keys import api_keys, restrictions
 from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
+from gateway.stores.epochs import watch_mark
 from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated, Unavailable
 from ratelimits import limiter
@@ -50,6 +51,7 @@ class Caller:
     caps: Caps
     models: tuple[str, ...]  # all that are allowed; empty: every one
     networks: tuple[restrictions.Network, ...]  # likewise
+    may_store: bool = False  # vendors, what they are sent, if a request asks them to
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses
@@ -215,6 +217,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
     if problem := api_keys.refusal(key, timezone.now()):
         return Ended(key.user_id, key.pk, problem)
     found = terms(key.user_id)
+    watch_mark()
     return Caller(
         digest=digest,
         key_id=key.pk,
@@ -230,6 +233,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
         caps=Caps(key.purse, *restrictions.caps(key)),
         models=tuple(key.allowed_models),
         networks=tuple(ipaddress.ip_network(each) for each in key.allowed_ips),
+        may_store=key.user.vendors_may_store,
     )
 
 

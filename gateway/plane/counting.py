@@ -11,7 +11,7 @@ from django.conf import settings
 
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
-from gateway.plane import adapters, admission, inbound, left_out, pipeline
+from gateway.plane import adapters, admission, bodies, inbound, left_out, pipeline
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import CHAT, DIALECTS, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Exchange
@@ -30,7 +30,7 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     """How many tokens a prompt has. Raises ApiError."""
     http.dialect = MESSAGES.name
     caller = await admission.enter(http)
-    body = await http.body()
+    body = await bodies.read(http, caller, paid=False)
     http.parsed = parsed = parse(body)
     MESSAGES.check(parsed)
     request = await inbound.understand(
@@ -77,7 +77,7 @@ async def _relay(
 async def estimate(http: Exchange, upstream: Upstream) -> None:
     """Everything that would be decided about a request, were it sent now. Raises ApiError."""
     caller = await admission.enter(http)
-    body = await http.body()
+    body = await bodies.read(http, caller, paid=False)
     http.parsed = parsed = parse(body)
     dialect = _dialect_of(parsed, http)
     sent, ip = http.headers, http.client_ip()

@@ -56,10 +56,12 @@ class Counts:
     rows: dict[Kind, Row] = {}
     overhead = Histogram(OVERHEAD)
     refusals: Counter[tuple[str, str]] = Counter()  # status, code
+    rebuilt = 0  # accounts made anew in Valkey
 
     @classmethod
     def forget(cls) -> None:
         cls.rows, cls.overhead, cls.refusals = {}, Histogram(OVERHEAD), Counter()
+        cls.rebuilt = 0
 
 
 def ended(call: "Call") -> None:

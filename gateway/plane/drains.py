@@ -22,6 +22,7 @@ from gateway.dialects.json_patch import parse
 from gateway.plane import admission
 from gateway.plane.call import Call
 from gateway.vendors.http_client import Reply
+from hontoni.bodies import Held
 from hontoni.errors import ApiError
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ def take(call: Call, reply: Reply) -> bool:
     if not _wanted(call, reply) or len(_running) >= settings.DRAINS_AT_ONCE:
         return False
     call.draining = True
-    task = asyncio.get_running_loop().create_task(_drain(call, reply))
+    held, call.http.held = call.http.held, None  # its body is in memory until it is heard out
+    task = asyncio.get_running_loop().create_task(_drain(call, reply, held))
     _running.add(task)
     task.add_done_callback(_running.discard)
     return True
@@ -63,11 +65,13 @@ def _wanted(call: Call, reply: Reply) -> bool:
     return tap.begun and ((call.hidden and tap.reasoned) or unmeasured)
 
 
-async def _drain(call: Call, reply: Reply) -> None:
+async def _drain(call: Call, reply: Reply, held: Held | None) -> None:
     try:
         await hear(call, reply)
     finally:
         reply.close()
+        if held is not None:
+            held.free()
         await asyncio.shield(admission.close(call))
 
 

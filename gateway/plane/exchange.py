@@ -7,6 +7,7 @@ says into a cancellation of that work.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -21,13 +22,14 @@ from gateway.dialects.codecs import failures
 from gateway.plane import life, wire
 from gateway.plane.life import Answer
 from gateway.plane.wire import Connection, Headers
+from hontoni import addresses, bodies
 from hontoni.errors import ApiError, BadRequest, TooLarge, UpstreamTimeout
 from hontoni.money import nanos
 from ratelimits.headers import rate_limit_lines
 from ratelimits.limiter import Limits, State
 
 WATCH_AFTER_SECONDS = 0.25
-# Looked at this often, a stream is never silent for twice as long: under 15 s (issue 3).
+# Looked at this often, a stream is never silent for twice as long: under 15 s.
 KEEP_ALIVE_SECONDS = 7.0
 _EVENT_STREAM = (
     b"content-type: text/event-stream; charset=utf-8\r\n"
@@ -36,7 +38,7 @@ _EVENT_STREAM = (
 )
 _JSON = b"content-type: application/json\r\n"
 _CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
-_SANDBOX = b"x-hontoni-sandbox: true\r\n"
+_SANDBOX = wire.lines([(b"x-hontoni-sandbox", b"true")])
 
 
 class ClientGone(Exception):
@@ -87,7 +89,7 @@ class Exchange:
     unless something is about to be written: it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_connection", "_quiet", "answer", "config", "dialect", "extra", "headers", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "writing")  # noqa: E501  # fmt: skip
+    __slots__ = ("_connection", "_parts", "_quiet", "answer", "config", "dialect", "extra", "headers", "held", "keep_alive", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
@@ -99,6 +101,8 @@ class Exchange:
         self.owner: tuple[int, int] | None = None
         self.parsed: dict[str, Any] | None = None
         self.extra: Headers = []
+        self.held: bodies.Held | None = None
+        self._parts: list[bytes] = []
         self.answer: Answer = life.SILENT
         self.dialect = ""
         self.keep_alive: Callable[[], bytes] | None = None
@@ -118,42 +122,66 @@ class Exchange:
 
     def client_ip(self) -> str:
         """The address of the client, past the proxies we trust."""
-        if proxies := self.config.trusted_proxies:
-            hops = self.header(b"x-forwarded-for").split(",")
-            return hops[-min(proxies, len(hops))].strip()
-        client = self.scope.get("client")
-        return str(client[0]) if client else ""
+        return addresses.client(self.scope, self.config.trusted_proxies)
 
     def whole_body(self) -> bytes | None:
         """As `body`, where nothing of it need be waited for."""
         if self._connection is None or b"content-encoding" in self.headers:
             return None
         body = self._connection.body()
-        if body is not None and len(body) > self.config.max_body_bytes:
-            raise _too_large(self.config.max_body_bytes)
+        if body is not None and len(body) > bodies.FREE_BYTES:
+            if len(body) > self.config.max_body_bytes:
+                raise _too_large(self.config.max_body_bytes)
+            self.holder().grow(len(body))
         return body
 
-    async def body(self) -> bytes:
-        """The request's body. Raises TooLarge, BadRequest, or ClientGone."""
+    def announced(self) -> int:
+        """The bytes that the body says it has, 0 if it does not say."""
         if self.headers.get(b"content-encoding", b"identity") != b"identity":
             error = BadRequest("Compressed request bodies are not accepted.")
             error.status = 415
             raise error
-        most = self.config.max_body_bytes
-        if int(self.headers.get(b"content-length", b"0")) > most:
-            raise _too_large(most)
-        parts, size = [], 0
+        size = bodies.announced(self.scope)
+        if size > self.config.max_body_bytes:
+            raise _too_large(self.config.max_body_bytes)
+        return size
+
+    async def body(
+        self, announced: int, most: int, pause: Callable[[], float] | None = None
+    ) -> bytes | None:
+        """The request's body; None if it has more than `most` bytes: asked again, what has come
+        is there still. `pause` tells for how many seconds others come first, after each piece.
+        Raises TooLarge, Unavailable, or ClientGone."""
+        size = sum(map(len, self._parts))
+        if announced > bodies.FREE_BYTES:
+            self.holder().room_for(announced - size)
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
             part: bytes = message.get("body", b"")
-            parts.append(part)
+            self._parts.append(part)
             size += len(part)
-            if size > most:
-                raise _too_large(most)
+            if size > self.config.max_body_bytes:
+                raise _too_large(self.config.max_body_bytes)
+            if size > bodies.FREE_BYTES:
+                holder = self.holder()
+                holder.grow(size - holder.size)
             if not message.get("more_body"):
-                return b"".join(parts)
+                whole = part if len(self._parts) == 1 else b"".join(self._parts)
+                self._parts.clear()
+                return whole
+            if size > most:
+                return None
+            if pause is not None:
+                await asyncio.sleep(pause())
+
+    def holder(self) -> bodies.Held:
+        """What it holds of the process's memory."""
+        if self.held is None:
+            sender = self.owner[0] if self.owner else self.client_ip()
+            self.held = bodies.Held(str(sender))
+        return self.held
 
     async def present(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Do the work, but stop when the client leaves (ClientGone) or after `seconds`.
@@ -260,11 +288,19 @@ class Exchange:
             # Without it a popular agent retries a 401 for minutes (clients.md section 3).
             headers.append((b"x-should-retry", b"false"))
         body = failures.body(error, self.request_id, self.dialect)
-        await self.respond(error.status, orjson.dumps(body), headers)
+        await self.respond(error.status, _written(body), headers)
 
 
 def raw_headers(headers: Mapping[str, str]) -> Headers:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    """An error may quote its client: half a surrogate pair, too."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _too_large(most: int) -> TooLarge:

@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from django.utils.crypto import salted_hmac
-
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.sift import Sifted
 from gateway.catalogue.snapshot import Catalogue, Model
 from gateway.catalogue.variants import PLAIN, Variant
 from gateway.dialects.codecs import thinking as thoughts
 from gateway.dialects.ir import Target, Thinking
-from gateway.metering import documents, estimates, feature_holds
+from gateway.metering import documents, estimates, feature_holds, sound
 from gateway.metering.estimates import Estimate, Hold
-from gateway.plane import callers, members
+from gateway.plane import callers, end_users, members
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import CHAT, DIALECTS, Dialect
 from gateway.plane.upstream import Upstream
@@ -43,6 +41,7 @@ class Asked(NamedTuple):
     permitted: tuple[str, ...] = ()
     bare: Hold | None = None  # without what the features may cost
     affordable: int | None = None  # output tokens that the balance pays for, if fewer than asked
+    may_store: bool = False  # the vendor, what it is sent: the account's own setting
 
     def helper(self, name: str) -> str | None:
         """What the vendor calls another model that shall help, where this caller may ask it."""
@@ -79,7 +78,7 @@ class Asked(NamedTuple):
 
     def end_user(self, told: str) -> str:
         """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
-        return salted_hmac("gateway.end_user", f"{self.account}:{told}").hexdigest()[:32]
+        return end_users.pseudonym(self.account, told)
 
     def applied(self, sent: Thinking) -> dict[str, Any]:
         """The clamp that tells how much thinking is asked for, and what took the rest away."""
@@ -150,11 +149,11 @@ async def understand(
     agent = sent.get(b"user-agent", b"").decode("latin-1")
     thinking = wanted(said, variant, target, agent)
     most = dialect.most_output(model, parsed)
-    attached = documents.NOTHING
-    if not documents.attaches_nothing(body):
+    attached, spoken = documents.NOTHING, sound.is_spoken(parsed)
+    if spoken or not documents.attaches_nothing(body):
         window = model.window(variant.long_context)
         attached = await documents.survey(dialect.name, model, window, body, parsed)
-    estimate = estimates.estimate(body, most, attached)
+    estimate = estimates.estimate(body, most, attached, spoken=spoken)
     asked = Asked(
         dialect=dialect,
         body=body,
@@ -169,6 +168,7 @@ async def understand(
         hold=estimates.hold(model, estimate),
         clamps={},
         permitted=tuple(caller.models or ()),
+        may_store=caller.may_store,
     )
     asked.clamps.update(_clamps(asked))
     return asked

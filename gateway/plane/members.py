@@ -73,7 +73,11 @@ async def check(body: bytes, parsed: dict[str, Any]) -> None:
 def _is_plain(body: bytes, parsed: dict[str, Any]) -> bool:
     try:
         written = orjson.dumps(parsed)
-    except (TypeError, orjson.JSONEncodeError):  # lone surrogates, numbers beyond 64 bits
+    except orjson.JSONEncodeError as error:
+        if "Recursion" in str(error):
+            raise BadRequest(
+                "The request body is nested too deeply.", code="invalid_json"
+            ) from None
         return False
     return body.count(b'"') == written.count(b'"') and b"\\u0022" not in body
 

@@ -19,7 +19,17 @@ from typing import Any
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
-from gateway.plane import adapters, admission, callers, counts, inbound, life, relay, tracing
+from gateway.plane import (
+    adapters,
+    admission,
+    bodies,
+    callers,
+    counts,
+    inbound,
+    life,
+    relay,
+    tracing,
+)
 from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
@@ -78,7 +88,7 @@ async def _prepare(
 ) -> Call:
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
     ClientGone."""
-    body = http.whole_body() or await http.body()
+    body = http.whole_body() or await bodies.read(http, caller)
     http.parsed = parsed = parse(body)
     sent, ip = http.headers, http.client_ip()
     request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
@@ -176,6 +186,9 @@ async def _settle(call: Call) -> None:
 
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
+    if (allowed := call.caller.may_store) is not call.request.may_store:  # changed just now
+        call.request = call.request._replace(may_store=allowed)
+        call.lane.let_store(allowed)
     if isinstance(call.lane, Translation):
         await relay.prepare(call)
     _fit_features(call)

@@ -36,7 +36,6 @@ from hontoni.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from ratelimits import limiter
 
 _MOST_ROUTES = 4  # asked for one request
 
@@ -46,13 +45,15 @@ async def prepare(call: Call) -> None:
     if call.stream and isinstance(call.lane, Translation) and call.lane.to_fetch():
         call.tap = call.lane.stream(call.id[4:], int(call.began))
         call.http.keep_alive = call.tap.ping
-    await complete(call.lane)
+    await complete(call, call.lane)
 
 
-async def complete(lane: Lane) -> None:
-    """Fetch what the request only points at and the vendor wants as bytes. Raises BadRequest."""
+async def complete(call: Call, lane: Lane) -> None:
+    """Fetch what the request only points at and the vendor wants as bytes. Raises BadRequest, and
+    Unavailable while too much is held already."""
     if isinstance(lane, Translation) and (urls := lane.to_fetch()):
-        lane.inline(await fetching.fetch_all(urls))
+        fetched = await fetching.fetch_all(urls, call.http.holder().grow)
+        await asyncio.to_thread(lane.inline, fetched)  # megabytes are not for the event loop
 
 
 async def forward(call: Call, upstream: Upstream) -> None:
@@ -91,7 +92,7 @@ async def _fits(call: Call, route: Route) -> bool:
     """Put the request as this route wants it. False if it cannot be."""
     try:
         lane = adapters.choose(call.request.at(route.named))
-        await complete(lane)
+        await complete(call, lane)
         if call.spared is not None:
             lane.spare(call.spared)
         needed = call.request.covering(lane.sifted).hold.full
@@ -290,7 +291,7 @@ async def _extend(call: Call) -> None:
     stream ends with an error."""
     rates = call.model.price.rates
     step = money.per_million(FIRST_STEP_TOKENS * max(rates[4], rates[5]))
-    extension = await limiter.extend(call.asked(), hold=call.held, step=step, stretch=True)
+    extension = await admission.extend(call, step)
     if extension.granted == 0 and call.cost_so_far() >= extension.hold:
         if extension.available > 0:
             raise PaymentRequired(

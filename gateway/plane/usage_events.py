@@ -80,6 +80,8 @@ def _details(call: Call) -> dict[str, Any]:
         "price_read_at": call.price_read_at,
         "admitted_at": call.admitted_at,
     }
+    if not call.reached:
+        details["given_back"] = True  # it counts in no window
     if call.clamps:
         details["clamps"] = call.clamps
     if call.state is not None:

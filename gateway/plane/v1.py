@@ -14,7 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.catalogue import model_list, snapshot
-from gateway.plane import admission, counting, drains, pipeline, tracing
+from gateway.plane import admission, counting, drains, pipeline, stores, tracing
 from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import ClientGone, Config, Exchange
 from gateway.plane.upstream import Upstream, connect
@@ -107,6 +107,9 @@ class _Endpoint:
             logger.exception("request.failed %s", http.request_id)
             if not http.started:
                 await http.fail(ApiError("Something went wrong on our side."))
+        finally:
+            if http.held is not None:
+                http.held.free()
 
 
 class _NotAllowed(ApiError):
@@ -156,13 +159,15 @@ class V1:
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
-        work = (admission.beat_for_ever(), refusals.flush_for_ever())
+        await stores.start()
+        work = (admission.beat_for_ever(), refusals.flush_for_ever(), stores.watch_for_ever())
         self._working = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
         await drains.stop()
         for task in self._working:
             task.cancel()
+        await stores.stop()
         with suppress(redis.RedisError):
             await refusals.flush()
         if self.upstream is not None:

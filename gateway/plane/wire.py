@@ -10,7 +10,6 @@ A head is bytes: a line for each header, each with its CRLF.
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.types import Receive, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -61,11 +60,11 @@ class Connection:
     @classmethod
     def of(cls, receive: Receive, send: Send) -> "Connection | None":
         """The connection behind them, if it is one that we know."""
-        cycle: Any = getattr(send, "__self__", None)
+        cycle, receiver = getattr(send, "__self__", None), getattr(receive, "__self__", None)
+        if not isinstance(cycle, RequestResponseCycle) or id(receiver) != id(cycle):
+            return None
         if (
-            type(cycle) is not RequestResponseCycle
-            or getattr(send, "__func__", None) is not RequestResponseCycle.send
-            or getattr(receive, "__self__", None) is not cycle
+            getattr(send, "__func__", None) is not RequestResponseCycle.send
             or cycle.access_log
             or cycle.scope["method"] == "HEAD"
         ):

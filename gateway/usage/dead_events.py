@@ -9,7 +9,7 @@ from django.db import Error, transaction
 
 from gateway.usage import settlement
 from gateway.usage.models import DeadEvent
-from ratelimits import limiter
+from ratelimits import rebuilding
 
 
 def replay(dead: DeadEvent) -> str:
@@ -29,7 +29,7 @@ def replay(dead: DeadEvent) -> str:
     except Error as error:
         return repr(error)
     # Valkey may have counted its cost once, or lost it since: the books know.
-    limiter.forget_money(entry.event["user_id"])
+    rebuilding.forget_sync([entry.event["user_id"]])
     return ""
 
 

@@ -31,6 +31,7 @@ from gateway.usage.books import Booked
 from gateway.usage.models import DeadEvent, UsageEvent
 from gateway.usage.quarantine import strange
 from hontoni import redis
+from ratelimits import rebuilding
 from ratelimits.keys import SHARDS
 from ratelimits.keys import usage as usage_stream
 
@@ -226,10 +227,6 @@ def entry(shard: int, stream_id: bytes, text: bytes) -> Entry:
     return Entry(shard, stream_id, event)
 
 
-def _event(text: bytes) -> dict[str, Any]:
-    return entry(0, b"0-0", text).event
-
-
 # -- What others left behind ---------------------------------------------------------------------
 
 
@@ -300,17 +297,25 @@ def _moment(entry: Entry) -> tuple[int, ...]:
     return tuple(map(int, entry.stream_id.split(b"-")))
 
 
-def _acknowledge(entries: Iterable[Entry]) -> None:
+def _acknowledge(entries: Sequence[Entry]) -> None:
     """They are in the books: forget them. Deleted first: what is acknowledged and not deleted
     nobody would look at again."""
-    by_shard: defaultdict[int, list[bytes]] = defaultdict(list)
+    by_shard: defaultdict[int, list[Entry]] = defaultdict(list)
     for entry in entries:
-        by_shard[entry.shard].append(entry.stream_id)
+        by_shard[entry.shard].append(entry)
     pipeline = redis.sync().pipeline(transaction=False)
-    for shard, ids in by_shard.items():
+    for shard, members in by_shard.items():
+        ids = [entry.stream_id for entry in members]
         pipeline.xdel(usage_stream(shard), *ids)
         pipeline.xack(usage_stream(shard), GROUP, *ids)
-    pipeline.execute()
+    deleted = pipeline.execute()[::2]
+    lost = [
+        members for members, n in zip(by_shard.values(), deleted, strict=True) if n < len(members)
+    ]
+    if lost:
+        # The stream was lost while we had them in hand, and with it what says they are underway.
+        accounts = {entry.event.get("user_id") for members in lost for entry in members}
+        rebuilding.forget_sync({each for each in accounts if isinstance(each, int)})
 
 
 def _set_aside(entry: Entry) -> None:
@@ -365,6 +370,7 @@ def record(entries: Sequence[Entry]) -> int:
     vendor_days.add(rows)
     alerts.look(told[row.pk] for row in rows)
     api_keys.touch({row.api_key_id: (row.created_at, told[row.pk]["ip"]) for row in rows})
+    transaction.on_commit(ledger.mark, robust=True)
     transaction.on_commit(lambda: live.ring({row.user_id for row in rows}), robust=True)
     return len(rows)
 

@@ -15,7 +15,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
 
 from django.db import Error, connection
@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 
-from gateway.usage import reaper, refusals, settlement, shards
+from gateway.usage import refusals, settlement, shards
 from hontoni import errors, health, redis
 from ratelimits.keys import SHARDS
 
@@ -34,6 +34,8 @@ HOUSE_SECONDS = 5.0
 REFUSALS_SECONDS = 1.0
 FIRST_PAUSE, LAST_PAUSE = 0.1, 2.0
 SAID_AGAIN_SECONDS = 60.0
+
+Reap = Callable[[Sequence[int]], object]
 
 
 class Trouble:
@@ -64,10 +66,11 @@ class Trouble:
 
 
 class Settler:
-    """One settlement process. `stop` ends it after the batch it has in hand."""
+    """One settlement process. `stop` ends it after the batch it has in hand; `reap` settles the
+    requests of dead gateways in some shards."""
 
-    def __init__(self, stop: Event) -> None:
-        self.stop = stop
+    def __init__(self, stop: Event, reap: Reap) -> None:
+        self.stop, self.reap = stop, reap
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self.shards: list[int] = []
         self.trouble = Trouble()
@@ -126,7 +129,7 @@ class Settler:
 
     def _keep_house(self) -> None:
         health.beat()
-        reaper.reap(self.shards)
+        self.reap(self.shards)
         settlement.take_over(self.name, self.shards)
 
     def _recover(self, error: Exception) -> None:

@@ -23,7 +23,7 @@ from gateway.usage import events as spelled
 from gateway.usage.models import UsageHour
 from gateway.usage.settlement import recorded
 from hontoni import redis
-from ratelimits import purses
+from ratelimits import purses, rebuilding
 from ratelimits.scripts import unavailable
 
 
@@ -50,6 +50,7 @@ def seed(key_id: int) -> bool:
             life=ever + sum(cost for _, cost in new),
             key_ids=mine,
             last_event_id=last_event_id,
+            opened=[each.request_id for each in rebuilding.open_requests(key.user_id)],
         )
 
 

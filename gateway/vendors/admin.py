@@ -10,7 +10,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminPasswordWidget
 
 from gateway.vendors import vault
-from gateway.vendors.models import Credential, Offering, Provider
+from gateway.vendors.models import Credential, Offering, Provider, bind
 
 
 class OfferingInline(TabularInline):
@@ -24,6 +24,17 @@ class ProviderAdmin(ModelAdmin):
     list_filter = ["vendor", "active"]
     search_fields = ["name", "base_url"]
     inlines = [OfferingInline]
+
+    def save_model(
+        self, request: HttpRequest, obj: Provider, form: "forms.ModelForm[Provider]", change: bool
+    ) -> None:
+        """Its credentials are nobody's business at another address: they are entered again."""
+        bind()
+        super().save_model(request, obj, form, change)
+        mine = Credential.objects.filter(provider=obj, active=True)
+        if count := mine.exclude(entered_for=obj.home).update(active=False):
+            said = f"{count} credentials are inactive until they are entered again."
+            self.message_user(request, said, messages.WARNING)
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
@@ -47,10 +58,21 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic a
             raise forms.ValidationError("A key has no spaces and no letters beyond ASCII.")
         return secret
 
+    def clean(self) -> dict[str, Any]:
+        """A secret is for one provider at one address."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        provider, before = cleaned.get("provider"), self.instance.entered_for
+        moved = provider and self.instance.sealed and before not in ("", provider.home)
+        moved = moved or (self.instance.pk and not before and "provider" in self.changed_data)
+        if moved and not cleaned.get("secret") and not self.errors:
+            self.add_error("secret", f"Enter it again: it was for {before or 'another provider'}.")
+        return cleaned
+
     def save(self, commit: bool = True) -> Credential:
         """A secret that is replaced starts afresh."""
         if secret := self.cleaned_data["secret"]:
             self.instance.sealed = vault.seal(secret)
+            self.instance.entered_for = self.cleaned_data["provider"].home
             self.instance.refused_at, self.instance.refusal = None, ""
         saved: Credential = super().save(commit)
         return saved

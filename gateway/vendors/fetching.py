@@ -1,23 +1,24 @@
 """Images and documents a request only points at, for vendors that want their bytes.
 
 The customer chooses the address, so it is treated as an attack: only addresses of the public
-internet are ever connected to (the resolved one decides, on every redirect anew), the size and
-the time are limited, no credential and no cookie goes along.
+internet are ever connected to (the resolved one decides, on every redirect anew), the size of
+each and of all together and the time are limited, no credential and no cookie goes along.
 """
 
 import asyncio
 import base64
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from django.conf import settings
 from yarl import URL
 
-from hontoni.errors import BadRequest
+from hontoni.errors import ApiError, BadRequest
 
 MOST_BYTES = 20 * 1024 * 1024
 MOST_SECONDS = 15
@@ -27,13 +28,44 @@ _CHUNK = 2**16
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
+# IPv6 networks in which an IPv4 address is written, and after how many bytes: on the way something
+# makes of them what is written there. RFC 6052 (NAT64), 3056 (6to4), 4291 (mapped), 4380 (Teredo,
+# whose client is written upside down). What else has one is no address of the internet's at all.
+_EMBEDDING = (
+    (ipaddress.IPv6Network("64:ff9b::/96"), 12),
+    (ipaddress.IPv6Network("::ffff:0:0/96"), 12),
+    (ipaddress.IPv6Network("2002::/16"), 2),
+)
+_ISATAP = (
+    b"\x00\x00\x5e\xfe",
+    b"\x02\x00\x5e\xfe",
+)  # RFC 5214: before the address, whatever prefix
+_TEREDO = ipaddress.IPv6Network("2001::/32")
+_PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")  # RFC 6890, of which Python knows a half
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # all that is ever given out, says IANA
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet's, also where it is written as IPv6."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = None
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-    return ip.is_global and not ip.is_multicast and (inner is None or is_public(str(inner)))
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not ip.is_multicast and ip not in _PROTOCOLS
+    inner = _embedded(ip)
+    if inner and not all(map(is_public, inner)):
+        return False
+    translated = any(ip in network for network, _ in _EMBEDDING)
+    return translated or (ip in _UNICAST and ip.is_global)
+
+
+def _embedded(ip: ipaddress.IPv6Address) -> list[str]:
+    """The IPv4 addresses that are written in it."""
+    packed = ip.packed
+    found = [packed[at : at + 4] for network, at in _EMBEDDING if ip in network]
+    if packed[8:12] in _ISATAP:
+        found.append(packed[12:])
+    if ip in _TEREDO:
+        found += [packed[4:8], bytes(255 - byte for byte in packed[12:])]
+    return [str(ipaddress.IPv4Address(each)) for each in found]
 
 
 class _Guard(AbstractResolver):
@@ -55,25 +87,52 @@ class _Guard(AbstractResolver):
         await self._resolver.close()
 
 
-async def fetch_all(urls: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Each URL's (media type, base64). Raises BadRequest (400) for one that cannot be had."""
+class Fetched:
+    """What one request's files have come to. `taken` is told of every piece, as base64."""
+
+    def __init__(self, taken: Callable[[int], None]) -> None:
+        self.left: int = settings.MAX_FETCHED_BYTES
+        self.taken = taken
+
+    def add(self, size: int) -> None:
+        """Raises BadRequest when they are too many."""
+        self.left -= size
+        if self.left < 0:
+            most = settings.MAX_FETCHED_BYTES // 1024 // 1024
+            raise BadRequest(
+                f"What this request points at is more than {most} MB in all.",
+                code="invalid_image_url",
+            )
+        self.taken(-(-size * 4 // 3))
+
+
+async def fetch_all(
+    urls: Iterable[str], taken: Callable[[int], None] = lambda size: None
+) -> dict[str, tuple[str, str]]:
+    """Each URL's (media type, base64). Raises BadRequest (400) for one that cannot be had, and
+    what `taken` raises, which is told how many bytes more are held."""
     wanted = list(urls)
     if len(wanted) > _MOST_URLS:
         raise BadRequest(f"At most {_MOST_URLS} images or documents can be fetched by URL.")
     connector = aiohttp.TCPConnector(resolver=_Guard(), use_dns_cache=False, limit=4)
+    fetched = Fetched(taken)
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=MOST_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "hontoni"},
     ) as session:
-        fetched = await asyncio.gather(*(_fetch(session, url) for url in wanted))
-    return dict(zip(wanted, fetched, strict=True))
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(_fetch(session, url, fetched)) for url in wanted]
+        except* ApiError as failed:
+            raise failed.exceptions[0] from None
+    return {url: task.result() for url, task in zip(wanted, tasks, strict=True)}
 
 
-async def _fetch(session: aiohttp.ClientSession, url: str) -> tuple[str, str]:
+async def _fetch(session: aiohttp.ClientSession, url: str, fetched: Fetched) -> tuple[str, str]:
     try:
-        return await _follow(session, URL(url))
+        return await _follow(session, URL(url), fetched)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         raise BadRequest(
             f"The URL {url[:200]!r} could not be fetched: it must be a public http or https "
@@ -83,7 +142,7 @@ async def _fetch(session: aiohttp.ClientSession, url: str) -> tuple[str, str]:
         ) from None
 
 
-async def _follow(session: aiohttp.ClientSession, url: URL) -> tuple[str, str]:
+async def _follow(session: aiohttp.ClientSession, url: URL, fetched: Fetched) -> tuple[str, str]:
     for _ in range(_MOST_REDIRECTS + 1):
         _check(url)
         async with session.get(url, allow_redirects=False) as reply:
@@ -92,7 +151,8 @@ async def _follow(session: aiohttp.ClientSession, url: URL) -> tuple[str, str]:
                 continue
             if reply.status != 200:
                 raise ValueError(f"HTTP {reply.status}")
-            return reply.content_type, base64.b64encode(await _read(reply)).decode()
+            parts = await _read(reply, fetched)
+            return reply.content_type, await asyncio.to_thread(_encoded, parts)
     raise ValueError("too many redirects")
 
 
@@ -108,11 +168,18 @@ def _check(url: URL) -> None:
         raise OSError(f"{address} is not on the public internet")
 
 
-async def _read(reply: aiohttp.ClientResponse) -> bytes:
+async def _read(reply: aiohttp.ClientResponse, fetched: Fetched) -> list[bytes]:
     parts, size = [], 0
     async for chunk in reply.content.iter_chunked(_CHUNK):
         parts.append(chunk)
         size += len(chunk)
         if size > MOST_BYTES:
             raise ValueError("too large")
-    return b"".join(parts)
+        fetched.add(len(chunk))
+    return parts
+
+
+def _encoded(parts: list[bytes]) -> str:
+    whole = b"".join(parts)
+    parts.clear()
+    return base64.b64encode(whole).decode()

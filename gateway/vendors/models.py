@@ -41,6 +41,13 @@ def http_url(text: str) -> None:
         raise ValidationError("An address such as https://api.example.com/v1.")
 
 
+def home(vendor: str, base_url: str) -> str:
+    """Who gets to see a secret that is sent there: whose API, which scheme, host and port."""
+    url = urlsplit(base_url.strip())
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return f"{vendor} at {url.scheme}://{(url.hostname or '').lower()}:{port}"
+
+
 class Provider(Announced):
     """A vendor's account, or a reseller that speaks a vendor's API."""
 
@@ -61,6 +68,11 @@ class Provider(Announced):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def home(self) -> str:
+        """Where its credentials are sent."""
+        return home(self.vendor, self.base_url)
 
 
 class Offering(Announced):
@@ -99,6 +111,9 @@ class Credential(Announced):
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="credentials")
     label = models.SlugField(max_length=40)
     sealed = models.TextField(editable=False)
+    # The home it was entered for. It is sent nowhere else: whoever may change a provider's address
+    # must not be able to have the secret sent to one of theirs. Empty: of before, see `bind`.
+    entered_for = models.CharField(max_length=300, blank=True, db_default="", editable=False)
     priority = models.PositiveSmallIntegerField(default=0, help_text="0 is asked first")
     weight = models.PositiveSmallIntegerField(
         default=1,
@@ -121,3 +136,15 @@ class Credential(Announced):
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.label}"
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether its provider is still the one it was entered for."""
+        return self.entered_for in ("", self.provider.home)
+
+
+def bind() -> None:
+    """Bind credentials of before to where they are sent now."""
+    for credential in Credential.objects.select_related("provider").filter(entered_for=""):
+        here = credential.provider.home
+        Credential.objects.filter(pk=credential.pk, entered_for="").update(entered_for=here)

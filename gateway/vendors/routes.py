@@ -181,6 +181,9 @@ def _access(credential: Credential) -> Access | None:
     provider = credential.provider
     if not (credential.active and provider.active):
         return None
+    if not credential.is_at_home:
+        logger.error("credential.elsewhere %s was for %s", credential, credential.entered_for)
+        return None
     same = (credential.pk, str(credential), provider.vendor, provider.base_url, credential.sealed)
     if same not in _accesses:
         try:

@@ -1,8 +1,9 @@
 """Put a backup back. Nothing else of the product may run meanwhile.
 
 The database becomes what it was; the usage events that were on their way go back into the stream,
-beside those that are there now; every account in Valkey is forgotten, and made anew from the
-database before its next request. Then the books must balance.
+beside those that are there now; a new epoch begins, so every account in Valkey is made anew from
+the database before its next request, and gateways put back what their spools still keep. Then the
+books must balance.
 """
 
 import json
@@ -21,6 +22,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from gateway.reconciliation.books import problems
+from gateway.stores import epochs, nodes
+from gateway.stores.models import Node
 from gateway.usage import shards
 from hontoni import redis
 from operations import schema
@@ -73,8 +76,8 @@ def restore(name: str, *, replace: bool = False, force: bool = False) -> int:
     """Put it back. Answers how many usage events went back into the stream. Raises Refused,
     Unreadable, and what the stores raise; the database is then as it was, or to be restored again.
     """
-    if not force and _is_running():
-        raise Refused("Settlement runs. Stop gateways, settlement, workers and beat first.")
+    if not force and (who := _running()):
+        raise Refused(f"{who} runs. Stop gateways, settlement, workers and beat first.")
     with opened(name) as backup:
         if backup.manifest["vendor"] != connection.vendor:
             raise Refused(f"It is of {backup.manifest['vendor']}; this is {connection.vendor}.")
@@ -88,19 +91,20 @@ def restore(name: str, *, replace: bool = False, force: bool = False) -> int:
         in_flight.forget_accounts()
         count = in_flight.put_back(backup.events())
     call_command("prepare", verbosity=0, no_backup=True)
+    epochs.begin(epochs.RESTORED)
     if found := problems():
         raise Refused("It is restored, and the books do not balance: " + "; ".join(found))
     return count
 
 
-def _is_running() -> bool:
-    alive: int = redis.sync().zcount(shards.MEMBERS, _valkey_ms(), "+inf")
-    return alive > 0
-
-
-def _valkey_ms() -> int:
+def _running() -> str:
+    """Who would write meanwhile; empty if nobody does."""
     seconds, micros = redis.sync().time()
-    return int(seconds) * 1000 + int(micros) // 1000
+    now = int(seconds) * 1000 + int(micros) // 1000
+    if redis.sync().zcount(shards.MEMBERS, now, "+inf"):
+        return "Settlement"
+    known = Node._meta.db_table in connection.introspection.table_names()
+    return "A gateway" if known and nodes.behind("of nobody") else ""
 
 
 def _fits_this_code(backup: Opened) -> None:

@@ -1,5 +1,6 @@
 -- Admit one request to every window, a lease and a hold, or refuse it.
 --
+-- EPOCH   the epoch that the caller believes both stores to be in (docs/stores.md)
 -- KEYS    1..7 as in state.lua, which is sent in front of this text, as is spend.lua.
 -- ARGV    1 request id, 2 account, 3 subject
 --         4 terms version, 5 credits, 6 credits version of the caller's snapshot
@@ -12,8 +13,9 @@
 --        the last two: from when and until when the hold is right, in microseconds (0 = whenever)
 -- Answer  {'outdated', now in microseconds}: the hold is not for this moment; reckon it anew.
 --         {'stale'}: the snapshot is older than the account's terms; load it again.
---         {'cold'}: the account's money is not here; seed it.
---         {'unseeded'}: what a capped purse has spent is not here; seed it.
+--         {'cold'}: the account is not here, or was not made in this epoch: make it anew.
+--         {'unseeded'}: what a capped purse has spent is not here, or was not counted for the account
+--         as it is: seed it.
 --         else state.lua's answer with status 'ok' or 'refused'. When several limits bind,
 --         `binding` is the one that frees last: rpm, 5h, daily, weekly, monthly, concurrent,
 --         spent_day, spent_month (a cap is reached), spent_life (only a higher cap helps), purse_hold (other requests hold what is left
@@ -36,7 +38,7 @@ local capped = ARGV[20] ~= '0' or ARGV[21] ~= '0' or ARGV[22] ~= '0'
 
 local record = redis.call('HMGET', REQUEST, 'state', 'hold')
 local account = redis.call('HMGET', ACCOUNT,
-  'terms', 'credits', 'credits_version', 'charged', 'held', 'seeded')
+  'terms', 'credits', 'credits_version', 'charged', 'held', 'seeded', 'epoch')
 local known_terms, known_version = tonumber(account[1]) or 0, tonumber(account[3]) or 0
 local charged, held = tonumber(account[4]) or 0, tonumber(account[5]) or 0
 
@@ -52,14 +54,14 @@ end
 if micros < tonumber(ARGV[#ARGV - 1]) or ARGV[#ARGV] ~= '0' and micros >= tonumber(ARGV[#ARGV]) then
   return {'outdated', micros}
 end
+if not account[2] or account[7] ~= EPOCH then
+  return {'cold'}
+end
 if terms < known_terms then
   return {'stale'}
 end
-if not account[2] then
-  return {'cold'}
-end
 local spend = capped and read_spend(SPEND, now)
-if capped and not (spend and spend[3]) then
+if capped and not (spend and spend[3] and spend.of == account[6]) then
   return {'unseeded'}
 end
 
@@ -159,7 +161,7 @@ redis.call('HINCRBY', ACCOUNT, 'held', int(hold))
 redis.call('HSET', REQUEST, 'state', 'open', 'account', ARGV[2], 'subject', ARGV[3],
   'hold', int(hold), 'seeded', account[6], 'cost', 0, 'draft', ARGV[12],
   '5h', int(since[1]), 'daily', int(since[2]), 'weekly', int(since[3]), 'monthly', int(since[4]),
-  'purse', ARGV[19])
+  'purse', ARGV[19], 'epoch', EPOCH, 'at', int(micros))
 if spend then
   for i = 1, 3 do
     add_spend(SPEND, i, spend[i], 0, hold)

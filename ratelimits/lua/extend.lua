@@ -6,13 +6,17 @@
 --         3 stretch: 1 = less than the step will do, 0 = all of it or nothing
 --         4 what the purse may spend in a day, 5 in a month, 6 in its life (0 = no cap)
 -- Answer  {granted on top of the caller's hold, hold, available: of the account, without caps}
+--         or {'cold'}, {'unseeded'} as in admit.lua; then nothing changed
 --
 -- Idempotent: the caller says what it has, so a step granted to a lost call is granted again,
 -- not taken again. Nothing is granted to a request that is no longer open, or whose hold is of a
 -- time before the account's money or the purse was seeded, or of a period whose count is gone
 -- because a newer one has begun. Granting nothing changes nothing.
 
-local account = redis.call('HMGET', KEYS[1], 'credits', 'charged', 'held', 'seeded')
+local account = redis.call('HMGET', KEYS[1], 'credits', 'charged', 'held', 'seeded', 'epoch')
+if account[5] ~= EPOCH then
+  return {'cold'}
+end
 local record = redis.call('HMGET', KEYS[2], 'state', 'hold', 'seeded',
   'spend', 'spend.day', 'spend.month', 'spend.life')
 local available = (tonumber(account[1]) or 0) - (tonumber(account[2]) or 0) - (tonumber(account[3]) or 0)
@@ -23,6 +27,10 @@ end
 local before, hold = tonumber(ARGV[1]), tonumber(record[2])
 local wanted = before + tonumber(ARGV[2]) - hold
 local affordable = available
+local capped = ARGV[4] ~= '0' or ARGV[5] ~= '0' or ARGV[6] ~= '0'
+if capped and redis.call('HGET', KEYS[3], 'of') ~= account[4] then
+  return {'unseeded'}
+end
 if record[4] then
   for i = 1, 3 do
     local cap, name = tonumber(ARGV[3 + i]), PERIODS[i]

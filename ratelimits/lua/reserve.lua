@@ -7,13 +7,13 @@
 --                    nothing more;
 --         'hold'     the balance would do, but running requests hold too much of it;
 --         'balance'  it would not;
---         'cold'     the account's money is not here, so no request can spend it.
+--         'cold'     the account is not here, or was not made in this epoch, so no request can spend it.
 --
 -- A refusal takes nothing. Newer credits are adopted all the same, as in admit.lua. The purchase
 -- is an open request without windows, a lease or an event: settle.lua ends it, at no cost.
 
-local account = redis.call('HMGET', KEYS[1], 'credits', 'credits_version', 'charged', 'held', 'seeded')
-if not account[1] then
+local account = redis.call('HMGET', KEYS[1], 'credits', 'credits_version', 'charged', 'held', 'seeded', 'epoch')
+if not account[1] or account[6] ~= EPOCH then
   return 'cold'
 end
 if redis.call('EXISTS', KEYS[3]) == 1 then
@@ -36,5 +36,5 @@ local deadline = clock[1] * 1000 + math.floor(clock[2] / 1000) + tonumber(ARGV[7
 redis.call('HINCRBY', KEYS[1], 'held', ARGV[6])
 redis.call('ZADD', KEYS[2], string.format('%.0f', deadline), ARGV[1])
 redis.call('HSET', KEYS[3], 'state', 'open', 'account', ARGV[2], 'subject', ARGV[3],
-  'hold', ARGV[6], 'seeded', account[5], 'cost', 0, 'draft', '')
+  'hold', ARGV[6], 'seeded', account[5], 'cost', 0, 'draft', '', 'epoch', EPOCH)
 return 'ok'

@@ -4,7 +4,8 @@
 -- {s:NN}:spend:<purse>  hash: seeded (when it was seeded; a hold counts only in that epoch),
 --                       day, month = the periods it speaks of, as the number of their first day
 --                       since 1970; life = 0, the one that never ends; and of each <name>.spent
---                       and <name>.held in nano-dollars
+--                       and <name>.held in nano-dollars; of = the account's `seeded` it was made
+--                       under: with another one, the account was made anew, and so must it be
 --
 -- A request belongs to the periods it was admitted in, as its receipt does: its hold is counted
 -- there, and its cost takes the hold's place when it ends. Of a period that is over nothing is kept.
@@ -41,12 +42,12 @@ end
 local function read_spend(key, now)
   local stored = redis.call('HMGET', key, 'seeded',
     'day', 'day.spent', 'day.held', 'month', 'month.spent', 'month.held',
-    'life', 'life.spent', 'life.held')
+    'life', 'life.spent', 'life.held', 'of')
   if not stored[1] then
     return nil
   end
   local ids, ends = periods(now)
-  local spend = {seeded = stored[1]}
+  local spend = {seeded = stored[1], of = stored[11]}
   for i = 1, stored[8] and 3 or 2 do
     local fresh = tonumber(stored[3 * i - 1]) ~= ids[i]
     spend[i] = {id = ids[i], resets = ends[i], fresh = fresh,
@@ -75,3 +76,14 @@ local function add_spend(key, i, period, spent, held)
   end
 end
 
+-- Count the hold of a request that was admitted before the purse was made, where its periods last.
+local function hold_spend(key, request, spend, admitted, hold)
+  local ids = periods(admitted)
+  for i = 1, 3 do
+    if ids[i] == spend[i].id then
+      add_spend(key, i, spend[i], 0, hold)
+    end
+  end
+  redis.call('HSET', request, 'spend', spend.seeded, 'spend.day', string.format('%.0f', ids[1]),
+    'spend.month', string.format('%.0f', ids[2]), 'spend.life', 0)
+end

@@ -2,7 +2,8 @@
 --
 -- KEYS, all with the hash tag {s:NN}, NN = account % 64, so that a Redis Cluster keeps them together:
 --   1 {s:NN}:acct:<account>     hash: terms, credits, credits_version, charged, held (nano-dollars),
---                               seeded (when the money was last seeded; a hold counts only in that epoch)
+--                               seeded (when it was last made anew; a hold counts only if it was counted then
+--                               or since), epoch (in which that was, docs/stores.md; none: by the last release)
 --   2 {s:NN}:windows:<subject>  hash: <name> = when the window opened (ms), <name>.used = requests in it
 --   3 {s:NN}:rpm:<subject>      zset: request id -> when it was admitted, in microseconds: a
 --                               truncated millisecond could let N + 1 requests into 60 s
@@ -10,7 +11,8 @@
 --   5 {s:NN}:open               zset: id of every open request of the shard -> its deadline (ms)
 --   6 {s:NN}:spend:<purse>      hash: what the purse has spent (as in spend.lua)
 --   7 {s:NN}:req:<request id>   hash: state (open, settled), account, subject, hold, seeded, cost, draft,
---                               <name> = the window it was counted in (when that opened), purse; with a
+--                               <name> = the window it was counted in (when that opened), epoch, at = when it
+--                               was admitted (microseconds), purse; announced anew, <name>.used; with a
 --                               spend cap also spend, spend.day, spend.month, spend.life = epoch and
 --                               periods it is in
 --

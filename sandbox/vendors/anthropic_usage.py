@@ -98,7 +98,9 @@ def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
 
 
 def used(turn: Turn) -> Iterator[Json]:
-    """The blocks of the tools that the vendor ran."""
+    """The blocks of a summary, and of the tools that the vendor ran."""
+    if turn.summary:
+        yield {"type": "compaction", "content": "They talked about this and that."}
     for tool, times in turn.uses.items():
         for _ in range(times):
             yield from _pair(_NAMES.get(tool, tool), f"{tool}_tool_result")

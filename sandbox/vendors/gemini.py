@@ -161,10 +161,25 @@ def _prompt(body: Json, contents: list[Json]) -> Iterator[Piece]:
 def _piece(part: Json, elsewhere: int | None) -> Piece:
     if isinstance(part.get("text"), str):
         return piece(part["text"])
+    if heard := _heard(part):
+        return Piece(dumps(part), heard)
     if "inlineData" in part or "fileData" in part:
         data = mapping(part.get("inlineData")).get("data")
         return media.document(VENDOR, part, data, elsewhere)
     return piece(dumps(part.get("functionCall") or part.get("functionResponse") or {}))
+
+
+def _heard(part: Json) -> int:
+    """Tokens of a recording: 32 a second of 32,000 bytes."""
+    inline = mapping(part.get("inlineData"))
+    if not str(inline.get("mimeType")).startswith("audio/"):
+        return 0
+    return max(1, len(str(inline.get("data"))) * 3 // 4_000)
+
+
+def _sound(sent: Sent) -> int:
+    contents = objects(request(sent.body).get("contents"))
+    return sum(_heard(part) for content in contents for part in objects(content.get("parts")))
 
 
 def cached(cache: PromptCache, ask: Ask) -> CacheUse:
@@ -178,13 +193,13 @@ def tokens(ask: Ask, turn: Turn, use: CacheUse) -> Tokens:
 def work(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Work:
     """Gemini 3 bills each search, older ones the prompt that was grounded by any; what other
     tools found is input."""
-    searches = turn.uses.get("google_search", 0)
+    searches, sound = turn.uses.get("google_search", 0), _sound(sent)
     grounded = {"search_queries": searches} if _by_query(ask.model) else {"grounded_prompts": 1}
     return Work(
         vendor=VENDOR,
         model=ask.model,
         lines=(Line("message", ask.model, tokens),),
-        calls=grounded if searches else {},
+        calls=(grounded if searches else {}) | ({"audio.input": sound} if sound else {}),
         finish=turn.raw_finish or turn.finish,
         broken=bool(turn.breaks),
         scripted=bool(turn.usage),
@@ -195,15 +210,17 @@ def _by_query(model: str) -> bool:
     return version_of(model) >= 3
 
 
-def usage(tokens: Tokens, found: int = 0) -> Json:
+def usage(tokens: Tokens, found: int = 0, sound: int = 0) -> Json:
     """Cached tokens inside the prompt, thoughts outside the candidates, and what tools found
     outside the prompt."""
     counted: Json = {
         "promptTokenCount": tokens.prompt - found,
         "candidatesTokenCount": tokens.output,
         "totalTokenCount": tokens.prompt + tokens.output + tokens.reasoning,
-        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens.prompt - found}],
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens.prompt - found - sound}],
     }
+    if sound:
+        counted["promptTokensDetails"].append({"modality": "AUDIO", "tokenCount": sound})
     if found:
         counted["toolUsePromptTokenCount"] = found
     if tokens.read:
@@ -275,7 +292,7 @@ def _blocked(turn: Turn) -> Json:
 
 
 def whole(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Any:
-    counted = usage(tokens, hosted.found(turn.uses)) if turn.has_usage else None
+    counted = usage(tokens, hosted.found(turn.uses), _sound(sent)) if turn.has_usage else None
     reply = _reply(sent, counted, fresh("", 22))
     if turn.finish == "refusal":
         body = {**_blocked(turn), **reply}
@@ -286,7 +303,7 @@ def whole(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Any:
 
 
 def events(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Iterator[Frame]:
-    ident, final = fresh("", 22), usage(tokens, hosted.found(turn.uses))
+    ident, final = fresh("", 22), usage(tokens, hosted.found(turn.uses), _sound(sent))
     if turn.finish == "refusal":
         yield _event({**_blocked(turn), **_reply(sent, final, ident)})
         return

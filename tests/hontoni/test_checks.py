@@ -15,6 +15,7 @@ LIVE = {
     "STRIPE_API_BASE": "https://api.stripe.com",
     "SANDBOX": False,
     "DEBUG": False,
+    "SECURE": True,
 }
 TEST = {
     **LIVE,
@@ -67,6 +68,7 @@ def test_it_starts_with_keys_that_fit(settings: Settings, keys: dict[str, Any]) 
         ({"SANDBOX": True}, "hontoni.E002"),
         ({"STRIPE_SECRET_KEY": "rk_live_x", "SANDBOX": True}, "hontoni.E002"),
         ({"DEBUG": True}, "hontoni.E003"),
+        ({"SECURE": False}, "hontoni.E011"),
         ({"STRIPE_API_BASE": "http://127.0.0.1:8001"}, "hontoni.E007"),
         ({"STRIPE_PUBLISHABLE_KEY": "pk_test_x"}, "hontoni.E008"),
         ({"STRIPE_SECRET_KEY": "sk_test_x"}, "hontoni.E008"),

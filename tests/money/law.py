@@ -57,7 +57,7 @@ def due(rows: Rows, bill: Bill, event: UsageEvent) -> int:
 def amount(rows: Rows, bill: Bill, event: UsageEvent, lines: Iterable[Line]) -> int:
     """What these lines and the bill's calls cost at the prices of this receipt."""
     exact = sum((rows.line(bill, event, line) for line in lines), Fraction(0))
-    return int(exact + rows.calls(bill) + Fraction(1, 2))
+    return int(exact + rows.calls(bill, event) + Fraction(1, 2))
 
 
 # -- What a receipt may say ----------------------------------------------------------------------

@@ -59,9 +59,13 @@ class Rows:
         )
         return Fraction(tokens, MILLION) * self._factor(bill, model)
 
-    def calls(self, bill: Bill) -> int:
-        """Nano-dollars for the tools that the vendor ran."""
-        rows = self.features.get(dialect(bill), ())
+    def calls(self, bill: Bill, event: UsageEvent) -> int:
+        """Nano-dollars for the tools that the vendor ran, and for what was no text."""
+        rows = [
+            row
+            for row in self.features.get(dialect(bill), ())
+            if not row.only_models or event.model in row.only_models.split(",")
+        ]
         amounts = {
             meter.strip(): row.amount
             for row in rows

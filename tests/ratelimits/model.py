@@ -93,11 +93,11 @@ class Request:
     ask: Ask
     hold: int
     deadline: int
-    epoch: int
     counted: dict[str, int]  # name of a window -> when it had opened
     today: Today
-    purse_epoch: int = 0  # 0: admitted without a cap
+    purse_epoch: int = 0  # 0: its hold is in no purse
     cost: int = 0
+    admitted: Today = UNKNOWN
 
 
 @dataclass
@@ -110,7 +110,6 @@ class Model:
     terms: int = 0
     charged: int = 0
     held: int = 0
-    epoch: int = 0
     purses: dict[str, Purse] = field(default_factory=dict)
     open: dict[str, Request] = field(default_factory=dict)
 
@@ -222,7 +221,7 @@ class Model:
             subject.windows[name] = opened, used + 1
         counted = {name: opened for name, (opened, _) in subject.windows.items()}
         deadline = subject.leases[ask.request_id] = now // 1000 + ask.lease_ms
-        request = Request(ask, hold, deadline, self.epoch, counted, UNKNOWN)
+        request = Request(ask, hold, deadline, counted, UNKNOWN, admitted=today)
         if any(ask.caps[1:]):
             purse = self.purses[ask.caps.purse]
             request.today, request.purse_epoch = today, purse.epoch
@@ -235,7 +234,7 @@ class Model:
         subject, name = self.subjects[request.ask.subject], request.ask.request_id
         del self.open[name]
         subject.leases.pop(name, None)
-        if request.epoch == self.epoch:
+        if self.credits is not None:
             self.held -= request.hold
         if giveback:
             subject.log.pop(name, None)

@@ -8,7 +8,7 @@ from multiprocessing.synchronize import Barrier
 from django.conf import settings
 
 from hontoni import redis
-from ratelimits import limiter
+from ratelimits import limiter, rebuilding
 
 Racer = Callable[[limiter.Ask, int, int], Counter[str]]
 _gate: Barrier
@@ -85,7 +85,7 @@ def run_many(ask: limiter.Ask, node: int, count: int) -> Counter[str]:
 def seed_many(ask: limiter.Ask, node: int, count: int) -> Counter[str]:
     """Everybody finds the account cold, and seeds it."""
     done = [
-        limiter.seed_sync(
+        rebuilding.seed_sync(
             ask.account,
             credits=ask.credits,
             credits_version=1,

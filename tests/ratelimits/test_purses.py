@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from hontoni import redis
-from ratelimits import keys, limiter, purses, scripts
+from ratelimits import keys, limiter, purses, rebuilding, scripts
 from ratelimits.limiter import Limits, admit, beat, extend, settle
 from ratelimits.purses import Caps
 from tests.ratelimits import world
-from tests.ratelimits.world import ALICE, EVENT, LEASE_MS, advance, ask, everything, spent
+from tests.ratelimits.world import ALICE, EVENT, LEASE_MS, advance, ask, everything, seed, spent
 
 NONE = dict.fromkeys(
     ("day.held", "day.spent", "life.held", "life.spent", "month.held", "month.spent"), 0
@@ -126,9 +126,23 @@ async def test_an_extension_never_comes_out_of_a_count_that_is_gone() -> None:
     request = capped(day=25)
     await admit(request)
     redis.sync().delete(keys.spend(ALICE, "p1"))
-    assert (await extend(request, hold=10, step=5)).granted == 0
+    assert (await extend(request, hold=10, step=5)).status == "unseeded"
+    world.seed_purse(day=4)
+    assert spent() == NONE | {"day.spent": 4, "day.held": 10, "month.held": 10, "life.held": 10}
+    assert (await extend(request, hold=10, step=12)).granted == 0
+    assert (await extend(request, hold=10, step=11)).granted == 11
+
+
+async def test_a_purse_is_counted_anew_with_its_account() -> None:
     world.seed_purse()
-    assert (await extend(request, hold=10, step=5)).granted == 0
+    await admit(capped(day=25))
+    rebuilding.forget_sync([ALICE])
+    assert (await admit(capped(day=25))).status == "cold"
+    seed()
+    assert (await admit(capped(day=25))).status == "unseeded"
+    world.seed_purse(day=6)
+    refused = await admit(capped(day=25))
+    assert (refused.status, refused.binding) == ("refused", "purse_hold")
 
 
 async def test_a_request_over_midnight_is_paid_by_the_day_it_began_in() -> None:

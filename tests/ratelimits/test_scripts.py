@@ -136,9 +136,9 @@ async def test_a_cluster_keeps_an_account_together_and_refuses_to_mix_shards(
         await everything_once()
         mixed = (keys.account(1), keys.request(2, "req_1"))
         with pytest.raises(redis.RedisError, match="(?i)slot"):
-            await scripts.EXTEND.run(mixed, (0, 0, 0, 0, 0))
+            await scripts.EXTEND.of("").run(mixed, (0, 0, 0, 0, 0))
         with pytest.raises(redis.RedisError, match="(?i)slot"):
-            scripts.EXTEND.run_sync(mixed, (0, 0, 0, 0, 0))
+            scripts.EXTEND.of("").run_sync(mixed, (0, 0, 0, 0, 0))
 
 
 async def test_a_killed_redis_fails_closed_and_comes_back_with_everything(

@@ -243,13 +243,16 @@ async def test_a_request_settled_before_the_money_is_seeded_is_charged_by_seedin
     assert money().charged == 105
 
 
-async def test_a_hold_from_before_the_seeding_is_not_taken_out_of_later_holds() -> None:
+async def test_a_hold_is_kept_when_the_account_is_made_anew() -> None:
     old, new = ask(), ask()
     await admit(old)
     redis.sync().delete("{s:07}:acct:7")
+    cold = await extend(old, hold=nanos("1"), step=1)
+    assert cold == limiter.Extension(0, nanos("1"), 0, "cold")
     seed()
     await admit(new)
-    assert await extend(old, hold=nanos("1"), step=1) == limiter.Extension(0, 0, nanos("9"))
+    more = await extend(old, hold=nanos("1"), step=1)
+    assert more == limiter.Extension(1, nanos("1") + 1, nanos("8") - 1)
     assert (await settle(old, cost=5, event=EVENT)).held == nanos("1")
     assert (await settle(new, cost=5, event=EVENT)).available == TEN - 10
 
@@ -261,6 +264,7 @@ async def test_unreachable_redis_is_a_503_that_says_when_to_come_back(
         raise redis.RedisError("gone")
 
     monkeypatch.setattr(redis.Script, "run", refuse)
+    monkeypatch.setattr(redis.Script, "known", refuse)
     for call in (admit(ask()), settle(ask(), cost=0, event=""), beat(ask(), cost=0, draft="")):
         with pytest.raises(errors.Unavailable) as caught:
             await call

@@ -6,7 +6,7 @@ from typing import Any
 
 from hontoni import redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter, purses
+from ratelimits import keys, limiter, purses, rebuilding
 
 ALICE, BOB = 7, 8
 TEN = nanos("10")
@@ -39,7 +39,8 @@ def ask(**changes: Any) -> limiter.Ask:
 
 def seed(account: int = ALICE, credits: int = TEN, **changes: Any) -> bool:
     args = {"credits_version": 1, "terms_version": 1, "charged": 0} | changes
-    return limiter.seed_sync(account, credits=credits, **args)
+    args.setdefault("opened", [each.request_id for each in rebuilding.open_requests(account)])
+    return rebuilding.seed_sync(account, credits=credits, **args)
 
 
 def period() -> tuple[int, int]:
@@ -55,6 +56,7 @@ def seed_purse(
 ) -> bool:
     today, this_month = period()
     args = {"key_ids": [1]} | changes
+    args.setdefault("opened", [each.request_id for each in rebuilding.open_requests(ALICE)])
     return purses.seed_sync(
         ALICE, purse, day=(today, day), month=(this_month, month), life=life, **args
     )
@@ -74,6 +76,8 @@ def midnight(month: bool) -> None:
         prefix = {b"spend": "", b"req": "spend."}.get(kind)
         if prefix is None:
             continue
+        if kind == b"req" and client.hexists(name, "at"):
+            client.hincrby(name, "at", -(40 if month else 1) * 86_400_000_000)
         for field in ("day", "month") if month else ("day",):
             if client.hexists(name, prefix + field):
                 client.hincrby(name, prefix + field, -1)
@@ -148,5 +152,5 @@ def advance(seconds: float) -> None:
     """Let time pass. The scripts read Redis's clock, so what is stored moves into the past."""
     client, ms = redis.sync(), round(seconds * 1000)
     for name in set(client.scan_iter(count=1000)):  # it may name a key twice
-        kind = b"rpm" if name.startswith(b"throttle:") else name.split(b":")[2]
+        kind = b"rpm" if name.startswith(b"throttle:") else (name.split(b":")[2:] or [b""])[0]
         client.eval(_AGE, 1, name, kind, ms)

@@ -181,7 +181,7 @@ def test_nobody_pays_with_anothers_card(
 def test_testing_stolen_cards_is_throttled(
     as_alice: Client, alice: Person, stripe: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.payments.throttles.OrdersByAccount.limit", 1)
+    monkeypatch.setattr("billing.payments.card_throttles.OrdersByAccount.limit", 1)
     asked = {"amount": "10", "method": "checkout"}
     assert as_alice.post("/billing/topup", hidden(as_alice, "/billing/topup") | asked)["Location"]
     refused = as_alice.post("/billing/topup", hidden(as_alice, "/billing/topup") | asked)
@@ -633,7 +633,7 @@ def test_a_bonus_waits_for_the_top_up_and_says_so(as_alice: Client, alice: Perso
 
 
 def test_guessing_codes_is_throttled(as_alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("billing.rewards.throttles.GuessesByAccount.limit", 2)
+    monkeypatch.setattr("billing.rewards.code_throttles.GuessesByAccount.limit", 2)
     pages = [text(as_alice.post("/billing/promo", {"code": f"GUESS{n}"})) for n in range(3)]
     assert "There is no such promo code." in pages[0]
     assert "Too many attempts" in pages[2]

@@ -57,11 +57,13 @@ class Command(BaseCommand):
             )
         except (ApiError, ValueError) as error:
             raise CommandError(str(error)) from error
-        told = _told(opened)
-        self.stdout.write(json.dumps(told) if options["json"] else _lines(told, options["key"]))
+        report = _report(opened)
+        self.stdout.write(
+            json.dumps(report) if options["json"] else _lines(report, options["key"])
+        )
 
 
-def _told(opened: Opened) -> dict[str, Any]:
+def _report(opened: Opened) -> dict[str, Any]:
     mine = opened.subscription
     return {
         "id": opened.user.pk,
@@ -76,14 +78,14 @@ def _told(opened: Opened) -> dict[str, Any]:
     }
 
 
-def _lines(told: dict[str, Any], name: str) -> str:
-    lines = [f"{told['email']}: {'made and confirmed' if told['created'] else 'was there'}."]
-    if told["plan"]:
-        added = f" with {told['add_on']}" if told["add_on"] else ""
-        lines.append(f"Plan: {told['plan']}{added} until {told['period_end'][:10]}.")
-    lines.append(f"Credited now: ${told['credited']}. Balance: ${told['balance']}.")
-    if told["key"]:
-        lines += ["The key, shown this once:", told["key"]]
+def _lines(report: dict[str, Any], name: str) -> str:
+    lines = [f"{report['email']}: {'made and confirmed' if report['created'] else 'was there'}."]
+    if report["plan"]:
+        added = f" with {report['add_on']}" if report["add_on"] else ""
+        lines.append(f"Plan: {report['plan']}{added} until {report['period_end'][:10]}.")
+    lines.append(f"Credited now: ${report['credited']}. Balance: ${report['balance']}.")
+    if report["key"]:
+        lines += ["The key, shown this once:", report["key"]]
     elif name:
         lines.append(f"There is an active key {name} already: it cannot be shown again.")
     return "\n".join(lines)

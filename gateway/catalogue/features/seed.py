@@ -10,7 +10,8 @@ off stays off. Names are those of the vendors' published SDKs.
   2.50, a container of the code interpreter 3 cents; images by gpt-image-1's tokens; flex half,
   priority as "Priority processing" lists it by model)
 * Gemini: ai.google.dev, "Pricing" (2.5: 35 dollars a thousand grounded prompts; 3: 14 dollars a
-  thousand searches; code execution costs its tokens)
+  thousand searches; code execution costs its tokens; sound costs what text does, twice that at 3
+  Flash)
 """
 
 from collections.abc import Iterator
@@ -41,7 +42,6 @@ _FREE: dict[str, dict[str, str]] = {
         """,
         Kind.TOOL: """
             custom function bash_* text_editor_* computer_* browser_toolset_* memory_*
-            tool_search_tool_bm25* tool_search_tool_regex*
         """,
         Kind.HEADER: "anthropic-version anthropic-beta anthropic-dangerous-direct-browser-access",
         Kind.BETA: """
@@ -86,8 +86,7 @@ _FREE: dict[str, dict[str, str]] = {
         """,
         Kind.VALUE: "service_tier=auto service_tier=default",
         Kind.TOOL: """
-            function custom namespace tool_search apply_patch local_shell computer
-            computer_use_preview
+            function custom namespace apply_patch local_shell computer computer_use_preview
         """,
         Kind.HEADER: "openai-beta",
         Kind.BETA: "responses* assistants* realtime*",
@@ -118,7 +117,7 @@ _FREE: dict[str, dict[str, str]] = {
         Kind.BETA: "assistants* realtime* responses*",
         Kind.BLOCK: "text image_url input_audio file refusal",
     },
-    Dialect.GEMINI: {Kind.TOOL: "codeExecution"},
+    Dialect.GEMINI: {},
 }
 _US = "claude-opus-4.6,claude-sonnet-4.6"
 _FLEX = "gpt-5-mini,gpt-5.1,gpt-5.2,gpt-5.4,gpt-5.4-mini"
@@ -132,6 +131,15 @@ _PRIORITY = (
     ("gpt-5.4-mini", 20_000),
 )
 _PRIORITY_OF_CHAT = (("gpt-4.1", 17_500), ("gpt-4o", 17_000), ("gpt-4o-mini", 16_667))
+# How the first seed had those that it let go on for ever.
+_UNBOUNDED = {
+    "tool_search": Pricing.INCLUDED,
+    "tool_search_tool_bm25*": Pricing.INCLUDED,
+    "tool_search_tool_regex*": Pricing.INCLUDED,
+    "codeExecution": Pricing.INCLUDED,
+    "code_interpreter": Pricing.PER_CALL,
+}
+_BOUNDING = ("pricing", "amount", "meter", "most_calls", "bound", "note")
 _IMAGE_TOKENS = 50_000  # in one request, of either kind
 
 
@@ -159,6 +167,9 @@ def _claude() -> Iterator[Feature]:
     yield _call(name="code_execution_*", dollars="0.004166667",
                 meter="code_execution_containers", most=20,
                 note="Claude runs code: five minutes of a container, a request", **to)  # fmt: skip
+    for way in ("bm25", "regex"):  # Claude pauses its turn after ten rounds of its own tools
+        yield _call(name=f"tool_search_tool_{way}*", dollars="0", meter="tool_search_requests",
+                    most=10, note="Claude looks for tools: their tokens", **to)  # fmt: skip
     tokens = to | {"pricing": Pricing.TOKENS}
     yield Feature(kind=Kind.TOOL, name="advisor_*", most_calls=3,
                   note="another model advises, at its own price", **tokens, **uses)  # fmt: skip
@@ -180,8 +191,10 @@ def _openai() -> Iterator[Feature]:
                 note="OpenAI searches the web", **calls)  # fmt: skip
     yield _call(name="file_search", dollars="0.0025", meter="file_search_call", most=4,
                 note="OpenAI searches files", **calls)  # fmt: skip
-    yield _call(name="code_interpreter", dollars="0.03", meter="code_interpreter_call", most=2,
-                note="OpenAI runs code, by the container", **to)  # fmt: skip
+    yield _call(name="code_interpreter", dollars="0.03", meter="code_interpreter_call", most=6,
+                note="OpenAI runs code, by the container", **calls)  # fmt: skip
+    yield _call(name="tool_search", dollars="0", meter="tool_search_call", most=6,
+                note="OpenAI looks for tools: their tokens", **calls)  # fmt: skip
     counters = {
         "image_gen.input_text": ("5", "gpt-image-1 reads text"),
         "image_gen.input_image": ("10", "gpt-image-1 reads images"),
@@ -213,11 +226,25 @@ def _tiers() -> Iterator[Feature]:
 
 
 def _gemini() -> Iterator[Feature]:
+    yield _call(Dialect.GEMINI, "codeExecution", "0", "code_runs", 5,
+                note="Gemini runs code: its tokens")  # fmt: skip
     newer = "gemini-3-flash-preview,gemini-3.1-pro-preview"
     yield _call(Dialect.GEMINI, "googleSearch", "0.035", "grounded_prompts", 1,
                 only_models="gemini-2.5-pro", note="Gemini searches the web")  # fmt: skip
     yield _call(Dialect.GEMINI, "googleSearch", "0.014", "search_queries", 10,
                 only_models=newer, note="Gemini searches the web, by the search")  # fmt: skip
+
+
+def _sounds() -> Iterator[Feature]:
+    """A token of sound, beside the price of one of text: nothing at most of Google's."""
+    for amount, only in (
+        (0, "gemini-2.5-pro,gemini-3.1-pro-preview"),
+        (150, "gemini-3-flash-preview"),
+    ):
+        yield Feature(dialect=Dialect.GEMINI, kind=Kind.COUNTER, name="audio.input",
+                      meter="audio.input", most_calls=1_000_000, pricing=Pricing.PER_CALL,
+                      amount=amount, only_models=only,
+                      note="Gemini hears: a token, beside one of text")  # fmt: skip
 
 
 def rows() -> Iterator[Feature]:
@@ -229,8 +256,20 @@ def rows() -> Iterator[Feature]:
     yield from _claude()
     yield from _openai()
     yield from _gemini()
+    yield from _sounds()
 
 
 def seed() -> None:
-    """Create the rows that are missing."""
+    """Create the rows that are missing, and bound those whose first seed had no bound."""
     Feature.objects.bulk_create(rows(), ignore_conflicts=True)
+    bounded = {(row.dialect, row.name): row for row in rows() if row.name in _UNBOUNDED}
+    for (dialect, name), row in bounded.items():
+        untouched = {
+            "pricing": _UNBOUNDED[name],
+            "bound": "",
+            "most_calls__lte": 2,
+            "only_models": "",
+        }
+        Feature.objects.filter(dialect=dialect, kind=Kind.TOOL, name=name, **untouched).update(
+            **{field: getattr(row, field) for field in _BOUNDING}
+        )

@@ -27,6 +27,8 @@ _NESTED = frozenset((*_INSIDE, TOOLS, "tool"))
 _SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
 PAGE_TOKENS = 50_000  # of one page that a tool reads
 _FETCHES, _CONTENT = "web_fetch", "max_content_tokens"
+_MASK = "input_image_mask"
+_FINDS, _LATER = "tool_search", "defer_loading"
 _NONE: Mapping[str, str] = {}
 
 # What the vendor calls the model that a tool names; None where we do not sell it to this caller.
@@ -179,14 +181,18 @@ class _Sieve:
         if type(inner := kept.get(TOOLS)) is list:
             kept = kept | {TOOLS: self.tools(inner)}
             return kept if kept[TOOLS] else None
-        if row is None or row.pricing == Pricing.INCLUDED:
+        if row is None or row.pricing == Pricing.INCLUDED or kept.get("execution") == "client":
             return kept
         return self._used(row, kept)
 
     def _is_reference(self, tool: Mapping[str, Any]) -> bool:
-        """Whether a string stands where we read an object: it points at what we cannot see."""
+        """Whether a string stands where we read an object, or a file id in one: it points at what
+        we cannot see, and may be another customer's."""
         inner = self.rules.inner.get(TOOLS, ())
-        return any(isinstance(tool.get(name), str) for name in inner)
+        if any(isinstance(tool.get(name), str) for name in inner):
+            return True
+        mask = tool.get(_MASK)
+        return isinstance(mask, dict) and bool(mask.get("file_id"))
 
     def _without(self, tool: Mapping[str, Any], name: str) -> None:
         self.leave("tool", name)
@@ -216,6 +222,8 @@ class _Sieve:
         if not body[TOOLS]:
             self._check(body.get("tool_choice"), body)
             return {name: told for name, told in body.items() if name not in _WITH_TOOLS}
+        if any(str(tool.get("type")).startswith(_FINDS) for tool in self._gone):
+            body = body | {TOOLS: [*map(_at_once, body[TOOLS])]}
         choice = body.get("tool_choice")
         if not self._gone or not isinstance(choice, dict):
             return body
@@ -304,6 +312,13 @@ class _Sieve:
                 for use in self.uses
             ]
         return body
+
+
+def _at_once(tool: Any) -> Any:
+    """A tool that nobody looks for any more is offered from the beginning."""
+    if not isinstance(tool, dict) or _LATER not in tool:
+        return tool
+    return {name: value for name, value in tool.items() if name != _LATER}
 
 
 def _at_most(told: Any, most: int) -> int:

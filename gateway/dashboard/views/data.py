@@ -38,7 +38,11 @@ def data_export(request: HttpRequest) -> StreamingHttpResponse:
 
 
 async def _document(user: User) -> AsyncIterator[bytes]:
-    account = {**UserSerializer(user).data, "language": user.language}
+    account = {
+        **UserSerializer(user).data,
+        "language": user.language,
+        "vendors_may_store": user.vendors_may_store,
+    }
     yield b'{"account":' + orjson.dumps(account)
     yield b',"billing_details":' + orjson.dumps(await in_thread(_billing_details, user))
     yield b',"known_by":' + orjson.dumps(await in_thread(_marks, user))
@@ -113,7 +117,9 @@ def _invoices(user: User, after: int | None) -> list[tuple[int, Any]]:
 
 def _keys(user: User, after: int | None) -> list[tuple[int, Any]]:
     found = ApiKey.objects.filter(user=user, pk__gt=after or 0).order_by("pk")
-    return [(key.pk, KeySerializer(key).data) for key in found[:_CHUNK]]
+    return [
+        (key.pk, {**KeySerializer(key).data, "made_from": key.made_from}) for key in found[:_CHUNK]
+    ]
 
 
 def _entries(user: User, after: int | None) -> list[tuple[int, Any]]:

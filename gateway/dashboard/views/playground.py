@@ -21,7 +21,7 @@ from accounts.models import ApiKey, User
 from accounts.pages.visitors import customer
 from gateway.catalogue import snapshot
 from hontoni import errors
-from hontoni.refusals import said
+from hontoni.translated_errors import translated
 
 NAME = "Playground"
 LIFETIME = timedelta(hours=1)
@@ -67,7 +67,7 @@ def playground(request: HttpRequest) -> HttpResponse:
                 raise errors.BadRequest(_("Say something, with a key and a limit of output."))
             context["answer"] = _answer(request, form)
     except errors.ApiError as error:
-        context["problem"] = said(error)
+        context["problem"] = translated(error)
     return render(request, "gateway/playground.html", context)
 
 

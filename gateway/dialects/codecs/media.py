@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from gateway.dialects.codecs import wire
 from gateway.dialects.ir import Document, Image, Item, Message, Part, Request, Target, ToolResult
@@ -79,8 +80,17 @@ def titled(document: Document) -> str:
 
 
 def readable(url: str) -> bool:
-    """Whether Gemini fetches it by itself: over HTTPS, and of a type the URL tells."""
-    return url.startswith("https://") and bool(guess(url))
+    """Whether Gemini fetches it by itself: over HTTPS, and of a type the URL tells. What lies with
+    Google is fetched by us, as anybody may: Gemini would open the files of its own account."""
+    return url.startswith("https://") and bool(guess(url)) and not _is_googles(url)
+
+
+def _is_googles(url: str) -> bool:
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    except ValueError:
+        return True
+    return not host.isascii() or host.endswith(("googleapis.com", "google.com", "youtube.com"))
 
 
 def to_fetch(request: Request, target: Target) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from gateway.reconciliation import counters
 from gateway.reconciliation.books import problems
 from gateway.reconciliation.vendors import rounds
 from gateway.reconciliation.vendors.alarms import sentence
@@ -23,9 +24,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--vendors", action="store_true", help="compare with the vendors' bills, too"
         )
+        parser.add_argument(
+            "--repair",
+            action="store_true",
+            help="have the accounts that Valkey counts otherwise made anew from the database",
+        )
         rounds.add_days(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["repair"]:
+            self._repair()
         found = problems()
         health.note_reconcile(len(found))
         if options["vendors"]:
@@ -35,6 +43,12 @@ class Command(BaseCommand):
         if found:
             raise CommandError(f"{len(found)} differences.")
         self.stdout.write("The books balance.")
+
+    def _repair(self) -> None:
+        wrong = counters.differing()
+        counters.repair(wrong)
+        for told in (told for each in wrong.values() for told in each):
+            self.stdout.write(f"repaired: {told}")
 
     def _vendors(self, first: date, last: date) -> list[str]:
         """Prints every comparison; what is above the thresholds is a problem."""

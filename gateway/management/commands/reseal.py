@@ -1,10 +1,11 @@
-"""Seal every stored credential under the newest key of CREDENTIAL_KEYS."""
+"""Seal every stored credential and second factor under the newest key of CREDENTIAL_KEYS."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from accounts.sign_in import factors
 from gateway.reconciliation.vendors.models import ReportSource
 from gateway.vendors import vault
 from gateway.vendors.models import Credential
@@ -18,6 +19,7 @@ class Command(BaseCommand):
         credentials = list(Credential.objects.select_for_update())
         sources = list(ReportSource.objects.select_for_update())
         try:
+            seeds = factors.reseal()
             for credential in credentials:
                 credential.sealed = vault.reseal(credential.sealed)
             for source in sources:
@@ -28,4 +30,5 @@ class Command(BaseCommand):
         ReportSource.objects.bulk_update(sources, ["sealed"])
         self.stdout.write(
             f"{len(credentials) + len(sources)} credentials are sealed under the newest key."
+            + (f" So are {seeds} second factors." if seeds else "")
         )

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from gateway.stores import reaping
 from gateway.usage import settlement
 from gateway.usage.settler import Settler
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         _one_connection()
-        Settler(stop).run()
+        Settler(stop, reaping.reap).run()
 
 
 def _one_connection() -> None:

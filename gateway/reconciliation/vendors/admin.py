@@ -28,6 +28,7 @@ from gateway.reconciliation.vendors.models import (
     VendorPrice,
 )
 from gateway.vendors import vault
+from gateway.vendors.models import home
 from hontoni.money import dollars
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -56,11 +57,20 @@ class SourceForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at ru
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if cleaned.get("vendor") == "google" and not cleaned.get("table"):
             self.add_error("table", "Google needs the table: project.dataset.table.")
+        if self.instance.pk and not cleaned.get("secret") and self._moved(cleaned):
+            self.add_error("secret", "Enter it again: it was for another address.")
         return cleaned
+
+    def _moved(self, cleaned: dict[str, Any]) -> bool:
+        """Whether the secret would be sent to somebody else than it was entered for."""
+        before = ReportSource.objects.get(pk=self.instance.pk)
+        there = home(cleaned.get("vendor", ""), cleaned.get("base_url", ""))
+        return there != (before.entered_for or before.home)
 
     def save(self, commit: bool = True) -> ReportSource:
         if secret := self.cleaned_data["secret"]:
             self.instance.sealed, self.instance.problem = vault.seal(secret), ""
+            self.instance.entered_for = self.instance.home
         saved: ReportSource = super().save(commit)
         return saved
 

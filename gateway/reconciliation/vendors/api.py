@@ -142,6 +142,7 @@ class DifferencesView(_Staff):
     """What vendors bill beside what was booked, in named parts, and the rest."""
 
     serializer_class = DifferenceSerializer
+    filters = DaysSerializer
     pagination_class = _Pages
 
     @extend_schema(
@@ -161,6 +162,7 @@ class MarginsView(_Staff):
     """Revenue less the vendors' bills, by model, day or customer."""
 
     serializer_class = MarginSerializer
+    filters = MarginFilterSerializer
     pagination_class = _Pages
 
     @extend_schema(

@@ -57,6 +57,8 @@ def fetch(source: ReportSource, first: date, last: date, *, by: str) -> list[Ven
 
 def _reports(source: ReportSource, first: date, last: date) -> Iterator[tuple[Report, str, str]]:
     """(report, address, hash) of every month and kind."""
+    if not source.is_at_home:
+        raise Refused(f"Enter the secret again: it was for {source.entered_for}.")
     secret = vault.unseal(source.sealed)
     asks = {Vendor.ANTHROPIC: _anthropic, Vendor.OPENAI: _openai, Vendor.GOOGLE: _google}
     ask = asks[Vendor(source.vendor)]

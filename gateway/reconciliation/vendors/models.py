@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-from gateway.vendors.models import Credential, Vendor, http_url
+from gateway.vendors.models import Credential, Vendor, home, http_url
 
 DEFAULT_ACCOUNT = "default"
 
@@ -30,6 +30,8 @@ class ReportSource(models.Model):
         validators=[http_url],
         help_text="empty: the vendor's own",
     )
+    # The home the secret was entered for: it is sent nowhere else. Empty: of before, see `bind`.
+    entered_for = models.CharField(max_length=300, blank=True, db_default="", editable=False)
     table = models.CharField(
         max_length=200,
         blank=True,
@@ -48,6 +50,22 @@ class ReportSource(models.Model):
 
     def __str__(self) -> str:
         return f"{self.vendor}/{self.account}"
+
+    @property
+    def home(self) -> str:
+        """Where the secret is sent."""
+        return home(self.vendor, self.base_url)
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether that is where it was entered for."""
+        return self.entered_for in ("", self.home)
+
+
+def bind() -> None:
+    """Bind the secrets of before to where they are sent now."""
+    for source in ReportSource.objects.filter(entered_for=""):
+        ReportSource.objects.filter(pk=source.pk, entered_for="").update(entered_for=source.home)
 
 
 class VendorName(models.Model):

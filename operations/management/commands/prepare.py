@@ -6,11 +6,22 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
+from accounts.sign_in import factors
 from billing.plans.seed import seed as seed_billing
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
+from gateway.reconciliation.vendors import models as sources
+from gateway.vendors import models as credentials
+from hontoni import private
 from operations import schema
 from operations.backups import moment
+
+
+def _close_what_was_open() -> None:
+    """Secrets of before are sealed, and bound to where they are sent."""
+    factors.seal_clear()
+    credentials.bind()
+    sources.bind()
 
 
 class Command(BaseCommand):
@@ -23,10 +34,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("check")
+        if settings.EMBEDDED_DATABASE:
+            private.close(settings.DATA_DIR)
         with schema.alone():
             if schema.is_behind():
                 self._keep(wanted=not options["no_backup"])
                 schema.migrate()
+            _close_what_was_open()
             seed_billing()
             seed_catalogue()
             seed_roles()

@@ -1,6 +1,6 @@
 """Customers (https://docs.stripe.com/api/customers)."""
 
-from sandbox.stripe.errors import Object, no_such
+from sandbox.stripe.errors import Object, invalid, no_such
 from sandbox.stripe.forms import Params, copy_texts
 from sandbox.stripe.resources import payment_methods
 from sandbox.stripe.simulator import Call, Route, Simulator
@@ -82,12 +82,26 @@ def _assign_invoice_settings(sim: Simulator, customer: Object, params: Params) -
     params.only(("default_payment_method", "footer", "custom_fields", "rendering_options"))
     settings = dict(customer.get("invoice_settings") or _blank()["invoice_settings"])
     copy_texts(settings, params, "footer")
+    if "custom_fields" in params:
+        settings["custom_fields"] = _custom_fields(params)
     if "default_payment_method" in params:
         id = params.text("default_payment_method")
         if id and sim.store.need("payment_method", id, "invoice_settings")["customer"] is None:
             raise no_such("payment_method", id, "invoice_settings[default_payment_method]")
         settings["default_payment_method"] = id
     customer["invoice_settings"] = settings
+
+
+def _custom_fields(params: Params) -> list[Object] | None:
+    """At most four, of at most 40 and 140 characters."""
+    if params.unset("custom_fields"):
+        return None
+    fields = [
+        {n: each.need(n) for n in ("name", "value")} for each in params.each("custom_fields")
+    ]
+    if len(fields) > 4 or any(len(f["name"]) > 40 or len(f["value"]) > 140 for f in fields):
+        raise invalid("Invalid custom_fields.", "invoice_settings[custom_fields]")
+    return fields
 
 
 def need(sim: Simulator, id: str, param: str) -> Object:

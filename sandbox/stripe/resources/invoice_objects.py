@@ -56,7 +56,12 @@ def blank_invoice(customer: Object, reason: str, now: int) -> Object:
 def _buyer(customer: Object) -> Object:
     names = ("address", "email", "name", "phone", "tax_exempt")
     buyer = {f"customer_{name}": customer.get(name) for name in names}
-    return buyer | {"customer": customer["id"], "customer_tax_ids": []}
+    fields = (customer["invoice_settings"] or {}).get("custom_fields")
+    return buyer | {
+        "customer": customer["id"],
+        "customer_tax_ids": [],
+        "custom_fields": fields,
+    }
 
 
 def automatic_tax(enabled: bool) -> Object:

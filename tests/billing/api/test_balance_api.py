@@ -16,7 +16,7 @@ from billing.books.models import AuditEntry, Transfer, Wallet
 from billing.plans.models import Plan
 from hontoni import redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter
+from ratelimits import keys, rebuilding
 from tests.billing.conftest import client
 from tests.billing.plans.test_terms import subscribe
 
@@ -55,7 +55,7 @@ def test_the_balance_before_any_request_is_the_ledgers(alice: User) -> None:
 
 
 def test_the_balance_counts_what_is_not_settled_yet(alice: User) -> None:
-    limiter.seed_sync(
+    rebuilding.seed_sync(
         alice.pk,
         credits=nanos("10"),
         credits_version=1,

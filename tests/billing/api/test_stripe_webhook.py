@@ -47,7 +47,10 @@ def post(
     used = settings.STRIPE_WEBHOOK_SECRET if secret is None else secret
     signature = sign(body, used, int(time.time()) - age) if header is None else header
     return httpx.post(
-        f"{shop.url}/webhooks/stripe", content=body, headers={"Stripe-Signature": signature}
+        f"{shop.url}/webhooks/stripe",
+        content=body,
+        headers={"Stripe-Signature": signature},
+        timeout=60,  # fifty at once on a busy machine: how long that takes decides nothing
     )
 
 

@@ -13,7 +13,7 @@ from billing.books import ledger
 from billing.books.models import LedgerAccount, Transfer, Wallet
 from hontoni import money, redis
 from hontoni.money import nanos
-from ratelimits import limiter
+from ratelimits import limiter, rebuilding
 from tests.billing.conftest import committed
 
 pytestmark = committed
@@ -284,7 +284,9 @@ def seeded(user: User) -> limiter.Account:
 
 
 def test_redis_is_told_of_new_credits_after_the_commit(alice: User) -> None:
-    limiter.seed_sync(alice.pk, credits=nanos("10"), credits_version=1, terms_version=1, charged=0)
+    rebuilding.seed_sync(
+        alice.pk, credits=nanos("10"), credits_version=1, terms_version=1, charged=0
+    )
     with transaction.atomic():
         ledger.post(key="t", kind="topup", user_id=alice.pk, amount=nanos("5"))
         assert seeded(alice).credits == nanos("10")
@@ -292,7 +294,7 @@ def test_redis_is_told_of_new_credits_after_the_commit(alice: User) -> None:
 
 
 def test_usage_is_not_news_to_redis(alice: User) -> None:
-    limiter.seed_sync(
+    rebuilding.seed_sync(
         alice.pk, credits=nanos("10"), credits_version=1, terms_version=1, charged=nanos("1")
     )
     before = seeded(alice)

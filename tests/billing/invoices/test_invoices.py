@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import pytest
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
+from pypdf import PdfReader
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -17,6 +19,7 @@ from billing.books.models import Transfer
 from billing.invoices import invoice_pdf, issuing, taxes
 from billing.invoices.issuing import Line
 from billing.invoices.models import Invoice
+from billing.invoices.spoken import spoken
 from billing.plans.models import Plan
 from billing.subscriptions import balance_changes
 from hontoni.money import nanos
@@ -73,7 +76,8 @@ def test_a_country_that_does_not_exist_is_nobodys(
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "country")
     settings.SELLER_COUNTRY = "VN"
     assert not taxes.is_business_abroad(company)  # whatever was written down before
-    assert taxes.is_business_abroad(company | {"country": "GB"})
+    assert not taxes.is_business_abroad(company | {"country": "GB"})
+    assert taxes.is_business_abroad(company | {"country": "GB", "tax_id": "GB 980 7806 84"})
 
 
 def test_the_pdf_is_stored_with_its_hash_and_drawn_the_same_each_time(alice: User) -> None:
@@ -218,3 +222,72 @@ def test_a_link_cannot_be_made_up_and_does_not_last(
 @pytest.mark.parametrize("path", ["invoices", "invoices/inv_1/pdf"])
 def test_invoices_need_a_session(path: str) -> None:
     assert APIClient().get(f"/api/billing/{path}").status_code == 401
+
+
+def _words(pdf: bytes) -> str:
+    return " ".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ("Invoice", "Paid by", "Prepaid balance", "Total in USD", "nothing is due")),
+        ("vi", ("Hoá đơn", "Thanh toán bằng", "Số dư trả trước", "Tổng cộng bằng USD")),
+    ],
+)
+def test_it_is_printed_in_its_buyers_language(
+    alice: User, language: str, said: tuple[str, ...]
+) -> None:
+    """Whatever is spoken where it is issued: a worker's language is nobody's."""
+    alice.language = language
+    alice.save()
+    with translation.override("vi" if language == "en" else "en"):
+        words = _words(bytes(issue(alice).pdf))
+    assert [word for word in said if word not in words] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Unused time on Premium", "Thời gian chưa dùng của Premium"),
+        ("Premium until 31 Dec 2026", "Premium đến"),
+        ("Premium, 01 Dec 2026 to 31 Dec 2026", "Premium, từ"),
+        ("Back to your card: invoice X-1", "Hoàn về thẻ của bạn: hoá đơn X-1"),
+        ("Visa ending in 4242", "Visa có số cuối 4242"),
+        ("Hontoni balance", "Số dư Hontoni"),
+        ("for the party", "for the party"),
+        ("", ""),
+    ],
+)
+def test_lines_are_read_in_the_readers_language(text: str, said: str) -> None:
+    with translation.override("vi"):
+        assert spoken(text).startswith(said) and "Dec" not in spoken(text)
+    with translation.override("en"):
+        assert spoken(text).split()[:1] == text.split()[:1]
+
+
+class _Undone(Exception):
+    """What happens to a transaction now and then."""
+
+
+def test_both_series_have_no_gap_however_many_issue_at_once(alice: User, at_once: AtOnce) -> None:
+    """A connection each, as processes have; every third is undone, and gives its number back."""
+
+    def document(n: int) -> None:
+        try:
+            with transaction.atomic():
+                amount = nanos("0.10") if n % 2 else -nanos("0.10")
+                moved, _ = ledger.post(
+                    key=f"n{n}", kind="subscription", user_id=alice.pk, amount=-amount
+                )
+                lines = [Line("Something", amount)]
+                issuing.issue(transfer=moved, user=alice, lines=lines, now=NOW)
+                if n % 3 == 0:
+                    raise _Undone
+        except _Undone:
+            pass
+
+    at_once(document, 36)
+    for kind in ("invoice", "credit_note"):
+        numbers = Invoice.objects.filter(kind=kind).values_list("sequence", flat=True)
+        assert sorted(numbers) == list(range(1, 13))

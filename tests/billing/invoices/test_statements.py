@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 from django.test import Client as Browser
-from django.utils import timezone
+from django.utils import timezone, translation
 from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader
@@ -21,8 +21,11 @@ from accounts.keys import api_keys
 from accounts.models import ApiKey, User
 from billing.books import ledger
 from billing.books.models import Transfer
+from billing.books.transfer_names import KIND_NAMES
 from billing.invoices import statements
+from billing.invoices.statement_files import _moved
 from billing.invoices.statements import Line
+from billing.payments import funding
 from gateway.usage.models import UsageHour
 from hontoni.money import CENT, dollars, nanos, whole_cents
 
@@ -240,3 +243,16 @@ def test_cents_add_up_whatever_was_moved(opening: int, moved: list[int]) -> None
     for line in cents:
         assert line.shown % CENT == 0 and abs(line.shown - line.exact) < CENT
         assert line.shown == line.exact or line.exact % CENT
+
+
+def test_play_money_says_what_it_is(alice: User) -> None:
+    funding.sandbox(key="x", user_id=alice.pk, amount=nanos("5"))
+    mine, month = client(alice), f"{timezone.now():%Y-%m}"
+    told = mine.get(f"/api/billing/statements/{month}").json()
+    assert {line["text"] for line in told["payments"]} == {"Sandbox funds"}
+    rows = mine.get(f"/api/billing/statements/{month}.csv").content.decode()
+    assert "Sandbox funds" in rows
+    with translation.override("vi"):
+        assert _moved(statements.of(alice.pk, month, timezone.now()).of("payments")[0]).endswith(
+            str(KIND_NAMES["sandbox"])
+        )

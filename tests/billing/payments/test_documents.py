@@ -337,7 +337,7 @@ def test_our_tax_is_a_line_of_our_invoice_whichever_way_it_is_paid(
 
 def test_a_business_abroad_owes_the_tax_itself(shop: Shop, bob: User, settings: Settings) -> None:
     sells_with_tax(settings)
-    about = {"name": "Bob GmbH", "country": "DE", "tax_id": "DE123456789"}
+    about = {"name": "Bob GmbH", "country": "DE", "tax_id": "DE136695976"}
     assert shop.api(bob).put("/api/billing/details", about).status_code == 200
     by_saved_card(shop, bob, "25")
     shop.api(bob).put("/api/billing/details", about | {"country": "VN"})
@@ -390,12 +390,48 @@ def test_a_business_abroad_has_a_plan_by_card_without_tax(
     shop: Shop, bob: User, settings: Settings
 ) -> None:
     sells_with_tax(settings)
-    company = {"name": "Bob GmbH", "tax_id": "DE1", "country": "DE", "address": ""}
+    company = {
+        "name": "Bob GmbH",
+        "tax_id": "DE136695976",
+        "country": "DE",
+        "address": "1 Weg; Ulm",
+    }
     assert shop.api(bob).put("/api/billing/details", company).status_code == 200
     by_card(shop, bob)
     assert stripes(shop, bob) == [("6.00", "0.00", "6.00")]
     customer = shop.stripe.stripe.customers.list().data[0]
-    assert customer.tax_exempt == "reverse"
+    assert (customer.tax_exempt, customer.name) == ("reverse", "Bob GmbH")
+    assert customer.address.line1 == "1 Weg"
+
+
+@pytest.mark.parametrize(
+    "tax_id", ["", "1", "DE1", "DE123456789", "DE136695975", "ATU99999999", "x"]
+)
+def test_who_writes_anything_for_a_tax_id_pays_the_tax(
+    shop: Shop, bob: User, settings: Settings, tax_id: str
+) -> None:
+    """Its form and check digits are looked at: else everybody was a business abroad."""
+    sells_with_tax(settings)
+    about = {"name": "Bob GmbH", "country": "DE", "tax_id": tax_id}
+    assert shop.api(bob).put("/api/billing/details", about).status_code == 200
+    by_saved_card(shop, bob, "25")
+    (invoice,) = invoices(shop, bob)
+    assert (invoice["tax"], invoice["note"]) == ("2.27", "")
+
+
+def test_stripes_invoices_of_a_plan_say_who_they_are_made_out_to(shop: Shop, bob: User) -> None:
+    """Also those of renewals, after the details were changed."""
+    about = {"name": "Bob GmbH", "country": "DE", "tax_id": "DE136695976", "address": "1 Weg; Ulm"}
+    assert shop.api(bob).put("/api/billing/details", about).status_code == 200
+    by_card(shop, bob)
+    stripe = shop.stripe.stripe
+    (first,) = stripe.invoices.list().data
+    assert (first.customer_name, first.customer_address.line1) == ("Bob GmbH", "1 Weg")
+    assert (first.customer_address.line2, first.customer_address.country) == ("Ulm", "DE")
+    assert [field.value for field in first.custom_fields] == ["DE136695976"]
+    shop.api(bob).put("/api/billing/details", about | {"name": "Bob AG", "tax_id": ""})
+    customer = stripe.customers.list().data[0]
+    assert (customer.name, customer.invoice_settings.custom_fields) == ("Bob AG", None)
 
 
 @pytest.mark.parametrize(("before", "after", "tax"), [("0", "10", "0.55"), ("10", "0", "0.00")])

@@ -322,7 +322,7 @@ class Commerce(RuleBasedStateMachine):
 @pytest.mark.timeout(300)
 def test_every_story_ends_with_the_right_balance(shop: Shop) -> None:
     Commerce.shop = shop
-    with mock.patch("billing.payments.throttles.OrdersByAccount.limit", 10_000):
+    with mock.patch("billing.payments.card_throttles.OrdersByAccount.limit", 10_000):
         run_state_machine_as_test(
             Commerce,
             settings=settings(

@@ -1,6 +1,7 @@
 from django.db import IntegrityError, transaction
 from pytest import raises
 
+from billing.plans import terms
 from billing.plans.models import AddOn, Plan
 from billing.plans.seed import seed
 from hontoni.money import dollars
@@ -54,7 +55,7 @@ def test_seeding_again_restores_what_is_missing_and_leaves_what_staff_edited() -
 
 
 def test_seeding_again_keeps_the_default_staff_chose() -> None:
-    Plan.objects.get(slug="basic").make_default()
+    terms.make_default(Plan.objects.get(slug="basic"))
     Plan.objects.filter(slug="pay-as-you-go").delete()
     seed()
     assert Plan.objects.get(is_default=True).slug == "basic"
@@ -64,7 +65,7 @@ def test_seeding_again_keeps_the_default_staff_chose() -> None:
 def test_there_are_never_two_defaults() -> None:
     with raises(IntegrityError), transaction.atomic():
         Plan.objects.filter(slug="basic").update(is_default=True)
-    Plan.objects.get(slug="basic").make_default()
+    terms.make_default(Plan.objects.get(slug="basic"))
     assert [plan.slug for plan in Plan.objects.filter(is_default=True)] == ["basic"]
 
 

@@ -55,7 +55,7 @@ def follow(browser: Client, email: str) -> None:
     letter = next(sent for sent in reversed(mail.outbox) if sent.to == [email])
     link = re.search(r"/account/confirm-email/\S+", str(letter.body))
     assert link is not None
-    browser.post(link[0])
+    browser.post(link[0], {"password": PASSWORD})
 
 
 def register(email: str) -> User:

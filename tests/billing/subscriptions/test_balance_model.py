@@ -31,7 +31,7 @@ from billing.rewards.models import PromoCode
 from billing.subscriptions import balance_changes, renewals
 from hontoni import errors, redis
 from hontoni.money import CENT, nanos
-from ratelimits import limiter
+from ratelimits import limiter, rebuilding
 from tests.billing.conftest import committed
 from tests.confirmed import confirm
 
@@ -79,7 +79,7 @@ class Commerce(RuleBasedStateMachine):
             self.top_up(credit)
         if warm:
             wallet = ledger.wallet(self.user.pk)
-            limiter.seed_sync(
+            rebuilding.seed_sync(
                 self.user.pk,
                 credits=wallet.credits_total,
                 credits_version=wallet.credits_version,

@@ -21,7 +21,7 @@ from billing.subscriptions import balance_changes, purchases, renewals
 from gateway.usage import reaper
 from hontoni import errors, redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter
+from ratelimits import keys, limiter, rebuilding
 from ratelimits.limiter import Ask, Limits
 from tests.billing.conftest import committed
 
@@ -37,7 +37,7 @@ def plan(slug: str) -> Plan:
 
 def seeded(user: User) -> User:
     wallet = ledger.wallet(user.pk)
-    limiter.seed_sync(
+    rebuilding.seed_sync(
         user.pk,
         credits=wallet.credits_total,
         credits_version=wallet.credits_version,

@@ -98,8 +98,9 @@ def test_staff_type_and_read_utc_wherever_they_are() -> None:
 
 
 def test_the_lead_is_longer_than_a_nodes_snapshot_lives() -> None:
-    from gateway.catalogue import snapshot
     from django.conf import settings
+
+    from gateway.catalogue import snapshot
 
     assert (
         schedule.LEAD.total_seconds()

@@ -13,6 +13,7 @@ from tests.gateway.metering.test_holds import PNG, chat, claude, responses, sour
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
+ELSEWHERE = "https://example.com/a.pdf"
 REMOTE = {"type": "url", "url": "https://example.com/a.pdf"}
 WINDOWS = {"claude-opus-4.5": 200_000, "gpt-5.2": 264_000, "gpt-4o": 128_000}
 
@@ -47,8 +48,7 @@ def ascii_pdf(pages: int) -> bytes:
     ("body", "plain", "spelled"),
     [
         (claude({"type": "document", "source": REMOTE}), b'"document"', rb'"d\u006fcument"'),
-        (chat({"type": "file", "file": {"file_id": "file-1"}}), b'"file', rb'"f\u0069le'),
-        (responses({"type": "input_file", "file_id": "file-1"}), b'file', rb'f\u0069le'),
+        (responses({"type": "input_file", "file_url": ELSEWHERE}), b'file', rb'f\u0069le'),
     ],
 )  # fmt: skip
 def test_escapes_hide_no_document(
@@ -155,3 +155,24 @@ def test_an_honest_picture_is_no_more_than_one(gateway: Gateway, alice: Person) 
     fund(alice, "50")
     body = claude({"type": "image", "source": source(PNG)})
     assert estimate(gateway, alice, body)["max_input_tokens"] < 8_000
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "utf-32-be"])
+def test_another_encoding_hides_no_document(
+    gateway: Gateway, alice: Person, encoding: str
+) -> None:
+    """There are vendors whose parsers guess the encoding."""
+    fund(alice, "50")
+    body = orjson.dumps(claude({"type": "document", "source": REMOTE})).decode().encode(encoding)
+    with gateway.http(alice) as http:
+        reply = http.post("/v1/messages", content=body)
+    assert (reply.status_code, gateway.vendors.requests) == (400, [])
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_is_a_number(gateway: Gateway, alice: Person, word: str) -> None:
+    fund(alice, "50")
+    body = orjson.dumps(claude({"type": "text", "text": "hi"}))[:-1] + b',"temperature":'
+    with gateway.http(alice) as http:
+        reply = http.post("/v1/messages", content=body + word.encode() + b"}")
+    assert (reply.status_code, gateway.vendors.requests) == (400, [])

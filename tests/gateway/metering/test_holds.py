@@ -118,13 +118,9 @@ def test_a_picture_costs_a_pictures_most(
 
 POINTED = [
     claude({"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}),
-    claude({"type": "document", "source": {"type": "file", "file_id": "file_1"}}),
     claude({"type": "document", "source": source(PACKED, "x/y")}),
     claude({"type": "document", "source": source(base64.b64encode(b"%PDF-1.7 broken").decode())}),
-    claude({"type": "container_upload", "file_id": "file_1"}),
     responses({"type": "input_file", "file_url": "https://example.com/a.pdf"}),
-    responses({"type": "input_file", "file_id": "file-1"}),
-    chat({"type": "file", "file": {"file_id": "file-1"}}),
 ]  # fmt: skip
 
 

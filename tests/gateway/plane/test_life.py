@@ -57,7 +57,8 @@ def test_every_step_that_the_table_does_not_have_is_refused() -> None:
 
 
 def reachable(stage: Stage) -> set[Stage]:
-    found, pending = set(), [stage]
+    found: set[Stage] = set()
+    pending = [stage]
     while pending:
         for then in life.NEXT[pending.pop()] - found:
             found.add(then)

@@ -21,7 +21,6 @@ class Request:
     """An open request as Redis knows it."""
 
     hold: int
-    epoch: int
     reported: int = 0  # what it had cost at its last heartbeat
 
 
@@ -33,7 +32,6 @@ class Books:
     credits: int = 0
     credits_version: int = 0
     seeded: bool = False
-    epoch: int = 0
     open: dict[str, Request] = field(default_factory=dict)
     leased: set[str] = field(default_factory=set)
     spent: dict[str, int] = field(default_factory=dict)
@@ -53,7 +51,7 @@ class Books:
 
     @property
     def held(self) -> int:
-        return sum(r.hold for r in self.open.values() if r.epoch == self.epoch)
+        return sum(request.hold for request in self.open.values())
 
     def decide(self, full: int, floor: int, stretch: bool) -> tuple[Verdict, int]:
         """What is said to a request, and what it holds."""
@@ -69,13 +67,13 @@ class Books:
         return "ok", spendable if stretch else floor
 
     def admit(self, name: str, hold: int) -> None:
-        self.open[name] = Request(hold, self.epoch)
+        self.open[name] = Request(hold)
         self.leased.add(name)
 
     def extend(self, name: str, step: int) -> int:
         """All that is affordable of a step."""
         request = self.open[name]
-        if request.epoch != self.epoch or not self.seeded:
+        if not self.seeded:
             return 0
         more = max(min(step, self.balance - self.held), 0)
         request.hold += more
@@ -89,8 +87,8 @@ class Books:
         self.waiting.add(name)
 
     def lose_the_account(self) -> None:
+        """Its requests' records are left: it is made anew with what they hold."""
         self.seeded = False
-        self.epoch += 1
 
     def lose_everything(self) -> None:
         self.lose_the_account()

@@ -36,7 +36,7 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dialects.ir import Thinking, Usage
 from gateway.metering.estimates import Estimate, Hold
-from gateway.plane import adapters, admission, callers
+from gateway.plane import adapters, admission, callers, life
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import MESSAGES
 from gateway.plane.exchange import Config, Exchange
@@ -47,7 +47,7 @@ from gateway.usage.models import DeadEvent, UsageEvent
 from hontoni import redis
 from hontoni.errors import ApiError, Unauthenticated
 from hontoni.valkey import Valkey
-from ratelimits import keys, limiter
+from ratelimits import epochs, keys, limiter
 from tests.gateway.reconciliation.books import Books, price
 from tests.ratelimits.world import LEASE_MS, advance
 
@@ -147,7 +147,9 @@ class Story(RuleBasedStateMachine):
             assert call.held == held
             self.books.admit(call.id, held)
             self.running[call.id] = call
-            call.reached, call.status, call.usage = True, 200, used
+            call.become(life.SENT)
+            call.reach()
+            call.status, call.usage = 200, used
 
     def pick(self, data: st.DataObject) -> Call:
         return data.draw(st.sampled_from(list(self.running.values())))
@@ -174,7 +176,7 @@ class Story(RuleBasedStateMachine):
 
     def settle(self, data: st.DataObject, failed: bool, used: Usage) -> None:
         call = self.pick(data)
-        call.failed, call.usage = failed, used
+        call.end, call.usage = life.End.FAILED if failed else life.End.UNDERWAY, used
         call.close_account()
         self.run(admission.settle(call))
         cost = 0 if failed else min(price(used.input, used.output), call.held)
@@ -184,7 +186,7 @@ class Story(RuleBasedStateMachine):
     def settle_again(self) -> None:
         """By gateways that never heard the answer."""
         for call in self.ended:
-            call.settled = False
+            call.life = life.CLOSED
             self.run(admission.settle(call))
             assert call.state is not None and call.state.status == "already"
 
@@ -329,6 +331,7 @@ class Story(RuleBasedStateMachine):
         call = self.run(_call(known, Hold(0, 0), stream=True))
         with pytest.raises(Unauthenticated):
             self.run(admission.admit(call))
+        self.books.seeded = True  # it was made anew before its terms were looked at
         self.key, self.raw = api_keys.mint(self.user, "another")
 
     @rule(revoke=st.booleans())
@@ -386,6 +389,8 @@ class Story(RuleBasedStateMachine):
         self.server.stop()
         self.run(redis.close())  # a running gateway notices at once; ours is asleep between steps
         self.server.start()
+        epochs.confirm_sync()  # as a running gateway does within a second
+        self.books.lose_the_account()
 
     # -- Always ----------------------------------------------------------------------------------
 

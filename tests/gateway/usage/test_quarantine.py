@@ -83,9 +83,7 @@ def test_an_event_delivered_twice_is_set_aside_once(gateway: Gateway, alice: Per
     fund(alice, "10")
     ask(gateway, alice, "openai_chat", "gpt-4o", ABSURD)
     ((_, fields),) = redis.sync().xrange(keys.usage(keys.shard(alice.user.pk)))
-    entry = settlement.Entry(
-        keys.shard(alice.user.pk), b"1-1", settlement._event(fields[b"event"])
-    )
+    entry = settlement.entry(keys.shard(alice.user.pk), b"1-1", fields[b"event"])
     assert [settlement.record([entry]), settlement.record([entry])] == [1, 0]
     assert UsageQuarantine.objects.count() == UsageEvent.objects.count() == 1
 

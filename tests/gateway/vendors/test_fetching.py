@@ -8,11 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
-from gateway.plane import exchange
+from gateway.plane import admission, exchange
 from gateway.vendors import fetching
+from hontoni import bodies
 from tests.gateway.plane.test_translation import ask
-from tests.gateway_server import Gateway, fund
+from tests.gateway_server import Gateway, fund, settled
 from tests.world import Person
 
 PNG = base64.b64decode(
@@ -157,3 +159,71 @@ def test_our_own_network_is_not_reached_by_name_or_number(
 )
 def test_only_the_public_internet_is_public(address: str, public: bool) -> None:
     assert fetching.is_public(address) is public
+
+
+@pytest.mark.usefixtures("reachable")
+def test_what_is_fetched_is_bounded_in_all(
+    gateway: Gateway, alice: Person, site: str, settings: Settings
+) -> None:
+    """Each of them is small, and all of them together are not: nothing is asked, nothing held."""
+    fund(alice, "10")
+    settings.MAX_FETCHED_BYTES = 12_000
+    for pictures, status in ((2, 200), (3, 400)):
+        urls = [f"{site}/{each}" for each in range(pictures)]
+        parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+        reply = ask(
+            gateway,
+            alice,
+            "openai_chat",
+            "gemini-2.5-pro",
+            "",
+            messages=[{"role": "user", "content": parts}],
+        )
+        assert reply.status_code == status, reply.text
+    assert reply.json()["error"]["code"] == "invalid_image_url"
+    assert len(gateway.vendors.requests) == 1
+    settled(gateway.vendors)
+    assert not admission.LIVE and not bodies._held
+
+
+@pytest.mark.usefixtures("reachable")
+def test_what_is_fetched_counts_as_held(
+    gateway: Gateway, alice: Person, site: str, settings: Settings
+) -> None:
+    fund(alice, "10")
+    settings.MAX_BODIES_BYTES = 12_000  # half of it is hers, and base64 is a third more
+    assert show(gateway, alice, f"{site}/dot").status_code == 200
+    reply = show(gateway, alice, f"{site}/large")
+    assert reply.status_code == 503 and reply.headers["retry-after"]
+    assert not bodies._held
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "fec0::1", "2002:a00:1::"),
+        *(
+            "::ffff:10.0.0.1",
+            "::10.0.0.1",
+            "::ffff:0:10.0.0.1",
+            "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+        ),
+        *(
+            "2606:4700::5efe:a00:1",
+            "fe80::1%eth0",
+            "192.0.0.8",
+            "0.0.0.0",
+            "100.64.0.1",
+            "ff0e::1",
+        ),
+    ],
+)
+def test_an_inner_address_is_known_in_every_disguise(address: str) -> None:
+    assert not fetching.is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::"]
+)
+def test_an_outer_address_is_none(address: str) -> None:
+    assert fetching.is_public(address)

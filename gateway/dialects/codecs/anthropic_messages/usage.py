@@ -9,6 +9,7 @@ from gateway.dialects.ir import NO_TALLY, Iteration, Tally, Usage
 
 # One container serves all the code of a request.
 _IN_A_CONTAINER = ("code_execution", "bash_code_execution", "text_editor_code_execution")
+_BEGUN = ("server_tool_use", "compaction")  # blocks that show what more than a message was made
 _STANDARD = Tally(applied={"service_tier": "standard"})
 _KNOWN = frozenset(("iterations", "server_tool_use", "speed", "inference_geo"))
 _APPLIED = ("service_tier", "speed", "inference_geo")  # the members that change the price
@@ -44,13 +45,15 @@ def decode_tally(reply: Mapping[str, Any], *, ended: bool = True) -> Tally:
 
 
 def _is_use(block: Any) -> bool:
-    return isinstance(block, dict) and block.get("type") == "server_tool_use"
+    return isinstance(block, dict) and block.get("type") in _BEGUN
 
 
 def _calls(counters: Any, content: Iterable[Any], ended: bool) -> Mapping[str, int]:
     counters = counters if isinstance(counters, dict) else {}
     calls = {name: max(0, count(counters, name)) for name in counters}
-    begun = Counter(str(block.get("name")) for block in content if _is_use(block))
+    begun = Counter(
+        str(block.get("name") or block.get("type")) for block in content if _is_use(block)
+    )
     if any(name in _IN_A_CONTAINER for name in begun):
         calls["code_execution_containers"] = 1
     for name, times in begun.items():

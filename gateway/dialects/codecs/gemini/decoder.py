@@ -130,7 +130,7 @@ class Decoder:
         usage = tokens.merge(self._usage, chunk.get("usageMetadata"))
         if (usage, len(self._queries)) != (self._usage, self._told):
             self._usage, self._told = usage, len(self._queries)
-            events.append(UsageSeen(decode_usage(usage), decode_tally(self._queries)))
+            events.append(UsageSeen(decode_usage(usage), decode_tally(self._queries, usage)))
         return events
 
     def _searched(self, grounding: Mapping[str, Any]) -> None:

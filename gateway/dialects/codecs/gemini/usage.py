@@ -24,12 +24,24 @@ def decode_usage(wire: Mapping[str, Any]) -> Usage:
     )
 
 
-def decode_tally(queries: Sequence[str]) -> Tally:
+_PRICED = {
+    ("promptTokensDetails", "AUDIO"): "audio.input",
+    ("toolUsePromptTokensDetails", "AUDIO"): "audio.input",
+    ("candidatesTokensDetails", "AUDIO"): "audio.output",
+    ("candidatesTokensDetails", "IMAGE"): "image.output",
+}
+
+
+def decode_tally(queries: Sequence[str], wire: Mapping[str, Any]) -> Tally:
     """The searches of an answer, and that it searched at all: models are billed by the one or by
-    the other."""
-    if not queries:
-        return NO_TALLY
-    return Tally(calls={"search_queries": len(queries), "grounded_prompts": 1})
+    the other. And what of its tokens was no text, where that has a price of its own."""
+    calls = {"search_queries": len(queries), "grounded_prompts": 1} if queries else {}
+    for (name, modality), counter in _PRICED.items():
+        details = wire.get(name)
+        for told in details if isinstance(details, list) else ():
+            if isinstance(told, Mapping) and told.get("modality") == modality:
+                calls[counter] = calls.get(counter, 0) + max(0, count(told, "tokenCount"))
+    return Tally(calls=calls) if calls else NO_TALLY
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:

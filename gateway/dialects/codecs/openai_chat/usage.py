@@ -24,9 +24,20 @@ def decode_usage(wire: Mapping[str, Any]) -> Usage:
 
 
 def decode_tally(reply: Mapping[str, Any]) -> Tally:
-    """What a reply, or a chunk of it, tells beside tokens: the service tier that was applied."""
-    tier = reply.get("service_tier")
-    return Tally(applied={"service_tier": tier}) if isinstance(tier, str) else NO_TALLY
+    """What a reply, or a chunk of it, tells beside tokens: the service tier that was applied, and
+    what of the tokens was sound."""
+    tier, usage = reply.get("service_tier"), reply.get("usage")
+    applied = {"service_tier": tier} if isinstance(tier, str) else {}
+    calls = _sounds(usage) if isinstance(usage, dict) else {}
+    return Tally(calls=calls, applied=applied) if applied or calls else NO_TALLY
+
+
+def _sounds(usage: Mapping[str, Any]) -> dict[str, int]:
+    told = {
+        "audio.input": count(usage, "prompt_tokens_details", "audio_tokens"),
+        "audio.output": count(usage, "completion_tokens_details", "audio_tokens"),
+    }
+    return {name: tokens for name, tokens in told.items() if tokens > 0}
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:

@@ -314,3 +314,55 @@ def test_who_asks_for_very_much_is_told_that_more_was_left_out(
     reply = vendor.messages(gateway, alice, "claude-sonnet-4.6", **many)
     told = reply.headers["x-hontoni-left-out"].split(", ")
     assert told == [f"member:m{number:02}" for number in range(20)] + ["..."]
+
+
+@pytest.mark.parametrize("way", ["regex", "bm25"])
+def test_tools_that_nobody_looks_for_any_more_are_offered_at_once(
+    gateway: Gateway, alice: Person, way: str
+) -> None:
+    """The search may go ten rounds, each with the whole prompt: a small balance has none of it."""
+    fund(alice, "0.05")
+    finder = {"type": f"tool_search_tool_{way}_20251119", "name": f"tool_search_tool_{way}"}
+    tools = [finder, FUNCTION | {"defer_loading": True}]
+    reply = vendor.messages(gateway, alice, "claude-sonnet-4.6", max_tokens=200, tools=tools)
+    assert reply.status_code == 200
+    assert reply.headers["x-hontoni-left-out"] == f"tool:{finder['type']} (balance)"
+    assert vendor.sent(gateway)["tools"] == [FUNCTION]
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "tool"),
+    [
+        ("messages", "claude-haiku-4.5",
+         {"type": "tool_search_tool_regex_20251119", "name": "tool_search_tool_regex"}),
+        ("messages", "claude-haiku-4.5",
+         {"type": "code_execution_20250825", "name": "code_execution"}),
+        ("responses", "gpt-5.4-mini", {"type": "tool_search"}),
+        ("responses", "gpt-5.4-mini", {"type": "code_interpreter", "container": {"type": "auto"}}),
+        ("messages", "gemini-2.5-pro",
+         {"type": "code_execution_20250825", "name": "code_execution"}),
+    ],
+)  # fmt: skip
+def test_every_round_of_a_vendors_tools_is_held(
+    gateway: Gateway, alice: Person, path: str, model: str, tool: dict[str, Any]
+) -> None:
+    """Each round reads the whole prompt again."""
+    fund(alice, "50")
+    words = "word " * 20_000
+    ask = vendor.messages if path == "messages" else vendor.responses
+    said: dict[str, Any] = {"input": words}
+    if path == "messages":
+        said = {"messages": [{"role": "user", "content": words}]}
+    assert ask(gateway, alice, model, **said).status_code == 200
+    assert ask(gateway, alice, model, tools=[tool], **said).status_code == 200
+    bare, rounds = gateway.books()
+    assert rounds.details.get("left_out") is None
+    assert rounds.hold > 5 * bare.hold
+
+
+def test_a_search_that_the_client_makes_costs_nothing(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "50")
+    for tools in ([OPENAI], [OPENAI, {"type": "tool_search", "execution": "client"}]):
+        vendor.responses(gateway, alice, "gpt-5.4-mini", tools=tools)
+    bare, searching = gateway.books()
+    assert searching.hold < 2 * bare.hold

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from hontoni.errors import ApiError
 
-SAID: dict[str, Promise] = {
+MESSAGES: dict[str, Promise] = {
     "account_closed": _("This account is closed."),
     "account_frozen": _("Your account is frozen: until that is settled nothing can be bought."),
     "add_on_active": _("This add-on is active already."),
@@ -57,6 +57,6 @@ SAID: dict[str, Promise] = {
 }
 
 
-def said(error: ApiError) -> str:
+def translated(error: ApiError) -> str:
     """What a page says about it."""
-    return str(SAID.get(error.code, error.message))
+    return str(MESSAGES.get(error.code, error.message))

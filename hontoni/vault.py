@@ -1,0 +1,60 @@
+"""Secrets at rest: sealed when they are written, opened only where they are used.
+
+Fernet (AES-128-CBC and HMAC-SHA-256) under keys derived from settings.CREDENTIAL_KEYS, another one
+for each purpose. The first one seals, all of them open: to rotate, put a new one in front, run
+`manage.py reseal`, and take the old one away.
+"""
+
+import base64
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+
+class Unreadable(ValueError):
+    """It was sealed under a key that is no longer among settings.CREDENTIAL_KEYS."""
+
+    def __init__(self) -> None:
+        super().__init__("No key of CREDENTIAL_KEYS opens it.")
+
+
+class Vault:
+    """Opens what it sealed itself, and nothing sealed for another purpose."""
+
+    def __init__(self, purpose: str) -> None:
+        self.purpose = purpose
+
+    def seal(self, secret: str) -> str:
+        """Ciphertext; the same secret is another text each time."""
+        return self._box().encrypt(secret.encode()).decode()
+
+    def unseal(self, sealed: str) -> str:
+        """The secret. Raises Unreadable."""
+        try:
+            return self._box().decrypt(sealed).decode()
+        except InvalidToken:
+            raise Unreadable from None
+
+    def reseal(self, sealed: str) -> str:
+        """The same secret under the newest key. Raises Unreadable."""
+        try:
+            return self._box().rotate(sealed).decode()
+        except InvalidToken:
+            raise Unreadable from None
+
+    def _box(self) -> MultiFernet:
+        return _box_of(self.purpose, tuple(settings.CREDENTIAL_KEYS))
+
+
+@lru_cache(maxsize=16)
+def _box_of(purpose: str, keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(_derived(purpose, key)) for key in keys])
+
+
+def _derived(purpose: str, key: str) -> bytes:
+    """32 bytes from a text of any length, for this purpose alone."""
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode())
+    return base64.urlsafe_b64encode(derivation.derive(key.encode()))

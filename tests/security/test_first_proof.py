@@ -1,0 +1,274 @@
+"""An account somebody else opened with your address: the first proof settles whose it is."""
+
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from allauth.core import context
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth as totp
+from allauth.socialaccount.internal.flows.login import complete_login
+from allauth.socialaccount.models import SocialAccount, SocialLogin
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core import mail
+from django.test import Client, RequestFactory
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.keys import api_keys
+from accounts.models import ApiKey, User
+from accounts.sign_in import mail_adapter, tokens
+from billing.rewards import referrals
+from billing.rewards.models import Referral
+from billing.staff.account_opening import Order, open_account
+from tests.world import PASSWORD, Person
+
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+
+VICTIM = "victim@example.com"
+MINE = "a password of my own"
+
+
+_GOOGLE = SimpleNamespace(
+    id="google",
+    app=None,
+    get_settings=lambda: {"EMAIL_AUTHENTICATION": True},
+    serialize=dict,
+)
+
+
+class Hijacker:
+    """Opens an account with somebody else's address, and leaves everything it can in it."""
+
+    def __init__(self) -> None:
+        self.api, self.browser = APIClient(), Client(REMOTE_ADDR="203.0.113.7")
+        body = {"email": VICTIM, "password": PASSWORD}
+        told = self.api.post("/api/auth/register", body, format="json").json()
+        self.refresh = told["refresh_token"]
+        self.api.credentials(HTTP_AUTHORIZATION=f"Bearer {told['access_token']}")
+        made = self.api.post(
+            "/api/keys", {"name": "mine"}, format="json", REMOTE_ADDR="203.0.113.7"
+        )
+        self.raw: str = made.json()["key"]
+        self.browser.post("/account/login/", {"login": VICTIM, "password": PASSWORD})
+        self.user = User.objects.get(email=VICTIM)
+
+    def is_out(self) -> bool:
+        """Key, access token, refresh token, session and password: nothing works."""
+        key = api_keys.find(api_keys.digest(self.raw))
+        login = {"email": VICTIM, "password": PASSWORD}
+        works = [
+            key is not None and key.revoked_at is None,
+            self.api.get("/api/auth/me").status_code == 200,
+            self.goes_on(),
+            self.browser.get("/account").status_code == 200,
+            APIClient().post("/api/auth/login", login, format="json").status_code == 200,
+        ]
+        assert len(set(works)) == 1, works
+        return not any(works)
+
+    def goes_on(self) -> bool:
+        """With the refresh token it has."""
+        body = {"refresh_token": self.refresh}
+        answer = APIClient().post("/api/auth/refresh", body, format="json")
+        self.refresh = answer.json().get("refresh_token", self.refresh)
+        return bool(answer.status_code == 200)
+
+
+@pytest.fixture(autouse=True)
+def _mails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker sends them at once."""
+    monkeypatch.setattr(mail_adapter.send_mail, "delay", mail_adapter.send_mail)
+
+
+@pytest.fixture
+def hijacker() -> Hijacker:
+    found = Hijacker()
+    assert not found.is_out()
+    return found
+
+
+def link(kind: str) -> str:
+    """The newest in a mail to the victim."""
+    for sent in reversed(mail.outbox):
+        found = re.search(rf"/account/{kind}/\S+", str(sent.body))
+        if found and sent.to == [VICTIM]:
+            return found[0]
+    raise AssertionError(kind)
+
+
+def reset(browser: Client) -> None:
+    browser.post("/account/password/reset/", {"email": VICTIM})
+    page = browser.get(link("password/reset/key"), follow=True)
+    path = page.request["PATH_INFO"]
+    done = browser.post(path, {"password1": MINE, "password2": MINE})
+    assert done.status_code == 302
+
+
+def start_clean(browser: Client) -> None:
+    assert browser.post(link("confirm-email"), {"new_password": MINE}).status_code == 302
+
+
+def only_click(browser: Client) -> None:
+    answer = browser.post(link("confirm-email"), follow=True)
+    path = answer.request["PATH_INFO"]
+    assert browser.post(path, {"password1": MINE, "password2": MINE}).status_code == 302
+
+
+def google(browser: Client | None, email: str = VICTIM) -> Any:
+    """Google says who somebody is, and that the address is theirs."""
+    request = RequestFactory().get("/")
+    SessionMiddleware(lambda _: None).process_request(request)  # type: ignore[arg-type]
+    request.user = AnonymousUser()
+    request._messages = FallbackStorage(request)  # type: ignore[attr-defined]
+    login = SocialLogin(
+        user=User(email=email),
+        provider=_GOOGLE,
+        account=SocialAccount(provider="google", uid="1"),
+        email_addresses=[EmailAddress(email=email, verified=True, primary=True)],
+    )
+    with context.request_context(request):
+        complete_login(request, login)
+    return request
+
+
+@pytest.mark.parametrize("prove", [reset, start_clean, only_click, google])
+def test_who_was_there_first_is_out(hijacker: Hijacker, prove: Callable[[Client], Any]) -> None:
+    totp.TOTP.activate(hijacker.user, "JBSWY3DPEHPK3PXP")
+    SocialAccount.objects.create(user=hijacker.user, provider="github", uid="hijacker")
+    prove(Client())
+    assert hijacker.is_out()
+    assert not Authenticator.objects.exists() and not SocialAccount.objects.exists()
+    assert EmailAddress.objects.get().verified
+    if prove is not google:
+        body = {"email": VICTIM, "password": MINE}
+        assert APIClient().post("/api/auth/login", body, format="json").status_code == 200
+
+
+def test_the_page_shows_what_keys_there_are(hijacker: Hijacker) -> None:
+    page = Client().get(link("confirm-email")).content.decode()
+    assert "mine" in page and hijacker.raw[-4:] in page and "203.0.113.7" in page
+
+
+def test_the_password_keeps_everything(hijacker: Hijacker) -> None:
+    Client().post(link("confirm-email"), {"password": PASSWORD})
+    assert not hijacker.is_out()
+    assert EmailAddress.objects.get().verified
+
+
+def test_a_wrong_password_settles_nothing(hijacker: Hijacker) -> None:
+    answer = Client().post(link("confirm-email"), {"password": "a wrong password"})
+    assert answer.status_code == 200
+    assert not EmailAddress.objects.get().verified and not hijacker.is_out()
+
+
+def test_a_session_of_the_account_keeps_everything(hijacker: Hijacker) -> None:
+    hijacker.browser.post(link("confirm-email"))
+    assert not hijacker.is_out()
+    assert EmailAddress.objects.get().verified
+
+
+def test_a_weak_password_does_not_take_the_account(hijacker: Hijacker) -> None:
+    Client().post(link("confirm-email"), {"new_password": "12345"})
+    assert not EmailAddress.objects.get().verified and not hijacker.is_out()
+
+
+def test_once_it_is_proven_a_reset_leaves_the_keys(hijacker: Hijacker) -> None:
+    hijacker.browser.post(link("confirm-email"))
+    reset(Client())
+    assert ApiKey.objects.get().revoked_at is None
+    assert hijacker.api.get("/api/auth/me").status_code == 401
+    assert hijacker.browser.get("/account").status_code == 302
+
+
+def test_the_word_of_staff_is_no_proof(hijacker: Hijacker) -> None:
+    now = timezone.now()
+    opened = open_account(Order(email=VICTIM, key="demo"), until=now, now=now, actor="test")
+    assert not opened.created and EmailAddress.objects.get().verified
+    reset(Client())
+    assert hijacker.is_out()
+    assert not ApiKey.objects.filter(revoked_at=None).exists()
+
+
+def test_nor_is_their_word_in_the_admin(hijacker: Hijacker, admin_client: Client) -> None:
+    address = EmailAddress.objects.get(email=VICTIM)
+    form = {"action": "make_verified", "_selected_action": address.pk}
+    admin_client.post("/admin/account/emailaddress/", form)
+    assert EmailAddress.objects.get(email=VICTIM).verified and not hijacker.is_out()
+    reset(Client())
+    assert hijacker.is_out()
+
+
+def test_whom_staff_made_keeps_the_key_they_were_given() -> None:
+    now = timezone.now()
+    open_account(Order(email=VICTIM, key="demo"), until=now, now=now, actor="test")
+    reset(Client())
+    assert ApiKey.objects.get().revoked_at is None
+
+
+def test_nobody_earns_by_having_opened_it_with_their_code(
+    hijacker: Hijacker, alice: Person
+) -> None:
+    code = referrals.code_of(alice.user.pk)
+    referrals.accept(
+        hijacker.user, code, address="203.0.113.7", now=timezone.now(), signing_up=True
+    )
+    reset(Client())
+    assert not Referral.objects.exists()
+
+
+# -- Another address ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def changing(alice: Person) -> Client:
+    """Alice, who is confirmed, mistypes the address she wants to change to."""
+    EmailAddress.objects.create(
+        user=alice.user, email=alice.user.email, verified=True, primary=True
+    )
+    browser = Client()
+    browser.force_login(alice.user)
+    browser.post("/account/reauthenticate/", {"password": PASSWORD})
+    browser.post("/account/email/", {"action_add": "", "email": VICTIM})
+    assert EmailAddress.objects.filter(email=VICTIM, verified=False).exists()
+    return browser
+
+
+def test_another_mailbox_does_not_open_a_proven_account(changing: Client, alice: Person) -> None:
+    stranger = Client()
+    for body in ({}, {"new_password": MINE}, {"password": "guessed password"}):
+        stranger.post(link("confirm-email"), body)
+    stranger.post("/account/password/reset/", {"email": VICTIM})
+    with pytest.raises(AssertionError):
+        link("password/reset/key")
+    google(None)
+    alice.user.refresh_from_db()
+    assert alice.user.email == "alice@example.com" and alice.user.check_password(PASSWORD)
+    assert changing.get("/account").status_code == 200
+    alice.key.refresh_from_db()
+    assert alice.key.revoked_at is None
+
+
+def test_its_owner_changes_it_in_the_session_or_by_the_password(
+    changing: Client, alice: Person
+) -> None:
+    Client().post(link("confirm-email"), {"password": PASSWORD})
+    alice.user.refresh_from_db()
+    assert alice.user.email == VICTIM
+    assert tokens.issue(alice.user)
+
+
+def test_the_first_proof_may_be_of_the_new_address(hijacker: Hijacker) -> None:
+    EmailAddress.objects.all().update(email="other@example.com")
+    User.objects.filter(pk=hijacker.user.pk).update(email="other@example.com")
+    new = EmailAddress.objects.create(user=hijacker.user, email=VICTIM)
+    key = EmailConfirmationHMAC(new).key
+    Client().post(f"/account/confirm-email/{key}/", {"new_password": MINE})
+    assert EmailAddress.objects.get().email == VICTIM
+    assert User.objects.get(pk=hijacker.user.pk).email == VICTIM
+    assert hijacker.is_out()
