@@ -22,8 +22,11 @@ _MOST_KINDS = 500
 class About(Protocol):
     """The request in hand: its id, and account and key once they are known."""
 
-    request_id: str
-    owner: tuple[int, int] | None
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def owner(self) -> tuple[int, int] | None: ...
 
 
 about: contextvars.ContextVar[About | None] = contextvars.ContextVar("about", default=None)

@@ -68,7 +68,7 @@ class Door:
         mine = snapshots.own(self.live())
         registry = CollectorRegistry(auto_describe=False)
         asked = await in_thread(stores.ask)
-        registry.register(Families(snapshots.everybodys(mine), asked))  # type: ignore[arg-type]
+        registry.register(Families(snapshots.everybodys(mine), asked))
         if "application/openmetrics-text" in Headers(scope=scope).get("accept", ""):
             return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
         return Response(

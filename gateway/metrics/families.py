@@ -129,17 +129,13 @@ def _histogram(
     return family
 
 
-def _buckets(
-    histogram: Histogram,
-) -> Iterator[tuple[str, float] | tuple[str, float, Exemplar | None]]:
+def _buckets(histogram: Histogram) -> Iterator[tuple[str, float, Exemplar]]:
     total = 0
     bounds = [*map(str, histogram.bounds), "+Inf"]
     for bound, count, last in zip(bounds, histogram.counts, histogram.exemplars, strict=True):
         total += count
-        if last is None:
-            yield bound, total
-        else:
-            yield bound, total, Exemplar({"request_id": last[0]}, last[1], last[2])
+        exemplar = last and Exemplar({"request_id": last[0]}, last[1], last[2])
+        yield bound, total, exemplar  # type: ignore[misc]  # None is taken, but not typed
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

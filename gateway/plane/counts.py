@@ -94,7 +94,7 @@ def refused(status: int, code: str) -> None:
 def overhead(call: "Call", now: float) -> float:
     """Seconds of ours in a request: from its whole body until a vendor was asked, and of an answer
     that came whole from its last byte until now. Waiting for a slot is included."""
-    seconds = call.sent_at - call.began
+    seconds = (call.sent_at or now) - call.began
     if not call.stream and call.first_byte is not None:
         seconds += now - call.first_byte
     return max(0.0, seconds)

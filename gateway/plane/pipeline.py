@@ -201,6 +201,7 @@ async def _tell(call: Call, error: ApiError) -> None:
     """Before the first byte an error is a status code; later it goes into the stream."""
     await _settle(call)
     if not call.http.started:
+        call.http.extra.append(relay.overhead(call))
         await refuse(call.http, error)
     elif call.stream and call.tap is not None and call.http.answer is life.BEGUN:
         await call.http.write(call.tap.fail(failures.of(error), call.id))

@@ -204,7 +204,7 @@ async def _respond(call: Call, body: bytes) -> None:
     call.status = 200
     if not call.settled:
         await admission.close(call)
-    costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode()), _overhead(call)]
+    costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode()), overhead(call)]
     if call.settled and call.state is not None:  # or nobody can tell before Redis is back
         costs.append((b"x-hontoni-balance", money.dollars(call.state.balance).encode()))
     await call.http.respond(200, body, costs)
@@ -250,7 +250,7 @@ async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
     await _respond_whole(call, tap)
 
 
-def _overhead(call: Call) -> tuple[bytes, bytes]:
+def overhead(call: Call) -> tuple[bytes, bytes]:
     """Milliseconds of ours up to now."""
     return b"x-hontoni-overhead-ms", b"%.2f" % (counts.overhead(call, time.time()) * 1000)
 
@@ -270,7 +270,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
         call.status, call.first_byte = 200, time.time()
         call.attempts[-1].answered()
     if not http.started:
-        http.extra.append(_overhead(call))
+        http.extra.append(overhead(call))
         await http.start_stream()
     if tap.finished and not tap.cut:
         await _finish(call)  # before the client can see the end and ask again

@@ -51,7 +51,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(logs.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr("hontoni.logs.time.monotonic", clock.monotonic)
     return clock
 
 

@@ -42,7 +42,7 @@ def metrics(db: None) -> set[str]:
     snapshot: Snapshot = own(Live({}, {}))
     snapshot.gauges = Counter()
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Families(snapshot, ask()))  # type: ignore[arg-type]
+    registry.register(Families(snapshot, ask()))
     text = generate_latest(registry).decode()
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     return names | {"hontoni_epoch_began_seconds"}  # there is none before the first request
