@@ -228,7 +228,7 @@ else:
 
 DATABASE_THREADS: int = env.int("DATABASE_THREADS", default=8)
 DATABASE_PATIENCE_SECONDS: float = env.float("DATABASE_PATIENCE_SECONDS", default=1.5)
-SNAPSHOT_SECONDS: float = env.float("SNAPSHOT_SECONDS", default=900.0)
+SNAPSHOT_SECONDS: float = env.float("SNAPSHOT_SECONDS", default=900)
 
 # -- Redis: money and limits, broker, cache ------------------------------------------------------
 

@@ -227,6 +227,8 @@ def _asked(document: dict[str, Any], route: Route, verb: str) -> dict[str, Any] 
     if body is None:
         return None
     (content,) = body["content"].values()
+    if "$ref" not in content["schema"]:  # a list
+        return None
     name = content["schema"]["$ref"].rpartition("/")[2]
     found: dict[str, Any] = document["components"]["schemas"][name]
     return found
