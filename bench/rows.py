@@ -69,9 +69,9 @@ def customers() -> list[tuple[int, int]]:
 def session(user_id: int) -> str:
     """A session cookie, as a log-in would set it."""
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-    from django.contrib.sessions.backends.cached_db import SessionStore
 
     from accounts.models import User
+    from accounts.sign_in.session_store import SessionStore
 
     found = SessionStore()
     found[SESSION_KEY] = str(user_id)

@@ -12,8 +12,13 @@ from tests.environment import HOME
 
 def pytest_configure(config: pytest.Config) -> None:
     """Django is set up by now, so the world may import its models."""
+    import hypothesis
     from django.conf import settings
 
+    # No clock decides a test: a first run draws from tables that Hypothesis is still making.
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("steady")
     for name in ("tests.world", "tests.vendors", "tests.gateway_server", "tests.tally"):
         config.pluginmanager.import_plugin(name)
     # Its migrations take a minute, the tables themselves a moment.

@@ -206,7 +206,8 @@ def test_a_filter_that_does_not_exist_is_refused_by_name(alice: Person, route: R
     assert told["code"] == "unknown_member"
 
 
-BODIES = [(route, verb) for route, verb in VERBS if verb != "get"]
+SIGNED = "api/leaks/github"  # its bytes are looked at once their signature is: GitHub's own shape
+BODIES = [(route, verb) for route, verb in VERBS if verb != "get" and route.shape != SIGNED]
 
 
 @pytest.fixture(scope="module")

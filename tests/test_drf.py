@@ -82,7 +82,7 @@ def _error(answer: Any) -> tuple[int, str, str, str | None]:
         ),
         (
             lambda c: c.get("/api/keys", HTTP_HOST="evil.example"),
-            (400, "invalid_request_error", "invalid_request", None),
+            (400, "invalid_request_error", "unknown_host", None),
         ),
         (
             lambda c: APIClient().get("/api/keys", HTTP_AUTHORIZATION="Bearer x"),

@@ -16,7 +16,7 @@ from gateway.plane.counts import Counts
 from gateway.stores import epochs as authority
 from gateway.stores import nodes, rebuilding, replaying, windows
 from gateway.stores.models import StoreEpoch
-from gateway.stores.spool import Kept, Segment, Spool
+from gateway.stores.spool import WRITE_SECONDS, Kept, Segment, Spool
 from hontoni import freshness
 from hontoni.db import in_thread
 from hontoni.errors import ApiError
@@ -65,10 +65,11 @@ async def stop() -> None:
 
 
 def keep(call: Call, event: bytes) -> None:
-    """Write a usage event to this gateway's disk, with all others of this turn of the loop."""
+    """Have a usage event on this gateway's disk in a moment, with all others of that moment: a
+    write of its own is dearer than all else the spool does."""
     spool = _Node.spool
     if spool is not None and spool.keep(Kept(call.caller.account, call.id, call.cost, event)):
-        asyncio.get_running_loop().call_soon(spool.flush)
+        asyncio.get_running_loop().call_later(WRITE_SECONDS, spool.flush)
 
 
 def answered(call: Call) -> None:

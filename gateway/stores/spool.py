@@ -1,9 +1,10 @@
 """Usage events on a gateway's own disk, until the books have them (docs/stores.md).
 
 Each gateway process has a folder, locked while it lives, with segments: files that are only
-appended to. An event is written before it is sent to Valkey, together with all others of that turn
-of the event loop; nobody waits for the disk. A segment goes when the stream has moved on past all
-of it and it is old enough. What is read back is checked, so a torn end is no event.
+appended to. An event is kept before it is sent to Valkey, and written within WRITE_SECONDS with
+all others of that time: only a gateway that dies in it together with Valkey loses them. Nobody
+waits for the disk. A segment goes when the stream has moved on past all of it and it is old
+enough. What is read back is checked, so a torn end is no event.
 """
 
 import fcntl
@@ -25,6 +26,7 @@ from ratelimits import keys
 
 logger = logging.getLogger(__name__)
 
+WRITE_SECONDS = 0.01
 SEGMENT_SECONDS = 5.0
 SEGMENT_BYTES = 8 * 1024 * 1024
 _HEAD = struct.Struct("<IIqqH")  # crc, length of the event, account, cost, length of the id

@@ -9,6 +9,7 @@ from pytest_django import Settings
 from accounts.keys import api_keys
 from accounts.keys.restrictions import Restrictions
 from hontoni import addresses, redis
+from hontoni.vault import Vault
 from tests.gateway_server import fund
 from tests.security.conftest import Process
 from tests.world import Person
@@ -112,6 +113,7 @@ def test_links_in_mails_lead_to_us(hasty: Process, alice: Person, settings: Sett
         done = stranger.post("/account/password/reset/", data=form, headers=origin)
     assert done.status_code == 302, done.text
     (letter,) = redis.sync().lrange("celery:celery", 0, -1)
-    text = base64.b64decode(json.loads(letter)["body"]).decode()
+    _, sealed, _ = json.loads(base64.b64decode(json.loads(letter)["body"]))
+    text = Vault("accounts.mails").unseal(sealed["sealed"])
     assert f"{settings.PUBLIC_URL}/account/password/reset/key/" in text
     assert "6666" not in text

@@ -236,7 +236,7 @@ def test_rotation_shows_the_successor_once(alice: Person) -> None:
     assert _error(_post(client, f"{path}/rotate", overlap_seconds=60))[2] == "key_not_rotatable"
 
 
-@pytest.mark.parametrize("overlap", [-1, 30 * 86400 + 1, 10**30, "a day", None])
+@pytest.mark.parametrize("overlap", [-1, 30 * 86400 + 1, 10**18, "a day", None])
 def test_rotation_refuses_an_odd_overlap(alice: Person, overlap: Any) -> None:
     answer = _post(alice.client(), f"/api/keys/{alice.key.pk}/rotate", overlap_seconds=overlap)
     assert _error(answer)[::3] == (400, "overlap_seconds")

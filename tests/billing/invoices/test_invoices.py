@@ -273,6 +273,8 @@ class _Undone(Exception):
 def test_both_series_have_no_gap_however_many_issue_at_once(alice: User, at_once: AtOnce) -> None:
     """A connection each, as processes have; every third is undone, and gives its number back."""
 
+    ledger.post(key="before", kind="subscription", user_id=alice.pk, amount=-nanos("5"))
+
     def document(n: int) -> None:
         try:
             with transaction.atomic():

@@ -83,6 +83,7 @@ class Commerce(RuleBasedStateMachine):
         self.user, referrer = (User.objects.create_user(f"{n}@{n}.org") for n in names[:2])
         Claim.objects.all().delete()  # everybody in these stories pays with the same test card
         confirm(self.user)
+        confirm(referrer)
         code = referrals.code_of(referrer.pk)
         self.referral = referrals.accept(self.user, code, address=names[2], now=timezone.now())
         Referral.objects.filter(pk=self.referral.pk).update(

@@ -79,7 +79,8 @@ def test_what_we_do_not_know_reaches_the_vendor_untouched(
 ) -> None:
     fund(alice, "10")
     body = (
-        '{"max_tokens": 64, "system":[{"type":"text","text":"long","cache_control":'
+        '{"metadata":{"user_id":"mine"},"max_tokens": 64, '
+        '"system":[{"type":"text","text":"long","cache_control":'
         '{"type":"ephemeral","ttl":"1h"}}], "model" : "claude-sonnet-4.5", '
         '"messages":[{"role":"user","content":"caf\\u00e9 [[say: ok]]"}],"temperature":1.0'
         + (',"stream":true}' if stream else "}")

@@ -120,7 +120,7 @@ def test_escapes_hide_nothing(gateway: Gateway, alice: Person) -> None:
     with gateway.http(alice) as http:
         reply = http.post("/v1/messages", content=body)
     assert reply.headers["x-hontoni-left-out"] == "member:mcp_servers, tool:mcp_toolset"
-    assert vendor.sent(gateway).keys() == {"model", "max_tokens", "messages"}
+    assert vendor.sent(gateway).keys() == {"model", "max_tokens", "messages", "metadata"}
 
 
 def test_flags_and_headers_are_looked_at_one_by_one(gateway: Gateway, alice: Person) -> None:
