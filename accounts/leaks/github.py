@@ -5,7 +5,6 @@ SHA-256, the signature in base64, the key by its identifier.
 """
 
 import base64
-import binascii
 import logging
 
 import httpx
@@ -20,7 +19,8 @@ from hontoni import errors
 
 logger = logging.getLogger(__name__)
 
-_CACHE = "leaks.github"
+_CACHE, _ASKED = "leaks.github", "leaks.github.asked"
+_UNANSWERED, _ANSWERED = 0, 1
 _SECONDS, _AGAIN_SECONDS = 24 * 3600, 60
 _TIMEOUT_SECONDS = 10.0
 
@@ -34,22 +34,22 @@ def is_signed(body: bytes, identifier: str, signature: str) -> bool:
     assert isinstance(key, ec.EllipticCurvePublicKey)
     try:
         key.verify(base64.b64decode(signature, validate=True), body, ec.ECDSA(SHA256()))
-    except (InvalidSignature, binascii.Error):
+    except (InvalidSignature, ValueError):  # ValueError: what is no base64
         return False
     return True
 
 
 def _key(identifier: str) -> str | None:
     """By its name. They change rarely: they are asked for again when there is an unknown name,
-    and for that once a minute, whoever makes names up."""
+    and for that once a minute, whoever makes names up and whether there is an answer."""
     known: dict[str, str] = cache.get(_CACHE) or {}
-    if identifier not in known and cache.add(f"{_CACHE}.asked", 1, _AGAIN_SECONDS):
-        try:
+    if identifier not in known:
+        if cache.add(_ASKED, _UNANSWERED, _AGAIN_SECONDS):
             known = _published()
-        except errors.Unavailable:
-            cache.delete(f"{_CACHE}.asked")
-            raise
-        cache.set(_CACHE, known, _SECONDS)
+            cache.set(_CACHE, known, _SECONDS)
+            cache.set(_ASKED, _ANSWERED, _AGAIN_SECONDS)
+        elif cache.get(_ASKED) != _ANSWERED:  # somebody asks just now, or nobody answered
+            raise _away()
     return known.get(identifier)
 
 
@@ -62,7 +62,11 @@ def _published() -> dict[str, str]:
         }
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         logger.warning("leaks.github: its keys cannot be had: %r", error)
-        raise errors.Unavailable(
-            "GitHub's public keys cannot be had right now. Try again.",
-            headers={"Retry-After": "60"},
-        ) from None
+        raise _away() from None
+
+
+def _away() -> errors.Unavailable:
+    return errors.Unavailable(
+        "GitHub's public keys cannot be had right now. Try again.",
+        headers={"Retry-After": str(_AGAIN_SECONDS)},
+    )
