@@ -37,7 +37,13 @@ DIALECTS: dict[str, tuple[str, ...]] = {
 
 def http_url(text: str) -> None:
     """Refuse what is no address of an HTTP server; one inside a network of ours is fine."""
-    if urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname:
+    try:
+        url = urlsplit(text.strip())
+        host = url.netloc.rpartition("@")[2].encode("idna")
+        sound = url.scheme in ("http", "https") and bool(url.hostname and host) and url.port != 0
+    except ValueError:  # of a port that is none, brackets of no IPv6, a name of no host
+        sound = False
+    if not sound:
         raise ValidationError("An address such as https://api.example.com/v1.")
 
 

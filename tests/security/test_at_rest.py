@@ -129,6 +129,24 @@ def test_it_does_not_move_to_another_provider(staff: Client, provider: Provider)
     assert sent_to() == []
 
 
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://a.example:99999",
+        "https://a.example:0",
+        "https://a.example:x",
+        "http://[::1",
+        "http://a..b",
+    ],
+)
+def test_what_is_no_address_is_refused(staff: Client, provider: Provider, base_url: str) -> None:
+    body = {"name": "ours", "vendor": "openai", "base_url": base_url, "active": "on"}
+    formset = {"offerings-TOTAL_FORMS": 0, "offerings-INITIAL_FORMS": 0}
+    page = f"/admin/gateway/provider/{provider.pk}/change/"
+    assert staff.post(page, body | formset).status_code == 200
+    assert sent_to() == ["api.example.com"]
+
+
 def test_another_path_of_the_same_host_keeps_it(staff: Client, provider: Provider) -> None:
     move(staff, provider, base_url="https://API.example.com")
     assert sent_to() == ["api.example.com"]
