@@ -299,7 +299,10 @@ LOGOUT_REDIRECT_URL = "home"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_ADAPTER = "accounts.sign_in.mail_adapter.Adapter"
 SOCIALACCOUNT_ADAPTER = "accounts.sign_in.vouching.Adapter"
-ACCOUNT_FORMS = {"reset_password": "accounts.pages.account_forms.ResetForm"}
+ACCOUNT_FORMS = {
+    "add_email": "accounts.pages.account_forms.ChangeAddressForm",
+    "reset_password": "accounts.pages.account_forms.ResetForm",
+}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]

@@ -5,8 +5,12 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from allauth.account.forms import ResetPasswordForm
+from allauth.account.forms import AddEmailForm, ResetPasswordForm
+from allauth.account.internal.flows.email_verification import send_verification_email_to_address
+from allauth.account.models import EmailAddress
 from django import forms
+from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -170,6 +174,22 @@ class DeletionForm(forms.Form):
         if email != self.user.email:
             raise forms.ValidationError(_("This is not the address of this account."))
         return email
+
+
+class ChangeAddressForm(AddEmailForm):  # type: ignore[misc]  # allauth is untyped
+    user: User
+
+    def save(self, request: HttpRequest) -> EmailAddress:
+        """The address to change to takes the place of another that waits; never that of the
+        present one, confirmed or not, which stays until the new one is proven."""
+        with transaction.atomic():
+            mine = EmailAddress.objects.filter(user=self.user)
+            mine.filter(verified=False).exclude(email=self.user.email).delete()
+            new: EmailAddress = mine.create(
+                user=self.user, email=self.cleaned_data["email"].lower()
+            )
+            send_verification_email_to_address(request, new)
+        return new
 
 
 class ResetForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is untyped

@@ -88,7 +88,7 @@ class Confirm(ConfirmEmailView):  # type: ignore[misc]  # allauth is untyped
     def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
         self.object = self.get_object()
         self.logout_other_user(self.object)
-        if not self.address.can_set_verified():
+        if not self.address.can_set_verified() or self._is_anothers():
             return self._again()
         if self.request.user.is_authenticated:
             return self._kept()
@@ -105,6 +105,11 @@ class Confirm(ConfirmEmailView):  # type: ignore[misc]  # allauth is untyped
             return redirect("account_login")
         self._settle(None)
         return redirect(_set_password(user))
+
+    def _is_anothers(self) -> bool:
+        """Somebody opened an account with it while this one waited to change to it."""
+        found = User.objects.filter(email=self.address.email)
+        return found.exclude(pk=self.address.user_id).exists()
 
     def _kept(self) -> HttpResponse:
         self.object.confirm(self.request)
@@ -134,6 +139,7 @@ class Confirm(ConfirmEmailView):  # type: ignore[misc]  # allauth is untyped
             "clean": CleanForm(user=user) if first else None,
         }
         mine = self.request.user.is_authenticated
+        context["can_confirm"] = context["can_confirm"] and not self._is_anothers()
         return {**context, **fresh, **forms, "mine": mine, "made": proof.made(user)}
 
 

@@ -27,7 +27,7 @@ from django.utils import timezone
 
 from accounts.keys import api_keys
 from accounts.models import ApiKey, RefreshToken, User
-from accounts.people import mailboxes
+from accounts.people import mailboxes, privacy
 
 _followers: list[Callable[[int], None]] = []
 
@@ -72,7 +72,8 @@ def settle(user: User, *, password: str | None = None, reset: bool = False) -> b
 
 
 def _end_everything(user: User) -> None:
-    """Sessions, tokens, keys, other ways to sign in, and addresses somebody waits to confirm."""
+    """Sessions, tokens, keys, other ways to sign in, addresses somebody waits to confirm, and
+    what vendors were allowed."""
     for key in ApiKey.objects.filter(user=user, revoked_at=None):
         api_keys.revoke(key)
     for session in UserSession.objects.filter(user=user):
@@ -80,6 +81,7 @@ def _end_everything(user: User) -> None:
     for kind in (RefreshToken, Authenticator, SocialAccount):
         kind.objects.filter(user=user).delete()
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
+    privacy.let_vendors_store(user, False)
     user.end_sessions()
     for cleaned in _followers:
         cleaned(user.pk)

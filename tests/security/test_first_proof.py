@@ -150,6 +150,13 @@ def test_who_was_there_first_is_out(hijacker: Hijacker, prove: Callable[[Client]
         assert APIClient().post("/api/auth/login", body, format="json").status_code == 200
 
 
+def test_what_vendors_were_allowed_ends_too(hijacker: Hijacker) -> None:
+    hijacker.api.patch("/api/auth/me/privacy", {"vendors_may_store": True}, format="json")
+    assert User.objects.get(email=VICTIM).vendors_may_store
+    reset(Client())
+    assert not User.objects.get(email=VICTIM).vendors_may_store
+
+
 def test_the_page_shows_what_keys_there_are(hijacker: Hijacker) -> None:
     page = Client().get(link("confirm-email")).content.decode()
     assert "mine" in page and hijacker.raw[-4:] in page and "203.0.113.7" in page
@@ -261,6 +268,45 @@ def test_its_owner_changes_it_in_the_session_or_by_the_password(
     alice.user.refresh_from_db()
     assert alice.user.email == VICTIM
     assert tokens.issue(alice.user)
+
+
+def test_somebody_who_opens_an_account_with_it_meanwhile_keeps_it(
+    changing: Client, alice: Person
+) -> None:
+    theirs = link("confirm-email")
+    hijacker = Hijacker()
+    answer = changing.post(theirs)
+    assert answer.status_code == 200
+    assert 'action="/account/confirm-email' not in answer.content.decode()
+    alice.user.refresh_from_db()
+    assert alice.user.email == "alice@example.com" and not hijacker.is_out()
+
+
+def test_an_unproven_address_stays_until_another_one_is_proven() -> None:
+    for n in range(2):
+        mine, other = f"typo{n}@example.com", f"right{n}@example.com"
+        APIClient().post(
+            "/api/auth/register", {"email": mine, "password": PASSWORD}, format="json"
+        )
+        user, browser = User.objects.get(email=mine), Client()
+        browser.force_login(user)
+        browser.post("/account/reauthenticate/", {"password": PASSWORD})
+        for new in ("wrong@example.com", other):
+            assert (
+                browser.post("/account/email/", {"action_add": "", "email": new}).status_code
+                == 302
+            )
+            page = browser.get("/account/email/").content.decode()
+            assert mine in page and new in page
+        user.refresh_from_db()
+        assert user.email == mine
+        addresses = EmailAddress.objects.filter(user=user)
+        assert set(addresses.values_list("email", flat=True)) == {mine, other}
+        browser.post(
+            f"/account/confirm-email/{EmailConfirmationHMAC(addresses.get(email=other)).key}/"
+        )
+        user.refresh_from_db()
+        assert user.email == addresses.get().email == other
 
 
 def test_the_first_proof_may_be_of_the_new_address(hijacker: Hijacker) -> None:
