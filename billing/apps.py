@@ -10,11 +10,12 @@ class BillingConfig(AppConfig):
         from accounts.people import freezing
         from accounts.sign_in import proof
         from billing.books import audit  # noqa: F401  listens to the admin's log
-        from billing.payments import pauses
+        from billing.payments import clean_starts, pauses
         from billing.rewards import gifts, referrals
         from billing.staff import leaked_keys
 
         pauses.follow()
+        clean_starts.follow()
         freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)
         ended.follow(leaked_keys.tell)
         proof.follow(referrals.forget_unconfirmed)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,9 +24,13 @@ from rest_framework.test import APIClient
 from accounts.keys import api_keys
 from accounts.models import ApiKey, User
 from accounts.sign_in import mail_adapter, tokens
+from billing.invoices.models import BillingDetails
+from billing.mails.models import Preferences
+from billing.payments.models import AutoTopUp
 from billing.rewards import referrals
 from billing.rewards.models import Referral
 from billing.staff.account_opening import Order, open_account
+from hontoni import money
 from tests.world import PASSWORD, Person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -155,6 +160,24 @@ def test_what_vendors_were_allowed_ends_too(hijacker: Hijacker) -> None:
     assert User.objects.get(email=VICTIM).vendors_may_store
     reset(Client())
     assert not User.objects.get(email=VICTIM).vendors_may_store
+
+
+def test_no_card_is_charged_and_no_mail_missing_that_was_not_the_owners_wish(
+    hijacker: Hijacker,
+) -> None:
+    user = hijacker.user
+    AutoTopUp.objects.create(
+        user=user,
+        enabled=True,
+        threshold=money.DOLLAR,
+        amount=100 * money.DOLLAR,
+        monthly_cap=900 * money.DOLLAR,
+    )
+    Preferences.of(user).change(low_balance=Decimal(1), switched={"low_balance": False})
+    BillingDetails.objects.create(user=user, name="Evil Ltd.")
+    reset(Client())
+    assert not AutoTopUp.objects.get().enabled
+    assert Preferences.of(user).unwanted == [] and BillingDetails.of(user).name == ""
 
 
 def test_the_page_shows_what_keys_there_are(hijacker: Hijacker) -> None:
