@@ -49,8 +49,11 @@ def http_url(text: str) -> None:
 
 def home(vendor: str, base_url: str) -> str:
     """Who gets to see a secret that is sent there: whose API, which scheme, host and port."""
-    url = urlsplit(base_url.strip())
-    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        url = urlsplit(base_url.strip())
+        port = url.port or (443 if url.scheme == "https" else 80)
+    except ValueError:  # no address: nobody is there, and nobody else either
+        return f"{vendor} at {base_url.strip()}"
     return f"{vendor} at {url.scheme}://{(url.hostname or '').lower()}:{port}"
 
 

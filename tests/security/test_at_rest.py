@@ -172,8 +172,10 @@ def test_the_secret_of_a_report_does_not_follow_its_address(staff: Client) -> No
     body = {"vendor": "openai", "account": "default", "active": "on", "secret": SECRET}
     assert staff.post("/admin/gateway/reportsource/add/", body).status_code == 302
     source = ReportSource.objects.get()
+    assert source.is_at_home
     page, moved = f"/admin/gateway/reportsource/{source.pk}/change/", {"base_url": THEIRS}
-    assert staff.post(page, body | moved | {"secret": ""}).status_code == 200
+    for none in (moved, {"base_url": "https://a.example:99999"}, {"base_url": "http://[::1"}):
+        assert staff.post(page, body | none | {"secret": ""}).status_code == 200
     ReportSource.objects.update(base_url=THEIRS)
     source.refresh_from_db()
     with pytest.raises(Refused, match="Enter the secret again"):
