@@ -163,6 +163,7 @@ class Protocol(HttpToolsProtocol):
         self.fed = self.head = self.raw = self.body = self.marked = self.unread = 0
         self.left = self.stuck = 0
         self.served: RequestResponseCycle | None = None  # `cycle` may wait behind it
+        self.opened: Any = None  # the websocket that it became
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -256,12 +257,14 @@ class Protocol(HttpToolsProtocol):
         if self.phase == _REFUSED:
             return
         super().handle_websocket_upgrade()
-        self.phase = _SOCKET
+        self.phase, self.since = _SOCKET, self.lobby.now
         opened: Any = self.transport.get_protocol()
         lost = opened.connection_lost
+        self.opened = opened
 
         def connection_lost(exc: Exception | None) -> None:
             self.lobby.leave(self)
+            self._gone()
             lost(exc)
 
         opened.connection_lost = connection_lost
@@ -272,6 +275,8 @@ class Protocol(HttpToolsProtocol):
         """Close it if its client is too slow at whatever it is at."""
         bounds, waited = self.lobby.bounds, now - self.since
         if self.phase == _SOCKET:
+            if waited >= bounds.head_seconds and not self.opened.handshake_complete:
+                self.end()  # such as one with a body, for which `websockets` waits for ever
             return
         if self.phase == _REFUSED:
             if waited >= LINGER_SECONDS:

@@ -181,3 +181,24 @@ def test_a_few_requests_asked_ahead_are_answered_in_order(hasty: Process) -> Non
     client = hasty.connect(b"\r\n".join([*asked, asked[0] + b"Connection: close\r\n\r\n"]))
     told = heard(client)
     assert [piece[:3] for piece in told.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/live", "Content-Length: 9"),
+        ("/live", "Transfer-Encoding: chunked"),
+        ("/live?" + "a" * 20_000, "X-A: b"),
+    ],
+    ids=["a body", "chunks", "a long line"],
+)
+def test_half_a_handshake_is_not_waited_for(hasty: Process, path: str, line: str) -> None:
+    """A websocket's: what speaks it takes neither a body nor a line of 8 KiB."""
+    asked = HEAD.replace(b"POST", b"GET") % path.encode()
+    shaking = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    client = hasty.connect(asked + shaking + key + line.encode() + b"\r\n\r\n")
+    client.settimeout(8)
+    with suppress(ConnectionError):
+        while client.recv(4096):
+            pass
