@@ -131,6 +131,21 @@ def test_a_socket_opens_from_our_own_origin(
     assert opened.recv(100).split(b" ")[1] == status
 
 
+def test_a_socket_that_there_is_not_is_refused(hasty: Process) -> None:
+    lines = [
+        "GET /nothing HTTP/1.1",
+        f"Host: 127.0.0.1:{hasty.port}",
+        f"Origin: http://127.0.0.1:{hasty.port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    opened = hasty.connect("\r\n".join([*lines, "", ""]).encode())
+    opened.settimeout(20)
+    assert opened.recv(100).split(b" ")[1] == b"403"
+
+
 def test_the_admin_has_a_policy(hasty: Process) -> None:
     with hasty.http() as visitor:
         told = visitor.get("/admin/login/").headers["content-security-policy"]
