@@ -440,6 +440,7 @@ SELLER_NAME: str = env("SELLER_NAME", default="Hontoni")
 SELLER_ADDRESS: str = env("SELLER_ADDRESS", default="")  # lines are separated by "; "
 SELLER_TAX_ID: str = env("SELLER_TAX_ID", default="")
 SELLER_EMAIL: str = env("SELLER_EMAIL", default="")
+SECURITY_CONTACT: list[str] = env.list("SECURITY_CONTACT", default=[])
 SELLER_COUNTRY: str = env("SELLER_COUNTRY", default="")  # two letters
 # Percent of tax that our prices contain, and what it is called; billing/invoices/taxes.py.
 SELLER_TAX_RATE: str = env("SELLER_TAX_RATE", default="0")
