@@ -285,7 +285,7 @@ class Exchange:
         """Answer with an error, in the envelope both SDK families read."""
         headers = raw_headers(error.headers)
         if error.status in (401, 402) and b"x-should-retry" not in dict(headers):
-            # Without it a popular agent retries a 401 for minutes (clients.md section 3).
+            # Without it a popular agent retries a 401 for minutes.
             headers.append((b"x-should-retry", b"false"))
         body = failures.body(error, self.request_id, self.dialect)
         await self.respond(error.status, _written(body), headers)

@@ -98,7 +98,7 @@ def _apart(entries: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:
-    """Every field present and a number: an agent without them loops (clients.md section 3)."""
+    """Every field present and a number: an agent without them loops."""
     return {
         "input_tokens": usage.input,
         "cache_creation_input_tokens": usage.cache_write_5m + usage.cache_write_1h,
