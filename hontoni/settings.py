@@ -24,7 +24,8 @@ HOST: str = env("HOST", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
 # Where customers find us: every link we give away leads there, whatever Host a request named.
 _HERE = "127.0.0.1" if HOST in ("0.0.0.0", "::") else f"[{HOST}]" if ":" in HOST else HOST
-PUBLIC_URL: str = env("PUBLIC_URL", default=f"http://{_HERE}:{PORT}").rstrip("/")
+_TOLD: str = env("PUBLIC_URL", default=f"http://{_HERE}:{PORT}")
+PUBLIC_URL = urlsplit(_TOLD.rstrip("/")).geturl()  # HTTPS:// is https://
 PUBLIC_HOST = urlsplit(PUBLIC_URL).netloc
 # What a browser must not be sent over a line that anybody can read.
 SECURE = PUBLIC_URL.startswith("https://")

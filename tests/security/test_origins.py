@@ -34,11 +34,12 @@ def installed(home: Path, *command: str, **settings: str) -> subprocess.Complete
     )
 
 
-def test_an_https_address_secures_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_an_https_address_secures_everything(tmp_path: Path, scheme: str) -> None:
     told = f"json.dumps([getattr(settings, name) for name in {ASKED}])"
     code = f"import json; from django.conf import settings; print({told})"
     secured = installed(
-        tmp_path, "shell", "-v", "0", "-c", code, PUBLIC_URL="https://gw.example.com"
+        tmp_path, "shell", "-v", "0", "-c", code, PUBLIC_URL=f"{scheme}://gw.example.com/"
     )
     plain = installed(tmp_path, "shell", "-v", "0", "-c", code)
     found = dict(zip(ASKED, json.loads(secured.stdout), strict=True))
