@@ -1,6 +1,7 @@
 """Pages, and what is under /api/. The paid traffic is in v1.py and never reaches Django."""
 
-from django.urls import path
+from channels.security.websocket import WebsocketDenier
+from django.urls import path, re_path
 
 from gateway.dashboard import api
 from gateway.dashboard.consumers import Dashboard
@@ -23,7 +24,10 @@ pages = [
     path("playground", playground.playground, name="playground"),
     path("account/export", data_export, name="data-export"),
 ]
-sockets = [path("live", Dashboard.as_asgi())]
+sockets = [
+    path("live", Dashboard.as_asgi()),
+    re_path("", WebsocketDenier.as_asgi()),  # or any other path is an error of ours
+]
 urlpatterns = [
     path("models", api.ModelsView.as_view(), name="api-models"),
     path("usage", api.UsageListView.as_view(), name="usage"),

@@ -3,6 +3,7 @@
 * In all, and by one address, there are so many at once. One too many takes the place of a silent
   one, or of an idle one, of whoever has most; only where all are at work it is turned away.
 * A head has so many bytes, headers and seconds; a body must keep coming; an answer must be taken.
+* Of what is asked before the answer to what was asked before it, only so much waits.
 * Nobody's `X-Forwarded-For` is believed here (hontoni/addresses.py does, where it is to be).
 
 Time is looked at once a second for all connections together, so a request costs no timer.
@@ -20,7 +21,11 @@ import orjson
 from django.conf import settings
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from hontoni import addresses
@@ -30,6 +35,7 @@ SPARE_FILES = 256  # descriptors that are no connections: databases, logs, libra
 LINGER_SECONDS = 2  # how long a refused client is listened to, so that it can read why
 UNREAD_SECONDS = 60  # how long the rest of a body may come that was answered before it was there
 UNREAD_BYTES = 256 * 1024  # and how much of it
+MOST_QUEUED = 8  # requests that wait for the answer to the one before them, of a connection
 _HEAD, _BODY, _ANSWER, _SOCKET, _REFUSED = range(5)
 
 
@@ -156,6 +162,8 @@ class Protocol(HttpToolsProtocol):
         self.url = b""
         self.fed = self.head = self.raw = self.body = self.marked = self.unread = 0
         self.left = self.stuck = 0
+        self.served: RequestResponseCycle | None = None  # `cycle` may wait behind it
+        self.opened: Any = None  # the websocket that it became
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -166,6 +174,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lobby.leave(self)
+        self._gone()
         super().connection_lost(exc)
 
     @property
@@ -213,11 +222,18 @@ class Protocol(HttpToolsProtocol):
         ):
             self.refuse(_too_large(bounds))
             return
+        if len(self.pipeline) >= MOST_QUEUED:
+            self.refuse(BadRequest("Too many requests at once on one connection."))
+            return
         super().on_headers_complete()
         self.phase, self.since = _BODY, self.lobby.now
         self.raw = self.body = self.marked = self.unread = 0
         if not self.parser.should_upgrade():
             self.headers = _DROPPED
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.served = cycle
+        super()._start_asgi_task(cycle, app)
 
     def head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -241,12 +257,14 @@ class Protocol(HttpToolsProtocol):
         if self.phase == _REFUSED:
             return
         super().handle_websocket_upgrade()
-        self.phase = _SOCKET
+        self.phase, self.since = _SOCKET, self.lobby.now
         opened: Any = self.transport.get_protocol()
         lost = opened.connection_lost
+        self.opened = opened
 
         def connection_lost(exc: Exception | None) -> None:
             self.lobby.leave(self)
+            self._gone()
             lost(exc)
 
         opened.connection_lost = connection_lost
@@ -257,6 +275,8 @@ class Protocol(HttpToolsProtocol):
         """Close it if its client is too slow at whatever it is at."""
         bounds, waited = self.lobby.bounds, now - self.since
         if self.phase == _SOCKET:
+            if waited >= bounds.head_seconds and not self.opened.handshake_complete:
+                self.end()  # such as one with a body, for which `websockets` waits for ever
             return
         if self.phase == _REFUSED:
             if waited >= LINGER_SECONDS:
@@ -296,16 +316,23 @@ class Protocol(HttpToolsProtocol):
     def refuse(self, error: ApiError) -> None:
         """Say so, unless an answer has begun; what still comes is not read."""
         self.ignore()
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            cycle.disconnected = True
-            cycle.message_event.set()
-            if cycle.response_started:
-                self.end()
-                return
+        self._gone()
+        served = self.served
+        if served is not None and served.response_started and not served.response_complete:
+            self.end()
+            return
         with contextlib.suppress(RuntimeError, OSError):
             self.transport.write(_answer(error, self.url))
             self.transport.write_eof()
+
+    def _gone(self) -> None:
+        """Nobody waits for the answers that are to come: not for what is being answered, which
+        uvicorn forgets once more was asked, nor for what waits behind it."""
+        self.pipeline.clear()
+        for cycle in (self.served, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
 
     def ignore(self) -> None:
         """Read no more: its client sees what it was told, and the end in LINGER_SECONDS."""

@@ -238,6 +238,14 @@ OPTIONS = (
     Option("SELLER_TAX_ID", "none", "printed on invoices"),
     Option("SELLER_EMAIL", "none", "printed on invoices"),
     Option(
+        "SECURITY_CONTACT",
+        "the page `/leaked-key`",
+        (
+            "e-mail addresses or URLs in `/.well-known/security.txt`, separated by commas: where "
+            "a weakness of this deployment is reported"
+        ),
+    ),
+    Option(
         "SELLER_COUNTRY",
         "none",
         (

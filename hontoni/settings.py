@@ -24,7 +24,8 @@ HOST: str = env("HOST", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
 # Where customers find us: every link we give away leads there, whatever Host a request named.
 _HERE = "127.0.0.1" if HOST in ("0.0.0.0", "::") else f"[{HOST}]" if ":" in HOST else HOST
-PUBLIC_URL: str = env("PUBLIC_URL", default=f"http://{_HERE}:{PORT}").rstrip("/")
+_TOLD: str = env("PUBLIC_URL", default=f"http://{_HERE}:{PORT}")
+PUBLIC_URL = urlsplit(_TOLD.rstrip("/")).geturl()  # HTTPS:// is https://
 PUBLIC_HOST = urlsplit(PUBLIC_URL).netloc
 # What a browser must not be sent over a line that anybody can read.
 SECURE = PUBLIC_URL.startswith("https://")
@@ -443,6 +444,7 @@ SELLER_NAME: str = env("SELLER_NAME", default="Hontoni")
 SELLER_ADDRESS: str = env("SELLER_ADDRESS", default="")  # lines are separated by "; "
 SELLER_TAX_ID: str = env("SELLER_TAX_ID", default="")
 SELLER_EMAIL: str = env("SELLER_EMAIL", default="")
+SECURITY_CONTACT: list[str] = env.list("SECURITY_CONTACT", default=[])
 SELLER_COUNTRY: str = env("SELLER_COUNTRY", default="")  # two letters
 # Percent of tax that our prices contain, and what it is called; billing/invoices/taxes.py.
 SELLER_TAX_RATE: str = env("SELLER_TAX_RATE", default="0")

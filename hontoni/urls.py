@@ -11,7 +11,7 @@ from accounts.sign_in import factors
 from billing import urls as billing
 from billing.api import invoice_api, stripe_webhook
 from gateway import urls as gateway
-from hontoni import pages
+from hontoni import disclosure, pages
 
 factors.guard(admin.site)
 
@@ -25,6 +25,7 @@ urlpatterns = [
     path("account/", include("allauth.urls")),
     # Of what has no place to name one: a PDF, an answer of the API.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}favicon.svg")),
+    path(".well-known/security.txt", disclosure.security, name="security-txt"),
     path("preferences", pages.preferences, name="preferences"),
     path("webhooks/stripe", stripe_webhook.stripe, name="stripe-webhook"),
     path("admin/", admin.site.urls),

@@ -39,9 +39,11 @@ _DAYS_30 = 30 * 24 * 3600
 def invited(request: HttpRequest, code: str) -> HttpResponse:
     """Remember who invited this visitor, and let them sign up."""
     response = HttpResponseRedirect(reverse("account_signup"))
-    response.set_cookie(
-        COOKIE, normal(code), _DAYS_30, httponly=True, secure=request.is_secure(), samesite="Lax"
-    )
+    invitation = normal(code)
+    if invitation.isascii() and invitation.isalnum():  # as all of ours; no cookie holds any text
+        response.set_cookie(
+            COOKIE, invitation, _DAYS_30, httponly=True, secure=request.is_secure(), samesite="Lax"
+        )
     return response
 
 

@@ -160,3 +160,45 @@ def test_a_length_of_five_thousand_digits_is_a_number(hasty: Process, alice: Per
         client = hasty.connect(head(path, key, zeros), b"\r\n{}")
         client.settimeout(10)
         assert status in client.recv(1000).partition(b"\r\n")[0]
+
+
+def test_what_is_asked_ahead_takes_no_memory(hasty: Process) -> None:
+    """Thousands of requests at once, on one connection, behind one that takes its time."""
+    before = hasty.megabytes()
+    ahead = b"GET /v1?aaaaaaaaaaa HTTP/1.1\r\n\r\n" * 8000
+    for _ in range(3):
+        client = hasty.connect(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + ahead[:32])
+        with suppress(ConnectionError):
+            for _ in range(8):
+                client.sendall(ahead)
+        heard(client)  # until it is closed
+    assert hasty.megabytes() - before < 40
+    assert "after write_eof" not in hasty.log.read_text()
+
+
+def test_a_few_requests_asked_ahead_are_answered_in_order(hasty: Process) -> None:
+    asked = [b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\n" % path for path in (b"/healthz", b"/v1/no")]
+    client = hasty.connect(b"\r\n".join([*asked, asked[0] + b"Connection: close\r\n\r\n"]))
+    told = heard(client)
+    assert [piece[:3] for piece in told.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/live", "Content-Length: 9"),
+        ("/live", "Transfer-Encoding: chunked"),
+        ("/live?" + "a" * 20_000, "X-A: b"),
+    ],
+    ids=["a body", "chunks", "a long line"],
+)
+def test_half_a_handshake_is_not_waited_for(hasty: Process, path: str, line: str) -> None:
+    """A websocket's: what speaks it takes neither a body nor a line of 8 KiB."""
+    asked = HEAD.replace(b"POST", b"GET") % path.encode()
+    shaking = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    client = hasty.connect(asked + shaking + key + line.encode() + b"\r\n\r\n")
+    client.settimeout(8)
+    with suppress(ConnectionError):
+        while client.recv(4096):
+            pass

@@ -184,3 +184,10 @@ def test_nor_a_number_in_a_path_or_a_query(gateway: Gateway, alice: Person, numb
         ):
             told = client.get(path, headers={"Authorization": f"Bearer {token}"})
             assert told.status_code < 500, (path[:30], told.text[:200])
+
+
+@pytest.mark.parametrize("code", ["%D9%A1", "%ff", "a%0D%0Ab", "a;b=c", "9" * 5000])
+def test_nor_an_invitation_that_is_no_code(gateway: Gateway, code: str) -> None:
+    with gateway.http() as client:
+        told = client.get(f"/r/{code}")
+    assert (told.status_code, told.headers["location"]) == (302, "/account/signup/")

@@ -34,11 +34,12 @@ def installed(home: Path, *command: str, **settings: str) -> subprocess.Complete
     )
 
 
-def test_an_https_address_secures_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_an_https_address_secures_everything(tmp_path: Path, scheme: str) -> None:
     told = f"json.dumps([getattr(settings, name) for name in {ASKED}])"
     code = f"import json; from django.conf import settings; print({told})"
     secured = installed(
-        tmp_path, "shell", "-v", "0", "-c", code, PUBLIC_URL="https://gw.example.com"
+        tmp_path, "shell", "-v", "0", "-c", code, PUBLIC_URL=f"{scheme}://gw.example.com/"
     )
     plain = installed(tmp_path, "shell", "-v", "0", "-c", code)
     found = dict(zip(ASKED, json.loads(secured.stdout), strict=True))
@@ -129,6 +130,21 @@ def test_a_socket_opens_from_our_own_origin(
     opened = hasty.connect("\r\n".join([*lines, "", ""]).encode())
     opened.settimeout(20)
     assert opened.recv(100).split(b" ")[1] == status
+
+
+def test_a_socket_that_there_is_not_is_refused(hasty: Process) -> None:
+    lines = [
+        "GET /nothing HTTP/1.1",
+        f"Host: 127.0.0.1:{hasty.port}",
+        f"Origin: http://127.0.0.1:{hasty.port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+    opened = hasty.connect("\r\n".join([*lines, "", ""]).encode())
+    opened.settimeout(20)
+    assert opened.recv(100).split(b" ")[1] == b"403"
 
 
 def test_the_admin_has_a_policy(hasty: Process) -> None:
