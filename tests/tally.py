@@ -27,7 +27,7 @@ class Tally:
         reasons = (str(report.longrepr[2]) for report in stats.get("skipped", ()))
         broken = {r.nodeid for outcome in ("failed", "error") for r in stats.get(outcome, ())}
         left_out = Counter(reason.removeprefix("Skipped: ") for reason in reasons)
-        return cls(len(stats.get("passed", ())), len(broken), left_out)
+        return cls(len(stats.get("passed", ())), len(broken), dict(left_out))
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -36,7 +36,7 @@ class Tally:
 
     def __add__(self, other: "Tally") -> "Tally":
         left_out = Counter(self.left_out) + Counter(other.left_out)
-        return Tally(self.passed + other.passed, self.failed + other.failed, left_out)
+        return Tally(self.passed + other.passed, self.failed + other.failed, dict(left_out))
 
 
 def left_out(reasons: Mapping[str, int]) -> str:
