@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,7 +161,10 @@ def gateway(
     settings.SANDBOX, settings.SIGNUP_CREDIT = False, "0"
     settings.PUBLIC_URL = _server
     settings.SPOOL_DIR = str(tmp_path / "spool")
-    stores._Node.spool = Spool(stores._Node.id)  # the last test's events are not this one's
+    before, stores._Node.spool = stores._Node.spool, Spool(stores._Node.id)
+    if before is not None:  # the last test's events are not this one's
+        with suppress(OSError):
+            before.close()
     settings.FREEZE_AFTER_STRANGE_BILLS = 0  # a prompt that dictates its numbers has strange ones
     seed_billing()
     seed_catalogue()

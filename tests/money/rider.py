@@ -94,7 +94,9 @@ class Rider:
     def _asked(self, line: http.client.HTTPConnection) -> bool:
         """Wait until a vendor was asked; False if the answer was there before."""
         bills = self.gateway.vendors.sandbox.meter.bills
-        while not select.select([line.sock], [], [], 0.0005)[0]:
+        answered = select.poll()
+        answered.register(line.sock, select.POLLIN)
+        while not answered.poll(1):
             if bills:
                 return True
         return False

@@ -136,6 +136,7 @@ _PRICED: list[dict[str, Any]] = [
         for media in ("url", "file", "packed")
     ),
 ]
+PRICED = [Shape(**each) for each in _PRICED]
 _ANY: st.SearchStrategy[Shape] = st.builds(
     Shape,
     dialect=st.sampled_from([CHAT, RESPONSES, MESSAGES]),

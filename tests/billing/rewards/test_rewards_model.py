@@ -92,6 +92,7 @@ class Rewards(RuleBasedStateMachine):
         names = [uuid.uuid4().hex for _ in range(3)]
         referrer, invitee = (User.objects.create_user(f"{name}@{name}.org") for name in names[:2])
         confirm(invitee)
+        confirm(referrer)
         self.referrer, self.invitee = referrer.pk, invitee.pk
         code = referrals.code_of(referrer.pk)
         self.referral = referrals.accept(invitee, code, address=names[2], now=self.now)
