@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import click
-from celery import Celery, bootsteps
+from celery import Celery, bootsteps, signals
 from celery.beat import EmbeddedService
 from celery.schedules import crontab
 
@@ -61,6 +61,14 @@ class WithBeat(bootsteps.StartStopStep):
 
     def create(self, worker: Any) -> Any:
         return EmbeddedService(worker.app, thread=True, schedule_filename=worker.schedule_filename)
+
+
+@signals.worker_ready.connect
+def _say_alive(**_: Any) -> None:
+    """Before beat's first minute is over, so that nobody misses a worker that has just begun."""
+    from hontoni import health
+
+    health.worker_beat()
 
 
 app.user_options["worker"].add(
