@@ -37,6 +37,7 @@ def plan(slug: str) -> Plan:
 
 def seeded(user: User) -> User:
     wallet = ledger.wallet(user.pk)
+    rebuilding.confirmed_sync()  # what the test before believed is nobody's epoch now
     rebuilding.seed_sync(
         user.pk,
         credits=wallet.credits_total,

@@ -12,6 +12,7 @@ from pytest_django import Settings
 from accounts.models import User
 from billing.books import ledger
 from billing.books.models import Wallet
+from gateway.plane import admission
 from gateway.reconciliation.vendors import fetching, rounds
 from gateway.reconciliation.vendors.comparison import Difference, differences
 from gateway.reconciliation.vendors.margins import By, margins, total
@@ -58,7 +59,8 @@ def source(gateway: Gateway, vendor: str, secret: str = "", **fields: Any) -> Re
 
 
 def compared(gateway: Gateway, *vendors: str) -> list[Difference]:
-    """Fetch the vendors' reports of today and compare."""
+    """Fetch the vendors' reports of today and compare, once nothing is heard out any more."""
+    until(lambda: not admission.LIVE, "a request never ended")
     gateway.books()
     assert list(vendor_days.problems(today(), today())) == []
     for vendor in vendors:
