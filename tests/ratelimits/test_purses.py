@@ -1,10 +1,12 @@
 """Spend caps of a purse: exact, from what is held and spent in the UTC day and month."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from gateway.usage import events
 from hontoni import redis
 from ratelimits import keys, limiter, purses, rebuilding, scripts
 from ratelimits.limiter import Limits, admit, beat, extend, settle
@@ -203,11 +205,23 @@ async def test_the_reaper_gives_the_hold_of_the_dead_back() -> None:
     assert spent() == NONE | {"day.spent": 4, "month.spent": 4, "life.spent": 4}
 
 
-async def test_seeding_adds_what_was_settled_after_the_caller_looked() -> None:
+def _of_the_release_before(key: int, began: float) -> str:
+    return json.dumps({"api_key_id": key, "began": began})
+
+
+def _event(key: int, began: float) -> bytes:
+    """As gateways write it."""
+    told = {"api_key_id": key, "began": began}
+    return events.packed(*(told.get(name) for name in events.FIELDS[: events.DRAFT]))
+
+
+@pytest.mark.parametrize("event_of", [_of_the_release_before, _event])
+async def test_seeding_adds_what_was_settled_after_the_caller_looked(
+    event_of: Callable[[int, float], str | bytes],
+) -> None:
     now = redis.sync().time()[0]
     for key, began, cost in ((1, now, 5), (2, now, 7), (3, now, 9), (1, now - 40 * 86400, 11)):
-        event = json.dumps({"api_key_id": key, "began": began})
-        await settle(ask(), cost=cost, event=event)
+        await settle(ask(), cost=cost, event=event_of(key, began))
     await settle(ask(), cost=1, event='"not an object"')
     (first, *_) = redis.sync().xrange(keys.usage(keys.shard(ALICE)), count=1)
     assert world.seed_purse(
