@@ -19,7 +19,7 @@ from channels.routing import URLRouter  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
 from gateway.metrics.door import Door  # noqa: E402
-from gateway.plane import exchange  # noqa: E402
+from gateway.plane import watching  # noqa: E402
 from gateway.plane.v1 import V1  # noqa: E402
 from gateway.urls import sockets  # noqa: E402
 from hontoni import addresses, bodies, checks, health, origins, stopping  # noqa: E402
@@ -63,7 +63,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
                     "believed, and pages redirect for ever. Set it to how many there are."
                 )
             await v1.start()
-            stopping.Watch(exchange.cut_all).install()
+            stopping.Watch(watching.cut_all).install()
             await metrics.start(v1.upstream)
             await send({"type": "lifespan.startup.complete"})
         else:

@@ -84,10 +84,10 @@ def _applied() -> set[tuple[str, str]]:
         return {(app, name) for app, name in cursor.fetchall()}
 
 
-def _ahead() -> set[tuple[str, str]]:
+def _ahead(applied: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """What was applied that this code does not know, of the apps it has."""
     ours = {app for app, _ in _Schema.known}
-    return {each for each in _applied() - _Schema.known if each[0] in ours}
+    return {each for each in applied - _Schema.known if each[0] in ours}
 
 
 def _migrations() -> None:
@@ -97,7 +97,7 @@ def _migrations() -> None:
     applied = _applied()
     if missing := _Schema.required - applied:
         raise RuntimeError(f"{len(missing)} migrations are missing")
-    if not _Schema.fitted and (ahead := _ahead()):
+    if not _Schema.fitted and (ahead := _ahead(applied)):
         app, name = min(ahead)
         raise RuntimeError(f"the database is of a later release: {app} {name}")
     _Schema.fitted = True
@@ -125,7 +125,7 @@ def _books() -> None:
 
 def _release() -> None:
     _Schema.load()
-    if _ahead():
+    if _ahead(_applied()):
         raise RuntimeError("the database is of a later release; this process is of the one before")
 
 

@@ -7,7 +7,7 @@
 * a factor: the whole of it, as it was asked for
 * counters of a tool's own (an image's tokens): as many units as their rows say
 
-Where the money does not cover it, tools may be used less often, or are left out (lanes.py
+Where the money does not cover it, tools may be used less often, or are left out (adapters.py
 `spare`); what cannot be left out without another answer coming back must be affordable in full.
 """
 

@@ -1,10 +1,10 @@
 """Who is calling: a snapshot per API key of what it may do, kept in this process.
 
 A warm request costs no query. A snapshot is never trusted on its own: admission compares its
-version with Redis and answers "stale" if anything changed since (people/terms.py), and after
-MAX_AGE_SECONDS it is read anew in any case, which heals a lost announcement: beside the requests
-of a busy key, in front of an idle one's. While the database is away Redis's word alone will do,
-for SNAPSHOT_SECONDS; whom nobody here knows is told to come again.
+version with Redis and answers "stale" if anything changed since (accounts/people/terms.py), and
+after MAX_AGE_SECONDS it is read anew in any case, which heals a lost announcement: beside the
+requests of a busy key, in front of an idle one's. While the database is away Redis's word alone
+will do, for SNAPSHOT_SECONDS; whom nobody here knows is told to come again.
 """
 
 import asyncio

@@ -5,6 +5,7 @@
 * `/v1/estimate`: a body of any dialect, and everything that would be decided about it
 """
 
+from contextlib import closing
 from typing import Any
 
 from django.conf import settings
@@ -59,9 +60,8 @@ async def _relay(
         if there.model.dialect != MESSAGES.name or not route.breaker.allows():
             continue
         body, headers = adapters.counted(there, parsed), adapters.forwarded(there, http.headers)
-        async with await upstream.post(
-            route.access, "/v1/messages/count_tokens", body, headers
-        ) as reply:
+        path = "/v1/messages/count_tokens"
+        with closing(await upstream.post(route.access, path, body, headers)) as reply:
             answer = await reply.read()
         if reply.status < 400:
             http.extra.append((b"x-hontoni-model", request.model.id.encode()))

@@ -1,9 +1,5 @@
 """One HTTP exchange on /v1: reads the body, answers with the headers every answer carries, and
-notices when the client leaves.
-
-uvicorn's `send()` does not fail after the client left; only a concurrent `receive()` learns of
-it. So once the body is in, one `receive()` waits beside the work, and `present()` turns what it
-says into a cancellation of that work.
+turns a client that leaves (watching.py) into a cancellation of the work: `present`.
 """
 
 import asyncio
@@ -11,7 +7,6 @@ import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
-from weakref import WeakKeyDictionary
 
 import orjson
 from django.conf import settings
@@ -19,18 +14,16 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils import uuid7
 
 from gateway.dialects.codecs import failures
-from gateway.plane import life, wire
+from gateway.plane import life, watching, wire
 from gateway.plane.life import Answer
+from gateway.plane.watching import ClientGone
 from gateway.plane.wire import Connection, Headers
 from hontoni import addresses, bodies
-from hontoni.errors import ApiError, BadRequest, TooLarge, UpstreamTimeout
+from hontoni.errors import ApiError, BadRequest, TooLarge
 from hontoni.money import nanos
 from ratelimits.headers import rate_limit_lines
 from ratelimits.limiter import Limits, State
 
-WATCH_AFTER_SECONDS = 0.25
-# Looked at this often, a stream is never silent for twice as long: under 15 s.
-KEEP_ALIVE_SECONDS = 7.0
 _EVENT_STREAM = (
     b"content-type: text/event-stream; charset=utf-8\r\n"
     b"cache-control: no-cache\r\n"
@@ -39,24 +32,6 @@ _EVENT_STREAM = (
 _JSON = b"content-type: application/json\r\n"
 _CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
 _SANDBOX = wire.lines([(b"x-hontoni-sandbox", b"true")])
-
-
-class ClientGone(Exception):
-    """The client closed the connection before it had its answer."""
-
-
-class Overdue(UpstreamTimeout):
-    """It took longer than any request may take: a cut of ours, not the vendor's failure."""
-
-
-class Stopping(Overdue):
-    """This process ends, and took the answer with it."""
-
-    status, code = 503, "server_stopping"
-
-    def __init__(self) -> None:
-        text = "The gateway is restarting and cut this answer off. Ask again."
-        super().__init__(text, headers={"retry-after": "1"})
 
 
 class Config(NamedTuple):
@@ -186,14 +161,11 @@ class Exchange:
     async def present(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Do the work, but stop when the client leaves (ClientGone) or after `seconds`.
 
-        What asyncio.timeout does, for two reasons at once. An answer that is there within
-        WATCH_AFTER_SECONDS needs nobody to watch for the client meanwhile.
+        What asyncio.timeout does, for two reasons at once.
         """
         task = asyncio.current_task()
         assert task is not None
-        watch = _Watch(self, task, seconds)
-        watches = _watches(watch.loop)
-        watches.add(watch)
+        watch = watching.begin(self, task, seconds)
         try:
             await work
         except asyncio.CancelledError:
@@ -201,7 +173,7 @@ class Exchange:
                 raise watch.reason from None
             raise
         finally:
-            watches.discard(watch)
+            watching.end(watch)
 
     def _base(self) -> bytes:
         """The lines of every answer's head."""
@@ -305,114 +277,3 @@ def _written(body: dict[str, Any]) -> bytes:
 
 def _too_large(most: int) -> TooLarge:
     return TooLarge(f"The request body is larger than {most // 1024 // 1024} MB.")
-
-
-class _Watch:
-    """Cancels a task, with a reason, when its client leaves or its time is over."""
-
-    __slots__ = ("http", "leaving", "loop", "next_look", "pinging", "reason", "seconds", "since", "task", "timer")  # noqa: E501  # fmt: skip
-
-    def __init__(self, http: Exchange, task: asyncio.Task[Any], seconds: float) -> None:
-        self.http, self.task, self.seconds = http, task, seconds
-        self.loop = task.get_loop()
-        self.since = self.loop.time()
-        self.reason: Exception | None = None
-        self.timer: asyncio.TimerHandle | None = None
-
-    def begin(self) -> None:
-        """From now on somebody looks."""
-        _Last.begun.add(self)
-        self.pinging: asyncio.Task[None] | None = None  # kept, or it may be collected
-        self.leaving = self.loop.create_task(self._leave())
-        self.timer = self.loop.call_at(self.since + self.seconds, self._overdue)
-        self.next_look = self.loop.call_later(KEEP_ALIVE_SECONDS, self._look)
-        if _Last.cutting:
-            self.cut()
-
-    def _look(self) -> None:
-        self.pinging = self.loop.create_task(self.http.break_silence())
-        self.next_look = self.loop.call_later(KEEP_ALIVE_SECONDS, self._look)
-
-    async def _leave(self) -> None:
-        while (await self.http.receive())["type"] != "http.disconnect":
-            pass
-        self._stop(ClientGone())
-
-    def _overdue(self) -> None:
-        self._stop(Overdue("The request took longer than we let any request take."))
-
-    def _stop(self, reason: Exception) -> None:
-        if self.reason is None:
-            self.reason = reason
-            self.task.cancel()
-
-    def cut(self) -> None:
-        self._stop(Stopping())
-
-    def end(self) -> None:
-        _Last.begun.discard(self)
-        if self.timer is not None:
-            self.timer.cancel()
-            self.next_look.cancel()
-            self.leaving.cancel()
-
-
-class _Watches:
-    """Those of one event loop that have not begun, the oldest first. One timer serves them all, so
-    that a request which is answered at once costs none."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._waiting: dict[_Watch, None] = {}
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, watch: _Watch) -> None:
-        if watch.seconds < WATCH_AFTER_SECONDS:
-            watch.begin()
-            return
-        self._waiting[watch] = None
-        if self._timer is None:
-            self._timer = self.loop.call_later(WATCH_AFTER_SECONDS, self._begin)
-
-    def discard(self, watch: _Watch) -> None:
-        if watch not in self._waiting:
-            watch.end()
-        else:
-            del self._waiting[watch]
-
-    def _begin(self) -> None:
-        self._timer = None
-        now = self.loop.time()
-        while self._waiting:
-            oldest = next(iter(self._waiting))
-            left = oldest.since + WATCH_AFTER_SECONDS - now
-            if left > 0:
-                self._timer = self.loop.call_later(left, self._begin)
-                return
-            del self._waiting[oldest]
-            oldest.begin()
-
-
-class _Last:
-    """Nearly always the loop's that is asked for: there is one a process."""
-
-    watches: _Watches | None = None
-    begun: set[_Watch] = set()
-    cutting = False
-
-
-_of: WeakKeyDictionary[asyncio.AbstractEventLoop, _Watches] = WeakKeyDictionary()
-
-
-def _watches(loop: asyncio.AbstractEventLoop) -> _Watches:
-    last = _Last.watches
-    if last is None or last.loop is not loop:
-        last = _Last.watches = _of.setdefault(loop, _Watches(loop))
-    return last
-
-
-def cut_all() -> None:
-    """End every exchange that is being answered, and each that begins to last from now on."""
-    _Last.cutting = True
-    for watch in list(_Last.begun):
-        watch.cut()

@@ -1,8 +1,8 @@
 """One request, from key to receipt. Start reading here.
 
     authenticate   401 403   who is calling, from where: a snapshot in memory (callers.py)
-    understand     4xx   the model, the variant, the clamps, the bounds (asked.py)
-    choose a lane  4xx   the bytes as they are, or through the hub (lanes.py)
+    understand     4xx   the model, the variant, the clamps, the bounds (inbound.py)
+    choose a lane  4xx   the bytes as they are, or through the hub (adapters.py)
     admit          402 429 503   every window, a slot and a hold, in one round trip (admission.py)
     forward        500 503 504   to the vendor (relay.py); a stream's status waits for a good event
     settle               the true cost, the slot back, the usage event: however it ended
@@ -34,10 +34,11 @@ from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
 from gateway.plane.counts import Counts
-from gateway.plane.exchange import ClientGone, Exchange, Overdue, Stopping
+from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import Asked
 from gateway.plane.life import End
 from gateway.plane.upstream import Upstream
+from gateway.plane.watching import ClientGone, Overdue, Stopping
 from gateway.plane.wire import Headers
 from gateway.usage import refusals
 from gateway.vendors import sessions

@@ -15,20 +15,7 @@ from gateway.usage import events
 def draft(call: Call) -> bytes:
     """The event to settle with if not even a heartbeat is heard of this request: who asked
     for what. The rest is UsageEvent's defaults."""
-    return events.packed(
-        call.http.request_id[4:],
-        call.caller.account,
-        call.caller.key_id,
-        call.model.id,
-        call.request.name[:200],
-        call.model.price.id,
-        call.request.dialect.name,
-        call.stream,
-        call.began,
-        "process_lost",
-        call.ip,
-        {"price_read_at": call.price_read_at},
-    )
+    return events.packed(*_asked(call, "process_lost"), {"price_read_at": call.price_read_at})
 
 
 def event(call: Call, *, lost: bool = False) -> bytes:
@@ -37,17 +24,7 @@ def event(call: Call, *, lost: bool = False) -> bytes:
     now = time.time()
     usage = call.usage or _NOTHING
     return events.packed(
-        call.http.request_id[4:],
-        call.caller.account,
-        call.caller.key_id,
-        call.model.id,
-        call.request.name[:200],
-        call.model.price.id,
-        call.request.dialect.name,
-        call.stream,
-        call.began,
-        "process_lost" if lost else call.error,
-        call.ip,
+        *_asked(call, "process_lost" if lost else call.error),
         _details(call),
         *usage,
         call.cost,
@@ -60,6 +37,23 @@ def event(call: Call, *, lost: bool = False) -> bytes:
         _milliseconds(call, call.first_byte),
         _milliseconds(call, now),
         call.http.header(b"user-agent")[:200],
+    )
+
+
+def _asked(call: Call, error: str) -> tuple[Any, ...]:
+    """Who asked for what, and what went wrong."""
+    return (
+        call.http.request_id[4:],
+        call.caller.account,
+        call.caller.key_id,
+        call.model.id,
+        call.request.name[:200],
+        call.model.price.id,
+        call.request.dialect.name,
+        call.stream,
+        call.began,
+        error,
+        call.ip,
     )
 
 

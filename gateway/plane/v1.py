@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.catalogue import model_list, snapshot
 from gateway.plane import admission, counting, drains, pipeline, stores, tracing
 from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
-from gateway.plane.exchange import ClientGone, Config, Exchange
+from gateway.plane.exchange import Config, Exchange
 from gateway.plane.upstream import Upstream, connect
+from gateway.plane.watching import ClientGone
 from gateway.usage import refusals
 from hontoni import logs, redis
 from hontoni.db import in_thread

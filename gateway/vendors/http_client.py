@@ -17,7 +17,6 @@ import ssl
 import zlib
 from collections import defaultdict
 from functools import cache
-from types import TracebackType
 from typing import NamedTuple, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -41,7 +40,7 @@ class Origin(NamedTuple):
 
 
 class Reply:
-    """A vendor's answer, its body still on the way. Use as `async with`: leaving closes it.
+    """A vendor's answer, its body still on the way. Whoever has it closes it.
 
     `headers` have lower-case names; of a repeated one the last counts.
     """
@@ -70,17 +69,6 @@ class Reply:
         self._waiter: asyncio.Future[None] | None = None
         self.headers: dict[bytes, bytes] = {}
         self.status = 0
-
-    async def __aenter__(self) -> "Reply":
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """A vendor still writing must notice that nobody reads any more."""

@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from gateway.metering import calibration
-from gateway.plane import exchange
+from gateway.plane import watching
 from tests.gateway_server import Gateway, fund, settled
 from tests.money import law, world
 from tests.money.rows import Rows
@@ -85,7 +85,7 @@ def _streams(gateway: Gateway, person: Person, lanes: Iterable[Any], most: float
 
 
 def test_a_thousand_cuts(gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.001)
+    monkeypatch.setattr(watching, "WATCH_AFTER_SECONDS", 0.001)
     monkeypatch.setattr(gateway.vendors.sandbox, "pace", _PACE)
     meter = gateway.vendors.sandbox.meter
     meter.history = CUTS + 1_000

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings, target
 
 from billing.books import ledger
-from gateway.plane import exchange
+from gateway.plane import watching
 from gateway.reconciliation.books import problems
 from gateway.usage.models import UsageEvent
 from tests.gateway.vendors.world import credential
@@ -44,7 +44,7 @@ def rider(
     gateway: Gateway, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Rider]:
     """Alice is rich, bob is poor; each vendor has two credentials; leaving is seen at once."""
-    monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.001)
+    monkeypatch.setattr(watching, "WATCH_AFTER_SECONDS", 0.001)
     world.unlimited()
     for vendor in ("openai", "anthropic", "google"):
         for label in ("first", "second"):

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.plane import exchange
+from gateway.plane import watching
 from tests.gateway_server import Gateway, fund
 from tests.money import papers, world
 from tests.world import Person
@@ -21,7 +21,7 @@ HIDDEN = "[[reason: 30000]] [[say: Yes.]]"
 @pytest.fixture
 def payer(gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch) -> Person:
     """Alice, who can pay for it; that she left is seen at once."""
-    monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.001)
+    monkeypatch.setattr(watching, "WATCH_AFTER_SECONDS", 0.001)
     world.unlimited()
     return fund(alice, "100")
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.plane import exchange
+from gateway.plane import watching
 from sandbox.vendors import faults
 from sandbox.vendors.faults import Fault
 from tests.gateway.plane.test_translation import MODELS, PATHS, ask
@@ -104,8 +104,8 @@ def test_a_silent_vendor_is_heard_of_all_the_while(
 ) -> None:
     """Before its headers, and between its events."""
     fund(alice, "10")
-    monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.01)
-    monkeypatch.setattr(exchange, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(watching, "WATCH_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "KEEP_ALIVE_SECONDS", 0.05)
     gateway.vendors.faults.append(Fault(delay=0.4, silence=0.4, silence_at=3))
     reply = ask(gateway, alice, dialect, model, LONG, stream=True)
     assert reply.status_code == 200 and "told" in reply.text
@@ -126,8 +126,8 @@ def test_a_failure_after_a_long_silence_is_told_in_the_stream(
     gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch, dialect: str
 ) -> None:
     fund(alice, "10")
-    monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.01)
-    monkeypatch.setattr(exchange, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(watching, "WATCH_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "KEEP_ALIVE_SECONDS", 0.05)
     for model in MODELS:
         gateway.vendors.faults.append(Fault(status=529, body=OVERLOADED, delay=0.4))
         reply = ask(gateway, alice, dialect, model, LONG, stream=True)

@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from pytest_django import Settings
 
 from gateway.catalogue import snapshot
-from gateway.plane import exchange
+from gateway.plane import watching
 from gateway.vendors import vault
 from gateway.vendors.breaker import FAILURES, LONGEST_SECONDS, SHORTEST_SECONDS
 from gateway.vendors.http_client import Client
@@ -179,8 +179,8 @@ def test_keep_alives_do_not_stand_in_the_way(
 ) -> None:
     """They are no answer yet; but what they began is gone on with, not begun twice."""
     fund(alice, "10")
-    monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.01)
-    monkeypatch.setattr(exchange, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(watching, "WATCH_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "KEEP_ALIVE_SECONDS", 0.05)
     credential(first, "one")
     credential(second, "two", priority=1)
     first.faults.append(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from gateway.plane import admission, exchange
+from gateway.plane import admission, watching
 from gateway.vendors import fetching
 from hontoni import bodies
 from tests.gateway.plane.test_translation import ask
@@ -93,8 +93,8 @@ def test_a_stream_is_kept_alive_while_a_picture_is_fetched(
     end: str,
 ) -> None:
     fund(alice, "10")
-    monkeypatch.setattr(exchange, "WATCH_AFTER_SECONDS", 0.01)
-    monkeypatch.setattr(exchange, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(watching, "WATCH_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "KEEP_ALIVE_SECONDS", 0.05)
     reply = show(gateway, alice, site + path, stream=True)
     assert reply.status_code == 200 and reply.text.startswith(": keep-alive")
     assert end in reply.text.rstrip().split("\n\n")[-1]

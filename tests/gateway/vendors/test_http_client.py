@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def post(client: Client, server: Server) -> Post:
 async def test_a_connection_is_used_again(server: Server, post: Post) -> None:
     for _ in range(3):
         server.says(WHOLE)
-        async with await post() as reply:
+        with closing(await post()) as reply:
             assert (reply.status, reply.request_id, await reply.read()) == (200, "abc", b"hello")
     assert server.connections == 1
     assert server.requests[0] == HEAD + b'content-length: 7\r\n\r\n{"a":1}'
@@ -311,9 +312,8 @@ async def test_an_answer_without_end_is_given_up(
 ) -> None:
     monkeypatch.setattr(http_client, "_MOST_WHOLE", 2**20)
     server.says(OK + b"\r\n" + bytes(2**21))
-    async with await post() as reply:
-        with pytest.raises(UpstreamFailed, match="cannot read"):
-            await reply.read()
+    with closing(await post()) as reply, pytest.raises(UpstreamFailed, match="cannot read"):
+        await reply.read()
     await asyncio.wait_for(server.left.wait(), 5)
     assert not client._open
 
@@ -331,7 +331,7 @@ async def test_an_answer_cut_off_by_our_own_end_is_not_whole(
 
 async def test_leaving_an_answer_closes_its_connection(server: Server, post: Post) -> None:
     server.says(CHUNKED[:57])
-    async with await post() as reply:
+    with closing(await post()) as reply:
         assert await reply.chunk() == b"hello"
     await asyncio.wait_for(server.left.wait(), 5)
     server.says(WHOLE)
