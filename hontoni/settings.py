@@ -12,9 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from hontoni import framework
+from hontoni.framework import *  # noqa: F403
+from hontoni.framework import BASE_DIR
 from hontoni.options import Environment
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
 Environment.read_env(BASE_DIR / ".env")
 
@@ -87,117 +89,12 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBL
 # hontoni/addresses.py and by nobody else.
 TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", default=0)
 
-INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "django.contrib.humanize",
-    "allauth",
-    "allauth.account",
-    "allauth.socialaccount",
-    "allauth.mfa",
-    "allauth.usersessions",
-    "rest_framework",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "django_htmx",
-    "djstripe",
-    "hontoni",
-    "ratelimits",
-    "accounts",
-    "billing",
-    "billing.payments",
-    "gateway",
-    "operations",
-]
-MIDDLEWARE = [
-    "hontoni.drf.RequestIds",
-    "hontoni.origins.Public",
-    "django.middleware.security.SecurityMiddleware",
-    "hontoni.static.StaticFiles",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
-    "hontoni.pages.TimeZone",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "hontoni.origins.ContentPolicy",
-    "django_htmx.middleware.HtmxMiddleware",
-    "allauth.account.middleware.AccountMiddleware",
-    "hontoni.pages.Refusals",
-    "billing.rewards.browsers.Browsers",
-]
-ROOT_URLCONF = "hontoni.urls"
-ASGI_APPLICATION = "hontoni.asgi.application"
-APPEND_SLASH = False
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-                "hontoni.pages.everywhere",
-            ]
-        },
-    }
-]
-AUTH_USER_MODEL = "accounts.User"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
-]
-PASSWORD_HASHERS = ["accounts.sign_in.hashing.Argon2", "accounts.sign_in.hashing.PBKDF2"]
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("vi", "Tiếng Việt")]
-LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale" / "allauth"]
-FORMAT_MODULE_PATH = ["hontoni.formats"]
-USE_THOUSAND_SEPARATOR = True
-TIME_ZONE = "UTC"  # of visitors whose browser did not tell theirs
-USE_TZ = True
-STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = True  # serves files where they are: there is no collectstatic
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("SECURE_COOKIES", default=SECURE)
 SECURE_HSTS_SECONDS: int = env.int("HSTS_SECONDS", default=365 * 24 * 3600 if SECURE else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 SECURE_SSL_REDIRECT = SECURE
 SECURE_SSL_HOST = PUBLIC_HOST
 SECURE_REDIRECT_EXEMPT = [r"^webhooks/"]  # they are signed, and nobody follows a redirect
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": ["'self'"],
-        "object-src": ["'none'"],
-        "img-src": ["'self'", "data:"],
-        "frame-ancestors": ["'none'"],
-        "base-uri": ["'self'"],
-    },
-}
-# The admin's theme is written in Alpine, which evaluates its attributes, and in inline styles.
-ADMIN_CONTENT_SECURITY_POLICY = {
-    **CONTENT_SECURITY_POLICY["DIRECTIVES"],
-    "form-action": ["'self'"],  # customers' forms lead to Stripe, and to who signs them in
-    "script-src": ["'self'", "'unsafe-eval'"],
-    "style-src": ["'self'", "'unsafe-inline'"],
-}
-SESSION_COOKIE_AGE = 14 * 24 * 3600
-LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
-UNFOLD = {"SITE_TITLE": "Hontoni", "SITE_HEADER": "Hontoni", "ENVIRONMENT": "hontoni.pages.label"}
 
 # -- Database ------------------------------------------------------------------------------------
 
@@ -263,24 +160,6 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # -- /api ----------------------------------------------------------------------------------------
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sign_in.tokens.AccessTokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["hontoni.drf.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PAGINATION_CLASS": "hontoni.drf.KeysetPagination",
-    "EXCEPTION_HANDLER": "hontoni.drf.answer_error",
-    "NUM_PROXIES": 0,  # REMOTE_ADDR is true already: hontoni/addresses.py
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Hontoni API",
-    "DESCRIPTION": "Accounts, keys, usage and billing. The AI endpoints are under /v1.",
-    "VERSION": "1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=30))
 REFRESH_TOKEN_LIFETIME = timedelta(days=env.int("REFRESH_TOKEN_DAYS", default=30))
 # Keys are stored as HMAC-SHA-256 with this. Changing it invalidates every key.
@@ -294,30 +173,6 @@ GITHUB_SCANNING_KEYS_URL: str = env(
 
 # -- Signing up and in on the web: django-allauth -------------------------------------------------
 
-LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "overview"
-LOGOUT_REDIRECT_URL = "home"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-ACCOUNT_ADAPTER = "accounts.sign_in.mail_adapter.Adapter"
-SOCIALACCOUNT_ADAPTER = "accounts.sign_in.vouching.Adapter"
-ACCOUNT_FORMS = {
-    "add_email": "accounts.pages.account_forms.ChangeAddressForm",
-    "reset_password": "accounts.pages.account_forms.ResetForm",
-}
-ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = "optional"  # the first steps on the overview remind of it
-ACCOUNT_CHANGE_EMAIL = True
-ACCOUNT_EMAIL_NOTIFICATIONS = True
-ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
-ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
-ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-ALLAUTH_TRUSTED_PROXY_COUNT = 0  # likewise
-MFA_ADAPTER = "accounts.sign_in.factors.Adapter"
-MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_PASSKEY_LOGIN_ENABLED = True
 # WebAuthn wants https, which a laptop's own address cannot have.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE
 MFA_TOTP_ISSUER = "Hontoni"
@@ -334,7 +189,10 @@ SOCIALACCOUNT_PROVIDERS = {
     )
     if client_id and secret
 }
-INSTALLED_APPS += [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
+INSTALLED_APPS = [
+    *framework.INSTALLED_APPS,
+    *(f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS),
+]
 
 # -- Websockets ----------------------------------------------------------------------------------
 
