@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +18,8 @@ import anthropic
 import httpx
 import openai
 import pytest
+
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "correct horse battery"
@@ -39,16 +41,6 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-def until(what: Callable[[], Any], why: str) -> Any:
-    """Ask until the answer is true."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(why)
 
 
 class Copy:

@@ -14,8 +14,9 @@ from hontoni import redis
 from hontoni.money import nanos
 from ratelimits import keys
 from tests.faults import stores
-from tests.gateway.plane.test_faults import at_rest, until
+from tests.gateway.plane.test_faults import at_rest
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person, person
 
 SLOW = "[[delay: 1.5]] [[say: hello]]"

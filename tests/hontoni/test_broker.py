@@ -4,15 +4,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hontoni.valkey import Valkey
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
-ENOUGH = 60
 SEND = """
 import sys, django
 django.setup()
@@ -20,13 +19,6 @@ from tests.hontoni.naps import nap
 for name in sys.argv[2:]:
     nap.delay(name, sys.argv[1])
 """
-
-
-def until(what: Callable[[], object], why: str) -> None:
-    deadline = time.monotonic() + ENOUGH
-    while not what():
-        assert time.monotonic() < deadline, why
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("away", [0.3, 3.0])

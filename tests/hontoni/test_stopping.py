@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from hontoni.supervisor import _commands
-from tests.test_run import free_port, until
+from tests.test_run import free_port
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 SLOWLY = "[[slow: 0.1]] [[say: {}]]"

@@ -6,9 +6,10 @@ import pytest
 
 from gateway.metering import calibration
 from gateway.usage.models import UsageEvent
-from tests.gateway.plane.test_faults import at_rest, until
+from tests.gateway.plane.test_faults import at_rest
 from tests.gateway_server import Gateway, fund
 from tests.money import world
+from tests.waiting import until
 from tests.world import Person
 
 pytestmark = pytest.mark.any_database

@@ -22,7 +22,7 @@ from operations.backups import moment, shelves
 from operations.backups.sealing import Opener, Sealer, Unreadable
 from tests.gateway_server import Gateway, fund
 from tests.operations.storage import Storage, storage
-from tests.test_run import until
+from tests.waiting import until
 from tests.world import Person, person
 
 __all__ = ["storage"]

@@ -8,7 +8,7 @@ import asyncio
 import gzip
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,20 +26,11 @@ from ratelimits import keys, limiter
 from sandbox.vendors import faults
 from sandbox.vendors.faults import Fault
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person
 
 WHILE = "[[slow: 0.05]] [[say: " + "one two three " * 10 + "]]"
 LONG = "[[slow: 0.05]] [[say: " + "one two three four five six " * 40 + "]]"
-
-
-def until(what: Callable[[], Any], why: str, seconds: float = 20) -> Any:
-    """Ask until the answer is true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(why)
 
 
 def open_requests(person: Person) -> int:

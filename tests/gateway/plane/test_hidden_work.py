@@ -12,8 +12,9 @@ from gateway.metering import calibration
 from gateway.plane import admission, drains
 from gateway.usage.models import UsageEvent
 from hontoni.money import nanos, per_million
-from tests.gateway.plane.test_faults import at_rest, until
+from tests.gateway.plane.test_faults import at_rest
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person
 
 SLOWLY = "[[slow: 0.02]] [[say: " + "one two three four " * 10 + "]]"

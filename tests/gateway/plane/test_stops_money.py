@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from hontoni.money import nanos
-from tests.gateway.plane.test_faults import at_rest, until
+from tests.gateway.plane.test_faults import at_rest
 from tests.gateway.plane.test_hidden_work import CHAT, MESSAGES, asked, cost, leave_after, settled
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person
 
 DOORS = [(CHAT, "stop"), (MESSAGES, "stop_sequences")]

@@ -19,9 +19,9 @@ from gateway.usage.quarantine.models import UsageQuarantine
 from hontoni import redis
 from hontoni.money import nanos
 from ratelimits import keys
-from tests.gateway.plane.test_faults import until
 from tests.gateway.plane.test_translation import MODELS, ask
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import PASSWORD, Person, person
 
 ABSURD = "[[usage: 900000000 10 0 0]] [[say: hello there]]"

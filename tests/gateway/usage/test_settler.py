@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,19 +32,11 @@ from ratelimits import keys, limiter
 from tests.gateway.usage.test_quarantine import staff
 from tests.gateway.usage.test_settlement import _database_url, append, event, settle, waiting
 from tests.gateway_server import Gateway, fund
+from tests.waiting import ENOUGH, until
 from tests.world import Person, person
 
 ROOT = Path(__file__).parents[3]
 COST = 10_500_000
-ENOUGH = 60  # seconds, on a machine that is busy with other things
-
-
-def until(what: Callable[[], Any], why: str = "it never came", seconds: float = ENOUGH) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, why
-        time.sleep(0.02)
-    return found
 
 
 @contextmanager

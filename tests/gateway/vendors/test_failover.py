@@ -22,11 +22,12 @@ from gateway.vendors.models import Credential, Offering, Provider
 from hontoni.money import nanos
 from sandbox.vendors import faults
 from sandbox.vendors.faults import Fault
-from tests.gateway.plane.test_faults import at_rest, until
+from tests.gateway.plane.test_faults import at_rest
 from tests.gateway.plane.test_translation import PATHS, ask, said
 from tests.gateway.vendors.world import credential, tried, unlimited, was_asked_with_its_key
 from tests.gateway_server import Gateway, fund
 from tests.vendors import Vendors, serving
+from tests.waiting import until
 from tests.world import Person
 
 LONG = "[[say: a fairly long text that takes a good many events to be told whole]]"

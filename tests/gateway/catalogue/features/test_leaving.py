@@ -16,9 +16,10 @@ from tests.gateway.catalogue.features.test_pricing import (
     COMPACTION,
     SEARCH,
 )
-from tests.gateway.plane.test_faults import at_rest, until
+from tests.gateway.plane.test_faults import at_rest
 from tests.gateway.plane.test_hidden_work import leave_after
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person
 
 # These bend the vendor's answers, so its own meter did not make them.

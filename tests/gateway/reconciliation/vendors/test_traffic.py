@@ -29,10 +29,10 @@ from gateway.usage.vendor_day import UsageVendorDay
 from gateway.vendors import vault
 from sandbox.vendors.faults import Fault
 from sandbox.vendors.recorder import hashed
-from tests.gateway.plane.test_faults import until
 from tests.gateway.vendors.world import credential
 from tests.gateway_server import Gateway, fund
 from tests.vendors import Vendors
+from tests.waiting import until
 from tests.world import Person, used
 
 LONGEST = timedelta(seconds=60)  # that a test takes
