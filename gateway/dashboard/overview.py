@@ -6,6 +6,7 @@ from allauth.account.models import EmailAddress
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from accounts.legal import consents
 from accounts.models import ApiKey, User
 from billing.books import balances
 from gateway.dashboard import gauges
@@ -37,6 +38,7 @@ def figures(user: User) -> dict[str, Any]:
         "latest": latest,
         "gauged": key,
         "gauges": _gauges(key),
+        "unagreed": consents.missing(user, now),
         "steps": _steps(user, key, balance.available, bool(latest)),
     }
 
