@@ -20,7 +20,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +34,8 @@ KEYS, ROOTS = "/.well-known/hontoni-receipts.json", "/proof.json"
 TYPE = "hontoni.receipt"
 _MOST_BYTES = 8 * 1024 * 1024
 _EXACT = Context(prec=60)
+# What a document that is not ours, or made to confuse us, runs into.
+_ODD = (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 _BILLIONTH = Decimal("0.000000001")
 
 
@@ -61,7 +63,7 @@ def check(document: Any, keys: Any, roots: Any = None, issuer: str | None = None
             named = str(document["issuer"])
             findings.insert(0, Finding("issuer", named == issuer, f"It is issued by {named}."))
         return [*findings, *_booked(document, roots)]
-    except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
+    except _ODD as error:
         raise Unreadable(f"This is no signed receipt: {error!r}.") from error
 
 
@@ -181,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         origin = options.issuer or _origin(document)
         keys = _read(options.keys) if options.keys else _fetch(origin + KEYS)
         findings = check(document, keys, _roots(document, options.roots, origin), options.issuer)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         print(f"It cannot be checked: {error}", file=sys.stderr)  # noqa: T201
         return 2
     for finding in findings:

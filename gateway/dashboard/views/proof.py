@@ -60,7 +60,7 @@ class ReceiptForm(forms.Form):
         raw = file.read(_MOST_BYTES) if file else str(fields.get("text", "")).encode()
         try:
             fields["document"] = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise forms.ValidationError(_("This is no JSON.")) from None
         return fields
 
