@@ -16,11 +16,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.legal import consents
 from accounts.models import ApiKey
 from accounts.pages.visitors import customer
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS
-from gateway.dashboard import charts, receipt_pdf, signed_receipts
+from gateway.dashboard import advice, charts, receipt_pdf, signed_receipts
 from gateway.dashboard.overview import figures
 from gateway.dashboard.serializers import ReceiptSerializer
 from gateway.dashboard.views.proof import receipt_json
@@ -47,8 +48,19 @@ OUTCOMES = {"": _("Any outcome"), "ok": _("Succeeded"), "failed": _("Failed")}
 @login_required
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """Money, limits and the last requests, live."""
-    return render(request, "gateway/overview.html", figures(customer(request)))
+    """Money, limits and the last requests, live; above and below them, what to do next."""
+    user, now = customer(request), timezone.now()
+    shown = figures(user)
+    advised = advice.overview(user, shown["glance"], shown["balance"].available, now)
+    context = {
+        **shown,
+        **advised,
+        "now": now,
+        "days": 14,
+        "unagreed": consents.missing(user, now),
+        "refusals": _explained(user.pk, advised["latest_refusals"]),
+    }
+    return render(request, "gateway/overview.html", context)
 
 
 class UsageFilter(forms.Form):
@@ -118,9 +130,15 @@ def _refusals(user_id: int, since: rollups.Moment | None = None) -> list[dict[st
     found = Refusal.objects.filter(user_id=user_id).select_related("api_key")
     if since is not None:
         found = found.filter(last_at__gte=rollups.start(since))
+    return _explained(user_id, list(found.order_by("-last_at")[:REFUSALS_PAGE]))
+
+
+def _explained(user_id: int, found: list[Refusal]) -> list[dict[str, Any]]:
+    """Each with what it means, and with what ends it."""
+    ends = advice.remedies(user_id, found)
     return [
-        {"refusal": each, "explanation": explain(each)}
-        for each in found.order_by("-last_at")[:REFUSALS_PAGE]
+        {"refusal": each, "explanation": explain(each), "remedies": ends[each.pk]}
+        for each in found
     ]
 
 
