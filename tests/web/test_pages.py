@@ -126,12 +126,12 @@ def test_the_calculator_finds_the_cheapest_plan_with_room(client: Client) -> Non
     assert "$9.45" in page  # 30 × 30 × $0.0105
     assert "Pay as you go + Rate Limit 5x, $9.99" in page  # 900 of 1,200 in 30 days
     assert "$19.44" in page
-    assert "Basic alone: its 30 days allows 480 requests, you need 900." in page
+    assert "Basic alone: its 30-day limit allows 480 requests, you need 900." in page
     AddOn.objects.update(active=False)
     page = text(client.get("/pricing", asked | {"model": "claude-sonnet-4"}))
     assert "Standard, $13.00" in page  # 1,100 in 30 days
     many = text(client.get("/pricing", asked | {"requests": "50"}))
-    assert "Standard alone: its 30 days allows 1,100 requests, you need 1,500." in many
+    assert "Standard alone: its 30-day limit allows 1,100 requests, you need 1,500." in many
     assert "Premium, $39.00" in many
 
 
