@@ -23,7 +23,7 @@ from gateway.plane.adapters import Lane, Stream
 from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
-from gateway.plane.life import End, Stage
+from gateway.plane.life import End, Hearing, Stage
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.routes import NATIVE, Route
 from hontoni.errors import ApiError, PaymentRequired
@@ -60,8 +60,7 @@ class Call:
     sent_at: float = 0.0  # when a vendor was asked
     tally: Tally = NO_TALLY  # of a unary answer
     whole: bytes = b""  # a unary answer, as the vendor sent it
-    draining: bool = False  # heard to its end without its client (drains.py), who settles it
-    drained: bool = False  # and the end was heard
+    hearing: Hearing = Hearing.CLIENT
     usage: Usage | None = None  # of a unary answer the vendor's numbers, in the end those billed
     estimated: bool = False
     cost: int = 0
@@ -378,7 +377,7 @@ class Call:
             return "stop"
         if self.gift and not self.cost:
             return "given"
-        if self.drained:
+        if self.hearing is Hearing.DRAINED:
             return "drained"
         if self.estimated:
             seen = not self.hidden and not self._unseen().turns

@@ -170,7 +170,7 @@ async def _run(call: Call, upstream: Upstream) -> None:
         await _tell(call, failure)
     finally:
         await _settle(call)
-        if call.trace is not None and not call.draining:
+        if call.trace is not None and call.hearing is life.CLIENT:
             tracing.end(call)  # it was refused
 
 
@@ -179,7 +179,7 @@ async def _settle(call: Call) -> None:
     if call.life is life.SETTLED:  # nearly always
         return
     if call in admission.LIVE:
-        if not call.draining:
+        if call.hearing is life.CLIENT:
             await asyncio.shield(admission.close(call))
     elif call.life in (life.PREPARED, life.ASKED):
         call.become(life.REFUSED)

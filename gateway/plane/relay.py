@@ -172,7 +172,7 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
         drains.take(call, reply)  # its client left, or we cut it off
         raise
     finally:
-        if not call.draining:
+        if call.hearing is life.CLIENT:
             reply.close()
             if call.life in life.OPEN:
                 call.become(life.ADMITTED if call.life is life.SENT else life.BROKEN)
