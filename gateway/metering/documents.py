@@ -106,7 +106,7 @@ async def survey(
     """What a body attaches. `window` is what the model takes at most, in tokens. Raises
     BadRequest for what has no bound."""
     sound.refuse_unpriced(parsed, model)
-    if attaches_nothing(body):
+    if attaches_nothing(body, spelled(body)):
         return NOTHING
     window = max(window, _TAKES.get(model.id, _TAKES_OF.get(model.vendor, 0)))
     found = NOTHING
@@ -126,9 +126,10 @@ async def survey(
     return found
 
 
-def attaches_nothing(body: bytes) -> bool:
-    """Whether a look at the bytes is enough to say so: nearly always."""
-    return _MARK.search(body) is None and not spelled(body)
+def attaches_nothing(body: bytes, spells: bool) -> bool:
+    """Whether a look at the bytes is enough to say so, of one that is `spelled` or not: nearly
+    always."""
+    return not spells and _MARK.search(body) is None
 
 
 def _sound(block: dict[str, Any], model: Model, window: int) -> Attached:

@@ -248,7 +248,7 @@ class Call:
         """What the vendor counted beside tokens in all, unless nobody believes it."""
         if self.quarantined is not None:
             return NO_TALLY
-        hidden = self._unseen()
+        hidden = self._unseen() if self.lane.sifted.uses else unseen.NOTHING
         return hidden.beside(self._counted()) if hidden.turns else self._counted()
 
     def _counted(self) -> Tally:

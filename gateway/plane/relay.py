@@ -23,7 +23,6 @@ from gateway.plane import adapters, admission, counts, drains, left_out, life, t
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.upstream import Upstream
-from gateway.plane.wire import Headers
 from gateway.vendors import errors, fetching
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.http_client import Reply
@@ -204,9 +203,9 @@ async def _respond(call: Call, body: bytes) -> None:
     call.status = 200
     if not call.settled:
         await admission.close(call)
-    costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode()), overhead(call)]
+    costs = b"x-hontoni-cost: %b\r\n%b" % (money.dollars(call.cost).encode(), overhead(call))
     if call.settled and call.state is not None:  # or nobody can tell before Redis is back
-        costs.append((b"x-hontoni-balance", money.dollars(call.state.balance).encode()))
+        costs += b"x-hontoni-balance: %b\r\n" % money.dollars(call.state.balance).encode()
     await call.http.respond(200, body, costs)
 
 
@@ -250,9 +249,9 @@ async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
     await _respond_whole(call, tap)
 
 
-def overhead(call: Call) -> tuple[bytes, bytes]:
-    """Milliseconds of ours up to now."""
-    return b"x-hontoni-overhead-ms", b"%.2f" % (counts.overhead(call, time.time()) * 1000)
+def overhead(call: Call) -> bytes:
+    """Milliseconds of ours up to now, as a line of a head."""
+    return b"x-hontoni-overhead-ms: %.2f\r\n" % (counts.overhead(call, time.time()) * 1000)
 
 
 async def _respond_whole(call: Call, tap: Translator) -> None:
@@ -270,8 +269,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
         call.status, call.first_byte = 200, time.time()
         call.attempts[-1].answered()
     if not http.started:
-        http.extra.append(overhead(call))
-        await http.start_stream()
+        await http.start_stream(overhead(call))
     if tap.finished and not tap.cut:
         await _finish(call)  # before the client can see the end and ask again
     elif tap.text_bytes >= call.extend_at:

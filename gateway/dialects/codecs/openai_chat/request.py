@@ -12,6 +12,7 @@ from typing import Any
 from gateway.dialects.codecs import carrier, media, wire
 from gateway.dialects.codecs.openai_chat.tools import decode_choice, decode_tools
 from gateway.dialects.ir import (
+    UNSAID,
     Audio,
     Document,
     Image,
@@ -239,7 +240,7 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
     """`reasoning_effort`, our documented `thinking_budget`, or what other gateways taught
     clients to send: Anthropic's `thinking`, OpenRouter's `reasoning`."""
     if _THINKING.isdisjoint(body):
-        return Thinking()
+        return UNSAID
     raw = wire.obj(body.get("thinking"), "thinking")
     other = wire.obj(body.get("reasoning"), "reasoning")
     effort = wire.text(body.get("reasoning_effort") or other.get("effort"), "reasoning_effort")
@@ -253,7 +254,7 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
         return Thinking("budget", effort, budget)
     if effort or raw.get("type") in ("enabled", "adaptive"):
         return Thinking("effort" if effort else "adaptive", effort)
-    return Thinking()
+    return UNSAID
 
 
 def _sampling(body: Mapping[str, Any]) -> Sampling:
