@@ -127,8 +127,8 @@ def _node(name: str, port: int) -> Node:
 def _url(tls: str, user: str, node: Node, database: str, query: dict[str, str]) -> str:
     host, port = node
     host = f"[{host}]" if ":" in host else host
-    told = f"?{urlencode(query)}" if query else ""
-    return f"{tls}://{user}{'@' if user else ''}{host}:{port}/{database}{told}"
+    given = f"?{urlencode(query)}" if query else ""
+    return f"{tls}://{user}{'@' if user else ''}{host}:{port}/{database}{given}"
 
 
 def mode(address: Address, seconds: float) -> str:
