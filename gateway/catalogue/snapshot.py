@@ -59,7 +59,7 @@ class Price:
         return self.rates
 
     def cost(self, usage: Usage) -> int:
-        """Nano-dollars, rounded half up once (DESIGN.md section 5)."""
+        """Nano-dollars, rounded half up once."""
         return money.per_million(self.weigh(usage))
 
     def weigh(self, usage: Usage) -> int:

@@ -251,7 +251,9 @@ async def settle(call: Call) -> None:
     event, giveback = usage_events.event(call), call.life is life.FREED
     stores.keep(call, event)
     try:
-        state = await limiter.settle(call.admitted_ask(), cost=call.cost, event=event, giveback=giveback)
+        state = await limiter.settle(
+            call.admitted_ask(), cost=call.cost, event=event, giveback=giveback
+        )
     except ApiError:
         logger.exception("settle.postponed %s", call.id)
         _unsettled[call.id] = call

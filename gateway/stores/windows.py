@@ -124,7 +124,9 @@ def _windows(seen: Iterable[_Seen]) -> tuple[Opened, ...]:
         return ((0, 0),) * 4
     newest = max(entries, key=lambda each: each.admitted)
     after = [
-        each for each in entries if each.given_back and each.admitted <= newest.admitted <= each.ended
+        each
+        for each in entries
+        if each.given_back and each.admitted <= newest.admitted <= each.ended
     ]
     return tuple(
         (since, used - sum(each.windows[i][0] == since for each in after))

@@ -31,7 +31,9 @@ def settle(requested: Thinking, target: Target, max_output: int | None = None) -
     """
     if not requested.mode or target.thinking == "none":
         return Thinking()
-    if requested.effort and requested.effort not in RANK:  # a word from the future: the model's default
+    if (
+        requested.effort and requested.effort not in RANK
+    ):  # a word from the future: the model's default
         requested = replace(requested, effort="")
     if target.thinking == "budget":
         return _budget(requested, target, max_output)
