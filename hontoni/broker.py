@@ -29,24 +29,25 @@ class _Closed:
         return super()._connparams(asynchronous)  # type: ignore[misc]
 
 
-class Channel(_Closed, kombu_redis.Channel):
-    @property
-    def connection_class(self) -> type[Any]:
-        return _led(tls=False) or kombu_redis.Channel.connection_class
-
-    @property
-    def connection_class_ssl(self) -> type[Any]:
-        return _led(tls=True) or kombu_redis.Channel.connection_class_ssl
-
-
-def _led(*, tls: bool) -> type[Any] | None:
+def _led(usual: type[Any], *, tls: bool) -> type[Any]:
+    """The class of connections to BROKER_URL: `usual` where it names one server."""
     if settings.BROKER is None:
-        return None
+        return usual
     guide = redis_connections.guide(
         settings.BROKER, redis_settings.BROKER_KEY, redis_settings.SECONDS
     )
     assert guide is not None
     return redis_connections.connection_class(guide, tls=tls)
+
+
+class Channel(_Closed, kombu_redis.Channel):
+    @property
+    def connection_class(self) -> Any:
+        return _led(kombu_redis.Channel.connection_class, tls=False)
+
+    @property
+    def connection_class_ssl(self) -> Any:
+        return _led(kombu_redis.Channel.connection_class_ssl, tls=True)
 
 
 class Transport(kombu_redis.Transport):

@@ -157,6 +157,14 @@ OPTIONS = (
             "each; above it 503. Half of it is one account's, or one address's, at most"
         ),
     ),
+    Option(
+        "PREPARERS",
+        "`1`",
+        (
+            "processes beside a web process that read and translate large requests for it; they "
+            "are there while there are any. `0`: it does so itself"
+        ),
+    ),
     Option("MAX_FETCHED_BYTES", "32 MiB", "what one request may have us fetch by URL, in all"),
     Option("MAX_CONNECTIONS", "`5000`", "clients connected to a process at once"),
     Option(

@@ -245,6 +245,7 @@ DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@l
 
 MAX_BODY_BYTES: int = env.int("MAX_BODY_BYTES", default=32 * 1024 * 1024)
 MAX_BODIES_BYTES: int = env.int("MAX_BODIES_BYTES", default=256 * 1024 * 1024)
+PREPARERS: int = env.int("PREPARERS", default=1)
 MAX_FETCHED_BYTES: int = env.int("MAX_FETCHED_BYTES", default=32 * 1024 * 1024)
 # What a client may do before anybody knows who it is: hontoni/edge.py.
 MAX_CONNECTIONS: int = env.int("MAX_CONNECTIONS", default=5000)

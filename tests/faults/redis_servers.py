@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,14 +118,14 @@ def _join(found: Cluster, buses: dict[int, int]) -> None:
         port = node.port
         nodes[0].client.execute_command("CLUSTER", "MEET", "127.0.0.1", port, buses[port])
     for node in nodes:
-        until(lambda node=node: _knows(node, len(nodes)), "the nodes did not meet")
+        until(partial(_knows, node, len(nodes)), "the nodes did not meet")
     for master, replica in zip(found.masters, found.replicas, strict=True):
         name = master.client.execute_command("CLUSTER", "MYID")
         replica.client.execute_command("CLUSTER", "REPLICATE", name)
     for node in nodes:
-        until(lambda node=node: _whole(node), "the cluster is not whole")
+        until(partial(_whole, node), "the cluster is not whole")
     for replica in found.replicas:
-        until(lambda replica=replica: _follows(replica), "a replica does not follow")
+        until(partial(_follows, replica), "a replica does not follow")
 
 
 def _info(server: Server) -> dict[str, str]:
@@ -175,7 +176,7 @@ def sentinels(folder: Path) -> Iterator[Watched]:
         watching = [sentinel(folder, master.port) for _ in range(3)]
         with _running(watching):
             for each in watching:
-                until(lambda each=each: _sees_all(each), "the Sentinels did not meet")
+                until(partial(_sees_all, each), "the Sentinels did not meet")
             yield Watched(master, replica, watching)
 
 
