@@ -29,7 +29,7 @@ class _Closed:
         return super()._connparams(asynchronous)  # type: ignore[misc]
 
 
-def _led(usual: type[Any], *, tls: bool) -> type[Any]:
+def _led(usual: type[Any] | None, *, tls: bool) -> type[Any] | None:
     """The class of connections to BROKER_URL: `usual` where it names one server."""
     if settings.BROKER is None:
         return usual
@@ -42,11 +42,11 @@ def _led(usual: type[Any], *, tls: bool) -> type[Any]:
 
 class Channel(_Closed, kombu_redis.Channel):
     @property
-    def connection_class(self) -> Any:
+    def connection_class(self) -> Any:  # type: ignore[override]
         return _led(kombu_redis.Channel.connection_class, tls=False)
 
     @property
-    def connection_class_ssl(self) -> Any:
+    def connection_class_ssl(self) -> Any:  # type: ignore[override]
         return _led(kombu_redis.Channel.connection_class_ssl, tls=True)
 
 

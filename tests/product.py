@@ -23,6 +23,8 @@ class Product:
     """A prepared installation with one customer, and processes that can be started. Its
     database is a file in `home`; `settings` are its environment's, such as REDIS_URL."""
 
+    root = ROOT
+
     def __init__(self, home: Path, **settings: str) -> None:
         from django.conf import settings as ours
 
@@ -36,6 +38,10 @@ class Product:
             **settings,
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Before its first process."""
         self.manage("prepare")
         self.key = self.customer("alice")
 
@@ -48,7 +54,7 @@ class Product:
     def manage(self, *command: str) -> bytes:
         done = subprocess.run(
             [sys.executable, "manage.py", *command],
-            cwd=ROOT, env=self.environment, capture_output=True,
+            cwd=self.root, env=self.environment, capture_output=True,
         )  # fmt: skip
         assert done.returncode == 0, (done.stdout + done.stderr).decode()
         return done.stdout
@@ -60,16 +66,19 @@ class Product:
 
     def run(self, name: str, **settings: str) -> subprocess.Popen[bytes]:
         """A process of `make run`: web, settlement or worker."""
-        command = _commands("127.0.0.1", self.port, str(self.home))[name]
-        with (self.home / f"{name}.log").open("ab") as output:
+        command = self.command(name)
+        with self._log(name).open("ab") as output:
             self.processes[name] = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=self.root,
                 env={**self.environment, **settings},
                 stdout=output,
                 stderr=output,
             )
         return self.processes[name]
+
+    def command(self, name: str) -> list[str]:
+        return _commands("127.0.0.1", self.port, str(self.home))[name]
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -78,7 +87,10 @@ class Product:
 
     def log(self, name: str) -> str:
         """The end of what a process said."""
-        return (self.home / f"{name}.log").read_text(errors="replace")[-3000:]
+        return self._log(name).read_text(errors="replace")[-3000:]
+
+    def _log(self, name: str) -> Path:
+        return self.home / f"{name}-{self.port}.log"
 
     def stop(self) -> None:
         """Kill what runs."""
@@ -87,13 +99,13 @@ class Product:
             process.wait()
         self.processes.clear()
 
-    def terminate(self) -> None:
-        """Have everything end as it likes to."""
-        for process in self.processes.values():
+    def terminate(self, *names: str) -> None:
+        """Have these, or all, end as they like to."""
+        ending = {name: self.processes.pop(name) for name in names or tuple(self.processes)}
+        for process in ending.values():
             process.send_signal(signal.SIGTERM)
-        for name, process in self.processes.items():
+        for name, process in ending.items():
             assert process.wait(90) in (0, -signal.SIGTERM), self.log(name)
-        self.processes.clear()
 
     def status(self) -> int:
         """What /readyz says; 0 if nobody listens."""

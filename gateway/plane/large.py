@@ -196,10 +196,10 @@ async def choose(request: InboundRequest) -> Lane:
     if request.may_store is not reading.may_store:
         edits = (("let_store", (request.may_store,)),)
     drawn = await reading.preparer.run(reading.ask_now, "draw", _name(request), edits)
-    kind: type[Any] = _LargeTranslation if drawn.translated else _LargePassThrough
-    lane = kind.__new__(kind)
+    kind: type[_Large] = _LargeTranslation if drawn.translated else _LargePassThrough
+    lane = object.__new__(kind)  # made of what was drawn, not of the request
     lane.begin(request, reading, edits, drawn)
-    return cast(Lane, lane)
+    return cast(Any, lane)
 
 
 async def beside(lane: Lane, work: Callable[..., T], *args: Any) -> T:

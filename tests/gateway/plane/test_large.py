@@ -90,8 +90,9 @@ def test_a_tool_of_a_long_conversation_is_called_by_its_name(
 def test_three_hundred_thousand_messages_are_nothing_to_the_event_loop(
     gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither reading them nor writing them happens in the gateway's process; that it takes the
-    others no time is measured by `make bench-large`."""
+    """Neither reading them nor writing them happens in the gateway's process (15,000 of them are
+    as many to a test); that it takes others no time is measured by `make bench-large`.
+    """
     fund(alice, "1000")
 
     def never(*_: Any) -> None:
@@ -110,7 +111,7 @@ def test_three_hundred_thousand_messages_are_nothing_to_the_event_loop(
         assert len(other.body["messages"]) > 1000
         told.pop("max_tokens")
         counted = http.post("/v1/messages/count_tokens", json=told, timeout=300)
-        assert counted.json()["input_tokens"] > 50_000
+        assert counted.json()["input_tokens"] > 10_000
     assert large.processes() != [os.getpid()]
     # and its memory goes with it
     until(lambda: not large.processes(), "it does not end")
@@ -129,11 +130,11 @@ def test_a_process_that_dies_is_replaced(gateway: Gateway, alice: Person) -> Non
 
 @pytest.mark.usefixtures("everything_is_large")
 def test_what_the_balance_does_not_cover_is_not_asked_for(gateway: Gateway, alice: Person) -> None:
-    fund(alice, "0.001")
+    fund(alice, "0.05")
     answer = gateway.chat(alice, max_tokens=16_000)
     assert answer.status_code == 200
     assert "clamped-by=balance" in answer.headers["x-hontoni-max-tokens"]
-    assert gateway.vendors.requests[-1].body["max_tokens"] < 100
+    assert gateway.vendors.requests[-1].body["max_tokens"] < 5_000
     assert gateway.balance(alice) >= 0
 
 
