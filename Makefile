@@ -100,6 +100,13 @@ sbom: $(VENV)/.test ## what a release is made of, as CycloneDX, into dist/
 	@mkdir -p dist
 	$(VENV)/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --of JSON -o dist/hontoni.cdx.json
 
+previous-release: ## keep COMMIT's code as the release that upgrades are tested from
+	git archive --prefix=release/ $(COMMIT) -- manage.py hontoni gateway billing accounts ratelimits ':!billing/fonts' \
+	  | xz -9e > tests/operations/previous_release.tar.xz
+
+bench-large: $(VENV)/.test ## what others notice of one request of 300,000 messages
+	$(PY) -m bench.large $(ARGS)
+
 bench-hostile: $(VENV)/.test ## an honest client beside one that holds connections, headers and bodies
 	$(PY) -m bench.hostile $(ARGS)
 
@@ -118,4 +125,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

@@ -347,7 +347,7 @@ class Call:
 
     def _prompt(self) -> int:
         """Tokens of the prompt: its text by this model's own count, and what is attached."""
-        said = estimates.prompt_bytes(self.request.parsed)
+        said = self.request.prompt_bytes()
         tokens = math.ceil(said / calibration.of(self.model.id).prompt.value)
         return tokens + self.estimate.attached
 

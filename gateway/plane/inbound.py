@@ -1,8 +1,8 @@
 """What a client asks, understood: the model it means, how hard to think, what it can cost."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.sift import Sifted
@@ -16,10 +16,21 @@ from gateway.plane import callers, end_users, members
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import CHAT, DIALECTS, Dialect
 from gateway.plane.upstream import Upstream
+from gateway.vendors import sessions
 from hontoni.errors import BadRequest
 
 _NOTED = ("gpt-4o",)  # the documentation has gpt-4o-1m: accepted, without effect
 _UNCONDITIONAL = b"claude-cli"  # asks every model to think, whatever the user chose
+
+
+Permit = Callable[[Caller, str, str], Awaitable[Caller]]
+
+
+class Beside(Protocol):
+    """A large request, understood in a process beside this one."""
+
+    session: bytes
+    prompt_bytes: int
 
 
 class InboundRequest(NamedTuple):
@@ -42,6 +53,19 @@ class InboundRequest(NamedTuple):
     bare: Hold | None = None  # without what the features may cost
     affordable: int | None = None  # output tokens that the balance pays for, if fewer than asked
     may_store: bool = False  # the vendor, what it is sent: the account's own setting
+    beside: Beside | None = None  # who has the whole of it, if `parsed` is not (large.py)
+
+    def session(self, headers: Mapping[bytes, bytes]) -> bytes:
+        """What stays the same throughout a session."""
+        if self.beside is not None:
+            return self.beside.session
+        return sessions.key(self.parsed, headers, self.account)
+
+    def prompt_bytes(self) -> int:
+        """Bytes of what the prompt says, without the JSON around it and what is attached."""
+        if self.beside is not None:
+            return self.beside.prompt_bytes
+        return estimates.prompt_bytes(self.parsed)
 
     def helper(self, name: str) -> str | None:
         """What the vendor calls another model that shall help, where this caller may ask it."""
@@ -136,18 +160,25 @@ async def understand(
     upstream: Upstream,
     sent: Mapping[bytes, bytes],
     address: str,
+    *,
+    known: Catalogue | None = None,
+    permit: Permit = callers.permit,
 ) -> InboundRequest:
-    """`sent` are the headers. Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
+    """`sent` are the headers; `known` is the catalogue to go by, if not this process's own. Raises
+    BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
     members.look(parsed)
     plain, escapes = members.spelling(body, parsed)
     if not plain:
         await members.check(body)
-    model, variant = _at_hand(parsed, upstream) or await model_of(parsed, upstream)
+    if known is None:
+        model, variant = _at_hand(parsed, upstream) or await model_of(parsed, upstream)
+    else:
+        model, variant = _model_of(known, _name(parsed), upstream)
     if b"anthropic-beta" in sent:
         variant = _switched(variant, model, sent[b"anthropic-beta"])
     if caller.models and model.id not in caller.models:
-        caller = await callers.permit(caller, address, model.id)
+        caller = await permit(caller, address, model.id)
     target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
     thinking = wanted(said, variant, target, sent) if variant.effort else said
@@ -189,10 +220,15 @@ def _at_hand(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant
 
 async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant]:
     """The model a body names, and its variant. Raises BadRequest or NotFound."""
+    name = _name(parsed)
+    return await snapshot.found(lambda known: _model_of(known, name, upstream))
+
+
+def _name(parsed: dict[str, Any]) -> str:
     name = parsed.get("model")
     if not isinstance(name, str) or not name:
         raise BadRequest("model is required and must be a string.", param="model")
-    return await snapshot.found(lambda known: _model_of(known, name, upstream))
+    return name
 
 
 def _switched(variant: Variant, model: Model, betas: bytes) -> Variant:

@@ -20,12 +20,12 @@ from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
 from gateway.plane import (
-    adapters,
     admission,
     bodies,
     callers,
     counts,
     inbound,
+    large,
     life,
     relay,
     tracing,
@@ -41,7 +41,6 @@ from gateway.plane.upstream import Upstream
 from gateway.plane.watching import ClientGone, Overdue, Stopping
 from gateway.plane.wire import Headers
 from gateway.usage import refusals
-from gateway.vendors import sessions
 from gateway.vendors.routes import NATIVE, Route, ordered
 from hontoni.errors import ApiError, BadRequest, PaymentRequired
 
@@ -91,13 +90,17 @@ async def _prepare(
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
     ClientGone."""
     body = http.whole_body() or await bodies.read(http, caller)
-    http.parsed = parsed = parse(body)
     sent, ip = http.headers, http.client_ip()
-    request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
+    if large.is_large(body):
+        request = await large.understand(http, dialect.name, body, caller, upstream, "paid")
+        http.parsed = request.parsed
+    else:
+        http.parsed = parsed = parse(body)
+        request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += notices(request)
     routes = _routes(request, http, upstream)
     named = routes[0].named
-    lane = adapters.choose(request if named == NATIVE else request.at(named))
+    lane = await large.choose(request if named == NATIVE else request.at(named))
     return Call(
         http=http,
         caller=caller,
@@ -115,7 +118,7 @@ def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tupl
     """Who can be asked, in the order in which this session asks them."""
     return ordered(
         upstream.routes(request.model),
-        lambda: sessions.key(request.parsed, http.headers, request.account),
+        lambda: request.session(http.headers),
     )
 
 
@@ -190,11 +193,10 @@ async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
     if (allowed := call.caller.may_store) is not call.request.may_store:  # changed just now
         call.request = call.request._replace(may_store=allowed)
-        call.lane.let_store(allowed)
+        await large.beside(call.lane, call.lane.let_store, allowed)
     if isinstance(call.lane, Translation):
         await relay.prepare(call)
-    _fit_features(call)
-    _fit_to_balance(call)
+    await large.beside(call.lane, _fit, call)
     _tell_thinking(call)
     await relay.forward(call, upstream)
 
@@ -225,6 +227,12 @@ def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
     """In place of what the header said before."""
     given = dict(_clamp_headers(clamps))
     http.extra = [header for header in http.extra if header[0] not in given] + list(given.items())
+
+
+def _fit(call: Call) -> None:
+    """Ask for no more than what is held pays for. Raises PaymentRequired."""
+    _fit_features(call)
+    _fit_to_balance(call)
 
 
 def _fit_features(call: Call) -> None:

@@ -19,7 +19,7 @@ from gateway.dialects.json_patch import parse, patch
 from gateway.dialects.stream_readers import text_bytes
 from gateway.dialects.translator import Translator
 from gateway.metering.estimates import FIRST_STEP_TOKENS
-from gateway.plane import adapters, admission, counts, drains, left_out, life, tracing
+from gateway.plane import admission, counts, drains, large, left_out, life, tracing
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.upstream import Upstream
@@ -90,21 +90,25 @@ def _resting(routes: Sequence[Route]) -> Unavailable:
 async def _fits(call: Call, route: Route) -> bool:
     """Put the request as this route wants it. False if it cannot be."""
     try:
-        lane = adapters.choose(call.request.at(route.named))
+        lane = await large.choose(call.request.at(route.named))
         await complete(call, lane)
-        if call.spared is not None:
-            lane.spare(call.spared)
-        needed = call.request.covering(lane.sifted).hold.full
-        if lane.sifted.uses and needed > max(call.held, call.hold.full):
-            lane.spare(0)  # tools that were not held for
+        await large.beside(lane, _spare, call, lane)
     except BadRequest:
         return False
     if call.http.started and isinstance(call.tap, Translator) and isinstance(lane, PassThrough):
         return False  # its keep-alives have begun an answer that another's cannot go on with
     if call.request.affordable is not None:
-        lane.limit_output(call.request.affordable)
+        await large.beside(lane, lane.limit_output, call.request.affordable)
     call.lane, call.named = lane, route.named
     return True
+
+
+def _spare(call: Call, lane: Lane) -> None:
+    if call.spared is not None:
+        lane.spare(call.spared)
+    needed = call.request.covering(lane.sifted).hold.full
+    if lane.sifted.uses and needed > max(call.held, call.hold.full):
+        lane.spare(0)  # tools that were not held for
 
 
 async def _ask(call: Call, upstream: Upstream, route: Route) -> Failed | None:
@@ -115,7 +119,8 @@ async def _ask(call: Call, upstream: Upstream, route: Route) -> Failed | None:
         failed = await _attempt(call, upstream, route)
         if failed is None or call.first_byte is not None:
             return failed
-        if not any(each.repaired for each in call.attempts) and call.lane.repair(failed):
+        untried = not any(each.repaired for each in call.attempts)
+        if untried and await large.beside(call.lane, call.lane.repair, failed):
             call.attempts[-1].repaired = True
         elif not redialled and call.upstream_status is None and failed.status == 500:
             redialled = True
