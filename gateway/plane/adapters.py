@@ -17,6 +17,7 @@ from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.sift import Sifted, Use, headers, sift
 from gateway.dialects import codecs
 from gateway.dialects.codecs import failures, hosted, leftovers, media
+from gateway.dialects.codecs.shapes import foreign
 from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
 from gateway.dialects.json_patch import patch
 from gateway.dialects.stream_readers import Tap
@@ -70,8 +71,8 @@ class Lane(Protocol):
 def choose(asked: Asked) -> Lane:
     """The way for this request. Raises BadRequest for what its target cannot express, and for a
     body whose members have other shapes than its dialect gives them."""
-    native = asked.model.dialect == asked.dialect.name and not _needs_the_hub(asked)
     try:
+        native = asked.model.dialect == asked.dialect.name and not _needs_the_hub(asked)
         return PassThrough(asked) if native else Translation(asked)
     except _MISSHAPEN as error:
         logger.warning("request.misshapen %s: %r", asked.dialect.name, error)
@@ -79,9 +80,9 @@ def choose(asked: Asked) -> Lane:
 
 
 def _needs_the_hub(asked: Asked) -> bool:
-    """A body of another dialect than its path's; or a shape of answer this Claude has no native
-    form of, which we force by a tool."""
-    if not asked.parsed.get(asked.dialect.prompts[0]) and len(asked.dialect.prompts) == 2:
+    """A body in other words than its path's dialect has; or a shape of answer this Claude has no
+    native form of, which we force by a tool."""
+    if foreign.speaks(asked.dialect.name, asked.parsed):
         return True
     config = asked.parsed.get("output_config")
     shaped = isinstance(config, dict) and bool(config.get("format"))
