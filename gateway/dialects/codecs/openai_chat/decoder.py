@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.codecs import carrier, failures, tokens
+from gateway.dialects.codecs import carrier, endings, failures, tokens
 from gateway.dialects.codecs.openai_chat.usage import decode_tally, decode_usage
 from gateway.dialects.ir import (
     Annotation,
@@ -22,7 +22,6 @@ from gateway.dialects.ir import (
     Close,
     Event,
     Failed,
-    Finish,
     ReasoningDelta,
     ReasoningOpen,
     RefusalDelta,
@@ -33,14 +32,6 @@ from gateway.dialects.ir import (
     UsageSeen,
 )
 from gateway.dialects.sse import Frame
-
-_FINISH = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
 
 
 class Decoder:
@@ -53,6 +44,7 @@ class Decoder:
         "_current",
         "_done",
         "_finish",
+        "_id",
         "_kind",
         "_mint",
         "_next",
@@ -73,10 +65,16 @@ class Decoder:
         self._by_id: dict[tuple[Any, Any], int] = {}
         self._kind = ""  # of the open block: text, refusal or reasoning
         self._current = 0
+        self._id: Any = None
         self._next = 0
         self._usage: dict[str, Any] = {}
         self._finish: str | None = None
         self._refused = self._started = self._done = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer said how it ended."""
+        return self._finish is not None
 
     def feed(self, frame: Frame) -> list[Event]:
         if self._done:
@@ -101,8 +99,13 @@ class Decoder:
         events: list[Event] = []
         if not self._started:
             self._started = True
-            events.append(Start(str(chunk.get("id") or ""), str(chunk.get("model") or "")))
+            self._id = chunk.get("id")
+            events.append(Start(str(self._id or ""), str(chunk.get("model") or "")))
         for choice in chunk.get("choices") or ():
+            if isinstance(choice.get("error"), dict):
+                return [*events, *self._fail(failures.decode(choice))]
+            if self._finish and chunk.get("id") != self._id:
+                return [*events, *self._fail(failures.BROKEN)]  # another answer's
             delta = choice.get("delta") or choice.get("message")
             if delta:
                 self._delta(delta, events)
@@ -229,13 +232,11 @@ class Decoder:
         events: list[Event] = []
         self._leave(events)
         self._hang_up(events)
-        raw = self._finish or "stop"
-        reason = _FINISH.get(raw, "unknown")
-        if reason in ("stop", "unknown") and self._calls:
-            reason = "tool_calls"
-        if reason == "stop" and self._refused:
-            reason = "content_filter"
-        return [*events, Finish(reason, raw)]
+        called = bool(self._calls)
+        ended = endings.judge(
+            "openai_chat", self._finish or "", called=called, refused=self._refused
+        )
+        return [*events, ended]
 
 
 def _text(content: Any) -> str:
