@@ -244,11 +244,12 @@ class ResponsesTap(Tap):
     text = _DELTA
     edges = _ITEM_EDGES
 
-    __slots__ = ("_items", "_last", "_response")
+    __slots__ = ("_id", "_items", "_last", "_response")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         self._items: dict[Any, Any] = {}  # what tools do, by where it stands: as last heard
+        self._id: Any = None
         self._last = b""
         self._response: dict[str, Any] | None = None
 
@@ -279,9 +280,9 @@ class ResponsesTap(Tap):
             )
         if kind == "response.failed":
             return failures.decode(response.get("error") or {})
-        if kind == "response.created" and self._response is not None:
-            another = response.get("id") != self._response.get("id")
-            return failures.BROKEN if another else None
+        if kind == "response.created":
+            first, self._id = self._id, response.get("id")
+            return failures.BROKEN if first not in (None, self._id) else None
         if kind not in _FINISHED:
             return None
         items = [*self._items.values(), *(response.get("output") or ())]

@@ -75,7 +75,7 @@ async def forward(call: Call, upstream: Upstream) -> None:
             break
     if failed is None:
         raise _resting(call.routes)
-    raise errors.raised(failed, call.model.vendor)
+    raise errors.raised(failed, call.model.vendor, call.model.id)
 
 
 def _resting(routes: Sequence[Route]) -> Unavailable:

@@ -109,7 +109,7 @@ def _format(request: Request) -> dict[str, Any]:
         return {}
     told: dict[str, Any] = {"responseMimeType": "application/json"}
     if request.output.kind == "json_schema":
-        told["responseJsonSchema"] = schemas.ordered(request.output.schema)
+        told["responseJsonSchema"] = schemas.for_gemini_output(request.output.schema)
     return told
 
 

@@ -21,9 +21,8 @@ def encode_tools(request: Request, box: Toolbox) -> dict[str, Any]:
 def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
-    strict = tool.strict and schemas.qualifies(tool.schema)
+    parameters, strict = schemas.for_openai(tool.schema, tool.strict)
     told = wire.only(name=tool.name, description=tool.description, strict=strict)
-    parameters = schemas.for_openai(tool.schema)
     return {"type": "function", "function": told | {"parameters": parameters}}
 
 

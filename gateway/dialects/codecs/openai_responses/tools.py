@@ -46,9 +46,8 @@ def _encode_tool(tool: Tool) -> dict[str, Any]:
         found = wire.only(description=tool.description, parameters=tool.schema)
         return {"type": "tool_search", "execution": "client"} | found
     # Left out, it would mean: strict where the schema allows it.
-    strict = bool(tool.strict) and schemas.qualifies(tool.schema)
-    parameters = schemas.for_openai(tool.schema)
-    return {"type": "function"} | told | {"parameters": parameters, "strict": strict}
+    parameters, strict = schemas.for_openai(tool.schema, tool.strict)
+    return {"type": "function"} | told | {"parameters": parameters, "strict": bool(strict)}
 
 
 def _encode_choice(choice: ToolChoice, box: Toolbox) -> Any:
