@@ -156,7 +156,9 @@ def spelled(body: bytes) -> bool:
 
 def _content(dialect: str, parsed: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every block of content, wherever this dialect has one."""
-    names = _LISTS.get(dialect) or (("messages",) if parsed.get("messages") else ("input",))
+    names = _LISTS.get(dialect, _LISTS["anthropic_messages"])
+    if not parsed.get("messages") and dialect not in _LISTS:
+        names = _LISTS["openai_responses"]
     for name in names:
         for item in _objects(parsed.get(name)):
             yield from _blocks([item] if name in ("system", "input") else ())

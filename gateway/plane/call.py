@@ -10,8 +10,6 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from gateway.catalogue.snapshot import Model, Price
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
@@ -60,6 +58,7 @@ class Call:
     sent_at: float = 0.0  # when a vendor was asked
     tally: Tally = NO_TALLY  # of a unary answer
     whole: bytes = b""  # a unary answer, as the vendor sent it
+    ended: str = ""  # why it ended (`ir.Finish`)
     hearing: Hearing = Hearing.CLIENT
     usage: Usage | None = None  # of a unary answer the vendor's numbers, in the end those billed
     estimated: bool = False
@@ -230,7 +229,7 @@ class Call:
     def _ending(self) -> str:
         if self.tap is not None:
             return self.tap.ending()
-        return self.request.dialect.tap.ending_of(orjson.loads(self.whole)) if self.whole else ""
+        return self.ended
 
     def _quarantine(self, given: Usage) -> None:
         """Numbers that cannot be true are kept for staff; what was held is billed, and our own

@@ -17,7 +17,8 @@ from contextlib import suppress
 
 from django.conf import settings
 
-from gateway.dialects.ir import Usage
+from gateway.dialects.codecs import endings
+from gateway.dialects.ir import Finish, Usage
 from gateway.dialects.json_patch import parse
 from gateway.plane import admission, life
 from gateway.plane.call import Call
@@ -96,6 +97,8 @@ async def _whole(call: Call, reply: Reply) -> None:
     body = await reply.read()
     parsed, codec = parse(body), call.request.dialect.codec
     call.whole, call.tally = body, codec.decode_tally(parsed)
+    ended = endings.of_reply(call.lane.dialect, parsed)
+    call.ended = ended.reason if isinstance(ended, Finish) else ""
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = codec.decode_usage(usage)
         _whole_at_last(call)

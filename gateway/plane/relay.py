@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.dialects.codecs import failures
+from gateway.dialects.codecs import endings, failures
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import Failed
 from gateway.dialects.json_patch import parse, patch
@@ -74,7 +74,7 @@ async def forward(call: Call, upstream: Upstream) -> None:
             break
     if failed is None:
         raise _resting(call.routes)
-    raise errors.raised(failed, call.model.vendor)
+    raise errors.raised(failed, call.model.vendor, call.model.id)
 
 
 def _resting(routes: Sequence[Route]) -> Unavailable:
@@ -169,8 +169,7 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
             body, wait = await reply.read(), reply.retry_after
             return errors.from_reply(reply.status, body, wait, access.label)
         if call.tap is None:
-            await _unary(call, reply)
-            return None
+            return await _unary(call, reply)
         return await _stream(call, call.tap, reply)
     except asyncio.CancelledError:
         drains.take(call, reply)  # its client left, or we cut it off
@@ -182,17 +181,22 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
                 call.become(life.ADMITTED if call.life is life.SENT else life.BROKEN)
 
 
-async def _unary(call: Call, reply: Reply) -> None:
+async def _unary(call: Call, reply: Reply) -> Failed | None:
     """The vendor's body as it came, but for the model's name, and our estimate of the usage
-    where it has none."""
+    where it has none. Returns how it failed, if that is what it says."""
     call.reach()
     body = await reply.read()
     try:
         parsed = parse(body)
     except BadRequest:
         raise UpstreamFailed("The model's provider sent an answer we cannot read.") from None
-    call.first_byte, call.whole = time.time(), body
+    ended = endings.of_reply(call.lane.dialect, parsed)
+    if isinstance(ended, Failed):
+        return ended
+    call.first_byte, call.whole, call.ended = time.time(), body, ended.reason
     changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
+    if word := endings.corrected(call.lane.dialect, ended):
+        changes |= endings.rewritten(call.lane.dialect, parsed, word)
     codec = call.request.dialect.codec
     call.tally = codec.decode_tally(parsed)
     if isinstance(usage := parsed.get("usage"), dict):
@@ -201,6 +205,7 @@ async def _unary(call: Call, reply: Reply) -> None:
         guess = guessed(call.estimate.likely, text_bytes(body))
         changes["usage"] = codec.encode_usage(guess)  # SDKs crash where there is none
     await _respond(call, patch(body, parsed, changes))
+    return None
 
 
 async def _respond(call: Call, body: bytes) -> None:
@@ -218,7 +223,7 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     """The vendor's events as they come; 200 is said only after the first good one."""
     if "event-stream" not in reply.content_type:
         raise UpstreamFailed("The model's provider did not answer with a stream.")
-    while chunk := await reply.chunk():
+    while chunk := await _chunk(tap, reply):
         if out := tap.feed(chunk):
             await _pass_on(call, tap, out)
         elif tap.begun:
@@ -240,6 +245,16 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     await _finish(call)
     await call.http.end_stream()
     return None
+
+
+async def _chunk(tap: Stream, reply: Reply) -> bytes:
+    """What comes next; nothing where a connection breaks behind an answer that said its end."""
+    try:
+        return await reply.chunk()
+    except (UpstreamFailed, UpstreamTimeout):
+        if not tap.complete:
+            raise
+        return b""
 
 
 async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:

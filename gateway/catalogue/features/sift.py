@@ -2,7 +2,8 @@
 
 Nothing here is a refusal, but where a tool is forced that was left out, or nothing would be left:
 agents take a 400 for a reason to try again without half of their features. What is left out is
-told. A request that names nothing unknown costs a few set comparisons and stays the same object.
+told, and the text that can be read in it stays. A request that names nothing unknown costs a few
+set comparisons and stays the same object.
 
 * members of the body, and of those members whose own members are listed
 * values of members (`service_tier=flex`)
@@ -15,9 +16,11 @@ from typing import Any, NamedTuple
 
 from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.snapshot import EDITS, TOOLS, Row, Rules
+from gateway.dialects.codecs import opaque
 from hontoni.errors import BadRequest
 
-_CONVERSATIONS = ("system", "messages", "input")
+_APART = "system"
+_CONVERSATIONS = (_APART, "messages", "input")
 _INSIDE = ("content", "output")  # where an item has items of its own
 _DEEPEST = 6
 _MOST_NAMES, _LONGEST = 20, 80  # told of one request
@@ -65,10 +68,10 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None
     if type(tools := kept.get(TOOLS)) is list and (now := sieve.tools(tools)) is not tools:
         kept = sieve.chosen(kept | {TOOLS: now})
     for name in _CONVERSATIONS:
-        if type(raw := kept.get(name)) is list and (now := sieve.items(raw)) is not raw:
-            if not now:
+        if type(raw := kept.get(name)) is list and (now := sieve.said(name, raw)) is not raw:
+            if not now and name != _APART:
                 raise BadRequest(f"Nothing is left of {name}: none of it is known.", param=name)
-            kept = kept | {name: now}
+            kept = kept | {name: now or None}
     if EDITS in kept:
         kept = sieve.edits(kept)
     if not sieve.noted:
@@ -109,7 +112,7 @@ def are_plain(items: list[Any], plain: frozenset[str | None], depth: int) -> boo
 class _Sieve:
     """One request's; notes what it leaves out, and what of the rest may cost."""
 
-    __slots__ = ("_gone", "_most", "requested", "helper", "left", "rules", "uses")
+    __slots__ = ("_by", "_gone", "_most", "_where", "requested", "helper", "left", "rules", "uses")
 
     def __init__(self, rules: Rules, helper: Helper, most: int | None) -> None:
         self.rules, self.helper, self._most = rules, helper, most
@@ -117,6 +120,7 @@ class _Sieve:
         self.uses: list[Use] = []
         self.requested: dict[str, str] = {}
         self._gone: list[Mapping[str, Any]] = []  # tools
+        self._where = self._by = ""  # in which conversation it is, and whose words are looked at
 
     @property
     def noted(self) -> bool:
@@ -272,6 +276,13 @@ class _Sieve:
             return any(tool.get("name") == name for tool in self._gone)
         return any(str(tool.get("type")) == str(kind) for tool in self._gone)
 
+    def said(self, name: str, raw: list[Any]) -> list[Any]:
+        """A conversation, or as much of it as may be sent."""
+        self._where = name
+        now = self.items(raw)
+        self._where = ""
+        return now
+
     def items(self, raw: list[Any], depth: int = 0) -> list[Any]:
         if are_plain(raw, self.rules.plain_blocks, depth):
             return raw
@@ -283,8 +294,11 @@ class _Sieve:
             return item
         kind = item.get("type")
         row = self.rules.blocks.find(kind) if isinstance(kind, str) else None
+        if depth == 0:
+            self._by = str(item.get("role"))
         if (kind and row is None) or depth > _DEEPEST:
-            return self.leave("block", str(kind))
+            self.leave("block", str(kind))
+            return self._text(item, depth)
         if row is not None and row.pricing != Pricing.INCLUDED:
             self.uses.append(Use(row, max(1, row.most_calls), item))
         for name in _INSIDE:
@@ -295,6 +309,18 @@ class _Sieve:
                     return None
                 item = item | {name: now}
         return self._declaring(item)
+
+    def _text(self, item: dict[str, Any], depth: int) -> Any:
+        """The text that can be read in what is unknown, in this dialect's words; or None."""
+        if not self._where or not (text := opaque.readable(item)):
+            return None
+        alone = depth == 0 and self._where != _APART
+        by = opaque.role(item) if alone else self._by
+        kind = "text"
+        if self._where == "input":
+            kind = "output_text" if by == "assistant" else "input_text"
+        part = {"type": kind, "text": text}
+        return {"role": by, "content": [part]} if alone else part
 
     def _declaring(self, item: dict[str, Any]) -> Any:
         """Tools that arrive in the middle of a conversation are tools."""
