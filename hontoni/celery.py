@@ -64,6 +64,16 @@ class WithBeat(bootsteps.StartStopStep):
         return EmbeddedService(worker.app, thread=True, schedule_filename=worker.schedule_filename)
 
 
+@signals.celeryd_init.connect
+@signals.beat_init.connect
+def _refuse(**_: Any) -> None:
+    """What must not run does not, however it is started: Celery looks at no check of Django's."""
+    from hontoni import checks
+
+    if refused := [f"{error.id}: {error.msg}" for error in checks.deployment()]:
+        raise SystemExit("\n".join(refused))
+
+
 @signals.worker_ready.connect
 def _say_alive(**_: Any) -> None:
     """Before beat's first minute is over, so that nobody misses a worker that has just begun."""
