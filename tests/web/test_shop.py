@@ -299,7 +299,9 @@ def test_an_upgrade_is_paid_with_a_saved_card_where_the_balance_is_short(
     assert terms.plan_of(alice.user.pk)[0].slug == "standard"
 
 
-@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example/billing/plans", "/admin"])
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "https://evil.example/billing/plans", "/admin"]
+)
 def test_a_top_up_leads_back_to_our_own_plans_only(
     as_alice: Client, alice: Person, stripe: World, back: str
 ) -> None:
