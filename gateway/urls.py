@@ -19,6 +19,7 @@ pages = [
     path("docs/<slug:slug>", docs.page, name="docs-page"),
     re_path(r"^docs/(?P<slug>[-\w]+)\.md\Z", docs.markdown, name="docs-markdown"),
     path("llms.txt", docs.llms, name="llms-txt"),
+    path("openapi/v1.json", docs.v1_schema, name="v1-schema"),
     re_path(r"^errors/(?P<code>[a-z0-9_]{1,60})\Z", docs.error, name="error-code"),
     path("overview", usage.overview, name="overview"),
     path("usage", usage.usage, name="usage-log"),

@@ -1,6 +1,6 @@
 """The documentation's pages and their search."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -12,6 +12,7 @@ from accounts.models import ApiKey
 from gateway.catalogue import snapshot
 from gateway.catalogue.features import offers
 from gateway.dashboard import docs
+from gateway.dashboard import v1_schema as schema
 from gateway.usage.explanations import EXPLANATIONS
 from hontoni.pages import base_url
 from hontoni.translated_errors import MESSAGES
@@ -104,6 +105,7 @@ def llms(request: HttpRequest) -> HttpResponse:
     lines = [
         *("# Hontoni", "", f"> {_ABOUT}", "", f"The base URL is {site}/v1.", "", "## Docs", ""),
         *(*pages, "", "## API", ""),
+        f"- [OpenAPI of /v1]({site}{reverse('v1-schema')}): the models",
         f"- [OpenAPI of /api]({site}{reverse('schema')}): accounts, keys, usage, billing",
         f"- [Models and prices]({site}{reverse('api-models')}): JSON, as charged this minute",
         *("", "## Optional", ""),
@@ -111,6 +113,15 @@ def llms(request: HttpRequest) -> HttpResponse:
         f"- [Proof]({site}{reverse('proof')}): the books, and the roots of the ledger",
     ]
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+def v1_schema(request: HttpRequest) -> JsonResponse:
+    """The OpenAPI document of /v1."""
+    response = JsonResponse(schema.document(base_url(request)))
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Content-Disposition"] = 'attachment; filename="hontoni-v1.json"'
+    return response
 
 
 @require_safe
