@@ -26,6 +26,7 @@ pages = [
     path("usage.csv", usage.export, name="usage-export"),
     path("usage/refusals", usage.refusals, name="usage-refusals"),
     path("verify", proof.check, name="verify"),
+    path("verify.pyz", proof.program, name="verify-program"),
     path("proof", proof.proof, name="proof"),
     path("proof.json", proof.roots, name="proof-roots"),
     path(".well-known/hontoni-receipts.json", proof.keys, name="receipt-keys"),

@@ -93,9 +93,10 @@ def models(request: HttpRequest) -> HttpResponse:
 @require_safe
 def status(request: HttpRequest) -> HttpResponse:
     """Per model: the success rate and the time to the first token, over a day and a week."""
-    health = report(timezone.now())
+    now = timezone.now()
+    health = report(now)
     rows = [
         {"model": model, "vendor": VENDORS.get(model.vendor, model.vendor), **health.get(name, {})}
         for name, model in snapshot.load().models.items()
     ]
-    return render(request, "gateway/status.html", {"rows": rows})
+    return render(request, "gateway/status.html", {"rows": rows, "health": overall(now)})
