@@ -12,6 +12,7 @@ from gateway.reconciliation.vendors import api as vendorbills
 pages = [
     path("", public.home, name="home"),
     path("models", public.models, name="models"),
+    path("models/<str:name>", public.model, name="model"),
     path("pricing", pricing.pricing, name="pricing"),
     path("status", public.status, name="status"),
     path("docs", docs.index, name="docs"),

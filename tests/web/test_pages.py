@@ -110,6 +110,14 @@ def test_the_first_request_is_to_where_the_visitor_is(client: Client) -> None:
     assert "export ANTHROPIC_BASE_URL=http://localhost:8123 " in page
 
 
+def test_a_model_has_a_page_with_every_price_of_it(client: Client) -> None:
+    page = text(client.get("/models/claude-sonnet-4", headers={"Host": "localhost:8123"}))
+    for price in ("$3.00", "$15.00", "$0.30", "$3.75"):
+        assert price in page
+    assert '"model": "claude-sonnet-4"' in page and "http://localhost:8123/v1" in page
+    assert client.get("/models/nothing").status_code == 404
+
+
 def test_models_are_filtered_in_the_visitors_language(client: Client) -> None:
     page = text(client.get("/models?ability=reasoning", headers={"Accept-Language": "vi"}))
     assert '<option value="reasoning" selected>suy luận</option>' in page

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -88,6 +88,22 @@ def models(request: HttpRequest) -> HttpResponse:
         "compared": chosen,
     }
     return render(request, "gateway/models.html", context)
+
+
+@require_safe
+def model(request: HttpRequest, name: str) -> HttpResponse:
+    """One model: what it can do, what it costs, how it is doing."""
+    found = snapshot.load().models.get(name)
+    if found is None:
+        raise Http404
+    price = found.price
+    context = {
+        "model": found,
+        "row": _row(found),
+        "prices": list(zip(BUCKETS, price.rates, price.long_rates or price.rates, strict=True)),
+        "day": report(timezone.now()).get(name, {}).get("day"),
+    }
+    return render(request, "gateway/model.html", context)
 
 
 @require_safe
