@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "billing.payments",
     "gateway",
     "operations",
+    "cockpit",
 ]
 MIDDLEWARE = [
     "hontoni.drf.RequestIds",
@@ -112,7 +113,19 @@ ADMIN_CONTENT_SECURITY_POLICY = {
 }
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
-UNFOLD = {"SITE_TITLE": "Hontoni", "SITE_HEADER": "Hontoni", "ENVIRONMENT": "hontoni.pages.label"}
+UNFOLD = {
+    "SITE_TITLE": "Hontoni",
+    "SITE_HEADER": "Hontoni",
+    "ENVIRONMENT": "hontoni.pages.label",
+    "DASHBOARD_CALLBACK": "cockpit.home.show",
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": True,
+        "navigation": "cockpit.sidebar.navigation",
+    },
+    "COMMAND": {"search_callback": "cockpit.finding.search"},
+}
 
 # -- /api ----------------------------------------------------------------------------------------
 

@@ -91,7 +91,10 @@ class Stage:
             there.mkdir(parents=True, exist_ok=True)
         there.parent.mkdir(parents=True, exist_ok=True)
         for name in names:
-            _copy(source / name.lstrip("/"), there / Path(name).name if target.endswith("/") else there)
+            _copy(
+                source / name.lstrip("/"),
+                there / Path(name).name if target.endswith("/") else there,
+            )
 
 
 _MOUNTED = """
@@ -110,9 +113,11 @@ def _copy(source: Path, target: Path) -> None:
 
 def _ignored(folder: str, names: list[str]) -> set[str]:
     """What .dockerignore keeps out, as far as it is in what the Dockerfile copies."""
-    return {name for name in names if name == "__pycache__" or name.endswith(".pyc")} if (
-        Path(folder).is_relative_to(HERE)
-    ) else set()
+    return (
+        {name for name in names if name == "__pycache__" or name.endswith(".pyc")}
+        if (Path(folder).is_relative_to(HERE))
+        else set()
+    )
 
 
 def build(base: Path, into: Path) -> None:
