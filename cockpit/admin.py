@@ -122,6 +122,7 @@ class Notices(Tab):
     fields = readonly_fields = ["link", "created_at", "kind"]
 
 
+admin.site.index_title = _("Home")
 admin.site.unregister(Customer)
 
 

@@ -20,6 +20,7 @@ from gateway.reconciliation.vendors.margins import margins
 
 SPANS = (1, 7, 30)
 CENTS = 2
+_CHART = {"maintainAspectRatio": False, "scales": {"y": {"beginAtZero": True}}}
 
 
 def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -35,6 +36,7 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "spans": SPANS,
         "cards": _cards(span),
         "chart": _chart(span),
+        "chart_options": json.dumps(_CHART),
         "plans": [{**row, "monthly": short(row["monthly"])} for row in figures.plans()],
         "failing": figures.failing(span),
         "refused": [{**row, "link": _refusals(row["code"])} for row in figures.refused(span)],
@@ -100,6 +102,8 @@ def _chart(span: Span) -> str:
                 {
                     "label": _("Usage, dollars a day"),
                     "data": [round(cost / 1e9, CENTS) for _day, cost, _count in rows],
+                    "maxBarThickness": 40,
+                    "borderRadius": 4,
                     "backgroundColor": "var(--color-primary-600)",
                 }
             ],

@@ -117,6 +117,21 @@ UNFOLD = {
     "SITE_TITLE": "Hontoni",
     "SITE_HEADER": "Hontoni",
     "ENVIRONMENT": "hontoni.pages.label",
+    "COLORS": {
+        "primary": {  # the site's accent (static/css/base.css), from pale to dark
+            "50": "#eefaf8",
+            "100": "#d5f2ee",
+            "200": "#aee5dd",
+            "300": "#7cd3c8",
+            "400": "#45b8ab",
+            "500": "#2a9a8f",
+            "600": "#17635d",
+            "700": "#14534e",
+            "800": "#124340",
+            "900": "#0f3835",
+            "950": "#072220",
+        }
+    },
     "DASHBOARD_CALLBACK": "cockpit.home.show",
     "SIDEBAR": {
         "show_search": True,
