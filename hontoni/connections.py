@@ -289,7 +289,7 @@ def farewell(error: ApiError, url: bytes) -> bytes:
         kind, body = "application/json", orjson.dumps(error.body(request_id))
     else:
         kind, body = "text/plain; charset=utf-8", error.message.encode()
-    told = {
+    given = {
         "content-type": kind,
         "content-length": str(len(body)),
         "connection": "close",
@@ -297,6 +297,6 @@ def farewell(error: ApiError, url: bytes) -> bytes:
         "request-id": request_id,
         **error.headers,
     }
-    head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+    head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
     phrase = HTTPStatus(error.status).phrase
     return f"HTTP/1.1 {error.status} {phrase}\r\n{head}\r\n".encode() + body

@@ -113,7 +113,12 @@ class Protocol(HttpToolsProtocol):
             self.conduct.opens()
             self.opened = self.transport.get_protocol()
             lost = self.opened.connection_lost
-            self.opened.connection_lost = lambda exc: (self._leave(), lost(exc))
+
+            def left(problem: Exception | None) -> None:
+                self._leave()
+                lost(problem)
+
+            self.opened.connection_lost = left
 
     def look(self, now: int) -> None:
         if self.opened is not None:

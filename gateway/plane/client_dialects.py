@@ -1,5 +1,6 @@
 """The three dialects clients speak, as the data plane needs them beside their codecs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +89,8 @@ class Dialect:
 def predicted(parsed: dict[str, Any]) -> int:
     """Tokens of output that a prediction may cost beyond every limit: what of it was wrong is
     billed as output, and a token has a byte at least."""
-    told = parsed.get("prediction")
-    return len(orjson.dumps(told.get("content"))) if isinstance(told, dict) else 0
+    given = parsed.get("prediction")
+    return len(orjson.dumps(given.get("content"))) if isinstance(given, dict) else 0
 
 
 def positive(parsed: dict[str, Any], name: str) -> int | None:
@@ -126,6 +127,22 @@ RESPONSES = Dialect(
     tap=ResponsesTap,
 )
 DIALECTS = {dialect.name: dialect for dialect in (CHAT, MESSAGES, RESPONSES)}
+
+
+def of(name: str, parsed: dict[str, Any], headers: Mapping[bytes, bytes]) -> Dialect:
+    """The dialect of that name; without one, what the body looks like. Raises BadRequest."""
+    if name:
+        if name not in DIALECTS:
+            raise BadRequest(f"dialect is one of {', '.join(DIALECTS)}.", param="dialect")
+        return DIALECTS[name]
+    if not parsed.get("messages"):
+        return RESPONSES
+    tools = parsed.get("tools")
+    shaped = isinstance(tools, list) and any(
+        isinstance(tool, dict) and "input_schema" in tool for tool in tools
+    )
+    claude = "system" in parsed or "thinking" in parsed or "stop_sequences" in parsed
+    return MESSAGES if b"anthropic-version" in headers or shaped or claude else CHAT
 
 
 def upstream_path(dialect: str, model: str) -> str:

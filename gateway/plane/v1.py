@@ -14,7 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.catalogue import model_list, snapshot
-from gateway.plane import admission, counting, drains, pipeline, stores, tracing
+from gateway.plane import admission, counting, drains, large, pipeline, stores, tracing
 from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Config, Exchange
 from gateway.plane.upstream import Upstream, connect
@@ -173,6 +173,7 @@ class V1:
             await refusals.flush()
         if self.upstream is not None:
             await self.upstream.close()
+        await in_thread(large.stop)
         await redis.close()
         await in_thread(tracing.stop)
 

@@ -47,7 +47,7 @@ def count(wire: Mapping[str, Any] | None, *path: str) -> int:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     kind = type(value)
-    if kind is int and 0 <= value <= MOST:  # nearly always
+    if type(value) is int and 0 <= value <= MOST:  # nearly always
         return value
     if kind is not int and kind is not float:
         return 0

@@ -39,7 +39,7 @@ def decode_tally(reply: Mapping[str, Any]) -> Tally:
 def _sounds(usage: Mapping[str, Any]) -> dict[str, int]:
     found = {}
     for name, details in _SOUNDS:
-        if (told := usage.get(details)) and (tokens := count(told, "audio_tokens")) > 0:
+        if (raw := usage.get(details)) and (tokens := count(raw, "audio_tokens")) > 0:
             found[name] = tokens
     return found
 
