@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -94,8 +94,14 @@ def _customer(env: dict[str, str]) -> str:
 
 
 def _processes(supervisor: int) -> dict[str, int]:
-    commands = {pid: cost.command_line(pid) for pid in cost.family(supervisor)}
-    return {
-        name: next(pid for pid, command in commands.items() if re.search(pattern, command))
-        for name, pattern in PROCESSES.items()
-    }
+    """Who is who; a busy machine answers before all of them are there."""
+    deadline, found = time.monotonic() + START_SECONDS, dict[str, int]()
+    while len(found) < len(PROCESSES) and time.monotonic() < deadline:
+        time.sleep(0.05)
+        for pid in cost.family(supervisor):
+            with suppress(ProcessLookupError):  # one that has just ended
+                line = cost.command_line(pid)
+                for name, pattern in PROCESSES.items():
+                    if re.search(pattern, line):
+                        found.setdefault(name, pid)
+    return found
