@@ -231,7 +231,7 @@ async def _may_give(call: Call) -> bool:
     try:
         answer = await limiter.give(ask, amount=call.gift, most=most)
         if answer is None:  # a new day, or a Valkey that has lost the old one
-            given = await freshness.asked(fair_bill.given_today, ask.account)
+            given = await freshness.query(fair_bill.given_today, ask.account)
             answer = await limiter.give(ask, amount=call.gift, most=most, given=given)
         return bool(answer)
     except (ApiError, redis.RedisError):
