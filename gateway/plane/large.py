@@ -16,7 +16,7 @@ from django.conf import settings
 
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.snapshot import Features
-from gateway.catalogue.snapshot import Catalogue, Snapshot
+from gateway.catalogue.snapshot import Book, Catalogue, Snapshot
 from gateway.dialects.ir import Failed
 from gateway.plane import adapters, callers
 from gateway.plane.adapters import Lane, PassThrough, Translation
@@ -76,11 +76,20 @@ class _Shipped:
 def _shipped(catalogue: Catalogue) -> int:
     """Its number; without what only the gateway knows, the ways to each model."""
     if _Shipped.of is not catalogue:
-        models = {name: replace(m, pool=EMPTY) for name, m in catalogue.models.items()}
-        bare = replace(catalogue, models=models, of=Snapshot(0.0, [], {}, Features()))
-        _Shipped.pickled, _Shipped.of = pickle.dumps(bare), catalogue
+        _Shipped.pickled, _Shipped.of = pickle.dumps(_bare(catalogue)), catalogue
         _Shipped.number = next(_numbers)
     return _Shipped.number
+
+
+def _bare(catalogue: Catalogue) -> Catalogue:
+    books: dict[int, Book] = {}
+    models = {}
+    for name, model in catalogue.models.items():
+        book = books.setdefault(id(model.book), Book(model.book.features))
+        models[name] = replace(model, pool=EMPTY, book=book, _rules=[], _capped={}, _elsewhere={})
+    for book in books.values():
+        book.write(models, catalogue.aliases)
+    return replace(catalogue, models=models, of=Snapshot(0.0, [], {}, Features()))
 
 
 class Reading:
