@@ -26,10 +26,14 @@ def test_a_clock_that_jumps_makes_no_false_limits(gateway: Gateway, alice: Perso
     assert len(gateway.books()) == 3
 
 
-@pytest.mark.parametrize("jump", [TWO_HOURS, -HOUR])
-def test_a_request_that_a_jump_takes_for_dead_is_charged_once(
+LOST = pytest.mark.outside_the_law("by Valkey's clock its process has been dead for two hours")
+
+
+@pytest.mark.parametrize("jump", [pytest.param(TWO_HOURS, marks=LOST), -HOUR])
+def test_a_request_that_a_jump_takes_for_dead_has_one_receipt(
     gateway: Gateway, alice: Person, jump: int
 ) -> None:
+    """And is charged what its last heartbeat said: before the first one, nothing."""
     fund(alice, "10")
     with gateway.begun(alice, SLOWLY) as arriving:
         advance(jump)
@@ -37,4 +41,4 @@ def test_a_request_that_a_jump_takes_for_dead_is_charged_once(
         assert b"data: [DONE]" in b"".join(arriving)
     until(lambda: at_rest(alice), "something is still held")
     (event,) = gateway.books()
-    assert event.cost > 0
+    assert (event.error, event.cost) == ("process_lost", 0) if jump > 0 else event.cost > 0

@@ -7,11 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import pytest
 
 from bench.cost import resident_bytes
 from tests.product import Product
 from tests.traffic import HELLO
 
+pytestmark = pytest.mark.timeout(600)
 STREAMS, IDLE = 100, 200
 FIRST, MORE = 300, 700
 MOST_GROWTH = 24 * 1024 * 1024
