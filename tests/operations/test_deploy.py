@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -136,6 +137,16 @@ def test_the_image_has_every_app_and_nothing_of_the_tests() -> None:
     assert "HEALTHCHECK" in image
     kept = (ROOT / ".dockerignore").read_text().splitlines()
     assert {f"!{name}" for name in copied} <= set(kept)
+
+
+def test_the_image_can_be_built_without_an_engine() -> None:
+    """Which takes root and half an hour; but every step of it is one that the script executes."""
+    path = DEPLOY / "image" / "build.py"
+    script = runpy.run_path(str(path))
+    words = {step.word for step in script["steps"]((ROOT / "Dockerfile").read_text())}
+    known = set(re.findall(r'"([A-Z]+)"', path.read_text().partition("match step.word:")[2]))
+    assert len(words) > 8
+    assert words <= known | {"FROM"}
 
 
 def test_the_entry_point_runs_lines_of_the_procfile_and_anything_else(tmp_path: Path) -> None:
