@@ -247,7 +247,7 @@ MAX_BODY_BYTES: int = env.int("MAX_BODY_BYTES", default=32 * 1024 * 1024)
 MAX_BODIES_BYTES: int = env.int("MAX_BODIES_BYTES", default=256 * 1024 * 1024)
 PREPARERS: int = env.int("PREPARERS", default=1)
 MAX_FETCHED_BYTES: int = env.int("MAX_FETCHED_BYTES", default=32 * 1024 * 1024)
-# What a client may do before anybody knows who it is: hontoni/edge.py.
+# What a client may do before anybody knows who it is: hontoni/connections.py.
 MAX_CONNECTIONS: int = env.int("MAX_CONNECTIONS", default=5000)
 MAX_CONNECTIONS_PER_ADDRESS: int = env.int("MAX_CONNECTIONS_PER_ADDRESS", default=1000)
 MAX_HEADER_BYTES: int = env.int("MAX_HEADER_BYTES", default=32 * 1024)

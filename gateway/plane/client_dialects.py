@@ -45,7 +45,7 @@ class Dialect:
 
     def choices(self, model: Model, parsed: dict[str, Any]) -> int:
         """How many answers are asked for. Raises BadRequest for more than a vendor gives."""
-        n = positive(parsed, "n")
+        n = positive(parsed, "n") if "n" in parsed else None
         if n is None:
             return 1
         most = min(self.most_choices, _MOST_CHOICES.get(model.vendor, self.most_choices))
@@ -63,18 +63,20 @@ class Dialect:
         name = self.prompts[0]
         raise BadRequest(f"{name} is required and must not be empty.", param=name)
 
-    def most_output(self, model: Model, parsed: dict[str, Any]) -> int:
-        """How many tokens may come back, all choices together. Raises BadRequest."""
-        requested = None
-        limits = self.limits_of(parsed)
-        for name in limits:
-            if (requested := positive(parsed, name)) is not None:
-                break
-        if requested is None and self.needs_limit:
+    def limit(self, parsed: dict[str, Any]) -> int | None:
+        """The limit of its output that a body names. Raises BadRequest."""
+        for name in self.limits_of(parsed):
+            if (limit := positive(parsed, name)) is not None:
+                return limit
+        if self.needs_limit:
             raise BadRequest(f"{self.limits[0]} is required.", param=self.limits[0])
-        if requested is None or (requested == 0 and not self.needs_limit):
-            requested = model.max_output
-        return min(requested, model.max_output) * self.choices(model, parsed) + predicted(parsed)
+        return None
+
+    def most_output(self, model: Model, parsed: dict[str, Any], limit: int | None) -> int:
+        """How many tokens may come back, all choices together. Raises BadRequest."""
+        if limit is None or (limit == 0 and not self.needs_limit):
+            limit = model.max_output
+        return min(limit, model.max_output) * self.choices(model, parsed) + predicted(parsed)
 
     def limit_output(self, parsed: dict[str, Any], tokens: int) -> dict[str, Any]:
         """The members that ask for no more than that."""

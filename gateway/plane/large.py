@@ -208,7 +208,7 @@ async def choose(request: InboundRequest) -> Lane:
     kind: type[_Large] = _LargeTranslation if drawn.translated else _LargePassThrough
     lane = object.__new__(kind)  # made of what was drawn, not of the request
     lane.begin(request, reading, edits, drawn)
-    return cast(Any, lane)
+    return cast(Lane, lane)
 
 
 async def beside(lane: Lane, work: Callable[..., T], *args: Any) -> T:

@@ -66,8 +66,9 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
     await _run(call, upstream)
 
 
-async def refuse(http: Exchange, error: ApiError) -> None:
-    """Answer with an error; the limits in its headers are looked up if nothing else did."""
+async def refuse(http: Exchange, error: ApiError, more: bytes = b"") -> None:
+    """Answer with an error, with `more` lines in its head; the limits in it are looked up if
+    nothing else did."""
     if http.owner is None and error.status != 401:
         with suppress(ApiError):
             await callers.enter(http)
@@ -80,7 +81,7 @@ async def refuse(http: Exchange, error: ApiError) -> None:
             http.state = await admission.look(caller, http.request_id)
         except ApiError:
             pass  # the first error says more
-    await http.fail(error)
+    await http.fail(error, more)
 
 
 async def _prepare(
@@ -173,7 +174,7 @@ async def _run(call: Call, upstream: Upstream) -> None:
         await _tell(call, failure)
     finally:
         await _settle(call)
-        if call.trace is not None and not call.draining:
+        if call.trace is not None and call.hearing is life.CLIENT:
             tracing.end(call)  # it was refused
 
 
@@ -182,7 +183,7 @@ async def _settle(call: Call) -> None:
     if call.life is life.SETTLED:  # nearly always
         return
     if call in admission.LIVE:
-        if not call.draining:
+        if call.hearing is life.CLIENT:
             await asyncio.shield(admission.close(call))
     elif call.life in (life.PREPARED, life.ASKED):
         call.become(life.REFUSED)
@@ -204,8 +205,7 @@ async def _tell(call: Call, error: ApiError) -> None:
     """Before the first byte an error is a status code; later it goes into the stream."""
     await _settle(call)
     if not call.http.started:
-        call.http.extra.append(relay.overhead(call))
-        await refuse(call.http, error)
+        await refuse(call.http, error, relay.overhead(call))
     elif call.stream and call.tap is not None and call.http.answer is life.BEGUN:
         await call.http.write(call.tap.fail(failures.of(error), call.id))
         await call.http.end_stream()

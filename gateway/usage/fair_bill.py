@@ -41,4 +41,3 @@ def _underway(account: int, since: int) -> dict[str, int]:
         if gift := (event.get("details") or {}).get("gift"):
             found[str(event["id"])] = int(gift)
     return found
-
