@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 LARGE_BYTES = 2 * 1024 * 1024
 _FEW_BYTES = 65_536
-# Messages cost about 25 µs each to translate, other objects a tenth of that; bytes next to nothing.
+# A message costs some 25 µs to translate, another object a tenth of that, bytes next to nothing.
 # An agent with eighty tools and a long day behind it has some five thousand objects.
 LARGE_MESSAGES, LARGE_OBJECTS = 1_500, 8_000
 _numbers = itertools.count(1)
