@@ -94,8 +94,16 @@ def _customer(env: dict[str, str]) -> str:
 
 
 def _processes(supervisor: int) -> dict[str, int]:
-    commands = {pid: cost.command_line(pid) for pid in cost.family(supervisor)}
-    return {
-        name: next(pid for pid, command in commands.items() if re.search(pattern, command))
-        for name, pattern in PROCESSES.items()
-    }
+    """By name, once all of them are there: the web is ready before the last one is started."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        commands = {pid: cost.command_line(pid) for pid in cost.family(supervisor)}
+        found = {
+            name: next((pid for pid, line in commands.items() if re.search(pattern, line)), 0)
+            for name, pattern in PROCESSES.items()
+        }
+        if all(found.values()):
+            return found
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Not everything started: {found}")
+        time.sleep(0.05)

@@ -5,6 +5,8 @@ import re
 import runpy
 import subprocess
 from collections import Counter
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import yaml
 from django.apps import apps
 from django.conf import settings
+from packaging.specifiers import SpecifierSet
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
@@ -22,6 +25,7 @@ from hontoni.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+REQUIREMENTS = ROOT / "requirements.txt"
 PROCFILE = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 SETTINGS = {option.name for option in OPTIONS}
 OURS = re.compile(r"\bhontoni_[a-z_]+\b")
@@ -137,6 +141,18 @@ def test_the_image_has_every_app_and_nothing_of_the_tests() -> None:
     assert "HEALTHCHECK" in image
     kept = (ROOT / ".dockerignore").read_text().splitlines()
     assert {f"!{name}" for name in copied} <= set(kept)
+
+
+@pytest.mark.parametrize("python", ["3.11.2", "3.12.0"], ids=["Debian 12", "the image"])
+def test_every_package_runs_on_the_python_that_operators_have(python: str) -> None:
+    pinned = re.findall(r"^([a-z0-9._-]+)(?:\[.*\])?==", REQUIREMENTS.read_text(), re.MULTILINE)
+    refusing = {}
+    for name in pinned:
+        with suppress(metadata.PackageNotFoundError):  # of another platform
+            wanted = metadata.metadata(name).get("Requires-Python") or ""
+            if python not in SpecifierSet(wanted):
+                refusing[name] = wanted
+    assert len(pinned) > 80 and not refusing
 
 
 def test_the_image_can_be_built_without_an_engine() -> None:
