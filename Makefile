@@ -74,8 +74,8 @@ test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Val
 test-money: $(VENV)/.test ## the free rider: 50,000 requests against the vendors' own meter (FREE_RIDER_SEED=N)
 	FREE_RIDER_EXAMPLES=$${FREE_RIDER_EXAMPLES:-50000} $(PY) -m pytest -n 0 -m money tests/money $(ARGS)
 
-test-faults: $(VENV)/.test ## thousands of simulated faults, from one seed on (FAULT_SEED=N FAULT_RUNS=N)
-	FAULT_SEED=$${FAULT_SEED:-1} FAULT_RUNS=$${FAULT_RUNS:-3000} $(PY) -m pytest -n auto -m faults tests/faults $(ARGS)
+test-faults: $(VENV)/.test ## thousands of simulated faults, and real processes killed (FAULT_SEED=N FAULT_RUNS=N PROCESS_RUNS=N)
+	FAULT_SEED=$${FAULT_SEED:-1} FAULT_RUNS=$${FAULT_RUNS:-3000} PROCESS_RUNS=$${PROCESS_RUNS:-20} $(PY) -m pytest -n auto -m faults tests/faults $(ARGS)
 
 bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
 	$(PY) -m bench $(ARGS)
