@@ -193,7 +193,9 @@ def _hex(value: UUID | None) -> str | None:
 
 
 def _naive(value: datetime | None) -> str | None:
-    return None if value is None else str(value.astimezone(UTC).replace(tzinfo=None))
+    if value is None:
+        return None
+    return str(value if value.tzinfo is UTC else value.astimezone(UTC)).removesuffix("+00:00")
 
 
 def _day(value: date | None) -> str | None:
