@@ -54,7 +54,7 @@ class Product:
         ).stdout  # fmt: skip
 
     def start(self, **settings: str) -> None:
-        command = [sys.executable, *_commands("127.0.0.1", self.port)["web"]]
+        command = _commands("127.0.0.1", self.port, str(self.home))["web"]
         env = {**self.environment, **settings}
         self.process = subprocess.Popen(command, cwd=ROOT, env=env)
         until(lambda: self.status() == 200, "it did not start")
