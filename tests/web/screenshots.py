@@ -11,6 +11,7 @@ from PIL import Image
 from pytest_django import Settings
 
 from accounts.keys import api_keys
+from accounts.legal import consents
 from gateway.usage.models import UsageHour
 from hontoni.money import CENT, DOLLAR
 from tests.gateway_server import Gateway, fund
@@ -41,6 +42,7 @@ def test_take_them(
 ) -> None:
     a_busy_customer(alice, stripe)
     fund(alice, "40")
+    consents.record(alice.user, through="page", now=timezone.now())
     _a_week(alice)
     api_keys.change(
         alice.key,
