@@ -33,7 +33,6 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         **on_sale(),
         "models": models,
-        "vendors": sorted({VENDORS.get(model.vendor, model.vendor) for model in models}),
         "sample": _sample(models[0]) if models else None,
         "health": overall(timezone.now()),
         "credit": settings.SIGNUP_CREDIT,
