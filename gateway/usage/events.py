@@ -10,7 +10,8 @@ that refuses a row that is sound is itself at fault, and the row waits for it.
 
 import uuid
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from types import GenericAlias
+from typing import Annotated, Any
 
 import msgspec
 import orjson
@@ -61,12 +62,13 @@ _LAST_MOMENT = 4_102_444_800  # 2100: no gateway's clock is there yet
 _KINDS["began"] = Annotated[float, msgspec.Meta(gt=0, lt=_LAST_MOMENT)]
 # The rules of this file, compiled: what passes here is sound.
 _COMPLETE: msgspec.json.Decoder[tuple[Any, ...]] = msgspec.json.Decoder(
-    tuple[
-        (  # type: ignore[misc]  # a tuple of as many types as there are fields
-            Literal[VERSION],
+    GenericAlias(
+        tuple,
+        (
+            Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)],
             *(_KINDS[name] | None if name in _OPTIONAL else _KINDS[name] for name in FIELDS),
-        )
-    ]
+        ),
+    )
 )
 _COMPLETE_FIELDS = ("version", *FIELDS)
 
