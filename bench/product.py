@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import URLError
@@ -135,11 +135,20 @@ def customers(env: dict[str, str], count: int) -> list[str]:
 
 
 def _processes(supervisor: int) -> dict[str, tuple[int, ...]]:
-    commands = {pid: cost.command_line(pid) for pid in cost.family(supervisor)}
-    found = {
-        name: tuple(pid for pid, command in commands.items() if re.search(pattern, command))
-        for name, pattern in PROCESSES.items()
-    }
-    if missing := [name for name, pids in found.items() if not pids]:
-        raise RuntimeError(f"not running: {', '.join(missing)}")
-    return found
+    """Who is who, once all of them are there; a busy machine answers before that."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        commands: dict[int, str] = {}
+        for pid in cost.family(supervisor):
+            with suppress(ProcessLookupError):  # one that has just ended
+                commands[pid] = cost.command_line(pid)
+        found = {
+            name: tuple(pid for pid, line in commands.items() if re.search(pattern, line))
+            for name, pattern in PROCESSES.items()
+        }
+        missing = [name for name, pids in found.items() if not pids]
+        if not missing:
+            return found
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not running: {', '.join(missing)}")
+        time.sleep(0.05)

@@ -103,7 +103,7 @@ async def survey(
     """What a body attaches. `window` is what the model takes at most, in tokens. Raises
     BadRequest for what has no bound."""
     sound.refuse_unpriced(parsed, model)
-    if attaches_nothing(body):
+    if attaches_nothing(body, spelled(body)):
         return NOTHING
     window = max(window, _TAKES.get(model.id, _TAKES_OF.get(model.vendor, 0)))
     found = NOTHING
@@ -123,9 +123,10 @@ async def survey(
     return found
 
 
-def attaches_nothing(body: bytes) -> bool:
-    """Whether a look at the bytes is enough to say so: nearly always."""
-    return _MARK.search(body) is None and not spelled(body)
+def attaches_nothing(body: bytes, spells: bool) -> bool:
+    """Whether a look at the bytes is enough to say so, of one that is `spelled` or not: nearly
+    always."""
+    return not spells and _MARK.search(body) is None
 
 
 def _sound(block: dict[str, Any], model: Model, window: int) -> Attached:
@@ -155,7 +156,9 @@ def spelled(body: bytes) -> bool:
 
 def _content(dialect: str, parsed: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every block of content, wherever this dialect has one."""
-    names = _LISTS.get(dialect) or (("messages",) if parsed.get("messages") else ("input",))
+    names = _LISTS.get(dialect, _LISTS["anthropic_messages"])
+    if not parsed.get("messages") and dialect not in _LISTS:
+        names = _LISTS["openai_responses"]
     for name in names:
         for item in _objects(parsed.get(name)):
             yield from _blocks([item] if name in ("system", "input") else ())
