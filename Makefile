@@ -80,6 +80,9 @@ test-faults: $(VENV)/.test ## thousands of simulated faults, and real processes 
 bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
 	$(PY) -m bench $(ARGS)
 
+bench-request: $(VENV)/.test ## CPU a request of the gateway's own code, without sockets (ARGS="--against ../clone")
+	$(PY) -m bench.request $(ARGS)
+
 bench-settlement: $(VENV)/.test ## what it costs to write usage into the books, on both databases (ARGS=--quick)
 	$(PY) -m bench.settlement $(ARGS)
 
@@ -127,4 +130,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-request bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
