@@ -26,13 +26,14 @@ from gateway.plane import (
     callers,
     counts,
     inbound,
+    kept_responses,
     life,
     relay,
     tracing,
 )
 from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
-from gateway.plane.client_dialects import Dialect
+from gateway.plane.client_dialects import RESPONSES, Dialect
 from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import Asked
@@ -88,9 +89,12 @@ async def _prepare(
     http: Exchange, dialect: Dialect, caller: callers.Caller, upstream: Upstream
 ) -> Call:
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
-    ClientGone."""
+    ClientGone, kept_responses.Detach."""
     body = http.whole_body() or await bodies.read(http, caller)
     http.parsed = parsed = parse(body)
+    if dialect is RESPONSES:
+        body, parsed = await kept_responses.prepare(http, caller, body, parsed)
+        http.parsed = parsed
     sent, ip = http.headers, http.client_ip()
     request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += told(request)
