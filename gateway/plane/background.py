@@ -25,7 +25,6 @@ from gateway.state import conversation, records
 from gateway.state.records import Record
 from hontoni import redis
 from ratelimits import keys
-from ratelimits.limiter import State
 
 logger = logging.getLogger(__name__)
 
@@ -41,30 +40,17 @@ _LOST = {
 
 class Detached(Exchange):
     """An exchange whose client has gone to do something else. What is answered is kept in
-    `status` and `body`; `admitted` is set once it has its place, and `leave` makes its client
-    leave."""
+    `status`, `heads` and `reply`; once `left` is set its client has left."""
 
-    __slots__ = ("_sent", "_state", "admitted", "body", "heads", "left", "status")
+    __slots__ = ("_sent", "heads", "left", "reply", "status")
 
     def __init__(self, http: Exchange, body: bytes, keeping: Keeping) -> None:
-        self.admitted, self.left = asyncio.Event(), asyncio.Event()
-        self._state: State | None = None
+        self.left = asyncio.Event()
         self._sent = False
-        self.status, self.body = 0, b""
+        self.status, self.reply = 0, b""
         self.heads: list[tuple[bytes, bytes]] = []
         super().__init__(_scope(http, len(body)), self._receive(body), self._send, http.config)
         self.kept = keeping
-
-    @property  # type: ignore[override]
-    def state(self) -> State | None:
-        """What admission found; whoever waits for it hears of it."""
-        return self._state
-
-    @state.setter
-    def state(self, found: State | None) -> None:
-        self._state = found
-        if found is not None and found.status == "ok":
-            self.admitted.set()
 
     def _receive(self, body: bytes) -> Any:
         async def receive() -> Message:
@@ -80,7 +66,7 @@ class Detached(Exchange):
         if message["type"] == "http.response.start":
             self.status, self.heads = message["status"], list(message["headers"])
         else:
-            self.body += message.get("body", b"")
+            self.reply += message.get("body", b"")
 
 
 def _scope(http: Exchange, length: int) -> Scope:
@@ -97,17 +83,18 @@ async def start(http: Exchange, upstream: Upstream, asked: Detach) -> None:
     owner = http.owner
     assert owner is not None
     account = owner[0]
-    detached = Detached(http, body, Keeping(account, [], (), identity))
+    admitted = asyncio.Event()
+    detached = Detached(http, body, Keeping(account, [], (), identity, admitted))
     queued = _queued(identity, asked.parsed)
     own = conversation.items(parsed.get("input"))
     await kept_responses.write(account, Record(identity, queued, own))
     task = asyncio.create_task(_work(account, detached, upstream, Record(identity, queued, own)))
     _running.add(task)
     task.add_done_callback(_running.discard)
-    waiting = asyncio.create_task(detached.admitted.wait())
+    waiting = asyncio.create_task(admitted.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    if detached.status >= 400 and not detached.admitted.is_set():
+    if detached.status >= 400 and not admitted.is_set():
         await records.forget(account, identity)
         await _refused(http, detached)
         return
@@ -120,7 +107,7 @@ async def _refused(http: Exchange, detached: Detached) -> None:
     kept = (b"retry-after", b"x-should-retry")
     heads = [(name, value) for name, value in detached.heads if name in kept]
     http.state, http.limits = detached.state, detached.limits
-    await http.respond(detached.status, detached.body, heads)
+    await http.respond(detached.status, detached.reply, heads)
 
 
 def _queued(identity: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,9 +148,9 @@ async def _work(account: int, detached: Detached, upstream: Upstream, record: Re
 
 def _failed(record: Record, detached: Detached) -> dict[str, Any]:
     """The answer in place of one that did not come: cancelled, or failed with its error."""
-    if detached.left.is_set() or not detached.body:
+    if detached.left.is_set() or not detached.reply:
         return record.response | {"status": "cancelled"}
-    error = orjson.loads(detached.body)["error"]
+    error = orjson.loads(detached.reply)["error"]
     told = {"code": error.get("code") or "server_error", "message": error.get("message") or ""}
     return record.response | {"status": "failed", "error": told}
 

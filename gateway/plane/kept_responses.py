@@ -4,6 +4,7 @@ ends, and put in front of what points at it. What is kept, and how, is `gateway.
 A request that neither keeps nor points at anything costs two looks at its members.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -25,12 +26,14 @@ UNDERWAY = ("queued", "in_progress")
 
 class Keeping(NamedTuple):
     """What to keep of a request once it is answered: `own` are the items it adds itself, `chain`
-    the records before it. `identity` is its id where it was given one before its answer."""
+    the records before it. `identity` is its id where it was given one before its answer, and
+    `admitted` is set once it has its place."""
 
     account: int
     own: list[Any]
     chain: tuple[str, ...] = ()
     identity: str = ""
+    admitted: asyncio.Event | None = None
 
 
 class Detach(Exception):
@@ -52,7 +55,7 @@ async def prepare(
         raise Detach(parsed)
     if not allowed:
         return body, parsed
-    identity = http.kept.identity if http.kept is not None else ""
+    before: Keeping = http.kept or Keeping(caller.account, [])
     if conversation.points(parsed):
         try:
             found = await conversation.whole(caller.account, parsed)
@@ -67,8 +70,16 @@ async def prepare(
     else:
         own, chain = conversation.items(parsed.get("input")), ()
     if parsed.get("store") is not False:
-        http.kept = Keeping(caller.account, own, chain, identity)
+        http.kept = before._replace(own=own, chain=chain)
     return body, parsed
+
+
+def admitted(http: Exchange, caller: Caller) -> None:
+    """It has its place. `caller` as admission knows it, who may have changed their mind."""
+    if http.kept.admitted is not None:
+        http.kept.admitted.set()
+    if not caller.keeps_responses:
+        http.kept = None
 
 
 def _may_wait(parsed: Mapping[str, Any], allowed: bool) -> None:

@@ -191,6 +191,8 @@ async def _settle(call: Call) -> None:
 
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
+    if call.http.kept is not None:
+        kept_responses.admitted(call.http, call.caller)
     if (allowed := call.caller.may_store) is not call.request.may_store:  # changed just now
         call.request = call.request._replace(may_store=allowed)
         call.lane.let_store(allowed)

@@ -80,8 +80,8 @@ def _most(told: str) -> int:
 def _named(identity: str, at: int, item: Any) -> dict[str, Any]:
     """An item with an id, as each in a list has one."""
     told = item if isinstance(item, dict) else {"content": str(item)}
-    if "type" not in told:
-        told = {"type": "message", **told}
+    if told.get("type", "message") == "message":
+        told = {**told, "type": "message", "content": _parts(told)}
     if told.get("id"):
         return told
     digest = hashlib.sha256(f"{identity}:{at}".encode()).hexdigest()[:24]
@@ -96,3 +96,13 @@ async def cancel(http: Exchange, upstream: Upstream) -> None:
     if record.response.get("status") in UNDERWAY:
         record = await background.cancelled(caller.account, record)
     await http.respond_json(record.response)
+
+
+def _parts(message: dict[str, Any]) -> Any:
+    """A text is a part, as OpenAI lists it."""
+    content = message.get("content")
+    if not isinstance(content, str):
+        return content
+    if message.get("role") == "assistant":
+        return [{"type": "output_text", "text": content, "annotations": []}]
+    return [{"type": "input_text", "text": content}]

@@ -1,13 +1,13 @@
 """What clients of Responses assume is kept: on every model, for a day, until its owner says no."""
 
 import json
-import time
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
+from gateway.dashboard.views import data
 from gateway.state import records
 from hontoni import redis
 from hontoni.vault import Vault
@@ -22,6 +22,7 @@ LOOK = {
     "name": "look",
     "parameters": {"type": "object", "properties": {"at": {"type": "string"}}},
 }
+BAD = b'{"error":{"message":"Bad tool","type":"invalid_request_error"}}'
 CALL = '[[think: I had better look.]] [[tool: {"name": "look", "args": {"at": "sky"}}]]'
 
 
@@ -49,7 +50,7 @@ def test_the_next_turn_points_at_the_last(
         events = client.responses.create(
             input="[[say: Green.]] And grass?", previous_response_id=first.id, stream=True, **asked
         )
-        second = [event for event in events][-1].response
+        second = list(events)[-1].response
     else:
         second = client.responses.create(
             input="[[say: Green.]] And grass?", previous_response_id=first.id, **asked
@@ -151,12 +152,12 @@ def test_what_says_store_false_is_not_kept(gateway: Gateway, alice: Person) -> N
 
 def test_it_is_sealed_bounded_and_ends(gateway: Gateway, alice: Person, settings: Any) -> None:
     fund(alice, "10")
-    settings.STATE_ACCOUNT_BYTES = 4_000
+    settings.STATE_ACCOUNT_BYTES = 3_000
     names = [
-        post(gateway, alice, input=f"A SECRET {n} [[say: hi]]").json()["id"] for n in range(9)
+        post(gateway, alice, input=f"A SECRET {n} [[say: hi]]").json()["id"] for n in range(6)
     ]
     kept = records.identities(alice.user.pk)
-    assert 0 < len(kept) < 9 and kept == names[-len(kept) :]
+    assert 0 < len(kept) < 6 and kept == names[-len(kept) :]
     for key in redis.sync().scan_iter("*resp*"):
         assert 0 < redis.sync().ttl(key) <= 24 * 3600
         if redis.sync().type(key) == b"string":
@@ -170,9 +171,6 @@ def test_its_owner_switches_it_off_exports_it_and_deletes_it(
 ) -> None:
     fund(alice, "10")
     first = post(gateway, alice, input="Remember the SHEEP [[say: I do]]").json()
-    browser = httpx.Client(base_url=gateway.url)
-    from gateway.dashboard.views import data
-
     (row,) = data._kept(alice.user, None)
     assert "SHEEP" in json.dumps(row[1]) and "I do" in json.dumps(row[1])
     api = alice.client()
@@ -184,14 +182,13 @@ def test_its_owner_switches_it_off_exports_it_and_deletes_it(
     refused = post(gateway, alice, input="x", previous_response_id=first["id"])
     assert refused.json()["error"]["code"] == "previous_response_not_found"
     assert post(gateway, alice, input="x", background=True).status_code == 400
-    browser.close()
 
 
 def test_what_is_of_a_key_that_is_gone_is_forgotten(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
     first = post(gateway, alice, input="hi").json()
     account = alice.user.pk
-    (key,) = [k for k in redis.sync().scan_iter(f"*:resp:{account}:*")]
+    (key,) = list(redis.sync().scan_iter(f"*:resp:{account}:*"))
     redis.sync().set(key, Vault("another").seal_bytes(b"x"))
     assert post(gateway, alice, input="x", previous_response_id=first["id"]).status_code == 400
 
@@ -256,7 +253,6 @@ def test_one_in_the_background_is_cancelled(gateway: Gateway, alice: Person) -> 
     until(lambda: bool(gateway.vendors.requests))
     assert client.responses.cancel(asked.id).status == "cancelled"
     until(lambda: len(gateway.books()) == 1)
-    time.sleep(0)
     assert client.responses.retrieve(asked.id).status == "cancelled"
     done = client.responses.create(model="gpt-5.4", input="hi")
     with pytest.raises(openai.BadRequestError, match="background"):
@@ -265,23 +261,11 @@ def test_one_in_the_background_is_cancelled(gateway: Gateway, alice: Person) -> 
 
 def test_one_whose_process_is_gone_has_failed(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    from asgiref.sync import async_to_sync
-
-    lost = {
-        "id": "resp_lost",
-        "status": "queued",
-        "background": True,
-        "created_at": 1,
-        "object": "response",
-    }
-    record = records.Record("resp_lost", lost, [])
-    args = records._kept(
-        alice.user.pk, record, records._sealed(json.dumps(record._asdict()).encode())
-    )
-    records._KEEP.run_sync(*args)
-    found = gateway.openai(alice).responses.retrieve("resp_lost")
-    assert found.status == "failed"
-    assert async_to_sync is not None
+    told = {"id": "resp_lost", "object": "response", "background": True}
+    lost = records.Record("resp_lost", told | {"status": "queued", "created_at": 1}, [])
+    sealed = records._sealed(json.dumps(lost._asdict()).encode())
+    records._KEEP.run_sync(*records._kept(alice.user.pk, lost, sealed))
+    assert gateway.openai(alice).responses.retrieve("resp_lost").status == "failed"
 
 
 def test_conversations_are_a_clear_refusal(gateway: Gateway, alice: Person) -> None:
