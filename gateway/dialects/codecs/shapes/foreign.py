@@ -103,11 +103,11 @@ def _tool(dialect: str, tool: Any) -> bool:
 def _choice(dialect: str, choice: Any) -> bool:
     if choice is None or type(choice) not in (str, dict):
         return False
-    kind = choice.get("type") if type(choice) is dict else None
+    kind: Any = choice.get("type") if type(choice) is dict else None
     if dialect == "anthropic_messages":
         return kind not in ("auto", "any", "tool", "none")
     if kind is None:
-        return choice == "any"
+        return bool(choice == "any")
     if dialect == "openai_chat":
         return kind != "allowed_tools" and type(choice.get(kind)) is not dict
     return kind in ("auto", "any", "tool", "none", "required") or "function" in choice
