@@ -75,9 +75,9 @@ def _scope(http: Exchange, length: int) -> Scope:
     return {**http.scope, "headers": headers, "extensions": {}}
 
 
-async def start(http: Exchange, upstream: Upstream, asked: Detach) -> None:
+async def start(http: Exchange, upstream: Upstream, requested: Detach) -> None:
     """Begin, and answer that it is queued once it has its place; or what refused it."""
-    parsed = {n: v for n, v in asked.parsed.items() if n not in ("background", "stream")}
+    parsed = {n: v for n, v in requested.parsed.items() if n not in ("background", "stream")}
     body = orjson.dumps(parsed)
     identity = f"resp_{uuid7().hex}"
     owner = http.owner
@@ -85,7 +85,7 @@ async def start(http: Exchange, upstream: Upstream, asked: Detach) -> None:
     account = owner[0]
     admitted = asyncio.Event()
     detached = Detached(http, body, Keeping(account, [], (), identity, admitted))
-    queued = _queued(identity, asked.parsed)
+    queued = _queued(identity, requested.parsed)
     own = conversation.items(parsed.get("input"))
     await kept_responses.write(account, Record(identity, queued, own))
     task = asyncio.create_task(_work(account, detached, upstream, Record(identity, queued, own)))
@@ -151,8 +151,8 @@ def _failed(record: Record, detached: Detached) -> dict[str, Any]:
     if detached.left.is_set() or not detached.reply:
         return record.response | {"status": "cancelled"}
     error = orjson.loads(detached.reply)["error"]
-    told = {"code": error.get("code") or "server_error", "message": error.get("message") or ""}
-    return record.response | {"status": "failed", "error": told}
+    given = {"code": error.get("code") or "server_error", "message": error.get("message") or ""}
+    return record.response | {"status": "failed", "error": given}
 
 
 async def _beat(account: int, identity: str, detached: Detached) -> None:

@@ -36,7 +36,7 @@ from gateway.plane.call import Call
 from gateway.plane.client_dialects import RESPONSES, Dialect
 from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
-from gateway.plane.inbound import Asked
+from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End
 from gateway.plane.upstream import Upstream
 from gateway.plane.watching import ClientGone, Overdue, Stopping
@@ -97,7 +97,7 @@ async def _prepare(
         http.parsed = parsed
     sent, ip = http.headers, http.client_ip()
     request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
-    http.extra += told(request)
+    http.extra += notices(request)
     routes = _routes(request, http, upstream)
     named = routes[0].named
     lane = adapters.choose(request if named == NATIVE else request.at(named))
@@ -114,7 +114,7 @@ async def _prepare(
     )
 
 
-def _routes(request: Asked, http: Exchange, upstream: Upstream) -> tuple[Route, ...]:
+def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tuple[Route, ...]:
     """Who can be asked, in the order in which this session asks them."""
     return ordered(
         upstream.routes(request.model),
@@ -122,7 +122,7 @@ def _routes(request: Asked, http: Exchange, upstream: Upstream) -> tuple[Route, 
     )
 
 
-def told(request: Asked) -> Headers:
+def notices(request: InboundRequest) -> Headers:
     """The headers that say what really serves the request, and what was taken from it."""
     headers: Headers = [(b"x-hontoni-model", request.model.id.encode())]
     if request.clamps:
@@ -229,8 +229,8 @@ def _tell_thinking(call: Call) -> None:
 
 def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
     """In place of what the header said before."""
-    told = dict(_clamp_headers(clamps))
-    http.extra = [header for header in http.extra if header[0] not in told] + list(told.items())
+    given = dict(_clamp_headers(clamps))
+    http.extra = [header for header in http.extra if header[0] not in given] + list(given.items())
 
 
 def _fit_features(call: Call) -> None:

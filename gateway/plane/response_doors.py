@@ -52,8 +52,8 @@ async def input_items(http: Exchange, upstream: Upstream) -> None:
     """GET: what was asked, the conversation before it included; the newest first, as at OpenAI."""
     caller, record = await _mine(http)
     before = await records.find_all(caller.account, record.chain)
-    told = [item for each in before if each is not None for item in each.items()]
-    listed = [_named(record.id, at, each) for at, each in enumerate([*told, *record.input])]
+    given = [item for each in before if each is not None for item in each.items()]
+    listed = [_named(record.id, at, each) for at, each in enumerate([*given, *record.input])]
     query = http.query()
     if query.get("order") != "asc":
         listed.reverse()
@@ -73,19 +73,19 @@ async def input_items(http: Exchange, upstream: Upstream) -> None:
     )
 
 
-def _most(told: str) -> int:
-    return max(1, min(int(told), _MOST_LISTED)) if told.isdigit() else _LISTED
+def _most(given: str) -> int:
+    return max(1, min(int(given), _MOST_LISTED)) if given.isdigit() else _LISTED
 
 
 def _named(identity: str, at: int, item: Any) -> dict[str, Any]:
     """An item with an id, as each in a list has one."""
-    told = item if isinstance(item, dict) else {"content": str(item)}
-    if told.get("type", "message") == "message":
-        told = {**told, "type": "message", "content": _parts(told)}
-    if told.get("id"):
-        return told
+    given = item if isinstance(item, dict) else {"content": str(item)}
+    if given.get("type", "message") == "message":
+        given = {**given, "type": "message", "content": _parts(given)}
+    if given.get("id"):
+        return given
     digest = hashlib.sha256(f"{identity}:{at}".encode()).hexdigest()[:24]
-    return {"id": f"item_{digest}", **told}
+    return {"id": f"item_{digest}", **given}
 
 
 async def cancel(http: Exchange, upstream: Upstream) -> None:

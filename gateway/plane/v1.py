@@ -74,8 +74,8 @@ async def _responses(http: Exchange, upstream: Upstream) -> None:
     """As any paid request, unless its client does not wait for the answer."""
     try:
         await pipeline.serve(http, RESPONSES, upstream)
-    except kept_responses.Detach as asked:
-        await background.start(http, upstream, asked)
+    except kept_responses.Detach as requested:
+        await background.start(http, upstream, requested)
 
 
 async def _hello(http: Exchange, upstream: Upstream) -> None:

@@ -46,9 +46,9 @@ async def whole(account: int, body: dict[str, Any]) -> Whole:
         before = await _chain(account, str(previous))
     if any(map(is_reference, own)):
         own = await _resolved(account, own)
-    told = [item for record in before for item in record.items()]
+    found_there = [item for record in before for item in record.items()]
     rest = {name: value for name, value in body.items() if name != "previous_response_id"}
-    return Whole(rest | {"input": [*told, *own]}, own, tuple(record.id for record in before))
+    return Whole(rest | {"input": [*found_there, *own]}, own, tuple(record.id for record in before))
 
 
 def items(given: Any) -> list[Any]:
@@ -84,16 +84,16 @@ async def _resolved(account: int, own: list[Any]) -> list[Any]:
     places = await records.of_items(account, names)
     holders = list(dict.fromkeys(places.values()))
     found = _by_id(await records.find_all(account, holders))
-    told: list[Any] = []
+    found_there: list[Any] = []
     for at, item in enumerate(own):
         name = str(item.get("id")) if is_reference(item) else ""
         if not name:
-            told.append(item)
+            found_there.append(item)
         elif name in found:
-            told.append(found[name])
+            found_there.append(found[name])
         elif not name.startswith(_DISPENSABLE):
             raise _missing(f"input[{at}]", name)
-    return told
+    return found_there
 
 
 def _by_id(held: Iterable[Record | None]) -> dict[str, Any]:

@@ -91,20 +91,20 @@ async def find(account: int, identity: str) -> Record | None:
 async def find_all(account: int, identities: Sequence[str]) -> list[Record | None]:
     """Those records, in the same order."""
     pipe, life = redis.pipe(), str(_life())
-    asked = [
+    requested = [
         pipe.execute("GETEX", _place(account, "resp", each[:_LONGEST_ID]), "EX", life)
         for each in identities
     ]
-    return [await _aside(_opened, sealed) for sealed in await asyncio.gather(*asked)]
+    return [await _aside(_opened, sealed) for sealed in await asyncio.gather(*requested)]
 
 
 async def of_items(account: int, names: Iterable[str]) -> dict[str, str]:
     """The ids of the records in which those items are."""
     pipe, wanted = redis.pipe(), list(dict.fromkeys(names))
-    asked = [
+    requested = [
         pipe.execute("GET", _place(account, "resp_item", name[:_LONGEST_ID])) for name in wanted
     ]
-    found = await asyncio.gather(*asked)
+    found = await asyncio.gather(*requested)
     return {n: each.decode() for n, each in zip(wanted, found, strict=True) if each is not None}
 
 
@@ -131,10 +131,10 @@ def _opened(sealed: bytes | None) -> Record | None:
     if sealed is None:
         return None
     try:
-        told = orjson.loads(zlib.decompress(_vault.unseal_bytes(sealed)))
+        given = orjson.loads(zlib.decompress(_vault.unseal_bytes(sealed)))
     except (Unreadable, zlib.error, orjson.JSONDecodeError):
         return None  # of a key that is gone: as good as forgotten
-    return Record(**told | {"chain": tuple(told["chain"])})
+    return Record(**given | {"chain": tuple(given["chain"])})
 
 
 # -- for the pages

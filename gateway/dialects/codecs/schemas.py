@@ -73,8 +73,8 @@ def for_openai(
             node.setdefault("items", {})
         return node
 
-    told, strict = strictly(schema, strict)
-    return _as_object(_walk(told, complete)), strict
+    raw, strict = strictly(schema, strict)
+    return _as_object(_walk(raw, complete)), strict
 
 
 def for_anthropic(schema: Mapping[str, Any] | None) -> Schema:
@@ -148,14 +148,14 @@ def _in_words(node: Schema, words: Words) -> Schema:
         node.pop(name, None)
     if words.closed and ("enum" in node or "const" in node):
         node.pop("type", None)  # the values say it
-    told = {name: node.pop(name) for name in [*node] if not _is_known(name, node, words)}
+    raw = {name: node.pop(name) for name in [*node] if not _is_known(name, node, words)}
     if words.closed and (node.get("type") == "object" or "properties" in node):
         node = node | {"type": "object", "additionalProperties": False}
         node.setdefault("properties", {})
     if words.closed and not _says_what(node):
         node["anyOf"] = [{"type": each} for each in _TYPES]
-    if told:
-        about = "{" + ", ".join(f"{name}: {_plain(told[name])}" for name in told) + "}"
+    if raw:
+        about = "{" + ", ".join(f"{name}: {_plain(raw[name])}" for name in raw) + "}"
         node["description"] = "\n\n".join(filter(None, (node.get("description"), about)))
     return _alone(node)
 

@@ -40,8 +40,8 @@ class Turn:
 
 def preamble(request: Request, target: Target) -> tuple[list[Part], list[Item]]:
     """The leading system parts, and the rest. Claude Code's billing line is Anthropic's only."""
-    told = opaque.expressed(request, target)
-    items: list[Item] = [item for item in told if not isinstance(item, ToolDecl)]
+    raw = opaque.expressed(request, target)
+    items: list[Item] = [item for item in raw if not isinstance(item, ToolDecl)]
     leading = list(takewhile(_is_system, items))
     parts = [part for item in leading if isinstance(item, Message) for part in item.parts]
     if target.vendor != "anthropic":

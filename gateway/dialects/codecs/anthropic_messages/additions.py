@@ -15,8 +15,8 @@ def settled(tools: Any, messages: Iterable[Any]) -> Any:
     added: dict[str, Mapping[str, Any] | None] = {}
     gone: set[str] = set()
     for block in _changes(messages):
-        told = block.get("tool")
-        tool = told if isinstance(told, Mapping) else {}
+        raw = block.get("tool")
+        tool = raw if isinstance(raw, Mapping) else {}
         defined = tool.get("definition")
         name = str((defined or tool).get("name") or block.get("tool_name") or "")
         if block.get("type") == "tool_removal":

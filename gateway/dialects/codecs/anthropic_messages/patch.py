@@ -19,7 +19,7 @@ _ODD_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _IDS = {"tool_use": "id", "tool_result": "tool_use_id"}
 
 
-def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
+def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> dict[str, Any]:
     """`asked` is what the body or the model's suffix says about thinking."""
     patched = body | {"model": target.model}
     limit = body.get("max_tokens")
@@ -33,7 +33,7 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
     if isinstance(tools, list) and tools:
         patched["tools"] = additions.somehow_offered(tools)
     _shape(patched)
-    settled = thinking.settle(asked, target, limit if isinstance(limit, int) else None)
+    settled = thinking.settle(requested, target, limit if isinstance(limit, int) else None)
     settled, choice = possible(settled, target, patched["messages"], patched.get("tool_choice"))
     if choice is not None:
         patched["tool_choice"] = choice
@@ -58,8 +58,8 @@ def _formed(form: dict[str, Any]) -> dict[str, Any]:
 
 
 def _think(patched: dict[str, Any], target: Target, settled: Thinking) -> None:
-    told = patched.get("thinking") or {}
-    shown = {"display": told["display"]} if "display" in told else {}
+    raw = patched.get("thinking") or {}
+    shown = {"display": raw["display"]} if "display" in raw else {}
     config = dict(patched.get("output_config") or {})
     if target.thinking == "budget":
         config.pop("effort", None)
@@ -90,15 +90,15 @@ def _messages(messages: list[Any], target: Target) -> Iterator[Any]:
         elif message.get("role") == "system" and not target.mid_system:
             waiting += _reminders(message)
         else:
-            told = _without_foreign(message)
-            if waiting and told.get("role") == "user" and _has_results(told):
-                told = {**told, "content": [*told["content"], *waiting]}
+            raw = _without_foreign(message)
+            if waiting and raw.get("role") == "user" and _has_results(raw):
+                raw = {**raw, "content": [*raw["content"], *waiting]}
                 waiting = []
             elif waiting:
                 yield {"role": "user", "content": waiting}
                 waiting = []
-            if told.get("content") != []:
-                yield told
+            if raw.get("content") != []:
+                yield raw
     if waiting:
         yield {"role": "user", "content": waiting}
 
@@ -132,10 +132,10 @@ def _without_foreign(message: dict[str, Any]) -> dict[str, Any]:
 
 def _with_plain_id(block: Any) -> Any:
     name = _IDS.get(str(block.get("type"))) if isinstance(block, dict) else None
-    told = block.get(name) if name else None
-    if not isinstance(told, str) or not _ODD_ID.search(told):
+    raw = block.get(name) if name else None
+    if not isinstance(raw, str) or not _ODD_ID.search(raw):
         return block
-    return block | {name: names.call_id(told)}
+    return block | {name: names.call_id(raw)}
 
 
 def _foreign(block: Any) -> bool:

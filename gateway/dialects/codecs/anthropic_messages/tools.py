@@ -26,8 +26,8 @@ def encode_tools(request: Request, box: Toolbox, answer: Tool | None) -> dict[st
 def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
-    told = wire.only(name=tool.name, description=tool.description)
-    return cached(told | {"input_schema": schemas.for_anthropic(tool.schema)}, tool.cache)
+    given = wire.only(name=tool.name, description=tool.description)
+    return cached(given | {"input_schema": schemas.for_anthropic(tool.schema)}, tool.cache)
 
 
 def _forced(answer: Tool, *, alone: bool) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def _encode_choice(choice: ToolChoice, box: Toolbox) -> dict[str, Any]:
     if choice.mode == "none":
         return {"type": "none"}
     if choice.mode != "required":
-        told = choice.mode or single
-        return {"type": "auto"} | single if told else {}
+        given = choice.mode or single
+        return {"type": "auto"} | single if given else {}
     if len(choice.names) == 1:
         return {"type": "tool", "name": box.name(*choice.names[0])} | single
     return {"type": "any"} | single

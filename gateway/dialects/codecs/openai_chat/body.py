@@ -83,10 +83,10 @@ def _format(request: Request) -> dict[str, Any]:
     output = request.output
     if output.kind == "json_schema":
         schema, strict = schemas.strictly(output.schema, output.strict)
-        told = wire.only(
+        raw = wire.only(
             name=output.name or "answer", strict=strict, description=output.description
         )
-        return {"type": "json_schema", "json_schema": told | {"schema": schema}}
+        return {"type": "json_schema", "json_schema": raw | {"schema": schema}}
     return {"type": "json_object"} if output.kind == "json_object" else {}
 
 

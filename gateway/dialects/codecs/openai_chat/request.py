@@ -90,13 +90,13 @@ def _output(body: Mapping[str, Any]) -> OutputFormat:
         return OutputFormat("json_object")
     if kind != "json_schema":
         return OutputFormat()
-    told = wire.obj(form.get("json_schema"), "response_format.json_schema")
+    raw = wire.obj(form.get("json_schema"), "response_format.json_schema")
     return OutputFormat(
         "json_schema",
-        wire.text(told.get("name"), "response_format.json_schema.name"),
-        wire.obj(told.get("schema"), "response_format.json_schema.schema"),
-        wire.flag(told.get("strict"), "response_format.json_schema.strict"),
-        wire.text(told.get("description"), "response_format.json_schema.description"),
+        wire.text(raw.get("name"), "response_format.json_schema.name"),
+        wire.obj(raw.get("schema"), "response_format.json_schema.schema"),
+        wire.flag(raw.get("strict"), "response_format.json_schema.strict"),
+        wire.text(raw.get("description"), "response_format.json_schema.description"),
     )
 
 
@@ -105,21 +105,21 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
     clients to send: Anthropic's `thinking`, OpenRouter's `reasoning`."""
     if _THINKING.isdisjoint(body):
         return Thinking()
-    told = wire.obj(body.get("thinking"), "thinking")
+    raw = wire.obj(body.get("thinking"), "thinking")
     other = wire.obj(body.get("reasoning"), "reasoning")
     enabled = wire.flag(other.get("enabled"), "reasoning.enabled")
     shown = "omitted" if wire.flag(other.get("exclude"), "reasoning.exclude") else ""
     effort = wire.text(body.get("reasoning_effort") or other.get("effort"), "reasoning_effort")
     budget = wire.integer(
-        body.get("thinking_budget") or told.get("budget_tokens") or other.get("max_tokens"),
+        body.get("thinking_budget") or raw.get("budget_tokens") or other.get("max_tokens"),
         "thinking_budget",
     )
-    off = told.get("type") == "disabled" or enabled is False or body.get("thinking_budget") == 0
+    off = raw.get("type") == "disabled" or enabled is False or body.get("thinking_budget") == 0
     if off or effort == "none":
         return Thinking("off", "none")
     if budget:
         return Thinking("budget", effort, budget, shown)
-    if effort or enabled or told.get("type") in ("enabled", "adaptive"):
+    if effort or enabled or raw.get("type") in ("enabled", "adaptive"):
         return Thinking("effort" if effort else "adaptive", effort, None, shown)
     return Thinking()
 

@@ -22,8 +22,8 @@ def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
     parameters, strict = schemas.for_openai(tool.schema, tool.strict)
-    told = wire.only(name=tool.name, description=tool.description, strict=strict)
-    return {"type": "function", "function": told | {"parameters": parameters}}
+    given = wire.only(name=tool.name, description=tool.description, strict=strict)
+    return {"type": "function", "function": given | {"parameters": parameters}}
 
 
 def _encode_choice(choice: ToolChoice, box: Toolbox) -> Any:

@@ -85,8 +85,8 @@ def _plain(item: Any) -> Any:
     """With ids that OpenAI takes."""
     if not isinstance(item, dict):
         return item
-    told, prefix = item.get("id"), _PREFIXES.get(_kind(item))
-    if prefix and isinstance(told, str) and not told.startswith(prefix):
+    raw, prefix = item.get("id"), _PREFIXES.get(_kind(item))
+    if prefix and isinstance(raw, str) and not raw.startswith(prefix):
         item = _without(item, "id")
     call_id = item.get("call_id")
     if isinstance(call_id, str) and len(call_id) > names.LONGEST_ID:

@@ -18,8 +18,8 @@ def encode_parts(parts: Iterable[Part], text_type: str) -> list[dict[str, Any]]:
 def encode_part(part: Part, text_type: str) -> dict[str, Any]:
     match part:
         case Text(text):
-            told: dict[str, Any] = {"type": text_type, "text": text}
-            return told | ({"annotations": []} if text_type == "output_text" else {})
+            raw: dict[str, Any] = {"type": text_type, "text": text}
+            return raw | ({"annotations": []} if text_type == "output_text" else {})
         case Refusal(text):
             return {"type": "refusal", "refusal": text}
         case ToolReference():

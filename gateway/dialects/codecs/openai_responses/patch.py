@@ -12,7 +12,7 @@ from gateway.dialects.ir import Target, Thinking
 _SECRET = "reasoning.encrypted_content"
 
 
-def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
+def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> dict[str, Any]:
     """`asked` is what the body or the model's suffix says about thinking."""
     patched = body | {"model": target.model, "store": False}
     limit = body.get("max_output_tokens")
@@ -20,7 +20,7 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
         patched["max_output_tokens"] = min(limit, target.max_output)
     if isinstance(body.get("input"), list):
         patched["input"] = history.repaired(body["input"], target)
-    _think(patched, target, asked)
+    _think(patched, target, requested)
     if target.sampling == "none":
         patched.pop("temperature", None)
         patched.pop("top_p", None)
@@ -30,12 +30,12 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
     return dependents.without_orphans("openai_responses", patched)
 
 
-def _think(patched: dict[str, Any], target: Target, asked: Thinking) -> None:
+def _think(patched: dict[str, Any], target: Target, requested: Thinking) -> None:
     if target.thinking == "none":
         patched.pop("reasoning", None)
         patched["include"] = [name for name in patched.get("include") or () if name != _SECRET]
         return
-    settled = thinking.settle(asked, target, patched.get("max_output_tokens"))
+    settled = thinking.settle(requested, target, patched.get("max_output_tokens"))
     if settled.effort:
         patched["reasoning"] = (patched.get("reasoning") or {}) | {"effort": settled.effort}
     include = patched.get("include") or []

@@ -30,8 +30,8 @@ def _grouped(tools: Iterable[Tool]) -> Iterator[dict[str, Any]]:
         members = list(group)
         encoded = [_encode_tool(tool) for tool in members]
         if namespace:
-            told = {"name": namespace, "description": members[0].namespace_note}
-            yield {"type": "namespace", **told, "tools": encoded}
+            given = {"name": namespace, "description": members[0].namespace_note}
+            yield {"type": "namespace", **given, "tools": encoded}
         else:
             yield from encoded
 
@@ -39,15 +39,15 @@ def _grouped(tools: Iterable[Tool]) -> Iterator[dict[str, Any]]:
 def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
-    told = wire.only(name=tool.name, description=tool.description)
+    given = wire.only(name=tool.name, description=tool.description)
     if tool.kind == "custom":
-        return {"type": "custom"} | told | wire.only(format=tool.grammar)
+        return {"type": "custom"} | given | wire.only(format=tool.grammar)
     if tool.kind == "tool_search":
         found = wire.only(description=tool.description, parameters=tool.schema)
         return {"type": "tool_search", "execution": "client"} | found
     # Left out, it would mean: strict where the schema allows it.
     parameters, strict = schemas.for_openai(tool.schema, tool.strict)
-    return {"type": "function"} | told | {"parameters": parameters, "strict": bool(strict)}
+    return {"type": "function"} | given | {"parameters": parameters, "strict": bool(strict)}
 
 
 def _encode_choice(choice: ToolChoice, box: Toolbox) -> Any:

@@ -61,9 +61,9 @@ def _image(block: Mapping[str, Any], where: str) -> Image:
     if "source" in block:
         return _sourced(wire.obj(block["source"], f"{where}.source"), cache(block), where)
     shown = block.get("image_url")
-    told = shown if isinstance(shown, dict) else {}
-    url = wire.text(told.get("url") if told else shown, f"{where}.image_url")
-    detail = wire.text(told.get("detail") or block.get("detail"), f"{where}.detail")
+    raw = shown if isinstance(shown, dict) else {}
+    url = wire.text(raw.get("url") if raw else shown, f"{where}.image_url")
+    detail = wire.text(raw.get("detail") or block.get("detail"), f"{where}.detail")
     media_type, data = media.split(url, f"{where}.image_url")
     if data:
         return Image(data=data, media_type=media_type, detail=detail, cache=cache(block))

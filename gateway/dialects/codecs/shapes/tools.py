@@ -25,15 +25,15 @@ def decode_tool(tool: Mapping[str, Any], where: str) -> Tool:
 
 def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> Iterator[Tool]:
     kind = tool.get("type") or "function"
-    told = wire.obj(tool.get(kind), where) if kind in _FUNCTIONS else {}
-    told = told or wire.obj(tool.get("function"), where) or tool
-    name = wire.text(told.get("name"), f"{where}.name")
-    about = wire.text(told.get("description"), f"{where}.description")
+    given = wire.obj(tool.get(kind), where) if kind in _FUNCTIONS else {}
+    given = given or wire.obj(tool.get("function"), where) or tool
+    name = wire.text(given.get("name"), f"{where}.name")
+    about = wire.text(given.get("description"), f"{where}.description")
     if kind == "namespace":
         for at, each in enumerate(wire.objects(tool.get("tools"), f"{where}.tools")):
             yield from _decode(each, name, "" if at else about, f"{where}.tools[{at}]")
-    elif _is_function(kind, told):
-        yield _function(tool, told, namespace, note, where)
+    elif _is_function(kind, given):
+        yield _function(tool, given, namespace, note, where)
     elif kind == "custom":
         yield Tool(
             name or wire.refuse(where, "has no name"),
@@ -41,8 +41,8 @@ def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> I
             kind="custom",
             namespace=namespace,
             namespace_note=note,
-            grammar=_grammar(told, where),
-            deferred=bool(told.get("defer_loading")),
+            grammar=_grammar(given, where),
+            deferred=bool(given.get("defer_loading")),
         )
     elif kind == "tool_search" and tool.get("execution") == "client":
         schema = wire.obj(tool.get("parameters"), f"{where}.parameters")
@@ -51,30 +51,30 @@ def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> I
         yield Tool(name or str(kind), kind="hosted", raw=tool)
 
 
-def _is_function(kind: Any, told: Mapping[str, Any]) -> bool:
+def _is_function(kind: Any, given: Mapping[str, Any]) -> bool:
     """Anthropic's own are called custom, and have a schema; OpenAI's custom ones have none."""
-    return kind == "function" or (kind == "custom" and "input_schema" in told)
+    return kind == "function" or (kind == "custom" and "input_schema" in given)
 
 
 def _function(
-    tool: Mapping[str, Any], told: Mapping[str, Any], namespace: str, note: str, where: str
+    tool: Mapping[str, Any], given: Mapping[str, Any], namespace: str, note: str, where: str
 ) -> Tool:
-    schema = next((told[n] for n in ("parameters", "input_schema") if told.get(n)), None)
+    schema = next((given[n] for n in ("parameters", "input_schema") if given.get(n)), None)
     return Tool(
-        wire.text(told.get("name"), f"{where}.name") or wire.refuse(where, "has no name"),
-        wire.text(told.get("description"), f"{where}.description"),
+        wire.text(given.get("name"), f"{where}.name") or wire.refuse(where, "has no name"),
+        wire.text(given.get("description"), f"{where}.description"),
         wire.obj(schema, f"{where}.parameters"),
         namespace=namespace,
         namespace_note=note,
-        strict=wire.flag(told.get("strict"), f"{where}.strict"),
-        deferred=bool(told.get("defer_loading") or tool.get("defer_loading")),
+        strict=wire.flag(given.get("strict"), f"{where}.strict"),
+        deferred=bool(given.get("defer_loading") or tool.get("defer_loading")),
         cache=cache(tool),
     )
 
 
-def _grammar(told: Mapping[str, Any], where: str) -> Mapping[str, Any] | None:
+def _grammar(given: Mapping[str, Any], where: str) -> Mapping[str, Any] | None:
     """Responses writes it flat, Chat in an object of its own."""
-    form = wire.obj(told.get("format"), f"{where}.format")
+    form = wire.obj(given.get("format"), f"{where}.format")
     nested = wire.obj(form.get("grammar"), where)
     if nested:
         return nested
@@ -86,28 +86,28 @@ def decode_choice(choice: Any, parallel: bool | None) -> ToolChoice:
     if isinstance(choice, str):
         mode = _MODES.get(choice) or wire.refuse("tool_choice", f"{choice!r} is no choice")
         return ToolChoice(mode, parallel=parallel)
-    told = wire.obj(choice, "tool_choice")
-    disabled = wire.flag(told.get("disable_parallel_tool_use"), "tool_choice")
+    given = wire.obj(choice, "tool_choice")
+    disabled = wire.flag(given.get("disable_parallel_tool_use"), "tool_choice")
     parallel = parallel if disabled is None else not disabled
-    kind = told.get("type")
-    if not told:
+    kind = given.get("type")
+    if not given:
         return ToolChoice(parallel=parallel)
     if isinstance(kind, str) and kind in _MODES:
         return ToolChoice(_MODES[kind], parallel=parallel)
     if kind == "allowed_tools":
-        allowed = wire.obj(told.get("allowed_tools", told), "tool_choice.allowed_tools")
+        allowed = wire.obj(given.get("allowed_tools", given), "tool_choice.allowed_tools")
         names = [named(each) for each in wire.objects(allowed.get("tools"), "tool_choice.tools")]
         mode = "required" if allowed.get("mode") == "required" else "auto"
         return ToolChoice(mode, tuple(names), parallel)
-    name = named(told)
+    name = named(given)
     return ToolChoice("required", (name,) if name[1] else (), parallel)
 
 
-def named(told: Mapping[str, Any]) -> tuple[str, str]:
+def named(given: Mapping[str, Any]) -> tuple[str, str]:
     """(namespace, name) of a tool that is pointed at; one that its vendor runs is named by its
     type."""
-    kind = str(told.get("type") or "function")
-    inner = wire.obj(told.get(kind) or told.get("function"), "tool_choice") or told
+    kind = str(given.get("type") or "function")
+    inner = wire.obj(given.get(kind) or given.get("function"), "tool_choice") or given
     name = wire.text(inner.get("name"), "tool_choice.name")
-    namespace = wire.text(told.get("namespace"), "tool_choice.namespace")
+    namespace = wire.text(given.get("namespace"), "tool_choice.namespace")
     return namespace, name or ("" if kind in ("tool", *_FUNCTIONS) else kind)

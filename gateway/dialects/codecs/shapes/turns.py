@@ -61,9 +61,9 @@ def _message(entry: Mapping[str, Any], where: str, dialect: str) -> Iterator[Ite
         yield from _assistant(entry, where, dialect)
     elif role == "user" or role in _SYSTEM:
         name = wire.text(entry.get("name"), f"{where}.name")
-        told = "user" if role == "user" else "system"
+        raw = "user" if role == "user" else "system"
         phase = wire.text(entry.get("phase"), f"{where}.phase")
-        yield from _content(entry, where, dialect, lambda p: Message(told, p, phase, name))
+        yield from _content(entry, where, dialect, lambda p: Message(raw, p, phase, name))
     else:
         wire.refuse(f"{where}.role", f"{role!r} is no role")
 
@@ -195,11 +195,11 @@ def _args(given: Any, where: str) -> str:
 def _call(call: Mapping[str, Any], ttl: str, where: str) -> ToolCall:
     """One of Chat's `tool_calls`."""
     kind = "custom" if call.get("type") == "custom" or "custom" in call else "function"
-    told = wire.obj(call.get(kind), where) or call
-    args = told.get("input" if kind == "custom" else "arguments")
+    raw = wire.obj(call.get(kind), where) or call
+    args = raw.get("input" if kind == "custom" else "arguments")
     return ToolCall(
         call_id=wire.text(call.get("id"), f"{where}.id"),
-        name=wire.text(told.get("name"), f"{where}.name"),
+        name=wire.text(raw.get("name"), f"{where}.name"),
         args=args if isinstance(args, str) else wire.dump(args or {}),
         kind=kind,
         carriers=_google(call, where),
