@@ -219,7 +219,9 @@ class Translation:
     def _sifted(self, why: str = "") -> Sifted:
         """What another dialect has no words for; and what its vendor will do of its own."""
         inbound = self._inbound
-        left = leftovers.left_out(inbound.dialect.name, inbound.parsed, self.request, self.target, why)
+        left = leftovers.left_out(
+            inbound.dialect.name, inbound.parsed, self.request, self.target, why
+        )
         rules = inbound.model.rules()
         uses = (
             Use(row, row.most_calls, {})

@@ -16,7 +16,7 @@ from django.conf import settings
 from starlette.types import Message, Scope
 from uuid_utils import uuid7
 
-from gateway.plane import kept_responses, pipeline
+from gateway.plane import kept_responses, pipeline, wire
 from gateway.plane.client_dialects import RESPONSES
 from gateway.plane.exchange import Exchange
 from gateway.plane.kept_responses import UNDERWAY, Detach, Keeping
@@ -107,7 +107,7 @@ async def _refused(http: Exchange, detached: Detached) -> None:
     kept = (b"retry-after", b"x-should-retry")
     heads = [(name, value) for name, value in detached.heads if name in kept]
     http.state, http.limits = detached.state, detached.limits
-    await http.respond(detached.status, detached.reply, heads)
+    await http.respond(detached.status, detached.reply, wire.lines(heads))
 
 
 def _queued(identity: str, parsed: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,15 @@ A request that neither keeps nor points at anything costs two looks at its membe
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
+from gateway.dialects.json_patch import parse
 from gateway.dialects.stream_readers import data_of
+from gateway.plane import large
 from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
 from gateway.state import conversation, records
@@ -20,6 +23,8 @@ from hontoni import redis
 from hontoni.errors import BadRequest, TooLarge, Unavailable
 
 logger = logging.getLogger(__name__)
+
+_POINTS = re.compile(rb'"(?:previous_response_id|item_reference|background)"')
 
 UNDERWAY = ("queued", "in_progress")
 
@@ -45,11 +50,24 @@ class Detach(Exception):
 
 
 async def prepare(
+    http: Exchange, caller: Caller, body: bytes
+) -> tuple[bytes, dict[str, Any] | None]:
+    """The request made whole, if it points at anything, and as it was parsed; a large one that
+    points at nothing is neither parsed here nor kept. Whether its answer is kept is noted. Raises
+    BadRequest, TooLarge, Unavailable, and Detach."""
+    if not large.is_large(body):
+        return await _prepared(http, caller, body, parse(body))
+    if not _POINTS.search(body):
+        http.kept = None
+        return body, None
+    return await _prepared(http, caller, body, await asyncio.to_thread(parse, body))
+
+
+async def _prepared(
     http: Exchange, caller: Caller, body: bytes, parsed: dict[str, Any]
 ) -> tuple[bytes, dict[str, Any]]:
-    """The request made whole, if it points at anything; and whether its answer is kept is noted.
-    Raises BadRequest, TooLarge, Unavailable, and Detach."""
     allowed = records.keeps() and caller.keeps_responses
+    http.parsed = parsed
     if parsed.get("background") and http.kept is None:
         _may_wait(parsed, allowed)
         raise Detach(parsed)

@@ -20,11 +20,11 @@ from gateway.dialects.stream_readers import text_bytes
 from gateway.dialects.translator import Translator
 from gateway.metering.estimates import FIRST_STEP_TOKENS
 from gateway.plane import (
-    adapters,
     admission,
     counts,
     drains,
     kept_responses,
+    large,
     left_out,
     life,
     tracing,
@@ -32,7 +32,6 @@ from gateway.plane import (
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.upstream import Upstream
-from gateway.plane.wire import Headers
 from gateway.vendors import errors, fetching
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.http_client import Reply
@@ -100,21 +99,25 @@ def _resting(routes: Sequence[Route]) -> Unavailable:
 async def _fits(call: Call, route: Route) -> bool:
     """Put the request as this route wants it. False if it cannot be."""
     try:
-        lane = adapters.choose(call.request.at(route.named))
+        lane = await large.choose(call.request.at(route.named))
         await complete(call, lane)
-        if call.spared is not None:
-            lane.spare(call.spared)
-        needed = call.request.covering(lane.sifted).hold.full
-        if lane.sifted.uses and needed > max(call.held, call.hold.full):
-            lane.spare(0)  # tools that were not held for
+        await large.beside(lane, _spare, call, lane)
     except BadRequest:
         return False
     if call.http.started and isinstance(call.tap, Translator) and isinstance(lane, PassThrough):
         return False  # its keep-alives have begun an answer that another's cannot go on with
     if call.request.affordable is not None:
-        lane.limit_output(call.request.affordable)
+        await large.beside(lane, lane.limit_output, call.request.affordable)
     call.lane, call.named = lane, route.named
     return True
+
+
+def _spare(call: Call, lane: Lane) -> None:
+    if call.spared is not None:
+        lane.spare(call.spared)
+    needed = call.request.covering(lane.sifted).hold.full
+    if lane.sifted.uses and needed > max(call.held, call.hold.full):
+        lane.spare(0)  # tools that were not held for
 
 
 async def _ask(call: Call, upstream: Upstream, route: Route) -> Failed | None:
@@ -125,7 +128,8 @@ async def _ask(call: Call, upstream: Upstream, route: Route) -> Failed | None:
         failed = await _attempt(call, upstream, route)
         if failed is None or call.first_byte is not None:
             return failed
-        if not any(each.repaired for each in call.attempts) and call.lane.repair(failed):
+        untried = not any(each.repaired for each in call.attempts)
+        if untried and await large.beside(call.lane, call.lane.repair, failed):
             call.attempts[-1].repaired = True
         elif not redialled and call.upstream_status is None and failed.status == 500:
             redialled = True
@@ -180,7 +184,7 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
         drains.take(call, reply)  # its client left, or we cut it off
         raise
     finally:
-        if not call.draining:
+        if call.hearing is life.CLIENT:
             reply.close()
             if call.life in life.OPEN:
                 call.become(life.ADMITTED if call.life is life.SENT else life.BROKEN)
@@ -217,9 +221,9 @@ async def _respond(call: Call, body: bytes) -> None:
     """The whole answer, and in its headers what it cost."""
     call.status = 200
     await _finish(call, body)
-    costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode()), overhead(call)]
+    costs = b"x-hontoni-cost: %b\r\n%b" % (money.dollars(call.cost).encode(), overhead(call))
     if call.settled and call.state is not None:  # or nobody can tell before Redis is back
-        costs.append((b"x-hontoni-balance", money.dollars(call.state.balance).encode()))
+        costs += b"x-hontoni-balance: %b\r\n" % money.dollars(call.state.balance).encode()
     await call.http.respond(200, body, costs)
 
 
@@ -273,9 +277,9 @@ async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
     await _respond_whole(call, tap)
 
 
-def overhead(call: Call) -> tuple[bytes, bytes]:
-    """Milliseconds of ours up to now."""
-    return b"x-hontoni-overhead-ms", b"%.2f" % (counts.overhead(call, time.time()) * 1000)
+def overhead(call: Call) -> bytes:
+    """Milliseconds of ours up to now, as a line of a head."""
+    return b"x-hontoni-overhead-ms: %.2f\r\n" % (counts.overhead(call, time.time()) * 1000)
 
 
 async def _respond_whole(call: Call, tap: Translator) -> None:
@@ -293,8 +297,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
         call.status, call.first_byte = 200, time.time()
         call.attempts[-1].answered()
     if not http.started:
-        http.extra.append(overhead(call))
-        await http.start_stream()
+        await http.start_stream(overhead(call))
     if tap.finished and not tap.cut:
         await _finish(call, out)  # before the client can see the end and ask again
     elif tap.text_bytes >= call.extend_at:

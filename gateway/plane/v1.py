@@ -20,6 +20,7 @@ from gateway.plane import (
     counting,
     drains,
     kept_responses,
+    large,
     pipeline,
     response_doors,
     stores,
@@ -36,11 +37,11 @@ from hontoni.errors import ApiError, NotFound
 
 logger = logging.getLogger(__name__)
 
-_PREFLIGHT = [
-    (b"access-control-allow-methods", b"GET, POST, DELETE, HEAD, OPTIONS"),
-    (b"access-control-allow-headers", b"*, authorization, x-api-key, content-type"),
-    (b"access-control-max-age", b"86400"),
-]
+_PREFLIGHT = (
+    b"access-control-allow-methods: GET, POST, DELETE, HEAD, OPTIONS\r\n"
+    b"access-control-allow-headers: *, authorization, x-api-key, content-type\r\n"
+    b"access-control-max-age: 86400\r\n"
+)
 
 Handler = Callable[[Exchange, Upstream], Awaitable[None]]
 
@@ -117,7 +118,7 @@ class _Endpoint:
             elif method == "HEAD":
                 await http.respond(200, b"")
             elif method == "OPTIONS":
-                await http.respond(204, b"", list(_PREFLIGHT))
+                await http.respond(204, b"", _PREFLIGHT)
             elif b"upgrade" in http.headers:
                 raise _UpgradeRefused("There is no WebSocket here. Use POST.")
             else:
@@ -200,6 +201,7 @@ class V1:
             await refusals.flush()
         if self.upstream is not None:
             await self.upstream.close()
+        await in_thread(large.stop)
         await redis.close()
         await in_thread(tracing.stop)
 
@@ -217,7 +219,7 @@ class V1:
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.config)
         if scope["method"] in ("HEAD", "OPTIONS"):
-            await http.respond(204, b"", list(_PREFLIGHT))
+            await http.respond(204, b"", _PREFLIGHT)
             return
         missing = NotFound(f"There is no {scope['method']} {scope['path'][:200]} here.")
         await pipeline.refuse(http, missing)

@@ -48,7 +48,9 @@ async def whole(account: int, body: dict[str, Any]) -> Whole:
         own = await _resolved(account, own)
     found_there = [item for record in before for item in record.items()]
     rest = {name: value for name, value in body.items() if name != "previous_response_id"}
-    return Whole(rest | {"input": [*found_there, *own]}, own, tuple(record.id for record in before))
+    return Whole(
+        rest | {"input": [*found_there, *own]}, own, tuple(record.id for record in before)
+    )
 
 
 def items(given: Any) -> list[Any]:

@@ -68,7 +68,7 @@ def counted(user_id: int, live: Sequence[Open], events: Sequence[bytes]) -> dict
 
 def _now() -> int:
     try:
-        seconds, micros = redis.sync().time()
+        seconds, micros = redis.clock()
     except redis.RedisError as error:
         raise unavailable(error) from error
     return int(seconds) * 1_000_000 + int(micros)
@@ -124,7 +124,9 @@ def _windows(seen: Iterable[_Seen]) -> tuple[Opened, ...]:
         return ((0, 0),) * 4
     newest = max(entries, key=lambda each: each.admitted)
     after = [
-        each for each in entries if each.given_back and each.admitted <= newest.admitted <= each.ended
+        each
+        for each in entries
+        if each.given_back and each.admitted <= newest.admitted <= each.ended
     ]
     return tuple(
         (since, used - sum(each.windows[i][0] == since for each in after))

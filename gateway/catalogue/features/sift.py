@@ -31,6 +31,7 @@ _SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
 PAGE_TOKENS = 50_000  # of one page that a tool reads
 _FETCHES, _CONTENT = "web_fetch", "max_content_tokens"
 _MASK = "input_image_mask"
+_STORES = "vector_store_ids"
 _FINDS, _LATER = "tool_search", "defer_loading"
 _NONE: Mapping[str, str] = {}
 
@@ -181,6 +182,8 @@ class _Sieve:
         row = self.rules.tools.find(kind) if isinstance(kind, str) else None
         if kind and (row is None or self._is_reference(tool)):
             return self._without(tool, str(kind))
+        if _STORES in tool and not self._may_read(tool[_STORES]):
+            return self._without(tool, str(kind))
         kept = self.members(TOOLS, tool)
         if type(inner := kept.get(TOOLS)) is list:
             kept = kept | {TOOLS: self.tools(inner)}
@@ -197,6 +200,21 @@ class _Sieve:
             return True
         mask = tool.get(_MASK)
         return isinstance(mask, dict) and bool(mask.get("file_id"))
+
+    def _may_read(self, stores: Any) -> bool:
+        """Whether staff have listed all of these: they are in the vendor's account, which is
+        ours, and another customer's papers may be in them."""
+        named = f"{TOOLS}.{_STORES}"
+        known = self.rules.values.get(named)
+        wanted = stores if isinstance(stores, list) else [stores]
+        unknown = [
+            each
+            for each in wanted
+            if known is None or not isinstance(each, str) or known.find(each) is None
+        ]
+        for each in unknown:
+            self.leave("value", f"{named}={each if isinstance(each, str) else '?'}")
+        return not unknown
 
     def _without(self, tool: Mapping[str, Any], name: str) -> None:
         self.leave("tool", name)

@@ -216,6 +216,9 @@ class Thinking:
     display: str = ""
 
 
+UNSAID = Thinking()
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     temperature: float | None = None

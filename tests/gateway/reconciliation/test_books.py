@@ -164,7 +164,9 @@ class Story(RuleBasedStateMachine):
         call = self.pick(data)
         granted = self.books.extend(call.id, step)
         for _ in range(2):  # the answer was lost, so it is asked again
-            got = self.run(limiter.extend(call.admitted_ask(), hold=call.held, step=step, stretch=True))
+            got = self.run(
+                limiter.extend(call.admitted_ask(), hold=call.held, step=step, stretch=True)
+            )
             assert got.granted == granted
         call.held += granted
 

@@ -76,9 +76,10 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
     config = wire.obj(body.get("output_config"), "output_config")
     effort = wire.text(config.get("effort"), "output_config.effort")
     for at, message in enumerate(wire.objects(body.get("messages"), "messages")):
-        where = f"messages[{at}].output_config"
-        own = wire.obj(message.get("output_config"), where)
-        effort = wire.text(own.get("effort"), f"{where}.effort") or effort
+        if "output_config" in message:
+            where = f"messages[{at}].output_config"
+            own = wire.obj(message["output_config"], where)
+            effort = wire.text(own.get("effort"), f"{where}.effort") or effort
     raw = wire.obj(body.get("thinking"), "thinking")
     display = wire.text(raw.get("display"), "thinking.display")
     kind = raw.get("type")

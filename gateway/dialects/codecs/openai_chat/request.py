@@ -11,7 +11,16 @@ from typing import Any
 
 from gateway.dialects.codecs import wire
 from gateway.dialects.codecs.shapes import tools, turns
-from gateway.dialects.ir import Item, OutputFormat, Request, Sampling, Thinking, Tool, ToolChoice
+from gateway.dialects.ir import (
+    UNSAID,
+    Item,
+    OutputFormat,
+    Request,
+    Sampling,
+    Thinking,
+    Tool,
+    ToolChoice,
+)
 
 DIALECT = "openai_chat"
 _THINKING = frozenset({"thinking", "reasoning", "reasoning_effort", "thinking_budget"})
@@ -104,7 +113,7 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
     """`reasoning_effort`, our documented `thinking_budget`, or what other gateways taught
     clients to send: Anthropic's `thinking`, OpenRouter's `reasoning`."""
     if _THINKING.isdisjoint(body):
-        return Thinking()
+        return UNSAID
     raw = wire.obj(body.get("thinking"), "thinking")
     other = wire.obj(body.get("reasoning"), "reasoning")
     enabled = wire.flag(other.get("enabled"), "reasoning.enabled")
@@ -121,7 +130,7 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
         return Thinking("budget", effort, budget, shown)
     if effort or enabled or raw.get("type") in ("enabled", "adaptive"):
         return Thinking("effort" if effort else "adaptive", effort, None, shown)
-    return Thinking()
+    return UNSAID
 
 
 def _sampling(body: Mapping[str, Any]) -> Sampling:

@@ -25,7 +25,7 @@ def decode_tool(tool: Mapping[str, Any], where: str) -> Tool:
 
 def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> Iterator[Tool]:
     kind = tool.get("type") or "function"
-    given = wire.obj(tool.get(kind), where) if kind in _FUNCTIONS else {}
+    given: Mapping[str, Any] = wire.obj(tool.get(kind), where) if kind in _FUNCTIONS else {}
     given = given or wire.obj(tool.get("function"), where) or tool
     name = wire.text(given.get("name"), f"{where}.name")
     about = wire.text(given.get("description"), f"{where}.description")
