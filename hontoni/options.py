@@ -149,6 +149,15 @@ OPTIONS = (
         ),
     ),
     Option("VENDOR_ALERT_PERCENT", "`2`", "more than this percentage of it"),
+    Option(
+        "STATE_HOURS",
+        "`24`",
+        (
+            "how long answers of `/v1/responses` are kept, sealed, in Valkey, for clients that "
+            "point at them; `0`: not at all"
+        ),
+    ),
+    Option("STATE_ACCOUNT_BYTES", "16 MiB", "how much of it an account may have; the oldest go"),
     Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`"),
     Option(
         "MAX_BODIES_BYTES",

@@ -245,6 +245,10 @@ DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@l
 
 # -- Our own limits ------------------------------------------------------------------------------
 
+# What clients of Responses assume is kept (gateway/state), and for how long.
+STATE_HOURS: float = env.float("STATE_HOURS", default=24)
+STATE_ACCOUNT_BYTES: int = env.int("STATE_ACCOUNT_BYTES", default=16 * 1024 * 1024)
+
 MAX_BODY_BYTES: int = env.int("MAX_BODY_BYTES", default=32 * 1024 * 1024)
 MAX_BODIES_BYTES: int = env.int("MAX_BODIES_BYTES", default=256 * 1024 * 1024)
 PREPARERS: int = env.int("PREPARERS", default=1)
