@@ -120,8 +120,9 @@ def epoch_of(account: int) -> str:
 
 def open_requests(account: int) -> list[Open]:
     """The open requests of an account, purchases included, and those of the release before."""
-    shard, client = keys.shard(account), redis.sync()
+    shard = keys.shard(account)
     try:
+        client = redis.sync()
         names = [name.decode() for name in client.zrange(keys.open_requests(shard), 0, -1)]
         older = [name.decode() for name in client.zrange(keys.open_before(shard), 0, -1)]
         with client.pipeline(transaction=False) as batch:
