@@ -98,6 +98,7 @@ _PURCHASES = "purchases"  # the subject of reservations, which count in no windo
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
 _NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
 _ADMISSION = Struct(">16q??")  # as admit.lua unpacks it
+_SETTLEMENT = Struct(">q??")  # as settle.lua does
 
 # -- The data plane ------------------------------------------------------------------------------
 
@@ -313,5 +314,5 @@ def _settlement(
 ) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
     """KEYS and ARGV of settle.lua."""
     names = *_keys(ask), keys.usage(keys.shard(ask.account))
-    flags = (ask.limits.rpm, 1 if giveback else 0, 1 if reaping else 0)
-    return names, (ask.request_id, ask.account, cost, event, *flags)
+    how = _SETTLEMENT.pack(ask.limits.rpm, giveback, reaping)
+    return names, (ask.request_id, ask.account, cost, event, how)

@@ -50,19 +50,11 @@ local account = redis.call('HMGET', ACCOUNT,
 local known_terms, known_version = tonumber(account[1]) or 0, tonumber(account[3]) or 0
 local charged, held = tonumber(account[4]) or 0, tonumber(account[5]) or 0
 
-local purses = ''
-local function report(status, binding, wait, hold, balance)
-  return struct.pack(ANSWER, status, binding, wait, hold, balance, held, micros, active, logged, frees,
-    windows[1], windows[2], windows[3], windows[4], windows[5], windows[6], windows[7], windows[8]) .. purses
-end
-
 if record then
-  local balance = (tonumber(account[2]) or 0) - charged
-  if ended then
-    return report(REFUSED, SETTLED, 0, 0, balance)
-  end
-  local _, hold = struct.unpack(RECORD, record)
-  return report(OK, 0, 0, hold, balance)
+  local hold = ended and 0 or select(2, struct.unpack(RECORD, record))
+  return struct.pack(ANSWER, ended and REFUSED or OK, ended and SETTLED or 0, 0, hold,
+    (tonumber(account[2]) or 0) - charged, held, micros, active, logged, frees,
+    windows[1], windows[2], windows[3], windows[4], windows[5], windows[6], windows[7], windows[8])
 end
 if micros < ask[15] or ask[16] ~= 0 and micros >= ask[16] then
   return struct.pack('>Bi8', OUTDATED, micros)
@@ -183,14 +175,16 @@ if binding == 0 and commit then
     local counts, cost, more = {true, true, true}, 0, hold
     --@ keep_purse
   end
-  redis.call('ZADD', RUNNING, string.format('%d', deadline), ARGV[1])
+  redis.call('ZADD', RUNNING, deadline, ARGV[1])
   redis.call('SET', REQUEST, struct.pack(RECORD, 1, hold, 0, tonumber(account[6]), micros, deadline,
     capped and tonumber(purse[1]) or 0, math.floor(now / DAY_MS), capped and spend[2][1] or 0) .. string.char(#EPOCH) .. EPOCH .. ARGV[4])
 end
+local answer = struct.pack(ANSWER, binding == 0 and OK or REFUSED, binding,
+  (binding == 0 or wait == math.huge) and 0 or wait, binding == 0 and hold or 0,
+  balance, held, micros, active, logged, frees,
+  windows[1], windows[2], windows[3], windows[4], windows[5], windows[6], windows[7], windows[8])
 if capped then
-  purses = struct.pack('>i8i8i8i8i8i8', spend[1][2], spend[1][3], spend[2][2], spend[2][3], spend[3][2], spend[3][3])
+  return answer .. struct.pack('>i8i8i8i8i8i8', spend[1][2], spend[1][3], spend[2][2], spend[2][3],
+    spend[3][2], spend[3][3])
 end
-if binding ~= 0 then
-  return report(REFUSED, binding, wait == math.huge and 0 or wait, 0, balance)
-end
-return report(OK, 0, 0, hold, balance)
+return answer

@@ -4,9 +4,9 @@
 --         7 {s:NN}:usage  stream of usage events: account, cost, event
 -- ARGV    1 request id, 2 account, 3 cost in nano-dollars (all of it is charged, also above the
 --         hold), 4 usage event (JSON; empty = none, only with cost 0)
---         5 limit of requests a minute (for the answer)
---         6 giveback: 1 = the call never reached generation, so it leaves every window again
---         7 only_if_expired: 1 = the reaper asks; a request whose deadline is ahead is left alone
+--         5 a number of 8 bytes and two flags of one, packed: limit of requests a minute (for the answer);
+--         giveback: 1 = the call never reached generation, so it leaves every window again;
+--         only_if_expired: 1 = the reaper asks; a request whose deadline is ahead is left alone
 -- Answer  state.lua's, with status
 --         settled  done, now;
 --         already  it had been settled; nothing changed;
@@ -31,8 +31,9 @@
 --@ subject
 local MARKER, LONG_MARKER = '120000', '86400000' -- ms
 local SETTLED, ALREADY, ALIVE, UNKNOWN = 6, 7, 8, 9
-local request, cost, event, reaping = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[7] == '1'
-local rpm = tonumber(ARGV[5])
+local request, cost, event = ARGV[1], tonumber(ARGV[3]), ARGV[4]
+local rpm, giveback, reaping = struct.unpack('>i8BB', ARGV[5])
+reaping = reaping == 1
 
 local account = redis.call('HMGET', ACCOUNT, 'credits', 'charged', 'held', 'seeded')
 local credits, charged = tonumber(account[1]), tonumber(account[2]) or 0
@@ -54,7 +55,7 @@ if status == SETTLED or status == UNKNOWN and not reaping then
   end
   redis.call('ZREM', RUNNING, request)
   if at > 0 then
-    if ARGV[6] == '1' then
+    if giveback == 1 then
       if at > after then
         --@ unlog
       end
@@ -73,7 +74,9 @@ if status == SETTLED or status == UNKNOWN and not reaping then
   end
 
   local spend, fresh, purse
-  --@ purse
+  if counted ~= 0 or redis.call('EXISTS', PURSE) == 1 then
+    --@ purse
+  end
   if spend then
     local counts, more = {true, true, true}, counted == tonumber(purse[1]) and -hold or 0
     if counted ~= 0 then

@@ -1,14 +1,15 @@
 -- Count `cost` and `more` (of what is held) in those periods of `spend` that `counts` names; the first of a new
 -- period ends the one before. A part of the scripts, behind purse.lua.
 
-local EXACT, PERIODS = 9007199254740992, {'day', 'month', 'life'} -- beyond it Lua's numbers are not exact
+local EXACT = 9007199254740992 -- beyond it Lua's numbers are not
+local NAMES = {'day', 'day.spent', 'day.held', 'month', 'month.spent', 'month.held', 'life', 'life.spent', 'life.held'}
 local news, begun = {}, false
 for i, period in ipairs(spend) do
   if counts[i] then
-    local spent, held = PERIODS[i] .. '.spent', PERIODS[i] .. '.held'
+    local spent, held = NAMES[3 * i - 1], NAMES[3 * i]
     period[2], period[3] = period[2] + cost, period[3] + more
     if fresh[i] then
-      news[#news + 1], news[#news + 2] = PERIODS[i], string.format('%d', period[1])
+      news[#news + 1], news[#news + 2] = NAMES[3 * i - 2], string.format('%d', period[1])
       begun = true
     end
     if fresh[i] or cost ~= 0 and period[2] < EXACT then
