@@ -2,11 +2,14 @@
 
 import itertools
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hontoni import redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter, purses, rebuilding
+from ratelimits import keys, limiter, purses, rebuilding, scripts
 
 ALICE, BOB = 7, 8
 TEN = nanos("10")
@@ -189,3 +192,22 @@ def advance(seconds: float) -> None:
         kind = (name.split(b":")[2:] or [b""])[0]
         kind = b"throttle" if name.startswith(b"throttle:") else kind
         client.eval(_AGE, 1, name, kind, ms)
+
+
+_COUNTING = ("admit", "settle", "beat", "announce", "count")
+
+
+def chunks_of(patch: pytest.MonkeyPatch, requests: int) -> None:
+    """Let the log of a minute have chunks of so many requests, so that a few make a list."""
+
+    def whole(file: Path) -> str:
+        text, wanted = real(file), "MINUTE, CHUNK, CROWD = 86400000, 60000000, 128,"
+        return text.replace(wanted, wanted.replace("128", str(8 * requests)))
+
+    real = redis._whole
+    patch.setattr(redis, "_whole", whole)
+    for name in _COUNTING:
+        file = Path(scripts.__file__).parent / "lua" / f"{name}.lua"
+        known = getattr(scripts, name.upper())
+        patch.setattr(scripts, name.upper(), type(known)(file))
+    assert f"60000000, {8 * requests}," in scripts.SETTLE.text
