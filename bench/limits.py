@@ -25,7 +25,7 @@ from bench import cost
 
 ACCOUNTS, WORKERS = (1, 1_500), (1, 8, 64)
 ROUNDS, QUICK, PAIRS = 20, 5, 1_000
-MEASURED_ACCOUNTS = 20_000  # for their memory
+MEASURED_ACCOUNTS, QUICK_ACCOUNTS = 20_000, 2_000  # for their memory
 
 _HEAD = """\
 | accounts | at once | Valkey µs | limiter µs | commands | bytes in | bytes out |
@@ -39,6 +39,7 @@ def main() -> None:
     chosen = parser.parse_args()
     rounds = QUICK if chosen.quick else ROUNDS
     with _valkey() as pid:
+        memory = _memory(QUICK_ACCOUNTS if chosen.quick else MEASURED_ACCOUNTS)
         if not chosen.memory:
             print(_HEAD)
             for accounts in ACCOUNTS:
@@ -46,7 +47,7 @@ def main() -> None:
                     numbers = _measure(pid, accounts, workers, rounds)
                     cells = " | ".join(f"{number:.1f}" for number in numbers)
                     print(f"| {accounts:,} | {workers} | {cells} |", flush=True)
-        print(_memory(MEASURED_ACCOUNTS // (10 if chosen.quick else 1)))
+        print(memory)
 
 
 @contextmanager
@@ -216,7 +217,6 @@ def _memory(accounts: int) -> str:
     from hontoni import redis
 
     client = redis.sync()
-    client.flushall()
     empty = _used(client)
     for account in range(accounts):
         _seed(account)
@@ -225,7 +225,7 @@ def _memory(accounts: int) -> str:
     for name in client.scan_iter("*:usage"):
         client.delete(name)  # the books have it
     settled = _used(client) - empty
-    for pattern in ("*:req:*", "*:rpm:*"):  # which two minutes take away
+    for pattern in ("*:req*:*", "*:rpm:*", "*:log:*"):  # which two minutes take away
         for name in client.scan_iter(pattern, count=1_000):
             client.delete(name)
     idle = _used(client) - empty

@@ -92,21 +92,20 @@ def state(reply: bytes, limits: Limits, caps: Caps) -> State:
     ) = _STATE.unpack_from(reply)  # fmt: skip
     rpm, five_hours, daily, weekly, monthly, _ = limits
     ms = now // 1000
-    minute = oldest and -(-min(oldest + _MINUTE - now, _MINUTE) // 1000)
+    # A clock set back must not promise a reset further away than a window is long.
+    minute = -(-(left if (left := oldest + _MINUTE - now) < _MINUTE else _MINUTE) // 1000)
+    in_5h = left if (left := since_5h + _FIVE_HOURS - ms) < _FIVE_HOURS else _FIVE_HOURS
+    in_day = left if (left := since_day + _DAY - ms) < _DAY else _DAY
+    in_week = left if (left := since_week + _WEEK - ms) < _WEEK else _WEEK
+    in_month = left if (left := since_month + _MONTH - ms) < _MONTH else _MONTH
     windows = (
-        ("rpm", rpm, logged, minute),
-        ("5h", five_hours, used_5h, since_5h and _left(since_5h, _FIVE_HOURS, ms)),
-        ("daily", daily, used_day, since_day and _left(since_day, _DAY, ms)),
-        ("weekly", weekly, used_week, since_week and _left(since_week, _WEEK, ms)),
-        ("monthly", monthly, used_month, since_month and _left(since_month, _MONTH, ms)),
+        ("rpm", rpm, logged, minute if oldest else 0),
+        ("5h", five_hours, used_5h, in_5h if since_5h else 0),
+        ("daily", daily, used_day, in_day if since_day else 0),
+        ("weekly", weekly, used_week, in_week if since_week else 0),
+        ("monthly", monthly, used_month, in_month if since_month else 0),
     )
     spend = standing(reply, _STATE.size, caps, ms) if len(reply) > _STATE.size else ()
     return State(
         _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows, spend
     )
-
-
-def _left(since: int, length: int, now: int) -> int:
-    """A clock set back must not promise a reset further away than the window is long."""
-    left = since + length - now
-    return left if left < length else length

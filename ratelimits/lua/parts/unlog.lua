@@ -36,4 +36,8 @@ if not behind and not ahead and between > 0 then
   cut_between()
 end
 tails, heads = behind or tails, ahead or heads
+if heads == '' and between > 0 then -- the oldest is always at hand
+  heads = redis.call('LINDEX', LOG, taken)
+  between, taken = between - #heads / 8, taken + 1
+end
 logged = #heads / 8 + between + #tails / 8
