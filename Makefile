@@ -81,6 +81,9 @@ bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (A
 bench-settlement: $(VENV)/.test ## what it costs to write usage into the books, on both databases (ARGS=--quick)
 	$(PY) -m bench.settlement $(ARGS)
 
+bench-limits: $(VENV)/.test ## what limits and money cost in Valkey: processor a request, memory an account (ARGS=--quick)
+	$(PY) -m bench.limits $(ARGS)
+
 bench-web: $(VENV)/.test chromium ## the pages on 10 million rows, and 500 open dashboards (ARGS="--rows 100000")
 	$(PY) -m bench.web $(ARGS)
 
@@ -117,4 +120,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

@@ -74,8 +74,8 @@ def spent(purse: str = PURSE) -> dict[str, int]:
 _TURN = """
 local days, months = tonumber(ARGV[1]), tonumber(ARGV[2])
 if redis.call('TYPE', KEYS[1]).ok == 'hash' then
-  redis.call('HINCRBY', KEYS[1], 'day', -days)
-  redis.call('HINCRBY', KEYS[1], 'month', -months)
+  redis.call('HINCRBY', KEYS[1], 'day', string.format('%d', -days))
+  redis.call('HINCRBY', KEYS[1], 'month', string.format('%d', -months))
   return
 end
 local record = redis.call('GET', KEYS[1])
