@@ -4,7 +4,9 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 DATA_DIR ?= var
 AGENTS ?= $(DATA_DIR)/agents
-SLOW := tests/bench tests/test_run.py tests/billing/stripe/test_mirror.py
+SLOW := tests/bench tests/test_run.py tests/billing/stripe/test_mirror.py tests/hontoni/test_stopping.py \
+  tests/hontoni/test_broker.py tests/operations tests/security/test_origins.py tests/ratelimits/test_model.py \
+  tests/ratelimits/test_races.py tests/web tests/test_api.py tests/test_tally.py
 NODE_SDKS := tests/conformance/node/node_modules
 CHROMIUM := tests/web/chromium
 NPM_CI := PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --silent --no-audit --no-fund --prefix
@@ -72,11 +74,14 @@ test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Val
 test-money: $(VENV)/.test ## the free rider: 50,000 requests against the vendors' own meter (FREE_RIDER_SEED=N)
 	FREE_RIDER_EXAMPLES=$${FREE_RIDER_EXAMPLES:-50000} $(PY) -m pytest -n 0 -m money tests/money $(ARGS)
 
-test-faults: $(VENV)/.test ## thousands of simulated faults, from one seed on (FAULT_SEED=N FAULT_RUNS=N)
-	FAULT_SEED=$${FAULT_SEED:-1} FAULT_RUNS=$${FAULT_RUNS:-3000} $(PY) -m pytest -n auto -m faults tests/faults $(ARGS)
+test-faults: $(VENV)/.test ## thousands of simulated faults, and real processes killed (FAULT_SEED=N FAULT_RUNS=N PROCESS_RUNS=N)
+	FAULT_SEED=$${FAULT_SEED:-1} FAULT_RUNS=$${FAULT_RUNS:-3000} PROCESS_RUNS=$${PROCESS_RUNS:-20} $(PY) -m pytest -n auto -m faults tests/faults $(ARGS)
 
-bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
+bench: $(VENV)/.test ## CPU a request, all in, and a chunk, beside a bare pass-through; idle memory (ARGS=--quick: a minute)
 	$(PY) -m bench $(ARGS)
+
+bench-request: $(VENV)/.test ## CPU a request of the gateway's own code, without sockets (ARGS="--against ../clone")
+	$(PY) -m bench.request $(ARGS)
 
 bench-settlement: $(VENV)/.test ## what it costs to write usage into the books, on both databases (ARGS=--quick)
 	$(PY) -m bench.settlement $(ARGS)
@@ -84,16 +89,20 @@ bench-settlement: $(VENV)/.test ## what it costs to write usage into the books, 
 bench-limits: $(VENV)/.test ## what limits and money cost in Valkey: processor a request, memory an account (ARGS=--quick)
 	$(PY) -m bench.limits $(ARGS)
 
+bench-scale: $(VENV)/.test ## what a request costs with 1, 100, 10,000 accounts, 1 and 2 processes (ARGS=--quick)
+	$(PY) -m bench.scale $(ARGS)
+
 bench-web: $(VENV)/.test chromium ## the pages on 10 million rows, and 500 open dashboards (ARGS="--rows 100000")
 	$(PY) -m bench.web $(ARGS)
 
 FUZZ_SECONDS ?= 60
 FUZZED := splitter patching http_answer requests streams
-fuzz: $(VENV)/.test ## hostile bytes for every parser of ours, a minute each (FUZZ_SECONDS=3600)
-	@for target in $(FUZZED); do \
-	  mkdir -p $(DATA_DIR)/fuzz/$$target && echo "-- $$target" && \
-	  $(PY) -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -timeout=30 -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/$$target || exit 1; done
+fuzz: $(addprefix fuzz-,$(FUZZED)) ## hostile bytes for every parser of ours, a minute each (FUZZ_SECONDS=3600; -j2 for two at once)
+
+fuzz-%: $(VENV)/.test
+	@mkdir -p $(DATA_DIR)/fuzz/$* && echo "-- $*"
+	@$(PY) -m tests.fuzz $* -max_total_time=$(FUZZ_SECONDS) -timeout=30 -verbosity=0 -print_final_stats=1 \
+	  -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/$*
 
 audit: $(VENV)/.test ## known vulnerabilities in what we depend on
 	$(VENV)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.txt
@@ -101,6 +110,13 @@ audit: $(VENV)/.test ## known vulnerabilities in what we depend on
 sbom: $(VENV)/.test ## what a release is made of, as CycloneDX, into dist/
 	@mkdir -p dist
 	$(VENV)/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --of JSON -o dist/hontoni.cdx.json
+
+previous-release: ## keep COMMIT's code as the release that upgrades are tested from
+	git archive --prefix=release/ $(COMMIT) -- manage.py hontoni gateway billing accounts ratelimits ':!billing/fonts' \
+	  | xz -9e > tests/operations/previous_release.tar.xz
+
+bench-large: $(VENV)/.test ## what others notice of one request of 300,000 messages
+	$(PY) -m bench.large $(ARGS)
 
 bench-hostile: $(VENV)/.test ## an honest client beside one that holds connections, headers and bodies
 	$(PY) -m bench.hostile $(ARGS)
@@ -120,4 +136,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-request bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

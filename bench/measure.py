@@ -68,20 +68,21 @@ class Row:
         seconds: float = 0,
         each: int = 0,
         hold: bool = False,
-        **asked: int,
+        **directives: int,
     ) -> Job:
-        """A job on this row; `asked` goes to the vendor, and asking for chunks makes a stream."""
+        """A job on this row; `directives` go to the vendor, and chunks make it a stream."""
         beside = self.server.beside.values()
         return Job(
             port=self.server.port,
             path=self.dialect.path,
-            body=traffic.body(self.dialect, stream=bool(asked), **asked),
+            body=traffic.body(self.dialect, stream=bool(directives), **directives),
             headers=dict(self.server.headers),
             clients=clients,
             seconds=seconds,
             each=each,
             hold=hold,
             pids=(*self.server.pids, *beside),
+            chunks=directives.get("chunks", 0),
         )
 
     def own(self, cpu: Sequence[float]) -> float:

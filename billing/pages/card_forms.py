@@ -33,6 +33,8 @@ class TopUpForm(OnceForm):
     """How much, and from which card."""
 
     method = forms.ChoiceField(label=_("Pay with"), widget=forms.RadioSelect)
+    # Where whoever is short of something goes on when it is paid (card_views.py).
+    back = forms.CharField(widget=forms.HiddenInput, required=False, max_length=200)
     save_card = forms.BooleanField(
         label=_("Keep a new card for later, and for automatic top-ups"), required=False
     )
@@ -66,7 +68,7 @@ class AutoTopUpForm(forms.Form):
             "threshold": _dollars(
                 "0", _MOST, label=_("Below a balance of"), help_text=_("Dollars.")
             ),
-            "amount": _dollars(least, most, label=_("Add"), help_text=_("Dollars.")),
+            "amount": _dollars(least, most, label=_("Top-up amount"), help_text=_("Dollars.")),
             "monthly_cap": _dollars(
                 least,
                 _MOST,

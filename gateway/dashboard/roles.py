@@ -48,7 +48,7 @@ ROLES = {
         ),
     },
     "finance": {
-        "accounts": _ACCOUNTS,
+        "accounts": (*_ACCOUNTS, *(f"{verb}_legaltext" for verb in _EDIT)),
         "billing": (
             *_BOOKS,
             "adjust_balance",
@@ -65,7 +65,7 @@ ROLES = {
             "change_referralprogram",
             "view_referralprogram",
         ),
-        "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine"),
+        "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine", "refund_topup"),
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
             *("view_deadevent", "change_deadevent"),

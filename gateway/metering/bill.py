@@ -51,7 +51,7 @@ class Tokens(NamedTuple):
     def weight(self) -> int:
         return self.price.weigh(self.usage) * self.factor
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "model": self.model,
@@ -74,7 +74,7 @@ class Calls(NamedTuple):
     def weight(self) -> int:
         return self.calls * self.amount * _SCALE
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {
             "kind": "calls",
             "name": self.name,
@@ -98,10 +98,10 @@ def total(weights: Iterable[int]) -> int:
 
 
 def cost(lines: Iterable[Line]) -> int:
-    return total(line.weight for line in lines)
+    return total([line.weight for line in lines])
 
 
-def read(told: Iterable[Mapping[str, Any]], prices: Mapping[int, Price]) -> list[Line]:
+def read(lines: Iterable[Mapping[str, Any]], prices: Mapping[int, Price]) -> list[Line]:
     """The lines that an event keeps, at the versions of `prices` (by id)."""
     return [
         Calls(line["name"], line["feature_id"], line["calls"], line["amount"])
@@ -113,7 +113,7 @@ def read(told: Iterable[Mapping[str, Any]], prices: Mapping[int, Price]) -> list
             Usage(*line["usage"]),
             line["factor"],
         )
-        for line in told
+        for line in lines
     ]
 
 
@@ -129,14 +129,14 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     `model` is as its provider has it; `sifted` what was asked for: members with a factor, for an
     answer that does not say what was applied, and tools with a model of their own.
     """
-    rules, asked = model.rules(), sifted.asked
+    rules, requested = model.rules(), sifted.requested
     if not tally.iterations and not tally.calls:
-        return [Tokens("message", model.id, model.price, used, factor(tally, asked, rules))]
+        return [Tokens("message", model.id, model.price, used, factor(tally, requested, rules))]
     found: list[Line] = []
     for each in _completed(used, tally.iterations):
         by = _served_by(each, model, sifted.uses)
         its = rules if by is model else by.rules()
-        found.append(Tokens(each.kind, by.id, by.price, each.usage, factor(tally, asked, its)))
+        found.append(Tokens(each.kind, by.id, by.price, each.usage, factor(tally, requested, its)))
     return found + _calls(_counted(tally.calls, sifted.uses), rules.meters)
 
 
@@ -157,17 +157,17 @@ def absurd(
 
 def helper(model: Model, use: Use) -> Model | None:
     """The model that a tool asks to help."""
-    named = use.told.get("model") if use.row.pricing == Pricing.TOKENS else None
+    named = use.declared.get("model") if use.row.pricing == Pricing.TOKENS else None
     return model.book.find(named) if isinstance(named, str) else None
 
 
-def factor(tally: Tally, asked: Mapping[str, str], rules: Rules) -> int:
+def factor(tally: Tally, requested: Mapping[str, str], rules: Rules) -> int:
     """All factors together, in basis points. The answer's word counts, else the request's."""
     if not rules.factors:
         return WHOLE
     product, applied = WHOLE, tally.applied
     for meter, values in rules.factors.items():
-        row = values.get(applied.get(meter) or asked.get(meter, ""))
+        row = values.get(applied.get(meter) or requested.get(meter, ""))
         if row is not None:
             product = product * row.factor // WHOLE
     return product
@@ -204,7 +204,7 @@ def _served_by(each: Iteration, model: Model, uses: Sequence[Use]) -> Model:
 
 def _counted(calls: Mapping[str, int], uses: Sequence[Use]) -> Mapping[str, int]:
     """Without what is free beside another of the request's tools."""
-    types = (_FREES_CODE.fullmatch(str(use.told.get("type"))) for use in uses)
+    types = (_FREES_CODE.fullmatch(str(use.declared.get("type"))) for use in uses)
     if _CODE in calls and any(found and found[1] >= _FREES_CODE_SINCE for found in types):
         return {meter: times for meter, times in calls.items() if meter != _CODE}
     return calls

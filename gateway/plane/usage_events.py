@@ -15,7 +15,7 @@ from gateway.usage import events
 def draft(call: Call) -> bytes:
     """The event to settle with if not even a heartbeat is heard of this request: who asked
     for what. The rest is UsageEvent's defaults."""
-    return events.packed(*_asked(call, "process_lost"), {"price_read_at": call.price_read_at})
+    return events.packed(*_of_request(call, "process_lost"), {"price_read_at": call.price_read_at})
 
 
 def event(call: Call, *, lost: bool = False) -> bytes:
@@ -24,7 +24,7 @@ def event(call: Call, *, lost: bool = False) -> bytes:
     now = time.time()
     usage = call.usage or _NOTHING
     return events.packed(
-        *_asked(call, "process_lost" if lost else call.error),
+        *_of_request(call, "process_lost" if lost else call.error),
         _details(call),
         *usage,
         call.cost,
@@ -40,7 +40,7 @@ def event(call: Call, *, lost: bool = False) -> bytes:
     )
 
 
-def _asked(call: Call, error: str) -> tuple[Any, ...]:
+def _of_request(call: Call, error: str) -> tuple[Any, ...]:
     """Who asked for what, and what went wrong."""
     return (
         call.http.request_id[4:],
@@ -84,10 +84,10 @@ def _details(call: Call) -> dict[str, Any]:
     if call.lane.dialect != call.request.dialect.name:
         details["upstream_dialect"] = call.lane.dialect
     if call.attempts:
-        details["attempts"] = [attempt.told() for attempt in call.attempts]
+        details["attempts"] = [attempt.as_dict() for attempt in call.attempts]
     lines = call.lines(call.usage or Usage())
     if not bill.is_plain(lines):
-        details["lines"] = [line.told() for line in lines]
+        details["lines"] = [line.as_dict() for line in lines]
     if call.lane.sifted.left_out:
         details["left_out"] = call.lane.sifted.left_out
     if call.quarantined is not None:
@@ -99,4 +99,6 @@ def _details(call: Call) -> dict[str, Any]:
         details["full"] = call.full._asdict()  # the vendor bills it, the customer is not
     if rule := call.rule():
         details["rule"] = rule
+    if call.gift:
+        details["gift"] = call.gift  # of the day's allowance
     return details

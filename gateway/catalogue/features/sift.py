@@ -2,7 +2,8 @@
 
 Nothing here is a refusal, but where a tool is forced that was left out, or nothing would be left:
 agents take a 400 for a reason to try again without half of their features. What is left out is
-told. A request that names nothing unknown costs a few set comparisons and stays the same object.
+told, and the text that can be read in it stays. A request that names nothing unknown costs a few
+set comparisons and stays the same object.
 
 * members of the body, and of those members whose own members are listed
 * values of members (`service_tier=flex`)
@@ -15,9 +16,11 @@ from typing import Any, NamedTuple
 
 from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.snapshot import EDITS, TOOLS, Row, Rules
+from gateway.dialects.codecs import opaque
 from hontoni.errors import BadRequest
 
-_CONVERSATIONS = ("system", "messages", "input")
+_APART = "system"
+_CONVERSATIONS = (_APART, "messages", "input")
 _INSIDE = ("content", "output")  # where an item has items of its own
 _DEEPEST = 6
 _MOST_NAMES, _LONGEST = 20, 80  # told of one request
@@ -28,6 +31,7 @@ _SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
 PAGE_TOKENS = 50_000  # of one page that a tool reads
 _FETCHES, _CONTENT = "web_fetch", "max_content_tokens"
 _MASK = "input_image_mask"
+_STORES = "vector_store_ids"
 _FINDS, _LATER = "tool_search", "defer_loading"
 _NONE: Mapping[str, str] = {}
 
@@ -40,7 +44,7 @@ class Use(NamedTuple):
 
     row: Row
     calls: int
-    told: Mapping[str, Any]
+    declared: Mapping[str, Any]
 
 
 class Sifted(NamedTuple):
@@ -49,7 +53,7 @@ class Sifted(NamedTuple):
     body: dict[str, Any]
     left_out: tuple[str, ...] = ()
     uses: tuple[Use, ...] = ()
-    asked: Mapping[str, str] = _NONE
+    requested: Mapping[str, str] = _NONE
 
 
 def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None = None) -> Sifted:
@@ -64,23 +68,23 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None
     if type(tools := kept.get(TOOLS)) is list and (now := sieve.tools(tools)) is not tools:
         kept = sieve.chosen(kept | {TOOLS: now})
     for name in _CONVERSATIONS:
-        if type(told := kept.get(name)) is list and (now := sieve.items(told)) is not told:
-            if not now:
+        if type(raw := kept.get(name)) is list and (now := sieve.said(name, raw)) is not raw:
+            if not now and name != _APART:
                 raise BadRequest(f"Nothing is left of {name}: none of it is known.", param=name)
-            kept = kept | {name: now}
+            kept = kept | {name: now or None}
     if EDITS in kept:
         kept = sieve.edits(kept)
     if not sieve.noted:
         return Sifted(kept)
     kept = sieve.bounded(kept)
-    return Sifted(kept, tuple(sieve.left), tuple(sieve.uses), sieve.asked)
+    return Sifted(kept, tuple(sieve.left), tuple(sieve.uses), sieve.requested)
 
 
 def _says_nothing_else(body: Mapping[str, Any], plain: frozenset[str | None]) -> bool:
     """Whether its conversation is plain."""
     for name in _CONVERSATIONS:
-        told = body.get(name)
-        if type(told) is list and not are_plain(told, plain, 0):
+        raw = body.get(name)
+        if type(raw) is list and not are_plain(raw, plain, 0):
             return False
     return True
 
@@ -108,32 +112,33 @@ def are_plain(items: list[Any], plain: frozenset[str | None], depth: int) -> boo
 class _Sieve:
     """One request's; notes what it leaves out, and what of the rest may cost."""
 
-    __slots__ = ("_gone", "_most", "asked", "helper", "left", "rules", "uses")
+    __slots__ = ("_by", "_gone", "_most", "_where", "requested", "helper", "left", "rules", "uses")
 
     def __init__(self, rules: Rules, helper: Helper, most: int | None) -> None:
         self.rules, self.helper, self._most = rules, helper, most
         self.left: dict[str, None] = {}
         self.uses: list[Use] = []
-        self.asked: dict[str, str] = {}
+        self.requested: dict[str, str] = {}
         self._gone: list[Mapping[str, Any]] = []  # tools
+        self._where = self._by = ""  # in which conversation it is, and whose words are looked at
 
     @property
     def noted(self) -> bool:
-        return bool(self.left or self.uses or self.asked)
+        return bool(self.left or self.uses or self.requested)
 
     def leave(self, kind: str, name: str) -> None:
-        told = f"{kind}:{name[:_LONGEST]}" if len(self.left) < _MOST_NAMES else AND_MORE
-        self.left[told] = None
+        raw = f"{kind}:{name[:_LONGEST]}" if len(self.left) < _MOST_NAMES else AND_MORE
+        self.left[raw] = None
 
-    def members(self, container: str, told: dict[str, Any]) -> dict[str, Any]:
+    def members(self, container: str, raw: dict[str, Any]) -> dict[str, Any]:
         """The object itself, or what of it is known; so with the objects inside it."""
         names = self.rules.members.get(container)
         if names is None:
-            return told
-        kept = told
-        if not names.all.issuperset(told):
-            kept = {name: value for name, value in told.items() if names.find(name)}
-            for name in told:
+            return raw
+        kept = raw
+        if not names.all.issuperset(raw):
+            kept = {name: value for name, value in raw.items() if names.find(name)}
+            for name in raw:
                 if name not in kept:
                     self.leave("member", f"{container}.{name}".lstrip("."))
         if inner := self.rules.inner.get(container):
@@ -153,21 +158,21 @@ class _Sieve:
             row = known.find(value) if isinstance(value, str) else None
             if row is None:
                 self.leave("value", f"{member}={value if isinstance(value, str) else '?'}")
-                body = {name: told for name, told in body.items() if name != member}
+                body = {name: raw for name, raw in body.items() if name != member}
             elif row.pricing == Pricing.FACTOR:
-                self.asked[(row.meters or (member,))[0]] = value
+                self.requested[(row.meters or (member,))[0]] = value
         return body
 
-    def tools(self, told: list[Any]) -> list[Any]:
+    def tools(self, raw: list[Any]) -> list[Any]:
         plain, names = self.rules.plain_tools, self.rules.members[TOOLS].all
-        for tool in told:
+        for tool in raw:
             if type(tool) is not dict or tool.get("type") not in plain:
                 break
             if TOOLS in tool or not names.issuperset(tool):
                 break
         else:
-            return told
-        return _same(told, map(self.tool, told))
+            return raw
+        return _same(raw, map(self.tool, raw))
 
     def tool(self, tool: Any) -> Any:
         """The tool as it may be offered, or None."""
@@ -176,6 +181,8 @@ class _Sieve:
         kind = tool.get("type")
         row = self.rules.tools.find(kind) if isinstance(kind, str) else None
         if kind and (row is None or self._is_reference(tool)):
+            return self._without(tool, str(kind))
+        if _STORES in tool and not self._may_read(tool[_STORES]):
             return self._without(tool, str(kind))
         kept = self.members(TOOLS, tool)
         if type(inner := kept.get(TOOLS)) is list:
@@ -193,6 +200,21 @@ class _Sieve:
             return True
         mask = tool.get(_MASK)
         return isinstance(mask, dict) and bool(mask.get("file_id"))
+
+    def _may_read(self, stores: Any) -> bool:
+        """Whether staff have listed all of these: they are in the vendor's account, which is
+        ours, and another customer's papers may be in them."""
+        named = f"{TOOLS}.{_STORES}"
+        known = self.rules.values.get(named)
+        wanted = stores if isinstance(stores, list) else [stores]
+        unknown = [
+            each
+            for each in wanted
+            if known is None or not isinstance(each, str) or known.find(each) is None
+        ]
+        for each in unknown:
+            self.leave("value", f"{named}={each if isinstance(each, str) else '?'}")
+        return not unknown
 
     def _without(self, tool: Mapping[str, Any], name: str) -> None:
         self.leave("tool", name)
@@ -221,7 +243,7 @@ class _Sieve:
         """The choice among the tools that are left. BadRequest where it forces another."""
         if not body[TOOLS]:
             self._check(body.get("tool_choice"), body)
-            return {name: told for name, told in body.items() if name not in _WITH_TOOLS}
+            return {name: raw for name, raw in body.items() if name not in _WITH_TOOLS}
         if any(str(tool.get("type")).startswith(_FINDS) for tool in self._gone):
             body = body | {TOOLS: [*map(_at_once, body[TOOLS])]}
         choice = body.get("tool_choice")
@@ -230,12 +252,12 @@ class _Sieve:
         if choice.get("type") != "allowed_tools":
             self._check(choice, body)
             return body
-        told = choice.get("allowed_tools", choice)
-        left = [tool for tool in told.get(TOOLS) or () if not self._names_gone(tool)]
+        raw = choice.get("allowed_tools", choice)
+        left = [tool for tool in raw.get(TOOLS) or () if not self._names_gone(tool)]
         if not left:
             return body | {"tool_choice": "none"}
-        now = {**told, TOOLS: left}
-        return body | {"tool_choice": now if told is choice else {**choice, "allowed_tools": now}}
+        now = {**raw, TOOLS: left}
+        return body | {"tool_choice": now if raw is choice else {**choice, "allowed_tools": now}}
 
     def _check(self, choice: Any, body: Mapping[str, Any]) -> None:
         if isinstance(choice, dict) and self._names_gone(choice):
@@ -254,10 +276,17 @@ class _Sieve:
             return any(tool.get("name") == name for tool in self._gone)
         return any(str(tool.get("type")) == str(kind) for tool in self._gone)
 
-    def items(self, told: list[Any], depth: int = 0) -> list[Any]:
-        if are_plain(told, self.rules.plain_blocks, depth):
-            return told
-        return _same(told, (self.item(item, depth) for item in told))
+    def said(self, name: str, raw: list[Any]) -> list[Any]:
+        """A conversation, or as much of it as may be sent."""
+        self._where = name
+        now = self.items(raw)
+        self._where = ""
+        return now
+
+    def items(self, raw: list[Any], depth: int = 0) -> list[Any]:
+        if are_plain(raw, self.rules.plain_blocks, depth):
+            return raw
+        return _same(raw, (self.item(item, depth) for item in raw))
 
     def item(self, item: Any, depth: int) -> Any:
         """The block or item as it may be sent, or None."""
@@ -265,8 +294,11 @@ class _Sieve:
             return item
         kind = item.get("type")
         row = self.rules.blocks.find(kind) if isinstance(kind, str) else None
+        if depth == 0:
+            self._by = str(item.get("role"))
         if (kind and row is None) or depth > _DEEPEST:
-            return self.leave("block", str(kind))
+            self.leave("block", str(kind))
+            return self._text(item, depth)
         if row is not None and row.pricing != Pricing.INCLUDED:
             self.uses.append(Use(row, max(1, row.most_calls), item))
         for name in _INSIDE:
@@ -278,27 +310,39 @@ class _Sieve:
                 item = item | {name: now}
         return self._declaring(item)
 
+    def _text(self, item: dict[str, Any], depth: int) -> Any:
+        """The text that can be read in what is unknown, in this dialect's words; or None."""
+        if not self._where or not (text := opaque.readable(item)):
+            return None
+        alone = depth == 0 and self._where != _APART
+        by = opaque.role(item) if alone else self._by
+        kind = "text"
+        if self._where == "input":
+            kind = "output_text" if by == "assistant" else "input_text"
+        part = {"type": kind, "text": text}
+        return {"role": by, "content": [part]} if alone else part
+
     def _declaring(self, item: dict[str, Any]) -> Any:
         """Tools that arrive in the middle of a conversation are tools."""
         if type(tools := item.get(TOOLS)) is list:
             now = self.tools(tools)
             return item if now is tools else item | {TOOLS: now}
-        told = item.get("tool")
-        if isinstance(told, dict) and "definition" in told:
-            now = self.tool(told["definition"])
-            if now is not told["definition"]:
-                return now and item | {"tool": told | {"definition": now}}
+        raw = item.get("tool")
+        if isinstance(raw, dict) and "definition" in raw:
+            now = self.tool(raw["definition"])
+            if now is not raw["definition"]:
+                return now and item | {"tool": raw | {"definition": now}}
         return item
 
     def edits(self, body: dict[str, Any]) -> dict[str, Any]:
         """What the vendor shall do with a long conversation: a list, or an object with one."""
-        told = body[EDITS]
-        edits = told.get("edits") if isinstance(told, dict) else told
+        raw = body[EDITS]
+        edits = raw.get("edits") if isinstance(raw, dict) else raw
         if not isinstance(edits, list) or (now := self.items(edits)) is edits:
             return body
         if not now:
             return {name: value for name, value in body.items() if name != EDITS}
-        return body | {EDITS: {**told, "edits": now} if isinstance(told, dict) else now}
+        return body | {EDITS: {**raw, "edits": now} if isinstance(raw, dict) else now}
 
     def bounded(self, body: dict[str, Any]) -> dict[str, Any]:
         """With the bound that is one of the whole request's, where one of its tools has it."""
@@ -321,16 +365,16 @@ def _at_once(tool: Any) -> Any:
     return {name: value for name, value in tool.items() if name != _LATER}
 
 
-def _at_most(told: Any, most: int) -> int:
-    asked = told if isinstance(told, int) and not isinstance(told, bool) else most
-    return max(0, min(asked, most))
+def _at_most(raw: Any, most: int) -> int:
+    requested = raw if isinstance(raw, int) and not isinstance(raw, bool) else most
+    return max(0, min(requested, most))
 
 
-def _same(told: list[Any], kept: Iterable[Any]) -> list[Any]:
+def _same(raw: list[Any], kept: Iterable[Any]) -> list[Any]:
     """The list itself, if it is the same."""
     now = [each for each in kept if each is not None]
-    if len(now) == len(told) and all(a is b for a, b in zip(now, told, strict=True)):
-        return told
+    if len(now) == len(raw) and all(a is b for a, b in zip(now, raw, strict=True)):
+        return raw
     return now
 
 
@@ -358,13 +402,13 @@ def headers(
 
 def _flags(value: bytes, rules: Rules) -> tuple[bytes, tuple[str, ...]]:
     """The same few lists come again and again."""
-    if (known := rules.told.get(value)) is not None:
+    if (known := rules.flags.get(value)) is not None:
         return known
-    told = [flag for part in value.decode("latin-1").split(",") if (flag := part.strip())]
-    left = tuple(f"beta:{flag[:_LONGEST]}" for flag in told if rules.betas.find(flag) is None)
+    raw = [flag for part in value.decode("latin-1").split(",") if (flag := part.strip())]
+    left = tuple(f"beta:{flag[:_LONGEST]}" for flag in raw if rules.betas.find(flag) is None)
     kept = value
     if left:
-        kept = ",".join(flag for flag in told if rules.betas.find(flag)).encode("latin-1")
-    if len(rules.told) < 1_000:
-        rules.told[value] = kept, left
+        kept = ",".join(flag for flag in raw if rules.betas.find(flag)).encode("latin-1")
+    if len(rules.flags) < 1_000:
+        rules.flags[value] = kept, left
     return kept, left

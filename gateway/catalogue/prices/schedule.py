@@ -50,8 +50,8 @@ def announce(price: Price, *, actor: str, request_id: str = "") -> Price:
             actor=actor,
             action="add price",
             subject=f"price:{price.pk}",
-            before=told(before) if before else {},
-            after=told(price),
+            before=as_dict(before) if before else {},
+            after=as_dict(price),
             request_id=request_id,
         )
     return price
@@ -66,7 +66,7 @@ def withdraw(price_id: int, *, actor: str, request_id: str = "") -> None:
                 f"It has been in force since {_shown(price.effective_at)}, or is about to be: "
                 "announce another one."
             )
-        before = told(price)
+        before = as_dict(price)
         price.delete()
         audit.record(
             actor=actor,
@@ -89,7 +89,7 @@ def in_force(model_id: str, now: datetime) -> Price | None:
     return begun.order_by("-effective_at", "-id").first()
 
 
-def told(price: Price) -> dict[str, Any]:
+def as_dict(price: Price) -> dict[str, Any]:
     """A version in words and dollars per million tokens, for people and for the audit."""
     names = [*BUCKETS]
     if price.long_context_above is not None:

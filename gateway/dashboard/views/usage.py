@@ -4,6 +4,7 @@ import csv
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -11,29 +12,34 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from accounts.legal import consents
 from accounts.models import ApiKey
 from accounts.pages.visitors import customer
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS
-from gateway.dashboard import charts
+from gateway.dashboard import advice, charts, receipt_pdf, signed_receipts
 from gateway.dashboard.overview import figures
 from gateway.dashboard.serializers import ReceiptSerializer
+from gateway.dashboard.views.proof import receipt_json
 from gateway.usage import charges, rollups
 from gateway.usage.clients import NAMES
 from gateway.usage.corrections.models import corrected
 from gateway.usage.explanations import explain
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
+from hontoni import origins
 from hontoni.db import in_thread
 from hontoni.money import dollars
 from hontoni.templatetags.money import about
 
 PAGE = 50
 REFUSALS, REFUSALS_PAGE = 5, 200
+MOST_DAYS = 367
 UNWRITTEN_SECONDS = 60  # a request younger than this may still be on its way into the books
 RANGES = {"1": _("24 hours"), "7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
 MEASURES = {"cost": _("Cost"), "requests": _("Requests"), "output": _("Output tokens")}
@@ -44,14 +50,28 @@ OUTCOMES = {"": _("Any outcome"), "ok": _("Succeeded"), "failed": _("Failed")}
 @login_required
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """Money, limits and the last requests, live."""
-    return render(request, "gateway/overview.html", figures(customer(request)))
+    """Money, limits and the last requests, live; above and below them, what to do next."""
+    user, now = customer(request), timezone.now()
+    shown = figures(user)
+    advised = advice.overview(user, shown["glance"], shown["balance"].available, now)
+    context = {
+        **shown,
+        **advised,
+        "now": now,
+        "days": 14,
+        "unagreed": consents.missing(user, now),
+        "refusals": _explained(user.pk, advised["latest_refusals"]),
+    }
+    return render(request, "gateway/overview.html", context)
 
 
 class UsageFilter(forms.Form):
     """What the usage page is narrowed to, all of it in the address."""
 
     days = forms.ChoiceField(label=_("Time"), choices=RANGES, required=False)
+    since = forms.DateField(label=_("From"), required=False)
+    until = forms.DateField(label=_("To"), required=False)
+    custom = forms.BooleanField(required=False)  # what is shown is: another span ends it
     measure = forms.ChoiceField(label=_("Measure"), choices=MEASURES, required=False)
     by = forms.ChoiceField(label=_("Split"), choices=SPLITS, required=False)
     model = forms.CharField(label=_("Model"), required=False, max_length=100)
@@ -67,29 +87,44 @@ class UsageFilter(forms.Form):
         """The choices, with defaults. Raises Http404 for what no link of ours says."""
         if not self.is_valid():
             raise Http404
-        asked = dict(self.cleaned_data)
-        asked["days"] = int(asked["days"] or 7)
-        asked["measure"] = asked["measure"] or "cost"
-        asked["by"] = asked["by"] or "model"
-        return asked
+        filters = dict(self.cleaned_data)
+        if filters["custom"] and filters["days"]:
+            filters["since"] = filters["until"] = None
+        chosen = filters["since"] or filters["until"]
+        filters["days"] = 0 if chosen else int(filters["days"] or 7)
+        filters["measure"] = filters["measure"] or "cost"
+        filters["by"] = filters["by"] or "model"
+        first, last = filters["since"], filters["until"]
+        if first and last and not 0 <= (last - first).days < MOST_DAYS:
+            raise Http404
+        return filters
+
+    @staticmethod
+    def along(filters: dict[str, Any], now: datetime) -> list[rollups.Moment]:
+        """The bars: days of their own choice, or the last ones. One end alone is a day."""
+        first, last = filters["since"], filters["until"]
+        if first or last:
+            return rollups.between(first or last, last or first)
+        return rollups.moments(filters["days"], now)
 
 
 @login_required
 @require_safe
 def usage(request: HttpRequest) -> HttpResponse:
     """Charts and sums from the rollups, and the log, one keyset page at a time."""
-    user_id, asked = customer(request).pk, UsageFilter(request.GET).wanted()
+    user_id, filters = customer(request).pk, UsageFilter(request.GET).wanted()
     now = timezone.now()
-    along = rollups.moments(asked["days"], now)
-    rows = rollups.selection(user_id, along[0], asked)
+    along = UsageFilter.along(filters, now)
+    rows = rollups.selection(user_id, along, filters)
+    earlier = rollups.selection(user_id, rollups.before(along), filters)
     keys = {str(key.pk): key.name for key in ApiKey.objects.filter(user_id=user_id)}
-    found = rollups.series(rows, asked["by"], asked["measure"], along)
-    if asked["by"] == "api_key_id":
+    found = rollups.series(rows, filters["by"], filters["measure"], along)
+    if filters["by"] == "api_key_id":
         found = [rollups.Series(keys.get(s.name, s.name), s.values) for s in found]
-    show = about if asked["measure"] == "cost" else "{:,}".format
-    events = list(_events(user_id, asked)[: PAGE + 1])
+    show = about if filters["measure"] == "cost" else "{:,}".format
+    events = list(_events(user_id, filters)[: PAGE + 1])
     context = {
-        "asked": asked,
+        "filters": filters,
         "now": now,
         "ranges": RANGES,
         "measures": MEASURES,
@@ -99,10 +134,11 @@ def usage(request: HttpRequest) -> HttpResponse:
         "models": list(snapshot.load().models),
         "tools": NAMES,
         "refusals": []
-        if asked["before"] or asked["transaction"]
+        if filters["before"] or filters["transaction"]
         else _refusals(user_id, along[0])[:REFUSALS],
         "chart": charts.draw(along, found, show) if found else None,
         "totals": rollups.totals(rows, snapshot.load()),
+        "earlier": rollups.totals(earlier, snapshot.load()),
         "events": events[:PAGE],
         "more": events[PAGE - 1].pk if len(events) > PAGE else None,
         "query": _without(request, "before"),
@@ -115,9 +151,15 @@ def _refusals(user_id: int, since: rollups.Moment | None = None) -> list[dict[st
     found = Refusal.objects.filter(user_id=user_id).select_related("api_key")
     if since is not None:
         found = found.filter(last_at__gte=rollups.start(since))
+    return _explained(user_id, list(found.order_by("-last_at")[:REFUSALS_PAGE]))
+
+
+def _explained(user_id: int, found: list[Refusal]) -> list[dict[str, Any]]:
+    """Each with what it means, and with what ends it."""
+    ends = advice.remedies(user_id, found)
     return [
-        {"refusal": each, "explanation": explain(each)}
-        for each in found.order_by("-last_at")[:REFUSALS_PAGE]
+        {"refusal": each, "explanation": explain(each), "remedies": ends[each.pk]}
+        for each in found
     ]
 
 
@@ -135,25 +177,31 @@ def _without(request: HttpRequest, name: str) -> str:
     return query.urlencode()
 
 
-def _events(user_id: int, asked: dict[str, Any]) -> QuerySet[UsageEvent]:
+def _events(user_id: int, filters: dict[str, Any]) -> QuerySet[UsageEvent]:
     """The log, newest first. The id is a UUIDv7: its order is time's, and an index serves it."""
     events = corrected(UsageEvent.objects.filter(user_id=user_id)).select_related("api_key")
-    if asked["transaction"]:
-        charged = charges.requests_of(user_id, asked["transaction"])
+    if filters["transaction"]:
+        charged = charges.requests_of(user_id, filters["transaction"])
         if charged is None:
             raise Http404
         events = corrected(charged).select_related("api_key")
-    if asked["model"]:
-        events = events.filter(model=asked["model"])
-    if asked["tool"]:
-        events = events.filter(tool=asked["tool"])
-    if asked["key"]:
-        events = events.filter(api_key_id=asked["key"])
-    if asked["outcome"]:
-        failed = asked["outcome"] == "failed"
+    if filters["model"]:
+        events = events.filter(model=filters["model"])
+    if filters["tool"]:
+        events = events.filter(tool=filters["tool"])
+    if filters["key"]:
+        events = events.filter(api_key_id=filters["key"])
+    if filters["outcome"]:
+        failed = filters["outcome"] == "failed"
         events = events.filter(**{"status__gte" if failed else "status__lt": 400})
-    if asked["before"]:
-        events = events.filter(pk__lt=asked["before"])
+    if filters["before"]:
+        events = events.filter(pk__lt=filters["before"])
+    if filters["since"] or filters["until"]:
+        # The id is a UUIDv7: a range of time is a range of ids.
+        first = rollups.start(filters["since"] or filters["until"])
+        last = rollups.end(filters["until"] or filters["since"])
+        within = {"pk__gte": first_id(first.timestamp()), "pk__lt": first_id(last.timestamp())}
+        events = events.filter(**within)
     return events
 
 
@@ -161,14 +209,7 @@ def _events(user_id: int, asked: dict[str, Any]) -> QuerySet[UsageEvent]:
 @require_safe
 def receipt(request: HttpRequest, request_id: str) -> HttpResponse:
     """Every cent of one request. Asked for by htmx, only the part that goes into the drawer."""
-    try:
-        pk = uuid.UUID(hex=request_id.removeprefix("req_"))
-    except ValueError:
-        raise Http404 from None
-    events = UsageEvent.objects.select_related("price", "api_key").filter(
-        user_id=customer(request).pk
-    )
-    event = events.filter(pk=pk).first()
+    pk, event = _own(request, request_id)
     if event is None:
         if pk < first_id(time.time() - UNWRITTEN_SECONDS):
             raise Http404
@@ -178,6 +219,49 @@ def receipt(request: HttpRequest, request_id: str) -> HttpResponse:
     response = render(request, name, context)
     response["Vary"] = "HX-Request, Cookie"
     return response
+
+
+def _own(request: HttpRequest, request_id: str) -> tuple[uuid.UUID, UsageEvent | None]:
+    """A request of this visitor's. Raises Http404 for what is no id."""
+    try:
+        pk = uuid.UUID(hex=request_id.removeprefix("req_"))
+    except ValueError:
+        raise Http404 from None
+    events = UsageEvent.objects.select_related("price", "api_key", "user")
+    return pk, events.filter(pk=pk, user_id=customer(request).pk).first()
+
+
+@login_required
+@require_safe
+def receipt_file(request: HttpRequest, request_id: str, ending: str) -> HttpResponse:
+    """The receipt as a signed document, or on paper."""
+    _pk, event = _own(request, request_id)
+    if event is None:
+        raise Http404
+    if ending == "json":
+        return receipt_json(signed_receipts.document(event, timezone.now()))
+    url = origins.absolute(reverse("verify"))
+    pdf = receipt_pdf.draw(event, ReceiptSerializer(event).data, url)
+    response = HttpResponse(pdf, content_type="application/pdf")
+    response["Content-Disposition"] = f'attachment; filename="receipt-{event.request_id}.pdf"'
+    return response
+
+
+@login_required
+@require_POST
+def share(request: HttpRequest, request_id: str) -> HttpResponse:
+    """A link to the receipt for a stranger, that ends by itself."""
+    _pk, event = _own(request, request_id)
+    lasts = signed_receipts.LASTS.get(request.POST.get("days", ""))
+    if event is None or lasts is None:
+        raise Http404
+    context = {
+        "event": event,
+        "receipt": ReceiptSerializer(event).data,
+        "link": origins.absolute(signed_receipts.link(event, lasts)),
+        "until": timezone.now() + lasts,
+    }
+    return render(request, "gateway/receipt.html", context)
 
 
 # -- Export --------------------------------------------------------------------------------------
@@ -198,25 +282,25 @@ class _Echo:
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """The log as CSV, streamed: all of what the filters select, however long it is."""
-    asked, user_id = UsageFilter(request.GET).wanted(), customer(request).pk
-    response = StreamingHttpResponse(_lines(user_id, asked), content_type="text/csv")
+    filters, user_id = UsageFilter(request.GET).wanted(), customer(request).pk
+    response = StreamingHttpResponse(_lines(user_id, filters), content_type="text/csv")
     response["Content-Disposition"] = 'attachment; filename="usage.csv"'
     return response
 
 
-async def _lines(user_id: int, asked: dict[str, Any]) -> AsyncIterator[str]:
+async def _lines(user_id: int, filters: dict[str, Any]) -> AsyncIterator[str]:
     writer = csv.writer(_Echo())
     yield writer.writerow((*_COLUMNS, *_REST))
     while True:
-        chunk = await in_thread(_chunk, user_id, asked)
+        chunk = await in_thread(_chunk, user_id, filters)
         yield "".join(writer.writerow(_row(event)) for event in chunk)
         if len(chunk) < _CHUNK:
             return
-        asked = {**asked, "before": chunk[-1].pk}
+        filters = {**filters, "before": chunk[-1].pk}
 
 
-def _chunk(user_id: int, asked: dict[str, Any]) -> list[UsageEvent]:
-    return list(_events(user_id, asked)[:_CHUNK])
+def _chunk(user_id: int, filters: dict[str, Any]) -> list[UsageEvent]:
+    return list(_events(user_id, filters)[:_CHUNK])
 
 
 def _row(event: UsageEvent) -> list[object]:

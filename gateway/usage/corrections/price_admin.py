@@ -84,8 +84,10 @@ class PriceAdmin(ModelAdmin):
 
     @admin.display(description="dollars per million tokens")
     def rates(self, price: Price) -> SafeString:
-        told = [(name.replace("_", " "), value) for name, value in schedule.told(price).items()]
-        return format_html_join("", "<div>{}: {}</div>", told[3:])
+        given = [
+            (name.replace("_", " "), value) for name, value in schedule.as_dict(price).items()
+        ]
+        return format_html_join("", "<div>{}: {}</div>", given[3:])
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -1,50 +1,11 @@
-"""Tools and the choice among them, as Messages writes them."""
+"""Tools and the choice among them, written for Messages."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.dialects.codecs import schemas, wire
-from gateway.dialects.codecs.anthropic_messages.parts import cache, cached
+from gateway.dialects.codecs.anthropic_messages.parts import cached
 from gateway.dialects.codecs.tools import Toolbox
 from gateway.dialects.ir import Request, Tool, ToolChoice
-
-_MODES = {"auto": "auto", "any": "required", "none": "none", "tool": "required"}
-
-
-def decode_tools(body: Mapping[str, Any]) -> Iterator[Tool]:
-    for at, tool in enumerate(wire.objects(body.get("tools"), "tools")):
-        yield decode_tool(tool, f"tools[{at}]")
-
-
-def decode_tool(tool: Mapping[str, Any], where: str) -> Tool:
-    """Without a type, or of type custom, it is a function; any other runs at Anthropic."""
-    kind = tool.get("type") or "custom"
-    name = wire.text(tool.get("name"), f"{where}.name")
-    if kind != "custom":
-        return Tool(name or str(kind), kind="hosted", raw=tool)
-    return Tool(
-        name or wire.refuse(where, "has no name"),
-        wire.text(tool.get("description"), f"{where}.description"),
-        wire.obj(tool.get("input_schema"), f"{where}.input_schema"),
-        strict=wire.flag(tool.get("strict"), f"{where}.strict"),
-        deferred=bool(tool.get("defer_loading")),
-        cache=cache(tool),
-    )
-
-
-def decode_choice(body: Mapping[str, Any]) -> ToolChoice:
-    told = wire.obj(body.get("tool_choice"), "tool_choice")
-    disabled = wire.flag(told.get("disable_parallel_tool_use"), "tool_choice")
-    parallel = None if disabled is None else not disabled
-    if not told:
-        return ToolChoice()
-    mode = _MODES.get(str(told.get("type")))
-    if mode is None:
-        wire.refuse("tool_choice.type", f"{told.get('type')!r} is no choice")
-    if told["type"] != "tool":
-        return ToolChoice(mode, parallel=parallel)
-    name = wire.text(told.get("name"), "tool_choice.name")
-    return ToolChoice(mode, (("", name),), parallel)
 
 
 def encode_tools(request: Request, box: Toolbox, answer: Tool | None) -> dict[str, Any]:
@@ -65,8 +26,8 @@ def encode_tools(request: Request, box: Toolbox, answer: Tool | None) -> dict[st
 def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
-    told = wire.only(name=tool.name, description=tool.description)
-    return cached(told | {"input_schema": schemas.for_anthropic(tool.schema)}, tool.cache)
+    given = wire.only(name=tool.name, description=tool.description)
+    return cached(given | {"input_schema": schemas.for_anthropic(tool.schema)}, tool.cache)
 
 
 def _forced(answer: Tool, *, alone: bool) -> dict[str, Any]:
@@ -78,8 +39,8 @@ def _encode_choice(choice: ToolChoice, box: Toolbox) -> dict[str, Any]:
     if choice.mode == "none":
         return {"type": "none"}
     if choice.mode != "required":
-        told = choice.mode or single
-        return {"type": "auto"} | single if told else {}
+        given = choice.mode or single
+        return {"type": "auto"} | single if given else {}
     if len(choice.names) == 1:
         return {"type": "tool", "name": box.name(*choice.names[0])} | single
     return {"type": "any"} | single

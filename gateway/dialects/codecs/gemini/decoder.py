@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.codecs import failures, tokens, wire
+from gateway.dialects.codecs import endings, failures, tokens, wire
 from gateway.dialects.codecs.gemini.usage import decode_tally, decode_usage
 from gateway.dialects.ir import (
     Annotation,
@@ -23,7 +23,6 @@ from gateway.dialects.ir import (
     Close,
     Event,
     Failed,
-    Finish,
     ReasoningDelta,
     ReasoningOpen,
     Start,
@@ -34,25 +33,6 @@ from gateway.dialects.ir import (
 )
 from gateway.dialects.sse import Frame
 
-_FINISH = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "MODEL_ARMOR": "content_filter",
-    "CONTINUATION": "pause",
-}
-_MALFORMED = (
-    "MALFORMED_FUNCTION_CALL",
-    "MALFORMED_RESPONSE",
-    "UNEXPECTED_TOOL_CALL",
-    "TOO_MANY_TOOL_CALLS",
-    "MISSING_THOUGHT_SIGNATURE",
-)
-
 
 class Decoder:
     """`feed` every frame, then `close`. `mint` makes the ids of calls that come without one."""
@@ -61,6 +41,7 @@ class Decoder:
         "_called",
         "_done",
         "_finish",
+        "_id",
         "_index",
         "_kind",
         "_mint",
@@ -69,7 +50,7 @@ class Decoder:
         "_signature",
         "_started",
         "_target",
-        "_told",
+        "_reported",
         "_usage",
     )
 
@@ -80,9 +61,15 @@ class Decoder:
         self._signature = ""  # to be told behind the open text
         self._usage: dict[str, Any] = {}
         self._queries: list[str] = []
-        self._told = 0  # of them
+        self._reported = 0  # of them
         self._finish = ""
+        self._id: Any = None
         self._called = self._started = self._done = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer said how it ended."""
+        return bool(self._finish)
 
     def feed(self, frame: Frame) -> list[Event]:
         if self._done:
@@ -104,20 +91,16 @@ class Decoder:
         self._done = True
         events: list[Event] = []
         self._leave(events)
-        if self._finish in _MALFORMED:
-            return [*events, failures.malformed(self._finish)]
-        reason = "content_filter" if self._finish.startswith("IMAGE_") else "unknown"
-        reason = _FINISH.get(self._finish, reason)
-        if self._called and reason in ("stop", "unknown"):
-            reason = "tool_calls"
-        return [*events, Finish(reason, self._finish)]
+        return [*events, endings.judge("gemini", self._finish, called=self._called)]
 
     def _chunk(self, chunk: Mapping[str, Any]) -> list[Event]:
         events: list[Event] = []
         if not self._started:
             self._started = True
-            model = str(chunk.get("modelVersion") or "")
-            events.append(Start(str(chunk.get("responseId") or ""), model))
+            model, self._id = str(chunk.get("modelVersion") or ""), chunk.get("responseId")
+            events.append(Start(str(self._id or ""), model))
+        if self._finish and chunk.get("responseId", self._id) != self._id:
+            return [*events, *self._fail(failures.BROKEN)]  # another answer's
         blocked = (chunk.get("promptFeedback") or {}).get("blockReason")
         if blocked and not chunk.get("candidates"):
             self._finish = "SAFETY"
@@ -128,8 +111,8 @@ class Decoder:
             self._cited(candidate.get("groundingMetadata") or {}, events)
             self._searched(candidate.get("groundingMetadata") or {})
         usage = tokens.merge(self._usage, chunk.get("usageMetadata"))
-        if (usage, len(self._queries)) != (self._usage, self._told):
-            self._usage, self._told = usage, len(self._queries)
+        if (usage, len(self._queries)) != (self._usage, self._reported):
+            self._usage, self._reported = usage, len(self._queries)
             events.append(UsageSeen(decode_usage(usage), decode_tally(self._queries, usage)))
         return events
 

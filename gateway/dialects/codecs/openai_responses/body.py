@@ -9,10 +9,10 @@ to.
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.dialects.codecs import carrier, names, thinking, turns, wire
+from gateway.dialects.codecs import carrier, names, schemas, thinking, turns, wire
+from gateway.dialects.codecs.openai_responses import history
 from gateway.dialects.codecs.openai_responses.parts import encode_parts
 from gateway.dialects.codecs.openai_responses.tools import encode_list, encode_tools
-from gateway.dialects.codecs.schemas import ordered
 from gateway.dialects.codecs.tools import Toolbox
 from gateway.dialects.ir import (
     Item,
@@ -35,12 +35,12 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
     """Always streamed: a unary answer is the fold of the stream."""
     box = Toolbox(request, target)
     system, items = turns.preamble(request, target)
-    instructions, told = _told_first(system, items)
+    instructions, raw = _system_first(system, items)
     for turn in turns.turns(items, target):
-        told.extend(each for item in turn.items for each in _item(item, target, box))
+        raw.extend(each for item in turn.items for each in _item(item, target, box))
     return {
         "model": target.model,
-        "input": _without_orphans(told) or [_message("user", _input(""))],
+        "input": history.without_orphans(raw) or [_message("user", _input(""))],
         "stream": True,
         "stream_options": {"include_obfuscation": False},
         "store": False,
@@ -50,7 +50,7 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
     }
 
 
-def _told_first(
+def _system_first(
     system: list[Part], items: list[Item]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """One text is what the dialect calls instructions; several stay apart, as a client's cache
@@ -83,15 +83,15 @@ def _settings(request: Request, target: Target) -> dict[str, Any]:
 def _format(request: Request) -> dict[str, Any]:
     output = request.output
     if output.kind == "json_schema":
-        told = wire.only(strict=output.strict, description=output.description)
-        name, schema = output.name or "answer", ordered(output.schema)
-        return {"type": "json_schema", "name": name, "schema": schema} | told
+        schema, strict = schemas.strictly(output.schema, output.strict)
+        raw = wire.only(strict=strict, description=output.description)
+        return {"type": "json_schema", "name": output.name or "answer", "schema": schema} | raw
     return {"type": "json_object"} if output.kind == "json_object" else {}
 
 
 def _message(role: str, content: list[dict[str, Any]], phase: str = "") -> dict[str, Any]:
-    told = {"type": "message", "role": role, "content": content}
-    return told | wire.only(phase=phase)
+    raw = {"type": "message", "role": role, "content": content}
+    return raw | wire.only(phase=phase)
 
 
 def _input(text: str) -> list[dict[str, Any]]:
@@ -122,30 +122,17 @@ def _reasoning(item: Reasoning, target: Target) -> Iterator[dict[str, Any]]:
         yield {"type": "reasoning", "summary": summary, "encrypted_content": kept.data}
 
 
-def _without_orphans(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reasoning must stand before what it led to; what led nowhere is refused."""
-    kept: list[dict[str, Any]] = []
-    for item in reversed(items):
-        follower = kept[-1] if kept else {}
-        leads = follower.get("type") in ("reasoning", "function_call", "custom_tool_call") or (
-            follower.get("role") == "assistant" or follower.get("type") == "tool_search_call"
-        )
-        if item["type"] != "reasoning" or leads:
-            kept.append(item)
-    return kept[::-1]
-
-
 def _call(call: ToolCall, box: Toolbox) -> dict[str, Any]:
-    told = {
+    raw = {
         "call_id": names.call_id(call.call_id),
         "name": box.name(call.namespace, call.name),
     } | wire.only(namespace=call.namespace)
     if call.kind == "custom":
-        return {"type": "custom_tool_call", **told, "input": call.args}
+        return {"type": "custom_tool_call", **raw, "input": call.args}
     if call.kind == "tool_search":
-        found = {"call_id": told["call_id"], "execution": "client", "status": "completed"}
+        found = {"call_id": raw["call_id"], "execution": "client", "status": "completed"}
         return {"type": "tool_search_call", **found, "arguments": wire.arguments(call.args)}
-    return {"type": "function_call", **told, "arguments": call.args or "{}"}
+    return {"type": "function_call", **raw, "arguments": call.args or "{}"}
 
 
 def _result(result: ToolResult) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.codecs import failures, tokens, wire
+from gateway.dialects.codecs import endings, failures, tokens, wire
 from gateway.dialects.codecs.openai_responses.usage import decode_tally, decode_usage
 from gateway.dialects.ir import (
     Annotation,
@@ -40,24 +40,19 @@ _CALLS = {
     "custom_tool_call": "custom",
     "tool_search_call": "tool_search",
 }
-_INCOMPLETE = {
-    "max_output_tokens": "length",
-    "max_tokens": "length",
-    "content_filter": "content_filter",
-}
 
 
 class _Item:
     """One output item: its block that is open, and what came of it already."""
 
-    __slots__ = ("index", "kind", "parts", "phase", "said", "told")
+    __slots__ = ("index", "kind", "parts", "phase", "said", "done")
 
     def __init__(self, kind: str, phase: str) -> None:
         self.kind, self.phase = kind, phase
         self.index = -1  # of the open block; -1 when none is
         self.parts: set[int] = set()  # of a message
         self.said: set[tuple[str, int]] = set()  # channels that had deltas
-        self.told = False  # that it is done
+        self.done = False  # that it is done
 
 
 class Decoder:
@@ -68,6 +63,7 @@ class Decoder:
         "_compacted",
         "_done",
         "_handlers",
+        "_id",
         "_items",
         "_mint",
         "_next",
@@ -80,6 +76,7 @@ class Decoder:
         self._target, self._mint = target, mint
         self._items: dict[int, _Item] = {}
         self._next = 0
+        self._id: Any = None
         self._started = self._done = False
         self._called = self._refused = self._compacted = False
         self._handlers: dict[str, Callable[[dict[str, Any]], list[Event]]] = {
@@ -102,6 +99,11 @@ class Decoder:
             "error": self._error,
         }
 
+    @property
+    def ended(self) -> bool:
+        """Whether the answer said how it ended."""
+        return self._done
+
     def feed(self, frame: Frame) -> list[Event]:
         if self._done or frame.data == b"[DONE]":
             return []
@@ -121,11 +123,15 @@ class Decoder:
         return [] if self._done else self._fail(failures.CUT)
 
     def _start(self, event: dict[str, Any]) -> list[Event]:
-        if self._started:
-            return []
-        self._started = True
         response = event.get("response") or {}
+        if self._started:
+            return self._fail(failures.BROKEN) if self._is_another(event, response) else []
+        self._started, self._id = True, response.get("id")
         return [Start(str(response.get("id") or ""), str(response.get("model") or ""))]
+
+    def _is_another(self, event: Mapping[str, Any], response: Mapping[str, Any]) -> bool:
+        """Whether a second answer begins in the stream of the first."""
+        return event.get("type") == "response.created" and response.get("id") != self._id
 
     def _at(self, event: Mapping[str, Any], kind: str) -> _Item:
         index = event.get("output_index") or 0
@@ -135,24 +141,24 @@ class Decoder:
         return item
 
     def _added(self, event: dict[str, Any]) -> list[Event]:
-        told = event.get("item") or {}
+        raw = event.get("item") or {}
         item = self._at(event, "")
-        item.kind, item.phase = str(told.get("type")), str(told.get("phase") or "")
-        if item.index >= 0 or item.told:
+        item.kind, item.phase = str(raw.get("type")), str(raw.get("phase") or "")
+        if item.index >= 0 or item.done:
             return []
         if item.kind == "reasoning":
             return self._open(item, ReasoningOpen(self._next))
         if item.kind in _CALLS:
-            return self._open(item, self._call_open(told))
+            return self._open(item, self._call_open(raw))
         self._compacted = self._compacted or item.kind == "compaction"
         return []
 
-    def _call_open(self, told: Mapping[str, Any]) -> CallOpen:
+    def _call_open(self, raw: Mapping[str, Any]) -> CallOpen:
         self._called = True
-        kind = _CALLS[str(told["type"])]
-        call_id = str(told.get("call_id") or "") or self._mint()
-        name = str(told.get("name") or kind)
-        return CallOpen(self._next, call_id, name, str(told.get("namespace") or ""), kind)
+        kind = _CALLS[str(raw["type"])]
+        call_id = str(raw.get("call_id") or "") or self._mint()
+        name = str(raw.get("name") or kind)
+        return CallOpen(self._next, call_id, name, str(raw.get("namespace") or ""), kind)
 
     def _open(self, item: _Item, opening: Event) -> list[Event]:
         closing: list[Event] = []
@@ -217,7 +223,7 @@ class Decoder:
     def _thought(self, event: dict[str, Any], channel: str, part: int) -> list[Event]:
         item, text = self._at(event, "reasoning"), event.get("delta")
         events: list[Event] = []
-        if item.index < 0 and not item.told:
+        if item.index < 0 and not item.done:
             events = self._open(item, ReasoningOpen(self._next))
         if not text or item.index < 0:
             return events
@@ -232,49 +238,49 @@ class Decoder:
 
     def _part_done(self, event: dict[str, Any]) -> list[Event]:
         """The whole part: what its deltas left out, and its end."""
-        told = event.get("part") or {}
-        if told.get("type") not in ("output_text", "refusal"):
+        raw = event.get("part") or {}
+        if raw.get("type") not in ("output_text", "refusal"):
             return []
         part = event.get("content_index") or 0
         item = self._at(event, "message")
         events: list[Event] = []
         if ("text", part) not in item.said:
             item.said.add(("text", part))
-            whole = told.get("text") or told.get("refusal") or ""
-            tell = self._refusal if told["type"] == "refusal" else self._text
+            whole = raw.get("text") or raw.get("refusal") or ""
+            tell = self._refusal if raw["type"] == "refusal" else self._text
             events = tell({**event, "delta": whole})
-            for note in told.get("annotations") or ():
+            for note in raw.get("annotations") or ():
                 events += _cited(note, item.index)
         return events + self._close(item)
 
     def _item_done(self, event: dict[str, Any]) -> list[Event]:
-        told = event.get("item") or {}
+        raw = event.get("item") or {}
         item = self._at(event, "")
-        if item.told:
+        if item.done:
             return []
         events = self._added(event)
-        item.told = True
+        item.done = True
         at = {"output_index": event.get("output_index") or 0}
-        for number, part in enumerate(told.get("content") or ()):
+        for number, part in enumerate(raw.get("content") or ()):
             if item.kind == "message" and number not in item.parts:
                 events += self._part_done({**at, "content_index": number, "part": part})
         if item.kind == "reasoning":
-            events += self._reasoning_done(item, told, at)
+            events += self._reasoning_done(item, raw, at)
         if item.kind in _CALLS and item.index >= 0 and ("args", 0) not in item.said:
-            events.append(ArgsDelta(item.index, _whole_args(told)))
+            events.append(ArgsDelta(item.index, _whole_args(raw)))
         return events + self._close(item)
 
     def _reasoning_done(
-        self, item: _Item, told: Mapping[str, Any], at: dict[str, Any]
+        self, item: _Item, raw: Mapping[str, Any], at: dict[str, Any]
     ) -> list[Event]:
         events: list[Event] = []
         for channel in ("summary", "content"):
-            for number, part in enumerate(told.get(channel) or ()):
+            for number, part in enumerate(raw.get(channel) or ()):
                 if (channel, number) not in item.said:
                     events += self._thought({**at, "delta": part.get("text")}, channel, number)
-        secret = told.get("encrypted_content")
+        secret = raw.get("encrypted_content")
         if secret and item.index >= 0:
-            texts = tuple(str(part.get("text") or "") for part in told.get("summary") or ())
+            texts = tuple(str(part.get("text") or "") for part in raw.get("summary") or ())
             by = self._target
             kept = Carrier(
                 by.vendor, by.model, "encrypted_content", str(secret), texts, by.account
@@ -295,22 +301,14 @@ class Decoder:
                 UsageSeen(decode_usage(tokens.merge(None, usage)), decode_tally(response))
             )
         self._done = True
-        if response.get("status") == "failed" or event.get("type") == "response.failed":
-            return [*events, failures.decode(response.get("error") or {})]
+        if event.get("type") == "response.failed":
+            response = {**response, "status": "failed"}
         return [*events, self._finish(response)]
 
-    def _finish(self, response: Mapping[str, Any]) -> Finish:
-        status = str(response.get("status") or "completed")
-        reason = str((response.get("incomplete_details") or {}).get("reason") or "")
-        if status == "incomplete":
-            return Finish(_INCOMPLETE.get(reason, "unknown"), reason or status)
-        if status == "cancelled":
-            return Finish("cancelled", status)
-        if self._called:
-            return Finish("tool_calls", status)
-        if self._refused:
-            return Finish("content_filter", status)
-        return Finish("compaction" if self._compacted else "stop", status)
+    def _finish(self, response: Mapping[str, Any]) -> Finish | Failed:
+        return endings.of_response(
+            response, called=self._called, refused=self._refused, compacted=self._compacted
+        )
 
     def _error(self, event: dict[str, Any]) -> list[Event]:
         return self._fail(failures.decode(event))
@@ -320,10 +318,10 @@ class Decoder:
         return [failed]
 
 
-def _whole_args(told: Mapping[str, Any]) -> str:
-    if told.get("type") == "custom_tool_call":
-        return str(told.get("input") or "")
-    args = told.get("arguments") or {}
+def _whole_args(raw: Mapping[str, Any]) -> str:
+    if raw.get("type") == "custom_tool_call":
+        return str(raw.get("input") or "")
+    args = raw.get("arguments") or {}
     return args if isinstance(args, str) else wire.dump(args)
 
 
@@ -343,5 +341,5 @@ def decode_reply(body: Mapping[str, Any], target: Target, mint: Callable[[], str
     """A whole response as the events a stream of it would have given."""
     decoder = Decoder(target, mint)
     event = {"type": "response.completed", "response": body}
-    told = event if body.get("object") == "response" else dict(body)
-    return decoder.feed(Frame("", orjson.dumps(told))) + decoder.close()
+    raw = event if body.get("object") == "response" else dict(body)
+    return decoder.feed(Frame("", orjson.dumps(raw))) + decoder.close()

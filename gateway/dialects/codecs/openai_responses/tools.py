@@ -1,84 +1,12 @@
-"""Tools and the choice among them, as Responses writes them: flat, and some in namespaces."""
+"""Tools and the choice among them, written for Responses: flat, and some in namespaces."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
 from gateway.dialects.codecs import schemas, wire
 from gateway.dialects.codecs.tools import Toolbox
 from gateway.dialects.ir import Request, Tool, ToolChoice
-
-_MODES = ("auto", "none", "required")
-
-
-def decode_tools(tools: Any, where: str) -> Iterator[Tool]:
-    for at, tool in enumerate(wire.objects(tools, where)):
-        yield from _decode(tool, "", "", f"{where}[{at}]")
-
-
-def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> Iterator[Tool]:
-    kind = tool.get("type") or "function"
-    told = wire.obj(tool.get("function"), where) or tool
-    name = wire.text(told.get("name"), f"{where}.name")
-    about = wire.text(told.get("description"), f"{where}.description")
-    if kind == "namespace":
-        for at, each in enumerate(wire.objects(tool.get("tools"), f"{where}.tools")):
-            yield from _decode(each, name, "" if at else about, f"{where}.tools[{at}]")
-    elif kind == "function":
-        yield Tool(
-            name or wire.refuse(where, "has no name"),
-            about,
-            wire.obj(told.get("parameters"), f"{where}.parameters"),
-            namespace=namespace,
-            namespace_note=note,
-            strict=wire.flag(told.get("strict"), f"{where}.strict"),
-            deferred=bool(told.get("defer_loading")),
-        )
-    elif kind == "custom":
-        yield _custom(told, name, about, namespace, note, where)
-    elif kind == "tool_search" and tool.get("execution") == "client":
-        schema = wire.obj(tool.get("parameters"), f"{where}.parameters")
-        yield Tool("tool_search", about, schema or None, kind="tool_search")
-    else:
-        yield Tool(name or str(kind), kind="hosted", raw=tool)
-
-
-def _custom(
-    told: Mapping[str, Any], name: str, about: str, namespace: str, note: str, where: str
-) -> Tool:
-    form = wire.obj(told.get("format"), f"{where}.format")
-    return Tool(
-        name or wire.refuse(where, "has no name"),
-        about,
-        kind="custom",
-        namespace=namespace,
-        namespace_note=note,
-        grammar=form if form.get("type") == "grammar" else None,
-        deferred=bool(told.get("defer_loading")),
-    )
-
-
-def decode_choice(body: Mapping[str, Any]) -> ToolChoice:
-    choice = body.get("tool_choice")
-    parallel = wire.flag(body.get("parallel_tool_calls"), "parallel_tool_calls")
-    if isinstance(choice, str):
-        if choice not in _MODES:
-            wire.refuse("tool_choice", f"{choice!r} is no choice")
-        return ToolChoice(choice, parallel=parallel)
-    told = wire.obj(choice, "tool_choice")
-    if not told:
-        return ToolChoice(parallel=parallel)
-    if told.get("type") == "allowed_tools":
-        tools = wire.objects(told.get("tools"), "tool_choice.tools")
-        mode = "required" if told.get("mode") == "required" else "auto"
-        return ToolChoice(mode, tuple(map(_name, tools)), parallel)
-    return ToolChoice("required", (_name(told),), parallel)
-
-
-def _name(told: Mapping[str, Any]) -> tuple[str, str]:
-    inner = wire.obj(told.get("function"), "tool_choice") or told
-    name = wire.text(inner.get("name"), "tool_choice.name") or str(told.get("type"))
-    return wire.text(told.get("namespace"), "tool_choice.namespace"), name
 
 
 def encode_tools(request: Request, box: Toolbox) -> dict[str, Any]:
@@ -102,8 +30,8 @@ def _grouped(tools: Iterable[Tool]) -> Iterator[dict[str, Any]]:
         members = list(group)
         encoded = [_encode_tool(tool) for tool in members]
         if namespace:
-            told = {"name": namespace, "description": members[0].namespace_note}
-            yield {"type": "namespace", **told, "tools": encoded}
+            given = {"name": namespace, "description": members[0].namespace_note}
+            yield {"type": "namespace", **given, "tools": encoded}
         else:
             yield from encoded
 
@@ -111,16 +39,15 @@ def _grouped(tools: Iterable[Tool]) -> Iterator[dict[str, Any]]:
 def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
-    told = wire.only(name=tool.name, description=tool.description)
+    given = wire.only(name=tool.name, description=tool.description)
     if tool.kind == "custom":
-        return {"type": "custom"} | told | wire.only(format=tool.grammar)
+        return {"type": "custom"} | given | wire.only(format=tool.grammar)
     if tool.kind == "tool_search":
         found = wire.only(description=tool.description, parameters=tool.schema)
         return {"type": "tool_search", "execution": "client"} | found
     # Left out, it would mean: strict where the schema allows it.
-    strict = bool(tool.strict) and schemas.qualifies(tool.schema)
-    parameters = schemas.for_openai(tool.schema)
-    return {"type": "function"} | told | {"parameters": parameters, "strict": strict}
+    parameters, strict = schemas.for_openai(tool.schema, tool.strict)
+    return {"type": "function"} | given | {"parameters": parameters, "strict": bool(strict)}
 
 
 def _encode_choice(choice: ToolChoice, box: Toolbox) -> Any:
