@@ -113,7 +113,9 @@ class Transfer(WrittenOnce):
 class Entry(WrittenOnce):
     """One side of a transfer: negative on the account debited, positive on the one credited."""
 
-    transfer = models.ForeignKey(Transfer, models.PROTECT, related_name="entries")
+    transfer = models.ForeignKey(
+        Transfer, models.PROTECT, related_name="entries", db_constraint=False
+    )
     account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="entries")
     amount = models.BigIntegerField()
     balance_after = models.BigIntegerField()

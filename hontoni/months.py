@@ -1,0 +1,20 @@
+"""Months by UTC, each named by its first moment."""
+
+from datetime import UTC, datetime
+
+
+def begin(moment: datetime) -> datetime:
+    """The month a moment lies in."""
+    at = moment.astimezone(UTC)
+    return datetime(at.year, at.month, 1, tzinfo=UTC)
+
+
+def shifted(month: datetime, by: int) -> datetime:
+    """So many months later."""
+    number = month.year * 12 + month.month - 1 + by
+    return datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC)
+
+
+def name(month: datetime) -> str:
+    """As 2026-11."""
+    return f"{month:%Y-%m}"
