@@ -1,6 +1,14 @@
 """Every model of the app, for Django. Their rooms define them; code imports them from there."""
 
-from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
+from billing.books.models import (
+    AuditEntry,
+    BroughtForward,
+    Checkpoint,
+    Entry,
+    LedgerAccount,
+    Transfer,
+    Wallet,
+)
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
 from billing.mails.models import Mail, Notice, Preferences
 from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
@@ -22,7 +30,9 @@ __all__ = [
     "AddOn",
     "AuditEntry",
     "BillingDetails",
+    "BroughtForward",
     "Card",
+    "Checkpoint",
     "Claim",
     "Customer",
     "Entry",

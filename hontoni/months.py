@@ -1,12 +1,17 @@
 """Months by UTC, each named by its first moment."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 
 def begin(moment: datetime) -> datetime:
     """The month a moment lies in."""
     at = moment.astimezone(UTC)
     return datetime(at.year, at.month, 1, tzinfo=UTC)
+
+
+def of_day(day: date) -> datetime:
+    """The month of a date."""
+    return datetime(day.year, day.month, 1, tzinfo=UTC)
 
 
 def shifted(month: datetime, by: int) -> datetime:

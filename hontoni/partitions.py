@@ -16,7 +16,7 @@ extension that plain installations lack. On SQLite there is one table; all of th
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -123,6 +123,11 @@ def make_ahead(of: Monthly, now: datetime, ahead: int = AHEAD) -> list[str]:
         made.append(of.partition(month))
         month = months.shifted(month, 1)
     return made
+
+
+def make_all_ahead(tables: Iterable[Monthly], now: datetime) -> list[str]:
+    """Of all of these, as `make_ahead`."""
+    return [name for of in tables for name in make_ahead(of, now)]
 
 
 def _make(cursor: Any, of: Monthly, month: datetime) -> None:

@@ -4,7 +4,6 @@ import uuid
 from collections import defaultdict
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
@@ -13,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from gateway.archive import receipts as archived
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.models import Model, Price
 from gateway.dashboard.serializers import (
@@ -130,5 +130,8 @@ class ReceiptView(APIView):
         except ValueError:
             raise NotFound("There is no such request.") from None
         assert request.user.pk is not None
-        events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk)
-        return Response(ReceiptSerializer(get_object_or_404(events, pk=pk)).data)
+        events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk, pk=pk)
+        event = events.first() or archived.find(request.user.pk, pk)
+        if event is None:
+            raise NotFound("There is no such request.")
+        return Response(ReceiptSerializer(event).data)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
 from accounts.pages.visitors import customer
+from gateway.archive import receipts as archived
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS
 from gateway.dashboard import charts
@@ -168,7 +169,7 @@ def receipt(request: HttpRequest, request_id: str) -> HttpResponse:
     events = UsageEvent.objects.select_related("price", "api_key").filter(
         user_id=customer(request).pk
     )
-    event = events.filter(pk=pk).first()
+    event = events.filter(pk=pk).first() or archived.find(customer(request).pk, pk)
     if event is None:
         if pk < first_id(time.time() - UNWRITTEN_SECONDS):
             raise Http404
