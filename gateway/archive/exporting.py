@@ -12,15 +12,9 @@ from django.conf import settings
 from gateway.archive import tables
 from gateway.archive.span import Span
 from gateway.archive.tables import ENTRIES, TRANSFERS, USAGE, Table
-from gateway.catalogue.models import BUCKETS
+from gateway.usage.models import UsageEvent
 
 _CHUNK = 5_000
-_EVENT = (
-    *("user_id", "id", "api_key_id", "model", "requested_model", "price_id", "batch", "dialect"),
-    *("stream", "created_at", *BUCKETS, "cost", "hold", "estimated", "aborted", "status", "error"),
-    *("upstream_status", "upstream_request_id", "first_byte_ms", "duration_ms", "client", "tool"),
-    "details",
-)
 _TRANSFER = (
     *("id", "key", "kind", "amount", "debit__code", "credit__code", "ref", "actor", "reason"),
     "created_at",
@@ -38,7 +32,8 @@ def export(span: Span) -> list[dict[str, Any]]:
 
 def _tables(span: Span) -> Iterator[tuple[Table, Iterable[Sequence[Any]]]]:
     """What belongs together stands together: an account's requests, and its entries."""
-    yield USAGE, map(_event, _rows(span.events().order_by("user_id", "id"), _EVENT))
+    events = span.events().order_by("user_id", "id").iterator(chunk_size=_CHUNK)
+    yield USAGE, map(_event, events)
     yield TRANSFERS, map(_transfer, _rows(span.transfers().order_by("id"), _TRANSFER))
     yield ENTRIES, _rows(span.entries().order_by("account__code", "account_version"), _ENTRY)
 
@@ -48,11 +43,10 @@ def _rows(found: Any, columns: Sequence[str]) -> Iterable[Sequence[Any]]:
     return rows
 
 
-def _event(row: Sequence[Any]) -> Sequence[Any]:
-    user_id, pk, *begin = row
-    begin[4] = None if begin[4] is None else begin[4].hex
-    begin[-1] = _json(begin[-1])
-    return (user_id, f"req_{pk.hex}", *begin)
+def _event(event: UsageEvent) -> Sequence[Any]:
+    batch = event.batch.hex if event.batch else None
+    own = {"request_id": event.request_id, "batch": batch, "details": _json(event.details)}
+    return [own[n] if n in own else getattr(event, n) for n in USAGE.schema.names]
 
 
 def _transfer(row: Sequence[Any]) -> Sequence[Any]:

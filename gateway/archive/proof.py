@@ -40,6 +40,10 @@ class Rollups:
                 self._beyond[key] = _plus(self._beyond.get(key, sums.NOTHING), found)
         self._gone: defaultdict[datetime, dict[Key, Sums]] = defaultdict(dict)
 
+    def knows(self, key: Key) -> bool:
+        """Whether a rollup may be of events that are gone."""
+        return months.begin(key[1]) in self.said or key in self._beyond
+
     def is_explained(self, key: Key, difference: Sums) -> bool:
         """Whether a difference is nothing, or of a month that is gone: then `problems` looks."""
         rest = sums.minus(difference, self._beyond.pop(key, sums.NOTHING))

@@ -23,7 +23,7 @@ from gateway.dashboard.serializers import (
     UsageSerializer,
     model_out,
 )
-from gateway.usage import charges
+from gateway.usage import charges, log
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
@@ -83,9 +83,11 @@ class UsageListView(ListAPIView[UsageEvent]):
         query.is_valid(raise_exception=True)
         wanted = query.validated_data
         assert self.request.user.pk is not None
-        events = corrected(_charged(self.request.user.pk, wanted.get("transaction")))
+        user_id = self.request.user.pk
         columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
-        events = events.filter(**{columns[n]: wanted[n] for n in columns if n in wanted})
+        narrowing = {columns[name]: wanted[name] for name in columns if name in wanted}
+        events = corrected(_charged(user_id, wanted.get("transaction")))
+        events = log.narrowed(events, user_id, narrowing)
         # The id is a UUIDv7: a range of time is a range of ids, served by the same index.
         if "since" in wanted:
             events = events.filter(id__gte=first_id(wanted["since"].timestamp()))

@@ -12,11 +12,14 @@ from billing.books.monthly import TRANSFERS
 from gateway.usage.monthly import EVENTS
 from hontoni.partitions import Conversion, convert, drop_references
 
+# What narrows the log is found by its hours: gateway/usage/log.py.
+LEFT_OUT = frozenset(("usage_of_key", "usage_of_model", "usage_of_tool"))
+
 
 def by_month(apps, schema_editor):
     if schema_editor.connection.vendor != "postgresql":
         return
-    convert(Conversion(EVENTS), timezone.now())
+    convert(Conversion(EVENTS, left_out=LEFT_OUT), timezone.now())
     with schema_editor.connection.cursor() as cursor:
         drop_references(cursor, TRANSFERS.table)  # of tables that are younger than its months
 

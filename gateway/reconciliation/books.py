@@ -36,21 +36,23 @@ def _rollups() -> Iterator[str]:
     events = sums.of_events(UsageEvent.objects.all())
     corrected, archive = corrections.changed(), archived.Rollups()
     for key, rolled_up in _hours():
-        added_up = events.pop(key, sums.NOTHING)
-        more = corrected.get(key, 0)
-        difference = sums.minus(rolled_up, (*added_up[:-1], added_up[-1] + more))
-        if archive.is_explained(key, difference):
-            continue
-        if added_up == sums.NOTHING:
+        if key not in events and not archive.knows(key):
             yield f"the rollup of {key} has no events"
             continue
-        for name, more, left in zip(sums.SUMS, difference, rolled_up, strict=True):
-            if more:
-                yield f"rollup of {key}: {name} is {left}, not {left - more}"
+        *added_up, cost = events.pop(key, sums.NOTHING)
+        difference = sums.minus(rolled_up, (*added_up, cost + corrected.get(key, 0)))
+        if not archive.is_explained(key, difference):
+            yield from _named(key, rolled_up, difference)
     for key, added_up in events.items():
         if not archive.is_explained(key, sums.minus(sums.NOTHING, added_up)):
             yield f"usage of {key} has no rollup"
     yield from archive.problems()
+
+
+def _named(key: sums.Key, rolled_up: sums.Sums, difference: sums.Sums) -> Iterator[str]:
+    for name, value, more in zip(sums.SUMS, rolled_up, difference, strict=True):
+        if more:
+            yield f"rollup of {key}: {value} {name}, not {value - more}"
 
 
 def _hours() -> Iterator[tuple[sums.Key, sums.Sums]]:

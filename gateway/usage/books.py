@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 
 from gateway.catalogue.models import BUCKETS
+from gateway.usage import packing
 from gateway.usage.clients import tool_of
 from gateway.usage.models import UsageEvent
 from hontoni import rowsets
@@ -26,6 +27,7 @@ _EVENT = (
     *(("status", "integer"), ("error", "text"), ("upstream_status", "integer")),
     *(("upstream_request_id", "text"), ("first_byte_ms", "integer"), ("duration_ms", "integer")),
     *(("client", "text"), ("tool", "text"), ("details", "jsonb")),
+    ("brief", "bytea"),
 )
 _HOUR_KEY = (
     *(("user_id", "bigint"), ("hour", "timestamptz"), ("api_key_id", "bigint")),
@@ -114,8 +116,18 @@ def _uuid(value: Any) -> UUID:
 
 def insert(rows: Sequence[Booked]) -> None:
     """The events themselves."""
-    values = [(*row[:-1], orjson.dumps(row.details).decode()) for row in rows]
-    rowsets.insert("gateway_usageevent", _EVENT, values)
+    rowsets.insert("gateway_usageevent", _EVENT, [_narrow(row) for row in rows])
+
+
+def _narrow(row: Booked) -> tuple[Any, ...]:
+    """The columns of a row, with what usual details need not say left out (packing.py)."""
+    is_model = row.requested_model == row.model
+    rest, brief = packing.packed(row.details, row.dialect, is_model)
+    details = orjson.dumps(rest).decode() if rest else "{}"
+    if brief is None:
+        return (*row[:-1], details, None)
+    requested = "" if is_model else row.requested_model
+    return (*row[:4], requested, *row[5:7], "", *row[8:-1], details, brief)
 
 
 def roll_up(rows: Sequence[Booked]) -> None:

@@ -4,6 +4,7 @@ import uuid
 from datetime import UTC, datetime
 
 from gateway.usage.request_ids import first_id
+from hontoni import months
 from hontoni.partitions import Monthly
 
 
@@ -12,10 +13,14 @@ def first_of(month: datetime) -> uuid.UUID:
     return first_id(month.timestamp())
 
 
+def moment_of(request: uuid.UUID) -> datetime:
+    """When a request was sent. Raises ValueError of what no clock has made."""
+    return datetime.fromtimestamp((request.int >> 80) / 1000, UTC)
+
+
 def month_of(request: uuid.UUID) -> datetime:
-    """The month a request was sent in. Raises ValueError of what no clock has made."""
-    moment = datetime.fromtimestamp((request.int >> 80) / 1000, UTC)
-    return datetime(moment.year, moment.month, 1, tzinfo=UTC)
+    """The month a request was sent in. Raises as `moment_of`."""
+    return months.begin(moment_of(request))
 
 
 EVENTS = Monthly(

@@ -23,7 +23,7 @@ from gateway.catalogue.models import BUCKETS
 from gateway.dashboard import charts
 from gateway.dashboard.overview import figures
 from gateway.dashboard.serializers import ReceiptSerializer
-from gateway.usage import charges, rollups
+from gateway.usage import charges, log, rollups
 from gateway.usage.clients import NAMES
 from gateway.usage.corrections.models import corrected
 from gateway.usage.explanations import explain
@@ -88,7 +88,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     if filters["by"] == "api_key_id":
         found = [rollups.Series(keys.get(s.name, s.name), s.values) for s in found]
     show = about if filters["measure"] == "cost" else "{:,}".format
-    events = list(_events(user_id, filters)[: PAGE + 1])
+    events = list(_events(user_id, filters, PAGE + 1))
     context = {
         "filters": filters,
         "now": now,
@@ -136,26 +136,23 @@ def _without(request: HttpRequest, name: str) -> str:
     return query.urlencode()
 
 
-def _events(user_id: int, filters: dict[str, Any]) -> QuerySet[UsageEvent]:
-    """The log, newest first. The id is a UUIDv7: its order is time's, and an index serves it."""
-    events = corrected(UsageEvent.objects.filter(user_id=user_id)).select_related("api_key")
+def _events(user_id: int, filters: dict[str, Any], most: int) -> QuerySet[UsageEvent]:
+    """The log, newest first, so many of it at most. The id is a UUIDv7: its order is time's."""
+    events = UsageEvent.objects.filter(user_id=user_id)
     if filters["transaction"]:
         charged = charges.requests_of(user_id, filters["transaction"])
         if charged is None:
             raise Http404
-        events = corrected(charged).select_related("api_key")
-    if filters["model"]:
-        events = events.filter(model=filters["model"])
-    if filters["tool"]:
-        events = events.filter(tool=filters["tool"])
-    if filters["key"]:
-        events = events.filter(api_key_id=filters["key"])
-    if filters["outcome"]:
-        failed = filters["outcome"] == "failed"
-        events = events.filter(**{"status__gte" if failed else "status__lt": 400})
-    if filters["before"]:
-        events = events.filter(pk__lt=filters["before"])
-    return events
+        events = charged
+    found = log.narrowed(
+        corrected(events).select_related("api_key"),
+        user_id,
+        {"model": filters["model"], "tool": filters["tool"], "api_key_id": filters["key"]},
+        failed=filters["outcome"] == "failed" if filters["outcome"] else None,
+        before=filters["before"],
+        most=None if filters["transaction"] else most,
+    )
+    return found[:most]
 
 
 @login_required
@@ -217,7 +214,7 @@ async def _lines(user_id: int, filters: dict[str, Any]) -> AsyncIterator[str]:
 
 
 def _chunk(user_id: int, filters: dict[str, Any]) -> list[UsageEvent]:
-    return list(_events(user_id, filters)[:_CHUNK])
+    return list(_events(user_id, filters, _CHUNK))
 
 
 def _row(event: UsageEvent) -> list[object]:
