@@ -10,7 +10,7 @@ from gateway.archive import expiry
 from gateway.archive.dropping import MONTHLY
 from gateway.reconciliation import books, counters
 from gateway.reconciliation.vendors import rounds
-from gateway.usage import refusals
+from gateway.usage import ledger_roots, refusals
 from hontoni import health, partitions
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,12 @@ def keep_retention(**_: Any) -> None:
         logger.info("partitions.made %s", each)
     for checkpoint in expiry.run(now):
         logger.info("archive.took %s", checkpoint)
+
+
+@shared_task(expires=3600)
+def root_ledger(**_: Any) -> int:
+    """What was booked gets a root that is published; how many roots."""
+    return ledger_roots.make(timezone.now())
 
 
 @shared_task

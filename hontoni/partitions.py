@@ -1,7 +1,7 @@
 """Tables that Postgres keeps month by month, so that an old month is dropped and not deleted.
 
 Such a table is partitioned by its primary key, whose values begin with the month: a UUIDv7, or a
-number made by `hontoni_monthly_id` (migration billing 0012). So the key alone is unique, an
+number made by `hontoni_monthly_id` (migration billing 0014). So the key alone is unique, an
 admin and foreign keys work as ever, and a range of ids is a range of months. In order:
 
 * `<table>_before`, everything up to some month: what was there when the table was converted, and

@@ -6,7 +6,7 @@ smaller than all others.
 
 A key is unique within a month by an index, and beyond it because whoever posts looks first, under
 the lock of the wallet; what is not usage could be posted to two wallets at once, so a trigger has
-the database look as well (migration 0012). The batches of usage are named by requests, which are
+the database look as well (migration 0014). The batches of usage are named by requests, which are
 unique in all months.
 """
 

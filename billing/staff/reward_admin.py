@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 
 from billing.rewards import promos, referrals
@@ -82,6 +82,13 @@ class ReferralProgramAdmin(GivenAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return not ReferralProgram.objects.exists() and super().has_add_permission(request)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """There is one, so nothing to add after it."""
+        only = {**(extra_context or {}), "show_save_and_add_another": False}
+        return super().add_view(request, form_url, only)
 
 
 @admin.register(Referral)

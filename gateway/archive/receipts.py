@@ -10,9 +10,9 @@ from billing.books.models import Checkpoint
 from gateway.usage.models import UsageEvent
 
 
-def find(user_id: int, request: uuid.UUID) -> UsageEvent | None:
-    """A request of this account's that is in the archive alone. Raises OSError, or what the
-    storage raises, where the archive is away."""
+def find(user_id: int | None, request: uuid.UUID) -> UsageEvent | None:
+    """A request of this account's (None: of whichever) that is in the archive alone. Raises
+    OSError, or what the storage raises, where the archive is away."""
     first = checkpoints.containing(request)
     if first is None:
         return None
@@ -20,7 +20,9 @@ def find(user_id: int, request: uuid.UUID) -> UsageEvent | None:
 
     for each in [first, *_with_late_ones(first)]:
         name = checkpoints.contents(each)["files"][0]["name"]
-        wanted = {"user_id": user_id, "request_id": f"req_{request.hex}"}
+        wanted: dict[str, Any] = {"request_id": f"req_{request.hex}"}
+        if user_id is not None:
+            wanted["user_id"] = user_id
         for row in tables.find(name, **wanted):
             return event_of(row)
     return None

@@ -59,7 +59,7 @@ class Price:
         return self.rates
 
     def cost(self, usage: Usage) -> int:
-        """Nano-dollars, rounded half up once (DESIGN.md section 5)."""
+        """Nano-dollars, rounded half up once."""
         return money.per_million(self.weigh(usage))
 
     def weigh(self, usage: Usage) -> int:
@@ -384,8 +384,12 @@ async def found(look: Callable[[Catalogue], T]) -> T:
     try:
         return look(await current())
     except (NotFound, BadRequest):
-        newer = await _kept.get(REFUSES_SECONDS, ahead=False)
-        return look(newer.at(clock.micros()))
+        return look(await newest())
+
+
+async def newest() -> Catalogue:
+    """What is on sale, by a snapshot that is young enough to refuse by. Raises Unavailable."""
+    return (await _kept.get(REFUSES_SECONDS, ahead=False)).at(clock.micros())
 
 
 def forget() -> None:

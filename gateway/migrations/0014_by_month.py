@@ -27,7 +27,7 @@ def by_month(apps, schema_editor):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("gateway", "0013_stores"), ("billing", "0012_by_month")]
+    dependencies = [("gateway", "0013_stores"), ("billing", "0014_by_month")]
 
     operations = [
         migrations.RunPython(by_month, migrations.RunPython.noop, atomic=False),

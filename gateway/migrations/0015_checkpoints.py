@@ -23,7 +23,7 @@ def seal(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0013_checkpoints'),
+        ('billing', '0015_checkpoints'),
         ('gateway', '0014_by_month'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

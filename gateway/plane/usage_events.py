@@ -99,4 +99,6 @@ def _details(call: Call) -> dict[str, Any]:
         details["full"] = call.full._asdict()  # the vendor bills it, the customer is not
     if rule := call.rule():
         details["rule"] = rule
+    if call.gift:
+        details["gift"] = call.gift  # of the day's allowance
     return details

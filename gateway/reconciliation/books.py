@@ -7,12 +7,14 @@ added up on its own and compared. What was corrected is added: events are writte
 from collections.abc import Iterator
 
 from django.db.models import Sum
+from django.utils import timezone
 
 from billing.books.models import Wallet
 from billing.payments import reconcile
 from billing.payments.reconcile import counters
 from gateway.archive import proof as archived
 from gateway.archive import sums
+from gateway.usage import ledger_roots
 from gateway.usage.corrections import proof as corrections
 from gateway.usage.models import DeadEvent, UsageEvent, UsageHour
 from gateway.usage.settlement import recorded
@@ -27,6 +29,7 @@ def problems() -> list[str]:
         *_charges(),
         *corrections.problems(),
         *_dead(),
+        *ledger_roots.problems(timezone.now()),
     ]
 
 

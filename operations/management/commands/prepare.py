@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
+from accounts.legal.texts import seed as seed_legal
 from accounts.sign_in import factors
 from billing.plans.seed import seed as seed_billing
 from gateway.archive.dropping import MONTHLY
@@ -47,6 +48,7 @@ class Command(BaseCommand):
             seed_billing()
             seed_catalogue()
             seed_roles()
+            seed_legal()
 
     def _keep(self, *, wanted: bool) -> None:
         """The database as it was before this release touched it."""

@@ -60,7 +60,7 @@ def _on_sqlite(schema_editor, table, verb, when=""):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0012_by_month'),
+        ('billing', '0014_by_month'),
     ]
 
     operations = [

@@ -58,7 +58,7 @@ def _for_like(schema_editor):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("billing", "0011_corrections")]
+    dependencies = [("billing", "0013_written_once_roots")]
 
     operations = [
         migrations.RunPython(by_month, migrations.RunPython.noop, atomic=False),
