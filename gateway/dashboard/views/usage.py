@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.legal import consents
 from accounts.models import ApiKey
 from accounts.pages.visitors import customer
+from gateway.archive import receipts as archived
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS
 from gateway.dashboard import advice, charts, receipt_pdf, signed_receipts
