@@ -39,7 +39,7 @@ def document(event: UsageEvent, now: datetime) -> dict[str, Any]:
         "issuer": settings.PUBLIC_URL,
         "issued_at": now.isoformat(),
         "receipt": receipt,
-        "proof": ledger_roots.proof(event),
+        "proof": ledger_roots.proof(event) or archived.proof(event),
     }
     return signing.signed(said)
 

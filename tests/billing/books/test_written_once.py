@@ -17,6 +17,7 @@ from billing.books.models import (
     BroughtForward,
     Checkpoint,
     Entry,
+    LedgerRoot,
     Transfer,
 )
 from billing.books.written_once import Immutable, WrittenOnce
@@ -49,6 +50,9 @@ def written(
     )
     Accrual.objects.create(referral=referral, total=0, at=timezone.now())
     _correct(alice)
+    LedgerRoot.objects.create(
+        first=1, last=2, transfers=2, root="0", chain="0", salt=b"", leaves=b""
+    )
     settings.ARCHIVE_URL = str(tmp_path)
     _bring_forward(alice)
     kind: type[models.Model] = request.param
@@ -92,6 +96,7 @@ def test_it_is_these() -> None:
         Correction,
         Entry,
         Invoice,
+        LedgerRoot,
         Notice,
         Transfer,
         UsageBroughtForward,

@@ -16,7 +16,9 @@ from billing.books.models import BroughtForward, Checkpoint, Entry, Transfer
 from billing.invoices import statements
 from gateway.archive import dropping, expiry, tables
 from gateway.archive.dropping import MONTHLY
+from gateway.dashboard import signed_receipts
 from gateway.reconciliation.books import problems
+from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent, UsageHour
 from hontoni import errors, months, partitions
 from tests.gateway.archive.years import FIRST, NOW, YEAR, asked, layout, live, paid, requests
@@ -106,6 +108,22 @@ def test_a_receipt_out_of_the_archive_is_the_same_and_its_owners_alone(
     assert bob.client().get(path).status_code == 404
     client.force_login(bob.user)
     assert client.get(f"/usage/{old.request_id}").status_code == 404
+
+
+def test_a_signed_receipt_of_the_archive_leads_to_the_same_root(lived: Person) -> None:
+    """And a stranger who has it hears that the books still say so."""
+    ledger_roots.make(NOW)
+    old = requests(lived, GONE[0])[3]
+    path = f"/api/usage/{old.request_id}/signed"
+    before = lived.client().get(path).json()
+    assert before["proof"]["root"]
+    retain()
+    after = lived.client().get(path).json()
+    assert after["proof"] == before["proof"] and after["receipt"] == before["receipt"]
+    assert signed_receipts.still(after["receipt"])
+    young = requests(lived, KEPT)[0]  # its root has lost transfers that stood before it
+    assert lived.client().get(f"/api/usage/{young.request_id}/signed").json()["proof"]["root"]
+    assert problems() == []
 
 
 def test_receipts_are_read_out_of_a_bucket(
