@@ -1,5 +1,6 @@
 """Every model of the app, for Django. Their rooms define them; code imports them from there."""
 
+from gateway.archive.models import UsageBroughtForward
 from gateway.catalogue.features.models import Feature, LeftOut
 from gateway.catalogue.models import Alias, Model, Price
 from gateway.dashboard.models import RoleGrant
@@ -37,6 +38,7 @@ __all__ = [
     "ReportSource",
     "RoleGrant",
     "StoreEpoch",
+    "UsageBroughtForward",
     "UsageEvent",
     "UsageHour",
     "UsageQuarantine",

@@ -312,6 +312,22 @@ OPTIONS = (
     ),
     Option("BACKUP_KEEP", "`14`", "how many backups are kept; `0`: all"),
     Option(
+        "RETENTION_MONTHS",
+        "`13`",
+        (
+            "how many whole months of usage the database keeps beside the current one; older ones"
+            " go into the archive; `0`: all are kept, otherwise `3` at least"
+        ),
+    ),
+    Option(
+        "ARCHIVE_URL",
+        "`DATA_DIR/archive`",
+        (
+            "where they go: a folder that all gateways have, or S3-compatible storage as in"
+            " `BACKUP_URL`; receipts are read from there"
+        ),
+    ),
+    Option(
         "BACKUP_BEFORE_MIGRATIONS",
         "`true` with the embedded database",
         "`prepare` takes a backup before it migrates",

@@ -328,6 +328,8 @@ BACKUP_URL: str = env("BACKUP_URL", default=str(DATA_DIR / "backups"))
 BACKUP_KEY: str = env("BACKUP_KEY", default="") or SECRET_KEY
 BACKUP_KEEP: int = env.int("BACKUP_KEEP", default=14)
 BACKUP_BEFORE_MIGRATIONS: bool = env.bool("BACKUP_BEFORE_MIGRATIONS", default=EMBEDDED_DATABASE)
+RETENTION_MONTHS: int = env.int("RETENTION_MONTHS", default=13)
+ARCHIVE_URL: str = env("ARCHIVE_URL", default=str(DATA_DIR / "archive"))
 MIGRATION_LOCK_SECONDS: float = env.float("MIGRATION_LOCK_SECONDS", default=5)
 
 # -- Metrics and traces --------------------------------------------------------------------------
