@@ -36,6 +36,7 @@ class ReadOnly:
 
 class AliasInline(TabularInline):
     model = Alias
+    fk_name = "model"
     extra = 0
 
 

@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from billing.plans.models import Plan
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.dialects.ir import Usage
 
 # What people compare models by: a turn of a chat, and a step of a coding agent, whose prompt is

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from gateway.catalogue.features import snapshot
-from gateway.catalogue.models import Model, Price
+from gateway.catalogue.models import Model, Price, living
 from gateway.dashboard.serializers import (
     ModelListSerializer,
     ReceiptSerializer,
@@ -48,7 +48,7 @@ class ModelsView(APIView):
             else:
                 coming[price.model_id].append(price)
         features = snapshot.load()
-        models = Model.objects.filter(active=True).prefetch_related("aliases")
+        models = Model.objects.filter(living(now), active=True).prefetch_related("aliases")
         data = [
             model_out(
                 model,

@@ -66,6 +66,11 @@ class ModelSerializer(serializers.Serializer[Any]):
     long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
     coming_prices = ComingPriceSerializer(many=True, help_text="announced, the next one first")
     features = FeatureSerializer(many=True)
+    available_from = serializers.DateTimeField(allow_null=True, help_text="null: always")
+    ends_at = serializers.DateTimeField(
+        allow_null=True, help_text="from then on it is refused, or its successor answers"
+    )
+    successor = serializers.CharField(allow_null=True, help_text="what to ask instead")
 
 
 class ModelListSerializer(serializers.Serializer[Any]):
@@ -91,6 +96,9 @@ def model_out(
         "currency": "USD",
         **_prices(price),
         "features": offers.shapes(features.rules(model.dialect, model.id)),
+        "available_from": model.available_from,
+        "ends_at": model.ends_at,
+        "successor": model.successor_id,
         "coming_prices": [
             {"effective_at": each.effective_at.isoformat(), **_prices(each)} for each in coming
         ],
@@ -206,6 +214,16 @@ class CorrectionSerializer(serializers.Serializer[Any]):
     charged = serializers.CharField()
 
 
+class InsteadOfSerializer(serializers.Serializer[Any]):
+    """The retired model that a successor answered for."""
+
+    model = serializers.CharField()
+    ended = serializers.DateField()
+    price = serializers.ChoiceField(
+        ("same", "lower", "higher"), help_text="of the successor; higher: in some bucket"
+    )
+
+
 class ReceiptSerializer(UsageSerializer):
     """The receipt: buckets x price = cost, line by line, and how it came about."""
 
@@ -225,6 +243,9 @@ class ReceiptSerializer(UsageSerializer):
     )
     settlement = serializers.SerializerMethodField()
     windows = serializers.SerializerMethodField()
+    instead_of = serializers.SerializerMethodField(
+        help_text="the retired model that was asked for, if this one answered in its place"
+    )
     clamps = serializers.SerializerMethodField()
     left_out = serializers.SerializerMethodField(
         help_text="what was asked for and not sent to the vendor, as kind:name"
@@ -247,7 +268,14 @@ class ReceiptSerializer(UsageSerializer):
                 "settlement",
                 "windows",
             ),
-            *("clamps", "left_out", "attempts", "upstream_status", "upstream_request_id"),
+            *(
+                "instead_of",
+                "clamps",
+                "left_out",
+                "attempts",
+                "upstream_status",
+                "upstream_request_id",
+            ),
         )
 
     @extend_schema_field(ReceiptLineSerializer(many=True))
@@ -304,6 +332,10 @@ class ReceiptSerializer(UsageSerializer):
             name: {"limit": limit, "used": used, "reset_ms": reset_ms}
             for name, limit, used, reset_ms in event.details.get("windows", ())
         }
+
+    @extend_schema_field(InsteadOfSerializer(allow_null=True))
+    def get_instead_of(self, event: UsageEvent) -> dict[str, str] | None:
+        return event.details.get("instead_of")
 
     def get_clamps(self, event: UsageEvent) -> dict[str, Any]:
         clamps: dict[str, Any] = event.details.get("clamps", {})

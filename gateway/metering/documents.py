@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from pypdf import PdfReader
 from pypdf.generic import DictionaryObject, StreamObject
 
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.dialects.codecs import media
 from gateway.metering import sound
 from hontoni.errors import BadRequest

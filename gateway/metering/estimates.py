@@ -7,7 +7,7 @@ third of that; it decides what the least affordable hold is.
 
 from typing import Any, NamedTuple
 
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.dialects.ir import Usage
 from gateway.metering import documents, sound
 from gateway.metering.documents import Attached

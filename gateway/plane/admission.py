@@ -137,10 +137,11 @@ async def _price(call: Call, moment: int | None) -> None:
     known = snapshot.at_hand(moment) or await snapshot.current(moment)
     call.price_read_at, call.priced_for = known.of.read_at, (known.since, known.until)
     sold = known.models.get(call.model.id)
+    if sold is None:
+        raise known.missing(call.request.name)
+    sold = sold.owned(call.request.account)
     if sold is call.model:  # nearly always
         return
-    if sold is None:
-        raise snapshot.unknown(call.request.name)
     call.request = call.request.priced(sold, call.lane.sifted)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from gateway.catalogue.snapshot import Model, Price
+from gateway.catalogue.sold import Model, Price
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
 from gateway.dialects.stream_readers import text_bytes

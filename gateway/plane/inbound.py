@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.sift import Sifted
-from gateway.catalogue.snapshot import Catalogue, Model
+from gateway.catalogue.snapshot import Catalogue
+from gateway.catalogue.sold import Model
 from gateway.catalogue.variants import PLAIN, Variant
 from gateway.dialects.codecs import thinking as thoughts
 from gateway.dialects.ir import Target, Thinking
@@ -45,7 +46,7 @@ class Asked(NamedTuple):
 
     def helper(self, name: str) -> str | None:
         """What the vendor calls another model that shall help, where this caller may ask it."""
-        found = self.model.book.find(name)
+        found = self.model.sister(name)
         if found is None or found.dialect != self.model.dialect:
             return None
         return found.upstream_id if not self.permitted or found.id in self.permitted else None
@@ -144,6 +145,7 @@ async def understand(
         variant = _switched(variant, model, sent[b"anthropic-beta"])
     if caller.models and model.id not in caller.models:
         caller = await callers.permit(caller, address, model.id)
+    model = model.owned(caller.account)
     target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
     agent = sent.get(b"user-agent", b"").decode("latin-1")

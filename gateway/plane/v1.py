@@ -46,9 +46,12 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
 async def _model(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     name = http.scope["path_params"]["id"]
-    model, _ = await snapshot.found(lambda known: known.resolve(name))
+    model, variant = await snapshot.found(lambda known: known.resolve(name))
     if problem := caller.forbidden(http.client_ip(), model.id):
         raise problem
+    http.extra += (
+        model.life.headers if variant.instead_of is None else variant.instead_of.life.headers
+    )
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
 
 

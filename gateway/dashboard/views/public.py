@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from billing.plans.models import AddOn, Plan
 from gateway.catalogue import clock, snapshot
 from gateway.catalogue.price_examples import TYPICAL, MonthForm, month
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.usage.status import report
 
 VENDORS = {"anthropic": "Anthropic", "openai": "OpenAI", "google": "Google"}

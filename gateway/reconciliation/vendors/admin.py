@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from billing.staff.dollars import RATES
+from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.prices.labels import LABELS
 from gateway.reconciliation.vendors import alarms, intake
 from gateway.reconciliation.vendors.formats.report import BadReport
@@ -25,7 +26,6 @@ from gateway.reconciliation.vendors.models import (
     VendorDifference,
     VendorImport,
     VendorName,
-    VendorPrice,
 )
 from gateway.vendors import vault
 from gateway.vendors.models import home
