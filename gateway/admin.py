@@ -10,10 +10,10 @@ from unfold.admin import ModelAdmin, TabularInline
 from billing.staff.audited import audit_deed
 from gateway.catalogue.features import admin as features  # noqa: F401
 from gateway.catalogue.models import BUCKETS, Alias, Model
+from gateway.pricing import price_admin as prices  # noqa: F401  registers
 from gateway.reconciliation.vendors import admin as vendorbills  # noqa: F401
 from gateway.usage import dead_events
 from gateway.usage.corrections import admin as corrections  # noqa: F401  registers
-from gateway.usage.corrections import price_admin as prices  # noqa: F401
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import DeadEvent, Refusal, UsageEvent
 from gateway.usage.quarantine import admin as quarantine  # noqa: F401

@@ -224,6 +224,11 @@ OPTIONS = (
         ),
     ),
     Option(
+        "MODEL_PRICE_NOTICE_DAYS",
+        "`14`",
+        "how long before it binds a higher price of a model is told to who has used it lately",
+    ),
+    Option(
         "STRIPE_MIRROR",
         "`true`",
         ("keep a copy of Stripe's objects (dj-stripe) for staff; nothing depends on it"),

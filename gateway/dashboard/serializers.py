@@ -258,24 +258,9 @@ class ReceiptSerializer(UsageSerializer):
     class Meta(UsageSerializer.Meta):
         fields: tuple[str, ...] = (  # type: ignore[assignment]
             *UsageSerializer.Meta.fields,
-            *(
-                "lines",
-                "total",
-                "charged",
-                "rule",
-                "price_version",
-                "corrections",
-                "settlement",
-                "windows",
-            ),
-            *(
-                "instead_of",
-                "clamps",
-                "left_out",
-                "attempts",
-                "upstream_status",
-                "upstream_request_id",
-            ),
+            *("lines", "total", "charged", "rule", "price_version", "corrections"),
+            *("settlement", "windows", "instead_of", "clamps", "left_out", "attempts"),
+            *("upstream_status", "upstream_request_id"),
         )
 
     @extend_schema_field(ReceiptLineSerializer(many=True))

@@ -49,9 +49,7 @@ async def _model(http: Exchange, upstream: Upstream) -> None:
     model, variant = await snapshot.found(lambda known: known.resolve(name))
     if problem := caller.forbidden(http.client_ip(), model.id):
         raise problem
-    http.extra += (
-        model.life.headers if variant.instead_of is None else variant.instead_of.life.headers
-    )
+    http.extra += (variant.instead_of or model).life.headers
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
 
 

@@ -13,6 +13,7 @@ from accounts.keys import api_keys
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS, Alias, Model, Price
 from hontoni.money import nanos
+from tests.gateway.plane.test_limits import limit
 from tests.gateway.plane.test_translation import ask
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -84,6 +85,7 @@ def test_what_has_ended_is_a_404_that_names_its_successor(
 
 def test_it_ends_at_its_instant_without_a_reading(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
+    limit(alice, rpm=1000, five_hours=1000, daily=1000, weekly=1000)
     end = timezone.now() + timedelta(seconds=1.5)
     Model.objects.filter(pk="gpt-4o").update(ends_at=end)
     snapshot.forget()
