@@ -5,12 +5,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
 from gateway.catalogue.features import admin as features  # noqa: F401
-from gateway.catalogue.models import BUCKETS, Alias, Model
-from gateway.pricing import price_admin as prices  # noqa: F401  registers
+from gateway.catalogue.models import BUCKETS
+from gateway.pricing import admin as pricing  # noqa: F401  registers
+from gateway.pricing import model_admin as models  # noqa: F401
+from gateway.pricing import price_admin as prices  # noqa: F401
 from gateway.reconciliation.vendors import admin as vendorbills  # noqa: F401
 from gateway.usage import dead_events
 from gateway.usage.corrections import admin as corrections  # noqa: F401  registers
@@ -32,20 +34,6 @@ class ReadOnly:
 
     def has_delete_permission(self, *args: Any) -> bool:
         return False
-
-
-class AliasInline(TabularInline):
-    model = Alias
-    fk_name = "model"
-    extra = 0
-
-
-@admin.register(Model)
-class CatalogueAdmin(ModelAdmin):
-    list_display = ("id", "vendor", "upstream_id", "context_window", "max_output", "active")
-    list_filter = ("vendor", "active")
-    search_fields = ("id", "name", "upstream_id")
-    inlines = (AliasInline,)
 
 
 @admin.register(UsageEvent)

@@ -187,6 +187,13 @@ class ReceiptLineSerializer(serializers.Serializer[Any]):
     cost = serializers.CharField()
 
 
+class OwnPriceSerializer(serializers.Serializer[Any]):
+    """What was agreed with you in place of the list's price."""
+
+    id = serializers.IntegerField()
+    multiplier = serializers.CharField(allow_null=True, help_text="null: rates of your own")
+
+
 class PriceVersionSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     effective_at = serializers.DateTimeField(help_text="in force since")
@@ -194,6 +201,7 @@ class PriceVersionSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="when the gateway had last read the price list"
     )
     long_context = serializers.BooleanField()
+    own = OwnPriceSerializer(allow_null=True, help_text="of your own prices, if they held")
 
 
 class SettlementSerializer(serializers.Serializer[Any]):
@@ -301,6 +309,7 @@ class ReceiptSerializer(UsageSerializer):
             "effective_at": event.price.effective_at,
             "read_at": event.price_read_at,
             "long_context": any(map(bill.is_long, receipts.lines(event))),
+            "own": receipts.own(event),
         }
 
     @extend_schema_field(SettlementSerializer)

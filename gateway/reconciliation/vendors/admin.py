@@ -14,9 +14,6 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminPasswordWidget
 from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
-from billing.staff.dollars import RATES
-from gateway.catalogue.costs.models import VendorPrice
-from gateway.catalogue.prices.labels import LABELS
 from gateway.reconciliation.vendors import alarms, intake
 from gateway.reconciliation.vendors.formats.report import BadReport
 from gateway.reconciliation.vendors.models import (
@@ -94,28 +91,6 @@ class VendorNameAdmin(ModelAdmin):
     list_filter = ["vendor"]
     list_select_related = ["credential__provider"]
     search_fields = ["name"]
-
-
-@admin.register(VendorPrice)
-class VendorPriceAdmin(ModelAdmin):
-    formfield_overrides = RATES
-    list_display = ["model", "since", "input_price", "output_price"]
-    list_filter = ["model"]
-
-    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name in LABELS:
-            field.label = LABELS[db_field.name].capitalize()
-            field.help_text = "Dollars per million tokens."
-        return field
-
-    @admin.display(description="input", ordering="input")
-    def input_price(self, price: VendorPrice) -> str:
-        return f"${dollars(price.input)}"
-
-    @admin.display(description="output", ordering="output")
-    def output_price(self, price: VendorPrice) -> str:
-        return f"${dollars(price.output)}"
 
 
 @admin.register(VendorBill)
