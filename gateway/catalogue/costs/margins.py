@@ -52,6 +52,10 @@ class Known:
         found = self.versions.get(model_id, ())
         return next((each for each in found if each.since <= day), None)
 
+    def latest(self, model_id: str) -> VendorPrice | None:
+        """The last one that is known, though it may be to come."""
+        return next(iter(self.versions.get(model_id, ())), None)
+
     def of(self, price: Price) -> list[Margin]:
         """What a version earns from when it binds, or now if it is in force; nothing where nobody
         knows the cost."""
