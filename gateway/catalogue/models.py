@@ -84,9 +84,9 @@ class Model(Announced):
 
 
 def living(now: datetime) -> models.Q:
-    """The models that have begun, and have not ended."""
+    """The models that have begun, and have not ended, or that another one answers for."""
     begun = models.Q(available_from=None) | models.Q(available_from__lte=now)
-    return begun & (models.Q(ends_at=None) | models.Q(ends_at__gt=now))
+    return begun & (models.Q(ends_at=None) | models.Q(ends_at__gt=now) | models.Q(redirects=True))
 
 
 class Price(Announced):

@@ -8,7 +8,7 @@ node, whenever each of them read the catalogue.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -52,6 +52,7 @@ class Catalogue:
     since: int = 0
     until: int = 0
     retired: dict[str, Retired] = field(default_factory=dict)
+    listed: dict[str, Model] = field(default_factory=dict)  # with those that others answer for
 
     def resolve(self, name: str) -> tuple[Model, Variant]:
         """The model a client means, and how it wants it. Raises NotFound (404 model_not_found, or
@@ -68,7 +69,7 @@ class Catalogue:
 
     def labels(self) -> dict[str, str]:
         """Each model's id as forms show it: with its end, if that is known."""
-        return {name: f"{name}{model.life.ending}" for name, model in self.models.items()}
+        return {name: f"{name}{model.life.ending}" for name, model in self.listed.items()}
 
     def missing(self, name: str) -> NotFound:
         """Why a name that meant a model means none now."""
@@ -78,16 +79,10 @@ class Catalogue:
 
     def _successor(self, gone: Retired) -> Model:
         """Who answers for it. Raises NotFound (404 model_retired)."""
-        last, seen = gone, {gone.id}
-        while last.life.redirects:
-            if found := self.models.get(last.life.successor):
-                return found
-            after = self.retired.get(last.life.successor)
-            if after is None or after.id in seen:
-                break
-            seen.add(after.id)
-            last = after
-        raise life.retired(gone, self.models)
+        found = answering(gone, self.models, self.retired)
+        if found is None:
+            raise life.retired(gone, self.models)
+        return found
 
     def other_names(self) -> dict[str, list[str]]:
         """What else each model answers to, as the documentation publishes it."""
@@ -102,6 +97,22 @@ class Catalogue:
 
     def _id(self, name: str) -> str:
         return name if name in self.retired else self.aliases.get(name.lower(), "")
+
+
+def answering(
+    gone: Retired, on_sale: Mapping[str, Model], retired: Mapping[str, Retired]
+) -> Model | None:
+    """The successor that answers for a retired model, or that one's; None if nobody does."""
+    last, seen = gone, {gone.id}
+    while last.life.redirects:
+        if found := on_sale.get(last.life.successor):
+            return found
+        after = retired.get(last.life.successor)
+        if after is None or after.id in seen:
+            break
+        seen.add(after.id)
+        last = after
+    return None
 
 
 def stand(model: Model, gone: Retired) -> Stand:
@@ -175,7 +186,34 @@ class Snapshot:
         aliases |= {name.lower(): name for name in known}
         book.write(on_sale, aliases)
         since, until = [0, *self._switches][past], [*self._switches, 0][past]
-        return Catalogue(on_sale, aliases, self, since, until, retired)
+        return Catalogue(
+            on_sale, aliases, self, since, until, retired, self._listed(on_sale, retired)
+        )
+
+    def _listed(
+        self, on_sale: Mapping[str, Model], retired: Mapping[str, Retired]
+    ) -> dict[str, Model]:
+        """In the catalogue's order. What another model answers for is that one under its name."""
+        found = {}
+        for model, _ in self._priced:
+            gone = retired.get(model.id)
+            if model.id in on_sale:
+                found[model.id] = on_sale[model.id]
+            elif gone is not None and (other := answering(gone, on_sale, retired)):
+                found[model.id] = replace(
+                    other,
+                    id=model.id,
+                    name=model.name,
+                    context_window=model.context_window,
+                    max_output=model.max_output,
+                    capabilities=model.capabilities,
+                    released_at=model.released_at,
+                    life=model.life,
+                    _rules=[],
+                    _elsewhere={},
+                    _owned={},
+                )
+        return found
 
 
 def _meant(model: str, alternative: str, on_sale: dict[str, Model]) -> str:

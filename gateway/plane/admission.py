@@ -13,7 +13,7 @@ from django.conf import settings
 
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
-from gateway.plane import callers, counts, life, stores, tracing, usage_events
+from gateway.plane import callers, counts, inbound, life, stores, tracing, usage_events
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.counts import Counts
@@ -171,7 +171,8 @@ async def _renew(call: Call, state: State) -> None:
     """Read anew whatever was too old for it to be decided."""
     call.caller = await _renewed(call.caller, state)
     call.http.limits = call.caller.limits
-    if problem := call.caller.forbidden(call.ip, call.model.id):
+    needed = inbound.permission(call.model, call.request.variant, call.caller)
+    if problem := call.caller.forbidden(call.ip, needed):
         raise problem
 
 

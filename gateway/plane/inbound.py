@@ -143,8 +143,8 @@ async def understand(
     model, variant = _at_hand(parsed, upstream) or await model_of(parsed, upstream)
     if b"anthropic-beta" in sent:
         variant = _switched(variant, model, sent[b"anthropic-beta"])
-    if caller.models and model.id not in caller.models:
-        caller = await callers.permit(caller, address, model.id)
+    if caller.models and (needed := permission(model, variant, caller)) not in caller.models:
+        caller = await callers.permit(caller, address, needed)
     model = model.owned(caller.account)
     target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
@@ -174,6 +174,15 @@ async def understand(
     )
     asked.clamps.update(_clamps(asked))
     return asked
+
+
+def permission(model: Model, variant: Variant, caller: Caller) -> str:
+    """Which model a key must be allowed to ask: for what answers in place of a retired one, that
+    one is enough where it costs no more."""
+    gone = variant.instead_of
+    if gone is None or gone.id not in caller.models:
+        return model.id
+    return model.id if snapshot.stand(model, gone).price == "higher" else gone.id
 
 
 def _at_hand(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant] | None:

@@ -37,7 +37,7 @@ Handler = Callable[[Exchange, Upstream], Awaitable[None]]
 
 async def _models(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
-    found = (await snapshot.current()).models.values()
+    found = (await snapshot.current()).listed.values()
     allowed = [model for model in found if not caller.models or model.id in caller.models]
     offered = [model for model in allowed if upstream.routes(model)]
     await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
@@ -46,10 +46,14 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
 async def _model(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     name = http.scope["path_params"]["id"]
-    model, variant = await snapshot.found(lambda known: known.resolve(name))
+    model, variant, listed = await snapshot.found(
+        lambda known: (*known.resolve(name), known.listed)
+    )
     if problem := caller.forbidden(http.client_ip(), model.id):
         raise problem
-    http.extra += (variant.instead_of or model).life.headers
+    if variant.instead_of is not None:
+        model = listed[variant.instead_of.id]
+    http.extra += model.life.headers
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
 
 

@@ -26,7 +26,7 @@ ABILITIES = {
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What it is, a first request with the visitor's own base URL, prices, and a calculator."""
-    models = list(snapshot.load().models.values())
+    models = list(snapshot.load().listed.values())
     # Opened without a question, the calculator shows its own example.
     form = MonthForm(request.GET if "model" in request.GET else None, models=models)
     asked = form.cleaned_data if form.is_bound and form.is_valid() else None
@@ -65,7 +65,7 @@ def _row(model: Model) -> dict[str, Any]:
 @require_safe
 def models(request: HttpRequest) -> HttpResponse:
     """Every model: filter by vendor and ability, or compare a few side by side."""
-    found = list(snapshot.load().models.values())
+    found = list(snapshot.load().listed.values())
     vendor, ability = request.GET.get("vendor", ""), request.GET.get("ability", "")
     chosen = request.GET.getlist("compare")
     if vendor:
@@ -91,6 +91,6 @@ def status(request: HttpRequest) -> HttpResponse:
     health = report(timezone.now())
     rows = [
         {"model": model, "vendor": VENDORS.get(model.vendor, model.vendor), **health.get(name, {})}
-        for name, model in snapshot.load().models.items()
+        for name, model in snapshot.load().listed.items()
     ]
     return render(request, "gateway/status.html", {"rows": rows})

@@ -18,6 +18,7 @@ from gateway.reconciliation.vendors import alarms, intake
 from gateway.reconciliation.vendors.formats.report import BadReport
 from gateway.reconciliation.vendors.models import (
     DEFAULT_ACCOUNT,
+    MarginAlarm,
     ReportSource,
     VendorBill,
     VendorDifference,
@@ -26,7 +27,7 @@ from gateway.reconciliation.vendors.models import (
 )
 from gateway.vendors import vault
 from gateway.vendors.models import home
-from hontoni.money import dollars
+from hontoni.money import change, dollars
 
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -122,6 +123,26 @@ class VendorDifferenceAdmin(ReadOnlyAdmin):
     @admin.display(description="of", ordering="billed")
     def of(self, found: VendorDifference) -> str:
         return f"${dollars(found.billed)}"
+
+
+@admin.register(MarginAlarm)
+class MarginAlarmAdmin(ReadOnlyAdmin):
+    list_display = ["day", "model", "customer", "charged", "costs_us", "earned", "told_at"]
+    list_filter = ["day", "model"]
+
+    @admin.display(description="charged", ordering="revenue")
+    def charged(self, alarm: MarginAlarm) -> str:
+        return f"${dollars(alarm.revenue)}"
+
+    @admin.display(description="cost us", ordering="cost")
+    def costs_us(self, alarm: MarginAlarm) -> str:
+        return f"${dollars(alarm.cost)}"
+
+    @admin.display(description="earned")
+    def earned(self, alarm: MarginAlarm) -> str:
+        earned = alarm.revenue - alarm.cost
+        sign = "−" if earned < 0 else ""
+        return f"{sign}${dollars(abs(earned))} ({change(alarm.cost, alarm.revenue)})"
 
 
 class UploadForm(forms.Form):

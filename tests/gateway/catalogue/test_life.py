@@ -127,11 +127,32 @@ def test_a_dearer_successor_is_told_by_header_receipt_and_page(
     assert "gpt-4o-mini was retired" in page and "costs more" in page
 
 
-def test_a_key_that_may_not_ask_the_successor_is_refused(gateway: Gateway, alice: Person) -> None:
+def test_a_key_for_the_retired_model_may_ask_a_successor_that_is_not_dearer(
+    gateway: Gateway, alice: Person
+) -> None:
     fund(alice, "10")
-    api_keys.change(alice.key, allowed_models=["gpt-5.1"])
+    api_keys.change(alice.key, allowed_models=["gpt-5.1", "gpt-4o"])
     ends("gpt-5.1", timedelta(hours=-1), successor_id="gpt-5.4", redirects=True)
-    assert gateway.chat(alice, USED, model="gpt-5.1").status_code == 403
+    ends("gpt-4o", timedelta(hours=-1), successor_id="gpt-5.4", redirects=True)
+    assert gateway.chat(alice, USED, model="gpt-5.1").status_code == 200
+    assert gateway.chat(alice, USED, model="gpt-4o").status_code == 403, "it is dearer"
+    assert gateway.chat(alice, USED, model="gpt-5.4").status_code == 403
+
+
+def test_what_another_model_answers_for_is_still_listed_at_what_is_paid(
+    gateway: Gateway, alice: Person
+) -> None:
+    ends("gpt-5.1", timedelta(hours=-1), successor_id="gpt-5.4", redirects=True)
+    ends("gpt-4o", timedelta(hours=-1), successor_id="gpt-5.4")
+    with gateway.http(alice) as http:
+        for path in ("/v1/models", "/api/models"):
+            rows = {row["id"]: row for row in http.get(path).json()["data"]}
+            assert "gpt-4o" not in rows and rows["gpt-5.1"]["successor"] == "gpt-5.4"
+        assert rows["gpt-5.1"]["prices_per_million_tokens"]["output"] == "12.00"
+        one = http.get("/v1/models/gpt-5.1")
+        assert (one.json()["id"], "sunset" in one.headers) == ("gpt-5.1", True)
+        assert http.get("/v1/models/gpt-4o").json()["error"]["code"] == "model_retired"
+        assert "gpt-5.1" in http.get("/models").text
 
 
 def test_successors_of_successors_and_rings_of_them(gateway: Gateway, alice: Person) -> None:
