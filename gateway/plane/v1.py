@@ -46,9 +46,7 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
 async def _model(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     name = http.scope["path_params"]["id"]
-    model, variant, listed = await snapshot.found(
-        lambda known: (*known.resolve(name), known.listed)
-    )
+    model, variant, listed = await snapshot.found(lambda n: (*n.resolve(name), n.listed))
     if problem := caller.forbidden(http.client_ip(), model.id):
         raise problem
     if variant.instead_of is not None:

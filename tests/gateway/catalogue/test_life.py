@@ -196,9 +196,9 @@ def test_of_two_models_a_name_means_the_one_that_is_not_dearer(db: None) -> None
     from gateway.catalogue.seed import seed
 
     seed()
-    Alias.objects.filter(name="gpt-5-nano").update(alternative="gpt-4o-mini")
-    assert snapshot.load().resolve("gpt-5-nano")[0].id == "gpt-4o-mini"
-    first = Price.objects.filter(model_id="gpt-4o-mini").earliest("effective_at")
+    Alias.objects.filter(name="claude-opus-5-5").update(alternative="claude-sonnet-4.6")
+    assert snapshot.load().resolve("claude-opus-5-5")[0].id == "claude-sonnet-4.6"
+    first = Price.objects.get(model_id="claude-sonnet-4.6")
     rates = {bucket: 9 * getattr(first, bucket) for bucket in BUCKETS}
-    Price.objects.create(model_id="gpt-4o-mini", effective_at=timezone.now(), **rates)
-    assert snapshot.load().resolve("gpt-5-nano")[0].id == "gpt-5.4-mini"
+    Price.objects.create(model_id="claude-sonnet-4.6", effective_at=timezone.now(), **rates)
+    assert snapshot.load().resolve("claude-opus-5-5")[0].id == "claude-opus-4.6"

@@ -45,7 +45,7 @@ def test_a_day_that_lost_money_is_told_once_until_it_has_lost_twice_as_much(
         ("", str(alice.user.pk)),
     ]
     (told,) = mail.outbox
-    assert "gpt-4o: lost $0.0675" in told.body and "(−90 %)" in told.body
+    assert "gpt-4o: lost $0.0675" in told.body and "−90 %" in told.body
     margin_alarms.look(today, today)
     assert len(mail.outbox) == 1
     costs("150", today)
