@@ -121,6 +121,22 @@ _ALIASES = {
     "claude-haiku-5": "claude-haiku-4.5",
     "claude-haiku-5-5": "claude-haiku-4.5",
     "claude-haiku-5.5": "claude-haiku-4.5",
+    "gpt-5-codex": "gpt-5.3-codex",
+    "gpt-5.1-codex": "gpt-5.3-codex",
+    "gpt-5.1-codex-max": "gpt-5.3-codex",
+    "gpt-5.5": "gpt-5.4",
+    "gpt-6-astra": "gpt-5.4",
+    "gpt-6-sol": "gpt-5.4",
+    "gpt-6.1-sol": "gpt-5.4",
+    "gpt-6.1-terra": "gpt-5.4",
+    "gpt-6-luna": "gpt-5.4-mini",
+}
+
+# Where two of ours are near, the one that is not dearer is meant.
+_ALTERNATIVES = {
+    "gpt-5-codex": "gpt-5.4",
+    "gpt-5.1-codex": "gpt-5.4",
+    "gpt-5.1-codex-max": "gpt-5.4",
 }
 
 
@@ -198,7 +214,10 @@ def seed() -> None:
             _discount(row)
     vendor_ids = {row.upstream_id: row.id for row in _ROWS if row.upstream_id != row.id}
     Alias.objects.bulk_create(
-        (Alias(name=name, model_id=model) for name, model in (vendor_ids | _ALIASES).items()),
+        (
+            Alias(name=name, model_id=model, alternative_id=_ALTERNATIVES.get(name))
+            for name, model in (vendor_ids | _ALIASES).items()
+        ),
         ignore_conflicts=True,
     )
     features.seed()

@@ -14,7 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.catalogue import model_list, snapshot
-from gateway.plane import admission, counting, drains, pipeline, stores, tracing
+from gateway.plane import admission, counting, drains, inbound, pipeline, stores, tracing
 from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Config, Exchange
 from gateway.plane.upstream import Upstream, connect
@@ -47,7 +47,8 @@ async def _model(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     name = http.scope["path_params"]["id"]
     model, variant, listed = await snapshot.found(lambda n: (*n.resolve(name), n.listed))
-    if problem := caller.forbidden(http.client_ip(), model.id):
+    needed = inbound.permission(model, variant, caller)
+    if problem := caller.forbidden(http.client_ip(), needed):
         raise problem
     if variant.instead_of is not None:
         model = listed[variant.instead_of.id]
