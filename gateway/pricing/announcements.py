@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from billing.mails import notices
@@ -148,10 +148,9 @@ def own_ends(now: datetime) -> int:
     """Tell whose own prices end within the notice, if the list is dearer."""
     soon = now + changes.notice()
     rows = CustomerPrice.objects.filter(until_at__gt=now, until_at__lte=soon)
-    late = rows.filter(until_at__gt=F("created_at"))
     return sum(
         _tell([row.user_id], "own_price_ends", f"own_price_ends:{row.pk}:{row.until_at}", facts)
-        for row in late
+        for row in rows
         if (facts := _agreed(row))["dearer"]
     )
 

@@ -1,9 +1,6 @@
 """What public sources say: read in each one's shape, proposed, and accepted by staff."""
 
-import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from gateway.pricing.sources import litellm, models_dev, openrouter, reading, ve
 from gateway.pricing.sources.said import Unreadable
 from gateway.usage.models import UsageHour
 from hontoni.money import nanos
+from tests.gateway.pricing.mirrors import dearer
 from tests.gateway.usage.test_quarantine import staff
 from tests.world import Person
 
@@ -35,52 +33,6 @@ LIST = "/admin/gateway/proposal/"
 
 def copy(file: str) -> Any:
     return orjson.loads((reading.COPIES / file).read_bytes())
-
-
-@pytest.fixture
-def mirror(db: None, settings: Settings, tmp_path: Path) -> Iterator[Path]:
-    """A server with a copy of each source, which tests edit."""
-    for source in reading.sources():
-        (tmp_path / source.file).write_bytes((reading.COPIES / source.file).read_bytes())
-
-    class Files(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            file = tmp_path / self.path.lstrip("/")
-            self.send_response(200 if file.exists() else 404)
-            self.end_headers()
-            self.wfile.write(file.read_bytes() if file.exists() else b"gone")
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Files)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    settings.CATALOGUE_MIRROR = f"http://127.0.0.1:{server.server_port}"
-    seed()
-    published.seed()
-    yield tmp_path
-    server.shutdown()
-    server.server_close()
-
-
-def edit(file: Path, change: Any) -> None:
-    body = orjson.loads(file.read_bytes())
-    change(body)
-    file.write_bytes(orjson.dumps(body))
-
-
-def dearer(mirror: Path, model: str, output: float, *files: str) -> None:
-    """A vendor raises a price, as these sources have it."""
-    if "models.dev.json" in files:
-        edit(mirror / "models.dev.json", lambda b: _of(b, model)["cost"].update(output=output))
-    if "litellm.json" in files:
-        per_token = float(f"{output / 1e6:.12g}")
-        edit(mirror / "litellm.json", lambda b: b[model].update(output_cost_per_token=per_token))
-
-
-def _of(body: Any, model: str) -> Any:
-    found = next(each["models"] for each in body.values() if model in each["models"])
-    return found[model]
 
 
 def opened(**which: Any) -> list[Proposal]:
