@@ -10,15 +10,14 @@ Always true of every form in which staff type money:
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from django import forms
 from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.functional import cached_property
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldBooleanWidget
 
@@ -26,7 +25,8 @@ from billing.staff.audited import audit_deed
 from hontoni import money
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Change:
     """An amount before and after, in nano-dollars."""
 
     label: str
@@ -49,10 +49,6 @@ class Change(NamedTuple):
 def seal(changes: Iterable[Change]) -> str:
     """What a confirmation of these confirms."""
     return hashlib.sha256("\n".join(map(str, changes)).encode()).hexdigest()[:16]
-
-
-def listed(changes: Iterable[Change]) -> SafeString:
-    return format_html_join("", "<div>{}</div>", ((str(each),) for each in changes))
 
 
 class _Tick(UnfoldBooleanWidget):
@@ -110,14 +106,15 @@ def is_money(model: type[models.Model], name: str) -> bool:
 
 def spoken(model: type[models.Model], values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as the audit keeps them: amounts in dollars, numbers and switches as they are."""
-    return {
-        name: money.dollars(value)
-        if isinstance(value, int) and not isinstance(value, bool) and is_money(model, name)
-        else value
-        if isinstance(value, int | None)
-        else str(value)
-        for name, value in values.items()
-    }
+    return {name: _spoken(model, name, value) for name, value in values.items()}
+
+
+def _spoken(model: type[models.Model], name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if not isinstance(value, int):
+        return str(value)
+    return money.dollars(value) if is_money(model, name) else value
 
 
 def percents(

@@ -34,7 +34,7 @@ def accept(proposal_id: int, *, actor: str, source: str = "", request_id: str = 
     """Write what it proposes; `source` chooses where sources disagree. What was written, in
     words. Raises BadRequest, and Conflict if it is decided already."""
     proposal = _open(proposal_id)
-    done = _DEEDS[proposal.kind](proposal, source, actor)
+    done = _DEEDS[Kind(proposal.kind)](proposal, source, actor)
     _decide(proposal, State.ACCEPTED, actor, request_id, done)
     return done
 

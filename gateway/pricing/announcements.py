@@ -16,7 +16,7 @@ from django.utils import timezone
 from billing.mails import notices
 from billing.mails.models import Notice
 from gateway.catalogue import life
-from gateway.catalogue.models import Model, Price
+from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.own_prices.terms import of as terms_of
 from gateway.catalogue.prices import changes, schedule
@@ -133,7 +133,7 @@ def _is_dearer(model: Model) -> bool:
 
 def rates(price: Price) -> tuple[int, ...]:
     """In the order of BUCKETS."""
-    return tuple(changes.rate(price, name) for name in changes.BUCKETS)
+    return tuple(changes.rate(price, name) for name in BUCKETS)
 
 
 # -- One's own -----------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def _agreed(row: CustomerPrice) -> dict[str, Any]:
 
 
 def _rows(row: CustomerPrice) -> Iterator[dict[str, str]]:
-    for name, rate in zip(changes.BUCKETS, row.rates or (), strict=False):
+    for name, rate in zip(BUCKETS, row.rates or (), strict=False):
         yield {"bucket": name, "new": dollars(rate)}
 
 

@@ -68,7 +68,7 @@ def _paid(row: CustomerPrice, price: Price) -> Rates:
 
 
 def _rates(price: Price) -> Rates:
-    found: Rates = tuple(getattr(price, name) for name in BUCKETS)  # type: ignore[assignment]
+    found: Rates = tuple(getattr(price, name) for name in BUCKETS)
     return found
 
 

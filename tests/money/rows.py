@@ -80,7 +80,8 @@ class Rows:
         ]
         mine = [row for row in holding if row.model_id == model]
         for_all = [row for row in holding if row.model_id is None]
-        return (mine or for_all or [None])[-1]
+        found = mine or for_all
+        return found[-1] if found else None
 
     def calls(self, bill: Bill, event: UsageEvent) -> int:
         """Nano-dollars for the tools that the vendor ran, and for what was no text."""

@@ -44,7 +44,7 @@ class Step(NamedTuple):
 
 def steps(before: Price | None, after: Price) -> list[Step]:
     """Side by side, whatever has changed or not."""
-    names = BUCKETS
+    names: tuple[str, ...] = BUCKETS
     if after.long_context_above is not None or (before and before.long_context_above is not None):
         names += LONG
     return [

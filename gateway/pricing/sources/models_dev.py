@@ -27,7 +27,7 @@ def _model(vendor: str, name: str, model: dict[str, Any]) -> Said | None:
     if made != ["text"] or model.get("status") == "deprecated":
         return None
     cost = model.get("cost") or {}
-    tier = next(iter(cost.get("tiers") or ()), {})
+    tier: dict[str, Any] = next(iter(cost.get("tiers") or ()), {})
     above = (tier.get("tier") or {}).get("size")
     if not above and (tier := cost.get("context_over_200k") or {}):
         above = 200_000

@@ -6,7 +6,7 @@ there is one, else what staff and sources know of his prices.
 
 import logging
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -76,7 +76,7 @@ def _tell(found: list[Loss]) -> None:
     new = [each for each in found if _is_news(each)]
     for each in new:
         logger.error("margins.lost %s", each)
-        place = {"day": each.day, "model": each.model, "customer": each.customer}
+        place: dict[str, Any] = {"day": each.day, "model": each.model, "customer": each.customer}
         sums = {"revenue": each.revenue, "cost": each.cost}
         MarginAlarm.objects.update_or_create(**place, defaults=sums)
     if new:
