@@ -81,7 +81,7 @@ class Stand(NamedTuple):
         told = f"{gone.id}; ended={_day(gone.life)}; price={self.price}"
         return b"x-hontoni-instead-of", told.encode()
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """For the receipt."""
         return {"model": self.retired.id, "ended": _day(self.retired.life), "price": self.price}
 

@@ -62,7 +62,7 @@ class Tokens(NamedTuple):
             "usage": list(self.usage),
             "long": is_long(self),
             "factor": self.factor,
-        } | ({"own": own.told()} if own else {})
+        } | ({"own": own.as_dict()} if own else {})
 
 
 class Calls(NamedTuple):

@@ -99,7 +99,7 @@ def _details(call: Call) -> dict[str, Any]:
         assert call.full is not None
         details["full"] = call.full._asdict()  # the vendor bills it, the customer is not
     if (gone := call.request.variant.instead_of) is not None:
-        details["instead_of"] = stand(call.model, gone).told()
+        details["instead_of"] = stand(call.model, gone).as_dict()
     if rule := call.rule():
         details["rule"] = rule
     return details

@@ -27,17 +27,17 @@ class Terms(NamedTuple):
         paid = tuple((2 * rate * self.multiplier + WHOLE) // (2 * WHOLE) for rate in listed)
         return paid  # type: ignore[return-value]  # as many as there were
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         if self.rates is not None:
             return {"id": self.id, "rates": list(self.rates)}
         return {"id": self.id, "multiplier": self.multiplier}
 
 
-def read(told: Mapping[str, Any]) -> Terms:
-    """What `told` said."""
-    if "rates" in told:
-        return Terms(told["id"], rates=tuple(told["rates"]))
-    return Terms(told["id"], told["multiplier"])
+def read(raw: Mapping[str, Any]) -> Terms:
+    """What `as_dict` made."""
+    if "rates" in raw:
+        return Terms(raw["id"], rates=tuple(raw["rates"]))
+    return Terms(raw["id"], raw["multiplier"])
 
 
 def of(row: CustomerPrice) -> Terms:
