@@ -95,12 +95,12 @@ def attacked(port: int, key: str, again: bool) -> Iterator[Callable[[], dict[str
     command = [sys.executable, "-m", "bench.hostile", "--attack", str(port), "--key", key]
     command += ["--again"] * again
     attacker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    told: dict[str, int] = {}
+    opened_by: dict[str, int] = {}
 
     def opened() -> dict[str, int]:
         attacker.terminate()
-        told.update(json.loads(attacker.communicate()[0]))
-        return told
+        opened_by.update(json.loads(attacker.communicate()[0]))
+        return opened_by
 
     try:
         yield opened
@@ -170,9 +170,9 @@ def bench(again: bool) -> str:
         measure(load, server, before)  # warm
         for _ in range(ROUNDS):
             quiet.append(measure(load, server, before))
-            with attacked(server.port, server.headers["authorization"], again) as told:
+            with attacked(server.port, server.headers["authorization"], again) as opened_by:
                 hostile.append(measure(load, server, memory))
-                opened.update(told())
+                opened.update(opened_by())
             time.sleep(PAUSE_SECONDS)
         after = cost.resident_bytes(server.pids[0])
     lines = [
@@ -214,12 +214,12 @@ def main() -> None:
     parser.add_argument("--attack", type=int, help="be the hostile client of this port")
     parser.add_argument("--key", default="", help="its Authorization")
     parser.add_argument("--again", action="store_true", help="open anew what is closed")
-    asked = parser.parse_args()
-    if asked.attack:
-        attack(asked.attack, asked.key, asked.again)
+    args = parser.parse_args()
+    if args.attack:
+        attack(args.attack, args.key, args.again)
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and stop the servers
-    print(bench(asked.again))
+    print(bench(args.again))
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ class Client(asyncio.Protocol):
         self.first = 0.0
         self.frames = Frames()
         self.refusal = b""
-        self.asked = time.perf_counter()
+        self.sent_at = time.perf_counter()
         self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
@@ -176,8 +176,8 @@ class Client(asyncio.Protocol):
         now = time.perf_counter()
         if self.parser.get_status_code() != 200:
             return self._give_up(f"{self.parser.get_status_code()}: {self.refusal.decode()[:300]}")
-        self.tally.latencies.append(now - self.asked)
-        self.tally.firsts.append((self.first or now) - self.asked)
+        self.tally.latencies.append(now - self.sent_at)
+        self.tally.firsts.append((self.first or now) - self.sent_at)
         self.left -= 1
         if self.left <= 0 or now >= self.deadline:
             self._stop()

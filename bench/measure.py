@@ -68,14 +68,14 @@ class Row:
         seconds: float = 0,
         each: int = 0,
         hold: bool = False,
-        **asked: int,
+        **directives: int,
     ) -> Job:
         """A job on this row; `asked` goes to the vendor, and asking for chunks makes a stream."""
         beside = self.server.beside.values()
         return Job(
             port=self.server.port,
             path=self.dialect.path,
-            body=traffic.body(self.dialect, stream=bool(asked), **asked),
+            body=traffic.body(self.dialect, stream=bool(directives), **directives),
             headers=dict(self.server.headers),
             clients=clients,
             seconds=seconds,

@@ -162,14 +162,14 @@ def main() -> None:
     parser.add_argument("--translated", action="store_true", help="the other vendor's model")
     parser.add_argument("--streamed", action="store_true", help="streams of 40 chunks")
     parser.add_argument("--node", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.node:
-        serve(asked.node, Job(**json.load(sys.stdin)))
+    args = parser.parse_args()
+    if args.node:
+        serve(args.node, Job(**json.load(sys.stdin)))
         return
-    plain = traffic.MESSAGES if asked.messages else traffic.CHAT
-    other = traffic.MESSAGES_TO_GPT if asked.messages else traffic.CHAT_TO_CLAUDE
-    dialect = other if asked.translated else plain
-    profile(bare=asked.bare, dialect=dialect, streamed=asked.streamed)
+    plain = traffic.MESSAGES if args.messages else traffic.CHAT
+    other = traffic.MESSAGES_TO_GPT if args.messages else traffic.CHAT_TO_CLAUDE
+    dialect = other if args.translated else plain
+    profile(bare=args.bare, dialect=dialect, streamed=args.streamed)
 
 
 if __name__ == "__main__":

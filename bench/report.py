@@ -115,18 +115,18 @@ def ratios(product: Row, bare: Row) -> str:
 
 def translated(pairs: Sequence[tuple[Row, Row]]) -> str:
     """What a translated chunk costs, beside one of the same client's that passes through."""
-    told = ", ".join(
+    text = ", ".join(
         f"**{row.name.removeprefix('Hontoni ')} {_ratio(row.per_chunk, plain.per_chunk):.2f} ×**"
         for row, plain in pairs
     )
-    return f"A translated chunk beside one passed through: {told} (goal {TRANSLATED_GOAL} ×)."
+    return f"A translated chunk beside one passed through: {text} (goal {TRANSLATED_GOAL} ×)."
 
 
 def beside(product: Row) -> str:
     """What works for the product, apart from its gateway process."""
     costs = product.beside(CLIENTS[-1])
-    told = ", ".join(f"{name} {seconds * 1e6:,.0f} µs" for name, seconds in costs.items())
-    return f"Beside the gateway process, a unary request at {CLIENTS[-1]} clients: {told}."
+    text = ", ".join(f"{name} {seconds * 1e6:,.0f} µs" for name, seconds in costs.items())
+    return f"Beside the gateway process, a unary request at {CLIENTS[-1]} clients: {text}."
 
 
 def how() -> str:

@@ -32,13 +32,13 @@ def main() -> None:
     parser.add_argument("--inside", metavar="EVENTS", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--database-pid", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--only", choices=("sqlite", "postgres"))
-    asked = parser.parse_args()
-    if asked.inside:
-        _inside(asked.inside, asked.database_pid)
+    args = parser.parse_args()
+    if args.inside:
+        _inside(args.inside, args.database_pid)
         return
     print(_HEAD)
-    for database in (asked.only,) if asked.only else ("sqlite", "postgres"):
-        for line in _measured(database, QUICK if asked.quick else EVENTS):
+    for database in (args.only,) if args.only else ("sqlite", "postgres"):
+        for line in _measured(database, QUICK if args.quick else EVENTS):
             print(line, flush=True)
 
 
@@ -71,10 +71,10 @@ def _measured(database: str, events: int) -> Iterator[str]:
                     yield _row(database, json.loads(line))
 
 
-def _row(database: str, told: dict[str, Any]) -> str:
-    shown = (database, f"{told['accounts']:,}", f"{told['rate']:,.0f}")
-    costs = (f"{told['process']:.0f}", f"{told['database']:.0f}" if told["database"] else "")
-    return f"| {' | '.join((*shown, *costs))} | {told['statements']:.0f} |"
+def _row(database: str, result: dict[str, Any]) -> str:
+    shown = (database, f"{result['accounts']:,}", f"{result['rate']:,.0f}")
+    costs = (f"{result['process']:.0f}", f"{result['database']:.0f}" if result["database"] else "")
+    return f"| {' | '.join((*shown, *costs))} | {result['statements']:.0f} |"
 
 
 @contextmanager
@@ -110,8 +110,8 @@ def _inside(events: int, database_pid: int) -> None:
     people = _people(max(ACCOUNTS))
     for accounts in ACCOUNTS:
         _settle(people[:accounts], WARM_UP, 0)
-        told = _settle(people[:accounts], events, database_pid)
-        print(json.dumps({"accounts": accounts} | told), flush=True)
+        result = _settle(people[:accounts], events, database_pid)
+        print(json.dumps({"accounts": accounts} | result), flush=True)
 
 
 def _people(count: int) -> list[tuple[int, int]]:
@@ -171,8 +171,8 @@ def _append(people: list[tuple[int, int]], events: int) -> None:
     pipeline = redis.sync().pipeline(transaction=False)
     for number in range(events):
         user_id, key_id = people[chance.randrange(len(people))]
-        told = _event(user_id, key_id, chance.choice(_MODELS), prices, number)
-        fields = {"account": user_id, "cost": told["cost"], "event": _encoded(told)}
+        result = _event(user_id, key_id, chance.choice(_MODELS), prices, number)
+        fields = {"account": user_id, "cost": result["cost"], "event": _encoded(result)}
         pipeline.xadd(keys.usage(keys.shard(user_id)), fields)
         if number % 1_000 == 999:
             pipeline.execute()

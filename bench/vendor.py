@@ -206,12 +206,12 @@ class Vendor(asyncio.Protocol):
             self.transport.write(dialect.unary)
 
     def _stream(self, dialect: Chat | Messages) -> None:
-        asked = {name: int(number) for name, number in DIRECTIVE.findall(self.body)}
+        directives = {name: int(number) for name, number in DIRECTIVE.findall(self.body)}
         self.stream = Stream(
             transport=self.transport,
             dialect=dialect,
-            chunks=asked.get(b"chunks", CHUNKS),
-            pace=asked.get(b"pace", 0) / 1000,
+            chunks=directives.get(b"chunks", CHUNKS),
+            pace=directives.get(b"pace", 0) / 1000,
             usage_wanted=USAGE_WANTED.search(self.body) is not None,
         )
         self.stream.start()

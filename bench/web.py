@@ -196,9 +196,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.web", description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS, help="usage rows in the books")
     parser.add_argument("--dashboards", type=int, default=DASHBOARDS, help="sockets held open")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and stop the servers
-    print(bench(asked.rows, asked.dashboards))
+    print(bench(args.rows, args.dashboards))
 
 
 if __name__ == "__main__":

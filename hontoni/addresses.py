@@ -16,8 +16,8 @@ _FORWARDING = (b"forwarded", b"x-real-ip")
 def client(scope: Scope, proxies: int) -> str:
     """The address of the client, past that many proxies of ours; "" where there is none."""
     peer = scope.get("client")
-    told = _address(_entry(scope, b"x-forwarded-for", proxies)) if proxies else ""
-    return told or (str(peer[0]) if peer else "")
+    forwarded = _address(_entry(scope, b"x-forwarded-for", proxies)) if proxies else ""
+    return forwarded or (str(peer[0]) if peer else "")
 
 
 def believed(scope: Scope) -> Scope:

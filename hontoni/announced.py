@@ -25,19 +25,19 @@ def version() -> bytes | None:
     try:
         client = redis.sync()
         client.set(_KEY, uuid.uuid4().hex, nx=True)
-        told: bytes | None = client.get(_KEY)
+        version: bytes | None = client.get(_KEY)
     except redis.RedisError:
         return None
-    return told
+    return version
 
 
 async def heard() -> bytes | None:
     """The same, asked from the data plane."""
     try:
-        told: bytes | None = await redis.pipe().execute("GET", _KEY)
+        version: bytes | None = await redis.pipe().execute("GET", _KEY)
     except redis.RedisError:
         return None
-    return told
+    return version
 
 
 def announce() -> None:

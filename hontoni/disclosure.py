@@ -24,8 +24,8 @@ def security(request: HttpRequest) -> HttpResponse:
         f"Preferred-Languages: {', '.join(code for code, _ in settings.LANGUAGES)}",
         f"Canonical: {origins.absolute(reverse('security-txt'))}",
     ]
-    told = "".join(f"{line}\n" for line in lines)
-    return HttpResponse(told, content_type="text/plain; charset=utf-8")
+    text = "".join(f"{line}\n" for line in lines)
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
 def _uri(contact: str) -> str:

@@ -82,12 +82,12 @@ def request_id(request: HttpRequest) -> str:
 def _unasked(request: HttpRequest, door: Any) -> errors.ApiError | None:
     """What is wrong with the names in a query: known are those of the view's `filters`, and of a
     page where it gives pages."""
-    asked: Strict = getattr(door, "filters", Query)(data=request.GET)
-    beside = asked.BESIDE if getattr(door, "pagination_class", None) else {"format"}
-    unknown = [str(name) for name in request.GET if name not in {*asked.fields, *beside}]
+    query: Strict = getattr(door, "filters", Query)(data=request.GET)
+    beside = query.BESIDE if getattr(door, "pagination_class", None) else {"format"}
+    unknown = [str(name) for name in request.GET if name not in {*query.fields, *beside}]
     if not unknown:
         return None
-    return _translate(serializers.ValidationError({n: [asked.unknown(n)] for n in unknown}))
+    return _translate(serializers.ValidationError({n: [query.unknown(n)] for n in unknown}))
 
 
 # -- Errors --------------------------------------------------------------------------------------
@@ -293,8 +293,8 @@ class KeysetPagination(pagination.CursorPagination):
     def paginate_queryset(
         self, queryset: Any, request: Request, view: "APIView | None" = None
     ) -> list[Any] | None:
-        asked = getattr(view, "filters", Query)(data=request.query_params)
-        asked.is_valid(raise_exception=True)
+        query = getattr(view, "filters", Query)(data=request.query_params)
+        query.is_valid(raise_exception=True)
         try:
             return super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, ValueError, ValidationError):

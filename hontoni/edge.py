@@ -359,7 +359,7 @@ def _answer(error: ApiError, url: bytes) -> bytes:
         kind, body = b"application/json", orjson.dumps(error.body(request_id))
     else:
         kind, body = b"text/plain; charset=utf-8", error.message.encode()
-    told = {"X-Request-Id": request_id, "request-id": request_id, **error.headers}
-    lines = [f"{name}: {value}\r\n".encode() for name, value in told.items()]
+    headers = {"X-Request-Id": request_id, "request-id": request_id, **error.headers}
+    lines = [f"{name}: {value}\r\n".encode() for name, value in headers.items()]
     head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n" % (kind, len(body))
     return b"".join((STATUS_LINE[error.status], head, *lines, b"\r\n", body))

@@ -85,7 +85,7 @@ def away() -> Unavailable:
     )
 
 
-async def asked(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def query(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """`in_thread`, for what a request waits for. Raises Unavailable (503) where the database
     cannot be asked, or says nothing for DATABASE_PATIENCE_SECONDS."""
     if is_away():

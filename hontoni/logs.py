@@ -36,7 +36,7 @@ class Json(logging.Formatter):
     """One object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
@@ -44,10 +44,10 @@ class Json(logging.Formatter):
             **_whose(),
         }
         if repeated := getattr(record, "repeated", 0):
-            told["repeated"] = repeated
+            fields["repeated"] = repeated
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(told).decode()
+            fields["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(fields).decode()
 
 
 class Text(logging.Formatter):
@@ -63,12 +63,12 @@ def _whose() -> dict[str, str | int]:
     request = about.get()
     if request is None:
         return {}
-    told: dict[str, str | int] = {"request": request.request_id}
+    fields: dict[str, str | int] = {"request": request.request_id}
     if request.owner is not None:
-        told["account"], key = request.owner
+        fields["account"], key = request.owner
         if key:  # pages are asked for without one
-            told["key"] = key
-    return told
+            fields["key"] = key
+    return fields
 
 
 class Console(logging.StreamHandler[Any]):

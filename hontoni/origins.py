@@ -86,9 +86,9 @@ class Same:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        asked = _origin(headers.get(b"origin", b"").decode("latin-1"))
+        origin = _origin(headers.get(b"origin", b"").decode("latin-1"))
         own = headers.get(b"host", b"").decode("latin-1")
-        if asked is not None and asked in _ours(scope["scheme"], own):
+        if origin is not None and origin in _ours(scope["scheme"], own):
             await self.app(scope, receive, send)
         else:
             denier: Any = WebsocketDenier()

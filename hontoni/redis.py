@@ -283,8 +283,8 @@ def incarnation() -> str:
     return hashlib.sha1(every.encode(), usedforsecurity=False).hexdigest()
 
 
-def _life(told: dict[str, Any], client: Any) -> str:
-    return str(told.get("master_replid") or client().info("server")["run_id"])
+def _life(info: dict[str, Any], client: Any) -> str:
+    return str(info.get("master_replid") or client().info("server")["run_id"])
 
 
 __all__ = [

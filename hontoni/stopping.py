@@ -45,9 +45,9 @@ class Watch:
             handler = signal.getsignal(number)
             if callable(handler):
                 self.server[number] = handler
-                signal.signal(number, self._asked)
+                signal.signal(number, self._stop_requested)
 
-    def _asked(self, number: int, frame: FrameType | None) -> None:
+    def _stop_requested(self, number: int, frame: FrameType | None) -> None:
         self.loop.call_soon_threadsafe(self._begin, number)
 
     def _begin(self, number: int) -> None:

@@ -58,11 +58,11 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
-        self.asked_to_stop = False
+        self.stopping = False
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Only note it: raising here could lose a child between its birth and our knowing it."""
-        self.asked_to_stop = True
+        self.stopping = True
 
     def start(self, name: str, command: list[str], *fds: int) -> None:
         # Its own session: Ctrl-C reaches only us, and we decide the order of the end.
@@ -81,7 +81,7 @@ class Supervisor:
         return child.returncode
 
     def check(self) -> None:
-        if self.asked_to_stop:
+        if self.stopping:
             raise Stop
         for name, child in self.children.items():
             if child.poll() is not None:

@@ -68,14 +68,14 @@ def rate_limit_lines(state: State | None, limits: Limits | None) -> bytes:
             if least is None or (left, -reset_ms, name) < least:
                 least = (left, -reset_ms, name)
         numbers += (left, -(-reset_ms // 1000))
-    told = _fixed(limits) + _MOVING % tuple(numbers)
+    lines = _fixed(limits) + _MOVING % tuple(numbers)
     if state is not None and state.binding == "concurrent":
         seconds = -(-state.retry_after_ms // 1000)
-        return told + b'ratelimit: "concurrent";r=0;t=%d\r\n' % seconds
+        return lines + b'ratelimit: "concurrent";r=0;t=%d\r\n' % seconds
     if least is None:
-        return told
+        return lines
     left, ms, name = least
-    return told + b'ratelimit: "%b";r=%d;t=%d\r\n' % (name.encode(), left, -(ms // 1000))
+    return lines + b'ratelimit: "%b";r=%d;t=%d\r\n' % (name.encode(), left, -(ms // 1000))
 
 
 @lru_cache(maxsize=4096)
@@ -208,14 +208,14 @@ def _spent(spend: Spend) -> str:
 
 
 def _cap_on_hold(state: State) -> errors.PaymentRequired:
-    told = " and ".join(
+    lines = " and ".join(
         f"${dollars(each.cap)} {_CAPS[each.period][1]} (${dollars(each.spent)} spent, "
         f"${dollars(each.held)} held)"
         for each in state.spend
         if each.cap
     )
     return errors.PaymentRequired(
-        f"This API key may spend {told}, and requests that are still running hold the rest. "
+        f"This API key may spend {lines}, and requests that are still running hold the rest. "
         "Try again in 2 seconds.",
         code="key_cap_on_hold",
         headers={"Retry-After": "2"},

@@ -388,8 +388,8 @@ def _state(reply: list[Any], ask: Ask) -> State:
         ("weekly", limits.weekly, reply[14], reply[15]),
         ("monthly", limits.monthly, reply[16], reply[17]),
     )
-    told = reply[_WINDOWS_END:]
-    spend = standing(told, ask.caps) if told else ()
+    spending = reply[_WINDOWS_END:]
+    spend = standing(spending, ask.caps) if spending else ()
     return State(
         _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows, spend
     )

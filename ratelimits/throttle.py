@@ -66,11 +66,11 @@ class EmailThrottle(Throttle):
 
 def count(request: HttpRequest, *kinds: type[Throttle]) -> None:
     """An attempt made on a page, by who is signed in there. Raises RateLimited."""
-    asked = Request(request)
-    asked.user = request.user
+    wrapped = Request(request)
+    wrapped.user = request.user
     for kind in kinds:
         throttle = kind()
-        if not throttle.allow_request(asked):
+        if not throttle.allow_request(wrapped):
             seconds = str(math.ceil(throttle.wait()))
             raise errors.RateLimited(
                 f"Too many attempts. Try again in {seconds} seconds.",

@@ -25,9 +25,9 @@ class Report:
 _followers: list[Callable[[ApiKey, Report], None]] = []
 
 
-def follow(told: Callable[[ApiKey, Report], None]) -> None:
+def follow(follower: Callable[[ApiKey, Report], None]) -> None:
     """Have this called in the transaction that ends a leaked key."""
-    _followers.append(told)
+    _followers.append(follower)
 
 
 def found_in(text: str) -> list[str]:
@@ -43,8 +43,8 @@ def end(raw: str, report: Report) -> bool:
     if key is None:
         return False
     if key.status(timezone.now()) == "active" and api_keys.revoke(key):
-        for told in _followers:
-            told(key, report)
+        for follower in _followers:
+            follower(key, report)
     return True
 
 

@@ -197,6 +197,6 @@ class ResetForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is untyped
 
     def clean_email(self) -> str:
         """The account of that address, not one that only waits to change to it."""
-        asked: str = super().clean_email()
-        self.users = [user for user in self.users if user.email == asked.strip().lower()]
-        return asked
+        email: str = super().clean_email()
+        self.users = [user for user in self.users if user.email == email.strip().lower()]
+        return email

@@ -44,7 +44,7 @@ def seed_account(user_id: int, *, recorded: Recorded, windows: Windows | None = 
         names = [each.request_id for each in opened]
         ended = {f"req_{event_id}" for event_id in events} | _known(names, recorded)
         live = [each for each in opened if each.request_id not in ended]
-        told = [text for _, text in events.values()]
+        event = [text for _, text in events.values()]
         made = rebuilding.seed_sync(
             user_id,
             credits=wallet.credits_total,
@@ -52,7 +52,7 @@ def seed_account(user_id: int, *, recorded: Recorded, windows: Windows | None = 
             terms_version=_terms(user_id),
             charged=wallet.settled_total + _cost(events, known),
             last_event_id=last_event_id,
-            subjects=windows(user_id, live, told) if windows else None,
+            subjects=windows(user_id, live, event) if windows else None,
             opened=[each.request_id for each in live],
             ended=[each.request_id for each in opened if each.request_id in ended],
         )
@@ -84,7 +84,7 @@ def waiting(user_id: int, recorded: Recorded) -> tuple[list[tuple[int, bytes]], 
     id."""
     events, last = underway(user_id)
     known = _known(list(events), recorded)
-    return [told for event_id, told in events.items() if event_id not in known], last
+    return [event for event_id, event in events.items() if event_id not in known], last
 
 
 def underway(user_id: int) -> tuple[dict[str, tuple[int, bytes]], str]:

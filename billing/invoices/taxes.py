@@ -65,7 +65,7 @@ def is_business_abroad(buyer: Mapping[str, Any]) -> bool:
     )
 
 
-def is_tax_id(country: str, told: str) -> bool:
+def is_tax_id(country: str, number: str) -> bool:
     """Whether a country's tax office could have given that id: its form, and its check digits.
 
     Whether it was given, and to whom, only the office knows: no register is asked (the European
@@ -73,7 +73,7 @@ def is_tax_id(country: str, told: str) -> bool:
     described to us none is believed: who asks for it is charged the tax.
     """
     described = get_cc_module(country.lower(), "vat")
-    return bool(told and described is not None and described.is_valid(told))
+    return bool(number and described is not None and described.is_valid(number))
 
 
 def share(amount: int, part: int, whole: int) -> int:

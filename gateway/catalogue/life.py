@@ -78,8 +78,8 @@ class Stand(NamedTuple):
     @property
     def header(self) -> tuple[bytes, bytes]:
         gone = self.retired
-        told = f"{gone.id}; ended={_day(gone.life)}; price={self.price}"
-        return b"x-hontoni-instead-of", told.encode()
+        given = f"{gone.id}; ended={_day(gone.life)}; price={self.price}"
+        return b"x-hontoni-instead-of", given.encode()
 
     def as_dict(self) -> dict[str, Any]:
         """For the receipt."""
@@ -104,14 +104,14 @@ def _micros(moment: datetime | None) -> int:
 
 def _headers(row: Model, ends_at: datetime) -> Headers:
     announced = min(row.deprecated_at or ends_at, ends_at)
-    told = {
+    given = {
         b"sunset": format_datetime(ends_at.replace(microsecond=0), usegmt=True),
         b"deprecation": f"@{int(announced.timestamp())}",
         b"link": f'<{settings.PUBLIC_URL}/models>; rel="sunset"',
     }
     if row.successor_id:
-        told[b"x-hontoni-successor"] = row.successor_id
-    return tuple((name, value.encode()) for name, value in told.items())
+        given[b"x-hontoni-successor"] = row.successor_id
+    return tuple((name, value.encode()) for name, value in given.items())
 
 
 def compared(before: tuple[int, ...], after: tuple[int, ...]) -> str:

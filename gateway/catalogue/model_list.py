@@ -63,12 +63,12 @@ def page(models: Iterable[Model], query: Mapping[str, str], *, anthropic: bool) 
     return {"data": kept, "has_more": len(kept) < len(data), **nothing, **ends}
 
 
-def _limit(told: str | None) -> int:
-    if told is None:
+def _limit(raw: str | None) -> int:
+    if raw is None:
         return _PAGE
-    if not told.isdecimal() or not 1 <= int(told) <= _MOST:
+    if not raw.isdecimal() or not 1 <= int(raw) <= _MOST:
         raise BadRequest(f"limit is a number from 1 to {_MOST}.", param="limit")
-    return int(told)
+    return int(raw)
 
 
 def _place(data: list[dict[str, Any]], name: str, param: str) -> int:

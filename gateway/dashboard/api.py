@@ -94,9 +94,9 @@ class UsageListView(ListAPIView[UsageEvent]):
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[UsageEvent]:
-        asked = UsageFilterSerializer(data=self.request.query_params)
-        asked.is_valid(raise_exception=True)
-        wanted = asked.validated_data
+        query = UsageFilterSerializer(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        wanted = query.validated_data
         assert self.request.user.pk is not None
         events = corrected(_charged(self.request.user.pk, wanted.get("transaction")))
         columns = {"key": "api_key_id", "model": "model", "tool": "tool"}

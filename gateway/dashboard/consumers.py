@@ -98,10 +98,10 @@ def _render(user: User, language: str, zone: str) -> str:
 def _taste(scope: dict[str, Any]) -> tuple[str, str]:
     """The visitor's own language and time zone, found as they are for the page itself."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    asked = HttpRequest()
-    asked.COOKIES = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
-    asked.META["HTTP_ACCEPT_LANGUAGE"] = headers.get(b"accept-language", b"").decode("latin-1")
-    return translation.get_language_from_request(asked), asked.COOKIES.get(ZONE_COOKIE, "")
+    handshake = HttpRequest()
+    handshake.COOKIES = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    handshake.META["HTTP_ACCEPT_LANGUAGE"] = headers.get(b"accept-language", b"").decode("latin-1")
+    return translation.get_language_from_request(handshake), handshake.COOKIES.get(ZONE_COOKIE, "")
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo | None:

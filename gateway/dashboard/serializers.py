@@ -338,6 +338,6 @@ class ReceiptSerializer(UsageSerializer):
     def get_attempts(self, event: UsageEvent) -> list[dict[str, Any]]:
         """Which of our credentials it was is staff's business."""
         return [
-            {"status": told["status"], "error": told.get("error"), "ms": told["ms"]}
-            for told in event.details.get("attempts", ())
+            {"status": attempt["status"], "error": attempt.get("error"), "ms": attempt["ms"]}
+            for attempt in event.details.get("attempts", ())
         ]

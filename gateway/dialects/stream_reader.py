@@ -59,7 +59,7 @@ class Tap:
         "spoke_at",
         "text_bytes",
         "thought_bytes",
-        "told",
+        "reported",
         "usage",
     )
 
@@ -72,7 +72,7 @@ class Tap:
         self.begun = False
         self.usage: dict[str, Any] | None = None
         self.text_bytes = self.thought_bytes = 0
-        self.finished = self.told = self.reasoned = False
+        self.finished = self.reported = self.reasoned = False
         self.spoke_at = 0.0
         self.error: Failed | None = None
 
@@ -188,13 +188,13 @@ class Tap:
 
     def _supplied(self, block: bytes) -> bytes:
         """The same bytes, but for the events that lack numbers."""
-        told = []
+        raw = []
         for event in events_of(block):
             for data in data_of(event):
                 if (lacking := self._lacking(data)) is not None:
                     event = sse.encode(str(data["type"]), orjson.dumps(data | lacking))
-            told.append(event)
-        return b"".join(told)
+            raw.append(event)
+        return b"".join(raw)
 
     def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
         """The members of an event that tell numbers, where it has none."""

@@ -62,7 +62,7 @@ class ChatTap(Tap):
             self._finish_seen, self._end = True, block
         if b'"usage"' in block and _USAGE.search(block):
             block = self._take_usage(block)
-            self.told = self._finish_seen and self.usage is not None
+            self.reported = self._finish_seen and self.usage is not None
         if b"[DONE]" in block:
             self.finished = self._finish_seen
             if self.finished and self._keep_usage and self.usage is None:
@@ -141,7 +141,7 @@ class MessagesTap(Tap):
                 if isinstance(usage, dict):
                     self.usage = merge(self.usage, usage)
                 if reason := within(data, "delta").get("stop_reason"):
-                    self._end, self.told = str(reason), isinstance(usage, dict)
+                    self._end, self.reported = str(reason), isinstance(usage, dict)
         if b"message_start" in block or b"message_delta" in block:
             block = self._supplied(block)
         if b"message_stop" in block and any(
@@ -152,13 +152,13 @@ class MessagesTap(Tap):
 
     def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
         kind, message = data.get("type"), data.get("message")
-        told = message if isinstance(message, dict) else data
-        if kind not in ("message_start", "message_delta") or isinstance(told.get("usage"), dict):
+        raw = message if isinstance(message, dict) else data
+        if kind not in ("message_start", "message_delta") or isinstance(raw.get("usage"), dict):
             return None
-        usage = guessed(self.head.input_tokens, self.made if told is data else 0)
+        usage = guessed(self.head.input_tokens, self.made if raw is data else 0)
         numbers = anthropic_messages.encode_usage(usage)
-        if told is message:
-            return {"message": told | {"usage": numbers}}
+        if raw is message:
+            return {"message": raw | {"usage": numbers}}
         # What `message_start` told of the input stands: a number here would replace it.
         return {"usage": {"output_tokens": usage.output} if self.usage else numbers}
 
@@ -174,15 +174,15 @@ class MessagesTap(Tap):
         return anthropic_messages.decode_usage(self.usage) if self.usage else None
 
     def tally(self) -> Tally:
-        told = {"usage": self.usage, "content": self._hosted}
-        return anthropic_messages.decode_tally(told, ended=self.finished or self.told)
+        raw = {"usage": self.usage, "content": self._hosted}
+        return anthropic_messages.decode_tally(raw, ended=self.finished or self.reported)
 
     def ping(self) -> bytes:
         return b'event: ping\ndata: {"type":"ping"}\n\n'
 
     def fail(self, failed: Failed, request_id: str) -> bytes:
-        told = anthropic_messages.encode_error(failed, request_id)
-        return sse.encode("error", orjson.dumps(told))
+        raw = anthropic_messages.encode_error(failed, request_id)
+        return sse.encode("error", orjson.dumps(raw))
 
 
 class ResponsesTap(Tap):
@@ -231,8 +231,8 @@ class ResponsesTap(Tap):
     def _observe(self, block: bytes) -> bytes:
         self._last = block or self._last
         if b'_call"' in block and b"response.output_item." in block:
-            told = (data for data in data_of(block) if isinstance(data.get("item"), dict))
-            self._items |= {data.get("output_index", id(data)): data["item"] for data in told}
+            raw = (data for data in data_of(block) if isinstance(data.get("item"), dict))
+            self._items |= {data.get("output_index", id(data)): data["item"] for data in raw}
         if self._response is None or any(mark in block for mark in _ENDS):
             for data in data_of(block):
                 if isinstance(response := data.get("response"), dict):
@@ -252,7 +252,7 @@ class ResponsesTap(Tap):
         if kind in _FINISHED:
             self.finished = True
             if isinstance(usage := response.get("usage"), dict):
-                self.usage, self.told = usage, True
+                self.usage, self.reported = usage, True
 
     def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
         kind, response = data.get("type"), data.get("response")
@@ -266,9 +266,9 @@ class ResponsesTap(Tap):
         return openai_responses.decode_usage(self.usage) if self.usage else None
 
     def tally(self) -> Tally:
-        told = self._response or {}
+        raw = self._response or {}
         return openai_responses.decode_tally(
-            told | {"output": told.get("output") or [*self._items.values()]}
+            raw | {"output": raw.get("output") or [*self._items.values()]}
         )
 
     def ping(self) -> bytes:
@@ -284,11 +284,11 @@ class ResponsesTap(Tap):
         if not self.begun or self._response is None:
             return openai_responses.Encoder(self.head).feed(failed)
         numbers = _SEQUENCE.findall(self._last)
-        told = {
+        raw = {
             "type": "response.failed",
             "sequence_number": int(numbers[-1]) + 1 if numbers else 0,
             "response": self._response
             | {"status": "failed", "error": openai_responses.encode_error(failed)}
             | {"model": self.head.model},
         }
-        return sse.encode("response.failed", orjson.dumps(told))
+        return sse.encode("response.failed", orjson.dumps(raw))

@@ -40,7 +40,7 @@ class Translator:
     """One reply. `begun`, `finished`, `cut`, `told`, `reasoned`, `spoke_at`, `error` and the bytes
     are as a tap's. `runs`: this vendor's numbers are running totals, true at any moment."""
 
-    __slots__ = ("_codec", "_encoder", "_end", "_fold", "_reader", "_reasoning", "_snapshots", "_tally", "_watched", "begun", "error", "finished", "head", "reasoned", "runs", "spoke_at", "stopped", "text_bytes", "thought_bytes", "told", "upstream_id", "usage")  # noqa: E501  # fmt: skip
+    __slots__ = ("_codec", "_encoder", "_end", "_fold", "_reader", "_reasoning", "_snapshots", "_tally", "_watched", "begun", "error", "finished", "head", "reasoned", "runs", "spoke_at", "stopped", "text_bytes", "thought_bytes", "reported", "upstream_id", "usage")  # noqa: E501  # fmt: skip
 
     def __init__(self, head: Head, target: Target) -> None:
         request = head.request
@@ -55,7 +55,7 @@ class Translator:
         )
         self._snapshots = 2 if target.dialect == "anthropic_messages" else 1
         self.runs = target.dialect == "gemini"
-        self.begun = self.finished = self.told = self.reasoned = False
+        self.begun = self.finished = self.reported = self.reasoned = False
         self.error: Failed | None = None
         self.text_bytes = self.thought_bytes = 0
         self.spoke_at = 0.0
@@ -144,7 +144,7 @@ class Translator:
         elif isinstance(event, UsageSeen):
             self.usage, self._tally = event.usage, event.tally
             self._snapshots -= 1
-            self.told = self._snapshots <= 0 and not self.runs
+            self.reported = self._snapshots <= 0 and not self.runs
             return
         elif isinstance(event, Finish):
             self.finished, self._end = True, event.reason

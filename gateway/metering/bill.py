@@ -53,7 +53,7 @@ class Tokens(NamedTuple):
     def weight(self) -> int:
         return self.price.weigh(self.usage) * self.factor
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         own = self.price.own
         return {
             "kind": self.kind,
@@ -77,7 +77,7 @@ class Calls(NamedTuple):
     def weight(self) -> int:
         return self.calls * self.amount * _SCALE
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {
             "kind": "calls",
             "name": self.name,
@@ -104,20 +104,20 @@ def cost(lines: Iterable[Line]) -> int:
     return total(line.weight for line in lines)
 
 
-def read(told: Iterable[Mapping[str, Any]], prices: Mapping[int, Price]) -> list[Line]:
+def read(lines: Iterable[Mapping[str, Any]], prices: Mapping[int, Price]) -> list[Line]:
     """The lines that an event keeps, at the versions of `prices` (by id)."""
     return [
-        line_of(line, prices[line["price_id"]] if "price_id" in line else None) for line in told
+        line_of(line, prices[line["price_id"]] if "price_id" in line else None) for line in lines
     ]
 
 
-def line_of(told: Mapping[str, Any], price: Price | None) -> Line:
+def line_of(raw: Mapping[str, Any], price: Price | None) -> Line:
     """One of them, at that version; what a customer agreed for himself stays agreed."""
-    if told["kind"] == "calls":
-        return Calls(told["name"], told["feature_id"], told["calls"], told["amount"])
+    if raw["kind"] == "calls":
+        return Calls(raw["name"], raw["feature_id"], raw["calls"], raw["amount"])
     assert price is not None
-    paid = price.at(terms.read(told["own"])) if "own" in told else price
-    return Tokens(told["kind"], told["model"], paid, Usage(*told["usage"]), told["factor"])
+    paid = price.at(terms.read(raw["own"])) if "own" in raw else price
+    return Tokens(raw["kind"], raw["model"], paid, Usage(*raw["usage"]), raw["factor"])
 
 
 def is_plain(lines: list[Line]) -> bool:
@@ -137,14 +137,14 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     `model` is as its provider has it; `sifted` what was asked for: members with a factor, for an
     answer that does not say what was applied, and tools with a model of their own.
     """
-    rules, asked = model.rules(), sifted.asked
+    rules, requested = model.rules(), sifted.requested
     if not tally.iterations and not tally.calls:
-        return [Tokens("message", model.id, model.price, used, factor(tally, asked, rules))]
+        return [Tokens("message", model.id, model.price, used, factor(tally, requested, rules))]
     found: list[Line] = []
     for each in _completed(used, tally.iterations):
         by = _served_by(each, model, sifted.uses)
         its = rules if by is model else by.rules()
-        found.append(Tokens(each.kind, by.id, by.price, each.usage, factor(tally, asked, its)))
+        found.append(Tokens(each.kind, by.id, by.price, each.usage, factor(tally, requested, its)))
     return found + _calls(_counted(tally.calls, sifted.uses), rules.meters)
 
 
@@ -165,17 +165,17 @@ def absurd(
 
 def helper(model: Model, use: Use) -> Model | None:
     """The model that a tool asks to help."""
-    named = use.told.get("model") if use.row.pricing == Pricing.TOKENS else None
+    named = use.declared.get("model") if use.row.pricing == Pricing.TOKENS else None
     return model.sister(named) if isinstance(named, str) else None
 
 
-def factor(tally: Tally, asked: Mapping[str, str], rules: Rules) -> int:
+def factor(tally: Tally, requested: Mapping[str, str], rules: Rules) -> int:
     """All factors together, in basis points. The answer's word counts, else the request's."""
     if not rules.factors:
         return WHOLE
     product, applied = WHOLE, tally.applied
     for meter, values in rules.factors.items():
-        row = values.get(applied.get(meter) or asked.get(meter, ""))
+        row = values.get(applied.get(meter) or requested.get(meter, ""))
         if row is not None:
             product = product * row.factor // WHOLE
     return product
@@ -212,7 +212,7 @@ def _served_by(each: Iteration, model: Model, uses: Sequence[Use]) -> Model:
 
 def _counted(calls: Mapping[str, int], uses: Sequence[Use]) -> Mapping[str, int]:
     """Without what is free beside another of the request's tools."""
-    types = (_FREES_CODE.fullmatch(str(use.told.get("type"))) for use in uses)
+    types = (_FREES_CODE.fullmatch(str(use.declared.get("type"))) for use in uses)
     if _CODE in calls and any(found and found[1] >= _FREES_CODE_SINCE for found in types):
         return {meter: times for meter, times in calls.items() if meter != _CODE}
     return calls

@@ -133,8 +133,8 @@ def attaches_nothing(body: bytes) -> bool:
 
 def _sound(block: dict[str, Any], model: Model, window: int) -> Attached:
     piece = sound.heard(block, model, window)
-    told = block.get("input_audio")
-    data = told.get("data") if isinstance(told, dict) else None
+    raw = block.get("input_audio")
+    data = raw.get("data") if isinstance(raw, dict) else None
     size = len(data) if isinstance(data, str) else 0
     return Attached(size, piece.likely, piece.most, piece.blind, piece.most)
 
@@ -201,8 +201,8 @@ async def _picture(block: dict[str, Any], model: Model, window: int) -> Attached
 def _drawn(block: dict[str, Any], model: Model) -> Attached:
     """One picture, without its bytes."""
     most, likely = _PICTURE_OF.get(model.id) or _PICTURE[model.vendor]
-    told = block.get("image_url")
-    detail = told.get("detail") if isinstance(told, dict) else block.get("detail")
+    raw = block.get("image_url")
+    detail = raw.get("detail") if isinstance(raw, dict) else block.get("detail")
     return Attached(0, likely, max(most, _ORIGINAL) if detail == "original" else most)
 
 
@@ -238,14 +238,14 @@ def _kind(data: str) -> str:
     if b"%PDF-" in _head(data, _PDF_WITHIN):
         return _PDF
     try:
-        told = base64.b64decode(data, validate=True)
+        raw = base64.b64decode(data, validate=True)
     except ValueError:
         return _ODD
     try:
-        told.decode()
+        raw.decode()
     except ValueError:
         return _PACKED
-    return _PACKED if _BINARY.search(told) else _TEXT
+    return _PACKED if _BINARY.search(raw) else _TEXT
 
 
 async def _document(block: dict[str, Any], model: Model, window: int) -> Attached:

@@ -37,7 +37,7 @@ class Bound(NamedTuple):
 
 def covered(bare: Hold, model: Model, estimated: Estimate, sifted: Sifted) -> Hold:
     """`bare`, and what the features may add to it."""
-    if not sifted.uses and not sifted.asked:
+    if not sifted.uses and not sifted.requested:
         return bare
     factor = _factor(model, sifted)
     tools = sum(_most(use, model, estimated) for use in sifted.uses if use.row.kind == Kind.TOOL)
@@ -56,7 +56,7 @@ def _times(amount: int, factor: int) -> int:
 def _factor(model: Model, sifted: Sifted) -> int:
     """What was asked for; never below the plain price, which the vendor may apply instead."""
     product, factors = WHOLE, model.rules().factors
-    for meter, value in sifted.asked.items():
+    for meter, value in sifted.requested.items():
         row = factors.get(meter, {}).get(value)
         product = product * max(WHOLE, row.factor if row else WHOLE) // WHOLE
     return product
@@ -96,15 +96,15 @@ class Helped(NamedTuple):
 
 def helped(use: Use, model: Model, estimated: Estimate) -> Helped | None:
     """What the model that a tool names may use in a call of it."""
-    named = use.told.get("model")
+    named = use.declared.get("model")
     if use.row.pricing != Pricing.TOKENS or not isinstance(named, str):
         return None
     helper = model.sister(named)
     if helper is None:
         return None
     window = max(helper.context_window, helper.long_context_window or 0)
-    told = use.told.get("max_tokens")
-    output = min(told, helper.max_output) if isinstance(told, int) else helper.max_output
+    given = use.declared.get("max_tokens")
+    output = min(given, helper.max_output) if isinstance(given, int) else helper.max_output
     prompt = min(window, estimated.most + estimated.output + _RESULT_TOKENS)
     return Helped(helper, prompt, output)
 

@@ -41,16 +41,16 @@ def refuse_unpriced(parsed: Mapping[str, Any], model: Model) -> None:
 
 def is_spoken(parsed: Mapping[str, Any]) -> bool:
     """Whether the answer may be sound."""
-    told = parsed.get("modalities")
-    asked = isinstance(told, list) and any(each != "text" for each in told)
-    return asked or bool(parsed.get("audio"))
+    raw = parsed.get("modalities")
+    requested = isinstance(raw, list) and any(each != "text" for each in raw)
+    return requested or bool(parsed.get("audio"))
 
 
 def heard(block: Mapping[str, Any], model: Model, window: int) -> Sound:
     """What a piece of sound comes to. Raises BadRequest if its model has no price for it."""
     _priced(HEARD, model, "input_audio")
-    told = block.get("input_audio")
-    inner = told if isinstance(told, dict) else block
+    raw = block.get("input_audio")
+    inner = raw if isinstance(raw, dict) else block
     data = inner.get("data")
     if not isinstance(data, str) or not _is_measured(data):
         return Sound(window // 8, window, True)

@@ -27,8 +27,8 @@ class Unseen(NamedTuple):
 
     def on(self, usage: Usage) -> Usage:
         """All buckets together."""
-        told = (usage, *(turn.usage for turn in self.turns))
-        return Usage(*map(sum, zip(*told, strict=True)))
+        seen = (usage, *(turn.usage for turn in self.turns))
+        return Usage(*map(sum, zip(*seen, strict=True)))
 
     def beside(self, tally: Tally) -> Tally:
         """What was told, and this. The message itself comes last: it takes what is left."""
@@ -62,8 +62,8 @@ def _begun(use: Use, tally: Tally) -> int:
         for name, times in tally.calls.items()
         if word in name and not name.endswith(("_requests", "_containers"))
     )
-    told = sum(each.kind == _ADVICE for each in tally.iterations) if "advisor" in word else 0
-    return min(begun - told, use.calls)
+    seen = sum(each.kind == _ADVICE for each in tally.iterations) if "advisor" in word else 0
+    return min(begun - seen, use.calls)
 
 
 def _turns(use: Use, times: int, model: Model, estimated: Estimate) -> Iterator[Iteration]:

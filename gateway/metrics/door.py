@@ -67,8 +67,8 @@ class Door:
             return PlainTextResponse("Not found.\n", 404)
         mine = snapshots.own(self.live())
         registry = CollectorRegistry(auto_describe=False)
-        asked = await in_thread(stores.ask)
-        registry.register(Families(snapshots.everybodys(mine), asked))
+        states = await in_thread(stores.ask)
+        registry.register(Families(snapshots.everybodys(mine), states))
         if "application/openmetrics-text" in Headers(scope=scope).get("accept", ""):
             return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
         return Response(

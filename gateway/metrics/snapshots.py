@@ -58,14 +58,14 @@ class Snapshot:
                 known = self.breakers.get((label, model), 0)
                 self.breakers[label, model] = max(known, state)
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As JSON can keep it."""
         return {
             "rows": [
-                [*kind, row.requests, row.cost, row.gift, row.buckets, _told(row.first_byte)]
+                [*kind, row.requests, row.cost, row.gift, row.buckets, _histogram(row.first_byte)]
                 for kind, row in self.rows.items()
             ],
-            "overhead": _told(self.overhead),
+            "overhead": _histogram(self.overhead),
             "refusals": [[*kind, count] for kind, count in self.refusals.items()],
             "rebuilt": self.rebuilt,
             "gauges": dict(self.gauges),
@@ -73,12 +73,12 @@ class Snapshot:
         }
 
 
-def _told(histogram: Histogram) -> list[Any]:
+def _histogram(histogram: Histogram) -> list[Any]:
     return [histogram.counts, histogram.sum, histogram.exemplars]
 
 
-def _add(into: Histogram, told: list[Any]) -> None:
-    counts, total, exemplars = told
+def _add(into: Histogram, numbers: list[Any]) -> None:
+    counts, total, exemplars = numbers
     if len(counts) != len(into.counts):
         return  # of a release with other buckets
     into.counts = [a + b for a, b in zip(into.counts, counts, strict=True)]
@@ -123,7 +123,7 @@ class Folder:
 
     def write(self, snapshot: Snapshot) -> None:
         """This process's, if it is another than last time."""
-        text = json.dumps(snapshot.told())
+        text = json.dumps(snapshot.as_dict())
         if text != self._written:
             _replace(self.mine, text)
             self._written = text
@@ -131,10 +131,10 @@ class Folder:
     def read(self, mine: Snapshot) -> Snapshot:
         """Everybody's, with this process's own as it is now."""
         whole = Snapshot()
-        whole.add(mine.told(), alive=True)
+        whole.add(mine.as_dict(), alive=True)
         for path in self._others():
-            if (told := _load(path)) is not None:
-                whole.add(told, alive=path.name != _ENDED and not _is_over(path))
+            if (numbers := _load(path)) is not None:
+                whole.add(numbers, alive=path.name != _ENDED and not _is_over(path))
         return whole
 
     def _others(self) -> list[Path]:
@@ -147,9 +147,9 @@ class Folder:
             return
         whole = Snapshot()
         for path in (self.path / _ENDED, *over):
-            if (told := _load(path)) is not None:
-                whole.add(told, alive=False)
-        _replace(self.path / _ENDED, json.dumps(whole.told()))
+            if (numbers := _load(path)) is not None:
+                whole.add(numbers, alive=False)
+        _replace(self.path / _ENDED, json.dumps(whole.as_dict()))
         for path in over:
             path.unlink(missing_ok=True)
             path.with_suffix(".lock").unlink(missing_ok=True)

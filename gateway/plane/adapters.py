@@ -22,7 +22,7 @@ from gateway.dialects.json_patch import patch
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
 from gateway.plane import client_dialects, end_users
-from gateway.plane.inbound import Asked
+from gateway.plane.inbound import InboundRequest
 from hontoni.errors import BadRequest
 
 logger = logging.getLogger(__name__)
@@ -67,103 +67,103 @@ class Lane(Protocol):
         """Change what the upstream refused, if that may help: then try once more."""
 
 
-def choose(asked: Asked) -> Lane:
+def choose(inbound: InboundRequest) -> Lane:
     """The way for this request. Raises BadRequest for what its target cannot express, and for a
     body whose members have other shapes than its dialect gives them."""
-    native = asked.model.dialect == asked.dialect.name and not _needs_the_hub(asked)
+    native = inbound.model.dialect == inbound.dialect.name and not _needs_the_hub(inbound)
     try:
-        return PassThrough(asked) if native else Translation(asked)
+        return PassThrough(inbound) if native else Translation(inbound)
     except _MISSHAPEN as error:
-        logger.warning("request.misshapen %s: %r", asked.dialect.name, error)
+        logger.warning("request.misshapen %s: %r", inbound.dialect.name, error)
         raise BadRequest("The request body does not have the shape it must have.") from error
 
 
-def _needs_the_hub(asked: Asked) -> bool:
+def _needs_the_hub(inbound: InboundRequest) -> bool:
     """A body of another dialect than its path's; or a shape of answer this Claude has no native
     form of, which we force by a tool."""
-    if not asked.parsed.get(asked.dialect.prompts[0]) and len(asked.dialect.prompts) == 2:
+    if not inbound.parsed.get(inbound.dialect.prompts[0]) and len(inbound.dialect.prompts) == 2:
         return True
-    config = asked.parsed.get("output_config")
+    config = inbound.parsed.get("output_config")
     shaped = isinstance(config, dict) and bool(config.get("format"))
-    return shaped and asked.target.schema == "tool"
+    return shaped and inbound.target.schema == "tool"
 
 
-def forwarded(asked: Asked, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+def forwarded(inbound: InboundRequest, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """Those of a client's headers that its own dialect's vendor shall see."""
-    return asked.with_switches(headers(sent, asked.model.rules())[0])
+    return inbound.with_switches(headers(sent, inbound.model.rules())[0])
 
 
-def counted(asked: Asked, parsed: dict[str, Any]) -> bytes:
+def counted(inbound: InboundRequest, parsed: dict[str, Any]) -> bytes:
     """The body of a count: as it would be sent, but for limits, which a count has none of."""
     try:
-        asked.dialect.codec.refuse_impossible(parsed)
-        kept = sift(parsed, asked.model.rules(), asked.helper).body
-        sent = asked.dialect.codec.patch_request(kept, asked.target, Thinking())
+        inbound.dialect.codec.refuse_impossible(parsed)
+        kept = sift(parsed, inbound.model.rules(), inbound.helper).body
+        sent = inbound.dialect.codec.patch_request(kept, inbound.target, Thinking())
     except _MISSHAPEN as error:
         raise BadRequest("The request body does not have the shape it must have.") from error
-    return patch(asked.body, parsed, _changes(parsed, sent))
+    return patch(inbound.body, parsed, _changes(parsed, sent))
 
 
 class PassThrough:
     """Same dialect on both sides."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+    def __init__(self, inbound: InboundRequest) -> None:
+        self._inbound = inbound
         # Of the client's own body: what is missing in the sifted one nobody could refuse.
-        asked.dialect.codec.refuse_impossible(asked.parsed)
-        self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper)
+        inbound.dialect.codec.refuse_impossible(inbound.parsed)
+        self.sifted = sift(inbound.parsed, inbound.model.rules(), inbound.helper)
         self._wanted = self.sifted.body
-        self.dialect = asked.model.dialect
-        self.path = client_dialects.upstream_path(self.dialect, asked.target.model)
-        self.streams = bool(asked.parsed.get("stream"))
+        self.dialect = inbound.model.dialect
+        self.path = client_dialects.upstream_path(self.dialect, inbound.target.model)
+        self.streams = bool(inbound.parsed.get("stream"))
         self.thinks: Thinking | None = None
         self.body = self._patched()
 
     def _patched(self) -> bytes:
         """The client's bytes, changed in the members the codec would change."""
-        asked = self._asked
-        sent = asked.dialect.codec.patch_request(self._wanted, asked.target, asked.thinking)
-        store = asked.may_store and asked.parsed.get("store") is True
-        front = end_users.front(sent, self.dialect, asked.account, store=store)
-        if asked.thinking.mode:
-            self.thinks = asked.dialect.codec.decode_thinking(sent)
-        return patch(asked.body, asked.parsed, _changes(asked.parsed, sent), front)
+        inbound = self._inbound
+        sent = inbound.dialect.codec.patch_request(self._wanted, inbound.target, inbound.thinking)
+        store = inbound.may_store and inbound.parsed.get("store") is True
+        front = end_users.front(sent, self.dialect, inbound.account, store=store)
+        if inbound.thinking.mode:
+            self.thinks = inbound.dialect.codec.decode_thinking(sent)
+        return patch(inbound.body, inbound.parsed, _changes(inbound.parsed, sent), front)
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-        kept, left = headers(sent, self._asked.model.rules())
+        kept, left = headers(sent, self._inbound.model.rules())
         if left:
-            told = dict.fromkeys((*self.sifted.left_out, *left))
-            self.sifted = self.sifted._replace(left_out=tuple(told))
-        return self._asked.with_switches(kept)
+            given = dict.fromkeys((*self.sifted.left_out, *left))
+            self.sifted = self.sifted._replace(left_out=tuple(given))
+        return self._inbound.with_switches(kept)
 
     def limit_output(self, tokens: int) -> None:
-        self._wanted = {**self._wanted, **self._asked.dialect.limit_output(self._wanted, tokens)}
+        self._wanted = {**self._wanted, **self._inbound.dialect.limit_output(self._wanted, tokens)}
         self.body = self._patched()
 
     def spare(self, calls: int) -> None:
-        asked = self._asked
-        self.sifted = sift(asked.parsed, asked.model.rules(), asked.helper, most=calls)
+        inbound = self._inbound
+        self.sifted = sift(inbound.parsed, inbound.model.rules(), inbound.helper, most=calls)
         self._wanted = self.sifted.body
         self.body = self._patched()
 
     def let_store(self, allowed: bool) -> None:
-        self._asked = self._asked._replace(may_store=allowed)
+        self._inbound = self._inbound._replace(may_store=allowed)
         self.body = self._patched()
 
     def stream(self, reply_id: str, created: int) -> Stream | None:
         if not self.streams:
             return None
-        asked = self._asked
-        request = Request(asked.dialect.name, asked.name, ())
-        likely = asked.estimate.likely
-        return asked.dialect.tap(
-            Head(request, reply_id, asked.name, created, likely, body=asked.parsed)
+        inbound = self._inbound
+        request = Request(inbound.dialect.name, inbound.name, ())
+        likely = inbound.estimate.likely
+        return inbound.dialect.tap(
+            Head(request, reply_id, inbound.name, created, likely, body=inbound.parsed)
         )
 
     def repair(self, failed: Failed) -> bool:
         if failed.vendor_code != failures.STALE:
             return False
-        name = self._asked.dialect.prompts[0]
+        name = self._inbound.dialect.prompts[0]
         self._wanted = {**self._wanted, name: _without_secrets(self._wanted.get(name))}
         before, self.body = self.body, self._patched()
         return self.body != before
@@ -204,11 +204,11 @@ class Translation:
 
     streams = True
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
-        request = codecs.decode_request(asked.dialect.name, asked.parsed)
-        self.request = replace(request, thinking=asked.thinking)
-        self.target = replace(asked.target, end_user=asked.end_user(request.end_user))
+    def __init__(self, inbound: InboundRequest) -> None:
+        self._inbound = inbound
+        request = codecs.decode_request(inbound.dialect.name, inbound.parsed)
+        self.request = replace(request, thinking=inbound.thinking)
+        self.target = replace(inbound.target, end_user=inbound.end_user(request.end_user))
         self.sifted = self._sifted()
         self.dialect = self.target.dialect
         self.path = client_dialects.upstream_path(self.dialect, self.target.model)
@@ -217,22 +217,24 @@ class Translation:
 
     def _sifted(self, why: str = "") -> Sifted:
         """What another dialect has no words for; and what its vendor will do of its own."""
-        asked = self._asked
-        left = leftovers.left_out(asked.dialect.name, asked.parsed, self.request, self.target, why)
-        rules = asked.model.rules()
+        inbound = self._inbound
+        left = leftovers.left_out(
+            inbound.dialect.name, inbound.parsed, self.request, self.target, why
+        )
+        rules = inbound.model.rules()
         uses = (
             Use(row, row.most_calls, {})
             for name in hosted.run(self.request, self.target)
             if (row := rules.tools.find(name)) is not None and row.pricing != Pricing.INCLUDED
         )
-        return Sifted(asked.parsed, left, tuple(uses))
+        return Sifted(inbound.parsed, left, tuple(uses))
 
     def _encoded(self) -> bytes:
         upstream = codecs.UPSTREAMS[self.target.dialect]
         sent = upstream.encode_request(self.request, self.target)
         if self.request.thinking.mode:
             self.thinks = upstream.decode_thinking(sent)
-        end_users.introduce(sent, self.dialect, self._asked.account)
+        end_users.introduce(sent, self.dialect, self._inbound.account)
         return orjson.dumps(sent)
 
     def _send(self, request: Request) -> None:
@@ -248,7 +250,7 @@ class Translation:
         self._send(media.inlined(self.request, fetched))
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-        return self._asked.with_switches({})
+        return self._inbound.with_switches({})
 
     def limit_output(self, tokens: int) -> None:
         most = min(tokens, self.request.max_output_tokens or tokens)
@@ -265,15 +267,15 @@ class Translation:
         pass  # what is translated is never stored
 
     def stream(self, reply_id: str, created: int) -> Translator:
-        asked = self._asked
+        inbound = self._inbound
         head = Head(
             request=self.request,
             reply_id=reply_id,
-            model=asked.name,
+            model=inbound.name,
             created=created,
-            input_tokens=asked.estimate.likely,
+            input_tokens=inbound.estimate.likely,
             key=self.target.key,
-            body=asked.parsed,
+            body=inbound.parsed,
         )
         return Translator(head, self.target)
 

@@ -56,9 +56,9 @@ def _ask(
 async def _renewed(caller: Caller, state: State) -> Caller:
     """What it takes to ask again: a fresh snapshot, or a seeded account or purse."""
     if state.status == "stale":
-        told = await limiter.terms_version(caller.account)
+        given = await limiter.terms_version(caller.account)
         caller = await callers.reload(caller.digest)
-        if caller.terms_version < told:  # Redis knows no terms but from the database
+        if caller.terms_version < given:  # Redis knows no terms but from the database
             await stores.went_back()
         return caller
     await _anew(caller, state.status)
@@ -69,7 +69,7 @@ async def _anew(caller: Caller, status: limiter.Status) -> None:
     if status == "cold":
         await stores.rebuilt(caller.account)
     elif status == "unseeded":
-        await freshness.asked(spending.seed, caller.key_id)
+        await freshness.query(spending.seed, caller.key_id)
 
 
 async def look(
@@ -99,7 +99,7 @@ async def admit(call: Call) -> None:
     renewals, deadline, moment = 0, 0.0, None
     while True:
         await _price(call, moment)
-        state = await _asked(call)
+        state = await _ask_limiter(call)
         if state.status in ("stale", "cold", "unseeded", "outdated"):
             renewals += 1
             if renewals > _MOST_RENEWALS:
@@ -145,7 +145,7 @@ async def _price(call: Call, moment: int | None) -> None:
     call.request = call.request.priced(sold, call.lane.sifted)
 
 
-async def _asked(call: Call) -> State:
+async def _ask_limiter(call: Call) -> State:
     call.ask = _ask(
         call.caller,
         call.id,
@@ -220,7 +220,7 @@ async def _cover(call: Call) -> None:
 async def extend(call: Call, step: int) -> Extension:
     """Hold so much more, as far as there is money. Raises Unavailable."""
     for _ in range(_MOST_RENEWALS):
-        more = await limiter.extend(call.asked(), hold=call.held, step=step, stretch=True)
+        more = await limiter.extend(call.admitted_ask(), hold=call.held, step=step, stretch=True)
         if more.status == "ok":
             return more
         await _anew(call.caller, more.status)
@@ -231,7 +231,7 @@ async def _may_give(call: Call) -> bool:
     """Whether the account's day has room for it. A Redis that is away is no fault of theirs."""
     most = call.http.config.fair_bill_daily
     try:
-        return await limiter.give(call.asked(), amount=call.gift, most=most)
+        return await limiter.give(call.admitted_ask(), amount=call.gift, most=most)
     except ApiError:
         logger.exception("gift.unasked %s", call.id)
         return True
@@ -253,7 +253,9 @@ async def settle(call: Call) -> None:
     event, giveback = usage_events.event(call), call.life is life.FREED
     stores.keep(call, event)
     try:
-        state = await limiter.settle(call.asked(), cost=call.cost, event=event, giveback=giveback)
+        state = await limiter.settle(
+            call.admitted_ask(), cost=call.cost, event=event, giveback=giveback
+        )
     except ApiError:
         logger.exception("settle.postponed %s", call.id)
         _unsettled[call.id] = call
@@ -296,7 +298,7 @@ async def heartbeat() -> bool:
 async def _beat(call: Call) -> None:
     now = call.so_far()
     draft = usage_events.event(now, lost=True)
-    await limiter.beat(call.asked(), cost=now.cost, draft=draft)
+    await limiter.beat(call.admitted_ask(), cost=now.cost, draft=draft)
 
 
 async def beat_for_ever() -> None:

@@ -22,7 +22,7 @@ from gateway.plane import life
 from gateway.plane.adapters import Lane, Stream
 from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
-from gateway.plane.inbound import Asked
+from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End, Stage
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.routes import NATIVE, Route
@@ -44,7 +44,7 @@ class Call:
 
     http: Exchange
     caller: Caller
-    request: Asked
+    request: InboundRequest
     lane: Lane
     stream: bool
     clamps: dict[str, Any]
@@ -83,7 +83,7 @@ class Call:
     spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     trace: object = None  # its spans (tracing.py)
-    _told: Usage | None = None  # `usage` as the vendor told it
+    _reported: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     _bound: bool = False  # that is so
     _lines: tuple[Usage, tuple[Tally, Price, tuple[str, str]], list[bill.Line]] | None = None
@@ -135,7 +135,7 @@ class Call:
         if self.life is life.SENT:
             self.life = life.REACHED
 
-    def asked(self) -> Ask:
+    def admitted_ask(self) -> Ask:
         """What was admitted; every later word about this request repeats it."""
         assert self.ask is not None
         return self.ask
@@ -164,8 +164,8 @@ class Call:
     def close_account(self) -> None:
         """Decide what was used and what it costs: the fair bill. `gift` is what is given away of
         the price, if the account may be given so much (`charge_in_full` if not)."""
-        if self._told is None and self.tap is None:
-            self._told = self.usage
+        if self._reported is None and self.tap is None:
+            self._reported = self.usage
         self.usage, self.estimated = self._used()
         self.gift, self.full = 0, self.usage
         if self._absurd(self.usage):
@@ -211,7 +211,7 @@ class Call:
     def _wasted(self) -> Usage:
         """What it cost all the same that failed, or that was left before anything came: what the
         vendor told, or for one that was left what it is likely to have done."""
-        reported = self.tap.decoded_usage() if self.tap else self._told
+        reported = self.tap.decoded_usage() if self.tap else self._reported
         if self.failed or reported is not None or not (self.sent_at and self.aborted):
             return reported or Usage()
         return Usage(input=self._prompt(), output=self._ticked(time.time() - 1))
@@ -233,14 +233,14 @@ class Call:
             return self.tap.ending()
         return self.request.dialect.tap.ending_of(orjson.loads(self.whole)) if self.whole else ""
 
-    def _quarantine(self, told: Usage) -> None:
+    def _quarantine(self, given: Usage) -> None:
         """Numbers that cannot be true are kept for staff; what was held is billed, and our own
         estimate is on the receipt."""
-        logger.critical("usage.absurd %s %s", self.id, told)
+        logger.critical("usage.absurd %s %s", self.id, given)
         text = self.tap.text_bytes if self.tap else text_bytes(self.whole)
         thought = self.tap.thought_bytes if self.tap else 0
         self.usage, self.estimated = self._guessed(text, thought), True
-        self.quarantined = told
+        self.quarantined = given
 
     def _absurd(self, used: Usage) -> bool:
         return bill.absurd(used, self._tally(), self.model, self.estimate, self.lane.sifted.uses)
@@ -281,13 +281,13 @@ class Call:
         """The same without what tools did unseen."""
         tap = self.tap
         if tap is None:
-            if (told := self._told or self.usage) is not None:
-                if told.output or told.reasoning:  # nearly always: then it is believed
-                    return told, False
-                return self._believed(told, text_bytes(self.whole))
+            if (given := self._reported or self.usage) is not None:
+                if given.output or given.reasoning:  # nearly always: then it is believed
+                    return given, False
+                return self._believed(given, text_bytes(self.whole))
             return self._untold(text_bytes(self.whole)) if self.whole else (Usage(), False)
         reported, whole = tap.decoded_usage(), tap.finished and not tap.cut
-        if reported is not None and (tap.told or whole):
+        if reported is not None and (tap.reported or whole):
             return self._believed(reported, tap.made)
         if whole and not tap.stopped:
             return self._untold(tap.made)
@@ -307,14 +307,14 @@ class Call:
         output, reasoning = max(reported.output, guess.output), max(reported[5], guess.reasoning)
         return reported._replace(output=output, reasoning=reasoning), True
 
-    def _believed(self, told: Usage, made: int) -> tuple[Usage, bool]:
+    def _believed(self, given: Usage, made: int) -> tuple[Usage, bool]:
         """The vendor's numbers, unless they tell of no output where there is some: then they are
         as good as missing."""
-        if not made or told.output or told.reasoning or min(told) < 0:
-            return told, False
+        if not made or given.output or given.reasoning or min(given) < 0:
+            return given, False
         guess, estimated = self._untold(made)
-        if any(told):
-            guess = told._replace(output=guess.output, reasoning=guess.reasoning)
+        if any(given):
+            guess = given._replace(output=guess.output, reasoning=guess.reasoning)
         return guess, estimated
 
     def _untold(self, made: int) -> tuple[Usage, bool]:

@@ -195,7 +195,7 @@ async def _renew(digest: bytes) -> None:
 async def _read(digest: bytes) -> Caller | Ended:
     if _unknown.get(digest, 0.0) > time.monotonic():
         raise Unauthenticated("Invalid API key provided.")
-    found = await freshness.asked(_load, digest)
+    found = await freshness.query(_load, digest)
     _callers.pop(digest, None)
     if found is None:
         raise Unauthenticated("Invalid API key provided.")

@@ -64,16 +64,16 @@ class Dialect:
 
     def most_output(self, model: Model, parsed: dict[str, Any]) -> int:
         """How many tokens may come back, all choices together. Raises BadRequest."""
-        asked = None
+        requested = None
         limits = self.limits_of(parsed)
         for name in limits:
-            if (asked := positive(parsed, name)) is not None:
+            if (requested := positive(parsed, name)) is not None:
                 break
-        if asked is None and self.needs_limit:
+        if requested is None and self.needs_limit:
             raise BadRequest(f"{self.limits[0]} is required.", param=self.limits[0])
-        if asked is None or (asked == 0 and not self.needs_limit):
-            asked = model.max_output
-        return min(asked, model.max_output) * self.choices(model, parsed) + predicted(parsed)
+        if requested is None or (requested == 0 and not self.needs_limit):
+            requested = model.max_output
+        return min(requested, model.max_output) * self.choices(model, parsed) + predicted(parsed)
 
     def limit_output(self, parsed: dict[str, Any], tokens: int) -> dict[str, Any]:
         """The members that ask for no more than that."""
@@ -86,8 +86,8 @@ class Dialect:
 def predicted(parsed: dict[str, Any]) -> int:
     """Tokens of output that a prediction may cost beyond every limit: what of it was wrong is
     billed as output, and a token has a byte at least."""
-    told = parsed.get("prediction")
-    return len(orjson.dumps(told.get("content"))) if isinstance(told, dict) else 0
+    given = parsed.get("prediction")
+    return len(orjson.dumps(given.get("content"))) if isinstance(given, dict) else 0
 
 
 def positive(parsed: dict[str, Any], name: str) -> int | None:

@@ -16,7 +16,7 @@ from gateway.plane import adapters, admission, bodies, inbound, left_out, pipeli
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import CHAT, DIALECTS, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Exchange
-from gateway.plane.inbound import Asked
+from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors
 from hontoni.errors import ApiError, BadRequest, Unavailable
@@ -51,7 +51,7 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
 
 
 async def _relay(
-    http: Exchange, upstream: Upstream, request: Asked, parsed: dict[str, Any]
+    http: Exchange, upstream: Upstream, request: InboundRequest, parsed: dict[str, Any]
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
@@ -88,16 +88,16 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
         request.clamps["thinking"] = request.applied(lane.thinks)
     stretch = not parsed.get("stream") or request.hides() or bool(lane.sifted.uses)
     state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)
-    http.extra += pipeline.told(request) + left_out.header(lane.sifted.left_out)
+    http.extra += pipeline.notices(request) + left_out.header(lane.sifted.left_out)
     await http.respond_json(_answer(request) | _verdict(state, caller))
 
 
 def _dialect_of(parsed: dict[str, Any], http: Exchange) -> Dialect:
     """`dialect` in the query, or what the body looks like. Raises BadRequest."""
-    if told := http.query().get("dialect"):
-        if told not in DIALECTS:
+    if given := http.query().get("dialect"):
+        if given not in DIALECTS:
             raise BadRequest(f"dialect is one of {', '.join(DIALECTS)}.", param="dialect")
-        return DIALECTS[told]
+        return DIALECTS[given]
     if not parsed.get("messages"):
         return RESPONSES
     tools = parsed.get("tools")
@@ -108,7 +108,7 @@ def _dialect_of(parsed: dict[str, Any], http: Exchange) -> Dialect:
     return MESSAGES if b"anthropic-version" in http.headers or shaped or claude else CHAT
 
 
-def _answer(request: Asked) -> dict[str, Any]:
+def _answer(request: InboundRequest) -> dict[str, Any]:
     model, bounds = request.model, request.estimate
     rates = model.price.rates
     least = bounds.likely * min(rates[0], rates[1]) + rates[4]
@@ -141,14 +141,14 @@ def _verdict(state: State | None, caller: Caller) -> dict[str, Any]:
         name: {"limit": limit, "used": used, "uses": 1, "reset_ms": reset}
         for name, limit, used, reset in state.windows
     }
-    told: dict[str, Any] = {"admitted": state.status == "ok", "refusal": None, "windows": windows}
+    given: dict[str, Any] = {"admitted": state.status == "ok", "refusal": None, "windows": windows}
     if state.status == "refused":
-        told["refusal"] = _reason(refusal(state, caller.limits), state)
+        given["refusal"] = _reason(refusal(state, caller.limits), state)
     else:
-        told["hold"] = dollars(
+        given["hold"] = dollars(
             state.hold
         )  # less than the most it can cost, if that is all there is
-    return told
+    return given
 
 
 def _reason(error: ApiError, state: State) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _wanted(call: Call, reply: Reply) -> bool:
     unmeasured = call.estimate.blind or bool(call.lane.sifted.uses)
     if tap is None:  # all of it is invisible until it is whole, and then it was all made
         return call.hidden or unmeasured or 0 < reply.status < 400
-    if tap.error is not None or tap.told or (tap.finished and not tap.cut):
+    if tap.error is not None or tap.reported or (tap.finished and not tap.cut):
         return False
     if tap.cut:
         return True
@@ -110,7 +110,7 @@ async def _events(call: Call, reply: Reply) -> None:
         if heard > settings.DRAIN_BYTES or _past_its_hold(call, tap.said):
             raise _Bound
     tap.close()
-    call.drained = tap.told or not tap.cut
+    call.drained = tap.reported or not tap.cut
 
 
 def _past_its_hold(call: Call, said: int) -> bool:

@@ -17,9 +17,9 @@ from typing import Any
 from django.conf import settings
 
 
-def pseudonym(account: int, told: str = "") -> str:
+def pseudonym(account: int, given: str = "") -> str:
     """Of an account, or of a user it tells of where the words are not the vendor's."""
-    return _hashed(account) if not told else _hash(f"{account}:{told}")
+    return _hashed(account) if not given else _hash(f"{account}:{given}")
 
 
 def introduce(sent: dict[str, Any], dialect: str, account: int, *, store: bool = False) -> None:

@@ -177,13 +177,13 @@ class Exchange:
 
     def _base(self) -> bytes:
         """The lines of every answer's head."""
-        told = b"x-request-id: %b\r\nrequest-id: %b\r\n" % ((self.request_id.encode(),) * 2)
+        given = b"x-request-id: %b\r\nrequest-id: %b\r\n" % ((self.request_id.encode(),) * 2)
         if b"origin" in self.headers:
-            told += _CORS
-        told += rate_limit_lines(self.state, self.limits)
+            given += _CORS
+        given += rate_limit_lines(self.state, self.limits)
         if self.config.sandbox:
-            told += _SANDBOX
-        return told + wire.lines(self.extra)
+            given += _SANDBOX
+        return given + wire.lines(self.extra)
 
     async def respond(self, status: int, body: bytes, headers: Headers | None = None) -> None:
         """The whole answer at once."""
@@ -203,8 +203,8 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": body})
 
     async def _start(self, status: int, head: bytes) -> None:
-        told = wire.headers(head)
-        await self.send({"type": "http.response.start", "status": status, "headers": told})
+        given = wire.headers(head)
+        await self.send({"type": "http.response.start", "status": status, "headers": given})
 
     async def respond_json(self, value: object, status: int = 200) -> None:
         await self.respond(status, orjson.dumps(value))

@@ -23,7 +23,7 @@ _NOTED = ("gpt-4o",)  # the documentation has gpt-4o-1m: accepted, without effec
 _UNCONDITIONAL = "claude-cli"  # asks every model to think, whatever the user chose
 
 
-class Asked(NamedTuple):
+class InboundRequest(NamedTuple):
     """`name` is the client's own spelling of the model; `permitted` are the models its key may
     ask, if not all."""
 
@@ -51,10 +51,10 @@ class Asked(NamedTuple):
             return None
         return found.upstream_id if not self.permitted or found.id in self.permitted else None
 
-    def covering(self, sifted: Sifted) -> "Asked":
+    def covering(self, sifted: Sifted) -> "InboundRequest":
         """The same, with a hold that covers its features as well."""
         bare = self.bare or self.hold
-        if not sifted.uses and not sifted.asked and self.bare is None:
+        if not sifted.uses and not sifted.requested and self.bare is None:
             return self
         hold = feature_holds.covered(bare, self.model, self.estimate, sifted)
         return self._replace(hold=hold, bare=bare)
@@ -63,34 +63,34 @@ class Asked(NamedTuple):
         """The headers, with the vendor's switch for a long context if that was asked for."""
         if self.variant.long_context and (switch := self.model.long_context_beta.encode()):
             betas = [*headers.get(b"anthropic-beta", b"").split(b","), switch]
-            told = dict.fromkeys(beta.strip() for beta in betas if beta.strip())
-            headers[b"anthropic-beta"] = b",".join(told)
+            given = dict.fromkeys(beta.strip() for beta in betas if beta.strip())
+            headers[b"anthropic-beta"] = b",".join(given)
         return headers
 
-    def at(self, named: tuple[str, str]) -> "Asked":
+    def at(self, named: tuple[str, str]) -> "InboundRequest":
         """The same of the model as another provider has it (`Model.at`)."""
         model = self.model.at(named)
         return self._replace(model=model, target=model.capped(self.target.thinking_cap or 0))
 
-    def priced(self, model: Model, sifted: Sifted) -> "Asked":
+    def priced(self, model: Model, sifted: Sifted) -> "InboundRequest":
         """The same at the prices by now: of `model`, the same model, and of those beside it."""
         hold = estimates.hold(model, self.estimate)
         return self._replace(model=model, hold=hold, bare=None).covering(sifted)
 
-    def end_user(self, told: str) -> str:
+    def end_user(self, given: str) -> str:
         """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
-        return end_users.pseudonym(self.account, told)
+        return end_users.pseudonym(self.account, given)
 
     def applied(self, sent: Thinking) -> dict[str, Any]:
         """The clamp that tells how much thinking is asked for, and what took the rest away."""
         applied = thoughts.nominal(sent)
         wanted = self.thinking.budget or thoughts.BUDGET.get(self.thinking.effort, 0) or applied
-        told: dict[str, Any] = {"asked": wanted, "applied": applied}
+        given: dict[str, Any] = {"asked": wanted, "applied": applied}
         if sent.effort and (sent.mode != "off" or self.target.thinking == "effort"):
-            told["effort"] = sent.effort
+            given["effort"] = sent.effort
         if applied < wanted:
-            told["by"] = self._culprit(applied)
-        return told
+            given["by"] = self._culprit(applied)
+        return given
 
     def settled(self) -> Thinking:
         """How much it thinks if nothing else in the request forbids it."""
@@ -99,8 +99,8 @@ class Asked(NamedTuple):
     def _room(self) -> int:
         """What an answer may take; what the client does not say is the model's most."""
         most = self.model.max_output
-        told = (self.parsed.get(name) for name in self.dialect.limits_of(self.parsed))
-        return min(next((n for n in told if isinstance(n, int)), most), most)
+        given = (self.parsed.get(name) for name in self.dialect.limits_of(self.parsed))
+        return min(next((n for n in given if isinstance(n, int)), most), most)
 
     def _culprit(self, applied: int) -> str:
         """Which bound took it down: the one without which more would be left."""
@@ -135,7 +135,7 @@ async def understand(
     upstream: Upstream,
     sent: Mapping[bytes, bytes],
     address: str,
-) -> Asked:
+) -> InboundRequest:
     """`sent` are the headers. Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
     if not members.are_plain(body, parsed):
@@ -156,7 +156,7 @@ async def understand(
         window = model.window(variant.long_context)
         attached = await documents.survey(dialect.name, model, window, body, parsed)
     estimate = estimates.estimate(body, most, attached, spoken=spoken)
-    asked = Asked(
+    requested = InboundRequest(
         dialect=dialect,
         body=body,
         parsed=parsed,
@@ -172,8 +172,8 @@ async def understand(
         permitted=tuple(caller.models or ()),
         may_store=caller.may_store,
     )
-    asked.clamps.update(_clamps(asked))
-    return asked
+    requested.clamps.update(_clamps(requested))
+    return requested
 
 
 def permission(model: Model, variant: Variant, caller: Caller) -> str:
@@ -203,8 +203,8 @@ async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, V
 def _switched(variant: Variant, model: Model, betas: bytes) -> Variant:
     """A client may say the vendor's own switch in place of our suffix: whatever its date is."""
     switch = model.long_context_beta.rstrip("-0123456789").encode()
-    asked = switch and any(flag.strip().startswith(switch) for flag in betas.split(b","))
-    return replace(variant, long_context=True) if asked else variant
+    requested = switch and any(flag.strip().startswith(switch) for flag in betas.split(b","))
+    return replace(variant, long_context=True) if requested else variant
 
 
 def _model_of(known: Catalogue, name: str, upstream: Upstream) -> tuple[Model, Variant]:
@@ -239,16 +239,16 @@ def wanted(said: Thinking, variant: Variant, target: Target, user_agent: str) ->
     return replace(variant.thinking(target), display=said.display)
 
 
-def _clamps(asked: Asked) -> dict[str, Any]:
+def _clamps(requested: InboundRequest) -> dict[str, Any]:
     """What is applied of what was asked, and what took the rest away."""
     clamps: dict[str, Any] = {}
-    model, parsed = asked.model, asked.parsed
-    limits = asked.dialect.limits_of(parsed)
+    model, parsed = requested.model, requested.parsed
+    limits = requested.dialect.limits_of(parsed)
     limit = next((n for name in limits if isinstance(n := parsed.get(name), int)), 0)
     if limit > model.max_output:
         clamps["max_tokens"] = {"asked": limit, "applied": model.max_output, "by": "model"}
-    if asked.thinking.mode or asked.variant.effort:
-        clamps["thinking"] = asked.applied(asked.settled())
-    if asked.variant.long_context and not model.long_context_window:
+    if requested.thinking.mode or requested.variant.effort:
+        clamps["thinking"] = requested.applied(requested.settled())
+    if requested.variant.long_context and not model.long_context_window:
         clamps["context"] = {"asked": "1m", "applied": model.context_window, "by": "model"}
     return clamps

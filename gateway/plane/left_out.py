@@ -13,15 +13,15 @@ _UNSAFE = re.compile(r"[^\x20-\x7e]+")
 
 def header(left_out: Iterable[str]) -> Headers:
     """The names came from a client: only what is safe in a header is said of them."""
-    told, size = [], 0
+    given, size = [], 0
     for each in left_out:
         name = _UNSAFE.sub("_", each).replace(",", "_")
         size += len(name) + 2
         if size > _MOST_BYTES:
-            told.append("...")
+            given.append("...")
             break
-        told.append(name)
-    return [(HEADER, ", ".join(told).encode())] if told else []
+        given.append(name)
+    return [(HEADER, ", ".join(given).encode())] if given else []
 
 
 def tell(http: Exchange, left_out: Iterable[str]) -> None:

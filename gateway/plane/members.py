@@ -92,8 +92,8 @@ def _same_case(odd: Iterable[str], known: frozenset[str], where: str) -> None:
 
 def _settings(parsed: dict[str, Any]) -> None:
     for name in _SETTINGS:
-        if isinstance(told := parsed.get(name), dict):
-            _same_case(told.keys() - _WITHIN, _WITHIN, f"{name}.")
+        if isinstance(given := parsed.get(name), dict):
+            _same_case(given.keys() - _WITHIN, _WITHIN, f"{name}.")
     tools = parsed.get("tools")
     for at, tool in enumerate(tools if isinstance(tools, list) else ()):
         if isinstance(tool, dict) and not _WITHIN.issuperset(tool):

@@ -36,7 +36,7 @@ from gateway.plane.call import Call
 from gateway.plane.client_dialects import Dialect
 from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
-from gateway.plane.inbound import Asked
+from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End
 from gateway.plane.upstream import Upstream
 from gateway.plane.watching import ClientGone, Overdue, Stopping
@@ -104,7 +104,7 @@ async def _prepare(
     http.parsed = parsed = parse(body)
     sent, ip = http.headers, http.client_ip()
     request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
-    http.extra += told(request)
+    http.extra += notices(request)
     routes = _routes(request, http, upstream)
     named = routes[0].named
     lane = adapters.choose(request if named == NATIVE else request.at(named))
@@ -121,7 +121,7 @@ async def _prepare(
     )
 
 
-def _routes(request: Asked, http: Exchange, upstream: Upstream) -> tuple[Route, ...]:
+def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tuple[Route, ...]:
     """Who can be asked, in the order in which this session asks them."""
     return ordered(
         upstream.routes(request.model),
@@ -129,7 +129,7 @@ def _routes(request: Asked, http: Exchange, upstream: Upstream) -> tuple[Route, 
     )
 
 
-def told(request: Asked) -> Headers:
+def notices(request: InboundRequest) -> Headers:
     """The headers that say what really serves the request, and what was taken from it."""
     headers = served(request)
     if request.clamps:
@@ -137,7 +137,7 @@ def told(request: Asked) -> Headers:
     return headers
 
 
-def served(request: Asked) -> Headers:
+def served(request: InboundRequest) -> Headers:
     """Which model serves it, for which one it does, and when that ends (catalogue/life.py)."""
     model, gone = request.model, request.variant.instead_of
     headers: Headers = [(b"x-hontoni-model", model.id.encode())]
@@ -245,8 +245,8 @@ def _tell_thinking(call: Call) -> None:
 
 def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
     """In place of what the header said before."""
-    told = dict(_clamp_headers(clamps))
-    http.extra = [header for header in http.extra if header[0] not in told] + list(told.items())
+    given = dict(_clamp_headers(clamps))
+    http.extra = [header for header in http.extra if header[0] not in given] + list(given.items())
 
 
 def _fit_features(call: Call) -> None:

@@ -104,7 +104,7 @@ async def _rebuild(account: int) -> None:
     while True:
         await _enter(await confirmed())
         try:
-            await freshness.asked(rebuilding.rebuild, account)
+            await freshness.query(rebuilding.rebuild, account)
             Counts.rebuilt += 1
             return
         except rebuilding.Behind:
@@ -115,7 +115,7 @@ async def _rebuild(account: int) -> None:
 
 async def went_back() -> None:
     """The database knows less than Redis was told by it: a new epoch."""
-    await freshness.asked(authority.begin, authority.RESTORED)
+    await freshness.query(authority.begin, authority.RESTORED)
 
 
 async def _enter(epoch: str) -> None:
@@ -136,7 +136,7 @@ async def _announce(call: Call) -> None:
     assert state is not None
     call.epoch = epochs.believed()
     await announce(
-        call.asked(),
+        call.admitted_ask(),
         hold=call.held,
         cost=now.cost,
         draft=usage_events.event(now, lost=True),

@@ -152,14 +152,14 @@ def end(call: Call) -> None:
     if not isinstance(trace, Trace):
         return
     for (span, began), attempt in zip(trace.attempts, call.attempts, strict=False):
-        told = attempt.told()
+        given = attempt.as_dict()
         if attempt is call.attempts[-1]:
             span.set_attributes(_usage(call))
         if attempt.status is not None:
             span.set_attribute("http.response.status_code", attempt.status)
         if attempt.error:
             _failed(span, attempt.error)
-        span.end(int((began + told["ms"] / 1000) * _NANO))
+        span.end(int((began + given["ms"] / 1000) * _NANO))
     span = trace.span
     span.set_attributes({**_usage(call), "hontoni.cost.nano_dollars": call.cost})
     span.set_attribute("http.response.status_code", call.status)

@@ -16,7 +16,7 @@ from gateway.usage import events
 def draft(call: Call) -> bytes:
     """The event to settle with if not even a heartbeat is heard of this request: who asked
     for what. The rest is UsageEvent's defaults."""
-    return events.packed(*_asked(call, "process_lost"), {"price_read_at": call.price_read_at})
+    return events.packed(*_of_request(call, "process_lost"), {"price_read_at": call.price_read_at})
 
 
 def event(call: Call, *, lost: bool = False) -> bytes:
@@ -25,7 +25,7 @@ def event(call: Call, *, lost: bool = False) -> bytes:
     now = time.time()
     usage = call.usage or _NOTHING
     return events.packed(
-        *_asked(call, "process_lost" if lost else call.error),
+        *_of_request(call, "process_lost" if lost else call.error),
         _details(call),
         *usage,
         call.cost,
@@ -41,7 +41,7 @@ def event(call: Call, *, lost: bool = False) -> bytes:
     )
 
 
-def _asked(call: Call, error: str) -> tuple[Any, ...]:
+def _of_request(call: Call, error: str) -> tuple[Any, ...]:
     """Who asked for what, and what went wrong."""
     return (
         call.http.request_id[4:],
@@ -85,10 +85,10 @@ def _details(call: Call) -> dict[str, Any]:
     if call.lane.dialect != call.request.dialect.name:
         details["upstream_dialect"] = call.lane.dialect
     if call.attempts:
-        details["attempts"] = [attempt.told() for attempt in call.attempts]
+        details["attempts"] = [attempt.as_dict() for attempt in call.attempts]
     lines = call.lines(call.usage or Usage())
     if not bill.is_plain(lines):
-        details["lines"] = [line.told() for line in lines]
+        details["lines"] = [line.as_dict() for line in lines]
     if call.lane.sifted.left_out:
         details["left_out"] = call.lane.sifted.left_out
     if call.quarantined is not None:

@@ -22,11 +22,11 @@ _UNSAFE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 def lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Raises ValueError for a header that would be more than a line."""
-    told = b"".join([b"%b: %b\r\n" % header for header in headers])
+    given = b"".join([b"%b: %b\r\n" % header for header in headers])
     breaks = len(headers)
-    if told.count(b"\n") != breaks or told.count(b"\r") != breaks or _UNSAFE.search(told):
+    if given.count(b"\n") != breaks or given.count(b"\r") != breaks or _UNSAFE.search(given):
         raise ValueError("a header with a control character")
-    return told
+    return given
 
 
 def headers(head: bytes) -> Headers:

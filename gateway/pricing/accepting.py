@@ -152,8 +152,8 @@ def _announced(price: Price, actor: str) -> str:
     before = schedule.in_force(price.model_id, price.effective_at)
     if before and not any(s.before != s.after for s in changes.steps(before, price)):
         return "the price stays"
-    told = announcements.announce(price, actor)
-    return f"price from {price.effective_at:%Y-%m-%d %H:%M}, {told} customers told"
+    given = announcements.announce(price, actor)
+    return f"price from {price.effective_at:%Y-%m-%d %H:%M}, {given} customers told"
 
 
 def _below_cost(proposal: Proposal, source: str, actor: str) -> str:

@@ -63,8 +63,8 @@ def withdraw(price_id: int, *, actor: str, request_id: str = "") -> None:
     facts = {"model": price.model_id, "withdrawn": True, "from_at": price.effective_at.isoformat()}
     with transaction.atomic():
         schedule.withdraw(price_id, actor=actor, request_id=request_id)
-        told = Notice.objects.filter(key__startswith=f"price:{price_id}:")
-        users = set(told.values_list("user_id", flat=True))
+        given = Notice.objects.filter(key__startswith=f"price:{price_id}:")
+        users = set(given.values_list("user_id", flat=True))
         _tell(users, "model_price_rises", f"price-withdrawn:{price_id}", facts)
 
 

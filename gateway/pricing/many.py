@@ -44,7 +44,7 @@ class Line:
     before: Price | None = None
     price: Price | None = None
     problem: str = ""
-    told: int = 0
+    given: int = 0
 
     @property
     def steps(self) -> list[Step]:
@@ -115,7 +115,7 @@ def _read(
     price = Price(model=model, reason=row.get("reason") or reason, **_columns(row, before))
     price.effective_at = schedule.beginning(model.pk, wanted, price)
     changes.check(before, price, now)
-    line = Line(number, model.pk, before, price, told=announcements.told_of(price, now))
+    line = Line(number, model.pk, before, price, given=announcements.told_of(price, now))
     return line if line.steps else Line(number, model.pk, before, problem="Nothing changes.")
 
 
@@ -173,12 +173,12 @@ def is_large(lines: Iterable[Line]) -> bool:
 def apply(lines: Iterable[Line], *, actor: str, request_id: str = "") -> int:
     """All of them; how many customers were told. Raises BadRequest, and nothing is changed, if
     one line has a problem."""
-    told = 0
+    given = 0
     for line in lines:
         if line.price is None:
             raise BadRequest(f"Line {line.number}: {line.problem}")
-        told += announcements.announce(line.price, actor, request_id)
-    return told
+        given += announcements.announce(line.price, actor, request_id)
+    return given
 
 
 def written(prices: Iterable[Price]) -> str:

@@ -56,9 +56,9 @@ def change(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
     form = ManyForm(request.POST or None)
     lines: list[Line] = []
     if request.method == "POST" and form.is_valid():
-        asked = form.cleaned_data
+        requested = form.cleaned_data
         try:
-            lines = many.read(asked["text"], asked["begins"], asked["reason"])
+            lines = many.read(requested["text"], requested["begins"], requested["reason"])
             if _is_confirmed(form, lines):
                 return _applied(page, request, lines)
             form.data = {**request.POST.dict(), "seen": many.confirmation(lines)}
@@ -76,10 +76,10 @@ def change(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def _is_confirmed(form: ManyForm, lines: list[Line]) -> bool:
-    asked = form.cleaned_data
-    if not _applies(lines) or asked["seen"] != many.confirmation(lines):
+    requested = form.cleaned_data
+    if not _applies(lines) or requested["seen"] != many.confirmation(lines):
         return False
-    if many.is_large(lines) and not asked["large"]:
+    if many.is_large(lines) and not requested["large"]:
         form.add_error("large", "Some amounts change by more than half. Is that meant?")
         return False
     return True
@@ -105,8 +105,8 @@ def _shown(lines: list[Line]) -> list[dict[str, Any]]:
 
 
 def _applied(page: ModelAdmin, request: HttpRequest, lines: list[Line]) -> HttpResponse:
-    told = many.apply(lines, actor=email_of(request), request_id=request_id(request))
-    said = f"{len(lines)} prices are announced. {told} mails tell customers of what rises."
+    given = many.apply(lines, actor=email_of(request), request_id=request_id(request))
+    said = f"{len(lines)} prices are announced. {given} mails tell customers of what rises."
     page.message_user(request, said, messages.SUCCESS)
     return redirect(reverse("admin:gateway_price_changelist"))
 

@@ -71,8 +71,8 @@ class ProposalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="sources")
     def sources(self, row: Proposal) -> SafeString:
-        told = orjson.dumps(row.said, option=orjson.OPT_INDENT_2).decode()
-        return format_html("<pre>{}</pre>", told)
+        given = orjson.dumps(row.said, option=orjson.OPT_INDENT_2).decode()
+        return format_html("<pre>{}</pre>", given)
 
     @admin.display(description="accepting it would announce")
     def would_write(self, row: Proposal) -> SafeString | str:

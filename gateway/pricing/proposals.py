@@ -116,23 +116,23 @@ def _cost(model: Model, said: list[Said], costs: Known, now: datetime) -> Iterat
         return
     cost = costs.latest(model.pk)
     present = cost_facts(cost) if cost else {}
-    told = {each.source: facts_of(each) for each in priced}
-    if all(_same(facts, present) for facts in told.values()):
+    given = {each.source: facts_of(each) for each in priced}
+    if all(_same(facts, present) for facts in given.values()):
         return
-    kind = Kind.COST if _agree(told.values()) else Kind.DISAGREEMENT
-    facts = {"cost": next(iter(told.values()))} if kind == Kind.COST else {"choices": told}
+    kind = Kind.COST if _agree(given.values()) else Kind.DISAGREEMENT
+    facts = {"cost": next(iter(given.values()))} if kind == Kind.COST else {"choices": given}
     yield _proposal(kind, model, model.upstream_id, facts | {"present": present}, said, now)
 
 
-def _same(told: Mapping[str, Any], present: Mapping[str, Any]) -> bool:
+def _same(given: Mapping[str, Any], present: Mapping[str, Any]) -> bool:
     """As far as it is said: not every source tells of tiers."""
-    return bool(present) and all(present.get(name) == value for name, value in told.items())
+    return bool(present) and all(present.get(name) == value for name, value in given.items())
 
 
-def _agree(told: Iterable[Mapping[str, Any]]) -> bool:
+def _agree(given: Iterable[Mapping[str, Any]]) -> bool:
     """Whether no two of them say different things of one bucket."""
     first: dict[str, Any] = {}
-    for facts in told:
+    for facts in given:
         for name, value in facts.items():
             if first.setdefault(name, value) != value:
                 return False
@@ -197,7 +197,7 @@ def _new(said: list[Said], now: datetime) -> Iterator[Proposal]:
         return
     if released is not None and released < (now - NEW_WITHIN).date():
         return
-    told = {each.source: facts_of(each) for each in priced}
+    given = {each.source: facts_of(each) for each in priced}
     name = min((each.name for each in said), key=len)
     facts: dict[str, Any] = {
         "title": next((each.title for each in said if each.title), name),
@@ -205,7 +205,7 @@ def _new(said: list[Said], now: datetime) -> Iterator[Proposal]:
         "max_output": max(each.max_output for each in said),
         "capabilities": sorted(frozenset().union(*(each.capabilities for each in said))),
     }
-    facts |= {"cost": next(iter(told.values()))} if _agree(told.values()) else {"choices": told}
+    facts |= {"cost": next(iter(given.values()))} if _agree(given.values()) else {"choices": given}
     if released:
         facts["released"] = released.isoformat()
     yield _proposal(Kind.NEW_MODEL, None, name, facts, said, now, priced[0].vendor)
@@ -240,29 +240,29 @@ def _proposal(
 
 def _told(each: Said) -> dict[str, Any]:
     """One source's word, for people."""
-    told: dict[str, Any] = dict(facts_of(each))
+    given: dict[str, Any] = dict(facts_of(each))
     for name, value in (("ends", each.ends), ("released", each.released)):
         if value:
-            told[name] = value.isoformat()
+            given[name] = value.isoformat()
     for name, count in (("context", each.context), ("max_output", each.max_output)):
         if count:
-            told[name] = count
-    return told
+            given[name] = count
+    return given
 
 
 def facts_of(each: Said) -> dict[str, Any]:
     """The price a source says, in dollars per million tokens."""
-    told: dict[str, Any] = {name: dollars(rate) for name, rate in each.rates.items()}
+    given: dict[str, Any] = {name: dollars(rate) for name, rate in each.rates.items()}
     if each.rates and each.long_above and each.long_rates:
-        told["long_context_above"] = each.long_above
-        told |= {f"long_{name}": dollars(rate) for name, rate in each.long_rates.items()}
-    return told
+        given["long_context_above"] = each.long_above
+        given |= {f"long_{name}": dollars(rate) for name, rate in each.long_rates.items()}
+    return given
 
 
 def cost_facts(cost: VendorPrice) -> dict[str, Any]:
     """A version of ours, as sources' words are spelled."""
-    told: dict[str, Any] = {name: dollars(cost.rate(name)) for name in BUCKETS}
+    given: dict[str, Any] = {name: dollars(cost.rate(name)) for name in BUCKETS}
     if cost.long_context_above is not None:
-        told["long_context_above"] = cost.long_context_above
-        told |= {f"long_{name}": dollars(cost.rate(f"long_{name}")) for name in BUCKETS}
-    return told
+        given["long_context_above"] = cost.long_context_above
+        given |= {f"long_{name}": dollars(cost.rate(f"long_{name}")) for name in BUCKETS}
+    return given

@@ -20,10 +20,10 @@ def replay(spool: Spool, segments: Sequence[Segment], *, restored: bool = False)
     before their next request. `restored`: the database went back, so what it had may be gone, too.
     Raises errors.Unavailable."""
     spool.flush()
-    asked = [segment for segment in segments if restored or not segment.settled]
+    wanted = [segment for segment in segments if restored or not segment.settled]
     waiting = spool.unanswered()  # their settlement is on its way
     by_shard: defaultdict[int, dict[str, Kept]] = defaultdict(dict)
-    for segment in asked:
+    for segment in wanted:
         segment.last, segment.passed, segment.settled = None, False, False
         for kept in segment.read():
             if kept.request_id not in waiting:
@@ -88,10 +88,10 @@ def _passed(segment: Segment) -> bool:
 
 def _newest(shard: int) -> tuple[int, int]:
     try:
-        told = redis.sync().xinfo_stream(keys.usage(shard))
+        info = redis.sync().xinfo_stream(keys.usage(shard))
     except ResponseError:  # there is no stream
         return 0, 0
-    return _number(told["last-generated-id"])
+    return _number(info["last-generated-id"])
 
 
 def _oldest(shard: int) -> tuple[float, int]:

@@ -51,11 +51,11 @@ def counted(user_id: int, live: Sequence[Open], events: Sequence[bytes]) -> dict
     by_subject: defaultdict[str, list[_Seen]] = defaultdict(list)
     now, found = _now(), terms(user_id)
     subjects = {key.pk: key for key in _keys(user_id)}
-    told = [event for text in events if (event := _event(text)) is not None]
+    entries = [event for text in events if (event := _event(text)) is not None]
     for key in subjects.values():
         subject = key.subject if found.subject == "key" else f"a{user_id}"
         by_subject[subject] += _rows(key, now)
-        mine = (event for event in told if event["api_key_id"] == key.pk)
+        mine = (event for event in entries if event["api_key_id"] == key.pk)
         by_subject[subject] += [seen for event in mine if (seen := _seen(event))]
     for each in live:
         if each.admitted:
@@ -119,12 +119,14 @@ def _seen(event: dict[str, Any]) -> _Seen | None:
 
 
 def _windows(seen: Iterable[_Seen]) -> tuple[Opened, ...]:
-    told = [each for each in seen if each.windows]
-    if not told:
+    entries = [each for each in seen if each.windows]
+    if not entries:
         return ((0, 0),) * 4
-    newest = max(told, key=lambda each: each.admitted)
+    newest = max(entries, key=lambda each: each.admitted)
     after = [
-        each for each in told if each.given_back and each.admitted <= newest.admitted <= each.ended
+        each
+        for each in entries
+        if each.given_back and each.admitted <= newest.admitted <= each.ended
     ]
     return tuple(
         (since, used - sum(each.windows[i][0] == since for each in after))

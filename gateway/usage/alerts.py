@@ -31,8 +31,8 @@ def look(events: Iterable[Mapping[str, Any]]) -> None:
         if event["cost"]:
             charged.add(event["user_id"])
     if found:
-        told = set(Notice.objects.filter(key__in=found).values_list("key", flat=True))
-        notices.tell_all(Notice(key=key, **found[key]) for key in sorted(found.keys() - told))
+        known = set(Notice.objects.filter(key__in=found).values_list("key", flat=True))
+        notices.tell_all(Notice(key=key, **found[key]) for key in sorted(found.keys() - known))
     if charged:
         low_balance.warn(charged)
 

@@ -81,12 +81,12 @@ _FIRST_SUM = Booked._fields.index(BUCKETS[0])
 _LAST_SUM = Booked._fields.index("cost") + 1  # the buckets and the cost stand together
 
 
-def rows_of(told: Mapping[UUID, Mapping[str, Any]]) -> list[Booked]:
+def rows_of(events: Mapping[UUID, Mapping[str, Any]]) -> list[Booked]:
     """The rows of events that are sound (events.py), by id, in the order of their ids. Each names
     the charge it is part of: the account's first."""
     first: dict[int, UUID] = {}
     rows = []
-    for pk, event in sorted(told.items()):
+    for pk, event in sorted(events.items()):
         values = _taken(event)
         began = datetime.fromtimestamp(event["began"], UTC)
         batch = first.setdefault(event["user_id"], pk)

@@ -65,8 +65,8 @@ def _add(found: Mapping[_Which, list[Used]]) -> None:
         )
         for which, events in sorted(found.items())
     ]
-    told = ("last_at", "last_user_id", "last_request_id")
-    said = ", ".join(f"{name} = excluded.{name}" for name in told)
+    columns = ("last_at", "last_user_id", "last_request_id")
+    said = ", ".join(f"{name} = excluded.{name}" for name in columns)
     rowsets.insert(
         _TABLE,
         _COLUMNS,

@@ -15,13 +15,13 @@ _DECIMALS = 19  # nano-dollars x tokens a million x basis points
 
 def lines(event: UsageEvent) -> list[bill.Line]:
     """As they were priced; of a plain request there is one, which the event itself is."""
-    told = event.details.get("lines")
-    if not told:
+    lines = event.details.get("lines")
+    if not lines:
         plain = bill.Tokens("message", event.model, price_of(event.price), event.usage)
         return [plain]
-    ids = {line["price_id"] for line in told if "price_id" in line} - {event.price_id}
+    ids = {line["price_id"] for line in lines if "price_id" in line} - {event.price_id}
     prices = {row.pk: price_of(row) for row in Price.objects.filter(pk__in=ids)}
-    return bill.read(told, prices | {event.price_id: price_of(event.price)})
+    return bill.read(lines, prices | {event.price_id: price_of(event.price)})
 
 
 def shown(line: bill.Line) -> Iterator[dict[str, Any]]:
@@ -52,9 +52,9 @@ def shown(line: bill.Line) -> Iterator[dict[str, Any]]:
 def own(event: UsageEvent) -> dict[str, Any] | None:
     """The customer's own price that it was made from, if it was."""
     for line in event.details.get("lines", ()):
-        if told := line.get("own"):
-            multiplier = told.get("multiplier")
-            return {"id": told["id"], "multiplier": times(multiplier) if multiplier else None}
+        if lines := line.get("own"):
+            multiplier = lines.get("multiplier")
+            return {"id": lines["id"], "multiplier": times(multiplier) if multiplier else None}
     return None
 
 

@@ -86,8 +86,8 @@ def note(http: Refused, error: ApiError) -> None:
 
 def _model(http: Refused) -> str:
     """As the client spells it."""
-    asked = http.parsed.get("model") if http.parsed else None
-    return _plain(asked[:100]) if isinstance(asked, str) else ""
+    model = http.parsed.get("model") if http.parsed else None
+    return _plain(model[:100]) if isinstance(model, str) else ""
 
 
 def _plain(text: str) -> str:
@@ -175,7 +175,7 @@ def _add(user_id: int, entry: dict[str, Any]) -> None:
         "hour": hour,
         **{name: entry[name] for name in ("api_key_id", "code", "model")},
     }
-    told = {
+    latest = {
         **{name: entry[name] for name in ("status", "message", "limit", "allowed", "request_id")},
         "frees_at": datetime.fromisoformat(at) if (at := entry["frees_at"]) else None,
         "last_at": last,
@@ -184,10 +184,10 @@ def _add(user_id: int, entry: dict[str, Any]) -> None:
     if not rows.filter(**kind).exists() and rows.count() >= MOST_ROWS:
         kind["model"] = ""
     row, made = Refusal.objects.get_or_create(
-        **kind, defaults={**told, "first_at": first, "count": entry["count"]}
+        **kind, defaults={**latest, "first_at": first, "count": entry["count"]}
     )
     if not made:
-        Refusal.objects.filter(pk=row.pk).update(count=F("count") + entry["count"], **told)
+        Refusal.objects.filter(pk=row.pk).update(count=F("count") + entry["count"], **latest)
 
 
 def _trim(user_id: int) -> None:

@@ -129,8 +129,8 @@ def _foreign(entries: Sequence[Entry]) -> list[Entry]:
     return [e for e in entries if any(e.event[name] in missing[name] for name in missing)]
 
 
-def _missing(model: Any, asked: set[int]) -> set[int]:
-    return asked - set(model.objects.filter(pk__in=asked).values_list("pk", flat=True))
+def _missing(model: Any, wanted: set[int]) -> set[int]:
+    return wanted - set(model.objects.filter(pk__in=wanted).values_list("pk", flat=True))
 
 
 # -- Reading -------------------------------------------------------------------------------------
@@ -140,12 +140,12 @@ def read(consumer: str, shards: Sequence[int], block_ms: int | None = None) -> l
     """What was never delivered of these shards, at most about BATCH entries of it. With `block_ms`
     it waits so long for the first."""
     found: list[Entry] = []
-    asked, room = list(shards), BATCH
-    while asked and room > 0:
-        count = max(1, room // len(asked))
-        fresh = _read(consumer, asked, count, block_ms)
+    wanted, room = list(shards), BATCH
+    while wanted and room > 0:
+        count = max(1, room // len(wanted))
+        fresh = _read(consumer, wanted, count, block_ms)
         found += [entry for entries in fresh.values() for entry in entries]
-        asked = [shard for shard, entries in fresh.items() if len(entries) >= count]
+        wanted = [shard for shard, entries in fresh.items() if len(entries) >= count]
         room, block_ms = BATCH - len(found), None
     return found
 
@@ -341,9 +341,9 @@ def _why(entry: Entry) -> str:
 
 def recorded(request_ids: Sequence[str]) -> set[str]:
     """Which of these request ids, with or without `req_`, are in the books already."""
-    asked = {pk: name for name in request_ids if (pk := _pk(name))}
-    found = UsageEvent.objects.filter(pk__in=asked).values_list("pk", flat=True)
-    return {asked[pk] for pk in found}
+    wanted = {pk: name for name in request_ids if (pk := _pk(name))}
+    found = UsageEvent.objects.filter(pk__in=wanted).values_list("pk", flat=True)
+    return {wanted[pk] for pk in found}
 
 
 def _pk(request_id: str) -> uuid.UUID | None:
@@ -356,10 +356,10 @@ def _pk(request_id: str) -> uuid.UUID | None:
 @transaction.atomic
 def record(entries: Sequence[Entry]) -> int:
     """Write a batch: events not yet recorded, rollups, one charge an account. Returns how many."""
-    told = {entry.request_id: entry.event for entry in entries}
-    wallets = ledger.lock_wallets({event["user_id"] for event in told.values()})
-    known = books.recorded(list(told))
-    rows = books.rows_of({pk: event for pk, event in told.items() if pk not in known})
+    events = {entry.request_id: entry.event for entry in entries}
+    wallets = ledger.lock_wallets({event["user_id"] for event in events.values()})
+    known = books.recorded(list(events))
+    rows = books.rows_of({pk: event for pk, event in events.items() if pk not in known})
     if not rows:
         return 0
     books.insert(rows)
@@ -368,8 +368,8 @@ def record(entries: Sequence[Entry]) -> int:
     _charge(rows, wallets)
     left_out.count(rows)
     vendor_days.add(rows)
-    alerts.look(told[row.pk] for row in rows)
-    api_keys.touch({row.api_key_id: (row.created_at, told[row.pk]["ip"]) for row in rows})
+    alerts.look(events[row.pk] for row in rows)
+    api_keys.touch({row.api_key_id: (row.created_at, events[row.pk]["ip"]) for row in rows})
     transaction.on_commit(ledger.mark, robust=True)
     transaction.on_commit(lambda: live.ring({row.user_id for row in rows}), robust=True)
     return len(rows)

@@ -154,8 +154,8 @@ def _parts(event: Used) -> Iterator[tuple[str, str, str, Sums]]:
         ended["at_most"] = event.hold
     for model, sums in used.items():
         yield last, model, part, (sums | ended if model == event.model else sums)
-    if told := event.details.get("quarantine"):
-        yield last, event.model, Part.DISPUTED, _beyond(told, used[event.model])
+    if reported := event.details.get("quarantine"):
+        yield last, event.model, Part.DISPUTED, _beyond(reported, used[event.model])
     elif full := event.details.get("full"):  # of it the fair-bill policy took something off
         yield last, event.model, Part.GIVEN_AWAY, _beyond(full, used[event.model])
     for attempt in attempts[:-1]:
@@ -208,10 +208,10 @@ def _may_have_cost(attempt: Mapping[str, Any]) -> bool:
     return bool(attempt) and (status is None or status < 400)
 
 
-def _beyond(told: Mapping[str, int], believed: Sums) -> Sums:
+def _beyond(reported: Mapping[str, int], believed: Sums) -> Sums:
     """What a vendor told, over what was booked in its place."""
-    counted = {name: told.get(name, 0) for name in COUNTED}
-    counted["output"] += told.get("reasoning", 0)
+    counted = {name: reported.get(name, 0) for name in COUNTED}
+    counted["output"] += reported.get("reasoning", 0)
     return {name: max(0, counted[name] - believed[name]) for name in COUNTED}
 
 

@@ -68,17 +68,17 @@ class Attempt:
         if self._probe:
             self.route.breaker.abandoned()
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As the receipt keeps it; `ms` until now if it is not over."""
         ended = self._ended or time.monotonic()
-        told: dict[str, Any] = {
+        shown: dict[str, Any] = {
             "credential": self.route.access.label,
             "status": self.status,
             "ms": int((ended - self._began) * 1000),
         }
         if self.error:
-            told["error"] = self.error
-        return told
+            shown["error"] = self.error
+        return shown
 
 
 _tasks: set[asyncio.Task[None]] = set()  # kept, or they may be collected

@@ -85,8 +85,8 @@ class Reply:
     @property
     def request_id(self) -> str:
         headers = self.headers
-        told = headers.get(b"x-request-id") or headers.get(b"request-id") or b""
-        return told.decode("latin-1")
+        raw = headers.get(b"x-request-id") or headers.get(b"request-id") or b""
+        return raw.decode("latin-1")
 
     @property
     def retry_after(self) -> str:

@@ -25,9 +25,9 @@ def key(parsed: Mapping[str, Any], headers: Mapping[bytes, bytes], account: int)
 def _named(parsed: Mapping[str, Any]) -> bytes:
     metadata = parsed.get("metadata")
     user = metadata.get("user_id") if isinstance(metadata, Mapping) else None
-    for told in (parsed.get("prompt_cache_key"), user):
-        if isinstance(told, str) and told:
-            return told.encode("utf-8", "surrogatepass")
+    for raw in (parsed.get("prompt_cache_key"), user):
+        if isinstance(raw, str) and raw:
+            return raw.encode("utf-8", "surrogatepass")
     return b""
 
 

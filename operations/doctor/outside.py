@@ -101,10 +101,10 @@ def vendors() -> Iterator[Finding]:
     if not (accesses or Credential.objects.filter(active=True).exists()):
         yield failing("no vendor's key is set, here or in the admin")
     for vendor, access in accesses.items():
-        yield _asked(vendor, access)
+        yield _try_vendor(vendor, access)
 
 
-def _asked(vendor: str, access: Access) -> Finding:
+def _try_vendor(vendor: str, access: Access) -> Finding:
     """The list of its models, which costs nothing."""
     path = "/v1beta/models" if vendor == "google" else "/v1/models"
     origin = access.origin

@@ -121,8 +121,8 @@ class LeftOutAdmin(ReadOnlyAdmin):
         row = self.get_object(request, object_id)
         if row is None:
             return redirect(reverse("admin:gateway_leftout_changelist"))
-        told = urlencode({"dialect": row.dialect, "kind": row.kind, "name": row.name})
-        return redirect(f"{reverse('admin:gateway_feature_add')}?{told}")
+        query = urlencode({"dialect": row.dialect, "kind": row.kind, "name": row.name})
+        return redirect(f"{reverse('admin:gateway_feature_add')}?{query}")
 
     @action(description="Forget, and count anew", permissions=["allow"])
     def forget(self, request: HttpRequest, chosen: QuerySet[LeftOut]) -> None:

@@ -14,15 +14,15 @@ def shapes(rules: Rules) -> list[dict[str, Any]]:
 
 
 def _shape(row: Row) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": row.name.rstrip("_*"), "kind": row.kind, "about": row.note}
-    told["pricing"] = row.pricing
+    offer: dict[str, Any] = {"name": row.name.rstrip("_*"), "kind": row.kind, "about": row.note}
+    offer["pricing"] = row.pricing
     if row.pricing == Pricing.PER_CALL:
-        told["price_per_call"] = dollars(row.amount)
+        offer["price_per_call"] = dollars(row.amount)
     if row.pricing == Pricing.FACTOR:
-        told["factor"] = times(row.factor)
+        offer["factor"] = times(row.factor)
     if row.most_calls and row.kind == Kind.TOOL:
-        told["most_calls"] = row.most_calls
-    return told
+        offer["most_calls"] = row.most_calls
+    return offer
 
 
 class Offer(NamedTuple):

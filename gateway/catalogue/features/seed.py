@@ -213,8 +213,8 @@ def _openai() -> Iterator[Feature]:
 
 
 def _tiers() -> Iterator[Feature]:
-    told: dict[str, Any] = {"kind": Kind.VALUE, "pricing": Pricing.FACTOR, "meter": "service_tier"}
-    to = told | {"dialect": Dialect.OPENAI_RESPONSES}
+    tier: dict[str, Any] = {"kind": Kind.VALUE, "pricing": Pricing.FACTOR, "meter": "service_tier"}
+    to = tier | {"dialect": Dialect.OPENAI_RESPONSES}
     yield Feature(name="service_tier=flex", factor=5_000, only_models=_FLEX,
                   note="slower, at half the price", **to)  # fmt: skip
     for model, factor in _PRIORITY:
@@ -222,7 +222,7 @@ def _tiers() -> Iterator[Feature]:
                       note="faster", **to)  # fmt: skip
     for model, factor in _PRIORITY_OF_CHAT:
         yield Feature(name="service_tier=priority", factor=factor, only_models=model,
-                      note="faster", **told, dialect=Dialect.OPENAI_CHAT)  # fmt: skip
+                      note="faster", **tier, dialect=Dialect.OPENAI_CHAT)  # fmt: skip
 
 
 def _gemini() -> Iterator[Feature]:

@@ -40,7 +40,7 @@ class Use(NamedTuple):
 
     row: Row
     calls: int
-    told: Mapping[str, Any]
+    declared: Mapping[str, Any]
 
 
 class Sifted(NamedTuple):
@@ -49,7 +49,7 @@ class Sifted(NamedTuple):
     body: dict[str, Any]
     left_out: tuple[str, ...] = ()
     uses: tuple[Use, ...] = ()
-    asked: Mapping[str, str] = _NONE
+    requested: Mapping[str, str] = _NONE
 
 
 def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None = None) -> Sifted:
@@ -64,7 +64,7 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None
     if type(tools := kept.get(TOOLS)) is list and (now := sieve.tools(tools)) is not tools:
         kept = sieve.chosen(kept | {TOOLS: now})
     for name in _CONVERSATIONS:
-        if type(told := kept.get(name)) is list and (now := sieve.items(told)) is not told:
+        if type(raw := kept.get(name)) is list and (now := sieve.items(raw)) is not raw:
             if not now:
                 raise BadRequest(f"Nothing is left of {name}: none of it is known.", param=name)
             kept = kept | {name: now}
@@ -73,14 +73,14 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None
     if not sieve.noted:
         return Sifted(kept)
     kept = sieve.bounded(kept)
-    return Sifted(kept, tuple(sieve.left), tuple(sieve.uses), sieve.asked)
+    return Sifted(kept, tuple(sieve.left), tuple(sieve.uses), sieve.requested)
 
 
 def _says_nothing_else(body: Mapping[str, Any], plain: frozenset[str | None]) -> bool:
     """Whether its conversation is plain."""
     for name in _CONVERSATIONS:
-        told = body.get(name)
-        if type(told) is list and not are_plain(told, plain, 0):
+        raw = body.get(name)
+        if type(raw) is list and not are_plain(raw, plain, 0):
             return False
     return True
 
@@ -108,32 +108,32 @@ def are_plain(items: list[Any], plain: frozenset[str | None], depth: int) -> boo
 class _Sieve:
     """One request's; notes what it leaves out, and what of the rest may cost."""
 
-    __slots__ = ("_gone", "_most", "asked", "helper", "left", "rules", "uses")
+    __slots__ = ("_gone", "_most", "requested", "helper", "left", "rules", "uses")
 
     def __init__(self, rules: Rules, helper: Helper, most: int | None) -> None:
         self.rules, self.helper, self._most = rules, helper, most
         self.left: dict[str, None] = {}
         self.uses: list[Use] = []
-        self.asked: dict[str, str] = {}
+        self.requested: dict[str, str] = {}
         self._gone: list[Mapping[str, Any]] = []  # tools
 
     @property
     def noted(self) -> bool:
-        return bool(self.left or self.uses or self.asked)
+        return bool(self.left or self.uses or self.requested)
 
     def leave(self, kind: str, name: str) -> None:
-        told = f"{kind}:{name[:_LONGEST]}" if len(self.left) < _MOST_NAMES else AND_MORE
-        self.left[told] = None
+        raw = f"{kind}:{name[:_LONGEST]}" if len(self.left) < _MOST_NAMES else AND_MORE
+        self.left[raw] = None
 
-    def members(self, container: str, told: dict[str, Any]) -> dict[str, Any]:
+    def members(self, container: str, raw: dict[str, Any]) -> dict[str, Any]:
         """The object itself, or what of it is known; so with the objects inside it."""
         names = self.rules.members.get(container)
         if names is None:
-            return told
-        kept = told
-        if not names.all.issuperset(told):
-            kept = {name: value for name, value in told.items() if names.find(name)}
-            for name in told:
+            return raw
+        kept = raw
+        if not names.all.issuperset(raw):
+            kept = {name: value for name, value in raw.items() if names.find(name)}
+            for name in raw:
                 if name not in kept:
                     self.leave("member", f"{container}.{name}".lstrip("."))
         if inner := self.rules.inner.get(container):
@@ -153,21 +153,21 @@ class _Sieve:
             row = known.find(value) if isinstance(value, str) else None
             if row is None:
                 self.leave("value", f"{member}={value if isinstance(value, str) else '?'}")
-                body = {name: told for name, told in body.items() if name != member}
+                body = {name: raw for name, raw in body.items() if name != member}
             elif row.pricing == Pricing.FACTOR:
-                self.asked[(row.meters or (member,))[0]] = value
+                self.requested[(row.meters or (member,))[0]] = value
         return body
 
-    def tools(self, told: list[Any]) -> list[Any]:
+    def tools(self, raw: list[Any]) -> list[Any]:
         plain, names = self.rules.plain_tools, self.rules.members[TOOLS].all
-        for tool in told:
+        for tool in raw:
             if type(tool) is not dict or tool.get("type") not in plain:
                 break
             if TOOLS in tool or not names.issuperset(tool):
                 break
         else:
-            return told
-        return _same(told, map(self.tool, told))
+            return raw
+        return _same(raw, map(self.tool, raw))
 
     def tool(self, tool: Any) -> Any:
         """The tool as it may be offered, or None."""
@@ -221,7 +221,7 @@ class _Sieve:
         """The choice among the tools that are left. BadRequest where it forces another."""
         if not body[TOOLS]:
             self._check(body.get("tool_choice"), body)
-            return {name: told for name, told in body.items() if name not in _WITH_TOOLS}
+            return {name: raw for name, raw in body.items() if name not in _WITH_TOOLS}
         if any(str(tool.get("type")).startswith(_FINDS) for tool in self._gone):
             body = body | {TOOLS: [*map(_at_once, body[TOOLS])]}
         choice = body.get("tool_choice")
@@ -230,12 +230,12 @@ class _Sieve:
         if choice.get("type") != "allowed_tools":
             self._check(choice, body)
             return body
-        told = choice.get("allowed_tools", choice)
-        left = [tool for tool in told.get(TOOLS) or () if not self._names_gone(tool)]
+        raw = choice.get("allowed_tools", choice)
+        left = [tool for tool in raw.get(TOOLS) or () if not self._names_gone(tool)]
         if not left:
             return body | {"tool_choice": "none"}
-        now = {**told, TOOLS: left}
-        return body | {"tool_choice": now if told is choice else {**choice, "allowed_tools": now}}
+        now = {**raw, TOOLS: left}
+        return body | {"tool_choice": now if raw is choice else {**choice, "allowed_tools": now}}
 
     def _check(self, choice: Any, body: Mapping[str, Any]) -> None:
         if isinstance(choice, dict) and self._names_gone(choice):
@@ -254,10 +254,10 @@ class _Sieve:
             return any(tool.get("name") == name for tool in self._gone)
         return any(str(tool.get("type")) == str(kind) for tool in self._gone)
 
-    def items(self, told: list[Any], depth: int = 0) -> list[Any]:
-        if are_plain(told, self.rules.plain_blocks, depth):
-            return told
-        return _same(told, (self.item(item, depth) for item in told))
+    def items(self, raw: list[Any], depth: int = 0) -> list[Any]:
+        if are_plain(raw, self.rules.plain_blocks, depth):
+            return raw
+        return _same(raw, (self.item(item, depth) for item in raw))
 
     def item(self, item: Any, depth: int) -> Any:
         """The block or item as it may be sent, or None."""
@@ -283,22 +283,22 @@ class _Sieve:
         if type(tools := item.get(TOOLS)) is list:
             now = self.tools(tools)
             return item if now is tools else item | {TOOLS: now}
-        told = item.get("tool")
-        if isinstance(told, dict) and "definition" in told:
-            now = self.tool(told["definition"])
-            if now is not told["definition"]:
-                return now and item | {"tool": told | {"definition": now}}
+        raw = item.get("tool")
+        if isinstance(raw, dict) and "definition" in raw:
+            now = self.tool(raw["definition"])
+            if now is not raw["definition"]:
+                return now and item | {"tool": raw | {"definition": now}}
         return item
 
     def edits(self, body: dict[str, Any]) -> dict[str, Any]:
         """What the vendor shall do with a long conversation: a list, or an object with one."""
-        told = body[EDITS]
-        edits = told.get("edits") if isinstance(told, dict) else told
+        raw = body[EDITS]
+        edits = raw.get("edits") if isinstance(raw, dict) else raw
         if not isinstance(edits, list) or (now := self.items(edits)) is edits:
             return body
         if not now:
             return {name: value for name, value in body.items() if name != EDITS}
-        return body | {EDITS: {**told, "edits": now} if isinstance(told, dict) else now}
+        return body | {EDITS: {**raw, "edits": now} if isinstance(raw, dict) else now}
 
     def bounded(self, body: dict[str, Any]) -> dict[str, Any]:
         """With the bound that is one of the whole request's, where one of its tools has it."""
@@ -321,16 +321,16 @@ def _at_once(tool: Any) -> Any:
     return {name: value for name, value in tool.items() if name != _LATER}
 
 
-def _at_most(told: Any, most: int) -> int:
-    asked = told if isinstance(told, int) and not isinstance(told, bool) else most
-    return max(0, min(asked, most))
+def _at_most(raw: Any, most: int) -> int:
+    requested = raw if isinstance(raw, int) and not isinstance(raw, bool) else most
+    return max(0, min(requested, most))
 
 
-def _same(told: list[Any], kept: Iterable[Any]) -> list[Any]:
+def _same(raw: list[Any], kept: Iterable[Any]) -> list[Any]:
     """The list itself, if it is the same."""
     now = [each for each in kept if each is not None]
-    if len(now) == len(told) and all(a is b for a, b in zip(now, told, strict=True)):
-        return told
+    if len(now) == len(raw) and all(a is b for a, b in zip(now, raw, strict=True)):
+        return raw
     return now
 
 
@@ -358,13 +358,13 @@ def headers(
 
 def _flags(value: bytes, rules: Rules) -> tuple[bytes, tuple[str, ...]]:
     """The same few lists come again and again."""
-    if (known := rules.told.get(value)) is not None:
+    if (known := rules.flags.get(value)) is not None:
         return known
-    told = [flag for part in value.decode("latin-1").split(",") if (flag := part.strip())]
-    left = tuple(f"beta:{flag[:_LONGEST]}" for flag in told if rules.betas.find(flag) is None)
+    raw = [flag for part in value.decode("latin-1").split(",") if (flag := part.strip())]
+    left = tuple(f"beta:{flag[:_LONGEST]}" for flag in raw if rules.betas.find(flag) is None)
     kept = value
     if left:
-        kept = ",".join(flag for flag in told if rules.betas.find(flag)).encode("latin-1")
-    if len(rules.told) < 1_000:
-        rules.told[value] = kept, left
+        kept = ",".join(flag for flag in raw if rules.betas.find(flag)).encode("latin-1")
+    if len(rules.flags) < 1_000:
+        rules.flags[value] = kept, left
     return kept, left

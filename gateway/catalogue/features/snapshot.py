@@ -74,7 +74,7 @@ class Rules:
     counters: Mapping[str, Row]
     factors: Mapping[str, Mapping[str, Row]]
     described: tuple[Row, ...]
-    told: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
+    flags: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
     _plain: set[tuple[str, ...]] = field(default_factory=set, compare=False)
 
     def is_plain(self, body: Iterable[str]) -> bool:

@@ -57,8 +57,8 @@ def announce(price: Price, *, actor: str, request_id: str = "") -> Price:
             actor=actor,
             action="add price",
             subject=f"price:{price.pk}",
-            before=told(before) if before else {},
-            after=told(price) | changed(before, price),
+            before=as_dict(before) if before else {},
+            after=as_dict(price) | changed(before, price),
             request_id=request_id,
         )
     return price
@@ -73,7 +73,7 @@ def withdraw(price_id: int, *, actor: str, request_id: str = "") -> None:
                 f"It has been in force since {_shown(price.effective_at)}, or is about to be: "
                 "announce another one."
             )
-        before = told(price)
+        before = as_dict(price)
         price.delete()
         audit.record(
             actor=actor,
@@ -102,7 +102,7 @@ def changed(before: Price | None, after: Price) -> dict[str, Any]:
     return {"changed": found} if before and found else {}
 
 
-def told(price: Price) -> dict[str, Any]:
+def as_dict(price: Price) -> dict[str, Any]:
     """A version in words and dollars per million tokens, for people and for the audit."""
     names = [*BUCKETS]
     if price.long_context_above is not None:

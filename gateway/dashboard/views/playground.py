@@ -40,13 +40,13 @@ class QuestionForm(forms.Form):
 
     def body(self) -> dict[str, Any]:
         """The request, in Chat Completions."""
-        asked = self.cleaned_data
-        said = [{"role": "system", "content": asked["system"]}] if asked["system"] else []
+        fields = self.cleaned_data
+        said = [{"role": "system", "content": fields["system"]}] if fields["system"] else []
         return {
-            "model": asked["model"],
-            "messages": [*said, {"role": "user", "content": asked["text"]}],
-            "max_completion_tokens": asked["most"],
-            **({"reasoning_effort": "high"} if asked["think"] else {}),
+            "model": fields["model"],
+            "messages": [*said, {"role": "user", "content": fields["text"]}],
+            "max_completion_tokens": fields["most"],
+            **({"reasoning_effort": "high"} if fields["think"] else {}),
         }
 
 
@@ -88,13 +88,13 @@ def _answer(request: HttpRequest, form: QuestionForm) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {form.cleaned_data['key'].strip()}"}
     try:
         reply = httpx.post(url, json=form.body(), headers=headers, timeout=_PATIENCE_SECONDS)
-        told = reply.json()
+        answer = reply.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise errors.Unavailable(_("The connection broke.")) from error
     if reply.is_error:
-        refused = told["error"]
+        refused = answer["error"]
         raise errors.BadRequest(refused["message"], code=refused["code"])
-    message = told["choices"][0]["message"]
+    message = answer["choices"][0]["message"]
     return {
         "text": message.get("content") or "",
         "thoughts": message.get("reasoning_content") or "",

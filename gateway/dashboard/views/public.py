@@ -29,16 +29,16 @@ def home(request: HttpRequest) -> HttpResponse:
     models = list(snapshot.load().listed.values())
     # Opened without a question, the calculator shows its own example.
     form = MonthForm(request.GET if "model" in request.GET else None, models=models)
-    asked = form.cleaned_data if form.is_bound and form.is_valid() else None
-    if asked is None and not form.is_bound and models:
-        asked = {"model": models[0].id} | {
+    fields = form.cleaned_data if form.is_bound and form.is_valid() else None
+    if fields is None and not form.is_bound and models:
+        fields = {"model": models[0].id} | {
             name: field.initial for name, field in form.fields.items() if field.initial
         }
-    chosen = next((model for model in models if asked and model.id == asked["model"]), None)
+    chosen = next((model for model in models if fields and model.id == fields["model"]), None)
     context = {
         "rows": [_row(model) for model in models],
         "form": form,
-        "month": month(chosen, *_numbers(asked)) if chosen and asked else None,
+        "month": month(chosen, *_numbers(fields)) if chosen and fields else None,
         "plans": Plan.objects.filter(active=True),
         "add_ons": AddOn.objects.filter(active=True),
         "key": "sk-gw-…",
@@ -46,8 +46,8 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "gateway/home.html", context)
 
 
-def _numbers(asked: dict[str, Any]) -> tuple[int, int, int]:
-    return asked["requests"], asked["tokens_in"], asked["tokens_out"]
+def _numbers(fields: dict[str, Any]) -> tuple[int, int, int]:
+    return fields["requests"], fields["tokens_in"], fields["tokens_out"]
 
 
 def _row(model: Model) -> dict[str, Any]:

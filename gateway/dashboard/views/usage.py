@@ -67,29 +67,29 @@ class UsageFilter(forms.Form):
         """The choices, with defaults. Raises Http404 for what no link of ours says."""
         if not self.is_valid():
             raise Http404
-        asked = dict(self.cleaned_data)
-        asked["days"] = int(asked["days"] or 7)
-        asked["measure"] = asked["measure"] or "cost"
-        asked["by"] = asked["by"] or "model"
-        return asked
+        filters = dict(self.cleaned_data)
+        filters["days"] = int(filters["days"] or 7)
+        filters["measure"] = filters["measure"] or "cost"
+        filters["by"] = filters["by"] or "model"
+        return filters
 
 
 @login_required
 @require_safe
 def usage(request: HttpRequest) -> HttpResponse:
     """Charts and sums from the rollups, and the log, one keyset page at a time."""
-    user_id, asked = customer(request).pk, UsageFilter(request.GET).wanted()
+    user_id, filters = customer(request).pk, UsageFilter(request.GET).wanted()
     now = timezone.now()
-    along = rollups.moments(asked["days"], now)
-    rows = rollups.selection(user_id, along[0], asked)
+    along = rollups.moments(filters["days"], now)
+    rows = rollups.selection(user_id, along[0], filters)
     keys = {str(key.pk): key.name for key in ApiKey.objects.filter(user_id=user_id)}
-    found = rollups.series(rows, asked["by"], asked["measure"], along)
-    if asked["by"] == "api_key_id":
+    found = rollups.series(rows, filters["by"], filters["measure"], along)
+    if filters["by"] == "api_key_id":
         found = [rollups.Series(keys.get(s.name, s.name), s.values) for s in found]
-    show = about if asked["measure"] == "cost" else "{:,}".format
-    events = list(_events(user_id, asked)[: PAGE + 1])
+    show = about if filters["measure"] == "cost" else "{:,}".format
+    events = list(_events(user_id, filters)[: PAGE + 1])
     context = {
-        "asked": asked,
+        "filters": filters,
         "now": now,
         "ranges": RANGES,
         "measures": MEASURES,
@@ -99,7 +99,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "models": list(snapshot.load().models),
         "tools": NAMES,
         "refusals": []
-        if asked["before"] or asked["transaction"]
+        if filters["before"] or filters["transaction"]
         else _refusals(user_id, along[0])[:REFUSALS],
         "chart": charts.draw(along, found, show) if found else None,
         "totals": rollups.totals(rows, snapshot.load()),
@@ -135,25 +135,25 @@ def _without(request: HttpRequest, name: str) -> str:
     return query.urlencode()
 
 
-def _events(user_id: int, asked: dict[str, Any]) -> QuerySet[UsageEvent]:
+def _events(user_id: int, filters: dict[str, Any]) -> QuerySet[UsageEvent]:
     """The log, newest first. The id is a UUIDv7: its order is time's, and an index serves it."""
     events = corrected(UsageEvent.objects.filter(user_id=user_id)).select_related("api_key")
-    if asked["transaction"]:
-        charged = charges.requests_of(user_id, asked["transaction"])
+    if filters["transaction"]:
+        charged = charges.requests_of(user_id, filters["transaction"])
         if charged is None:
             raise Http404
         events = corrected(charged).select_related("api_key")
-    if asked["model"]:
-        events = events.filter(model=asked["model"])
-    if asked["tool"]:
-        events = events.filter(tool=asked["tool"])
-    if asked["key"]:
-        events = events.filter(api_key_id=asked["key"])
-    if asked["outcome"]:
-        failed = asked["outcome"] == "failed"
+    if filters["model"]:
+        events = events.filter(model=filters["model"])
+    if filters["tool"]:
+        events = events.filter(tool=filters["tool"])
+    if filters["key"]:
+        events = events.filter(api_key_id=filters["key"])
+    if filters["outcome"]:
+        failed = filters["outcome"] == "failed"
         events = events.filter(**{"status__gte" if failed else "status__lt": 400})
-    if asked["before"]:
-        events = events.filter(pk__lt=asked["before"])
+    if filters["before"]:
+        events = events.filter(pk__lt=filters["before"])
     return events
 
 
@@ -198,25 +198,25 @@ class _Echo:
 @require_safe
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """The log as CSV, streamed: all of what the filters select, however long it is."""
-    asked, user_id = UsageFilter(request.GET).wanted(), customer(request).pk
-    response = StreamingHttpResponse(_lines(user_id, asked), content_type="text/csv")
+    filters, user_id = UsageFilter(request.GET).wanted(), customer(request).pk
+    response = StreamingHttpResponse(_lines(user_id, filters), content_type="text/csv")
     response["Content-Disposition"] = 'attachment; filename="usage.csv"'
     return response
 
 
-async def _lines(user_id: int, asked: dict[str, Any]) -> AsyncIterator[str]:
+async def _lines(user_id: int, filters: dict[str, Any]) -> AsyncIterator[str]:
     writer = csv.writer(_Echo())
     yield writer.writerow((*_COLUMNS, *_REST))
     while True:
-        chunk = await in_thread(_chunk, user_id, asked)
+        chunk = await in_thread(_chunk, user_id, filters)
         yield "".join(writer.writerow(_row(event)) for event in chunk)
         if len(chunk) < _CHUNK:
             return
-        asked = {**asked, "before": chunk[-1].pk}
+        filters = {**filters, "before": chunk[-1].pk}
 
 
-def _chunk(user_id: int, asked: dict[str, Any]) -> list[UsageEvent]:
-    return list(_events(user_id, asked)[:_CHUNK])
+def _chunk(user_id: int, filters: dict[str, Any]) -> list[UsageEvent]:
+    return list(_events(user_id, filters)[:_CHUNK])
 
 
 def _row(event: UsageEvent) -> list[object]:

@@ -125,8 +125,8 @@ def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Fail
         return _failed(500, _GENERIC, "insufficient_quota", retry_after)
     if answer == 400 or any(map(_POLICY.search, words)):
         param = error.get("param")
-        told = param if isinstance(param, str) else None
-        return replace(_fault(everything, _ACCOUNT.sub("…", said), code), param=told)
+        given = param if isinstance(param, str) else None
+        return replace(_fault(everything, _ACCOUNT.sub("…", said), code), param=given)
     ours = {413: _ACCOUNT.sub("…", said), 503: _BUSY, 504: _LATE}
     return _failed(answer, ours.get(answer, _GENERIC), code, retry_after)
 
@@ -134,8 +134,8 @@ def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Fail
 def _delay(details: Any) -> float | None:
     """Google's RetryInfo, in seconds."""
     for each in details if isinstance(details, list) else ():
-        told = each.get("retryDelay") if isinstance(each, Mapping) else None
-        if isinstance(told, str) and (found := _DELAY.fullmatch(told)):
+        given = each.get("retryDelay") if isinstance(each, Mapping) else None
+        if isinstance(given, str) and (found := _DELAY.fullmatch(given)):
             return float(found[1])
     return None
 

@@ -140,8 +140,8 @@ def _unfolded(item: Item, index: int) -> Iterator[Event]:
             yield from _part(part, index + at, item.phase, joined=at > 0)
         return
     if isinstance(item, ToolCall):
-        told = (item.call_id, item.name, item.namespace, item.kind, item.carriers)
-        yield CallOpen(index, *told)
+        raw = (item.call_id, item.name, item.namespace, item.kind, item.carriers)
+        yield CallOpen(index, *raw)
         if item.args:
             yield ArgsDelta(index, item.args)
     elif isinstance(item, Reasoning):

@@ -42,8 +42,8 @@ def _said(raw: Mapping[str, Any]) -> set[str]:
 
 
 def _files(container: Any) -> bool:
-    told = container if isinstance(container, dict) else {}
-    return isinstance(container, str) or bool(told.keys() - {"type"})
+    given = container if isinstance(container, dict) else {}
+    return isinstance(container, str) or bool(given.keys() - {"type"})
 
 
 def runs(tool: Tool, request: Request, target: Target) -> bool:

@@ -39,9 +39,9 @@ def left_out(
     if dialect == "openai_chat" and body.get("input") and not body.get("messages"):
         dialect = "openai_responses"  # Cursor posts these to Chat's path
     known = _KNOWN[dialect]
-    told = [] if known.issuperset(body) else list(_members(body, known))
-    told += [f"tool:{name}" for name in _tools(request, target, why)]
-    return tuple(dict.fromkeys(each[:_LONGEST] for each in told))[:_MOST]
+    given = [] if known.issuperset(body) else list(_members(body, known))
+    given += [f"tool:{name}" for name in _tools(request, target, why)]
+    return tuple(dict.fromkeys(each[:_LONGEST] for each in given))[:_MOST]
 
 
 def _members(body: Mapping[str, Any], known: frozenset[str]) -> Iterator[str]:

@@ -23,23 +23,25 @@ _REACHES = (("xhigh", 64_000), ("high", 32_000), ("medium", 8_000), ("low", 1))
 LEAST = 1_024  # Claude refuses a smaller budget.
 
 
-def settle(asked: Thinking, target: Target, max_output: int | None = None) -> Thinking:
+def settle(requested: Thinking, target: Target, max_output: int | None = None) -> Thinking:
     """What is sent: `mode` "", off, effort, budget, adaptive, between_tools or level.
 
     Capped by the plan (`target.thinking_cap`), then by the model, then by `max_output`, which
     includes thinking everywhere.
     """
-    if not asked.mode or target.thinking == "none":
+    if not requested.mode or target.thinking == "none":
         return Thinking()
-    if asked.effort and asked.effort not in RANK:  # a word from the future: the model's default
-        asked = replace(asked, effort="")
+    if (
+        requested.effort and requested.effort not in RANK
+    ):  # a word from the future: the model's default
+        requested = replace(requested, effort="")
     if target.thinking == "budget":
-        return _budget(asked, target, max_output)
-    if asked.mode == "off" or (asked.effort == "none" and "none" not in target.efforts):
-        return _off(asked, target)
-    if asked.mode == "between_tools" and target.off == "between_tools":
+        return _budget(requested, target, max_output)
+    if requested.mode == "off" or (requested.effort == "none" and "none" not in target.efforts):
+        return _off(requested, target)
+    if requested.mode == "between_tools" and target.off == "between_tools":
         return Thinking("between_tools")
-    return Thinking(target.thinking, _effort(asked, target), None, asked.display)
+    return Thinking(target.thinking, _effort(requested, target), None, requested.display)
 
 
 def nominal(settled: Thinking) -> int:
@@ -52,20 +54,20 @@ def effort_of(budget: int) -> str:
     return next((word for word, least in _REACHES if budget >= least), "none")
 
 
-def _off(asked: Thinking, target: Target) -> Thinking:
+def _off(requested: Thinking, target: Target) -> Thinking:
     if target.thinking == "effort":
         return Thinking("effort", _fit("none", target.efforts))
     if target.off == "disabled":
         return Thinking("off")
     if target.off == "between_tools":
         return Thinking("between_tools")
-    return Thinking(target.thinking, _fit("none", target.efforts), None, asked.display)
+    return Thinking(target.thinking, _fit("none", target.efforts), None, requested.display)
 
 
-def _effort(asked: Thinking, target: Target) -> str:
-    word = asked.effort
-    if not word and asked.budget is not None:
-        word = effort_of(asked.budget)
+def _effort(requested: Thinking, target: Target) -> str:
+    word = requested.effort
+    if not word and requested.budget is not None:
+        word = effort_of(requested.budget)
     cap = target.thinking_cap
     if cap is not None and BUDGET.get(word or "high", 0) > cap:
         word = min(word or "high", effort_of(cap), key=RANK.index)
@@ -79,8 +81,8 @@ def _fit(word: str, efforts: tuple[str, ...]) -> str:
     return below[-1] if below else next((e for e in efforts if e != "none"), efforts[0])
 
 
-def _budget(asked: Thinking, target: Target, max_output: int | None) -> Thinking:
-    budget = _asked_budget(asked)
+def _budget(requested: Thinking, target: Target, max_output: int | None) -> Thinking:
+    budget = _requested_budget(requested)
     if target.thinking_cap is not None:
         budget = min(budget, target.thinking_cap)
     if target.most_budget:
@@ -88,13 +90,13 @@ def _budget(asked: Thinking, target: Target, max_output: int | None) -> Thinking
     if max_output is not None and budget >= max_output:
         budget = max_output - max(LEAST, max_output // 10)
     if budget >= target.least_budget:
-        return Thinking("budget", "", budget, asked.display)
+        return Thinking("budget", "", budget, requested.display)
     return Thinking("off") if target.off else Thinking("budget", "", target.least_budget)
 
 
-def _asked_budget(asked: Thinking) -> int:
-    if asked.mode == "off":
+def _requested_budget(requested: Thinking) -> int:
+    if requested.mode == "off":
         return 0
-    if asked.budget is not None:
-        return asked.budget
-    return BUDGET.get(asked.effort or "high", BUDGET["high"])
+    if requested.budget is not None:
+        return requested.budget
+    return BUDGET.get(requested.effort or "high", BUDGET["high"])

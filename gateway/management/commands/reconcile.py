@@ -47,8 +47,8 @@ class Command(BaseCommand):
     def _repair(self) -> None:
         wrong = counters.differing()
         counters.repair(wrong)
-        for told in (told for each in wrong.values() for told in each):
-            self.stdout.write(f"repaired: {told}")
+        for given in (given for each in wrong.values() for given in each):
+            self.stdout.write(f"repaired: {given}")
 
     def _vendors(self, first: date, last: date) -> list[str]:
         """Prints every comparison; what is above the thresholds is a problem."""

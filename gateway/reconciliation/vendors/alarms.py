@@ -57,8 +57,8 @@ def _tell(found: list[Difference], first: date, last: date) -> None:
 def _keep(new: Iterable[Difference]) -> None:
     for each in new:
         place = each.place._asdict()
-        told = {"rest": each.rest, "billed": each.billed, "told_at": timezone.now()}
-        VendorDifference.objects.update_or_create(**place, defaults=told | {"gone_at": None})
+        given = {"rest": each.rest, "billed": each.billed, "told_at": timezone.now()}
+        VendorDifference.objects.update_or_create(**place, defaults=given | {"gone_at": None})
 
 
 def _mail(new: list[Difference]) -> None:

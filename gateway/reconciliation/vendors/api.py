@@ -130,11 +130,11 @@ class VendorBillsView(_Staff, ListAPIView[VendorBill]):
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[VendorBill]:
-        asked = BillFilterSerializer(data=self.request.query_params)
-        asked.is_valid(raise_exception=True)
-        found = VendorBill.objects.filter(day__range=asked.days)
-        if "vendor" in asked.validated_data:
-            found = found.filter(vendor=asked.validated_data["vendor"])
+        requested = BillFilterSerializer(data=self.request.query_params)
+        requested.is_valid(raise_exception=True)
+        found = VendorBill.objects.filter(day__range=requested.days)
+        if "vendor" in requested.validated_data:
+            found = found.filter(vendor=requested.validated_data["vendor"])
         return found.select_related("usage_import", "cost_import")
 
 
@@ -153,9 +153,9 @@ class DifferencesView(_Staff):
         responses={200: DifferenceSerializer(many=True), **problems(400, 401, 403)},
     )
     def get(self, request: Request) -> Response:
-        asked = DaysSerializer(data=request.query_params)
-        asked.is_valid(raise_exception=True)
-        return self.listed([difference_out(each) for each in differences(*asked.days)])
+        requested = DaysSerializer(data=request.query_params)
+        requested.is_valid(raise_exception=True)
+        return self.listed([difference_out(each) for each in differences(*requested.days)])
 
 
 class MarginsView(_Staff):
@@ -173,7 +173,7 @@ class MarginsView(_Staff):
         responses={200: MarginSerializer(many=True), **problems(400, 401, 403)},
     )
     def get(self, request: Request) -> Response:
-        asked = MarginFilterSerializer(data=request.query_params)
-        asked.is_valid(raise_exception=True)
-        found = margins(asked.validated_data["by"], *asked.days)
+        requested = MarginFilterSerializer(data=request.query_params)
+        requested.is_valid(raise_exception=True)
+        found = margins(requested.validated_data["by"], *requested.days)
         return self.listed([margin_out(each) for each in found])

@@ -15,11 +15,11 @@ class Refused(Exception):
     """A vendor's report could not be had. The message is for staff, and names no secret."""
 
 
-def answered(client: httpx.Client, method: str, url: str, **asked: Any) -> dict[str, Any]:
+def answered(client: httpx.Client, method: str, url: str, **requested: Any) -> dict[str, Any]:
     """The JSON object of an answer. Raises Refused."""
     for tried in range(1, TRIES + 1):
         try:
-            reply = client.request(method, url, **asked)
+            reply = client.request(method, url, **requested)
         except httpx.HTTPError as error:
             problem, wait = f"{url}: {type(error).__name__}: {error}", 2.0**tried
         else:

@@ -52,8 +52,8 @@ def export(
     root = (source.base_url or _ROOT).rstrip("/")
     address = f"{root}/bigquery/v2/projects/{account['project_id']}/queries"
     sql = _SQL.format(table=source.table, begins=begins, ends=ends)
-    asked = {"query": sql, "useLegacySql": False, "timeoutMs": 50_000}
-    page = answered(client, "POST", address, json=asked, headers=headers)
+    requested = {"query": sql, "useLegacySql": False, "timeoutMs": 50_000}
+    page = answered(client, "POST", address, json=requested, headers=headers)
     rows: list[dict[str, Any]] = []
     names: list[str] = []
     while True:

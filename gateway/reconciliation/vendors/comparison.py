@@ -64,14 +64,14 @@ class Bill:
         nano-dollars per million tokens, would split it; so is one that nobody knows."""
         if self.dollars is None:
             return {n: money.per_million(self.tokens[n] * listed.get(n, 0)) for n in UNITS}
-        told = {name: self.costs.get(name, 0) for name in UNITS}
+        found_there = {name: self.costs.get(name, 0) for name in UNITS}
         if any(name in self.costs for name in COUNTED) or not any(self.tokens.values()):
-            return told
+            return found_there
         weights = [self.tokens[name] * listed[name] for name in COUNTED]
         if not any(weights):
             weights = [self.tokens[name] for name in COUNTED]
         split = shares(self.costs.get("other", 0), weights)
-        return told | dict(zip(COUNTED, split, strict=True))
+        return found_there | dict(zip(COUNTED, split, strict=True))
 
 
 @dataclass(slots=True)
@@ -345,8 +345,8 @@ def _difference(
 def _a_million_calls(books: Mapping[str, Booked]) -> int:
     """At what we ask for them: not every vendor's report counts them."""
     calls = sum(each.tokens["calls"] for each in books.values())
-    asked = sum(each.calls_cost for each in books.values())
-    return asked * money.MILLION // calls if calls else 0
+    requested = sum(each.calls_cost for each in books.values())
+    return requested * money.MILLION // calls if calls else 0
 
 
 def _allowances(

@@ -125,10 +125,10 @@ def _emptied(
         model = names.model(bill.vendor_model) or bill.vendor_model
         return credential, model, bill.day
 
-    told = {means(bill) for bill in bills}
+    given = {means(bill) for bill in bills}
     for bill in others:
         last = bill.usage_import if report.usage else bill.cost_import
-        if last is None or not (complete or last.form != found.form and means(bill) in told):
+        if last is None or not (complete or last.form != found.form and means(bill) in given):
             continue
         emptied = VendorBill(**{name: getattr(bill, name) for name in (*_IDENTITY, *_USAGE)})
         for name in _COSTS:
@@ -148,11 +148,11 @@ def _differs(bill: VendorBill, before: VendorBill | None) -> bool:
 
 
 def _write(bills: list[VendorBill], report: Report) -> None:
-    told = (*(_USAGE if report.usage else ()), *(_COSTS if report.costs else ()))
+    given = (*(_USAGE if report.usage else ()), *(_COSTS if report.costs else ()))
     VendorBill.objects.bulk_create(
         bills,
         batch_size=500,
         update_conflicts=True,
         unique_fields=_IDENTITY,
-        update_fields=told,
+        update_fields=given,
     )

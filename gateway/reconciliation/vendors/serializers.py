@@ -30,13 +30,13 @@ class DaysSerializer(Query):
         )
         return {"from": first, **super().get_fields()}
 
-    def validate(self, asked: dict[str, Any]) -> dict[str, Any]:
-        first, last = rounds.span(asked.get("from"), asked.get("to"))
+    def validate(self, requested: dict[str, Any]) -> dict[str, Any]:
+        first, last = rounds.span(requested.get("from"), requested.get("to"))
         if first > last:
             raise serializers.ValidationError({"from": "It is after the last day."})
         if last - first >= timedelta(days=MOST_DAYS):
             raise serializers.ValidationError({"from": f"At most {MOST_DAYS} days at once."})
-        return {**asked, "from": first, "to": last}
+        return {**requested, "from": first, "to": last}
 
     @property
     def days(self) -> tuple[date, date]:

@@ -92,18 +92,18 @@ def _moves(found: list[Sum] | None) -> bool:
     return any(each.requests for each in found or ())
 
 
-def _range(price: Price, asked: dict[str, Any]) -> Range:
-    user = asked["account"]
-    wanted = Range(price, asked["since"], asked["until"], user.pk if user else None)
+def _range(price: Price, fields: dict[str, Any]) -> Range:
+    user = fields["account"]
+    wanted = Range(price, fields["since"], fields["until"], user.pk if user else None)
     if wanted.events()[MOST : MOST + 1].exists():
         raise errors.BadRequest(f"More than {MOST:,} requests: use manage.py reprice.")
     return wanted
 
 
-def _seal(asked: dict[str, Any], found: list[Sum]) -> str:
+def _seal(fields: dict[str, Any], found: list[Sum]) -> str:
     """Everything that a confirmation confirms."""
-    user = asked["account"]
-    what = (asked["since"], asked["until"], user.pk if user else 0, asked["debit"])
+    user = fields["account"]
+    what = (fields["since"], fields["until"], user.pk if user else 0, fields["debit"])
     sums = (sum(each.requests for each in found), *(_total(found)))
     return ":".join(str(part) for part in (*what, *sums))
 
@@ -131,13 +131,13 @@ def _row(name: str, found: list[Sum], refused: str) -> dict[str, Any]:
 
 
 def _booked(
-    page: ModelAdmin, request: HttpRequest, wanted: Range, asked: dict[str, Any]
+    page: ModelAdmin, request: HttpRequest, wanted: Range, fields: dict[str, Any]
 ) -> HttpResponse:
     correction, done = booking.apply(
         wanted,
-        reason=asked["reason"],
+        reason=fields["reason"],
         actor=email_of(request),
-        debit=asked["debit"],
+        debit=fields["debit"],
         request_id=request_id(request),
     )
     if correction is None:

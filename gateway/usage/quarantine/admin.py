@@ -90,8 +90,8 @@ class UsageQuarantineAdmin(ReadOnlyAdmin):
 
     @admin.display(description="tokens told")
     def told_tokens(self, found: UsageQuarantine) -> str:
-        told = (f"{name.replace('_', ' ')} {n:,}" for name, n in found.told.items() if n)
-        return ", ".join(told)
+        shown = (f"{name.replace('_', ' ')} {n:,}" for name, n in found.told.items() if n)
+        return ", ".join(shown)
 
     @admin.display(description="billed (the hold)", ordering="event__cost")
     def billed(self, found: UsageQuarantine) -> str:

@@ -40,7 +40,7 @@ from gateway.plane import adapters, admission, callers, life
 from gateway.plane.call import Call
 from gateway.plane.client_dialects import MESSAGES
 from gateway.plane.exchange import Config, Exchange
-from gateway.plane.inbound import Asked
+from gateway.plane.inbound import InboundRequest
 from gateway.reconciliation.books import problems
 from gateway.usage import reaper, settlement
 from gateway.usage.models import DeadEvent, UsageEvent
@@ -156,7 +156,7 @@ class Story(RuleBasedStateMachine):
 
     def admit_again(self, data: st.DataObject) -> None:
         call = self.pick(data)
-        state = self.run(limiter.admit(call.asked()))
+        state = self.run(limiter.admit(call.admitted_ask()))
         if self.books.seeded:
             assert (state.status, state.hold) == ("ok", self.books.open[call.id].hold)
 
@@ -164,7 +164,9 @@ class Story(RuleBasedStateMachine):
         call = self.pick(data)
         granted = self.books.extend(call.id, step)
         for _ in range(2):  # the answer was lost, so it is asked again
-            got = self.run(limiter.extend(call.asked(), hold=call.held, step=step, stretch=True))
+            got = self.run(
+                limiter.extend(call.admitted_ask(), hold=call.held, step=step, stretch=True)
+            )
             assert got.granted == granted
         call.held += granted
 
@@ -427,7 +429,7 @@ async def _call(caller: callers.Caller, hold: Hold, stream: bool) -> Call:
 
     scope = {"type": "http", "headers": [], "client": ("127.0.0.1", 1)}
     model, variant = (await snapshot.current()).resolve("claude-sonnet-4")
-    request = Asked(
+    request = InboundRequest(
         dialect=MESSAGES,
         body=b"{}",
         parsed={},

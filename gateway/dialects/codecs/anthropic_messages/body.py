@@ -62,8 +62,8 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
 def _limit(request: Request, target: Target) -> int:
     """The model's own most, where the client names none: 4,096 would cut agents short."""
     most = target.max_output or _LONGEST
-    asked = request.max_output_tokens
-    return most if asked is None else min(asked, most)
+    requested = request.max_output_tokens
+    return most if requested is None else min(requested, most)
 
 
 def _messages(items: list[Item], target: Target, box: Toolbox) -> list[dict[str, Any]]:

@@ -218,16 +218,16 @@ class Decoder:
 def decode_reply(body: Mapping[str, Any], target: Target, mint: Callable[[], str]) -> list[Event]:
     """A whole message as the events a stream of it would have given."""
     decoder = Decoder(target, mint)
-    told: list[dict[str, Any]] = [{"type": "message_start", "message": body}]
+    given: list[dict[str, Any]] = [{"type": "message_start", "message": body}]
     if body.get("type") == "error":
-        told = [dict(body)]
+        given = [dict(body)]
     for block in body.get("content") or ():
-        told.append({"type": "content_block_start", "content_block": block})
-        told.extend(
+        given.append({"type": "content_block_start", "content_block": block})
+        given.extend(
             {"type": "content_block_delta", "delta": {"type": "citations_delta", "citation": c}}
             for c in block.get("citations") or ()
         )
-        told.append({"type": "content_block_stop"})
-    told.append({"type": "message_delta", "delta": body})
-    frames = [Frame("", orjson.dumps(each)) for each in told]
+        given.append({"type": "content_block_stop"})
+    given.append({"type": "message_delta", "delta": body})
+    frames = [Frame("", orjson.dumps(each)) for each in given]
     return [event for frame in frames for event in decoder.feed(frame)] + decoder.close()

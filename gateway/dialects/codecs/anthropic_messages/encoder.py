@@ -218,8 +218,8 @@ class Encoder:
         )
 
     def _fail(self, event: Failed) -> bytes:
-        told = encode_error(event, f"req_{self._head.reply_id}")
-        return sse.encode("error", orjson.dumps(told))
+        raw = encode_error(event, f"req_{self._head.reply_id}")
+        return sse.encode("error", orjson.dumps(raw))
 
     def _ping(self, _: Ping) -> bytes:
         return _PING

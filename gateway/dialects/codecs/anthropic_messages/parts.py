@@ -94,8 +94,8 @@ def encode_part(part: Part) -> dict[str, Any]:
         case Image():
             return cached({"type": "image", "source": _image_source(part)}, part.cache)
         case Document():
-            told = wire.only(title=part.title, context=part.context)
-            block = {"type": "document", "source": _document_source(part)} | told
+            raw = wire.only(title=part.title, context=part.context)
+            block = {"type": "document", "source": _document_source(part)} | raw
             return cached(block, part.cache)
         case Opaque(dialect, json) if dialect == DIALECT:
             return dict(json)

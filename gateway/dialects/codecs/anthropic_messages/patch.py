@@ -13,14 +13,14 @@ from gateway.dialects.codecs.anthropic_messages.body import lost_its_thinking
 from gateway.dialects.ir import Target, Thinking
 
 
-def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
+def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> dict[str, Any]:
     """`asked` is what the body or the model's suffix says about thinking."""
     patched = body | {"model": target.model}
     limit = body.get("max_tokens")
     if isinstance(limit, int) and target.max_output:
         patched["max_tokens"] = limit = min(limit, target.max_output)
     patched["messages"] = list(_messages(body.get("messages") or [], target))
-    settled = thinking.settle(asked, target, limit if isinstance(limit, int) else None)
+    settled = thinking.settle(requested, target, limit if isinstance(limit, int) else None)
     _think(patched, target, _possible(patched, target, settled))
     return patched
 
@@ -57,8 +57,8 @@ def _possible(patched: dict[str, Any], target: Target, settled: Thinking) -> Thi
 
 
 def _think(patched: dict[str, Any], target: Target, settled: Thinking) -> None:
-    told = patched.get("thinking") or {}
-    shown = {"display": told["display"]} if "display" in told else {}
+    raw = patched.get("thinking") or {}
+    shown = {"display": raw["display"]} if "display" in raw else {}
     config = dict(patched.get("output_config") or {})
     if target.thinking == "budget":
         config.pop("effort", None)
@@ -89,15 +89,15 @@ def _messages(messages: list[Any], target: Target) -> Iterator[Any]:
         elif message.get("role") == "system" and not target.mid_system:
             waiting += _reminders(message)
         else:
-            told = _without_foreign(message)
-            if waiting and told.get("role") == "user" and _has_results(told):
-                told = {**told, "content": [*told["content"], *waiting]}
+            raw = _without_foreign(message)
+            if waiting and raw.get("role") == "user" and _has_results(raw):
+                raw = {**raw, "content": [*raw["content"], *waiting]}
                 waiting = []
             elif waiting:
                 yield {"role": "user", "content": waiting}
                 waiting = []
-            if told.get("content") != []:
-                yield told
+            if raw.get("content") != []:
+                yield raw
     if waiting:
         yield {"role": "user", "content": waiting}
 

@@ -103,5 +103,5 @@ def _block(shown: str, secret: Carrier, key: bytes) -> dict[str, Any]:
 def encode_error(failed: Failed, request_id: str = "") -> dict[str, Any]:
     """What an `error` event holds; a prompt too long is worded so that Claude Code compacts."""
     message = failures.for_anthropic(failed.message, failed.code)
-    told = {"type": "error", "error": {"type": failed.type, "message": message}}
-    return told | ({"request_id": request_id} if request_id else {})
+    raw = {"type": "error", "error": {"type": failed.type, "message": message}}
+    return raw | ({"request_id": request_id} if request_id else {})

@@ -189,10 +189,10 @@ def _assistant_block(block: Mapping[str, Any], where: str) -> Item:
 
 
 def _output(form: Any) -> OutputFormat:
-    told = wire.obj(form, "output_config.format")
-    if told.get("type") != "json_schema":
+    raw = wire.obj(form, "output_config.format")
+    if raw.get("type") != "json_schema":
         return OutputFormat()
-    schema = wire.obj(told.get("schema"), "output_config.format.schema")
+    schema = wire.obj(raw.get("schema"), "output_config.format.schema")
     return OutputFormat("json_schema", "", schema)
 
 
@@ -204,13 +204,13 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
         where = f"messages[{at}].output_config"
         own = wire.obj(message.get("output_config"), where)
         effort = wire.text(own.get("effort"), f"{where}.effort") or effort
-    told = wire.obj(body.get("thinking"), "thinking")
-    display = wire.text(told.get("display"), "thinking.display")
-    kind = told.get("type")
+    raw = wire.obj(body.get("thinking"), "thinking")
+    display = wire.text(raw.get("display"), "thinking.display")
+    kind = raw.get("type")
     if kind == "disabled":
         return Thinking("off", "none")
     if kind == "enabled":
-        budget = wire.integer(told.get("budget_tokens"), "thinking.budget_tokens")
+        budget = wire.integer(raw.get("budget_tokens"), "thinking.budget_tokens")
         return Thinking("budget", effort, budget, display)
     if kind in ("adaptive", "between_tools"):
         return Thinking(kind, effort, None, display)

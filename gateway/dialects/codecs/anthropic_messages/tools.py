@@ -33,17 +33,17 @@ def decode_tool(tool: Mapping[str, Any], where: str) -> Tool:
 
 
 def decode_choice(body: Mapping[str, Any]) -> ToolChoice:
-    told = wire.obj(body.get("tool_choice"), "tool_choice")
-    disabled = wire.flag(told.get("disable_parallel_tool_use"), "tool_choice")
+    given = wire.obj(body.get("tool_choice"), "tool_choice")
+    disabled = wire.flag(given.get("disable_parallel_tool_use"), "tool_choice")
     parallel = None if disabled is None else not disabled
-    if not told:
+    if not given:
         return ToolChoice()
-    mode = _MODES.get(str(told.get("type")))
+    mode = _MODES.get(str(given.get("type")))
     if mode is None:
-        wire.refuse("tool_choice.type", f"{told.get('type')!r} is no choice")
-    if told["type"] != "tool":
+        wire.refuse("tool_choice.type", f"{given.get('type')!r} is no choice")
+    if given["type"] != "tool":
         return ToolChoice(mode, parallel=parallel)
-    name = wire.text(told.get("name"), "tool_choice.name")
+    name = wire.text(given.get("name"), "tool_choice.name")
     return ToolChoice(mode, (("", name),), parallel)
 
 
@@ -65,8 +65,8 @@ def encode_tools(request: Request, box: Toolbox, answer: Tool | None) -> dict[st
 def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
-    told = wire.only(name=tool.name, description=tool.description)
-    return cached(told | {"input_schema": schemas.for_anthropic(tool.schema)}, tool.cache)
+    given = wire.only(name=tool.name, description=tool.description)
+    return cached(given | {"input_schema": schemas.for_anthropic(tool.schema)}, tool.cache)
 
 
 def _forced(answer: Tool, *, alone: bool) -> dict[str, Any]:
@@ -78,8 +78,8 @@ def _encode_choice(choice: ToolChoice, box: Toolbox) -> dict[str, Any]:
     if choice.mode == "none":
         return {"type": "none"}
     if choice.mode != "required":
-        told = choice.mode or single
-        return {"type": "auto"} | single if told else {}
+        given = choice.mode or single
+        return {"type": "auto"} | single if given else {}
     if len(choice.names) == 1:
         return {"type": "tool", "name": box.name(*choice.names[0])} | single
     return {"type": "any"} | single

@@ -40,7 +40,7 @@ def decode_tally(reply: Mapping[str, Any], *, ended: bool = True) -> Tally:
     return Tally(
         iterations=() if plain else tuple(map(_iteration, entries)),
         calls=_calls(wire.get("server_tool_use"), content, ended),
-        applied={name: told for name in _APPLIED if isinstance(told := wire.get(name), str)},
+        applied={name: raw for name in _APPLIED if isinstance(raw := wire.get(name), str)},
     )
 
 
@@ -86,8 +86,8 @@ def _decode_one(wire: Mapping[str, Any]) -> Usage:
 
 
 def _entries(iterations: Any) -> list[Mapping[str, Any]]:
-    told = iterations if isinstance(iterations, list) else []
-    return [each for each in told if isinstance(each, Mapping)]
+    raw = iterations if isinstance(iterations, list) else []
+    return [each for each in raw if isinstance(each, Mapping)]
 
 
 def _apart(entries: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

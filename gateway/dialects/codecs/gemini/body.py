@@ -52,11 +52,11 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
     """The body alone: the model and whether to stream are said in Gemini's URL."""
     box = Toolbox(request, target)
     system, items = turns.preamble(request, target)
-    told = structured.instruction(request, target, objects=True, tools=bool(box.offered))
+    raw = structured.instruction(request, target, objects=True, tools=bool(box.offered))
     body = {
-        "systemInstruction": {"parts": [_part(part) for part in [*system, *told]]},
+        "systemInstruction": {"parts": [_part(part) for part in [*system, *raw]]},
         "contents": _contents(items, target, box),
-        "generationConfig": _config(request, target) | ({} if told else _format(request)),
+        "generationConfig": _config(request, target) | ({} if raw else _format(request)),
         **_tools(request, box),
     }
     if not body["systemInstruction"]["parts"]:
@@ -107,10 +107,10 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
 def _format(request: Request) -> dict[str, Any]:
     if request.output.kind == "text":
         return {}
-    told: dict[str, Any] = {"responseMimeType": "application/json"}
+    raw: dict[str, Any] = {"responseMimeType": "application/json"}
     if request.output.kind == "json_schema":
-        told["responseJsonSchema"] = schemas.ordered(request.output.schema)
-    return told
+        raw["responseJsonSchema"] = schemas.ordered(request.output.schema)
+    return raw
 
 
 def _tools(request: Request, box: Toolbox) -> dict[str, Any]:
@@ -122,13 +122,13 @@ def _tools(request: Request, box: Toolbox) -> dict[str, Any]:
     choice = request.tool_choice
     allowed = [box.name(*name) for name in choice.names] if choice.mode == "required" else None
     config = wire.only(mode=_MODES.get(choice.mode, ""), allowedFunctionNames=allowed or None)
-    told = {"tools": [{"functionDeclarations": [_declared(tool) for tool in box.offered]}]}
-    return told | ({"toolConfig": {"functionCallingConfig": config}} if config else {})
+    raw = {"tools": [{"functionDeclarations": [_declared(tool) for tool in box.offered]}]}
+    return raw | ({"toolConfig": {"functionCallingConfig": config}} if config else {})
 
 
 def _declared(tool: Tool) -> dict[str, Any]:
-    told = wire.only(name=tool.name, description=tool.description)
-    return told | {"parametersJsonSchema": schemas.for_gemini(tool.schema)}
+    raw = wire.only(name=tool.name, description=tool.description)
+    return raw | {"parametersJsonSchema": schemas.for_gemini(tool.schema)}
 
 
 def _contents(items: list[Item], target: Target, box: Toolbox) -> list[dict[str, Any]]:
@@ -203,16 +203,16 @@ def _results(
     for call in calls:
         result = by_id.get(call.call_id) or ToolResult(call.call_id, (), is_error=True)
         shown = [part for part in result.parts if isinstance(part, Image | Document)]
-        told: dict[str, Any] = {
+        raw: dict[str, Any] = {
             "id": names.call_id(call.call_id),
             "name": box.name(call.namespace, call.name),
             "response": {"error" if result.is_error else "output": turns.plain(result.parts)},
         }
         if target.result_media and shown:
-            told["parts"] = [_part(part) for part in shown]
+            raw["parts"] = [_part(part) for part in shown]
         else:
             beside += shown
-        yield {"functionResponse": told}
+        yield {"functionResponse": raw}
     yield from map(_part, beside)
 
 

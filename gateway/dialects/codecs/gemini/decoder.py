@@ -69,7 +69,7 @@ class Decoder:
         "_signature",
         "_started",
         "_target",
-        "_told",
+        "_reported",
         "_usage",
     )
 
@@ -80,7 +80,7 @@ class Decoder:
         self._signature = ""  # to be told behind the open text
         self._usage: dict[str, Any] = {}
         self._queries: list[str] = []
-        self._told = 0  # of them
+        self._reported = 0  # of them
         self._finish = ""
         self._called = self._started = self._done = False
 
@@ -128,8 +128,8 @@ class Decoder:
             self._cited(candidate.get("groundingMetadata") or {}, events)
             self._searched(candidate.get("groundingMetadata") or {})
         usage = tokens.merge(self._usage, chunk.get("usageMetadata"))
-        if (usage, len(self._queries)) != (self._usage, self._told):
-            self._usage, self._told = usage, len(self._queries)
+        if (usage, len(self._queries)) != (self._usage, self._reported):
+            self._usage, self._reported = usage, len(self._queries)
             events.append(UsageSeen(decode_usage(usage), decode_tally(self._queries, usage)))
         return events
 

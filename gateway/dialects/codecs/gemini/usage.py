@@ -38,9 +38,9 @@ def decode_tally(queries: Sequence[str], wire: Mapping[str, Any]) -> Tally:
     calls = {"search_queries": len(queries), "grounded_prompts": 1} if queries else {}
     for (name, modality), counter in _PRICED.items():
         details = wire.get(name)
-        for told in details if isinstance(details, list) else ():
-            if isinstance(told, Mapping) and told.get("modality") == modality:
-                calls[counter] = calls.get(counter, 0) + max(0, count(told, "tokenCount"))
+        for raw in details if isinstance(details, list) else ():
+            if isinstance(raw, Mapping) and raw.get("modality") == modality:
+                calls[counter] = calls.get(counter, 0) + max(0, count(raw, "tokenCount"))
     return Tally(calls=calls) if calls else NO_TALLY
 
 

@@ -182,41 +182,41 @@ class Decoder:
             events.append(AnnotationSeen(self._current, found))
 
     def _call(self, call: Mapping[str, Any], events: list[Event]) -> None:
-        told = call.get("function") or call.get("custom") or {}
-        item = self._known(call, told)
+        given = call.get("function") or call.get("custom") or {}
+        item = self._known(call, given)
         if item is None:
             self._leave(events)
             item, self._next = self._next, self._next + 1
             self._calls.append(item)
             self._by_index[call.get("index")] = item
-            events.append(self._opened(item, call, told))
+            events.append(self._opened(item, call, given))
             if not call.get("custom"):
                 self._silent.add(item)
         if call.get("id"):
             self._by_id[call.get("index"), call["id"]] = item
-        args = told.get("arguments") or told.get("input")
+        args = given.get("arguments") or given.get("input")
         if args and item not in self._over:
             self._silent.discard(item)
             events.append(ArgsDelta(item, args if isinstance(args, str) else _json(args)))
 
-    def _known(self, call: Mapping[str, Any], told: Mapping[str, Any]) -> int | None:
+    def _known(self, call: Mapping[str, Any], given: Mapping[str, Any]) -> int | None:
         """The call a delta continues; None opens one. Some hosts use one index for all calls,
         so an id not seen yet, with a name, is another call whatever its index."""
         index, identity = call.get("index"), call.get("id")
         if (index, identity) in self._by_id:
             return self._by_id[index, identity]
-        if identity and told.get("name"):
+        if identity and given.get("name"):
             return None
         if index is None and self._calls:
             return self._calls[-1]
         return self._by_index.get(index)
 
-    def _opened(self, index: int, call: Mapping[str, Any], told: Mapping[str, Any]) -> CallOpen:
+    def _opened(self, index: int, call: Mapping[str, Any], given: Mapping[str, Any]) -> CallOpen:
         google = (call.get("extra_content") or {}).get("google") or {}
         signature = google.get("thought_signature")
         carriers = (carrier.closed(signature, "google", "thought_signature"),) if signature else ()
         kind = "custom" if call.get("custom") else "function"
-        name = str(told.get("name") or "")
+        name = str(given.get("name") or "")
         call_id = str(call.get("id") or "") or self._mint()
         return CallOpen(index, call_id, name, "", kind, carriers)
 

@@ -64,9 +64,9 @@ class Encoder:
             "created": head.created,
             "model": head.model,
         }
-        asked = head.request.include_usage
+        requested = head.request.include_usage
         self._before = b"data: " + orjson.dumps(shared)[:-1]
-        self._after = b',"usage":null}\n\n' if asked else b"}\n\n"
+        self._after = b',"usage":null}\n\n' if requested else b"}\n\n"
         self._handlers: dict[type, Callable[[Any], bytes]] = {
             Start: self._start,
             TextOpen: self._text_open,
@@ -141,10 +141,10 @@ class Encoder:
         return self._chunk({"tool_calls": [call | signature(event.carriers, self._head.key)]})
 
     def _args(self, event: ArgsDelta) -> bytes:
-        told: dict[str, Any] = {"index": self._calls[event.index]}
+        raw: dict[str, Any] = {"index": self._calls[event.index]}
         if event.index in self._custom:
-            return self._chunk({"tool_calls": [told | {"custom": {"input": event.text}}]})
-        return self._chunk({"tool_calls": [told | {"function": {"arguments": event.text}}]})
+            return self._chunk({"tool_calls": [raw | {"custom": {"input": event.text}}]})
+        return self._chunk({"tool_calls": [raw | {"function": {"arguments": event.text}}]})
 
     def _seen(self, event: UsageSeen) -> bytes:
         self._usage = event.usage

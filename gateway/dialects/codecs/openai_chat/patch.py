@@ -11,7 +11,7 @@ _LIMITS = ("max_completion_tokens", "max_tokens")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias")
 
 
-def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
+def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> dict[str, Any]:
     """`asked` is what the body or the model's suffix says about thinking.
 
     Usage is always asked for: a stream without it could not be billed.
@@ -26,7 +26,7 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
     for name in _LIMITS:
         if target.max_output and isinstance(patched.get(name), int):
             patched[name] = min(patched[name], target.max_output)
-    settled = thinking.settle(asked, target, patched.get("max_completion_tokens"))
+    settled = thinking.settle(requested, target, patched.get("max_completion_tokens"))
     patched.pop("reasoning_effort", None)
     if settled.effort:
         patched["reasoning_effort"] = settled.effort

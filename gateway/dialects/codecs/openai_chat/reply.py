@@ -98,11 +98,11 @@ def _reasoning(reply: Reply, key: bytes) -> dict[str, Any]:
 
 
 def _call(call: ToolCall, key: bytes) -> dict[str, Any]:
-    told = {"id": call.call_id} | signature(call.carriers, key)
+    raw = {"id": call.call_id} | signature(call.carriers, key)
     if call.kind == "custom":
-        return told | {"type": "custom", "custom": {"name": call.name, "input": call.args}}
+        return raw | {"type": "custom", "custom": {"name": call.name, "input": call.args}}
     function = {"name": call.name, "arguments": call.args or "{}"}
-    return told | {"type": "function", "function": function}
+    return raw | {"type": "function", "function": function}
 
 
 def signature(carriers: Iterable[Carrier], key: bytes) -> dict[str, Any]:

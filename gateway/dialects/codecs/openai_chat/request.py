@@ -132,14 +132,14 @@ def _reasoning(message: Mapping[str, Any], where: str) -> Iterator[Item]:
 
 def _call(call: Mapping[str, Any], cache: str, where: str) -> ToolCall:
     kind = "custom" if call.get("type") == "custom" or "custom" in call else "function"
-    told = wire.obj(call.get(kind), where)
-    args = told.get("input" if kind == "custom" else "arguments")
+    raw = wire.obj(call.get(kind), where)
+    args = raw.get("input" if kind == "custom" else "arguments")
     extra = wire.obj(call.get("extra_content"), where)
     signature = wire.obj(extra.get("google"), where).get("thought_signature")
     found = [signature] if isinstance(signature, str) and signature else []
     return ToolCall(
         call_id=wire.text(call.get("id"), f"{where}.id"),
-        name=wire.text(told.get("name"), f"{where}.name"),
+        name=wire.text(raw.get("name"), f"{where}.name"),
         args=args if isinstance(args, str) else wire.dump(args or {}),
         kind=kind,
         carriers=tuple(carrier.closed(each, "google", "thought_signature") for each in found),
@@ -184,8 +184,8 @@ def _part(part: Mapping[str, Any], cache: str, where: str) -> Part:
 
 
 def _image(part: Mapping[str, Any], cache: str, where: str) -> Image:
-    told = part.get("image_url")
-    image: Mapping[str, Any] = {"url": told} if isinstance(told, str) else wire.obj(told, where)
+    raw = part.get("image_url")
+    image: Mapping[str, Any] = {"url": raw} if isinstance(raw, str) else wire.obj(raw, where)
     url = wire.text(image.get("url"), where)
     detail = wire.text(image.get("detail") or part.get("detail"), where)
     media_type, data = media.split(url, where)
@@ -200,9 +200,9 @@ def _file(file: Mapping[str, Any], cache: str, where: str) -> Document:
         return Document(file_id=wire.text(file["file_id"], where), title=title, cache=cache)
     if file.get("file_url"):
         return Document(url=wire.text(file["file_url"], where), title=title, cache=cache)
-    told = wire.text(file.get("file_data"), where)
-    media_type, data = media.split(told, where)
-    data = data or told
+    raw = wire.text(file.get("file_data"), where)
+    media_type, data = media.split(raw, where)
+    data = data or raw
     return Document(
         data=data,
         media_type=media_type or media.sniff(data, media.guess(title, "application/pdf")),
@@ -225,13 +225,13 @@ def _output(body: Mapping[str, Any]) -> OutputFormat:
         return OutputFormat("json_object")
     if kind != "json_schema":
         return OutputFormat()
-    told = wire.obj(form.get("json_schema"), "response_format.json_schema")
+    raw = wire.obj(form.get("json_schema"), "response_format.json_schema")
     return OutputFormat(
         "json_schema",
-        wire.text(told.get("name"), "response_format.json_schema.name"),
-        wire.obj(told.get("schema"), "response_format.json_schema.schema"),
-        wire.flag(told.get("strict"), "response_format.json_schema.strict"),
-        wire.text(told.get("description"), "response_format.json_schema.description"),
+        wire.text(raw.get("name"), "response_format.json_schema.name"),
+        wire.obj(raw.get("schema"), "response_format.json_schema.schema"),
+        wire.flag(raw.get("strict"), "response_format.json_schema.strict"),
+        wire.text(raw.get("description"), "response_format.json_schema.description"),
     )
 
 
@@ -240,18 +240,18 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
     clients to send: Anthropic's `thinking`, OpenRouter's `reasoning`."""
     if _THINKING.isdisjoint(body):
         return Thinking()
-    told = wire.obj(body.get("thinking"), "thinking")
+    raw = wire.obj(body.get("thinking"), "thinking")
     other = wire.obj(body.get("reasoning"), "reasoning")
     effort = wire.text(body.get("reasoning_effort") or other.get("effort"), "reasoning_effort")
     budget = wire.integer(
-        body.get("thinking_budget") or told.get("budget_tokens") or other.get("max_tokens"),
+        body.get("thinking_budget") or raw.get("budget_tokens") or other.get("max_tokens"),
         "thinking_budget",
     )
-    if told.get("type") == "disabled" or effort == "none" or body.get("thinking_budget") == 0:
+    if raw.get("type") == "disabled" or effort == "none" or body.get("thinking_budget") == 0:
         return Thinking("off", "none")
     if budget:
         return Thinking("budget", effort, budget)
-    if effort or told.get("type") in ("enabled", "adaptive"):
+    if effort or raw.get("type") in ("enabled", "adaptive"):
         return Thinking("effort" if effort else "adaptive", effort)
     return Thinking()
 

@@ -22,18 +22,18 @@ def _tool(tool: Mapping[str, Any], where: str) -> Tool:
     kind = tool.get("type") or "function"
     if kind not in ("function", "custom"):
         return Tool(str(tool.get("name") or kind), kind="hosted", raw=tool)
-    told = wire.obj(tool.get(kind), where) or tool
-    name = wire.text(told.get("name"), f"{where}.name") or wire.refuse(where, "has no name")
-    about = wire.text(told.get("description"), f"{where}.description")
+    given = wire.obj(tool.get(kind), where) or tool
+    name = wire.text(given.get("name"), f"{where}.name") or wire.refuse(where, "has no name")
+    about = wire.text(given.get("description"), f"{where}.description")
     if kind == "custom":
-        form = wire.obj(told.get("format"), f"{where}.format")
+        form = wire.obj(given.get("format"), f"{where}.format")
         grammar = wire.obj(form.get("grammar"), where) or (form if "definition" in form else None)
         return Tool(name, about, kind="custom", grammar=grammar)
     return Tool(
         name,
         about,
-        wire.obj(told.get("parameters") or told.get("input_schema"), f"{where}.parameters"),
-        strict=wire.flag(told.get("strict"), f"{where}.strict"),
+        wire.obj(given.get("parameters") or given.get("input_schema"), f"{where}.parameters"),
+        strict=wire.flag(given.get("strict"), f"{where}.strict"),
         cache="5m" if tool.get("cache_control") else "",
     )
 
@@ -44,20 +44,20 @@ def decode_choice(body: Mapping[str, Any]) -> ToolChoice:
     if isinstance(choice, str):
         mode = _MODES.get(choice) or wire.refuse("tool_choice", f"{choice!r} is no choice")
         return ToolChoice(mode, parallel=parallel)
-    told = wire.obj(choice, "tool_choice")
-    if not told:
+    given = wire.obj(choice, "tool_choice")
+    if not given:
         return ToolChoice(parallel=parallel)
-    if told.get("type") == "allowed_tools":
-        allowed = wire.obj(told.get("allowed_tools", told), "tool_choice.allowed_tools")
+    if given.get("type") == "allowed_tools":
+        allowed = wire.obj(given.get("allowed_tools", given), "tool_choice.allowed_tools")
         names = [_name(each) for each in wire.objects(allowed.get("tools"), "tool_choice.tools")]
         mode = "required" if allowed.get("mode") == "required" else "auto"
         return ToolChoice(mode, tuple(("", name) for name in names), parallel)
-    return ToolChoice("required", (("", _name(told)),), parallel)
+    return ToolChoice("required", (("", _name(given)),), parallel)
 
 
-def _name(told: Mapping[str, Any]) -> str:
-    kind = str(told.get("type") or "function")
-    inner = wire.obj(told.get(kind), "tool_choice") or told
+def _name(given: Mapping[str, Any]) -> str:
+    kind = str(given.get("type") or "function")
+    inner = wire.obj(given.get(kind), "tool_choice") or given
     return wire.text(inner.get("name"), "tool_choice.name") or kind
 
 
@@ -76,9 +76,9 @@ def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
     strict = tool.strict and schemas.qualifies(tool.schema)
-    told = wire.only(name=tool.name, description=tool.description, strict=strict)
+    given = wire.only(name=tool.name, description=tool.description, strict=strict)
     parameters = schemas.for_openai(tool.schema)
-    return {"type": "function", "function": told | {"parameters": parameters}}
+    return {"type": "function", "function": given | {"parameters": parameters}}
 
 
 def _encode_choice(choice: ToolChoice, box: Toolbox) -> Any:

@@ -33,11 +33,11 @@ def decode_tally(reply: Mapping[str, Any]) -> Tally:
 
 
 def _sounds(usage: Mapping[str, Any]) -> dict[str, int]:
-    told = {
+    raw = {
         "audio.input": count(usage, "prompt_tokens_details", "audio_tokens"),
         "audio.output": count(usage, "completion_tokens_details", "audio_tokens"),
     }
-    return {name: tokens for name, tokens in told.items() if tokens > 0}
+    return {name: tokens for name, tokens in raw.items() if tokens > 0}
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:

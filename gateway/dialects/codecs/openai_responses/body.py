@@ -35,12 +35,12 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
     """Always streamed: a unary answer is the fold of the stream."""
     box = Toolbox(request, target)
     system, items = turns.preamble(request, target)
-    instructions, told = _told_first(system, items)
+    instructions, raw = _system_first(system, items)
     for turn in turns.turns(items, target):
-        told.extend(each for item in turn.items for each in _item(item, target, box))
+        raw.extend(each for item in turn.items for each in _item(item, target, box))
     return {
         "model": target.model,
-        "input": _without_orphans(told) or [_message("user", _input(""))],
+        "input": _without_orphans(raw) or [_message("user", _input(""))],
         "stream": True,
         "stream_options": {"include_obfuscation": False},
         "store": False,
@@ -50,7 +50,7 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
     }
 
 
-def _told_first(
+def _system_first(
     system: list[Part], items: list[Item]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """One text is what the dialect calls instructions; several stay apart, as a client's cache
@@ -83,15 +83,15 @@ def _settings(request: Request, target: Target) -> dict[str, Any]:
 def _format(request: Request) -> dict[str, Any]:
     output = request.output
     if output.kind == "json_schema":
-        told = wire.only(strict=output.strict, description=output.description)
+        raw = wire.only(strict=output.strict, description=output.description)
         name, schema = output.name or "answer", ordered(output.schema)
-        return {"type": "json_schema", "name": name, "schema": schema} | told
+        return {"type": "json_schema", "name": name, "schema": schema} | raw
     return {"type": "json_object"} if output.kind == "json_object" else {}
 
 
 def _message(role: str, content: list[dict[str, Any]], phase: str = "") -> dict[str, Any]:
-    told = {"type": "message", "role": role, "content": content}
-    return told | wire.only(phase=phase)
+    raw = {"type": "message", "role": role, "content": content}
+    return raw | wire.only(phase=phase)
 
 
 def _input(text: str) -> list[dict[str, Any]]:
@@ -136,16 +136,16 @@ def _without_orphans(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _call(call: ToolCall, box: Toolbox) -> dict[str, Any]:
-    told = {
+    raw = {
         "call_id": names.call_id(call.call_id),
         "name": box.name(call.namespace, call.name),
     } | wire.only(namespace=call.namespace)
     if call.kind == "custom":
-        return {"type": "custom_tool_call", **told, "input": call.args}
+        return {"type": "custom_tool_call", **raw, "input": call.args}
     if call.kind == "tool_search":
-        found = {"call_id": told["call_id"], "execution": "client", "status": "completed"}
+        found = {"call_id": raw["call_id"], "execution": "client", "status": "completed"}
         return {"type": "tool_search_call", **found, "arguments": wire.arguments(call.args)}
-    return {"type": "function_call", **told, "arguments": call.args or "{}"}
+    return {"type": "function_call", **raw, "arguments": call.args or "{}"}
 
 
 def _result(result: ToolResult) -> dict[str, Any]:

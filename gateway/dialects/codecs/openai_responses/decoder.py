@@ -50,14 +50,14 @@ _INCOMPLETE = {
 class _Item:
     """One output item: its block that is open, and what came of it already."""
 
-    __slots__ = ("index", "kind", "parts", "phase", "said", "told")
+    __slots__ = ("index", "kind", "parts", "phase", "said", "done")
 
     def __init__(self, kind: str, phase: str) -> None:
         self.kind, self.phase = kind, phase
         self.index = -1  # of the open block; -1 when none is
         self.parts: set[int] = set()  # of a message
         self.said: set[tuple[str, int]] = set()  # channels that had deltas
-        self.told = False  # that it is done
+        self.done = False  # that it is done
 
 
 class Decoder:
@@ -135,24 +135,24 @@ class Decoder:
         return item
 
     def _added(self, event: dict[str, Any]) -> list[Event]:
-        told = event.get("item") or {}
+        raw = event.get("item") or {}
         item = self._at(event, "")
-        item.kind, item.phase = str(told.get("type")), str(told.get("phase") or "")
-        if item.index >= 0 or item.told:
+        item.kind, item.phase = str(raw.get("type")), str(raw.get("phase") or "")
+        if item.index >= 0 or item.done:
             return []
         if item.kind == "reasoning":
             return self._open(item, ReasoningOpen(self._next))
         if item.kind in _CALLS:
-            return self._open(item, self._call_open(told))
+            return self._open(item, self._call_open(raw))
         self._compacted = self._compacted or item.kind == "compaction"
         return []
 
-    def _call_open(self, told: Mapping[str, Any]) -> CallOpen:
+    def _call_open(self, raw: Mapping[str, Any]) -> CallOpen:
         self._called = True
-        kind = _CALLS[str(told["type"])]
-        call_id = str(told.get("call_id") or "") or self._mint()
-        name = str(told.get("name") or kind)
-        return CallOpen(self._next, call_id, name, str(told.get("namespace") or ""), kind)
+        kind = _CALLS[str(raw["type"])]
+        call_id = str(raw.get("call_id") or "") or self._mint()
+        name = str(raw.get("name") or kind)
+        return CallOpen(self._next, call_id, name, str(raw.get("namespace") or ""), kind)
 
     def _open(self, item: _Item, opening: Event) -> list[Event]:
         closing: list[Event] = []
@@ -217,7 +217,7 @@ class Decoder:
     def _thought(self, event: dict[str, Any], channel: str, part: int) -> list[Event]:
         item, text = self._at(event, "reasoning"), event.get("delta")
         events: list[Event] = []
-        if item.index < 0 and not item.told:
+        if item.index < 0 and not item.done:
             events = self._open(item, ReasoningOpen(self._next))
         if not text or item.index < 0:
             return events
@@ -232,49 +232,49 @@ class Decoder:
 
     def _part_done(self, event: dict[str, Any]) -> list[Event]:
         """The whole part: what its deltas left out, and its end."""
-        told = event.get("part") or {}
-        if told.get("type") not in ("output_text", "refusal"):
+        raw = event.get("part") or {}
+        if raw.get("type") not in ("output_text", "refusal"):
             return []
         part = event.get("content_index") or 0
         item = self._at(event, "message")
         events: list[Event] = []
         if ("text", part) not in item.said:
             item.said.add(("text", part))
-            whole = told.get("text") or told.get("refusal") or ""
-            tell = self._refusal if told["type"] == "refusal" else self._text
+            whole = raw.get("text") or raw.get("refusal") or ""
+            tell = self._refusal if raw["type"] == "refusal" else self._text
             events = tell({**event, "delta": whole})
-            for note in told.get("annotations") or ():
+            for note in raw.get("annotations") or ():
                 events += _cited(note, item.index)
         return events + self._close(item)
 
     def _item_done(self, event: dict[str, Any]) -> list[Event]:
-        told = event.get("item") or {}
+        raw = event.get("item") or {}
         item = self._at(event, "")
-        if item.told:
+        if item.done:
             return []
         events = self._added(event)
-        item.told = True
+        item.done = True
         at = {"output_index": event.get("output_index") or 0}
-        for number, part in enumerate(told.get("content") or ()):
+        for number, part in enumerate(raw.get("content") or ()):
             if item.kind == "message" and number not in item.parts:
                 events += self._part_done({**at, "content_index": number, "part": part})
         if item.kind == "reasoning":
-            events += self._reasoning_done(item, told, at)
+            events += self._reasoning_done(item, raw, at)
         if item.kind in _CALLS and item.index >= 0 and ("args", 0) not in item.said:
-            events.append(ArgsDelta(item.index, _whole_args(told)))
+            events.append(ArgsDelta(item.index, _whole_args(raw)))
         return events + self._close(item)
 
     def _reasoning_done(
-        self, item: _Item, told: Mapping[str, Any], at: dict[str, Any]
+        self, item: _Item, raw: Mapping[str, Any], at: dict[str, Any]
     ) -> list[Event]:
         events: list[Event] = []
         for channel in ("summary", "content"):
-            for number, part in enumerate(told.get(channel) or ()):
+            for number, part in enumerate(raw.get(channel) or ()):
                 if (channel, number) not in item.said:
                     events += self._thought({**at, "delta": part.get("text")}, channel, number)
-        secret = told.get("encrypted_content")
+        secret = raw.get("encrypted_content")
         if secret and item.index >= 0:
-            texts = tuple(str(part.get("text") or "") for part in told.get("summary") or ())
+            texts = tuple(str(part.get("text") or "") for part in raw.get("summary") or ())
             by = self._target
             kept = Carrier(
                 by.vendor, by.model, "encrypted_content", str(secret), texts, by.account
@@ -320,10 +320,10 @@ class Decoder:
         return [failed]
 
 
-def _whole_args(told: Mapping[str, Any]) -> str:
-    if told.get("type") == "custom_tool_call":
-        return str(told.get("input") or "")
-    args = told.get("arguments") or {}
+def _whole_args(raw: Mapping[str, Any]) -> str:
+    if raw.get("type") == "custom_tool_call":
+        return str(raw.get("input") or "")
+    args = raw.get("arguments") or {}
     return args if isinstance(args, str) else wire.dump(args)
 
 
@@ -343,5 +343,5 @@ def decode_reply(body: Mapping[str, Any], target: Target, mint: Callable[[], str
     """A whole response as the events a stream of it would have given."""
     decoder = Decoder(target, mint)
     event = {"type": "response.completed", "response": body}
-    told = event if body.get("object") == "response" else dict(body)
-    return decoder.feed(Frame("", orjson.dumps(told))) + decoder.close()
+    raw = event if body.get("object") == "response" else dict(body)
+    return decoder.feed(Frame("", orjson.dumps(raw))) + decoder.close()

@@ -35,8 +35,8 @@ def _decode(part: Mapping[str, Any], where: str) -> Part:
 
 
 def _image(part: Mapping[str, Any], cache: str, where: str) -> Image:
-    told = part.get("image_url")
-    url = wire.text(told.get("url") if isinstance(told, dict) else told, f"{where}.image_url")
+    raw = part.get("image_url")
+    url = wire.text(raw.get("url") if isinstance(raw, dict) else raw, f"{where}.image_url")
     detail = wire.text(part.get("detail"), f"{where}.detail")
     media_type, data = media.split(url, f"{where}.image_url")
     if data:
@@ -48,13 +48,13 @@ def _image(part: Mapping[str, Any], cache: str, where: str) -> Image:
 def _file(file: Mapping[str, Any], cache: str, where: str) -> Document:
     title = wire.text(file.get("filename"), f"{where}.filename")
     url = wire.text(file.get("file_url"), f"{where}.file_url")
-    told = wire.text(file.get("file_data"), f"{where}.file_data")
-    media_type, data = media.split(told, f"{where}.file_data")
-    if not (data or told):
+    raw = wire.text(file.get("file_data"), f"{where}.file_data")
+    media_type, data = media.split(raw, f"{where}.file_data")
+    if not (data or raw):
         file_id = "" if url else wire.text(file.get("file_id"), f"{where}.file_id")
         return Document(url=url, file_id=file_id, title=title, cache=cache)
-    kind = media_type or media.sniff(told, media.guess(title, "application/pdf"))
-    return Document(data=data or told, media_type=kind, title=title, cache=cache)
+    kind = media_type or media.sniff(raw, media.guess(title, "application/pdf"))
+    return Document(data=data or raw, media_type=kind, title=title, cache=cache)
 
 
 def encode_parts(parts: Iterable[Part], text_type: str) -> list[dict[str, Any]]:
@@ -66,8 +66,8 @@ def encode_parts(parts: Iterable[Part], text_type: str) -> list[dict[str, Any]]:
 def encode_part(part: Part, text_type: str) -> dict[str, Any]:
     match part:
         case Text(text):
-            told: dict[str, Any] = {"type": text_type, "text": text}
-            return told | ({"annotations": []} if text_type == "output_text" else {})
+            raw: dict[str, Any] = {"type": text_type, "text": text}
+            return raw | ({"annotations": []} if text_type == "output_text" else {})
         case Refusal(text):
             return {"type": "refusal", "refusal": text}
         case ToolReference():

@@ -13,7 +13,7 @@ from gateway.dialects.ir import Target, Thinking
 _SECRET = "reasoning.encrypted_content"
 
 
-def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict[str, Any]:
+def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> dict[str, Any]:
     """`asked` is what the body or the model's suffix says about thinking."""
     patched = body | {"model": target.model, "store": False}
     limit = body.get("max_output_tokens")
@@ -21,7 +21,7 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
         patched["max_output_tokens"] = min(limit, target.max_output)
     if isinstance(body.get("input"), list):
         patched["input"] = [each for item in body["input"] for each in _item(item, target)]
-    _think(patched, target, asked)
+    _think(patched, target, requested)
     if target.sampling == "none":
         patched.pop("temperature", None)
         patched.pop("top_p", None)
@@ -33,18 +33,18 @@ def patch_request(body: dict[str, Any], target: Target, asked: Thinking) -> dict
 
 def without_secrets(body: dict[str, Any]) -> dict[str, Any]:
     """A patched body for the one retry after OpenAI called an encrypted item stale."""
-    told = body.get("input")
-    if not isinstance(told, list):
+    raw = body.get("input")
+    if not isinstance(raw, list):
         return body
-    kept = [i for i in told if not (isinstance(i, dict) and i.get("type") == "reasoning")]
+    kept = [i for i in raw if not (isinstance(i, dict) and i.get("type") == "reasoning")]
     return body | {"input": kept}
 
 
-def _think(patched: dict[str, Any], target: Target, asked: Thinking) -> None:
+def _think(patched: dict[str, Any], target: Target, requested: Thinking) -> None:
     if target.thinking == "none":
         patched.pop("reasoning", None)
         return
-    settled = thinking.settle(asked, target, patched.get("max_output_tokens"))
+    settled = thinking.settle(requested, target, patched.get("max_output_tokens"))
     if settled.effort:
         patched["reasoning"] = (patched.get("reasoning") or {}) | {"effort": settled.effort}
     include = patched.get("include") or []
@@ -58,5 +58,5 @@ def _item(item: Any, target: Target) -> Iterator[Any]:
     secret = item.get("encrypted_content")
     kept = [carrier.closed(secret, "openai", "encrypted_content")] if secret else []
     for each in carrier.fitting(kept, target):
-        told = {k: v for k, v in item.items() if k != "id"}
-        yield told | {"encrypted_content": each.data}
+        raw = {k: v for k, v in item.items() if k != "id"}
+        yield raw | {"encrypted_content": each.data}

@@ -65,8 +65,8 @@ def refuse_impossible(body: Mapping[str, Any]) -> None:
     for name in _STORED:
         if body.get(name):
             _not_stored(name)
-    told = body.get("input")
-    for at, item in enumerate(told if isinstance(told, list) else ()):
+    raw = body.get("input")
+    for at, item in enumerate(raw if isinstance(raw, list) else ()):
         if isinstance(item, dict) and _is_reference(item):
             _not_stored(f"input[{at}]")
     if body.get("background"):
@@ -90,11 +90,11 @@ def _items(body: Mapping[str, Any]) -> Iterator[Item]:
     instructions = wire.text(body.get("instructions"), "instructions")
     if instructions:
         yield Message("system", (Text(instructions),))
-    told = body.get("input")
-    if isinstance(told, str):
-        yield Message("user", (Text(told),))
+    raw = body.get("input")
+    if isinstance(raw, str):
+        yield Message("user", (Text(raw),))
         return
-    items = wire.objects(told, "input")
+    items = wire.objects(raw, "input")
     if not items and not instructions:
         wire.refuse("input", "must hold at least one item")
     for at, item in enumerate(items):
@@ -141,8 +141,8 @@ def _reasoning(item: Mapping[str, Any], where: str) -> Reasoning:
 
 
 def _texts(parts: Any, where: str) -> tuple[str, ...]:
-    told = wire.objects(parts, where)
-    return tuple(wire.text(part.get("text"), where) for part in told)
+    raw = wire.objects(parts, where)
+    return tuple(wire.text(part.get("text"), where) for part in raw)
 
 
 def _call(item: Mapping[str, Any], kind: str, where: str) -> ToolCall:
@@ -171,24 +171,24 @@ def _result(item: Mapping[str, Any], kind: str, where: str) -> ToolResult:
 
 
 def _output(form: Any) -> OutputFormat:
-    told = wire.obj(form, "text.format")
-    if told.get("type") == "json_object":
+    raw = wire.obj(form, "text.format")
+    if raw.get("type") == "json_object":
         return OutputFormat("json_object")
-    if told.get("type") != "json_schema":
+    if raw.get("type") != "json_schema":
         return OutputFormat()
     return OutputFormat(
         "json_schema",
-        wire.text(told.get("name"), "text.format.name"),
-        wire.obj(told.get("schema"), "text.format.schema"),
-        wire.flag(told.get("strict"), "text.format.strict"),
-        wire.text(told.get("description"), "text.format.description"),
+        wire.text(raw.get("name"), "text.format.name"),
+        wire.obj(raw.get("schema"), "text.format.schema"),
+        wire.flag(raw.get("strict"), "text.format.strict"),
+        wire.text(raw.get("description"), "text.format.description"),
     )
 
 
 def decode_thinking(body: Mapping[str, Any]) -> Thinking:
     """What a body says about thinking."""
-    told = wire.obj(body.get("reasoning"), "reasoning")
-    effort = wire.text(told.get("effort"), "reasoning.effort")
+    raw = wire.obj(body.get("reasoning"), "reasoning")
+    effort = wire.text(raw.get("effort"), "reasoning.effort")
     if effort == "none":
         return Thinking("off", "none")
     return Thinking("effort", effort) if effort else Thinking()

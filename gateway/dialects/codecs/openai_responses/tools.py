@@ -18,9 +18,9 @@ def decode_tools(tools: Any, where: str) -> Iterator[Tool]:
 
 def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> Iterator[Tool]:
     kind = tool.get("type") or "function"
-    told = wire.obj(tool.get("function"), where) or tool
-    name = wire.text(told.get("name"), f"{where}.name")
-    about = wire.text(told.get("description"), f"{where}.description")
+    given = wire.obj(tool.get("function"), where) or tool
+    name = wire.text(given.get("name"), f"{where}.name")
+    about = wire.text(given.get("description"), f"{where}.description")
     if kind == "namespace":
         for at, each in enumerate(wire.objects(tool.get("tools"), f"{where}.tools")):
             yield from _decode(each, name, "" if at else about, f"{where}.tools[{at}]")
@@ -28,14 +28,14 @@ def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> I
         yield Tool(
             name or wire.refuse(where, "has no name"),
             about,
-            wire.obj(told.get("parameters"), f"{where}.parameters"),
+            wire.obj(given.get("parameters"), f"{where}.parameters"),
             namespace=namespace,
             namespace_note=note,
-            strict=wire.flag(told.get("strict"), f"{where}.strict"),
-            deferred=bool(told.get("defer_loading")),
+            strict=wire.flag(given.get("strict"), f"{where}.strict"),
+            deferred=bool(given.get("defer_loading")),
         )
     elif kind == "custom":
-        yield _custom(told, name, about, namespace, note, where)
+        yield _custom(given, name, about, namespace, note, where)
     elif kind == "tool_search" and tool.get("execution") == "client":
         schema = wire.obj(tool.get("parameters"), f"{where}.parameters")
         yield Tool("tool_search", about, schema or None, kind="tool_search")
@@ -44,9 +44,9 @@ def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> I
 
 
 def _custom(
-    told: Mapping[str, Any], name: str, about: str, namespace: str, note: str, where: str
+    given: Mapping[str, Any], name: str, about: str, namespace: str, note: str, where: str
 ) -> Tool:
-    form = wire.obj(told.get("format"), f"{where}.format")
+    form = wire.obj(given.get("format"), f"{where}.format")
     return Tool(
         name or wire.refuse(where, "has no name"),
         about,
@@ -54,7 +54,7 @@ def _custom(
         namespace=namespace,
         namespace_note=note,
         grammar=form if form.get("type") == "grammar" else None,
-        deferred=bool(told.get("defer_loading")),
+        deferred=bool(given.get("defer_loading")),
     )
 
 
@@ -65,20 +65,20 @@ def decode_choice(body: Mapping[str, Any]) -> ToolChoice:
         if choice not in _MODES:
             wire.refuse("tool_choice", f"{choice!r} is no choice")
         return ToolChoice(choice, parallel=parallel)
-    told = wire.obj(choice, "tool_choice")
-    if not told:
+    given = wire.obj(choice, "tool_choice")
+    if not given:
         return ToolChoice(parallel=parallel)
-    if told.get("type") == "allowed_tools":
-        tools = wire.objects(told.get("tools"), "tool_choice.tools")
-        mode = "required" if told.get("mode") == "required" else "auto"
+    if given.get("type") == "allowed_tools":
+        tools = wire.objects(given.get("tools"), "tool_choice.tools")
+        mode = "required" if given.get("mode") == "required" else "auto"
         return ToolChoice(mode, tuple(map(_name, tools)), parallel)
-    return ToolChoice("required", (_name(told),), parallel)
+    return ToolChoice("required", (_name(given),), parallel)
 
 
-def _name(told: Mapping[str, Any]) -> tuple[str, str]:
-    inner = wire.obj(told.get("function"), "tool_choice") or told
-    name = wire.text(inner.get("name"), "tool_choice.name") or str(told.get("type"))
-    return wire.text(told.get("namespace"), "tool_choice.namespace"), name
+def _name(given: Mapping[str, Any]) -> tuple[str, str]:
+    inner = wire.obj(given.get("function"), "tool_choice") or given
+    name = wire.text(inner.get("name"), "tool_choice.name") or str(given.get("type"))
+    return wire.text(given.get("namespace"), "tool_choice.namespace"), name
 
 
 def encode_tools(request: Request, box: Toolbox) -> dict[str, Any]:
@@ -102,8 +102,8 @@ def _grouped(tools: Iterable[Tool]) -> Iterator[dict[str, Any]]:
         members = list(group)
         encoded = [_encode_tool(tool) for tool in members]
         if namespace:
-            told = {"name": namespace, "description": members[0].namespace_note}
-            yield {"type": "namespace", **told, "tools": encoded}
+            given = {"name": namespace, "description": members[0].namespace_note}
+            yield {"type": "namespace", **given, "tools": encoded}
         else:
             yield from encoded
 
@@ -111,16 +111,16 @@ def _grouped(tools: Iterable[Tool]) -> Iterator[dict[str, Any]]:
 def _encode_tool(tool: Tool) -> dict[str, Any]:
     if tool.raw is not None:
         return dict(tool.raw)
-    told = wire.only(name=tool.name, description=tool.description)
+    given = wire.only(name=tool.name, description=tool.description)
     if tool.kind == "custom":
-        return {"type": "custom"} | told | wire.only(format=tool.grammar)
+        return {"type": "custom"} | given | wire.only(format=tool.grammar)
     if tool.kind == "tool_search":
         found = wire.only(description=tool.description, parameters=tool.schema)
         return {"type": "tool_search", "execution": "client"} | found
     # Left out, it would mean: strict where the schema allows it.
     strict = bool(tool.strict) and schemas.qualifies(tool.schema)
     parameters = schemas.for_openai(tool.schema)
-    return {"type": "function"} | told | {"parameters": parameters, "strict": strict}
+    return {"type": "function"} | given | {"parameters": parameters, "strict": strict}
 
 
 def _encode_choice(choice: ToolChoice, box: Toolbox) -> Any:

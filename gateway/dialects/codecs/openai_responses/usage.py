@@ -30,11 +30,11 @@ def decode_tally(reply: Mapping[str, Any]) -> Tally:
     has them, else by its items; the images' tokens; and the service tier."""
     tier = reply.get("service_tier")
     calls = _items(reply.get("output") or ())
-    told = reply.get("tool_usage")
-    if isinstance(told, dict) and "web_search" in told:
-        calls["web_search_call"] = count(told, "web_search", "num_requests")
-    if isinstance(told, dict) and "image_gen" in told:
-        calls |= _images(told)
+    raw = reply.get("tool_usage")
+    if isinstance(raw, dict) and "web_search" in raw:
+        calls["web_search_call"] = count(raw, "web_search", "num_requests")
+    if isinstance(raw, dict) and "image_gen" in raw:
+        calls |= _images(raw)
     return Tally(calls=calls, applied={"service_tier": tier} if isinstance(tier, str) else {})
 
 
@@ -53,13 +53,13 @@ def _items(output: Iterable[Any]) -> dict[str, int]:
     return {kind: len(found) for kind, found in seen.items()}
 
 
-def _images(told: Mapping[str, Any]) -> dict[str, int]:
+def _images(raw: Mapping[str, Any]) -> dict[str, int]:
     """The tokens of the images, apart by what they cost."""
-    output = count(told, "image_gen", "output_tokens")
-    text = min(count(told, "image_gen", "output_tokens_details", "text_tokens"), output)
-    pictures = count(told, "image_gen", "input_tokens_details", "image_tokens")
+    output = count(raw, "image_gen", "output_tokens")
+    text = min(count(raw, "image_gen", "output_tokens_details", "text_tokens"), output)
+    pictures = count(raw, "image_gen", "input_tokens_details", "image_tokens")
     return {
-        "image_gen.input_text": apart(count(told, "image_gen", "input_tokens"), pictures),
+        "image_gen.input_text": apart(count(raw, "image_gen", "input_tokens"), pictures),
         "image_gen.input_image": pictures,
         "image_gen.output_text": text,
         "image_gen.output_image": apart(output, text),

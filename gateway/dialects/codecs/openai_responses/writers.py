@@ -29,8 +29,8 @@ class Stream:
 
     def event(self, name: str, **fields: Any) -> bytes:
         self.sequence += 1
-        told = {"type": name, "sequence_number": self.sequence, **fields}
-        return sse.encode(name, orjson.dumps(told))
+        raw = {"type": name, "sequence_number": self.sequence, **fields}
+        return sse.encode(name, orjson.dumps(raw))
 
     def item(self, prefix: str, **fields: Any) -> dict[str, Any]:
         """A new item at the end of the output."""
@@ -47,8 +47,8 @@ class _Growing:
     def __init__(self, stream: Stream, name: str, place: dict[str, Any], extra: bytes) -> None:
         self._stream, self.place = stream, place
         self.pieces: list[str] = []
-        told = orjson.dumps({"type": name, **place})
-        self._before = b"event: " + name.encode() + b"\ndata: " + told[:-1] + b',"delta":'
+        raw = orjson.dumps({"type": name, **place})
+        self._before = b"event: " + name.encode() + b"\ndata: " + raw[:-1] + b',"delta":'
         self._after = extra + b',"sequence_number":%d}\n\n'
 
     def delta(self, text: str) -> bytes:
@@ -104,8 +104,8 @@ class MessageWriter(Writer):
     __slots__ = ("_kind",)
 
     def __init__(self, stream: Stream, phase: str) -> None:
-        told = {"type": "message", "role": "assistant", "content": []} | wire.only(phase=phase)
-        super().__init__(stream, stream.item("msg", **told))
+        raw = {"type": "message", "role": "assistant", "content": []} | wire.only(phase=phase)
+        super().__init__(stream, stream.item("msg", **raw))
         self._kind = ""
 
     def part(self, kind: str) -> bytes:
@@ -136,8 +136,8 @@ class MessageWriter(Writer):
             return b""
         self._fill(growing.text())
         part = self.item["content"][-1]
-        told = {name: part[name] for name in ("text", "refusal", "logprobs") if name in part}
-        done = self._stream.event(f"response.{self._kind}.done", **growing.place, **told)
+        raw = {name: part[name] for name in ("text", "refusal", "logprobs") if name in part}
+        done = self._stream.event(f"response.{self._kind}.done", **growing.place, **raw)
         return done + self._stream.event("response.content_part.done", **growing.place, part=part)
 
     def _fill(self, text: str) -> None:
@@ -233,10 +233,10 @@ class CallWriter(Writer):
         if not growing.pieces and self._field == "arguments":
             said = growing.delta("{}")
         self._fill(growing.text())
-        told = {self._field: growing.text()}
+        raw = {self._field: growing.text()}
         return (
             said
-            + self._stream.event(f"{self._event}.done", **growing.place, **told)
+            + self._stream.event(f"{self._event}.done", **growing.place, **raw)
             + (self._finish())
         )
 
@@ -250,8 +250,8 @@ class SearchWriter(Writer):
     __slots__ = ("_pieces",)
 
     def __init__(self, stream: Stream, opened: CallOpen) -> None:
-        told = {"type": "tool_search_call", "execution": "client", "arguments": {}}
-        super().__init__(stream, stream.item("tsc", call_id=opened.call_id, **told))
+        raw = {"type": "tool_search_call", "execution": "client", "arguments": {}}
+        super().__init__(stream, stream.item("tsc", call_id=opened.call_id, **raw))
         self._pieces: list[str] = []
 
     def delta(self, text: str) -> bytes:
