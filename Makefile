@@ -4,7 +4,9 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 DATA_DIR ?= var
 AGENTS ?= $(DATA_DIR)/agents
-SLOW := tests/bench tests/test_run.py tests/billing/stripe/test_mirror.py
+SLOW := tests/bench tests/test_run.py tests/billing/stripe/test_mirror.py tests/hontoni/test_stopping.py \
+  tests/hontoni/test_broker.py tests/operations tests/security/test_origins.py tests/ratelimits/test_model.py \
+  tests/ratelimits/test_races.py tests/web tests/test_api.py tests/test_tally.py
 NODE_SDKS := tests/conformance/node/node_modules
 CHROMIUM := tests/web/chromium
 NPM_CI := PATH="$(abspath $(VENV))/bin:$$PATH" npm ci --silent --no-audit --no-fund --prefix
@@ -86,11 +88,12 @@ bench-web: $(VENV)/.test chromium ## the pages on 10 million rows, and 500 open 
 
 FUZZ_SECONDS ?= 60
 FUZZED := splitter patching http_answer requests streams
-fuzz: $(VENV)/.test ## hostile bytes for every parser of ours, a minute each (FUZZ_SECONDS=3600)
-	@for target in $(FUZZED); do \
-	  mkdir -p $(DATA_DIR)/fuzz/$$target && echo "-- $$target" && \
-	  $(PY) -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -timeout=30 -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/$$target || exit 1; done
+fuzz: $(addprefix fuzz-,$(FUZZED)) ## hostile bytes for every parser of ours, a minute each (FUZZ_SECONDS=3600; -j2 for two at once)
+
+fuzz-%: $(VENV)/.test
+	@mkdir -p $(DATA_DIR)/fuzz/$* && echo "-- $*"
+	@$(PY) -m tests.fuzz $* -max_total_time=$(FUZZ_SECONDS) -timeout=30 -verbosity=0 -print_final_stats=1 \
+	  -artifact_prefix=$(DATA_DIR)/fuzz/ $(DATA_DIR)/fuzz/$*
 
 audit: $(VENV)/.test ## known vulnerabilities in what we depend on
 	$(VENV)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.txt
@@ -98,6 +101,13 @@ audit: $(VENV)/.test ## known vulnerabilities in what we depend on
 sbom: $(VENV)/.test ## what a release is made of, as CycloneDX, into dist/
 	@mkdir -p dist
 	$(VENV)/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --of JSON -o dist/hontoni.cdx.json
+
+previous-release: ## keep COMMIT's code as the release that upgrades are tested from
+	git archive --prefix=release/ $(COMMIT) -- manage.py hontoni gateway billing accounts ratelimits ':!billing/fonts' \
+	  | xz -9e > tests/operations/previous_release.tar.xz
+
+bench-large: $(VENV)/.test ## what others notice of one request of 300,000 messages
+	$(PY) -m bench.large $(ARGS)
 
 bench-hostile: $(VENV)/.test ## an honest client beside one that holds connections, headers and bodies
 	$(PY) -m bench.hostile $(ARGS)
@@ -117,4 +127,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

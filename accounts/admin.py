@@ -1,5 +1,6 @@
 """Staff's view of people and keys. Nothing here shows or makes a key."""
 
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.admin import EmailAddressAdmin
@@ -16,9 +17,12 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.keys import api_keys
-from accounts.models import ApiKey, User
+from accounts.legal import texts
+from accounts.models import ApiKey, Consent, LegalText, User
 from accounts.people import terms
 from accounts.sign_in import proof
+
+NOTICE = timedelta(days=30)  # what the shipped terms promise, and staff may change
 
 
 @admin.register(User)
@@ -105,6 +109,48 @@ class ApiKeyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+@admin.register(LegalText)
+class LegalTextAdmin(ModelAdmin):
+    """The next version of a page is written here; one that holds stays as it is."""
+
+    list_display = ["page", "version", "effective_at", "holds", "consents"]
+    list_filter = ["page"]
+    readonly_fields = ["version"]
+
+    @admin.display(description="In force", boolean=True)
+    def holds(self, text: LegalText) -> bool:
+        return texts.current(text.page, timezone.now()).pk == text.pk
+
+    @admin.display(description="Agreed to by")
+    def consents(self, text: LegalText) -> int:
+        return Consent.objects.filter(page=text.page, version=text.version).count()
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """The words that hold, to be changed: of the page in the address, or of the terms."""
+        page = request.GET.get("page", texts.Page.TERMS)
+        if page not in texts.Page.values:
+            page = texts.Page.TERMS
+        text = texts.current(page, timezone.now())
+        later = timezone.now() + NOTICE
+        words = {"english": text.english, "vietnamese": text.vietnamese}
+        return {"page": page, "effective_at": later, **words}
+
+    def save_model(
+        self, request: HttpRequest, obj: LegalText, form: "ModelForm[LegalText]", change: bool
+    ) -> None:
+        if not change:
+            obj.version = texts.next_version(obj.page)
+        super().save_model(request, obj, form, change)
+
+    def has_change_permission(self, request: HttpRequest, obj: LegalText | None = None) -> bool:
+        settled = obj is not None and obj.effective_at <= timezone.now()
+        return not settled and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        settled = obj is not None and obj.effective_at <= timezone.now()
+        return not settled and super().has_delete_permission(request, obj)
 
 
 admin.site.unregister(Group)

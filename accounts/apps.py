@@ -5,7 +5,8 @@ class AccountsConfig(AppConfig):
     name, default = "accounts", True
 
     def ready(self) -> None:
-        from accounts.sign_in import endings, session_store  # noqa: F401  endings listens to allauth
+        from accounts.legal import consents  # noqa: F401  listens to allauth
+        from accounts.sign_in import endings, session_store  # noqa: F401  likewise
 
         session_store.keep_keys_enciphered()
 

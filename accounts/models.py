@@ -12,6 +12,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
 
 
 class UserManager(BaseUserManager["User"]):
@@ -196,3 +197,50 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.family}"
+
+
+class LegalText(models.Model):
+    """One version of a legal page. `legal/texts.py` says which one holds; a version that holds is
+    never changed: who agreed to it can read it for ever."""
+
+    class Page(models.TextChoices):
+        TERMS = "terms", _("Terms of service")
+        PRIVACY = "privacy", _("Privacy policy")
+        REFUNDS = "refunds", _("Refund policy")
+        CONTACT = "contact", _("Contact")
+
+    page = models.CharField(max_length=20, choices=Page.choices)
+    version = models.PositiveIntegerField(editable=False)
+    english = models.TextField(help_text="Markdown. {seller}, {email} and {site} are filled in.")
+    vietnamese = models.TextField(blank=True, help_text="Empty: the English text is shown.")
+    effective_at = models.DateTimeField(
+        default=timezone.now, help_text="From this moment (UTC) on it holds, and stays as it is."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["page", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["page", "version"], name="legal_text_version_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.page} {self.version}"
+
+
+class Consent(models.Model):
+    """That somebody agreed to a version of a legal page, when, and by which door."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="consents")
+    page = models.CharField(max_length=20, choices=LegalText.Page.choices)
+    version = models.PositiveIntegerField()
+    through = models.CharField(max_length=30, help_text="page, api, or who vouched")
+    agreed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "page", "version"], name="consent_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.page} {self.version}"

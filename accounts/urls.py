@@ -4,7 +4,7 @@ from rest_framework.routers import SimpleRouter
 from accounts.api import account_api
 from accounts.leaks import api as leaks_api
 from accounts.leaks import views as leaks
-from accounts.pages import account_views, confirming
+from accounts.pages import account_views, confirming, legal_views
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("keys", account_api.Keys, basename="api-key")
@@ -16,6 +16,11 @@ pages = [
     path("account/privacy", account_views.change_privacy, name="account-privacy"),
     path("account/delete", account_views.delete, name="account-delete"),
     path("leaked-key", leaks.report, name="leaked-key"),
+    path("terms", legal_views.terms, name="legal-terms"),
+    path("privacy", legal_views.privacy, name="legal-privacy"),
+    path("refunds", legal_views.refunds, name="legal-refunds"),
+    path("contact", legal_views.contact, name="legal-contact"),
+    path("account/agree", legal_views.agree, name="account-agree"),
     path("keys", account_views.keys, name="keys"),
     path("keys/<int:pk>", account_views.key, name="key"),
     path("keys/<int:pk>/limits", account_views.limits, name="key-limits"),

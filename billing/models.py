@@ -1,6 +1,14 @@
 """Every model of the app, for Django. Their rooms define them; code imports them from there."""
 
-from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
+from billing.books.models import (
+    AuditEntry,
+    Entry,
+    LedgerAccount,
+    LedgerRoot,
+    SigningKey,
+    Transfer,
+    Wallet,
+)
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
 from billing.mails.models import Mail, Notice, Preferences
 from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
@@ -29,6 +37,7 @@ __all__ = [
     "Invoice",
     "InvoiceSeries",
     "LedgerAccount",
+    "LedgerRoot",
     "Mail",
     "Mark",
     "Notice",
@@ -40,6 +49,7 @@ __all__ = [
     "Referral",
     "ReferralCode",
     "ReferralProgram",
+    "SigningKey",
     "Subscription",
     "Transfer",
     "Wallet",

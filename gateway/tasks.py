@@ -10,7 +10,7 @@ from django.utils import timezone
 from gateway.pricing import announcements, proposals
 from gateway.reconciliation import books, counters
 from gateway.reconciliation.vendors import margin_alarms, rounds
-from gateway.usage import refusals
+from gateway.usage import ledger_roots, refusals
 from hontoni import health
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,12 @@ def reconcile(**_: Any) -> None:
 def reconcile_counters(**_: Any) -> None:
     """What Valkey counts beside the books; staff hear of a difference, and it is repaired."""
     counters.look()
+
+
+@shared_task(expires=3600)
+def root_ledger(**_: Any) -> int:
+    """What was booked gets a root that is published; how many roots."""
+    return ledger_roots.make(timezone.now())
 
 
 @shared_task

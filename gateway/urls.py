@@ -5,13 +5,14 @@ from django.urls import path, re_path
 
 from gateway.dashboard import api
 from gateway.dashboard.consumers import Dashboard
-from gateway.dashboard.views import docs, playground, public, usage
+from gateway.dashboard.views import docs, playground, pricing, proof, public, usage
 from gateway.dashboard.views.data import data_export
 from gateway.reconciliation.vendors import api as vendorbills
 
 pages = [
     path("", public.home, name="home"),
     path("models", public.models, name="models"),
+    path("pricing", pricing.pricing, name="pricing"),
     path("status", public.status, name="status"),
     path("docs", docs.index, name="docs"),
     path("docs/search", docs.search, name="docs-search"),
@@ -20,6 +21,17 @@ pages = [
     path("usage", usage.usage, name="usage-log"),
     path("usage.csv", usage.export, name="usage-export"),
     path("usage/refusals", usage.refusals, name="usage-refusals"),
+    path("verify", proof.check, name="verify"),
+    path("proof", proof.proof, name="proof"),
+    path("proof.json", proof.roots, name="proof-roots"),
+    path(".well-known/hontoni-receipts.json", proof.keys, name="receipt-keys"),
+    path("receipts/<str:token>", proof.shared, name="shared-receipt"),
+    re_path(
+        r"^usage/(?P<request_id>req_[0-9a-f]{32})\.(?P<ending>json|pdf)\Z",
+        usage.receipt_file,
+        name="usage-receipt-file",
+    ),
+    path("usage/<str:request_id>/share", usage.share, name="usage-receipt-share"),
     path("usage/<str:request_id>", usage.receipt, name="usage-receipt"),
     path("playground", playground.playground, name="playground"),
     path("account/export", data_export, name="data-export"),
@@ -33,6 +45,7 @@ urlpatterns = [
     path("usage", api.UsageListView.as_view(), name="usage"),
     path("usage/refusals", api.RefusalsView.as_view(), name="refusals"),
     path("usage/<str:request_id>", api.ReceiptView.as_view(), name="receipt"),
+    path("usage/<str:request_id>/signed", api.SignedReceiptView.as_view(), name="signed-receipt"),
     path("staff/vendor-bills", vendorbills.VendorBillsView.as_view(), name="vendor-bills"),
     path(
         "staff/vendor-bills/differences",

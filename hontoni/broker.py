@@ -1,15 +1,21 @@
-"""Celery's way to Redis, as kombu has it, but for one fault that ended the worker with its broker.
+"""Celery's way to Redis, as kombu has it, but for two things.
 
-A channel that is closed has no address any more. If a task that was under way acknowledges itself
-then, or is given back, kombu fails with an AttributeError; what the worker survives is a lost
-connection. So that is what it is told.
+Where BROKER_URL names a cluster, or a service that Sentinels watch, its connections go to
+whichever server has Celery's keys at the moment (hontoni/redis_connections.py).
+
+And one fault ended the worker with its broker. A channel that is closed has no address any more.
+If a task that was under way acknowledges itself then, or is given back, kombu fails with an
+AttributeError; what the worker survives is a lost connection. So that is what it is told.
 """
 
 from typing import Any
 
+from django.conf import settings
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError
+
+from hontoni import redis_connections, redis_settings
 
 
 class _Closed:
@@ -23,8 +29,25 @@ class _Closed:
         return super()._connparams(asynchronous)  # type: ignore[misc]
 
 
+def _led(usual: type[Any] | None, *, tls: bool) -> type[Any] | None:
+    """The class of connections to BROKER_URL: `usual` where it names one server."""
+    if settings.BROKER is None:
+        return usual
+    guide = redis_connections.guide(
+        settings.BROKER, redis_settings.BROKER_KEY, redis_settings.SECONDS
+    )
+    assert guide is not None
+    return redis_connections.connection_class(guide, tls=tls)
+
+
 class Channel(_Closed, kombu_redis.Channel):
-    pass
+    @property
+    def connection_class(self) -> Any:  # type: ignore[override]
+        return _led(kombu_redis.Channel.connection_class, tls=False)
+
+    @property
+    def connection_class_ssl(self) -> Any:  # type: ignore[override]
+        return _led(kombu_redis.Channel.connection_class_ssl, tls=True)
 
 
 class Transport(kombu_redis.Transport):

@@ -20,6 +20,7 @@ app.conf.beat_schedule = {
     "watch-settlement": {"task": "gateway.tasks.watch_settlement", "schedule": 60.0},
     "say-alive": {"task": "gateway.tasks.say_alive", "schedule": 60.0},
     "reconcile": {"task": "gateway.tasks.reconcile", "schedule": crontab(hour=4, minute=10)},
+    "root-ledger": {"task": "gateway.tasks.root_ledger", "schedule": crontab(minute=15)},
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
     "reconcile-counters": {"task": "gateway.tasks.reconcile_counters", "schedule": 3600.0},
     "compare-vendor-bills": {
@@ -66,6 +67,16 @@ class WithBeat(bootsteps.StartStopStep):
 
     def create(self, worker: Any) -> Any:
         return EmbeddedService(worker.app, thread=True, schedule_filename=worker.schedule_filename)
+
+
+@signals.celeryd_init.connect
+@signals.beat_init.connect
+def _refuse(**_: Any) -> None:
+    """What must not run does not, however it is started: Celery looks at no check of Django's."""
+    from hontoni import checks
+
+    if refused := [f"{error.id}: {error.msg}" for error in checks.deployment()]:
+        raise SystemExit("\n".join(refused))
 
 
 @signals.worker_ready.connect

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from hontoni import redis_address
 from hontoni.money import nanos
 
 STRIPE_MOST = nanos("999999.99")  # docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
@@ -37,7 +38,33 @@ def deployment(**_: Any) -> Sequence[CheckMessage]:
                 id="hontoni.E010",
             )
         )
-    return found + _seller() + _payments()
+    return found + _seller() + _payments() + redis_servers()
+
+
+_MODES = {"server": "standalone", "cluster": "cluster", "sentinel": "sentinel"}
+_SHOULD_BE = {
+    "standalone": "one server: write redis://…",
+    "cluster": "a node of a Redis Cluster: write redis+cluster://host:port,host:port",
+    "sentinel": "a Sentinel: write redis+sentinel://host:port,host:port/service",
+}
+
+
+def redis_servers() -> list[CheckMessage]:
+    """That the servers are what their addresses say. Of one that is away nothing is known: what
+    starts waits for it."""
+    if settings.EMBEDDED_REDIS:
+        return []
+    found: list[CheckMessage] = []
+    urls = {getattr(settings, name): name for name in ("BROKER_URL", "CACHE_URL", "REDIS_URL")}
+    for url, name in urls.items():
+        try:
+            there = redis_address.read(url, cluster=settings.REDIS_CLUSTER and name == "REDIS_URL")
+        except redis_address.Unfit:
+            continue  # a broker that only Celery knows
+        mode = redis_address.mode(there, seconds=1.0)
+        if mode in _SHOULD_BE and mode != _MODES[there.kind]:
+            found.append(Error(f"{name} leads to {_SHOULD_BE[mode]}.", id="hontoni.E030"))
+    return found
 
 
 def _seller() -> list[CheckMessage]:

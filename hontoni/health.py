@@ -3,6 +3,7 @@
 Alarms are told beside: what somebody must mend, though no gateway is better off without traffic.
 """
 
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -22,6 +23,11 @@ HEARTBEAT_SECONDS = 30
 WORKER = "worker:alive"  # Celery's worker, and beat, whose task says so
 WORKER_SECONDS = 180
 _RECONCILED = "reconcile:last"
+
+
+def preload() -> None:
+    """What /readyz will ask of the code, before it is asked."""
+    _Schema.load()
 
 
 def beat() -> None:
@@ -71,11 +77,15 @@ class _Schema:
 
     @classmethod
     def load(cls) -> None:
-        """From the disk, once."""
+        """From the disk, once. Only their names are kept: the rest would be 10 MB."""
         if not cls.known:
+            loaded = set(sys.modules)
             loader = MigrationLoader(None, ignore_no_migrations=True)
             cls.required = frozenset(loader.graph.nodes)
             cls.known = frozenset(loader.disk_migrations)
+            for name in set(sys.modules) - loaded:
+                if ".migrations." in name:
+                    del sys.modules[name]
 
 
 def _applied() -> set[tuple[str, str]]:

@@ -62,7 +62,13 @@ OPTIONS = (
         ),
     ),
     Option(
-        "REDIS_URL", "embedded Valkey", "limits, money in flight, usage on its way to the books"
+        "REDIS_URL",
+        "embedded Valkey",
+        (
+            "limits, money in flight, usage on its way to the books: `redis://host:6379/0`, "
+            "`redis+cluster://host:6379,host:6379`, or "
+            "`redis+sentinel://host:26379,host:26379/service/0`; with TLS `rediss…`"
+        ),
     ),
     Option("DEBUG", "`false`", "Django's; never in production"),
     Option("SECRET_KEY", "generated in `DATA_DIR`", "required beside `DATABASE_URL`"),
@@ -79,9 +85,9 @@ OPTIONS = (
     Option(
         "HSTS_SECONDS", "a year if `PUBLIC_URL` is https", "browsers ask by HTTPS only, so long"
     ),
-    Option("REDIS_CLUSTER", "`false`", "`REDIS_URL` names a cluster"),
-    Option("BROKER_URL", "`REDIS_URL`", "Celery's broker"),
-    Option("CACHE_URL", "`REDIS_URL`", "Django's cache"),
+    Option("REDIS_CLUSTER", "`false`", "`redis://` in `REDIS_URL` means `redis+cluster://`"),
+    Option("BROKER_URL", "`REDIS_URL`", "Celery's broker; in the same forms, or any of Celery's"),
+    Option("CACHE_URL", "`REDIS_URL`", "Django's cache; in the same forms"),
     Option("ACCESS_TOKEN_MINUTES", "`30`", "how long an access token of `/api` is good"),
     Option("REFRESH_TOKEN_DAYS", "`30`", "how long a session of `/api` can be renewed"),
     Option(
@@ -149,6 +155,14 @@ OPTIONS = (
         (
             "request bodies and fetched files that a process holds at once, beyond 64 KiB of "
             "each; above it 503. Half of it is one account's, or one address's, at most"
+        ),
+    ),
+    Option(
+        "PREPARERS",
+        "`1`",
+        (
+            "processes beside a web process that read and translate large requests for it; they "
+            "are there while there are any. `0`: it does so itself"
         ),
     ),
     Option("MAX_FETCHED_BYTES", "32 MiB", "what one request may have us fetch by URL, in all"),

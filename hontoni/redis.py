@@ -24,11 +24,16 @@ from django.conf import settings
 from hiredis import PushNotification, Reader, pack_command
 from redis.exceptions import (
     ConnectionError,
+    MovedError,
     NoScriptError,
-    RedisClusterException,
+    ReadOnlyError,
     RedisError,
     TimeoutError,
 )
+
+from hontoni import redis_address, redis_connections
+from hontoni.redis_address import Address, Node
+from hontoni.redis_cluster import Cluster
 
 TIMEOUT_SECONDS = 2.0
 _NO_MORE = object()
@@ -46,12 +51,9 @@ class Pipe(asyncio.Protocol):
     and then this takes its place at the transport.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, node: Node | None = None) -> None:
         self.loop = loop
-        pool = redis.asyncio.ConnectionPool.from_url(
-            settings.REDIS_URL, socket_connect_timeout=TIMEOUT_SECONDS, socket_timeout=None
-        )
-        self.connection: Any = pool.make_connection()  # type: ignore[no-untyped-call]
+        self.connection = _connection(node)
         self.waiting: list[tuple[bytes, asyncio.Future[Any]]] = []
         self.sent: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self.transport: asyncio.Transport | None = None
@@ -111,8 +113,14 @@ class Pipe(asyncio.Protocol):
                 continue
             if isinstance(reply, Exception):
                 future.set_exception(reply)
+                if isinstance(reply, ReadOnlyError):  # a replica now: whoever connects asks anew
+                    self._leave()
             else:
                 future.set_result(reply)
+
+    def _leave(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.lost.done():
@@ -148,27 +156,31 @@ class Pipe(asyncio.Protocol):
             self.timer.cancel()
 
 
-class Cluster:
-    """The same for a Redis Cluster, where redis-py finds the node of every command."""
+def address() -> Address:
+    """Where REDIS_URL leads."""
+    return redis_address.read(settings.REDIS_URL, cluster=settings.REDIS_CLUSTER)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.client: Any = redis.asyncio.RedisCluster.from_url(
-            settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS
-        )
 
-    def execute(self, *command: Argument) -> asyncio.Future[Any]:
-        """The reply to one command, in time. Raises RedisError when awaited."""
-        return self.loop.create_task(self._execute(command))
+def _connection(node: Node | None) -> Any:
+    """One connection of redis-py's: to this node of a cluster, or to the server there is."""
+    there = address()
+    timeouts = {"socket_connect_timeout": TIMEOUT_SECONDS, "socket_timeout": None}
+    if guide := redis_connections.guide(there, "", TIMEOUT_SECONDS) if node is None else None:
+        kind = redis_connections.async_connection_class(guide, tls=there.tls)
+        pool = redis.asyncio.ConnectionPool(kind, **there.options() | timeouts)
+    else:
+        pool = redis.asyncio.ConnectionPool.from_url(there.url, **timeouts)
+    if node is not None:
+        pool.connection_kwargs.update(host=node[0], port=node[1])
+    return pool.make_connection()  # type: ignore[no-untyped-call]
 
-    async def _execute(self, command: Command) -> Any:
-        try:
-            return await self.client.execute_command(*command)
-        except (RedisClusterException, OSError) as error:  # which are no RedisErrors
-            raise ConnectionError(str(error)) from error
 
-    async def close(self) -> None:
-        await self.client.aclose()
+def _client(loop: asyncio.AbstractEventLoop) -> Pipe | Cluster:
+    there = address()
+    if there.kind != "cluster":
+        return Pipe(loop)
+    nodes = redis_connections.nodes(there, TIMEOUT_SECONDS)
+    return Cluster(loop, nodes, lambda node: Pipe(loop, node))
 
 
 _pipes: WeakKeyDictionary[asyncio.AbstractEventLoop, Pipe | Cluster] = WeakKeyDictionary()
@@ -185,7 +197,7 @@ def pipe() -> Pipe | Cluster:
         return _last
     found = _pipes.get(loop)
     if found is None:
-        found = _pipes[loop] = Cluster(loop) if settings.REDIS_CLUSTER else Pipe(loop)
+        found = _pipes[loop] = _client(loop)
     _last = found
     return found
 
@@ -202,8 +214,15 @@ async def close() -> None:
 @cache
 def sync() -> Any:
     """The control plane's client (thread-safe, pooled)."""
-    kind = redis.RedisCluster if settings.REDIS_CLUSTER else redis.Redis
-    return kind.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS)
+    there = address()
+    if there.kind == "cluster":
+        return redis_connections.cluster_client(there, TIMEOUT_SECONDS)
+    options: dict[str, Any] = {"socket_timeout": TIMEOUT_SECONDS}
+    if guide := redis_connections.guide(there, "", TIMEOUT_SECONDS):
+        options["connection_class"] = redis_connections.connection_class(guide, tls=there.tls)
+        options["socket_connect_timeout"] = TIMEOUT_SECONDS
+    pool = redis.ConnectionPool.from_url(there.url, **options)
+    return redis.Redis.from_pool(pool)
 
 
 class Script:
@@ -244,8 +263,14 @@ class Script:
         return pipe().execute(*self._command("EVALSHA", keys, args))
 
     def introduced(self, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
-        """Run it on a server that may not know it."""
-        return pipe().execute(*self._command("EVAL", keys, args))
+        """Run it on the server that was looked at, which may not know it, and on no other. Raises
+        MovedError where a cluster has moved the keys since."""
+        client, command = pipe(), self._command("EVAL", keys, args)
+        return (
+            client.execute(*command)
+            if isinstance(client, Pipe)
+            else client.execute_there(*command)
+        )
 
     def known_sync(self, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """`known`, from the control plane."""
@@ -257,27 +282,37 @@ class Script:
 
 
 def _executed(command: Command) -> Any:
-    try:
-        return sync().execute_command(*command)
-    except RedisClusterException as error:  # which is not a RedisError
-        raise ConnectionError(str(error)) from error
+    return sync().execute_command(*command)
 
 
-def line() -> object | None:
-    """The connection of this event loop's client: another one may lead to another server."""
+def line() -> object:
+    """The connection of this event loop's client, or those it has: another one may lead to another
+    server."""
     found = pipe()
-    return found.transport if isinstance(found, Pipe) else None
+    return found.transport if isinstance(found, Pipe) else found.transports()
+
+
+def is_cluster() -> bool:
+    """Whether keys are spread over several servers."""
+    return address().kind == "cluster"
+
+
+def clock() -> tuple[int, int]:
+    """The time by Redis: seconds, and microseconds besides. Of a cluster's nodes, the latest: none
+    of them has counted anything after it. Raises RedisError."""
+    if not is_cluster():
+        seconds, micros = sync().time()
+        return int(seconds), int(micros)
+    found: dict[str, Any] = sync().time(target_nodes="primaries")
+    return max((int(seconds), int(micros)) for seconds, micros in found.values())
 
 
 def incarnation() -> str:
     """Which life of which server this is: another one after each restart and each promotion of a
     replica. Raises RedisError."""
-    if not settings.REDIS_CLUSTER:
+    if not is_cluster():
         return _life(sync().info("replication"), sync)
-    try:
-        found = sync().info("replication", target_nodes="primaries")
-    except RedisClusterException as error:
-        raise ConnectionError(str(error)) from error
+    found = sync().info("replication", target_nodes="primaries")
     lives = found.values() if all(isinstance(v, dict) for v in found.values()) else [found]
     every = ",".join(sorted(str(life["master_replid"]) for life in lives))
     return hashlib.sha1(every.encode(), usedforsecurity=False).hexdigest()
@@ -289,12 +324,16 @@ def _life(info: dict[str, Any], client: Any) -> str:
 
 __all__ = [
     "ConnectionError",
+    "MovedError",
     "NoScriptError",
     "RedisError",
     "Script",
     "TimeoutError",
+    "address",
+    "clock",
     "close",
     "incarnation",
+    "is_cluster",
     "line",
     "pipe",
     "sync",

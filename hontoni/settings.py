@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hontoni import framework
+from hontoni import framework, redis_settings
 from hontoni.framework import *  # noqa: F403
 from hontoni.framework import BASE_DIR
 from hontoni.options import Environment
@@ -135,17 +135,21 @@ REDIS_URL: str = env("REDIS_URL", default="") or f"unix://{EMBEDDED_SOCKET}"
 REDIS_CLUSTER: bool = env.bool("REDIS_CLUSTER", default=False)
 BROKER_URL: str = env("BROKER_URL", default="") or REDIS_URL
 CACHE_URL: str = env("CACHE_URL", default="") or REDIS_URL
+_REDIS = redis_settings.address("REDIS_URL", REDIS_URL, cluster=REDIS_CLUSTER)
+_spread = {url: REDIS_CLUSTER and url == REDIS_URL for url in (BROKER_URL, CACHE_URL)}
 CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": CACHE_URL,
-        "KEY_PREFIX": "cache",
-    }
+    "default": redis_settings.cache(
+        redis_settings.address("CACHE_URL", CACHE_URL, cluster=_spread[CACHE_URL])
+    )
 }
 SESSION_ENGINE = "accounts.sign_in.session_store"
 
-CELERY_BROKER_URL = BROKER_URL.replace("unix://", "redis+socket://")
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:", "visibility_timeout": 3600}
+BROKER = redis_settings.broker(BROKER_URL, cluster=_spread[BROKER_URL])
+CELERY_BROKER_URL = BROKER.url if BROKER else BROKER_URL.replace("unix://", "redis+socket://")
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{redis_settings.BROKER_KEY if BROKER else 'celery'}:",
+    "visibility_timeout": 3600,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A broker that restarts meanwhile loses no task; and what is lost, tasks of beat's find again.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
@@ -196,12 +200,7 @@ INSTALLED_APPS = [
 
 # -- Websockets ----------------------------------------------------------------------------------
 
-CHANNEL_LAYERS = {
-    "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "live"},
-    }
-}
+CHANNEL_LAYERS = {"default": redis_settings.layer(_REDIS)}
 
 # -- Vendors -------------------------------------------------------------------------------------
 
@@ -246,8 +245,9 @@ DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@l
 
 MAX_BODY_BYTES: int = env.int("MAX_BODY_BYTES", default=32 * 1024 * 1024)
 MAX_BODIES_BYTES: int = env.int("MAX_BODIES_BYTES", default=256 * 1024 * 1024)
+PREPARERS: int = env.int("PREPARERS", default=1)
 MAX_FETCHED_BYTES: int = env.int("MAX_FETCHED_BYTES", default=32 * 1024 * 1024)
-# What a client may do before anybody knows who it is: hontoni/edge.py.
+# What a client may do before anybody knows who it is: hontoni/connections.py.
 MAX_CONNECTIONS: int = env.int("MAX_CONNECTIONS", default=5000)
 MAX_CONNECTIONS_PER_ADDRESS: int = env.int("MAX_CONNECTIONS_PER_ADDRESS", default=1000)
 MAX_HEADER_BYTES: int = env.int("MAX_HEADER_BYTES", default=32 * 1024)

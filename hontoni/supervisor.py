@@ -1,7 +1,8 @@
 """`make run`: the whole product from nothing, and all of it gone again on Ctrl-C or SIGTERM.
 
 Valkey, then migrations and seeds, then settlement, web and a worker with beat in it, side by side.
-If one of them dies, the others are stopped too: half a product is worse than none.
+If one of them dies, the others are stopped too: half a product is worse than none. All but Valkey
+are forked from this process (children.py).
 """
 
 import contextlib
@@ -9,13 +10,16 @@ import errno
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
+
+from hontoni import children
+from hontoni.children import Command
 
 READY_SECONDS = 60
 STREAM_SECONDS = 30  # STOP_STREAM_SECONDS here, where whoever presses Ctrl-C waits for it
@@ -36,56 +40,52 @@ def _say(text: str) -> None:
     print(f"hontoni: {text}", flush=True)
 
 
-def _commands(host: str, port: int, data_dir: str) -> dict[str, list[str]]:
-    python = sys.executable
-    celery = [python, "-m", "celery", "-A", "hontoni", "--quiet"]
+def _commands(host: str, port: int) -> dict[str, Command]:
+    """What each is in an interpreter of its own: the words behind `python`."""
     return {
         "web": [
-            *(python, "-m", "uvicorn", "hontoni.asgi:application"),
+            *("-m", "uvicorn", "hontoni.asgi:application"),
             *("--host", host, "--port", str(port), "--loop", "uvloop"),
             *("--http", "hontoni.edge:Protocol", "--no-proxy-headers", "--ws-max-size", "65536"),
             *("--no-access-log", "--log-level", "warning", "--no-server-header"),
         ],
-        "settlement": [python, "manage.py", "settle"],
-        "worker": [*celery, "worker", "--pool", "threads", "-c", "4", "--without-mingle",
-                   "--without-gossip", "--without-heartbeat", "-l", "warning", "--with-beat",
-                   "-s", f"{data_dir}/celerybeat-schedule"],
-    }  # fmt: skip
+        "settlement": ["manage.py", "settle"],
+        "worker": ["-m", "hontoni.worker"],
+    }
 
 
 class Supervisor:
     """Starts the children in order, watches them, stops them in the opposite order."""
 
     def __init__(self) -> None:
-        self.children: dict[str, subprocess.Popen[bytes]] = {}
-        self.stopping = False
+        self.children: dict[str, BaseProcess] = {}
+        self.asked_to_stop = False
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Only note it: raising here could lose a child between its birth and our knowing it."""
-        self.stopping = True
+        self.asked_to_stop = True
 
-    def start(self, name: str, command: list[str], *fds: int) -> None:
-        # Its own session: Ctrl-C reaches only us, and we decide the order of the end.
-        self.children[name] = subprocess.Popen(command, start_new_session=True, pass_fds=fds)
+    def start(self, name: str, command: Command, listener: socket.socket | None = None) -> None:
+        self.children[name] = children.start(command, listener)
 
-    def run(self, command: list[str]) -> int:
+    def run(self, command: Command) -> int:
         """The exit status of a command that ends by itself; raises Stop like everything else."""
-        child = subprocess.Popen(command, start_new_session=True)
+        child = children.start(command)
         try:
-            while child.poll() is None:
+            while child.is_alive():
                 self.check()
                 time.sleep(PAUSE_SECONDS)
         finally:
             child.kill()
-            child.wait()
-        return child.returncode
+            child.join()
+        return child.exitcode or 0
 
     def check(self) -> None:
-        if self.stopping:
+        if self.asked_to_stop:
             raise Stop
         for name, child in self.children.items():
-            if child.poll() is not None:
-                raise Failed(f"{name} ended unexpectedly (exit status {child.returncode})")
+            if not child.is_alive():
+                raise Failed(f"{name} ended unexpectedly (exit status {child.exitcode})")
 
     def wait_until_ready(self, url: str) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -107,17 +107,16 @@ class Supervisor:
     def stop(self) -> None:
         for name in ("web", "worker", "settlement", "stripe"):
             child = self.children.get(name)
-            if child is not None and child.poll() is None:
+            if child is not None and child.is_alive():
                 child.terminate()
         patience = float(os.environ["STOP_STREAM_SECONDS"]) + LAST_WORDS_SECONDS
         deadline = time.monotonic() + patience
         for name, child in self.children.items():
-            try:
-                child.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            child.join(max(0.1, deadline - time.monotonic()))
+            if child.is_alive():
                 _say(f"{name} did not stop in time; killing it")
                 child.kill()
-                child.wait()
+                child.join()
 
 
 def main() -> int:
@@ -159,14 +158,13 @@ def _refuse_a_taken_port(host: str, port: int) -> None:
         raise Failed(f"port {port} is in use; choose another: make run PORT={port + 1}") from error
 
 
-def _stripe(listener: socket.socket, web: int, data_dir: Path) -> list[str]:
+def _stripe(listener: socket.socket, web: int, data_dir: Path) -> Command:
     """A Stripe of our own, so that topping up can be clicked through without an account there."""
     from django.conf import settings
 
     host, port = listener.getsockname()[:2]
     return [
-        *(sys.executable, "-m", "sandbox.stripe", "--fd", str(listener.fileno())),
-        *("--state", str(data_dir / "stripe.json")),
+        *("-m", "sandbox.stripe", "--state", str(data_dir / "stripe.json")),
         *("--public-url", f"http://{_reachable(host)}:{port}"),
         *("--api-key", settings.STRIPE_SECRET_KEY),
         *("--webhook-url", f"http://127.0.0.1:{web}/webhooks/stripe"),
@@ -200,6 +198,7 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
 
     _refuse_a_taken_port(settings.HOST, settings.PORT)
     private.close(settings.DATA_DIR)
+    children.preload()
     if settings.EMBEDDED_REDIS:
         from hontoni.valkey import Valkey
 
@@ -210,15 +209,13 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
             raise Failed(str(error)) from error
     if settings.STRIPE_SIMULATED:
         _say("simulated Stripe ...")
-        command = _stripe(stripe, settings.PORT, settings.DATA_DIR)
-        supervisor.start("stripe", command, stripe.fileno())
-    else:
-        stripe.close()
+        supervisor.start("stripe", _stripe(stripe, settings.PORT, settings.DATA_DIR), stripe)
+    stripe.close()
     _say("database: migrations and seeds ...")
-    if supervisor.run([sys.executable, "manage.py", "prepare"]):
+    if supervisor.run(["manage.py", "prepare"]):
         raise Failed("preparing the database failed")
     _say("settlement, web, worker and beat ...")
-    for name, command in _commands(settings.HOST, settings.PORT, str(settings.DATA_DIR)).items():
+    for name, command in _commands(settings.HOST, settings.PORT).items():
         supervisor.check()
         supervisor.start(name, command)
     url = f"http://{_reachable(settings.HOST)}:{settings.PORT}"

@@ -227,11 +227,14 @@ async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
     return deadline > 0
 
 
-async def give(ask: Ask, *, amount: int, most: int) -> bool:
+async def give(ask: Ask, *, amount: int, most: int, given: int | None = None) -> bool | None:
     """Give `amount` away to the request's account, if it is at most `most` a UTC day with what was
-    given before. Once a request: asked again, the answer is the same."""
-    names, args = (keys.given(ask.account),), (ask.request_id, amount, most)
-    return bool(await scripts.run(scripts.GIVE, names, args))
+    given before. Once a request: asked again, the answer is the same. None: what was given before
+    is not known here, so look it up and say it (`given`)."""
+    before = "" if given is None else given
+    args = (ask.request_id, amount, most, epochs.believed(), before)
+    answer: int = await scripts.run(scripts.GIVE, (keys.given(ask.account),), args)
+    return None if answer < 0 else answer > 0
 
 
 async def terms_version(account: int) -> int:

@@ -7,6 +7,7 @@ database before the script is given to it (docs/stores.md).
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ async def _introduce(script: Guarded, keys: Keys, args: Args) -> Any:
     for _ in range(_ATTEMPTS):
         line = redis.line()
         epoch = await epochs.confirm()
-        if redis.line() is line:
+        if redis.line() != line:
+            continue
+        with suppress(redis.MovedError):  # to a node of the cluster that was not looked at
             return await script.of(epoch).introduced(keys, args)
     raise redis.ConnectionError("the connection does not last")
 

@@ -20,6 +20,7 @@ from pytest_django.fixtures import Settings
 
 from billing.books import ledger
 from gateway.catalogue import snapshot
+from gateway.catalogue.features.models import Feature, Kind
 from gateway.metering import calibration
 from gateway.plane import admission, callers, stores
 from gateway.reconciliation.books import problems
@@ -168,6 +169,9 @@ def gateway(
     settings.FREEZE_AFTER_STRANGE_BILLS = 0  # a prompt that dictates its numbers has strange ones
     seed_billing()
     seed_catalogue()
+    Feature.objects.create(
+        dialect="openai_responses", kind=Kind.VALUE, name="tools.vector_store_ids=vs_1"
+    )  # what the owner keeps at the vendor for everybody
     calibration.forget()
     snapshot.forget()
     callers.forget()

@@ -1,5 +1,6 @@
 """/api/auth: sessions. /api/keys: API keys."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,8 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.urls import reverse
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
@@ -31,10 +34,11 @@ from accounts.api.account_serializers import (
 from accounts.api.requests import caller, valid
 from accounts.keys import api_keys
 from accounts.keys.restrictions import Restrictions
+from accounts.legal import consents, texts
 from accounts.models import ApiKey, User
 from accounts.people import privacy
 from accounts.sign_in import callers, devices, factors, throttles, tokens
-from hontoni import errors
+from hontoni import errors, origins
 from hontoni.drf import problems, takes_nothing
 
 _ACCOUNT = {"email": "you@example.com", "password": "correct horse battery"}
@@ -71,6 +75,8 @@ class Register(_Door):
         tags=["auth"],
         operation_id="register",
         summary="Open an account",
+        description="Who opens one agrees to the [terms](/terms) and to the [privacy policy]"
+        "(/privacy) that hold at this moment; the answer's `Link` header names them.",
         request=Registration,
         responses={201: SessionSerializer, **problems(400, 409, 429, 503)},
         examples=[OpenApiExample("You", {**_ACCOUNT, "name": "You"}, request_only=True)],
@@ -82,6 +88,7 @@ class Register(_Door):
             with transaction.atomic():
                 user = User.objects.create_user(**body)
                 address = EmailAddress.objects.create(user=user, email=user.email, primary=True)
+                consents.record(user, through="api", now=timezone.now())
         except IntegrityError:
             raise errors.Conflict(
                 "There is an account with this e-mail address: log in instead.",
@@ -90,7 +97,16 @@ class Register(_Door):
             ) from None
         address.send_confirmation(request._request)
         devices.remember(request, user.email)
-        return _answer(tokens.issue(user), status.HTTP_201_CREATED)
+        answer = _answer(tokens.issue(user), status.HTTP_201_CREATED)
+        answer["Link"] = ", ".join(_agreed())
+        return answer
+
+
+def _agreed() -> Iterator[str]:
+    """What opening an account agrees to, by the relations of RFC 6903."""
+    relations = {"terms": "terms-of-service", "privacy": "privacy-policy"}
+    for page in texts.AGREED:
+        yield f'<{origins.absolute(reverse(f"legal-{page}"))}>; rel="{relations[page]}"'
 
 
 class Login(_Door):

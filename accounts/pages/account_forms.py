@@ -26,7 +26,7 @@ LIFETIMES = {
     "365": _("In a year"),
 }
 OVERLAPS = {
-    "0": _("At once"),
+    "0": _("Immediately"),
     "3600": _("In an hour"),
     "86400": _("In a day"),
     "604800": _("In a week"),
@@ -58,17 +58,17 @@ class LimitsForm(forms.Form):
     """What a key is restricted to. The same for a new key and for one that there is."""
 
     daily_cap = forms.DecimalField(
-        label=_("Most a day, in dollars"),
+        label=_("Daily cap (USD)"),
         help_text=_("A day ends at midnight UTC."),
         **_CAP,
     )
     monthly_cap = forms.DecimalField(
-        label=_("Most a month, in dollars"),
+        label=_("Monthly cap (USD)"),
         help_text=_("A month ends with its last day, UTC."),
         **_CAP,
     )
     lifetime_cap = forms.DecimalField(
-        label=_("Most in all, in dollars"),
+        label=_("Lifetime cap (USD)"),
         help_text=_("Once it is spent the key stops, until you raise this."),
         **_CAP,
     )

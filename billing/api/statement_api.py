@@ -13,9 +13,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.requests import caller
+from accounts.models import User
 from billing.api.serializers import CURRENCY, DollarsField
 from billing.books.transfer_names import SECTION_NAMES
-from billing.invoices import statement_files, statements
+from billing.invoices import statements
 from billing.invoices.statements import Line, Statement
 from hontoni.drf import problems
 
@@ -135,7 +136,7 @@ class StatementPdf(APIView):
     )
     def get(self, request: Request, month: str) -> HttpResponse:
         with translation.override(caller(request).language):
-            return statement_files.download(caller(request), month, "pdf")
+            return _download(caller(request), month, "pdf")
 
 
 class StatementCsv(APIView):
@@ -149,4 +150,10 @@ class StatementCsv(APIView):
         responses={(200, "text/csv"): OpenApiTypes.STR, **problems(401, 404)},
     )
     def get(self, request: Request, month: str) -> HttpResponse:
-        return statement_files.download(caller(request), month, "csv")
+        return _download(caller(request), month, "csv")
+
+
+def _download(user: User, month: str, ending: str) -> HttpResponse:
+    from billing.invoices import statement_files  # what prints it, only for who prints
+
+    return statement_files.download(user, month, ending)

@@ -7,6 +7,7 @@ and audit entries are written once.
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from billing.books.written_once import WrittenOnce
 from hontoni import money
@@ -153,3 +154,47 @@ class AuditEntry(WrittenOnce):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.subject}"
+
+
+class SigningKey(models.Model):
+    """A key that signs receipts. `signing.py` makes and uses them."""
+
+    key_id = models.CharField(max_length=16, unique=True)
+    public = models.BinaryField(max_length=32)
+    sealed = models.TextField()
+    current = models.BooleanField(default=True)
+    made_at = models.DateTimeField(default=timezone.now)
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["current"], condition=Q(current=True), name="signing_key_one_current"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.key_id
+
+
+class LedgerRoot(WrittenOnce):
+    """The Merkle root of the transfers from `first` to `last`, chained to all roots before it.
+
+    `salt` makes the leaves' nonces and is told to nobody; `leaves` are their hashes, 32 bytes
+    each, so that a path to one is found without the others' rows.
+    """
+
+    first = models.BigIntegerField(unique=True, help_text="the lowest id of a transfer in it")
+    last = models.BigIntegerField(unique=True, help_text="the highest")
+    transfers = models.PositiveIntegerField()
+    root = models.CharField(max_length=64)
+    chain = models.CharField(max_length=64)
+    salt = models.BinaryField(max_length=32)
+    leaves = models.BinaryField()
+    made_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.first}–{self.last} {self.root[:8]}"

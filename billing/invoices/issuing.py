@@ -29,7 +29,7 @@ from django.utils.translation import gettext_noop
 from accounts.models import User
 from accounts.sign_in.deletion import DELETED
 from billing.books.models import Transfer
-from billing.invoices import invoice_pdf, taxes
+from billing.invoices import taxes
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
 from billing.invoices.taxes import Tax
 
@@ -116,6 +116,8 @@ def _said(payment: Payment) -> dict[str, Any]:
 
 def _written(invoice: Invoice, series: InvoiceSeries) -> Invoice:
     """Draw it in its buyer's language, keep it, and use up its number."""
+    from billing.invoices import invoice_pdf  # 5 MB for who prints, and nobody else
+
     with translation.override(invoice.user.language):
         invoice.pdf = invoice_pdf.draw(invoice)
     invoice.sha256 = hashlib.sha256(invoice.pdf).hexdigest()

@@ -66,7 +66,7 @@ class AutoTopUpForm(forms.Form):
             "threshold": _dollars(
                 "0", _MOST, label=_("Below a balance of"), help_text=_("Dollars.")
             ),
-            "amount": _dollars(least, most, label=_("Add"), help_text=_("Dollars.")),
+            "amount": _dollars(least, most, label=_("Top-up amount"), help_text=_("Dollars.")),
             "monthly_cap": _dollars(
                 least,
                 _MOST,

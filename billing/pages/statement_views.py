@@ -9,7 +9,6 @@ from django.views.decorators.http import require_safe
 
 from accounts.pages.visitors import customer
 from billing.books.transfer_names import KIND_NAMES, SECTION_NAMES
-from billing.invoices import statement_files
 from billing.invoices import statements as monthly
 from hontoni import errors
 from hontoni.translated_errors import translated
@@ -61,6 +60,8 @@ def _named(lines: list[monthly.Line]) -> list[dict[str, object]]:
 @require_safe
 def file(request: HttpRequest, month: str, ending: str) -> HttpResponse:
     """A month to download."""
+    from billing.invoices import statement_files  # what prints it, only for who prints
+
     try:
         return statement_files.download(customer(request), month, ending)
     except errors.NotFound as error:

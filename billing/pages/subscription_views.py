@@ -224,7 +224,7 @@ def _confirmed(
         return None
     if outcome is not None and outcome.payment_url:
         return redirect(outcome.payment_url)
-    messages.success(request, _("Done: %s.") % sold)
+    messages.success(request, _("Your plan has changed: %s.") % sold)
     return redirect("billing-plans")
 
 

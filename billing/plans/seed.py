@@ -8,7 +8,7 @@ from hontoni.money import nanos
 # slug, name, price a month, requests: a minute, 5 h, a day, a week, 30 days, at once,
 # then tokens of thinking in one request, and active keys
 PLANS = [
-    ("pay-as-you-go", "Pay as you go", "0", 8, 20, 100, 120, 480, 1, 8_000, 5),
+    ("pay-as-you-go", "Pay as you go", "0", 8, 20, 50, 60, 240, 1, 8_000, 5),
     ("basic", "Basic", "6", 8, 20, 100, 120, 480, 1, 8_000, 5),
     ("standard", "Standard", "13", 12, 45, 250, 275, 1_100, 2, 16_000, 10),
     ("premium", "Premium", "39", 20, 200, 1_000, 1_250, 5_000, 2, 32_000, 20),

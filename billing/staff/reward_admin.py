@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from billing.rewards import promos, referrals
 from billing.rewards.models import PromoCode, Redemption, Referral, ReferralProgram
@@ -61,6 +61,13 @@ class ReferralProgramAdmin(GivenAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return not ReferralProgram.objects.exists() and super().has_add_permission(request)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """There is one, so nothing to add after it."""
+        only = {**(extra_context or {}), "show_save_and_add_another": False}
+        return super().add_view(request, form_url, only)
 
 
 @admin.register(Referral)

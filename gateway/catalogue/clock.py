@@ -42,7 +42,7 @@ def micros() -> int:
 def now() -> datetime:
     """How late it is, asked of Redis itself; without Redis, this machine's time."""
     try:
-        seconds, rest = redis.sync().time()
+        seconds, rest = redis.clock()
     except redis.RedisError:
         return datetime.now(UTC)
     return moment(seconds * 1_000_000 + rest)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from billing.plans.models import Plan
+from billing.plans.models import AddOn, Plan
+from billing.plans.price_list import Binding, Offer, binding, offers
+from billing.plans.terms import limits
 from gateway.catalogue.sold import Model
 from gateway.dialects.ir import Usage
 
@@ -22,13 +24,13 @@ class MonthForm(forms.Form):
 
     model = forms.ChoiceField(label=_("Model"))
     requests = forms.IntegerField(
-        label=_("Requests a day"), min_value=1, max_value=1_000_000, initial=50
+        label=_("Requests per day"), min_value=1, max_value=1_000_000, initial=50
     )
     tokens_in = forms.IntegerField(
-        label=_("Tokens in"), min_value=0, max_value=2_000_000, initial=4_000
+        label=_("Input tokens per request"), min_value=0, max_value=2_000_000, initial=4_000
     )
     tokens_out = forms.IntegerField(
-        label=_("Tokens out"), min_value=0, max_value=200_000, initial=600
+        label=_("Output tokens per request"), min_value=0, max_value=200_000, initial=600
     )
 
     def __init__(self, *args: object, models: list[Model], **kwargs: object) -> None:
@@ -40,22 +42,30 @@ class MonthForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """30 days of requests, in nano-dollars. `plan` is the cheapest that allows them all, if one
-    does; `total` is then what tokens and plan cost together."""
+    """30 days of requests with one key, in nano-dollars. `offer` is the cheapest that allows them
+    all, if one does; `total` is then what tokens and plan cost together. `short` are the cheaper
+    plans, each with the window that is too small."""
 
     each: int
     tokens: int
-    plan: Plan | None
+    offer: Offer | None
+    short: list[tuple[Plan, Binding]]
 
     @property
     def total(self) -> int:
-        return self.tokens + (self.plan.price if self.plan else 0)
+        return self.tokens + (self.offer.price if self.offer else 0)
 
 
 def month(model: Model, requests: int, tokens_in: int, tokens_out: int) -> Month:
     """What `requests` a day of this size cost in 30 days."""
     each = model.price.cost(Usage(input=tokens_in, output=tokens_out))
-    fitting = Plan.objects.filter(
-        active=True, daily__gte=requests, weekly__gte=requests * 7, monthly__gte=requests * 30
-    )
-    return Month(each, each * requests * 30, fitting.order_by("price", "sort_order").first())
+    plans = list(Plan.objects.filter(active=True))
+    found = offers(plans, AddOn.objects.filter(active=True))
+    fitting = next((one for one in found if binding(one.limits, requests) is None), None)
+    short = [
+        (plan, bound)
+        for plan in sorted(plans, key=lambda plan: plan.price)
+        if (bound := binding(limits(plan), requests))
+        if fitting is None or plan.price <= fitting.price
+    ]
+    return Month(each, each * requests * 30, fitting, short)

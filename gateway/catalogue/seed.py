@@ -33,8 +33,8 @@ class _Row(NamedTuple):
     reasoning: bool = True
 
 
-# Context and prices (dollars per million tokens) as spec.txt "Models & Pricing" has them; vendor
-# ids and output limits as the vendors document them.
+# Context and prices (dollars per million tokens) as "Models & Pricing" of the documentation has
+# them; vendor ids and output limits as the vendors document them.
 _ROWS = (
     _Row("claude-sonnet-4", "Claude Sonnet 4", "anthropic", "claude-sonnet-4-20250514",
          216, 64_000, "3.00", "15.00", "0.30", "3.75"),

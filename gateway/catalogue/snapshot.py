@@ -369,8 +369,12 @@ async def found(look: Callable[[Catalogue], T]) -> T:
     try:
         return look(await current())
     except (NotFound, BadRequest):
-        newer = await _kept.get(REFUSES_SECONDS, ahead=False)
-        return look(newer.at(clock.micros()))
+        return look(await newest())
+
+
+async def newest() -> Catalogue:
+    """What is on sale, by a snapshot that is young enough to refuse by. Raises Unavailable."""
+    return (await _kept.get(REFUSES_SECONDS, ahead=False)).at(clock.micros())
 
 
 def forget() -> None:

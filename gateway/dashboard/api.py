@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.generics import ListAPIView
 from rest_framework.permissions import AllowAny
@@ -17,6 +18,7 @@ from rest_framework.views import APIView
 
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.models import Model, Price, living
+from gateway.dashboard import signed_receipts
 from gateway.dashboard.serializers import (
     ModelListSerializer,
     ReceiptSerializer,
@@ -29,7 +31,7 @@ from gateway.usage import charges
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
-from hontoni.drf import KeysetPagination
+from hontoni.drf import KeysetPagination, problems
 from hontoni.errors import BadRequest, NotFound
 
 
@@ -140,10 +142,28 @@ class ReceiptView(APIView):
 
     @extend_schema(tags=["usage"], summary="Read a receipt", responses=ReceiptSerializer)
     def get(self, request: Request, request_id: str) -> Response:
-        try:
-            pk = uuid.UUID(hex=request_id.removeprefix("req_"))
-        except ValueError:
-            raise NotFound("There is no such request.") from None
-        assert request.user.pk is not None
-        events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk)
-        return Response(ReceiptSerializer(get_object_or_404(events, pk=pk)).data)
+        return Response(ReceiptSerializer(_event(request, request_id)).data)
+
+
+class SignedReceiptView(APIView):
+    """The receipt as a document that anybody can verify: signed (Ed25519), with its path to a
+    published root of the ledger once there is one. Keys: /.well-known/hontoni-receipts.json."""
+
+    @extend_schema(
+        tags=["usage"],
+        operation_id="signed_receipt",
+        summary="Read a signed receipt",
+        responses={200: OpenApiTypes.OBJECT, **problems(401, 404, 503)},
+    )
+    def get(self, request: Request, request_id: str) -> Response:
+        return Response(signed_receipts.document(_event(request, request_id), timezone.now()))
+
+
+def _event(request: Request, request_id: str) -> UsageEvent:
+    """A request of the caller's. Raises NotFound."""
+    try:
+        pk = uuid.UUID(hex=request_id.removeprefix("req_"))
+    except ValueError:
+        raise NotFound("There is no such request.") from None
+    events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk)
+    return get_object_or_404(events, pk=pk)

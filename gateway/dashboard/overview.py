@@ -15,11 +15,13 @@ from gateway.usage.models import UsageEvent
 from hontoni.errors import Unavailable
 
 LATEST = 10
+_FRAGMENTS = ("_live", "_latest")
 
 
 def render_live(user: User, *, push: bool = False) -> str:
-    """The fragment. Pushed over the socket, it says which element of the page it replaces."""
-    return render_to_string("gateway/_live.html", {**figures(user), "push": push})
+    """The fragments. Pushed over the socket, each says which element of the page it replaces."""
+    shown = {**figures(user), "push": push}
+    return "".join(render_to_string(f"gateway/{name}.html", shown) for name in _FRAGMENTS)
 
 
 def figures(user: User) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def figures(user: User) -> dict[str, Any]:
     )
     key = _watched(user)
     return {
+        "user": user,
         "balance": balance,
         "glance": rollups.glance(user.pk, now),
         "top": rollups.top_models(user.pk, now),

@@ -48,7 +48,7 @@ ROLES = {
         ),
     },
     "finance": {
-        "accounts": _ACCOUNTS,
+        "accounts": (*_ACCOUNTS, *(f"{verb}_legaltext" for verb in _EDIT)),
         "billing": (
             *_BOOKS,
             "adjust_balance",

@@ -9,7 +9,7 @@ import orjson
 
 from gateway.dialects import sse
 from gateway.dialects.codecs import failures
-from gateway.dialects.ir import Failed, Head, Tally, Usage
+from gateway.dialects.ir import Failed, Finish, Head, Tally, Usage
 
 # Text and tool arguments of both dialects, and reasoning. A quote inside is escaped, so the match
 # ends where the string ends; only its length is used.
@@ -32,13 +32,14 @@ def text_bytes(wire: bytes) -> int:
 class Tap:
     """One streamed reply. Subclasses say where their dialect keeps usage, errors and its end.
 
-    `begun` once something was said that is no failure; `finished` once the answer is whole, and
-    `cut` if it is so for the client only, while the vendor goes on. `told` once the vendor's
-    numbers are its last word. `spoke_at` is when the first text came, and `reasoned` whether
-    reasoning, as far as anybody can see, has ended: there is text, or a block of it was closed.
+    `begun` once something was said that is no failure; `ended` is how the answer says it ended
+    (`codecs.endings`), `called` whether it calls something; `finished` once it is whole, and `cut`
+    if it is so for the client only, while the vendor goes on. `told` once the vendor's numbers are
+    its last word. `spoke_at` is when the first text came, and `reasoned` whether reasoning, as far
+    as anybody can see, has ended: there is text, or a block of it was closed.
     """
 
-    error_marks: ClassVar[tuple[bytes, ...]]
+    telling: ClassVar[re.Pattern[bytes]]  # where an answer may end, fail, or be another
     text: ClassVar[re.Pattern[bytes]] = _TEXT
     edges: ClassVar[tuple[bytes, ...]] = ()  # what opens or closes a block
     cut: ClassVar[bool] = False
@@ -52,6 +53,8 @@ class Tap:
         "_rename_to",
         "_renamed",
         "begun",
+        "called",
+        "ended",
         "error",
         "finished",
         "head",
@@ -72,9 +75,15 @@ class Tap:
         self.begun = False
         self.usage: dict[str, Any] | None = None
         self.text_bytes = self.thought_bytes = 0
-        self.finished = self.reported = self.reasoned = False
+        self.finished = self.reported = self.reasoned = self.called = False
+        self.ended: Finish | None = None
         self.spoke_at = 0.0
         self.error: Failed | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether it said how it ended: then it is whole, whatever becomes of the connection."""
+        return self.ended is not None
 
     @property
     def said(self) -> int:
@@ -101,14 +110,23 @@ class Tap:
         return self._read(data) if data else b""
 
     def close(self) -> bytes:
-        """What was left when the stream ended without a blank line."""
+        """What was left when the stream ended without a blank line; and what its vendor left out
+        behind an answer that said how it ended."""
         data, self._pending = self._pending, b""
-        return self._read(data + b"\n\n") if data.strip() else b""
+        rest = self._read(data + b"\n\n") if data.strip() else b""
+        if self.finished or self.ended is None or self.error is not None:
+            return rest
+        return rest + self._read(self._terminator())
+
+    def _terminator(self) -> bytes:
+        """The event that should have come last; b"" where the end is in it."""
+        return b""
 
     def _read(self, block: bytes) -> bytes:
-        for mark in self.error_marks:
-            if mark in block:
-                block = self._up_to_error(block)
+        if not block:
+            return b""
+        if self.telling.search(block):
+            block = self._judged(block)
         self._hear(block)
         block = self._rename(self._observe(block))
         if self.begun:
@@ -152,26 +170,31 @@ class Tap:
 
     def ending(self) -> str:
         """Why the answer ended, in the hub's words (`ir.Finish`); "" if it did not say."""
-        return ""
+        return self.ended.reason if self.ended is not None else ""
 
-    @staticmethod
-    def ending_of(reply: dict[str, Any]) -> str:
-        """The same of a unary answer."""
-        raise NotImplementedError
-
-    def _up_to_error(self, block: bytes) -> bytes:
-        """The events before an error; the error itself is told by us, in our words."""
+    def _judged(self, block: bytes) -> bytes:
+        """The events up to one that fails the answer (that is told by us, in our words) or begins
+        another; one whose word for the end means another has that one."""
         good: list[bytes] = []
         for event in events_of(block):
             for data in data_of(event):
-                if (error := self._error_in(data)) is not None:
-                    self.error = failures.decode(error)
+                verdict = self._verdict(data)
+                if isinstance(verdict, Failed):
+                    self.error = verdict
                     return b"".join(good)
+                if verdict is not None:
+                    self.ended = verdict
+                    event = self._corrected(event, data, verdict)
             good.append(event)
-        return block
+        return b"".join(good)
 
-    def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
-        return data if isinstance(data.get("error"), dict) else None
+    def _verdict(self, data: dict[str, Any]) -> Finish | Failed | None:
+        """What an event says about the end; None if nothing."""
+        raise NotImplementedError
+
+    def _corrected(self, event: bytes, data: dict[str, Any], finish: Finish) -> bytes:
+        """The event, with the word for the end that its dialect has."""
+        return event
 
     def _rename(self, block: bytes) -> bytes:
         if self._renamed is None:

@@ -12,9 +12,15 @@ from typing import Any
 import orjson
 
 from gateway.dialects import sse
-from gateway.dialects.codecs import anthropic_messages, openai_chat, openai_responses
+from gateway.dialects.codecs import (
+    anthropic_messages,
+    endings,
+    failures,
+    openai_chat,
+    openai_responses,
+)
 from gateway.dialects.codecs.tokens import guessed, merge
-from gateway.dialects.ir import Failed, Head, Tally, Usage
+from gateway.dialects.ir import Failed, Finish, Head, Tally, Usage
 from gateway.dialects.stream_reader import STRING, Tap, data_of, events_of, text_bytes, within
 
 __all__ = ["ChatTap", "MessagesTap", "ResponsesTap", "Tap", "data_of", "text_bytes"]
@@ -24,47 +30,34 @@ _ITEM_EDGES = (b"response.output_item.",)
 _DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
-_FINISHED = ("response.completed", "response.incomplete")
+_CALLING = re.compile(rb'"(?:tool_calls|function_call)"\s*:\s*[\[{]')
+_SAID_IN = ("delta", "message")
+_FINISHED = ("response.completed", "response.incomplete", "response.cancelled")
 _ENDS = tuple(kind.encode() for kind in _FINISHED)
-
-# The vendors' words for an end that are not the hub's.
-_REASONS = {
-    "function_call": "tool_calls",
-    "tool_use": "tool_calls",
-    "end_turn": "stop",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "model_context_window_exceeded": "context_window",
-    "pause_turn": "pause",
-}
 
 
 class ChatTap(Tap):
     """OpenAI Chat Completions: usage comes in a last chunk without choices, then [DONE]."""
 
-    error_marks = (b'"error"',)
+    telling = re.compile(rb'"error"|"finish_reason"\s*:\s*"|\[DONE\]')
 
-    __slots__ = ("_end", "_finish_seen", "_first", "_keep_usage", "_tier")
+    __slots__ = ("_first", "_keep_usage", "_tier")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         options = head.body.get("stream_options")
         self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
-        self._finish_seen, self._end = False, b""
         self._first: dict[str, Any] | None = None
         self._tier: Any = None
 
     def _observe(self, block: bytes) -> bytes:
         if self._first is None:
             self._first = next(data_of(block), None)
-        if not self._finish_seen and _FINISH.search(block):
-            self._finish_seen, self._end = True, block
         if b'"usage"' in block and _USAGE.search(block):
             block = self._take_usage(block)
-            self.reported = self._finish_seen and self.usage is not None
+            self.reported = self.ended is not None and self.usage is not None
         if b"[DONE]" in block:
-            self.finished = self._finish_seen
+            self.finished = self.ended is not None
             if self.finished and self._keep_usage and self.usage is None:
                 block = self._add_usage(block)
         return block
@@ -91,14 +84,38 @@ class ChatTap(Tap):
                 kept.append(event)
         return b"".join(kept)
 
-    def ending(self) -> str:
-        return next(filter(None, map(self.ending_of, data_of(self._end))), "")
+    def _hear(self, block: bytes) -> None:
+        if not self.called and _CALLING.search(block):
+            self.called = any(map(_calls, data_of(block)))
+        super()._hear(block)
 
-    @staticmethod
-    def ending_of(reply: dict[str, Any]) -> str:
-        choices = [c for c in reply.get("choices") or () if isinstance(c, dict)]
-        reasons = [str(c["finish_reason"]) for c in choices if c.get("finish_reason")]
-        return _REASONS.get(reasons[-1], reasons[-1]) if reasons else ""
+    def _verdict(self, data: dict[str, Any]) -> Finish | Failed | None:
+        if isinstance(data.get("error"), dict):
+            return failures.decode(data)
+        self.called = self.called or _calls(data)
+        found: Finish | Failed | None = None
+        for choice in _choices(data):
+            if isinstance(choice.get("error"), dict):
+                return failures.decode(choice)
+            if self.ended is not None and data.get("id") != (self._first or data).get("id"):
+                return failures.BROKEN  # another answer's
+            if raw := choice.get("finish_reason"):
+                found = endings.judge("openai_chat", str(raw), called=self.called)
+            if isinstance(found, Failed):
+                return found
+        return found
+
+    def _corrected(self, event: bytes, data: dict[str, Any], finish: Finish) -> bytes:
+        if not (word := endings.corrected("openai_chat", finish)):
+            return event
+        ended = [
+            choice | {"finish_reason": word} if choice.get("finish_reason") else choice
+            for choice in _choices(data)
+        ]
+        return sse.encode("", orjson.dumps(data | {"choices": ended}))
+
+    def _terminator(self) -> bytes:
+        return b"data: [DONE]\n\n"
 
     def decoded_usage(self) -> Usage | None:
         return openai_chat.decode_usage(self.usage) if self.usage else None
@@ -112,25 +129,66 @@ class ChatTap(Tap):
         return sse.encode("", orjson.dumps(openai_chat.encode_error(failed)))
 
 
+def _choices(data: dict[str, Any]) -> list[dict[str, Any]]:
+    return [choice for choice in data.get("choices") or () if isinstance(choice, dict)]
+
+
+def _calls(data: dict[str, Any]) -> bool:
+    """Whether a chunk calls something."""
+    return any(
+        endings.calls(within(choice, name)) for choice in _choices(data) for name in _SAID_IN
+    )
+
+
 class MessagesTap(Tap):
     """Anthropic Messages: input side in message_start, running totals in message_delta."""
 
-    error_marks = (b"event: error",)
+    telling = re.compile(rb"event: error|message_(?:start|delta|stop)")
     text = re.compile(rb'"(?:text|partial_json)"' + STRING)
     edges = _BLOCK_EDGES
 
-    __slots__ = ("_end", "_hosted")
+    __slots__ = ("_hosted", "_opened", "_over")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
-        self._end = ""
+        self._opened = self._over = False
         self._hosted: list[Any] = []  # blocks that begin what a tool of the vendor's does
 
     def _opens_reasoning(self, data: dict[str, Any]) -> bool | None:
         if data.get("type") == "content_block_stop":
             return False
         kind = within(data, "content_block").get("type")
+        self.called = self.called or kind == "tool_use"
         return kind in ("thinking", "redacted_thinking")
+
+    def _judged(self, block: bytes) -> bytes:
+        return b"" if self.finished else super()._judged(block)
+
+    def _verdict(self, data: dict[str, Any]) -> Finish | Failed | None:
+        kind = data.get("type")
+        if kind == "error" or isinstance(data.get("error"), dict):
+            return failures.decode(data)
+        if kind == "content_block_start":
+            self._opens_reasoning(data)
+        if kind == "message_start":
+            if self._opened:
+                return failures.BROKEN
+            self._opened = True
+        delta = within(data, "delta")
+        if kind != "message_delta" or not (raw := delta.get("stop_reason")):
+            return None
+        return endings.judge(
+            "anthropic_messages", str(raw), called=self.called, stop=delta.get("stop_sequence")
+        )
+
+    def _corrected(self, event: bytes, data: dict[str, Any], finish: Finish) -> bytes:
+        if not (word := endings.corrected("anthropic_messages", finish)):
+            return event
+        delta = within(data, "delta") | {"stop_reason": word}
+        return sse.encode("message_delta", orjson.dumps(data | {"delta": delta}))
+
+    def _terminator(self) -> bytes:
+        return sse.encode("message_stop", b'{"type":"message_stop"}')
 
     def _observe(self, block: bytes) -> bytes:
         if b'"server_tool_use"' in block or b'"compaction"' in block:
@@ -140,8 +198,8 @@ class MessagesTap(Tap):
                 usage = data.get("usage") or (data.get("message") or {}).get("usage")
                 if isinstance(usage, dict):
                     self.usage = merge(self.usage, usage)
-                if reason := within(data, "delta").get("stop_reason"):
-                    self._end, self.reported = str(reason), isinstance(usage, dict)
+                if within(data, "delta").get("stop_reason"):
+                    self.reported = isinstance(usage, dict)
         if b"message_start" in block or b"message_delta" in block:
             block = self._supplied(block)
         if b"message_stop" in block and any(
@@ -152,51 +210,46 @@ class MessagesTap(Tap):
 
     def _lacking(self, data: dict[str, Any]) -> dict[str, Any] | None:
         kind, message = data.get("type"), data.get("message")
-        raw = message if isinstance(message, dict) else data
-        if kind not in ("message_start", "message_delta") or isinstance(raw.get("usage"), dict):
+        given = message if isinstance(message, dict) else data
+        if kind not in ("message_start", "message_delta") or isinstance(given.get("usage"), dict):
             return None
-        usage = guessed(self.head.input_tokens, self.made if raw is data else 0)
+        usage = guessed(self.head.input_tokens, self.made if given is data else 0)
         numbers = anthropic_messages.encode_usage(usage)
-        if raw is message:
-            return {"message": raw | {"usage": numbers}}
+        if given is message:
+            return {"message": given | {"usage": numbers}}
         # What `message_start` told of the input stands: a number here would replace it.
         return {"usage": {"output_tokens": usage.output} if self.usage else numbers}
-
-    def ending(self) -> str:
-        return _REASONS.get(self._end, self._end)
-
-    @staticmethod
-    def ending_of(reply: dict[str, Any]) -> str:
-        reason = str(reply.get("stop_reason") or "")
-        return _REASONS.get(reason, reason)
 
     def decoded_usage(self) -> Usage | None:
         return anthropic_messages.decode_usage(self.usage) if self.usage else None
 
     def tally(self) -> Tally:
-        raw = {"usage": self.usage, "content": self._hosted}
-        return anthropic_messages.decode_tally(raw, ended=self.finished or self.reported)
+        given = {"usage": self.usage, "content": self._hosted}
+        return anthropic_messages.decode_tally(given, ended=self.finished or self.reported)
 
     def ping(self) -> bytes:
         return b'event: ping\ndata: {"type":"ping"}\n\n'
 
     def fail(self, failed: Failed, request_id: str) -> bytes:
-        raw = anthropic_messages.encode_error(failed, request_id)
-        return sse.encode("error", orjson.dumps(raw))
+        given = anthropic_messages.encode_error(failed, request_id)
+        return sse.encode("error", orjson.dumps(given))
 
 
 class ResponsesTap(Tap):
     """OpenAI Responses: numbered events; everything is in the last one."""
 
-    error_marks = (b"response.failed", b"event: error")
+    telling = re.compile(
+        rb"event: error|response\.(?:created|failed|completed|incomplete|cancelled)"
+    )
     text = _DELTA
     edges = _ITEM_EDGES
 
-    __slots__ = ("_items", "_last", "_response")
+    __slots__ = ("_id", "_items", "_last", "_response")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         self._items: dict[Any, Any] = {}  # what tools do, by where it stands: as last heard
+        self._id: Any = None
         self._last = b""
         self._response: dict[str, Any] | None = None
 
@@ -216,23 +269,30 @@ class ResponsesTap(Tap):
             return None
         return data.get("type") == "response.output_item.added"
 
-    def ending(self) -> str:
-        return self.ending_of(self._response or {})
+    def _judged(self, block: bytes) -> bytes:
+        return b"" if self.finished else super()._judged(block)
 
-    @staticmethod
-    def ending_of(reply: dict[str, Any]) -> str:
-        if reply.get("status") == "incomplete":
-            reason = str(within(reply, "incomplete_details").get("reason") or "")
-            return _REASONS.get(reason, reason)
-        items = [item for item in reply.get("output") or () if isinstance(item, dict)]
-        called = any(str(item.get("type")).endswith("_call") for item in items)
-        return "tool_calls" if called else "stop"
+    def _verdict(self, data: dict[str, Any]) -> Finish | Failed | None:
+        kind, response = data.get("type"), within(data, "response")
+        if kind == "error":
+            return failures.decode(
+                data if isinstance(data.get("error"), dict) else {"error": data}
+            )
+        if kind == "response.failed":
+            return failures.decode(response.get("error") or {})
+        if kind == "response.created":
+            first, self._id = self._id, response.get("id")
+            return failures.BROKEN if first not in (None, self._id) else None
+        if kind not in _FINISHED:
+            return None
+        items = [*self._items.values(), *(response.get("output") or ())]
+        return endings.of_reply("openai_responses", response | {"output": items})
 
     def _observe(self, block: bytes) -> bytes:
         self._last = block or self._last
         if b'_call"' in block and b"response.output_item." in block:
-            raw = (data for data in data_of(block) if isinstance(data.get("item"), dict))
-            self._items |= {data.get("output_index", id(data)): data["item"] for data in raw}
+            given = (data for data in data_of(block) if isinstance(data.get("item"), dict))
+            self._items |= {data.get("output_index", id(data)): data["item"] for data in given}
         if self._response is None or any(mark in block for mark in _ENDS):
             for data in data_of(block):
                 if isinstance(response := data.get("response"), dict):
@@ -254,21 +314,13 @@ class ResponsesTap(Tap):
             if isinstance(usage := response.get("usage"), dict):
                 self.usage, self.reported = usage, True
 
-    def _error_in(self, data: dict[str, Any]) -> dict[str, Any] | None:
-        kind, response = data.get("type"), data.get("response")
-        if kind == "error":
-            return data if isinstance(data.get("error"), dict) else {"error": data}
-        if kind == "response.failed" and isinstance(response, dict):
-            return {"error": response.get("error") or {}}
-        return None
-
     def decoded_usage(self) -> Usage | None:
         return openai_responses.decode_usage(self.usage) if self.usage else None
 
     def tally(self) -> Tally:
-        raw = self._response or {}
+        given = self._response or {}
         return openai_responses.decode_tally(
-            raw | {"output": raw.get("output") or [*self._items.values()]}
+            given | {"output": given.get("output") or [*self._items.values()]}
         )
 
     def ping(self) -> bytes:
@@ -284,11 +336,11 @@ class ResponsesTap(Tap):
         if not self.begun or self._response is None:
             return openai_responses.Encoder(self.head).feed(failed)
         numbers = _SEQUENCE.findall(self._last)
-        raw = {
+        given = {
             "type": "response.failed",
             "sequence_number": int(numbers[-1]) + 1 if numbers else 0,
             "response": self._response
             | {"status": "failed", "error": openai_responses.encode_error(failed)}
             | {"model": self.head.model},
         }
-        return sse.encode("response.failed", orjson.dumps(raw))
+        return sse.encode("response.failed", orjson.dumps(given))

@@ -71,6 +71,11 @@ class Translator:
         return self._reader.done and not self._reader.over
 
     @property
+    def complete(self) -> bool:
+        """Whether it said how it ended: then it is whole, whatever becomes of the connection."""
+        return self._reader.ended
+
+    @property
     def said(self) -> int:
         """Bytes of text that the vendor made, passed on or not."""
         return max(self._reader.said, self.text_bytes)

@@ -101,7 +101,7 @@ def total(weights: Iterable[int]) -> int:
 
 
 def cost(lines: Iterable[Line]) -> int:
-    return total(line.weight for line in lines)
+    return total([line.weight for line in lines])
 
 
 def read(lines: Iterable[Mapping[str, Any]], prices: Mapping[int, Price]) -> list[Line]:

@@ -18,15 +18,10 @@ picture block without a picture in it.
 import asyncio
 import base64
 import binascii
-import io
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
-
-from pypdf import PdfReader
-from pypdf.generic import DictionaryObject, StreamObject
 
 from gateway.catalogue.sold import Model
 from gateway.dialects.codecs import media
@@ -66,14 +61,16 @@ _ADDRESSES = ("https:", "http:", "gs:")
 _PICTURE_DATA, _PDF, _TEXT, _PACKED, _ODD = "picture", "pdf", "text", "packed", "odd"
 _BRANDS = (b"heic", b"heix", b"mif1", b"heif", b"avif")
 
-_MOST_PAGES = 2_000
-_MOST_DRAWN = 32 * 1024 * 1024  # bytes of a document's pages, unpacked
-_MOST_SECONDS = 2.0
-_DEEPEST = 4  # forms within forms
-_STRINGS = re.compile(rb"\((?:[^()\\]|\\.)*\)|<[0-9A-Fa-f\s]+>", re.DOTALL)
-_HEX = re.compile(rb"<([0-9A-Fa-f]+)>")
+_PDF_SECONDS = 4.0
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _readers = ThreadPoolExecutor(2, "documents")
+
+
+class Pages(NamedTuple):
+    """Of a PDF, and the bytes of text drawn on them at most."""
+
+    number: int
+    text: int
 
 
 class Attached(NamedTuple):
@@ -106,7 +103,7 @@ async def survey(
     """What a body attaches. `window` is what the model takes at most, in tokens. Raises
     BadRequest for what has no bound."""
     sound.refuse_unpriced(parsed, model)
-    if attaches_nothing(body):
+    if attaches_nothing(body, spelled(body)):
         return NOTHING
     window = max(window, _TAKES.get(model.id, _TAKES_OF.get(model.vendor, 0)))
     found = NOTHING
@@ -126,9 +123,10 @@ async def survey(
     return found
 
 
-def attaches_nothing(body: bytes) -> bool:
-    """Whether a look at the bytes is enough to say so: nearly always."""
-    return _MARK.search(body) is None and not spelled(body)
+def attaches_nothing(body: bytes, spells: bool) -> bool:
+    """Whether a look at the bytes is enough to say so, of one that is `spelled` or not: nearly
+    always."""
+    return not spells and _MARK.search(body) is None
 
 
 def _sound(block: dict[str, Any], model: Model, window: int) -> Attached:
@@ -158,7 +156,9 @@ def spelled(body: bytes) -> bool:
 
 def _content(dialect: str, parsed: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every block of content, wherever this dialect has one."""
-    names = _LISTS.get(dialect) or (("messages",) if parsed.get("messages") else ("input",))
+    names = _LISTS.get(dialect, _LISTS["anthropic_messages"])
+    if not parsed.get("messages") and dialect not in _LISTS:
+        names = _LISTS["openai_responses"]
     for name in names:
         for item in _objects(parsed.get(name)):
             yield from _blocks([item] if name in ("system", "input") else ())
@@ -269,80 +269,22 @@ async def _packed(data: str, kind: str, model: Model, window: int) -> Attached:
     return _bound(len(data), pages, model, window)
 
 
-class _Pages(NamedTuple):
-    number: int
-    text: int  # bytes at most
-
-
-def _bound(size: int, pages: _Pages, model: Model, window: int) -> Attached:
+def _bound(size: int, pages: Pages, model: Model, window: int) -> Attached:
     image = _PICTURE_OF.get(model.id, (_PAGE[model.vendor],))[0]
     most = min(window, pages.number * image + pages.text + 1_000)
     return Attached(size, min(pages.number * _USUAL_PAGE, most), most, True)
 
 
-async def _in_time(data: str) -> _Pages | None:
+async def _in_time(data: str) -> Pages | None:
     """Read beside the event loop; None if it cannot be read, or takes too long."""
     reading = asyncio.get_running_loop().run_in_executor(_readers, _read, data)
     try:
-        return await asyncio.wait_for(reading, 2 * _MOST_SECONDS)
+        return await asyncio.wait_for(reading, _PDF_SECONDS)
     except TimeoutError:
         return None
 
 
-def _read(data: str) -> _Pages | None:
-    try:
-        return _pages(PdfReader(io.BytesIO(base64.b64decode(data)), strict=False))
-    except Exception:  # a reader of hostile files may fail in any way
-        return None
+def _read(data: str) -> Pages | None:
+    from gateway.metering import pdf  # its reader is 9 MB that most processes never need
 
-
-def _pages(reader: PdfReader) -> _Pages | None:
-    if reader.is_encrypted or not 0 < len(reader.pages) <= _MOST_PAGES:
-        return None
-    deadline, drawn, text = time.monotonic() + _MOST_SECONDS, 0, 0
-    for page in reader.pages:
-        contents = page.get_contents()
-        if contents is not None:
-            said, unpacked = _said(contents, page.get("/Resources"), 0)
-            text, drawn = text + said, drawn + unpacked
-        if drawn > _MOST_DRAWN or time.monotonic() > deadline:
-            return None
-    return _Pages(len(reader.pages), text)
-
-
-def _said(contents: StreamObject, resources: Any, depth: int) -> tuple[int, int]:
-    """Bytes of text that a content stream draws at most, and its own size. A form counts as often
-    as any form is drawn. Raises ValueError for forms nested too deep."""
-    if depth > _DEEPEST:
-        raise ValueError("nested too deep")
-    drawn = contents.get_data()
-    text = sum(map(len, _STRINGS.findall(drawn)))
-    held = resources.get_object() if resources is not None else {}
-    times, size = drawn.count(b"Do"), len(drawn)
-    for form in _forms(held) if times else ():
-        said, unpacked = _said(form, form.get("/Resources", held), depth + 1)
-        text, size = text + times * said, size + unpacked
-    return text * _spelled(held), size
-
-
-def _forms(resources: Any) -> Iterator[StreamObject]:
-    for each in _values(resources, "/XObject"):
-        if isinstance(each, StreamObject) and each.get("/Subtype") == "/Form":
-            yield each
-
-
-def _spelled(resources: Any) -> int:
-    """How many tokens one glyph may stand for: a font may spell it as a long text."""
-    longest = 4
-    for font in _values(resources, "/Font"):
-        table = font.get("/ToUnicode") if isinstance(font, DictionaryObject) else None
-        spelling = table.get_object() if table is not None else None
-        if isinstance(spelling, StreamObject):
-            longest = max(longest, *map(len, _HEX.findall(spelling.get_data())), 4)
-    return -(-longest // 16)  # four hexadecimal digits a letter, four letters a token
-
-
-def _values(resources: Any, name: str) -> Iterator[Any]:
-    held = resources.get(name) if resources else None
-    for each in (held.get_object() if held is not None else {}).values():
-        yield each.get_object()
+    return pdf.read(data)

@@ -5,8 +5,10 @@ are a bound that no prompt can exceed: holding them, no request overdraws. The l
 third of that; it decides what the least affordable hold is.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+from gateway.catalogue.own_prices.terms import Rates
 from gateway.catalogue.sold import Model
 from gateway.dialects.ir import Usage
 from gateway.metering import documents, sound
@@ -15,6 +17,7 @@ from hontoni import money
 
 _OVERHEAD_TOKENS = 700  # the vendors' own system text for tools
 BYTES_PER_TOKEN = 3
+CACHES_WHEN_ASKED = "anthropic"
 FIRST_STEP_TOKENS = 2_048  # output paid for before a stream's hold must be extended
 
 
@@ -42,16 +45,22 @@ class Hold(NamedTuple):
 
 
 def estimate(
-    body: bytes, max_output: int, attached: Attached = documents.NOTHING, *, spoken: bool = False
+    model: Model,
+    body: bytes,
+    max_output: int,
+    attached: Attached = documents.NOTHING,
+    *,
+    spelled: bool,
+    spoken: bool = False,
 ) -> Estimate:
-    """Bound a request's tokens from its bytes. `max_output` is all its choices together; `spoken`
-    if they may be sound."""
+    """Bound a request's tokens from its bytes. `max_output` is all its choices together; `spelled`
+    if words may hide in it (documents.spelled), `spoken` if the answer may be sound."""
     size = len(body) - attached.data
     return Estimate(
         size // BYTES_PER_TOKEN + attached.likely + 8,
         size + attached.most + _OVERHEAD_TOKENS,
         max_output,
-        b'"cache_control"' in body or documents.spelled(body),
+        model.vendor == CACHES_WHEN_ASKED and (spelled or b'"cache_control"' in body),
         attached.likely,
         attached.blind,
         attached.heard,
@@ -61,12 +70,16 @@ def estimate(
 
 def hold(model: Model, estimated: Estimate) -> Hold:
     """What to hold for it, at the price frozen in `model`."""
-    first = min(FIRST_STEP_TOKENS, estimated.output)
-    heard = _sounding(model, estimated)
-    return Hold(
-        _priced(model, estimated, estimated.most, estimated.output) + heard,
-        _priced(model, estimated, _least(estimated), first) + heard,
-    )
+    price, heard = model.price, _sounding(model, estimated)
+    most, least, output = estimated.most, _least(estimated), estimated.output
+    first, above = min(FIRST_STEP_TOKENS, output), price.long_context_above
+    per_input, per_output = _dearest(price.rates, caches(model, estimated))
+    floor = money.per_million(least * per_input + first * per_output)
+    if price.long_rates and above and most > above:
+        per_input, per_output = _dearest(price.long_rates, caches(model, estimated))
+        if least > above:
+            floor = money.per_million(least * per_input + first * per_output)
+    return Hold(money.per_million(most * per_input + output * per_output) + heard, floor + heard)
 
 
 def _sounding(model: Model, estimated: Estimate) -> int:
@@ -78,20 +91,16 @@ def _sounding(model: Model, estimated: Estimate) -> int:
     )
 
 
-def _priced(model: Model, estimated: Estimate, prompt: int, output: int) -> int:
-    """The dearest that a prompt and an output of so many tokens can be."""
-    price = model.price
-    above, rates = price.long_context_above, price.rates
-    if price.long_rates and above and prompt > above:
-        rates = price.long_rates
-    written = max(rates[2], rates[3]) if caches(model, estimated) else 0
-    per_input, per_output = max(rates[0], rates[1], written), max(rates[4], rates[5])
-    return money.per_million(prompt * per_input + output * per_output)
+@lru_cache(maxsize=1024)
+def _dearest(rates: Rates, caching: bool) -> tuple[int, int]:
+    """The most that a token of a prompt and one of output can cost, of a million."""
+    written = max(rates[2], rates[3]) if caching else 0
+    return max(rates[0], rates[1], written), max(rates[4], rates[5])
 
 
 def caches(model: Model, estimated: Estimate) -> bool:
     """Whether a prompt cache may be written: of some vendors unasked."""
-    return estimated.cached or model.vendor != "anthropic"
+    return estimated.cached or model.vendor != CACHES_WHEN_ASKED
 
 
 def _least(estimated: Estimate) -> int:
@@ -101,10 +110,8 @@ def _least(estimated: Estimate) -> int:
 
 def affordable_output(model: Model, estimated: Estimate, held: int) -> int:
     """The most output tokens that `held` nano-dollars pay for, the likely prompt included."""
-    rates = model.price.rates
-    written = max(rates[2], rates[3]) if caches(model, estimated) else 0
-    prompt = money.per_million(_least(estimated) * max(rates[0], rates[1], written))
-    per_output = max(rates[4], rates[5])
+    per_input, per_output = _dearest(model.price.rates, caches(model, estimated))
+    prompt = money.per_million(_least(estimated) * per_input)
     if not per_output:
         return estimated.output
     return max(1, (held - prompt) * money.MILLION // per_output)

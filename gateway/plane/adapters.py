@@ -17,6 +17,7 @@ from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.sift import Sifted, Use, headers, sift
 from gateway.dialects import codecs
 from gateway.dialects.codecs import failures, hosted, leftovers, media
+from gateway.dialects.codecs.shapes import foreign
 from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
 from gateway.dialects.json_patch import patch
 from gateway.dialects.stream_readers import Tap
@@ -70,8 +71,8 @@ class Lane(Protocol):
 def choose(inbound: InboundRequest) -> Lane:
     """The way for this request. Raises BadRequest for what its target cannot express, and for a
     body whose members have other shapes than its dialect gives them."""
-    native = inbound.model.dialect == inbound.dialect.name and not _needs_the_hub(inbound)
     try:
+        native = inbound.model.dialect == inbound.dialect.name and not _needs_the_hub(inbound)
         return PassThrough(inbound) if native else Translation(inbound)
     except _MISSHAPEN as error:
         logger.warning("request.misshapen %s: %r", inbound.dialect.name, error)
@@ -79,9 +80,9 @@ def choose(inbound: InboundRequest) -> Lane:
 
 
 def _needs_the_hub(inbound: InboundRequest) -> bool:
-    """A body of another dialect than its path's; or a shape of answer this Claude has no native
-    form of, which we force by a tool."""
-    if not inbound.parsed.get(inbound.dialect.prompts[0]) and len(inbound.dialect.prompts) == 2:
+    """A body in other words than its path's dialect has; or a shape of answer this Claude has no
+    native form of, which we force by a tool."""
+    if foreign.speaks(inbound.dialect.name, inbound.parsed):
         return True
     config = inbound.parsed.get("output_config")
     shaped = isinstance(config, dict) and bool(config.get("format"))

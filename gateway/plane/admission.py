@@ -18,8 +18,8 @@ from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
-from gateway.usage import spending
-from hontoni import freshness
+from gateway.usage import fair_bill, spending
+from hontoni import freshness, redis
 from hontoni.errors import ApiError, Unavailable
 from ratelimits import epochs, limiter
 from ratelimits.headers import refusal
@@ -229,10 +229,14 @@ async def extend(call: Call, step: int) -> Extension:
 
 async def _may_give(call: Call) -> bool:
     """Whether the account's day has room for it. A Redis that is away is no fault of theirs."""
-    most = call.http.config.fair_bill_daily
+    most, ask = call.http.config.fair_bill_daily, call.admitted_ask()
     try:
-        return await limiter.give(call.admitted_ask(), amount=call.gift, most=most)
-    except ApiError:
+        answer = await limiter.give(ask, amount=call.gift, most=most)
+        if answer is None:  # a new day, or a Valkey that has lost the old one
+            given = await freshness.query(fair_bill.given_today, ask.account)
+            answer = await limiter.give(ask, amount=call.gift, most=most, given=given)
+        return bool(answer)
+    except (ApiError, redis.RedisError):
         logger.exception("gift.unasked %s", call.id)
         return True
 

@@ -10,8 +10,6 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from gateway.catalogue.sold import Model, Price
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
@@ -23,7 +21,7 @@ from gateway.plane.adapters import Lane, Stream
 from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
-from gateway.plane.life import End, Stage
+from gateway.plane.life import End, Hearing, Stage
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.routes import NATIVE, Route
 from hontoni.errors import ApiError, PaymentRequired
@@ -60,8 +58,8 @@ class Call:
     sent_at: float = 0.0  # when a vendor was asked
     tally: Tally = NO_TALLY  # of a unary answer
     whole: bytes = b""  # a unary answer, as the vendor sent it
-    draining: bool = False  # heard to its end without its client (drains.py), who settles it
-    drained: bool = False  # and the end was heard
+    ended: str = ""  # why it ended (`ir.Finish`)
+    hearing: Hearing = Hearing.CLIENT
     usage: Usage | None = None  # of a unary answer the vendor's numbers, in the end those billed
     estimated: bool = False
     cost: int = 0
@@ -231,7 +229,7 @@ class Call:
     def _ending(self) -> str:
         if self.tap is not None:
             return self.tap.ending()
-        return self.request.dialect.tap.ending_of(orjson.loads(self.whole)) if self.whole else ""
+        return self.ended
 
     def _quarantine(self, given: Usage) -> None:
         """Numbers that cannot be true are kept for staff; what was held is billed, and our own
@@ -249,7 +247,7 @@ class Call:
         """What the vendor counted beside tokens in all, unless nobody believes it."""
         if self.quarantined is not None:
             return NO_TALLY
-        hidden = self._unseen()
+        hidden = self._unseen() if self.lane.sifted.uses else unseen.NOTHING
         return hidden.beside(self._counted()) if hidden.turns else self._counted()
 
     def _counted(self) -> Tally:
@@ -348,7 +346,7 @@ class Call:
 
     def _prompt(self) -> int:
         """Tokens of the prompt: its text by this model's own count, and what is attached."""
-        said = estimates.prompt_bytes(self.request.parsed)
+        said = self.request.prompt_bytes()
         tokens = math.ceil(said / calibration.of(self.model.id).prompt.value)
         return tokens + self.estimate.attached
 
@@ -378,7 +376,7 @@ class Call:
             return "stop"
         if self.gift and not self.cost:
             return "given"
-        if self.drained:
+        if self.hearing is Hearing.DRAINED:
             return "drained"
         if self.estimated:
             seen = not self.hidden and not self._unseen().turns

@@ -1,5 +1,6 @@
 """The three dialects clients speak, as the data plane needs them beside their codecs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ class Dialect:
 
     def choices(self, model: Model, parsed: dict[str, Any]) -> int:
         """How many answers are asked for. Raises BadRequest for more than a vendor gives."""
-        n = positive(parsed, "n")
+        n = positive(parsed, "n") if "n" in parsed else None
         if n is None:
             return 1
         most = min(self.most_choices, _MOST_CHOICES.get(model.vendor, self.most_choices))
@@ -62,18 +63,20 @@ class Dialect:
         name = self.prompts[0]
         raise BadRequest(f"{name} is required and must not be empty.", param=name)
 
-    def most_output(self, model: Model, parsed: dict[str, Any]) -> int:
-        """How many tokens may come back, all choices together. Raises BadRequest."""
-        requested = None
-        limits = self.limits_of(parsed)
-        for name in limits:
-            if (requested := positive(parsed, name)) is not None:
-                break
-        if requested is None and self.needs_limit:
+    def limit(self, parsed: dict[str, Any]) -> int | None:
+        """The limit of its output that a body names. Raises BadRequest."""
+        for name in self.limits_of(parsed):
+            if (limit := positive(parsed, name)) is not None:
+                return limit
+        if self.needs_limit:
             raise BadRequest(f"{self.limits[0]} is required.", param=self.limits[0])
-        if requested is None or (requested == 0 and not self.needs_limit):
-            requested = model.max_output
-        return min(requested, model.max_output) * self.choices(model, parsed) + predicted(parsed)
+        return None
+
+    def most_output(self, model: Model, parsed: dict[str, Any], limit: int | None) -> int:
+        """How many tokens may come back, all choices together. Raises BadRequest."""
+        if limit is None or (limit == 0 and not self.needs_limit):
+            limit = model.max_output
+        return min(limit, model.max_output) * self.choices(model, parsed) + predicted(parsed)
 
     def limit_output(self, parsed: dict[str, Any], tokens: int) -> dict[str, Any]:
         """The members that ask for no more than that."""
@@ -124,6 +127,22 @@ RESPONSES = Dialect(
     tap=ResponsesTap,
 )
 DIALECTS = {dialect.name: dialect for dialect in (CHAT, MESSAGES, RESPONSES)}
+
+
+def of(name: str, parsed: dict[str, Any], headers: Mapping[bytes, bytes]) -> Dialect:
+    """The dialect of that name; without one, what the body looks like. Raises BadRequest."""
+    if name:
+        if name not in DIALECTS:
+            raise BadRequest(f"dialect is one of {', '.join(DIALECTS)}.", param="dialect")
+        return DIALECTS[name]
+    if not parsed.get("messages"):
+        return RESPONSES
+    tools = parsed.get("tools")
+    shaped = isinstance(tools, list) and any(
+        isinstance(tool, dict) and "input_schema" in tool for tool in tools
+    )
+    claude = "system" in parsed or "thinking" in parsed or "stop_sequences" in parsed
+    return MESSAGES if b"anthropic-version" in headers or shaped or claude else CHAT
 
 
 def upstream_path(dialect: str, model: str) -> str:

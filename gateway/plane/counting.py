@@ -12,14 +12,23 @@ from django.conf import settings
 
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
-from gateway.plane import adapters, admission, bodies, inbound, left_out, pipeline
+from gateway.plane import (
+    adapters,
+    admission,
+    bodies,
+    client_dialects,
+    inbound,
+    large,
+    left_out,
+    pipeline,
+)
 from gateway.plane.callers import Caller
-from gateway.plane.client_dialects import CHAT, DIALECTS, MESSAGES, RESPONSES, Dialect
+from gateway.plane.client_dialects import MESSAGES
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors
-from hontoni.errors import ApiError, BadRequest, Unavailable
+from hontoni.errors import ApiError, Unavailable
 from hontoni.money import dollars, per_million
 from ratelimits.headers import refusal
 from ratelimits.limiter import State
@@ -32,22 +41,29 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     http.dialect = MESSAGES.name
     caller = await admission.enter(http)
     body = await bodies.read(http, caller, paid=False)
-    http.parsed = parsed = parse(body)
-    MESSAGES.check(parsed)
-    request = await inbound.understand(
-        MESSAGES,
-        body,
-        {"max_tokens": 0, **parsed},
-        caller,
-        upstream,
-        http.headers,
-        http.client_ip(),
-    )
+    request, parsed = await _counted(http, body, caller, upstream)
     if request.model.dialect != MESSAGES.name:
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"input_tokens": request.estimate.likely})
         return
     await http.present(_relay(http, upstream, request, parsed), settings.UPSTREAM_SILENCE_SECONDS)
+
+
+async def _counted(
+    http: Exchange, body: bytes, caller: Caller, upstream: Upstream
+) -> tuple[InboundRequest, dict[str, Any]]:
+    """The request, and the body as it came: a count has no limit."""
+    if large.is_large(body):
+        name = MESSAGES.name
+        request = await large.understand(http, name, body, caller, upstream, "counted")
+        http.parsed = request.parsed
+        return request, request.parsed
+    http.parsed = parsed = parse(body)
+    MESSAGES.check(parsed)
+    limited = {"max_tokens": 0, **parsed}
+    sent, ip = http.headers, http.client_ip()
+    request = await inbound.understand(MESSAGES, body, limited, caller, upstream, sent, ip)
+    return request, parsed
 
 
 async def _relay(
@@ -59,7 +75,8 @@ async def _relay(
         there = request.at(route.named)
         if there.model.dialect != MESSAGES.name or not route.breaker.allows():
             continue
-        body, headers = adapters.counted(there, parsed), adapters.forwarded(there, http.headers)
+        body = await large.counted(there, parsed)
+        headers = adapters.forwarded(there, http.headers)
         path = "/v1/messages/count_tokens"
         with closing(await upstream.post(route.access, path, body, headers)) as reply:
             answer = await reply.read()
@@ -71,41 +88,37 @@ async def _relay(
         failed = errors.from_reply(reply.status, answer, wait, label)
         if not errors.is_theirs(failed):
             break
-    raise errors.raised(failed, request.model.vendor)
+    raise errors.raised(failed, request.model.vendor, request.model.id)
 
 
 async def estimate(http: Exchange, upstream: Upstream) -> None:
     """Everything that would be decided about a request, were it sent now. Raises ApiError."""
     caller = await admission.enter(http)
     body = await bodies.read(http, caller, paid=False)
-    http.parsed = parsed = parse(body)
-    dialect = _dialect_of(parsed, http)
-    sent, ip = http.headers, http.client_ip()
-    request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
-    lane = adapters.choose(request)  # or the 400 that the request itself would get
+    request = await _estimated(http, body, caller, upstream)
+    lane = await large.choose(request)  # or the 400 that the request itself would get
     request = request.covering(lane.sifted)
     if lane.thinks is not None:
         request.clamps["thinking"] = request.applied(lane.thinks)
-    stretch = not parsed.get("stream") or request.hides() or bool(lane.sifted.uses)
+    stretch = not request.parsed.get("stream") or request.hides() or bool(lane.sifted.uses)
     state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)
     http.extra += pipeline.notices(request) + left_out.header(lane.sifted.left_out)
     await http.respond_json(_answer(request) | _verdict(state, caller))
 
 
-def _dialect_of(parsed: dict[str, Any], http: Exchange) -> Dialect:
-    """`dialect` in the query, or what the body looks like. Raises BadRequest."""
-    if given := http.query().get("dialect"):
-        if given not in DIALECTS:
-            raise BadRequest(f"dialect is one of {', '.join(DIALECTS)}.", param="dialect")
-        return DIALECTS[given]
-    if not parsed.get("messages"):
-        return RESPONSES
-    tools = parsed.get("tools")
-    shaped = isinstance(tools, list) and any(
-        isinstance(tool, dict) and "input_schema" in tool for tool in tools
-    )
-    claude = "system" in parsed or "thinking" in parsed or "stop_sequences" in parsed
-    return MESSAGES if b"anthropic-version" in http.headers or shaped or claude else CHAT
+async def _estimated(
+    http: Exchange, body: bytes, caller: Caller, upstream: Upstream
+) -> InboundRequest:
+    """A request in the dialect that the query names, or that the body looks like."""
+    named = http.query().get("dialect", "")
+    if large.is_large(body):
+        request = await large.understand(http, named, body, caller, upstream, "estimated")
+        http.parsed = request.parsed
+        return request
+    http.parsed = parsed = parse(body)
+    sent, ip = http.headers, http.client_ip()
+    dialect = client_dialects.of(named, parsed, sent)
+    return await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
 
 
 def _answer(request: InboundRequest) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from contextlib import suppress
 
 from django.conf import settings
 
-from gateway.dialects.ir import Usage
+from gateway.dialects.codecs import endings
+from gateway.dialects.ir import Finish, Usage
 from gateway.dialects.json_patch import parse
-from gateway.plane import admission
+from gateway.plane import admission, life
 from gateway.plane.call import Call
 from gateway.vendors.http_client import Reply
 from hontoni.bodies import Held
@@ -43,7 +44,7 @@ def take(call: Call, reply: Reply) -> bool:
             call.tap.feed(reply.arrived())  # it was made, whether or not it was passed on
     if not _wanted(call, reply) or len(_running) >= settings.DRAINS_AT_ONCE:
         return False
-    call.draining = True
+    call.hearing = life.hearing(call.hearing, life.DRAIN)
     held, call.http.held = call.http.held, None  # its body is in memory until it is heard out
     task = asyncio.get_running_loop().create_task(_drain(call, reply, held))
     _running.add(task)
@@ -96,9 +97,11 @@ async def _whole(call: Call, reply: Reply) -> None:
     body = await reply.read()
     parsed, codec = parse(body), call.request.dialect.codec
     call.whole, call.tally = body, codec.decode_tally(parsed)
+    ended = endings.of_reply(call.lane.dialect, parsed)
+    call.ended = ended.reason if isinstance(ended, Finish) else ""
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = codec.decode_usage(usage)
-        call.drained = True
+        _whole_at_last(call)
 
 
 async def _events(call: Call, reply: Reply) -> None:
@@ -110,7 +113,13 @@ async def _events(call: Call, reply: Reply) -> None:
         if heard > settings.DRAIN_BYTES or _past_its_hold(call, tap.said):
             raise _Bound
     tap.close()
-    call.drained = tap.reported or not tap.cut
+    if tap.reported or not tap.cut:
+        _whole_at_last(call)
+
+
+def _whole_at_last(call: Call) -> None:
+    if call.hearing is life.DRAIN:  # a client may be waiting for a whole answer that is cut for it
+        call.hearing = life.hearing(call.hearing, life.DRAINED)
 
 
 def _past_its_hold(call: Call, said: int) -> bool:

@@ -183,19 +183,17 @@ class Exchange:
         given += rate_limit_lines(self.state, self.limits)
         if self.config.sandbox:
             given += _SANDBOX
-        return given + wire.lines(self.extra)
+        return given + wire.known(tuple(self.extra))
 
-    async def respond(self, status: int, body: bytes, headers: Headers | None = None) -> None:
-        """The whole answer at once."""
-        head = b"content-length: %d\r\n" % len(body)
-        if body:
-            head += _JSON
-        if headers:
-            head += wire.lines(headers)
-        head += self._base()
+    async def respond(self, status: int, body: bytes, more: bytes = b"") -> None:
+        """The whole answer at once, with `more` lines in its head (wire.py)."""
+        head = b"content-length: %d\r\n%b%b%b" % (
+            len(body), _JSON if body else b"", more, self._base()
+        )  # fmt: skip
         self.answer, self.keep_alive = life.answer(self.answer, life.ENDED), None
         if self._connection is not None:
-            await self._connection.respond(status, head, body)
+            if not self._connection.respond_now(status, head, body):
+                await self._connection.respond(status, head, body)
             return
         await self._start(status, head)
         if self.scope["method"] == "HEAD":
@@ -209,8 +207,8 @@ class Exchange:
     async def respond_json(self, value: object, status: int = 200) -> None:
         await self.respond(status, orjson.dumps(value))
 
-    async def start_stream(self) -> None:
-        head = _EVENT_STREAM + self._base()
+    async def start_stream(self, more: bytes = b"") -> None:
+        head = _EVENT_STREAM + more + self._base()
         self.answer = life.answer(self.answer, life.BEGUN)
         if self._connection is not None:
             self._connection.start_stream(head)
@@ -253,14 +251,14 @@ class Exchange:
         else:
             await self.send({"type": "http.response.body", "body": b""})
 
-    async def fail(self, error: ApiError) -> None:
-        """Answer with an error, in the envelope both SDK families read."""
+    async def fail(self, error: ApiError, more: bytes = b"") -> None:
+        """Answer with an error, in the envelope both SDK families read; `more` as in `respond`."""
         headers = raw_headers(error.headers)
         if error.status in (401, 402) and b"x-should-retry" not in dict(headers):
             # Without it a popular agent retries a 401 for minutes.
             headers.append((b"x-should-retry", b"false"))
         body = failures.body(error, self.request_id, self.dialect)
-        await self.respond(error.status, _written(body), headers)
+        await self.respond(error.status, _written(body), more + wire.lines(headers))
 
 
 def raw_headers(headers: Mapping[str, str]) -> Headers:

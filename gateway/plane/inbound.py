@@ -1,8 +1,8 @@
 """What a client asks, understood: the model it means, how hard to think, what it can cost."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.sift import Sifted
@@ -10,17 +10,28 @@ from gateway.catalogue.snapshot import Catalogue
 from gateway.catalogue.sold import Model
 from gateway.catalogue.variants import PLAIN, Variant
 from gateway.dialects.codecs import thinking as thoughts
-from gateway.dialects.ir import Target, Thinking
+from gateway.dialects.ir import UNSAID, Target, Thinking
 from gateway.metering import documents, estimates, feature_holds, sound
 from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import callers, end_users, members
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import CHAT, DIALECTS, Dialect
 from gateway.plane.upstream import Upstream
+from gateway.vendors import sessions
 from hontoni.errors import BadRequest
 
 _NOTED = ("gpt-4o",)  # the documentation has gpt-4o-1m: accepted, without effect
-_UNCONDITIONAL = "claude-cli"  # asks every model to think, whatever the user chose
+_UNCONDITIONAL = b"claude-cli"  # asks every model to think, whatever the user chose
+
+
+Permit = Callable[[Caller, str, str], Awaitable[Caller]]
+
+
+class Beside(Protocol):
+    """A large request, understood in a process beside this one."""
+
+    session: bytes
+    prompt_bytes: int
 
 
 class InboundRequest(NamedTuple):
@@ -43,6 +54,19 @@ class InboundRequest(NamedTuple):
     bare: Hold | None = None  # without what the features may cost
     affordable: int | None = None  # output tokens that the balance pays for, if fewer than asked
     may_store: bool = False  # the vendor, what it is sent: the account's own setting
+    beside: Beside | None = None  # who has the whole of it, if `parsed` is not (large.py)
+
+    def session(self, headers: Mapping[bytes, bytes]) -> bytes:
+        """What stays the same throughout a session."""
+        if self.beside is not None:
+            return self.beside.session
+        return sessions.key(self.parsed, headers, self.account)
+
+    def prompt_bytes(self) -> int:
+        """Bytes of what the prompt says, without the JSON around it and what is attached."""
+        if self.beside is not None:
+            return self.beside.prompt_bytes
+        return estimates.prompt_bytes(self.parsed)
 
     def helper(self, name: str) -> str | None:
         """What the vendor calls another model that shall help, where this caller may ask it."""
@@ -94,6 +118,8 @@ class InboundRequest(NamedTuple):
 
     def settled(self) -> Thinking:
         """How much it thinks if nothing else in the request forbids it."""
+        if not self.thinking.mode:  # nearly always
+            return UNSAID
         return thoughts.settle(self.thinking, self.target, self._room())
 
     def _room(self) -> int:
@@ -135,27 +161,37 @@ async def understand(
     upstream: Upstream,
     sent: Mapping[bytes, bytes],
     address: str,
+    *,
+    known: Catalogue | None = None,
+    permit: Permit = callers.permit,
 ) -> InboundRequest:
-    """`sent` are the headers. Raises BadRequest, Forbidden, or NotFound (404 model_not_found)."""
+    """`sent` are the headers; `known` is the catalogue to go by, if not this process's own. Raises
+    BadRequest, Forbidden, or NotFound (404 model_not_found)."""
     dialect.check(parsed)
-    if not members.are_plain(body, parsed):
-        await members.check(body, parsed)
-    model, variant = _at_hand(parsed, upstream) or await model_of(parsed, upstream)
+    members.look(parsed)
+    plain, escapes = members.spelling(body, parsed)
+    if not plain:
+        await members.check(body)
+    if known is None:
+        model, variant = _at_hand(parsed, upstream) or await model_of(parsed, upstream)
+    else:
+        model, variant = _model_of(known, _name(parsed), upstream)
     if b"anthropic-beta" in sent:
         variant = _switched(variant, model, sent[b"anthropic-beta"])
     if caller.models and (needed := permission(model, variant, caller)) not in caller.models:
-        caller = await callers.permit(caller, address, needed)
+        caller = await permit(caller, address, needed)
     model = model.owned(caller.account)
     target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
-    agent = sent.get(b"user-agent", b"").decode("latin-1")
-    thinking = wanted(said, variant, target, agent)
-    most = dialect.most_output(model, parsed)
+    thinking = wanted(said, variant, target, sent) if variant.effort else said
+    limit = dialect.limit(parsed)
+    most = dialect.most_output(model, parsed, limit)
     attached, spoken = documents.NOTHING, sound.is_spoken(parsed)
-    if spoken or not documents.attaches_nothing(body):
+    spelled = escapes and documents.spelled(body)
+    if spoken or not documents.attaches_nothing(body, spelled):
         window = model.window(variant.long_context)
         attached = await documents.survey(dialect.name, model, window, body, parsed)
-    estimate = estimates.estimate(body, most, attached, spoken=spoken)
+    estimate = estimates.estimate(model, body, most, attached, spelled=spelled, spoken=spoken)
     requested = InboundRequest(
         dialect=dialect,
         body=body,
@@ -172,7 +208,8 @@ async def understand(
         permitted=tuple(caller.models or ()),
         may_store=caller.may_store,
     )
-    requested.clamps.update(_clamps(requested))
+    if thinking.mode or variant is not PLAIN or (limit or 0) > model.max_output:
+        requested.clamps.update(_clamps(requested, limit or 0))
     return requested
 
 
@@ -194,10 +231,15 @@ def _at_hand(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant
 
 async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant]:
     """The model a body names, and its variant. Raises BadRequest or NotFound."""
+    name = _name(parsed)
+    return await snapshot.found(lambda known: _model_of(known, name, upstream))
+
+
+def _name(parsed: dict[str, Any]) -> str:
     name = parsed.get("model")
     if not isinstance(name, str) or not name:
         raise BadRequest("model is required and must be a string.", param="model")
-    return await snapshot.found(lambda known: _model_of(known, name, upstream))
+    return name
 
 
 def _switched(variant: Variant, model: Model, betas: bytes) -> Variant:
@@ -229,22 +271,21 @@ def _said(dialect: Dialect, parsed: dict[str, Any]) -> Thinking:
     return said
 
 
-def wanted(said: Thinking, variant: Variant, target: Target, user_agent: str) -> Thinking:
+def wanted(
+    said: Thinking, variant: Variant, target: Target, sent: Mapping[bytes, bytes]
+) -> Thinking:
     """Explicit parameters win over the suffix, except what one agent says on every request."""
-    if not variant.effort:
-        return said
-    unconditional = user_agent.startswith(_UNCONDITIONAL) and said.mode != "off"
+    agent = sent.get(b"user-agent", b"")
+    unconditional = agent.startswith(_UNCONDITIONAL) and said.mode != "off"
     if said.mode and not unconditional:
         return said
     return replace(variant.thinking(target), display=said.display)
 
 
-def _clamps(requested: InboundRequest) -> dict[str, Any]:
+def _clamps(requested: InboundRequest, limit: int) -> dict[str, Any]:
     """What is applied of what was asked, and what took the rest away."""
     clamps: dict[str, Any] = {}
-    model, parsed = requested.model, requested.parsed
-    limits = requested.dialect.limits_of(parsed)
-    limit = next((n for name in limits if isinstance(n := parsed.get(name), int)), 0)
+    model = requested.model
     if limit > model.max_output:
         clamps["max_tokens"] = {"asked": limit, "applied": model.max_output, "by": "model"}
     if requested.thinking.mode or requested.variant.effort:

@@ -32,6 +32,13 @@ And its answer (`Exchange.answer`), on which the client waits:
     BEGUN     the end of a stream       ENDED
     ENDED     -                         -
 
+Who hears what the vendor says (`Call.hearing`):
+
+    hearing   who                                   then
+    CLIENT    the client, as it comes               DRAIN
+    DRAIN     drains.py: its client has left        DRAINED
+    DRAINED   nobody any more: it was told whole    -
+
 How it ended (`Call.end`): UNDERWAY, or whole; LEFT, by its client; OVERDUE, cut off by us; BROKE,
 when there was no more money; FAILED, by the vendor or by us, and then nothing is charged.
 """
@@ -51,6 +58,12 @@ class Answer(IntEnum):
     SILENT, BEGUN, ENDED = range(3)
 
 
+class Hearing(IntEnum):
+    """Who hears a call's answer."""
+
+    CLIENT, DRAIN, DRAINED = range(3)
+
+
 class End(IntEnum):
     """How a call ended."""
 
@@ -59,6 +72,7 @@ class End(IntEnum):
 
 PREPARED, ASKED, ADMITTED, SENT, REACHED, BROKEN, FREED, CLOSED, SETTLED, REFUSED = Stage
 SILENT, BEGUN, ENDED = Answer
+CLIENT, DRAIN, DRAINED = Hearing
 
 NEXT: dict[Stage, frozenset[Stage]] = {
     PREPARED: frozenset((ASKED, REFUSED)),
@@ -76,6 +90,11 @@ NEXT_ANSWER: dict[Answer, frozenset[Answer]] = {
     SILENT: frozenset((BEGUN, ENDED)),
     BEGUN: frozenset((ENDED,)),
     ENDED: frozenset(),
+}
+NEXT_HEARING: dict[Hearing, frozenset[Hearing]] = {
+    CLIENT: frozenset((DRAIN,)),
+    DRAIN: frozenset((DRAINED,)),
+    DRAINED: frozenset(),
 }
 
 HOLDS = frozenset((ADMITTED, SENT, REACHED, BROKEN, FREED, CLOSED))  # slot and hold are owed
@@ -99,4 +118,11 @@ def answer(now: Answer, then: Answer) -> Answer:
     """The same of an answer."""
     if then not in NEXT_ANSWER[now]:
         raise Impossible(f"an answer that is {now.name} cannot be {then.name}")
+    return then
+
+
+def hearing(now: Hearing, then: Hearing) -> Hearing:
+    """The same of who hears it."""
+    if then not in NEXT_HEARING[now]:
+        raise Impossible(f"an answer heard by {now.name} is not heard by {then.name} next")
     return then

@@ -46,22 +46,12 @@ _FREE = frozenset(
     )
 )
 _LOOKED_INTO = frozenset((*_SETTINGS, "tools"))
+_ESCAPE = b"\\u00"
 _LARGE = 262_144  # bytes, beyond which the exact look is not for the event loop
 
 
-def are_plain(body: bytes, parsed: dict[str, Any]) -> bool:
-    """Whether there is nothing to `check`: nearly always."""
-    return _TOP.issuperset(parsed) and _LOOKED_INTO.isdisjoint(parsed) and _is_plain(body, parsed)
-
-
-async def check(body: bytes, parsed: dict[str, Any]) -> None:
-    """Raises BadRequest. What was parsed has as many quotes, written again, as the body itself,
-    unless something was said twice or is escaped: only then a closer look is taken."""
-    if odd := parsed.keys() - _TOP:
-        _same_case(odd, _TOP, "")
-    _settings(parsed)
-    if _is_plain(body, parsed):
-        return
+async def check(body: bytes) -> None:
+    """The closer look at a body that is not plain. Raises BadRequest."""
     if len(body) <= _LARGE:
         twice = _twice(body)
     else:
@@ -70,7 +60,22 @@ async def check(body: bytes, parsed: dict[str, Any]) -> None:
         raise BadRequest(f"{twice} occurs twice.", param=twice)
 
 
-def _is_plain(body: bytes, parsed: dict[str, Any]) -> bool:
+def look(parsed: dict[str, Any]) -> None:
+    """The names alone, of the body and of what decides how much is done. Raises BadRequest."""
+    if not _TOP.issuperset(parsed):
+        _same_case(parsed.keys() - _TOP, _TOP, "")
+    if not _LOOKED_INTO.isdisjoint(parsed):
+        _settings(parsed)
+
+
+def spelling(body: bytes, parsed: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether it is plain that nothing is said twice, and whether there are letters, or quotes,
+    that are spelled as escapes without need.
+
+    Nearly every program writes JSON as we write it, and then neither is so. Else what was parsed
+    has as many quotes, written again, as the body itself, unless something was said twice or a
+    quote is spelled. Raises BadRequest.
+    """
     try:
         written = orjson.dumps(parsed)
     except orjson.JSONEncodeError as error:
@@ -78,8 +83,12 @@ def _is_plain(body: bytes, parsed: dict[str, Any]) -> bool:
             raise BadRequest(
                 "The request body is nested too deeply.", code="invalid_json"
             ) from None
-        return False
-    return body.count(b'"') == written.count(b'"') and b"\\u0022" not in body
+        return False, _ESCAPE in body
+    if written == body:
+        return True, False
+    escapes = _ESCAPE in body
+    plain = body.count(b'"') == written.count(b'"') and not (escapes and b"\\u0022" in body)
+    return plain, escapes
 
 
 def _same_case(odd: Iterable[str], known: frozenset[str], where: str) -> None:

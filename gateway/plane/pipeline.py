@@ -21,12 +21,12 @@ from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
 from gateway.plane import (
-    adapters,
     admission,
     bodies,
     callers,
     counts,
     inbound,
+    large,
     life,
     relay,
     tracing,
@@ -42,7 +42,6 @@ from gateway.plane.upstream import Upstream
 from gateway.plane.watching import ClientGone, Overdue, Stopping
 from gateway.plane.wire import Headers
 from gateway.usage import refusals
-from gateway.vendors import sessions
 from gateway.vendors.routes import NATIVE, Route, ordered
 from hontoni.errors import ApiError, BadRequest, PaymentRequired
 
@@ -68,8 +67,9 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
     await _run(call, upstream)
 
 
-async def refuse(http: Exchange, error: ApiError) -> None:
-    """Answer with an error; the limits in its headers are looked up if nothing else did."""
+async def refuse(http: Exchange, error: ApiError, more: bytes = b"") -> None:
+    """Answer with an error, with `more` lines in its head; the limits in it are looked up if
+    nothing else did."""
     if http.owner is None and error.status != 401:
         with suppress(ApiError):
             await callers.enter(http)
@@ -83,7 +83,7 @@ async def refuse(http: Exchange, error: ApiError) -> None:
             http.state = await admission.look(caller, http.request_id)
         except ApiError:
             pass  # the first error says more
-    await http.fail(error)
+    await http.fail(error, more)
 
 
 def _tell_of_end(http: Exchange) -> None:
@@ -101,13 +101,17 @@ async def _prepare(
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
     ClientGone."""
     body = http.whole_body() or await bodies.read(http, caller)
-    http.parsed = parsed = parse(body)
     sent, ip = http.headers, http.client_ip()
-    request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
+    if large.is_large(body):
+        request = await large.understand(http, dialect.name, body, caller, upstream, "paid")
+        http.parsed = request.parsed
+    else:
+        http.parsed = parsed = parse(body)
+        request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += notices(request)
     routes = _routes(request, http, upstream)
     named = routes[0].named
-    lane = adapters.choose(request if named == NATIVE else request.at(named))
+    lane = await large.choose(request if named == NATIVE else request.at(named))
     return Call(
         http=http,
         caller=caller,
@@ -125,7 +129,7 @@ def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tupl
     """Who can be asked, in the order in which this session asks them."""
     return ordered(
         upstream.routes(request.model),
-        lambda: sessions.key(request.parsed, http.headers, request.account),
+        lambda: request.session(http.headers),
     )
 
 
@@ -192,7 +196,7 @@ async def _run(call: Call, upstream: Upstream) -> None:
         await _tell(call, failure)
     finally:
         await _settle(call)
-        if call.trace is not None and not call.draining:
+        if call.trace is not None and call.hearing is life.CLIENT:
             tracing.end(call)  # it was refused
 
 
@@ -201,7 +205,7 @@ async def _settle(call: Call) -> None:
     if call.life is life.SETTLED:  # nearly always
         return
     if call in admission.LIVE:
-        if not call.draining:
+        if call.hearing is life.CLIENT:
             await asyncio.shield(admission.close(call))
     elif call.life in (life.PREPARED, life.ASKED):
         call.become(life.REFUSED)
@@ -211,11 +215,10 @@ async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
     if (allowed := call.caller.may_store) is not call.request.may_store:  # changed just now
         call.request = call.request._replace(may_store=allowed)
-        call.lane.let_store(allowed)
+        await large.beside(call.lane, call.lane.let_store, allowed)
     if isinstance(call.lane, Translation):
         await relay.prepare(call)
-    _fit_features(call)
-    _fit_to_balance(call)
+    await large.beside(call.lane, _fit, call)
     _tell_thinking(call)
     await relay.forward(call, upstream)
 
@@ -224,8 +227,7 @@ async def _tell(call: Call, error: ApiError) -> None:
     """Before the first byte an error is a status code; later it goes into the stream."""
     await _settle(call)
     if not call.http.started:
-        call.http.extra.append(relay.overhead(call))
-        await refuse(call.http, error)
+        await refuse(call.http, error, relay.overhead(call))
     elif call.stream and call.tap is not None and call.http.answer is life.BEGUN:
         await call.http.write(call.tap.fail(failures.of(error), call.id))
         await call.http.end_stream()
@@ -247,6 +249,12 @@ def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
     """In place of what the header said before."""
     given = dict(_clamp_headers(clamps))
     http.extra = [header for header in http.extra if header[0] not in given] + list(given.items())
+
+
+def _fit(call: Call) -> None:
+    """Ask for no more than what is held pays for. Raises PaymentRequired."""
+    _fit_features(call)
+    _fit_to_balance(call)
 
 
 def _fit_features(call: Call) -> None:

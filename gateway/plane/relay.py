@@ -12,18 +12,17 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.dialects.codecs import failures
+from gateway.dialects.codecs import endings, failures
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import Failed
 from gateway.dialects.json_patch import parse, patch
 from gateway.dialects.stream_readers import text_bytes
 from gateway.dialects.translator import Translator
 from gateway.metering.estimates import FIRST_STEP_TOKENS
-from gateway.plane import adapters, admission, counts, drains, left_out, life, tracing
+from gateway.plane import admission, counts, drains, large, left_out, life, tracing
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.upstream import Upstream
-from gateway.plane.wire import Headers
 from gateway.vendors import errors, fetching
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.http_client import Reply
@@ -75,7 +74,7 @@ async def forward(call: Call, upstream: Upstream) -> None:
             break
     if failed is None:
         raise _resting(call.routes)
-    raise errors.raised(failed, call.model.vendor)
+    raise errors.raised(failed, call.model.vendor, call.model.id)
 
 
 def _resting(routes: Sequence[Route]) -> Unavailable:
@@ -91,21 +90,25 @@ def _resting(routes: Sequence[Route]) -> Unavailable:
 async def _fits(call: Call, route: Route) -> bool:
     """Put the request as this route wants it. False if it cannot be."""
     try:
-        lane = adapters.choose(call.request.at(route.named))
+        lane = await large.choose(call.request.at(route.named))
         await complete(call, lane)
-        if call.spared is not None:
-            lane.spare(call.spared)
-        needed = call.request.covering(lane.sifted).hold.full
-        if lane.sifted.uses and needed > max(call.held, call.hold.full):
-            lane.spare(0)  # tools that were not held for
+        await large.beside(lane, _spare, call, lane)
     except BadRequest:
         return False
     if call.http.started and isinstance(call.tap, Translator) and isinstance(lane, PassThrough):
         return False  # its keep-alives have begun an answer that another's cannot go on with
     if call.request.affordable is not None:
-        lane.limit_output(call.request.affordable)
+        await large.beside(lane, lane.limit_output, call.request.affordable)
     call.lane, call.named = lane, route.named
     return True
+
+
+def _spare(call: Call, lane: Lane) -> None:
+    if call.spared is not None:
+        lane.spare(call.spared)
+    needed = call.request.covering(lane.sifted).hold.full
+    if lane.sifted.uses and needed > max(call.held, call.hold.full):
+        lane.spare(0)  # tools that were not held for
 
 
 async def _ask(call: Call, upstream: Upstream, route: Route) -> Failed | None:
@@ -116,7 +119,8 @@ async def _ask(call: Call, upstream: Upstream, route: Route) -> Failed | None:
         failed = await _attempt(call, upstream, route)
         if failed is None or call.first_byte is not None:
             return failed
-        if not any(each.repaired for each in call.attempts) and call.lane.repair(failed):
+        untried = not any(each.repaired for each in call.attempts)
+        if untried and await large.beside(call.lane, call.lane.repair, failed):
             call.attempts[-1].repaired = True
         elif not redialled and call.upstream_status is None and failed.status == 500:
             redialled = True
@@ -165,30 +169,34 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
             body, wait = await reply.read(), reply.retry_after
             return errors.from_reply(reply.status, body, wait, access.label)
         if call.tap is None:
-            await _unary(call, reply)
-            return None
+            return await _unary(call, reply)
         return await _stream(call, call.tap, reply)
     except asyncio.CancelledError:
         drains.take(call, reply)  # its client left, or we cut it off
         raise
     finally:
-        if not call.draining:
+        if call.hearing is life.CLIENT:
             reply.close()
             if call.life in life.OPEN:
                 call.become(life.ADMITTED if call.life is life.SENT else life.BROKEN)
 
 
-async def _unary(call: Call, reply: Reply) -> None:
+async def _unary(call: Call, reply: Reply) -> Failed | None:
     """The vendor's body as it came, but for the model's name, and our estimate of the usage
-    where it has none."""
+    where it has none. Returns how it failed, if that is what it says."""
     call.reach()
     body = await reply.read()
     try:
         parsed = parse(body)
     except BadRequest:
         raise UpstreamFailed("The model's provider sent an answer we cannot read.") from None
-    call.first_byte, call.whole = time.time(), body
+    ended = endings.of_reply(call.lane.dialect, parsed)
+    if isinstance(ended, Failed):
+        return ended
+    call.first_byte, call.whole, call.ended = time.time(), body, ended.reason
     changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
+    if word := endings.corrected(call.lane.dialect, ended):
+        changes |= endings.rewritten(call.lane.dialect, parsed, word)
     codec = call.request.dialect.codec
     call.tally = codec.decode_tally(parsed)
     if isinstance(usage := parsed.get("usage"), dict):
@@ -197,6 +205,7 @@ async def _unary(call: Call, reply: Reply) -> None:
         guess = guessed(call.estimate.likely, text_bytes(body))
         changes["usage"] = codec.encode_usage(guess)  # SDKs crash where there is none
     await _respond(call, patch(body, parsed, changes))
+    return None
 
 
 async def _respond(call: Call, body: bytes) -> None:
@@ -204,9 +213,9 @@ async def _respond(call: Call, body: bytes) -> None:
     call.status = 200
     if not call.settled:
         await admission.close(call)
-    costs: Headers = [(b"x-hontoni-cost", money.dollars(call.cost).encode()), overhead(call)]
+    costs = b"x-hontoni-cost: %b\r\n%b" % (money.dollars(call.cost).encode(), overhead(call))
     if call.settled and call.state is not None:  # or nobody can tell before Redis is back
-        costs.append((b"x-hontoni-balance", money.dollars(call.state.balance).encode()))
+        costs += b"x-hontoni-balance: %b\r\n" % money.dollars(call.state.balance).encode()
     await call.http.respond(200, body, costs)
 
 
@@ -214,7 +223,7 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     """The vendor's events as they come; 200 is said only after the first good one."""
     if "event-stream" not in reply.content_type:
         raise UpstreamFailed("The model's provider did not answer with a stream.")
-    while chunk := await reply.chunk():
+    while chunk := await _chunk(tap, reply):
         if out := tap.feed(chunk):
             await _pass_on(call, tap, out)
         elif tap.begun:
@@ -238,6 +247,16 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
     return None
 
 
+async def _chunk(tap: Stream, reply: Reply) -> bytes:
+    """What comes next; nothing where a connection breaks behind an answer that said its end."""
+    try:
+        return await reply.chunk()
+    except (UpstreamFailed, UpstreamTimeout):
+        if not tap.complete:
+            raise
+        return b""
+
+
 async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
     """A stop sequence of ours was met. The client has its answer, at once if it is streamed; what
     the vendor used is heard without it."""
@@ -250,9 +269,9 @@ async def _stopped(call: Call, tap: Stream, reply: Reply) -> None:
     await _respond_whole(call, tap)
 
 
-def overhead(call: Call) -> tuple[bytes, bytes]:
-    """Milliseconds of ours up to now."""
-    return b"x-hontoni-overhead-ms", b"%.2f" % (counts.overhead(call, time.time()) * 1000)
+def overhead(call: Call) -> bytes:
+    """Milliseconds of ours up to now, as a line of a head."""
+    return b"x-hontoni-overhead-ms: %.2f\r\n" % (counts.overhead(call, time.time()) * 1000)
 
 
 async def _respond_whole(call: Call, tap: Translator) -> None:
@@ -270,8 +289,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
         call.status, call.first_byte = 200, time.time()
         call.attempts[-1].answered()
     if not http.started:
-        http.extra.append(overhead(call))
-        await http.start_stream()
+        await http.start_stream(overhead(call))
     if tap.finished and not tap.cut:
         await _finish(call)  # before the client can see the end and ask again
     elif tap.text_bytes >= call.extend_at:

@@ -102,4 +102,6 @@ def _details(call: Call) -> dict[str, Any]:
         details["instead_of"] = stand(call.model, gone).as_dict()
     if rule := call.rule():
         details["rule"] = rule
+    if call.gift:
+        details["gift"] = call.gift  # of the day's allowance
     return details

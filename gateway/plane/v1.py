@@ -14,7 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.catalogue import model_list, snapshot
-from gateway.plane import admission, counting, drains, inbound, pipeline, stores, tracing
+from gateway.plane import admission, counting, drains, inbound, large, pipeline, stores, tracing
 from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Config, Exchange
 from gateway.plane.upstream import Upstream, connect
@@ -26,11 +26,11 @@ from hontoni.errors import ApiError, NotFound
 
 logger = logging.getLogger(__name__)
 
-_PREFLIGHT = [
-    (b"access-control-allow-methods", b"GET, POST, HEAD, OPTIONS"),
-    (b"access-control-allow-headers", b"*, authorization, x-api-key, content-type"),
-    (b"access-control-max-age", b"86400"),
-]
+_PREFLIGHT = (
+    b"access-control-allow-methods: GET, POST, HEAD, OPTIONS\r\n"
+    b"access-control-allow-headers: *, authorization, x-api-key, content-type\r\n"
+    b"access-control-max-age: 86400\r\n"
+)
 
 Handler = Callable[[Exchange, Upstream], Awaitable[None]]
 
@@ -99,7 +99,7 @@ class _Endpoint:
             elif method == "HEAD":
                 await http.respond(200, b"")
             elif method == "OPTIONS":
-                await http.respond(204, b"", list(_PREFLIGHT))
+                await http.respond(204, b"", _PREFLIGHT)
             elif b"upgrade" in http.headers:
                 raise _UpgradeRefused("There is no WebSocket here. Use POST.")
             else:
@@ -177,6 +177,7 @@ class V1:
             await refusals.flush()
         if self.upstream is not None:
             await self.upstream.close()
+        await in_thread(large.stop)
         await redis.close()
         await in_thread(tracing.stop)
 
@@ -194,7 +195,7 @@ class V1:
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.config)
         if scope["method"] in ("HEAD", "OPTIONS"):
-            await http.respond(204, b"", list(_PREFLIGHT))
+            await http.respond(204, b"", _PREFLIGHT)
             return
         missing = NotFound(f"There is no {scope['method']} {scope['path'][:200]} here.")
         await pipeline.refuse(http, missing)

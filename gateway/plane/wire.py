@@ -10,6 +10,7 @@ A head is bytes: a line for each header, each with its CRLF.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from starlette.types import Receive, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -27,6 +28,12 @@ def lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     if given.count(b"\n") != breaks or given.count(b"\r") != breaks or _UNSAFE.search(given):
         raise ValueError("a header with a control character")
     return given
+
+
+@lru_cache(maxsize=1024)
+def known(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """The same of headers that are said again and again."""
+    return lines(headers)
 
 
 def headers(head: bytes) -> Headers:
@@ -60,16 +67,12 @@ class Connection:
     @classmethod
     def of(cls, receive: Receive, send: Send) -> "Connection | None":
         """The connection behind them, if it is one that we know."""
-        cycle, receiver = getattr(send, "__self__", None), getattr(receive, "__self__", None)
-        if not isinstance(cycle, RequestResponseCycle) or id(receiver) != id(cycle):
+        if getattr(send, "__func__", None) is not RequestResponseCycle.send:
             return None
-        if (
-            getattr(send, "__func__", None) is not RequestResponseCycle.send
-            or cycle.access_log
-            or cycle.scope["method"] == "HEAD"
-        ):
+        cycle: RequestResponseCycle = send.__self__  # type: ignore[attr-defined]
+        if getattr(receive, "__self__", None) is not cycle or cycle.access_log:
             return None
-        return cls(cycle)
+        return None if cycle.scope["method"] == "HEAD" else cls(cycle)
 
     def body(self) -> bytes | None:
         """The request's body, if all of it is here already."""
@@ -82,11 +85,18 @@ class Connection:
 
     async def respond(self, status: int, head: bytes, body: bytes) -> None:
         """The whole answer; `head` has its length."""
+        if await self._may_write():
+            self.respond_now(status, head, body)
+
+    def respond_now(self, status: int, head: bytes, body: bytes) -> bool:
+        """As `respond`. False, and nothing is done, if somebody has to be waited for."""
         cycle = self._cycle
-        if not await self._may_write():
-            return
-        cycle.transport.write(self._begin(status, head) + body)
-        self._end()
+        if cycle.flow.write_paused and not cycle.disconnected:
+            return False
+        if not cycle.disconnected:
+            cycle.transport.write(self._begin(status, head) + body)
+            self._end()
+        return True
 
     def start_stream(self, head: bytes) -> None:
         """A stream of chunks, whose head goes with the first of them."""

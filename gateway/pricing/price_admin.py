@@ -173,10 +173,10 @@ class PriceAdmin(ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Price, form: "ModelForm[Any]", change: bool
     ) -> None:
-        found_there = announcements.announce(obj, email_of(request), request_id(request))
+        told = announcements.announce(obj, email_of(request), request_id(request))
         self.message_user(
             request,
-            f"{obj}: in force from then on, on every node at once. {found_there} customers are told.",
+            f"{obj}: in force from then on, on every node at once. {told} customers are told.",
         )
 
     def delete_model(self, request: HttpRequest, obj: Price) -> None:

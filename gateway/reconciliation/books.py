@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncHour
+from django.utils import timezone
 
 from billing.books.models import Wallet
 from billing.payments import reconcile
 from billing.payments.reconcile import counters
 from gateway.catalogue.models import BUCKETS
+from gateway.usage import ledger_roots
 from gateway.usage.corrections import proof
 from gateway.usage.models import DeadEvent, UsageEvent, UsageHour
 from gateway.usage.settlement import recorded
@@ -29,6 +31,7 @@ def problems() -> list[str]:
         *_charges(),
         *proof.problems(),
         *_dead(),
+        *ledger_roots.problems(timezone.now()),
     ]
 
 

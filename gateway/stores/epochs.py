@@ -9,7 +9,6 @@ import logging
 import secrets
 from typing import Any, NamedTuple
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -88,7 +87,7 @@ def _current() -> str | None:
 def _look() -> _Seen:
     incarnation = redis.incarnation()
     client = redis.sync()
-    values = client.mget_nonatomic(_SHARDS) if settings.REDIS_CLUSTER else client.mget(_SHARDS)
+    values = client.mget_nonatomic(_SHARDS) if redis.is_cluster() else client.mget(_SHARDS)
     return _Seen(incarnation, frozenset((each or b"").decode() for each in values), _mark())
 
 

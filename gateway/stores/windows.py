@@ -68,7 +68,7 @@ def counted(user_id: int, live: Sequence[Open], events: Sequence[bytes]) -> dict
 
 def _now() -> int:
     try:
-        seconds, micros = redis.sync().time()
+        seconds, micros = redis.clock()
     except redis.RedisError as error:
         raise unavailable(error) from error
     return int(seconds) * 1_000_000 + int(micros)

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
 from django.db import DataError, Error, IntegrityError, transaction
 from redis.exceptions import ResponseError
 
@@ -171,7 +170,7 @@ def _ask(
 ) -> list[tuple[bytes, Any]]:
     """All of these streams in one command; a cluster, whose nodes have some each, is asked stream
     by stream, and waited for without its help."""
-    if not settings.REDIS_CLUSTER:
+    if not redis.is_cluster():
         streams = dict.fromkeys(names, ">")
         return _pairs(
             redis.sync().xreadgroup(GROUP, consumer, streams, count=count, block=block_ms)

@@ -57,7 +57,7 @@ def seed(key_id: int) -> bool:
 def _today() -> datetime:
     """When the UTC day began, by Redis's clock: the one the caps are decided by."""
     try:
-        seconds, _ = redis.sync().time()
+        seconds, _ = redis.clock()
     except redis.RedisError as error:
         raise unavailable(error) from error
     return datetime.fromtimestamp(seconds - seconds % 86_400, UTC)

@@ -42,6 +42,12 @@ def report(now: datetime) -> dict[str, dict[str, Health]]:
     return found
 
 
+def overall(now: datetime) -> str:
+    """All models over a day: `good`, `warn` or `bad` as the worst of them, `quiet` without any."""
+    levels = {spans["day"].level for spans in report(now).values() if "day" in spans}
+    return next((level for level in ("bad", "warn", "good") if level in levels), "quiet")
+
+
 def _healths(since: datetime) -> dict[str, Health]:
     rows = UsageEvent.objects.filter(pk__gte=first_id(since.timestamp())).values_list(
         "model", "status", "stream", "first_byte_ms"

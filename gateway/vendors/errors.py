@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from gateway.dialects.codecs import failures
 from gateway.dialects.ir import Failed
-from hontoni.errors import ApiError
+from hontoni.errors import ApiError, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +32,22 @@ _OURS = frozenset(
 def from_reply(status: int, body: bytes, retry_after: str, credential: str) -> Failed:
     """What a vendor's non-2xx answer to a credential of ours means."""
     failed = failures.parse(body, status, _seconds(retry_after))
-    if status in (401, 402, 403, 404) and failed.status != 400:
+    if status in (401, 402, 403, 404) and is_theirs(failed):
         failed = replace(failed, vendor_code=failed.vendor_code or str(status))
         logger.critical("upstream.refuses_us %s %s %s", credential, status, failed.vendor_code)
     return failed
+
+
+def _retired(vendor: str, model: str, successor: str) -> NotFound:
+    """A model that its vendor does not have any more, whatever our catalogue says."""
+    logger.critical("upstream.model_retired %s %s", vendor, model)
+    instead = f"Use {successor}." if successor else "GET /v1/models lists what there is."
+    return NotFound(
+        f"The model {model} is retired or renamed at its provider. {instead}",
+        code=failures.RETIRED,
+        param="model",
+        details={"successor": successor or None},
+    )
 
 
 def _seconds(retry_after: str) -> float | None:
@@ -50,6 +62,8 @@ def _seconds(retry_after: str) -> float | None:
 def is_theirs(failed: Failed) -> bool:
     """Whether another credential may do better: not where the request is wrong, nor where the
     model muddled its answer."""
+    if failed.code == failures.RETIRED:
+        return True
     return failed.status >= 500 and failed.message != failures.malformed("").message
 
 
@@ -58,10 +72,12 @@ def refuses_us(failed: Failed) -> bool:
     return failed.vendor_code in _OURS - {"model_not_found"}
 
 
-def raised(failed: Failed, vendor: str) -> ApiError:
-    """The error to answer with."""
+def raised(failed: Failed, vendor: str, model: str, successor: str = "") -> ApiError:
+    """The error to answer with. `successor`: the model to ask instead, if one is known."""
     if failed.vendor_code in _OURS:
         logger.critical("upstream.refuses_us %s %s", vendor, failed.vendor_code)
+    if failed.code == failures.RETIRED:
+        return _retired(vendor, model, successor)
     if failed.vendor_code == failures.STALE:
         failed = replace(failed, message=_STALE)
     if failed.status == 503:

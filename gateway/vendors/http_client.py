@@ -183,7 +183,8 @@ class _Connection(asyncio.Protocol):
         self.reply: Reply | None = None
         self.heard = 0.0
         self._headers: dict[bytes, bytes] = {}
-        self._header_bytes = 0
+        self.on_header = self._headers.__setitem__  # vendors send thirty: no Python for each
+        self._before = 0  # bytes since a head, or a piece of a body, was whole
         self._parser = HttpResponseParser(self)
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
@@ -248,8 +249,11 @@ class _Connection(asyncio.Protocol):
             self.abort()
             return
         self.heard = self.loop.time()
+        self._before += len(data)
         try:
             self._parser.feed_data(data)
+            if self._before > _MOST_HEADERS:
+                raise HttpParserError("too many headers")
         except (HttpParserError, HttpParserUpgrade):
             reply.end(UpstreamFailed(_NONSENSE))  # if it is not whole already
             self.abort()
@@ -269,21 +273,19 @@ class _Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self.reply is None:
             raise ValueError("nothing was asked")
-        self._headers, self._header_bytes = {}, 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > _MOST_HEADERS:
-            raise ValueError("too many headers")
-        if self.reply is not None and not self.reply.status:  # what follows a body counts nothing
-            self._headers[name.lower()] = value
+        self._headers.clear()
 
     def on_headers_complete(self) -> None:
+        if self._before > _MOST_HEADERS and _size(self._headers) > _MOST_HEADERS:
+            raise ValueError("too many headers")
+        self._before = 0
         status = self._parser.get_status_code()
         if status >= 200 and self.reply is not None:
-            self.reply.take(status, self._headers)
+            headers = {name.lower(): value for name, value in self._headers.items()}
+            self.reply.take(status, headers)
 
     def on_body(self, body: bytes) -> None:
+        self._before = 0
         if self.reply is not None:
             self.reply.add(body)
 
@@ -291,7 +293,7 @@ class _Connection(asyncio.Protocol):
         reply = self.reply
         if reply is None or not reply.status:  # 100 Continue, 103 Early Hints
             return
-        self.reply = None
+        self.reply, self._before = None, 0
         reply.end()
         self.resume()
         if self._transport.get_write_buffer_size():  # answered before we were heard out
@@ -300,6 +302,10 @@ class _Connection(asyncio.Protocol):
             self.client.keep(self)
         else:
             self._transport.close()
+
+
+def _size(headers: dict[bytes, bytes]) -> int:
+    return sum(len(name) + len(value) for name, value in headers.items())
 
 
 class Client:

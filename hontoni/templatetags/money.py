@@ -1,6 +1,7 @@
 """Money in templates. Every amount is nano-dollars."""
 
 from django import template
+from django.utils.formats import get_format
 
 from hontoni.money import DOLLAR, dollars
 
@@ -26,6 +27,16 @@ def about(amount: int) -> str:
     return f"{sign}${_grouped(dollars((amount + step // 2) // step * step))}"
 
 
+@register.filter
+def in_words(text: str) -> str:
+    """What a receipt says in dollars ("0.0105"), as the reader's language writes numbers."""
+    sign = "−" if text.startswith("-") else ""
+    return f"{sign}${_grouped(text.removeprefix('-'))}"
+
+
 def _grouped(text: str) -> str:
-    whole, fraction = text.split(".")
-    return f"{int(whole):,}.{fraction}"
+    """ "1234.50" is 1,234.50 in English, 1.234,50 in Vietnamese."""
+    whole, _, fraction = text.partition(".")
+    thousands, point = (get_format(f"{n}_SEPARATOR") for n in ("THOUSAND", "DECIMAL"))
+    grouped = f"{int(whole):,}".replace(",", thousands)
+    return f"{grouped}{point}{fraction}" if fraction else grouped

@@ -99,7 +99,7 @@ def restore(name: str, *, replace: bool = False, force: bool = False) -> int:
 
 def _running() -> str:
     """Who would write meanwhile; empty if nobody does."""
-    seconds, micros = redis.sync().time()
+    seconds, micros = redis.clock()
     now = int(seconds) * 1000 + int(micros) // 1000
     if redis.sync().zcount(shards.MEMBERS, now, "+inf"):
         return "Settlement"

@@ -54,7 +54,7 @@ def migrations() -> Iterator[Finding]:
 
 def clocks() -> Iterator[Finding]:
     """This machine's, the database's and Valkey's: windows and prices go by them."""
-    seconds, micros = redis.sync().time()
+    seconds, micros = redis.clock()
     for name, theirs in (("Valkey", seconds + micros / 1e6), ("database", _database_clock())):
         apart = abs(theirs - time.time())
         text = f"the clock of {name} is {apart:.1f} s from ours"
@@ -74,26 +74,34 @@ def _database_clock() -> float:
 
 
 def valkey() -> Iterator[Finding]:
-    """That it keeps what it is told, and evicts nothing: it holds money in flight."""
-    client = redis.sync()
-    said: dict[str, Any] = client.info()
-    yield from _evicts(said)
-    if not said.get("aof_enabled"):
-        yield failing("Valkey writes nothing down: set appendonly yes, appendfsync everysec.")
+    """That it keeps what it is told, and evicts nothing: it holds money in flight. Of a cluster,
+    each master."""
+    if not redis.is_cluster():
+        yield from _keeps("Valkey", redis.sync().info())
+        return
+    nodes: dict[str, dict[str, Any]] = redis.sync().info(target_nodes="primaries")
+    for name, info in sorted(nodes.items()):
+        yield from _keeps(f"Valkey at {name}", info)
+
+
+def _keeps(name: str, info: dict[str, Any]) -> Iterator[Finding]:
+    yield from _evicts(name, info)
+    if not info.get("aof_enabled"):
+        yield failing(f"{name} writes nothing down: set appendonly yes, appendfsync everysec.")
     elif (
-        said.get("aof_last_write_status") != "ok" or said.get("aof_last_bgrewrite_status") != "ok"
+        info.get("aof_last_write_status") != "ok" or info.get("aof_last_bgrewrite_status") != "ok"
     ):
-        yield failing("Valkey cannot write its append-only file: look at its disk.")
+        yield failing(f"{name} cannot write its append-only file: look at its disk.")
     else:
-        yield ok("Valkey keeps an append-only file")
+        yield ok(f"{name} keeps an append-only file")
 
 
-def _evicts(said: dict[str, Any]) -> Iterator[Finding]:
-    policy, most = said.get("maxmemory_policy"), int(said.get("maxmemory") or 0)
+def _evicts(name: str, info: dict[str, Any]) -> Iterator[Finding]:
+    policy, most = info.get("maxmemory_policy"), int(info.get("maxmemory") or 0)
     if policy not in ("noeviction", None):
-        yield failing(f"maxmemory-policy is {policy}: holds would be evicted. Use noeviction.")
-    if most and int(said["used_memory"]) > 0.8 * most:
-        yield warning("Valkey's memory is more than 80 % full; when full, /v1 answers 503.")
+        yield failing(f"{name}: maxmemory-policy is {policy}: holds get evicted. Use noeviction.")
+    if most and int(info["used_memory"]) > 0.8 * most:
+        yield warning(f"The memory of {name} is more than 80 % full; when full, /v1 answers 503.")
 
 
 def disk() -> Iterator[Finding]:

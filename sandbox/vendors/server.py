@@ -1,5 +1,6 @@
 """The sandbox beside the product: its own thread, event loop and loopback port."""
 
+import asyncio
 import secrets
 import socket
 import threading
@@ -7,6 +8,14 @@ import threading
 import uvicorn
 
 from sandbox.vendors.app import make_app
+
+
+class _Endless(uvicorn.Server):
+    """It ends with its process, so it need not look ten times a second whether it should."""
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await asyncio.Event().wait()
 
 
 def serve_in_background() -> tuple[str, str]:
@@ -18,9 +27,10 @@ def serve_in_background() -> tuple[str, str]:
         lifespan="off",
         ws="none",
         access_log=False,
+        date_header=False,
         log_level="warning",
     )
     # Off the main thread uvicorn leaves signals to whoever runs the product.
-    server = uvicorn.Server(config)
+    server = _Endless(config)
     threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
     return f"http://127.0.0.1:{listener.getsockname()[1]}", key

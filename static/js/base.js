@@ -23,6 +23,13 @@
     }
   }
 
+  function offerPrint (root) {
+    for (const button of root.querySelectorAll('[data-print]')) {
+      button.hidden = false
+      button.onclick = () => window.print()
+    }
+  }
+
   document.addEventListener('submit', event => {
     const form = event.target
     if (form.method !== 'post' || form.dataset.again !== undefined) return
@@ -54,6 +61,10 @@
   document.addEventListener('htmx:wsOpen', () => live?.classList.add('on'))
   document.addEventListener('htmx:wsClose', () => live?.classList.remove('on'))
 
-  document.addEventListener('htmx:load', event => addCopyButtons(event.detail.elt))
+  document.addEventListener('htmx:load', event => {
+    addCopyButtons(event.detail.elt)
+    offerPrint(event.detail.elt)
+  })
   addCopyButtons(document)
+  offerPrint(document)
 })()

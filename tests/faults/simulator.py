@@ -30,6 +30,8 @@ from ratelimits.limiter import Limits
 from ratelimits.purses import Caps
 from tests.faults import stores
 from tests.faults.gateway import Gateway, Request
+from tests.faults.payments import Payments
+from tests.ratelimits.world import advance
 from tests.world import Person
 
 CENT = 10_000_000  # nano-dollars
@@ -52,6 +54,9 @@ class Simulator:
     in_hand: list[list[settlement.Entry]] = field(default_factory=list)
     written: int = 0  # of the batches in hand
     worker: int = 0
+    payments: Payments | None = None
+    minute: Counter[str] = field(default_factory=Counter)  # since the clock was moved on
+    moved: int = 0  # seconds, in all
     poorer: set[int] = field(default_factory=set)  # accounts whose credits a restore took
 
     def __post_init__(self) -> None:
@@ -81,8 +86,10 @@ class Simulator:
             (6, self.watch), (8, self.read), (8, self.write), (8, self.acknowledge),
             (2, self.kill_worker), (2, self.kill_gateway), (2, self.repeat), (2, self.crash),
             (1, self.fail_over), (1, self.wipe), (1, self.copy_database), (1, self.go_back),
-            (2, self.again), (1, self.reap),
+            (2, self.again), (1, self.reap), (1, self.move_clock),
         ]  # fmt: skip
+        if self.payments is not None:
+            deeds += [(2, self.buy), (2, self.deliver)]
         for _ in range(STEPS):
             (deed,) = self.chance.choices([d for _, d in deeds], [w for w, _ in deeds])
             self.story.append(deed.__name__)
@@ -104,6 +111,10 @@ class Simulator:
             actor="tests",
         )
 
+    def _uncount(self, person: Person, given_back: bool) -> None:
+        for counted in (self.counted, self.minute):
+            counted[person.key.subject] -= given_back
+
     def pay(self) -> None:
         self._credit(self.chance.choice(self.people), CENT)
 
@@ -118,12 +129,13 @@ class Simulator:
         self.story[-1] += f" {person.user.pk} {said}"
         if said == "ok":
             self.counted[person.key.subject] += 1
+            self.minute[person.key.subject] += 1
             self.within_limits(person)
 
     def within_limits(self, person: Person) -> None:
         """However often the stores were lost, no window took more than its limit."""
-        for limit in (self.limits.rpm, self.limits.daily):
-            assert not limit or self.counted[person.key.subject] <= limit
+        for limit, counted in ((self.limits.rpm, self.minute), (self.limits.daily, self.counted)):
+            assert not limit or counted[person.key.subject] <= limit
 
     def _pick(self) -> tuple[Gateway, Request] | None:
         found = [(gateway, each) for gateway in self.gateways for each in gateway.live]
@@ -137,7 +149,7 @@ class Simulator:
         request.cost = 0 if request.given_back else self.chance.randrange(0, request.hold + 1)
         self.meter[request.id] = request.person, request.cost
         gateway.live.remove(request)
-        self.counted[request.person.key.subject] -= request.given_back
+        self._uncount(request.person, request.given_back)
         self._settle(gateway, request)
 
     def _settle(self, gateway: Gateway, request: Request) -> None:
@@ -193,6 +205,15 @@ class Simulator:
     def reap(self) -> None:
         reaping.reap()
 
+    def buy(self) -> None:
+        assert self.payments is not None
+        self.payments.pay(self.chance.choice(self.people))
+
+    def deliver(self) -> None:
+        assert self.payments is not None
+        self.paid_since |= {person.user.pk for person in self.people}
+        self.payments.deliver()
+
     # -- The worker ------------------------------------------------------------------------------
 
     def read(self) -> None:
@@ -232,7 +253,7 @@ class Simulator:
         dead.die()
         for request in dead.live:
             self.perhaps.setdefault(request.id, [0])
-            self.counted[request.person.key.subject] -= 1  # if Valkey has lost it, nobody knows
+            self._uncount(request.person, True)  # if Valkey has lost it, nobody knows
         self.gateways.append(self._gateway())
 
     def crash(self) -> None:
@@ -244,6 +265,16 @@ class Simulator:
 
     def wipe(self) -> None:
         stores.wipe_valkey()
+
+    def move_clock(self) -> None:
+        """Valkey's clock jumps: what it has noted lies so much further back, or ahead."""
+        seconds = self.chance.choice((7_200, 90, -3_600))
+        if abs(self.moved + seconds) < 36_000:  # no day ends
+            self.moved += seconds
+            advance(seconds)
+            self.before = []  # of another clock
+            if seconds > 60:
+                self.minute.clear()
 
     def copy_database(self) -> None:
         if connection.vendor == "sqlite":
@@ -276,6 +307,8 @@ class Simulator:
                 gateway.awake()
                 gateway.watch()
                 gateway.asleep()
+        if self.payments is not None:
+            self.payments.heal()
         self._write_all()
         self._let_leases_end()
         reaping.reap()
@@ -310,6 +343,8 @@ class Simulator:
             assert receipts[name] in self.perhaps.get(name, ()), f"{name} cost {receipts[name]}"
         for person in self.people:
             self._check(person)
+            if self.payments is not None:
+                self.payments.check(person)
 
     def _check(self, person: Person) -> None:
         gateway, user = self.gateways[0], person.user.pk

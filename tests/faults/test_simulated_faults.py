@@ -6,6 +6,7 @@
 import asyncio
 import logging
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from gateway.stores import epochs
 from gateway.usage import settlement
 from hontoni import redis
 from ratelimits import keys
+from tests.billing.shop import Shop
+from tests.billing.shop import loop as loop
+from tests.billing.shop import shop as shop
+from tests.billing.shop import worker as worker
+from tests.faults.payments import Payments
 from tests.faults.simulator import Simulator
 from tests.world import Person, person
 
@@ -49,6 +55,7 @@ def test_the_books_are_exact_whatever_breaks(
     first: int,
     run: Any,
     price_id: int,
+    shop: Shop,
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -59,7 +66,8 @@ def test_the_books_are_exact_whatever_breaks(
     try:
         for seed in range(first, min(first + GROUP, FIRST + RUNS)):
             redis.sync().flushall()
-            played = Simulator(seed, people(seed), run, price_id)
+            payments = Payments(shop, random.Random(seed))
+            played = Simulator(seed, people(seed), run, price_id, payments=payments)
             try:
                 played.play()
             except BaseException:

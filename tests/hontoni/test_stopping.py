@@ -1,78 +1,21 @@
 """SIGTERM to a real uvicorn: red first, then time to finish, then an error in each dialect."""
 
-import json
-import os
 import signal
-import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from hontoni.supervisor import _commands
-from tests.test_run import free_port
+from tests.product import Product
 from tests.waiting import until
 
-ROOT = Path(__file__).parents[2]
 SLOWLY = "[[slow: 0.1]] [[say: {}]]"
 DIALECTS = {
     "/v1/chat/completions": ("gpt-4o", b'"error"'),
     "/v1/messages": ("claude-sonnet-4-6", b"event: error"),
     "/v1/responses": ("gpt-4o", b"response.failed"),
 }
-
-
-class Product:
-    """A prepared installation with one customer, and a gateway that can be started."""
-
-    def __init__(self, home: Path) -> None:
-        from django.conf import settings
-
-        self.home, self.port = home, free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "DATA_DIR": str(home),
-            "PORT": str(self.port),
-            "REDIS_URL": str(settings.REDIS_URL),
-        }
-        self.manage("prepare")
-        alice = "createcustomer alice@example.com --plan ultimate --credit 50 --key laptop --json"
-        made = self.manage(*alice.split())
-        self.key = str(json.loads(made)["key"])
-
-    def manage(self, *command: str) -> bytes:
-        return subprocess.run(
-            [sys.executable, "manage.py", *command],
-            cwd=ROOT, env=self.environment, check=True, capture_output=True,
-        ).stdout  # fmt: skip
-
-    def start(self, **settings: str) -> None:
-        command = _commands("127.0.0.1", self.port, str(self.home))["web"]
-        env = {**self.environment, **settings}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=env)
-        until(lambda: self.status() == 200, "it did not start")
-
-    def status(self) -> int:
-        """What /readyz says; 0 if nobody listens."""
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).status_code
-        except httpx.HTTPError:
-            return 0
-
-    def receipts(self) -> list[dict[str, Any]]:
-        self.manage("settle", "--once")
-        with closing(sqlite3.connect(self.home / "hontoni.sqlite3")) as books:
-            books.row_factory = sqlite3.Row
-            found = books.execute("SELECT * FROM gateway_usageevent ORDER BY id").fetchall()
-            books.close()
-        return [dict(row) for row in found]
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +26,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, _valkey: None) -> Produc
 @pytest.fixture
 def product(installed: Product) -> Iterator[Product]:
     yield installed
-    installed.process.kill()
-    installed.process.wait()
+    installed.stop()
 
 
 class Stream(threading.Thread):

@@ -88,6 +88,19 @@ def test_line_feeds_between_requests_keep_no_connection(hasty: Process) -> None:
     assert time.monotonic() - began < 6
 
 
+def test_who_asks_nothing_more_is_let_go(hasty: Process) -> None:
+    asked = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    client, other = hasty.connect(asked), hasty.connect()
+    began = time.monotonic()
+    while time.monotonic() - began < 4:  # for longer than anybody may be idle
+        other.sendall(asked)
+        other.settimeout(5)
+        assert other.recv(65536)
+        time.sleep(0.5)
+    assert heard(client, 0.1).startswith(b"HTTP/1.1 200 ")
+    assert not is_open(client)
+
+
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/api/auth/me", "/"])
 @pytest.mark.parametrize("kind", ["many", "long", "endless", "in the line"])
 def test_headers_have_bounds(hasty: Process, path: str, kind: str) -> None:

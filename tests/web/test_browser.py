@@ -113,7 +113,7 @@ def _top_up(page: Page) -> None:
 def _make_a_key(page: Page, site: Gateway, dora: User) -> Person:
     page.goto("/keys")
     page.get_by_label("Name").fill("laptop")
-    page.get_by_role("button", name="Make a key").click()
+    page.get_by_role("button", name="Create key").click()
     raw = page.locator("#raw-key").inner_text()
     expect(page.locator("code").filter(has_text="ANTHROPIC_BASE_URL")).to_contain_text(site.url)
     return Person(dora, ApiKey.objects.get(user=dora), raw)
@@ -144,11 +144,11 @@ def _buy(page: Page, person: Person) -> None:
     expect(page.locator(".quote")).to_contain_text("$13.00")
     page.get_by_role("button", name="Pay $13.00").click()
     expect(page.locator("#mine")).to_have_text("Standard")
-    page.get_by_role("link", name="Take it Rate Limit 5x").click()
+    page.get_by_role("link", name="Add to plan Rate Limit 5x").click()
     page.get_by_role("button", name="Pay $9.99").click()
     expect(page.locator("#mine")).to_have_text("Standard + Rate Limit 5x")
     page.goto("/overview")
-    minute = page.locator(".gauge", has_text="Any minute")
+    minute = page.locator(".gauge", has_text="Requests per minute")
     expect(minute).to_contain_text("/ 60")  # 12 × 5
 
 
@@ -181,7 +181,7 @@ def test_the_playground_streams_and_tells_the_cost(
 ) -> None:
     fund(alice, "10")
     page = open_page("/playground", alice)
-    page.get_by_role("button", name="Make one for an hour").click()
+    page.get_by_role("button", name="Create one for an hour").click()
     page.get_by_label("Model", exact=True).select_option("gpt-4o")
     page.get_by_label("Message").fill("Say hello")
     page.keyboard.press("Enter")
@@ -208,7 +208,7 @@ def test_the_playground_answers_without_javascript_too(
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("alert")).to_contain_text("key")
     expect(page.get_by_label("Message")).to_have_value("[[say: Plainly so.]]")
-    page.get_by_role("button", name="Make one for an hour").click()
+    page.get_by_role("button", name="Create one for an hour").click()
     expect(page.get_by_label("Message")).to_have_value("[[say: Plainly so.]]")
     page.get_by_label("Model", exact=True).select_option("gpt-4o")
     page.get_by_role("button", name="Send").click()
@@ -308,7 +308,7 @@ def test_a_plan_is_bought_by_keyboard_alone(open_page: Open, alice: Person) -> N
     page.keyboard.press("Enter")
     _tab_to(page, "button", "Yes, cancel")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Go on as it is")).to_be_visible()
+    expect(page.get_by_role("button", name="Keep my plan")).to_be_visible()
 
 
 def test_a_code_is_copied(open_page: Open, alice: Person) -> None:

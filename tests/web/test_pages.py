@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from accounts.models import ApiKey, User
 from billing.books import ledger
-from billing.plans.models import Plan
+from billing.plans.models import AddOn, Plan
 from billing.plans.seed import seed as seed_billing
 from billing.subscriptions import balance_changes
 from gateway.catalogue.seed import seed as seed_catalogue
@@ -26,7 +26,10 @@ from tests.confirmed import confirm
 from tests.world import PASSWORD, Person, used
 
 OWN = ["/overview", "/keys", "/usage", "/billing", "/playground", "/account", "/account/2fa/"]
-PUBLIC = ["/", "/models", "/status", "/docs/quickstart", "/account/login/", "/account/signup/"]
+PUBLIC = [
+    *("/", "/models", "/pricing", "/status", "/docs/quickstart", "/docs/receipts", "/terms"),
+    *("/contact", "/proof", "/verify", "/account/login/", "/account/signup/"),
+]
 
 INLINE = re.compile(r"<script(?![^>]*(src=|application/json))|<style|\sstyle=|\son\w+=")
 
@@ -119,14 +122,21 @@ def test_the_calculator_finds_the_cheapest_plan_with_room(client: Client) -> Non
         "tokens_in": "1000",
         "tokens_out": "500",
     }
-    page = text(client.get("/", asked | {"model": "claude-sonnet-4"}))
+    page = text(client.get("/pricing", asked | {"model": "claude-sonnet-4"}))
     assert "$9.45" in page  # 30 × 30 × $0.0105
-    assert "Standard, $13.00" in page  # Basic has 480 requests in 30 days, Standard 1,100
-    assert "$22.45" in page
+    assert "Pay as you go + Rate Limit 5x, $9.99" in page  # 900 of 1,200 in 30 days
+    assert "$19.44" in page
+    assert "Basic alone: its 30 days allows 480 requests, you need 900." in page
+    AddOn.objects.update(active=False)
+    page = text(client.get("/pricing", asked | {"model": "claude-sonnet-4"}))
+    assert "Standard, $13.00" in page  # 1,100 in 30 days
+    many = text(client.get("/pricing", asked | {"requests": "50"}))
+    assert "Standard alone: its 30 days allows 1,100 requests, you need 1,500." in many
+    assert "Premium, $39.00" in many
 
 
 def test_the_calculator_keeps_what_was_typed_and_says_what_is_wrong(client: Client) -> None:
-    page = text(client.get("/", {"model": "claude-sonnet-4", "requests": "-7"}))
+    page = text(client.get("/pricing", {"model": "claude-sonnet-4", "requests": "-7"}))
     assert 'value="-7"' in page
     assert "greater than or equal to 1" in page
 

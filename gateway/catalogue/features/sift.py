@@ -2,7 +2,8 @@
 
 Nothing here is a refusal, but where a tool is forced that was left out, or nothing would be left:
 agents take a 400 for a reason to try again without half of their features. What is left out is
-told. A request that names nothing unknown costs a few set comparisons and stays the same object.
+told, and the text that can be read in it stays. A request that names nothing unknown costs a few
+set comparisons and stays the same object.
 
 * members of the body, and of those members whose own members are listed
 * values of members (`service_tier=flex`)
@@ -15,9 +16,11 @@ from typing import Any, NamedTuple
 
 from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.snapshot import EDITS, TOOLS, Row, Rules
+from gateway.dialects.codecs import opaque
 from hontoni.errors import BadRequest
 
-_CONVERSATIONS = ("system", "messages", "input")
+_APART = "system"
+_CONVERSATIONS = (_APART, "messages", "input")
 _INSIDE = ("content", "output")  # where an item has items of its own
 _DEEPEST = 6
 _MOST_NAMES, _LONGEST = 20, 80  # told of one request
@@ -28,6 +31,7 @@ _SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
 PAGE_TOKENS = 50_000  # of one page that a tool reads
 _FETCHES, _CONTENT = "web_fetch", "max_content_tokens"
 _MASK = "input_image_mask"
+_STORES = "vector_store_ids"
 _FINDS, _LATER = "tool_search", "defer_loading"
 _NONE: Mapping[str, str] = {}
 
@@ -64,10 +68,10 @@ def sift(body: dict[str, Any], rules: Rules, helper: Helper, *, most: int | None
     if type(tools := kept.get(TOOLS)) is list and (now := sieve.tools(tools)) is not tools:
         kept = sieve.chosen(kept | {TOOLS: now})
     for name in _CONVERSATIONS:
-        if type(raw := kept.get(name)) is list and (now := sieve.items(raw)) is not raw:
-            if not now:
+        if type(raw := kept.get(name)) is list and (now := sieve.said(name, raw)) is not raw:
+            if not now and name != _APART:
                 raise BadRequest(f"Nothing is left of {name}: none of it is known.", param=name)
-            kept = kept | {name: now}
+            kept = kept | {name: now or None}
     if EDITS in kept:
         kept = sieve.edits(kept)
     if not sieve.noted:
@@ -108,7 +112,7 @@ def are_plain(items: list[Any], plain: frozenset[str | None], depth: int) -> boo
 class _Sieve:
     """One request's; notes what it leaves out, and what of the rest may cost."""
 
-    __slots__ = ("_gone", "_most", "requested", "helper", "left", "rules", "uses")
+    __slots__ = ("_by", "_gone", "_most", "_where", "requested", "helper", "left", "rules", "uses")
 
     def __init__(self, rules: Rules, helper: Helper, most: int | None) -> None:
         self.rules, self.helper, self._most = rules, helper, most
@@ -116,6 +120,7 @@ class _Sieve:
         self.uses: list[Use] = []
         self.requested: dict[str, str] = {}
         self._gone: list[Mapping[str, Any]] = []  # tools
+        self._where = self._by = ""  # in which conversation it is, and whose words are looked at
 
     @property
     def noted(self) -> bool:
@@ -177,6 +182,8 @@ class _Sieve:
         row = self.rules.tools.find(kind) if isinstance(kind, str) else None
         if kind and (row is None or self._is_reference(tool)):
             return self._without(tool, str(kind))
+        if _STORES in tool and not self._may_read(tool[_STORES]):
+            return self._without(tool, str(kind))
         kept = self.members(TOOLS, tool)
         if type(inner := kept.get(TOOLS)) is list:
             kept = kept | {TOOLS: self.tools(inner)}
@@ -193,6 +200,21 @@ class _Sieve:
             return True
         mask = tool.get(_MASK)
         return isinstance(mask, dict) and bool(mask.get("file_id"))
+
+    def _may_read(self, stores: Any) -> bool:
+        """Whether staff have listed all of these: they are in the vendor's account, which is
+        ours, and another customer's papers may be in them."""
+        named = f"{TOOLS}.{_STORES}"
+        known = self.rules.values.get(named)
+        wanted = stores if isinstance(stores, list) else [stores]
+        unknown = [
+            each
+            for each in wanted
+            if known is None or not isinstance(each, str) or known.find(each) is None
+        ]
+        for each in unknown:
+            self.leave("value", f"{named}={each if isinstance(each, str) else '?'}")
+        return not unknown
 
     def _without(self, tool: Mapping[str, Any], name: str) -> None:
         self.leave("tool", name)
@@ -254,6 +276,13 @@ class _Sieve:
             return any(tool.get("name") == name for tool in self._gone)
         return any(str(tool.get("type")) == str(kind) for tool in self._gone)
 
+    def said(self, name: str, raw: list[Any]) -> list[Any]:
+        """A conversation, or as much of it as may be sent."""
+        self._where = name
+        now = self.items(raw)
+        self._where = ""
+        return now
+
     def items(self, raw: list[Any], depth: int = 0) -> list[Any]:
         if are_plain(raw, self.rules.plain_blocks, depth):
             return raw
@@ -265,8 +294,11 @@ class _Sieve:
             return item
         kind = item.get("type")
         row = self.rules.blocks.find(kind) if isinstance(kind, str) else None
+        if depth == 0:
+            self._by = str(item.get("role"))
         if (kind and row is None) or depth > _DEEPEST:
-            return self.leave("block", str(kind))
+            self.leave("block", str(kind))
+            return self._text(item, depth)
         if row is not None and row.pricing != Pricing.INCLUDED:
             self.uses.append(Use(row, max(1, row.most_calls), item))
         for name in _INSIDE:
@@ -277,6 +309,18 @@ class _Sieve:
                     return None
                 item = item | {name: now}
         return self._declaring(item)
+
+    def _text(self, item: dict[str, Any], depth: int) -> Any:
+        """The text that can be read in what is unknown, in this dialect's words; or None."""
+        if not self._where or not (text := opaque.readable(item)):
+            return None
+        alone = depth == 0 and self._where != _APART
+        by = opaque.role(item) if alone else self._by
+        kind = "text"
+        if self._where == "input":
+            kind = "output_text" if by == "assistant" else "input_text"
+        part = {"type": kind, "text": text}
+        return {"role": by, "content": [part]} if alone else part
 
     def _declaring(self, item: dict[str, Any]) -> Any:
         """Tools that arrive in the middle of a conversation are tools."""

@@ -9,7 +9,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
 from accounts.api.account_serializers import KeySerializer, UserSerializer
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, Consent, User
 from accounts.pages.visitors import customer, reauthenticated
 from billing.api.serializers import ListedInvoiceSerializer, TransactionSerializer
 from billing.books import ledger
@@ -46,6 +46,7 @@ async def _document(user: User) -> AsyncIterator[bytes]:
     yield b'{"account":' + orjson.dumps(account)
     yield b',"billing_details":' + orjson.dumps(await in_thread(_billing_details, user))
     yield b',"known_by":' + orjson.dumps(await in_thread(_marks, user))
+    yield b',"agreed_to":' + orjson.dumps(await in_thread(_consents, user))
     lists = {
         "keys": _keys,
         "subscriptions": _subscriptions,
@@ -87,6 +88,11 @@ def _marks(user: User) -> list[dict[str, str]]:
     """By what one person's accounts are told apart: fingerprints (billing/rewards/gifts.py)."""
     found = Mark.objects.filter(user=user).order_by("pk")
     return [{"kind": mark.kind, "fingerprint": mark.digest} for mark in found]
+
+
+def _consents(user: User) -> list[dict[str, Any]]:
+    found = Consent.objects.filter(user=user).order_by("pk")
+    return list(found.values("page", "version", "through", "agreed_at"))
 
 
 def _subscriptions(user: User, after: int | None) -> list[tuple[int, Any]]:

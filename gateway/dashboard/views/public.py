@@ -2,17 +2,20 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from billing.plans.models import AddOn, Plan
 from gateway.catalogue import clock, snapshot
-from gateway.catalogue.price_examples import TYPICAL, MonthForm, month
+from gateway.catalogue.models import BUCKETS
+from gateway.catalogue.price_examples import TYPICAL
 from gateway.catalogue.sold import Model
-from gateway.usage.status import report
+from gateway.dashboard.views.pricing import on_sale
+from gateway.usage.status import overall, report
+from hontoni.money import per_million
 
 VENDORS = {"anthropic": "Anthropic", "openai": "OpenAI", "google": "Google"}
 ABILITIES = {
@@ -25,29 +28,31 @@ ABILITIES = {
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """What it is, a first request with the visitor's own base URL, prices, and a calculator."""
+    """What it is in one screen, whom it is for, what it costs, and why a bill can be proved."""
     models = list(snapshot.load().listed.values())
-    # Opened without a question, the calculator shows its own example.
-    form = MonthForm(request.GET if "model" in request.GET else None, models=models)
-    fields = form.cleaned_data if form.is_bound and form.is_valid() else None
-    if fields is None and not form.is_bound and models:
-        fields = {"model": models[0].id} | {
-            name: field.initial for name, field in form.fields.items() if field.initial
-        }
-    chosen = next((model for model in models if fields and model.id == fields["model"]), None)
     context = {
-        "rows": [_row(model) for model in models],
-        "form": form,
-        "month": month(chosen, *_numbers(fields)) if chosen and fields else None,
-        "plans": Plan.objects.filter(active=True),
-        "add_ons": AddOn.objects.filter(active=True),
+        **on_sale(),
+        "models": models,
+        "vendors": sorted({VENDORS.get(model.vendor, model.vendor) for model in models}),
+        "sample": _sample(models[0]) if models else None,
+        "health": overall(timezone.now()),
+        "credit": settings.SIGNUP_CREDIT,
+        "seller": settings.SELLER_NAME,
         "key": "sk-gw-…",
     }
     return render(request, "gateway/home.html", context)
 
 
-def _numbers(fields: dict[str, Any]) -> tuple[int, int, int]:
-    return fields["requests"], fields["tokens_in"], fields["tokens_out"]
+def _sample(model: Model) -> dict[str, Any]:
+    """The receipt of a step of a coding agent, at the prices of this minute."""
+    usage = TYPICAL["agent"]
+    rates = model.price.rates_for(usage)
+    lines = [
+        {"bucket": bucket, "tokens": tokens, "rate": rate, "cost": per_million(tokens * rate)}
+        for bucket, tokens, rate in zip(BUCKETS, usage, rates, strict=True)
+        if tokens
+    ]
+    return {"model": model, "lines": lines, "total": model.price.cost(usage)}
 
 
 def _row(model: Model) -> dict[str, Any]:

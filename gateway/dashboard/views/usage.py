@@ -11,23 +11,27 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from accounts.legal import consents
 from accounts.models import ApiKey
 from accounts.pages.visitors import customer
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS
-from gateway.dashboard import charts
+from gateway.dashboard import advice, charts, receipt_pdf, signed_receipts
 from gateway.dashboard.overview import figures
 from gateway.dashboard.serializers import ReceiptSerializer
+from gateway.dashboard.views.proof import receipt_json
 from gateway.usage import charges, rollups
 from gateway.usage.clients import NAMES
 from gateway.usage.corrections.models import corrected
 from gateway.usage.explanations import explain
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
+from hontoni import origins
 from hontoni.db import in_thread
 from hontoni.money import dollars
 from hontoni.templatetags.money import about
@@ -44,8 +48,19 @@ OUTCOMES = {"": _("Any outcome"), "ok": _("Succeeded"), "failed": _("Failed")}
 @login_required
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """Money, limits and the last requests, live."""
-    return render(request, "gateway/overview.html", figures(customer(request)))
+    """Money, limits and the last requests, live; above and below them, what to do next."""
+    user, now = customer(request), timezone.now()
+    shown = figures(user)
+    advised = advice.overview(user, shown["glance"], shown["balance"].available, now)
+    context = {
+        **shown,
+        **advised,
+        "now": now,
+        "days": 14,
+        "unagreed": consents.missing(user, now),
+        "refusals": _explained(user.pk, advised["latest_refusals"]),
+    }
+    return render(request, "gateway/overview.html", context)
 
 
 class UsageFilter(forms.Form):
@@ -115,9 +130,15 @@ def _refusals(user_id: int, since: rollups.Moment | None = None) -> list[dict[st
     found = Refusal.objects.filter(user_id=user_id).select_related("api_key")
     if since is not None:
         found = found.filter(last_at__gte=rollups.start(since))
+    return _explained(user_id, list(found.order_by("-last_at")[:REFUSALS_PAGE]))
+
+
+def _explained(user_id: int, found: list[Refusal]) -> list[dict[str, Any]]:
+    """Each with what it means, and with what ends it."""
+    ends = advice.remedies(user_id, found)
     return [
-        {"refusal": each, "explanation": explain(each)}
-        for each in found.order_by("-last_at")[:REFUSALS_PAGE]
+        {"refusal": each, "explanation": explain(each), "remedies": ends[each.pk]}
+        for each in found
     ]
 
 
@@ -161,14 +182,7 @@ def _events(user_id: int, filters: dict[str, Any]) -> QuerySet[UsageEvent]:
 @require_safe
 def receipt(request: HttpRequest, request_id: str) -> HttpResponse:
     """Every cent of one request. Asked for by htmx, only the part that goes into the drawer."""
-    try:
-        pk = uuid.UUID(hex=request_id.removeprefix("req_"))
-    except ValueError:
-        raise Http404 from None
-    events = UsageEvent.objects.select_related("price", "api_key").filter(
-        user_id=customer(request).pk
-    )
-    event = events.filter(pk=pk).first()
+    pk, event = _own(request, request_id)
     if event is None:
         if pk < first_id(time.time() - UNWRITTEN_SECONDS):
             raise Http404
@@ -178,6 +192,49 @@ def receipt(request: HttpRequest, request_id: str) -> HttpResponse:
     response = render(request, name, context)
     response["Vary"] = "HX-Request, Cookie"
     return response
+
+
+def _own(request: HttpRequest, request_id: str) -> tuple[uuid.UUID, UsageEvent | None]:
+    """A request of this visitor's. Raises Http404 for what is no id."""
+    try:
+        pk = uuid.UUID(hex=request_id.removeprefix("req_"))
+    except ValueError:
+        raise Http404 from None
+    events = UsageEvent.objects.select_related("price", "api_key", "user")
+    return pk, events.filter(pk=pk, user_id=customer(request).pk).first()
+
+
+@login_required
+@require_safe
+def receipt_file(request: HttpRequest, request_id: str, ending: str) -> HttpResponse:
+    """The receipt as a signed document, or on paper."""
+    _pk, event = _own(request, request_id)
+    if event is None:
+        raise Http404
+    if ending == "json":
+        return receipt_json(signed_receipts.document(event, timezone.now()))
+    url = origins.absolute(reverse("verify"))
+    pdf = receipt_pdf.draw(event, ReceiptSerializer(event).data, url)
+    response = HttpResponse(pdf, content_type="application/pdf")
+    response["Content-Disposition"] = f'attachment; filename="receipt-{event.request_id}.pdf"'
+    return response
+
+
+@login_required
+@require_POST
+def share(request: HttpRequest, request_id: str) -> HttpResponse:
+    """A link to the receipt for a stranger, that ends by itself."""
+    _pk, event = _own(request, request_id)
+    lasts = signed_receipts.LASTS.get(request.POST.get("days", ""))
+    if event is None or lasts is None:
+        raise Http404
+    context = {
+        "event": event,
+        "receipt": ReceiptSerializer(event).data,
+        "link": origins.absolute(signed_receipts.link(event, lasts)),
+        "until": timezone.now() + lasts,
+    }
+    return render(request, "gateway/receipt.html", context)
 
 
 # -- Export --------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """What went wrong upstream, in our words (protocols.md section 4.2).
 
-* The client's own fault stays a 400, with the vendor's message.
-* A vendor's 401, 402, 403 or 404 is ours to repair: never told as the client's, but for what is
-  said about a file or an item that the client itself named.
+* The client's own fault keeps its status, with the vendor's message: a 400, and what is said
+  about a file or an item that the client itself named.
+* Any other 401, 402, 403 or 404 is ours to repair, and never told as the client's. A model that
+  the vendor does not have any more is 404 `model_retired`: asking again is of no use.
 * A vendor's 429 becomes a 503, in our words: it would look like the customer's own plan limit.
 * What a vendor will not answer is a 400 `content_policy`, unless it answered so (200, refusal).
 * Our account with the vendor (organisation, project, key) is taken out of what is passed on.
@@ -20,6 +21,8 @@ from gateway.dialects.ir import Failed
 from hontoni.errors import (
     ApiError,
     BadRequest,
+    Forbidden,
+    NotFound,
     TooLarge,
     Unavailable,
     UpstreamFailed,
@@ -46,20 +49,30 @@ _ACCOUNT = re.compile(
 )
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 _MISSING = re.compile(
-    r"\b(?:item|file|container|skill)s?\b.{0,120}not found|no such (?:item|file|container|skill)"
+    r"\b(?:item|file|container|skill|response|conversation|vector store)s?\b.{0,120}not found"
+    r"|no such (?:item|file|container|skill|response|conversation)"
     r"|permission to access the file",
     re.I,
 )
+_GONE = re.compile(
+    r"^model: \S+$|\bmodels?[/: `'\"]+[^ ]+.{0,80}(?:not found|not exist|deprecated|decommissioned"
+    r"|retired|no longer (?:available|supported)|sunset)",
+    re.I,
+)
+_NOT_FOUND = frozenset(("not_found_error", "NOT_FOUND"))
+_GONE_WORDS = frozenset(("model_not_found", "model_decommissioned", "model_deprecated"))
 _NUMBERS = re.compile(r"\d[\d,]{2,}")
 _GENERIC = "The model's provider failed to answer"
 _BUSY = "The model's provider has more requests than it can take; try again in a moment"
 _LATE = "The model's provider took too long"
+_RETIRED = "The model's provider does not have this model any more"
 _LOST = "The model's provider broke off the answer"
 
 CUT = Failed(500, "api_error", "upstream_error", _LOST, "cut")
 BROKEN = Failed(500, "api_error", "upstream_error", "The model's provider sent nonsense", "broken")
 _MALFORMED = "The model gave an answer that makes no sense; try again"
 OVERLOADED = "upstream_overloaded"  # as our own 503s are not
+RETIRED = "model_retired"
 STALE = "stale_reasoning"  # `vendor_code` of a 400 that goes away without the carriers
 
 _BY_WORD = {
@@ -91,6 +104,8 @@ _BY_STATUS = {
 }
 _KINDS: dict[int, type[ApiError]] = {
     400: BadRequest,
+    403: Forbidden,
+    404: NotFound,
     413: TooLarge,
     500: UpstreamFailed,
     503: Unavailable,
@@ -112,12 +127,17 @@ def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Fail
     everything = " ".join([*words, said])
     found = (_BY_WORD[word] for word in words if word in _BY_WORD)
     numeric = next((int(w) for w in words if w.isdigit()), 0)
+    code = next((word for word in words if word), "")
+    if status == 404 and _STALE.search(everything):
+        status = 400
     if status in (403, 404) and _MISSING.search(said):
-        status = 400  # what the client points at is not there; neither key nor catalogue is wrong
+        # What the client points at is not there; neither key nor catalogue is wrong.
+        return _failed(status, _ACCOUNT.sub("…", said), code, None)
+    if _is_gone(status, words, said):
+        return replace(_failed(404, _RETIRED, code, None), code=RETIRED)
     answer = _BY_STATUS.get(status or numeric) or (500 if status else next(found, 0))
     if not answer:  # inside a stream, with a word of its own
         answer = 400 if _CONTEXT.search(everything) or _STALE.search(everything) else 500
-    code = next((word for word in words if word), "")
     retry_after = retry_after or _delay(error.get("details"))
     if _KEY.search(everything):
         return _failed(500, _GENERIC, "invalid_api_key", retry_after)
@@ -129,6 +149,15 @@ def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Fail
         return replace(_fault(everything, _ACCOUNT.sub("…", said), code), param=given)
     ours = {413: _ACCOUNT.sub("…", said), 503: _BUSY, 504: _LATE}
     return _failed(answer, ours.get(answer, _GENERIC), code, retry_after)
+
+
+def _is_gone(status: int, words: list[str], said: str) -> bool:
+    """Whether the vendor does not have the model any more, or under that name. What a vendor of
+    ours says is not found, where nothing of the client's is, is the model: the path is known."""
+    if not _GONE_WORDS.isdisjoint(words):
+        return status in (0, 400, 404, 410)
+    found = not _NOT_FOUND.isdisjoint(words) or bool(_GONE.search(said))
+    return status in (404, 410) and found
 
 
 def _delay(details: Any) -> float | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.dialects.codecs import hosted
+from gateway.dialects.codecs import hosted, opaque
 from gateway.dialects.ir import Request, Target, Tool
 
 _MOST, _LONGEST = 20, 80
@@ -17,7 +17,8 @@ _READ = {
         frequency_penalty function_call functions logprobs max_completion_tokens max_tokens
         messages metadata modalities model n parallel_tool_calls presence_penalty
         prompt_cache_key reasoning reasoning_effort response_format safety_identifier seed stop
-        stream stream_options temperature thinking thinking_budget tool_choice tools
+        stop_sequences stream stream_options system temperature thinking thinking_budget
+        tool_choice tools
         top_k top_logprobs top_p user verbosity prompt_cache_options prompt_cache_retention store
     """,
     "openai_responses": """
@@ -41,6 +42,7 @@ def left_out(
     known = _KNOWN[dialect]
     given = [] if known.issuperset(body) else list(_members(body, known))
     given += [f"tool:{name}" for name in _tools(request, target, why)]
+    given += [f"block:{name}" for name in opaque.left_out(request, target)]
     return tuple(dict.fromkeys(each[:_LONGEST] for each in given))[:_MOST]
 
 

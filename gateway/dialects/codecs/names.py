@@ -15,6 +15,7 @@ LIMITS = {
     "anthropic_messages": (re.compile(r"[a-zA-Z0-9_-]{1,128}"), 128),
     "gemini": (re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}"), 64),
 }
+LONGEST_ID = 64
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ODD = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -47,7 +48,7 @@ class Names:
 
 def call_id(text: str) -> str:
     """A call id every vendor accepts; the same for the call and its result."""
-    return text if _CALL_ID.fullmatch(text) else shorten(text, text, 64)
+    return text if _CALL_ID.fullmatch(text) else shorten(text, text, LONGEST_ID)
 
 
 def shorten(text: str, identity: str, limit: int) -> str:

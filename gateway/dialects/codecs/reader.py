@@ -49,6 +49,11 @@ class Reader:
         self.done = self.over = False
         self.said = 0  # bytes of what the upstream says, whether it is shown or cut off
 
+    @property
+    def ended(self) -> bool:
+        """Whether the upstream said how its answer ended."""
+        return bool(self._decoder.ended)
+
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that `chunk` completes; after the end only what was used."""
         if self.over:

@@ -1,33 +1,58 @@
 """JSON Schemas, cut to what each vendor understands. The schema given is never changed.
 
+What a vendor takes is a list of the words it knows (`Words`), as its own SDK and its page on
+schemas have it: vendors grow, and a word that is not listed is refused by some. A union is told in
+the word that the vendor has for one; what cannot be told otherwise goes into the description, so
+that the model may heed it.
+
 Keywords are put in alphabetical order, so that a client whose parser shuffles them still sends
 the same prefix every turn. The members of `properties` stay as they came: models write their
 arguments in that order.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 Schema = dict[str, Any]
 
 _MAPS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains")
-# Claude's structured output refuses these; told in the description instead.
-_BOUNDS = (
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "minItems",
-    "maxItems",
-    "minProperties",
-    "maxProperties",
-    "uniqueItems",
+_NOISE = ("$schema", "$id", "$comment")  # say nothing about a value
+_TYPES = ("string", "number", "boolean", "null")
+
+
+class Words(NamedTuple):
+    """The words of JSON Schema that a vendor knows. `formats`: the only ones, of strings; None for
+    any. `closed`: every object says so. `least`: what `minItems` may say, if not anything."""
+
+    known: frozenset[str]
+    formats: frozenset[str] | None = None
+    closed: bool = False
+    least: tuple[int, ...] = ()
+
+
+_COMMON = """
+    $ref $defs type title description enum properties required additionalProperties items anyOf
+    minItems format
+"""
+_FORMATS = "date-time time date duration email hostname uri ipv4 ipv6 uuid"
+# anthropic 2.12, lib/_parse/_transform.py
+CLAUDE_OUTPUT = Words(
+    frozenset(f"{_COMMON} const allOf".split()), frozenset(_FORMATS.split()), True, (0, 1)
 )
+# openai 3.54, lib/_pydantic.py, and "Supported schemas" of the page on structured outputs
+OPENAI_STRICT = Words(
+    frozenset(
+        f"""{_COMMON} const definitions pattern minimum maximum exclusiveMinimum exclusiveMaximum
+        multipleOf maxItems""".split()
+    ),
+    frozenset(_FORMATS.split()) - {"uri"},
+)
+# ai.google.dev, `responseJsonSchema`
+GEMINI = Words(frozenset(f"{_COMMON} prefixItems maxItems minimum maximum".split()))
 
 
 def ordered(schema: Mapping[str, Any] | None) -> Schema:
@@ -35,8 +60,11 @@ def ordered(schema: Mapping[str, Any] | None) -> Schema:
     return _walk(schema or {"type": "object", "properties": {}}, dict)
 
 
-def for_openai(schema: Mapping[str, Any] | None) -> Schema:
-    """An object says its `properties`, an array its `items`."""
+def for_openai(
+    schema: Mapping[str, Any] | None, strict: bool | None = None
+) -> tuple[Schema, bool | None]:
+    """What a function takes, and whether strictly: an object says its `properties`, an array its
+    `items`."""
 
     def complete(node: Schema) -> Schema:
         if node.get("type") == "object":
@@ -45,7 +73,8 @@ def for_openai(schema: Mapping[str, Any] | None) -> Schema:
             node.setdefault("items", {})
         return node
 
-    return _as_object(_walk(schema or {}, complete))
+    raw, strict = strictly(schema, strict)
+    return _as_object(_walk(raw, complete)), strict
 
 
 def for_anthropic(schema: Mapping[str, Any] | None) -> Schema:
@@ -63,19 +92,27 @@ def for_gemini(schema: Mapping[str, Any] | None) -> Schema:
     return _as_object(_walk(schema or {}, undialected))
 
 
+def for_gemini_output(schema: Mapping[str, Any] | None) -> Schema:
+    """The shape of an answer."""
+    return _limited(schema or {"type": "object"}, GEMINI)
+
+
 def for_claude_output(schema: Mapping[str, Any] | None) -> Schema:
-    """Bounds become part of the description; objects are closed, as Claude requires."""
+    """The shape of an answer; objects are closed, as Claude requires."""
+    return _limited(schema or {"type": "object"}, CLAUDE_OUTPUT)
 
-    def unbounded(node: Schema) -> Schema:
-        said = [f"{name}: {node.pop(name)}" for name in _BOUNDS if name in node]
-        if said:
-            about = f"{node.get('description') or ''} ({', '.join(said)})"
-            node["description"] = about.strip()
-        if node.get("type") == "object" or "properties" in node:
-            node["additionalProperties"] = False
-        return _definitions(node)
 
-    return _walk(schema or {"type": "object"}, unbounded)
+def is_claude_output(schema: Mapping[str, Any]) -> bool:
+    """Whether Claude takes it as it is, whatever the order of its words."""
+    return for_claude_output(schema) == schema
+
+
+def strictly(schema: Mapping[str, Any] | None, strict: bool | None) -> tuple[Schema, bool | None]:
+    """A schema for OpenAI, and whether it can be a strict one: as the client wants it, where
+    objects are closed and need all their properties."""
+    if strict and qualifies(limited := _limited(schema or {}, OPENAI_STRICT)):
+        return limited, True
+    return ordered(schema), False if strict else strict
 
 
 def qualifies(schema: Mapping[str, Any] | None) -> bool:
@@ -92,6 +129,85 @@ def qualifies(schema: Mapping[str, Any] | None) -> bool:
 
     _walk(schema or {}, check)
     return closed and bool(schema)
+
+
+def _limited(schema: Mapping[str, Any], words: Words) -> Schema:
+    return _walk(schema, lambda node: _in_words(_definitions(node), words))
+
+
+def _in_words(node: Schema, words: Words) -> Schema:
+    """The node in these words; its children are already."""
+    kinds = node.get("type")
+    if isinstance(kinds, list):
+        return _of_types(node, kinds, words)
+    if "oneOf" in node and "anyOf" not in node:
+        node["anyOf"] = node.pop("oneOf")
+    if "const" in node and "const" not in words.known:
+        node["enum"] = [node.pop("const")]
+    for name in _NOISE:
+        node.pop(name, None)
+    if words.closed and ("enum" in node or "const" in node):
+        node.pop("type", None)  # the values say it
+    raw = {name: node.pop(name) for name in [*node] if not _is_known(name, node, words)}
+    if words.closed and (node.get("type") == "object" or "properties" in node):
+        node = node | {"type": "object", "additionalProperties": False}
+        node.setdefault("properties", {})
+    if words.closed and not _says_what(node):
+        node["anyOf"] = [{"type": each} for each in _TYPES]
+    if raw:
+        about = "{" + ", ".join(f"{name}: {_plain(raw[name])}" for name in raw) + "}"
+        node["description"] = "\n\n".join(filter(None, (node.get("description"), about)))
+    return _alone(node)
+
+
+def _is_known(name: str, node: Schema, words: Words) -> bool:
+    if name == "format":
+        return words.formats is None or (
+            node.get("type") == "string" and node[name] in words.formats
+        )
+    if name == "minItems" and words.least:
+        return node[name] in words.least
+    return name in words.known
+
+
+def _of_types(node: Schema, kinds: list[Any], words: Words) -> Schema:
+    """A list of types is a union of them."""
+    rest = {name: value for name, value in node.items() if name != "type"}
+    about = {name: rest.pop(name) for name in ("title", "description") if name in rest}
+    each = [_in_words(_of_type(rest, kind), words) for kind in kinds]
+    return about | (each[0] if len(each) == 1 else {"anyOf": each})
+
+
+_OF_OBJECTS = frozenset(("properties", "required", "additionalProperties", "minProperties"))
+_OF_ARRAYS = frozenset(("items", "prefixItems", "minItems", "maxItems", "uniqueItems"))
+
+
+def _of_type(rest: Schema, kind: Any) -> Schema:
+    """The words that say something about that type."""
+    strange = (frozenset() if kind == "object" else _OF_OBJECTS) | (
+        frozenset() if kind == "array" else _OF_ARRAYS
+    )
+    kept = {name: value for name, value in rest.items() if name not in strange}
+    if kind == "null":
+        kept = {}
+    return kept | {"type": kind}
+
+
+def _says_what(node: Schema) -> bool:
+    return any(name in node for name in ("type", "anyOf", "allOf", "enum", "const", "$ref"))
+
+
+def _alone(node: Schema) -> Schema:
+    """A reference stands alone: what is said beside it stands around it."""
+    beside = node.keys() - {"$ref", "$defs"}
+    if "$ref" not in node or not beside:
+        return node
+    around = {name: value for name, value in node.items() if name != "$ref"}
+    return around | {"anyOf": [{"$ref": node["$ref"]}]}
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _walk(node: Mapping[str, Any], change: Callable[[Schema], Schema]) -> Schema:

@@ -6,7 +6,7 @@ model lacks becomes the next lower one it has, and the lowest when there is none
 
 from dataclasses import replace
 
-from gateway.dialects.ir import Target, Thinking
+from gateway.dialects.ir import UNSAID, Target, Thinking
 
 RANK = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 BUDGET = {
@@ -30,7 +30,7 @@ def settle(requested: Thinking, target: Target, max_output: int | None = None) -
     includes thinking everywhere.
     """
     if not requested.mode or target.thinking == "none":
-        return Thinking()
+        return UNSAID
     if (
         requested.effort and requested.effort not in RANK
     ):  # a word from the future: the model's default

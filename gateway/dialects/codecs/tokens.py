@@ -45,8 +45,10 @@ def count(wire: Mapping[str, Any] | None, *path: str) -> int:
     side, is MOST: as absurd, and still a number that every JSON reader can take."""
     value: Any = wire
     for name in path:
-        value = value.get(name) if type(value) is dict or isinstance(value, dict) else None
+        value = value.get(name) if isinstance(value, dict) else None
     kind = type(value)
+    if type(value) is int and 0 <= value <= MOST:  # nearly always
+        return value
     if kind is not int and kind is not float:
         return 0
     return int(value) if -MOST <= value <= MOST else MOST

@@ -99,10 +99,10 @@ def _wrapped(tool: Tool) -> dict[str, object]:
 
 def _known(request: Request, target: Target) -> Iterator[Tool]:
     """Every tool callable now, the first of a name only."""
-    loaded, seen = _loaded(request), set()
+    (loaded, gone), seen = _loaded(request), set()
     for tool, found in _declared(request):
         key = (tool.kind == "hosted", tool.namespace, tool.name)
-        if key in seen or not _callable(tool, request, target):
+        if key in seen or tool.name in gone or not _callable(tool, request, target):
             continue
         if tool.deferred and not found and tool.name not in loaded:
             continue
@@ -135,6 +135,16 @@ def _declared(request: Request) -> Iterator[tuple[Tool, bool]]:
             yield from ((tool, True) for tool in item.tools)
 
 
-def _loaded(request: Request) -> set[str]:
-    parts = (p for i in request.items if isinstance(i, Message | ToolResult) for p in i.parts)
-    return {part.name for part in parts if isinstance(part, ToolReference)}
+def _loaded(request: Request) -> tuple[set[str], set[str]]:
+    """The names of tools that a conversation brought along, and of those that it took away."""
+    loaded: set[str] = set()
+    gone: set[str] = set()
+    for item in request.items:
+        if isinstance(item, ToolDecl):
+            gone |= {*item.removed}
+            gone -= {tool.name for tool in item.tools}
+        elif isinstance(item, Message | ToolResult):
+            named = {part.name for part in item.parts if isinstance(part, ToolReference)}
+            loaded |= named
+            gone -= named
+    return loaded - gone, gone

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import NoReturn
 
-from gateway.dialects.codecs import wire
+from gateway.dialects.codecs import opaque, wire
 from gateway.dialects.ir import (
     Item,
     Message,
-    Opaque,
     Part,
     Reasoning,
     Refusal,
@@ -41,7 +40,8 @@ class Turn:
 
 def preamble(request: Request, target: Target) -> tuple[list[Part], list[Item]]:
     """The leading system parts, and the rest. Claude Code's billing line is Anthropic's only."""
-    items: list[Item] = [item for item in request.items if not isinstance(item, ToolDecl)]
+    raw = opaque.expressed(request, target)
+    items: list[Item] = [item for item in raw if not isinstance(item, ToolDecl)]
     leading = list(takewhile(_is_system, items))
     parts = [part for item in leading if isinstance(item, Message) for part in item.parts]
     if target.vendor != "anthropic":
@@ -117,9 +117,10 @@ def plain(parts: Iterable[Part]) -> str:
     return "\n\n".join(said)
 
 
-def inexpressible(thing: Item | Part, dialect: str) -> NoReturn:
-    """BadRequest for a part this target has no words for; never a silent drop."""
-    kind = thing.json.get("type") if isinstance(thing, Opaque) else type(thing).__name__.lower()
+def inexpressible(part: Part, dialect: str) -> NoReturn:
+    """BadRequest for a part that is known, and that this target has no words for: what it shows
+    cannot be told in any others."""
+    kind = type(part).__name__.lower()
     wire.unsupported("content", f"{kind} cannot be sent to this model ({dialect})")
 
 

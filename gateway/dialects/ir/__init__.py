@@ -29,6 +29,7 @@ from gateway.dialects.ir.events import (
     UsageSeen,
 )
 from gateway.dialects.ir.request import (
+    UNSAID,
     Annotation,
     Audio,
     Carrier,
@@ -56,6 +57,7 @@ from gateway.dialects.ir.target import Head, Target
 
 __all__ = [
     "NO_TALLY",
+    "UNSAID",
     "Annotation",
     "AnnotationSeen",
     "ArgsDelta",

@@ -141,7 +141,7 @@ class UsageSeen:
 @dataclass(frozen=True, slots=True)
 class Finish:
     """`reason` is ours: stop, stop_sequence, length, context_window, tool_calls, content_filter,
-    pause, compaction, cancelled or unknown. `raw` is the vendor's word for it.
+    pause, compaction or cancelled. `raw` is the vendor's word for it.
     """
 
     reason: str

@@ -96,7 +96,8 @@ class ToolReference:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A part or an item only its own dialect knows; another target refuses it or drops it."""
+    """A part or an item only its own dialect knows; for another it is the text that can be read
+    in it (`codecs.turns.readable`), or left out and told."""
 
     dialect: str
     json: Json
@@ -172,9 +173,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class ToolDecl:
-    """Tools that arrive in the middle of a conversation."""
+    """Tools that arrive in the middle of a conversation, and the names of those that go."""
 
     tools: tuple[Tool, ...]
+    removed: tuple[str, ...] = ()
 
 
 Item = Message | Reasoning | ToolCall | ToolResult | ToolDecl | Opaque
@@ -212,6 +214,9 @@ class Thinking:
     effort: str = ""
     budget: int | None = None
     display: str = ""
+
+
+UNSAID = Thinking()
 
 
 @dataclass(frozen=True, slots=True)

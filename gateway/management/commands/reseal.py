@@ -1,4 +1,4 @@
-"""Seal every stored credential and second factor under the newest key of CREDENTIAL_KEYS."""
+"""Seal every stored secret anew: credentials, second factors and the keys that sign receipts."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from accounts.sign_in import factors
+from billing.books import signing
 from gateway.reconciliation.vendors.models import ReportSource
 from gateway.vendors import vault
 from gateway.vendors.models import Credential
@@ -19,7 +20,7 @@ class Command(BaseCommand):
         credentials = list(Credential.objects.select_for_update())
         sources = list(ReportSource.objects.select_for_update())
         try:
-            seeds = factors.reseal()
+            seeds, keys = factors.reseal(), signing.reseal()
             for credential in credentials:
                 credential.sealed = vault.reseal(credential.sealed)
             for source in sources:
@@ -31,4 +32,5 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{len(credentials) + len(sources)} credentials are sealed under the newest key."
             + (f" So are {seeds} second factors." if seeds else "")
+            + (f" So are {keys} keys that sign receipts." if keys else "")
         )

@@ -5,12 +5,13 @@ from argparse import ArgumentParser
 from threading import Event
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from gateway.stores import reaping
 from gateway.usage import settlement
 from gateway.usage.settler import Settler
+from hontoni import checks
 
 
 class Command(BaseCommand):
@@ -27,6 +28,8 @@ class Command(BaseCommand):
                 done += taken
             self.stdout.write(f"{done} usage events were recorded.")
             return
+        if refused := checks.redis_servers():
+            raise CommandError(refused[0].msg)
         stop = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
+from accounts.legal.texts import seed as seed_legal
 from accounts.sign_in import factors
 from billing.plans.seed import seed as seed_billing
 from gateway.catalogue.seed import seed as seed_catalogue
@@ -46,6 +47,7 @@ class Command(BaseCommand):
             seed_catalogue()
             seed_published()
             seed_roles()
+            seed_legal()
 
     def _keep(self, *, wanted: bool) -> None:
         """The database as it was before this release touched it."""

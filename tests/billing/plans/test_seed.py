@@ -25,11 +25,13 @@ def test_the_plans_are_the_ones_of_the_documentation() -> None:
     assert {plan.subject for plan in Plan.objects.all()} == {"key"}
 
 
-def test_without_a_plan_one_pays_as_one_goes_within_basics_limits() -> None:
+def test_without_a_plan_one_pays_as_one_goes_within_half_of_basics_days() -> None:
     default, basic = Plan.objects.get(is_default=True), Plan.objects.get(slug="basic")
     assert default.price == 0
-    for limit in (*Plan.LIMITS, "thinking_budget", "key_cap"):
+    for limit in ("rpm", "five_hours", "concurrent", "thinking_budget", "key_cap"):
         assert getattr(default, limit) == getattr(basic, limit)
+    for limit in ("daily", "weekly", "monthly"):
+        assert getattr(default, limit) * 2 == getattr(basic, limit)
 
 
 def test_the_add_ons_are_the_ones_of_the_documentation() -> None:

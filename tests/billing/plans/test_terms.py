@@ -37,7 +37,7 @@ def announced(user: User) -> int:
 def test_without_a_subscription_the_default_plan_holds(alice: User) -> None:
     mine = terms.terms(alice.pk)
     assert (mine.plan, mine.plan_name) == ("pay-as-you-go", "Pay as you go")
-    assert mine.limits == Limits(8, 20, 100, 120, 480, 1)
+    assert mine.limits == Limits(8, 20, 50, 60, 240, 1)
     assert (mine.thinking_budget, mine.subject, mine.key_cap) == (8_000, "key", 5)
     assert (mine.credits_total, mine.credits_version, mine.settled_total) == (nanos("10"), 1, 0)
 
@@ -65,7 +65,7 @@ def test_an_add_on_multiplies_every_limit_and_never_the_thinking_budget(alice: U
 
 def test_the_default_plan_takes_an_add_on_too(alice: User) -> None:
     subscribe(alice, "pay-as-you-go", "rate-limit-2x")
-    assert terms.terms(alice.pk).limits == Limits(16, 40, 200, 240, 960, 2)
+    assert terms.terms(alice.pk).limits == Limits(16, 40, 100, 120, 480, 2)
 
 
 def test_somebody_elses_subscription_does_not_matter(alice: User, bob: User) -> None:

@@ -1,8 +1,6 @@
 """A price, a model and a name hold from one moment on, on every node, however idle it was."""
 
-import asyncio
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from threading import Event
@@ -14,11 +12,11 @@ from django.utils import timezone
 
 from gateway.catalogue import clock, snapshot
 from gateway.catalogue.models import BUCKETS, Alias, Model, Price
-from gateway.plane import admission
 from gateway.usage.models import UsageEvent
 from hontoni.money import nanos
 from tests.gateway.plane.test_limits import limit
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person
 
 USED = "[[usage: 1000 500 0]] [[say: hi]]"
@@ -142,20 +140,19 @@ def _refuses() -> None:
     raise OperationalError("connection refused")
 
 
-@pytest.mark.parametrize("silence", [_refuses, lambda: time.sleep(4)], ids=["refused", "silent"])
+@pytest.mark.parametrize("silent", [False, True], ids=["refused", "silent"])
 def test_without_the_database_nothing_is_sold_at_an_old_price(
-    warm: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch, silence: Callable[[], None]
+    warm: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch, silent: bool
 ) -> None:
     dearer()
+    answered = Event()
     with monkeypatch.context() as away:
-        away.setattr(snapshot, "read", silence)
-        began = time.monotonic()
+        away.setattr(snapshot, "read", (lambda: answered.wait(60)) if silent else _refuses)
         refused = warm.chat(alice, USED)
-        assert time.monotonic() - began < 2.5
+        answered.set()
     assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
     assert refused.headers["x-ratelimit-limit-rpm"], "limits are Redis's, and still told"
-    time.sleep(0.3)
-    assert warm.chat(alice, USED, max_tokens=1000).status_code == 200, "as soon as it is back"
+    until(lambda: warm.chat(alice, USED, max_tokens=1000).status_code == 200, "it is not back")
     assert len(warm.vendors.requests) == 2
 
 
@@ -165,13 +162,13 @@ def test_a_key_that_cannot_be_looked_up_is_told_so(
     from gateway.plane import callers
 
     fund(alice, "10")
+    answered = Event()
     with monkeypatch.context() as away:
-        away.setattr(callers, "_load", lambda _: time.sleep(3))
-        began = time.monotonic()
+        away.setattr(callers, "_load", lambda _: answered.wait(60))
         refused = gateway.chat(alice)
-        assert time.monotonic() - began < 2.5
+        answered.set()
     assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
-    assert gateway.chat(alice).status_code == 200
+    until(lambda: gateway.chat(alice).status_code == 200)
 
 
 # -- The switch ----------------------------------------------------------------------------------
@@ -299,19 +296,3 @@ def test_a_limit_whose_announcement_was_lost_refuses_nobody_for_long(
 
     callers._callers[digest] = replace(known, loaded_at=known.loaded_at - 6)
     assert gateway.chat(alice).status_code == 200
-
-
-def test_admission_is_not_slowed_down(gateway: Gateway, alice: Person) -> None:
-    """What is asked of the snapshot for each request takes microseconds."""
-    fund(alice, "10")
-    gateway.chat(alice)
-
-    async def ask(times: int) -> float:
-        await snapshot.current()
-        began = time.perf_counter()
-        for _ in range(times):
-            await snapshot.current()
-        return (time.perf_counter() - began) / times
-
-    assert asyncio.run(ask(2000)) < 50e-6
-    assert not admission.LIVE

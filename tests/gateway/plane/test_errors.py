@@ -68,7 +68,7 @@ ROWS: dict[str, Row] = {
             "anthropic": (404, "not_found_error"),
             "google": (404, "NOT_FOUND"),
         },
-        *(500, "api_error", "upstream_error"),
+        *(404, "not_found_error", "model_retired"),
     ),
     "too large": (
         {

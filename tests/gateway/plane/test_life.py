@@ -50,6 +50,10 @@ def test_every_step_that_the_table_does_not_have_is_refused() -> None:
         else:
             with pytest.raises(life.Impossible):
                 life.step(now, then)
+    for heard, then_ in product(life.Hearing, life.Hearing):
+        if then_ not in life.NEXT_HEARING[heard]:
+            with pytest.raises(life.Impossible):
+                life.hearing(heard, then_)
     for said, next_ in product(life.Answer, life.Answer):
         if next_ not in life.NEXT_ANSWER[said]:
             with pytest.raises(life.Impossible):

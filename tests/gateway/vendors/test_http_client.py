@@ -170,6 +170,26 @@ async def test_what_is_no_answer_is_refused(server: Server, post: Post, nonsense
     assert "127.0.0.1" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [OK, CHUNKED[:-2], OK + b"Transfer-Encoding: chunked\r\n\r\n5;"],
+    ids=["headers", "trailers", "extensions"],
+)
+async def test_what_is_no_body_has_bounds(server: Server, post: Post, begun: bytes) -> None:
+    server.says(begun, *(b"x-%d: %b\r\n" % (n, b"y" * 900) for n in range(400)))
+    with pytest.raises(UpstreamFailed, match="cannot read"):
+        await (await post()).read()
+
+
+async def test_a_large_answer_that_comes_with_its_head_is_no_large_head(
+    server: Server, post: Post
+) -> None:
+    body = b"y" * 200_000
+    server.says(OK + b"x-a: b\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+    reply = await post()
+    assert (await reply.read(), reply.header(b"x-a")) == (body, "b")
+
+
 async def test_what_follows_the_body_changes_nothing_before_it(server: Server, post: Post) -> None:
     server.says(CHUNKED[:-2] + b"x-request-id: forged\r\ntransfer-encoding: x\r\n\r\n")
     reply = await post()

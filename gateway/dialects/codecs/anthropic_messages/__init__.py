@@ -3,7 +3,7 @@
 from gateway.dialects.codecs.anthropic_messages.body import encode_request
 from gateway.dialects.codecs.anthropic_messages.decoder import Decoder, decode_reply
 from gateway.dialects.codecs.anthropic_messages.encoder import Encoder
-from gateway.dialects.codecs.anthropic_messages.patch import patch_request, without_secrets
+from gateway.dialects.codecs.anthropic_messages.patch import patch_request
 from gateway.dialects.codecs.anthropic_messages.reply import encode_error, encode_reply
 from gateway.dialects.codecs.anthropic_messages.request import (
     decode_request,
@@ -30,5 +30,4 @@ __all__ = [
     "encode_usage",
     "patch_request",
     "refuse_impossible",
-    "without_secrets",
 ]

@@ -144,15 +144,30 @@ def _settled(
     tools: dict[str, Any],
 ) -> Thinking:
     settled = thinking.settle(request.thinking, target, limit)
-    if settled.mode in ("", "off"):
-        return settled
-    if tools.get("tool_choice", {}).get("type") in ("any", "tool"):
-        if target.off == "disabled":
-            return Thinking("off")
-        tools["tool_choice"] = {"type": "auto"}
-    if target.thinking == "budget" and lost_its_thinking(messages):
-        return Thinking("off")
+    settled, choice = possible(settled, target, messages, tools.get("tool_choice"))
+    if choice is not None:
+        tools["tool_choice"] = choice
     return settled
+
+
+def possible(
+    settled: Thinking, target: Target, messages: list[Any], choice: Any
+) -> tuple[Thinking, dict[str, Any] | None]:
+    """How much of the thinking Claude takes beside the rest, and the choice of tools to send in
+    place of the client's, if that is another. A forced call, an answer that was begun, or a call
+    whose thinking is gone does without; a model that always thinks chooses by itself."""
+    if settled.mode in ("", "off"):
+        return settled, None
+    forced = isinstance(choice, dict) and choice.get("type") in ("any", "tool")
+    begun = bool(messages) and _role(messages[-1]) == "assistant"
+    if target.off != "disabled":
+        return settled, {"type": "auto"} if forced else None
+    lost = target.thinking == "budget" and lost_its_thinking(messages)
+    return (Thinking("off") if forced or begun or lost else settled), None
+
+
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, dict) else None
 
 
 def lost_its_thinking(messages: list[dict[str, Any]]) -> bool:

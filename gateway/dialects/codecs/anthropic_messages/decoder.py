@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.codecs import failures, tokens, wire
+from gateway.dialects.codecs import endings, failures, tokens, wire
 from gateway.dialects.codecs.anthropic_messages.usage import decode_tally, decode_usage
 from gateway.dialects.ir import (
     Annotation,
@@ -34,22 +34,12 @@ from gateway.dialects.ir import (
 )
 from gateway.dialects.sse import Frame
 
-_FINISH = {
-    "end_turn": "stop",
-    "stop_sequence": "stop_sequence",
-    "tool_use": "tool_calls",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "context_window",
-    "refusal": "content_filter",
-    "pause_turn": "pause",
-    "compaction": "compaction",
-}
-
 
 class Decoder:
     """`feed` every frame, then `close`."""
 
     __slots__ = (
+        "_called",
         "_done",
         "_finish",
         "_handlers",
@@ -74,8 +64,8 @@ class Decoder:
         self._input: dict[str, Any] = {}
         self._signature = ""
         self._usage: dict[str, Any] = {}
-        self._finish: Finish | None = None
-        self._started = self._done = self._texted = False
+        self._finish: Finish | Failed | None = None
+        self._started = self._done = self._texted = self._called = False
         self._handlers: dict[str, Callable[[dict[str, Any]], list[Event]]] = {
             "content_block_delta": self._delta,
             "content_block_start": self._open,
@@ -86,6 +76,11 @@ class Decoder:
             "ping": self._ping,
             "error": self._error,
         }
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer said how it ended."""
+        return self._finish is not None
 
     def feed(self, frame: Frame) -> list[Event]:
         if self._done:
@@ -133,6 +128,7 @@ class Decoder:
             kept = self._carrier("redacted", str(block.get("data") or ""))
             return [*self._opened(ReasoningOpen(index)), CarrierSeen(index, kept)]
         if self._kind == "tool_use":
+            self._called = True
             self._input = block.get("input") or {}
             identity = str(block.get("id") or "") or self._mint()
             return self._opened(CallOpen(index, identity, str(block.get("name") or "")))
@@ -195,7 +191,12 @@ class Decoder:
         delta = event.get("delta") or {}
         raw = delta.get("stop_reason")
         if raw:
-            self._finish = Finish(_FINISH.get(raw, "unknown"), raw, delta.get("stop_sequence"))
+            self._finish = endings.judge(
+                "anthropic_messages",
+                str(raw),
+                called=self._called,
+                stop=delta.get("stop_sequence"),
+            )
         return self._seen(event.get("usage"))
 
     def _stop(self, _: dict[str, Any]) -> list[Event]:

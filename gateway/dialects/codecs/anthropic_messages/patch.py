@@ -2,15 +2,21 @@
 
 Claude binds its thinking to the exact transcript, so nothing else is touched (protocols.md
 section 0). What this model would refuse is repaired: how thinking is asked for, sampling, a
-foreign secret, a system message in the middle.
+foreign secret, a system message in the middle, tools that join there, an id or a schema in words
+that are not its own; and what stands on something that a repair took away falls with it.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.dialects.codecs import carrier, thinking
-from gateway.dialects.codecs.anthropic_messages.body import lost_its_thinking
+from gateway.dialects.codecs import carrier, dependents, names, schemas, thinking
+from gateway.dialects.codecs.anthropic_messages import additions
+from gateway.dialects.codecs.anthropic_messages.body import possible
 from gateway.dialects.ir import Target, Thinking
+
+_ODD_ID = re.compile(r"[^a-zA-Z0-9_-]")
+_IDS = {"tool_use": "id", "tool_result": "tool_use_id"}
 
 
 def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> dict[str, Any]:
@@ -19,41 +25,33 @@ def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> 
     limit = body.get("max_tokens")
     if isinstance(limit, int) and target.max_output:
         patched["max_tokens"] = limit = min(limit, target.max_output)
-    patched["messages"] = list(_messages(body.get("messages") or [], target))
+    messages = body.get("messages") or []
+    patched["messages"] = list(_messages(messages, target))
+    if not target.mid_system and (tools := additions.settled(body.get("tools"), messages)):
+        patched["tools"] = tools
+    _shape(patched)
     settled = thinking.settle(requested, target, limit if isinstance(limit, int) else None)
-    _think(patched, target, _possible(patched, target, settled))
-    return patched
+    settled, choice = possible(settled, target, patched["messages"], patched.get("tool_choice"))
+    if choice is not None:
+        patched["tool_choice"] = choice
+    _think(patched, target, settled)
+    return dependents.without_orphans("anthropic_messages", patched)
 
 
-def without_secrets(body: dict[str, Any]) -> dict[str, Any]:
-    """A patched body for the one retry after Claude called a signature stale: no thinking is
-    left in it, and none is asked for where Claude would miss it."""
-    messages = [_unthought(message) for message in body["messages"]]
-    bare = body | {"messages": [m for m in messages if m.get("content") != []]}
-    enabled = (body.get("thinking") or {}).get("type") == "enabled"
-    if enabled and lost_its_thinking(bare["messages"]):
-        bare["thinking"] = {"type": "disabled"}
-    return bare
+def _shape(patched: dict[str, Any]) -> None:
+    """The shape of the answer, in those words of JSON Schema that Claude takes for it."""
+    config = patched.get("output_config")
+    if isinstance(config, dict) and isinstance(config.get("format"), dict):
+        patched["output_config"] = config | {"format": _formed(config["format"])}
+    if isinstance(patched.get("output_format"), dict):
+        patched["output_format"] = _formed(patched["output_format"])
 
 
-def _unthought(message: dict[str, Any]) -> dict[str, Any]:
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-    return message | {"content": [block for block in content if not _is_thought(block)]}
-
-
-def _is_thought(block: Any) -> bool:
-    return isinstance(block, dict) and block.get("type") in ("thinking", "redacted_thinking")
-
-
-def _possible(patched: dict[str, Any], target: Target, settled: Thinking) -> Thinking:
-    """A forced call, or a call whose thinking is gone, does without thinking."""
-    if settled.mode in ("", "off") or target.off != "disabled":
-        return settled
-    forced = (patched.get("tool_choice") or {}).get("type") in ("any", "tool")
-    lost = target.thinking == "budget" and lost_its_thinking(patched["messages"])
-    return Thinking("off") if forced or lost else settled
+def _formed(form: dict[str, Any]) -> dict[str, Any]:
+    schema = form.get("schema")
+    if not isinstance(schema, dict) or schemas.is_claude_output(schema):
+        return form
+    return form | {"schema": schemas.for_claude_output(schema)}
 
 
 def _think(patched: dict[str, Any], target: Target, settled: Thinking) -> None:
@@ -118,16 +116,29 @@ def _has_results(message: dict[str, Any]) -> bool:
 
 
 def _without_foreign(message: dict[str, Any]) -> dict[str, Any]:
-    """The message itself, unless it holds a secret of another vendor's, or of ours."""
+    """The message itself, unless it holds a secret of another vendor's or of ours, or calls with
+    ids that another gateway made."""
     content = message.get("content")
-    if message.get("role") != "assistant" or not isinstance(content, list):
+    if not isinstance(content, list):
         return message
-    kept = [block for block in content if not _foreign(block)]
-    return message if len(kept) == len(content) else {**message, "content": kept}
+    kept = [_with_plain_id(block) for block in content if not _foreign(block)]
+    if len(kept) == len(content) and all(a is b for a, b in zip(kept, content, strict=True)):
+        return message
+    return {**message, "content": kept}
+
+
+def _with_plain_id(block: Any) -> Any:
+    name = _IDS.get(str(block.get("type"))) if isinstance(block, dict) else None
+    raw = block.get(name) if name else None
+    if not isinstance(raw, str) or not _ODD_ID.search(raw):
+        return block
+    return block | {name: names.call_id(raw)}
 
 
 def _foreign(block: Any) -> bool:
     if not isinstance(block, dict):
+        return False
+    if block.get("type") not in ("thinking", "redacted_thinking"):
         return False
     secret = block.get("signature") or block.get("data")
     return isinstance(secret, str) and secret.startswith(carrier.PREFIX)

@@ -1,36 +1,16 @@
 """A Messages body, read.
 
 Not kept, as it concerns Anthropic's own service only: `context_management`, `container`,
-`service_tier`, betas, a message's `id`. A `tool_removal` is ignored. Refused, because ignoring
-it would lose something: `thread`.
+`service_tier`, betas, a message's `id`. Refused, because ignoring it would lose something:
+`thread`.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.dialects.codecs import carrier, wire
-from gateway.dialects.codecs.anthropic_messages.parts import cache, decode_part
-from gateway.dialects.codecs.anthropic_messages.tools import (
-    decode_choice,
-    decode_tool,
-    decode_tools,
-)
-from gateway.dialects.ir import (
-    Item,
-    Message,
-    Opaque,
-    OutputFormat,
-    Part,
-    Reasoning,
-    Request,
-    Sampling,
-    Text,
-    Thinking,
-    ToolCall,
-    ToolDecl,
-    ToolReference,
-    ToolResult,
-)
+from gateway.dialects.codecs import wire
+from gateway.dialects.codecs.shapes import tools, turns
+from gateway.dialects.ir import Item, OutputFormat, Request, Sampling, Thinking
 from hontoni.errors import BadRequest
 
 DIALECT = "anthropic_messages"
@@ -44,8 +24,8 @@ def decode_request(body: dict[str, Any]) -> Request:
         dialect=DIALECT,
         model=wire.text(body.get("model"), "model"),
         items=tuple(_items(body)),
-        tools=tuple(decode_tools(body)),
-        tool_choice=decode_choice(body),
+        tools=tuple(tools.decode_tools(body.get("tools"), "tools")),
+        tool_choice=tools.decode_choice(body.get("tool_choice"), None),
         output=_output(config.get("format") or body.get("output_format")),
         thinking=decode_thinking(body),
         sampling=Sampling(
@@ -78,114 +58,9 @@ def _items(body: Mapping[str, Any]) -> Iterator[Item]:
     messages = wire.objects(body.get("messages"), "messages")
     if not messages:
         wire.refuse("messages", "must hold at least one message")
-    system = tuple(_parts(body.get("system"), "system"))
-    if system:
-        yield Message("system", system)
+    yield from turns.instructions(body.get("system"), "system", DIALECT)
     for at, message in enumerate(messages):
-        yield from _message(message, f"messages[{at}]")
-
-
-def _message(message: Mapping[str, Any], where: str) -> Iterator[Item]:
-    role, content = message.get("role"), message.get("content")
-    if role == "assistant":
-        yield from _assistant(content, where)
-    elif role == "user":
-        yield from _user(content, where)
-    elif role == "system":
-        yield from _system(content, where)
-    else:
-        wire.refuse(f"{where}.role", f"{role!r} is no role")
-
-
-def _blocks(content: Any, where: str) -> list[dict[str, Any]]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content else []
-    return wire.objects(content, f"{where}.content")
-
-
-def _parts(content: Any, where: str) -> Iterator[Part]:
-    for at, block in enumerate(_blocks(content, where)):
-        yield decode_part(block, f"{where}.content[{at}]")
-
-
-def _user(content: Any, where: str) -> Iterator[Item]:
-    parts: list[Part] = []
-    for at, block in enumerate(_blocks(content, where)):
-        if block.get("type") == "tool_result":
-            if parts:
-                yield Message("user", tuple(parts))
-                parts = []
-            yield _result(block, f"{where}.content[{at}]")
-        else:
-            parts.append(decode_part(block, f"{where}.content[{at}]"))
-    if parts:
-        yield Message("user", tuple(parts))
-
-
-def _result(block: Mapping[str, Any], where: str) -> ToolResult:
-    return ToolResult(
-        wire.text(block.get("tool_use_id"), f"{where}.tool_use_id"),
-        tuple(_parts(block.get("content"), where)),
-        is_error=bool(block.get("is_error")),
-        cache=cache(block),
-    )
-
-
-def _system(content: Any, where: str) -> Iterator[Item]:
-    """In the middle of a conversation it may also bring tools."""
-    parts: list[Part] = []
-    for at, block in enumerate(_blocks(content, where)):
-        if block.get("type") == "tool_addition":
-            tool = wire.obj(block.get("tool"), where)
-            if tool.get("definition"):
-                yield ToolDecl((decode_tool(wire.obj(tool["definition"], where), where),))
-            else:
-                parts.append(ToolReference(wire.text(tool.get("name"), where)))
-        elif block.get("type") != "tool_removal":
-            parts.append(decode_part(block, f"{where}.content[{at}]"))
-    if parts:
-        yield Message("system", tuple(parts))
-
-
-def _assistant(content: Any, where: str) -> Iterator[Item]:
-    texts: list[Part] = []
-    for at, block in enumerate(_blocks(content, where)):
-        if block.get("type") in ("text", "compaction"):
-            texts.append(_said(block, where))
-            continue
-        if texts:
-            yield Message("assistant", tuple(texts))
-            texts = []
-        yield _assistant_block(block, f"{where}.content[{at}]")
-    if texts:
-        yield Message("assistant", tuple(texts))
-
-
-def _said(block: Mapping[str, Any], where: str) -> Text:
-    text = block.get("text") if block["type"] == "text" else block.get("content")
-    return Text(wire.text(text, where), cache(block))
-
-
-def _assistant_block(block: Mapping[str, Any], where: str) -> Item:
-    kind = block.get("type")
-    if kind == "thinking":
-        thought = wire.text(block.get("thinking"), f"{where}.thinking")
-        signature = wire.text(block.get("signature"), f"{where}.signature")
-        kept = [carrier.closed(s, "anthropic", "signature") for s in [signature] if s]
-        return Reasoning((thought,) if thought else (), carriers=tuple(kept))
-    if kind == "redacted_thinking":
-        data = wire.text(block.get("data"), f"{where}.data")
-        return Reasoning(carriers=(carrier.closed(data, "anthropic", "redacted"),))
-    if kind == "tool_use":
-        return ToolCall(
-            wire.text(block.get("id"), f"{where}.id"),
-            wire.text(block.get("name"), f"{where}.name"),
-            wire.dump(wire.obj(block.get("input"), f"{where}.input")),
-            cache=cache(block),
-        )
-    if kind in ("image", "document"):
-        return Message("assistant", (decode_part(block, where),))
-    return Opaque(DIALECT, block)
+        yield from turns.decode(message, f"messages[{at}]", DIALECT)
 
 
 def _output(form: Any) -> OutputFormat:
@@ -201,9 +76,10 @@ def decode_thinking(body: Mapping[str, Any]) -> Thinking:
     config = wire.obj(body.get("output_config"), "output_config")
     effort = wire.text(config.get("effort"), "output_config.effort")
     for at, message in enumerate(wire.objects(body.get("messages"), "messages")):
-        where = f"messages[{at}].output_config"
-        own = wire.obj(message.get("output_config"), where)
-        effort = wire.text(own.get("effort"), f"{where}.effort") or effort
+        if "output_config" in message:
+            where = f"messages[{at}].output_config"
+            own = wire.obj(message["output_config"], where)
+            effort = wire.text(own.get("effort"), f"{where}.effort") or effort
     raw = wire.obj(body.get("thinking"), "thinking")
     display = wire.text(raw.get("display"), "thinking.display")
     kind = raw.get("type")

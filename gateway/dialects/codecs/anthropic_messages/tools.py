@@ -1,50 +1,11 @@
-"""Tools and the choice among them, as Messages writes them."""
+"""Tools and the choice among them, written for Messages."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.dialects.codecs import schemas, wire
-from gateway.dialects.codecs.anthropic_messages.parts import cache, cached
+from gateway.dialects.codecs.anthropic_messages.parts import cached
 from gateway.dialects.codecs.tools import Toolbox
 from gateway.dialects.ir import Request, Tool, ToolChoice
-
-_MODES = {"auto": "auto", "any": "required", "none": "none", "tool": "required"}
-
-
-def decode_tools(body: Mapping[str, Any]) -> Iterator[Tool]:
-    for at, tool in enumerate(wire.objects(body.get("tools"), "tools")):
-        yield decode_tool(tool, f"tools[{at}]")
-
-
-def decode_tool(tool: Mapping[str, Any], where: str) -> Tool:
-    """Without a type, or of type custom, it is a function; any other runs at Anthropic."""
-    kind = tool.get("type") or "custom"
-    name = wire.text(tool.get("name"), f"{where}.name")
-    if kind != "custom":
-        return Tool(name or str(kind), kind="hosted", raw=tool)
-    return Tool(
-        name or wire.refuse(where, "has no name"),
-        wire.text(tool.get("description"), f"{where}.description"),
-        wire.obj(tool.get("input_schema"), f"{where}.input_schema"),
-        strict=wire.flag(tool.get("strict"), f"{where}.strict"),
-        deferred=bool(tool.get("defer_loading")),
-        cache=cache(tool),
-    )
-
-
-def decode_choice(body: Mapping[str, Any]) -> ToolChoice:
-    given = wire.obj(body.get("tool_choice"), "tool_choice")
-    disabled = wire.flag(given.get("disable_parallel_tool_use"), "tool_choice")
-    parallel = None if disabled is None else not disabled
-    if not given:
-        return ToolChoice()
-    mode = _MODES.get(str(given.get("type")))
-    if mode is None:
-        wire.refuse("tool_choice.type", f"{given.get('type')!r} is no choice")
-    if given["type"] != "tool":
-        return ToolChoice(mode, parallel=parallel)
-    name = wire.text(given.get("name"), "tool_choice.name")
-    return ToolChoice(mode, (("", name),), parallel)
 
 
 def encode_tools(request: Request, box: Toolbox, answer: Tool | None) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _format(request: Request) -> dict[str, Any]:
         return {}
     raw: dict[str, Any] = {"responseMimeType": "application/json"}
     if request.output.kind == "json_schema":
-        raw["responseJsonSchema"] = schemas.ordered(request.output.schema)
+        raw["responseJsonSchema"] = schemas.for_gemini_output(request.output.schema)
     return raw
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.codecs import failures, tokens, wire
+from gateway.dialects.codecs import endings, failures, tokens, wire
 from gateway.dialects.codecs.gemini.usage import decode_tally, decode_usage
 from gateway.dialects.ir import (
     Annotation,
@@ -23,7 +23,6 @@ from gateway.dialects.ir import (
     Close,
     Event,
     Failed,
-    Finish,
     ReasoningDelta,
     ReasoningOpen,
     Start,
@@ -34,25 +33,6 @@ from gateway.dialects.ir import (
 )
 from gateway.dialects.sse import Frame
 
-_FINISH = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "MODEL_ARMOR": "content_filter",
-    "CONTINUATION": "pause",
-}
-_MALFORMED = (
-    "MALFORMED_FUNCTION_CALL",
-    "MALFORMED_RESPONSE",
-    "UNEXPECTED_TOOL_CALL",
-    "TOO_MANY_TOOL_CALLS",
-    "MISSING_THOUGHT_SIGNATURE",
-)
-
 
 class Decoder:
     """`feed` every frame, then `close`. `mint` makes the ids of calls that come without one."""
@@ -61,6 +41,7 @@ class Decoder:
         "_called",
         "_done",
         "_finish",
+        "_id",
         "_index",
         "_kind",
         "_mint",
@@ -82,7 +63,13 @@ class Decoder:
         self._queries: list[str] = []
         self._reported = 0  # of them
         self._finish = ""
+        self._id: Any = None
         self._called = self._started = self._done = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer said how it ended."""
+        return bool(self._finish)
 
     def feed(self, frame: Frame) -> list[Event]:
         if self._done:
@@ -104,20 +91,16 @@ class Decoder:
         self._done = True
         events: list[Event] = []
         self._leave(events)
-        if self._finish in _MALFORMED:
-            return [*events, failures.malformed(self._finish)]
-        reason = "content_filter" if self._finish.startswith("IMAGE_") else "unknown"
-        reason = _FINISH.get(self._finish, reason)
-        if self._called and reason in ("stop", "unknown"):
-            reason = "tool_calls"
-        return [*events, Finish(reason, self._finish)]
+        return [*events, endings.judge("gemini", self._finish, called=self._called)]
 
     def _chunk(self, chunk: Mapping[str, Any]) -> list[Event]:
         events: list[Event] = []
         if not self._started:
             self._started = True
-            model = str(chunk.get("modelVersion") or "")
-            events.append(Start(str(chunk.get("responseId") or ""), model))
+            model, self._id = str(chunk.get("modelVersion") or ""), chunk.get("responseId")
+            events.append(Start(str(self._id or ""), model))
+        if self._finish and chunk.get("responseId", self._id) != self._id:
+            return [*events, *self._fail(failures.BROKEN)]  # another answer's
         blocked = (chunk.get("promptFeedback") or {}).get("blockReason")
         if blocked and not chunk.get("candidates"):
             self._finish = "SAFETY"

@@ -3,7 +3,7 @@
 from gateway.dialects.codecs.openai_chat.body import encode_request
 from gateway.dialects.codecs.openai_chat.decoder import Decoder, decode_reply
 from gateway.dialects.codecs.openai_chat.encoder import Encoder
-from gateway.dialects.codecs.openai_chat.patch import patch_request, without_secrets
+from gateway.dialects.codecs.openai_chat.patch import patch_request
 from gateway.dialects.codecs.openai_chat.reply import encode_error, encode_reply
 from gateway.dialects.codecs.openai_chat.request import (
     decode_request,
@@ -26,5 +26,4 @@ __all__ = [
     "encode_usage",
     "patch_request",
     "refuse_impossible",
-    "without_secrets",
 ]

@@ -8,9 +8,8 @@ error is told in its text, and its images follow the results in a user's message
 from collections.abc import Iterable, Iterator
 from typing import Any, assert_never
 
-from gateway.dialects.codecs import media, names, stops, thinking, wire
+from gateway.dialects.codecs import media, names, schemas, stops, thinking, wire
 from gateway.dialects.codecs.openai_chat.tools import encode_tools
-from gateway.dialects.codecs.schemas import ordered
 from gateway.dialects.codecs.tools import Toolbox
 from gateway.dialects.codecs.turns import (
     Turn,
@@ -83,10 +82,11 @@ def _settings(request: Request, target: Target) -> dict[str, Any]:
 def _format(request: Request) -> dict[str, Any]:
     output = request.output
     if output.kind == "json_schema":
-        schema = wire.only(
-            name=output.name or "answer", strict=output.strict, description=output.description
+        schema, strict = schemas.strictly(output.schema, output.strict)
+        raw = wire.only(
+            name=output.name or "answer", strict=strict, description=output.description
         )
-        return {"type": "json_schema", "json_schema": schema | {"schema": ordered(output.schema)}}
+        return {"type": "json_schema", "json_schema": raw | {"schema": schema}}
     return {"type": "json_object"} if output.kind == "json_object" else {}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.codecs import carrier, failures, tokens
+from gateway.dialects.codecs import carrier, endings, failures, tokens
 from gateway.dialects.codecs.openai_chat.usage import decode_tally, decode_usage
 from gateway.dialects.ir import (
     Annotation,
@@ -22,7 +22,6 @@ from gateway.dialects.ir import (
     Close,
     Event,
     Failed,
-    Finish,
     ReasoningDelta,
     ReasoningOpen,
     RefusalDelta,
@@ -33,14 +32,6 @@ from gateway.dialects.ir import (
     UsageSeen,
 )
 from gateway.dialects.sse import Frame
-
-_FINISH = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
 
 
 class Decoder:
@@ -53,6 +44,7 @@ class Decoder:
         "_current",
         "_done",
         "_finish",
+        "_id",
         "_kind",
         "_mint",
         "_next",
@@ -73,10 +65,16 @@ class Decoder:
         self._by_id: dict[tuple[Any, Any], int] = {}
         self._kind = ""  # of the open block: text, refusal or reasoning
         self._current = 0
+        self._id: Any = None
         self._next = 0
         self._usage: dict[str, Any] = {}
         self._finish: str | None = None
         self._refused = self._started = self._done = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer said how it ended."""
+        return self._finish is not None
 
     def feed(self, frame: Frame) -> list[Event]:
         if self._done:
@@ -101,8 +99,13 @@ class Decoder:
         events: list[Event] = []
         if not self._started:
             self._started = True
-            events.append(Start(str(chunk.get("id") or ""), str(chunk.get("model") or "")))
+            self._id = chunk.get("id")
+            events.append(Start(str(self._id or ""), str(chunk.get("model") or "")))
         for choice in chunk.get("choices") or ():
+            if isinstance(choice.get("error"), dict):
+                return [*events, *self._fail(failures.decode(choice))]
+            if self._finish and chunk.get("id") != self._id:
+                return [*events, *self._fail(failures.BROKEN)]  # another answer's
             delta = choice.get("delta") or choice.get("message")
             if delta:
                 self._delta(delta, events)
@@ -182,41 +185,41 @@ class Decoder:
             events.append(AnnotationSeen(self._current, found))
 
     def _call(self, call: Mapping[str, Any], events: list[Event]) -> None:
-        given = call.get("function") or call.get("custom") or {}
-        item = self._known(call, given)
+        raw = call.get("function") or call.get("custom") or {}
+        item = self._known(call, raw)
         if item is None:
             self._leave(events)
             item, self._next = self._next, self._next + 1
             self._calls.append(item)
             self._by_index[call.get("index")] = item
-            events.append(self._opened(item, call, given))
+            events.append(self._opened(item, call, raw))
             if not call.get("custom"):
                 self._silent.add(item)
         if call.get("id"):
             self._by_id[call.get("index"), call["id"]] = item
-        args = given.get("arguments") or given.get("input")
+        args = raw.get("arguments") or raw.get("input")
         if args and item not in self._over:
             self._silent.discard(item)
             events.append(ArgsDelta(item, args if isinstance(args, str) else _json(args)))
 
-    def _known(self, call: Mapping[str, Any], given: Mapping[str, Any]) -> int | None:
+    def _known(self, call: Mapping[str, Any], raw: Mapping[str, Any]) -> int | None:
         """The call a delta continues; None opens one. Some hosts use one index for all calls,
         so an id not seen yet, with a name, is another call whatever its index."""
         index, identity = call.get("index"), call.get("id")
         if (index, identity) in self._by_id:
             return self._by_id[index, identity]
-        if identity and given.get("name"):
+        if identity and raw.get("name"):
             return None
         if index is None and self._calls:
             return self._calls[-1]
         return self._by_index.get(index)
 
-    def _opened(self, index: int, call: Mapping[str, Any], given: Mapping[str, Any]) -> CallOpen:
+    def _opened(self, index: int, call: Mapping[str, Any], raw: Mapping[str, Any]) -> CallOpen:
         google = (call.get("extra_content") or {}).get("google") or {}
         signature = google.get("thought_signature")
         carriers = (carrier.closed(signature, "google", "thought_signature"),) if signature else ()
         kind = "custom" if call.get("custom") else "function"
-        name = str(given.get("name") or "")
+        name = str(raw.get("name") or "")
         call_id = str(call.get("id") or "") or self._mint()
         return CallOpen(index, call_id, name, "", kind, carriers)
 
@@ -229,13 +232,11 @@ class Decoder:
         events: list[Event] = []
         self._leave(events)
         self._hang_up(events)
-        raw = self._finish or "stop"
-        reason = _FINISH.get(raw, "unknown")
-        if reason in ("stop", "unknown") and self._calls:
-            reason = "tool_calls"
-        if reason == "stop" and self._refused:
-            reason = "content_filter"
-        return [*events, Finish(reason, raw)]
+        called = bool(self._calls)
+        ended = endings.judge(
+            "openai_chat", self._finish or "", called=called, refused=self._refused
+        )
+        return [*events, ended]
 
 
 def _text(content: Any) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.dialects.codecs import thinking
+from gateway.dialects.codecs import dependents, names, thinking
 from gateway.dialects.ir import Target, Thinking
 
 # `max_output_tokens` is of another dialect: no vendor takes it here, and nothing is held by it.
@@ -35,9 +35,26 @@ def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> 
     if patched.get("stream"):
         options = patched.get("stream_options") or {}
         patched["stream_options"] = options | {"include_usage": True}
-    return patched
+    if isinstance(patched.get("messages"), list):
+        patched["messages"] = [_with_short_ids(message) for message in patched["messages"]]
+    return dependents.without_orphans("openai_chat", patched)
 
 
-def without_secrets(body: dict[str, Any]) -> dict[str, Any]:
-    """The body itself: Chat carries none."""
-    return body
+def _with_short_ids(message: Any) -> Any:
+    """The message itself, unless its calls have ids longer than OpenAI's: other gateways hide
+    secrets in them."""
+    if not isinstance(message, dict):
+        return message
+    raw = message.get("tool_call_id")
+    if isinstance(raw, str) and len(raw) > names.LONGEST_ID:
+        return message | {"tool_call_id": names.call_id(raw)}
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list) or all(not _is_long(call) for call in calls):
+        return message
+    short = [c | {"id": names.call_id(c["id"])} if _is_long(c) else c for c in calls]
+    return message | {"tool_calls": short}
+
+
+def _is_long(call: Any) -> bool:
+    raw = call.get("id") if isinstance(call, dict) else None
+    return isinstance(raw, str) and len(raw) > names.LONGEST_ID

@@ -6,14 +6,18 @@ from typing import Any
 from gateway.dialects.codecs.tokens import apart, count
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
 
+_PROMPT, _COMPLETION = "prompt_tokens_details", "completion_tokens_details"
+_SOUNDS = (("audio.input", _PROMPT), ("audio.output", _COMPLETION))
+
 
 def decode_usage(wire: Mapping[str, Any]) -> Usage:
     """The `usage` of a reply or of a chunk, un-nested (protocols.md section 3.2)."""
-    cached = count(wire, "prompt_tokens_details", "cached_tokens")
-    written = count(wire, "prompt_tokens_details", "cache_write_tokens")
+    prompt, completion = wire.get(_PROMPT), wire.get(_COMPLETION)
+    cached = count(prompt, "cached_tokens") if prompt else 0
+    written = count(prompt, "cache_write_tokens") if prompt else 0
     output = count(wire, "completion_tokens")
     # Some hosts report more reasoning than completion.
-    reasoning = min(count(wire, "completion_tokens_details", "reasoning_tokens"), max(output, 0))
+    reasoning = min(count(completion, "reasoning_tokens"), max(output, 0)) if completion else 0
     return Usage(
         input=apart(count(wire, "prompt_tokens"), cached, written),
         cache_read=cached,
@@ -33,11 +37,11 @@ def decode_tally(reply: Mapping[str, Any]) -> Tally:
 
 
 def _sounds(usage: Mapping[str, Any]) -> dict[str, int]:
-    raw = {
-        "audio.input": count(usage, "prompt_tokens_details", "audio_tokens"),
-        "audio.output": count(usage, "completion_tokens_details", "audio_tokens"),
-    }
-    return {name: tokens for name, tokens in raw.items() if tokens > 0}
+    found = {}
+    for name, details in _SOUNDS:
+        if (raw := usage.get(details)) and (tokens := count(raw, "audio_tokens")) > 0:
+            found[name] = tokens
+    return found
 
 
 def encode_usage(usage: Usage) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from gateway.dialects.codecs.openai_responses.body import encode_request
 from gateway.dialects.codecs.openai_responses.decoder import Decoder, decode_reply
 from gateway.dialects.codecs.openai_responses.encoder import Encoder, encode_reply
-from gateway.dialects.codecs.openai_responses.patch import patch_request, without_secrets
+from gateway.dialects.codecs.openai_responses.patch import patch_request
 from gateway.dialects.codecs.openai_responses.request import (
     decode_request,
     decode_thinking,
@@ -26,5 +26,4 @@ __all__ = [
     "encode_usage",
     "patch_request",
     "refuse_impossible",
-    "without_secrets",
 ]

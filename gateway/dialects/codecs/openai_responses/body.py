@@ -9,10 +9,10 @@ to.
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.dialects.codecs import carrier, names, thinking, turns, wire
+from gateway.dialects.codecs import carrier, names, schemas, thinking, turns, wire
+from gateway.dialects.codecs.openai_responses import history
 from gateway.dialects.codecs.openai_responses.parts import encode_parts
 from gateway.dialects.codecs.openai_responses.tools import encode_list, encode_tools
-from gateway.dialects.codecs.schemas import ordered
 from gateway.dialects.codecs.tools import Toolbox
 from gateway.dialects.ir import (
     Item,
@@ -40,7 +40,7 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
         raw.extend(each for item in turn.items for each in _item(item, target, box))
     return {
         "model": target.model,
-        "input": _without_orphans(raw) or [_message("user", _input(""))],
+        "input": history.without_orphans(raw) or [_message("user", _input(""))],
         "stream": True,
         "stream_options": {"include_obfuscation": False},
         "store": False,
@@ -83,9 +83,9 @@ def _settings(request: Request, target: Target) -> dict[str, Any]:
 def _format(request: Request) -> dict[str, Any]:
     output = request.output
     if output.kind == "json_schema":
-        raw = wire.only(strict=output.strict, description=output.description)
-        name, schema = output.name or "answer", ordered(output.schema)
-        return {"type": "json_schema", "name": name, "schema": schema} | raw
+        schema, strict = schemas.strictly(output.schema, output.strict)
+        raw = wire.only(strict=strict, description=output.description)
+        return {"type": "json_schema", "name": output.name or "answer", "schema": schema} | raw
     return {"type": "json_object"} if output.kind == "json_object" else {}
 
 
@@ -120,19 +120,6 @@ def _reasoning(item: Reasoning, target: Target) -> Iterator[dict[str, Any]]:
         texts = kept.texts or item.summary or item.text
         summary = [{"type": "summary_text", "text": text} for text in texts if text]
         yield {"type": "reasoning", "summary": summary, "encrypted_content": kept.data}
-
-
-def _without_orphans(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Reasoning must stand before what it led to; what led nowhere is refused."""
-    kept: list[dict[str, Any]] = []
-    for item in reversed(items):
-        follower = kept[-1] if kept else {}
-        leads = follower.get("type") in ("reasoning", "function_call", "custom_tool_call") or (
-            follower.get("role") == "assistant" or follower.get("type") == "tool_search_call"
-        )
-        if item["type"] != "reasoning" or leads:
-            kept.append(item)
-    return kept[::-1]
 
 
 def _call(call: ToolCall, box: Toolbox) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.codecs import failures, tokens, wire
+from gateway.dialects.codecs import endings, failures, tokens, wire
 from gateway.dialects.codecs.openai_responses.usage import decode_tally, decode_usage
 from gateway.dialects.ir import (
     Annotation,
@@ -40,11 +40,6 @@ _CALLS = {
     "custom_tool_call": "custom",
     "tool_search_call": "tool_search",
 }
-_INCOMPLETE = {
-    "max_output_tokens": "length",
-    "max_tokens": "length",
-    "content_filter": "content_filter",
-}
 
 
 class _Item:
@@ -68,6 +63,7 @@ class Decoder:
         "_compacted",
         "_done",
         "_handlers",
+        "_id",
         "_items",
         "_mint",
         "_next",
@@ -80,6 +76,7 @@ class Decoder:
         self._target, self._mint = target, mint
         self._items: dict[int, _Item] = {}
         self._next = 0
+        self._id: Any = None
         self._started = self._done = False
         self._called = self._refused = self._compacted = False
         self._handlers: dict[str, Callable[[dict[str, Any]], list[Event]]] = {
@@ -102,6 +99,11 @@ class Decoder:
             "error": self._error,
         }
 
+    @property
+    def ended(self) -> bool:
+        """Whether the answer said how it ended."""
+        return self._done
+
     def feed(self, frame: Frame) -> list[Event]:
         if self._done or frame.data == b"[DONE]":
             return []
@@ -121,11 +123,15 @@ class Decoder:
         return [] if self._done else self._fail(failures.CUT)
 
     def _start(self, event: dict[str, Any]) -> list[Event]:
-        if self._started:
-            return []
-        self._started = True
         response = event.get("response") or {}
+        if self._started:
+            return self._fail(failures.BROKEN) if self._is_another(event, response) else []
+        self._started, self._id = True, response.get("id")
         return [Start(str(response.get("id") or ""), str(response.get("model") or ""))]
+
+    def _is_another(self, event: Mapping[str, Any], response: Mapping[str, Any]) -> bool:
+        """Whether a second answer begins in the stream of the first."""
+        return event.get("type") == "response.created" and response.get("id") != self._id
 
     def _at(self, event: Mapping[str, Any], kind: str) -> _Item:
         index = event.get("output_index") or 0
@@ -295,22 +301,14 @@ class Decoder:
                 UsageSeen(decode_usage(tokens.merge(None, usage)), decode_tally(response))
             )
         self._done = True
-        if response.get("status") == "failed" or event.get("type") == "response.failed":
-            return [*events, failures.decode(response.get("error") or {})]
+        if event.get("type") == "response.failed":
+            response = {**response, "status": "failed"}
         return [*events, self._finish(response)]
 
-    def _finish(self, response: Mapping[str, Any]) -> Finish:
-        status = str(response.get("status") or "completed")
-        reason = str((response.get("incomplete_details") or {}).get("reason") or "")
-        if status == "incomplete":
-            return Finish(_INCOMPLETE.get(reason, "unknown"), reason or status)
-        if status == "cancelled":
-            return Finish("cancelled", status)
-        if self._called:
-            return Finish("tool_calls", status)
-        if self._refused:
-            return Finish("content_filter", status)
-        return Finish("compaction" if self._compacted else "stop", status)
+    def _finish(self, response: Mapping[str, Any]) -> Finish | Failed:
+        return endings.of_response(
+            response, called=self._called, refused=self._refused, compacted=self._compacted
+        )
 
     def _error(self, event: dict[str, Any]) -> list[Event]:
         return self._fail(failures.decode(event))

@@ -9,22 +9,17 @@ dialect.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.dialects.codecs import carrier, wire
-from gateway.dialects.codecs.openai_responses.parts import decode_parts
-from gateway.dialects.codecs.openai_responses.tools import decode_choice, decode_tools
+from gateway.dialects.codecs import wire
+from gateway.dialects.codecs.shapes import tools, turns
 from gateway.dialects.ir import (
     Item,
     Message,
-    Opaque,
     OutputFormat,
-    Reasoning,
     Request,
     Sampling,
     Text,
     Thinking,
-    ToolCall,
-    ToolDecl,
-    ToolResult,
+    ToolChoice,
 )
 
 DIALECT = "openai_responses"
@@ -42,8 +37,8 @@ def decode_request(body: dict[str, Any]) -> Request:
         dialect=DIALECT,
         model=wire.text(body.get("model"), "model"),
         items=tuple(_items(body)),
-        tools=tuple(decode_tools(body.get("tools"), "tools")),
-        tool_choice=decode_choice(body),
+        tools=tuple(tools.decode_tools(body.get("tools"), "tools")),
+        tool_choice=_choice(body),
         output=_output(text.get("format")),
         verbosity=wire.text(text.get("verbosity"), "text.verbosity"),
         thinking=decode_thinking(body),
@@ -98,76 +93,12 @@ def _items(body: Mapping[str, Any]) -> Iterator[Item]:
     if not items and not instructions:
         wire.refuse("input", "must hold at least one item")
     for at, item in enumerate(items):
-        yield from _item(item, f"input[{at}]")
+        yield from turns.decode(item, f"input[{at}]", DIALECT)
 
 
-def _item(item: Mapping[str, Any], where: str) -> Iterator[Item]:
-    kind = item.get("type") or "message"
-    if kind == "message":
-        yield _message(item, where)
-    elif kind == "reasoning":
-        yield _reasoning(item, where)
-    elif kind in ("function_call", "custom_tool_call", "tool_search_call"):
-        yield _call(item, kind, where)
-    elif kind in ("function_call_output", "custom_tool_call_output", "tool_search_output"):
-        yield _result(item, kind, where)
-    elif kind == "additional_tools":
-        yield ToolDecl(tuple(decode_tools(item.get("tools"), f"{where}.tools")))
-    elif kind == "compaction_trigger":
-        wire.unsupported(where, "compaction is not available on this model")
-    else:
-        yield Opaque(DIALECT, item)
-
-
-def _message(item: Mapping[str, Any], where: str) -> Message:
-    role = wire.text(item.get("role"), f"{where}.role") or "user"
-    if role not in ("user", "assistant", "system", "developer"):
-        wire.refuse(f"{where}.role", f"{role!r} is no role")
-    return Message(
-        "system" if role == "developer" else role,
-        tuple(decode_parts(item.get("content"), f"{where}.content")),
-        wire.text(item.get("phase"), f"{where}.phase"),
-    )
-
-
-def _reasoning(item: Mapping[str, Any], where: str) -> Reasoning:
-    secret = wire.text(item.get("encrypted_content"), f"{where}.encrypted_content")
-    kept = [carrier.closed(s, "openai", "encrypted_content") for s in [secret] if s]
-    return Reasoning(
-        _texts(item.get("content"), f"{where}.content"),
-        _texts(item.get("summary"), f"{where}.summary"),
-        tuple(kept),
-    )
-
-
-def _texts(parts: Any, where: str) -> tuple[str, ...]:
-    raw = wire.objects(parts, where)
-    return tuple(wire.text(part.get("text"), where) for part in raw)
-
-
-def _call(item: Mapping[str, Any], kind: str, where: str) -> ToolCall:
-    args = item.get("input" if kind == "custom_tool_call" else "arguments")
-    short = {"function_call": "function", "custom_tool_call": "custom"}.get(kind, "tool_search")
-    return ToolCall(
-        wire.text(item.get("call_id") or item.get("id"), f"{where}.call_id"),
-        wire.text(item.get("name"), f"{where}.name") or short,
-        args if isinstance(args, str) else wire.dump(args or {}),
-        wire.text(item.get("namespace"), f"{where}.namespace"),
-        short,
-    )
-
-
-def _result(item: Mapping[str, Any], kind: str, where: str) -> ToolResult:
-    call_id = wire.text(item.get("call_id"), f"{where}.call_id")
-    if kind == "tool_search_output":
-        tools = tuple(decode_tools(item.get("tools"), f"{where}.tools"))
-        names = ", ".join(tool.name for tool in tools) or "none"
-        return ToolResult(call_id, (Text(f"Found: {names}"),), kind="tool_search", tools=tools)
-    output = item.get("output")
-    if isinstance(output, dict):
-        output = wire.dump(output)
-    parts = tuple(decode_parts(output, f"{where}.output"))
-    return ToolResult(call_id, parts, kind="custom" if kind.startswith("custom") else "function")
+def _choice(body: Mapping[str, Any]) -> ToolChoice:
+    parallel = wire.flag(body.get("parallel_tool_calls"), "parallel_tool_calls")
+    return tools.decode_choice(body.get("tool_choice"), parallel)
 
 
 def _output(form: Any) -> OutputFormat:

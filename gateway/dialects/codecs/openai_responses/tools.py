@@ -1,84 +1,12 @@
-"""Tools and the choice among them, as Responses writes them: flat, and some in namespaces."""
+"""Tools and the choice among them, written for Responses: flat, and some in namespaces."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
 from gateway.dialects.codecs import schemas, wire
 from gateway.dialects.codecs.tools import Toolbox
 from gateway.dialects.ir import Request, Tool, ToolChoice
-
-_MODES = ("auto", "none", "required")
-
-
-def decode_tools(tools: Any, where: str) -> Iterator[Tool]:
-    for at, tool in enumerate(wire.objects(tools, where)):
-        yield from _decode(tool, "", "", f"{where}[{at}]")
-
-
-def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> Iterator[Tool]:
-    kind = tool.get("type") or "function"
-    given = wire.obj(tool.get("function"), where) or tool
-    name = wire.text(given.get("name"), f"{where}.name")
-    about = wire.text(given.get("description"), f"{where}.description")
-    if kind == "namespace":
-        for at, each in enumerate(wire.objects(tool.get("tools"), f"{where}.tools")):
-            yield from _decode(each, name, "" if at else about, f"{where}.tools[{at}]")
-    elif kind == "function":
-        yield Tool(
-            name or wire.refuse(where, "has no name"),
-            about,
-            wire.obj(given.get("parameters"), f"{where}.parameters"),
-            namespace=namespace,
-            namespace_note=note,
-            strict=wire.flag(given.get("strict"), f"{where}.strict"),
-            deferred=bool(given.get("defer_loading")),
-        )
-    elif kind == "custom":
-        yield _custom(given, name, about, namespace, note, where)
-    elif kind == "tool_search" and tool.get("execution") == "client":
-        schema = wire.obj(tool.get("parameters"), f"{where}.parameters")
-        yield Tool("tool_search", about, schema or None, kind="tool_search")
-    else:
-        yield Tool(name or str(kind), kind="hosted", raw=tool)
-
-
-def _custom(
-    given: Mapping[str, Any], name: str, about: str, namespace: str, note: str, where: str
-) -> Tool:
-    form = wire.obj(given.get("format"), f"{where}.format")
-    return Tool(
-        name or wire.refuse(where, "has no name"),
-        about,
-        kind="custom",
-        namespace=namespace,
-        namespace_note=note,
-        grammar=form if form.get("type") == "grammar" else None,
-        deferred=bool(given.get("defer_loading")),
-    )
-
-
-def decode_choice(body: Mapping[str, Any]) -> ToolChoice:
-    choice = body.get("tool_choice")
-    parallel = wire.flag(body.get("parallel_tool_calls"), "parallel_tool_calls")
-    if isinstance(choice, str):
-        if choice not in _MODES:
-            wire.refuse("tool_choice", f"{choice!r} is no choice")
-        return ToolChoice(choice, parallel=parallel)
-    given = wire.obj(choice, "tool_choice")
-    if not given:
-        return ToolChoice(parallel=parallel)
-    if given.get("type") == "allowed_tools":
-        tools = wire.objects(given.get("tools"), "tool_choice.tools")
-        mode = "required" if given.get("mode") == "required" else "auto"
-        return ToolChoice(mode, tuple(map(_name, tools)), parallel)
-    return ToolChoice("required", (_name(given),), parallel)
-
-
-def _name(given: Mapping[str, Any]) -> tuple[str, str]:
-    inner = wire.obj(given.get("function"), "tool_choice") or given
-    name = wire.text(inner.get("name"), "tool_choice.name") or str(given.get("type"))
-    return wire.text(given.get("namespace"), "tool_choice.namespace"), name
 
 
 def encode_tools(request: Request, box: Toolbox) -> dict[str, Any]:
@@ -118,9 +46,8 @@ def _encode_tool(tool: Tool) -> dict[str, Any]:
         found = wire.only(description=tool.description, parameters=tool.schema)
         return {"type": "tool_search", "execution": "client"} | found
     # Left out, it would mean: strict where the schema allows it.
-    strict = bool(tool.strict) and schemas.qualifies(tool.schema)
-    parameters = schemas.for_openai(tool.schema)
-    return {"type": "function"} | given | {"parameters": parameters, "strict": strict}
+    parameters, strict = schemas.for_openai(tool.schema, tool.strict)
+    return {"type": "function"} | given | {"parameters": parameters, "strict": bool(strict)}
 
 
 def _encode_choice(choice: ToolChoice, box: Toolbox) -> Any:

@@ -111,6 +111,29 @@ def test_it_is_not_sent_and_told(
     assert set(LeftOut.objects.values_list("last_user", flat=True)) == {alice.user.pk}
 
 
+def test_what_is_kept_at_the_vendor_is_searched_only_where_staff_have_listed_it(
+    gateway: Gateway, alice: Person
+) -> None:
+    """The vendor's account is ours: what is in it may be another customer's."""
+    fund(alice, "100")
+    theirs = {"type": "file_search", "vector_store_ids": ["vs_1", "vs_others"]}
+    for tool in (
+        theirs,
+        theirs | {"vector_store_ids": "vs_others"},
+        theirs | {"vector_store_ids": [7]},
+    ):
+        reply = vendor.responses(gateway, alice, "gpt-5.2", tools=[OPENAI, tool])
+        assert "tool:file_search" in reply.headers["x-hontoni-left-out"]
+        assert [each["type"] for each in vendor.sent(gateway)["tools"]] == ["function"]
+    gateway.books()
+    chosen = LeftOut.objects.get(name="tools.vector_store_ids=vs_others")
+    client = staff("catalogue")
+    client.post("/admin/gateway/leftout/", {"action": "allow", "_selected_action": [chosen.pk]})
+    snapshot.forget()
+    vendor.responses(gateway, alice, "gpt-5.2", tools=[OPENAI, theirs])
+    assert vendor.sent(gateway)["tools"] == [OPENAI, theirs]
+
+
 def test_escapes_hide_nothing(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
     body = (

@@ -189,7 +189,7 @@ TOOLS: list[Any] = [
                               FOUND | {"action": {"type": "open_page"}}], {}, "0.02"),
     ({"type": "web_search"}, [FOUND], {"tool_usage": {"web_search": {"num_requests": 3}}},
      "0.03"),
-    ({"type": "file_search", "vector_store_ids": ["v"]},
+    ({"type": "file_search", "vector_store_ids": ["vs_1"]},
      [CALL | {"type": "file_search_call", "queries": ["a"]}], {}, "0.0025"),
     ({"type": "code_interpreter", "container": {"type": "auto"}},
      [RAN | {"container_id": "a"}, RAN | {"container_id": "a"}], {}, "0.03"),

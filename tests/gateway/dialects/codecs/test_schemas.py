@@ -17,12 +17,12 @@ SCHEMA: dict[str, Any] = {
     "cut",
     [
         schemas.ordered,
-        schemas.for_openai,
+        lambda schema: schemas.for_openai(schema)[0],
         schemas.for_anthropic,
         schemas.for_gemini,
         schemas.for_claude_output,
     ],
-    ids=lambda cut: cut.__name__,
+    ids=["ordered", "openai", "anthropic", "gemini", "claude"],
 )
 def test_a_clients_schema_is_never_changed_and_its_properties_keep_their_order(cut: Any) -> None:
     before = copy.deepcopy(SCHEMA)
@@ -31,10 +31,10 @@ def test_a_clients_schema_is_never_changed_and_its_properties_keep_their_order(c
 
 
 def test_openai_is_told_every_items_and_properties() -> None:
-    told = schemas.for_openai(SCHEMA)["properties"]
+    told = schemas.for_openai(SCHEMA)[0]["properties"]
     assert told["z"] == {"items": {}, "type": "array"}
     assert told["a"]["properties"] == {}
-    assert schemas.for_openai(None) == {"properties": {}, "type": "object"}
+    assert schemas.for_openai(None) == ({"properties": {}, "type": "object"}, None)
 
 
 def test_a_union_at_the_top_offers_all_it_has() -> None:
@@ -73,3 +73,77 @@ def test_strict_needs_every_object_closed_and_every_property(
     schema: dict[str, Any], strict: bool
 ) -> None:
     assert schemas.qualifies(schema) is strict
+
+
+HARD: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "pet": {"oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}], "title": "Pet"},
+        "n": {"type": "integer", "minimum": 1, "description": "How many"},
+        "when": {"type": "string", "format": "date-time"},
+        "how": {"type": "string", "format": "int32"},
+        "few": {"type": "array", "items": {"type": "number"}, "minItems": 1, "maxItems": 3},
+        "many": {"type": "array", "items": {"type": "string"}, "minItems": 4},
+        "all": {"allOf": [{"type": "object", "properties": {}}]},
+        "same": {"enum": ["a", "b"], "type": "string", "default": "a"},
+    },
+    "required": ["pet"],
+    "$defs": {
+        "Cat": {"type": "object", "properties": {"k": {"const": "cat"}}, "required": ["k"]},
+        "Dog": {"type": "object", "properties": {"k": {"const": "dog"}}, "x-order": 3},
+    },
+}
+
+
+def test_claude_is_told_what_its_own_sdk_would_tell_it() -> None:
+    from anthropic.lib._parse._transform import transform_schema
+
+    assert schemas.for_claude_output(HARD) == transform_schema(copy.deepcopy(HARD))
+    assert schemas.is_claude_output(schemas.for_claude_output(HARD))
+
+
+def test_a_list_of_types_is_a_union_and_a_reference_stands_alone() -> None:
+    given = {
+        "type": "object",
+        "properties": {
+            "name": {"type": ["string", "null"], "maxLength": 5, "description": "Whose"},
+            "node": {"$ref": "#/$defs/N", "description": "the next"},
+            "any": {},
+        },
+        "$defs": {"N": {"type": "string"}},
+    }
+    told = schemas.for_claude_output(given)["properties"]
+    assert told["name"] == {
+        "anyOf": [{"type": "string", "description": "{maxLength: 5}"}, {"type": "null"}],
+        "description": "Whose",
+    }
+    assert told["node"] == {"anyOf": [{"$ref": "#/$defs/N"}], "description": "the next"}
+    assert {each["type"] for each in told["any"]["anyOf"]} == {
+        "string",
+        "number",
+        "boolean",
+        "null",
+    }
+
+
+def test_a_strict_schema_stays_strict_where_openai_can_hold_to_it() -> None:
+    closed = {
+        "type": "object",
+        "properties": {"a": {"oneOf": [{"type": "string"}, {"type": "null"}], "default": None}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    told, strict = schemas.strictly(closed, True)
+    assert strict and told["properties"]["a"]["anyOf"] and "default" not in told["properties"]["a"]
+    assert schemas.strictly({**closed, "required": []}, True)[1] is False
+    assert schemas.strictly(closed, None) == (schemas.ordered(closed), None)
+
+
+def test_gemini_is_told_no_word_it_does_not_know() -> None:
+    told = schemas.for_gemini_output(
+        {"type": "object", "properties": {"a": {"const": 1, "exclusiveMinimum": 0, "not": {}}}}
+    )
+    assert told["properties"]["a"] == {
+        "description": "{exclusiveMinimum: 0, not: {}}",
+        "enum": [1],
+    }

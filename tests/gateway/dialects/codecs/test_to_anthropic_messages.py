@@ -255,7 +255,7 @@ def test_a_shape_is_asked_without_the_bounds_claude_refuses() -> None:
     body = upstream("openai_chat", world.chat(response_format=form), "claude-sonnet-4-5")
     told = body["output_config"]["format"]
     assert told["schema"]["properties"]["name"] == {
-        "description": "Whose (minLength: 3)",
+        "description": "Whose\n\n{minLength: 3}",
         "type": "string",
     }
     assert told["schema"]["additionalProperties"] is False

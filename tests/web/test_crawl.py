@@ -1,0 +1,169 @@
+"""Everything that can be pressed works: every link is followed and every form is sent, as a
+visitor, as a customer with everything, as one with nothing, and as staff."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import resolve
+from pytest_django import Settings
+
+from accounts.models import User
+from billing.plans.seed import seed as seed_billing
+from gateway.catalogue.seed import seed as seed_catalogue
+from gateway.dashboard.roles import seed as seed_roles
+from tests.gateway_server import fund
+from tests.web.crawling import Form, read
+from tests.world import Person, used
+
+pytestmark = pytest.mark.any_database
+
+_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+# What is a file by its name, and is kept rather than read.
+_FILES = ("text/csv", "application/pdf", "application/json")
+
+
+@pytest.fixture(autouse=True)
+def _seeded(db: None, settings: Settings) -> None:
+    settings.SANDBOX, settings.SIGNUP_CREDIT = True, "5"
+    seed_billing()
+    seed_catalogue()
+    seed_roles()
+
+
+class Visit:
+    """One person's walk through all pages they can find. `faults` says what did not work."""
+
+    def __init__(self, user: User | None, begin: list[str], inside: str = "") -> None:
+        self.user, self.waiting, self.inside = user, list(begin), inside
+        self.seen: set[Any] = set()
+        self.sent: set[Any] = set()
+        self.pages, self.token = 0, ""
+        self.faults: list[str] = []
+
+    def walk(self) -> "Visit":
+        while self.waiting:
+            self._open(self.waiting.pop())
+        return self
+
+    def _client(self) -> Client:
+        client = Client(enforce_csrf_checks=True, HTTP_ACCEPT="text/html")
+        if self.user is not None:
+            client.force_login(self.user, _BACKEND)
+        return client
+
+    def _open(self, url: str) -> None:
+        if not self._is_new(url):
+            return
+        client = self._client()
+        answer = client.get(url, follow=True)
+        self.pages += 1
+        if not self._is_page(f"GET {url}", answer):
+            return
+        here = answer.request
+        address = f"{here['PATH_INFO']}?{here['QUERY_STRING']}".rstrip("?")
+        found = read(answer.content.decode(), address)
+        self.waiting += found.links
+        token = client.cookies.get("csrftoken")
+        self.token = token.value if token else ""
+        for form in found.forms:
+            if form.sendable and form.shape not in self.sent:
+                self.sent.add(form.shape)
+                self._send(address, form)
+
+    def _is_new(self, url: str) -> bool:
+        """Whether nothing like it was seen: of a list of a thousand keys one is opened."""
+        parts = urlsplit(url)
+        ours = parts.scheme in ("", "http") and parts.netloc in ("", "testserver")
+        if not ours or not parts.path.startswith(f"/{self.inside}"):
+            return False
+        if parts.path.startswith("/static/"):
+            return False
+        try:
+            match = resolve(parts.path)
+        except Exception:
+            self.faults.append(f"a link to {url}, which is nowhere")
+            return False
+        slugs = match.kwargs.get("slug", "") if match.view_name == "docs-page" else ""
+        # Staff's lists have a link for every order and filter of every column.
+        names = frozenset(name for name, _ in parse_qsl(parts.query) if not self.inside)
+        shape = (match.view_name or match.func, slugs, names)
+        new = shape not in self.seen
+        self.seen.add(shape)
+        return new
+
+    def _is_page(self, what: str, answer: Any) -> bool:
+        kind, status = answer.get("Content-Type", ""), answer.status_code
+        if status >= 400:
+            self.faults.append(f"{what} answers {status}")
+        elif not kind.startswith("text/html"):
+            kept = answer.get("Content-Disposition", "").startswith("attachment")
+            if not (kept and kind.startswith(_FILES)) and not kind.startswith("text/plain"):
+                self.faults.append(f"{what} answers {kind}, which nobody can read")
+        return bool(status < 400 and kind.startswith("text/html") and not answer.streaming)
+
+    def _send(self, url: str, form: Form) -> None:
+        """Each of its buttons once, as if nobody had pressed any before."""
+        for name, value in form.buttons or [("", "")]:
+            data: dict[str, Any] = {**form.fields, **({name: [value]} if name else {})}
+            block = transaction.atomic()
+            block._from_testcase = True  # what is durable may be within
+            with block:
+                self._press(url, form, data)
+                transaction.set_rollback(True)
+
+    def _press(self, url: str, form: Form, data: dict[str, Any]) -> None:
+        client = self._client()
+        if self.token:
+            client.cookies["csrftoken"] = self.token
+        what = f"{form.method.upper()} {form.action} from {url} with {sorted(data)}"
+        if form.method == "post":
+            answer = client.post(form.action, data)
+        else:
+            answer = client.get(form.action, data)
+        for _ in range(5):
+            if answer.status_code not in (301, 302):
+                break
+            if urlsplit(answer["Location"]).netloc not in ("", "testserver"):
+                return  # to the payment page, or another service
+            answer = client.get(answer["Location"])
+        self._is_page(what, answer)
+
+
+def _everything(alice: Person) -> None:
+    """Something on every page."""
+    fund(alice, "100")
+    used(alice)
+    used(alice, status=500, error="upstream_error")
+
+
+def test_everything_a_visitor_can_press_works(db: None) -> None:
+    visit = Visit(None, ["/"]).walk()
+    assert visit.faults == []
+    assert visit.pages > 30
+
+
+@pytest.fixture(params=["alice", "bob"])
+def customer(request: pytest.FixtureRequest, alice: Person, bob: Person) -> Iterator[Person]:
+    if request.param == "alice":
+        _everything(alice)
+        yield alice
+    else:
+        yield bob
+
+
+def test_everything_a_customer_can_press_works(customer: Person) -> None:
+    visit = Visit(customer.user, ["/overview"]).walk()
+    assert visit.faults == []
+    assert visit.pages > 50
+
+
+def test_everything_staff_can_press_works(alice: Person) -> None:
+    _everything(alice)
+    staff = User.objects.create_superuser("staff@example.com", "correct horse battery")
+    visit = Visit(staff, ["/admin/"], inside="admin/").walk()
+    assert visit.faults == []
+    assert visit.pages > 100
