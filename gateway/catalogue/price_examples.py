@@ -37,7 +37,7 @@ class MonthForm(forms.Form):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         field = self.fields["model"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(model.id, model.name) for model in models]
+        field.choices = [(model.id, f"{model.name}{model.life.ending}") for model in models]
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,8 @@ def test_every_list_has_the_end_and_the_successor(
             assert (row["successor"], row["available_from"]) == ("gpt-5.4", None)
     day = date_format(end, "DATE_FORMAT")
     client.force_login(alice.user)
-    for path in ("/", "/models", "/status", "/docs/names", "/playground", f"/keys/{alice.key.pk}"):
+    key = f"/keys/{alice.key.pk}"
+    for path in ("/", "/models", "/pricing", "/status", "/docs/names", "/playground", key):
         page = client.get(path).content.decode()
         assert "ends" in page and day in page, path
 

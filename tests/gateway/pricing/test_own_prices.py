@@ -119,7 +119,9 @@ def test_staff_agree_on_one_and_its_customer_is_told(gateway: Gateway, alice: Pe
     entry = AuditEntry.objects.get(subject=f"customerprice:{row.pk}")
     assert entry.after["multiplier"] == 8000
     rates = dict.fromkeys(BUCKETS, "1.50")
-    assert client.post(ADD, form(alice, model="gpt-4o", **rates)).status_code == 302
+    assert (
+        client.post(ADD, form(alice, model="gpt-4o", reason="agreed", **rates)).status_code == 302
+    )
     assert AuditEntry.objects.latest("pk").after["input"] == "1.50"
     for language in ("en", "vi"):
         for told in Notice.objects.all():
@@ -134,7 +136,9 @@ def test_below_cost_and_dearer_without_notice_need_a_reason(
 ) -> None:
     client = staff("catalogue")
     VendorPrice.objects.create(
-        model_id="gpt-4o", since="2026-01-01", **dict.fromkeys(BUCKETS[:5], nanos("2"))
+        model_id="gpt-4o",
+        since="2026-01-01",
+        **dict.fromkeys(BUCKETS[:5], nanos("2")) | {"cache_read": 0},
     )
     page = client.post(ADD, form(alice, model="gpt-4o", multiplier="7000")).content.decode()
     assert "below cost" in page and "−$0.25 (−12.5 %)" in page
