@@ -67,7 +67,8 @@ class ReferralProgramAdmin(GivenAdmin):
     ) -> HttpResponse:
         """There is one, so nothing to add after it."""
         only = {**(extra_context or {}), "show_save_and_add_another": False}
-        return super().add_view(request, form_url, only)
+        answer: HttpResponse = super().add_view(request, form_url, only)
+        return answer
 
 
 @admin.register(Referral)

@@ -329,7 +329,8 @@ class ReceiptSerializer(UsageSerializer):
 
     @extend_schema_field(InsteadOfSerializer(allow_null=True))
     def get_instead_of(self, event: UsageEvent) -> dict[str, str] | None:
-        return event.details.get("instead_of")
+        instead: dict[str, str] | None = event.details.get("instead_of")
+        return instead
 
     def get_clamps(self, event: UsageEvent) -> dict[str, Any]:
         clamps: dict[str, Any] = event.details.get("clamps", {})

@@ -13,6 +13,7 @@ from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
 from gateway.catalogue import clock
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import WHOLE
+from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.prices.labels import LABELS
 from gateway.pricing import announcements, own_prices
@@ -120,7 +121,7 @@ class CustomerPriceAdmin(RateAdmin):
         return own_prices.earns(row, clock.now())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        fixed = ["user", "model", "multiplier", *own_prices.BUCKETS, "from_at", "reason"]
+        fixed = ["user", "model", "multiplier", *BUCKETS, "from_at", "reason"]
         return fixed if obj is not None else []
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

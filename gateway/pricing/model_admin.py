@@ -119,5 +119,6 @@ class CatalogueAdmin(ModelAdmin):
 
 
 def _json(values: dict[str, Any]) -> dict[str, Any]:
-    plain = int | bool | list | None
+    """As the audit keeps them: lists and numbers as they are, all else in words."""
+    plain = (int, list, type(None))
     return {name: v if isinstance(v, plain) else str(v) for name, v in values.items()}
