@@ -187,7 +187,7 @@ class Migration(migrations.Migration):
                 ('vendor', models.CharField(choices=[('anthropic', 'Anthropic'), ('openai', 'OpenAI'), ('google', 'Google')], max_length=20)),
                 ('name', models.CharField(help_text='as the vendor calls it', max_length=100)),
                 ('facts', models.JSONField(default=dict)),
-                ('said', models.JSONField(default=dict)),
+                ('listings', models.JSONField(default=dict)),
                 ('key', models.CharField(editable=False, max_length=64, unique=True)),
                 ('state', models.CharField(choices=[('open', 'Open'), ('accepted', 'Accepted'), ('declined', 'Declined'), ('gone', 'no longer so')], default='open', max_length=10)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),

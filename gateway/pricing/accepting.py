@@ -15,7 +15,7 @@ from gateway.catalogue.models import BUCKETS, Alias, Model, Price
 from gateway.catalogue.prices import changes, schedule
 from gateway.pricing import announcements
 from gateway.pricing.models import Kind, Proposal, State
-from gateway.pricing.sources.said import canonical
+from gateway.pricing.sources.listings import canonical
 from gateway.vendors.models import Dialect
 from hontoni.errors import BadRequest, Conflict
 from hontoni.money import nanos
@@ -90,7 +90,7 @@ def chosen(proposal: Proposal, source: str) -> dict[str, Any]:
 
 
 def _sources(proposal: Proposal) -> str:
-    return ", ".join(proposal.said)[:200]
+    return ", ".join(proposal.listings)[:200]
 
 
 def _write_cost(model: Model, facts: Mapping[str, Any], source: str) -> VendorPrice:

@@ -37,14 +37,14 @@ MOST = 500  # lines
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of the list: the version it makes, beside the one in force, or why it makes none.
-    `told` is how many customers hear of a rise."""
+    `notified` is how many customers hear of a rise."""
 
     number: int
     model: str
     before: Price | None = None
     price: Price | None = None
     problem: str = ""
-    given: int = 0
+    notified: int = 0
 
     @property
     def steps(self) -> list[Step]:
@@ -80,8 +80,8 @@ def read(text: str, begins: datetime | None = None, reason: str = "") -> list[Li
                 raise BadRequest("There is no such model.")
             found.append(_read(number, models[name], row, begins, reason, now))
         except (BadRequest, ValidationError) as error:
-            said = error.message if isinstance(error, BadRequest) else " ".join(error.messages)
-            found.append(Line(number, name, problem=said))
+            words = error.message if isinstance(error, BadRequest) else " ".join(error.messages)
+            found.append(Line(number, name, problem=words))
     return found
 
 
@@ -115,7 +115,7 @@ def _read(
     price = Price(model=model, reason=row.get("reason") or reason, **_columns(row, before))
     price.effective_at = schedule.beginning(model.pk, wanted, price)
     changes.check(before, price, now)
-    line = Line(number, model.pk, before, price, given=announcements.told_of(price, now))
+    line = Line(number, model.pk, before, price, notified=announcements.told_of(price, now))
     return line if line.steps else Line(number, model.pk, before, problem="Nothing changes.")
 
 
@@ -173,12 +173,12 @@ def is_large(lines: Iterable[Line]) -> bool:
 def apply(lines: Iterable[Line], *, actor: str, request_id: str = "") -> int:
     """All of them; how many customers were told. Raises BadRequest, and nothing is changed, if
     one line has a problem."""
-    given = 0
+    notified = 0
     for line in lines:
         if line.price is None:
             raise BadRequest(f"Line {line.number}: {line.problem}")
-        given += announcements.announce(line.price, actor, request_id)
-    return given
+        notified += announcements.announce(line.price, actor, request_id)
+    return notified
 
 
 def written(prices: Iterable[Price]) -> str:

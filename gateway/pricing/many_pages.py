@@ -105,9 +105,9 @@ def _shown(lines: list[Line]) -> list[dict[str, Any]]:
 
 
 def _applied(page: ModelAdmin, request: HttpRequest, lines: list[Line]) -> HttpResponse:
-    given = many.apply(lines, actor=email_of(request), request_id=request_id(request))
-    said = f"{len(lines)} prices are announced. {given} mails tell customers of what rises."
-    page.message_user(request, said, messages.SUCCESS)
+    notified = many.apply(lines, actor=email_of(request), request_id=request_id(request))
+    words = f"{len(lines)} prices are announced. {notified} mails tell customers of what rises."
+    page.message_user(request, words, messages.SUCCESS)
     return redirect(reverse("admin:gateway_price_changelist"))
 
 

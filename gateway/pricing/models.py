@@ -27,9 +27,9 @@ class State(models.TextChoices):
 class Proposal(models.Model):
     """One difference. It changes nothing until it is accepted.
 
-    `said` is what each source says, `facts` what accepting it would write: rates are dollars per
-    million tokens as text. `key` is of what is proposed, so that the same is proposed once, and
-    one declined comes back only when a source says something else.
+    `listings` is what each source says, `facts` what accepting it would write: rates are dollars
+    per million tokens as text. `key` is of what is proposed, so that the same is proposed once,
+    and one declined comes back only when a source says something else.
     """
 
     kind = models.CharField(max_length=20, choices=Kind)
@@ -39,7 +39,7 @@ class Proposal(models.Model):
     )
     name = models.CharField(max_length=100, help_text="as the vendor calls it")
     facts = models.JSONField(default=dict)
-    said = models.JSONField(default=dict)
+    listings = models.JSONField(default=dict)
     key = models.CharField(max_length=64, unique=True, editable=False)
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     created_at = models.DateTimeField(default=timezone.now)

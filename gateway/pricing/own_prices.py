@@ -31,8 +31,8 @@ def check(row: CustomerPrice, now: datetime) -> None:
         return
     for price in _listed(row, now):
         if lost := margins.below(_earned(row, price, now)):
-            said = ", ".join(f"{each.label} {each}" for each in lost)
-            raise BadRequest(f"{price.model_id} below cost: {said}. Say why.", param="reason")
+            words = ", ".join(f"{each.label} {each}" for each in lost)
+            raise BadRequest(f"{price.model_id} below cost: {words}. Say why.", param="reason")
         rises = life.compared(_present(row, price, now), _paid(row, price)) == "higher"
         if rises and row.from_at < now + changes.notice() - timedelta(minutes=5):
             raise BadRequest(

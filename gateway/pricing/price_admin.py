@@ -173,10 +173,10 @@ class PriceAdmin(ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Price, form: "ModelForm[Any]", change: bool
     ) -> None:
-        told = announcements.announce(obj, email_of(request), request_id(request))
+        notified = announcements.announce(obj, email_of(request), request_id(request))
         self.message_user(
             request,
-            f"{obj}: in force from then on, on every node at once. {told} customers are told.",
+            f"{obj}: in force from then on, on every node at once. {notified} customers are told.",
         )
 
     def delete_model(self, request: HttpRequest, obj: Price) -> None:
@@ -230,9 +230,9 @@ def _beside(request: HttpRequest, name: str) -> str:
     if price is None:
         return ""
     now = getattr(price, name)
-    said = f" Now ${dollars(now)}." if now is not None else " Now none of its own."
+    words = f" Now ${dollars(now)}." if now is not None else " Now none of its own."
     cost = margins.known([price.model_id]).on(price.model_id, clock.now().date())
-    return f"{said} Costs us ${dollars(cost.rate(name))}." if cost else said
+    return f"{words} Costs us ${dollars(cost.rate(name))}." if cost else words
 
 
 def _shown(bucket: str) -> Any:

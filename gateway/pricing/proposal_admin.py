@@ -71,7 +71,7 @@ class ProposalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="sources")
     def sources(self, row: Proposal) -> SafeString:
-        given = orjson.dumps(row.said, option=orjson.OPT_INDENT_2).decode()
+        given = orjson.dumps(row.listings, option=orjson.OPT_INDENT_2).decode()
         return format_html("<pre>{}</pre>", given)
 
     @admin.display(description="accepting it would announce")
@@ -160,8 +160,8 @@ def summary(row: Proposal) -> str:
         return "; ".join(f"{name}: {ours} → {theirs}" for name, (ours, theirs) in facts.items())
     choices = facts.get("choices") or {"": facts.get("cost", {})}
     present = facts.get("present") or {}
-    said = [_cost(source, cost) for source, cost in choices.items()]
-    return "; ".join([*said, *([_cost("here", present)] if present else [])])
+    costs = [_cost(source, cost) for source, cost in choices.items()]
+    return "; ".join([*costs, *([_cost("here", present)] if present else [])])
 
 
 def _cost(source: str, cost: dict[str, Any]) -> str:

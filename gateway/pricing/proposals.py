@@ -27,7 +27,7 @@ from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.prices import schedule
 from gateway.pricing.models import Kind, Proposal, State
 from gateway.pricing.sources import reading
-from gateway.pricing.sources.said import Said, canonical
+from gateway.pricing.sources.listings import Listing, canonical
 from hontoni.money import dollars
 
 NEW_WITHIN = timedelta(days=365)
@@ -44,14 +44,14 @@ class Round:
     problems: list[str]
 
     def __str__(self) -> str:
-        said = f"{self.new} new proposals, {self.open} open, {self.gone} no longer so"
-        return "; ".join([said, *self.problems])
+        listings = f"{self.new} new proposals, {self.open} open, {self.gone} no longer so"
+        return "; ".join([listings, *self.problems])
 
 
 def sync(*, offline: bool) -> Round:
     """Read all sources and propose what differs."""
-    said, problems = reading.read(offline=offline)
-    found = list(_found(said, timezone.now()))
+    listings, problems = reading.read(offline=offline)
+    found = list(_found(listings, timezone.now()))
     with transaction.atomic():
         new = sum(_keep(each) for each in found)
         keys = [each.key for each in found]
@@ -69,7 +69,7 @@ def _keep(proposal: Proposal) -> bool:
         return True
     if known.state in (State.OPEN, State.GONE):
         Proposal.objects.filter(pk=known.pk).update(
-            state=State.OPEN, seen_at=proposal.seen_at, said=proposal.said
+            state=State.OPEN, seen_at=proposal.seen_at, listings=proposal.listings
         )
     return False
 
@@ -77,9 +77,9 @@ def _keep(proposal: Proposal) -> bool:
 # -- Comparing -----------------------------------------------------------------------------------
 
 
-def _found(said: Iterable[Said], now: datetime) -> Iterator[Proposal]:
-    by_model: defaultdict[tuple[str, str], list[Said]] = defaultdict(list)
-    for each in said:
+def _found(listings: Iterable[Listing], now: datetime) -> Iterator[Proposal]:
+    by_model: defaultdict[tuple[str, str], list[Listing]] = defaultdict(list)
+    for each in listings:
         by_model[each.vendor, each.canonical].append(each)
     known = {(row.vendor, canonical(row.upstream_id)): row for row in Model.objects.all()}
     costs = margins.known()
@@ -97,21 +97,23 @@ def _found(said: Iterable[Said], now: datetime) -> Iterator[Proposal]:
             yield from _below_cost(model, costs, now)
 
 
-def _one_a_source(said: list[Said], name: str) -> Iterator[Said]:
+def _one_a_source(listings: list[Listing], name: str) -> Iterator[Listing]:
     """Of the spellings that a source has, the one we ask by, else the shortest."""
-    by_source: defaultdict[str, list[Said]] = defaultdict(list)
-    for each in said:
+    by_source: defaultdict[str, list[Listing]] = defaultdict(list)
+    for each in listings:
         by_source[each.source].append(each)
     for them in by_source.values():
         yield min(them, key=lambda one: (one.name != name, len(one.name)))
 
 
-def _priced(said: Iterable[Said]) -> list[Said]:
-    return [each for each in said if each.trusted and each.rates]
+def _priced(listings: Iterable[Listing]) -> list[Listing]:
+    return [each for each in listings if each.trusted and each.rates]
 
 
-def _cost(model: Model, said: list[Said], costs: Known, now: datetime) -> Iterator[Proposal]:
-    priced = _priced(said)
+def _cost(
+    model: Model, listings: list[Listing], costs: Known, now: datetime
+) -> Iterator[Proposal]:
+    priced = _priced(listings)
     if not priced:
         return
     cost = costs.latest(model.pk)
@@ -121,7 +123,7 @@ def _cost(model: Model, said: list[Said], costs: Known, now: datetime) -> Iterat
         return
     kind = Kind.COST if _agree(given.values()) else Kind.DISAGREEMENT
     facts = {"cost": next(iter(given.values()))} if kind == Kind.COST else {"choices": given}
-    yield _proposal(kind, model, model.upstream_id, facts | {"present": present}, said, now)
+    yield _proposal(kind, model, model.upstream_id, facts | {"present": present}, listings, now)
 
 
 def _same(given: Mapping[str, Any], present: Mapping[str, Any]) -> bool:
@@ -154,25 +156,25 @@ def _below_cost(model: Model, costs: Known, now: datetime) -> Iterator[Proposal]
     yield _proposal(Kind.BELOW_COST, model, model.upstream_id, facts, [], now)
 
 
-def _end(model: Model, said: list[Said]) -> Iterator[Proposal]:
-    days = sorted({each.ends for each in said if each.ends})
+def _end(model: Model, listings: list[Listing]) -> Iterator[Proposal]:
+    days = sorted({each.ends for each in listings if each.ends})
     present = model.ends_at.date() if model.ends_at else None
     if not days or present in days and len(days) == 1:
         return
     if present is not None and present == days[0]:
         return  # the earliest is what is known
-    successor = next((each.successor for each in said if each.successor), "")
+    successor = next((each.successor for each in listings if each.successor), "")
     facts = {"ends": days[0].isoformat(), "present": present.isoformat() if present else None}
     if successor:
         facts["successor"] = successor
-    yield _proposal(Kind.END, model, model.upstream_id, facts, said, timezone.now())
+    yield _proposal(Kind.END, model, model.upstream_id, facts, listings, timezone.now())
 
 
-def _capability(model: Model, said: list[Said]) -> Iterator[Proposal]:
+def _capability(model: Model, listings: list[Listing]) -> Iterator[Proposal]:
     facts: dict[str, Any] = {}
-    window = _agreed({each.context for each in said if each.trusted and each.context})
-    output = _agreed({each.max_output for each in said if each.trusted and each.max_output})
-    can = _agreed({each.capabilities for each in said if each.capabilities})
+    window = _agreed({each.context for each in listings if each.trusted and each.context})
+    output = _agreed({each.max_output for each in listings if each.trusted and each.max_output})
+    can = _agreed({each.capabilities for each in listings if each.capabilities})
     ours = max(model.context_window, model.long_context_window or 0)
     if window and window < ours:
         facts["context_window"] = [model.context_window, window]
@@ -183,32 +185,32 @@ def _capability(model: Model, said: list[Said]) -> Iterator[Proposal]:
         if have != set(can):
             facts["capabilities"] = [sorted(have), sorted(can)]
     if facts:
-        yield _proposal(Kind.CAPABILITY, model, model.upstream_id, facts, said, timezone.now())
+        yield _proposal(Kind.CAPABILITY, model, model.upstream_id, facts, listings, timezone.now())
 
 
 def _agreed(found: set[Any]) -> Any:
     return next(iter(found)) if len(found) == 1 else None
 
 
-def _new(said: list[Said], now: datetime) -> Iterator[Proposal]:
-    priced = _priced(said)
-    released = max((each.released for each in said if each.released), default=None)
-    if not priced or any(each.ends and each.ends <= now.date() for each in said):
+def _new(listings: list[Listing], now: datetime) -> Iterator[Proposal]:
+    priced = _priced(listings)
+    released = max((each.released for each in listings if each.released), default=None)
+    if not priced or any(each.ends and each.ends <= now.date() for each in listings):
         return
     if released is not None and released < (now - NEW_WITHIN).date():
         return
     given = {each.source: facts_of(each) for each in priced}
-    name = min((each.name for each in said), key=len)
+    name = min((each.name for each in listings), key=len)
     facts: dict[str, Any] = {
-        "title": next((each.title for each in said if each.title), name),
-        "context_window": max(each.context for each in said),
-        "max_output": max(each.max_output for each in said),
-        "capabilities": sorted(frozenset().union(*(each.capabilities for each in said))),
+        "title": next((each.title for each in listings if each.title), name),
+        "context_window": max(each.context for each in listings),
+        "max_output": max(each.max_output for each in listings),
+        "capabilities": sorted(frozenset().union(*(each.capabilities for each in listings))),
     }
     facts |= {"cost": next(iter(given.values()))} if _agree(given.values()) else {"choices": given}
     if released:
         facts["released"] = released.isoformat()
-    yield _proposal(Kind.NEW_MODEL, None, name, facts, said, now, priced[0].vendor)
+    yield _proposal(Kind.NEW_MODEL, None, name, facts, listings, now, priced[0].vendor)
 
 
 # -- Spelling ------------------------------------------------------------------------------------
@@ -219,7 +221,7 @@ def _proposal(
     model: Model | None,
     name: str,
     facts: dict[str, Any],
-    said: list[Said],
+    listings: list[Listing],
     now: datetime,
     vendor: str = "",
 ) -> Proposal:
@@ -231,14 +233,14 @@ def _proposal(
         model=model,
         name=name,
         facts=facts,
-        said={each.source: _told(each) for each in said},
+        listings={each.source: _told(each) for each in listings},
         key=hashlib.sha256(what.encode()).hexdigest(),
         created_at=now,
         seen_at=now,
     )
 
 
-def _told(each: Said) -> dict[str, Any]:
+def _told(each: Listing) -> dict[str, Any]:
     """One source's word, for people."""
     given: dict[str, Any] = dict(facts_of(each))
     for name, value in (("ends", each.ends), ("released", each.released)):
@@ -250,7 +252,7 @@ def _told(each: Said) -> dict[str, Any]:
     return given
 
 
-def facts_of(each: Said) -> dict[str, Any]:
+def facts_of(each: Listing) -> dict[str, Any]:
     """The price a source says, in dollars per million tokens."""
     given: dict[str, Any] = {name: dollars(rate) for name, rate in each.rates.items()}
     if each.rates and each.long_above and each.long_rates:

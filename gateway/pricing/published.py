@@ -19,7 +19,7 @@ from gateway.catalogue.prices import schedule
 from gateway.pricing import accepting, announcements, proposals
 from gateway.pricing.models import Proposal
 from gateway.pricing.sources import models_dev, reading
-from gateway.pricing.sources.said import Said
+from gateway.pricing.sources.listings import Listing
 from gateway.vendors.models import Vendor
 
 _SINCE = date(2026, 1, 1)
@@ -45,14 +45,14 @@ _ANNOUNCED = {"claude-opus-4.5": date(2026, 11, 23)}  # where that is published
 @transaction.atomic
 def seed() -> None:
     """Write down what is missing of it."""
-    said, _ = reading.read(offline=True)
+    listings, _ = reading.read(offline=True)
     for vendor in Vendor.values:
         MarkUp.objects.get_or_create(vendor=vendor)
     models = {row.upstream_id: row for row in Model.objects.filter(active=True)}
-    _costs(models, said)
+    _costs(models, listings)
     _feature_costs()
     ends: dict[str, date] = {}
-    for each in said:
+    for each in listings:
         if each.ends and each.name in models:
             ends[each.name] = min(each.ends, ends.get(each.name, each.ends))
     for name, day in ends.items():
@@ -61,9 +61,9 @@ def seed() -> None:
         proposals.sync(offline=True)
 
 
-def _costs(models: dict[str, Model], said: list[Said]) -> None:
+def _costs(models: dict[str, Model], listings: list[Listing]) -> None:
     known = set(VendorPrice.objects.values_list("model_id", flat=True))
-    for each in said:
+    for each in listings:
         model = models.get(each.name)
         if each.source != models_dev.NAME or model is None or model.pk in known or not each.rates:
             continue

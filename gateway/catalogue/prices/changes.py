@@ -81,8 +81,8 @@ def check(before: Price | None, after: Price, now: datetime) -> None:
         return
     lost = margins.below(margins.known([after.model_id]).of(after))
     if lost:
-        said = "; ".join(f"{each.label} {each}" for each in lost)
-        raise BadRequest(f"Below what the vendor charges: {said}. Say why.", param="reason")
+        words = "; ".join(f"{each.label} {each}" for each in lost)
+        raise BadRequest(f"Below what the vendor charges: {words}. Say why.", param="reason")
     if rises(before, after) and after.effective_at < now + notice() - timedelta(minutes=5):
         raise BadRequest(
             f"A rise is told {settings.MODEL_PRICE_NOTICE_DAYS} days before it binds. Begin it "

@@ -4,25 +4,25 @@ the prompt. Kept by volunteers, exact, and late."""
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.pricing.sources import said
-from gateway.pricing.sources.said import Said
+from gateway.pricing.sources import listings
+from gateway.pricing.sources.listings import Listing
 
 NAME, URL = "models.dev", "https://models.dev/api.json"
 _VENDORS = ("anthropic", "openai", "google")
 
 
-def read(body: Any) -> Iterator[Said]:
+def read(body: Any) -> Iterator[Listing]:
     """Raises Unreadable."""
-    providers = said.table(body, NAME)
+    providers = listings.table(body, NAME)
     for vendor in _VENDORS:
-        provider = said.table(providers.get(vendor, {"models": {}}), NAME)
-        for name, model in said.table(provider.get("models"), NAME).items():
-            found = _model(vendor, name, said.table(model, NAME))
+        provider = listings.table(providers.get(vendor, {"models": {}}), NAME)
+        for name, model in listings.table(provider.get("models"), NAME).items():
+            found = _model(vendor, name, listings.table(model, NAME))
             if found is not None:
                 yield found
 
 
-def _model(vendor: str, name: str, model: dict[str, Any]) -> Said | None:
+def _model(vendor: str, name: str, model: dict[str, Any]) -> Listing | None:
     made = (model.get("modalities") or {}).get("output") or ["text"]
     if made != ["text"] or model.get("status") == "deprecated":
         return None
@@ -32,7 +32,7 @@ def _model(vendor: str, name: str, model: dict[str, Any]) -> Said | None:
     if not above and (tier := cost.get("context_over_200k") or {}):
         above = 200_000
     limit = model.get("limit") or {}
-    return Said(
+    return Listing(
         source=NAME,
         vendor=vendor,
         name=name,
@@ -40,22 +40,22 @@ def _model(vendor: str, name: str, model: dict[str, Any]) -> Said | None:
         rates=_rates(vendor, cost),
         long_above=above or None,
         long_rates=_rates(vendor, tier) if above else {},
-        context=said.whole(limit.get("context")),
-        max_output=said.whole(limit.get("output")),
+        context=listings.whole(limit.get("context")),
+        max_output=listings.whole(limit.get("output")),
         capabilities=_capabilities(model),
-        released=said.day(model.get("release_date")),
-        ends=said.day(model.get("retirement_date")),
+        released=listings.day(model.get("release_date")),
+        ends=listings.day(model.get("retirement_date")),
     )
 
 
-def _rates(vendor: str, cost: dict[str, Any]) -> said.Rates:
-    return said.rates(
+def _rates(vendor: str, cost: dict[str, Any]) -> listings.Rates:
+    return listings.rates(
         vendor,
-        input=said.dollars(cost.get("input")),
-        output=said.dollars(cost.get("output")),
-        cache_read=said.dollars(cost.get("cache_read")),
-        cache_write=said.dollars(cost.get("cache_write")),
-        reasoning=said.dollars(cost.get("reasoning")),
+        input=listings.dollars(cost.get("input")),
+        output=listings.dollars(cost.get("output")),
+        cache_read=listings.dollars(cost.get("cache_read")),
+        cache_write=listings.dollars(cost.get("cache_write")),
+        reasoning=listings.dollars(cost.get("reasoning")),
     )
 
 

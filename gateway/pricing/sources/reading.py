@@ -13,7 +13,7 @@ import orjson
 from django.conf import settings
 
 from gateway.pricing.sources import litellm, models_dev, openrouter, vendors
-from gateway.pricing.sources.said import Said, Unreadable
+from gateway.pricing.sources.listings import Listing, Unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Source(NamedTuple):
     name: str
     file: str
     url: str
-    read: Callable[[Any], Iterator[Said]]
+    read: Callable[[Any], Iterator[Listing]]
     headers: Callable[[], dict[str, str] | None]
 
 
@@ -80,9 +80,9 @@ def sources() -> tuple[Source, ...]:
     )
 
 
-def read(*, offline: bool) -> tuple[list[Said], list[str]]:
+def read(*, offline: bool) -> tuple[list[Listing], list[str]]:
     """What all of them say, and what was wrong with those that are missing."""
-    found: list[Said] = []
+    found: list[Listing] = []
     problems = []
     for source in sources():
         try:

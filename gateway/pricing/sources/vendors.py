@@ -4,48 +4,48 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
-from gateway.pricing.sources import said
-from gateway.pricing.sources.said import Said
+from gateway.pricing.sources import listings
+from gateway.pricing.sources.listings import Listing
 
 
-def openai(body: Any) -> Iterator[Said]:
+def openai(body: Any) -> Iterator[Listing]:
     """`GET /v1/models`, with the `shutdown_date` of what ends. Raises Unreadable."""
-    for row in said.listed(said.table(body, "OpenAI").get("data"), "OpenAI"):
-        yield Said(
+    for row in listings.listed(listings.table(body, "OpenAI").get("data"), "OpenAI"):
+        yield Listing(
             source="OpenAI",
             vendor="openai",
             name=str(row.get("id", "")),
             released=_second(row.get("created")),
-            ends=_second(row.get("shutdown_date")) or said.day(row.get("shutdown_date")),
+            ends=_second(row.get("shutdown_date")) or listings.day(row.get("shutdown_date")),
         )
 
 
-def anthropic(body: Any) -> Iterator[Said]:
+def anthropic(body: Any) -> Iterator[Listing]:
     """`GET /v1/models`. Raises Unreadable."""
-    for row in said.listed(said.table(body, "Anthropic").get("data"), "Anthropic"):
-        yield Said(
+    for row in listings.listed(listings.table(body, "Anthropic").get("data"), "Anthropic"):
+        yield Listing(
             source="Anthropic",
             vendor="anthropic",
             name=str(row.get("id", "")),
             title=str(row.get("display_name") or ""),
-            context=said.whole(row.get("max_input_tokens")),
-            max_output=said.whole(row.get("max_tokens")),
-            released=said.day(row.get("created_at")),
-            ends=said.day(row.get("retirement_date")),
+            context=listings.whole(row.get("max_input_tokens")),
+            max_output=listings.whole(row.get("max_tokens")),
+            released=listings.day(row.get("created_at")),
+            ends=listings.day(row.get("retirement_date")),
         )
 
 
-def google(body: Any) -> Iterator[Said]:
+def google(body: Any) -> Iterator[Listing]:
     """`GET /v1beta/models`. Raises Unreadable."""
-    for row in said.listed(said.table(body, "Google").get("models"), "Google"):
+    for row in listings.listed(listings.table(body, "Google").get("models"), "Google"):
         if "generateContent" in (row.get("supportedGenerationMethods") or ()):
-            yield Said(
+            yield Listing(
                 source="Google",
                 vendor="google",
                 name=str(row.get("name", "")).removeprefix("models/"),
                 title=str(row.get("displayName") or ""),
-                context=said.whole(row.get("inputTokenLimit")),
-                max_output=said.whole(row.get("outputTokenLimit")),
+                context=listings.whole(row.get("inputTokenLimit")),
+                max_output=listings.whole(row.get("outputTokenLimit")),
             )
 
 
@@ -56,4 +56,4 @@ def _second(value: Any) -> date | None:
     return datetime.fromtimestamp(value, UTC).date()
 
 
-Reader = Callable[[Any], Iterator[Said]]
+Reader = Callable[[Any], Iterator[Listing]]

@@ -21,7 +21,7 @@ from gateway.catalogue.seed import seed
 from gateway.pricing import published
 from gateway.pricing.models import Kind, Proposal, State
 from gateway.pricing.sources import litellm, models_dev, openrouter, reading, vendors
-from gateway.pricing.sources.said import Unreadable
+from gateway.pricing.sources.listings import Unreadable
 from gateway.usage.models import UsageHour
 from hontoni.money import nanos
 from tests.gateway.pricing.mirrors import dearer
@@ -58,12 +58,12 @@ def catalogue() -> Client:
 
 def test_every_source_says_the_same_of_one_model_in_its_own_units() -> None:
     rates = [nanos(each) for each in ("2.5", "0.25", "2.5", "2.5", "15", "15")]
-    said = [
+    listings = [
         *models_dev.read(copy("models.dev.json")),
         *litellm.read(copy("litellm.json")),
         *openrouter.read(copy("openrouter.json")),
     ]
-    found = [each for each in said if each.canonical == "gpt-5-4"]
+    found = [each for each in listings if each.canonical == "gpt-5-4"]
     assert [list(each.rates.values()) for each in found] == [rates] * 3
     for each in found[:2]:
         assert (each.long_above, each.long_rates["input"]) == (272_000, nanos("5"))
@@ -242,7 +242,8 @@ def test_a_source_that_is_away_or_mad_keeps_nobody_from_the_others(
     dearer(mirror, "gpt-5.2", 15.0, "models.dev.json")
     there = {row.pk for row in opened()}
     call_command("catalogue", "sync")
-    assert "left out: LiteLLM" in (said := capsys.readouterr().err) and "OpenRouter" in said
+    errors = capsys.readouterr().err
+    assert "left out: LiteLLM" in errors and "OpenRouter" in errors
     assert len(opened(kind=Kind.COST)) == 1 and there <= {row.pk for row in opened()}
 
 

@@ -21,7 +21,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Listing:
     """What a source does not say is empty. `trusted`: its prices are the vendor's own."""
 
     source: str
