@@ -21,6 +21,13 @@ The body satisfies our spec and both SDK families (protocols.md section 4.1).
 from collections.abc import Mapping
 from typing import Any
 
+_pages = {"at": ""}  # where every code has a page; hontoni/apps.py says so when it starts
+
+
+def documented_at(url: str) -> None:
+    """From now on errors name the page of their code: this URL, a slash and the code."""
+    _pages["at"] = url.rstrip("/")
+
 
 class ApiError(Exception):
     """An error that knows how it is answered. `message` is shown to the customer as it is."""
@@ -53,6 +60,8 @@ class ApiError(Exception):
             "code": self.code,
             "param": self.param,
         }
+        if _pages["at"]:
+            error["doc_url"] = f"{_pages['at']}/{self.code}"
         if self.details:
             error["details"] = self.details
         return {"type": "error", "error": error, "request_id": request_id}

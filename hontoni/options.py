@@ -20,6 +20,7 @@ class Option(NamedTuple):
 OPTIONS = (
     Option("HOST", "`127.0.0.1`", "the address the web listens on"),
     Option("PORT", "`8000`", "the port the web listens on"),
+    Option("WEB_CONCURRENCY", "`1`", "how many web processes share it, one a core at most"),
     Option(
         "PUBLIC_URL",
         "`http://HOST:PORT`",

@@ -12,7 +12,7 @@ Any failure to reach Redis is raised as redis.exceptions.RedisError.
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,8 @@ Command = tuple[Argument, ...]
 
 
 class Pipe(asyncio.Protocol):
-    """One connection of redis-py's. What is asked for in one turn of the loop leaves in one write;
-    replies come back in order.
+    """One connection of redis-py's. What is asked for in one turn of the loop leaves in one write,
+    for uvloop keeps what is written until the turn ends; replies come back in order.
 
     redis-py's own pipeline costs a task, a lock and a pool visit a batch: 60 µs a request more,
     measured. What it knows (URLs, TLS, authentication, parsing) is still its own: it connects,
@@ -65,12 +65,13 @@ class Pipe(asyncio.Protocol):
     def execute(self, *command: Argument) -> asyncio.Future[Any]:
         """The reply to one command, in time. Raises RedisError when awaited."""
         reply: asyncio.Future[Any] = self.loop.create_future()
-        if self.transport is None:
-            if self.running is None or self.running.done():
-                self.running = self.loop.create_task(self._run())
-        elif not self.waiting:
-            self.loop.call_soon(self._flush)
-        self.waiting.append((pack_command(command), reply))  # type: ignore[arg-type]
+        packed = pack_command(command)  # type: ignore[arg-type]
+        if self.transport is not None:
+            self._send(packed, (reply,))
+            return reply
+        self.waiting.append((packed, reply))
+        if self.running is None or self.running.done():
+            self.running = self.loop.create_task(self._run())
         return reply
 
     async def _run(self) -> None:
@@ -84,7 +85,11 @@ class Pipe(asyncio.Protocol):
             self.lost = self.loop.create_future()
             self.transport = self.connection._writer.transport
             self.transport.set_protocol(self)
-            self._flush()
+            batch, self.waiting = self.waiting, []
+            if batch:
+                self._send(
+                    b"".join([packed for packed, _ in batch]), [reply for _, reply in batch]
+                )
             await self.lost
         except (RedisError, OSError) as error:
             self._fail(error)
@@ -93,15 +98,13 @@ class Pipe(asyncio.Protocol):
             await self.connection.disconnect(nowait=True)
             self._fail(ConnectionError("the connection was closed"))
 
-    def _flush(self) -> None:
-        if self.transport is None or not self.waiting:
-            return
-        batch, self.waiting = self.waiting, []
+    def _send(self, packed: bytes, replies: Iterable[asyncio.Future[Any]]) -> None:
+        assert self.transport is not None
         now = self.loop.time()
-        self.sent.extend((now, reply) for _, reply in batch)
+        self.sent.extend([(now, reply) for reply in replies])
         if self.timer is None:
             self.timer = self.loop.call_later(TIMEOUT_SECONDS, self._look_for_overdue)
-        self.transport.write(b"".join([command for command, _ in batch]))
+        self.transport.write(packed)
 
     def data_received(self, data: bytes) -> None:
         self.reader.feed(data)
@@ -119,10 +122,15 @@ class Pipe(asyncio.Protocol):
                 future.set_result(reply)
 
     def _leave(self) -> None:
-        if self.transport is not None:
-            self.transport.close()
+        transport, self.transport = (
+            self.transport,
+            None,
+        )  # a closed one may be written to by nobody
+        if transport is not None:
+            transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None  # what is asked for from here on fails with the rest
         if not self.lost.done():
             self.lost.set_result(None)
 

@@ -24,6 +24,8 @@ Environment.read_env(BASE_DIR / ".env")
 
 HOST: str = env("HOST", default="127.0.0.1")
 PORT: int = env.int("PORT", default=8000)
+# How many web processes share the port; uvicorn reads it, too, where the supervisor does not run.
+WEB_CONCURRENCY: int = env.int("WEB_CONCURRENCY", default=1)
 # Where customers find us: every link we give away leads there, whatever Host a request named.
 _HERE = "127.0.0.1" if HOST in ("0.0.0.0", "::") else f"[{HOST}]" if ":" in HOST else HOST
 _TOLD: str = env("PUBLIC_URL", default=f"http://{_HERE}:{PORT}")

@@ -67,8 +67,8 @@ class ReferralProgramAdmin(GivenAdmin):
     ) -> HttpResponse:
         """There is one, so nothing to add after it."""
         only = {**(extra_context or {}), "show_save_and_add_another": False}
-        answer: HttpResponse = super().add_view(request, form_url, only)
-        return answer
+        page: HttpResponse = super().add_view(request, form_url, only)
+        return page
 
 
 @admin.register(Referral)

@@ -165,5 +165,6 @@ def _event(request: Request, request_id: str) -> UsageEvent:
         pk = uuid.UUID(hex=request_id.removeprefix("req_"))
     except ValueError:
         raise NotFound("There is no such request.") from None
+    assert request.user.pk is not None
     events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk)
     return get_object_or_404(events, pk=pk)

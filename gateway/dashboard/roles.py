@@ -65,7 +65,7 @@ ROLES = {
             "change_referralprogram",
             "view_referralprogram",
         ),
-        "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine"),
+        "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine", "refund_topup"),
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
             *("view_deadevent", "change_deadevent"),

@@ -61,6 +61,15 @@ def test_every_check_says_something_and_none_breaks_the_others(
     assert "OSError: no such thing" in told.getvalue()
 
 
+def test_who_sells_is_said_where_it_is_sold(db: None, settings: Settings) -> None:
+    settings.SANDBOX, settings.SELLER_EMAIL, settings.SELLER_ADDRESS = False, "a@b.example", ""
+    found = {finding.text: finding.level for finding in checks.CHECKS["settings"]()}
+    (text,) = (text for text in found if "who sells" in text)
+    assert found[text] == "warning" and text.endswith("set SELLER_ADDRESS.")
+    settings.SANDBOX = True
+    assert not any("who sells" in finding.text for finding in checks.CHECKS["settings"]())
+
+
 def test_settings_that_must_not_be_so(db: None, settings: Settings) -> None:
     assert failing("settings") == ""
     settings.DEBUG, settings.PUBLIC_URL = True, "https://gateway.example.com"

@@ -92,7 +92,7 @@ def _marks(user: User) -> list[dict[str, str]]:
 
 def _consents(user: User) -> list[dict[str, Any]]:
     found = Consent.objects.filter(user=user).order_by("pk")
-    return list(found.values("page", "version", "through", "agreed_at"))
+    return [dict(row) for row in found.values("page", "version", "through", "agreed_at")]
 
 
 def _subscriptions(user: User, after: int | None) -> list[tuple[int, Any]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_safe
 
 from billing.plans import price_list
@@ -13,7 +13,11 @@ from billing.plans.terms import limits
 from gateway.catalogue import snapshot
 from gateway.catalogue.price_examples import MonthForm, month
 
-WINDOWS = {"daily": _("day"), "weekly": _("week"), "monthly": _("30 days")}
+WINDOWS = {
+    "daily": pgettext_lazy("limit", "daily"),
+    "weekly": pgettext_lazy("limit", "weekly"),
+    "monthly": pgettext_lazy("limit", "30-day"),
+}
 
 
 @require_safe

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -91,11 +91,28 @@ def models(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+def model(request: HttpRequest, name: str) -> HttpResponse:
+    """One model: what it can do, what it costs, how it is doing."""
+    found = snapshot.load().listed.get(name)
+    if found is None:
+        raise Http404
+    price = found.price
+    context = {
+        "model": found,
+        "row": _row(found),
+        "prices": list(zip(BUCKETS, price.rates, price.long_rates or price.rates, strict=True)),
+        "day": report(timezone.now()).get(name, {}).get("day"),
+    }
+    return render(request, "gateway/model.html", context)
+
+
+@require_safe
 def status(request: HttpRequest) -> HttpResponse:
     """Per model: the success rate and the time to the first token, over a day and a week."""
-    health = report(timezone.now())
+    now = timezone.now()
+    health = report(now)
     rows = [
         {"model": model, "vendor": VENDORS.get(model.vendor, model.vendor), **health.get(name, {})}
         for name, model in snapshot.load().listed.items()
     ]
-    return render(request, "gateway/status.html", {"rows": rows})
+    return render(request, "gateway/status.html", {"rows": rows, "health": overall(now)})

@@ -4,6 +4,7 @@ import csv
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -38,6 +39,7 @@ from hontoni.templatetags.money import about
 
 PAGE = 50
 REFUSALS, REFUSALS_PAGE = 5, 200
+MOST_DAYS = 367
 UNWRITTEN_SECONDS = 60  # a request younger than this may still be on its way into the books
 RANGES = {"1": _("24 hours"), "7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
 MEASURES = {"cost": _("Cost"), "requests": _("Requests"), "output": _("Output tokens")}
@@ -67,6 +69,9 @@ class UsageFilter(forms.Form):
     """What the usage page is narrowed to, all of it in the address."""
 
     days = forms.ChoiceField(label=_("Time"), choices=RANGES, required=False)
+    since = forms.DateField(label=_("From"), required=False)
+    until = forms.DateField(label=_("To"), required=False)
+    custom = forms.BooleanField(required=False)  # what is shown is: another span ends it
     measure = forms.ChoiceField(label=_("Measure"), choices=MEASURES, required=False)
     by = forms.ChoiceField(label=_("Split"), choices=SPLITS, required=False)
     model = forms.CharField(label=_("Model"), required=False, max_length=100)
@@ -83,10 +88,24 @@ class UsageFilter(forms.Form):
         if not self.is_valid():
             raise Http404
         filters = dict(self.cleaned_data)
-        filters["days"] = int(filters["days"] or 7)
+        if filters["custom"] and filters["days"]:
+            filters["since"] = filters["until"] = None
+        chosen = filters["since"] or filters["until"]
+        filters["days"] = 0 if chosen else int(filters["days"] or 7)
         filters["measure"] = filters["measure"] or "cost"
         filters["by"] = filters["by"] or "model"
+        first, last = filters["since"], filters["until"]
+        if first and last and not 0 <= (last - first).days < MOST_DAYS:
+            raise Http404
         return filters
+
+    @staticmethod
+    def along(filters: dict[str, Any], now: datetime) -> list[rollups.Moment]:
+        """The bars: days of their own choice, or the last ones. One end alone is a day."""
+        first, last = filters["since"], filters["until"]
+        if first or last:
+            return rollups.between(first or last, last or first)
+        return rollups.moments(filters["days"], now)
 
 
 @login_required
@@ -95,8 +114,9 @@ def usage(request: HttpRequest) -> HttpResponse:
     """Charts and sums from the rollups, and the log, one keyset page at a time."""
     user_id, filters = customer(request).pk, UsageFilter(request.GET).wanted()
     now = timezone.now()
-    along = rollups.moments(filters["days"], now)
-    rows = rollups.selection(user_id, along[0], filters)
+    along = UsageFilter.along(filters, now)
+    rows = rollups.selection(user_id, along, filters)
+    earlier = rollups.selection(user_id, rollups.before(along), filters)
     keys = {str(key.pk): key.name for key in ApiKey.objects.filter(user_id=user_id)}
     found = rollups.series(rows, filters["by"], filters["measure"], along)
     if filters["by"] == "api_key_id":
@@ -118,6 +138,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         else _refusals(user_id, along[0])[:REFUSALS],
         "chart": charts.draw(along, found, show) if found else None,
         "totals": rollups.totals(rows, snapshot.load()),
+        "earlier": rollups.totals(earlier, snapshot.load()),
         "events": events[:PAGE],
         "more": events[PAGE - 1].pk if len(events) > PAGE else None,
         "query": _without(request, "before"),
@@ -175,6 +196,12 @@ def _events(user_id: int, filters: dict[str, Any]) -> QuerySet[UsageEvent]:
         events = events.filter(**{"status__gte" if failed else "status__lt": 400})
     if filters["before"]:
         events = events.filter(pk__lt=filters["before"])
+    if filters["since"] or filters["until"]:
+        # The id is a UUIDv7: a range of time is a range of ids.
+        first = rollups.start(filters["since"] or filters["until"])
+        last = rollups.end(filters["until"] or filters["since"])
+        within = {"pk__gte": first_id(first.timestamp()), "pk__lt": first_id(last.timestamp())}
+        events = events.filter(**within)
     return events
 
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -99,6 +101,24 @@ def test_a_fresh_receipt_is_signed_and_has_no_path_yet(
     assert document["proof"] is None
     assert run(document) == 0
     assert "no path to the ledger" in capsys.readouterr().out
+
+
+def test_the_program_runs_where_nothing_of_ours_is_installed(
+    bills: list[UsageEvent], alice: Person, tmp_path: Path
+) -> None:
+    ledger_roots.make(later())
+    files = {
+        "receipt.json": json.dumps(download(alice, bills[0])).encode(),
+        "keys.json": Client().get("/.well-known/hontoni-receipts.json").content,
+        "roots.json": Client().get("/proof.json").content,
+        "verify.pyz": Client().get("/verify.pyz").content,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    copies = ["--keys", "keys.json", "--roots", "roots.json"]
+    command = [sys.executable, "-I", "verify.pyz", "receipt.json", *copies]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0 and "Signed by" in ran.stdout, ran.stderr
 
 
 def _cheaper(document: Any) -> None:
