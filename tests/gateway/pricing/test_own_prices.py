@@ -12,7 +12,7 @@ from billing.mails import letters
 from billing.mails.models import Notice
 from gateway.catalogue import snapshot
 from gateway.catalogue.costs.models import VendorPrice
-from gateway.catalogue.models import BUCKETS, Price
+from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.pricing import announcements
 from gateway.usage.corrections import booking
@@ -166,3 +166,19 @@ def test_an_end_that_makes_things_dearer_is_told_before(gateway: Gateway, alice:
     assert announcements.own_ends(now + timedelta(days=7)) == 1
     assert announcements.own_ends(now + timedelta(days=8)) == 0, "once"
     assert Notice.objects.get().kind == "own_price_ends"
+
+
+def test_a_large_request_is_priced_as_a_small_one(gateway: Gateway, alice: Person) -> None:
+    """It is understood in another process, which knows one's own prices, and lives, too."""
+    fund(alice, "10")
+    agree(alice)
+    Model.objects.filter(pk="gpt-5.1").update(
+        ends_at=timezone.now() - timedelta(hours=1), successor="gpt-4o", redirects=True
+    )
+    snapshot.forget()
+    many = [{"role": "user", "content": [{"type": "text", "text": "x"} for _ in range(4000)]}]
+    messages = [*many, {"role": "user", "content": USED}]
+    answer = gateway.chat(alice, model="gpt-5.1", messages=messages, max_tokens=1000)
+    assert answer.status_code == 200 and answer.headers["x-hontoni-model"] == "gpt-4o"
+    assert "x-hontoni-instead-of" in answer.headers
+    assert gateway.books()[-1].cost == LISTED * 9 // 10
