@@ -15,7 +15,7 @@ class GatewayConfig(AppConfig):
         from gateway.usage import rollups
         from ratelimits import epochs
 
-        restrictions.sells(lambda: snapshot.load().models)
+        restrictions.sells(lambda: snapshot.load().labels())
         statements.meters(rollups.by_model)
         epochs.authority(stores.confirm)
         privacy.follow(records.forget_all)

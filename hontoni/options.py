@@ -248,6 +248,26 @@ OPTIONS = (
         ),
     ),
     Option(
+        "MODEL_PRICE_NOTICE_DAYS",
+        "`14`",
+        "how long before it binds a higher price of a model is told to who has used it lately",
+    ),
+    Option(
+        "CATALOGUE_SYNC",
+        "`false`",
+        "read what public sources say about models and prices each day, as proposals for staff",
+    ),
+    Option(
+        "CATALOGUE_MIRROR",
+        "none: each source's own address",
+        "an address that has copies of them all, named as in `gateway/pricing/sources/data`",
+    ),
+    Option(
+        "MARGIN_ALARM_DOLLARS",
+        "`1`",
+        "staff are mailed when a day of a model or a customer has lost so much",
+    ),
+    Option(
         "STRIPE_MIRROR",
         "`true`",
         ("keep a copy of Stripe's objects (dj-stripe) for staff; nothing depends on it"),

@@ -287,6 +287,10 @@ TOPUP_MIN: str = env("TOPUP_MIN", default="5")
 TOPUP_MAX: str = env("TOPUP_MAX", default="5000")
 # How long before it binds a renewal a higher price of a plan or an add-on is announced.
 PRICE_NOTICE_DAYS: int = env.int("PRICE_NOTICE_DAYS", default=30)
+CATALOGUE_SYNC: bool = env.bool("CATALOGUE_SYNC", default=False)
+CATALOGUE_MIRROR: str = env("CATALOGUE_MIRROR", default="")
+MARGIN_ALARM_DOLLARS: str = env("MARGIN_ALARM_DOLLARS", default="1")
+MODEL_PRICE_NOTICE_DAYS: int = env.int("MODEL_PRICE_NOTICE_DAYS", default=14)
 # dj-stripe keeps a copy of Stripe's objects for staff to look at; nothing of ours depends on it.
 STRIPE_MIRROR: bool = env.bool("STRIPE_MIRROR", default=True)
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"

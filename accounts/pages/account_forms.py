@@ -81,7 +81,7 @@ class LimitsForm(forms.Form):
     )
     allowed_models = forms.MultipleChoiceField(
         label=_("Only these models"),
-        choices=lambda: [(name, name) for name in restrictions.models()],
+        choices=restrictions.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )

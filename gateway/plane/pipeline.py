@@ -16,6 +16,7 @@ import logging
 from contextlib import suppress
 from typing import Any
 
+from gateway.catalogue import snapshot
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
@@ -74,6 +75,7 @@ async def refuse(http: Exchange, error: ApiError, more: bytes = b"") -> None:
         with suppress(ApiError):
             await callers.enter(http)
     refusals.note(http, error)
+    _tell_of_end(http)
     if Counts.on:
         counts.refused(error.status, error.code)
     if http.state is None and http.limits is not None and error.status != 401:
@@ -83,6 +85,15 @@ async def refuse(http: Exchange, error: ApiError, more: bytes = b"") -> None:
         except ApiError:
             pass  # the first error says more
     await http.fail(error, more)
+
+
+def _tell_of_end(http: Exchange) -> None:
+    """Of a model that ends every answer says so, refusals of what was not understood, too."""
+    name, known = http.parsed.get("model") if http.parsed else None, snapshot.at_hand()
+    if known is None or not isinstance(name, str) or any(n == b"sunset" for n, _ in http.extra):
+        return
+    with suppress(ApiError):
+        http.extra += known.resolve(name)[0].life.headers
 
 
 async def _prepare(
@@ -127,9 +138,20 @@ def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tupl
 
 def notices(request: InboundRequest) -> Headers:
     """The headers that say what really serves the request, and what was taken from it."""
-    headers: Headers = [(b"x-hontoni-model", request.model.id.encode())]
+    headers = served(request)
     if request.clamps:
         headers += _clamp_headers(request.clamps)
+    return headers
+
+
+def served(request: InboundRequest) -> Headers:
+    """Which model serves it, for which one it does, and when that ends (catalogue/life.py)."""
+    model, gone = request.model, request.variant.instead_of
+    headers: Headers = [(b"x-hontoni-model", model.id.encode())]
+    if gone is not None:
+        headers += [snapshot.stand(model, gone).header, *gone.life.headers]
+    elif model.life.headers:
+        headers += model.life.headers
     return headers
 
 

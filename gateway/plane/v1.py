@@ -19,6 +19,7 @@ from gateway.plane import (
     background,
     counting,
     drains,
+    inbound,
     kept_responses,
     large,
     pipeline,
@@ -48,7 +49,7 @@ Handler = Callable[[Exchange, Upstream], Awaitable[None]]
 
 async def _models(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
-    found = (await snapshot.current()).models.values()
+    found = (await snapshot.current()).listed.values()
     allowed = [model for model in found if not caller.models or model.id in caller.models]
     offered = [model for model in allowed if upstream.routes(model)]
     await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
@@ -57,9 +58,13 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
 async def _model(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     name = http.scope["path_params"]["id"]
-    model, _ = await snapshot.found(lambda known: known.resolve(name))
-    if problem := caller.forbidden(http.client_ip(), model.id):
+    model, variant, listed = await snapshot.found(lambda n: (*n.resolve(name), n.listed))
+    needed = inbound.permission(model, variant, caller)
+    if problem := caller.forbidden(http.client_ip(), needed):
         raise problem
+    if variant.instead_of is not None:
+        model = listed[variant.instead_of.id]
+    http.extra += model.life.headers
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
 
 
