@@ -168,7 +168,7 @@ class Privacy(APIView):
     @extend_schema(
         tags=["auth"],
         operation_id="privacy",
-        summary="What vendors may do with your requests",
+        summary="What vendors, and we, may do with your requests",
         responses={200: PrivacySerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
@@ -177,7 +177,7 @@ class Privacy(APIView):
     @extend_schema(
         tags=["auth"],
         operation_id="change_privacy",
-        summary="Change what vendors may do with your requests",
+        summary="Change what vendors, and we, may do with your requests",
         description="It holds from the next request on.",
         request=PrivacySerializer,
         responses={200: PrivacySerializer, **problems(400, 401)},
@@ -185,7 +185,10 @@ class Privacy(APIView):
     )
     def patch(self, request: Request) -> Response:
         body = valid(PrivacySerializer, request.data)
-        privacy.let_vendors_store(caller(request), body["vendors_may_store"])
+        if "vendors_may_store" in body:
+            privacy.let_vendors_store(caller(request), body["vendors_may_store"])
+        if "keeps_responses" in body:
+            privacy.keep_responses(caller(request), body["keeps_responses"])
         return Response(PrivacySerializer(caller(request)).data)
 
 
