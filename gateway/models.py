@@ -1,5 +1,6 @@
 """Every model of the app, for Django. Their rooms define them; code imports them from there."""
 
+from gateway.archive.models import UsageBroughtForward
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import Feature, LeftOut
 from gateway.catalogue.models import Alias, Model, Price
@@ -45,6 +46,7 @@ __all__ = [
     "ReportSource",
     "RoleGrant",
     "StoreEpoch",
+    "UsageBroughtForward",
     "UsageEvent",
     "UsageHour",
     "UsageQuarantine",

@@ -7,11 +7,13 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from gateway.archive import expiry
+from gateway.archive.dropping import MONTHLY
 from gateway.pricing import announcements, proposals
 from gateway.reconciliation import books, counters
 from gateway.reconciliation.vendors import margin_alarms, rounds
 from gateway.usage import ledger_roots, refusals
-from hontoni import health
+from hontoni import health, partitions
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,16 @@ def reconcile(**_: Any) -> None:
 def reconcile_counters(**_: Any) -> None:
     """What Valkey counts beside the books; staff hear of a difference, and it is repaired."""
     counters.look()
+
+
+@shared_task(expires=6 * 3600)
+def keep_retention(**_: Any) -> None:
+    """Months are made ahead, and those that are old enough go into the archive."""
+    now = timezone.now()
+    for each in partitions.make_all_ahead(MONTHLY, now):
+        logger.info("partitions.made %s", each)
+    for checkpoint in expiry.run(now):
+        logger.info("archive.took %s", checkpoint)
 
 
 @shared_task(expires=3600)

@@ -157,6 +157,10 @@ class PrivacyForm(forms.Form):
     vendors_may_store = forms.BooleanField(
         label=_("OpenAI may keep requests that ask it to (store: true)"), required=False
     )
+    keeps_responses = forms.BooleanField(
+        label=_("Keep answers of /v1/responses, sealed, for clients that refer to them"),
+        required=False,
+    )
 
 
 class DeletionForm(forms.Form):

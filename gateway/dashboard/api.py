@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -16,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from gateway.archive import receipts as archived
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.models import Model, Price, living
 from gateway.dashboard import signed_receipts
@@ -27,7 +27,7 @@ from gateway.dashboard.serializers import (
     UsageSerializer,
     model_out,
 )
-from gateway.usage import charges
+from gateway.usage import charges, log
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
@@ -100,9 +100,11 @@ class UsageListView(ListAPIView[UsageEvent]):
         query.is_valid(raise_exception=True)
         wanted = query.validated_data
         assert self.request.user.pk is not None
-        events = corrected(_charged(self.request.user.pk, wanted.get("transaction")))
+        user_id = self.request.user.pk
         columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
-        events = events.filter(**{columns[n]: wanted[n] for n in columns if n in wanted})
+        narrowing = {columns[name]: wanted[name] for name in columns if name in wanted}
+        events = corrected(_charged(user_id, wanted.get("transaction")))
+        events = log.narrowed(events, user_id, narrowing)
         # The id is a UUIDv7: a range of time is a range of ids, served by the same index.
         if "since" in wanted:
             events = events.filter(id__gte=first_id(wanted["since"].timestamp()))
@@ -166,5 +168,8 @@ def _event(request: Request, request_id: str) -> UsageEvent:
     except ValueError:
         raise NotFound("There is no such request.") from None
     assert request.user.pk is not None
-    events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk)
-    return get_object_or_404(events, pk=pk)
+    events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk, pk=pk)
+    event = events.first() or archived.find(request.user.pk, pk)
+    if event is None:
+        raise NotFound("There is no such request.")
+    return event

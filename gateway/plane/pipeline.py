@@ -26,6 +26,7 @@ from gateway.plane import (
     callers,
     counts,
     inbound,
+    kept_responses,
     large,
     life,
     relay,
@@ -33,7 +34,7 @@ from gateway.plane import (
 )
 from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
-from gateway.plane.client_dialects import Dialect
+from gateway.plane.client_dialects import RESPONSES, Dialect
 from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
@@ -99,14 +100,16 @@ async def _prepare(
     http: Exchange, dialect: Dialect, caller: callers.Caller, upstream: Upstream
 ) -> Call:
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
-    ClientGone."""
+    ClientGone, kept_responses.Detach."""
     body = http.whole_body() or await bodies.read(http, caller)
-    sent, ip = http.headers, http.client_ip()
+    sent, ip, parsed = http.headers, http.client_ip(), None
+    if dialect is RESPONSES:
+        body, parsed = await kept_responses.prepare(http, caller, body)
     if large.is_large(body):
         request = await large.understand(http, dialect.name, body, caller, upstream, "paid")
         http.parsed = request.parsed
     else:
-        http.parsed = parsed = parse(body)
+        http.parsed = parsed = parse(body) if parsed is None else parsed
         request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += notices(request)
     routes = _routes(request, http, upstream)
@@ -213,6 +216,8 @@ async def _settle(call: Call) -> None:
 
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
+    if call.http.kept is not None:
+        kept_responses.admitted(call.http, call.caller)
     if (allowed := call.caller.may_store) is not call.request.may_store:  # changed just now
         call.request = call.request._replace(may_store=allowed)
         await large.beside(call.lane, call.lane.let_store, allowed)

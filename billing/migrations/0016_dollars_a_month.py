@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0013_written_once_roots'),
+        ('billing', '0015_checkpoints'),
     ]
 
     operations = [

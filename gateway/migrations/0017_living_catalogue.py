@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0013_stores'),
+        ('gateway', '0016_narrow_rows'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,42 @@
+"""Transfers and entries by month, on Postgres (hontoni/partitions.py).
+
+Their ids begin with the month in which their transaction began, by the database's clock; an entry
+and its transfer are of one transaction, so they lie in the same month. Ids of before that are
+smaller than all others.
+
+A key is unique within a month by an index, and beyond it because whoever posts looks first, under
+the lock of the wallet; what is not usage could be posted to two wallets at once, so a trigger has
+the database look as well (migration 0014). The batches of usage are named by requests, which are
+unique in all months.
+"""
+
+from datetime import UTC, datetime
+
+from hontoni.partitions import Monthly
+
+SPAN = 10**11  # ids a month
+_FIRST_YEAR = 2000
+
+
+def first_number(month: datetime) -> int:
+    """The smallest id of a month."""
+    return ((month.year - _FIRST_YEAR) * 12 + month.month - 1) * SPAN
+
+
+def month_of(number: int | str) -> datetime:
+    """The month an id lies in; of ids of before that, the year 2000."""
+    months = int(number) // SPAN
+    return datetime(_FIRST_YEAR + months // 12, months % 12 + 1, 1, tzinfo=UTC)
+
+
+def _first(month: datetime) -> str:
+    return str(first_number(month))
+
+
+TRANSFERS = Monthly("billing_transfer", _first, month_of, (("key",),))
+ENTRIES = Monthly(
+    "billing_entry",
+    _first,
+    month_of,
+    (("account_id", "account_version"), ("transfer_id", "account_id")),
+)
