@@ -86,7 +86,9 @@ class MarkUpAdmin(RateAdmin):
 class OwnForm(ConfirmedForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        if not self.errors and not self.instance.pk:
+        if not self.errors and self.instance.pk:
+            self._check_end(cleaned)
+        elif not self.errors:
             names = [name for name in cleaned if name != "confirmed"]
             row = CustomerPrice(**{name: cleaned[name] for name in names})
             try:
@@ -97,6 +99,20 @@ class OwnForm(ConfirmedForm):
             except forms.ValidationError as error:
                 self.add_error(None, error)
         return cleaned
+
+    def _check_end(self, cleaned: dict[str, Any]) -> None:
+        """Of one there is only the end changes, and why."""
+        if cleaned.get("until_at") is None or "until_at" not in self.changed_data:
+            return
+        try:
+            cleaned["until_at"] = own_prices.check_end(
+                self.instance,
+                cleaned["until_at"],
+                clock.now(),
+                explained=bool(cleaned.get("reason")) and "reason" in self.changed_data,
+            )
+        except errors.BadRequest as error:
+            self.add_error(error.param, error.message)
 
 
 @admin.register(CustomerPrice)
@@ -121,7 +137,7 @@ class CustomerPriceAdmin(RateAdmin):
         return own_prices.earns(row, clock.now())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        fixed = ["user", "model", "multiplier", *BUCKETS, "from_at", "reason"]
+        fixed = ["user", "model", "multiplier", *BUCKETS, "from_at"]
         return fixed if obj is not None else []
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -133,4 +149,5 @@ class CustomerPriceAdmin(RateAdmin):
     ) -> None:
         super().save_model(request, obj, form, change)
         announcements.own(obj)
+        announcements.own_ends(clock.now())
         self.message_user(request, f"{obj}: its customer is told by mail.")

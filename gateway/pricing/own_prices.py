@@ -42,6 +42,22 @@ def check(row: CustomerPrice, now: datetime) -> None:
             )
 
 
+def check_end(
+    row: CustomerPrice, until_at: datetime, now: datetime, *, explained: bool
+) -> datetime:
+    """When it may end: not before every node knows. Raises BadRequest where that makes things
+    dearer before the customer has had the notice of a rise, unless staff say why."""
+    if until_at < now + changes.notice() - timedelta(minutes=5) and not explained:
+        for price in _listed(row, now):
+            if life.compared(_paid(row, price), _rates(price)) == "higher":
+                raise BadRequest(
+                    f"The list is dearer for {price.model_id}. That is told "
+                    f"{changes.notice().days} days before: end it then, or say why not.",
+                    param="reason",
+                )
+    return max(until_at, now + schedule.LEAD)
+
+
 def is_coming(row: CustomerPrice, now: datetime) -> bool:
     """Whether no request can have been priced by it."""
     return row.from_at > now + schedule.LEAD

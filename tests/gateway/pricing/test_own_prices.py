@@ -182,3 +182,20 @@ def test_a_large_request_is_priced_as_a_small_one(gateway: Gateway, alice: Perso
     assert answer.status_code == 200 and answer.headers["x-hontoni-model"] == "gpt-4o"
     assert "x-hontoni-instead-of" in answer.headers
     assert gateway.books()[-1].cost == LISTED * 9 // 10
+
+
+def test_what_was_agreed_is_not_ended_from_one_day_to_the_next(
+    gateway: Gateway, alice: Person
+) -> None:
+    row, client = agree(alice), staff("catalogue")
+    url = f"/admin/gateway/customerprice/{row.pk}/change/"
+    soon = timezone.now() + timedelta(days=2)
+    end = {"until_at_0": f"{soon:%Y-%m-%d}", "until_at_1": f"{soon:%H:%M:%S}"}
+    page = client.post(url, end | {"reason": ""})
+    assert page.status_code == 200 and "The list is dearer" in page.content.decode()
+    row.refresh_from_db()
+    assert row.until_at is None
+    assert client.post(url, end | {"reason": "Fraud."}).status_code == 302
+    row.refresh_from_db()
+    assert row.until_at == soon.replace(microsecond=0)
+    assert Notice.objects.filter(kind="own_price_ends", user=alice.user).count() == 1
