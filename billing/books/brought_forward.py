@@ -6,7 +6,6 @@ taken out: every other transfer is referred to by invoices, refunds and idempote
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from django.db import connection
 from django.db.models import F, Max, Min, QuerySet
@@ -85,22 +84,16 @@ def usage_below(until: int, entries_until: int) -> tuple[QuerySet[Transfer], Que
 def standing(account: int, version: int) -> tuple[datetime, int]:
     """When the entry with this number was made, and the balance after it; of one that was taken
     out, those of its line, all of which is of one month."""
-    entry = (
-        Entry.objects.filter(account=account, account_version=version)
-        .values_list("transfer__created_at", "balance_after")
-        .first()
+    entries = Entry.objects.filter(account=account, account_version=version)
+    lines = BroughtForward.objects.filter(account=account, first_version__lte=version)
+    found = (
+        entries.values_list("transfer__created_at", "balance_after").first()
+        or lines.order_by("-first_version").values_list("last_at", "balance_after").first()
     )
-    if entry is not None:
-        return entry
-    line: Any = (
-        BroughtForward.objects.filter(account=account, first_version__lte=version)
-        .order_by("-first_version")
-        .values_list("last_at", "balance_after")
-        .first()
-    )
-    if line is None:
+    if found is None:
         raise Entry.DoesNotExist(f"account {account} has no entry {version}")
-    return tuple(line)  # type: ignore[return-value]
+    at, balance = found
+    return at, balance
 
 
 def last_before(account: int, moment: datetime, after: int, until: int) -> int | None:

@@ -42,8 +42,9 @@ def _rollups() -> Iterator[str]:
         if key not in events and not archive.knows(key):
             yield f"the rollup of {key} has no events"
             continue
-        *added_up, cost = events.pop(key, sums.NOTHING)
-        difference = sums.minus(rolled_up, (*added_up, cost + corrected.get(key, 0)))
+        here = events.pop(key, sums.NOTHING)
+        added_up = (*here[:-1], here[-1] + corrected.get(key, 0))
+        difference = sums.minus(rolled_up, added_up)
         if not archive.is_explained(key, difference):
             yield from _named(key, rolled_up, difference)
     for key, added_up in events.items():
