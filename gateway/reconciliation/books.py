@@ -56,7 +56,8 @@ def _rollups() -> Iterator[str]:
 def _named(key: sums.Key, rolled_up: sums.Sums, difference: sums.Sums) -> Iterator[str]:
     for name, value, more in zip(sums.SUMS, rolled_up, difference, strict=True):
         if more:
-            yield f"rollup of {key}: {value} {name}, not {value - more}"
+            stands = f"{value} requests" if name == "requests" else f"{name} is {value}"
+            yield f"rollup of {key}: {stands}, not {value - more}"
 
 
 def _hours() -> Iterator[tuple[sums.Key, sums.Sums]]:
