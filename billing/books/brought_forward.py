@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import F, Max, Min, QuerySet
 
 from billing.books.models import BroughtForward, Entry, Transfer
-from billing.books.monthly import SPAN, first_number
+from billing.books.monthly import PLAIN, first_number
 from hontoni import months, partitions
 
 _OF_USAGE = """
@@ -49,7 +49,7 @@ def until(month: datetime, since: int) -> int:
     that do not tell their month (`since` is the first of them that is here) are told by when they
     were made."""
     end = months.shifted(month, 1)
-    plain = Transfer.objects.filter(pk__gte=since, pk__lt=SPAN * 12)
+    plain = Transfer.objects.filter(pk__gte=since, pk__lt=PLAIN)
     later = plain.filter(created_at__gte=end).aggregate(first=Min("pk"))["first"]
     if later is not None:
         return int(later)
