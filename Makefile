@@ -86,6 +86,9 @@ bench-request: $(VENV)/.test ## CPU a request of the gateway's own code, without
 bench-settlement: $(VENV)/.test ## what it costs to write usage into the books, on both databases (ARGS=--quick)
 	$(PY) -m bench.settlement $(ARGS)
 
+bench-limits: $(VENV)/.test ## what limits and money cost in Valkey: processor a request, memory an account (ARGS=--quick)
+	$(PY) -m bench.limits $(ARGS)
+
 bench-scale: $(VENV)/.test ## what a request costs with 1, 100, 10,000 accounts, 1 and 2 processes (ARGS=--quick)
 	$(PY) -m bench.scale $(ARGS)
 
@@ -133,4 +136,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-request bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-request bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

@@ -31,6 +31,11 @@ app.conf.beat_schedule = {
         "task": "gateway.tasks.compare_vendor_bills",
         "schedule": crontab(hour=9, minute=30),  # UTC: by then vendors have yesterday's costs
     },
+    "announce-catalogue": {"task": "gateway.tasks.announce_catalogue", "schedule": 3600.0},
+    "sync-catalogue": {
+        "task": "gateway.tasks.sync_catalogue",
+        "schedule": crontab(hour=7, minute=20),
+    },
     "renew-subscriptions": {"task": "billing.tasks.renew_subscriptions", "schedule": 15.0},
     "announce-renewals": {"task": "billing.tasks.announce_renewals", "schedule": 3600.0},
     "announce-prices": {"task": "billing.tasks.announce_prices", "schedule": 300.0},

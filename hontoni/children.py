@@ -62,7 +62,7 @@ def preload() -> None:
 
     app.loader.import_default_modules()
     # The processes of WEB_CONCURRENCY are forked, too: from the web's first.
-    importlib.import_module("uvicorn._subprocess").spawn = _CONTEXT
+    setattr(importlib.import_module("uvicorn._subprocess"), "spawn", _CONTEXT)  # noqa: B010
     get_resolver().url_patterns  # noqa: B018  # they are loaded when they are first read
     if threading.active_count() > 1:
         raise RuntimeError("a thread was started; what it holds would be lost by forking")

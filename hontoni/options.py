@@ -149,6 +149,15 @@ OPTIONS = (
         ),
     ),
     Option("VENDOR_ALERT_PERCENT", "`2`", "more than this percentage of it"),
+    Option(
+        "STATE_HOURS",
+        "`24`",
+        (
+            "how long answers of `/v1/responses` are kept, sealed, in Valkey, for clients that "
+            "point at them; `0`: not at all"
+        ),
+    ),
+    Option("STATE_ACCOUNT_BYTES", "16 MiB", "how much of it an account may have; the oldest go"),
     Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`"),
     Option(
         "MAX_BODIES_BYTES",
@@ -237,6 +246,26 @@ OPTIONS = (
             "how long before it binds a renewal a higher price of a plan or an add-on "
             "is announced to who has it"
         ),
+    ),
+    Option(
+        "MODEL_PRICE_NOTICE_DAYS",
+        "`14`",
+        "how long before it binds a higher price of a model is told to who has used it lately",
+    ),
+    Option(
+        "CATALOGUE_SYNC",
+        "`false`",
+        "read what public sources say about models and prices each day, as proposals for staff",
+    ),
+    Option(
+        "CATALOGUE_MIRROR",
+        "none: each source's own address",
+        "an address that has copies of them all, named as in `gateway/pricing/sources/data`",
+    ),
+    Option(
+        "MARGIN_ALARM_DOLLARS",
+        "`1`",
+        "staff are mailed when a day of a model or a customer has lost so much",
     ),
     Option(
         "STRIPE_MIRROR",

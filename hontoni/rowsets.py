@@ -161,7 +161,7 @@ def _copied_column(kind: str, values: Sequence[Any]) -> Sequence[str]:
     if kind in _BARE:
         texts = list(map(str, values))
         return ["\\N" if t == "None" else t for t in texts] if None in values else texts
-    spell = _SPELLED.get(kind, _as_it_is)
+    spell: Callable[[Any], str] = _SPELLED.get(kind, _as_it_is)
     given = ["" if value is None else spell(value) for value in values]
     if _SPECIAL.search("".join(given)):
         given = [text.translate(_ESCAPED) for text in given]

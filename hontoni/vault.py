@@ -38,8 +38,16 @@ class Vault:
 
     def unseal(self, sealed: str) -> str:
         """The secret. Raises Unreadable."""
+        return self.unseal_bytes(sealed.encode()).decode()
+
+    def seal_bytes(self, secret: bytes) -> bytes:
+        """The same of bytes."""
+        return self._box().encrypt(secret)
+
+    def unseal_bytes(self, sealed: bytes) -> bytes:
+        """The same of bytes. Raises Unreadable."""
         try:
-            return self._box().decrypt(sealed).decode()
+            return self._box().decrypt(sealed)
         except InvalidToken:
             raise Unreadable from None
 

@@ -1,4 +1,4 @@
-"""`python -m hontoni.worker FILE`: Celery's worker with beat in it, which is all that `make run` needs.
+"""`python -m hontoni.worker FILE`: Celery's worker with beat in it: all that `make run` needs.
 FILE is where beat keeps what it last did.
 
 As `celery -A hontoni worker --with-beat` with these options, without what Celery's commands load.

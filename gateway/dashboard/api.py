@@ -2,6 +2,8 @@
 
 import uuid
 from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -15,7 +17,7 @@ from rest_framework.views import APIView
 
 from gateway.archive import receipts as archived
 from gateway.catalogue.features import snapshot
-from gateway.catalogue.models import Model, Price
+from gateway.catalogue.models import Model, Price, living
 from gateway.dashboard import signed_receipts
 from gateway.dashboard.serializers import (
     ModelListSerializer,
@@ -50,19 +52,32 @@ class ModelsView(APIView):
             else:
                 coming[price.model_id].append(price)
         features = snapshot.load()
-        models = Model.objects.filter(active=True).prefetch_related("aliases")
+        models = Model.objects.filter(living(now), active=True).prefetch_related("aliases")
+        known = {model.id: model for model in models}
         data = [
             model_out(
                 model,
-                prices[model.id],
+                prices[sold],
                 [alias.name for alias in model.aliases.all()],
-                coming[model.id],
+                coming[sold],
                 features,
             )
             for model in models
-            if model.id in prices
+            if (sold := _answers(model, known, now)) in prices
         ]
         return Response({"data": data})
+
+
+def _answers(model: Model, known: Mapping[str, Model], now: datetime) -> str:
+    """The model whose price is paid: itself, or once it has ended who answers for it."""
+    seen: set[str] = set()
+    while model.ends_at and model.ends_at <= now:
+        successor = known.get(model.successor_id or "")
+        if not model.redirects or successor is None or model.id in seen:
+            return ""
+        seen.add(model.id)
+        model = successor
+    return model.id
 
 
 class LatestFirst(KeysetPagination):

@@ -30,7 +30,7 @@ _ITEM_EDGES = (b"response.output_item.",)
 _DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_CALLING = re.compile(rb'"(?:tool_calls|function_call)"\s*:\s*[\[{]')
+_CALLING = re.compile(rb'"(?:tool_calls|function_call)"\s*:\s*[\[{]|"refusal"\s*:\s*"')
 _SAID_IN = ("delta", "message")
 _FINISHED = ("response.completed", "response.incomplete", "response.cancelled")
 _ENDS = tuple(kind.encode() for kind in _FINISHED)
@@ -41,13 +41,14 @@ class ChatTap(Tap):
 
     telling = re.compile(rb'"error"|"finish_reason"\s*:\s*"|\[DONE\]')
 
-    __slots__ = ("_first", "_keep_usage", "_tier")
+    __slots__ = ("_first", "_keep_usage", "_refused", "_tier")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         options = head.body.get("stream_options")
         self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         self._first: dict[str, Any] | None = None
+        self._refused = False
         self._tier: Any = None
 
     def _observe(self, block: bytes) -> bytes:
@@ -85,14 +86,25 @@ class ChatTap(Tap):
         return b"".join(kept)
 
     def _hear(self, block: bytes) -> None:
-        if not self.called and _CALLING.search(block):
-            self.called = any(map(_calls, data_of(block)))
+        if not (self.called or self._refused) and _CALLING.search(block):
+            for data in data_of(block):
+                self._look_for_calls(data)
         super()._hear(block)
+
+    def _look_for_calls(self, data: dict[str, Any]) -> None:
+        said = [within(choice, name) for choice in _choices(data) for name in _SAID_IN]
+        self.called = self.called or any(map(endings.calls, said))
+        self._refused = self._refused or any(each.get("refusal") for each in said)
+
+    def _judged(self, block: bytes) -> bytes:
+        if self._first is None:
+            self._first = next(data_of(block), None)
+        return super()._judged(block)
 
     def _verdict(self, data: dict[str, Any]) -> Finish | Failed | None:
         if isinstance(data.get("error"), dict):
             return failures.decode(data)
-        self.called = self.called or _calls(data)
+        self._look_for_calls(data)
         found: Finish | Failed | None = None
         for choice in _choices(data):
             if isinstance(choice.get("error"), dict):
@@ -100,7 +112,9 @@ class ChatTap(Tap):
             if self.ended is not None and data.get("id") != (self._first or data).get("id"):
                 return failures.BROKEN  # another answer's
             if raw := choice.get("finish_reason"):
-                found = endings.judge("openai_chat", str(raw), called=self.called)
+                found = endings.judge(
+                    "openai_chat", str(raw), called=self.called, refused=self._refused
+                )
             if isinstance(found, Failed):
                 return found
         return found
@@ -131,13 +145,6 @@ class ChatTap(Tap):
 
 def _choices(data: dict[str, Any]) -> list[dict[str, Any]]:
     return [choice for choice in data.get("choices") or () if isinstance(choice, dict)]
-
-
-def _calls(data: dict[str, Any]) -> bool:
-    """Whether a chunk calls something."""
-    return any(
-        endings.calls(within(choice, name)) for choice in _choices(data) for name in _SAID_IN
-    )
 
 
 class MessagesTap(Tap):

@@ -102,7 +102,8 @@ def judge(
 def corrected(dialect: str, finish: Finish) -> str:
     """The word to pass on in place of the vendor's; "" if its own will do."""
     own = _OWN.get(dialect, _NONE).get(finish.reason, "")
-    same = finish.raw == "function_call" or own in ("", finish.raw)
+    refused = finish.reason == "content_filter"  # told by the refusal itself
+    same = refused or finish.raw == "function_call" or own in ("", finish.raw)
     return "" if same else own
 
 

@@ -13,6 +13,7 @@ from billing.plans.seed import seed as seed_billing
 from gateway.archive.dropping import MONTHLY
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
+from gateway.pricing.published import seed as seed_published
 from gateway.reconciliation.vendors import models as sources
 from gateway.vendors import models as credentials
 from hontoni import partitions, private
@@ -47,6 +48,7 @@ class Command(BaseCommand):
             _close_what_was_open()
             seed_billing()
             seed_catalogue()
+            seed_published()
             seed_roles()
             seed_legal()
 

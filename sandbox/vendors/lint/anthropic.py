@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from sandbox.vendors.conversation import Json, Sent, mapping, objects, walk
-from sandbox.vendors.lint import anthropic_history
+from sandbox.vendors.lint import anthropic_history, together
 from sandbox.vendors.lint.shapes import NUMBER, mistyped, names, subschemas
 from sandbox.vendors.vendors import VendorError, describe, version_of
 
@@ -26,6 +26,11 @@ _TOOL_FIELDS = names(
     "type name description input_schema cache_control strict defer_loading allowed_callers "
     "eager_input_streaming input_examples"
 )
+_KNOWN_WORDS = names(
+    "$ref $defs type title description enum const properties required additionalProperties items "
+    "anyOf allOf minItems format"
+)
+_STRING_FORMATS = names("date-time time date duration email hostname uri ipv4 ipv6 uuid")
 _NUMERIC = names(
     "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength "
     "minItems maxItems uniqueItems"
@@ -262,6 +267,17 @@ def _closed_and_unlimited(schema: Json) -> None:
             f"output_config.format.schema: For '{kind}' type, property '{limits[0]}' is not "
             "supported"
         )
+    strange = sorted(set(schema) - _KNOWN_WORDS - _NUMERIC)
+    if strange == ["oneOf"]:
+        raise VendorError("output_config.format.schema: Schema type 'oneOf' is not supported")
+    if strange:
+        raise VendorError(
+            f"output_config.format.schema: For '{kind}' type, property '{strange[0]}' is not "
+            "supported"
+        )
+    form = schema.get("format")
+    if form is not None and (kind != "string" or form not in _STRING_FORMATS):
+        raise VendorError(f"output_config.format.schema: format '{form}' is not supported")
 
 
 def cache_marks_are_allowed(sent: Sent) -> None:
@@ -347,6 +363,18 @@ def advisors_need_their_beta(sent: Sent) -> None:
             raise VendorError(f"tools.{n}.{tool['type']}.model: Field required")
 
 
+def members_stand_together(sent: Sent) -> None:
+    """What the vendor takes only beside another member (`together.ANTHROPIC`)."""
+    together.check(sent.body, together.ANTHROPIC)
+
+
+def a_tool_is_there_from_the_beginning(sent: Sent) -> None:
+    """Not every tool is loaded later (the vendor's page on tool search)."""
+    tools = objects(sent.body.get("tools"))
+    if tools and all(tool.get("defer_loading") for tool in tools):
+        raise VendorError("At least one tool must have defer_loading=false.")
+
+
 RULES = (
     required_fields,
     fields_have_their_types,
@@ -368,4 +396,6 @@ RULES = (
     stop_sequences_say_something,
     metadata_is_the_user,
     system_is_text,
+    members_stand_together,
+    a_tool_is_there_from_the_beginning,
 )
