@@ -196,7 +196,7 @@ def test_requests_that_staff_look_into_stay(lived: Person) -> None:
     from gateway.usage.quarantine.models import UsageQuarantine
 
     kept = requests(lived, GONE[0])[1]
-    UsageQuarantine.objects.create(event=kept, output={})
+    UsageQuarantine.objects.create(event=kept, told={})
     retain()
     assert UsageEvent.objects.get(pk=kept.pk).cost == kept.cost
     assert UsageEvent.objects.filter(created_at__lt=KEPT).count() == 1
