@@ -6,13 +6,12 @@ taken out: every other transfer is referred to by invoices, refunds and idempote
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from django.db import connection
 from django.db.models import F, Max, Min, QuerySet
 
 from billing.books.models import BroughtForward, Entry, Transfer
-from billing.books.monthly import SPAN, first_number
+from billing.books.monthly import PLAIN, first_number
 from hontoni import months, partitions
 
 _OF_USAGE = """
@@ -50,7 +49,7 @@ def until(month: datetime, since: int) -> int:
     that do not tell their month (`since` is the first of them that is here) are told by when they
     were made."""
     end = months.shifted(month, 1)
-    plain = Transfer.objects.filter(pk__gte=since, pk__lt=SPAN * 12)
+    plain = Transfer.objects.filter(pk__gte=since, pk__lt=PLAIN)
     later = plain.filter(created_at__gte=end).aggregate(first=Min("pk"))["first"]
     if later is not None:
         return int(later)
@@ -85,22 +84,16 @@ def usage_below(until: int, entries_until: int) -> tuple[QuerySet[Transfer], Que
 def standing(account: int, version: int) -> tuple[datetime, int]:
     """When the entry with this number was made, and the balance after it; of one that was taken
     out, those of its line, all of which is of one month."""
-    entry = (
-        Entry.objects.filter(account=account, account_version=version)
-        .values_list("transfer__created_at", "balance_after")
-        .first()
+    entries = Entry.objects.filter(account=account, account_version=version)
+    lines = BroughtForward.objects.filter(account=account, first_version__lte=version)
+    found = (
+        entries.values_list("transfer__created_at", "balance_after").first()
+        or lines.order_by("-first_version").values_list("last_at", "balance_after").first()
     )
-    if entry is not None:
-        return entry
-    line: Any = (
-        BroughtForward.objects.filter(account=account, first_version__lte=version)
-        .order_by("-first_version")
-        .values_list("last_at", "balance_after")
-        .first()
-    )
-    if line is None:
+    if found is None:
         raise Entry.DoesNotExist(f"account {account} has no entry {version}")
-    return tuple(line)  # type: ignore[return-value]
+    at, balance = found
+    return at, balance
 
 
 def last_before(account: int, moment: datetime, after: int, until: int) -> int | None:

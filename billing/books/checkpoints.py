@@ -58,7 +58,7 @@ def contents(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def seal(
-    month: datetime, *, transfers_until: int, usage_until: uuid.UUID, **said: Any
+    month: datetime, *, transfers_until: int, usage_until: uuid.UUID, **signed: Any
 ) -> Checkpoint:
     """Sign and write down the next one, in the transaction that takes the rows out."""
     last = newest()
@@ -70,7 +70,7 @@ def seal(
             "previous": digest(last) if last else "",
             "transfers_until": transfers_until,
             "usage_until": usage_until.hex,
-            **said,
+            **signed,
         },
         sort_keys=True,
     )
@@ -107,9 +107,9 @@ def problems() -> Iterator[str]:
     before, last = "", None
     for number, each in enumerate(Checkpoint.objects.order_by("number"), 1):
         yield from _faults(each, number, before)
-        said = contents(each) if is_signed_by(each) else {}
+        signed = contents(each) if is_signed_by(each) else {}
         carried = digest_of(brought_forward.lines(each.pk))
-        if said and said["ledger"]["brought_forward"] != carried:
+        if signed and signed["ledger"]["brought_forward"] != carried:
             yield f"{each}: what was brought forward is not what it says"
         before, last = digest(each), each
     if last is not None and not SEAL.is_ours(last.public_key):
@@ -126,14 +126,14 @@ def _faults(checkpoint: Checkpoint, number: int, before: str) -> Iterator[str]:
     if not is_signed_by(checkpoint):
         yield f"{checkpoint} is not what was signed"
         return
-    said = contents(checkpoint)
+    signed = contents(checkpoint)
     row = {
         "number": checkpoint.number,
         "month": f"{checkpoint.month:%Y-%m}",
         "transfers_until": checkpoint.transfers_until,
         "usage_until": checkpoint.usage_until.hex,
     }
-    if any(said[name] != value for name, value in row.items()) or checkpoint.number != number:
+    if any(signed[name] != value for name, value in row.items()) or checkpoint.number != number:
         yield f"{checkpoint} stands for something else than was signed"
-    if said["previous"] != before:
+    if signed["previous"] != before:
         yield f"{checkpoint} does not follow on the one before it"

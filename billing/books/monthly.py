@@ -12,9 +12,11 @@ unique in all months.
 
 from datetime import UTC, datetime
 
+from hontoni import months
 from hontoni.partitions import Monthly
 
 SPAN = 10**11  # ids a month
+PLAIN = 12 * SPAN  # ids below do not tell their month
 _FIRST_YEAR = 2000
 
 
@@ -23,10 +25,15 @@ def first_number(month: datetime) -> int:
     return ((month.year - _FIRST_YEAR) * 12 + month.month - 1) * SPAN
 
 
+def recent(now: datetime) -> str:
+    """A condition on transfers' ids: made this month or the last, or before ids told the month.
+    Batches of usage are posted within that time, so no other month needs be looked into."""
+    return f"(id >= {first_number(months.shifted(months.begin(now), -1))} OR id < {PLAIN})"
+
+
 def month_of(number: int | str) -> datetime:
     """The month an id lies in; of ids of before that, the year 2000."""
-    months = int(number) // SPAN
-    return datetime(_FIRST_YEAR + months // 12, months % 12 + 1, 1, tzinfo=UTC)
+    return months.shifted(datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC), int(number) // SPAN)
 
 
 def _first(month: datetime) -> str:

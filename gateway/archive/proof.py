@@ -29,37 +29,37 @@ class Rollups:
     """What the rollups say beyond the events that are here: it must be what checkpoints say."""
 
     def __init__(self) -> None:
-        self.said = {
+        self.signed = {
             months.of_day(each.month): each
             for each in Checkpoint.objects.order_by("number")
             if checkpoints.is_signed_by(each)
         }
         self._beyond: dict[Key, Sums] = {}
-        for each in self.said.values():
+        for each in self.signed.values():
             for key, found in sums.read(checkpoints.contents(each)["usage"]["beyond"]).items():
                 self._beyond[key] = _plus(self._beyond.get(key, sums.NOTHING), found)
         self._gone: defaultdict[datetime, dict[Key, Sums]] = defaultdict(dict)
 
     def knows(self, key: Key) -> bool:
         """Whether a rollup may be of events that are gone."""
-        return months.begin(key[1]) in self.said or key in self._beyond
+        return months.begin(key[1]) in self.signed or key in self._beyond
 
     def is_explained(self, key: Key, difference: Sums) -> bool:
         """Whether a difference is nothing, or of a month that is gone: then `problems` looks."""
         rest = sums.minus(difference, self._beyond.pop(key, sums.NOTHING))
         month = months.begin(key[1])
-        if month in self.said:
+        if month in self.signed:
             self._gone[month][key] = rest
             return True
         return not any(rest)
 
     def problems(self) -> Iterator[str]:
         """Of the months that are gone, when all differences were told."""
-        for month, each in self.said.items():
-            said = checkpoints.contents(each)["usage"]
-            if sums.digest(self._gone[month]) != said["hours"]:
+        for month, each in self.signed.items():
+            signed = checkpoints.contents(each)["usage"]
+            if sums.digest(self._gone[month]) != signed["hours"]:
                 yield f"the rollups of {months.name(month)} are not what {each} says"
-            if expiry.accounts_digest(each.pk) != said["accounts"]:
+            if expiry.accounts_digest(each.pk) != signed["accounts"]:
                 yield f"{each}: what accounts used is not what it says"
         for key in self._beyond:
             yield f"the rollup of {key} is missing, of which requests are in the archive"
@@ -78,8 +78,8 @@ def wrong_files() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="archive-", dir=settings.DATA_DIR) as home:
         path = Path(home, "file")
         for each in Checkpoint.objects.order_by("number"):
-            said = checkpoints.contents(each)["files"] if checkpoints.is_signed_by(each) else []
-            for file in said:
+            signed = checkpoints.contents(each)["files"] if checkpoints.is_signed_by(each) else []
+            for file in signed:
                 yield from _faults(each, file, path)
 
 

@@ -42,8 +42,9 @@ def _rollups() -> Iterator[str]:
         if key not in events and not archive.knows(key):
             yield f"the rollup of {key} has no events"
             continue
-        *added_up, cost = events.pop(key, sums.NOTHING)
-        difference = sums.minus(rolled_up, (*added_up, cost + corrected.get(key, 0)))
+        here = events.pop(key, sums.NOTHING)
+        added_up = (*here[:-1], here[-1] + corrected.get(key, 0))
+        difference = sums.minus(rolled_up, added_up)
         if not archive.is_explained(key, difference):
             yield from _named(key, rolled_up, difference)
     for key, added_up in events.items():
@@ -55,7 +56,8 @@ def _rollups() -> Iterator[str]:
 def _named(key: sums.Key, rolled_up: sums.Sums, difference: sums.Sums) -> Iterator[str]:
     for name, value, more in zip(sums.SUMS, rolled_up, difference, strict=True):
         if more:
-            yield f"rollup of {key}: {value} {name}, not {value - more}"
+            stands = f"{value} requests" if name == "requests" else f"{name} is {value}"
+            yield f"rollup of {key}: {stands}, not {value - more}"
 
 
 def _hours() -> Iterator[tuple[sums.Key, sums.Sums]]:

@@ -93,8 +93,8 @@ def _rows(key: ApiKey, now: int) -> Iterator[_Seen]:
         more = mine.filter(pk__gte=recent, **wanted)
         rows = list(more.values_list(*columns)[:_MOST])
     for pk, details, brief, duration_ms in rows:
-        told = packing.unpacked(details, brief)
-        if seen := _seen({"id": pk.hex, "details": told, "duration_ms": duration_ms}):
+        whole = packing.unpacked(details, brief)
+        if seen := _seen({"id": pk.hex, "details": whole, "duration_ms": duration_ms}):
             yield seen
 
 

@@ -1,7 +1,6 @@
 """What was used, request by request and hour by hour, and what was refused."""
 
 import uuid
-from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
@@ -77,8 +76,8 @@ class UsageEvent(models.Model):
         return self.request_id
 
     @classmethod
-    def from_db(cls, db: str | None, names: Collection[str], values: Collection[Any]) -> Self:
-        event = super().from_db(db, names, values)
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        event = super().from_db(*args, **kwargs)
         if brief := vars(event).get("brief"):
             packing.fill(vars(event), bytes(brief))
         return event

@@ -41,9 +41,9 @@ class Command(BaseCommand):
         except (expiry.Changed, Error, OSError) as error:
             raise CommandError(f"{type(error).__name__}: {error}") from error
         for each in made:
-            said = checkpoints.contents(each)
-            files = ", ".join(file["name"] for file in said["files"])
-            self.stdout.write(f"{said['month']} is in the archive: {files}")
+            stated = checkpoints.contents(each)
+            files = ", ".join(file["name"] for file in stated["files"])
+            self.stdout.write(f"{stated['month']} is in the archive: {files}")
         self.stdout.write(f"{len(made)} months taken out.")
 
     def _verify(self) -> None:

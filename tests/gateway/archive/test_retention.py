@@ -21,7 +21,7 @@ from gateway.reconciliation.books import problems
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent, UsageHour
 from hontoni import errors, months, partitions
-from tests.gateway.archive.years import FIRST, NOW, YEAR, asked, layout, live, paid, requests
+from tests.gateway.archive.years import FIRST, NOW, YEAR, layout, live, paid, requests, send
 from tests.operations.storage import Storage, storage
 from tests.world import Person
 
@@ -69,7 +69,7 @@ def test_what_is_old_enough_goes_and_the_books_balance_as_before(
     assert problems() == [] and balances(lived, bob) == before
     assert UsageHour.objects.count() == hours
     assert retain() == []  # and again: nothing is due
-    asked(lived, NOW)
+    send(lived, NOW)
     paid(lived, NOW, "1")
     assert problems() == []
 
@@ -86,9 +86,9 @@ def test_months_are_dropped_and_none_is_left_beside_the_tables(lived: Person) ->
 
 
 def test_the_statement_of_a_month_that_is_gone_is_the_same(lived: Person) -> None:
-    told = [statements.of(lived.user.pk, f"2025-{month:02}", NOW) for month in (8, 9, 10)]
+    output = [statements.of(lived.user.pk, f"2025-{month:02}", NOW) for month in (8, 9, 10)]
     retain()
-    assert [statements.of(lived.user.pk, f"2025-{n:02}", NOW) for n in (8, 9, 10)] == told
+    assert [statements.of(lived.user.pk, f"2025-{n:02}", NOW) for n in (8, 9, 10)] == output
 
 
 def test_a_receipt_out_of_the_archive_is_the_same_and_its_owners_alone(
@@ -166,7 +166,7 @@ def test_rows_that_are_written_during_the_export_are_not_lost(
 
     def slow(span: Any) -> Any:
         files = export(span)
-        asked(lived, GONE[0] + timedelta(days=11))
+        send(lived, GONE[0] + timedelta(days=11))
         return files
 
     with monkeypatch.context() as patched:
@@ -182,7 +182,7 @@ def test_what_comes_when_its_month_is_gone_goes_with_the_next(
     lived: Person, settings: Settings
 ) -> None:
     retain()
-    asked(lived, GONE[0] + timedelta(days=12))
+    send(lived, GONE[0] + timedelta(days=12))
     assert problems() == []
     late = UsageEvent.objects.order_by("pk")[0]
     (made,) = expiry.run(months.shifted(NOW, 1))
@@ -243,7 +243,7 @@ def forge(sql: str, *values: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "told"),
+    ("sql", "output"),
     [
         (
             "UPDATE billing_checkpoint SET statement = replace(statement, '2025-08', '2025-07')",
@@ -260,10 +260,10 @@ def forge(sql: str, *values: Any) -> None:
          "the rollups of 2025-08 are not"),
     ],
 )  # fmt: skip
-def test_a_forged_checkpoint_is_noticed(lived: Person, sql: str, told: str) -> None:
+def test_a_forged_checkpoint_is_noticed(lived: Person, sql: str, output: str) -> None:
     retain()
     forge(sql)
-    assert any(told in each for each in problems())
+    assert any(output in each for each in problems())
 
 
 def test_the_newest_must_be_signed_by_us(lived: Person, settings: Settings) -> None:
@@ -279,9 +279,9 @@ def test_the_newest_must_be_signed_by_us(lived: Person, settings: Settings) -> N
 
 def test_a_file_that_was_changed_or_lost_is_noticed(lived: Person, archive: Path) -> None:
     retain()
-    told = StringIO()
-    call_command("retention", "verify", stdout=told)
-    assert "2 checkpoints and their files are sound" in told.getvalue()
+    output = StringIO()
+    call_command("retention", "verify", stdout=output)
+    assert "2 checkpoints and their files are sound" in output.getvalue()
     first, second, *_ = sorted(archive.iterdir())
     first.write_bytes(first.read_bytes()[:-1] + b"x")
     second.unlink()
@@ -316,15 +316,15 @@ def test_the_command_says_what_it_would_do_and_does_it(
     from django.utils import timezone
 
     monkeypatch.setattr(timezone, "now", lambda: NOW)
-    told = StringIO()
-    call_command("retention", stdout=told)
-    assert "2025-08: 12 requests and 6 charges would go" in told.getvalue()
-    assert "2025-09: after that" in told.getvalue()
+    output = StringIO()
+    call_command("retention", stdout=output)
+    assert "2025-08: 12 requests and 6 charges would go" in output.getvalue()
+    assert "2025-09: after that" in output.getvalue()
     assert UsageEvent.objects.filter(created_at__lt=KEPT).exists()
-    call_command("retention", "run", stdout=told)
-    assert "2 months taken out" in told.getvalue()
-    call_command("retention", stdout=told)
-    assert "Nothing is old enough." in told.getvalue()
+    call_command("retention", "run", stdout=output)
+    assert "2 months taken out" in output.getvalue()
+    call_command("retention", stdout=output)
+    assert "Nothing is old enough." in output.getvalue()
 
 
 def test_zero_keeps_everything(lived: Person, settings: Settings) -> None:

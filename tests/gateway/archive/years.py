@@ -82,7 +82,7 @@ def nothing_but_before() -> None:
             partitions.attach(cursor, of, partitions.Bounds(of.before, None, until))
 
 
-def asked(person: Person, moment: datetime, times: int = 1, **changes: Any) -> None:
+def send(person: Person, moment: datetime, times: int = 1, **changes: Any) -> None:
     """So many requests of this person's at that moment, charged together."""
     seed.seed()
     with at(moment + timedelta(seconds=5)):
@@ -122,7 +122,7 @@ def live(*people: Person, during: Iterable[int] = EDGES) -> None:
         for person in people:
             paid(person, month + timedelta(hours=1), "5")
             for day in (3, 9, 20):
-                asked(person, month + timedelta(days=day), times=2)
+                send(person, month + timedelta(days=day), times=2)
 
 
 def requests(person: Person, month: datetime) -> list[UsageEvent]:
