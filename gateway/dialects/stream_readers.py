@@ -41,14 +41,16 @@ class ChatTap(Tap):
 
     telling = re.compile(rb'"error"|"finish_reason"\s*:\s*"|\[DONE\]')
 
-    __slots__ = ("_first", "_keep_usage", "_refused", "_tier")
+    __slots__ = ("_callers", "_first", "_keep_usage", "_many", "_refusers", "_tier")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         options = head.body.get("stream_options")
         self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         self._first: dict[str, Any] | None = None
-        self._refused = False
+        self._many = (head.body.get("n") or 1) != 1
+        self._callers: set[Any] = set()  # the numbers of the answers that call something
+        self._refusers: set[Any] = set()
         self._tier: Any = None
 
     def _observe(self, block: bytes) -> bytes:
@@ -86,15 +88,19 @@ class ChatTap(Tap):
         return b"".join(kept)
 
     def _hear(self, block: bytes) -> None:
-        if not (self.called or self._refused) and _CALLING.search(block):
+        if (self._many or not (self._callers or self._refusers)) and _CALLING.search(block):
             for data in data_of(block):
                 self._look_for_calls(data)
         super()._hear(block)
 
     def _look_for_calls(self, data: dict[str, Any]) -> None:
-        said = [within(choice, name) for choice in _choices(data) for name in _SAID_IN]
-        self.called = self.called or any(map(endings.calls, said))
-        self._refused = self._refused or any(each.get("refusal") for each in said)
+        """Which of the answers calls something, or refuses."""
+        for choice in _choices(data):
+            for message in (within(choice, name) for name in _SAID_IN):
+                if endings.calls(message):
+                    self._callers.add(choice.get("index"))
+                if message.get("refusal"):
+                    self._refusers.add(choice.get("index"))
 
     def _judged(self, block: bytes) -> bytes:
         if self._first is None:
@@ -111,22 +117,29 @@ class ChatTap(Tap):
                 return failures.decode(choice)
             if self.ended is not None and data.get("id") != (self._first or data).get("id"):
                 return failures.BROKEN  # another answer's
-            if raw := choice.get("finish_reason"):
-                found = endings.judge(
-                    "openai_chat", str(raw), called=self.called, refused=self._refused
-                )
+            found = self._judge(choice) or found
             if isinstance(found, Failed):
                 return found
         return found
 
+    def _judge(self, choice: dict[str, Any]) -> Finish | Failed | None:
+        """How one of the answers ended, if it does here."""
+        if not (raw := choice.get("finish_reason")):
+            return None
+        index = choice.get("index")
+        called, refused = index in self._callers, index in self._refusers
+        return endings.judge("openai_chat", str(raw), called=called, refused=refused)
+
     def _corrected(self, event: bytes, data: dict[str, Any], finish: Finish) -> bytes:
-        if not (word := endings.corrected("openai_chat", finish)):
+        now = [self._in_our_words(choice) for choice in _choices(data)]
+        if now == data.get("choices"):
             return event
-        ended = [
-            choice | {"finish_reason": word} if choice.get("finish_reason") else choice
-            for choice in _choices(data)
-        ]
-        return sse.encode("", orjson.dumps(data | {"choices": ended}))
+        return sse.encode("", orjson.dumps(data | {"choices": now}))
+
+    def _in_our_words(self, choice: dict[str, Any]) -> dict[str, Any]:
+        ended = self._judge(choice)
+        word = endings.corrected("openai_chat", ended) if isinstance(ended, Finish) else ""
+        return choice | {"finish_reason": word} if word else choice
 
     def _terminator(self) -> bytes:
         return b"data: [DONE]\n\n"

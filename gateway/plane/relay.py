@@ -204,8 +204,8 @@ async def _unary(call: Call, reply: Reply) -> Failed | None:
         return ended
     call.first_byte, call.whole, call.ended = time.time(), body, ended.reason
     changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
-    if word := endings.corrected(call.lane.dialect, ended):
-        changes |= endings.rewritten(call.lane.dialect, parsed, word)
+    if endings.corrected(call.lane.dialect, ended) or len(parsed.get("choices") or ()) > 1:
+        changes |= endings.rewritten(call.lane.dialect, parsed)
     codec = call.request.dialect.codec
     call.tally = codec.decode_tally(parsed)
     if isinstance(usage := parsed.get("usage"), dict):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from sandbox.vendors.conversation import Json, Sent, mapping, objects, walk
-from sandbox.vendors.lint import anthropic_history, together
+from sandbox.vendors.lint import anthropic_history, anthropic_schema, together
 from sandbox.vendors.lint.shapes import NUMBER, mistyped, names, subschemas
 from sandbox.vendors.vendors import VendorError, describe, version_of
 
@@ -25,15 +25,6 @@ _BETA_FIELDS = {
 _TOOL_FIELDS = names(
     "type name description input_schema cache_control strict defer_loading allowed_callers "
     "eager_input_streaming input_examples"
-)
-_KNOWN_WORDS = names(
-    "$ref $defs type title description enum const properties required additionalProperties items "
-    "anyOf allOf minItems format"
-)
-_STRING_FORMATS = names("date-time time date duration email hostname uri ipv4 ipv6 uuid")
-_NUMERIC = names(
-    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength "
-    "minItems maxItems uniqueItems"
 )
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _NO_SAMPLING = "2026-10-21"
@@ -251,33 +242,7 @@ def structured_output_is_possible(sent: Sent) -> None:
     if form.get("type") != "json_schema" or not isinstance(form.get("schema"), dict):
         raise VendorError("output_config.format.schema: Field required")
     for _, part in subschemas(form["schema"]):
-        _closed_and_unlimited(part)
-
-
-def _closed_and_unlimited(schema: Json) -> None:
-    kind = schema.get("type")
-    if kind == "object" and schema.get("additionalProperties") is not False:
-        raise VendorError(
-            "output_config.format.schema: For 'object' type, 'additionalProperties' must be "
-            "explicitly set to false"
-        )
-    limits = sorted(_NUMERIC & set(schema)) if isinstance(kind, str) else []
-    if limits and not (kind == "array" and schema.get("minItems") in (0, 1) and len(limits) == 1):
-        raise VendorError(
-            f"output_config.format.schema: For '{kind}' type, property '{limits[0]}' is not "
-            "supported"
-        )
-    strange = sorted(set(schema) - _KNOWN_WORDS - _NUMERIC)
-    if strange == ["oneOf"]:
-        raise VendorError("output_config.format.schema: Schema type 'oneOf' is not supported")
-    if strange:
-        raise VendorError(
-            f"output_config.format.schema: For '{kind}' type, property '{strange[0]}' is not "
-            "supported"
-        )
-    form = schema.get("format")
-    if form is not None and (kind != "string" or form not in _STRING_FORMATS):
-        raise VendorError(f"output_config.format.schema: format '{form}' is not supported")
+        anthropic_schema.check(part)
 
 
 def cache_marks_are_allowed(sent: Sent) -> None:

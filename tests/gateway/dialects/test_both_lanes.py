@@ -277,6 +277,23 @@ def test_a_whole_answer_ends_as_its_stream_does(dialect: str, stream: bytes) -> 
     assert isinstance(found, Finish) and found.reason == reply.end.reason
 
 
+def test_each_of_several_answers_ends_by_itself() -> None:
+    """One calls, the other does not: only the first has a call's end."""
+    calls = chunk({"tool_calls": [CALL]})
+    said = {"index": 1, "delta": {"content": "ok"}, "finish_reason": None}
+    ends = [{"index": n, "delta": {}, "finish_reason": "stop"} for n in (0, 1)]
+    told = [calls, calls | {"choices": [said]}, calls | {"choices": ends}, USED, DONE]
+    head = Head(Request("openai_chat", "m", ()), "0a1b", "m", body={"n": 2})
+    tap = ChatTap(head)
+    passed = world.sent(tap.feed(b"".join(map(replay._event, told))) + tap.close())
+    found = [c["finish_reason"] for each in passed for c in each.get("choices", ())]
+    assert found[-2:] == ["tool_calls", "stop"] and tap.finished
+    message = {"role": "assistant", "tool_calls": [CALL]}
+    whole = {"choices": [{"message": message, "finish_reason": "stop"}, ends[1]]}
+    now = endings.rewritten("openai_chat", whole)["choices"]
+    assert [each["finish_reason"] for each in now] == ["tool_calls", "stop"]
+
+
 # -- requests
 
 
