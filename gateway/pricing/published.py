@@ -2,8 +2,8 @@
 ends and who comes after them, the rules of mark-up, and proposals for the rest.
 
 Idempotent, and never over what staff have written: a cost where none is, an end where nothing is
-known of one. A model that has ended already and was used here lately is left to a proposal: its
-customers have had no notice.
+known of one. A model whose end is past already is left to a proposal: it is on offer here, its
+customers have had no notice, and who answers for it is the owner's to say.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -91,7 +91,7 @@ def _feature_costs() -> None:
 def _end(model: Model, ends_at: datetime, now: datetime) -> None:
     if model.ends_at or model.successor_id or model.vendor_notice or model.deprecated_at:
         return
-    if ends_at <= now and announcements.users_of(model.pk, now):
+    if ends_at <= now:
         return
     model.ends_at = ends_at
     model.deprecated_at = min(_midnight(_ANNOUNCED.get(model.pk, now.date())), ends_at)

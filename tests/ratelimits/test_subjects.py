@@ -100,7 +100,7 @@ async def test_what_is_announced_late_takes_its_place_in_the_minute() -> None:
     await _admitted(20)
     now = (await admit(ask(), commit=False)).now
     late = ask()
-    told = {"hold": 0, "cost": 0, "draft": b"{}", "windows": [(0, 0)] * 4}
+    told: dict[str, Any] = {"hold": 0, "cost": 0, "draft": b"{}", "windows": [(0, 0)] * 4}
     for _ in range(2):
         assert await rebuilding.announce(late, admitted=now - 59_000_000, **told)
     assert await _minute() == 21

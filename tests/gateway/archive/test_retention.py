@@ -162,7 +162,7 @@ def test_rows_that_are_written_during_the_export_are_not_lost(
     lived: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A month is not taken out that has more than was exported; the next time it is."""
-    export = expiry.exporting.export
+    export = exporting.export
 
     def slow(span: Any) -> Any:
         files = export(span)
@@ -170,7 +170,7 @@ def test_rows_that_are_written_during_the_export_are_not_lost(
         return files
 
     with monkeypatch.context() as patched:
-        patched.setattr(expiry.exporting, "export", slow)
+        patched.setattr(exporting, "export", slow)
         with pytest.raises(expiry.Changed):
             retain()
     assert problems() == []

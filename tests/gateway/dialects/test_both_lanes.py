@@ -241,7 +241,10 @@ def meaning(events: list[Event]) -> tuple[Any, ...]:
     """What a client makes of it: what is said, how it ends, and, if it ends well, the usage."""
     reply: Reply = same_args(fold(events))
     said = [
-        replace(item, carriers=()) if hasattr(item, "carriers") else item for item in reply.items
+        replace(item, carriers=())  # type: ignore[arg-type]  # those that have them
+        if hasattr(item, "carriers")
+        else item
+        for item in reply.items
     ]
     if isinstance(reply.end, Failed):
         return ("failed",)
@@ -281,7 +284,9 @@ def test_each_of_several_answers_ends_by_itself() -> None:
     """One calls, the other does not: only the first has a call's end."""
     calls = chunk({"tool_calls": [CALL]})
     said = {"index": 1, "delta": {"content": "ok"}, "finish_reason": None}
-    ends = [{"index": n, "delta": {}, "finish_reason": "stop"} for n in (0, 1)]
+    ends: list[dict[str, Any]] = [
+        {"index": n, "delta": {}, "finish_reason": "stop"} for n in (0, 1)
+    ]
     told = [calls, calls | {"choices": [said]}, calls | {"choices": ends}, USED, DONE]
     head = Head(Request("openai_chat", "m", ()), "0a1b", "m", body={"n": 2})
     tap = ChatTap(head)
@@ -309,7 +314,8 @@ def patched(dialect: str, body: dict[str, Any], to: Any) -> dict[str, Any]:
     kept = sift(body, RULES[dialect], lambda name: None).body
     sent = codec.patch_request(kept, to, codec.decode_thinking(body))
     sent = {name: value for name, value in sent.items() if value is not None}
-    return orjson.loads(orjson.dumps(sent))
+    read: dict[str, Any] = orjson.loads(orjson.dumps(sent))
+    return read
 
 
 def offered(dialect: str, body: dict[str, Any], to: Any) -> set[str]:

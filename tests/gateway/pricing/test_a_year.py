@@ -184,7 +184,8 @@ def assert_everybody_was_told_of_every_rise(year: Year) -> None:
     for notice in Notice.objects.filter(kind="model_price_rises"):
         for row in notice.facts["rows"]:
             told[notice.user_id, notice.facts["model"], row["bucket"]].add(row["new"])
-    rises, last = 0, {}
+    rises = 0
+    last: dict[Any, Any] = {}
     for event in UsageEvent.objects.select_related("price").order_by("id"):
         price = event.price
         for bucket in BUCKETS:
