@@ -74,10 +74,10 @@ test: $(VENV)/.test ## everything, on SQLite and on real Postgres, with real Val
 test-money: $(VENV)/.test ## the free rider: 50,000 requests against the vendors' own meter (FREE_RIDER_SEED=N)
 	FREE_RIDER_EXAMPLES=$${FREE_RIDER_EXAMPLES:-50000} $(PY) -m pytest -n 0 -m money tests/money $(ARGS)
 
-test-faults: $(VENV)/.test ## thousands of simulated faults, from one seed on (FAULT_SEED=N FAULT_RUNS=N)
-	FAULT_SEED=$${FAULT_SEED:-1} FAULT_RUNS=$${FAULT_RUNS:-3000} $(PY) -m pytest -n auto -m faults tests/faults $(ARGS)
+test-faults: $(VENV)/.test ## thousands of simulated faults, and real processes killed (FAULT_SEED=N FAULT_RUNS=N PROCESS_RUNS=N)
+	FAULT_SEED=$${FAULT_SEED:-1} FAULT_RUNS=$${FAULT_RUNS:-3000} PROCESS_RUNS=$${PROCESS_RUNS:-20} $(PY) -m pytest -n auto -m faults tests/faults $(ARGS)
 
-bench: $(VENV)/.test ## CPU a request and a chunk, beside a bare pass-through (ARGS=--quick: half a minute)
+bench: $(VENV)/.test ## CPU a request, all in, and a chunk, beside a bare pass-through; idle memory (ARGS=--quick: a minute)
 	$(PY) -m bench $(ARGS)
 
 bench-request: $(VENV)/.test ## CPU a request of the gateway's own code, without sockets (ARGS="--against ../clone")
@@ -85,6 +85,12 @@ bench-request: $(VENV)/.test ## CPU a request of the gateway's own code, without
 
 bench-settlement: $(VENV)/.test ## what it costs to write usage into the books, on both databases (ARGS=--quick)
 	$(PY) -m bench.settlement $(ARGS)
+
+bench-limits: $(VENV)/.test ## what limits and money cost in Valkey: processor a request, memory an account (ARGS=--quick)
+	$(PY) -m bench.limits $(ARGS)
+
+bench-scale: $(VENV)/.test ## what a request costs with 1, 100, 10,000 accounts, 1 and 2 processes (ARGS=--quick)
+	$(PY) -m bench.scale $(ARGS)
 
 bench-web: $(VENV)/.test chromium ## the pages on 10 million rows, and 500 open dashboards (ARGS="--rows 100000")
 	$(PY) -m bench.web $(ARGS)
@@ -130,4 +136,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-request bench-settlement bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-request bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage lint test bench conformance lock

@@ -142,6 +142,8 @@ class LegalTextAdmin(ModelAdmin):
     ) -> None:
         if not change:
             obj.version = texts.next_version(obj.page)
+        # Nobody agreed in the past to what is written now.
+        obj.effective_at = max(obj.effective_at, timezone.now())
         super().save_model(request, obj, form, change)
 
     def has_change_permission(self, request: HttpRequest, obj: LegalText | None = None) -> bool:

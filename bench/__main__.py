@@ -1,6 +1,7 @@
-"""`python -m bench [--quick]`: what the gateway costs, as Markdown for docs/benchmarks.md.
+"""`python -m bench [--quick]`: what the product costs, as Markdown for docs/benchmarks.md: first
+the whole of it, then the gateway process beside others, then what it holds and burns while idle.
 
-Three minutes, or half a minute with --quick (one short round: a rough look).
+Five minutes, or one with --quick (one short round: a rough look).
 """
 
 import argparse
@@ -8,14 +9,16 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench import report, servers, traffic
+from bench import footprint, report, servers, traffic, whole
 from bench.load import Generator
 from bench.measure import DEFAULT, QUICK, Effort, Row, measure
-from bench.product import product
+from bench.product import customers, on_database, product
+from bench.whole import Way
 
 
 def say(text: str) -> None:
@@ -45,8 +48,47 @@ def contestants(home: Path) -> Iterator[tuple[list[Row], list[str]]]:
         yield rows, absent
 
 
+ACTIVE_ACCOUNTS, QUICK_ACCOUNTS = 1_500, 50
+
+
+def everything(effort: Effort) -> str:
+    """The whole product on Postgres, with one account and with many, beside the bare way."""
+    with tempfile.TemporaryDirectory(prefix="hontoni-bench-") as folder, ExitStack() as stack:
+        home = Path(folder)
+        home.chmod(0o755)
+        vendor = stack.enter_context(servers.vendor())
+        bare = Way("bare pass-through", stack.enter_context(servers.bare(vendor.port, home)))
+        say("starting Hontoni on Postgres ...")
+        running = stack.enter_context(on_database("postgres", vendor.port, home))
+        many = QUICK_ACCOUNTS if effort is QUICK else ACTIVE_ACCOUNTS
+        keys = customers(running.env, many)
+        one, all_of_them = (
+            whole.way("Hontoni, 1 account", running),
+            whole.way(f"Hontoni, {many:,} accounts", running, keys),
+        )
+        load = stack.enter_context(Generator())
+        say("measuring the whole product ...")
+        ways = [bare, one, all_of_them]
+        whole.measure(load, ways, effort.rounds, 3 * effort.seconds)
+        return whole.table([one, all_of_them], bare)
+
+
+def idle(effort: Effort) -> str:
+    """What it is while nobody asks."""
+    say("watching it idle ...")
+    with footprint.idle() as supervisor:
+        time.sleep(5.0)
+        return footprint.table(footprint.measure(supervisor, 20 * effort.rounds))
+
+
 def bench(effort: Effort) -> str:
     """Measure everything; the report as Markdown."""
+    first, last = everything(effort), idle(effort)
+    return f"{first}\n\n{_beside(effort)}\n\n{last}"
+
+
+def _beside(effort: Effort) -> str:
+    """The gateway process, beside others."""
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="hontoni-bench-") as folder, ExitStack() as stack:
         rows, absent = stack.enter_context(contestants(Path(folder)))
@@ -70,7 +112,7 @@ def bench(effort: Effort) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round, half a minute")
+    parser.add_argument("--quick", action="store_true", help="one short round, a minute")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and stop the servers
     print(bench(QUICK if arguments.quick else DEFAULT))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 LINUX = sys.platform == "linux"
@@ -19,6 +20,15 @@ def cpu_seconds(pid: int) -> float:
     for part in clock.split(":"):
         seconds = seconds * 60 + float(part)
     return int(days or 0) * 86400 + seconds
+
+
+def tree_seconds(pid: int) -> float:
+    """The same of a process and of all that it has started and that still run: a database."""
+    seconds = 0.0
+    for member in family(pid):
+        with suppress(ProcessLookupError):  # it has just ended
+            seconds += cpu_seconds(member)
+    return seconds
 
 
 def _cpu_clock(pid: int) -> int:
@@ -39,6 +49,18 @@ def resident_bytes(pid: int) -> int:
     except FileNotFoundError:
         raise ProcessLookupError(f"no process {pid}") from None
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def shared_bytes(pid: int) -> int:
+    """Memory in RAM, a page that n processes share counted as its n-th part (PSS); elsewhere than
+    on Linux as resident_bytes. Raises ProcessLookupError if there is no such process."""
+    if not LINUX:
+        return resident_bytes(pid)
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        raise ProcessLookupError(f"no process {pid}") from None
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def command_line(pid: int) -> str:

@@ -10,14 +10,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import cycle
 from typing import cast
 
 import httptools
 import uvloop
 
-from bench import cost
+from bench import cost, traffic
 
 # What a gateway does after its last byte (settling, logging) belongs to the request; what it does
 # to accept a connection does not.
@@ -29,6 +30,8 @@ class Job:
     """Ask for `seconds`, or `each` times a client if that is given.
 
     With `hold` ask once and hang up when every reply has begun: the streams are all open then.
+    With `keys` the requests go round among them. With `chunks` every stream must bring all of the
+    vendor's, so many, each once and in order.
     """
 
     port: int
@@ -41,14 +44,21 @@ class Job:
     hold: bool = False
     pids: tuple[int, ...] = ()
     host: str = "127.0.0.1"
+    keys: tuple[str, ...] = ()
+    chunks: int = 0
 
-    def request(self) -> bytes:
+    def requests(self) -> list[bytes]:
+        """One, or one of each key."""
+        named = [{"authorization": f"Bearer {key}"} for key in self.keys] or [{}]
+        return [self._request(self.headers | each) for each in named]
+
+    def _request(self, headers: dict[str, str]) -> bytes:
         body = self.body.encode()
         lines = {
             "host": f"{self.host}:{self.port}",
             "content-type": "application/json",
             "content-length": str(len(body)),
-            **self.headers,
+            **headers,
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         return f"POST {self.path} HTTP/1.1\r\n{head}\r\n".encode() + body
@@ -134,8 +144,9 @@ class Frames:
 class Client(asyncio.Protocol):
     """One connection: ask, wait for the whole answer, ask again."""
 
-    def __init__(self, request: bytes, tally: Tally, hold: bool) -> None:
-        self.request, self.tally, self.hold = request, tally, hold
+    def __init__(self, job: Job, requests: Iterator[bytes], tally: Tally) -> None:
+        self.requests, self.tally = requests, tally
+        self.hold, self.chunks = job.hold, job.chunks
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.left = self.deadline = 0.0
 
@@ -152,8 +163,9 @@ class Client(asyncio.Protocol):
         self.first = 0.0
         self.frames = Frames()
         self.refusal = b""
+        self.pieces: list[bytes] = []
         self.sent_at = time.perf_counter()
-        self.transport.write(self.request)
+        self.transport.write(next(self.requests))
 
     def data_received(self, data: bytes) -> None:
         self.tally.reads += 1
@@ -167,6 +179,8 @@ class Client(asyncio.Protocol):
             self.first = time.perf_counter()
         self.tally.bytes += len(body)
         self.tally.events += self.frames.feed(body)
+        if self.chunks:
+            self.pieces.append(body)
         if self.parser.get_status_code() != 200:
             self.refusal += body
         elif self.hold:
@@ -176,6 +190,8 @@ class Client(asyncio.Protocol):
         now = time.perf_counter()
         if self.parser.get_status_code() != 200:
             return self._give_up(f"{self.parser.get_status_code()}: {self.refusal.decode()[:300]}")
+        if self.chunks and not traffic.is_complete(b"".join(self.pieces), self.chunks):
+            return self._give_up(f"not all of {self.chunks} chunks arrived")
         self.tally.latencies.append(now - self.sent_at)
         self.tally.firsts.append((self.first or now) - self.sent_at)
         self.left -= 1
@@ -205,11 +221,11 @@ class Client(asyncio.Protocol):
 
 async def connect(job: Job, tally: Tally) -> list[Client]:
     """All the clients of a job, accepted and silent. Raises OSError if nobody listens."""
-    loop, request = asyncio.get_running_loop(), job.request()
+    loop, requests = asyncio.get_running_loop(), cycle(job.requests())
 
     async def one() -> Client:
         made = await loop.create_connection(
-            lambda: Client(request, tally, job.hold), job.host, job.port
+            lambda: Client(job, requests, tally), job.host, job.port
         )
         return made[1]
 

@@ -70,7 +70,7 @@ class Row:
         hold: bool = False,
         **directives: int,
     ) -> Job:
-        """A job on this row; `asked` goes to the vendor, and asking for chunks makes a stream."""
+        """A job on this row; `directives` go to the vendor, and chunks make it a stream."""
         beside = self.server.beside.values()
         return Job(
             port=self.server.port,
@@ -82,6 +82,7 @@ class Row:
             each=each,
             hold=hold,
             pids=(*self.server.pids, *beside),
+            chunks=directives.get("chunks", 0),
         )
 
     def own(self, cpu: Sequence[float]) -> float:

@@ -104,10 +104,14 @@ class Bench:
 
         async def connect(client: Any, origin: Any) -> Any:
             made = http_client._Connection(client, origin, loop)
-            made.connection_made(Wire(lambda _: loop.call_soon(made.data_received, self.reply)))
+
+            def answer(_: bytes) -> None:
+                loop.call_soon(made.data_received, self.reply)
+
+            made.connection_made(Wire(answer))
             return made
 
-        http_client.Client._connect = connect  # type: ignore[method-assign]
+        setattr(http_client.Client, "_connect", connect)  # noqa: B010
         options = {
             "access_log": False,
             "proxy_headers": False,
@@ -149,7 +153,7 @@ class Bench:
             loop.call_soon(again.set_result, self.kept[name])
             return again
 
-        redis.Pipe.execute = execute  # type: ignore[method-assign]
+        setattr(redis.Pipe, "execute", execute)  # noqa: B010
 
     def _keep(self, name: object, said: asyncio.Future[Any]) -> None:
         if not said.cancelled() and said.exception() is None:

@@ -5,6 +5,7 @@ The prompt carries what the fake vendor is to do, because a prompt survives any 
 """
 
 import json
+import re
 from dataclasses import dataclass
 
 SYSTEM = "You are a careful assistant. Answer in one paragraph, without headings or lists. " * 8
@@ -37,3 +38,17 @@ def body(dialect: Dialect, *, stream: bool = False, chunks: int = 40, pace: int 
     else:
         messages.insert(0, {"role": "system", "content": SYSTEM})
     return json.dumps({**wire, "messages": messages})
+
+
+def piece(number: int) -> str:
+    """The text of a stream's chunk: no two of a stream are alike, for there are gateways that end
+    a stream which says the same thing again and again."""
+    return f"word{number} "
+
+
+def is_complete(stream: bytes, chunks: int) -> bool:
+    """Whether the text of so many chunks arrived, each once and in their order."""
+    return list(map(int, _PIECE.findall(stream))) == list(range(chunks))
+
+
+_PIECE = re.compile(rb"word(\d+) ")

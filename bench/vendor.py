@@ -17,7 +17,9 @@ from typing import cast
 import httptools
 import uvloop
 
-CHUNKS = 40
+from bench import traffic
+
+CHUNKS, MOST_CHUNKS = 40, 1_000
 STREAM = re.compile(rb'"stream"\s*:\s*true')
 USAGE_WANTED = re.compile(rb'"include_usage"\s*:\s*true')
 DIRECTIVE = re.compile(rb"\[\[(chunks|pace): (\d+)\]\]")
@@ -72,7 +74,7 @@ class Chat:
 
     def __init__(self) -> None:
         self.opening = self._choice({"role": "assistant", "content": ""})
-        self.chunk = self._choice({"content": "word "})
+        self.chunks = [self._choice({"content": traffic.piece(n)}) for n in range(MOST_CHUNKS)]
         self.stop = self._choice({}, "stop")
         self.done = sse("[DONE]")
         message = {"role": "assistant", "content": "word " * CHUNKS, "refusal": None}
@@ -113,8 +115,8 @@ class Messages:
         self.opening = sse({"type": "message_start", "message": begun}, "message_start")
         text = {"type": "text", "text": ""}
         self.opening += self._block("content_block_start", content_block=text)
-        delta = {"type": "text_delta", "text": "word "}
-        self.chunk = self._block("content_block_delta", delta=delta)
+        deltas = [{"type": "text_delta", "text": traffic.piece(n)} for n in range(MOST_CHUNKS)]
+        self.chunks = [self._block("content_block_delta", delta=delta) for delta in deltas]
         self.stop = self._block("content_block_stop")
 
     @staticmethod
@@ -156,8 +158,8 @@ class Stream:
             self.timer = None
             self.transport.write(self.dialect.closing(self.chunks, self.usage_wanted) + END)
             return
+        self.transport.write(self.dialect.chunks[self.sent % MOST_CHUNKS])
         self.sent += 1
-        self.transport.write(self.dialect.chunk)
         self._in(self.pace)
 
     def stop(self) -> None:

@@ -61,6 +61,8 @@ def preload() -> None:
     from hontoni.celery import app
 
     app.loader.import_default_modules()
+    # The processes of WEB_CONCURRENCY are forked, too: from the web's first.
+    setattr(importlib.import_module("uvicorn._subprocess"), "spawn", _CONTEXT)  # noqa: B010
     get_resolver().url_patterns  # noqa: B018  # they are loaded when they are first read
     if threading.active_count() > 1:
         raise RuntimeError("a thread was started; what it holds would be lost by forking")
@@ -69,7 +71,8 @@ def preload() -> None:
 
 
 def start(command: Command, listener: socket.socket | None = None) -> BaseProcess:
-    """Run `-m module …` or `script.py …`. `--fd` and the number of `listener` are added to it."""
+    """Run a command of Python's: `python -m module …` or `python script.py …`. `--fd` and the
+    number of `listener` are added to it."""
     child = _CONTEXT.Process(target=_run, args=(command, listener))  # type: ignore[attr-defined]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
@@ -88,17 +91,18 @@ def _run(command: Command, listener: socket.socket | None) -> None:
     gc.enable()
     if listener is not None:
         command = [*command, "--fd", str(listener.fileno())]
-    _entitle(command)
-    if command[0] == "-m":
-        sys.argv = command[1:]
-        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    words = command[1:]
+    _entitle(words)
+    if words[0] == "-m":
+        sys.argv = words[1:]
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
-        sys.argv = command
-        runpy.run_path(command[0], run_name="__main__")
+        sys.argv = words
+        runpy.run_path(words[0], run_name="__main__")
 
 
-def _entitle(command: Command) -> None:
+def _entitle(words: Command) -> None:
     """As `ps` shows it."""
     import setproctitle
 
-    setproctitle.setproctitle(" ".join(command))
+    setproctitle.setproctitle(" ".join(words))

@@ -24,8 +24,8 @@ def _threads() -> ThreadPoolExecutor:
 
 
 async def in_thread(work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Await blocking database work. Its connection goes back to the pool when it is done; SQLite's,
-    which nobody else could use, stays its thread's: to open one costs more than most work."""
+    """Await blocking database work. Its connection goes back to the pool when it is done; only
+    SQLite's, which nobody else could use, stays open: opening costs more than most work."""
 
     def run() -> R:
         try:

@@ -324,6 +324,7 @@ class ProblemError(serializers.Serializer[Any]):
     message = serializers.CharField(help_text="For people.")
     code = serializers.CharField(help_text="For programs.")
     param = serializers.CharField(allow_null=True, help_text="The field at fault, if one is.")
+    doc_url = serializers.URLField(required=False, help_text="The page of this code.")
     details = serializers.JSONField(required=False)
 
 

@@ -21,6 +21,19 @@ The body satisfies our spec and both SDK families (protocols.md section 4.1).
 from collections.abc import Mapping
 from typing import Any
 
+_pages = {"at": ""}  # where every code has a page; hontoni/apps.py says so when it starts
+
+
+def documented_at(url: str) -> None:
+    """From now on errors name the page of their code: this URL, a slash and the code."""
+    _pages["at"] = url.rstrip("/")
+
+
+def page(code: str) -> dict[str, str]:
+    """The member of an error's body that leads to the page of its code; none before
+    `documented_at`."""
+    return {"doc_url": f"{_pages['at']}/{code}"} if _pages["at"] else {}
+
 
 class ApiError(Exception):
     """An error that knows how it is answered. `message` is shown to the customer as it is."""
@@ -52,6 +65,7 @@ class ApiError(Exception):
             "message": self.message,
             "code": self.code,
             "param": self.param,
+            **page(self.code),
         }
         if self.details:
             error["details"] = self.details

@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "billing.payments",
     "gateway",
     "operations",
+    "cockpit",
 ]
 MIDDLEWARE = [
     "hontoni.drf.RequestIds",
@@ -112,7 +113,34 @@ ADMIN_CONTENT_SECURITY_POLICY = {
 }
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
-UNFOLD = {"SITE_TITLE": "Hontoni", "SITE_HEADER": "Hontoni", "ENVIRONMENT": "hontoni.pages.label"}
+UNFOLD = {
+    "SITE_TITLE": "Hontoni",
+    "SITE_HEADER": "Hontoni",
+    "ENVIRONMENT": "hontoni.pages.label",
+    "COLORS": {
+        "primary": {  # the site's accent (static/css/base.css), from pale to dark
+            "50": "#eefaf8",
+            "100": "#d5f2ee",
+            "200": "#aee5dd",
+            "300": "#7cd3c8",
+            "400": "#45b8ab",
+            "500": "#2a9a8f",
+            "600": "#17635d",
+            "700": "#14534e",
+            "800": "#124340",
+            "900": "#0f3835",
+            "950": "#072220",
+        }
+    },
+    "DASHBOARD_CALLBACK": "cockpit.home.show",
+    "SIDEBAR": {
+        "show_search": True,
+        "command_search": True,
+        "show_all_applications": True,
+        "navigation": "cockpit.sidebar.navigation",
+    },
+    "COMMAND": {"search_callback": "cockpit.finding.search"},
+}
 
 # -- /api ----------------------------------------------------------------------------------------
 

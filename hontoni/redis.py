@@ -11,6 +11,7 @@ Any failure to reach Redis is raised as redis.exceptions.RedisError.
 
 import asyncio
 import hashlib
+import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -37,6 +38,8 @@ from hontoni.redis_cluster import Cluster
 
 TIMEOUT_SECONDS = 2.0
 _NO_MORE = object()
+_PART = re.compile(r"^ *--@ (\w+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
 
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
@@ -236,12 +239,13 @@ def sync() -> Any:
 class Script:
     """One Lua file. Its header states keys, arguments, answer, and what a refusal changes.
 
-    Lua has no imports on a server: what several scripts share is a file sent in front of each.
+    Lua has no imports on a server: a line `--@ name` is where the file of that name in `parts`,
+    which several scripts share, is taken in as it stands.
     """
 
-    def __init__(self, *files: Path, head: str = "") -> None:
-        self.files = files
-        self.text = head + "\n".join(file.read_text() for file in files)
+    def __init__(self, file: Path, head: str = "") -> None:
+        self.file = file
+        self.text = head + _whole(file)
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def _command(self, verb: str, keys: Sequence[str], args: Sequence[Argument]) -> Command:
@@ -264,7 +268,7 @@ class Script:
 
     def under(self, head: str) -> "Script":
         """The same with a line in front: to a server it is another script."""
-        return Script(*self.files, head=f"{head}\n")
+        return Script(self.file, head=f"{head}\n")
 
     def known(self, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
         """Run it where it has been run before. Raises NoScriptError where it has not."""
@@ -287,6 +291,13 @@ class Script:
     def introduced_sync(self, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """`introduced`, from the control plane."""
         return _executed(self._command("EVAL", keys, args))
+
+
+def _whole(file: Path) -> str:
+    """A Lua file with its parts, and without whole lines of comment: a server keeps them all."""
+    parts = file.parent if file.parent.name == "parts" else file.parent / "parts"
+    text = _PART.sub(lambda part: _whole(parts / f"{part[1]}.lua"), file.read_text())
+    return _COMMENT.sub("", text)
 
 
 def _executed(command: Command) -> Any:

@@ -64,8 +64,9 @@ class Cluster:
 
     async def _execute(self, command: Command, attempts: int = _ATTEMPTS) -> Any:
         slot = key_slot(_key(command))
+        moved: Node | None = None
         for left in reversed(range(attempts)):
-            node = (await self._look())[slot]
+            node = moved or (await self._look())[slot]
             try:
                 return await self._line(node).execute(*command)
             except AskError as error:  # which a MovedError is, too
@@ -74,8 +75,9 @@ class Cluster:
                 self._slots = ()
                 if not left:
                     raise
+                moved = (error.host, error.port) if error.host else None
             except (TryAgainError, ClusterDownError):
-                self._slots = ()
+                self._slots, moved = (), None
                 if not left:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -40,17 +40,19 @@ def _say(text: str) -> None:
     print(f"hontoni: {text}", flush=True)
 
 
-def _commands(host: str, port: int) -> dict[str, Command]:
-    """What each is in an interpreter of its own: the words behind `python`."""
+def _commands(host: str, port: int, data_dir: str, web_processes: int = 1) -> dict[str, Command]:
+    """What each child is in an interpreter of its own."""
+    python = sys.executable
     return {
         "web": [
-            *("-m", "uvicorn", "hontoni.asgi:application"),
+            *(python, "-m", "uvicorn", "hontoni.asgi:application"),
             *("--host", host, "--port", str(port), "--loop", "uvloop"),
             *("--http", "hontoni.edge:Protocol", "--no-proxy-headers", "--ws-max-size", "65536"),
             *("--no-access-log", "--log-level", "warning", "--no-server-header"),
+            *("--workers", str(web_processes)),
         ],
-        "settlement": ["manage.py", "settle"],
-        "worker": ["-m", "hontoni.worker"],
+        "settlement": [python, "manage.py", "settle"],
+        "worker": [python, "-m", "hontoni.worker", f"{data_dir}/celerybeat-schedule"],
     }
 
 
@@ -164,7 +166,7 @@ def _stripe(listener: socket.socket, web: int, data_dir: Path) -> Command:
 
     host, port = listener.getsockname()[:2]
     return [
-        *("-m", "sandbox.stripe", "--state", str(data_dir / "stripe.json")),
+        *(sys.executable, "-m", "sandbox.stripe", "--state", str(data_dir / "stripe.json")),
         *("--public-url", f"http://{_reachable(host)}:{port}"),
         *("--api-key", settings.STRIPE_SECRET_KEY),
         *("--webhook-url", f"http://127.0.0.1:{web}/webhooks/stripe"),
@@ -212,10 +214,11 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
         supervisor.start("stripe", _stripe(stripe, settings.PORT, settings.DATA_DIR), stripe)
     stripe.close()
     _say("database: migrations and seeds ...")
-    if supervisor.run(["manage.py", "prepare"]):
+    if supervisor.run([sys.executable, "manage.py", "prepare"]):
         raise Failed("preparing the database failed")
     _say("settlement, web, worker and beat ...")
-    for name, command in _commands(settings.HOST, settings.PORT).items():
+    listen, folder = (settings.HOST, settings.PORT), str(settings.DATA_DIR)
+    for name, command in _commands(*listen, folder, settings.WEB_CONCURRENCY).items():
         supervisor.check()
         supervisor.start(name, command)
     url = f"http://{_reachable(settings.HOST)}:{settings.PORT}"

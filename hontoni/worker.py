@@ -1,11 +1,10 @@
-"""`python -m hontoni.worker`: Celery's worker with beat in it, which is all that `make run` needs.
+"""`python -m hontoni.worker FILE`: Celery's worker with beat in it: all that `make run` needs.
+FILE is where beat keeps what it last did.
 
 As `celery -A hontoni worker --with-beat` with these options, without what Celery's commands load.
 """
 
 import sys
-
-from django.conf import settings
 
 from hontoni.celery import app
 
@@ -21,7 +20,7 @@ def main() -> int:
         without_gossip=True,
         without_heartbeat=True,
         with_beat=True,
-        schedule_filename=str(settings.DATA_DIR / "celerybeat-schedule"),
+        schedule_filename=sys.argv[1],
     )
     worker.start()
     return int(worker.exitcode or 0)

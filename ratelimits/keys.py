@@ -26,7 +26,7 @@ def account(account: int) -> str:
 
 def open_requests(shard: int) -> str:
     """The sorted set of a shard's open requests by deadline."""
-    return f"{tag(shard)}:open"
+    return f"{tag(shard)}:running"
 
 
 def epoch(shard: int) -> str:
@@ -43,8 +43,8 @@ def usage(shard: int) -> str:
 
 
 def request(account: int, request_id: str) -> str:
-    """The hash with the record of one request of an account (or of any in its shard)."""
-    return f"{{s:{account % SHARDS:02d}}}:req:{request_id}"
+    """The record of one request of an account (or of any in its shard)."""
+    return f"{{s:{account % SHARDS:02d}}}:request:{request_id}"
 
 
 def spend(account: int, purse: str) -> str:
@@ -58,14 +58,34 @@ def given(account: int) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def of(account_id: int, subject: str, purse: str) -> tuple[str, str, str, str, str, str]:
-    """KEYS 1 to 6 of admit.lua and settle.lua: the same for every request of a subject."""
+def of(account_id: int, subject: str, purse: str) -> tuple[str, str, str, str, str]:
+    """The account, what its subject has counted, the log of its last minute, the shard's open
+    requests and the purse: the same for every request of a subject."""
     here = tag(shard(account_id))
     return (
         account(account_id),
-        f"{here}:windows:{subject}",
-        f"{here}:rpm:{subject}",
-        f"{here}:leases:{subject}",
+        f"{here}:subject:{subject}",
+        f"{here}:log:{subject}",
         open_requests(shard(account_id)),
         spend(account_id, purse),
     )
+
+
+# -- Of the release before -----------------------------------------------------------------------
+
+
+def open_before(shard: int) -> str:
+    """The sorted set of the open requests that the release before admitted, by deadline."""
+    return f"{tag(shard)}:open"
+
+
+def request_before(account: int, request_id: str) -> str:
+    """The hash with the record of such a request."""
+    return f"{tag(shard(account))}:req:{request_id}"
+
+
+def counted_before(account: int, subject: str) -> tuple[str, str]:
+    """The hash with the windows of a subject and the sorted set with its last minute, as that
+    release counts them."""
+    here = tag(shard(account))
+    return f"{here}:windows:{subject}", f"{here}:rpm:{subject}"

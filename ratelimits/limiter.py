@@ -18,44 +18,18 @@ Every function raises errors.Unavailable if Redis does not answer: money fails c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from struct import Struct
+from typing import Literal, NamedTuple, get_args
 
 from hontoni import redis
-from ratelimits import epochs, keys, scripts
-from ratelimits.purses import Caps, Spend, standing
+from ratelimits import epochs, keys, records, scripts
+from ratelimits.answers import Binding, Limits, State, Status, Window, state
+from ratelimits.purses import Caps
 
-Status = Literal[
-    "ok", "outdated", "stale", "cold", "unseeded", "refused",  # of admit
-    "settled", "already", "alive", "unknown",  # of settle
-]  # fmt: skip
-Binding = Literal[
-    "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled",
-    "spent_day", "spent_month", "spent_life", "purse_hold",
-]  # fmt: skip
+# Where everybody looks for it: what is asked, and what is answered.
+__all__ = ["Ask", "Binding", "Limits", "State", "Status", "Window", "admit", "settle"]
+
 Reservation = Literal["ok", "hold", "balance", "cold"]
-Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
-
-
-class Limits(NamedTuple):
-    """How many requests a window, and how many at once. 0 = no such limit."""
-
-    rpm: int = 0
-    five_hours: int = 0
-    daily: int = 0
-    weekly: int = 0
-    monthly: int = 0
-    concurrent: int = 0
-
-    def times(self, n: int) -> "Limits":
-        """All of them n times as large."""
-        return Limits(
-            self.rpm * n,
-            self.five_hours * n,
-            self.daily * n,
-            self.weekly * n,
-            self.monthly * n,
-            self.concurrent * n,
-        )
 
 
 class Ask(NamedTuple):
@@ -83,31 +57,6 @@ class Ask(NamedTuple):
     caps: Caps = Caps()
     holds_from: int = 0
     holds_until: int = 0
-
-
-class State(NamedTuple):
-    """Where a subject and its account stand, as the last script left them.
-
-    `binding` names what refused: of several limits the one that frees last. `windows` are rpm, 5h,
-    daily, weekly and monthly; `spend` is told of a purse with caps. `now` is Redis's clock in
-    microseconds. `outdated` tells `now` alone; `stale`, `cold`, `unseeded` nothing but themselves.
-    """
-
-    status: Status
-    binding: Binding = ""
-    retry_after_ms: int = 0
-    hold: int = 0
-    balance: int = 0
-    held: int = 0
-    active: int = 0
-    now: int = 0
-    windows: tuple[Window, ...] = ()
-    spend: tuple[Spend, ...] = ()
-
-    @property
-    def available(self) -> int:
-        """What the account can still spend; below zero if a cost exceeded its hold."""
-        return self.balance - self.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +94,11 @@ class Account:
     held: int
 
 
-_WINDOWS_END = 18  # of state.lua's answer; a capped purse's numbers come behind
 _PURCHASES = "purchases"  # the subject of reservations, which count in no window
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
-_STATUS: dict[bytes, Status] = {name.encode(): name for name in get_args(Status)}
-_BINDING: dict[bytes, Binding] = {name.encode(): name for name in get_args(Binding)}
+_NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
+_ADMISSION = Struct(">16q??")  # as admit.lua unpacks it
+_SETTLEMENT = Struct(">q??")  # as settle.lua does
 
 # -- The data plane ------------------------------------------------------------------------------
 
@@ -162,32 +111,32 @@ async def admit(ask: Ask, commit: bool = True) -> State:
     "unseeded": seed the purse, and ask again. Admitting an open request again answers its
     admission and takes nothing.
     """
-    return _state(await scripts.run(scripts.ADMIT, *_admission(ask, commit)), ask)
+    reply = await scripts.run(scripts.ADMIT, *_admission(ask, commit))
+    return state(reply, ask.limits, ask.caps)
 
 
 def look_sync(ask: Ask) -> State:
     """Where a subject stands, asked by the control plane: `admit` that only looks."""
-    return _state(scripts.run_sync(scripts.ADMIT, *_admission(ask, False)), ask)
+    reply = scripts.run_sync(scripts.ADMIT, *_admission(ask, False))
+    return state(reply, ask.limits, ask.caps)
 
 
 def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
     """KEYS and ARGV of admit.lua."""
-    limits = ask.limits
-    caps = ask.caps
-    names = (
-        *keys.of(ask.account, ask.subject, caps.purse),
-        keys.request(ask.account, ask.request_id),
-    )
-    args = (
-        ask.request_id, ask.account, ask.subject,
-        ask.terms_version, ask.credits, ask.credits_version,
-        ask.full, ask.floor, 1 if ask.stretch else 0,
-        ask.lease_ms, 1 if commit else 0, ask.draft,
-        limits.rpm, limits.five_hours, limits.daily, limits.weekly, limits.monthly,
-        limits.concurrent, caps.purse, caps.day, caps.month, caps.life,
-        ask.holds_from, ask.holds_until,
+    account, subject, limits, caps = ask.account, ask.subject, ask.limits, ask.caps
+    purse, day, month, life = caps
+    numbers = _ADMISSION.pack(
+        ask.terms_version, ask.credits_version, ask.full, ask.floor, ask.lease_ms, *limits,
+        day, month, life, ask.holds_from, ask.holds_until, ask.stretch, commit,
     )  # fmt: skip
-    return names, args
+    rest = records.rest(account, subject, purse, ask.draft)
+    return _keys(ask), (ask.request_id, numbers, ask.credits, rest)
+
+
+def _keys(ask: Ask) -> tuple[str, ...]:
+    """KEYS 1 to 6 as in state.lua."""
+    account, subject, log, running, purse = keys.of(ask.account, ask.subject, ask.caps.purse)
+    return account, subject, log, running, keys.request(ask.account, ask.request_id), purse
 
 
 async def settle(ask: Ask, *, cost: int, event: str | bytes, giveback: bool = False) -> State:
@@ -197,7 +146,7 @@ async def settle(ask: Ask, *, cost: int, event: str | bytes, giveback: bool = Fa
     window counts it. "unknown": Redis lost the request while it ran; it is charged all the same.
     """
     reply = await scripts.run(scripts.SETTLE, *_settlement(ask, cost, event, giveback))
-    return _state(reply, ask)
+    return state(reply, ask.limits, ask.caps)
 
 
 async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Extension:
@@ -214,16 +163,13 @@ async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Ex
     )
     args = (hold, step, 1 if stretch else 0, *caps)
     reply = await scripts.run(scripts.EXTEND, names, args)
-    return Extension(*reply) if len(reply) == 3 else Extension(0, hold, 0, _STATUS[reply[0]])
+    return Extension(*reply) if len(reply) == 3 else Extension(0, hold, 0, _NOT_EXTENDED[reply[0]])
 
 
 async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
     """Keep a request alive for another lease and report its cost so far. False: it was reaped."""
-    _, _, _, leases, opened, _ = keys.of(ask.account, ask.subject, ask.caps.purse)
-    names = (leases, opened, keys.request(ask.account, ask.request_id))
-    deadline: int = await scripts.run(
-        scripts.BEAT, names, (ask.request_id, ask.lease_ms, cost, draft)
-    )
+    args = (ask.request_id, ask.lease_ms, cost, draft)
+    deadline: int = await scripts.run(scripts.BEAT, _keys(ask), args)
     return deadline > 0
 
 
@@ -272,7 +218,8 @@ def reserve_sync(
     """
     opened = keys.open_requests(keys.shard(account))
     names = (keys.account(account), opened, keys.request(account, purchase))
-    args = (purchase, account, _PURCHASES, credits, credits_version, amount, lease_ms)
+    rest = records.rest(account, _PURCHASES, "", "")
+    args = (purchase, credits, credits_version, amount, lease_ms, rest)
     believed = epochs.believed()
     answer: bytes = scripts.run_sync(scripts.RESERVE, names, args)
     if answer == b"cold" and _confirmed() != believed:  # it was only we who did not know
@@ -312,6 +259,7 @@ def expired(limit: int, shards: Sequence[int] = range(keys.SHARDS)) -> list[Expi
     """Open requests of these shards whose deadline has passed, at most `limit`."""
     found: list[Expired] = []
     for shard in shards:
+        _adopt(shard, limit)
         ids = scripts.run_sync(
             scripts.EXPIRED, (keys.open_requests(shard),), (limit - len(found),)
         )
@@ -321,34 +269,35 @@ def expired(limit: int, shards: Sequence[int] = range(keys.SHARDS)) -> list[Expi
     return found
 
 
+def _adopt(shard: int, limit: int) -> None:
+    """The dead requests of the release before: nobody of that release may be left to reap them."""
+    opened = keys.open_before(shard)
+    for name in scripts.run_sync(scripts.EXPIRED, (opened,), (limit,)):
+        request_id = name.decode()
+        ours = keys.request(shard, request_id)
+        names = (opened, keys.open_requests(shard), keys.request_before(shard, request_id), ours)
+        scripts.run_sync(scripts.ADOPT, names, (request_id,))
+
+
 def reap_sync(dead: Expired, *, cost: int, event: str | bytes) -> State:
     """Settle a request for its dead process. "alive" if it beat meanwhile: nothing happened."""
     ask = _closing(dead.request_id, dead.account, dead.subject, dead.purse)
-    return _state(
-        scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True)), ask
-    )
+    reply = scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True))
+    return state(reply, ask.limits, ask.caps)
 
 
 def _record(shard: int, request_id: str) -> Expired | None:
-    name = keys.request(shard, request_id)
-    fields = ("state", "account", "subject", "hold", "cost", "draft", "purse")
     try:
-        state, account, subject, hold, cost, draft, purse = redis.sync().hmget(name, fields)
-        if state is None:  # lost without its record: nobody else would ever clear it away
+        stored = redis.sync().get(keys.request(shard, request_id))
+        if stored is None:  # lost without its record: nobody else would ever clear it away
             redis.sync().zrem(keys.open_requests(shard), request_id)
     except redis.RedisError as error:
         raise scripts.unavailable(error) from error
-    if state != b"open":
+    found = records.read(stored)
+    if found is None:
         return None
-    return Expired(
-        request_id,
-        int(account),
-        subject.decode(),
-        int(hold),
-        int(cost),
-        draft,
-        (purse or b"").decode(),
-    )
+    who = found.account, found.subject
+    return Expired(request_id, *who, found.hold, found.cost, found.draft, found.purse)
 
 
 # -- Both ----------------------------------------------------------------------------------------
@@ -367,32 +316,6 @@ def _settlement(
     ask: Ask, cost: int, event: str | bytes, giveback: bool = False, reaping: bool = False
 ) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
     """KEYS and ARGV of settle.lua."""
-    names = (
-        *keys.of(ask.account, ask.subject, ask.caps.purse),
-        keys.request(ask.account, ask.request_id),
-        keys.usage(keys.shard(ask.account)),
-    )
-    flags = (1 if giveback else 0, 1 if reaping else 0, ask.limits.rpm)
-    return names, (ask.request_id, ask.account, cost, event, *flags)
-
-
-def _state(reply: list[Any], ask: Ask) -> State:
-    """state.lua's answer, by position."""
-    if len(reply) == 1:
-        return State(_STATUS[reply[0]])
-    if len(reply) == 2:
-        return State(_STATUS[reply[0]], now=reply[1])
-    limits = ask.limits
-    status, binding, wait, hold, balance, held, active, now = reply[:8]
-    windows = (
-        ("rpm", limits.rpm, reply[8], reply[9]),
-        ("5h", limits.five_hours, reply[10], reply[11]),
-        ("daily", limits.daily, reply[12], reply[13]),
-        ("weekly", limits.weekly, reply[14], reply[15]),
-        ("monthly", limits.monthly, reply[16], reply[17]),
-    )
-    spending = reply[_WINDOWS_END:]
-    spend = standing(spending, ask.caps) if spending else ()
-    return State(
-        _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows, spend
-    )
+    names = *_keys(ask), keys.usage(keys.shard(ask.account))
+    how = _SETTLEMENT.pack(ask.limits.rpm, giveback, reaping)
+    return names, (ask.request_id, ask.account, cost, event, how)

@@ -6,9 +6,14 @@ lost it. Nano-dollars.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from datetime import date, timedelta
+from functools import lru_cache
+from struct import Struct
+from typing import NamedTuple
 
 from ratelimits import keys, scripts
+
+_EPOCH = date(1970, 1, 1)
 
 
 class Caps(NamedTuple):
@@ -30,13 +35,26 @@ class Spend(NamedTuple):
     reset_ms: int
 
 
-def standing(numbers: Sequence[Any], caps: Caps) -> tuple[Spend, ...]:
-    """What admit.lua tells of a capped purse behind the windows, by position."""
+_NUMBERS = Struct(">6q")
+_DAY_MS = 86_400_000
+
+
+def standing(reply: bytes, at: int, caps: Caps, now: int) -> tuple[Spend, ...]:
+    """What a script tells of a capped purse, from that byte on. `now` in ms by Redis's clock."""
+    day_spent, day_held, month_spent, month_held, *life = _NUMBERS.unpack_from(reply, at)
+    today = now // _DAY_MS
     return (
-        Spend("day", caps.day, *numbers[:3]),
-        Spend("month", caps.month, *numbers[3:6]),
-        Spend("life", caps.life, *numbers[6:]),
+        Spend("day", caps.day, day_spent, day_held, (today + 1) * _DAY_MS - now),
+        Spend("month", caps.month, month_spent, month_held, _next_month(today) * _DAY_MS - now),
+        Spend("life", caps.life, *life, 0),
     )
+
+
+@lru_cache(maxsize=4)
+def _next_month(day: int) -> int:
+    """When the UTC month of a day is over; both in days since 1970."""
+    first = (_EPOCH + timedelta(day)).replace(day=1)
+    return ((first + timedelta(31)).replace(day=1) - _EPOCH).days
 
 
 def seed_sync(
@@ -58,7 +76,8 @@ def seed_sync(
     Raises errors.Unavailable.
     """
     names = [keys.spend(account, purse), keys.usage(keys.shard(account)), keys.account(account)]
-    names += [keys.request(account, each) for each in opened]
+    for each in opened:
+        names += [keys.request(account, each), keys.request_before(account, each)]
     args: list[str | int] = [account, last_event_id, *day, *month, life, *key_ids]
     return bool(scripts.run_sync(scripts.SEED_SPEND, names, args))
 

@@ -8,20 +8,15 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from hontoni import redis
-from ratelimits import epochs, keys, scripts
+from ratelimits import epochs, keys, records, scripts
+from ratelimits.answers import LENGTHS_MS
 from ratelimits.limiter import Ask
+from ratelimits.records import Opened
 
-LENGTHS_MS = (
-    18_000_000,
-    86_400_000,
-    604_800_000,
-    2_592_000_000,
-)  # of the windows, as in state.lua
-_NAMES = ("5h", "daily", "weekly", "monthly")
-_FIELDS = ("state", "account", "subject", "at", *_NAMES, *(f"{name}.used" for name in _NAMES))
 _PAGE = 1_000
+_BEFORE = ("state", "account", "subject", "at")  # of a record of the release before
 
-Opened = tuple[int, int]  # when a window opened (ms by Redis's clock), and how many it counts
+__all__ = ["LENGTHS_MS", "Counted", "Open", "Opened", "announce", "seed_sync"]
 
 
 class Counted(NamedTuple):
@@ -60,18 +55,26 @@ def seed_sync(
     are added here. `opened` are the account's requests that are open, and hold what their records
     say; `ended` those whose records say so and are wrong.
     """
-    shard, counted = keys.shard(account), subjects or {}
-    names = [keys.account(account), keys.usage(shard), keys.open_requests(shard)]
-    for subject in counted:
-        names += keys.of(account, subject, "")[1:4]
-    names += [keys.request(account, each) for each in (*opened, *ended)]
+    for subject, counted in (subjects or {}).items():
+        _count(account, subject, counted, ended)
+    shard = keys.shard(account)
+    names = [keys.account(account), keys.usage(shard)]
+    names += [keys.open_requests(shard), keys.open_before(shard)]
+    for each in (*opened, *ended):
+        names += [keys.request(account, each), keys.request_before(account, each)]
     args: list[redis.Argument] = [account, credits, credits_version, terms_version, charged]
-    args += [last_event_id, len(counted), len(opened), len(ended), *opened, *ended]
-    for each in counted.values():
-        args += [number for window in each.windows for number in window]
-        args.append(len(each.minute))
-        args += [part for name, at in each.minute.items() for part in (at, name)]
+    args += [last_event_id, len(opened), *opened, *ended]
     return bool(scripts.run_sync(scripts.SEED, names, args))
+
+
+def _count(account: int, subject: str, counted: Counted, ended: Sequence[str]) -> None:
+    """Make what a subject has counted anew, as long as its account is not."""
+    own, log = keys.of(account, subject, "")[1:3]
+    names = [keys.account(account), own, log, *keys.counted_before(account, subject)]
+    names += [keys.request(account, each) for each in ended]
+    args: list[redis.Argument] = [subject]
+    args += [number for window in counted.windows for number in window]
+    scripts.run_sync(scripts.COUNT, names, [*args, *counted.minute.values()])
 
 
 def forget_sync(accounts: Collection[int]) -> None:
@@ -107,37 +110,45 @@ async def confirmed() -> str:
 
 
 def epoch_of(account: int) -> str:
-    """In which epoch an account was made; empty if in none."""
+    """In which epoch an account was made by this release; empty if in none."""
     try:
-        return (redis.sync().hget(keys.account(account), "epoch") or b"").decode()
+        epoch, seeded = redis.sync().hmget(keys.account(account), "epoch", "seeded")
     except redis.RedisError as error:
         raise scripts.unavailable(error) from error
+    return "" if epoch is None or b"." in seeded else str(epoch.decode())
 
 
 def open_requests(account: int) -> list[Open]:
-    """The open requests of an account, purchases included."""
+    """The open requests of an account, purchases included, and those of the release before."""
+    shard = keys.shard(account)
     try:
-        found = redis.sync().zrange(keys.open_requests(keys.shard(account)), 0, -1)
-        names = [name.decode() for name in found]
-        with redis.sync().pipeline(transaction=False) as batch:
+        client = redis.sync()
+        names = [name.decode() for name in client.zrange(keys.open_requests(shard), 0, -1)]
+        older = [name.decode() for name in client.zrange(keys.open_before(shard), 0, -1)]
+        with client.pipeline(transaction=False) as batch:
             for name in names:
-                batch.hmget(keys.request(account, name), _FIELDS)
-            records = batch.execute() if names else []
+                batch.get(keys.request(account, name))
+            for name in older:
+                batch.hmget(keys.request_before(account, name), _BEFORE)
+            stored = batch.execute() if names or older else []
     except redis.RedisError as error:
         raise scripts.unavailable(error) from error
-    return [
-        _open(name, record)
-        for name, record in zip(names, records, strict=True)
-        if record[0] == b"open" and int(record[1]) == account
-    ]
+    found = [_open(name, records.read(stored.pop(0)), account) for name in names]
+    found += [_older(name, stored.pop(0), account) for name in older]
+    return [each for each in found if each is not None]
 
 
-def _open(name: str, record: Sequence[bytes | None]) -> Open:
-    windows: tuple[Opened, ...] = ()
-    if record[8] is not None:
-        pairs = zip(record[4:8], record[8:12], strict=True)
-        windows = tuple((int(since or 0), int(used or 0)) for since, used in pairs)
-    return Open(name, (record[2] or b"").decode(), int(record[3] or 0), windows)
+def _open(name: str, record: records.Record | None, account: int) -> Open | None:
+    if record is None or record.account != account:
+        return None
+    return Open(name, record.subject, record.admitted, record.windows)
+
+
+def _older(name: str, stored: Sequence[bytes | None], account: int) -> Open | None:
+    state, owner, subject, admitted = stored
+    if state != b"open" or int(owner or 0) != account:
+        return None
+    return Open(name, (subject or b"").decode(), int(admitted or 0), ())
 
 
 async def announce(
@@ -145,11 +156,9 @@ async def announce(
 ) -> bool:
     """Say that a request is alive, to a Redis that may have lost it. Twice is once. False if Redis
     knows that it has ended."""
-    names = (
-        *keys.of(ask.account, ask.subject, ask.caps.purse),
-        keys.request(ask.account, ask.request_id),
-    )
-    args: list[redis.Argument] = [ask.request_id, ask.account, ask.subject, hold, cost, draft]
-    args += [ask.lease_ms, admitted, ask.caps.purse]
-    args += [since for since, _ in windows] + [used for _, used in windows]
+    account, subject, purse = ask.account, ask.subject, ask.caps.purse
+    own, counts, log, running, spend = keys.of(account, subject, purse)
+    names = own, counts, log, running, keys.request(account, ask.request_id), spend
+    rest = records.rest(account, subject, purse, draft, windows)
+    args = (ask.request_id, hold, cost, ask.lease_ms, admitted, 1 if purse else 0, rest)
     return bool(await scripts.run(scripts.ANNOUNCE, names, args))

@@ -15,33 +15,37 @@ from hontoni import errors, redis
 from ratelimits import epochs
 
 _LUA = Path(__file__).parent / "lua"
-_SPEND = _LUA / "spend.lua"
 _ATTEMPTS = 3
 
 
 class Guarded:
     """A script under the epoch of the moment, as `EPOCH`."""
 
-    def __init__(self, *files: Path) -> None:
-        self._plain = redis.Script(*files)
+    def __init__(self, file: Path) -> None:
+        self._plain = redis.Script(file)
         self._known: tuple[str, redis.Script] | None = None
 
     def of(self, epoch: str) -> redis.Script:
         """The script as it is sent in an epoch."""
         known = self._known
         if known is None or known[0] != epoch:
-            known = self._known = epoch, self._plain.under(f"local EPOCH = '{epoch}'")
+            known = self._known = (
+                epoch,
+                self._plain.under(f"local EPOCH = '{epoch}'"),
+            )
         return known[1]
 
 
-ADMIT = Guarded(_LUA / "state.lua", _SPEND, _LUA / "admit.lua")
-EXTEND = Guarded(_SPEND, _LUA / "extend.lua")
+ADMIT = Guarded(_LUA / "admit.lua")
+EXTEND = Guarded(_LUA / "extend.lua")
 RESERVE = Guarded(_LUA / "reserve.lua")
+COUNT = Guarded(_LUA / "count.lua")
 SEED = Guarded(_LUA / "seed.lua")
-ANNOUNCE = Guarded(_LUA / "state.lua", _SPEND, _LUA / "announce.lua")
-SETTLE = redis.Script(_LUA / "state.lua", _SPEND, _LUA / "settle.lua")
+ANNOUNCE = Guarded(_LUA / "announce.lua")
+SETTLE = redis.Script(_LUA / "settle.lua")
 BEAT = redis.Script(_LUA / "beat.lua")
-SEED_SPEND = redis.Script(_SPEND, _LUA / "seed_spend.lua")
+ADOPT = redis.Script(_LUA / "adopt.lua")
+SEED_SPEND = redis.Script(_LUA / "seed_spend.lua")
 CORRECT_SPEND = redis.Script(_LUA / "correct_spend.lua")
 PUBLISH = redis.Script(_LUA / "publish.lua")
 MARK = redis.Script(_LUA / "mark.lua")

@@ -78,7 +78,7 @@ class Product:
         return self.processes[name]
 
     def command(self, name: str) -> list[str]:
-        return [sys.executable, *_commands("127.0.0.1", self.port)[name]]
+        return _commands("127.0.0.1", self.port, str(self.home))[name]
 
     @property
     def process(self) -> subprocess.Popen[bytes]:

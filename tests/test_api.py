@@ -90,6 +90,7 @@ ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
         lambda alice: {"month": began(alice)},
     ),
     "api/usage/{}": lambda alice: {"request_id": used(alice).request_id},
+    "api/usage/{}/signed": lambda alice: {"request_id": used(alice).request_id},
     "api/billing/topups/{}": lambda alice: {"pk": ordered(alice).pk},
     "api/billing/payment-methods/{}": lambda alice: {"pk": at_stripe(alice)},
     "api/billing/payment-methods/{}/default": lambda alice: {"pk": at_stripe(alice)},

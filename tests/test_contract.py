@@ -60,9 +60,10 @@ def test_every_header_is_still_said_by_somebody() -> None:
         for room in ("gateway", "ratelimits", "hontoni")
         for path in (ROOT / room).rglob("*.py")
     )
-    assert (
-        missing("headers", {name for name in CONTRACT["headers"] if f'"{name}"' in source}) == []
-    )
+    said = {
+        name for name in CONTRACT["headers"] if f'"{name}"' in source or f'"{name}: ' in source
+    }
+    assert missing("headers", said) == []
 
 
 def named(resolver: Any) -> Iterator[str]:

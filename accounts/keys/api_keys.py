@@ -20,7 +20,7 @@ from typing import Any
 from zlib import crc32
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.keys.restrictions import FIELDS, Restrictions
@@ -178,11 +178,11 @@ def touch(seen: Mapping[int, tuple[datetime, str]]) -> None:
     rows = [(pk, at, _address(ip)) for pk, (at, ip) in sorted(seen.items())]
     with transaction.atomic():
         # In one order, whatever order an UPDATE finds them in.
-        list(
-            ApiKey.objects.select_for_update(no_key=True)
-            .filter(pk__in=seen)
-            .order_by("pk")
-            .values_list("pk")
+        locked = " FOR NO KEY UPDATE" if connection.features.has_select_for_update else ""
+        rowsets.select(
+            f"SELECT id FROM accounts_apikey WHERE id {{among}} ORDER BY id{locked}",
+            list(seen),
+            "bigint",
         )
         rowsets.update(
             "accounts_apikey",

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.legal import texts
-from accounts.models import Consent, User
+from accounts.models import Consent, LegalText, User
 
 
 def record(user: User, *, through: str, now: datetime) -> None:
@@ -31,7 +31,7 @@ def record(user: User, *, through: str, now: datetime) -> None:
     )
 
 
-def missing(user: User, now: datetime) -> list[texts.LegalText]:
+def missing(user: User, now: datetime) -> list[LegalText]:
     """What holds and they did not agree to: it is newer than they are, or staff opened the
     account."""
     agreed = set(Consent.objects.filter(user=user).values_list("page", "version"))

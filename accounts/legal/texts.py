@@ -74,7 +74,7 @@ def render(text: LegalText, language: str) -> str:
     writer = markdown.Markdown(extensions=["tables", "toc"])
     writer.preprocessors.deregister("html_block")
     writer.inlinePatterns.deregister("html")
-    return writer.convert(words)
+    return str(writer.convert(words))
 
 
 def _facts() -> dict[str, str]:

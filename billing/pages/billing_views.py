@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages.visitors import customer
 from billing.books import balances, ledger
-from billing.books.models import Entry
+from billing.books.models import Entry, Transfer
 from billing.books.transfer_names import KIND_NAMES
 from billing.pages.billing_forms import SandboxForm
 from billing.pages.card_views import empty_form, top_up_page
@@ -52,8 +52,12 @@ def _transactions(request: HttpRequest, user_id: int) -> dict[str, object]:
     """One keyset page: entries are numbered within their account."""
     found = Entry.objects.filter(account__code=ledger.wallet_code(user_id))
     kind = request.GET.get("kind", "")
-    if kind in KIND_NAMES:
-        found = found.filter(transfer__kind=kind)
+    # Money in and out; the charges of usage, of which there are many, are asked for.
+    found = (
+        found.filter(transfer__kind=kind)
+        if kind in KIND_NAMES
+        else found.exclude(transfer__kind=Transfer.Kind.USAGE)
+    )
     before = request.GET.get("before", "")
     if before:
         if not before.isdecimal() or len(before) > 18:

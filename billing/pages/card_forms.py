@@ -33,6 +33,8 @@ class TopUpForm(OnceForm):
     """How much, and from which card."""
 
     method = forms.ChoiceField(label=_("Pay with"), widget=forms.RadioSelect)
+    # Where whoever is short of something goes on when it is paid (card_views.py).
+    back = forms.CharField(widget=forms.HiddenInput, required=False, max_length=200)
     save_card = forms.BooleanField(
         label=_("Keep a new card for later, and for automatic top-ups"), required=False
     )

@@ -14,6 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -56,7 +57,7 @@ def saved_cards(request: HttpRequest) -> list[dict[str, Any]]:
 @_pages
 def top_up(request: HttpRequest) -> HttpResponse:
     """Add funds: on the payment page, or at once with a saved card."""
-    form = TopUpForm(request.POST or None, cards=saved_cards(request))
+    form = TopUpForm(request.POST or None, cards=saved_cards(request), initial=_asked_for(request))
     if request.method == "POST" and stripe_api.configured() and form.is_valid():
         try:
             return _order(request, form)
@@ -67,9 +68,16 @@ def top_up(request: HttpRequest) -> HttpResponse:
     return top_up_page(request, form=form)
 
 
+def _asked_for(request: HttpRequest) -> dict[str, Any]:
+    """The amount that a page of ours found missing, and where that page is."""
+    amount, back = request.GET.get("amount", ""), request.GET.get("back", "")
+    known = url_has_allowed_host_and_scheme(back, None) and back.startswith("/billing/plans")
+    return {**({"amount": amount} if amount else {}), **({"back": back} if known else {})}
+
+
 def empty_form(request: HttpRequest) -> TopUpForm:
     """As it is shown first."""
-    return TopUpForm(cards=saved_cards(request))
+    return TopUpForm(cards=saved_cards(request), initial=_asked_for(request))
 
 
 def top_up_page(
@@ -109,14 +117,15 @@ def _order(request: HttpRequest, form: TopUpForm) -> HttpResponse:
     )
     if by_checkout:
         return redirect(found["url"] or "billing")
-    return _charged(request, order)
+    return _charged(request, order, data["back"])
 
 
-def _charged(request: HttpRequest, order: TopUp) -> HttpResponse:
+def _charged(request: HttpRequest, order: TopUp, back: str) -> HttpResponse:
     """A saved card was charged; or its bank wants to ask, which only the payment page can do."""
     if order.state == TopUp.State.PAID:
         messages.success(request, _("$%s is on your balance.") % dollars(order.amount))
-        return redirect("billing")
+        ours = url_has_allowed_host_and_scheme(back, None) and back.startswith("/billing/plans")
+        return redirect(back if ours else "billing")
     raise errors.PaymentRequired("Use the payment page.", code="authentication_required")
 
 

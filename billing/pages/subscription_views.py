@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -33,7 +34,7 @@ from billing.stripe import stripe_api
 from billing.subscriptions import changes
 from billing.subscriptions.balance_changes import Outcome
 from hontoni import errors
-from hontoni.money import MAX
+from hontoni.money import CENT, MAX, dollars, nanos
 from hontoni.translated_errors import translated
 from ratelimits import throttle
 
@@ -150,12 +151,23 @@ def change(request: HttpRequest) -> HttpResponse:
         "form": form,
         "balance": balances.live(user_id),
         "method": mine.payment_method if mine and not chooses else "",
+        "missing": _missing(user_id, quote.due_now) if quote else None,
         "trial_ends": by_card or (isinstance(sold, Plan) and quotes.buys_trial(mine, sold)),
         "by_card": by_card,
         "or_by_card": not chooses and stripe_api.configured() and _may_replace(mine, sold),
         **(_effects(user_id, quote) if quote else {}),
     }
     return render(request, "billing/change.html", context)
+
+
+def _missing(user_id: int, due: int) -> str:
+    """Dollars to add before the balance pays this, at least what can be topped up; empty if it
+    does already."""
+    short = due - balances.live(user_id).available
+    if short <= 0:
+        return ""
+    cents = -(-short // CENT) * CENT
+    return dollars(max(cents, nanos(settings.TOPUP_MIN)))
 
 
 def _chooses_payment(mine: Subscription | None, sold: Plan | AddOn) -> bool:

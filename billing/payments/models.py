@@ -83,6 +83,7 @@ class TopUp(models.Model):
 
     class Meta:
         verbose_name = "top-up"
+        permissions = [("refund_topup", "Can give a payment back to its card")]
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["user", "-created_at"], name="topup_of_user"),

@@ -1,19 +1,13 @@
 """Staff's view of a customer: money, plan, keys, spend; crediting with a reason; freezing."""
 
-import uuid
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.contrib import admin
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -23,7 +17,8 @@ from accounts.people import freezing
 from billing.books import adjustments, ledger
 from billing.books.models import Entry
 from billing.plans.models import Subscription
-from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
+from billing.staff.audited import audit_deed, email_of
+from billing.staff.deeds import DeedAdmin, OnceForm, ReasonForm
 from billing.staff.dollars import DollarsField
 from billing.staff.models import Customer
 from hontoni import errors
@@ -33,18 +28,10 @@ from hontoni.money import dollars
 SPEND_DAYS = 30
 
 
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        max_length=200, widget=UnfoldAdminTextInputWidget, help_text="The customer sees it."
-    )
-
-
-class CreditForm(ReasonForm):
+class CreditForm(OnceForm):
     amount = DollarsField(
         widget=UnfoldAdminTextInputWidget, help_text="Dollars; below 0 to take it away."
     )
-    # Of this very form: sent twice, it credits once.
-    once = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     field_order = ["amount", "reason", "once"]
 
     def clean_amount(self) -> int:
@@ -57,7 +44,7 @@ class CreditForm(ReasonForm):
 
 
 @admin.register(Customer)
-class CustomerAdmin(ReadOnlyAdmin):
+class CustomerAdmin(DeedAdmin):
     list_display = ["email", "name", "balance", "plan", "live_keys", "frozen_at", "created_at"]
     list_filter = [("frozen_at", admin.EmptyFieldListFilter), "is_active", "created_at"]
     search_fields = ["email", "name"]
@@ -122,44 +109,30 @@ class CustomerAdmin(ReadOnlyAdmin):
         return request.user.has_perm("billing.adjust_balance")
 
     def has_freeze_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("billing.freeze_customer")
+        return self._may_freeze(request, object_id, frozen=False)
+
+    def has_unfreeze_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._may_freeze(request, object_id, frozen=True)
+
+    def _may_freeze(self, request: HttpRequest, object_id: Any, *, frozen: bool) -> bool:
+        """Only the one of the two that applies is shown, and done."""
+        if not request.user.has_perm("billing.freeze_customer"):
+            return False
+        rows = Customer.objects.filter(pk=object_id, frozen_at__isnull=not frozen)
+        return object_id is None or rows.exists()
 
     @action(description="Credit", url_path="credit", permissions=["credit"])
     def credit(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        return self._ask(request, object_id, "Credit", CreditForm, _credit)
+        return self.ask(request, object_id, "Credit", CreditForm(request.POST or None), _credit)
 
     @action(description="Freeze", url_path="freeze", permissions=["freeze"])
     def freeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        return self._ask(request, object_id, "Freeze", ReasonForm, _freeze)
+        return self.ask(request, object_id, "Freeze", ReasonForm(request.POST or None), _freeze)
 
-    @action(description="Unfreeze", url_path="unfreeze", permissions=["freeze"])
+    @action(description="Unfreeze", url_path="unfreeze", permissions=["unfreeze"])
     def unfreeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        return self._ask(request, object_id, "Unfreeze", ReasonForm, _unfreeze)
-
-    def _ask(
-        self,
-        request: HttpRequest,
-        object_id: int,
-        title: str,
-        kind: type[ReasonForm],
-        do: Callable[[HttpRequest, Customer, dict[str, Any]], str],
-    ) -> HttpResponse:
-        """Show the form; filled in, do it in one transaction with its audit, and go back."""
-        customer = self.get_object(request, str(object_id))
-        if customer is None or not self.has_view_permission(request, customer):
-            raise PermissionDenied
-        form = kind(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                with transaction.atomic():
-                    said = do(request, customer, form.cleaned_data)
-                self.message_user(request, said, messages.SUCCESS)
-                return redirect(reverse("admin:billing_customer_change", args=[customer.pk]))
-            except errors.ApiError as error:
-                form.add_error(None, error.message)
-        shown = {"form": form, "title": f"{title}: {customer}", "button": title}
-        context = {**self.admin_site.each_context(request), "opts": self.model._meta, **shown}
-        return render(request, "admin/billing/customer/ask.html", context)
+        form = ReasonForm(request.POST or None)
+        return self.ask(request, object_id, "Unfreeze", form, _unfreeze)
 
 
 def _credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:

@@ -6,20 +6,35 @@ from django.apps import apps
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextInputWidget
 
-from billing.payments import inbox
+from billing.books.ledger import balance
+from billing.payments import inbox, refunds
 from billing.payments.models import AutoTopUp, Dispute, TopUp
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
+from billing.staff.deeds import DeedAdmin, OnceForm
+from billing.staff.dollars import DollarsField
 from billing.stripe import mirror
 from billing.stripe.models import Quarantine, StripeCustomer, StripeEvent
 from billing.subscriptions.models import PlanOrder
-from hontoni.money import dollars
+from hontoni import errors
+from hontoni.drf import request_id
+from hontoni.money import CENT, cents, dollars
+
+
+class RefundForm(OnceForm):
+    amount = DollarsField(
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Dollars of what the card paid, tax included. All that is left, or a part.",
+    )
+    field_order = ["amount", "reason", "once"]
 
 
 @admin.register(TopUp)
-class TopUpAdmin(ReadOnlyAdmin):
+class TopUpAdmin(DeedAdmin):
     list_display = ["created_at", "user", "route", "state", "shown_amount", "failure"]
     list_filter = ["state", "route", "created_at"]
     list_select_related = ["user"]
@@ -27,10 +42,42 @@ class TopUpAdmin(ReadOnlyAdmin):
     exclude = ["amount"]
     readonly_fields = ["shown_amount"]
     show_full_result_count = False
+    actions_detail = ["refund"]
 
     @admin.display(description="amount", ordering="amount")
     def shown_amount(self, order: TopUp) -> str:
         return f"${dollars(order.amount)}"
+
+    def has_refund_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        if not request.user.has_perm("payments.refund_topup"):
+            return False
+        return object_id is None or TopUp.objects.filter(pk=object_id, state="paid").exists()
+
+    @action(description="Refund", url_path="refund", permissions=["refund"])
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method == "POST":
+            form = RefundForm(request.POST)
+        else:
+            order = TopUp.objects.filter(pk=object_id).first()
+            try:
+                most = refunds.left(order) if order else 0
+            except errors.ApiError:  # Stripe is away: its answer decides when the form is sent
+                most = order.charged_cents if order else 0
+            form = RefundForm(initial={"amount": most * CENT})
+        return self.ask(request, object_id, "Refund", form, _refund, at_once=False)
+
+
+def _refund(request: HttpRequest, order: TopUp, data: dict[str, Any]) -> str:
+    made = refunds.refund(
+        order,
+        cents(data["amount"]),
+        key=str(data["once"]),
+        reason=data["reason"],
+        actor=email_of(request),
+        request_id=request_id(request),
+    )
+    back = f"${dollars(made['amount'] * CENT)}"
+    return f"Refunded {back}. The balance of {order.user} is ${dollars(balance(order.user_id))}."
 
 
 @admin.register(PlanOrder)

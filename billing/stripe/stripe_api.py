@@ -156,6 +156,11 @@ def charge(id: str) -> Object:
     return _call("GET", f"/v1/charges/{_id(id)}")
 
 
+def create_refund(params: Object, key: str) -> Object:
+    """Give a payment back, or a part of it."""
+    return _call("POST", "/v1/refunds", params, key)
+
+
 def refund(id: str) -> Object:
     return _call("GET", f"/v1/refunds/{_id(id)}")
 

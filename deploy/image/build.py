@@ -5,9 +5,9 @@
     deploy/image/build.py run --root /srv/hontoni [--env NAME=VALUE …] [--user N] [COMMAND …]
     deploy/image/build.py check --root /srv/hontoni        # builds nothing: runs, and asks it
 
-Needs root, `unshare`, `mount` and `chroot`; nothing else. The base is any Debian with python3 and
-python3-venv, such as `debootstrap --variant=minbase --include=python3,python3-venv bookworm` makes:
-it stands for every image that the Dockerfile begins FROM. Every other step is executed as it is
+Needs root, `unshare`, `mount` and `chroot`; nothing else. The base is any Debian with Python, such
+as `debootstrap --include=python3,python3-venv,ca-certificates bookworm` makes: it stands for every
+image that the Dockerfile begins FROM. Every other step is executed as it is
 written there: RUN in a chroot, COPY, ENV, WORKDIR, USER, VOLUME, ENTRYPOINT, CMD, HEALTHCHECK.
 
 What runs has a read-only root, a /data of its own, /tmp and /dev in memory, its user, and no more
@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parents[2]
 CONFIG = "image.json"
-PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE")
+PASSED_ON = re.compile(r"PIP_(?!FIND_LINKS).*|.*_proxy|SSL_CERT_FILE", re.IGNORECASE)
 READY_SECONDS, STOP_SECONDS = 120, 60
 
 
@@ -74,7 +74,7 @@ class Stage:
         return self.root / os.path.join(self.folder, path).lstrip("/")
 
     def run(self, command: str) -> None:
-        passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        passed = {name: value for name, value in os.environ.items() if PASSED_ON.fullmatch(name)}
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", **passed, **self.env}
         script = f"cd {shlex.quote(self.folder)} && {command}"
         into = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _MOUNTED]
@@ -91,11 +91,17 @@ class Stage:
             there.mkdir(parents=True, exist_ok=True)
         there.parent.mkdir(parents=True, exist_ok=True)
         for name in names:
-            _copy(source / name.lstrip("/"), there / Path(name).name if target.endswith("/") else there)
+            _copy(
+                source / name.lstrip("/"),
+                there / Path(name).name if target.endswith("/") else there,
+            )
 
 
 _MOUNTED = """
-mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount --bind /etc/resolv.conf "$1/etc/resolv.conf" &&
+set -e
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+mount --bind /etc/resolv.conf "$1/etc/resolv.conf"
 exec chroot "$1" /bin/sh -c "$2"
 """
 
@@ -110,9 +116,11 @@ def _copy(source: Path, target: Path) -> None:
 
 def _ignored(folder: str, names: list[str]) -> set[str]:
     """What .dockerignore keeps out, as far as it is in what the Dockerfile copies."""
-    return {name for name in names if name == "__pycache__" or name.endswith(".pyc")} if (
-        Path(folder).is_relative_to(HERE)
-    ) else set()
+    return (
+        {name for name in names if name == "__pycache__" or name.endswith(".pyc")}
+        if (Path(folder).is_relative_to(HERE))
+        else set()
+    )
 
 
 def build(base: Path, into: Path) -> None:

@@ -29,6 +29,7 @@ NAMES = "<!-- the live table of names -->"  # a page may hold it; the view puts 
 FEATURES = "<!-- the live table of features -->"  # likewise
 # `30 days<!-- PRICE_NOTICE_DAYS -->`: the number is this deployment's.
 _SET = re.compile(r"\b\d+( \w+)<!-- ([A-Z_]+) -->")
+_MARKS = re.compile(r"<!-- .*? -->|<span id=\"[^\"]*\"></span>")  # for us, not for readers
 ENGLISH = "en"
 FOLDER = Path(settings.BASE_DIR) / "docs"
 _EXTENSIONS = [
@@ -107,9 +108,30 @@ def _operable(html: str, language: str) -> str:
     html = html.replace("</table>", "</table></div>").replace("<th>", '<th scope="col">')
     with translation.override(language):
         here = escape(_("Link to this section"))
+        copy, copied = escape(_("Copy")), escape(_("Copied"))
+    box = f'<div class="code copy" data-copy="{copy}" data-copied="{copied}">'
+    html = html.replace('<div class="code">', box)
     html = html.replace('title="Permanent link">#</a>', f'aria-label="{here}">#</a>')
     tab = re.compile(r'(<input[^>]*?)( ?/?>)(<label for="[^"]*">)([^<]*)(</label>)')
     return tab.sub(r'\1 data-tab="\4"\2\3\4\5', html)
+
+
+def written(slug: str, base_url: str, language: str = ENGLISH) -> str:
+    """A page as Markdown, with this deployment's address: for programs that read. Raises
+    KeyError."""
+    source = sources(language)[slug]
+    text = f"# {source.title}\n{source.text}".replace(BASE_URL, base_url)
+    return _MARKS.sub("", text)
+
+
+def about_code(code: str, base_url: str, language: str = ENGLISH) -> str:
+    """What the page of errors says about a code, as HTML; empty if it has no part of its own."""
+    html = render("errors", base_url, KEY, language).html
+    parts = re.split(r"<h[23] id=\"[^\"]+\">(.*?)</h[23]>", html, flags=re.DOTALL)
+    for heading, body in zip(parts[1::2], parts[2::2], strict=True):
+        if code in re.findall(r"[a-z0-9_]+", strip_tags(heading)):
+            return body
+    return ""
 
 
 @cache

@@ -17,6 +17,7 @@ from django.conf import settings
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.snapshot import Features
 from gateway.catalogue.snapshot import Catalogue, Snapshot
+from gateway.catalogue.sold import Book
 from gateway.dialects.ir import Failed
 from gateway.plane import adapters, callers
 from gateway.plane.adapters import Lane, PassThrough, Translation
@@ -33,7 +34,10 @@ from hontoni.errors import BadRequest, NotFound
 T = TypeVar("T")
 
 LARGE_BYTES = 2 * 1024 * 1024
-_FEW_BYTES, LARGE_OBJECTS = 65_536, 3_000  # objects and lists cost, where bytes do not
+_FEW_BYTES = 65_536
+# A message costs some 25 µs to translate, another object a tenth of that, bytes next to nothing.
+# An agent with eighty tools and a long day behind it has some five thousand objects.
+LARGE_MESSAGES, LARGE_OBJECTS = 1_500, 8_000
 _numbers = itertools.count(1)
 
 
@@ -43,7 +47,11 @@ def is_large(body: bytes) -> bool:
     size = len(body)
     if size <= _FEW_BYTES or not settings.PREPARERS:
         return False
-    return size > LARGE_BYTES or body.count(b"{") + body.count(b"[") > LARGE_OBJECTS
+    return (
+        size > LARGE_BYTES
+        or body.count(b'"role"') > LARGE_MESSAGES
+        or body.count(b"{") + body.count(b"[") > LARGE_OBJECTS
+    )
 
 
 # -- The processes -------------------------------------------------------------------------------
@@ -76,11 +84,22 @@ class _Shipped:
 def _shipped(catalogue: Catalogue) -> int:
     """Its number; without what only the gateway knows, the ways to each model."""
     if _Shipped.of is not catalogue:
-        models = {name: replace(m, pool=EMPTY) for name, m in catalogue.models.items()}
-        bare = replace(catalogue, models=models, of=Snapshot(0.0, [], {}, Features()))
-        _Shipped.pickled, _Shipped.of = pickle.dumps(bare), catalogue
+        _Shipped.pickled, _Shipped.of = pickle.dumps(_bare(catalogue)), catalogue
         _Shipped.number = next(_numbers)
     return _Shipped.number
+
+
+def _bare(catalogue: Catalogue) -> Catalogue:
+    books: dict[int, Book] = {}
+    models = {}
+    for name, model in catalogue.models.items():
+        book = books.setdefault(id(model.book), Book(model.book.features, model.book.own))
+        models[name] = replace(
+            model, pool=EMPTY, book=book, _rules=[], _capped={}, _elsewhere={}, _owned={}
+        )
+    for book in books.values():
+        book.write(models, catalogue.aliases)
+    return replace(catalogue, models=models, listed={}, of=Snapshot(0.0, [], {}, Features()))
 
 
 class Reading:
@@ -162,7 +181,7 @@ def _reading(
 def _inbound(found: Understood, reading: Reading, catalogue: Catalogue) -> InboundRequest:
     """As it is here: of this process's catalogue, and with the body as it came."""
     reading.session, reading.prompt_bytes = found.session, found.prompt_bytes
-    model = catalogue.models[found.model]
+    model = catalogue.models[found.model].owned(reading.question.caller.account)
     return found.request._replace(
         dialect=DIALECTS[found.dialect],
         body=reading.question.body,

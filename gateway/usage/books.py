@@ -4,15 +4,17 @@ The caller has locked the wallets of all its accounts, and its rows are new.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import orjson
+import msgspec
 
+from billing.books import ledger
 from gateway.catalogue.models import BUCKETS
+from gateway.usage import packing
 from gateway.usage.clients import tool_of
 from gateway.usage.models import UsageEvent
 from hontoni import rowsets
@@ -26,6 +28,7 @@ _EVENT = (
     *(("status", "integer"), ("error", "text"), ("upstream_status", "integer")),
     *(("upstream_request_id", "text"), ("first_byte_ms", "integer"), ("duration_ms", "integer")),
     *(("client", "text"), ("tool", "text"), ("details", "jsonb")),
+    ("brief", "bytea"),
 )
 _HOUR_KEY = (
     *(("user_id", "bigint"), ("hour", "timestamptz"), ("api_key_id", "bigint")),
@@ -86,7 +89,8 @@ def rows_of(events: Mapping[UUID, Mapping[str, Any]]) -> list[Booked]:
     the charge it is part of: the account's first."""
     first: dict[int, UUID] = {}
     rows = []
-    for pk, event in sorted(events.items()):
+    for pk in sorted(events, key=attrgetter("int")):  # as UUIDs sort, without their help
+        event = events[pk]
         values = _taken(event)
         began = datetime.fromtimestamp(event["began"], UTC)
         batch = first.setdefault(event["user_id"], pk)
@@ -114,8 +118,20 @@ def _uuid(value: Any) -> UUID:
 
 def insert(rows: Sequence[Booked]) -> None:
     """The events themselves."""
-    values = [(*row[:-1], orjson.dumps(row.details).decode()) for row in rows]
-    rowsets.insert("gateway_usageevent", _EVENT, values)
+    encode = msgspec.json.Encoder().encode
+    values = [_narrow(row, encode) for row in rows]
+    rowsets.append("gateway_usageevent", _EVENT, values)
+
+
+def _narrow(row: Booked, encode: Callable[[Any], bytes]) -> tuple[Any, ...]:
+    """The columns of a row, with what usual details need not say left out (packing.py)."""
+    is_model = row.requested_model == row.model
+    rest, brief = packing.packed(row.details, row.dialect, is_model)
+    details = encode(rest).decode() if rest else "{}"
+    if brief is None:
+        return (*row[:-1], details, None)
+    requested = "" if is_model else row.requested_model
+    return (*row[:4], requested, *row[5:7], "", *row[8:-1], details, brief)
 
 
 def roll_up(rows: Sequence[Booked]) -> None:
@@ -139,3 +155,40 @@ def roll_up(rows: Sequence[Booked]) -> None:
         [(*key, *total) for key, total in sorted(sums.items())],
         f"ON CONFLICT ({keys}) DO UPDATE SET {added}",
     )
+
+
+def last_used(used: Iterable[Mapping[str, Any]]) -> dict[int, tuple[datetime, str]]:
+    """When and from where each key was last used."""
+    last: dict[int, Mapping[str, Any]] = {}
+    for event in used:
+        other = last.get(event["api_key_id"])
+        if other is None or other["began"] < event["began"]:
+            last[event["api_key_id"]] = event
+    return {
+        key: (datetime.fromtimestamp(event["began"], UTC), event["ip"])
+        for key, event in last.items()
+    }
+
+
+def charge(rows: Sequence[Booked], wallets: Mapping[int, ledger.Column]) -> None:
+    """One ledger transfer an account; its key is the first event it pays for, which no other
+    transfer can name."""
+    by_user: defaultdict[int, list[Booked]] = defaultdict(list)
+    for row in rows:
+        by_user[row.user_id].append(row)
+    charges = [
+        ledger.Charge(
+            key=f"usage:{members[0].request_id}",
+            user_id=user_id,
+            amount=amount,
+            ref={
+                "first": members[0].request_id,
+                "last": members[-1].request_id,
+                "requests": len(members),
+            },
+        )
+        for user_id, members in by_user.items()
+        if (amount := sum(row.cost for row in members))
+    ]
+    if charges:
+        ledger.charge_all(charges, wallets)

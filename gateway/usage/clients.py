@@ -1,5 +1,7 @@
 """Which tool a request came from, by its User-Agent: what the usage page splits by."""
 
+from functools import lru_cache
+
 UNKNOWN = "Other"
 
 # The first that is part of the User-Agent (in lower case) names the tool; agents that are built
@@ -34,6 +36,7 @@ _TOOLS = (
 NAMES = (*dict.fromkeys(name for _, name in _TOOLS), UNKNOWN)
 
 
+@lru_cache(maxsize=4_096)
 def tool_of(user_agent: str) -> str:
     """One of NAMES. "AsyncOpenAI/Python 2.1" is the OpenAI SDK."""
     said = user_agent.lower()

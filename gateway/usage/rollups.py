@@ -180,11 +180,30 @@ def series(
     return found
 
 
-def selection(user_id: int, since: Moment, wanted: dict[str, Any]) -> QuerySet[UsageHour]:
-    """An account's rollups from a moment on, narrowed to a key, a model or a tool."""
+def between(first: date, last: date) -> list[Moment]:
+    """The bars of a chart of these days of the visitor's, both included."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def selection(user_id: int, along: list[Moment], wanted: dict[str, Any]) -> QuerySet[UsageHour]:
+    """An account's rollups under these bars, narrowed to a key, a model or a tool."""
     columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
     narrowed = {columns[name]: wanted[name] for name in columns if wanted.get(name)}
-    return UsageHour.objects.filter(user_id=user_id, hour__gte=start(since), **narrowed)
+    within = {"hour__gte": start(along[0]), "hour__lt": end(along[-1])}
+    return UsageHour.objects.filter(user_id=user_id, **within, **narrowed)
+
+
+def before(along: list[Moment]) -> list[Moment]:
+    """As many bars, up to where these begin: what they are compared with."""
+    step = timedelta(hours=1) if isinstance(along[0], datetime) else timedelta(days=1)
+    return [moment - step * len(along) for moment in along]
+
+
+def end(moment: Moment) -> datetime:
+    """When an hour, or the visitor's day, is over."""
+    if isinstance(moment, datetime):
+        return moment + timedelta(hours=1)
+    return start(moment + timedelta(days=1))
 
 
 def start(moment: Moment) -> datetime:

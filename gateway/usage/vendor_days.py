@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
+from billing.books import checkpoints
 from gateway.catalogue.models import BUCKETS, Model
 from gateway.usage.books import Used
 from gateway.usage.corrections.models import CorrectedRequest
@@ -19,6 +20,7 @@ from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
 from gateway.usage.vendor_day import COUNTED, UNITS, Part, UsageVendorDay
 from gateway.vendors.models import Provider, Vendor
+from hontoni import errors
 
 _KEY = ("day", "vendor", "credential", "model", "part")
 SUMS = ("requests", *UNITS, "calls_cost", "cost", "at_most")
@@ -77,21 +79,31 @@ def summed(events: Iterable[Used]) -> dict[Group, Sums]:
     events = list(events)
     vendors = _vendors(events)
     found: dict[Group, Sums] = {}
+    plain: dict[_Plain, list[int]] = {}
     for event in events:
         if _is_plain(event):
-            _add_plain(found, event, vendors)
+            _add_plain(plain, event)
             continue
         for credential, model, part, sums in _parts(event):
-            group = _group(event, vendors, model, credential, part)
-            total = found.get(group)
-            if total is None:
-                total = found[group] = dict.fromkeys(SUMS, 0)
-            for name, value in sums.items():
-                total[name] += value
+            _add_to(found, _group(event, vendors, model, credential, part), sums)
+    for (day, credential, model, estimated), total in plain.items():
+        part = Part.ESTIMATED if estimated else Part.CHARGED
+        group = Group(day, _vendor(vendors, credential, model), credential, model, part)
+        _add_to(found, group, dict(zip(_PLAIN_SUMS, total, strict=True)))
     return found
 
 
+def _add_to(found: dict[Group, Sums], group: Group, sums: Mapping[str, int]) -> None:
+    total = found.setdefault(group, dict.fromkeys(SUMS, 0))
+    for name, value in sums.items():
+        total[name] += value
+
+
 _UNUSUAL = frozenset(("lines", "quarantine", "full", "capped", "clamps"))
+_PLAIN_SUMS = (
+    *("requests", "cost", "input", "cache_read", "cache_write_5m", "cache_write_1h", "output"),
+)
+_Plain = tuple[date, str, str, bool]  # day, credential, model, estimated
 
 
 def _is_plain(event: Used) -> bool:
@@ -102,28 +114,34 @@ def _is_plain(event: Used) -> bool:
     )
 
 
-def _add_plain(found: dict[Group, Sums], event: Used, vendors: Mapping[str, str]) -> None:
+def _add_plain(found: dict[_Plain, list[int]], event: Used) -> None:
     """What `_parts` says of it, without the detours."""
-    part = Part.ESTIMATED if event.estimated else Part.CHARGED
-    group = _group(event, vendors, event.model, _served(event), part)
-    total = found.get(group)
+    key = (_day(event), _served(event), event.model, event.estimated)
+    total = found.get(key)
     if total is None:
-        total = found[group] = dict.fromkeys(SUMS, 0)
-    total["requests"] += 1
-    total["cost"] += event.cost
-    total["input"] += event.input
-    total["cache_read"] += event.cache_read
-    total["cache_write_5m"] += event.cache_write_5m
-    total["cache_write_1h"] += event.cache_write_1h
-    total["output"] += event.output + event.reasoning
+        total = found[key] = [0] * len(_PLAIN_SUMS)
+    total[0] += 1
+    total[1] += event.cost
+    total[2] += event.input
+    total[3] += event.cache_read
+    total[4] += event.cache_write_5m
+    total[5] += event.cache_write_1h
+    total[6] += event.output + event.reasoning
+
+
+def _day(event: Used) -> date:
+    at = event.created_at
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).date()
 
 
 def _group(
     event: Used, vendors: Mapping[str, str], model: str, credential: str, part: str
 ) -> Group:
-    day = event.created_at.astimezone(UTC).date()
-    vendor = vendors.get(credential.partition("/")[0]) or vendors["model:" + event.model]
-    return Group(day, vendor, credential, model, part)
+    return Group(_day(event), _vendor(vendors, credential, event.model), credential, model, part)
+
+
+def _vendor(vendors: Mapping[str, str], credential: str, model: str) -> str:
+    return vendors.get(credential.partition("/")[0]) or vendors["model:" + model]
 
 
 def _served(event: Used) -> str:
@@ -218,8 +236,11 @@ def _beyond(reported: Mapping[str, int], believed: Sums) -> Sums:
 def rebuild(first: date, last: date) -> int:
     """Make these days anew from their events. Returns how many events they have.
 
-    What is settled meanwhile waits for the rows that are deleted here, or is counted here.
+    What is settled meanwhile waits for the rows that are deleted here, or is counted here. Raises
+    BadRequest for days whose events are in the archive.
     """
+    if first < (here := _first_day()):
+        raise errors.BadRequest(f"The requests of before {here} are in the archive.")
     done, day = 0, first
     while day <= last:
         done += _rebuild(day)
@@ -246,6 +267,12 @@ def _rebuild(day: date) -> int:
     return count
 
 
+def _first_day() -> date:
+    """The first whose events are all in the database."""
+    until = checkpoints.archived_until()
+    return until.date() if until else date.min
+
+
 def _corrections(first: date, last: date) -> QuerySet[CorrectedRequest]:
     events = _events(first, last).values("pk")
     return CorrectedRequest.objects.filter(event__in=events).select_related("event").order_by()
@@ -265,7 +292,9 @@ def _events(first: date, last: date) -> QuerySet[UsageEvent]:
 
 
 def problems(first: date, last: date) -> Iterator[str]:
-    """Those of these days whose sums are not those of their events, in words."""
+    """Those of these days whose sums are not those of their events, in words. Of days whose
+    events are in the archive there is nothing to be said."""
+    first = max(first, _first_day())
     ended = [part for part in Part if part not in (Part.DISPUTED, Part.FAILED)]
     kept = {
         row["day"]: (row["count"], row["charged"])

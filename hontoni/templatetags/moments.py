@@ -4,15 +4,18 @@ from datetime import datetime
 
 from django import template
 from django.utils import formats, timezone
+from django.utils.translation import get_language
 
 register = template.Library()
+_DAYS = {"vi": ("j/n", "j/n/Y")}  # else by the month's name
 
 
 @register.filter(expects_localtime=True)
 def short(moment: datetime) -> str:
     """Today only the time, else the day too: "16:40", "24 Nov, 16:40"."""
     today = timezone.localdate()
-    shape = "H:i" if moment.date() == today else "j M, H:i"
+    day, year = _DAYS.get(get_language() or "", ("j M", "j M Y"))
+    shape = "H:i" if moment.date() == today else f"{day}, H:i"
     if moment.year != today.year:
-        shape = "j M Y, H:i"
+        shape = f"{year}, H:i"
     return formats.date_format(moment, shape, use_l10n=False)

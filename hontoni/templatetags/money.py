@@ -20,9 +20,9 @@ def about(amount: int) -> str:
     """For a glance: whole cents from a dollar on, four decimals below, never a false zero."""
     sign, amount = ("−" if amount < 0 else ""), abs(amount)
     if amount == 0:
-        return "$0.00"
+        return f"${_grouped('0.00')}"
     if amount < DOLLAR // 10_000:
-        return f"{sign}<$0.0001"
+        return f"{sign}<${_grouped('0.0001')}"
     step = DOLLAR // 100 if amount >= DOLLAR else DOLLAR // 10_000
     return f"{sign}${_grouped(dollars((amount + step // 2) // step * step))}"
 

@@ -33,6 +33,10 @@ def configuration() -> Iterator[Finding]:
     known = any(host == each or each.startswith(".") and host.endswith(each) for each in allowed)
     if not known and "*" not in allowed:
         yield failing(f"ALLOWED_HOSTS lacks {host}, the host of PUBLIC_URL: pages answer 400.")
+    nameless = [n for n in ("SELLER_ADDRESS", "SELLER_EMAIL") if not getattr(settings, n)]
+    if nameless and not settings.SANDBOX:
+        named = " and ".join(nameless)
+        yield warning(f"/contact and the legal pages do not say who sells: set {named}.")
     yield ok(f"customers come to {settings.PUBLIC_URL}")
 
 

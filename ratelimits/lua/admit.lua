@@ -1,173 +1,190 @@
 -- Admit one request to every window, a lease and a hold, or refuse it.
 --
 -- EPOCH   the epoch that the caller believes both stores to be in (docs/stores.md)
--- KEYS    1..7 as in state.lua, which is sent in front of this text, as is spend.lua.
--- ARGV    1 request id, 2 account, 3 subject
---         4 terms version, 5 credits, 6 credits version of the caller's snapshot
---         7 full, 8 floor: nano-dollars to hold, and the least that will do
---         9 stretch: 1 = between the two hold all there is, 0 = hold exactly the floor
---        10 lease in ms, 11 commit: 0 = only look, 12 draft of the usage event
---        13.. limits: rpm, 5h, daily, weekly, monthly, concurrent; 0 = no such limit
---        19 purse, 20 what it may spend in a UTC day, 21 in a month, 22 in its life (nano-dollars;
---           0 = no cap)
---        the last two: from when and until when the hold is right, in microseconds (0 = whenever)
--- Answer  {'outdated', now in microseconds}: the hold is not for this moment; reckon it anew.
---         {'stale'}: the snapshot is older than the account's terms; load it again.
---         {'cold'}: the account is not here, or was not made in this epoch: make it anew.
---         {'unseeded'}: what a capped purse has spent is not here, or was not counted for the account
+-- KEYS    1..6 as in state.lua
+-- ARGV    1 request id, 2 numbers of 8 bytes and two flags of one, packed:
+--           1 terms version, 2 credits version of the caller's snapshot
+--           3 full, 4 floor: nano-dollars to hold, and the least that will do
+--           5 lease in ms
+--           6.. limits: rpm, 5h, daily, weekly, monthly, concurrent; 0 = no such limit
+--           12 what the purse may spend in a UTC day, 13 in a month, 14 in its life (nano-dollars;
+--              0 = no cap)
+--           15, 16 from when and until when the hold is right, in microseconds (0 = whenever)
+--           17 stretch: 1 = between full and floor hold all there is, 0 = hold exactly the floor
+--           18 commit: 0 = only look
+--         3 credits of the snapshot, 4 the rest of the record (request.lua)
+-- Answer  {outdated, now in microseconds}: the hold is not for this moment; reckon it anew.
+--         {stale}: the snapshot is older than the account's terms; load it again.
+--         {cold}: the account is not here, or was not made in this epoch, or not by this release: make it anew.
+--         {unseeded}: what a capped purse has spent is not here, or was not counted for the account
 --         as it is: seed it.
---         else state.lua's answer with status 'ok' or 'refused'. When several limits bind,
+--         (packed: the status in one byte, and `now` in eight.)
+--         else state.lua's answer with status ok or refused. When several limits bind,
 --         `binding` is the one that frees last: rpm, 5h, daily, weekly, monthly, concurrent,
 --         spent_day, spent_month (a cap is reached), spent_life (only a higher cap helps), purse_hold (other requests hold what is left
 --         below a cap), hold (other requests hold the money), balance (only a top-up helps) or
 --         settled (this very request has already ended).
 --
 -- A refusal takes nothing: no window, no lease, no hold changes. Newer terms and credits are
--- adopted all the same; they are facts. With commit = 0, and for 'outdated', 'stale', 'cold' and
--- 'unseeded', nothing is written at all. Admitting an open request again answers its admission and takes nothing.
+-- adopted all the same; they are facts. With commit = 0, and for outdated, stale, cold and
+-- unseeded, nothing is written at all. Admitting an open request again answers its admission and takes nothing.
 -- Unlimited requests a minute are not logged: the log would grow without a bound.
 
+--@ clock
+--@ request
+--@ state
+--@ subject
 local CONCURRENT_WAIT, HOLD_WAIT = 1000, 2000 -- ms; nobody knows when another request ends
+local OK, OUTDATED, STALE, COLD, UNSEEDED, REFUSED = 0, 1, 2, 3, 4, 5
+-- Bindings: 0 none, 1 rpm, 2.. windows, and
+local CONCURRENT, HOLD, BALANCE, SETTLED, SPENT, PURSE_HOLD = 6, 7, 8, 9, 10, 13 -- SPENT in a day, a month, a life
 
-local request = ARGV[1]
-local terms, credits, credits_version = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local full, floor, stretch = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] == '1'
-local commit = ARGV[11] == '1'
-local rpm, concurrent = tonumber(ARGV[13]), tonumber(ARGV[18])
-local capped = ARGV[20] ~= '0' or ARGV[21] ~= '0' or ARGV[22] ~= '0'
+local ask = {struct.unpack('>i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8BB', ARGV[2])}
+local terms, full, floor, stretch, commit = ask[1], ask[3], ask[4], ask[17] == 1, ask[18] == 1
+local rpm, concurrent = ask[6], ask[11]
+local capped = ask[12] ~= 0 or ask[13] ~= 0 or ask[14] ~= 0
+--@ frees
 
-local record = redis.call('HMGET', REQUEST, 'state', 'hold')
 local account = redis.call('HMGET', ACCOUNT,
   'terms', 'credits', 'credits_version', 'charged', 'held', 'seeded', 'epoch')
 local known_terms, known_version = tonumber(account[1]) or 0, tonumber(account[3]) or 0
 local charged, held = tonumber(account[4]) or 0, tonumber(account[5]) or 0
 
-local logged, log_resets = read_log(rpm)
-local active = read_active()
-
-if record[1] then
-  local balance = (tonumber(account[2]) or 0) - charged
-  local again = record[1] == 'open'
-  return answer(again and 'ok' or 'refused', again and '' or 'settled', 0,
-    again and tonumber(record[2]) or 0, balance, held, active, logged, log_resets)
+if record then
+  local hold = ended and 0 or select(2, struct.unpack(RECORD, record))
+  return struct.pack(ANSWER, ended and REFUSED or OK, ended and SETTLED or 0, 0, hold,
+    (tonumber(account[2]) or 0) - charged, held, micros, active, logged, frees,
+    windows[1], windows[2], windows[3], windows[4], windows[5], windows[6], windows[7], windows[8])
 end
-if micros < tonumber(ARGV[#ARGV - 1]) or ARGV[#ARGV] ~= '0' and micros >= tonumber(ARGV[#ARGV]) then
-  return {'outdated', micros}
+if micros < ask[15] or ask[16] ~= 0 and micros >= ask[16] then
+  return struct.pack('>Bi8', OUTDATED, micros)
 end
-if not account[2] or account[7] ~= EPOCH then
-  return {'cold'}
+if not account[2] or account[7] ~= EPOCH or string.find(account[6], '.', 1, true) then
+  return string.char(COLD)
 end
 if terms < known_terms then
-  return {'stale'}
-end
-local spend = capped and read_spend(SPEND, now)
-if capped and not (spend and spend[3] and spend.of == account[6]) then
-  return {'unseeded'}
+  return string.char(STALE)
 end
 
-if credits_version <= known_version then
-  credits = tonumber(account[2])
-elseif commit then
-  redis.call('HSET', ACCOUNT, 'credits', ARGV[5], 'credits_version', ARGV[6])
-end
-if commit and terms > known_terms then
-  redis.call('HSET', ACCOUNT, 'terms', ARGV[4])
-end
 
-local binding, wait = '', -1
-local function bind(name, ms)
-  if ms > wait then
-    binding, wait = name, ms
-  end
-end
-
+local binding, wait = 0, -1
 if rpm > 0 and logged >= rpm then
-  bind('rpm', log_resets)
+  binding, wait = 1, math.ceil(math.min(frees + MINUTE - micros, MINUTE) / 1000)
 end
 for i = 1, 4 do
-  local limit = tonumber(ARGV[13 + i])
-  if limit > 0 and used[i] >= limit then
-    bind(NAMES[i], resets(i))
+  local limit, since = ask[6 + i], windows[2 * i - 1]
+  if limit > 0 and windows[2 * i] >= limit then
+    -- A clock set back must not promise a reset further away than the window is long.
+    local ms = math.min(since + LENGTHS[i] - now, LENGTHS[i])
+    if ms > wait then
+      binding, wait = 1 + i, ms
+    end
   end
 end
-if concurrent > 0 and active >= concurrent then
-  bind('concurrent', CONCURRENT_WAIT)
+if concurrent > 0 and active >= concurrent and CONCURRENT_WAIT > wait then
+  binding, wait = CONCURRENT, CONCURRENT_WAIT
 end
 
+local credits = ask[2] > known_version and tonumber(ARGV[3]) or tonumber(account[2])
 local balance = credits - charged
 local spendable = math.max(balance - held, 0)
 local affordable, hold = spendable, full
-for i = 1, spend and 3 or 0 do
-  local cap = tonumber(ARGV[19 + i])
-  if cap > 0 then
-    local below = cap - spend[i].spent
-    local free = math.max(below - spend[i].held, 0)
-    if free < full and below < floor then
-      bind('spent_' .. PERIODS[i], spend[i].resets > 0 and spend[i].resets or math.huge)
-    elseif free < full and free < floor then
-      bind('purse_hold', HOLD_WAIT)
+local spend, fresh, purse
+if capped then
+  --@ purse
+  if not spend or not spend[3] or purse[2] ~= account[6] then
+    return string.char(UNSEEDED)
+  end
+  for i = 1, 3 do
+    local cap = ask[11 + i]
+    if cap > 0 then
+      local below = cap - spend[i][2]
+      local free = math.max(below - spend[i][3], 0)
+      if free < full and below < floor then
+        --@ calendar
+        local day = math.floor(now / DAY)
+        local month, length = month_of(day)
+        local ms = i == 3 and math.huge or (i == 1 and day + 1 or month + length) * DAY - now
+        if ms > wait then
+          binding, wait = SPENT + i - 1, ms
+        end
+      elseif free < full and free < floor and HOLD_WAIT > wait then
+        binding, wait = PURSE_HOLD, HOLD_WAIT
+      end
+      affordable = math.min(affordable, free)
     end
-    affordable = math.min(affordable, free)
   end
 end
 if balance < 0 or balance < floor and spendable < full then
-  bind('balance', math.huge)
+  if wait < math.huge then
+    binding, wait = BALANCE, math.huge
+  end
 elseif spendable < floor and spendable < full then
-  bind('hold', HOLD_WAIT)
+  if HOLD_WAIT > wait then
+    binding, wait = HOLD, HOLD_WAIT
+  end
 elseif affordable < full then
   hold = stretch and affordable or floor
 end
 
-local function report(status, why, ms, held_now, active_now)
-  local told = answer(status, why, ms, status == 'ok' and hold or 0, balance, held_now, active_now,
-    logged, log_resets)
-  for i = 1, spend and 3 or 0 do
-    local at = 3 * i + 16 -- behind state.lua's eighteen
-    told[at], told[at + 1], told[at + 2] = spend[i].spent, spend[i].held, spend[i].resets
+if commit and ask[2] > known_version then
+  redis.call('HSET', ACCOUNT, 'credits', ARGV[3], 'credits_version', string.format('%d', ask[2]))
+end
+if commit and terms > known_terms then
+  redis.call('HSET', ACCOUNT, 'terms', string.format('%d', terms))
+end
+if binding == 0 and commit then
+  if rpm > 0 then
+    if tails ~= '' and struct.unpack('>i8', tails, #tails - 7) > micros then
+      -- The clock was set back: what is ahead of it happened no later than now.
+      --@ minute
+      local times = entries()
+      for i, at in ipairs(times) do
+        times[i] = math.min(at, micros)
+      end
+      relog(times)
+    end
+    if #tails == CHUNK then
+      if taken < 0 then
+        redis.call('DEL', LOG)
+        taken = 0
+      end
+      redis.call('RPUSH', LOG, tails)
+      redis.call('PEXPIRE', LOG, MINUTE / 1000)
+      between, tails = between + CHUNK / 8, ''
+    end
+    frees = logged == 0 and micros or frees
+    tails, logged = tails .. struct.pack('>i8', micros), logged + 1
   end
-  return told
-end
-
-if binding ~= '' then
-  wait = wait == math.huge and 0 or wait
-  return report('refused', binding, wait, held, active)
-end
-if not commit then
-  return report('ok', '', 0, held, active)
-end
-
-if rpm > 0 then
-  redis.call('ZREMRANGEBYSCORE', LOG, '-inf', int(micros - MINUTE))
-  redis.call('ZADD', LOG, int(micros), request)
-  redis.call('PEXPIRE', LOG, 60000)
-  log_resets = logged == 0 and 60000 or log_resets
-  logged = logged + 1
-end
-for i = 1, 4 do
-  if since[i] then
-    redis.call('HINCRBY', WINDOWS, NAMES[i] .. '.used', 1)
-  else
-    since[i] = now
-    redis.call('HSET', WINDOWS, NAMES[i], int(now), NAMES[i] .. '.used', 1)
-    redis.call('PEXPIRE', WINDOWS, int(LENGTHS[4])) -- by then every window has closed
+  for i = 1, 7, 2 do
+    if windows[i] == 0 then
+      windows[i] = now
+      -- By then every window has closed, and every request of then has had to ask for its lease again.
+      expires = i == 7 and LENGTHS[4] + DAY_MS or expires
+    end
+    windows[i + 1] = windows[i + 1] + 1
   end
-  used[i] = used[i] + 1
-end
-local deadline = int(now + tonumber(ARGV[10]))
-redis.call('ZREMRANGEBYSCORE', LEASES, '-inf', int(now))
-redis.call('ZADD', LEASES, deadline, request)
-redis.call('ZADD', OPEN, deadline, request)
-redis.call('HINCRBY', ACCOUNT, 'held', int(hold))
-redis.call('HSET', REQUEST, 'state', 'open', 'account', ARGV[2], 'subject', ARGV[3],
-  'hold', int(hold), 'seeded', account[6], 'cost', 0, 'draft', ARGV[12],
-  '5h', int(since[1]), 'daily', int(since[2]), 'weekly', int(since[3]), 'monthly', int(since[4]),
-  'purse', ARGV[19], 'epoch', EPOCH, 'at', int(micros))
-if spend then
-  for i = 1, 3 do
-    add_spend(SPEND, i, spend[i], 0, hold)
+  local length = ask[5]
+  --@ lease
+  --@ keep
+  held = held + hold
+  if hold > 0 then
+    redis.call('HINCRBY', ACCOUNT, 'held', string.format('%d', hold))
   end
-  redis.call('HSET', REQUEST, 'spend', spend.seeded,
-    'spend.day', int(spend[1].id), 'spend.month', int(spend[2].id),
-    'spend.life', int(spend[3].id))
+  if capped then
+    local counts, cost, more = {true, true, true}, 0, hold
+    --@ keep_purse
+  end
+  redis.call('ZADD', RUNNING, deadline, ARGV[1])
+  redis.call('SET', REQUEST, struct.pack(RECORD, 1, hold, 0, tonumber(account[6]), micros, deadline,
+    capped and tonumber(purse[1]) or 0, math.floor(now / DAY_MS), capped and spend[2][1] or 0) .. string.char(#EPOCH) .. EPOCH .. ARGV[4])
 end
-return report('ok', '', 0, held + hold, active + 1)
+local answer = struct.pack(ANSWER, binding == 0 and OK or REFUSED, binding,
+  (binding == 0 or wait == math.huge) and 0 or wait, binding == 0 and hold or 0,
+  balance, held, micros, active, logged, frees,
+  windows[1], windows[2], windows[3], windows[4], windows[5], windows[6], windows[7], windows[8])
+if capped then
+  return answer .. struct.pack('>i8i8i8i8i8i8', spend[1][2], spend[1][3], spend[2][2], spend[2][3],
+    spend[3][2], spend[3][3])
+end
+return answer

@@ -1,46 +1,68 @@
 -- A gateway says that a request of its own is alive, to a Redis that may not know of it any more.
 --
 -- EPOCH   the epoch both stores are in (docs/stores.md)
--- KEYS    1..7 as in state.lua, which is sent in front of this text, as is spend.lua
--- ARGV    1 request id, 2 account, 3 subject, 4 hold, 5 cost so far, 6 draft of its usage event,
---         7 lease in ms, 8 when it was admitted (microseconds), 9 purse,
---         10..13 when the windows opened that it was counted in (ms), 14..17 how many requests each
---         had then, this one included
+-- KEYS    1..6 as in state.lua
+-- ARGV    1 request id, 2 hold, 3 cost so far, 4 lease in ms, 5 when it was admitted (microseconds),
+--         6 1 = its purse is counted, 7 the rest of its record (request.lua)
 -- Answer  1, or 0 if it is known to have ended; then nothing changed.
 --
 -- Twice is once. If its account was made anew already (its gateway is late) its hold is added; else
 -- whoever makes it sums the records.
 
-local request, admitted = ARGV[1], tonumber(ARGV[8])
-local account = redis.call('HMGET', ACCOUNT, 'epoch', 'seeded')
-local record = redis.call('HMGET', REQUEST, 'state', 'epoch')
-if record[1] == 'settled' then
+--@ clock
+--@ request
+--@ state
+--@ subject
+if ended then
   return 0
 end
-local deadline = int(now + tonumber(ARGV[7]))
-redis.call('ZADD', LEASES, deadline, request)
-redis.call('ZADD', OPEN, deadline, request)
-if record[1] and record[2] == EPOCH then
-  return 1
-end
-local here = account[1] == EPOCH
-if here or not record[1] then
-  redis.call('HSET', REQUEST, 'seeded', here and account[2] or '')
-end
-redis.call('HSET', REQUEST, 'state', 'open', 'account', ARGV[2], 'subject', ARGV[3],
-  'hold', ARGV[4], 'cost', ARGV[5], 'draft', ARGV[6], 'purse', ARGV[9], 'epoch', EPOCH, 'at', ARGV[8])
-for i = 1, 4 do
-  redis.call('HSET', REQUEST, NAMES[i], ARGV[9 + i], NAMES[i] .. '.used', ARGV[13 + i])
-end
-if admitted > micros - MINUTE then
-  redis.call('ZADD', LOG, ARGV[8], request)
-  redis.call('PEXPIRE', LOG, 60000)
-end
-if here then
-  redis.call('HINCRBY', ACCOUNT, 'held', ARGV[4])
-  local spend = ARGV[9] ~= '' and read_spend(SPEND, now)
-  if spend and spend.of == account[2] then
-    hold_spend(SPEND, REQUEST, spend, math.floor(admitted / 1000), tonumber(ARGV[4]))
+--@ record
+--@ minute
+local hold, cost, at, length = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[4])
+local rest, lease, seeded, counted, known, _ = ARGV[7], 0, 0, 0, false, nil
+local day, month = math.floor(at / 86400000000), 0
+if record then
+  local epoch, told_before = told(record)
+  known = epoch == EPOCH
+  if known then
+    _, hold, cost, seeded, at, lease, counted, day, month = struct.unpack(RECORD, record)
+    rest = told_before
+  else
+    _, _, _, seeded, _, lease, counted, day, month = struct.unpack(RECORD, record)
   end
 end
+if not known and at > after then
+  local times, there = entries(), false
+  for _, time in ipairs(times) do
+    there = there or time == at
+  end
+  if not there then
+    times[#times + 1] = at
+    relog(times)
+  end
+end
+--@ unlease
+--@ lease
+--@ keep
+redis.call('ZADD', RUNNING, string.format('%d', deadline), ARGV[1])
+local account = redis.call('HMGET', ACCOUNT, 'epoch', 'seeded')
+if not known and account[1] == EPOCH and not string.find(account[2], '.', 1, true) then
+  seeded = tonumber(account[2])
+  redis.call('HINCRBY', ACCOUNT, 'held', ARGV[2])
+  local spend, fresh, purse
+  if ARGV[6] == '1' then
+    --@ purse
+  end
+  if spend and spend[3] and purse[2] == account[2] then
+    --@ calendar
+    local counts, ids, cost, more = {}, {day, (month_of(day)), 0}, 0, hold
+    for i = 1, 3 do
+      counts[i] = ids[i] == spend[i][1]
+    end
+    --@ keep_purse
+    counted, month = tonumber(purse[1]), ids[2]
+  end
+end
+redis.call('SET', REQUEST, struct.pack(RECORD, 1, hold, cost, seeded, at, deadline, counted, day, month)
+  .. string.char(#EPOCH) .. EPOCH .. rest)
 return 1

@@ -1,7 +1,8 @@
 -- Raise the hold of an open request by one step, if the account can afford it.
 --
--- KEYS    1 {s:NN}:acct:<account>, 2 {s:NN}:req:<request id> (both as in state.lua)
---         3 {s:NN}:spend:<purse> (as in spend.lua, which is sent in front of this text)
+-- EPOCH   the epoch both stores are in (docs/stores.md)
+-- KEYS    1 {s:NN}:acct:<account> (as in state.lua), 2 {s:NN}:request:<request id> (as in request.lua)
+--         3 {s:NN}:spend:<purse> (as in purse.lua)
 -- ARGV    1 hold: what the caller has, 2 step: what it wants on top (nano-dollars)
 --         3 stretch: 1 = less than the step will do, 0 = all of it or nothing
 --         4 what the purse may spend in a day, 5 in a month, 6 in its life (0 = no cap)
@@ -13,31 +14,39 @@
 -- time before the account's money or the purse was seeded, or of a period whose count is gone
 -- because a newer one has begun. Granting nothing changes nothing.
 
+--@ request
 local account = redis.call('HMGET', KEYS[1], 'credits', 'charged', 'held', 'seeded', 'epoch')
-if account[5] ~= EPOCH then
+if account[5] ~= EPOCH or string.find(account[4], '.', 1, true) then
   return {'cold'}
 end
-local record = redis.call('HMGET', KEYS[2], 'state', 'hold', 'seeded',
-  'spend', 'spend.day', 'spend.month', 'spend.life')
+local record = redis.call('GET', KEYS[2])
 local available = (tonumber(account[1]) or 0) - (tonumber(account[2]) or 0) - (tonumber(account[3]) or 0)
-if record[1] ~= 'open' or record[3] ~= account[4] then
+if not record or record == ENDED then
+  return {0, 0, available}
+end
+local _, hold, cost, seeded, at, lease, counted, day, month = struct.unpack(RECORD, record)
+if seeded ~= tonumber(account[4]) then
   return {0, 0, available}
 end
 
-local before, hold = tonumber(ARGV[1]), tonumber(record[2])
+local before = tonumber(ARGV[1])
 local wanted = before + tonumber(ARGV[2]) - hold
 local affordable = available
 local capped = ARGV[4] ~= '0' or ARGV[5] ~= '0' or ARGV[6] ~= '0'
 if capped and redis.call('HGET', KEYS[3], 'of') ~= account[4] then
   return {'unseeded'}
 end
-if record[4] then
+-- The purse as it was left, and in which of its periods the request's hold is.
+local stored, mine = nil, {}
+if counted ~= 0 then
+  stored = redis.call('HMGET', KEYS[3], 'seeded', 'day', 'day.spent', 'day.held',
+    'month', 'month.spent', 'month.held', 'life', 'life.spent', 'life.held')
+  local since = {day, month, 0}
   for i = 1, 3 do
-    local cap, name = tonumber(ARGV[3 + i]), PERIODS[i]
+    local cap = tonumber(ARGV[3 + i])
+    mine[i] = tonumber(stored[1]) == counted and tonumber(stored[3 * i - 1]) == since[i]
     if cap > 0 then
-      local now = redis.call('HMGET', KEYS[3], 'seeded', name, name .. '.spent', name .. '.held')
-      local counted = now[1] == record[4] and now[2] == record[4 + i]
-      affordable = math.min(affordable, counted and cap - now[3] - now[4] or 0)
+      affordable = math.min(affordable, mine[i] and cap - stored[3 * i] - stored[3 * i + 1] or 0)
     end
   end
 end
@@ -46,13 +55,12 @@ if more < wanted and ARGV[3] ~= '1' then
   more = 0
 end
 if more > 0 then
-  local by = string.format('%.0f', more)
-  redis.call('HINCRBY', KEYS[1], 'held', by)
-  redis.call('HINCRBY', KEYS[2], 'hold', by)
-  for i = 1, record[4] and 3 or 0 do
-    local now = redis.call('HMGET', KEYS[3], 'seeded', PERIODS[i])
-    if now[1] == record[4] and now[2] == record[4 + i] then
-      redis.call('HINCRBY', KEYS[3], PERIODS[i] .. '.held', by)
+  redis.call('HINCRBY', KEYS[1], 'held', string.format('%d', more))
+  redis.call('SET', KEYS[2], struct.pack(RECORD, 1, hold + more, cost, seeded, at, lease, counted, day, month)
+    .. string.sub(record, RECORD_BYTES + 1))
+  for i = 1, 3 do
+    if mine[i] then
+      redis.call('HINCRBY', KEYS[3], ({'day.held', 'month.held', 'life.held'})[i], string.format('%d', more))
     end
   end
 end

@@ -1,17 +1,15 @@
 -- Make an account in Redis anew from the database, once an epoch (docs/stores.md).
 --
 -- EPOCH   the epoch both stores are in
--- KEYS    1 {s:NN}:acct:<account>, 2 {s:NN}:usage, 3 {s:NN}:open (as in state.lua and settle.lua)
---         then of each subject windows, rpm and leases; then req:<id> of each request that is open,
---         and of each that has ended although its record may say it is open
+-- KEYS    1 {s:NN}:acct:<account>, 2 {s:NN}:usage, 3 {s:NN}:running (as in state.lua and settle.lua)
+--         4 {s:NN}:open: as 3, of the release before
+--         then of each request that is open, and of each that has ended although its record may say it is
+--         open: request:<id>, and req:<id>, its record if the release before admitted it
 -- ARGV    1 account, 2 credits, 3 credits version, 4 terms version
 --         5 charged: the sum settled in the database, plus the cost of the events in the stream that
 --           the caller saw are not in the database yet
 --         6 id of the last event of the stream the caller saw ("0-0" = none)
---         7 how many subjects, 8 how many open requests, 9 how many that have ended
---           then the ids of those, as their keys are; then of each subject
---         when its four windows opened (ms, 0 = not open) and how many requests each counts, how many
---         requests the last minute holds, and of each when it was admitted (microseconds) and its id
+--         7 how many open requests; then the ids of all, as their keys are
 -- Answer  1, or 0 if it was made in this epoch already; then nothing changed.
 --
 -- The caller keeps the database's total still (it locks the wallet) from reading it until we
@@ -19,75 +17,64 @@
 -- does not charge an account without credits. So charged = settled + events not yet settled.
 --
 -- Set, never added, so any number of callers may race. What is held is summed from the records of
--- open requests. An account without an epoch was made by the last release, or was taken out of its
--- epoch to be made anew: nothing of it was lost, so of its windows the higher count is kept.
+-- open requests. What its subjects have counted was made anew before (count.lua).
 
-local ACCOUNT, STREAM, OPEN = KEYS[1], KEYS[2], KEYS[3]
-local NAMES = {'5h', 'daily', 'weekly', 'monthly'}
-local MONTH, MARKER = 2592000000, 86400000 -- ms
-local subjects, opened, ended = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local known = redis.call('HMGET', ACCOUNT, 'credits', 'epoch', 'terms')
-if known[1] and known[2] == EPOCH then
+--@ clock
+--@ request
+--@ record
+local ACCOUNT, STREAM, RUNNING, OPEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local LONG_MARKER = 86400000 -- ms
+local opened = tonumber(ARGV[7])
+local known = redis.call('HMGET', ACCOUNT, 'credits', 'epoch', 'terms', 'seeded')
+local same = known[1] and known[2] == EPOCH
+local before = same and string.find(known[4], '.', 1, true)
+if same and not before then
   return 0
 end
-local clock = redis.call('TIME')
-local seeded = clock[1] .. '.' .. clock[2]
 
-local held, at = 0, 3 + 3 * subjects
-for i = 1, opened do
-  local record = redis.call('HMGET', KEYS[at + i], 'state', 'hold')
+local held = 0
+local function open_of_before(key)
+  local record = redis.call('HMGET', key, 'state', 'hold')
   if record[1] == 'open' then
     held = held + tonumber(record[2])
-    redis.call('HSET', KEYS[at + i], 'seeded', seeded, 'epoch', EPOCH)
+    redis.call('HSET', key, 'seeded', string.format('%d', micros), 'epoch', EPOCH)
   end
 end
-for i = opened + 1, opened + ended do
-  redis.call('ZREM', OPEN, ARGV[9 + i])
-  for s = 1, subjects do
-    redis.call('ZREM', KEYS[3 + 3 * s], ARGV[9 + i])
+local function open(key, of_before)
+  local record = redis.call('GET', key)
+  if not record then
+    return open_of_before(of_before)
   end
-  redis.call('HSET', KEYS[at + i], 'state', 'settled', 'draft', '')
-  redis.call('PEXPIRE', KEYS[at + i], MARKER)
+  if record ~= ENDED then
+    local _, hold, cost, _, at, lease, spend, day, month = struct.unpack(RECORD, record)
+    held = held + hold
+    redis.call('SET', key, struct.pack(RECORD, 1, hold, cost, micros, at, lease, spend, day, month)
+      .. string.char(#EPOCH) .. EPOCH .. select(2, told(record)))
+  end
 end
-
--- The windows and the last minute of one subject, from ARGV[from] on; where the next one begins.
-local function count(windows, log, from)
-  if known[2] then
-    redis.call('DEL', windows, log)
+local function ended(key, of_before, id)
+  redis.call('ZREM', RUNNING, id)
+  redis.call('SET', key, ENDED, 'PX', LONG_MARKER)
+  if redis.call('ZREM', OPEN, id) == 1 then
+    redis.call('HSET', of_before, 'state', 'settled', 'draft', '')
+    redis.call('PEXPIRE', of_before, LONG_MARKER)
   end
-  for i = 1, 4 do
-    local since, used, name = ARGV[from + 2 * i - 2], ARGV[from + 2 * i - 1], NAMES[i]
-    local kept = redis.call('HMGET', windows, name, name .. '.used')
-    local before = tonumber(kept[1]) or 0
-    if tonumber(used) > 0 and (tonumber(since) > before
-        or tonumber(since) == before and tonumber(used) > tonumber(kept[2])) then
-      redis.call('HSET', windows, name, since, name .. '.used', used)
-      redis.call('PEXPIRE', windows, MONTH)
-    end
-  end
-  local logged = tonumber(ARGV[from + 8])
-  for i = 1, logged do
-    redis.call('ZADD', log, ARGV[from + 7 + 2 * i], ARGV[from + 8 + 2 * i])
-  end
-  if logged > 0 then
-    redis.call('PEXPIRE', log, 60000)
-  end
-  return from + 9 + 2 * logged
 end
-
-local from = 10 + opened + ended
-for s = 1, subjects do
-  from = count(KEYS[1 + 3 * s], KEYS[2 + 3 * s], from)
+for i = 1, #ARGV - 7 do
+  if i <= opened then
+    open(KEYS[3 + 2 * i], KEYS[4 + 2 * i])
+  else
+    ended(KEYS[3 + 2 * i], KEYS[4 + 2 * i], ARGV[7 + i])
+  end
 end
 
 -- A database that went back knows older terms than Redis; else Redis may have heard of newer ones.
 local terms = tonumber(ARGV[4])
-if not known[2] then
+if not known[2] or before then
   terms = math.max(terms, tonumber(known[3]) or 0)
 end
 redis.call('HSET', ACCOUNT, 'credits', ARGV[2], 'credits_version', ARGV[3], 'charged', ARGV[5],
-  'held', string.format('%.0f', held), 'seeded', seeded, 'epoch', EPOCH,
-  'terms', string.format('%.0f', terms))
+  'held', string.format('%d', held), 'seeded', string.format('%d', micros), 'epoch', EPOCH, 'terms', string.format('%d', terms))
 for _, entry in ipairs(redis.call('XRANGE', STREAM, '(' .. ARGV[6], '+')) do
   local fields = entry[2] -- account, its number, cost, its amount, event, its JSON
   if fields[2] == ARGV[1] then

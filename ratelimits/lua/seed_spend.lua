@@ -1,8 +1,8 @@
 -- Put what a purse has spent into Redis, once.
 --
--- KEYS    1 {s:NN}:spend:<purse> (as in spend.lua, which is sent in front of this text)
---         2 {s:NN}:usage (as in settle.lua), 3 {s:NN}:acct:<account>
---         4.. {s:NN}:req:<id> of the account's open requests (as in state.lua)
+-- KEYS    1 {s:NN}:spend:<purse> (as in purse.lua), 2 {s:NN}:usage (as in settle.lua), 3 {s:NN}:acct:<account>
+--         then of each of the account's open requests request:<id>, and req:<id>, its record if the
+--         release before admitted it
 -- ARGV    1 account, 2 id of the last event of the stream the caller saw ("0-0" = none)
 --         3 the day and 4 what was spent in it, 5 the month and 6 what was spent in it, 7 what was
 --           ever spent: in the database, and by the events up to ARGV[2] which are not in it yet
@@ -13,14 +13,19 @@
 -- As seed.lua: the caller keeps the database still, later events are added here, and what its open
 -- requests hold is summed from their records.
 
-local known = redis.call('HMGET', KEYS[1], 'life', 'of')
+local PURSE = KEYS[1]
+--@ clock
+--@ request
+--@ record
+--@ calendar
+local known = redis.call('HMGET', PURSE, 'life', 'of')
 local of = redis.call('HGET', KEYS[3], 'seeded') or ''
 if known[1] and known[2] == of then
   return 0
 end
-redis.call('DEL', KEYS[1])
-local clock = redis.call('TIME')
-local ids = periods(clock[1] * 1000 + math.floor(clock[2] / 1000))
+redis.call('DEL', PURSE)
+local today = math.floor(now / DAY)
+local ids = {today, (month_of(today)), 0}
 local spent = {0, 0, tonumber(ARGV[7])}
 for i = 1, 2 do
   spent[i] = tonumber(ARGV[2 * i + 1]) == ids[i] and tonumber(ARGV[2 * i + 2]) or 0
@@ -36,7 +41,7 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '(' .. ARGV[2], '+')) do
     local told = readable and type(event) == 'table' and event or {}
     local key = tonumber(told.api_key_id or told[4]) -- an object of the release before, or an array
     local began = tonumber(told.began or told[10])
-    if key and began and mine[string.format('%.0f', key)] then
+    if key and began and mine[string.format('%d', key)] then
       local day = math.floor(began * 1000 / DAY)
       local since = {day, (month_of(day)), 0}
       for i = 1, 3 do
@@ -45,17 +50,34 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '(' .. ARGV[2], '+')) do
     end
   end
 end
-local spend = {seeded = clock[1] .. '.' .. clock[2]}
-redis.call('HSET', KEYS[1], 'seeded', spend.seeded, 'of', of)
-for i = 1, 3 do
-  spend[i] = {id = ids[i], spent = 0, held = 0, fresh = true}
-  add_spend(KEYS[1], i, spend[i], spent[i], 0)
+local held = {0, 0, 0}
+local function hold(day, amount)
+  local since = {day, (month_of(day)), 0}
+  for i = 1, 3 do
+    held[i] = held[i] + (since[i] == ids[i] and amount or 0)
+  end
+  return since
 end
-local name = string.match(KEYS[1], ':spend:(.*)$')
-for i = 4, #KEYS do
-  local record = redis.call('HMGET', KEYS[i], 'state', 'purse', 'hold', 'at')
-  if record[1] == 'open' and record[2] == name and record[4] then
-    hold_spend(KEYS[1], KEYS[i], spend, math.floor(record[4] / 1000), tonumber(record[3]))
+local name = string.match(PURSE, ':spend:(.*)$')
+local seeded = string.format('%d', micros)
+for i = 4, #KEYS, 2 do
+  local record = redis.call('GET', KEYS[i])
+  local before = not record and redis.call('HMGET', KEYS[i + 1], 'state', 'purse', 'hold', 'at') or {}
+  if record and record ~= ENDED and select(2, who(record)) == name then
+    local _, amount, cost, account, at, lease, _, day = struct.unpack(RECORD, record)
+    local since = hold(day, amount)
+    redis.call('SET', KEYS[i], struct.pack(RECORD, 1, amount, cost, account, at, lease, micros, day, since[2])
+      .. string.sub(record, RECORD_BYTES + 1))
+  elseif before[1] == 'open' and before[2] == name and before[4] then
+    local since = hold(math.floor(before[4] / 86400000000), tonumber(before[3]))
+    redis.call('HSET', KEYS[i + 1], 'spend', seeded, 'spend.day', string.format('%d', since[1]),
+      'spend.month', string.format('%d', since[2]), 'spend.life', 0)
   end
 end
+redis.call('HSET', PURSE, 'seeded', seeded, 'of', of)
+for i, period in ipairs({'day', 'month', 'life'}) do
+  redis.call('HSET', PURSE, period, string.format('%d', ids[i]),
+    period .. '.spent', string.format('%d', spent[i]), period .. '.held', string.format('%d', held[i]))
+end
+redis.call('PEXPIRE', PURSE, 3024000000) -- 35 days: longer than any period lasts
 return 1

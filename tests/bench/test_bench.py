@@ -68,7 +68,7 @@ def test_it_streams_to_openai_sdk(url: str) -> None:
         )
         events = list(stream)
     said = [e.choices[0].delta.content for e in events if e.choices and e.choices[0].delta.content]
-    assert said == ["word "] * 3
+    assert said == ["word0 ", "word1 ", "word2 "]
     assert events[-1].usage and events[-1].usage.completion_tokens == 3
 
 
@@ -86,7 +86,7 @@ def test_it_streams_to_anthropic_sdk(url: str) -> None:
             model="claude-sonnet-4.5", max_tokens=64, messages=PROMPT
         ) as stream,
     ):
-        assert list(stream.text_stream) == ["word "] * 3
+        assert list(stream.text_stream) == ["word0 ", "word1 ", "word2 "]
         assert stream.get_final_message().usage.output_tokens == 3
 
 
@@ -103,7 +103,20 @@ async def test_every_chunk_is_a_write_of_its_own() -> None:
     dialect = Chat()
     Stream(transport, dialect, chunks=6, pace=0.001, usage_wanted=True).start()
     writes = [await wire.get() for _ in range(8)]
-    assert writes[1:7] == [dialect.chunk] * 6
+    assert writes[1:7] == dialect.chunks[:6]
+    assert len(set(writes)) == 8
+
+
+def test_a_stream_that_lost_a_chunk_is_a_failure(generator: Generator, vendor: Server) -> None:
+    assert generator.run(job(vendor, each=1, chunks=3)).errors == 0
+    with pytest.raises(Failed, match="not all of 4 chunks arrived"):
+        generator.run(job(vendor, each=1, chunks=4))
+
+
+def test_requests_go_round_among_the_keys() -> None:
+    one, two = load.Job(port=1, path="/", body="{}", keys=("a", "b")).requests()
+    assert b"authorization: Bearer a\r\n" in one
+    assert b"authorization: Bearer b\r\n" in two
 
 
 def test_the_vendor_has_no_other_path(vendor: Server) -> None:

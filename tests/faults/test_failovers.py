@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from ratelimits import keys
 from tests.faults import redis_servers
 from tests.product import ROOT, Product
 from tests.traffic import Customer, exact
 from tests.waiting import until
 
+pytestmark = pytest.mark.timeout(600)
 NAP = """
 import sys, django
 django.setup()

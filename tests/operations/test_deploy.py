@@ -2,8 +2,11 @@
 
 import json
 import re
+import runpy
 import subprocess
 from collections import Counter
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import yaml
 from django.apps import apps
 from django.conf import settings
+from packaging.specifiers import SpecifierSet
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
@@ -21,6 +25,7 @@ from hontoni.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+REQUIREMENTS = ROOT / "requirements.txt"
 PROCFILE = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
 SETTINGS = {option.name for option in OPTIONS}
 OURS = re.compile(r"\bhontoni_[a-z_]+\b")
@@ -136,6 +141,28 @@ def test_the_image_has_every_app_and_nothing_of_the_tests() -> None:
     assert "HEALTHCHECK" in image
     kept = (ROOT / ".dockerignore").read_text().splitlines()
     assert {f"!{name}" for name in copied} <= set(kept)
+
+
+@pytest.mark.parametrize("python", ["3.11.2", "3.12.0"], ids=["Debian 12", "the image"])
+def test_every_package_runs_on_the_python_that_operators_have(python: str) -> None:
+    pinned = re.findall(r"^([a-z0-9._-]+)(?:\[.*\])?==", REQUIREMENTS.read_text(), re.MULTILINE)
+    refusing = {}
+    for name in pinned:
+        with suppress(metadata.PackageNotFoundError):  # of another platform
+            wanted = metadata.metadata(name).json.get("requires_python") or ""
+            if python not in SpecifierSet(str(wanted)):
+                refusing[name] = wanted
+    assert len(pinned) > 80 and not refusing
+
+
+def test_the_image_can_be_built_without_an_engine() -> None:
+    """Which takes root and half an hour; but every step of it is one that the script executes."""
+    path = DEPLOY / "image" / "build.py"
+    script = runpy.run_path(str(path))
+    words = {step.word for step in script["steps"]((ROOT / "Dockerfile").read_text())}
+    known = set(re.findall(r'"([A-Z]+)"', path.read_text().partition("match step.word:")[2]))
+    assert len(words) > 8
+    assert words <= known | {"FROM"}
 
 
 def test_the_entry_point_runs_lines_of_the_procfile_and_anything_else(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
+from gateway.archive import expiry
 from gateway.usage.models import DeadEvent
-from hontoni import health, redis
+from gateway.usage.request_ids import first_id
+from hontoni import health, months, redis
 from operations.backups import moment
 from operations.doctor import checks, stores
 from tests.gateway_server import Gateway
 from tests.vendors import KEY
+from tests.world import Person, used
 
 pytestmark = pytest.mark.any_database
 
@@ -59,6 +63,15 @@ def test_every_check_says_something_and_none_breaks_the_others(
     for name in checks.CHECKS:
         assert any(line.startswith(name) for line in said), name
     assert "OSError: no such thing" in told.getvalue()
+
+
+def test_who_sells_is_said_where_it_is_sold(db: None, settings: Settings) -> None:
+    settings.SANDBOX, settings.SELLER_EMAIL, settings.SELLER_ADDRESS = False, "a@b.example", ""
+    found = {finding.text: finding.level for finding in checks.CHECKS["settings"]()}
+    (text,) = (text for text in found if "who sells" in text)
+    assert found[text] == "warning" and text.endswith("set SELLER_ADDRESS.")
+    settings.SANDBOX = True
+    assert not any("who sells" in finding.text for finding in checks.CHECKS["settings"]())
 
 
 def test_settings_that_must_not_be_so(db: None, settings: Settings) -> None:
@@ -143,3 +156,23 @@ def test_a_mail_server_that_is_away(settings: Settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
     assert "ConnectionRefusedError" in failing("mail")
+
+
+def test_months_that_wait_for_the_archive_are_told(
+    alice: Person, settings: Settings, tmp_path: Path
+) -> None:
+    settings.ARCHIVE_URL = str(tmp_path / "archive")
+    assert examined("archive") == [("ok", "nothing is in the archive")]
+    long_ago = datetime(2020, 1, 15, tzinfo=UTC)
+    used(alice, id=first_id(long_ago.timestamp()), created_at=long_ago, cost=0)
+    (level, text), *_ = examined("archive")
+    assert level == "warning" and "2020-01, 2020-02" in text and "retention run" in text
+    expiry.take_out(months.begin(long_ago))
+    assert ("ok", "all until 2020-01 is in the archive") in examined("archive")
+    for file in (tmp_path / "archive").iterdir():
+        file.unlink()
+    assert "FileNotFoundError" in failing("archive")
+
+
+def test_the_tables_months_are_looked_at(gateway: Gateway) -> None:
+    assert all(level == "ok" for level, _ in examined("months"))

@@ -23,6 +23,8 @@ CUSTOMER = """
 from accounts import keys
 from accounts.models import User
 from billing.adjustments import adjust
+from billing.models import Plan
+Plan.objects.update(**{{name: 100_000 for name in Plan.LIMITS}})
 user = User.objects.create_user("{0}@example.com", "correct horse battery")
 adjust(key="{0}", user_id=user.pk, amount=50_000_000_000, reason="a gift", actor="tests")
 print(keys.mint(user, "laptop")[1])
@@ -123,7 +125,7 @@ def test_an_upgrade_under_traffic_refuses_nobody_and_loses_no_charge(
         customer.served(2)
 
     exact(now, everybody)
-    assert {status for each in everybody for status in each.answers} <= {200, 429}
+    assert {status for each in everybody for status in each.answers} == {200}
     assert not now.rows("SELECT * FROM gateway_deadevent")
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, assume, settings, stateful
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -36,6 +37,7 @@ PLANS = st.sampled_from(
         Limits(2, 6, 5, 4, 9, 3),
         Limits(rpm=1, weekly=3),
         Limits(concurrent=1),
+        Limits(rpm=8, concurrent=9),
         Limits(),
     ]
 )
@@ -520,3 +522,20 @@ TestAdmission.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+class Chunks(Admission):
+    """The same where a minute has more requests than fit into one string: two are too many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts = pytest.MonkeyPatch()
+        world.chunks_of(self.scripts, 2)
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.scripts.undo()
+
+
+TestChunks = Chunks.TestCase
+TestChunks.settings = settings(TestAdmission.settings, max_examples=30)

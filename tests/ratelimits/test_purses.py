@@ -85,7 +85,6 @@ async def test_a_purse_counted_before_there_were_lifetime_caps_is_counted_anew()
     request = capped(day=100)
     await admit(request)
     redis.sync().hdel(keys.spend(ALICE, "p1"), "life", "life.spent", "life.held")
-    redis.sync().hdel(keys.request(ALICE, request.request_id), "spend.life")
     await settle(request, cost=7, event=EVENT)
     assert spent() == {"day.held": 0, "day.spent": 10, "month.held": 0, "month.spent": 11}
     assert (await admit(capped(life=100))).status == "unseeded"
@@ -238,7 +237,7 @@ async def test_what_was_spent_before_midnight_is_not_seeded_after_it() -> None:
 
 
 def test_the_calendar_of_the_script_is_the_calendar() -> None:
-    text = (scripts._LUA / "spend.lua").read_text()
+    text = (scripts._LUA / "parts" / "calendar.lua").read_text()
     client, epoch = redis.sync(), date(1970, 1, 1)
     days = [date(y, m, d) for y in (1970, 1999, 2000, 2024, 2025, 2100, 2399, 2400)
             for m in range(1, 13) for d in (1, 2, 28)]  # fmt: skip

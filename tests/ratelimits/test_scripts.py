@@ -35,9 +35,14 @@ LUA = Path(scripts.__file__).parent / "lua"
 def test_every_file_opens_with_its_contract(path: Path) -> None:
     header = re.match(r"(--.*\n|\n)+", path.read_text())
     assert header
-    shared = {"state.lua": ["KEYS", "answer"], "spend.lua": ["hash:", "sent in\n-- front of"]}
-    words = shared.get(path.name, ["-- KEYS ", "-- ARGV ", "-- Answer "])
-    assert all(word in header[0] for word in words)
+    assert all(word in header[0] for word in ("-- KEYS ", "-- ARGV ", "-- Answer "))
+
+
+@pytest.mark.parametrize("path", sorted(LUA.glob("parts/*.lua")), ids=lambda path: path.name)
+def test_every_part_says_what_it_is_and_is_of_some_script(path: Path) -> None:
+    assert re.match(r"-- [A-Z]", path.read_text())
+    whole = [other.read_text() for other in LUA.rglob("*.lua")]
+    assert any(f"--@ {path.stem}\n" in text for text in whole)
 
 
 async def everything_once() -> None:

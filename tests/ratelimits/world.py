@@ -2,11 +2,14 @@
 
 import itertools
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hontoni import redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter, purses, rebuilding
+from ratelimits import keys, limiter, purses, rebuilding, scripts
 
 ALICE, BOB = 7, 8
 TEN = nanos("10")
@@ -68,19 +71,28 @@ def spent(purse: str = PURSE) -> dict[str, int]:
     return {n.decode(): int(stored[n]) for n in sorted(stored) if n.endswith((b"spent", b"held"))}
 
 
+_TURN = """
+local days, months = tonumber(ARGV[1]), tonumber(ARGV[2])
+if redis.call('TYPE', KEYS[1]).ok == 'hash' then
+  redis.call('HINCRBY', KEYS[1], 'day', string.format('%d', -days))
+  redis.call('HINCRBY', KEYS[1], 'month', string.format('%d', -months))
+  return
+end
+local record = redis.call('GET', KEYS[1])
+if #record > 1 then
+  local day, month = struct.unpack('>I4I4', record, 50)
+  local before = struct.pack('>I4I4', day - days, month > 0 and month - months or 0)
+  redis.call('SETRANGE', KEYS[1], 49, before)
+end
+"""
+
+
 def midnight(month: bool) -> None:
     """Let the UTC day end, and with it the month or not: what is stored is of the one before."""
     client = redis.sync()
     for name in set(client.scan_iter(count=1000)):
-        kind = name.split(b":")[2]
-        prefix = {b"spend": "", b"req": "spend."}.get(kind)
-        if prefix is None:
-            continue
-        if kind == b"req" and client.hexists(name, "at"):
-            client.hincrby(name, "at", -(40 if month else 1) * 86_400_000_000)
-        for field in ("day", "month") if month else ("day",):
-            if client.hexists(name, prefix + field):
-                client.hincrby(name, prefix + field, -1)
+        if name.split(b":")[2] in (b"spend", b"request"):
+            client.eval(_TURN, 1, name, 40 if month else 1, int(month))
 
 
 def reserve(purchase: str, amount: int = nanos("4"), **changes: Any) -> str:
@@ -126,19 +138,44 @@ def everything() -> dict[bytes, tuple[bytes, bool]]:
 # One key a call, so that a cluster can be aged too.
 _AGE = """
 local kind, ms = ARGV[1], tonumber(ARGV[2])
+local function shifted(numbers, by)
+  local found = ''
+  for from = 1, #numbers, 8 do
+    found = found .. struct.pack('>i8', struct.unpack('>i8', numbers, from) - by)
+  end
+  return found
+end
 if kind == 'spend' then
   return -- its days are the calendar's
 end
-if kind == 'leases' or kind == 'open' or kind == 'rpm' then
-  local shift = kind == 'rpm' and ms * 1000 or ms
+if kind == 'running' or kind == 'throttle' then
+  local shift = kind == 'throttle' and ms * 1000 or ms
   for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     redis.call('ZINCRBY', KEYS[1], string.format('%.0f', -shift), member)
   end
-elseif kind == 'windows' or kind == 'req' then
-  for _, name in ipairs({'5h', 'daily', 'weekly', 'monthly'}) do
-    if redis.call('HEXISTS', KEYS[1], name) == 1 then
-      redis.call('HINCRBY', KEYS[1], name, string.format('%.0f', -ms))
-    end
+elseif kind == 'log' then
+  for i, chunk in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+    redis.call('LSET', KEYS[1], i - 1, shifted(chunk, ms * 1000))
+  end
+elseif kind == 'subject' then
+  local stored = redis.call('GET', KEYS[1])
+  local head, logged = '>i8I4i8I4i8I4i8I4I4I4BB', 0
+  local numbers = {struct.unpack(head, stored)}
+  for i = 1, 7, 2 do
+    numbers[i] = numbers[i] > 0 and numbers[i] - ms or 0
+  end
+  logged = 58 + 8 * (numbers[11] + numbers[12])
+  local leases = ''
+  for from = logged + 1, #stored, 12 do
+    leases = leases .. shifted(string.sub(stored, from, from + 7), ms)
+      .. string.sub(stored, from + 8, from + 11)
+  end
+  redis.call('SET', KEYS[1], struct.pack(head, unpack(numbers, 1, 12))
+    .. shifted(string.sub(stored, 59, logged), ms * 1000) .. leases, 'KEEPTTL')
+elseif kind == 'request' then
+  local at, lease = struct.unpack('>i8i8', redis.call('GET', KEYS[1]) .. string.rep('\\0', 60), 26)
+  if redis.call('STRLEN', KEYS[1]) > 1 then
+    redis.call('SETRANGE', KEYS[1], 25, struct.pack('>i8i8', at - ms * 1000, lease - ms))
   end
 end
 local left = redis.call('PTTL', KEYS[1])
@@ -152,5 +189,25 @@ def advance(seconds: float) -> None:
     """Let time pass. The scripts read Redis's clock, so what is stored moves into the past."""
     client, ms = redis.sync(), round(seconds * 1000)
     for name in set(client.scan_iter(count=1000)):  # it may name a key twice
-        kind = b"rpm" if name.startswith(b"throttle:") else (name.split(b":")[2:] or [b""])[0]
+        kind = (name.split(b":")[2:] or [b""])[0]
+        kind = b"throttle" if name.startswith(b"throttle:") else kind
         client.eval(_AGE, 1, name, kind, ms)
+
+
+_COUNTING = ("admit", "settle", "beat", "announce", "count")
+
+
+def chunks_of(patch: pytest.MonkeyPatch, requests: int) -> None:
+    """Let the log of a minute have chunks of so many requests, so that a few make a list."""
+
+    def whole(file: Path) -> str:
+        text, wanted = real(file), "MINUTE, CHUNK, CROWD = 86400000, 60000000, 128,"
+        return text.replace(wanted, wanted.replace("128", str(8 * requests)))
+
+    real = redis._whole
+    patch.setattr(redis, "_whole", whole)
+    for name in _COUNTING:
+        file = Path(scripts.__file__).parent / "lua" / f"{name}.lua"
+        known = getattr(scripts, name.upper())
+        patch.setattr(scripts, name.upper(), type(known)(file))
+    assert f"60000000, {8 * requests}," in scripts.SETTLE.text

@@ -18,3 +18,17 @@ def test_the_admin_works_under_its_policy(open_page: Open, alice: Person) -> Non
         assert page.locator("h1, h2").count()
     page.goto(f"/admin/accounts/user/{alice.user.pk}/change/")
     assert page.evaluate("typeof Alpine") == "object"  # which evaluates what pages say
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_home_works_in_a_browser(
+    open_page: Open, alice: Person, width: int, scheme: str
+) -> None:
+    alice.user.is_staff = alice.user.is_superuser = True
+    alice.user.save()
+    view = {"width": width, "height": 900}
+    page = open_page("/admin/", alice, viewport=view, color_scheme=scheme)
+    page.get_by_text("Balances owed").wait_for()
+    wide = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert wide, "nothing is wider than the screen"

@@ -42,8 +42,9 @@ BILLING = [
     *("/billing/promo", "/billing/referrals", "/billing/mails"),
 ]
 PUBLIC = [
-    *("/", "/models", "/status", "/docs/quickstart", "/docs/tools", "/docs/names"),
-    *("/docs/errors", "/docs/search?q=limits"),
+    *("/", "/models", "/pricing", "/status", "/docs/quickstart", "/docs/tools", "/docs/names"),
+    *("/docs/errors", "/docs/receipts", "/docs/search?q=limits", "/errors/plan_limit_5h"),
+    *("/terms", "/privacy", "/refunds", "/contact", "/proof", "/verify"),
 ]
 ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
 OWN = [
@@ -246,6 +247,60 @@ def test_the_playground_shows_thinking_and_the_call_of_a_tool(
     expect(page.locator(".turn .thought")).to_contain_text("The user is cold.")
     expect(page.locator(".turn .call")).to_contain_text("Tool call: get_weather")
     expect(page.locator(".turn .call")).to_contain_text('{"city": "Hue"}')
+
+
+def test_a_receipt_is_shared_and_verified_by_a_stranger(
+    open_page: Open, site: Gateway, alice: Person
+) -> None:
+    fund(alice, "10")
+    site.chat(alice)
+    books_now(site, 1)
+    page = open_page("/usage", alice)
+    page.locator("table.log tbody tr").get_by_role("link").click()
+    page.get_by_role("dialog").get_by_text("Share").click()
+    page.get_by_role("button", name="Make the link").click()
+    shared = page.locator("#share-link").inner_text()
+
+    stranger = open_page(shared.removeprefix(site.url))
+    expect(stranger.get_by_text("Total, rounded once")).to_be_visible()
+    assert alice.key.name not in stranger.locator("main").inner_text()
+    with stranger.expect_download() as download:
+        stranger.get_by_role("link", name="Signed JSON").click()
+    stranger.get_by_role("link", name="Verify a receipt").click()
+    stranger.get_by_label("or its file").set_input_files(download.value.path())
+    stranger.get_by_role("button", name="Verify").click()
+    expect(stranger.get_by_role("heading", name="This receipt is good")).to_be_visible()
+
+
+def test_a_limit_is_hit_and_a_plan_bought_from_the_refusal(
+    open_page: Open, site: Gateway, alice: Person
+) -> None:
+    fund(alice, "20")
+    answers = [site.chat(alice).status_code for _ in range(9)]
+    assert answers[-1] == 429
+    seen(1)
+    page = open_page("/overview", alice, viewport={"width": 390, "height": 844})
+    page.get_by_role("link", name="Standard: 12 for $13.00 a month").click()
+    page.get_by_role("button", name="Pay $13.00").click()
+    expect(page.locator("#mine")).to_have_text("Standard")
+    assert site.chat(alice).status_code == 200
+
+
+def test_a_key_is_rotated(open_page: Open, site: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    page = open_page(f"/keys/{alice.key.pk}", alice)
+    page.get_by_role("button", name="Rotate").click()
+    raw = page.locator("#raw-key").inner_text()
+    assert raw != alice.raw
+    assert site.chat(Person(alice.user, ApiKey.objects.latest("pk"), raw)).status_code == 200
+
+
+def test_a_phone_has_one_menu(open_page: Open, alice: Person) -> None:
+    page = open_page("/overview", alice, viewport={"width": 390, "height": 844})
+    expect(page.get_by_role("link", name="API keys")).to_be_hidden()
+    page.get_by_text("Menu", exact=True).click()
+    page.get_by_role("link", name="API keys").click()
+    page.wait_for_url("**/keys")
 
 
 def test_a_key_is_made_by_keyboard_alone(open_page: Open, alice: Person) -> None:

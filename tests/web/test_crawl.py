@@ -23,7 +23,7 @@ pytestmark = pytest.mark.any_database
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 # What is a file by its name, and is kept rather than read.
-_FILES = ("text/csv", "application/pdf", "application/json")
+_FILES = ("text/csv", "application/pdf", "application/json", "application/zip")
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,9 @@ class Visit:
             self.faults.append(f"{what} answers {status}")
         elif not kind.startswith("text/html"):
             kept = answer.get("Content-Disposition", "").startswith("attachment")
-            if not (kept and kind.startswith(_FILES)) and not kind.startswith("text/plain"):
+            if not (kept and kind.startswith(_FILES)) and not kind.startswith(
+                ("text/plain", "text/markdown")
+            ):
                 self.faults.append(f"{what} answers {kind}, which nobody can read")
         return bool(status < 400 and kind.startswith("text/html") and not answer.streaming)
 
@@ -109,7 +111,7 @@ class Visit:
         """Each of its buttons once, as if nobody had pressed any before."""
         for name, value in form.buttons or [("", "")]:
             data: dict[str, Any] = {**form.fields, **({name: [value]} if name else {})}
-            block = transaction.atomic()
+            block: Any = transaction.atomic()
             block._from_testcase = True  # what is durable may be within
             with block:
                 self._press(url, form, data)

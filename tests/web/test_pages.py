@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from billing.plans.seed import seed as seed_billing
 from billing.subscriptions import balance_changes
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.usage.models import UsageHour
+from gateway.usage.request_ids import first_id
 from hontoni.money import nanos
 from tests.confirmed import confirm
 from tests.world import PASSWORD, Person, used
@@ -108,6 +110,14 @@ def test_the_first_request_is_to_where_the_visitor_is(client: Client) -> None:
     assert "export ANTHROPIC_BASE_URL=http://localhost:8123 " in page
 
 
+def test_a_model_has_a_page_with_every_price_of_it(client: Client) -> None:
+    page = text(client.get("/models/claude-sonnet-4", headers={"Host": "localhost:8123"}))
+    for price in ("$3.00", "$15.00", "$0.30", "$3.75"):
+        assert price in page
+    assert '"model": "claude-sonnet-4"' in page and "http://localhost:8123/v1" in page
+    assert client.get("/models/nothing").status_code == 404
+
+
 def test_models_are_filtered_in_the_visitors_language(client: Client) -> None:
     page = text(client.get("/models?ability=reasoning", headers={"Accept-Language": "vi"}))
     assert '<option value="reasoning" selected>suy luận</option>' in page
@@ -126,12 +136,12 @@ def test_the_calculator_finds_the_cheapest_plan_with_room(client: Client) -> Non
     assert "$9.45" in page  # 30 × 30 × $0.0105
     assert "Pay as you go + Rate Limit 5x, $9.99" in page  # 900 of 1,200 in 30 days
     assert "$19.44" in page
-    assert "Basic alone: its 30 days allows 480 requests, you need 900." in page
+    assert "Basic alone: its 30-day limit allows 480 requests, you need 900." in page
     AddOn.objects.update(active=False)
     page = text(client.get("/pricing", asked | {"model": "claude-sonnet-4"}))
     assert "Standard, $13.00" in page  # 1,100 in 30 days
     many = text(client.get("/pricing", asked | {"requests": "50"}))
-    assert "Standard alone: its 30 days allows 1,100 requests, you need 1,500." in many
+    assert "Standard alone: its 30-day limit allows 1,100 requests, you need 1,500." in many
     assert "Premium, $39.00" in many
 
 
@@ -332,6 +342,36 @@ def test_the_chart_is_drawn_from_the_rollups(as_alice: Client, alice: Person) ->
     assert "75.0 %" in page  # of the prompt came from the cache
     vietnamese = text(as_alice.get("/usage", headers={"Accept-Language": "vi"}))
     assert not re.search(r'(x|y|width|height)="\d+[.,]\d+"', vietnamese)
+
+
+def test_days_of_ones_own_choice_narrow_chart_log_and_sums(
+    as_alice: Client, alice: Person
+) -> None:
+    as_alice.cookies["time_zone"] = "Asia/Ho_Chi_Minh"  # whose day begins at 17:00 UTC
+    for day, cost in ((9, "0.50"), (10, "1.25"), (11, "2.50")):
+        UsageHour.objects.create(
+            hour=datetime(2026, 11, day, 18, tzinfo=UTC),
+            user=alice.user,
+            api_key=alice.key,
+            model="gpt-4o",
+            requests=1,
+            cost=nanos(cost),
+        )
+    moment = datetime(2026, 11, 10, 18, 30, tzinfo=UTC)
+    there = used(alice, id=first_id(moment.timestamp()), created_at=moment)
+    elsewhere = used(alice)
+    page = text(as_alice.get("/usage?since=2026-11-11&until=2026-11-11"))
+    assert "$1.25<small>$0.50 in the time before</small>" in page and "$2.50" not in page
+    assert there.request_id in page and elsewhere.request_id not in page
+    assert 'name="custom" value="1"' in page and 'value="2026-11-11"' in page
+    again = text(as_alice.get("/usage?custom=1&days=7&since=2026-11-11&until=2026-11-11"))
+    assert elsewhere.request_id in again and 'name="custom"' not in again
+    for odd in (
+        "since=2026-11-12&until=2026-11-11",
+        "since=2020-01-01&until=2026-01-01",
+        "since=x",
+    ):
+        assert as_alice.get(f"/usage?{odd}").status_code == 404
 
 
 async def _streamed(person: Person, url: str) -> bytes:

@@ -275,10 +275,39 @@ def test_a_plan_beyond_the_balance_is_an_error_with_a_way_out(
     as_alice: Client, alice: Person
 ) -> None:
     page = text(as_alice.get("/billing/plans/change?plan=standard"))
-    assert "That is not enough." in page and 'href="/billing/topup"' in page
+    assert "That is not enough." in page and ">Pay $13.00<" not in page
+    assert 'href="/billing/topup?amount=13.00&amp;back=' in page and "Add $13.00 first" in page
     refused = text(buy(as_alice, "plan=standard"))
     assert "Your balance is too low" in refused[refused.index('id="id_pay_with_error"') :]
     assert terms.subscription_of(alice.user.pk) is None
+
+
+def test_an_upgrade_is_paid_with_a_saved_card_where_the_balance_is_short(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    give(alice, "4.50")
+    card = saved(stripe, alice)
+    url = "/billing/plans/change?plan=standard"
+    found = re.search(r'href="(/billing/topup\?amount=8.50[^"]+)"', text(as_alice.get(url)))
+    assert found is not None
+    way = found[1].replace("&amp;", "&")
+    assert 'value="8.50"' in text(as_alice.get(way))
+    form = hidden(as_alice, way) | {"amount": "8.50", "method": card}
+    assert as_alice.post("/billing/topup", form)["Location"] == url
+    assert buy(as_alice, "plan=standard")["Location"] == "/billing/plans"
+    assert balance(alice) == 0
+    assert terms.plan_of(alice.user.pk)[0].slug == "standard"
+
+
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "https://evil.example/billing/plans", "/admin"]
+)
+def test_a_top_up_leads_back_to_our_own_plans_only(
+    as_alice: Client, alice: Person, stripe: World, back: str
+) -> None:
+    form = hidden(as_alice, f"/billing/topup?amount=10&back={back}")
+    form |= {"amount": "10", "method": saved(stripe, alice), "back": back}
+    assert as_alice.post("/billing/topup", form)["Location"] == "/billing"
 
 
 def subscribed(person: Person, slug: str = "standard", add_on: str = "") -> Subscription:

@@ -1,8 +1,9 @@
 """The documentation's pages and their search."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import mark_safe
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
@@ -11,7 +12,15 @@ from accounts.models import ApiKey
 from gateway.catalogue import snapshot
 from gateway.catalogue.features import offers
 from gateway.dashboard import docs
+from gateway.dashboard import v1_schema as schema
+from gateway.usage.explanations import EXPLANATIONS
 from hontoni.pages import base_url
+from hontoni.translated_errors import MESSAGES
+
+_ABOUT = (
+    "An LLM gateway: Claude, GPT and Gemini behind one base URL, in the APIs of OpenAI (Chat "
+    "Completions, Responses) and Anthropic (Messages), prepaid, with a signed receipt a request."
+)
 
 
 @require_safe
@@ -48,7 +57,8 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 def _with_names(html: str) -> str:
     """The page, with the names and the features as they are served this minute."""
     if docs.NAMES in html:
-        rows = snapshot.load().other_names()
+        known = snapshot.load()
+        rows = [(known.models[name], others) for name, others in known.other_names().items()]
         table = render_to_string("gateway/docs/_names.html", {"rows": rows})
         return html.replace(docs.NAMES, table)
     if docs.FEATURES in html:
@@ -73,3 +83,55 @@ def search(request: HttpRequest) -> HttpResponse:
     found = [(section, docs.excerpt(section, query)) for section in docs.search(query, language)]
     context = {"query": query, "found": found, "sources": docs.sources(language)}
     return render(request, "gateway/docs/search.html", context)
+
+
+@require_safe
+def markdown(request: HttpRequest, slug: str) -> HttpResponse:
+    """A page as it is written, for programs that read."""
+    language = get_language() or docs.ENGLISH
+    if slug not in docs.sources():
+        raise Http404
+    text = docs.written(slug, base_url(request), language)
+    return HttpResponse(text, content_type="text/markdown; charset=utf-8")
+
+
+@require_safe
+def llms(request: HttpRequest) -> HttpResponse:
+    """What there is to read, for language models (llmstxt.org)."""
+    site = base_url(request)
+    pages = [
+        f"- [{source.title}]({site}{reverse('docs-markdown', args=[slug])})"
+        for slug, source in docs.sources().items()
+    ]
+    lines = [
+        *("# Hontoni", "", f"> {_ABOUT}", "", f"The base URL is {site}/v1.", "", "## Docs", ""),
+        *(*pages, "", "## API", ""),
+        f"- [OpenAPI of /v1]({site}{reverse('v1-schema')}): the models",
+        f"- [OpenAPI of /api]({site}{reverse('schema')}): accounts, keys, usage, billing",
+        f"- [Models and prices]({site}{reverse('api-models')}): JSON, as charged this minute",
+        *("", "## Optional", ""),
+        f"- [Pricing]({site}{reverse('pricing')})",
+        f"- [Proof]({site}{reverse('proof')}): the books, and the roots of the ledger",
+    ]
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+def v1_schema(request: HttpRequest) -> JsonResponse:
+    """The OpenAPI document of /v1."""
+    response = JsonResponse(schema.document(base_url(request)))
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Content-Disposition"] = 'attachment; filename="hontoni-v1.json"'
+    return response
+
+
+@require_safe
+def error(request: HttpRequest, code: str) -> HttpResponse:
+    """What an error means and what to do about it: every error's `doc_url` leads here."""
+    language = get_language() or docs.ENGLISH
+    context = {
+        "code": code,
+        "html": mark_safe(docs.about_code(code, base_url(request), language)),  # ours, from docs/
+        "explanation": EXPLANATIONS.get(code) or MESSAGES.get(code),
+    }
+    return render(request, "gateway/docs/error.html", context)

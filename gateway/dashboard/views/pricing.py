@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_safe
 
 from billing.plans import price_list
@@ -13,7 +13,11 @@ from billing.plans.terms import limits
 from gateway.catalogue import snapshot
 from gateway.catalogue.price_examples import MonthForm, month
 
-WINDOWS = {"daily": _("day"), "weekly": _("week"), "monthly": _("30 days")}
+WINDOWS = {
+    "daily": pgettext_lazy("limit", "daily"),
+    "weekly": pgettext_lazy("limit", "weekly"),
+    "monthly": pgettext_lazy("limit", "30-day"),
+}
 
 
 @require_safe
@@ -53,7 +57,7 @@ def _offer(plan: Plan, plans: list[Plan], found: list[price_list.Offer]) -> dict
 
 def _calculator(request: HttpRequest) -> dict[str, Any]:
     """A month of the visitor's own numbers; opened without any, of the form's example."""
-    models = list(snapshot.load().models.values())
+    models = list(snapshot.load().listed.values())
     form = MonthForm(request.GET if "model" in request.GET else None, models=models)
     fields = form.cleaned_data if form.is_bound and form.is_valid() else None
     if fields is None and not form.is_bound and models:

@@ -1,6 +1,9 @@
 """What anybody may check: a signed receipt, the keys that signed it, and the books as a whole."""
 
+import io
 import json
+import zipfile
+from pathlib import Path
 from typing import Any
 
 from django import forms
@@ -18,11 +21,12 @@ from redis.exceptions import RedisError
 from billing.books.models import LedgerAccount, LedgerRoot, Transfer
 from gateway.dashboard import signed_receipts
 from gateway.dashboard.serializers import ReceiptSerializer
-from hontoni import health, verify
+from hontoni import canonical, health, merkle, verify
 
 _ROOTS_SHOWN, _ROOTS_LISTED = 24, 1000
 _FRESH_SECONDS = 15
 _MOST_BYTES = 1024 * 1024
+_START = "from hontoni.verify import main\n\nraise SystemExit(main())\n"
 FINDINGS = {
     ("signature", True): _("The signature is ours, and nothing was changed."),
     ("signature", False): _("The signature is not ours, or something was changed."),
@@ -97,6 +101,21 @@ def _findings(document: Any) -> dict[str, Any]:
         "good": good,
         "receipt": document["receipt"],
     }
+
+
+@require_safe
+def program(request: HttpRequest) -> HttpResponse:
+    """What checks a receipt, as one file that Python runs: for who does not have our source."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("__main__.py"), _START)
+        archive.writestr(zipfile.ZipInfo("hontoni/__init__.py"), "")
+        for module in (canonical, merkle, verify):
+            path = Path(str(module.__file__))
+            archive.writestr(zipfile.ZipInfo(f"hontoni/{path.name}"), path.read_text())
+    response = HttpResponse(packed.getvalue(), content_type="application/zip")
+    response["Content-Disposition"] = 'attachment; filename="verify.pyz"'
+    return response
 
 
 @require_safe

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from gateway.catalogue import clock, snapshot
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.price_examples import TYPICAL
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
 from hontoni.money import per_million
@@ -29,11 +29,10 @@ ABILITIES = {
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What it is in one screen, whom it is for, what it costs, and why a bill can be proved."""
-    models = list(snapshot.load().models.values())
+    models = list(snapshot.load().listed.values())
     context = {
         **on_sale(),
         "models": models,
-        "vendors": sorted({VENDORS.get(model.vendor, model.vendor) for model in models}),
         "sample": _sample(models[0]) if models else None,
         "health": overall(timezone.now()),
         "credit": settings.SIGNUP_CREDIT,
@@ -70,7 +69,7 @@ def _row(model: Model) -> dict[str, Any]:
 @require_safe
 def models(request: HttpRequest) -> HttpResponse:
     """Every model: filter by vendor and ability, or compare a few side by side."""
-    found = list(snapshot.load().models.values())
+    found = list(snapshot.load().listed.values())
     vendor, ability = request.GET.get("vendor", ""), request.GET.get("ability", "")
     chosen = request.GET.getlist("compare")
     if vendor:
@@ -91,11 +90,28 @@ def models(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+def model(request: HttpRequest, name: str) -> HttpResponse:
+    """One model: what it can do, what it costs, how it is doing."""
+    found = snapshot.load().listed.get(name)
+    if found is None:
+        raise Http404
+    price = found.price
+    context = {
+        "model": found,
+        "row": _row(found),
+        "prices": list(zip(BUCKETS, price.rates, price.long_rates or price.rates, strict=True)),
+        "day": report(timezone.now()).get(name, {}).get("day"),
+    }
+    return render(request, "gateway/model.html", context)
+
+
+@require_safe
 def status(request: HttpRequest) -> HttpResponse:
     """Per model: the success rate and the time to the first token, over a day and a week."""
-    health = report(timezone.now())
+    now = timezone.now()
+    health = report(now)
     rows = [
         {"model": model, "vendor": VENDORS.get(model.vendor, model.vendor), **health.get(name, {})}
-        for name, model in snapshot.load().models.items()
+        for name, model in snapshot.load().listed.items()
     ]
-    return render(request, "gateway/status.html", {"rows": rows})
+    return render(request, "gateway/status.html", {"rows": rows, "health": overall(now)})

@@ -4,6 +4,7 @@ import csv
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -19,13 +20,14 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.legal import consents
 from accounts.models import ApiKey
 from accounts.pages.visitors import customer
+from gateway.archive import receipts as archived
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS
 from gateway.dashboard import advice, charts, receipt_pdf, signed_receipts
 from gateway.dashboard.overview import figures
 from gateway.dashboard.serializers import ReceiptSerializer
 from gateway.dashboard.views.proof import receipt_json
-from gateway.usage import charges, rollups
+from gateway.usage import charges, log, rollups
 from gateway.usage.clients import NAMES
 from gateway.usage.corrections.models import corrected
 from gateway.usage.explanations import explain
@@ -38,6 +40,7 @@ from hontoni.templatetags.money import about
 
 PAGE = 50
 REFUSALS, REFUSALS_PAGE = 5, 200
+MOST_DAYS = 367
 UNWRITTEN_SECONDS = 60  # a request younger than this may still be on its way into the books
 RANGES = {"1": _("24 hours"), "7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
 MEASURES = {"cost": _("Cost"), "requests": _("Requests"), "output": _("Output tokens")}
@@ -67,6 +70,9 @@ class UsageFilter(forms.Form):
     """What the usage page is narrowed to, all of it in the address."""
 
     days = forms.ChoiceField(label=_("Time"), choices=RANGES, required=False)
+    since = forms.DateField(label=_("From"), required=False)
+    until = forms.DateField(label=_("To"), required=False)
+    custom = forms.BooleanField(required=False)  # what is shown is: another span ends it
     measure = forms.ChoiceField(label=_("Measure"), choices=MEASURES, required=False)
     by = forms.ChoiceField(label=_("Split"), choices=SPLITS, required=False)
     model = forms.CharField(label=_("Model"), required=False, max_length=100)
@@ -83,10 +89,24 @@ class UsageFilter(forms.Form):
         if not self.is_valid():
             raise Http404
         filters = dict(self.cleaned_data)
-        filters["days"] = int(filters["days"] or 7)
+        if filters["custom"] and filters["days"]:
+            filters["since"] = filters["until"] = None
+        chosen = filters["since"] or filters["until"]
+        filters["days"] = 0 if chosen else int(filters["days"] or 7)
         filters["measure"] = filters["measure"] or "cost"
         filters["by"] = filters["by"] or "model"
+        first, last = filters["since"], filters["until"]
+        if first and last and not 0 <= (last - first).days < MOST_DAYS:
+            raise Http404
         return filters
+
+    @staticmethod
+    def along(filters: dict[str, Any], now: datetime) -> list[rollups.Moment]:
+        """The bars: days of their own choice, or the last ones. One end alone is a day."""
+        first, last = filters["since"], filters["until"]
+        if first or last:
+            return rollups.between(first or last, last or first)
+        return rollups.moments(filters["days"], now)
 
 
 @login_required
@@ -95,14 +115,15 @@ def usage(request: HttpRequest) -> HttpResponse:
     """Charts and sums from the rollups, and the log, one keyset page at a time."""
     user_id, filters = customer(request).pk, UsageFilter(request.GET).wanted()
     now = timezone.now()
-    along = rollups.moments(filters["days"], now)
-    rows = rollups.selection(user_id, along[0], filters)
+    along = UsageFilter.along(filters, now)
+    rows = rollups.selection(user_id, along, filters)
+    earlier = rollups.selection(user_id, rollups.before(along), filters)
     keys = {str(key.pk): key.name for key in ApiKey.objects.filter(user_id=user_id)}
     found = rollups.series(rows, filters["by"], filters["measure"], along)
     if filters["by"] == "api_key_id":
         found = [rollups.Series(keys.get(s.name, s.name), s.values) for s in found]
     show = about if filters["measure"] == "cost" else "{:,}".format
-    events = list(_events(user_id, filters)[: PAGE + 1])
+    events = list(_events(user_id, filters, PAGE + 1))
     context = {
         "filters": filters,
         "now": now,
@@ -118,6 +139,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         else _refusals(user_id, along[0])[:REFUSALS],
         "chart": charts.draw(along, found, show) if found else None,
         "totals": rollups.totals(rows, snapshot.load()),
+        "earlier": rollups.totals(earlier, snapshot.load()),
         "events": events[:PAGE],
         "more": events[PAGE - 1].pk if len(events) > PAGE else None,
         "query": _without(request, "before"),
@@ -156,26 +178,30 @@ def _without(request: HttpRequest, name: str) -> str:
     return query.urlencode()
 
 
-def _events(user_id: int, filters: dict[str, Any]) -> QuerySet[UsageEvent]:
-    """The log, newest first. The id is a UUIDv7: its order is time's, and an index serves it."""
-    events = corrected(UsageEvent.objects.filter(user_id=user_id)).select_related("api_key")
+def _events(user_id: int, filters: dict[str, Any], most: int) -> QuerySet[UsageEvent]:
+    """The log, newest first, so many of it at most. The id is a UUIDv7: its order is time's."""
+    events = UsageEvent.objects.filter(user_id=user_id)
     if filters["transaction"]:
         charged = charges.requests_of(user_id, filters["transaction"])
         if charged is None:
             raise Http404
-        events = corrected(charged).select_related("api_key")
-    if filters["model"]:
-        events = events.filter(model=filters["model"])
-    if filters["tool"]:
-        events = events.filter(tool=filters["tool"])
-    if filters["key"]:
-        events = events.filter(api_key_id=filters["key"])
-    if filters["outcome"]:
-        failed = filters["outcome"] == "failed"
-        events = events.filter(**{"status__gte" if failed else "status__lt": 400})
-    if filters["before"]:
-        events = events.filter(pk__lt=filters["before"])
-    return events
+        events = charged
+    chosen = filters["since"] or filters["until"]
+    if chosen:
+        # The id is a UUIDv7: a range of time is a range of ids.
+        first = rollups.start(chosen)
+        last = rollups.end(filters["until"] or filters["since"])
+        within = {"pk__gte": first_id(first.timestamp()), "pk__lt": first_id(last.timestamp())}
+        events = events.filter(**within)
+    found = log.narrowed(
+        corrected(events).select_related("api_key"),
+        user_id,
+        {"model": filters["model"], "tool": filters["tool"], "api_key_id": filters["key"]},
+        failed=filters["outcome"] == "failed" if filters["outcome"] else None,
+        before=filters["before"],
+        most=None if filters["transaction"] or chosen else most,
+    )
+    return found[:most]
 
 
 @login_required
@@ -201,7 +227,8 @@ def _own(request: HttpRequest, request_id: str) -> tuple[uuid.UUID, UsageEvent |
     except ValueError:
         raise Http404 from None
     events = UsageEvent.objects.select_related("price", "api_key", "user")
-    return pk, events.filter(pk=pk, user_id=customer(request).pk).first()
+    mine = events.filter(pk=pk, user_id=customer(request).pk)
+    return pk, mine.first() or archived.find(customer(request).pk, pk)
 
 
 @login_required
@@ -273,7 +300,7 @@ async def _lines(user_id: int, filters: dict[str, Any]) -> AsyncIterator[str]:
 
 
 def _chunk(user_id: int, filters: dict[str, Any]) -> list[UsageEvent]:
-    return list(_events(user_id, filters)[:_CHUNK])
+    return list(_events(user_id, filters, _CHUNK))
 
 
 def _row(event: UsageEvent) -> list[object]:

@@ -1,15 +1,20 @@
 """The documentation: every link leads somewhere, every address is this deployment's."""
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
+from rest_framework.test import APIClient
 
 from accounts.keys import api_keys
 from gateway.catalogue.models import Alias
 from gateway.catalogue.seed import seed
 from gateway.dashboard import docs
+from gateway.plane.v1 import V1
+from gateway.usage.explanations import EXPLANATIONS
+from hontoni.translated_errors import MESSAGES
 from tests.world import Person
 
 pytestmark = pytest.mark.any_database
@@ -123,3 +128,49 @@ def test_the_visitors_language_is_spoken(client: Client, db: None) -> None:
     found = client.get("/docs/search", {"q": "hoá đơn"}, headers=vietnamese).content.decode()
     assert "/docs/billing#invoices" in found
     assert '<article lang="en">' in client.get("/docs/billing").content.decode()
+
+
+# -- For programs that read ----------------------------------------------------------------------
+
+
+def test_every_page_is_there_as_markdown_and_listed_for_language_models(client: Client) -> None:
+    listed = client.get("/llms.txt", headers={"Host": "localhost:8123"})
+    assert listed["Content-Type"].startswith("text/plain")
+    found = re.findall(r"http://localhost:8123(/docs/[a-z-]+\.md)", listed.content.decode())
+    assert len(found) == len(docs.sources()) > 10
+    for path in found:
+        page = client.get(path, headers={"Host": "localhost:8123"})
+        text = page.content.decode()
+        assert page["Content-Type"].startswith("text/markdown")
+        assert text.startswith("# ") and "hontoni.example" not in text and "<!--" not in text
+
+
+def test_the_openapi_document_of_v1_has_every_endpoint(client: Client) -> None:
+    document = client.get("/openapi/v1.json").json()
+    routes = {route.path.replace(":path", "") for route in V1().router.routes}  # type: ignore[attr-defined]
+    assert routes - {"/v1", "/v1/api/hello"} == set(document["paths"])
+    names = [one["operationId"] for path in document["paths"].values() for one in path.values()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("code", ["plan_limit_5h", "key_cap_daily", "insufficient_balance"])
+def test_an_error_has_a_page_of_its_own(client: Client, code: str) -> None:
+    for language in ("en", "vi"):
+        page = client.get(f"/errors/{code}", headers={"Accept-Language": language})
+        assert code in page.content.decode() and page.status_code == 200
+        assert docs.about_code(code, "", language)
+
+
+@pytest.mark.parametrize("code", [*EXPLANATIONS, *MESSAGES])
+def test_no_error_leads_nowhere(client: Client, code: str) -> None:
+    assert client.get(f"/errors/{code}").status_code == 200
+
+
+def test_an_error_says_where_its_page_is(api: APIClient) -> None:
+    raised = api.post("/api/auth/login", {"email": "x"}, format="json").json()["error"]
+    assert raised["doc_url"].endswith(f"/errors/{raised['code']}")
+    assert Client().get(urlsplit(raised["doc_url"]).path).status_code == 200
+
+
+def test_code_is_copied_with_a_press(client: Client) -> None:
+    assert 'data-copy="Copy"' in client.get("/docs/quickstart").content.decode()

@@ -2,7 +2,8 @@
 
 import json
 import re
-import threading
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent
 from hontoni import verify
 from tests.gateway_server import Gateway, fund
-from tests.world import Person, used
+from tests.world import Person, at_once, used
 
 
 def signed_in(person: Person) -> Client:
@@ -99,6 +100,24 @@ def test_a_fresh_receipt_is_signed_and_has_no_path_yet(
     assert document["proof"] is None
     assert run(document) == 0
     assert "no path to the ledger" in capsys.readouterr().out
+
+
+def test_the_program_runs_where_nothing_of_ours_is_installed(
+    bills: list[UsageEvent], alice: Person, tmp_path: Path
+) -> None:
+    ledger_roots.make(later())
+    files = {
+        "receipt.json": json.dumps(download(alice, bills[0])).encode(),
+        "keys.json": Client().get("/.well-known/hontoni-receipts.json").content,
+        "roots.json": Client().get("/proof.json").content,
+        "verify.pyz": Client().get("/verify.pyz").content,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    copies = ["--keys", "keys.json", "--roots", "roots.json"]
+    command = [sys.executable, "-I", "verify.pyz", "receipt.json", *copies]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0 and "Signed by" in ran.stdout, ran.stderr
 
 
 def _cheaper(document: Any) -> None:
@@ -285,11 +304,8 @@ def test_roots_are_chained_and_each_transfer_is_under_one(
 def test_two_workers_make_each_root_once(alice: Person) -> None:
     fund(alice, "1")
     moment = later()
-    threads = [threading.Thread(target=ledger_roots.make, args=(moment,)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    made = at_once(lambda: ledger_roots.make(moment), 2)
+    assert sorted(made) == [0, 1]
     assert LedgerRoot.objects.count() == 1
 
 

@@ -9,9 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.catalogue import snapshot
 from gateway.plane import counting, large, pipeline, preparer
 from gateway.usage.models import Refusal
 from gateway.usage.refusals import drain
+from gateway.vendors.models import Offering
+from tests.gateway.vendors.test_failover import error
+from tests.gateway.vendors.world import credential
 from tests.gateway_server import Gateway, fund
 from tests.waiting import until
 from tests.world import Person
@@ -163,3 +167,24 @@ def test_what_is_no_json_is_refused(gateway: Gateway, alice: Person) -> None:
     with gateway.http(alice) as http:
         answer = http.post(PATHS["openai_chat"], content=b'{"model": ')
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_another_provider_is_asked_under_its_own_name_and_in_its_own_dialect(
+    gateway: Gateway, alice: Person
+) -> None:
+    """The catalogue goes to the process beside without credentials, and without the ways they
+    open."""
+    fund(alice, "10")
+    reseller = credential(gateway.vendors, "reseller", priority=1).provider
+    Offering.objects.create(provider=reseller, model_id="claude-sonnet-4.5", upstream_id="gpt-4.1")
+    snapshot.forget()
+    gateway.vendors.faults.append(error(529, "overloaded_error"))
+    told = body("anthropic_messages", "claude-sonnet-4.5", "[[say: Hanoi]]")
+    answer = post(gateway, alice, "/v1/messages", told)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["content"][0]["text"] == "Hanoi"
+    assert gateway.vendors.last.path == "/v1/chat/completions"
+    assert gateway.vendors.last.body["model"] == "gpt-4.1"
+    secret = gateway.vendors.key.encode()
+    assert secret not in large._Shipped.pickled and b"reseller" not in large._Shipped.pickled

@@ -1,0 +1,165 @@
+"""The sidebar by task, as far as a member of staff may see it, with what waits for a person.
+
+What is plumbing (mirrors, sessions, schedules) is not in it; the list of all tables shows it.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from accounts.models import User
+from cockpit import waiting
+
+
+class Item(NamedTuple):
+    """A table's list; `waiting` counts what on it waits for somebody."""
+
+    title: str
+    icon: str
+    model: str  # app.model
+    query: str = ""
+    waiting: Callable[[], int] | None = None
+
+
+_t = gettext_noop
+GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
+    (
+        _t("Customers"),
+        (
+            Item(_t("Customers"), "group", "billing.customer"),
+            Item(_t("Keys"), "key", "accounts.apikey"),
+            Item(_t("Subscriptions"), "autorenew", "billing.subscription"),
+            Item(_t("Mails"), "mail", "billing.mail"),
+        ),
+    ),
+    (
+        _t("Money"),
+        (
+            Item(_t("Top-ups"), "add_card", "payments.topup"),
+            Item(_t("Invoices"), "receipt_long", "billing.invoice"),
+            Item(_t("Disputes"), "gavel", "payments.dispute", waiting=waiting.disputes),
+            Item(
+                _t("Odd payments"),
+                "report",
+                "payments.quarantine",
+                "resolved_at__isempty=1",
+                waiting.odd_payments,
+            ),
+            Item(_t("Transfers"), "swap_horiz", "billing.transfer"),
+            Item(_t("Audit"), "history", "billing.auditentry"),
+        ),
+    ),
+    (
+        _t("Usage"),
+        (
+            Item(_t("Requests"), "bolt", "gateway.usageevent"),
+            Item(_t("Refusals"), "block", "gateway.refusal"),
+            Item(
+                _t("Odd bills"),
+                "troubleshoot",
+                "gateway.usagequarantine",
+                "closed_at__isempty=1",
+                waiting.odd_bills,
+            ),
+            Item(
+                _t("Unwritten events"), "sync_problem", "gateway.deadevent", "", waiting.unwritten
+            ),
+            Item(_t("Corrections"), "price_change", "gateway.correction"),
+        ),
+    ),
+    (
+        _t("Catalogue"),
+        (
+            Item(_t("Models"), "psychology", "gateway.model"),
+            Item(_t("Prices"), "sell", "gateway.price"),
+            Item(_t("Customer prices"), "handshake", "gateway.customerprice"),
+            Item(_t("Vendor prices"), "payments", "gateway.vendorprice"),
+            Item(
+                _t("Proposals"),
+                "lightbulb",
+                "gateway.proposal",
+                "state__exact=open",
+                waiting.proposals,
+            ),
+            Item(_t("Features"), "tune", "gateway.feature"),
+            Item(_t("Left out"), "filter_alt_off", "gateway.leftout", "", waiting.left_out),
+            Item(_t("Plans"), "layers", "billing.plan"),
+            Item(_t("Add-ons"), "extension", "billing.addon"),
+        ),
+    ),
+    (
+        _t("Vendors"),
+        (
+            Item(_t("Providers"), "dns", "gateway.provider"),
+            Item(_t("Credentials"), "vpn_key", "gateway.credential"),
+            Item(_t("Bills"), "request_quote", "gateway.vendorbill"),
+            Item(
+                _t("Differences"),
+                "difference",
+                "gateway.vendordifference",
+                "gone_at__isempty=1",
+                waiting.differences,
+            ),
+            Item(_t("Margin alarms"), "trending_down", "gateway.marginalarm"),
+        ),
+    ),
+    (
+        _t("Growth"),
+        (
+            Item(_t("Promo codes"), "local_offer", "billing.promocode"),
+            Item(_t("Redemptions"), "redeem", "billing.redemption"),
+            Item(_t("Referrals"), "share", "billing.referral"),
+        ),
+    ),
+    (
+        _t("System"),
+        (
+            Item(_t("People and staff"), "badge", "accounts.user"),
+            Item(_t("Roles"), "admin_panel_settings", "auth.group"),
+            Item(_t("Legal pages"), "policy", "accounts.legaltext"),
+            Item(
+                _t("Stripe events"),
+                "webhook",
+                "payments.stripeevent",
+                "handled_at__isempty=1",
+                waiting.stripe_events,
+            ),
+        ),
+    ),
+)
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """For `UNFOLD["SIDEBAR"]`: each group of which anything may be seen."""
+    user = request.user
+    assert isinstance(user, User)
+    home = {"title": _("Home"), "icon": "home", "link": reverse("admin:index")}
+    found: list[dict[str, Any]] = [{"title": "", "items": [home]}]
+    for title, items in GROUPS:
+        shown = [_shown(item) for item in items if may_see(user, item.model)]
+        if shown:
+            found.append({"title": _(title), "separator": True, "items": shown})
+    return found
+
+
+def may_see(user: User, model: str) -> bool:
+    """Whether that table is open to a member of staff, to look at or to change."""
+    app, _dot, name = model.partition(".")
+    return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
+
+
+def _shown(item: Item) -> dict[str, Any]:
+    app, model = item.model.split(".")
+    options = apps.get_model(app, model)._meta
+    link = reverse(f"admin:{options.app_label}_{options.model_name}_changelist")
+    shown: dict[str, Any] = {"title": _(item.title), "icon": item.icon, "link": link}
+    if item.waiting is not None and (count := item.waiting()):
+        shown |= {"badge": str(count), "badge_variant": "warning"}
+        if item.query:
+            shown["link"] = f"{link}?{item.query}"
+    return shown

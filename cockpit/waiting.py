@@ -1,0 +1,58 @@
+"""How much waits for a person, by list. What is open, counted up to a bound."""
+
+from django.db.models import QuerySet
+
+from billing.payments.models import Dispute
+from billing.stripe.models import Quarantine, StripeEvent
+from gateway.catalogue.features.models import LeftOut
+from gateway.pricing.models import Proposal, State
+from gateway.reconciliation.vendors.models import VendorDifference
+from gateway.usage.models import DeadEvent
+from gateway.usage.quarantine.models import UsageQuarantine
+
+MOST = 1_000  # beyond it, how many there are is no longer what matters
+ANSWERABLE = ("needs_response", "warning_needs_response")
+
+
+def _counted(rows: "QuerySet[object]") -> int:
+    return rows.order_by()[:MOST].count()
+
+
+def disputes() -> int:
+    """That the bank wants an answer to."""
+    return _counted(Dispute.objects.filter(status__in=ANSWERABLE))
+
+
+def odd_payments() -> int:
+    """That could not be booked as they were ordered."""
+    return _counted(Quarantine.objects.filter(resolved_at=None))
+
+
+def odd_bills() -> int:
+    """Usage that cannot be true, or was capped."""
+    return _counted(UsageQuarantine.objects.filter(closed_at=None))
+
+
+def unwritten() -> int:
+    """Events that did not get into the books."""
+    return _counted(DeadEvent.objects.all())
+
+
+def left_out() -> int:
+    """Names that customers ask for and we do not pass on."""
+    return _counted(LeftOut.objects.all())
+
+
+def proposals() -> int:
+    """What public sources say of models and prices that differs from ours."""
+    return _counted(Proposal.objects.filter(state=State.OPEN))
+
+
+def differences() -> int:
+    """Between vendors' bills and our books."""
+    return _counted(VendorDifference.objects.filter(gone_at=None))
+
+
+def stripe_events() -> int:
+    """That are not handled yet, or failed."""
+    return _counted(StripeEvent.objects.filter(handled_at=None))
