@@ -147,13 +147,17 @@ class Bench:
             name = command[1] if command[0] in ("EVALSHA", "FCALL") else command[0]
             if name not in self.kept:
                 reply = real(pipe, *command)
-                reply.add_done_callback(lambda done: self.kept.setdefault(name, done.result()))
+                reply.add_done_callback(lambda done: self._keep(name, done))
                 return reply
             again: asyncio.Future[Any] = loop.create_future()
             loop.call_soon(again.set_result, self.kept[name])
             return again
 
         setattr(redis.Pipe, "execute", execute)  # noqa: B010
+
+    def _keep(self, name: object, said: asyncio.Future[Any]) -> None:
+        if not said.cancelled() and said.exception() is None:
+            self.kept[name] = said.result()
 
     async def _ask(self, pause: float = 0.0) -> None:
         before = self.answers

@@ -42,8 +42,16 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 
 
+_CONCERNED = {
+    dialect: frozenset(rule.member.partition(".")[0] for rule in rules)
+    for dialect, rules in RULES.items()
+}
+
+
 def without_orphans(dialect: str, body: dict[str, Any]) -> dict[str, Any]:
     """The body, without what stands on nothing; itself where all is well."""
+    if _CONCERNED[dialect].isdisjoint(body):
+        return body
     for rule in RULES[dialect]:
         holder, _, name = rule.member.rpartition(".")
         within = body.get(holder) if holder else body

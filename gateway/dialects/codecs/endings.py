@@ -6,7 +6,7 @@ translated or passed through.
 * A second answer in the same stream is no part of the first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -127,7 +127,7 @@ def _in_our_words(choice: Any) -> Any:
 
 def of_reply(dialect: str, reply: Mapping[str, Any]) -> Finish | Failed:
     """How a whole answer ended."""
-    if isinstance(reply.get("error"), Mapping) or reply.get("type") == "error":
+    if isinstance(reply.get("error"), dict) or reply.get("type") == "error":
         return failures.decode(reply)
     return _OF_REPLY[dialect](reply)
 
@@ -140,7 +140,7 @@ def of_response(
     if status == "failed":
         return failures.decode(response.get("error") or {})
     details = response.get("incomplete_details")
-    reason = details.get("reason") if isinstance(details, Mapping) else None
+    reason = details.get("reason") if isinstance(details, dict) else None
     raw = str(reason or status) if status == "incomplete" else status
     found = judge("openai_responses", raw, called=called, refused=refused)
     if compacted and isinstance(found, Finish) and found.reason == "stop":
@@ -151,10 +151,10 @@ def of_response(
 def _of_chat(reply: Mapping[str, Any]) -> Finish | Failed:
     found: Finish | Failed = failures.CUT
     for choice in _objects(reply.get("choices")):
-        if isinstance(choice.get("error"), Mapping):
+        if isinstance(choice.get("error"), dict):
             return failures.decode(choice)
         message = choice.get("message")
-        said = message if isinstance(message, Mapping) else {}
+        said = message if isinstance(message, dict) else {}
         if raw := choice.get("finish_reason"):
             found = judge(
                 "openai_chat",
@@ -200,5 +200,5 @@ _OF_REPLY = {
 }
 
 
-def _objects(value: Any) -> Iterable[Mapping[str, Any]]:
-    return (each for each in value if isinstance(each, Mapping)) if isinstance(value, list) else ()
+def _objects(value: Any) -> Sequence[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else ()

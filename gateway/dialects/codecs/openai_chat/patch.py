@@ -7,6 +7,7 @@ from gateway.dialects.ir import Target, Thinking
 
 # `max_output_tokens` is of another dialect: no vendor takes it here, and nothing is held by it.
 _OURS = ("thinking_budget", "thinking", "reasoning", "max_output_tokens")
+_CALLS = frozenset(("tool_calls", "tool_call_id"))
 _LIMITS = ("max_completion_tokens", "max_tokens")
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias")
 
@@ -36,7 +37,12 @@ def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> 
         options = patched.get("stream_options") or {}
         patched["stream_options"] = options | {"include_usage": True}
     if isinstance(patched.get("messages"), list):
-        patched["messages"] = [_with_short_ids(message) for message in patched["messages"]]
+        patched["messages"] = [
+            message
+            if type(message) is dict and _CALLS.isdisjoint(message)
+            else _with_short_ids(message)
+            for message in patched["messages"]
+        ]
     return dependents.without_orphans("openai_chat", patched)
 
 

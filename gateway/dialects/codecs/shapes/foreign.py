@@ -42,7 +42,7 @@ _CONVERSATION = {
     "openai_responses": "input",
     "anthropic_messages": "messages",
 }
-_APART = ("system", "stop_sequences")  # Anthropic's, beside Chat's messages
+_APART = frozenset(("system", "stop_sequences"))  # Anthropic's, beside Chat's messages
 _FUNCTIONS = (None, "function", "custom")
 _INSIDE = ("content", "output")
 
@@ -51,12 +51,13 @@ def speaks(dialect: str, body: Mapping[str, Any]) -> bool:
     """Whether something in it is said in another dialect's words."""
     if dialect == "openai_chat" and not body.get("messages") and body.get("input"):
         return True  # Cursor's
-    if dialect == "openai_chat" and any(body.get(name) for name in _APART):
+    apart = dialect == "openai_chat" and not _APART.isdisjoint(body)
+    if apart and any(body.get(name) for name in _APART):
         return True
     tools = body.get("tools")
     if type(tools) is list and any(_tool(dialect, tool) for tool in tools):
         return True
-    if _choice(dialect, body.get("tool_choice")):
+    if "tool_choice" in body and _choice(dialect, body["tool_choice"]):
         return True
     entries = body.get(_CONVERSATION[dialect])
     return type(entries) is list and _entries(dialect, entries)
@@ -69,11 +70,10 @@ def _entries(dialect: str, entries: Iterable[Any]) -> bool:
             continue
         if not members.isdisjoint(entry) or entry.get("role") in roles:
             return True
-        if entry.get("type") in foreign:
+        if "type" in entry and entry["type"] in foreign:
             return True
         for name in _INSIDE:
-            inner = entry.get(name)
-            if type(inner) is list and _blocks(foreign, inner):
+            if type(inner := entry.get(name)) is list and _blocks(foreign, inner):
                 return True
     return False
 
