@@ -41,12 +41,13 @@ _DAY_MS = 86_400_000
 
 def standing(reply: bytes, at: int, caps: Caps, now: int) -> tuple[Spend, ...]:
     """What a script tells of a capped purse, from that byte on. `now` in ms by Redis's clock."""
-    day_spent, day_held, month_spent, month_held, *life = _NUMBERS.unpack_from(reply, at)
+    numbers: tuple[int, ...] = _NUMBERS.unpack_from(reply, at)
+    day_spent, day_held, month_spent, month_held, spent, held = numbers
     today = now // _DAY_MS
     return (
         Spend("day", caps.day, day_spent, day_held, (today + 1) * _DAY_MS - now),
         Spend("month", caps.month, month_spent, month_held, _next_month(today) * _DAY_MS - now),
-        Spend("life", caps.life, *life, 0),
+        Spend("life", caps.life, spent, held, 0),
     )
 
 
