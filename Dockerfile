@@ -16,6 +16,7 @@ WORKDIR /app
 COPY manage.py pyproject.toml ./
 COPY hontoni ./hontoni
 COPY operations ./operations
+COPY cockpit ./cockpit
 COPY gateway ./gateway
 COPY billing ./billing
 COPY accounts ./accounts

@@ -55,6 +55,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     session_epoch = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     # Whether vendors may keep what they are sent, where a request asks them to.
     vendors_may_store = models.BooleanField(default=False, db_default=False, editable=False)
+    # Whether answers of /v1/responses are kept for a while, for clients that point at them.
+    keeps_responses = models.BooleanField(default=True, db_default=True, editable=False)
     # Its address is confirmed by staff alone, and the owner's proof still due (sign_in/proof.py).
     address_vouched = models.BooleanField(default=False, db_default=False, editable=False)
     # While this is set every key refuses (accounts/people/freezing.py).
@@ -67,7 +69,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     USERNAME_FIELD = "email"
     CHANGED_BY_UPDATE = (
         *("terms_version", "key_cap", "session_epoch"),
-        *("address_vouched", "vendors_may_store"),
+        *("address_vouched", "vendors_may_store", "keeps_responses"),
         *("frozen_at", "frozen_reason"),
     )
 

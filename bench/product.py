@@ -65,6 +65,7 @@ def environment(upstream: int | None, home: Path, port: int, database: str = "")
         "ANTHROPIC_BASE_URL": vendor,
         "GEMINI_API_KEY": "",
         "STRIPE_SECRET_KEY": "",
+        "DATABASE_PATIENCE_SECONDS": "20",  # a busy machine is slow, and not down
     }
 
 

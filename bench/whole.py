@@ -4,7 +4,8 @@ the last request is in the books, less what they burn when nobody asks; beside a
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
 from statistics import mean, median
 
@@ -64,7 +65,8 @@ def way(name: str, product: Product, accounts: Sequence[str] = ()) -> Way:
 def measure(load: Generator, ways: Sequence[Way], rounds: int, seconds: float) -> None:
     """All of them, in turn, round after round."""
     for each in ways:
-        load.run(each.job(8, seconds))  # connections, caches and imports
+        warm = 2 * ceil((len(each.accounts) or 32) / 8)  # every account twice
+        load.run(replace(each.job(8, seconds), each=warm))  # connections, caches and imports
         _settled(each)
         each.idle = _idle(each)
     for _ in range(rounds):

@@ -2,6 +2,8 @@
 
 from billing.books.models import (
     AuditEntry,
+    BroughtForward,
+    Checkpoint,
     Entry,
     LedgerAccount,
     LedgerRoot,
@@ -30,7 +32,9 @@ __all__ = [
     "AddOn",
     "AuditEntry",
     "BillingDetails",
+    "BroughtForward",
     "Card",
+    "Checkpoint",
     "Claim",
     "Customer",
     "Entry",

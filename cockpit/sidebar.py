@@ -77,6 +77,15 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(_t("Models"), "psychology", "gateway.model"),
             Item(_t("Prices"), "sell", "gateway.price"),
+            Item(_t("Customer prices"), "handshake", "gateway.customerprice"),
+            Item(_t("Vendor prices"), "payments", "gateway.vendorprice"),
+            Item(
+                _t("Proposals"),
+                "lightbulb",
+                "gateway.proposal",
+                "state__exact=open",
+                waiting.proposals,
+            ),
             Item(_t("Features"), "tune", "gateway.feature"),
             Item(_t("Left out"), "filter_alt_off", "gateway.leftout", "", waiting.left_out),
             Item(_t("Plans"), "layers", "billing.plan"),
@@ -96,6 +105,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "gone_at__isempty=1",
                 waiting.differences,
             ),
+            Item(_t("Margin alarms"), "trending_down", "gateway.marginalarm"),
         ),
     ),
     (

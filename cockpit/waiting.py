@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 from billing.payments.models import Dispute
 from billing.stripe.models import Quarantine, StripeEvent
 from gateway.catalogue.features.models import LeftOut
+from gateway.pricing.models import Proposal, State
 from gateway.reconciliation.vendors.models import VendorDifference
 from gateway.usage.models import DeadEvent
 from gateway.usage.quarantine.models import UsageQuarantine
@@ -40,6 +41,11 @@ def unwritten() -> int:
 def left_out() -> int:
     """Names that customers ask for and we do not pass on."""
     return _counted(LeftOut.objects.all())
+
+
+def proposals() -> int:
+    """What public sources say of models and prices that differs from ours."""
+    return _counted(Proposal.objects.filter(state=State.OPEN))
 
 
 def differences() -> int:

@@ -5,15 +5,18 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
 from gateway.catalogue.features import admin as features  # noqa: F401
-from gateway.catalogue.models import BUCKETS, Alias, Model
+from gateway.catalogue.models import BUCKETS
+from gateway.pricing import admin as pricing  # noqa: F401  registers
+from gateway.pricing import model_admin as models  # noqa: F401
+from gateway.pricing import price_admin as prices  # noqa: F401
+from gateway.pricing import proposal_admin as proposals  # noqa: F401
 from gateway.reconciliation.vendors import admin as vendorbills  # noqa: F401
 from gateway.usage import dead_events
 from gateway.usage.corrections import admin as corrections  # noqa: F401  registers
-from gateway.usage.corrections import price_admin as prices  # noqa: F401
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import DeadEvent, Refusal, UsageEvent
 from gateway.usage.quarantine import admin as quarantine  # noqa: F401
@@ -32,19 +35,6 @@ class ReadOnly:
 
     def has_delete_permission(self, *args: Any) -> bool:
         return False
-
-
-class AliasInline(TabularInline):
-    model = Alias
-    extra = 0
-
-
-@admin.register(Model)
-class CatalogueAdmin(ModelAdmin):
-    list_display = ("id", "vendor", "upstream_id", "context_window", "max_output", "active")
-    list_filter = ("vendor", "active")
-    search_fields = ("id", "name", "upstream_id")
-    inlines = (AliasInline,)
 
 
 @admin.register(UsageEvent)

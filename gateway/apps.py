@@ -6,15 +6,20 @@ class GatewayConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.keys import restrictions
+        from accounts.people import privacy
+        from accounts.sign_in import deletion
         from billing.invoices import statements
         from gateway.catalogue import snapshot
+        from gateway.state import records
         from gateway.stores import epochs as stores
         from gateway.usage import rollups
         from ratelimits import epochs
 
-        restrictions.sells(lambda: snapshot.load().models)
+        restrictions.sells(lambda: snapshot.load().labels())
         statements.meters(rollups.by_model)
         epochs.authority(stores.confirm)
+        privacy.follow(records.forget_all)
+        deletion.follow(lambda account, now: records.forget_all(account))
 
 
 class Books(AppConfig):

@@ -1,15 +1,19 @@
 """Every model of the app, for Django. Their rooms define them; code imports them from there."""
 
+from gateway.archive.models import UsageBroughtForward
+from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import Feature, LeftOut
 from gateway.catalogue.models import Alias, Model, Price
+from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.dashboard.models import RoleGrant
+from gateway.pricing.models import Proposal
 from gateway.reconciliation.vendors.models import (
+    MarginAlarm,
     ReportSource,
     VendorBill,
     VendorDifference,
     VendorImport,
     VendorName,
-    VendorPrice,
 )
 from gateway.stores.models import Node, StoreEpoch
 from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest, Correction
@@ -24,19 +28,25 @@ __all__ = [
     "CorrectedRequest",
     "Correction",
     "Credential",
+    "CustomerPrice",
     "DeadEvent",
     "Dialect",
     "Feature",
+    "FeatureCost",
     "LeftOut",
+    "MarginAlarm",
+    "MarkUp",
     "Model",
     "Node",
     "Offering",
     "Price",
+    "Proposal",
     "Provider",
     "Refusal",
     "ReportSource",
     "RoleGrant",
     "StoreEpoch",
+    "UsageBroughtForward",
     "UsageEvent",
     "UsageHour",
     "UsageQuarantine",

@@ -4,12 +4,16 @@ import logging
 from typing import Any
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
+from gateway.archive import expiry
+from gateway.archive.dropping import MONTHLY
+from gateway.pricing import announcements, proposals
 from gateway.reconciliation import books, counters
-from gateway.reconciliation.vendors import rounds
+from gateway.reconciliation.vendors import margin_alarms, rounds
 from gateway.usage import ledger_roots, refusals
-from hontoni import health
+from hontoni import health, partitions
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,16 @@ def reconcile_counters(**_: Any) -> None:
     counters.look()
 
 
+@shared_task(expires=6 * 3600)
+def keep_retention(**_: Any) -> None:
+    """Months are made ahead, and those that are old enough go into the archive."""
+    now = timezone.now()
+    for each in partitions.make_all_ahead(MONTHLY, now):
+        logger.info("partitions.made %s", each)
+    for checkpoint in expiry.run(now):
+        logger.info("archive.took %s", checkpoint)
+
+
 @shared_task(expires=3600)
 def root_ledger(**_: Any) -> int:
     """What was booked gets a root that is published; how many roots."""
@@ -66,5 +80,20 @@ def forget_refusals(**_: Any) -> None:
 
 @shared_task(expires=3600)
 def compare_vendor_bills(**_: Any) -> None:
-    """The vendors' reports of the last days, beside the books."""
+    """The vendors' reports of the last days, beside the books; and what the days have earned."""
     rounds.daily()
+    margin_alarms.look(*rounds.span())
+
+
+@shared_task(expires=600)
+def announce_catalogue(**_: Any) -> int:
+    """Tell customers of models that end, and of prices that rise; how many mails that makes."""
+    now = timezone.now()
+    return announcements.ends(now) + announcements.rises(now) + announcements.own_ends(now)
+
+
+@shared_task(expires=3600)
+def sync_catalogue(**_: Any) -> None:
+    """What public sources say, as proposals: only where staff want that."""
+    if settings.CATALOGUE_SYNC:
+        logger.info("catalogue.synced: %s", proposals.sync(offline=False))

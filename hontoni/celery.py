@@ -20,12 +20,21 @@ app.conf.beat_schedule = {
     "watch-settlement": {"task": "gateway.tasks.watch_settlement", "schedule": 60.0},
     "say-alive": {"task": "gateway.tasks.say_alive", "schedule": 60.0},
     "reconcile": {"task": "gateway.tasks.reconcile", "schedule": crontab(hour=4, minute=10)},
+    "keep-retention": {
+        "task": "gateway.tasks.keep_retention",
+        "schedule": crontab(hour=2, minute=40),  # before the night's reconcile
+    },
     "root-ledger": {"task": "gateway.tasks.root_ledger", "schedule": crontab(minute=15)},
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
     "reconcile-counters": {"task": "gateway.tasks.reconcile_counters", "schedule": 3600.0},
     "compare-vendor-bills": {
         "task": "gateway.tasks.compare_vendor_bills",
         "schedule": crontab(hour=9, minute=30),  # UTC: by then vendors have yesterday's costs
+    },
+    "announce-catalogue": {"task": "gateway.tasks.announce_catalogue", "schedule": 3600.0},
+    "sync-catalogue": {
+        "task": "gateway.tasks.sync_catalogue",
+        "schedule": crontab(hour=7, minute=20),
     },
     "renew-subscriptions": {"task": "billing.tasks.renew_subscriptions", "schedule": 15.0},
     "announce-renewals": {"task": "billing.tasks.announce_renewals", "schedule": 3600.0},

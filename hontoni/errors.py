@@ -29,6 +29,12 @@ def documented_at(url: str) -> None:
     _pages["at"] = url.rstrip("/")
 
 
+def page(code: str) -> dict[str, str]:
+    """The member of an error's body that leads to the page of its code; none before
+    `documented_at`."""
+    return {"doc_url": f"{_pages['at']}/{code}"} if _pages["at"] else {}
+
+
 class ApiError(Exception):
     """An error that knows how it is answered. `message` is shown to the customer as it is."""
 
@@ -59,9 +65,8 @@ class ApiError(Exception):
             "message": self.message,
             "code": self.code,
             "param": self.param,
+            **page(self.code),
         }
-        if _pages["at"]:
-            error["doc_url"] = f"{_pages['at']}/{self.code}"
         if self.details:
             error["details"] = self.details
         return {"type": "error", "error": error, "request_id": request_id}

@@ -52,3 +52,15 @@ def whole_cents(amount: int | Fraction) -> int:
 def per_million(weighted: int) -> int:
     """Round a sum of tokens x (nano-dollars per million tokens), half up, once per charge."""
     return (weighted + MILLION // 2) // MILLION
+
+
+def change(before: int, after: int) -> str:
+    """How much an amount has changed: "+30 %", "−67.5 %", "±0 %"; from nothing, "new"."""
+    if before == after:
+        return "±0 %"
+    if before <= 0:
+        return "new"
+    tenths = (Decimal(after - before) * 1000 / before).to_integral_value(rounding=ROUND_HALF_UP)
+    whole, rest = divmod(abs(int(tenths)), 10)
+    sign = "+" if after > before else "−"
+    return f"{sign}{whole}.{rest} %" if rest else f"{sign}{whole} %"

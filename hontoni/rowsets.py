@@ -142,6 +142,7 @@ _SEPARATOR = "\x1f"
 _BARE = ("bigint", "integer", "boolean")
 _SPELLED: dict[str, Callable[[Any], str]] = {
     "uuid": lambda value: str(value.hex),
+    "bytea": lambda value: "\\x" + value.hex(),
     "timestamptz": str,
     "date": str,
 }

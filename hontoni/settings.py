@@ -245,6 +245,10 @@ DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@l
 
 # -- Our own limits ------------------------------------------------------------------------------
 
+# What clients of Responses assume is kept (gateway/state), and for how long.
+STATE_HOURS: float = env.float("STATE_HOURS", default=24)
+STATE_ACCOUNT_BYTES: int = env.int("STATE_ACCOUNT_BYTES", default=16 * 1024 * 1024)
+
 MAX_BODY_BYTES: int = env.int("MAX_BODY_BYTES", default=32 * 1024 * 1024)
 MAX_BODIES_BYTES: int = env.int("MAX_BODIES_BYTES", default=256 * 1024 * 1024)
 PREPARERS: int = env.int("PREPARERS", default=1)
@@ -283,6 +287,10 @@ TOPUP_MIN: str = env("TOPUP_MIN", default="5")
 TOPUP_MAX: str = env("TOPUP_MAX", default="5000")
 # How long before it binds a renewal a higher price of a plan or an add-on is announced.
 PRICE_NOTICE_DAYS: int = env.int("PRICE_NOTICE_DAYS", default=30)
+CATALOGUE_SYNC: bool = env.bool("CATALOGUE_SYNC", default=False)
+CATALOGUE_MIRROR: str = env("CATALOGUE_MIRROR", default="")
+MARGIN_ALARM_DOLLARS: str = env("MARGIN_ALARM_DOLLARS", default="1")
+MODEL_PRICE_NOTICE_DAYS: int = env.int("MODEL_PRICE_NOTICE_DAYS", default=14)
 # dj-stripe keeps a copy of Stripe's objects for staff to look at; nothing of ours depends on it.
 STRIPE_MIRROR: bool = env.bool("STRIPE_MIRROR", default=True)
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
@@ -324,6 +332,8 @@ BACKUP_URL: str = env("BACKUP_URL", default=str(DATA_DIR / "backups"))
 BACKUP_KEY: str = env("BACKUP_KEY", default="") or SECRET_KEY
 BACKUP_KEEP: int = env.int("BACKUP_KEEP", default=14)
 BACKUP_BEFORE_MIGRATIONS: bool = env.bool("BACKUP_BEFORE_MIGRATIONS", default=EMBEDDED_DATABASE)
+RETENTION_MONTHS: int = env.int("RETENTION_MONTHS", default=13)
+ARCHIVE_URL: str = env("ARCHIVE_URL", default=str(DATA_DIR / "archive"))
 MIGRATION_LOCK_SECONDS: float = env.float("MIGRATION_LOCK_SECONDS", default=5)
 
 # -- Metrics and traces --------------------------------------------------------------------------

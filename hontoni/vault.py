@@ -8,7 +8,12 @@ for each purpose. The first one seals, all of them open: to rotate, put a new on
 import base64
 from functools import lru_cache
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -33,8 +38,16 @@ class Vault:
 
     def unseal(self, sealed: str) -> str:
         """The secret. Raises Unreadable."""
+        return self.unseal_bytes(sealed.encode()).decode()
+
+    def seal_bytes(self, secret: bytes) -> bytes:
+        """The same of bytes."""
+        return self._box().encrypt(secret)
+
+    def unseal_bytes(self, sealed: bytes) -> bytes:
+        """The same of bytes. Raises Unreadable."""
         try:
-            return self._box().decrypt(sealed).decode()
+            return self._box().decrypt(sealed)
         except InvalidToken:
             raise Unreadable from None
 
@@ -47,6 +60,45 @@ class Vault:
 
     def _box(self) -> MultiFernet:
         return _box_of(self.purpose, tuple(settings.CREDENTIAL_KEYS))
+
+
+class Seal:
+    """Signs what everybody may read and nobody may change: Ed25519, under keys derived as above.
+    Whoever has the public key can check it without us."""
+
+    def __init__(self, purpose: str) -> None:
+        self.purpose = purpose
+
+    def sign(self, text: bytes) -> tuple[str, str]:
+        """The public key of the newest key, and its signature; both in hexadecimal."""
+        key = _signers(self.purpose, tuple(settings.CREDENTIAL_KEYS))[0]
+        return _public(key), key.sign(text).hex()
+
+    def is_ours(self, public: str) -> bool:
+        """Whether it belongs to a key of settings.CREDENTIAL_KEYS."""
+        keys = _signers(self.purpose, tuple(settings.CREDENTIAL_KEYS))
+        return any(_public(key) == public for key in keys)
+
+
+def is_signed(text: bytes, public: str, signature: str) -> bool:
+    """Whether the owner of a public key signed this."""
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(
+            bytes.fromhex(signature), text
+        )
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=16)
+def _signers(purpose: str, keys: tuple[str, ...]) -> list[Ed25519PrivateKey]:
+    seeds = (base64.urlsafe_b64decode(_derived(purpose, key)) for key in keys)
+    return [Ed25519PrivateKey.from_private_bytes(seed) for seed in seeds]
+
+
+def _public(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes_raw().hex()
 
 
 @lru_cache(maxsize=16)

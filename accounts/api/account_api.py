@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
-from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.urls import reverse
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
@@ -34,10 +31,10 @@ from accounts.api.account_serializers import (
 from accounts.api.requests import caller, valid
 from accounts.keys import api_keys
 from accounts.keys.restrictions import Restrictions
-from accounts.legal import consents, texts
+from accounts.legal import texts
 from accounts.models import ApiKey, User
 from accounts.people import privacy
-from accounts.sign_in import callers, devices, factors, throttles, tokens
+from accounts.sign_in import callers, devices, factors, opening, throttles, tokens
 from hontoni import errors, origins
 from hontoni.drf import problems, takes_nothing
 
@@ -83,20 +80,7 @@ class Register(_Door):
     )
     def post(self, request: Request) -> Response:
         body = valid(Registration, request.data)
-        try:
-            # The unique constraint decides: asking first would leave a gap between.
-            with transaction.atomic():
-                user = User.objects.create_user(**body)
-                address = EmailAddress.objects.create(user=user, email=user.email, primary=True)
-                consents.record(user, through="api", now=timezone.now())
-        except IntegrityError:
-            raise errors.Conflict(
-                "There is an account with this e-mail address: log in instead.",
-                code="email_taken",
-                param="email",
-            ) from None
-        address.send_confirmation(request._request)
-        devices.remember(request, user.email)
+        user = opening.open_account(request._request, **body, through="api")
         answer = _answer(tokens.issue(user), status.HTTP_201_CREATED)
         answer["Link"] = ", ".join(_agreed())
         return answer
@@ -184,7 +168,7 @@ class Privacy(APIView):
     @extend_schema(
         tags=["auth"],
         operation_id="privacy",
-        summary="What vendors may do with your requests",
+        summary="What vendors, and we, may do with your requests",
         responses={200: PrivacySerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
@@ -193,7 +177,7 @@ class Privacy(APIView):
     @extend_schema(
         tags=["auth"],
         operation_id="change_privacy",
-        summary="Change what vendors may do with your requests",
+        summary="Change what vendors, and we, may do with your requests",
         description="It holds from the next request on.",
         request=PrivacySerializer,
         responses={200: PrivacySerializer, **problems(400, 401)},
@@ -201,7 +185,10 @@ class Privacy(APIView):
     )
     def patch(self, request: Request) -> Response:
         body = valid(PrivacySerializer, request.data)
-        privacy.let_vendors_store(caller(request), body["vendors_may_store"])
+        if "vendors_may_store" in body:
+            privacy.let_vendors_store(caller(request), body["vendors_may_store"])
+        if "keeps_responses" in body:
+            privacy.keep_responses(caller(request), body["keeps_responses"])
         return Response(PrivacySerializer(caller(request)).data)
 
 

@@ -33,7 +33,13 @@ class UserSerializer(serializers.ModelSerializer[User]):
 class PrivacySerializer(Strict):
     vendors_may_store = serializers.BooleanField(
         help_text="Whether OpenAI may keep a request that says `store: true`. Off: it is sent "
-        "`store: false`, whatever the request says."
+        "`store: false`, whatever the request says.",
+        required=False,
+    )
+    keeps_responses = serializers.BooleanField(
+        help_text="Whether we keep answers of `/v1/responses`, sealed and for a day, for "
+        "`previous_response_id`, `item_reference` and `GET /v1/responses/{id}`.",
+        required=False,
     )
 
 

@@ -7,7 +7,7 @@ it starts (`sells`), because imports point down.
 """
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from accounts.models import ApiKey
@@ -44,11 +44,11 @@ def caps(key: ApiKey) -> tuple[int, int, int]:
     return key.daily_cap or 0, key.monthly_cap or 0, key.lifetime_cap or 0
 
 
-_names: Callable[[], Iterable[str]] = tuple
+_names: Callable[[], Mapping[str, str]] = dict
 
 
-def sells(names: Callable[[], Iterable[str]]) -> None:
-    """Tell who to ask for the names of all models."""
+def sells(names: Callable[[], Mapping[str, str]]) -> None:
+    """Tell who to ask for the names of all models, and what forms show in their place."""
     global _names
     _names = names
 
@@ -56,6 +56,11 @@ def sells(names: Callable[[], Iterable[str]]) -> None:
 def models() -> list[str]:
     """The names of all models on offer."""
     return list(_names())
+
+
+def choices() -> list[tuple[str, str]]:
+    """The same with what forms show."""
+    return list(_names().items())
 
 
 def normalised(networks: Iterable[str]) -> list[str]:

@@ -81,7 +81,7 @@ class LimitsForm(forms.Form):
     )
     allowed_models = forms.MultipleChoiceField(
         label=_("Only these models"),
-        choices=lambda: [(name, name) for name in restrictions.models()],
+        choices=restrictions.choices,
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
@@ -156,6 +156,10 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 class PrivacyForm(forms.Form):
     vendors_may_store = forms.BooleanField(
         label=_("OpenAI may keep requests that ask it to (store: true)"), required=False
+    )
+    keeps_responses = forms.BooleanField(
+        label=_("Keep answers of /v1/responses, sealed, for clients that refer to them"),
+        required=False,
     )
 
 

@@ -43,7 +43,11 @@ def profile(request: HttpRequest) -> HttpResponse:
         form.save()
         messages.success(request, _("Saved."))
         return redirect("account")
-    allowed = {"vendors_may_store": customer(request).vendors_may_store}
+    user = customer(request)
+    allowed = {
+        "vendors_may_store": user.vendors_may_store,
+        "keeps_responses": user.keeps_responses,
+    }
     context = {
         "form": form,
         "privacy": PrivacyForm(initial=allowed),
@@ -56,10 +60,11 @@ def profile(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def change_privacy(request: HttpRequest) -> HttpResponse:
-    """What vendors may do with requests, from the next one on."""
+    """What vendors, and we, may do with requests, from the next one on."""
     form = PrivacyForm(request.POST)
     if form.is_valid():
         privacy.let_vendors_store(customer(request), form.cleaned_data["vendors_may_store"])
+        privacy.keep_responses(customer(request), form.cleaned_data["keeps_responses"])
         messages.success(request, _("Saved. It holds from the next request on."))
     return redirect("account")
 

@@ -31,6 +31,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from billing.books.models import Entry, LedgerAccount, Transfer, Wallet
+from billing.books.monthly import recent
 from hontoni import errors, money, rowsets
 from ratelimits import limiter, rebuilding
 
@@ -232,7 +233,7 @@ def _lock_columns(codes: Iterable[str]) -> dict[str, Column]:
 def _unposted(charges: Sequence[Charge]) -> list[Charge]:
     """Those whose key is new. Raises KeyReused if one stood for something else."""
     found = rowsets.select(
-        "SELECT key FROM billing_transfer WHERE key {among}",
+        f"SELECT key FROM billing_transfer WHERE key {{among}} AND {recent(timezone.now())}",
         [charge.key for charge in charges],
         "text",
     )
@@ -269,7 +270,7 @@ def _post_all(charges: Sequence[Charge], wallets: Mapping[int, Column]) -> None:
     rowsets.insert("billing_transfer", _TRANSFERS, rows)
     made: dict[str, int] = dict(
         rowsets.select(
-            "SELECT key, id FROM billing_transfer WHERE key {among}",
+            f"SELECT key, id FROM billing_transfer WHERE key {{among}} AND {recent(now)}",
             [charge.key for charge in charges],
             "text",
         )

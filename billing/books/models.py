@@ -114,7 +114,9 @@ class Transfer(WrittenOnce):
 class Entry(WrittenOnce):
     """One side of a transfer: negative on the account debited, positive on the one credited."""
 
-    transfer = models.ForeignKey(Transfer, models.PROTECT, related_name="entries")
+    transfer = models.ForeignKey(
+        Transfer, models.PROTECT, related_name="entries", db_constraint=False
+    )
     account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="entries")
     amount = models.BigIntegerField()
     balance_after = models.BigIntegerField()
@@ -135,6 +137,57 @@ class Entry(WrittenOnce):
 
     def __str__(self) -> str:
         return f"{self.account_id}#{self.account_version}"
+
+
+class Checkpoint(WrittenOnce):
+    """A month whose usage was exported and taken out of the database, signed (checkpoints.py).
+
+    Usage with ids below `transfers_until` and `usage_until` is in the archive; what is not usage,
+    and requests that something else refers to, are still here.
+    """
+
+    number = models.PositiveIntegerField(primary_key=True, help_text="1, 2, 3 ...")
+    month = models.DateField(unique=True)
+    transfers_until = models.BigIntegerField()
+    usage_until = models.UUIDField()
+    statement = models.TextField(help_text="JSON, to the byte what was signed.")
+    public_key = models.CharField(max_length=64)
+    signature = models.CharField(max_length=128)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["number"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.number} of {self.month:%Y-%m}"
+
+
+class BroughtForward(WrittenOnce):
+    """Entries of one account that follow each other and were taken out, as one: numbers
+    `first_version` to `last_version`, of one month (UTC)."""
+
+    checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="brought_forward")
+    account = models.ForeignKey(LedgerAccount, models.PROTECT, related_name="brought_forward")
+    first_version = models.BigIntegerField()
+    last_version = models.BigIntegerField()
+    amount = models.BigIntegerField()
+    balance_after = models.BigIntegerField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "first_version"], name="brought_forward_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(last_version__gte=F("first_version")), name="brought_forward_in_order"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}#{self.first_version}-{self.last_version}"
 
 
 class AuditEntry(WrittenOnce):

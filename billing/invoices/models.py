@@ -77,7 +77,12 @@ class Invoice(WrittenOnce):
         "billing.Subscription", models.PROTECT, null=True, blank=True, related_name="invoices"
     )
     transfer = models.OneToOneField(
-        "billing.Transfer", models.PROTECT, null=True, blank=True, related_name="invoice"
+        "billing.Transfer",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="invoice",
+        db_constraint=False,
     )
     cause = models.CharField(
         max_length=255,

@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from django.db.models import F, Max
+from django.db.models import F
 from django.utils import translation
 
-from billing.books import ledger
+from billing.books import brought_forward, ledger
 from billing.books.ledger import Kind
 from billing.books.models import Entry, LedgerAccount
 from billing.books.transfer_names import KIND_NAMES
@@ -115,8 +115,7 @@ class Statement:
 
 def months(user_id: int, now: datetime) -> list[str]:
     """Those there is a statement of, as 2026-11, the newest first."""
-    first = Entry.objects.filter(account__code=ledger.wallet_code(user_id), account_version=1)
-    began = first.values_list("transfer__created_at", flat=True).first()
+    began = brought_forward.first_at(ledger.wallet_code(user_id))
     if began is None:
         return []
     begin, end = began.astimezone(UTC), now.astimezone(UTC)
@@ -153,17 +152,13 @@ def _standing(account: LedgerAccount, moment: datetime) -> tuple[int, int]:
     Found by halves: an account may have any number of entries, in the order of their times but
     for what the clocks of two servers differ by.
     """
-    entries = Entry.objects.filter(account=account)
     low, high = 0, account.version
     while low < high:
         middle = (low + high + 1) // 2
-        found = entries.filter(account_version=middle)
-        at = found.values_list("transfer__created_at", flat=True).get()
+        at, _ = brought_forward.standing(account.pk, middle)
         low, high = (middle, high) if at < moment else (low, middle - 1)
-    near = entries.filter(account_version__range=(low + 1, low + SKEW))
-    late = near.filter(transfer__created_at__lt=moment).aggregate(last=Max("account_version"))
-    number = late["last"] or low
-    return number, entries.get(account_version=number).balance_after if number else 0
+    number = brought_forward.last_before(account.pk, moment, low, low + SKEW) or low
+    return number, brought_forward.standing(account.pk, number)[1] if number else 0
 
 
 def _moves(account: LedgerAccount, first: int, last: int) -> list[Line]:

@@ -11,6 +11,11 @@ as text and moments in ISO 8601:
 * correction: correction (its number), model, from_at, to_at, requests, amount, credited (else
   debited), reason, invoice (a number, or null), balance
 * promo: code, kind, amount, plan, days
+* model_price_rises: model, from_at, rows (of bucket, old, new), or `withdrawn` and no rows
+* model_ends: model, ends_at, successor (or empty), redirects (does it answer then?), dearer (is
+  it, if so?), notice (where the vendor says so, or empty)
+* own_price, own_price_ends: model (empty: all), percent of the list's prices (or empty), rows (of
+  bucket, new), from_at, until_at (or null)
 
 The HTML is the text, laid out: they cannot say different things. What the law or the account's
 safety asks for cannot be switched off (`required`).
@@ -27,6 +32,8 @@ from django.utils import translation
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_noop as _
+
+from hontoni import money
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,14 @@ LETTERS = {
     "plan_upgraded": Letter(_("Your plan has changed"), _("An upgrade"), required=True),
     "add_on_started": Letter(_("Your add-on is active"), _("An add-on begins"), required=True),
     "price_rises": Letter(_("A price rises"), _("A price rises"), required=True),
+    "model_price_rises": Letter(
+        _("A model's price changes"), _("The price of a model you use rises"), required=True
+    ),
+    "model_ends": Letter(_("A model you use ends"), _("A model you use ends")),
+    "own_price": Letter(
+        _("Your prices were agreed"), _("Prices of your own are agreed"), required=True
+    ),
+    "own_price_ends": Letter(_("Your own prices end"), _("Prices of your own end"), required=True),
     "plan_renewal_soon": Letter(_("Your plan renews soon"), _("A renewal is near")),
     "plan_renewed": Letter(_("Your plan is renewed"), _("A renewal"), required=True),
     "plan_renewal_failed": Letter(
@@ -112,6 +127,28 @@ def _shown(fact: str, value: Any) -> Any:
     """Moments travel as ISO text; templates format them. Windows have names to translate."""
     if fact == "window":
         return gettext(value)
+    if fact == "rows":
+        return [_row(row) for row in value]
     if isinstance(value, str) and fact.endswith(("_at", "_until")):
         return parse_datetime(value)
     return value
+
+
+BUCKETS = {
+    "input": _("input"),
+    "cache_read": _("cache read"),
+    "cache_write_5m": _("cache write, 5 minutes"),
+    "cache_write_1h": _("cache write, 1 hour"),
+    "output": _("output"),
+    "reasoning": _("reasoning"),
+}
+
+
+def _row(row: Mapping[str, str]) -> dict[str, str]:
+    """One bucket of a price, and by how much it changes."""
+    bucket = row["bucket"].removeprefix("long_")
+    name = gettext(BUCKETS[bucket])
+    if bucket != row["bucket"]:
+        name = gettext("%(bucket)s, long prompts") % {"bucket": name}
+    change = money.change(money.nanos(row["old"]), money.nanos(row["new"])) if "old" in row else ""
+    return {**row, "name": name, "change": change}

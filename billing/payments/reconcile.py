@@ -1,4 +1,5 @@
-"""The proof of the books: every invariant of books/ledger.py, added up again from the entries.
+"""The proof of the books: every invariant of books/ledger.py, added up again from the entries, and
+from what checkpoints brought forward of those that are in the archive.
 
 `problems` proves the database's books, `counters` that Redis agrees with them. Both answer one
 sentence a difference; none means proved. They only read, and may run beside live traffic: what
@@ -6,8 +7,9 @@ is compared with each other is read in one statement, or under the wallet's lock
 """
 
 from collections.abc import Iterator
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import (
     Aggregate,
     Case,
@@ -17,16 +19,17 @@ from django.db.models import (
     Max,
     OuterRef,
     Q,
+    QuerySet,
     Subquery,
     Sum,
     Value,
     When,
-    Window,
 )
-from django.db.models.functions import Abs, Cast, Coalesce, Concat, Lag
+from django.db.models.functions import Abs, Cast, Coalesce, Concat, Greatest
 
+from billing.books import checkpoints
 from billing.books.ledger import Kind
-from billing.books.models import Entry, LedgerAccount, Transfer, Wallet
+from billing.books.models import BroughtForward, Entry, LedgerAccount, Transfer, Wallet
 from billing.books.seeding import Recorded, unsettled, unsettled_by_account
 from billing.invoices.models import Invoice, InvoiceSeries
 from billing.payments import documents
@@ -42,6 +45,7 @@ def problems() -> list[str]:
         *_accounts(),
         *_steps(),
         *_wallets(),
+        *checkpoints.problems(),
         *_invoices(),
         *documents.problems(),
     ]
@@ -65,10 +69,13 @@ def _transfers() -> Iterator[str]:
 
 def _accounts() -> Iterator[str]:
     """Balance = sum of the entries; version = their number = the highest of theirs."""
+    lines = BroughtForward.objects.filter(account=OuterRef("pk")).order_by().values("account")
+    numbers = Sum(F("last_version") - F("first_version") + 1)
+    entries = Entry.objects.filter(account=OuterRef("pk")).order_by().values("account")
     summed = LedgerAccount.objects.annotate(
-        total=Coalesce(Sum("entries__amount"), 0),
-        entered=Count("entries"),
-        last=Coalesce(Max("entries__account_version"), 0),
+        total=_total(entries, Sum("amount")) + _total(lines, Sum("amount")),
+        entered=_total(entries, Count("pk")) + _total(lines, numbers),
+        last=Greatest(_total(entries, Max("account_version")), _total(lines, Max("last_version"))),
     )
     for account in summed.exclude(balance=F("total")):
         yield f"{account.code}: balance {account.balance}, entries add up to {account.total}"
@@ -81,26 +88,50 @@ def _accounts() -> Iterator[str]:
         yield f"all balances add up to {total}, not 0"
 
 
+def _total(rows: QuerySet[Any], total: Aggregate) -> Coalesce:
+    """A total of an account's rows, in the one statement that also reads the account."""
+    return Coalesce(Subquery(rows.annotate(found=total).values("found")), 0)
+
+
+# An account's entries and what was brought forward, in the order of their numbers: each begins
+# where the one before it ended.
+_STEPS = """
+SELECT code, first_version, before, amount, balance_after FROM (
+    SELECT code, first_version, amount, balance_after,
+           coalesce(lag(balance_after) OVER numbered, 0) AS before,
+           coalesce(lag(last_version) OVER numbered, 0) AS last_before
+    FROM (
+        SELECT account_id, account_version AS first_version, account_version AS last_version,
+               amount, balance_after FROM billing_entry
+        UNION ALL
+        SELECT account_id, first_version, last_version, amount, balance_after
+        FROM billing_broughtforward
+    ) AS lines JOIN billing_ledgeraccount AS account ON account.id = lines.account_id
+    WINDOW numbered AS (PARTITION BY account_id ORDER BY first_version)
+) AS steps WHERE balance_after <> before + amount OR first_version <> last_before + 1
+"""
+
+
 def _steps() -> Iterator[str]:
-    """Every entry's `balance_after` follows from the one before it."""
-    previous = Window(Lag("balance_after"), partition_by="account", order_by="account_version")
-    stepped = Entry.objects.annotate(before=Coalesce(previous, 0))
-    wrong = stepped.exclude(balance_after=F("before") + F("amount"))
-    for entry in wrong.select_related("account"):
-        yield (
-            f"{entry.account.code}#{entry.account_version}: "
-            f"{entry.before} + {entry.amount} is not {entry.balance_after}"
-        )
+    """Every entry's `balance_after` follows from the one before it, and so does its number."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STEPS)
+        wrong = cursor.fetchall()
+    for code, number, before, amount, after in wrong:
+        yield f"{code}#{number}: {before} + {amount} is not {after}, or a number is missing"
 
 
 def _wallets() -> Iterator[str]:
     """What a gateway reads of a wallet = its entries, with and without usage."""
     named = Wallet.objects.annotate(code=Concat(Value("wallet:"), Cast("pk", CharField())))
     usage, other = Q(transfer__kind=Kind.USAGE), ~Q(transfer__kind=Kind.USAGE)
+    mine = Entry.objects.filter(account__code=OuterRef("code")).order_by().values("account")
+    lines = BroughtForward.objects.filter(account__code=OuterRef("code")).order_by()
     entered = named.annotate(
-        credited=_of_entries(Sum("amount", filter=other)),
-        number=_of_entries(Count("pk", filter=other)),
-        used=_of_entries(Sum("amount", filter=usage)),
+        credited=_total(mine, Sum("amount", filter=other)),
+        number=_total(mine, Count("pk", filter=other)),
+        used=_total(mine, Sum("amount", filter=usage))
+        + _total(lines.values("account"), Sum("amount")),
     )
     for wallet in entered.iterator():
         kept = (wallet.credits_total, wallet.credits_version, wallet.settled_total)
@@ -110,12 +141,6 @@ def _wallets() -> Iterator[str]:
     strays = LedgerAccount.objects.filter(code__startswith="wallet:", version__gt=0)
     for account in strays.exclude(code__in=named.values("code")):
         yield f"{account.code} has entries and no wallet"
-
-
-def _of_entries(total: Aggregate) -> Coalesce:
-    """A total of the wallet's entries, in the one statement that also reads the wallet."""
-    mine = Entry.objects.filter(account__code=OuterRef("code")).order_by()
-    return Coalesce(Subquery(mine.values("account").annotate(total=total).values("total")), 0)
 
 
 def _invoices() -> Iterator[str]:

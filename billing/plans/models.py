@@ -20,7 +20,7 @@ class Plan(models.Model):
 
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=100)
-    price = models.BigIntegerField("price a month", help_text="Nano-dollars a month.")
+    price = models.BigIntegerField("price a month", help_text="Dollars a month.")
     rpm = models.PositiveIntegerField("requests in any minute")
     five_hours = models.PositiveIntegerField("requests in 5 hours")
     daily = models.PositiveIntegerField("requests a day")
@@ -76,7 +76,7 @@ class AddOn(models.Model):
 
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=100)
-    price = models.BigIntegerField("price a month", help_text="Nano-dollars a month.")
+    price = models.BigIntegerField("price a month", help_text="Dollars a month.")
     multiplier = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     active = models.BooleanField(default=True, help_text="Inactive add-ons are no longer sold.")
     sort_order = models.IntegerField(default=0)

@@ -123,7 +123,7 @@ class Redemption(models.Model):
     # Of a bonus: the top-up it came with, what it was at first, and how much of that is left
     # after refunds.
     top_up = models.OneToOneField(
-        "billing.Transfer", models.PROTECT, null=True, related_name="bonus"
+        "billing.Transfer", models.PROTECT, null=True, related_name="bonus", db_constraint=False
     )
     bonus = models.BigIntegerField(default=0)
     top_up_left = models.BigIntegerField(default=0)

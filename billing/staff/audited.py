@@ -10,8 +10,6 @@ from accounts.models import User
 from billing.books import audit
 from hontoni.drf import request_id
 
-# Every amount on a form of ours; and every price of tokens or calls.
-
 
 class ReadOnlyAdmin(ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:

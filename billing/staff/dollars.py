@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from hontoni.money import CENT, dollars, nanos
+from hontoni.money import CENT, DOLLAR, dollars, nanos
 
 
 class DollarsField(forms.CharField):
@@ -36,9 +36,17 @@ class DollarsField(forms.CharField):
 
 
 class RateField(DollarsField):
-    """What one of very many costs, a million tokens or a call: no whole cents."""
+    """What one of very many costs, a million tokens or a call: no whole cents. Who types more than
+    MOST has typed another unit."""
 
     step, refusal = 1, "Dollars, such as 0.0375."
+    MOST = 10_000 * DOLLAR
+
+    def to_python(self, value: Any) -> int | None:  # type: ignore[override]
+        amount = super().to_python(value)
+        if amount is not None and not 0 <= amount <= self.MOST:
+            raise ValidationError(f"Dollars, from 0 to {dollars(self.MOST)}.")
+        return amount
 
 
 def _typed_as(field: type[DollarsField]) -> dict[Any, Any]:

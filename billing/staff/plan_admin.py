@@ -12,12 +12,12 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 
 from billing.plans import price_list, prices, terms
 from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from billing.staff.dollars import DOLLARS
+from billing.staff.price_changes import MoneyAdmin
 from billing.subscriptions import changes
 from hontoni import errors
 from hontoni.drf import request_id
@@ -28,13 +28,15 @@ def _subject(sold: Plan | AddOn) -> str:
     return f"{sold._meta.model_name}:{sold.slug}"
 
 
-class SoldAdmin(ModelAdmin):
+class SoldAdmin(MoneyAdmin):
     """Plans and add-ons. They are never deleted: deactivate instead."""
 
-    audits_itself = True
     formfield_overrides = DOLLARS
     list_filter = ["active"]
     search_fields = ["slug", "name"]
+
+    def subject(self, obj: Plan | AddOn) -> str:
+        return _subject(obj)
 
     @admin.display(description="whom the price binds, and from when")
     def binding(self, sold: Plan | AddOn) -> str:
@@ -50,21 +52,10 @@ class SoldAdmin(ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool
     ) -> None:
-        changed = form.changed_data
-        before = type(obj).objects.filter(pk=obj.pk).values(*changed).first() if change else None
         super().save_model(request, obj, form, change)
-        if change and not changed:
-            return
-        audit_deed(
-            request,
-            "change" if change else "add",
-            _subject(obj),
-            before=before or {},
-            after={name: getattr(obj, name) for name in changed},
-        )
-        if change:
+        if change and form.changed_data:
             self.apply(obj)
-        if change and "price" in changed:
+        if change and "price" in form.changed_data:
             self.message_user(
                 request, f"${dollars(obj.price)} binds: {prices.binding(obj)}", messages.WARNING
             )

@@ -5,44 +5,23 @@ from typing import Any
 from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from unfold.admin import ModelAdmin
 
 from billing.rewards import promos, referrals
 from billing.rewards.models import PromoCode, Redemption, Referral, ReferralProgram
 from billing.staff.audited import ReadOnlyAdmin, audit_deed
 from billing.staff.dollars import DOLLARS
+from billing.staff.price_changes import MoneyAdmin
 from hontoni.money import dollars
 
 
-class GivenAdmin(ModelAdmin):
+class GivenAdmin(MoneyAdmin):
     """What staff promise: every edit is audited with what it was before."""
 
-    audits_itself = True
     formfield_overrides = DOLLARS
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-    def save_model(
-        self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool
-    ) -> None:
-        names = form.changed_data
-        before = type(obj).objects.filter(pk=obj.pk).values(*names).first() if change else None
-        super().save_model(request, obj, form, change)
-        after = type(obj).objects.filter(pk=obj.pk).values(*names).get()
-        audit_deed(
-            request,
-            "change" if change else "add",
-            f"{obj._meta.model_name}:{obj.pk}",
-            before=_json(before or {}),
-            after=_json(after),
-        )
-
-
-def _json(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: v if isinstance(v, int | None) else str(v) for name, v in values.items()}
 
 
 @admin.register(PromoCode)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.catalogue.features import offers
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from hontoni.errors import BadRequest
 
 _PAGE, _MOST = 20, 1000
@@ -22,6 +22,9 @@ def shape(model: Model, *, anthropic: bool) -> dict[str, Any]:
         "display_name": model.name,
         "max_input_tokens": model.context_window,
         "max_tokens": model.max_output,
+        "available_from": _moment(model.life.available_from),
+        "ends_at": _moment(model.life.ends_at),
+        "successor": model.life.successor or None,
     }
     if anthropic:
         return about | {"type": "model", "created_at": _isoformat(model.released_at)}
@@ -32,6 +35,10 @@ def shape(model: Model, *, anthropic: bool) -> dict[str, Any]:
         "capabilities": list(model.capabilities),
         "features": offers.shapes(model.rules()),
     }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def _isoformat(timestamp: int) -> str:

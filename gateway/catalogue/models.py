@@ -1,7 +1,9 @@
 """What is sold: models, their prices and their other names."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
@@ -31,12 +33,60 @@ class Model(Announced):
     active = models.BooleanField(default=True)
     sort_order = models.PositiveSmallIntegerField(default=0)
     released_at = models.DateTimeField(default=timezone.now)
+    available_from = models.DateTimeField(
+        null=True, blank=True, help_text="Not sold before then. Empty: sold."
+    )
+    ends_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="From then on it is refused (404 model_retired), or its successor answers. "
+        "Customers who use it hear of it 60, 14 and 1 days before.",
+    )
+    deprecated_at = models.DateTimeField(
+        "end announced at", null=True, blank=True, help_text="Empty: when the end is saved."
+    )
+    successor = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="predecessors"
+    )
+    redirects = models.BooleanField(
+        "successor answers",
+        default=False,
+        db_default=False,
+        help_text="After its end its name means the successor; answers and receipts say so.",
+    )
+    vendor_notice = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Where its vendor says so: an address, or in words.",
+    )
 
     class Meta:
         ordering = ("sort_order", "id")
 
     def __str__(self) -> str:
         return self.id
+
+    def clean(self) -> None:
+        """Raises ValidationError for a life that cannot be."""
+        if self.ends_at and self.available_from and self.ends_at <= self.available_from:
+            raise ValidationError({"ends_at": "It ends before it begins."})
+        if self.successor_id == self.pk:
+            raise ValidationError({"successor": "Another model."})
+        if self.redirects and not (self.successor_id and self.ends_at):
+            raise ValidationError({"redirects": "That needs an end and a successor."})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.ends_at and not self.deprecated_at:
+            self.deprecated_at = min(timezone.now(), self.ends_at)
+        super().save(*args, **kwargs)
+
+
+def living(now: datetime) -> models.Q:
+    """The models that have begun, and have not ended, or that another one answers for."""
+    begun = models.Q(available_from=None) | models.Q(available_from__lte=now)
+    return begun & (models.Q(ends_at=None) | models.Q(ends_at__gt=now) | models.Q(redirects=True))
 
 
 class Price(Announced):
@@ -62,6 +112,14 @@ class Price(Announced):
     long_cache_write_1h = models.BigIntegerField(null=True, blank=True)
     long_output = models.BigIntegerField(null=True, blank=True)
     long_reasoning = models.BigIntegerField(null=True, blank=True)
+    reason = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why it is below what the vendor charges, or rises without the usual notice. "
+        "For staff.",
+    )
 
     class Meta:
         ordering = ("-effective_at", "-id")
@@ -100,6 +158,14 @@ class Alias(Announced):
 
     name = models.CharField(primary_key=True, max_length=100)
     model = models.ForeignKey(Model, on_delete=models.CASCADE, related_name="aliases")
+    alternative = models.ForeignKey(
+        Model,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Meant in its place where both are sold and this one is not dearer.",
+    )
 
     class Meta:
         ordering = ("name",)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.plans.models import AddOn, Plan
 from billing.plans.price_list import Binding, Offer, binding, offers
 from billing.plans.terms import limits
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.dialects.ir import Usage
 
 # What people compare models by: a turn of a chat, and a step of a coding agent, whose prompt is
@@ -37,7 +37,7 @@ class MonthForm(forms.Form):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         field = self.fields["model"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(model.id, model.name) for model in models]
+        field.choices = [(model.id, f"{model.name}{model.life.ending}") for model in models]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from django.db import connection
 
 from gateway.catalogue import models
 from gateway.catalogue.features.models import Feature
+from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.vendors.models import Credential, Offering, Provider
 
 _TABLES = tuple(
     row._meta.db_table
     for row in (
-        *(models.Model, models.Price, models.Alias, Feature),
+        *(models.Model, models.Price, models.Alias, CustomerPrice, Feature),
         *(Provider, Credential, Offering),
     )
 )

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from django.db import transaction
 
+from gateway.catalogue import clock
 from gateway.catalogue.features import seed as features
-from gateway.catalogue.models import Alias, Model, Price
+from gateway.catalogue.models import BUCKETS, Alias, Model, Price
+from gateway.catalogue.prices import schedule
 from gateway.vendors.models import Dialect
 from hontoni.money import nanos
 
@@ -119,14 +121,36 @@ _ALIASES = {
     "claude-haiku-5": "claude-haiku-4.5",
     "claude-haiku-5-5": "claude-haiku-4.5",
     "claude-haiku-5.5": "claude-haiku-4.5",
+    "gpt-5-codex": "gpt-5.3-codex",
+    "gpt-5.1-codex": "gpt-5.3-codex",
+    "gpt-5.1-codex-max": "gpt-5.3-codex",
+    "gpt-5.5": "gpt-5.4",
+    "gpt-6-astra": "gpt-5.4",
+    "gpt-6-sol": "gpt-5.4",
+    "gpt-6.1-sol": "gpt-5.4",
+    "gpt-6.1-terra": "gpt-5.4",
+    "gpt-6-luna": "gpt-5.4-mini",
+}
+
+# Where two of ours are near, the one that is not dearer is meant.
+_ALTERNATIVES = {
+    "gpt-5-codex": "gpt-5.4",
+    "gpt-5.1-codex": "gpt-5.4",
+    "gpt-5.1-codex-max": "gpt-5.4",
 }
 
 
+# What the vendor takes for a token read from its cache, in percent of a fresh one's, where the
+# documentation gives no price of ours for it (price lists of OpenAI and Google, November 2026).
+_CACHED_PERCENT = {"gpt-4o": 50, "gpt-4o-mini": 50, "gpt-4.1": 25}
+_CACHED_PERCENT_ELSE = 10
+
+
 def _price(row: _Row, model: Model) -> Price:
-    """Where the documentation gives no cache price, the cache costs what fresh input costs."""
+    """Where the documentation gives no price for writing a cache, that costs what input costs."""
     rates = {
         "input": nanos(row.input),
-        "cache_read": nanos(row.cache_read or row.input),
+        "cache_read": nanos(row.cache_read) if row.cache_read else _cached(row),
         "cache_write_5m": nanos(row.cache_write or row.input),
         "cache_write_1h": nanos(row.input) * (2 if row.cache_write else 1),
         "output": nanos(row.output),
@@ -138,6 +162,26 @@ def _price(row: _Row, model: Model) -> Price:
             rates[f"long_{bucket}"] = dearer
         rates["long_context_above"] = _LONG_ABOVE
     return Price(model=model, effective_at=_EPOCH, **rates)
+
+
+def _cached(row: _Row) -> int:
+    """The vendor's discount on our price."""
+    return nanos(row.input) * _CACHED_PERCENT.get(row.id, _CACHED_PERCENT_ELSE) // 100
+
+
+def _discount(row: _Row) -> None:
+    """An installation of before sold its cache as fresh input: as long as staff have made no other
+    price, the discount is one, from now on. It is cheaper, so nobody needs notice."""
+    newest = Price.objects.filter(model_id=row.id).order_by("-effective_at", "-id").first()
+    if newest is None or row.cache_read or newest.effective_at != _EPOCH:
+        return
+    if newest.cache_read == newest.input == nanos(row.input):
+        columns = {name: getattr(newest, name) for name in (*BUCKETS, "long_context_above")}
+        columns |= {f"long_{name}": getattr(newest, f"long_{name}") for name in BUCKETS}
+        price = Price(model_id=row.id, **columns | {"cache_read": _cached(row)})
+        price.effective_at = clock.now() + schedule.LEAD
+        price.reason = "the vendor's discount on cached input"
+        schedule.announce(price, actor="seed")
 
 
 def _model(row: _Row, position: int) -> Model:
@@ -165,9 +209,15 @@ def seed() -> None:
     priced = set(Price.objects.values_list("model_id", flat=True))
     rows = zip(_ROWS, models, strict=True)
     Price.objects.bulk_create(_price(row, model) for row, model in rows if row.id not in priced)
+    for row in _ROWS:
+        if row.id in priced:
+            _discount(row)
     vendor_ids = {row.upstream_id: row.id for row in _ROWS if row.upstream_id != row.id}
     Alias.objects.bulk_create(
-        (Alias(name=name, model_id=model) for name, model in (vendor_ids | _ALIASES).items()),
+        (
+            Alias(name=name, model_id=model, alternative_id=_ALTERNATIVES.get(name))
+            for name, model in (vendor_ids | _ALIASES).items()
+        ),
         ignore_conflicts=True,
     )
     features.seed()

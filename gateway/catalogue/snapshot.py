@@ -8,7 +8,7 @@ node, whenever each of them read the catalogue.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -16,18 +16,20 @@ from typing import Any, TypeVar
 from django.db.models import Model as DatabaseModel
 from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
-from gateway.catalogue import clock, models, rows, variants
+from gateway.catalogue import clock, life, models, rows, variants
 from gateway.catalogue.features import snapshot
-from gateway.catalogue.features.snapshot import Features, Rules
+from gateway.catalogue.features.snapshot import Features
+from gateway.catalogue.life import Retired, Stand
 from gateway.catalogue.models import BUCKETS
+from gateway.catalogue.own_prices import terms
+from gateway.catalogue.own_prices.models import CustomerPrice
+from gateway.catalogue.own_prices.terms import Agreement
+from gateway.catalogue.sold import Book, Model, Price, carrier_key
 from gateway.catalogue.variants import Variant
 from gateway.dialects.codecs import families, hosted
-from gateway.dialects.ir import Target, Usage
 from gateway.vendors import routes
-from gateway.vendors.routes import EMPTY, NATIVE, Pool
-from hontoni import money
+from gateway.vendors.routes import EMPTY, Pool
 from hontoni.errors import BadRequest, NotFound
 from hontoni.freshness import Kept
 
@@ -37,119 +39,6 @@ REFUSES_SECONDS = 1.0  # a younger snapshot's no is final; an older one's is loo
 _SKEW = timedelta(minutes=1)
 
 T = TypeVar("T")
-
-Rates = tuple[int, int, int, int, int, int]  # nano-dollars per million tokens, in BUCKETS' order
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """A price version, ready to multiply. `since`: when it comes into force, in microseconds."""
-
-    id: int
-    rates: Rates
-    long_context_above: int | None = None
-    long_rates: Rates | None = None
-    since: int = 0
-
-    def rates_for(self, usage: Usage) -> Rates:
-        """The long-context prices apply to the whole request, by the size of its prompt."""
-        prompt = usage.input + usage.cache_read + usage.cache_write_5m + usage.cache_write_1h
-        if self.long_rates and self.long_context_above and prompt > self.long_context_above:
-            return self.long_rates
-        return self.rates
-
-    def cost(self, usage: Usage) -> int:
-        """Nano-dollars, rounded half up once."""
-        return money.per_million(self.weigh(usage))
-
-    def weigh(self, usage: Usage) -> int:
-        """The same, not yet divided by a million."""
-        rates = self.rates_for(usage)
-        return (
-            usage.input * rates[0]
-            + usage.cache_read * rates[1]
-            + usage.cache_write_5m * rates[2]
-            + usage.cache_write_1h * rates[3]
-            + usage.output * rates[4]
-            + usage.reasoning * rates[5]
-        )
-
-
-class Book:
-    """What a model needs to know beside itself: its sisters, and what may be asked of each. Of
-    the same moment as their prices."""
-
-    __slots__ = ("_aliases", "_models", "_vendors", "features")
-
-    def __init__(self, features: Features) -> None:
-        self.features = features
-        self._models: dict[str, Model] = {}
-        self._vendors: dict[str, Model] = {}
-        self._aliases: dict[str, str] = {}
-
-    def write(self, models: dict[str, "Model"], aliases: dict[str, str]) -> None:
-        self._models, self._aliases = models, aliases
-        self._vendors = {model.upstream_id: model for model in models.values()}
-
-    def find(self, name: str) -> "Model | None":
-        """The model of that name, ours or its vendor's, dated or not."""
-        known = self._models.get(name) or self._vendors.get(name)
-        known = known or self._models.get(self._aliases.get(name.lower(), ""))
-        undated = variants.undated(name)
-        return known if known or undated == name else self.find(undated)
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What the hot path needs to know of a model. `target` is what it can be asked, `pool` who
-    can be asked. `coming` are the prices announced to follow `price`."""
-
-    id: str
-    name: str
-    vendor: str
-    upstream_id: str
-    context_window: int
-    max_output: int
-    capabilities: tuple[str, ...]
-    released_at: int
-    price: Price
-    dialect: str
-    target: Target
-    long_context_window: int | None = None
-    long_context_beta: str = ""
-    pool: Pool = EMPTY
-    coming: tuple[Price, ...] = ()
-    book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
-    _rules: list[Rules] = field(default_factory=list, compare=False, repr=False)
-    _capped: dict[int, Target] = field(default_factory=dict, compare=False)
-    _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
-
-    def window(self, long_context: bool) -> int:
-        """The most tokens of a prompt. A long context without a switch is there for everybody."""
-        long = self.long_context_window
-        return (
-            long if long and (long_context or not self.long_context_beta) else self.context_window
-        )
-
-    def capped(self, thinking_budget: int) -> Target:
-        """The target under a plan's thinking budget; there are as many as there are plans."""
-        if thinking_budget not in self._capped:
-            self._capped[thinking_budget] = replace(self.target, thinking_cap=thinking_budget)
-        return self._capped[thinking_budget]
-
-    def rules(self) -> Rules:
-        """What may be asked of it, and what of that costs money of its own."""
-        if not self._rules:
-            self._rules.append(self.book.features.rules(self.dialect, self.id))
-        return self._rules[0]
-
-    def at(self, named: tuple[str, str]) -> "Model":
-        """The same model, at the same price, as a provider has it under that name and dialect."""
-        if named in (NATIVE, (self.upstream_id, self.dialect)):
-            return self
-        if named not in self._elsewhere:
-            self._elsewhere[named] = _elsewhere(self, *named)
-        return self._elsewhere[named]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +51,38 @@ class Catalogue:
     of: "Snapshot"
     since: int = 0
     until: int = 0
+    retired: dict[str, Retired] = field(default_factory=dict)
+    listed: dict[str, Model] = field(default_factory=dict)  # with those that others answer for
 
     def resolve(self, name: str) -> tuple[Model, Variant]:
-        """The model a client means, and how it wants it. Raises NotFound (404 model_not_found)."""
+        """The model a client means, and how it wants it. Raises NotFound (404 model_not_found, or
+        model_retired)."""
         if found := self.models.get(name):  # nearly always
             return found, variants.PLAIN
         for base, variant in variants.readings(name):
             if found := self._find(base):
                 return found, variant
+        for base, variant in variants.readings(name):
+            if gone := self.retired.get(self._id(base)):
+                return self._successor(gone), replace(variant, instead_of=gone)
         raise unknown(name)
+
+    def labels(self) -> dict[str, str]:
+        """Each model's id as forms show it: with its end, if that is known."""
+        return {name: f"{name}{model.life.ending}" for name, model in self.listed.items()}
+
+    def missing(self, name: str) -> NotFound:
+        """Why a name that meant a model means none now."""
+        gone = (self.retired.get(self._id(base)) for base, _ in variants.readings(name))
+        found = next((each for each in gone if each is not None), None)
+        return unknown(name) if found is None else life.retired(found, self.models)
+
+    def _successor(self, gone: Retired) -> Model:
+        """Who answers for it. Raises NotFound (404 model_retired)."""
+        found = answering(gone, self.models, self.retired)
+        if found is None:
+            raise life.retired(gone, self.models)
+        return found
 
     def other_names(self) -> dict[str, list[str]]:
         """What else each model answers to, as the documentation publishes it."""
@@ -183,6 +95,30 @@ class Catalogue:
     def _find(self, name: str) -> Model | None:
         return self.models.get(name) or self.models.get(self.aliases.get(name.lower(), ""))
 
+    def _id(self, name: str) -> str:
+        return name if name in self.retired else self.aliases.get(name.lower(), "")
+
+
+def answering(
+    gone: Retired, on_sale: Mapping[str, Model], retired: Mapping[str, Retired]
+) -> Model | None:
+    """The successor that answers for a retired model, or that one's; None if nobody does."""
+    last, seen = gone, {gone.id}
+    while last.life.redirects:
+        if found := on_sale.get(last.life.successor):
+            return found
+        after = retired.get(last.life.successor)
+        if after is None or after.id in seen:
+            break
+        seen.add(after.id)
+        last = after
+    return None
+
+
+def stand(model: Model, gone: Retired) -> Stand:
+    """What it means that this model answers for that one."""
+    return Stand(gone, life.compared(gone.rates, model.price.rates))
+
 
 def unknown(name: str) -> NotFound:
     return NotFound(
@@ -193,6 +129,7 @@ def unknown(name: str) -> NotFound:
 
 
 Priced = tuple[Model, tuple[Price, ...]]  # oldest first: in force, and to come
+Names = dict[str, tuple[str, str]]  # other names: the model, and the one meant if not dearer
 
 
 class Snapshot:
@@ -200,11 +137,19 @@ class Snapshot:
     those to come. One that is found unchanged is kept, with all that was made of it."""
 
     def __init__(
-        self, read_at: float, priced: list[Priced], aliases: dict[str, str], features: Features
+        self,
+        read_at: float,
+        priced: list[Priced],
+        names: Names,
+        features: Features,
+        agreed: tuple[Agreement, ...] = (),
     ) -> None:
         self.read_at = read_at
-        self._priced, self._aliases, self._features = priced, aliases, features
-        self._switches = sorted({price.since for _, prices in priced for price in prices})
+        self._priced, self._names, self._features, self._agreed = priced, names, features, agreed
+        moments = {price.since for _, prices in priced for price in prices}
+        moments |= {at for model, _ in priced for at in (model.life.begins, model.life.ends)}
+        moments |= {at for each in agreed for at in (each.since, each.until)}
+        self._switches = sorted(moments - {0})
         self._views: dict[int, Catalogue] = {}  # by how many of the switches are past
 
     def at(self, micros: int) -> Catalogue:
@@ -215,24 +160,70 @@ class Snapshot:
         return self._views[past]
 
     def _view(self, micros: int, past: int) -> Catalogue:
-        book = Book(self._features)
-        on_sale = {}
+        book = Book(self._features, terms.at(self._agreed, micros))
+        on_sale: dict[str, Model] = {}
+        retired: dict[str, Retired] = {}
         for model, prices in self._priced:
             begun = bisect_right(prices, micros, key=lambda price: price.since)
-            if begun:
+            if not begun:
+                continue
+            price = prices[begun - 1]
+            if model.life.is_over(micros):
+                retired[model.id] = Retired(model.id, model.life, price.rates)
+            elif model.life.holds(micros):
                 on_sale[model.id] = replace(
                     model,
-                    price=prices[begun - 1],
+                    price=price,
                     coming=prices[begun:],
                     book=book,
                     _rules=[],
                     _elsewhere={},
+                    _owned={},
                 )
-        aliases = {name: model for name, model in self._aliases.items() if model in on_sale}
-        aliases |= {name.lower(): name for name in on_sale}
+        known = {*on_sale, *retired}
+        aliases = {name: _meant(*pair, on_sale) for name, pair in self._names.items()}
+        aliases = {name: model for name, model in aliases.items() if model in known}
+        aliases |= {name.lower(): name for name in known}
         book.write(on_sale, aliases)
         since, until = [0, *self._switches][past], [*self._switches, 0][past]
-        return Catalogue(on_sale, aliases, self, since, until)
+        return Catalogue(
+            on_sale, aliases, self, since, until, retired, self._listed(on_sale, retired)
+        )
+
+    def _listed(
+        self, on_sale: Mapping[str, Model], retired: Mapping[str, Retired]
+    ) -> dict[str, Model]:
+        """In the catalogue's order. What another model answers for is that one under its name."""
+        found = {}
+        for model, _ in self._priced:
+            gone = retired.get(model.id)
+            if model.id in on_sale:
+                found[model.id] = on_sale[model.id]
+            elif gone is not None and (other := answering(gone, on_sale, retired)):
+                found[model.id] = replace(
+                    other,
+                    id=model.id,
+                    name=model.name,
+                    context_window=model.context_window,
+                    max_output=model.max_output,
+                    capabilities=model.capabilities,
+                    released_at=model.released_at,
+                    life=model.life,
+                    _rules=[],
+                    _elsewhere={},
+                    _owned={},
+                )
+        return found
+
+
+def _meant(model: str, alternative: str, on_sale: dict[str, Model]) -> str:
+    """Of two models that a name may mean, the nearest, or the other if that is not dearer."""
+    nearest, other = on_sale.get(model), on_sale.get(alternative)
+    if other is None:
+        return model
+    if nearest is None or life.compared(nearest.price.rates, other.price.rates) != "higher":
+        return alternative
+    return model
 
 
 def price_of(row: models.Price) -> Price:
@@ -267,10 +258,13 @@ def _read(read_at: float) -> Snapshot:
     prices = _prices()
     rows = [row for row in models.Model.objects.filter(active=True) if row.id in prices]
     pools = routes.load((row.id, row.vendor, row.dialect) for row in rows)
-    aliases = {alias.name.lower(): alias.model_id for alias in models.Alias.objects.all()}
-    features = snapshot.load()
+    names = {
+        alias.name.lower(): (alias.model_id, alias.alternative_id or "")
+        for alias in models.Alias.objects.all()
+    }
+    features, agreed = snapshot.load(), _agreed()
     listed = [_columns(row) for row in (*rows, *features.rows())]
-    seen = (prices, pools, aliases, listed, carrier_key())
+    seen = (prices, pools, names, listed, agreed, carrier_key())
     if _Last.made is not None and _Last.made[0] == seen:
         _Last.made[1].read_at = max(read_at, _Last.made[1].read_at)
         return _Last.made[1]
@@ -278,7 +272,7 @@ def _read(read_at: float) -> Snapshot:
         (_model(row, prices[row.id][0], pools.get(row.id, EMPTY), features), prices[row.id])
         for row in rows
     ]
-    made = Snapshot(read_at, priced, aliases, features)
+    made = Snapshot(read_at, priced, names, features, agreed)
     _Last.made = seen, made
     return made
 
@@ -304,6 +298,21 @@ def _prices() -> dict[str, tuple[Price, ...]]:
     return {model: tuple(prices) for model, prices in found.items()}
 
 
+def _agreed() -> tuple[Agreement, ...]:
+    """Customers' own prices that hold, or will."""
+    running = Q(until_at=None) | Q(until_at__gt=timezone.now() - _SKEW)
+    return tuple(
+        Agreement(
+            account=row.user_id,
+            model=row.model_id or "",
+            since=clock.of(row.from_at),
+            until=clock.of(row.until_at) if row.until_at else 0,
+            terms=terms.of(row),
+        )
+        for row in CustomerPrice.objects.filter(running)
+    )
+
+
 def _model(row: models.Model, price: Price, pool: Pool, features: Features) -> Model:
     return Model(
         id=row.id,
@@ -326,6 +335,7 @@ def _model(row: models.Model, price: Price, pool: Pool, features: Features) -> M
         long_context_window=row.long_context_window,
         long_context_beta=row.long_context_beta,
         pool=pool,
+        life=life.of(row),
     )
 
 
@@ -335,31 +345,6 @@ def _hosts(row: models.Model, features: Features) -> frozenset[str]:
         return frozenset()
     allowed = features.rules(row.dialect, row.id).tools
     return frozenset(word for word, name in hosted.GEMINI.items() if allowed.find(name))
-
-
-def _elsewhere(model: Model, upstream_id: str, dialect: str) -> Model:
-    """Behind another vendor's dialect nobody knows what of a model can be asked: the least."""
-    native = families.vendor(dialect) == model.vendor
-    target = families.target(
-        model.upstream_id if native else "",
-        dialect,
-        max_output=model.max_output,
-        key=carrier_key(),
-    )
-    return replace(
-        model,
-        upstream_id=upstream_id,
-        dialect=dialect,
-        target=replace(target, model=upstream_id),
-        _rules=[],
-        _capped={},
-        _elsewhere={},
-    )
-
-
-def carrier_key() -> bytes:
-    """What seals a vendor's reasoning secrets on their way through a client."""
-    return salted_hmac("gateway.carrier", "", algorithm="sha256").digest()
 
 
 _kept = Kept(lambda: read())

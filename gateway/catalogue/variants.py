@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from gateway.catalogue.life import Retired
 from gateway.dialects.ir import Target, Thinking
 
 _PREFIX = re.compile(r"(?:models|openai|anthropic|google|gemini|vertex|hontoni)/", re.I)
@@ -22,10 +23,11 @@ _DATE = re.compile(r"-(?:20\d{6}|20\d\d-\d\d-\d\d)$")
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """`effort` is "", high or max."""
+    """`effort` is "", high or max; `instead_of` the retired model that the name is of."""
 
     effort: str = ""
     long_context: bool = False
+    instead_of: Retired | None = None
 
     def __str__(self) -> str:
         return (f":{self.effort}" if self.effort else "") + ("-1m" if self.long_context else "")

@@ -138,7 +138,7 @@ def _change(before: int, after: int) -> str:
 def _retired(rows: Any) -> list[str]:
     """Models that were used lately and are not sold any more."""
     used = set(rows.filter(requests__gt=0).values_list("model", flat=True))
-    gone = sorted(used - snapshot.load().models.keys())
+    gone = sorted(used - snapshot.load().listed.keys())
     words = _("%(model)s is not offered any more: choose another model in what still asks for it.")
     return [words % {"model": model} for model in gone]
 

@@ -2,9 +2,10 @@
 
 import uuid
 from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -14,8 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from gateway.archive import receipts as archived
 from gateway.catalogue.features import snapshot
-from gateway.catalogue.models import Model, Price
+from gateway.catalogue.models import Model, Price, living
 from gateway.dashboard import signed_receipts
 from gateway.dashboard.serializers import (
     ModelListSerializer,
@@ -25,7 +27,7 @@ from gateway.dashboard.serializers import (
     UsageSerializer,
     model_out,
 )
-from gateway.usage import charges
+from gateway.usage import charges, log
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
@@ -50,19 +52,32 @@ class ModelsView(APIView):
             else:
                 coming[price.model_id].append(price)
         features = snapshot.load()
-        models = Model.objects.filter(active=True).prefetch_related("aliases")
+        models = Model.objects.filter(living(now), active=True).prefetch_related("aliases")
+        known = {model.id: model for model in models}
         data = [
             model_out(
                 model,
-                prices[model.id],
+                prices[sold],
                 [alias.name for alias in model.aliases.all()],
-                coming[model.id],
+                coming[sold],
                 features,
             )
             for model in models
-            if model.id in prices
+            if (sold := _answers(model, known, now)) in prices
         ]
         return Response({"data": data})
+
+
+def _answers(model: Model, known: Mapping[str, Model], now: datetime) -> str:
+    """The model whose price is paid: itself, or once it has ended who answers for it."""
+    seen: set[str] = set()
+    while model.ends_at and model.ends_at <= now:
+        successor = known.get(model.successor_id or "")
+        if not model.redirects or successor is None or model.id in seen:
+            return ""
+        seen.add(model.id)
+        model = successor
+    return model.id
 
 
 class LatestFirst(KeysetPagination):
@@ -85,9 +100,11 @@ class UsageListView(ListAPIView[UsageEvent]):
         query.is_valid(raise_exception=True)
         wanted = query.validated_data
         assert self.request.user.pk is not None
-        events = corrected(_charged(self.request.user.pk, wanted.get("transaction")))
+        user_id = self.request.user.pk
         columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
-        events = events.filter(**{columns[n]: wanted[n] for n in columns if n in wanted})
+        narrowing = {columns[name]: wanted[name] for name in columns if name in wanted}
+        events = corrected(_charged(user_id, wanted.get("transaction")))
+        events = log.narrowed(events, user_id, narrowing)
         # The id is a UUIDv7: a range of time is a range of ids, served by the same index.
         if "since" in wanted:
             events = events.filter(id__gte=first_id(wanted["since"].timestamp()))
@@ -151,5 +168,8 @@ def _event(request: Request, request_id: str) -> UsageEvent:
     except ValueError:
         raise NotFound("There is no such request.") from None
     assert request.user.pk is not None
-    events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk)
-    return get_object_or_404(events, pk=pk)
+    events = UsageEvent.objects.select_related("price").filter(user_id=request.user.pk, pk=pk)
+    event = events.first() or archived.find(request.user.pk, pk)
+    if event is None:
+        raise NotFound("There is no such request.")
+    return event

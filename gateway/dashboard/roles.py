@@ -44,7 +44,7 @@ ROLES = {
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
             "view_correction",
-            *("view_feature", "view_leftout"),
+            *("view_feature", "view_leftout", "view_customerprice"),
         ),
     },
     "finance": {
@@ -76,6 +76,8 @@ ROLES = {
             "view_vendordifference",
             *(f"{verb}_vendorname" for verb in _EDIT),
             *(f"{verb}_vendorprice" for verb in _EDIT),
+            *("view_featurecost", "view_markup", "view_customerprice", "view_proposal"),
+            "view_marginalarm",
         ),
     },
     "catalogue": {
@@ -104,6 +106,11 @@ ROLES = {
             *(f"{verb}_credential" for verb in _EDIT),
             *(f"{verb}_reportsource" for verb in _EDIT),
             *(f"{verb}_vendorname" for verb in _EDIT),
+            *(f"{verb}_vendorprice" for verb in _EDIT),
+            *(f"{verb}_featurecost" for verb in _EDIT),
+            *(f"{verb}_markup" for verb in _EDIT),
+            *(f"{verb}_customerprice" for verb in _EDIT),
+            *("view_proposal", "decide_proposal", "view_marginalarm"),
         ),
     },
 }

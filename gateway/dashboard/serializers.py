@@ -66,6 +66,11 @@ class ModelSerializer(serializers.Serializer[Any]):
     long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
     coming_prices = ComingPriceSerializer(many=True, help_text="announced, the next one first")
     features = FeatureSerializer(many=True)
+    available_from = serializers.DateTimeField(allow_null=True, help_text="null: always")
+    ends_at = serializers.DateTimeField(
+        allow_null=True, help_text="from then on it is refused, or its successor answers"
+    )
+    successor = serializers.CharField(allow_null=True, help_text="what to ask instead")
 
 
 class ModelListSerializer(serializers.Serializer[Any]):
@@ -91,6 +96,9 @@ def model_out(
         "currency": "USD",
         **_prices(price),
         "features": offers.shapes(features.rules(model.dialect, model.id)),
+        "available_from": model.available_from,
+        "ends_at": model.ends_at,
+        "successor": model.successor_id,
         "coming_prices": [
             {"effective_at": each.effective_at.isoformat(), **_prices(each)} for each in coming
         ],
@@ -179,6 +187,13 @@ class ReceiptLineSerializer(serializers.Serializer[Any]):
     cost = serializers.CharField()
 
 
+class OwnPriceSerializer(serializers.Serializer[Any]):
+    """What was agreed with you in place of the list's price."""
+
+    id = serializers.IntegerField()
+    multiplier = serializers.CharField(allow_null=True, help_text="null: rates of your own")
+
+
 class PriceVersionSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     effective_at = serializers.DateTimeField(help_text="in force since")
@@ -186,6 +201,7 @@ class PriceVersionSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="when the gateway had last read the price list"
     )
     long_context = serializers.BooleanField()
+    own = OwnPriceSerializer(allow_null=True, help_text="of your own prices, if they held")
 
 
 class SettlementSerializer(serializers.Serializer[Any]):
@@ -204,6 +220,16 @@ class CorrectionSerializer(serializers.Serializer[Any]):
     effective_at = serializers.DateTimeField(help_text="since when that version is in force")
     charged_before = serializers.CharField()
     charged = serializers.CharField()
+
+
+class InsteadOfSerializer(serializers.Serializer[Any]):
+    """The retired model that a successor answered for."""
+
+    model = serializers.CharField()
+    ended = serializers.DateField()
+    price = serializers.ChoiceField(
+        ("same", "lower", "higher"), help_text="of the successor; higher: in some bucket"
+    )
 
 
 class ReceiptSerializer(UsageSerializer):
@@ -225,6 +251,9 @@ class ReceiptSerializer(UsageSerializer):
     )
     settlement = serializers.SerializerMethodField()
     windows = serializers.SerializerMethodField()
+    instead_of = serializers.SerializerMethodField(
+        help_text="the retired model that was asked for, if this one answered in its place"
+    )
     clamps = serializers.SerializerMethodField()
     left_out = serializers.SerializerMethodField(
         help_text="what was asked for and not sent to the vendor, as kind:name"
@@ -237,17 +266,9 @@ class ReceiptSerializer(UsageSerializer):
     class Meta(UsageSerializer.Meta):
         fields: tuple[str, ...] = (  # type: ignore[assignment]
             *UsageSerializer.Meta.fields,
-            *(
-                "lines",
-                "total",
-                "charged",
-                "rule",
-                "price_version",
-                "corrections",
-                "settlement",
-                "windows",
-            ),
-            *("clamps", "left_out", "attempts", "upstream_status", "upstream_request_id"),
+            *("lines", "total", "charged", "rule", "price_version", "corrections"),
+            *("settlement", "windows", "instead_of", "clamps", "left_out", "attempts"),
+            *("upstream_status", "upstream_request_id"),
         )
 
     @extend_schema_field(ReceiptLineSerializer(many=True))
@@ -288,6 +309,7 @@ class ReceiptSerializer(UsageSerializer):
             "effective_at": event.price.effective_at,
             "read_at": event.price_read_at,
             "long_context": any(map(bill.is_long, receipts.lines(event))),
+            "own": receipts.own(event),
         }
 
     @extend_schema_field(SettlementSerializer)
@@ -304,6 +326,11 @@ class ReceiptSerializer(UsageSerializer):
             name: {"limit": limit, "used": used, "reset_ms": reset_ms}
             for name, limit, used, reset_ms in event.details.get("windows", ())
         }
+
+    @extend_schema_field(InsteadOfSerializer(allow_null=True))
+    def get_instead_of(self, event: UsageEvent) -> dict[str, str] | None:
+        instead: dict[str, str] | None = event.details.get("instead_of")
+        return instead
 
     def get_clamps(self, event: UsageEvent) -> dict[str, Any]:
         clamps: dict[str, Any] = event.details.get("clamps", {})

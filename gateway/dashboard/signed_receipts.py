@@ -17,6 +17,7 @@ from rest_framework.renderers import JSONRenderer
 
 from accounts.models import User
 from billing.books import signing
+from gateway.archive import receipts as archived
 from gateway.dashboard.serializers import ReceiptSerializer
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent
@@ -38,7 +39,7 @@ def document(event: UsageEvent, now: datetime) -> dict[str, Any]:
         "issuer": settings.PUBLIC_URL,
         "issued_at": now.isoformat(),
         "receipt": receipt,
-        "proof": ledger_roots.proof(event),
+        "proof": ledger_roots.proof(event) or archived.proof(event),
     }
     return signing.signed(said)
 
@@ -59,8 +60,14 @@ def still(receipt: dict[str, Any]) -> bool:
         pk = uuid.UUID(hex=str(receipt["request_id"]).removeprefix("req_"))
     except ValueError:
         return False
-    event = UsageEvent.objects.select_related("price").filter(pk=pk).first()
+    event = _event(pk)
     return event is not None and receipt["charged"] == ReceiptSerializer().get_charged(event)
+
+
+def _event(pk: uuid.UUID) -> UsageEvent | None:
+    """Whosever it is, in the database or in the archive."""
+    events = UsageEvent.objects.select_related("price", "user", "api_key")
+    return events.filter(pk=pk).first() or archived.find(None, pk)
 
 
 # -- Links ---------------------------------------------------------------------------------------
@@ -83,8 +90,7 @@ def linked(token: str) -> tuple[UsageEvent, datetime] | None:
     end = datetime.fromtimestamp(until, timezone.get_default_timezone())
     if end <= timezone.now():
         return None
-    events = UsageEvent.objects.select_related("price", "user", "api_key")
-    event = events.filter(pk=uuid.UUID(hex=name)).first()
+    event = _event(uuid.UUID(hex=name))
     owner: User | None = event.user if event else None
     if event is None or owner is None or not owner.is_active or owner.session_epoch != epoch:
         return None

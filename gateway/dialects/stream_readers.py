@@ -30,7 +30,7 @@ _ITEM_EDGES = (b"response.output_item.",)
 _DELTA = re.compile(rb'"delta"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _SEQUENCE = re.compile(rb'"sequence_number"\s*:\s*(\d+)')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_CALLING = re.compile(rb'"(?:tool_calls|function_call)"\s*:\s*[\[{]')
+_CALLING = re.compile(rb'"(?:tool_calls|function_call)"\s*:\s*[\[{]|"refusal"\s*:\s*"')
 _SAID_IN = ("delta", "message")
 _FINISHED = ("response.completed", "response.incomplete", "response.cancelled")
 _ENDS = tuple(kind.encode() for kind in _FINISHED)
@@ -41,13 +41,16 @@ class ChatTap(Tap):
 
     telling = re.compile(rb'"error"|"finish_reason"\s*:\s*"|\[DONE\]')
 
-    __slots__ = ("_first", "_keep_usage", "_tier")
+    __slots__ = ("_callers", "_first", "_keep_usage", "_many", "_refusers", "_tier")
 
     def __init__(self, head: Head) -> None:
         super().__init__(head)
         options = head.body.get("stream_options")
         self._keep_usage = isinstance(options, dict) and bool(options.get("include_usage"))
         self._first: dict[str, Any] | None = None
+        self._many = (head.body.get("n") or 1) != 1
+        self._callers: set[Any] = set()  # the numbers of the answers that call something
+        self._refusers: set[Any] = set()
         self._tier: Any = None
 
     def _observe(self, block: bytes) -> bytes:
@@ -85,34 +88,58 @@ class ChatTap(Tap):
         return b"".join(kept)
 
     def _hear(self, block: bytes) -> None:
-        if not self.called and _CALLING.search(block):
-            self.called = any(map(_calls, data_of(block)))
+        if (self._many or not (self._callers or self._refusers)) and _CALLING.search(block):
+            for data in data_of(block):
+                self._look_for_calls(data)
         super()._hear(block)
+
+    def _look_for_calls(self, data: dict[str, Any]) -> None:
+        """Which of the answers calls something, or refuses."""
+        for choice in _choices(data):
+            for message in (within(choice, name) for name in _SAID_IN):
+                if endings.calls(message):
+                    self._callers.add(choice.get("index"))
+                if message.get("refusal"):
+                    self._refusers.add(choice.get("index"))
+
+    def _judged(self, block: bytes) -> bytes:
+        if self._first is None:
+            self._first = next(data_of(block), None)
+        return super()._judged(block)
 
     def _verdict(self, data: dict[str, Any]) -> Finish | Failed | None:
         if isinstance(data.get("error"), dict):
             return failures.decode(data)
-        self.called = self.called or _calls(data)
+        self._look_for_calls(data)
         found: Finish | Failed | None = None
         for choice in _choices(data):
             if isinstance(choice.get("error"), dict):
                 return failures.decode(choice)
             if self.ended is not None and data.get("id") != (self._first or data).get("id"):
                 return failures.BROKEN  # another answer's
-            if raw := choice.get("finish_reason"):
-                found = endings.judge("openai_chat", str(raw), called=self.called)
+            found = self._judge(choice) or found
             if isinstance(found, Failed):
                 return found
         return found
 
+    def _judge(self, choice: dict[str, Any]) -> Finish | Failed | None:
+        """How one of the answers ended, if it does here."""
+        if not (raw := choice.get("finish_reason")):
+            return None
+        index = choice.get("index")
+        called, refused = index in self._callers, index in self._refusers
+        return endings.judge("openai_chat", str(raw), called=called, refused=refused)
+
     def _corrected(self, event: bytes, data: dict[str, Any], finish: Finish) -> bytes:
-        if not (word := endings.corrected("openai_chat", finish)):
+        now = [self._in_our_words(choice) for choice in _choices(data)]
+        if now == data.get("choices"):
             return event
-        ended = [
-            choice | {"finish_reason": word} if choice.get("finish_reason") else choice
-            for choice in _choices(data)
-        ]
-        return sse.encode("", orjson.dumps(data | {"choices": ended}))
+        return sse.encode("", orjson.dumps(data | {"choices": now}))
+
+    def _in_our_words(self, choice: dict[str, Any]) -> dict[str, Any]:
+        ended = self._judge(choice)
+        word = endings.corrected("openai_chat", ended) if isinstance(ended, Finish) else ""
+        return choice | {"finish_reason": word} if word else choice
 
     def _terminator(self) -> bytes:
         return b"data: [DONE]\n\n"
@@ -131,13 +158,6 @@ class ChatTap(Tap):
 
 def _choices(data: dict[str, Any]) -> list[dict[str, Any]]:
     return [choice for choice in data.get("choices") or () if isinstance(choice, dict)]
-
-
-def _calls(data: dict[str, Any]) -> bool:
-    """Whether a chunk calls something."""
-    return any(
-        endings.calls(within(choice, name)) for choice in _choices(data) for name in _SAID_IN
-    )
 
 
 class MessagesTap(Tap):

@@ -6,7 +6,8 @@ A line is one sampling of one model, or the calls of one tool:
      1000, 0], "long": false, "factor": 10000}
     {"kind": "calls", "name": "web_search_*", "feature_id": 12, "calls": 2, "amount": 10000000}
 
-`usage` is in the order of `gateway.models.BUCKETS`; `long` says whether the long-context prices of
+A line at a customer's own price has `own` (gateway/catalogue/own_prices/terms.py). `usage` is in
+the order of `gateway.models.BUCKETS`; `long` says whether the long-context prices of
 that version apply, by this line's own prompt; `factor` is in basis points. So a line of tokens is
 usage x prices x factor / 10000 / a million, and one of calls is calls x amount (nano-dollars). The
 event keeps them in `details.lines`, where there is more than one plain line: readers price them
@@ -21,7 +22,8 @@ from typing import Any, NamedTuple
 from gateway.catalogue.features.models import WHOLE, Pricing
 from gateway.catalogue.features.sift import Sifted, Use
 from gateway.catalogue.features.snapshot import Row, Rules
-from gateway.catalogue.snapshot import Model, Price
+from gateway.catalogue.own_prices import terms
+from gateway.catalogue.sold import Model, Price
 from gateway.dialects.ir import Iteration, Tally, Usage
 from gateway.metering import estimates
 from gateway.metering.estimates import Estimate
@@ -52,6 +54,7 @@ class Tokens(NamedTuple):
         return self.price.weigh(self.usage) * self.factor
 
     def as_dict(self) -> dict[str, Any]:
+        own = self.price.own
         return {
             "kind": self.kind,
             "model": self.model,
@@ -59,7 +62,7 @@ class Tokens(NamedTuple):
             "usage": list(self.usage),
             "long": is_long(self),
             "factor": self.factor,
-        }
+        } | ({"own": own.as_dict()} if own else {})
 
 
 class Calls(NamedTuple):
@@ -104,23 +107,28 @@ def cost(lines: Iterable[Line]) -> int:
 def read(lines: Iterable[Mapping[str, Any]], prices: Mapping[int, Price]) -> list[Line]:
     """The lines that an event keeps, at the versions of `prices` (by id)."""
     return [
-        Calls(line["name"], line["feature_id"], line["calls"], line["amount"])
-        if line["kind"] == "calls"
-        else Tokens(
-            line["kind"],
-            line["model"],
-            prices[line["price_id"]],
-            Usage(*line["usage"]),
-            line["factor"],
-        )
-        for line in lines
+        line_of(line, prices[line["price_id"]] if "price_id" in line else None) for line in lines
     ]
+
+
+def line_of(raw: Mapping[str, Any], price: Price | None) -> Line:
+    """One of them, at that version; what a customer agreed for himself stays agreed."""
+    if raw["kind"] == "calls":
+        return Calls(raw["name"], raw["feature_id"], raw["calls"], raw["amount"])
+    assert price is not None
+    paid = price.at(terms.read(raw["own"])) if "own" in raw else price
+    return Tokens(raw["kind"], raw["model"], paid, Usage(*raw["usage"]), raw["factor"])
 
 
 def is_plain(lines: list[Line]) -> bool:
     """Whether the buckets and the price version of the event say it all."""
     only = lines[0]
-    return len(lines) == 1 and type(only) is Tokens and only.factor == WHOLE
+    return (
+        len(lines) == 1
+        and type(only) is Tokens
+        and only.factor == WHOLE
+        and only.price.own is None
+    )
 
 
 def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]:
@@ -158,7 +166,7 @@ def absurd(
 def helper(model: Model, use: Use) -> Model | None:
     """The model that a tool asks to help."""
     named = use.declared.get("model") if use.row.pricing == Pricing.TOKENS else None
-    return model.book.find(named) if isinstance(named, str) else None
+    return model.sister(named) if isinstance(named, str) else None
 
 
 def factor(tally: Tally, requested: Mapping[str, str], rules: Rules) -> int:
@@ -192,7 +200,7 @@ def _completed(used: Usage, iterations: tuple[Iteration, ...]) -> list[Iteration
 def _served_by(each: Iteration, model: Model, uses: Sequence[Use]) -> Model:
     if not each.model or each.model in (model.upstream_id, model.id):
         return model
-    found = model.book.find(each.model)
+    found = model.sister(each.model)
     if found is None:
         logger.critical("bill.unknown_model %s beside %s", each.model, model.id)
         if each.kind not in _OTHERS:

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.dialects.codecs import media
 from gateway.metering import sound
 from hontoni.errors import BadRequest

@@ -8,7 +8,8 @@ third of that; it decides what the least affordable hold is.
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from gateway.catalogue.snapshot import Model, Rates
+from gateway.catalogue.own_prices.terms import Rates
+from gateway.catalogue.sold import Model
 from gateway.dialects.ir import Usage
 from gateway.metering import documents, sound
 from gateway.metering.documents import Attached

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from gateway.catalogue.features.models import WHOLE, Kind, Pricing
 from gateway.catalogue.features.sift import PAGE_TOKENS, Sifted, Use
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.metering.estimates import Estimate, Hold, caches
 from hontoni.money import per_million
 
@@ -99,7 +99,7 @@ def helped(use: Use, model: Model, estimated: Estimate) -> Helped | None:
     named = use.declared.get("model")
     if use.row.pricing != Pricing.TOKENS or not isinstance(named, str):
         return None
-    helper = model.book.find(named)
+    helper = model.sister(named)
     if helper is None:
         return None
     window = max(helper.context_window, helper.long_context_window or 0)

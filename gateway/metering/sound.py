@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gateway.catalogue.features.models import Pricing
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from hontoni.errors import BadRequest
 
 HEARD, SPOKEN = "audio.input", "audio.output"

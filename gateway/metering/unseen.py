@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from gateway.catalogue.features.models import Kind
 from gateway.catalogue.features.sift import Sifted, Use
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.dialects.ir import Iteration, Tally, Usage
 from gateway.metering import feature_holds
 from gateway.metering.estimates import Estimate

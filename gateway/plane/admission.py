@@ -13,7 +13,7 @@ from django.conf import settings
 
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
-from gateway.plane import callers, counts, life, stores, tracing, usage_events
+from gateway.plane import callers, counts, inbound, life, stores, tracing, usage_events
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.counts import Counts
@@ -137,10 +137,11 @@ async def _price(call: Call, moment: int | None) -> None:
     known = snapshot.at_hand(moment) or await snapshot.current(moment)
     call.price_read_at, call.priced_for = known.of.read_at, (known.since, known.until)
     sold = known.models.get(call.model.id)
+    if sold is None:
+        raise known.missing(call.request.name)
+    sold = sold.owned(call.request.account)
     if sold is call.model:  # nearly always
         return
-    if sold is None:
-        raise snapshot.unknown(call.request.name)
     call.request = call.request.priced(sold, call.lane.sifted)
 
 
@@ -170,7 +171,8 @@ async def _renew(call: Call, state: State) -> None:
     """Read anew whatever was too old for it to be decided."""
     call.caller = await _renewed(call.caller, state)
     call.http.limits = call.caller.limits
-    if problem := call.caller.forbidden(call.ip, call.model.id):
+    needed = inbound.permission(call.model, call.request.variant, call.caller)
+    if problem := call.caller.forbidden(call.ip, needed):
         raise problem
 
 

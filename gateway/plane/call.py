@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.catalogue.snapshot import Model, Price
+from gateway.catalogue.sold import Model, Price
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
 from gateway.dialects.stream_readers import text_bytes

@@ -53,6 +53,7 @@ class Caller:
     models: tuple[str, ...]  # all that are allowed; empty: every one
     networks: tuple[restrictions.Network, ...]  # likewise
     may_store: bool = False  # vendors, what they are sent, if a request asks them to
+    keeps_responses: bool = True  # we, for clients that point at them
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses
@@ -251,6 +252,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
         models=tuple(key.allowed_models),
         networks=tuple(ipaddress.ip_network(each) for each in key.allowed_ips),
         may_store=key.user.vendors_may_store,
+        keeps_responses=key.user.keeps_responses,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.dialects.codecs import CODECS, Codec
 from gateway.dialects.stream_readers import ChatTap, MessagesTap, ResponsesTap, Tap
 from hontoni.errors import BadRequest

@@ -43,7 +43,7 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     body = await bodies.read(http, caller, paid=False)
     request, parsed = await _counted(http, body, caller, upstream)
     if request.model.dialect != MESSAGES.name:
-        http.extra += [(b"x-hontoni-model", request.model.id.encode()), *_ESTIMATED]
+        http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"input_tokens": request.estimate.likely})
         return
     await http.present(_relay(http, upstream, request, parsed), settings.UPSTREAM_SILENCE_SECONDS)
@@ -81,7 +81,7 @@ async def _relay(
         with closing(await upstream.post(route.access, path, body, headers)) as reply:
             answer = await reply.read()
         if reply.status < 400:
-            http.extra.append((b"x-hontoni-model", request.model.id.encode()))
+            http.extra += pipeline.served(request)
             await http.respond(200, answer)
             return
         label, wait = route.access.label, reply.retry_after

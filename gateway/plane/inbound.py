@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, Protocol
 
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.sift import Sifted
-from gateway.catalogue.snapshot import Catalogue, Model
+from gateway.catalogue.snapshot import Catalogue
+from gateway.catalogue.sold import Model
 from gateway.catalogue.variants import PLAIN, Variant
 from gateway.dialects.codecs import thinking as thoughts
 from gateway.dialects.ir import UNSAID, Target, Thinking
@@ -69,7 +70,7 @@ class InboundRequest(NamedTuple):
 
     def helper(self, name: str) -> str | None:
         """What the vendor calls another model that shall help, where this caller may ask it."""
-        found = self.model.book.find(name)
+        found = self.model.sister(name)
         if found is None or found.dialect != self.model.dialect:
             return None
         return found.upstream_id if not self.permitted or found.id in self.permitted else None
@@ -177,8 +178,9 @@ async def understand(
         model, variant = _model_of(known, _name(parsed), upstream)
     if b"anthropic-beta" in sent:
         variant = _switched(variant, model, sent[b"anthropic-beta"])
-    if caller.models and model.id not in caller.models:
-        caller = await permit(caller, address, model.id)
+    if caller.models and (needed := permission(model, variant, caller)) not in caller.models:
+        caller = await permit(caller, address, needed)
+    model = model.owned(caller.account)
     target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
     thinking = wanted(said, variant, target, sent) if variant.effort else said
@@ -209,6 +211,15 @@ async def understand(
     if thinking.mode or variant is not PLAIN or (limit or 0) > model.max_output:
         requested.clamps.update(_clamps(requested, limit or 0))
     return requested
+
+
+def permission(model: Model, variant: Variant, caller: Caller) -> str:
+    """Which model a key must be allowed to ask: for what answers in place of a retired one, that
+    one is enough where it costs no more."""
+    gone = variant.instead_of
+    if gone is None or gone.id not in caller.models:
+        return model.id
+    return model.id if snapshot.stand(model, gone).price == "higher" else gone.id
 
 
 def _at_hand(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant] | None:

@@ -16,7 +16,8 @@ from django.conf import settings
 
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.snapshot import Features
-from gateway.catalogue.snapshot import Book, Catalogue, Snapshot
+from gateway.catalogue.snapshot import Catalogue, Snapshot
+from gateway.catalogue.sold import Book
 from gateway.dialects.ir import Failed
 from gateway.plane import adapters, callers
 from gateway.plane.adapters import Lane, PassThrough, Translation
@@ -92,11 +93,13 @@ def _bare(catalogue: Catalogue) -> Catalogue:
     books: dict[int, Book] = {}
     models = {}
     for name, model in catalogue.models.items():
-        book = books.setdefault(id(model.book), Book(model.book.features))
-        models[name] = replace(model, pool=EMPTY, book=book, _rules=[], _capped={}, _elsewhere={})
+        book = books.setdefault(id(model.book), Book(model.book.features, model.book.own))
+        models[name] = replace(
+            model, pool=EMPTY, book=book, _rules=[], _capped={}, _elsewhere={}, _owned={}
+        )
     for book in books.values():
         book.write(models, catalogue.aliases)
-    return replace(catalogue, models=models, of=Snapshot(0.0, [], {}, Features()))
+    return replace(catalogue, models=models, listed={}, of=Snapshot(0.0, [], {}, Features()))
 
 
 class Reading:
@@ -178,7 +181,7 @@ def _reading(
 def _inbound(found: Understood, reading: Reading, catalogue: Catalogue) -> InboundRequest:
     """As it is here: of this process's catalogue, and with the body as it came."""
     reading.session, reading.prompt_bytes = found.session, found.prompt_bytes
-    model = catalogue.models[found.model]
+    model = catalogue.models[found.model].owned(reading.question.caller.account)
     return found.request._replace(
         dialect=DIALECTS[found.dialect],
         body=reading.question.body,

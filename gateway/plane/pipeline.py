@@ -16,6 +16,7 @@ import logging
 from contextlib import suppress
 from typing import Any
 
+from gateway.catalogue import snapshot
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.metering import estimates
@@ -25,6 +26,7 @@ from gateway.plane import (
     callers,
     counts,
     inbound,
+    kept_responses,
     large,
     life,
     relay,
@@ -32,7 +34,7 @@ from gateway.plane import (
 )
 from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
-from gateway.plane.client_dialects import Dialect
+from gateway.plane.client_dialects import RESPONSES, Dialect
 from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
@@ -73,6 +75,7 @@ async def refuse(http: Exchange, error: ApiError, more: bytes = b"") -> None:
         with suppress(ApiError):
             await callers.enter(http)
     refusals.note(http, error)
+    _tell_of_end(http)
     if Counts.on:
         counts.refused(error.status, error.code)
     if http.state is None and http.limits is not None and error.status != 401:
@@ -84,18 +87,29 @@ async def refuse(http: Exchange, error: ApiError, more: bytes = b"") -> None:
     await http.fail(error, more)
 
 
+def _tell_of_end(http: Exchange) -> None:
+    """Of a model that ends every answer says so, refusals of what was not understood, too."""
+    name, known = http.parsed.get("model") if http.parsed else None, snapshot.at_hand()
+    if known is None or not isinstance(name, str) or any(n == b"sunset" for n, _ in http.extra):
+        return
+    with suppress(ApiError):
+        http.extra += known.resolve(name)[0].life.headers
+
+
 async def _prepare(
     http: Exchange, dialect: Dialect, caller: callers.Caller, upstream: Upstream
 ) -> Call:
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
-    ClientGone."""
+    ClientGone, kept_responses.Detach."""
     body = http.whole_body() or await bodies.read(http, caller)
-    sent, ip = http.headers, http.client_ip()
+    sent, ip, parsed = http.headers, http.client_ip(), None
+    if dialect is RESPONSES:
+        body, parsed = await kept_responses.prepare(http, caller, body)
     if large.is_large(body):
         request = await large.understand(http, dialect.name, body, caller, upstream, "paid")
         http.parsed = request.parsed
     else:
-        http.parsed = parsed = parse(body)
+        http.parsed = parsed = parse(body) if parsed is None else parsed
         request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += notices(request)
     routes = _routes(request, http, upstream)
@@ -124,9 +138,20 @@ def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tupl
 
 def notices(request: InboundRequest) -> Headers:
     """The headers that say what really serves the request, and what was taken from it."""
-    headers: Headers = [(b"x-hontoni-model", request.model.id.encode())]
+    headers = served(request)
     if request.clamps:
         headers += _clamp_headers(request.clamps)
+    return headers
+
+
+def served(request: InboundRequest) -> Headers:
+    """Which model serves it, for which one it does, and when that ends (catalogue/life.py)."""
+    model, gone = request.model, request.variant.instead_of
+    headers: Headers = [(b"x-hontoni-model", model.id.encode())]
+    if gone is not None:
+        headers += [snapshot.stand(model, gone).header, *gone.life.headers]
+    elif model.life.headers:
+        headers += model.life.headers
     return headers
 
 
@@ -191,6 +216,8 @@ async def _settle(call: Call) -> None:
 
 async def _serve(call: Call, upstream: Upstream) -> None:
     await admission.admit(call)
+    if call.http.kept is not None:
+        kept_responses.admitted(call.http, call.caller)
     if (allowed := call.caller.may_store) is not call.request.may_store:  # changed just now
         call.request = call.request._replace(may_store=allowed)
         await large.beside(call.lane, call.lane.let_store, allowed)

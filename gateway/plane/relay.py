@@ -19,7 +19,16 @@ from gateway.dialects.json_patch import parse, patch
 from gateway.dialects.stream_readers import text_bytes
 from gateway.dialects.translator import Translator
 from gateway.metering.estimates import FIRST_STEP_TOKENS
-from gateway.plane import admission, counts, drains, large, left_out, life, tracing
+from gateway.plane import (
+    admission,
+    counts,
+    drains,
+    kept_responses,
+    large,
+    left_out,
+    life,
+    tracing,
+)
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.upstream import Upstream
@@ -195,8 +204,8 @@ async def _unary(call: Call, reply: Reply) -> Failed | None:
         return ended
     call.first_byte, call.whole, call.ended = time.time(), body, ended.reason
     changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
-    if word := endings.corrected(call.lane.dialect, ended):
-        changes |= endings.rewritten(call.lane.dialect, parsed, word)
+    if endings.corrected(call.lane.dialect, ended) or len(parsed.get("choices") or ()) > 1:
+        changes |= endings.rewritten(call.lane.dialect, parsed)
     codec = call.request.dialect.codec
     call.tally = codec.decode_tally(parsed)
     if isinstance(usage := parsed.get("usage"), dict):
@@ -211,8 +220,7 @@ async def _unary(call: Call, reply: Reply) -> Failed | None:
 async def _respond(call: Call, body: bytes) -> None:
     """The whole answer, and in its headers what it cost."""
     call.status = 200
-    if not call.settled:
-        await admission.close(call)
+    await _finish(call, body)
     costs = b"x-hontoni-cost: %b\r\n%b" % (money.dollars(call.cost).encode(), overhead(call))
     if call.settled and call.state is not None:  # or nobody can tell before Redis is back
         costs += b"x-hontoni-balance: %b\r\n" % money.dollars(call.state.balance).encode()
@@ -291,15 +299,21 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
     if not http.started:
         await http.start_stream(overhead(call))
     if tap.finished and not tap.cut:
-        await _finish(call)  # before the client can see the end and ask again
+        await _finish(call, out)  # before the client can see the end and ask again
     elif tap.text_bytes >= call.extend_at:
         await _extend(call)
     if not http.write_now(out):
         await http.write(out)
 
 
-async def _finish(call: Call) -> None:
-    if not call.settled:
+async def _finish(call: Call, answer: bytes = b"") -> None:
+    """Settle it, and keep what is kept of the answer: both before its client hears its end."""
+    keeping = call.http.kept if answer else None
+    if keeping is not None and call.settled:
+        await kept_responses.keep(keeping, answer)
+    elif keeping is not None:
+        await asyncio.gather(admission.close(call), kept_responses.keep(keeping, answer))
+    elif not call.settled:
         await admission.close(call)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.vendors.breaker import Breaker
 from gateway.vendors.http_client import Client, Reply
 from gateway.vendors.models import Vendor

@@ -6,6 +6,7 @@
 import time
 from typing import Any
 
+from gateway.catalogue.snapshot import stand
 from gateway.dialects.ir import Usage
 from gateway.metering import bill
 from gateway.plane.call import Call
@@ -97,6 +98,8 @@ def _details(call: Call) -> dict[str, Any]:
     if call.full not in (None, call.usage) and call.quarantined is None:
         assert call.full is not None
         details["full"] = call.full._asdict()  # the vendor bills it, the customer is not
+    if (gone := call.request.variant.instead_of) is not None:
+        details["instead_of"] = stand(call.model, gone).as_dict()
     if rule := call.rule():
         details["rule"] = rule
     if call.gift:

@@ -14,7 +14,19 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.catalogue import model_list, snapshot
-from gateway.plane import admission, counting, drains, large, pipeline, stores, tracing
+from gateway.plane import (
+    admission,
+    background,
+    counting,
+    drains,
+    inbound,
+    kept_responses,
+    large,
+    pipeline,
+    response_doors,
+    stores,
+    tracing,
+)
 from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Config, Exchange
 from gateway.plane.upstream import Upstream, connect
@@ -27,7 +39,7 @@ from hontoni.errors import ApiError, NotFound
 logger = logging.getLogger(__name__)
 
 _PREFLIGHT = (
-    b"access-control-allow-methods: GET, POST, HEAD, OPTIONS\r\n"
+    b"access-control-allow-methods: GET, POST, DELETE, HEAD, OPTIONS\r\n"
     b"access-control-allow-headers: *, authorization, x-api-key, content-type\r\n"
     b"access-control-max-age: 86400\r\n"
 )
@@ -37,7 +49,7 @@ Handler = Callable[[Exchange, Upstream], Awaitable[None]]
 
 async def _models(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
-    found = (await snapshot.current()).models.values()
+    found = (await snapshot.current()).listed.values()
     allowed = [model for model in found if not caller.models or model.id in caller.models]
     offered = [model for model in allowed if upstream.routes(model)]
     await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
@@ -46,9 +58,13 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
 async def _model(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     name = http.scope["path_params"]["id"]
-    model, _ = await snapshot.found(lambda known: known.resolve(name))
-    if problem := caller.forbidden(http.client_ip(), model.id):
+    model, variant, listed = await snapshot.found(lambda n: (*n.resolve(name), n.listed))
+    needed = inbound.permission(model, variant, caller)
+    if problem := caller.forbidden(http.client_ip(), needed):
         raise problem
+    if variant.instead_of is not None:
+        model = listed[variant.instead_of.id]
+    http.extra += model.life.headers
     await http.respond_json(model_list.shape(model, anthropic=_is_anthropic(http)))
 
 
@@ -60,6 +76,14 @@ def _paid(dialect: Dialect) -> Handler:
     return lambda http, upstream: pipeline.serve(http, dialect, upstream)
 
 
+async def _responses(http: Exchange, upstream: Upstream) -> None:
+    """As any paid request, unless its client does not wait for the answer."""
+    try:
+        await pipeline.serve(http, RESPONSES, upstream)
+    except kept_responses.Detach as requested:
+        await background.start(http, upstream, requested)
+
+
 async def _hello(http: Exchange, upstream: Upstream) -> None:
     """Agents ask HEAD /api/hello before anything else; any answer will do."""
     await http.respond_json({"status": "ok"})
@@ -68,7 +92,11 @@ async def _hello(http: Exchange, upstream: Upstream) -> None:
 _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/chat/completions", "POST", _paid(CHAT)),
     ("/v1/messages", "POST", _paid(MESSAGES)),
-    ("/v1/responses", "POST", _paid(RESPONSES)),
+    ("/v1/responses", "POST", _responses),
+    ("/v1/responses/{id}", "GET", response_doors.retrieve),
+    ("/v1/responses/{id}", "DELETE", response_doors.delete),
+    ("/v1/responses/{id}/input_items", "GET", response_doors.input_items),
+    ("/v1/responses/{id}/cancel", "POST", response_doors.cancel),
     ("/v1/messages/count_tokens", "POST", counting.count_tokens),
     ("/v1/estimate", "POST", counting.estimate),
     ("/v1/models", "GET", _models),
@@ -81,17 +109,17 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
 class _Endpoint:
     """An ASGI endpoint: HEAD and OPTIONS without a key, every error in our envelope."""
 
-    def __init__(self, plane: "V1", method: str, handler: Handler) -> None:
-        self.plane, self.method, self.handler = plane, method, handler
+    def __init__(self, plane: "V1", handlers: dict[str, Handler]) -> None:
+        self.plane, self.handlers = plane, handlers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.plane.config)
         logs.about.set(http)
         method = scope["method"]
         try:
-            if method == self.method:
+            if (handler := self.handlers.get(method)) is not None:
                 assert self.plane.upstream is not None, "V1.start() was not awaited"
-                await self.handler(http, self.plane.upstream)
+                await handler(http, self.plane.upstream)
             elif method == "HEAD":
                 await http.respond(200, b"")
             elif method == "OPTIONS":
@@ -99,7 +127,8 @@ class _Endpoint:
             elif b"upgrade" in http.headers:
                 raise _UpgradeRefused("There is no WebSocket here. Use POST.")
             else:
-                raise _NotAllowed(f"Use {self.method} here.", headers={"Allow": self.method})
+                allowed = ", ".join(self.handlers)
+                raise _NotAllowed(f"Use {allowed} here.", headers={"Allow": allowed})
         except ApiError as error:
             await pipeline.refuse(http, error)
         except ClientGone:
@@ -143,7 +172,10 @@ class V1:
     def __init__(self) -> None:
         self.upstream: Upstream | None = None
         self.config = Config.read()
-        endpoints = {path: _Endpoint(self, method, run) for path, method, run in _HANDLERS}
+        handlers: dict[str, dict[str, Handler]] = {}
+        for path, method, run in _HANDLERS:
+            handlers.setdefault(path, {})[method] = run
+        endpoints = {path: _Endpoint(self, those) for path, those in handlers.items()}
         self.exact: dict[str, ASGIApp] = {p: e for p, e in endpoints.items() if "{" not in p}
         self.router = Router(
             [Route(path, endpoint) for path, endpoint in endpoints.items()],
@@ -166,6 +198,7 @@ class V1:
 
     async def stop(self) -> None:
         await drains.stop()
+        await background.stop()
         for task in self._working:
             task.cancel()
         await stores.stop()

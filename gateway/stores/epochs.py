@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from billing.books import ledger
+from billing.books import checkpoints, ledger
 from billing.models import Transfer
 from gateway.stores.models import StoreEpoch
 from hontoni import redis
@@ -110,7 +110,10 @@ def _difference(row: StoreEpoch, seen: _Seen) -> str:
 
 
 def _went_back(mark: tuple[int, str] | None) -> bool:
-    return mark is not None and not Transfer.objects.filter(pk=mark[0], key=mark[1]).exists()
+    """Whether the newest transfer that Valkey was told of is gone, and not into the archive."""
+    if mark is None or Transfer.objects.filter(pk=mark[0], key=mark[1]).exists():
+        return False
+    return mark[0] >= checkpoints.transfers_floor()
 
 
 def _tell(epoch: str) -> None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.models import ApiKey
 from billing.plans.terms import terms
 from gateway.usage import events as spelled
+from gateway.usage import log, packing
 from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
 from hontoni import redis
@@ -82,14 +83,18 @@ def _keys(user_id: int) -> Iterable[ApiKey]:
 
 
 def _rows(key: ApiKey, now: int) -> Iterator[_Seen]:
-    mine = UsageEvent.objects.filter(user_id=key.user_id, api_key_id=key.pk).order_by("-id")
-    rows = list(mine.values_list("id", "details", "duration_ms")[:_NEWEST])
+    wanted = {"api_key_id": key.pk}
+    mine = UsageEvent.objects.filter(user_id=key.user_id).order_by("-id")
+    newest = log.narrowed(mine, key.user_id, wanted, most=_NEWEST)
+    columns = ("id", "details", "brief", "duration_ms")
+    rows = list(newest.values_list(*columns)[:_NEWEST])
     recent = first_id(now / 1_000_000 - 60 - _SLACK_SECONDS)
     if len(rows) == _NEWEST and rows[-1][0] >= recent:
-        more = mine.filter(pk__gte=recent)
-        rows = list(more.values_list("id", "details", "duration_ms")[:_MOST])
-    for pk, details, duration_ms in rows:
-        if seen := _seen({"id": pk.hex, "details": details, "duration_ms": duration_ms}):
+        more = mine.filter(pk__gte=recent, **wanted)
+        rows = list(more.values_list(*columns)[:_MOST])
+    for pk, details, brief, duration_ms in rows:
+        whole = packing.unpacked(details, brief)
+        if seen := _seen({"id": pk.hex, "details": whole, "duration_ms": duration_ms}):
             yield seen
 
 

@@ -4,7 +4,7 @@ The caller has locked the wallets of all its accounts, and its rows are new.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import msgspec
 
 from billing.books import ledger
 from gateway.catalogue.models import BUCKETS
+from gateway.usage import packing
 from gateway.usage.clients import tool_of
 from gateway.usage.models import UsageEvent
 from hontoni import rowsets
@@ -27,6 +28,7 @@ _EVENT = (
     *(("status", "integer"), ("error", "text"), ("upstream_status", "integer")),
     *(("upstream_request_id", "text"), ("first_byte_ms", "integer"), ("duration_ms", "integer")),
     *(("client", "text"), ("tool", "text"), ("details", "jsonb")),
+    ("brief", "bytea"),
 )
 _HOUR_KEY = (
     *(("user_id", "bigint"), ("hour", "timestamptz"), ("api_key_id", "bigint")),
@@ -117,8 +119,19 @@ def _uuid(value: Any) -> UUID:
 def insert(rows: Sequence[Booked]) -> None:
     """The events themselves."""
     encode = msgspec.json.Encoder().encode
-    values = [(*row[:-1], encode(row.details).decode()) for row in rows]
+    values = [_narrow(row, encode) for row in rows]
     rowsets.append("gateway_usageevent", _EVENT, values)
+
+
+def _narrow(row: Booked, encode: Callable[[Any], bytes]) -> tuple[Any, ...]:
+    """The columns of a row, with what usual details need not say left out (packing.py)."""
+    is_model = row.requested_model == row.model
+    rest, brief = packing.packed(row.details, row.dialect, is_model)
+    details = encode(rest).decode() if rest else "{}"
+    if brief is None:
+        return (*row[:-1], details, None)
+    requested = "" if is_model else row.requested_model
+    return (*row[:4], requested, *row[5:7], "", *row[8:-1], details, brief)
 
 
 def roll_up(rows: Sequence[Booked]) -> None:

@@ -41,6 +41,7 @@ EXPLANATIONS: dict[str, Promise | str] = {
     "method_not_allowed": _("The address exists, but not with this HTTP method."),
     "model_not_allowed": _("The key's limits do not allow this model."),
     "model_not_found": _("There is no model of that name here."),
+    "model_retired": _("That model has ended. The message names its successor."),
     "model_not_supported": _("The model cannot be reached this way at present."),
     "not_found": _("There is nothing at this address."),
     "plan_limit_5h": _WINDOW,

@@ -20,6 +20,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
+from billing.books import checkpoints
 from billing.books.models import LedgerRoot, Transfer
 from gateway.usage.models import UsageEvent
 from hontoni import merkle
@@ -141,31 +142,35 @@ def proof(event: UsageEvent) -> dict[str, Any] | None:
         .select_related("debit", "credit")
         .first()
     )
-    root = charge and LedgerRoot.objects.filter(last__gte=charge.pk).first()
-    if charge is None or root is None or root.first > charge.pk:
+    if charge is None:
         return None
-    requests = _requests([charge], user_id=event.user_id)[event.batch]
+    return path(event, charge, _requests([charge], user_id=event.user_id)[event.batch])
+
+
+def path(event: UsageEvent, charge: Transfer, requests: list[Charged]) -> dict[str, Any] | None:
+    """The same of a request, its charge, and all requests of that, wherever they were found."""
+    root = LedgerRoot.objects.filter(last__gte=charge.pk).first()
     at = next((at for at, (pk, _) in enumerate(requests) if pk == event.pk), None)
-    if at is None:
+    if root is None or root.first > charge.pk or at is None:
         return None
-    salt, position = bytes(root.salt), _position(charge, root)
+    salt, leaves = bytes(root.salt), _split(bytes(root.leaves))
+    shown, nonce = _shown(charge, requests, salt), _nonce(salt, str(charge.pk))
+    leaf = merkle.leaf(shown, nonce)
+    if leaf not in leaves:
+        return None
     return {
         "request": {
             "nonce": _nonce(salt, event.pk.hex).hex(),
             "path": merkle.path(_request_leaves(requests, salt), at),
         },
         "charge": {
-            "transfer": _shown(charge, requests, salt),
-            "nonce": _nonce(salt, str(charge.pk)).hex(),
-            "path": merkle.path(_split(bytes(root.leaves)), position),
+            "transfer": shown,
+            "nonce": nonce.hex(),
+            "path": merkle.path(leaves, leaves.index(leaf)),
         },
         "root": root.root,
         "root_id": root.pk,
     }
-
-
-def _position(charge: Transfer, root: LedgerRoot) -> int:
-    return Transfer.objects.filter(pk__gte=root.first, pk__lt=charge.pk).count()
 
 
 def _split(leaves: bytes) -> list[bytes]:
@@ -178,6 +183,7 @@ def _split(leaves: bytes) -> list[bytes]:
 def problems(now: datetime) -> Iterator[str]:
     """What the roots of the last days say otherwise than the ledger, one sentence each."""
     recent = LedgerRoot.objects.filter(made_at__gte=now - _CHECKED)
+    recent = recent.filter(first__gte=checkpoints.transfers_floor())  # of those that are here
     for root in recent.iterator(chunk_size=1):
         rows = Transfer.objects.filter(pk__range=(root.first, root.last)).order_by("pk")
         if rows.count() != root.transfers:

@@ -49,6 +49,15 @@ def shown(line: bill.Line) -> Iterator[dict[str, Any]]:
         }
 
 
+def own(event: UsageEvent) -> dict[str, Any] | None:
+    """The customer's own price that it was made from, if it was."""
+    for line in event.details.get("lines", ()):
+        if lines := line.get("own"):
+            multiplier = lines.get("multiplier")
+            return {"id": lines["id"], "multiplier": times(multiplier) if multiplier else None}
+    return None
+
+
 def exact(weight: int) -> str:
     """A weight of gateway/metering/bill.py in dollars, unrounded."""
     whole, fraction = divmod(weight, 10**_DECIMALS)

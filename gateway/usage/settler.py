@@ -79,7 +79,7 @@ class Settler:
 
     def run(self) -> None:
         """Until it is stopped."""
-        _settle_in()
+        settle_in()
         while not self.stop.is_set():
             try:
                 self._turn()
@@ -154,7 +154,7 @@ def _part(error: Exception) -> str:
     return "the database" if isinstance(error, Error) else ""
 
 
-def _settle_in() -> None:
+def settle_in() -> None:
     """What was loaded stays, so the garbage collector need not look at it again and again."""
     gc.collect()
     gc.freeze()

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Count, F, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
+from billing.books import checkpoints
 from gateway.catalogue.models import BUCKETS, Model
 from gateway.usage.books import Used
 from gateway.usage.corrections.models import CorrectedRequest
@@ -19,6 +20,7 @@ from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
 from gateway.usage.vendor_day import COUNTED, UNITS, Part, UsageVendorDay
 from gateway.vendors.models import Provider, Vendor
+from hontoni import errors
 
 _KEY = ("day", "vendor", "credential", "model", "part")
 SUMS = ("requests", *UNITS, "calls_cost", "cost", "at_most")
@@ -234,8 +236,11 @@ def _beyond(reported: Mapping[str, int], believed: Sums) -> Sums:
 def rebuild(first: date, last: date) -> int:
     """Make these days anew from their events. Returns how many events they have.
 
-    What is settled meanwhile waits for the rows that are deleted here, or is counted here.
+    What is settled meanwhile waits for the rows that are deleted here, or is counted here. Raises
+    BadRequest for days whose events are in the archive.
     """
+    if first < (here := _first_day()):
+        raise errors.BadRequest(f"The requests of before {here} are in the archive.")
     done, day = 0, first
     while day <= last:
         done += _rebuild(day)
@@ -262,6 +267,12 @@ def _rebuild(day: date) -> int:
     return count
 
 
+def _first_day() -> date:
+    """The first whose events are all in the database."""
+    until = checkpoints.archived_until()
+    return until.date() if until else date.min
+
+
 def _corrections(first: date, last: date) -> QuerySet[CorrectedRequest]:
     events = _events(first, last).values("pk")
     return CorrectedRequest.objects.filter(event__in=events).select_related("event").order_by()
@@ -281,7 +292,9 @@ def _events(first: date, last: date) -> QuerySet[UsageEvent]:
 
 
 def problems(first: date, last: date) -> Iterator[str]:
-    """Those of these days whose sums are not those of their events, in words."""
+    """Those of these days whose sums are not those of their events, in words. Of days whose
+    events are in the archive there is nothing to be said."""
+    first = max(first, _first_day())
     ended = [part for part in Part if part not in (Part.DISPUTED, Part.FAILED)]
     kept = {
         row["day"]: (row["count"], row["charged"])

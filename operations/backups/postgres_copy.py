@@ -59,17 +59,15 @@ _OURS = {
 
 
 def _copy_out(reader: Any, table: str, columns: list[str], path: Path) -> None:
-    with (
-        path.open("wb") as target,
-        reader.cursor().copy(_statement(table, columns, "TO STDOUT")) as rows,
-    ):
+    """By a query: a table that is kept by month has no rows of its own."""
+    query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT").format(*_named(table, columns))
+    with path.open("wb") as target, reader.cursor().copy(query) as rows:
         for block in rows:
             target.write(block)
 
 
-def _statement(table: str, columns: list[str], way: str) -> sql.Composed:
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL("COPY {} ({}) {}").format(sql.Identifier(table), names, sql.SQL(way))
+def _named(table: str, columns: list[str]) -> tuple[sql.Composed, sql.Identifier]:
+    return sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(table)
 
 
 def is_empty() -> bool:
@@ -86,13 +84,14 @@ def drop_everything() -> None:
 def put_back(folder: Path, copied: dict[str, Any]) -> None:
     """All rows, in one transaction, in place of what the tables have."""
     tables: dict[str, list[str]] = copied["tables"]
+    into = sql.SQL("COPY {1} ({0}) FROM STDIN")
     names = sql.SQL(", ").join(map(sql.Identifier, tables))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql.SQL("TRUNCATE {} CASCADE").format(names))
         for table, columns in tables.items():
             with (
                 (folder / f"{table}.copy").open("rb") as source,
-                cursor.copy(_statement(table, columns, "FROM STDIN")) as rows,
+                cursor.copy(into.format(*_named(table, columns))) as rows,
             ):
                 while block := source.read(1 << 20):
                     rows.write(block)

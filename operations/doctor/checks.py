@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.db import connection
 
-from operations.doctor import outside, stores, work
+from operations.doctor import growth, outside, stores, work
 from operations.doctor.findings import Check, Finding, failing
 
 CHECKS: dict[str, Check] = {
@@ -15,6 +15,8 @@ CHECKS: dict[str, Check] = {
     "clocks": stores.clocks,
     "disk": stores.disk,
     "backups": stores.backups,
+    "months": growth.months_ahead,
+    "archive": growth.archive,
     "settlement": work.settlement,
     "worker": work.worker,
     "books": work.books,

@@ -17,6 +17,10 @@ MODELS: dict[Vendor, tuple[str, ...]] = {
         "claude-opus-4-5-20251101",
         "claude-opus-4-6",
         "claude-haiku-4-5-20251001",
+        "claude-opus-5-5",
+        "claude-sonnet-5-5",
+        "claude-haiku-5-5",
+        "claude-fable-5-2",
     ),
     "openai": (
         "gpt-4o",
@@ -29,8 +33,17 @@ MODELS: dict[Vendor, tuple[str, ...]] = {
         "gpt-5.3-codex",
         "gpt-5.4",
         "gpt-5.4-mini",
+        "gpt-6-astra",
+        "gpt-6-luna",
+        "gpt-6.1-sol",
+        "gpt-6.1-terra",
     ),
-    "google": ("gemini-2.5-pro", "gemini-3-flash-preview", "gemini-3.1-pro-preview"),
+    "google": (
+        "gemini-2.5-pro",
+        "gemini-3-flash-preview",
+        "gemini-3.1-pro-preview",
+        "gemini-3.8-flash",
+    ),
 }
 
 

@@ -29,6 +29,7 @@ from tests.world import Person, person
 
 FIRST = int(os.environ.get("FAULT_SEED", "1"))
 RUNS = int(os.environ.get("FAULT_RUNS", "100"))
+PURCHASES = 3  # in each so many runs, customers pay by card besides
 GROUP = 10  # runs a test: emptying the database costs more than a run
 pytestmark = [pytest.mark.faults, pytest.mark.any_database]
 
@@ -66,7 +67,8 @@ def test_the_books_are_exact_whatever_breaks(
     try:
         for seed in range(first, min(first + GROUP, FIRST + RUNS)):
             redis.sync().flushall()
-            payments = Payments(shop, random.Random(seed))
+            buys = seed % PURCHASES == 0  # they go by HTTP, and are dearer than all else
+            payments = Payments(shop, random.Random(seed)) if buys else None
             played = Simulator(seed, people(seed), run, price_id, payments=payments)
             try:
                 played.play()

@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
 from gateway.catalogue.features.models import Feature
 from gateway.catalogue.models import Model, Price
+from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.usage.models import UsageEvent
 from sandbox.vendors.meter import Bill, Line
 
@@ -32,6 +34,7 @@ class Rows:
     prices: dict[str, list[Price]]
     models: dict[str, str]  # by the vendor's name
     features: dict[str, list[Any]]
+    agreed: list[CustomerPrice]  # what is to be preferred last
 
     @classmethod
     def read(cls) -> "Rows":
@@ -46,6 +49,7 @@ class Rows:
             prices=dict(prices),
             models=dict(Model.objects.values_list("upstream_id", "pk")),
             features=dict(features),
+            agreed=list(CustomerPrice.objects.order_by("from_at", "id")),
         )
 
     def line(self, bill: Bill, event: UsageEvent, line: Line) -> Fraction:
@@ -54,10 +58,30 @@ class Rows:
         price = self._price(event, model)
         above = price.long_context_above
         kind = "long_" if above is not None and line.tokens.prompt > above else ""
+        own, times = self._own(event, model), Fraction(1)
+        if own is not None and own.multiplier:
+            times = Fraction(own.multiplier, 10_000)
+        rates: Any = own if own is not None and not own.multiplier else price
+        kind = "" if rates is own else kind
         tokens = sum(
-            getattr(line.tokens, mine) * getattr(price, kind + theirs) for theirs, mine in _BUCKETS
+            getattr(line.tokens, mine) * getattr(rates, kind + theirs) for theirs, mine in _BUCKETS
         )
-        return Fraction(tokens, MILLION) * self._factor(bill, model)
+        return Fraction(tokens, MILLION) * times * self._factor(bill, model)
+
+    def _own(self, event: UsageEvent, model: str) -> CustomerPrice | None:
+        """What was agreed with its customer, when it was admitted: of this model, else of all."""
+        at = datetime.fromtimestamp(event.details.get("admitted_at", 0) / 1e6, UTC)
+        holding = [
+            row
+            for row in self.agreed
+            if row.user_id == event.user_id
+            and row.from_at <= at
+            and (row.until_at is None or at < row.until_at)
+        ]
+        mine = [row for row in holding if row.model_id == model]
+        for_all = [row for row in holding if row.model_id is None]
+        found = mine or for_all
+        return found[-1] if found else None
 
     def calls(self, bill: Bill, event: UsageEvent) -> int:
         """Nano-dollars for the tools that the vendor ran, and for what was no text."""

@@ -1,4 +1,5 @@
-"""As much of S3 as a backup needs: put, get, list and delete, with the signatures it was sent."""
+"""As much of S3 as backups and the archive need: put, get (of a part, too), list and delete, with
+the signatures it was sent."""
 
 import threading
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ def _handler(kept: Storage) -> type[BaseHTTPRequestHandler]:
             if "list-type" in parse_qs(url.query):
                 self._answer(_listing(kept).encode())
             elif url.path in kept.objects:
-                self._answer(kept.objects[url.path])
+                self._answer(*_part(kept.objects[url.path], self.headers.get("range", "")))
             else:
                 self._answer(b"", 404)
 
@@ -81,6 +82,14 @@ def _handler(kept: Storage) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+def _part(body: bytes, wanted: str) -> tuple[bytes, int]:
+    """What a Range header asks for, and its status."""
+    if not wanted:
+        return body, 200
+    first, last = wanted.removeprefix("bytes=").split("-")
+    return body[int(first) : int(last) + 1 if last else None], 206
 
 
 def _plain(body: bytes, headers: dict[str, str]) -> bytes:

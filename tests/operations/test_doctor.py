@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
+from gateway.archive import expiry
 from gateway.usage.models import DeadEvent
-from hontoni import health, redis
+from gateway.usage.request_ids import first_id
+from hontoni import health, months, redis
 from operations.backups import moment
 from operations.doctor import checks, stores
 from tests.gateway_server import Gateway
 from tests.vendors import KEY
+from tests.world import Person, used
 
 pytestmark = pytest.mark.any_database
 
@@ -152,3 +156,23 @@ def test_a_mail_server_that_is_away(settings: Settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
     assert "ConnectionRefusedError" in failing("mail")
+
+
+def test_months_that_wait_for_the_archive_are_told(
+    alice: Person, settings: Settings, tmp_path: Path
+) -> None:
+    settings.ARCHIVE_URL = str(tmp_path / "archive")
+    assert examined("archive") == [("ok", "nothing is in the archive")]
+    long_ago = datetime(2020, 1, 15, tzinfo=UTC)
+    used(alice, id=first_id(long_ago.timestamp()), created_at=long_ago, cost=0)
+    (level, text), *_ = examined("archive")
+    assert level == "warning" and "2020-01, 2020-02" in text and "retention run" in text
+    expiry.take_out(months.begin(long_ago))
+    assert ("ok", "all until 2020-01 is in the archive") in examined("archive")
+    for file in (tmp_path / "archive").iterdir():
+        file.unlink()
+    assert "FileNotFoundError" in failing("archive")
+
+
+def test_the_tables_months_are_looked_at(gateway: Gateway) -> None:
+    assert all(level == "ok" for level, _ in examined("months"))

@@ -6,12 +6,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.utils import timezone
 from PIL import Image
 from pytest_django import Settings
 
 from accounts.keys import api_keys
+from accounts.legal import consents
 from gateway.usage.models import UsageHour
 from hontoni.money import CENT, DOLLAR
 from tests.gateway_server import Gateway, fund
@@ -24,6 +24,8 @@ FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 760}}
 PAGES = {
+    "home": "/",
+    "pricing": "/pricing",
     "overview": "/overview",
     "usage": "/usage?by=tool",
     "key": "/keys/{key}",
@@ -39,8 +41,8 @@ def test_take_them(
     open_page: Open, site: Gateway, stripe: World, alice: Person, settings: Settings
 ) -> None:
     a_busy_customer(alice, stripe)
-    EmailAddress.objects.create(user=alice.user, email=alice.user.email, verified=True)
     fund(alice, "40")
+    consents.record(alice.user, through="page", now=timezone.now())
     _a_week(alice)
     api_keys.change(
         alice.key,

@@ -9,11 +9,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from billing.staff.audited import ReadOnlyAdmin, audit_deed
 from billing.staff.dollars import RATES
+from billing.staff.price_changes import MoneyAdmin
+from gateway.catalogue.costs import margins
+from gateway.catalogue.costs.models import FeatureCost
 from gateway.catalogue.features import allowing
 from gateway.catalogue.features.models import WHOLE, Feature, Kind, LeftOut, Pricing, times
 from hontoni.money import dollars
@@ -22,12 +26,13 @@ _SHOWN = 40  # characters of a name in a list; a customer's may be long
 
 
 @admin.register(Feature)
-class FeatureAdmin(ModelAdmin):
+class FeatureAdmin(MoneyAdmin):
     """In force on every node within seconds."""
 
     formfield_overrides = {**ModelAdmin.formfield_overrides, **RATES}
     list_display = [
-        *("name", "note", "what", "dialect", "only_models", "costs", "most_calls", "active"),
+        *("name", "note", "what", "dialect", "only_models", "costs", "earns", "most_calls"),
+        "active",
     ]
     list_filter = ["dialect", "kind", "pricing", "active"]
     search_fields = ["name", "note", "only_models"]
@@ -44,6 +49,20 @@ class FeatureAdmin(ModelAdmin):
         if row.pricing == Pricing.FACTOR:
             return f"{times(row.factor)} ×" if row.factor != WHOLE else "the price as it is"
         return "tokens" if row.pricing == Pricing.TOKENS else "nothing of its own"
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """With what the features cost us."""
+        found = super().get_changelist_instance(request)
+        costs: dict[int, FeatureCost] = {}
+        for cost in FeatureCost.objects.filter(since__lte=timezone.now().date()).order_by("since"):
+            costs[cost.feature_id] = cost
+        for row in found.result_list:
+            row.cost = costs.get(row.pk)
+        return found
+
+    @admin.display(description="costs us, and earns")
+    def earns(self, row: Any) -> str:
+        return margins.spoken(row, row.cost)
 
     def save_model(self, request: HttpRequest, obj: Feature, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

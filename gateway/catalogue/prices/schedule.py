@@ -17,20 +17,25 @@ from django.utils import formats, timezone
 from billing.books import audit
 from gateway.catalogue import clock
 from gateway.catalogue.models import BUCKETS, Price
+from gateway.catalogue.prices import changes
 from hontoni.errors import BadRequest, Conflict
 from hontoni.money import dollars
 
 LEAD = timedelta(seconds=10)
 
 
-def beginning(model_id: str, wanted: datetime | None) -> datetime:
-    """When a price made now for this model would come into force; None asks for at once.
+def beginning(model_id: str, wanted: datetime | None, price: Price | None = None) -> datetime:
+    """When a price made now for this model would come into force. None asks for as soon as may
+    be: a rise (of `price`) after its notice, unless it has a reason, all else at once.
 
     Raises BadRequest for a moment that is past.
     """
     now = clock.now()
     if not Price.objects.filter(model_id=model_id).exists():
         return wanted or now
+    unhurried = wanted is None and price is not None and not price.reason
+    if unhurried and price and changes.rises(in_force(model_id, now), price):
+        return now + changes.notice()
     if wanted is not None and wanted < now - LEAD:
         raise BadRequest(
             "A price cannot begin in the past. Make one from now on, and correct the requests.",
@@ -40,18 +45,20 @@ def beginning(model_id: str, wanted: datetime | None) -> datetime:
 
 
 def announce(price: Price, *, actor: str, request_id: str = "") -> Price:
-    """Save a new version, to be in force from its `effective_at`, and audit it."""
+    """Save a new version, to be in force from its `effective_at`, and audit it. Raises BadRequest
+    (changes.py)."""
     with transaction.atomic():
         now = clock.now()
-        before = in_force(price.model_id, now)
         price.effective_at = beginning(price.model_id, price.effective_at)
+        before = in_force(price.model_id, price.effective_at)
+        changes.check(before, price, now)
         price.save(force_insert=True)
         audit.record(
             actor=actor,
             action="add price",
             subject=f"price:{price.pk}",
             before=as_dict(before) if before else {},
-            after=as_dict(price),
+            after=as_dict(price) | changed(before, price),
             request_id=request_id,
         )
     return price
@@ -89,6 +96,12 @@ def in_force(model_id: str, now: datetime) -> Price | None:
     return begun.order_by("-effective_at", "-id").first()
 
 
+def changed(before: Price | None, after: Price) -> dict[str, Any]:
+    """By how much each bucket changes, for the audit."""
+    found = {s.bucket: s.percent for s in changes.steps(before, after) if s.before != s.after}
+    return {"changed": found} if before and found else {}
+
+
 def as_dict(price: Price) -> dict[str, Any]:
     """A version in words and dollars per million tokens, for people and for the audit."""
     names = [*BUCKETS]
@@ -98,6 +111,8 @@ def as_dict(price: Price) -> dict[str, Any]:
     facts["effective_at"] = price.effective_at.isoformat()
     if price.long_context_above is not None:
         facts["long_context_above"] = price.long_context_above
+    if price.reason:
+        facts["reason"] = price.reason
     return facts | {name: dollars(getattr(price, name)) for name in names}
 
 

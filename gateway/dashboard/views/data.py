@@ -19,6 +19,7 @@ from billing.payments import invoice_list
 from billing.plans.models import Subscription
 from billing.rewards.models import Mark
 from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
+from gateway.state import records
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
 from hontoni.db import in_thread
@@ -42,6 +43,7 @@ async def _document(user: User) -> AsyncIterator[bytes]:
         **UserSerializer(user).data,
         "language": user.language,
         "vendors_may_store": user.vendors_may_store,
+        "keeps_responses": user.keeps_responses,
     }
     yield b'{"account":' + orjson.dumps(account)
     yield b',"billing_details":' + orjson.dumps(await in_thread(_billing_details, user))
@@ -54,6 +56,7 @@ async def _document(user: User) -> AsyncIterator[bytes]:
         "transactions": _entries,
         "requests": _events,
         "refusals": _refusals,
+        "kept_responses": _kept,
     }
     for name, chunk in lists.items():
         yield f',"{name}":['.encode()
@@ -140,6 +143,16 @@ def _events(user: User, after: Any) -> list[tuple[Any, Any]]:
     if after is not None:
         found = found.filter(pk__gt=after)
     return [(event.pk, UsageSerializer(event).data) for event in found[:_CHUNK]]
+
+
+def _kept(user: User, after: int | None) -> list[tuple[int, Any]]:
+    """Answers of /v1/responses that are kept at the moment, and what was asked; all at once is
+    bounded (STATE_ACCOUNT_BYTES)."""
+    if after is not None:
+        return []
+    found = (records.read(user.pk, name) for name in records.identities(user.pk))
+    rows = [{"input": each.input, "response": each.response} for each in found if each is not None]
+    return list(enumerate(rows))
 
 
 def _refusals(user: User, after: int | None) -> list[tuple[int, Any]]:

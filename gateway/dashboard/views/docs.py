@@ -57,7 +57,8 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
 def _with_names(html: str) -> str:
     """The page, with the names and the features as they are served this minute."""
     if docs.NAMES in html:
-        rows = snapshot.load().other_names()
+        known = snapshot.load()
+        rows = [(known.models[name], others) for name, others in known.other_names().items()]
         table = render_to_string("gateway/docs/_names.html", {"rows": rows})
         return html.replace(docs.NAMES, table)
     if docs.FEATURES in html:

@@ -57,7 +57,7 @@ def playground(request: HttpRequest) -> HttpResponse:
     """The page. Asked to (POST), it makes a key for itself that ends within the hour; or it asks
     what was typed, where no script does."""
     typed = request.POST.dict() or {"most": "1024"}
-    context: dict[str, Any] = {"models": list(snapshot.load().models.values()), "typed": typed}
+    context: dict[str, Any] = {"models": list(snapshot.load().listed.values()), "typed": typed}
     try:
         if "make" in request.POST:
             typed["key"] = _key(customer(request))

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from gateway.catalogue import clock, snapshot
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.price_examples import TYPICAL
-from gateway.catalogue.snapshot import Model
+from gateway.catalogue.sold import Model
 from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
 from hontoni.money import per_million
@@ -29,11 +29,10 @@ ABILITIES = {
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What it is in one screen, whom it is for, what it costs, and why a bill can be proved."""
-    models = list(snapshot.load().models.values())
+    models = list(snapshot.load().listed.values())
     context = {
         **on_sale(),
         "models": models,
-        "vendors": sorted({VENDORS.get(model.vendor, model.vendor) for model in models}),
         "sample": _sample(models[0]) if models else None,
         "health": overall(timezone.now()),
         "credit": settings.SIGNUP_CREDIT,
@@ -70,7 +69,7 @@ def _row(model: Model) -> dict[str, Any]:
 @require_safe
 def models(request: HttpRequest) -> HttpResponse:
     """Every model: filter by vendor and ability, or compare a few side by side."""
-    found = list(snapshot.load().models.values())
+    found = list(snapshot.load().listed.values())
     vendor, ability = request.GET.get("vendor", ""), request.GET.get("ability", "")
     chosen = request.GET.getlist("compare")
     if vendor:
@@ -93,7 +92,7 @@ def models(request: HttpRequest) -> HttpResponse:
 @require_safe
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """One model: what it can do, what it costs, how it is doing."""
-    found = snapshot.load().models.get(name)
+    found = snapshot.load().listed.get(name)
     if found is None:
         raise Http404
     price = found.price
@@ -113,6 +112,6 @@ def status(request: HttpRequest) -> HttpResponse:
     health = report(now)
     rows = [
         {"model": model, "vendor": VENDORS.get(model.vendor, model.vendor), **health.get(name, {})}
-        for name, model in snapshot.load().models.items()
+        for name, model in snapshot.load().listed.items()
     ]
     return render(request, "gateway/status.html", {"rows": rows, "health": overall(now)})

@@ -20,13 +20,14 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.legal import consents
 from accounts.models import ApiKey
 from accounts.pages.visitors import customer
+from gateway.archive import receipts as archived
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS
 from gateway.dashboard import advice, charts, receipt_pdf, signed_receipts
 from gateway.dashboard.overview import figures
 from gateway.dashboard.serializers import ReceiptSerializer
 from gateway.dashboard.views.proof import receipt_json
-from gateway.usage import charges, rollups
+from gateway.usage import charges, log, rollups
 from gateway.usage.clients import NAMES
 from gateway.usage.corrections.models import corrected
 from gateway.usage.explanations import explain
@@ -122,7 +123,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     if filters["by"] == "api_key_id":
         found = [rollups.Series(keys.get(s.name, s.name), s.values) for s in found]
     show = about if filters["measure"] == "cost" else "{:,}".format
-    events = list(_events(user_id, filters)[: PAGE + 1])
+    events = list(_events(user_id, filters, PAGE + 1))
     context = {
         "filters": filters,
         "now": now,
@@ -177,32 +178,30 @@ def _without(request: HttpRequest, name: str) -> str:
     return query.urlencode()
 
 
-def _events(user_id: int, filters: dict[str, Any]) -> QuerySet[UsageEvent]:
-    """The log, newest first. The id is a UUIDv7: its order is time's, and an index serves it."""
-    events = corrected(UsageEvent.objects.filter(user_id=user_id)).select_related("api_key")
+def _events(user_id: int, filters: dict[str, Any], most: int) -> QuerySet[UsageEvent]:
+    """The log, newest first, so many of it at most. The id is a UUIDv7: its order is time's."""
+    events = UsageEvent.objects.filter(user_id=user_id)
     if filters["transaction"]:
         charged = charges.requests_of(user_id, filters["transaction"])
         if charged is None:
             raise Http404
-        events = corrected(charged).select_related("api_key")
-    if filters["model"]:
-        events = events.filter(model=filters["model"])
-    if filters["tool"]:
-        events = events.filter(tool=filters["tool"])
-    if filters["key"]:
-        events = events.filter(api_key_id=filters["key"])
-    if filters["outcome"]:
-        failed = filters["outcome"] == "failed"
-        events = events.filter(**{"status__gte" if failed else "status__lt": 400})
-    if filters["before"]:
-        events = events.filter(pk__lt=filters["before"])
-    if filters["since"] or filters["until"]:
+        events = charged
+    chosen = filters["since"] or filters["until"]
+    if chosen:
         # The id is a UUIDv7: a range of time is a range of ids.
-        first = rollups.start(filters["since"] or filters["until"])
+        first = rollups.start(chosen)
         last = rollups.end(filters["until"] or filters["since"])
         within = {"pk__gte": first_id(first.timestamp()), "pk__lt": first_id(last.timestamp())}
         events = events.filter(**within)
-    return events
+    found = log.narrowed(
+        corrected(events).select_related("api_key"),
+        user_id,
+        {"model": filters["model"], "tool": filters["tool"], "api_key_id": filters["key"]},
+        failed=filters["outcome"] == "failed" if filters["outcome"] else None,
+        before=filters["before"],
+        most=None if filters["transaction"] or chosen else most,
+    )
+    return found[:most]
 
 
 @login_required
@@ -228,7 +227,8 @@ def _own(request: HttpRequest, request_id: str) -> tuple[uuid.UUID, UsageEvent |
     except ValueError:
         raise Http404 from None
     events = UsageEvent.objects.select_related("price", "api_key", "user")
-    return pk, events.filter(pk=pk, user_id=customer(request).pk).first()
+    mine = events.filter(pk=pk, user_id=customer(request).pk)
+    return pk, mine.first() or archived.find(customer(request).pk, pk)
 
 
 @login_required
@@ -300,7 +300,7 @@ async def _lines(user_id: int, filters: dict[str, Any]) -> AsyncIterator[str]:
 
 
 def _chunk(user_id: int, filters: dict[str, Any]) -> list[UsageEvent]:
-    return list(_events(user_id, filters)[:_CHUNK])
+    return list(_events(user_id, filters, _CHUNK))
 
 
 def _row(event: UsageEvent) -> list[object]:

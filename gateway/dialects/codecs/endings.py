@@ -102,15 +102,27 @@ def judge(
 def corrected(dialect: str, finish: Finish) -> str:
     """The word to pass on in place of the vendor's; "" if its own will do."""
     own = _OWN.get(dialect, _NONE).get(finish.reason, "")
-    same = finish.raw == "function_call" or own in ("", finish.raw)
+    refused = finish.reason == "content_filter"  # told by the refusal itself
+    same = refused or finish.raw == "function_call" or own in ("", finish.raw)
     return "" if same else own
 
 
-def rewritten(dialect: str, reply: Mapping[str, Any], word: str) -> dict[str, Any]:
-    """The members of a whole answer that say how it ended, with that word."""
-    if dialect != "openai_chat":
-        return {"stop_reason": word}
-    return {"choices": [{**choice, "finish_reason": word} for choice in reply["choices"]]}
+def rewritten(dialect: str, reply: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a whole answer that say how it ended, where another word is to be passed on;
+    each of several answers by itself."""
+    if dialect == "openai_chat":
+        choices = reply["choices"]
+        now = [_in_our_words(choice) for choice in choices]
+        return {} if all(a is b for a, b in zip(now, choices, strict=True)) else {"choices": now}
+    ended = of_reply(dialect, reply)
+    word = corrected(dialect, ended) if isinstance(ended, Finish) else ""
+    return {"stop_reason": word} if word else {}
+
+
+def _in_our_words(choice: Any) -> Any:
+    ended = _of_chat({"choices": [choice]})
+    word = corrected("openai_chat", ended) if isinstance(ended, Finish) else ""
+    return {**choice, "finish_reason": word} if word else choice
 
 
 def of_reply(dialect: str, reply: Mapping[str, Any]) -> Finish | Failed:

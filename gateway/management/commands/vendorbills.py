@@ -17,6 +17,7 @@ from gateway.reconciliation.vendors import alarms, intake, rounds
 from gateway.reconciliation.vendors.formats.report import BadReport
 from gateway.reconciliation.vendors.models import DEFAULT_ACCOUNT, VendorImport
 from gateway.usage import vendor_days
+from hontoni.errors import ApiError
 
 
 class Command(BaseCommand):
@@ -37,7 +38,10 @@ class Command(BaseCommand):
         if first > last:
             raise CommandError("--from is after --to.")
         if options["verb"] == "rebuild":
-            count = vendor_days.rebuild(first, last)
+            try:
+                count = vendor_days.rebuild(first, last)
+            except ApiError as error:
+                raise CommandError(str(error)) from error
             self.stdout.write(f"{count} requests from {first} to {last} are summed anew.")
             return
         if bool(options["files"]) == options["fetch"]:

@@ -14,22 +14,20 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminPasswordWidget
 from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
-from billing.staff.dollars import RATES
-from gateway.catalogue.prices.labels import LABELS
 from gateway.reconciliation.vendors import alarms, intake
 from gateway.reconciliation.vendors.formats.report import BadReport
 from gateway.reconciliation.vendors.models import (
     DEFAULT_ACCOUNT,
+    MarginAlarm,
     ReportSource,
     VendorBill,
     VendorDifference,
     VendorImport,
     VendorName,
-    VendorPrice,
 )
 from gateway.vendors import vault
 from gateway.vendors.models import home
-from hontoni.money import dollars
+from hontoni.money import change, dollars
 
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -96,28 +94,6 @@ class VendorNameAdmin(ModelAdmin):
     search_fields = ["name"]
 
 
-@admin.register(VendorPrice)
-class VendorPriceAdmin(ModelAdmin):
-    formfield_overrides = RATES
-    list_display = ["model", "since", "input_price", "output_price"]
-    list_filter = ["model"]
-
-    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name in LABELS:
-            field.label = LABELS[db_field.name].capitalize()
-            field.help_text = "Dollars per million tokens."
-        return field
-
-    @admin.display(description="input", ordering="input")
-    def input_price(self, price: VendorPrice) -> str:
-        return f"${dollars(price.input)}"
-
-    @admin.display(description="output", ordering="output")
-    def output_price(self, price: VendorPrice) -> str:
-        return f"${dollars(price.output)}"
-
-
 @admin.register(VendorBill)
 class VendorBillAdmin(ReadOnlyAdmin):
     list_display = [
@@ -147,6 +123,26 @@ class VendorDifferenceAdmin(ReadOnlyAdmin):
     @admin.display(description="of", ordering="billed")
     def of(self, found: VendorDifference) -> str:
         return f"${dollars(found.billed)}"
+
+
+@admin.register(MarginAlarm)
+class MarginAlarmAdmin(ReadOnlyAdmin):
+    list_display = ["day", "model", "customer", "charged", "costs_us", "earned", "told_at"]
+    list_filter = ["day", "model"]
+
+    @admin.display(description="charged", ordering="revenue")
+    def charged(self, alarm: MarginAlarm) -> str:
+        return f"${dollars(alarm.revenue)}"
+
+    @admin.display(description="cost us", ordering="cost")
+    def costs_us(self, alarm: MarginAlarm) -> str:
+        return f"${dollars(alarm.cost)}"
+
+    @admin.display(description="earned")
+    def earned(self, alarm: MarginAlarm) -> str:
+        earned = alarm.revenue - alarm.cost
+        sign = "−" if earned < 0 else ""
+        return f"{sign}${dollars(abs(earned))} ({change(alarm.cost, alarm.revenue)})"
 
 
 class UploadForm(forms.Form):

@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.models import Price
-from gateway.reconciliation.vendors.models import VendorBill, VendorImport, VendorPrice
+from gateway.reconciliation.vendors.models import VendorBill, VendorImport
 from gateway.reconciliation.vendors.names import Names
 from gateway.usage.vendor_day import COUNTED, UNITS, Part, UsageVendorDay
 from hontoni import money

@@ -174,29 +174,6 @@ class VendorBill(models.Model):
         return f"{self.vendor} {self.key or self.scope} {self.vendor_model} {self.day}"
 
 
-class VendorPrice(models.Model):
-    """What a model costs us, in nano-dollars per million tokens: the estimate until the bill."""
-
-    model = models.ForeignKey(
-        "gateway.Model", on_delete=models.CASCADE, related_name="vendor_prices"
-    )
-    since = models.DateField()
-    input = models.BigIntegerField()
-    cache_read = models.BigIntegerField()
-    cache_write_5m = models.BigIntegerField()
-    cache_write_1h = models.BigIntegerField()
-    output = models.BigIntegerField()
-
-    class Meta:
-        ordering = ("model", "-since")
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=("model", "since"), name="vendor_price_once_a_day"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.model_id} from {self.since}"
-
-
 class VendorDifference(models.Model):
     """A rest that staff were told of: once, until it is gone."""
 
@@ -219,3 +196,23 @@ class VendorDifference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.credential or self.vendor} {self.model} {self.day}"
+
+
+class MarginAlarm(models.Model):
+    """A model's day, or a customer's, that earned less than nothing: staff were told, once."""
+
+    day = models.DateField()
+    model = models.CharField(max_length=100, blank=True, db_default="")
+    customer = models.CharField(max_length=20, blank=True, db_default="", help_text="account")
+    revenue = models.BigIntegerField(help_text="nano-dollars")
+    cost = models.BigIntegerField(help_text="nano-dollars")
+    told_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=("day", "model", "customer"), name="margin_alarm_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model or self.customer} {self.day}"

@@ -11,8 +11,7 @@ The rules, as docs/prices.md tells them:
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.catalogue.snapshot import Price
-from gateway.dialects.ir import Usage
+from gateway.catalogue.sold import Price
 from gateway.metering import bill
 from gateway.usage.models import UsageEvent
 
@@ -40,15 +39,10 @@ def total(event: UsageEvent, versions: Mapping[int, Price], new: tuple[str, Pric
 def _weight(
     line: Mapping[str, Any], versions: Mapping[int, Price], new: tuple[str, Price] | None
 ) -> int:
-    if line["kind"] == "calls":
-        found: bill.Line = bill.Calls(
-            line["name"], line["feature_id"], line["calls"], line["amount"]
-        )
-    else:
+    price = None
+    if line["kind"] != "calls":
         price = new[1] if new and new[0] == line["model"] else versions[line["price_id"]]
-        usage = Usage(*line["usage"])
-        found = bill.Tokens(line["kind"], line["model"], price, usage, line["factor"])
-    return found.weight
+    return bill.line_of(line, price).weight
 
 
 def named(event: UsageEvent) -> set[int]:

@@ -54,6 +54,7 @@ class CorrectedAccount(WrittenOnce):
         models.PROTECT,
         null=True,
         related_name="+",
+        db_constraint=False,
         help_text="Of the difference; none where both are the same.",
     )
 
@@ -70,7 +71,9 @@ class CorrectedRequest(WrittenOnce):
     """What one request cost before a correction, and since."""
 
     correction = models.ForeignKey(Correction, models.PROTECT, related_name="requests")
-    event = models.ForeignKey("gateway.UsageEvent", models.PROTECT, related_name="corrections")
+    event = models.ForeignKey(
+        "gateway.UsageEvent", models.PROTECT, related_name="corrections", db_constraint=False
+    )
     old_cost = models.BigIntegerField()
     new_cost = models.BigIntegerField()
 

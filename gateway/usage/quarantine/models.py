@@ -15,7 +15,11 @@ class UsageQuarantine(models.Model):
     """One request whose bill is strange. Staff close it with a note."""
 
     event = models.OneToOneField(
-        "gateway.UsageEvent", on_delete=models.PROTECT, primary_key=True, related_name="+"
+        "gateway.UsageEvent",
+        on_delete=models.PROTECT,
+        primary_key=True,
+        related_name="+",
+        db_constraint=False,
     )
     kind = models.CharField(
         max_length=20, choices=Kind, default=Kind.ABSURD, db_default=Kind.ABSURD.value

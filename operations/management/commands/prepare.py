@@ -5,15 +5,18 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
 
 from accounts.legal.texts import seed as seed_legal
 from accounts.sign_in import factors
 from billing.plans.seed import seed as seed_billing
+from gateway.archive.dropping import MONTHLY
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
+from gateway.pricing.published import seed as seed_published
 from gateway.reconciliation.vendors import models as sources
 from gateway.vendors import models as credentials
-from hontoni import private
+from hontoni import partitions, private
 from operations import schema
 from operations.backups import moment
 
@@ -41,9 +44,11 @@ class Command(BaseCommand):
             if schema.is_behind():
                 self._keep(wanted=not options["no_backup"])
                 schema.migrate()
+            partitions.make_all_ahead(MONTHLY, timezone.now())
             _close_what_was_open()
             seed_billing()
             seed_catalogue()
+            seed_published()
             seed_roles()
             seed_legal()
 

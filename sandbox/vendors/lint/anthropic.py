@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from sandbox.vendors.conversation import Json, Sent, mapping, objects, walk
-from sandbox.vendors.lint import anthropic_history
+from sandbox.vendors.lint import anthropic_history, anthropic_schema, together
 from sandbox.vendors.lint.shapes import NUMBER, mistyped, names, subschemas
 from sandbox.vendors.vendors import VendorError, describe, version_of
 
@@ -25,10 +25,6 @@ _BETA_FIELDS = {
 _TOOL_FIELDS = names(
     "type name description input_schema cache_control strict defer_loading allowed_callers "
     "eager_input_streaming input_examples"
-)
-_NUMERIC = names(
-    "minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength "
-    "minItems maxItems uniqueItems"
 )
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _NO_SAMPLING = "2026-10-21"
@@ -246,22 +242,7 @@ def structured_output_is_possible(sent: Sent) -> None:
     if form.get("type") != "json_schema" or not isinstance(form.get("schema"), dict):
         raise VendorError("output_config.format.schema: Field required")
     for _, part in subschemas(form["schema"]):
-        _closed_and_unlimited(part)
-
-
-def _closed_and_unlimited(schema: Json) -> None:
-    kind = schema.get("type")
-    if kind == "object" and schema.get("additionalProperties") is not False:
-        raise VendorError(
-            "output_config.format.schema: For 'object' type, 'additionalProperties' must be "
-            "explicitly set to false"
-        )
-    limits = sorted(_NUMERIC & set(schema)) if isinstance(kind, str) else []
-    if limits and not (kind == "array" and schema.get("minItems") in (0, 1) and len(limits) == 1):
-        raise VendorError(
-            f"output_config.format.schema: For '{kind}' type, property '{limits[0]}' is not "
-            "supported"
-        )
+        anthropic_schema.check(part)
 
 
 def cache_marks_are_allowed(sent: Sent) -> None:
@@ -347,6 +328,18 @@ def advisors_need_their_beta(sent: Sent) -> None:
             raise VendorError(f"tools.{n}.{tool['type']}.model: Field required")
 
 
+def members_stand_together(sent: Sent) -> None:
+    """What the vendor takes only beside another member (`together.ANTHROPIC`)."""
+    together.check(sent.body, together.ANTHROPIC)
+
+
+def a_tool_is_there_from_the_beginning(sent: Sent) -> None:
+    """Not every tool is loaded later (the vendor's page on tool search)."""
+    tools = objects(sent.body.get("tools"))
+    if tools and all(tool.get("defer_loading") for tool in tools):
+        raise VendorError("At least one tool must have defer_loading=false.")
+
+
 RULES = (
     required_fields,
     fields_have_their_types,
@@ -368,4 +361,6 @@ RULES = (
     stop_sequences_say_something,
     metadata_is_the_user,
     system_is_text,
+    members_stand_together,
+    a_tool_is_there_from_the_beginning,
 )

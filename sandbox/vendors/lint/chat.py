@@ -2,7 +2,7 @@
 
 from sandbox.vendors.conversation import Json, Sent, mapping, objects
 from sandbox.vendors.dialect import texts
-from sandbox.vendors.lint import openai
+from sandbox.vendors.lint import openai, together
 from sandbox.vendors.lint.openai import fits as fits
 from sandbox.vendors.lint.shapes import NUMBER, names
 from sandbox.vendors.vendors import VendorError, describe
@@ -294,6 +294,11 @@ def _answered(n: int, missing: list[object]) -> None:
         )
 
 
+def members_stand_together(sent: Sent) -> None:
+    """What the vendor takes only beside another member (`together.CHAT`)."""
+    together.check(sent.body, together.CHAT)
+
+
 RULES = (
     required_fields,
     the_service_exists,
@@ -312,4 +317,5 @@ RULES = (
     messages_are_well_formed,
     calls_are_well_formed,
     results_answer_calls,
+    members_stand_together,
 )

@@ -2,7 +2,7 @@
 
 from sandbox.vendors.conversation import Json, Sent, mapping, objects
 from sandbox.vendors.dialect import texts
-from sandbox.vendors.lint import openai, responses_items
+from sandbox.vendors.lint import openai, responses_items, together
 from sandbox.vendors.lint.openai import fits as fits
 from sandbox.vendors.lint.shapes import NUMBER, names
 from sandbox.vendors.vendors import VendorError, describe
@@ -203,6 +203,11 @@ def the_format_is_possible(sent: Sent) -> None:
         openai.mentions_json("input", said)
 
 
+def members_stand_together(sent: Sent) -> None:
+    """What the vendor takes only beside another member (`together.RESPONSES`)."""
+    together.check(sent.body, together.RESPONSES)
+
+
 RULES = (
     required_fields,
     openai.tier,
@@ -217,4 +222,5 @@ RULES = (
     tools_are_well_formed,
     tool_choice_is_possible,
     the_format_is_possible,
+    members_stand_together,
 )

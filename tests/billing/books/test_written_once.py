@@ -1,25 +1,42 @@
 """What is written once: refused by the model, and by the database to whoever comes past it."""
 
+import uuid
+from pathlib import Path
+from unittest.mock import patch
+
 import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from accounts.keys import api_keys
 from accounts.models import User
-from billing.books import audit
-from billing.books.models import AuditEntry, Entry, Transfer
+from billing.books import audit, ledger
+from billing.books.models import (
+    AuditEntry,
+    BroughtForward,
+    Checkpoint,
+    Entry,
+    LedgerRoot,
+    Transfer,
+)
 from billing.books.written_once import Immutable, WrittenOnce
 from billing.invoices.models import Invoice
 from billing.mails.models import Notice
 from billing.plans.models import Plan
 from billing.rewards.models import Accrual, Referral
 from billing.subscriptions import balance_changes
+from gateway.archive import dropping, expiry
+from gateway.archive.models import UsageBroughtForward
 from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest, Correction
+from hontoni import months
 from tests.world import Person, used
 
 
 @pytest.fixture(params=WrittenOnce.__subclasses__())
-def written(request: pytest.FixtureRequest, alice: User) -> models.Model:
+def written(
+    request: pytest.FixtureRequest, alice: User, settings: Settings, tmp_path: Path
+) -> models.Model:
     """One row of each kind, from alice's first top-up and her first plan."""
     audit.record(actor="a", action="b", subject="c", before={}, after={})
     balance_changes.subscribe(alice.pk, Plan.objects.get(slug="basic"), now=timezone.now())
@@ -33,6 +50,11 @@ def written(request: pytest.FixtureRequest, alice: User) -> models.Model:
     )
     Accrual.objects.create(referral=referral, total=0, at=timezone.now())
     _correct(alice)
+    LedgerRoot.objects.create(
+        first=1, last=2, transfers=2, root="0", chain="0", salt=b"", leaves=b""
+    )
+    settings.ARCHIVE_URL = str(tmp_path)
+    _bring_forward(alice)
     kind: type[models.Model] = request.param
     row = kind._default_manager.first()
     assert row is not None
@@ -54,17 +76,30 @@ def _correct(alice: User) -> None:
     )
 
 
+def _bring_forward(alice: User) -> None:
+    """A charge and a request of hers go into the archive."""
+    used(Person(alice, alice.keys.get(), ""))
+    with transaction.atomic():
+        ledger.charge_usage(key=f"usage:{uuid.uuid4()}", user_id=alice.pk, amount=5)
+    with patch.object(dropping, "whole", lambda month: None):  # no DDL in the test's transaction
+        expiry.take_out(months.begin(timezone.now()))
+
+
 def test_it_is_these() -> None:
     assert set(WrittenOnce.__subclasses__()) == {
         Accrual,
         AuditEntry,
+        BroughtForward,
+        Checkpoint,
         CorrectedAccount,
         CorrectedRequest,
         Correction,
         Entry,
         Invoice,
+        LedgerRoot,
         Notice,
         Transfer,
+        UsageBroughtForward,
     }
 
 
@@ -79,7 +114,7 @@ def test_the_model_refuses(written: models.Model) -> None:
         type(written)._default_manager.all().delete()
 
 
-@pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}"])
+@pytest.mark.parametrize("statement", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}"])
 def test_the_database_refuses(written: models.Model, statement: str) -> None:
     kind = type(written)
     before = list(kind._default_manager.values())
@@ -88,5 +123,5 @@ def test_the_database_refuses(written: models.Model, statement: str) -> None:
         transaction.atomic(),
         connection.cursor() as cursor,
     ):
-        cursor.execute(statement.format(kind._meta.db_table))
+        cursor.execute(statement.format(kind._meta.db_table, kind._meta.pk.column))
     assert list(kind._default_manager.values()) == before

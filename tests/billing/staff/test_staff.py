@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
@@ -17,6 +17,8 @@ from billing.mails.models import Notice, Preferences
 from billing.plans import prices
 from billing.plans.models import AddOn, Plan, Subscription
 from billing.rewards import promos, referrals
+from billing.staff.dollars import DollarsField
+from billing.staff.price_changes import is_money
 from billing.subscriptions import balance_changes
 from hontoni.money import nanos
 from tests.billing.conftest import committed
@@ -263,3 +265,41 @@ def test_staff_are_warned_of_dominated_plans(staff: Client) -> None:
     response = staff.get(reverse("admin:billing_plan_changelist"))
     told = [str(message) for message in response.context["messages"]]
     assert any("Standard + Rate Limit 5x" in warning for warning in told)
+
+
+def test_a_price_that_more_than_doubles_is_looked_at_twice(staff: Client) -> None:
+    url = change_url(Plan.objects.get(slug="basic"))
+    dearer = form(staff, url, price="60")
+    page = staff.post(url, dearer)
+    assert page.status_code == 200 and "$6.00 → $60.00 (+900 %)" in page.content.decode()
+    assert Plan.objects.get(slug="basic").price == nanos("6")
+    seal = page.context["adminform"].form.fields["confirmed"].widget.attrs["value"]
+    other = staff.post(url, dearer | {"price": "600", "confirmed": seal})
+    assert other.status_code == 200, "what was confirmed is not what is typed now"
+    assert staff.post(url, dearer | {"confirmed": seal}).status_code == 302
+    entry = AuditEntry.objects.get()
+    assert entry.before == {"price": "6.00"}
+    assert entry.after == {"price": "60.00", "changed": {"price": "+900 %"}}
+
+
+def test_a_price_that_rises_by_half_is_not(staff: Client) -> None:
+    url = change_url(Plan.objects.get(slug="basic"))
+    assert staff.post(url, form(staff, url, price="9")).status_code == 302
+    assert AuditEntry.objects.get().after["changed"] == {"price": "+50 %"}
+
+
+def test_whatever_money_staff_type_is_dollars(staff: Client) -> None:
+    """On every page of the admin there is, and will be."""
+    request = RequestFactory().get("/")
+    request.user = User.objects.get(email="root@example.com")
+    typed = 0
+    for model, page in admin.site._registry.items():
+        if not (page.has_add_permission(request) or page.has_change_permission(request)):
+            continue
+        for name, field in page.get_form(request).base_fields.items():
+            if name in {f.name for f in model._meta.get_fields()} and is_money(model, name):
+                assert isinstance(field, DollarsField), f"{model.__name__}.{name}"
+                assert "nano" not in f"{field.label} {field.help_text}".lower()
+                assert "dollar" in field.help_text.lower(), f"{model.__name__}.{name}"
+                typed += 1
+    assert typed > 15

@@ -10,12 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing.books.models import AuditEntry
+from billing.mails import letters
+from billing.mails.models import Notice
+from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.features.models import Feature
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.catalogue.prices import schedule
 from gateway.catalogue.seed import seed
-from gateway.usage.models import UsageEvent
-from hontoni.money import nanos
+from gateway.usage.models import UsageEvent, UsageHour
+from hontoni.money import dollars, nanos
 from hontoni.pages import ZONE_COOKIE
 from tests.gateway.usage.test_quarantine import staff
 from tests.world import Person, used
@@ -40,6 +43,21 @@ def at(later: timedelta) -> dict[str, str]:
     return {"effective_at_0": f"{moment:%Y-%m-%d}", "effective_at_1": f"{moment:%H:%M:%S}"}
 
 
+def add(client: Client, **changes: Any) -> Any:
+    """Announce a price with a reason, and confirm what is asked twice; the answer."""
+    typed = body(**{"reason": "for the test", **changes})
+    answer = client.post(ADD, typed)
+    if answer.status_code == 200 and (seal := asked(answer)):
+        answer = client.post(ADD, typed | {"confirmed": seal})
+    return answer
+
+
+def asked(answer: Any) -> str:
+    """What a form wants confirmed."""
+    widget = answer.context["adminform"].form.fields["confirmed"].widget
+    return str(widget.attrs.get("value", ""))
+
+
 def newest() -> Price:
     return Price.objects.filter(model_id="gpt-4o").latest("effective_at")
 
@@ -49,22 +67,82 @@ def test_a_price_is_typed_in_dollars_and_known_before_it_binds() -> None:
     page = client.get(ADD).content.decode()
     assert "Dollars per million tokens." in page and "Read from the cache" in page
     before, now = newest(), timezone.now()
-    assert client.post(ADD, body(output="13")).status_code == 302
+    assert add(client, output="13").status_code == 302
     made = newest()
     assert (made.input, made.output, made.long_input) == (nanos("3.25"), nanos("13"), None)
     assert now + schedule.LEAD <= made.effective_at <= timezone.now() + schedule.LEAD
     entry = AuditEntry.objects.get(action="add price")
     assert (entry.before["output"], entry.after["output"]) == ("10.00", "13.00")
     assert (entry.before["version"], entry.after["version"]) == (before.pk, made.pk)
+    assert entry.after["changed"]["output"] == "+30 %"
     assert AuditEntry.objects.count() == 1
+
+
+def test_a_rise_binds_when_its_customers_have_had_their_notice(alice: Person, bob: Person) -> None:
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for who, model, days in ((alice, "gpt-4o", 29), (bob, "gpt-4o", 31), (bob, "gpt-4.1", 1)):
+        then = hour - timedelta(days=days)
+        UsageHour.objects.create(user=who.user, api_key=who.key, hour=then, model=model)
+    client, now = staff("catalogue"), timezone.now()
+    rates = {b: dollars(getattr(newest(), b)) for b in BUCKETS}
+    answer = add(client, **rates | {"output": "12"}, reason="")
+    assert answer.status_code == 302
+    assert timedelta(days=14) <= newest().effective_at - now < timedelta(days=14, minutes=1)
+    (notice,) = Notice.objects.all()
+    assert (notice.user, notice.kind) == (alice.user, "model_price_rises")
+    assert notice.facts["rows"][0] == {"bucket": "output", "old": "10.00", "new": "12.00"}
+    mail = letters.compose(
+        notice.kind, notice.facts, to="a@x", name="", language="vi", message_id="<1@x>"
+    )
+    assert "$12.00" in mail.body and "+20 %" in mail.body and "nano" not in mail.body
+    sooner = at(timedelta(days=3))
+    refused = add(client, **rates | {"output": "12.50"}, **sooner, reason="")
+    assert refused.status_code == 200 and "told 14 days before" in refused.content.decode()
+    assert add(client, **rates | {"output": "12.50"}, **sooner).status_code == 302
+    url = f"/admin/gateway/price/{newest().pk}/delete/"
+    assert client.post(url, {"post": "yes"}).status_code == 302
+    assert Notice.objects.filter(user=alice.user, facts__withdrawn=True).count() == 1
+    assert not Notice.objects.filter(user=bob.user).exists()
+
+
+def test_below_cost_needs_a_reason_and_every_margin_is_shown() -> None:
+    client = staff("catalogue")
+    costs = dict.fromkeys(BUCKETS, nanos("2")) | {"output": nanos("10.50")}
+    VendorPrice.objects.create(model_id="gpt-4o", since="2026-01-01", **costs)
+    shown = client.get("/admin/gateway/price/?model__id__exact=gpt-4o").content.decode()
+    assert "+$0.50 (+25 %)" in shown and "−$0.50 (−4.8 %)" in shown
+    form = client.get(f"{ADD}?model=gpt-4o").content.decode()
+    assert "Now $10.00. Costs us $10.50." in form
+    lower = {b: dollars(getattr(newest(), b)) for b in BUCKETS} | {"output": "9"}
+    refused = add(client, **lower, reason="")
+    assert refused.status_code == 200 and "−$1.50 (−14.3 %)" in refused.content.decode()
+    assert add(client, **lower, reason="to win them over").status_code == 302
+    assert AuditEntry.objects.get().after["reason"] == "to win them over"
+    page = client.get(f"/admin/gateway/price/{newest().pk}/change/").content.decode()
+    for said in ("$10.00", "$9.00", "−10 %", "$10.50", "−$1.50 (−14.3 %)"):
+        assert said in page
+
+
+@pytest.mark.parametrize("typed", ["3000000000", "-1"])
+def test_nano_dollars_typed_for_dollars_are_refused(typed: str) -> None:
+    client, before = staff("catalogue"), newest()
+    assert "from 0 to 10000.00" in add(client, output=typed).content.decode()
+    assert newest() == before
+
+
+def test_a_change_of_more_than_half_is_looked_at_twice() -> None:
+    client, before = staff("catalogue"), newest()
+    page = client.post(ADD, body(input="0.000000003"))
+    assert "$2.50 → $0.000000003 (−100 %)" in page.content.decode() and newest() == before
+    assert add(client, input="0.000000003").status_code == 302
 
 
 def test_a_price_may_be_a_part_of_a_cent() -> None:
     client = staff("catalogue")
-    assert client.post(ADD, body(cache_read="0.0375", input="0.075")).status_code == 302
+    assert add(client, cache_read="0.0375", input="0.075").status_code == 302
     made = newest()
     assert (made.input, made.cache_read) == (nanos("0.075"), nanos("0.0375"))
-    refused = client.post(ADD, body(input="0.0000000001"))
+    refused = add(client, input="0.0000000001")
     assert refused.status_code == 200 and "such as 0.0375" in refused.content.decode()
 
 
@@ -90,7 +168,7 @@ def test_the_list_of_models_asks_as_much_of_few_as_of_many() -> None:
 def test_staff_type_and_read_utc_wherever_they_are() -> None:
     client = staff("catalogue")
     client.cookies[ZONE_COOKIE] = "Asia/Ho_Chi_Minh"
-    client.post(ADD, body(**{"effective_at_0": "2031-05-01", "effective_at_1": "09:30:00"}))
+    add(client, effective_at_0="2031-05-01", effective_at_1="09:30:00")
     made = newest()
     assert made.effective_at == datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
     page = client.get(f"/admin/gateway/price/{made.pk}/change/").content.decode()
@@ -110,14 +188,14 @@ def test_the_lead_is_longer_than_a_nodes_snapshot_lives() -> None:
 
 def test_a_price_cannot_begin_in_the_past() -> None:
     client, before = staff("catalogue"), newest()
-    answer = client.post(ADD, body(**at(timedelta(hours=-1))))
+    answer = add(client, **at(timedelta(hours=-1)))
     assert answer.status_code == 200 and "cannot begin in the past" in answer.content.decode()
     assert newest() == before
 
 
 def test_nobody_changes_a_price_and_only_a_coming_one_is_withdrawn() -> None:
     client, old = staff("catalogue"), newest()
-    client.post(ADD, body(**at(timedelta(days=2))))
+    add(client, **at(timedelta(days=2)))
     coming = newest()
     assert coming.effective_at > timezone.now() + timedelta(days=1)
     for price in (old, coming):
@@ -136,7 +214,7 @@ def test_nobody_changes_a_price_and_only_a_coming_one_is_withdrawn() -> None:
 
 def test_a_price_about_to_bind_can_no_longer_be_withdrawn() -> None:
     client = staff("catalogue")
-    client.post(ADD, body())
+    add(client)
     url = f"/admin/gateway/price/{newest().pk}/delete/"
     assert client.post(url, {"post": "yes"}).status_code == 403
     action = {"action": "delete_selected", "_selected_action": newest().pk, "post": "yes"}
@@ -155,6 +233,7 @@ def test_everybody_sees_what_is_to_come_and_from_when(client: Client, alice: Per
         Price(
             model_id="gpt-4o",
             effective_at=timezone.now() + timedelta(days=3),
+            reason="for the test",
             **{bucket: 2 * getattr(price, bucket) for bucket in BUCKETS},
         ),
         actor="tests",
@@ -164,9 +243,8 @@ def test_everybody_sees_what_is_to_come_and_from_when(client: Client, alice: Per
     (later,) = told["coming_prices"]
     assert later["prices_per_million_tokens"]["input"] == "5.00"
     assert later["effective_at"] == coming.effective_at.isoformat()
-    for page in ("/", "/models"):
-        shown = client.get(page).content.decode()
-        assert "$5.00 in, $20.00 out" in shown and "$2.50" in shown
+    shown = client.get("/models").content.decode()
+    assert "$5.00 in, $20.00 out" in shown and "$2.50" in shown
 
 
 def test_the_receipts_page_names_the_version(client: Client, alice: Person) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
@@ -13,6 +14,7 @@ from accounts.people import freezing
 from billing.plans.models import AddOn, Plan
 from billing.plans.seed import seed as seed_billing
 from billing.subscriptions import balance_changes
+from gateway.catalogue.models import Price
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard import advice
 from gateway.usage.models import Refusal, UsageHour
@@ -157,4 +159,5 @@ def test_cold_prompts_are_coached(alice: Person, tokens: dict[str, int], words: 
 
 def test_nobody_is_coached_to_cache_what_is_no_cheaper(alice: Person) -> None:
     spent(alice, "1", model="gpt-4o", input=300_000)
+    Price.objects.filter(model_id="gpt-4o").update(cache_read=F("input"))
     assert "prompt tokens of" not in overview(alice)

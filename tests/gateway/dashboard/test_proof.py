@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +21,7 @@ from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent
 from hontoni import verify
 from tests.gateway_server import Gateway, fund
-from tests.world import Person, used
+from tests.world import Person, at_once, used
 
 
 def signed_in(person: Person) -> Client:
@@ -305,11 +304,8 @@ def test_roots_are_chained_and_each_transfer_is_under_one(
 def test_two_workers_make_each_root_once(alice: Person) -> None:
     fund(alice, "1")
     moment = later()
-    threads = [threading.Thread(target=ledger_roots.make, args=(moment,)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    made = at_once(lambda: ledger_roots.make(moment), 2)
+    assert sorted(made) == [0, 1]
     assert LedgerRoot.objects.count() == 1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.catalogue.snapshot import carrier_key
+from gateway.catalogue.sold import carrier_key
 from gateway.dialects.codecs import carrier
 from sandbox.vendors.faults import Fault
 from tests.gateway.plane.test_translation import PATHS

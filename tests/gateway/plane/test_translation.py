@@ -129,7 +129,6 @@ def test_what_points_at_a_stored_response_is_refused_clearly(
     for field, value, code in (
         ("previous_response_id", "resp_1", "previous_response_not_found"),
         ("conversation", "conv_1", "previous_response_not_found"),
-        ("background", True, "unsupported_parameter"),
     ):
         for model in ("gpt-5.2", "claude-sonnet-4.5"):
             reply = ask(gateway, alice, "openai_responses", model, "hi", **{field: value})

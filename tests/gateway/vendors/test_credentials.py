@@ -13,6 +13,7 @@ from accounts.models import User
 from billing.books.models import AuditEntry
 from gateway.catalogue import snapshot
 from gateway.catalogue.seed import seed
+from gateway.catalogue.sold import Model
 from gateway.dashboard.roles import seed as seed_roles
 from gateway.plane.upstream import Upstream
 from gateway.vendors import routes, vault
@@ -176,9 +177,7 @@ def test_in_the_sandbox_nobody_else_is_asked(staff: Client, provider: Provider) 
     assert "SANDBOX=false" in page
 
 
-async def _asked(
-    own: dict[str, routes.Access], model: snapshot.Model, *, alone: bool
-) -> list[str]:
+async def _asked(own: dict[str, routes.Access], model: Model, *, alone: bool) -> list[str]:
     upstream = Upstream(own, alone=alone)
     try:
         return [route.access.label for route in upstream.routes(model)]

@@ -39,6 +39,14 @@ def _with(
     return now + [at_once(d) for name, d in added.items() if d is not None and name not in known]
 
 
+def somehow_offered(tools: list[Any]) -> list[Any]:
+    """The tools, of which one at least is offered from the beginning: where nobody could ever look
+    for one, all of them are."""
+    if all(isinstance(tool, Mapping) and tool.get(_LATER) for tool in tools):
+        return [at_once(tool) for tool in tools]
+    return tools
+
+
 def at_once(tool: Mapping[str, Any]) -> dict[str, Any]:
     """A tool that nobody has to look for."""
     return {name: value for name, value in tool.items() if name != _LATER}

@@ -27,8 +27,11 @@ def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> 
         patched["max_tokens"] = limit = min(limit, target.max_output)
     messages = body.get("messages") or []
     patched["messages"] = list(_messages(messages, target))
-    if not target.mid_system and (tools := additions.settled(body.get("tools"), messages)):
-        patched["tools"] = tools
+    tools = body.get("tools")
+    if not target.mid_system:
+        tools = additions.settled(tools, messages)
+    if isinstance(tools, list) and tools:
+        patched["tools"] = additions.somehow_offered(tools)
     _shape(patched)
     settled = thinking.settle(requested, target, limit if isinstance(limit, int) else None)
     settled, choice = possible(settled, target, patched["messages"], patched.get("tool_choice"))

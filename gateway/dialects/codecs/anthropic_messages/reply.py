@@ -18,6 +18,7 @@ from gateway.dialects.ir import (
     Text,
     ToolCall,
 )
+from hontoni.errors import page
 
 STOP_REASONS = {
     "stop": "end_turn",
@@ -103,5 +104,6 @@ def _block(shown: str, secret: Carrier, key: bytes) -> dict[str, Any]:
 def encode_error(failed: Failed, request_id: str = "") -> dict[str, Any]:
     """What an `error` event holds; a prompt too long is worded so that Claude Code compacts."""
     message = failures.for_anthropic(failed.message, failed.code)
-    raw = {"type": "error", "error": {"type": failed.type, "message": message}}
+    error = {"type": failed.type, "message": message, **page(failed.code)}
+    raw = {"type": "error", "error": error}
     return raw | ({"request_id": request_id} if request_id else {})

@@ -18,6 +18,7 @@ from gateway.dialects.ir import (
     Text,
     ToolCall,
 )
+from hontoni.errors import page
 
 FINISH = {
     "stop": "stop",
@@ -120,5 +121,6 @@ def encode_error(failed: Failed) -> dict[str, Any]:
             "type": failed.type,
             "code": failed.code,
             "param": None,
+            **page(failed.code),
         }
     }

@@ -47,7 +47,9 @@ def _known(items: list[Any], target: Target) -> Iterator[Any]:
     bare = False
     for item in items:
         kind = _kind(item)
-        if kind == "reasoning":
+        if is_to_reasoning(item):
+            bare = True
+        elif kind == "reasoning":
             kept = _reasoning(item, target)
             bare = bare or kept is None
             if kept is not None:
@@ -55,6 +57,13 @@ def _known(items: list[Any], target: Target) -> Iterator[Any]:
         else:
             bare = bare and not _is_told(item)
             yield _without(item, "id") if bare and kind in _PREFIXES else item
+
+
+def is_to_reasoning(item: Any) -> bool:
+    """Whether it only points at reasoning: an answer can do without it."""
+    if not isinstance(item, dict) or not str(item.get("id")).startswith("rs_"):
+        return False
+    return item.get("type") == "item_reference" or item.keys() == {"id"}
 
 
 def _is_told(item: Any) -> bool:

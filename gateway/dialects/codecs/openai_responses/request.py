@@ -1,15 +1,16 @@
 """A Responses body, read.
 
-Stateless: what points at a stored response is refused in OpenAI's own words, whose documented
-remedy is to send the whole input. Not kept: `store`, `include`, `truncation`, `service_tier`,
-`client_metadata`, ids of items. An item type nobody knows is kept whole and sent to no other
-dialect.
+What still points at a kept response here is refused in OpenAI's own words, whose documented
+remedy is to send the whole input; but for a pointer at reasoning, which is left out. Not kept:
+`store`, `include`, `truncation`, `service_tier`, `client_metadata`, ids of items. An item type
+nobody knows is kept whole and sent to no other dialect as it is.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.dialects.codecs import wire
+from gateway.dialects.codecs.openai_responses import history
 from gateway.dialects.codecs.shapes import tools, turns
 from gateway.dialects.ir import (
     Item,
@@ -62,10 +63,8 @@ def refuse_impossible(body: Mapping[str, Any]) -> None:
             _not_stored(name)
     raw = body.get("input")
     for at, item in enumerate(raw if isinstance(raw, list) else ()):
-        if isinstance(item, dict) and _is_reference(item):
+        if isinstance(item, dict) and _is_reference(item) and not history.is_to_reasoning(item):
             _not_stored(f"input[{at}]")
-    if body.get("background"):
-        wire.unsupported("background", "not available; leave it out and wait for the answer")
 
 
 def _is_reference(item: Mapping[str, Any]) -> bool:
@@ -76,7 +75,7 @@ def _is_reference(item: Mapping[str, Any]) -> bool:
 def _not_stored(param: str) -> None:
     wire.refuse(
         param,
-        "nothing is stored here; send the whole input instead",
+        "nothing is kept that it could mean; send the whole input instead",
         code="previous_response_not_found",
     )
 

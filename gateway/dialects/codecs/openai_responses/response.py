@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.dialects.ir import Failed, Finish, Head
+from hontoni.errors import page
 
 _INCOMPLETE = {
     "length": "max_output_tokens",
@@ -76,4 +77,4 @@ def _code(failed: Failed) -> str:
 
 def encode_error(failed: Failed) -> dict[str, Any]:
     """What a failed response holds as its error."""
-    return {"code": _code(failed), "message": failed.message}
+    return {"code": _code(failed), "message": failed.message, **page(failed.code)}

@@ -103,7 +103,7 @@ def _tool(dialect: str, tool: Any) -> bool:
 def _choice(dialect: str, choice: Any) -> bool:
     if choice is None or type(choice) not in (str, dict):
         return False
-    kind = choice.get("type") if type(choice) is dict else None
+    kind: Any = choice.get("type") if type(choice) is dict else None
     if dialect == "anthropic_messages":
         return kind not in ("auto", "any", "tool", "none")
     if kind is None:

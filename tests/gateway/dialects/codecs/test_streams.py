@@ -683,7 +683,18 @@ def test_a_request_without_anything_special_needs_no_filter() -> None:
 )
 def test_a_failure_has_the_word_codex_acts_on(failed: Failed, code: str) -> None:
     final = world.sent(world.send(world.ask("openai_responses"), [failed]))[-1]
-    assert final["response"]["error"] == {"code": code, "message": "x"}
+    said = final["response"]["error"]
+    assert said.pop("doc_url").endswith(f"/errors/{failed.code}")
+    assert said == {"code": code, "message": "x"}
+
+
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages"])
+def test_a_stream_that_fails_says_where_its_error_is_explained(dialect: str) -> None:
+    failed = Failed(500, "api_error", "upstream_error", "x")
+    said = [
+        event for event in world.sent(world.send(world.ask(dialect), [failed])) if "error" in event
+    ]
+    assert said[-1]["error"]["doc_url"].endswith("/errors/upstream_error")
 
 
 def test_an_upstream_that_says_it_failed_is_believed() -> None:

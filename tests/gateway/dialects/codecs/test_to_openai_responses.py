@@ -218,12 +218,6 @@ def test_what_is_stored_elsewhere_is_refused_in_openais_words(field: str) -> Non
         upstream("openai_responses", {"input": [{"type": "item_reference", "id": "x"}]}, "gpt-4o")
 
 
-def test_background_is_refused() -> None:
-    with pytest.raises(BadRequest) as refused:
-        upstream("openai_responses", {"input": "hi", "background": True}, "gpt-5.2")
-    assert refused.value.code == "unsupported_parameter"
-
-
 def test_sampling_is_not_sent_to_a_reasoning_model() -> None:
     body = upstream("openai_chat", world.chat(temperature=0, top_p=0.5, stop=["X"]), "gpt-5.2")
     assert not {"temperature", "top_p", "stop"} & body.keys()

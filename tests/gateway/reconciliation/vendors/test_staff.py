@@ -16,6 +16,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from billing.books.models import AuditEntry
+from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.seed import seed
 from gateway.dashboard.roles import seed as seed_roles
 from gateway.reconciliation.vendors import alarms, intake
@@ -25,7 +26,6 @@ from gateway.reconciliation.vendors.models import (
     VendorBill,
     VendorDifference,
     VendorImport,
-    VendorPrice,
 )
 from gateway.usage.vendor_day import UsageVendorDay
 from gateway.vendors import vault

@@ -12,6 +12,7 @@ from pytest_django import Settings
 from accounts.models import User
 from billing.books import ledger
 from billing.books.models import Wallet
+from gateway.catalogue.costs.models import VendorPrice
 from gateway.plane import admission
 from gateway.reconciliation.vendors import fetching, rounds
 from gateway.reconciliation.vendors.comparison import Difference, differences
@@ -21,7 +22,6 @@ from gateway.reconciliation.vendors.models import (
     VendorBill,
     VendorImport,
     VendorName,
-    VendorPrice,
 )
 from gateway.usage import vendor_days
 from gateway.usage.models import UsageEvent

@@ -323,6 +323,40 @@ CASES = [
         said("x", [{"type": "document", "source": {}}], "y"),
         "document blocks",
     ),
+    Case(
+        a.members_stand_together,
+        {
+            "thinking": {"type": "disabled"},
+            "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        },
+        "requires `thinking` to be enabled or adaptive",
+        headers={"anthropic-beta": "context-management-2025-06-27"},
+    ),
+    Case(
+        a.members_stand_together,
+        {"thinking": {"type": "disabled", "display": "omitted"}},
+        "thinking.disabled.display",
+    ),
+    Case(
+        a.a_tool_is_there_from_the_beginning,
+        {"tools": [{**TOOL, "defer_loading": True}]},
+        "defer_loading=false",
+    ),
+    Case(
+        a.structured_output_is_possible,
+        schema(properties={"a": {"oneOf": [{"type": "string"}]}}),
+        "'oneOf' is not supported",
+    ),
+    Case(
+        a.structured_output_is_possible,
+        schema(properties={"a": {"type": "string", "default": "x"}}),
+        "property 'default' is not supported",
+    ),
+    Case(
+        a.structured_output_is_possible,
+        schema(properties={"a": {"type": "integer", "format": "int32"}}),
+        "format 'int32'",
+    ),
 ]
 RULES = (*a.RULES, *h.RULES)
 

@@ -116,6 +116,7 @@ CASES = [
     Case(c.sampling_is_allowed, {"top_p": 1.5}, "Expected 0 to 1"),
     Case(c.stops_are_allowed, {"stop": "x"}, "'stop' is not supported", model=GPT5),
     Case(c.stops_are_allowed, {"stop": ["a", "b", "c", "d", "e"]}, "at most 4"),
+    Case(c.members_stand_together, {"top_logprobs": 3}, "only allowed when 'logprobs'"),
     Case(c.stream_options_need_a_stream, {"stream_options": {}}, "only allowed when 'stream'"),
     Case(
         c.stream_options_need_a_stream,

@@ -87,6 +87,7 @@ CASES = [
         {"temperature": 0, "reasoning": {"effort": "low"}},
         "'temperature' is not supported",
     ),
+    Case(r.members_stand_together, {"background": True}, "requires 'store'"),
     Case(r.stream_options_need_a_stream, {"stream_options": {}}, "only allowed when 'stream'"),
     Case(
         r.stream_options_need_a_stream,

@@ -1,0 +1,91 @@
+"""What a new version of a price changes for customers, and whether it may begin when it shall.
+
+Always true of every way in which a price is made (pages, lists, proposals, commands):
+
+1. A price below what the vendor charges has a reason.
+2. A rise begins `MODEL_PRICE_NOTICE_DAYS` from now, and its customers are told at once. It may
+   begin sooner only with a reason; then they are told all the same.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+
+from gateway.catalogue.costs import margins
+from gateway.catalogue.models import BUCKETS, Price
+from gateway.catalogue.prices.labels import LABELS
+from hontoni import money
+from hontoni.errors import BadRequest
+
+LONG = tuple(f"long_{bucket}" for bucket in BUCKETS)
+
+
+class Step(NamedTuple):
+    """One bucket of two versions. Nano-dollars per million tokens; None: there was none."""
+
+    bucket: str
+    before: int | None
+    after: int
+
+    @property
+    def rises(self) -> bool:
+        return self.before is not None and self.after > self.before
+
+    @property
+    def percent(self) -> str:
+        return "new" if self.before is None else money.change(self.before, self.after)
+
+    @property
+    def label(self) -> str:
+        bucket = self.bucket.removeprefix("long_")
+        return LABELS[bucket] + (", long" if bucket != self.bucket else "")
+
+
+def steps(before: Price | None, after: Price) -> list[Step]:
+    """Side by side, whatever has changed or not."""
+    names: tuple[str, ...] = BUCKETS
+    if after.long_context_above is not None or (before and before.long_context_above is not None):
+        names += LONG
+    return [
+        Step(name, rate(before, name) if before else None, rate(after, name)) for name in names
+    ]
+
+
+def rate(price: Price, name: str) -> int:
+    """What is paid for a bucket, or `long_` of one, which may have no price of its own."""
+    found: int | None = getattr(price, name)
+    short: int = getattr(price, name.removeprefix("long_"))
+    return short if found is None else found
+
+
+def rises(before: Price | None, after: Price) -> bool:
+    """Whether any request can cost more: also one that is long from fewer tokens on."""
+    if before is None:
+        return False
+    if any(step.rises for step in steps(before, after)):
+        return True
+    sooner = (after.long_context_above or 0) < (before.long_context_above or 0)
+    dearer = any(rate(after, name) > rate(before, name.removeprefix("long_")) for name in LONG)
+    return sooner and after.long_context_above is not None and dearer
+
+
+def notice() -> timedelta:
+    """How long before it binds a rise is told."""
+    return timedelta(days=settings.MODEL_PRICE_NOTICE_DAYS)
+
+
+def check(before: Price | None, after: Price, now: datetime) -> None:
+    """Raises BadRequest for a price that breaks a rule above."""
+    if after.reason:
+        return
+    lost = margins.below(margins.known([after.model_id]).of(after))
+    if lost:
+        words = "; ".join(f"{each.label} {each}" for each in lost)
+        raise BadRequest(f"Below what the vendor charges: {words}. Say why.", param="reason")
+    if rises(before, after) and after.effective_at < now + notice() - timedelta(minutes=5):
+        raise BadRequest(
+            f"A rise is told {settings.MODEL_PRICE_NOTICE_DAYS} days before it binds. Begin it "
+            "then, or say why not.",
+            param="reason",
+        )

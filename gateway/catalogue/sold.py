@@ -1,0 +1,193 @@
+"""A model and its price, ready for the hot path: what it can be asked, who can be asked, and what
+tokens cost. Frozen values; the snapshot of the catalogue makes them (snapshot.py)."""
+
+from dataclasses import dataclass, field, replace
+
+from django.utils.crypto import salted_hmac
+
+from gateway.catalogue import life, variants
+from gateway.catalogue.features.snapshot import Features, Rules
+from gateway.catalogue.life import Life
+from gateway.catalogue.own_prices.terms import Own, Rates, Terms
+from gateway.dialects.codecs import families
+from gateway.dialects.ir import Target, Usage
+from gateway.vendors.routes import EMPTY, NATIVE, Pool
+from hontoni import money
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A price version, ready to multiply. `since`: when it comes into force, in microseconds.
+    Rates are nano-dollars per million tokens, in BUCKETS' order; `own` says whose they are if
+    they are not the list's."""
+
+    id: int
+    rates: Rates
+    long_context_above: int | None = None
+    long_rates: Rates | None = None
+    since: int = 0
+    own: Terms | None = None
+
+    def at(self, own: Terms) -> "Price":
+        """What a customer with these terms pays instead."""
+        if own.rates is not None or self.long_rates is None:
+            return replace(
+                self, rates=own.on(self.rates), long_context_above=None, long_rates=None, own=own
+            )
+        return replace(self, rates=own.on(self.rates), long_rates=own.on(self.long_rates), own=own)
+
+    def rates_for(self, usage: Usage) -> Rates:
+        """The long-context prices apply to the whole request, by the size of its prompt."""
+        prompt = usage.input + usage.cache_read + usage.cache_write_5m + usage.cache_write_1h
+        if self.long_rates and self.long_context_above and prompt > self.long_context_above:
+            return self.long_rates
+        return self.rates
+
+    def cost(self, usage: Usage) -> int:
+        """Nano-dollars, rounded half up once (DESIGN.md section 5)."""
+        return money.per_million(self.weigh(usage))
+
+    def weigh(self, usage: Usage) -> int:
+        """The same, not yet divided by a million."""
+        rates = self.rates_for(usage)
+        return (
+            usage.input * rates[0]
+            + usage.cache_read * rates[1]
+            + usage.cache_write_5m * rates[2]
+            + usage.cache_write_1h * rates[3]
+            + usage.output * rates[4]
+            + usage.reasoning * rates[5]
+        )
+
+
+class Book:
+    """What a model needs to know beside itself: its sisters, and what may be asked of each. Of
+    the same moment as their prices."""
+
+    __slots__ = ("_aliases", "_models", "_vendors", "features", "own")
+
+    def __init__(self, features: Features, own: Own | None = None) -> None:
+        self.features = features
+        self.own: Own = own or {}
+        self._models: dict[str, Model] = {}
+        self._vendors: dict[str, Model] = {}
+        self._aliases: dict[str, str] = {}
+
+    def write(self, models: dict[str, "Model"], aliases: dict[str, str]) -> None:
+        self._models, self._aliases = models, aliases
+        self._vendors = {model.upstream_id: model for model in models.values()}
+
+    def find(self, name: str) -> "Model | None":
+        """The model of that name, ours or its vendor's, dated or not."""
+        known = self._models.get(name) or self._vendors.get(name)
+        known = known or self._models.get(self._aliases.get(name.lower(), ""))
+        undated = variants.undated(name)
+        return known if known or undated == name else self.find(undated)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the hot path needs to know of a model. `target` is what it can be asked, `pool` who
+    can be asked. `coming` are the prices announced to follow `price`."""
+
+    id: str
+    name: str
+    vendor: str
+    upstream_id: str
+    context_window: int
+    max_output: int
+    capabilities: tuple[str, ...]
+    released_at: int
+    price: Price
+    dialect: str
+    target: Target
+    long_context_window: int | None = None
+    long_context_beta: str = ""
+    pool: Pool = EMPTY
+    coming: tuple[Price, ...] = ()
+    life: Life = life.UNKNOWN
+    owner: int = 0  # the account whose own price it has
+    book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
+    _rules: list[Rules] = field(default_factory=list, compare=False, repr=False)
+    _capped: dict[int, Target] = field(default_factory=dict, compare=False)
+    _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
+    _owned: dict[int, "Model"] = field(default_factory=dict, compare=False, repr=False)
+
+    def owned(self, account: int) -> "Model":
+        """The same, at the account's own price if it has one."""
+        mine = self.book.own.get(account)
+        if mine is None or self.owner == account:  # nearly always
+            return self
+        if account not in self._owned:
+            own = mine.get(self.id) or mine.get("")
+            self._owned[account] = self if own is None else _owned(self, account, own)
+        return self._owned[account]
+
+    def sister(self, name: str) -> "Model | None":
+        """Another model, by any of its names, at the prices of the same account."""
+        found = self.book.find(name)
+        return found.owned(self.owner) if found is not None and self.owner else found
+
+    def window(self, long_context: bool) -> int:
+        """The most tokens of a prompt. A long context without a switch is there for everybody."""
+        long = self.long_context_window
+        return (
+            long if long and (long_context or not self.long_context_beta) else self.context_window
+        )
+
+    def capped(self, thinking_budget: int) -> Target:
+        """The target under a plan's thinking budget; there are as many as there are plans."""
+        if thinking_budget not in self._capped:
+            self._capped[thinking_budget] = replace(self.target, thinking_cap=thinking_budget)
+        return self._capped[thinking_budget]
+
+    def rules(self) -> Rules:
+        """What may be asked of it, and what of that costs money of its own."""
+        if not self._rules:
+            self._rules.append(self.book.features.rules(self.dialect, self.id))
+        return self._rules[0]
+
+    def at(self, named: tuple[str, str]) -> "Model":
+        """The same model, at the same price, as a provider has it under that name and dialect."""
+        if named in (NATIVE, (self.upstream_id, self.dialect)):
+            return self
+        if named not in self._elsewhere:
+            self._elsewhere[named] = _elsewhere(self, *named)
+        return self._elsewhere[named]
+
+
+def _owned(model: Model, account: int, own: Terms) -> Model:
+    return replace(
+        model,
+        price=model.price.at(own),
+        coming=tuple(price.at(own) for price in model.coming),
+        owner=account,
+        _elsewhere={},
+        _owned={},
+    )
+
+
+def _elsewhere(model: Model, upstream_id: str, dialect: str) -> Model:
+    """Behind another vendor's dialect nobody knows what of a model can be asked: the least."""
+    native = families.vendor(dialect) == model.vendor
+    target = families.target(
+        model.upstream_id if native else "",
+        dialect,
+        max_output=model.max_output,
+        key=carrier_key(),
+    )
+    return replace(
+        model,
+        upstream_id=upstream_id,
+        dialect=dialect,
+        target=replace(target, model=upstream_id),
+        _rules=[],
+        _capped={},
+        _elsewhere={},
+        _owned={},
+    )
+
+
+def carrier_key() -> bytes:
+    """What seals a vendor's reasoning secrets on their way through a client."""
+    return salted_hmac("gateway.carrier", "", algorithm="sha256").digest()

@@ -1,0 +1,153 @@
+"""Staff: what the vendors charge, the rules of mark-up, and the prices of single customers."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from billing.staff.dollars import RATES
+from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
+from gateway.catalogue import clock
+from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
+from gateway.catalogue.features.models import WHOLE
+from gateway.catalogue.models import BUCKETS
+from gateway.catalogue.own_prices.models import CustomerPrice
+from gateway.catalogue.prices.labels import LABELS
+from gateway.pricing import announcements, own_prices
+from hontoni import errors
+from hontoni.money import dollars
+
+
+class RateAdmin(MoneyAdmin):
+    """Of what is dollars per million tokens."""
+
+    formfield_overrides = {**ModelAdmin.formfield_overrides, **RATES}
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        bucket = db_field.name.removeprefix("long_")
+        if bucket in LABELS:
+            long = ", in long contexts" if bucket != db_field.name else ""
+            field.label = f"{LABELS[bucket].capitalize()}{long}"
+            field.help_text = "Dollars per million tokens."
+            if bucket == "reasoning" and not field.required:
+                field.help_text += " Empty: as output."
+        return field
+
+
+@admin.register(VendorPrice)
+class VendorPriceAdmin(RateAdmin):
+    """Versions: what was true on a day stays; what is true from another day on is a new row."""
+
+    list_display = ["model", "since", "input_price", "cached_price", "output_price", "source"]
+    list_filter = ["model", "since"]
+    search_fields = ["model__id", "source"]
+
+    @admin.display(description="input", ordering="input")
+    def input_price(self, price: VendorPrice) -> str:
+        return f"${dollars(price.input)}"
+
+    @admin.display(description="cached", ordering="cache_read")
+    def cached_price(self, price: VendorPrice) -> str:
+        return f"${dollars(price.cache_read)}"
+
+    @admin.display(description="output", ordering="output")
+    def output_price(self, price: VendorPrice) -> str:
+        return f"${dollars(price.output)}"
+
+
+@admin.register(FeatureCost)
+class FeatureCostAdmin(RateAdmin):
+    list_display = ["feature", "since", "costs", "factor", "source"]
+    list_filter = ["since"]
+    list_select_related = ["feature"]
+
+    @admin.display(description="a call", ordering="amount")
+    def costs(self, row: FeatureCost) -> str:
+        return f"${dollars(row.amount)}"
+
+
+@admin.register(MarkUp)
+class MarkUpAdmin(RateAdmin):
+    list_display = ["vendor", "times", "rounded"]
+
+    @admin.display(description="cost ×", ordering="factor")
+    def times(self, row: MarkUp) -> str:
+        return f"{row.factor / WHOLE:g}"
+
+    @admin.display(description="rounded up to", ordering="step")
+    def rounded(self, row: MarkUp) -> str:
+        return f"${dollars(row.step)} per million tokens"
+
+
+class OwnForm(ConfirmedForm):
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if not self.errors and self.instance.pk:
+            self._check_end(cleaned)
+        elif not self.errors:
+            names = [name for name in cleaned if name != "confirmed"]
+            row = CustomerPrice(**{name: cleaned[name] for name in names})
+            try:
+                row.clean()
+                own_prices.check(row, clock.now())
+            except errors.BadRequest as error:
+                self.add_error(error.param, error.message)
+            except forms.ValidationError as error:
+                self.add_error(None, error)
+        return cleaned
+
+    def _check_end(self, cleaned: dict[str, Any]) -> None:
+        """Of one there is only the end changes, and why."""
+        if cleaned.get("until_at") is None or "until_at" not in self.changed_data:
+            return
+        try:
+            cleaned["until_at"] = own_prices.check_end(
+                self.instance,
+                cleaned["until_at"],
+                clock.now(),
+                explained=bool(cleaned.get("reason")) and "reason" in self.changed_data,
+            )
+        except errors.BadRequest as error:
+            self.add_error(error.param, error.message)
+
+
+@admin.register(CustomerPrice)
+class CustomerPriceAdmin(RateAdmin):
+    """What was agreed is never changed, only ended; its customer is told by mail."""
+
+    form = OwnForm
+    list_display = ["user", "model", "agreed", "from_at", "until_at", "earns", "reason"]
+    list_filter = ["model", "from_at", "until_at"]
+    list_select_related = ["user", "model"]
+    search_fields = ["user__email", "model__id", "reason"]
+    autocomplete_fields = ["user"]
+
+    @admin.display(description="agreed")
+    def agreed(self, row: CustomerPrice) -> str:
+        if row.multiplier:
+            return f"{row.multiplier / 100:g} % of the list"
+        return f"${dollars(row.input or 0)} in, ${dollars(row.output or 0)} out"
+
+    @admin.display(description="earns least with")
+    def earns(self, row: CustomerPrice) -> str:
+        return own_prices.earns(row, clock.now())
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        fixed = ["user", "model", "multiplier", *BUCKETS, "from_at"]
+        return fixed if obj is not None else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or own_prices.is_coming(obj, clock.now()))
+
+    def save_model(
+        self, request: HttpRequest, obj: CustomerPrice, form: "ModelForm[Any]", change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        announcements.own(obj)
+        announcements.own_ends(clock.now())
+        self.message_user(request, f"{obj}: its customer is told by mail.")

@@ -1,0 +1,188 @@
+"""Customers hear of what changes for them before it does: by mail, each once.
+
+* A rise, from the moment it is announced: whoever used the model in the last 30 days.
+* The end of a model: 60, 14 and 1 days before, whoever used it in the last 30 days by then.
+* A price of one's own: when it is agreed, and before its end makes things dearer.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from billing.mails import notices
+from billing.mails.models import Notice
+from gateway.catalogue import life
+from gateway.catalogue.models import BUCKETS, Model, Price
+from gateway.catalogue.own_prices.models import CustomerPrice
+from gateway.catalogue.own_prices.terms import of as terms_of
+from gateway.catalogue.prices import changes, schedule
+from gateway.usage.models import UsageHour
+from hontoni.money import dollars
+
+USED_WITHIN = timedelta(days=30)
+BEFORE_THE_END = (60, 14, 1)  # days
+
+
+def users_of(model_id: str, now: datetime) -> set[int]:
+    """Whoever has used it in the last 30 days."""
+    used = UsageHour.objects.filter(model=model_id, hour__gte=now - USED_WITHIN)
+    return set(used.order_by().values_list("user_id", flat=True).distinct())
+
+
+# -- Prices --------------------------------------------------------------------------------------
+
+
+def announce(price: Price, actor: str, request_id: str = "") -> int:
+    """Make a version known, and whom it makes things dearer for. How many were told. Raises
+    BadRequest (catalogue/prices/changes.py)."""
+    with transaction.atomic():
+        schedule.announce(price, actor=actor, request_id=request_id)
+        return _tell_of_rise(price, timezone.now())
+
+
+def told_of(price: Price, now: datetime) -> int:
+    """How many will be, were it announced."""
+    before = schedule.in_force(price.model_id, price.effective_at)
+    return len(users_of(price.model_id, now)) if changes.rises(before, price) else 0
+
+
+def rises(now: datetime) -> int:
+    """Tell of rises that came past the pages, and who has begun to use a model since it was
+    announced. How many were told."""
+    coming = Price.objects.filter(effective_at__gt=now).select_related("model")
+    return sum(_tell_of_rise(price, now) for price in coming)
+
+
+def withdraw(price_id: int, *, actor: str, request_id: str = "") -> None:
+    """Take back a price that is to come, and the news of it. Raises Conflict."""
+    price = Price.objects.get(pk=price_id)
+    facts = {"model": price.model_id, "withdrawn": True, "from_at": price.effective_at.isoformat()}
+    with transaction.atomic():
+        schedule.withdraw(price_id, actor=actor, request_id=request_id)
+        given = Notice.objects.filter(key__startswith=f"price:{price_id}:")
+        users = set(given.values_list("user_id", flat=True))
+        _tell(users, "model_price_rises", f"price-withdrawn:{price_id}", facts)
+
+
+def _tell_of_rise(price: Price, now: datetime) -> int:
+    before = _before(price)
+    if before is None or not changes.rises(before, price):
+        return 0
+    rows = [
+        {"bucket": step.bucket, "old": dollars(step.before or 0), "new": dollars(step.after)}
+        for step in changes.steps(before, price)
+        if step.before != step.after
+    ]
+    facts = {"model": price.model_id, "rows": rows, "from_at": price.effective_at.isoformat()}
+    users = users_of(price.model_id, now) - _with_rates(price)
+    return _tell(users, "model_price_rises", f"price:{price.pk}", facts)
+
+
+def _before(price: Price) -> Price | None:
+    earlier = Price.objects.filter(model=price.model_id, effective_at__lt=price.effective_at)
+    return earlier.order_by("-effective_at", "-id").first()
+
+
+def _with_rates(price: Price) -> set[int]:
+    """Whoever has rates of their own when it begins: the list is nothing to them."""
+    holding = Q(until_at=None) | Q(until_at__gt=price.effective_at)
+    rows = CustomerPrice.objects.filter(
+        holding, model=price.model_id, multiplier=None, from_at__lte=price.effective_at
+    )
+    return set(rows.values_list("user_id", flat=True))
+
+
+# -- Ends ----------------------------------------------------------------------------------------
+
+
+def ends(now: datetime) -> int:
+    """Tell of the models that end soon. How many mails that makes."""
+    soon = now + timedelta(days=max(BEFORE_THE_END))
+    found = Model.objects.filter(active=True, ends_at__gt=now, ends_at__lte=soon)
+    return sum(_tell_of_end(model, now) for model in found)
+
+
+def _tell_of_end(model: Model, now: datetime) -> int:
+    assert model.ends_at is not None
+    left = model.ends_at - now
+    days = min(each for each in BEFORE_THE_END if left <= timedelta(days=each))
+    facts = {
+        "model": model.pk,
+        "ends_at": model.ends_at.isoformat(),
+        "successor": model.successor_id or "",
+        "redirects": model.redirects,
+        "dearer": model.redirects and _is_dearer(model),
+        "notice": model.vendor_notice,
+    }
+    key = f"end:{model.pk}:{model.ends_at:%Y-%m-%d}:{days}"
+    return _tell(users_of(model.pk, now), "model_ends", key, facts)
+
+
+def _is_dearer(model: Model) -> bool:
+    assert model.ends_at is not None
+    mine = schedule.in_force(model.pk, model.ends_at)
+    theirs = schedule.in_force(model.successor_id or "", model.ends_at)
+    if mine is None or theirs is None:
+        return False
+    return life.compared(rates(mine), rates(theirs)) == "higher"
+
+
+def rates(price: Price) -> tuple[int, ...]:
+    """In the order of BUCKETS."""
+    return tuple(changes.rate(price, name) for name in BUCKETS)
+
+
+# -- One's own -----------------------------------------------------------------------------------
+
+
+def own(row: CustomerPrice) -> int:
+    """Tell its customer what was agreed; 1 if that is news."""
+    return _tell([row.user_id], "own_price", f"own_price:{row.pk}", _agreed(row))
+
+
+def own_ends(now: datetime) -> int:
+    """Tell whose own prices end within the notice, if the list is dearer."""
+    soon = now + changes.notice()
+    rows = CustomerPrice.objects.filter(until_at__gt=now, until_at__lte=soon)
+    return sum(
+        _tell([row.user_id], "own_price_ends", f"own_price_ends:{row.pk}:{row.until_at}", facts)
+        for row in rows
+        if (facts := _agreed(row))["dearer"]
+    )
+
+
+def _agreed(row: CustomerPrice) -> dict[str, Any]:
+    terms = terms_of(row)
+    listed = schedule.in_force(row.model_id, row.from_at) if row.model_id else None
+    dearer = row.multiplier is not None and row.multiplier < 10_000
+    if terms.rates is not None and listed is not None:
+        dearer = life.compared(terms.rates, rates(listed)) == "higher"
+    return {
+        "model": row.model_id or "",
+        "percent": f"{row.multiplier / 100:g}" if row.multiplier else "",
+        "rows": list(_rows(row)),
+        "from_at": row.from_at.isoformat(),
+        "until_at": row.until_at.isoformat() if row.until_at else None,
+        "dearer": dearer,
+    }
+
+
+def _rows(row: CustomerPrice) -> Iterator[dict[str, str]]:
+    for name, rate in zip(BUCKETS, row.rates or (), strict=False):
+        yield {"bucket": name, "new": dollars(rate)}
+
+
+def _tell(users: Iterable[int], kind: str, key: str, facts: dict[str, Any]) -> int:
+    """To each of them once. How many had not heard of it."""
+    keys = {f"{key}:{user}": user for user in users}
+    known = set(Notice.objects.filter(key__in=keys).values_list("key", flat=True))
+    notices.tell_all(
+        Notice(user_id=user, kind=kind, key=each, facts=facts)
+        for each, user in keys.items()
+        if each not in known
+    )
+    return len(keys.keys() - known)

@@ -1,0 +1,118 @@
+"""The page of the admin on which many prices change at once: paste, preview, apply."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+from unfold.widgets import (
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from billing.staff.audited import email_of
+from gateway.catalogue.prices import changes
+from gateway.pricing import many
+from gateway.pricing.many import Line
+from hontoni import errors
+from hontoni.drf import request_id
+
+
+class ManyForm(forms.Form):
+    text = forms.CharField(
+        label="List",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 12, "spellcheck": "false"}),
+        help_text="CSV in dollars per million tokens. The first line names the columns: "
+        f"{', '.join(many.COLUMNS)}. An empty cell is as it was.",
+    )
+    begins = forms.DateTimeField(
+        label="In force from",
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="UTC: 2027-01-01 00:00. Empty: what falls at once, what rises when its "
+        "customers have had their notice.",
+    )
+    reason = forms.CharField(
+        required=False,
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="For a price below cost, or a rise sooner than its notice.",
+    )
+    large = forms.BooleanField(
+        label="Changes of more than half are meant",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+    )
+    # What was shown, when it was shown: a confirmation of something else is shown again.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+
+def change(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """Ask for the list; show what it would change; when that is confirmed, do it."""
+    form = ManyForm(request.POST or None)
+    lines: list[Line] = []
+    if request.method == "POST" and form.is_valid():
+        requested = form.cleaned_data
+        try:
+            lines = many.read(requested["text"], requested["begins"], requested["reason"])
+            if _is_confirmed(form, lines):
+                return _applied(page, request, lines)
+            form.data = {**request.POST.dict(), "seen": many.confirmation(lines)}
+        except errors.BadRequest as error:
+            form.add_error(None, error.message)
+    context = {
+        **page.admin_site.each_context(request),
+        "opts": page.model._meta,
+        "title": "Change many prices",
+        "form": form,
+        "lines": _shown(lines),
+        "button": "Apply, or preview another list" if _applies(lines) else "Preview",
+    }
+    return render(request, "admin/gateway/price/many.html", context)
+
+
+def _is_confirmed(form: ManyForm, lines: list[Line]) -> bool:
+    requested = form.cleaned_data
+    if not _applies(lines) or requested["seen"] != many.confirmation(lines):
+        return False
+    if many.is_large(lines) and not requested["large"]:
+        form.add_error("large", "Some amounts change by more than half. Is that meant?")
+        return False
+    return True
+
+
+def _applies(lines: list[Line]) -> bool:
+    return bool(lines) and not any(line.problem for line in lines)
+
+
+def _shown(lines: list[Line]) -> list[dict[str, Any]]:
+    earned = many.earned(lines)
+    return [
+        {
+            "line": line,
+            "rises": line.price is not None and changes.rises(line.before, line.price),
+            "rows": [
+                {"step": step, "margin": earned[line.model].get(step.bucket)}
+                for step in line.steps
+            ],
+        }
+        for line in lines
+    ]
+
+
+def _applied(page: ModelAdmin, request: HttpRequest, lines: list[Line]) -> HttpResponse:
+    notified = many.apply(lines, actor=email_of(request), request_id=request_id(request))
+    words = f"{len(lines)} prices are announced. {notified} mails tell customers of what rises."
+    page.message_user(request, words, messages.SUCCESS)
+    return redirect(reverse("admin:gateway_price_changelist"))
+
+
+def export(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """What is in force, as a file."""
+    answer = HttpResponse(many.written(many.listed()), content_type="text/csv")
+    answer["Content-Disposition"] = 'attachment; filename="prices.csv"'
+    return answer

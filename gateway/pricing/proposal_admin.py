@@ -1,0 +1,169 @@
+"""Staff: what public sources propose, to accept or to decline."""
+
+from typing import Any
+
+import orjson
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
+
+from billing.staff.audited import ReadOnlyAdmin, email_of
+from gateway.catalogue.costs import margins
+from gateway.catalogue.costs.margins import Known
+from gateway.pricing import accepting, price_admin, proposals
+from gateway.pricing.models import Kind, Proposal, State
+from hontoni import errors
+from hontoni.drf import request_id
+
+
+class AcceptForm(forms.Form):
+    source = forms.ChoiceField(widget=UnfoldAdminSelectWidget, help_text="Whose price is right.")
+
+    def __init__(self, *args: Any, choices: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["source"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(name, name) for name in choices]
+        if not choices:
+            del self.fields["source"]
+
+
+class SyncForm(forms.Form):
+    offline = forms.BooleanField(
+        label="The copies that came with the product",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Off: the sources themselves, from this machine.",
+    )
+    confirmed = forms.CharField(widget=forms.HiddenInput, initial="yes")
+
+
+@admin.register(Proposal)
+class ProposalAdmin(ReadOnlyAdmin):
+    audits_itself = True
+    list_display = ["what", "kind", "name", "vendor", "says", "state", "created_at", "seen_at"]
+    list_filter = ["state", "kind", "vendor"]
+    search_fields = ["name", "model__id"]
+    list_select_related = ["model"]
+    fields = [
+        *("kind", "vendor", "model", "name", "state", "created_at", "seen_at"),
+        *("decided_at", "decided_by", "would_write", "says", "sources"),
+    ]
+    readonly_fields = ["would_write", "says", "sources"]
+    actions = ["decline"]
+    actions_list = ["sync"]
+    actions_detail = ["accept"]
+
+    @admin.display(description="proposal", ordering="name")
+    def what(self, row: Proposal) -> str:
+        return row.model_id or row.name
+
+    @admin.display(description="says")
+    def says(self, row: Proposal) -> str:
+        return summary(row)
+
+    @admin.display(description="sources")
+    def sources(self, row: Proposal) -> SafeString:
+        given = orjson.dumps(row.listings, option=orjson.OPT_INDENT_2).decode()
+        return format_html("<pre>{}</pre>", given)
+
+    @admin.display(description="accepting it would announce")
+    def would_write(self, row: Proposal) -> SafeString | str:
+        choices = list(row.facts.get("choices", {})) or [""]
+        tables = [(source, table(row, source)) for source in choices]
+        return format_html("".join("<h4>{}</h4>{}" for _ in tables), *sum(tables, ()))
+
+    def has_decide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("gateway.decide_proposal")
+
+    @action(description="Read the sources…", url_path="sync", permissions=["decide"])
+    def sync(self, request: HttpRequest) -> HttpResponse:
+        """Ask which; read them; show what is proposed."""
+        form = SyncForm(request.POST or None)
+        if request.method != "POST" or not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.model._meta,
+                "title": "Read what public sources say",
+                "form": form,
+                "button": "Read",
+            }
+            return render(request, "admin/gateway/proposal/accept.html", context)
+        found = proposals.sync(offline=form.cleaned_data["offline"])
+        level = messages.WARNING if found.problems else messages.SUCCESS
+        self.message_user(request, str(found), level)
+        return redirect(reverse("admin:gateway_proposal_changelist") + "?state__exact=open")
+
+    @action(description="Accept…", url_path="accept", permissions=["decide"])
+    def accept(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Show what it would write; when that is confirmed, write it."""
+        row = Proposal.objects.select_related("model").get(pk=object_id)
+        form = AcceptForm(request.POST or None, choices=list(row.facts.get("choices", {})))
+        if request.method == "POST" and form.is_valid():
+            source = form.cleaned_data.get("source", "")
+            try:
+                return self._accepted(request, row, source)
+            except errors.ApiError as error:
+                form.add_error(None, error.message)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.model._meta,
+            "title": f"Accept: {row}",
+            "form": form,
+            "button": "Accept",
+            "says": summary(row),
+            "would_write": self.would_write(row),
+        }
+        return render(request, "admin/gateway/proposal/accept.html", context)
+
+    def _accepted(self, request: HttpRequest, row: Proposal, source: str) -> HttpResponse:
+        done = accepting.accept(
+            row.pk, actor=email_of(request), source=source, request_id=request_id(request)
+        )
+        self.message_user(request, f"{row}: {done}.", messages.SUCCESS)
+        return redirect(reverse("admin:gateway_proposal_changelist") + "?state__exact=open")
+
+    @admin.action(description="Decline", permissions=["decide"])
+    def decline(self, request: HttpRequest, queryset: QuerySet[Proposal]) -> None:
+        for row in queryset.filter(state=State.OPEN):
+            accepting.decline(row.pk, actor=email_of(request), request_id=request_id(request))
+
+
+def table(row: Proposal, source: str) -> SafeString | str:
+    """The price before and after, beside the cost that is accepted."""
+    prices = accepting.preview(row, source)
+    if prices is None:
+        return "no price"
+    before, after = prices
+    if row.kind == Kind.BELOW_COST:
+        return price_admin.table(before, after, margins.known([row.model_id or ""]))
+    cost = accepting.cost_of(after.model, accepting.chosen(row, source))
+    return price_admin.table(before, after, Known({after.model_id: [cost]}))
+
+
+def summary(row: Proposal) -> str:
+    """In one line."""
+    facts = row.facts
+    if row.kind == Kind.END:
+        return f"ends {facts['ends']}, here {facts['present'] or 'never'}"
+    if row.kind == Kind.BELOW_COST:
+        lost = (f"{name}: ${ours} for ${theirs}" for name, (ours, theirs) in facts["lost"].items())
+        return "; ".join(lost)
+    if row.kind == Kind.CAPABILITY:
+        return "; ".join(f"{name}: {ours} → {theirs}" for name, (ours, theirs) in facts.items())
+    choices = facts.get("choices") or {"": facts.get("cost", {})}
+    present = facts.get("present") or {}
+    costs = [_cost(source, cost) for source, cost in choices.items()]
+    return "; ".join([*costs, *([_cost("here", present)] if present else [])])
+
+
+def _cost(source: str, cost: dict[str, Any]) -> str:
+    words = f"${cost['input']} in, ${cost['output']} out, ${cost['cache_read']} cached"
+    return f"{source} {words}".strip()

@@ -1,0 +1,345 @@
+"""The law of the two lanes: what passes through means what the hub makes of it, or goes there.
+
+Every recorded and every scripted answer, read by a tap and by the hub: the same events folded, the
+same usage, the same end. Every scripted request, patched and translated: the same tools, and
+nothing that its vendor objects to.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.catalogue.features.seed import rows
+from gateway.catalogue.features.sift import sift
+from gateway.catalogue.features.snapshot import rules
+from gateway.dialects import codecs
+from gateway.dialects.codecs import endings
+from gateway.dialects.codecs.fold import fold
+from gateway.dialects.codecs.shapes import foreign
+from gateway.dialects.codecs.tools import Toolbox
+from gateway.dialects.ir import (
+    Event,
+    Failed,
+    Finish,
+    Head,
+    Reply,
+    Request,
+)
+from gateway.dialects.stream_readers import ChatTap, MessagesTap, ResponsesTap
+from sandbox.vendors.recorder import record
+from tests.gateway.dialects import replay
+from tests.gateway.dialects.codecs import world
+from tests.gateway.dialects.codecs.test_laws import same_args
+
+TAPS = {
+    "openai_chat": ChatTap,
+    "openai_responses": ResponsesTap,
+    "anthropic_messages": MessagesTap,
+}
+PATHS = {
+    "/v1/chat/completions": "openai_chat",
+    "/v1/responses": "openai_responses",
+    "/v1/messages": "anthropic_messages",
+}
+TARGETS = {
+    "openai_chat": world.target("gpt-4o"),
+    "openai_responses": world.target("gpt-5.4"),
+    "anthropic_messages": world.target("claude-sonnet-4-6"),
+}
+RULES = {
+    dialect: rules(row for row in rows() if row.dialect == dialect and not row.only_models)
+    for dialect in TAPS
+}
+UNTHINKING = world.target("claude-sonnet-4-5-20250929")
+
+
+def chunk(delta: dict[str, Any], finish: Any = None, **fields: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    told = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+    return told | {"choices": [choice]} | fields
+
+
+def block(*events: dict[str, Any], stop: str, ident: str = "msg_1") -> list[dict[str, Any]]:
+    message = {"id": ident, "model": "claude", "usage": {"input_tokens": 9, "output_tokens": 1}}
+    ended = {"delta": {"stop_reason": stop}, "usage": {"output_tokens": 5}}
+    return [
+        {"type": "message_start", "message": message},
+        *events,
+        {"type": "message_delta", **ended},
+        {"type": "message_stop"},
+    ]
+
+
+def text(said: str) -> list[dict[str, Any]]:
+    return [
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": said}},
+        {"type": "content_block_stop", "index": 0},
+    ]
+
+
+def response(status: str, *output: dict[str, Any], ident: str = "resp_1", **fields: Any) -> Any:
+    usage = {"input_tokens": 9, "output_tokens": 5, "total_tokens": 14}
+    told = {"id": ident, "object": "response", "status": status, "model": "gpt", "usage": usage}
+    return told | {"output": list(output), "created_at": 1} | fields
+
+
+def streamed(kind: str, whole: dict[str, Any]) -> list[dict[str, Any]]:
+    opened = whole | {"status": "in_progress", "output": [], "usage": None}
+    done = [
+        {"type": "response.output_item.done", "output_index": n, "item": item}
+        for n, item in enumerate(whole["output"])
+    ]
+    created = {"type": "response.created", "response": opened}
+    return [created, *done, {"type": kind, "response": whole}]
+
+
+CALL = {
+    "index": 0,
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "f", "arguments": "{}"},
+}
+USE = [
+    {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}},
+    },
+    {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "input_json_delta", "partial_json": "{}"},
+    },
+    {"type": "content_block_stop", "index": 0},
+]
+USED = {"id": "c1", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}
+DONE = "data: [DONE]\n\n"
+MESSAGE = {
+    "type": "message",
+    "id": "msg_1",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": "ok", "annotations": []}],
+}
+CALLED = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
+SAID = chunk({"content": "ok"})
+
+STREAMS: dict[str, tuple[str, list[Any]]] = {
+    "chat unknown": ("openai_chat", [SAID, chunk({}, "melted"), USED, DONE]),
+    "chat error": ("openai_chat", [SAID, chunk({}, "error"), DONE]),
+    "chat unknown after a call": (
+        "openai_chat",
+        [chunk({"tool_calls": [CALL]}), chunk({}, "melted"), USED, DONE],
+    ),
+    "chat stop after a call": (
+        "openai_chat",
+        [chunk({"tool_calls": [CALL]}), chunk({}, "stop"), USED, DONE],
+    ),
+    "chat call and end at once": (
+        "openai_chat",
+        [chunk({"tool_calls": [CALL]}, "stop"), USED, DONE],
+    ),
+    "chat another's word": ("openai_chat", [SAID, chunk({}, "eos_token"), USED, DONE]),
+    "chat without done": ("openai_chat", [SAID, chunk({}, "stop"), USED]),
+    "chat without an end": ("openai_chat", [SAID, DONE]),
+    "chat error in a choice": (
+        "openai_chat",
+        [SAID, chunk({}) | {"choices": [{"index": 0, "error": {"message": "x", "code": 502}}]}],
+    ),
+    "chat twice": (
+        "openai_chat",
+        [SAID, chunk({}, "stop"), chunk({"content": "SECOND"}, id="c2"), DONE],
+    ),
+    "messages unknown": ("anthropic_messages", block(*text("ok"), stop="melted")),
+    "messages unknown after a call": ("anthropic_messages", block(*USE, stop="melted")),
+    "messages end after a call": ("anthropic_messages", block(*USE, stop="end_turn")),
+    "messages without stop": ("anthropic_messages", block(*text("ok"), stop="end_turn")[:-1]),
+    "messages twice": (
+        "anthropic_messages",
+        [
+            *block(*text("ok"), stop="end_turn")[:3],
+            *block(*text("SECOND"), stop="end_turn", ident="msg_2"),
+        ],
+    ),
+    "messages one after the other": (
+        "anthropic_messages",
+        [
+            *block(*text("ok"), stop="end_turn"),
+            *block(*text("SECOND"), stop="end_turn", ident="msg_2"),
+        ],
+    ),
+    "responses unknown": (
+        "openai_responses",
+        streamed(
+            "response.incomplete",
+            response("incomplete", MESSAGE, incomplete_details={"reason": "melted"}),
+        ),
+    ),
+    "responses unknown after a call": (
+        "openai_responses",
+        streamed(
+            "response.incomplete",
+            response("incomplete", CALLED, incomplete_details={"reason": "melted"}),
+        ),
+    ),
+    "responses length": (
+        "openai_responses",
+        streamed(
+            "response.incomplete",
+            response("incomplete", MESSAGE, incomplete_details={"reason": "max_output_tokens"}),
+        ),
+    ),
+    "responses failed": (
+        "openai_responses",
+        streamed("response.failed", response("failed", MESSAGE, error={"code": "server_error"})),
+    ),
+    "responses twice": (
+        "openai_responses",
+        [
+            *streamed("response.completed", response("completed", MESSAGE))[:2],
+            *streamed("response.completed", response("completed", MESSAGE, ident="resp_2")),
+        ],
+    ),
+}
+
+
+def recordings() -> Iterator[Any]:
+    for path in sorted(world.RECORDINGS.glob("*/*.sse")):
+        if path.parent.name in TAPS:
+            yield pytest.param(path.parent.name, path.read_bytes(), id=path.stem)
+    for name, (dialect, events) in STREAMS.items():
+        sent = b"".join(map(replay._event, events))
+        yield pytest.param(dialect, sent, id=name)
+
+
+def tapped(dialect: str, *chunks: bytes) -> tuple[bytes, Any]:
+    """What passes through, and the tap that saw it."""
+    body = {"stream_options": {"include_usage": True}}
+    head = Head(Request(dialect, "m", ()), "0a1b", "m", body=body)
+    tap = TAPS[dialect](head)
+    passed = b""
+    for each in chunks:
+        passed += tap.feed(each)
+        if tap.error is not None:
+            break
+    else:
+        passed += tap.close()
+    if tap.error is None and not tap.finished:
+        tap.error = codecs.failures.CUT
+    return passed + (tap.fail(tap.error, "req_1") if tap.error else b""), tap
+
+
+def decoded(dialect: str, stream: bytes) -> list[Event]:
+    reader = codecs.reader(world.ask("openai_chat"), TARGETS[dialect], "0a1b")
+    return reader.feed(stream) + reader.close()
+
+
+def meaning(events: list[Event]) -> tuple[Any, ...]:
+    """What a client makes of it: what is said, how it ends, and, if it ends well, the usage."""
+    reply: Reply = same_args(fold(events))
+    said = [
+        replace(item, carriers=()) if hasattr(item, "carriers") else item for item in reply.items
+    ]
+    if isinstance(reply.end, Failed):
+        return ("failed",)
+    assert isinstance(reply.end, Finish)
+    return said, reply.end.reason, reply.usage
+
+
+@pytest.mark.parametrize(("dialect", "stream"), list(recordings()))
+def test_an_answer_means_the_same_on_both_lanes(dialect: str, stream: bytes) -> None:
+    """A client of the vendor's own dialect, on either lane."""
+    request = world.ask(dialect, {"stream_options": {"include_usage": True}})
+    events = world.read(request, TARGETS[dialect], stream)
+    shown = {"reasoning": {"summary": "auto"}}  # as their vendor does
+    translated = decoded(dialect, world.send(request, events, shown))
+    for cut in (len(stream), len(stream) // 2, 40):
+        passed, tap = tapped(dialect, *(p for p in (stream[:cut], stream[cut:]) if p))
+        assert meaning(decoded(dialect, passed)) == meaning(translated)
+        assert b"SECOND" not in passed
+        ended = fold(events).end
+        assert tap.ending() == (ended.reason if isinstance(ended, Finish) else tap.ending())
+        if tap.error is None:
+            assert tap.decoded_usage() == fold(events).usage
+
+
+@pytest.mark.parametrize(("dialect", "stream"), list(recordings()))
+def test_a_whole_answer_ends_as_its_stream_does(dialect: str, stream: bytes) -> None:
+    events = decoded(dialect, stream)
+    reply = fold(events)
+    if not isinstance(reply.end, Finish) or reply.end.raw in ("melted", "eos_token"):
+        return
+    body = codecs.CODECS[dialect].encode_reply(reply, world.head(world.ask(dialect)))
+    found = endings.of_reply(dialect, body)
+    assert isinstance(found, Finish) and found.reason == reply.end.reason
+
+
+def test_each_of_several_answers_ends_by_itself() -> None:
+    """One calls, the other does not: only the first has a call's end."""
+    calls = chunk({"tool_calls": [CALL]})
+    said = {"index": 1, "delta": {"content": "ok"}, "finish_reason": None}
+    ends = [{"index": n, "delta": {}, "finish_reason": "stop"} for n in (0, 1)]
+    told = [calls, calls | {"choices": [said]}, calls | {"choices": ends}, USED, DONE]
+    head = Head(Request("openai_chat", "m", ()), "0a1b", "m", body={"n": 2})
+    tap = ChatTap(head)
+    passed = world.sent(tap.feed(b"".join(map(replay._event, told))) + tap.close())
+    found = [c["finish_reason"] for each in passed for c in each.get("choices", ())]
+    assert found[-2:] == ["tool_calls", "stop"] and tap.finished
+    message = {"role": "assistant", "tool_calls": [CALL]}
+    whole = {"choices": [{"message": message, "finish_reason": "stop"}, ends[1]]}
+    now = endings.rewritten("openai_chat", whole)["choices"]
+    assert [each["finish_reason"] for each in now] == ["tool_calls", "stop"]
+
+
+# -- requests
+
+
+def requests() -> Iterator[Any]:
+    for case in replay.cases():
+        body = case.send["body"]
+        dialect = PATHS[case.send["path"].partition("?")[0]]
+        yield pytest.param(dialect, body, case.send.get("headers") or {}, id=case.name)
+
+
+def patched(dialect: str, body: dict[str, Any], to: Any) -> dict[str, Any]:
+    codec = codecs.CODECS[dialect]
+    kept = sift(body, RULES[dialect], lambda name: None).body
+    sent = codec.patch_request(kept, to, codec.decode_thinking(body))
+    sent = {name: value for name, value in sent.items() if value is not None}
+    return orjson.loads(orjson.dumps(sent))
+
+
+def offered(dialect: str, body: dict[str, Any], to: Any) -> set[str]:
+    request = codecs.decode_request(dialect, body)
+    return {tool.name for tool in Toolbox(request, to).offered}
+
+
+@pytest.mark.parametrize(("dialect", "body", "headers"), list(requests()))
+def test_a_request_that_passes_through_is_what_the_hub_would_send(
+    dialect: str, body: dict[str, Any], headers: dict[str, str]
+) -> None:
+    """To each of its dialect's models, or else it is forced to the hub."""
+    targets = [TARGETS[dialect]]
+    if dialect == "anthropic_messages":
+        targets += [UNTHINKING, world.target("claude-sonnet-4-20250514")]
+    for to in targets:
+        if foreign.speaks(dialect, body) or "hologram" in repr(body) and "blob" in repr(body):
+            continue
+        sent = patched(dialect, body, to)
+        assert objection(dialect, sent, headers) in ("", STALE, NO_SHAPE)
+        hub = codecs.UPSTREAMS[dialect].encode_request(codecs.decode_request(dialect, body), to)
+        now = {tool["name"] for tool in sent.get("tools", ()) if not tool.get("defer_loading")}
+        assert now == {tool["name"] for tool in hub.get("tools", ())} - {"structured_answer"}
+        assert offered(dialect, sent, to) == offered(dialect, body, to)
+
+
+STALE = "messages.1.content.0: Invalid `signature` in `thinking` block"
+NO_SHAPE = "This model does not support output_config.format."  # forced to the hub, for it
+
+
+def objection(dialect: str, sent: dict[str, Any], headers: dict[str, str]) -> str:
+    path = next(path for path, each in PATHS.items() if each == dialect)
+    return replay.objection(record("POST", path, "", headers.items(), orjson.dumps(sent)))

@@ -1,0 +1,201 @@
+"""One customer's own prices: agreed, binding at one instant, and shown on receipts."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from billing.books.models import AuditEntry
+from billing.mails import letters
+from billing.mails.models import Notice
+from gateway.catalogue import snapshot
+from gateway.catalogue.costs.models import VendorPrice
+from gateway.catalogue.models import BUCKETS, Model, Price
+from gateway.catalogue.own_prices.models import CustomerPrice
+from gateway.pricing import announcements
+from gateway.usage.corrections import booking
+from gateway.usage.corrections.booking import Range
+from hontoni.money import nanos
+from tests.gateway.plane.test_limits import limit
+from tests.gateway.usage.test_quarantine import staff
+from tests.gateway_server import Gateway, fund
+from tests.world import Person
+
+ADD = "/admin/gateway/customerprice/add/"
+USED = "[[usage: 1000 500 0]] [[say: hi]]"
+LISTED = nanos("0.0075")  # of USED, at gpt-4o's list price
+
+
+def agree(who: Person, **terms: Any) -> CustomerPrice:
+    given = {"multiplier": 9_000, "from_at": timezone.now() - timedelta(minutes=1), **terms}
+    row = CustomerPrice.objects.create(user=who.user, **given)
+    snapshot.forget()
+    return row
+
+
+def paid(gateway: Gateway, who: Person, model: str = "gpt-4o") -> int:
+    assert gateway.chat(who, USED, model=model, max_tokens=1000).status_code == 200
+    return gateway.books()[-1].cost
+
+
+def form(who: Person, **terms: Any) -> dict[str, Any]:
+    later = timezone.now() + timedelta(minutes=2)
+    empty = dict.fromkeys(("model", "multiplier", *BUCKETS, "until_at_0", "until_at_1"), "")
+    begins = {"from_at_0": f"{later:%Y-%m-%d}", "from_at_1": f"{later:%H:%M:%S}"}
+    return {**empty, **begins, "user": who.user.pk, "reason": "", **terms}
+
+
+def test_a_multiplier_is_paid_by_one_customer_and_shown_on_the_receipt(
+    gateway: Gateway, alice: Person, bob: Person, client: Client
+) -> None:
+    fund(alice, "10"), fund(bob, "10")
+    row = agree(alice)
+    assert (paid(gateway, alice), paid(gateway, bob)) == (LISTED * 9 // 10, LISTED)
+    event = gateway.books()[0]
+    told = alice.client().get(f"/api/usage/{event.request_id}").json()
+    assert told["price_version"]["own"] == {"id": row.pk, "multiplier": "0.9"}
+    by_bucket = {line["bucket"]: line for line in told["lines"]}
+    assert by_bucket["input"]["price_per_million_tokens"] == "2.25"
+    assert told["total"] == told["charged"] == "0.00675"
+    client.force_login(alice.user)
+    assert "Your own price" in client.get(f"/usage/{event.request_id}").content.decode()
+    assert gateway.balance(alice) == nanos("10") - LISTED * 9 // 10
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["unary", "streamed"])
+def test_rates_of_ones_own_and_those_of_all_models(
+    gateway: Gateway, alice: Person, stream: bool
+) -> None:
+    fund(alice, "10")
+    rates = dict.fromkeys(BUCKETS, nanos("1"))
+    agree(alice)
+    agree(alice, model_id="gpt-4o", multiplier=None, **rates)
+    answer = gateway.chat(alice, USED, max_tokens=1000, stream=stream)
+    assert answer.status_code == 200
+    event = gateway.books()[-1]
+    assert event.cost == nanos("0.0015")
+    (line,) = event.details["lines"]
+    assert line["own"]["rates"] == [nanos("1")] * 6
+    assert paid(gateway, alice, "gpt-4.1") == nanos("0.006") * 9 // 10
+
+
+def test_it_begins_and_ends_at_its_instant(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    limit(alice, rpm=1000, five_hours=1000, daily=1000, weekly=1000)
+    begins = timezone.now() + timedelta(seconds=1)
+    ends = begins + timedelta(seconds=1)
+    agree(alice, from_at=begins, until_at=ends)
+    while timezone.now() < ends + timedelta(seconds=0.5):
+        gateway.chat(alice, USED, max_tokens=1000)
+    found = set()
+    for event in gateway.books():
+        admitted = datetime.fromtimestamp(event.details["admitted_at"] / 1e6, begins.tzinfo)
+        assert (event.cost < LISTED) == (begins <= admitted < ends)
+        found.add(event.cost)
+    assert found == {LISTED, LISTED * 9 // 10}
+
+
+def test_a_correction_of_the_list_keeps_what_was_agreed(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    agree(alice)
+    began = timezone.now() - timedelta(minutes=5)
+    assert paid(gateway, alice) == LISTED * 9 // 10
+    first = Price.objects.get(model_id="gpt-4o")
+    rates = {bucket: getattr(first, bucket) // 2 for bucket in BUCKETS}
+    half = Price.objects.create(model_id="gpt-4o", effective_at=timezone.now(), **rates)
+    wanted = Range(half, began, timezone.now() + timedelta(minutes=1), None)
+    booking.apply(wanted, reason="for the test", actor="tests", debit=False)
+    assert gateway.balance(alice) == nanos("10") - LISTED * 9 // 20
+
+
+def test_staff_agree_on_one_and_its_customer_is_told(gateway: Gateway, alice: Person) -> None:
+    client = staff("catalogue")
+    assert client.post(ADD, form(alice, multiplier="8000")).status_code == 302
+    row = CustomerPrice.objects.get()
+    notice = Notice.objects.get(kind="own_price")
+    assert (notice.user, notice.facts["percent"]) == (alice.user, "80")
+    entry = AuditEntry.objects.get(subject=f"customerprice:{row.pk}")
+    assert entry.after["multiplier"] == 8000
+    rates = dict.fromkeys(BUCKETS, "1.50")
+    assert (
+        client.post(ADD, form(alice, model="gpt-4o", reason="agreed", **rates)).status_code == 302
+    )
+    assert AuditEntry.objects.latest("pk").after["input"] == "1.50"
+    for language in ("en", "vi"):
+        for told in Notice.objects.all():
+            mail = letters.compose(
+                told.kind, told.facts, to="a@x", name="", language=language, message_id="<1@x>"
+            )
+            assert "80" in mail.body or "$1.50" in mail.body
+
+
+def test_below_cost_and_dearer_without_notice_need_a_reason(
+    gateway: Gateway, alice: Person
+) -> None:
+    client = staff("catalogue")
+    VendorPrice.objects.create(
+        model_id="gpt-4o",
+        since="2026-01-01",
+        **dict.fromkeys(BUCKETS[:5], nanos("2")) | {"cache_read": 0},
+    )
+    page = client.post(ADD, form(alice, model="gpt-4o", multiplier="7000")).content.decode()
+    assert "below cost" in page and "−$0.25 (−12.5 %)" in page
+    page = client.post(ADD, form(alice, multiplier="12000", model="gpt-4o")).content.decode()
+    assert "told 14 days before" in page
+    assert not CustomerPrice.objects.exists()
+    said = form(alice, model="gpt-4o", multiplier="7000", reason="A friend.")
+    assert client.post(ADD, said).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "terms", [{}, {"input": "1"}, {"multiplier": "9000", "input": "1"}, {"model": "gpt-4o"}]
+)
+def test_neither_nor_and_both_are_refused(
+    gateway: Gateway, alice: Person, terms: dict[str, str]
+) -> None:
+    assert staff("catalogue").post(ADD, form(alice, **terms)).status_code == 200
+    assert not CustomerPrice.objects.exists()
+
+
+def test_an_end_that_makes_things_dearer_is_told_before(gateway: Gateway, alice: Person) -> None:
+    now = timezone.now()
+    agree(alice, until_at=now + timedelta(days=20))
+    assert announcements.own_ends(now) == 0
+    assert announcements.own_ends(now + timedelta(days=7)) == 1
+    assert announcements.own_ends(now + timedelta(days=8)) == 0, "once"
+    assert Notice.objects.get().kind == "own_price_ends"
+
+
+def test_a_large_request_is_priced_as_a_small_one(gateway: Gateway, alice: Person) -> None:
+    """It is understood in another process, which knows one's own prices, and lives, too."""
+    fund(alice, "10")
+    agree(alice)
+    Model.objects.filter(pk="gpt-5.1").update(
+        ends_at=timezone.now() - timedelta(hours=1), successor="gpt-4o", redirects=True
+    )
+    snapshot.forget()
+    many = [{"role": "user", "content": [{"type": "text", "text": "x"} for _ in range(4000)]}]
+    messages = [*many, {"role": "user", "content": USED}]
+    answer = gateway.chat(alice, model="gpt-5.1", messages=messages, max_tokens=1000)
+    assert answer.status_code == 200 and answer.headers["x-hontoni-model"] == "gpt-4o"
+    assert "x-hontoni-instead-of" in answer.headers
+    assert gateway.books()[-1].cost == LISTED * 9 // 10
+
+
+def test_what_was_agreed_is_not_ended_from_one_day_to_the_next(
+    gateway: Gateway, alice: Person
+) -> None:
+    row, client = agree(alice), staff("catalogue")
+    url = f"/admin/gateway/customerprice/{row.pk}/change/"
+    soon = timezone.now() + timedelta(days=2)
+    end = {"until_at_0": f"{soon:%Y-%m-%d}", "until_at_1": f"{soon:%H:%M:%S}"}
+    page = client.post(url, end | {"reason": ""})
+    assert page.status_code == 200 and "The list is dearer" in page.content.decode()
+    row.refresh_from_db()
+    assert row.until_at is None
+    assert client.post(url, end | {"reason": "Fraud."}).status_code == 302
+    row.refresh_from_db()
+    assert row.until_at == soon.replace(microsecond=0)
+    assert Notice.objects.filter(kind="own_price_ends", user=alice.user).count() == 1

@@ -1,0 +1,262 @@
+"""What public sources say: read in each one's shape, proposed, and accepted by staff."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing.books.models import AuditEntry
+from billing.mails.models import Notice
+from gateway.catalogue import snapshot
+from gateway.catalogue.costs.models import MarkUp, VendorPrice
+from gateway.catalogue.models import Alias, Model, Price
+from gateway.catalogue.seed import seed
+from gateway.pricing import published
+from gateway.pricing.models import Kind, Proposal, State
+from gateway.pricing.sources import litellm, models_dev, openrouter, reading, vendors
+from gateway.pricing.sources.listings import Unreadable
+from gateway.usage.models import UsageHour
+from hontoni.money import nanos
+from tests.gateway.pricing.mirrors import dearer
+from tests.gateway.usage.test_quarantine import staff
+from tests.world import Person
+
+LIST = "/admin/gateway/proposal/"
+
+
+def copy(file: str) -> Any:
+    return orjson.loads((reading.COPIES / file).read_bytes())
+
+
+def opened(**which: Any) -> list[Proposal]:
+    return list(Proposal.objects.filter(state=State.OPEN, **which))
+
+
+def accept(row: Proposal, **chosen: str) -> Any:
+    return catalogue().post(f"{LIST}{row.pk}/accept/", {"confirmed": "yes", **chosen})
+
+
+def catalogue() -> Client:
+    """Somebody with that role."""
+    known = User.objects.filter(email="catalogue@example.com").first()
+    if known is None:
+        return staff("catalogue")
+    client = Client()
+    client.force_login(known)
+    return client
+
+
+# -- Each shape ----------------------------------------------------------------------------------
+
+
+def test_every_source_says_the_same_of_one_model_in_its_own_units() -> None:
+    rates = [nanos(each) for each in ("2.5", "0.25", "2.5", "2.5", "15", "15")]
+    listings = [
+        *models_dev.read(copy("models.dev.json")),
+        *litellm.read(copy("litellm.json")),
+        *openrouter.read(copy("openrouter.json")),
+    ]
+    found = [each for each in listings if each.canonical == "gpt-5-4"]
+    assert [list(each.rates.values()) for each in found] == [rates] * 3
+    for each in found[:2]:
+        assert (each.long_above, each.long_rates["input"]) == (272_000, nanos("5"))
+        assert each.long_rates["output"] == nanos("22.5")
+    assert [each.trusted for each in found] == [True, True, False]
+
+
+def test_what_is_no_model_of_ours_is_passed_over() -> None:
+    names = {each.name for each in litellm.read(copy("litellm.json"))}
+    assert not names & {"sample_spec", "text-embedding-3-small"}
+    assert all(each.vendor != "azure" for each in litellm.read(copy("litellm.json")))
+    assert "llama-4" not in {each.name for each in openrouter.read(copy("openrouter.json"))}
+
+
+def test_the_vendors_tell_which_models_end() -> None:
+    ends = {each.name: each.ends for each in vendors.openai(copy("openai.json"))}
+    assert (ends["gpt-4o"], ends["gpt-5.4"]) == (date(2027, 1, 14), None)
+    windows = {each.name: each.context for each in vendors.google(copy("google.json"))}
+    assert windows["gemini-2.5-pro"] == 1_048_576
+    assert len(list(vendors.anthropic(copy("anthropic.json")))) > 5
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (models_dev.read, []),
+        (models_dev.read, {"openai": {"models": {"x": {"cost": {"input": "a", "output": 1}}}}}),
+        (litellm.read, {"x": 3}),
+        (litellm.read, {"x": {"litellm_provider": "openai", "mode": "chat",
+                              "input_cost_per_token": -1, "output_cost_per_token": 1e-6}}),
+        (openrouter.read, {"data": {}}),
+        (vendors.openai, {"data": [1]}),
+        (models_dev.read, {"openai": {"models": {"x": {"cost": {"input": 3e9, "output": 1}}}}}),
+    ],
+)  # fmt: skip
+def test_what_is_of_no_known_shape_is_refused(read: Any, body: Any) -> None:
+    with pytest.raises(Unreadable):
+        list(read(body))
+
+
+# -- Proposals -----------------------------------------------------------------------------------
+
+
+def test_the_first_start_knows_costs_ends_and_newer_models(mirror: Path) -> None:
+    assert VendorPrice.objects.count() == 19 and MarkUp.objects.count() == 3
+    assert VendorPrice.objects.get(model_id="gpt-5.4-mini").output == nanos("4.5")
+    model = Model.objects.get(pk="gpt-4o")
+    assert (model.ends_at, model.successor_id) == (datetime(2027, 1, 14, tzinfo=UTC), "gpt-5.4")
+    assert not model.redirects, "its successor is dearer"
+    assert Model.objects.filter(ends_at__isnull=False).count() == 11
+    new = {row.name for row in opened(kind=Kind.NEW_MODEL)}
+    assert {"claude-opus-5-5", "gpt-6.1-sol", "claude-haiku-5-5", "gemini-3.8-flash"} <= new
+    below = {row.model_id for row in opened(kind=Kind.BELOW_COST)}
+    assert {"gpt-5.4", "gpt-5.4-mini", "gemini-3-flash-preview"} <= below
+    assert Model.objects.filter(active=True).count() == 19, "nothing applies itself"
+    before = Proposal.objects.count()
+    published.seed()
+    assert Proposal.objects.count() == before
+
+
+def test_a_published_end_is_not_written_over_what_staff_know(mirror: Path) -> None:
+    later = timezone.now() + timedelta(days=900)
+    Model.objects.filter(pk="gpt-4o").update(ends_at=None)
+    Model.objects.filter(pk="gpt-4.1").update(ends_at=later)
+    published.seed()
+    assert Model.objects.get(pk="gpt-4o").ends_at is None
+    assert Model.objects.get(pk="gpt-4.1").ends_at == later
+
+
+def test_what_is_used_and_has_ended_elsewhere_is_only_proposed(db: None, alice: Person) -> None:
+    seed()
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    UsageHour.objects.create(user=alice.user, api_key=alice.key, hour=hour, model="gpt-5.2-codex")
+    published.seed()
+    assert Model.objects.get(pk="gpt-5.2-codex").ends_at is None
+    (row,) = opened(kind=Kind.END)
+    assert (row.model_id, row.facts["ends"]) == ("gpt-5.2-codex", "2026-07-23")
+    assert accept(row).status_code == 302
+    assert Model.objects.get(pk="gpt-5.2-codex").ends_at == datetime(2026, 7, 23, tzinfo=UTC)
+
+
+def test_a_risen_cost_becomes_a_price_after_its_notice(mirror: Path, alice: Person) -> None:
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    UsageHour.objects.create(user=alice.user, api_key=alice.key, hour=hour, model="gpt-5.2")
+    dearer(mirror, "gpt-5.2", 28.0, "models.dev.json", "litellm.json")
+    call_command("catalogue", "sync")
+    (row,) = opened(kind=Kind.COST)
+    assert row.facts["cost"]["output"] == "28.00" and row.facts["present"]["output"] == "14.00"
+    price = Price.objects.filter(model_id="gpt-5.2").latest("effective_at")
+    assert price.output == nanos("20"), "a proposal changes nothing"
+    page = staff("support").get(f"{LIST}{row.pk}/accept/")
+    assert page.status_code == 403
+    now = timezone.now()
+    assert accept(row).status_code == 302
+    cost = VendorPrice.objects.filter(model_id="gpt-5.2").latest("since")
+    assert (cost.output, cost.since) == (nanos("28"), now.date())
+    assert "models.dev" in cost.source and "LiteLLM" in cost.source
+    price = Price.objects.filter(model_id="gpt-5.2").latest("effective_at")
+    assert price.output == nanos("32.2") and price.input == nanos("2.013")
+    assert timedelta(days=14) <= price.effective_at - now < timedelta(days=14, minutes=1)
+    assert Notice.objects.get().user == alice.user
+    entry = AuditEntry.objects.get(action="accept proposal")
+    assert entry.after["facts"]["cost"]["output"] == "28.00"
+    call_command("catalogue", "sync")
+    assert opened(kind=Kind.COST) == []
+
+
+def test_sources_that_disagree_are_shown_and_staff_choose(mirror: Path) -> None:
+    dearer(mirror, "gpt-5.2", 16.0, "models.dev.json")
+    dearer(mirror, "gpt-5.2", 17.0, "litellm.json")
+    for _ in range(2):
+        call_command("catalogue", "sync")
+        (row,) = opened(kind=Kind.DISAGREEMENT)
+    assert {name: cost["output"] for name, cost in row.facts["choices"].items()} == {
+        "models.dev": "16.00",
+        "LiteLLM": "17.00",
+    }
+    page = catalogue().get(f"{LIST}{row.pk}/accept/").content.decode()
+    assert "$16.00" in page and "$17.00" in page
+    from gateway.pricing import accepting
+
+    with pytest.raises(Exception, match="Choose models.dev or LiteLLM"):
+        accepting.accept(row.pk, actor="tests")
+    accepting.accept(row.pk, actor="tests", source="LiteLLM")
+    cost = VendorPrice.objects.filter(model_id="gpt-5.2").latest("since")
+    assert (cost.output, cost.source) == (nanos("17"), "LiteLLM")
+
+
+def test_what_was_declined_comes_back_only_when_something_else_is_said(mirror: Path) -> None:
+    dearer(mirror, "gpt-5.2", 15.0, "models.dev.json", "litellm.json")
+    call_command("catalogue", "sync")
+    (row,) = opened(kind=Kind.COST)
+    client = catalogue()
+    client.post(LIST, {"action": "decline", "_selected_action": row.pk})
+    call_command("catalogue", "sync")
+    assert opened(kind=Kind.COST) == []
+    dearer(mirror, "gpt-5.2", 15.5, "models.dev.json", "litellm.json")
+    call_command("catalogue", "sync")
+    assert len(opened(kind=Kind.COST)) == 1
+    dearer(mirror, "gpt-5.2", 14.0, "models.dev.json", "litellm.json")
+    call_command("catalogue", "sync")
+    assert opened(kind=Kind.COST) == [], "it is no longer so"
+
+
+def test_a_new_model_is_sold_when_it_is_accepted_and_its_names_mean_it(mirror: Path) -> None:
+    assert snapshot.load().resolve("claude-haiku-5-5")[0].id == "claude-haiku-4.5"
+    (row,) = opened(name="claude-haiku-5-5")
+    assert accept(row).status_code == 302
+    sold = snapshot.load()
+    for name in ("claude-haiku-5-5", "claude-haiku-5.5", "anthropic/claude-haiku-5-5"):
+        model, _ = sold.resolve(name)
+        assert model.id == "claude-haiku-5.5" and model.upstream_id == "claude-haiku-5-5"
+    price = sold.models["claude-haiku-5.5"].price
+    assert price.rates[0] == nanos("0.115") and price.long_context_above == 100_000
+    assert Alias.objects.get(name="claude-haiku-5-5").model_id == "claude-haiku-5.5"
+    assert accept(row).status_code == 200, "once"
+
+
+def test_below_cost_is_proposed_and_mended_unless_staff_said_why(mirror: Path) -> None:
+    (row,) = opened(kind=Kind.BELOW_COST, model="gpt-5.4")
+    page = catalogue().get(f"{LIST}{row.pk}/accept/").content.decode()
+    assert "$12.00" in page and "$17.25" in page and "+43.8 %" in page
+    assert accept(row).status_code == 302
+    price = Price.objects.filter(model_id="gpt-5.4").latest("effective_at")
+    assert (price.input, price.output) == (nanos("3"), nanos("17.25"))
+    assert price.effective_at > timezone.now() + timedelta(days=13)
+    call_command("catalogue", "sync")
+    assert opened(kind=Kind.BELOW_COST, model="gpt-5.4") == []
+
+
+def test_a_source_that_is_away_or_mad_keeps_nobody_from_the_others(
+    mirror: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mirror / "litellm.json").write_bytes(b"<html>")
+    (mirror / "openrouter.json").unlink()
+    dearer(mirror, "gpt-5.2", 15.0, "models.dev.json")
+    there = {row.pk for row in opened()}
+    call_command("catalogue", "sync")
+    errors = capsys.readouterr().err
+    assert "left out: LiteLLM" in errors and "OpenRouter" in errors
+    assert len(opened(kind=Kind.COST)) == 1 and there <= {row.pk for row in opened()}
+
+
+def test_the_copies_need_no_internet(db: None, settings: Settings) -> None:
+    settings.CATALOGUE_MIRROR = "http://127.0.0.1:9"
+    seed()
+    call_command("catalogue", "sync", "--offline")
+    assert Proposal.objects.filter(kind=Kind.NEW_MODEL).count() >= 8
+
+
+def test_staff_read_the_sources_from_a_page(mirror: Path) -> None:
+    client = catalogue()
+    assert client.get(f"{LIST}sync/").status_code == 200
+    dearer(mirror, "gpt-5.2", 15.0, "models.dev.json", "litellm.json")
+    answer = client.post(f"{LIST}sync/", {"confirmed": "yes"}, follow=True).content.decode()
+    assert "1 new proposals" in answer and "changed price of the vendor" in answer
