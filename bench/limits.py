@@ -107,8 +107,8 @@ def _round(pid: int, accounts: int, workers: int) -> tuple[float, ...]:
     events = sum(client.xlen(name) for name in client.scan_iter("*:usage"))
     if events != PAIRS:
         raise RuntimeError(f"{events} events in place of {PAIRS}")
-    told = (after[name] - before[name] for name in ("commands", "in", "out"))
-    return cpu / PAIRS * 1e6, own / PAIRS * 1e6, *(number / PAIRS for number in told)
+    counted = (after[name] - before[name] for name in ("commands", "in", "out"))
+    return cpu / PAIRS * 1e6, own / PAIRS * 1e6, *(number / PAIRS for number in counted)
 
 
 def _counters(client: Any) -> dict[str, int]:
@@ -188,10 +188,8 @@ def _seed(account: int) -> None:
 
 def _event(*more: Any) -> bytes:
     """As long as those of an ordinary request (gateway/plane/usage_events.py)."""
-    asked = [2, uuid.UUID(int=1).hex, 1234, 1234, "gpt-4o", "gpt-4o", 17, "openai_chat", False]
-    return json.dumps(
-        [*asked, time.time(), "", "127.0.0.1", *more], separators=(",", ":")
-    ).encode()
+    who = [2, uuid.UUID(int=1).hex, 1234, 1234, "gpt-4o", "gpt-4o", 17, "openai_chat", False]
+    return json.dumps([*who, time.time(), "", "127.0.0.1", *more], separators=(",", ":")).encode()
 
 
 _WINDOWS = [[name, 4000, 40, 80_000_000] for name in ("rpm", "5h", "daily", "weekly", "monthly")]
@@ -229,14 +227,14 @@ def _memory(accounts: int) -> str:
         for name in client.scan_iter(pattern, count=1_000):
             client.delete(name)
     idle = _used(client) - empty
-    told = {
+    sizes = {
         "never used": seeded,
         "one request running": running - empty,
         "just ended": settled,
         "its event waits": ended - empty,
         "idle": idle,
     }
-    rows = (f"| {name} | {number / accounts:,.0f} |" for name, number in told.items())
+    rows = (f"| {name} | {number / accounts:,.0f} |" for name, number in sizes.items())
     return "\n".join(("\n| an account | bytes |", "| --- | --: |", *rows))
 
 

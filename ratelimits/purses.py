@@ -41,7 +41,8 @@ _DAY_MS = 86_400_000
 
 def standing(reply: bytes, at: int, caps: Caps, now: int) -> tuple[Spend, ...]:
     """What a script tells of a capped purse, from that byte on. `now` in ms by Redis's clock."""
-    day_spent, day_held, month_spent, month_held, spent, held = _NUMBERS.unpack_from(reply, at)
+    numbers: tuple[int, ...] = _NUMBERS.unpack_from(reply, at)
+    day_spent, day_held, month_spent, month_held, spent, held = numbers
     today = now // _DAY_MS
     return (
         Spend("day", caps.day, day_spent, day_held, (today + 1) * _DAY_MS - now),

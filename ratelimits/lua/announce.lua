@@ -22,11 +22,11 @@ local hold, cost, at, length = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(AR
 local rest, lease, seeded, counted, known, _ = ARGV[7], 0, 0, 0, false, nil
 local day, month = math.floor(at / 86400000000), 0
 if record then
-  local epoch, told_before = told(record)
+  local epoch, known_rest = parts_of(record)
   known = epoch == EPOCH
   if known then
     _, hold, cost, seeded, at, lease, counted, day, month = struct.unpack(RECORD, record)
-    rest = told_before
+    rest = known_rest
   else
     _, _, _, seeded, _, lease, counted, day, month = struct.unpack(RECORD, record)
   end

@@ -49,7 +49,7 @@ local function open(key, of_before)
     local _, hold, cost, _, at, lease, spend, day, month = struct.unpack(RECORD, record)
     held = held + hold
     redis.call('SET', key, struct.pack(RECORD, 1, hold, cost, micros, at, lease, spend, day, month)
-      .. string.char(#EPOCH) .. EPOCH .. select(2, told(record)))
+      .. string.char(#EPOCH) .. EPOCH .. select(2, parts_of(record)))
   end
 end
 local function ended(key, of_before, id)

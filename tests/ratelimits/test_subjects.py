@@ -100,9 +100,15 @@ async def test_what_is_announced_late_takes_its_place_in_the_minute() -> None:
     await _admitted(20)
     now = (await admit(ask(), commit=False)).now
     late = ask()
-    told: dict[str, Any] = {"hold": 0, "cost": 0, "draft": b"{}", "windows": [(0, 0)] * 4}
     for _ in range(2):
-        assert await rebuilding.announce(late, admitted=now - 59_000_000, **told)
+        assert await rebuilding.announce(
+            late,
+            hold=0,
+            cost=0,
+            draft=b"{}",
+            admitted=now - 59_000_000,
+            windows=[(0, 0)] * 4,
+        )
     assert await _minute() == 21
     advance(1.5)
     assert await _minute() == 20
@@ -112,8 +118,8 @@ async def test_a_minute_made_anew_is_the_same() -> None:
     await _admitted(20)
     now = (await admit(ask(), commit=False)).now
     rebuilding.forget_sync([ALICE])
-    told = {f"req_{n}": now - 10_000_000 + n for n in range(20)}
-    assert seed(subjects={"k1": Counted(((now // 1000, 3),) + ((0, 0),) * 3, told)})
+    minute = {f"req_{n}": now - 10_000_000 + n for n in range(20)}
+    assert seed(subjects={"k1": Counted(((now // 1000, 3),) + ((0, 0),) * 3, minute)})
     assert await _minute() == 40
     advance(50)
     assert await _minute() == 20

@@ -98,13 +98,13 @@ async def test_an_account_of_the_release_before_is_made_anew_before_we_admit() -
 async def test_both_releases_spend_the_same_money() -> None:
     _anew()
     requests = [ask(full=nanos("1"), floor=nanos("1")) for _ in range(11)]
-    told = []
+    answers = []
     for number, request in enumerate(requests):
         if number % 2:
-            told.append(Before.admit(request)[0].decode())
+            answers.append(Before.admit(request)[0].decode())
         else:
-            told.append((await admit(request)).status)
-    assert told == ["ok"] * 10 + ["refused"]
+            answers.append((await admit(request)).status)
+    assert answers == ["ok"] * 10 + ["refused"]
     assert money().held == TEN
     for number, request in enumerate(requests[:10]):
         if number % 2:

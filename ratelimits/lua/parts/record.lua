@@ -7,7 +7,7 @@ local function text_at(record, from)
 end
 
 -- Its epoch, and what its gateway said of it.
-local function told(record)
+local function parts_of(record)
   local epoch, from = text_at(record, RECORD_BYTES + 1)
   return epoch, string.sub(record, from)
 end

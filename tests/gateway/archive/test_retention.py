@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 from billing.books import checkpoints, ledger
 from billing.books.models import BroughtForward, Checkpoint, Entry, Transfer
 from billing.invoices import statements
-from gateway.archive import dropping, expiry, tables
+from gateway.archive import dropping, expiry, exporting, tables
 from gateway.archive.dropping import MONTHLY
 from gateway.dashboard import signed_receipts
 from gateway.reconciliation.books import problems
