@@ -237,6 +237,13 @@ def decoded(dialect: str, stream: bytes) -> list[Event]:
     return reader.feed(stream) + reader.close()
 
 
+def bare(item: Item) -> Item:
+    """Without the secrets, which the hub seals."""
+    if isinstance(item, Reasoning):
+        return replace(item, carriers=())
+    return replace(item, carriers=()) if isinstance(item, ToolCall) else item
+
+
 def meaning(events: list[Event]) -> tuple[Any, ...]:
     """What a client makes of it: what is said, how it ends, and, if it ends well, the usage."""
     reply: Reply = same_args(fold(events))
@@ -309,7 +316,8 @@ def patched(dialect: str, body: dict[str, Any], to: Any) -> dict[str, Any]:
     kept = sift(body, RULES[dialect], lambda name: None).body
     sent = codec.patch_request(kept, to, codec.decode_thinking(body))
     sent = {name: value for name, value in sent.items() if value is not None}
-    return orjson.loads(orjson.dumps(sent))
+    told: dict[str, Any] = orjson.loads(orjson.dumps(sent))
+    return told
 
 
 def offered(dialect: str, body: dict[str, Any], to: Any) -> set[str]:
