@@ -88,7 +88,9 @@ async def _relay(
         failed = errors.from_reply(reply.status, answer, wait, label)
         if not errors.is_theirs(failed):
             break
-    raise errors.raised(failed, request.model.vendor, request.model.id)
+    raise errors.raised(
+        failed, request.model.vendor, request.model.id, request.model.life.successor
+    )
 
 
 async def estimate(http: Exchange, upstream: Upstream) -> None:

@@ -83,7 +83,7 @@ async def forward(call: Call, upstream: Upstream) -> None:
             break
     if failed is None:
         raise _resting(call.routes)
-    raise errors.raised(failed, call.model.vendor, call.model.id)
+    raise errors.raised(failed, call.model.vendor, call.model.id, call.model.life.successor)
 
 
 def _resting(routes: Sequence[Route]) -> Unavailable:

@@ -237,6 +237,13 @@ def decoded(dialect: str, stream: bytes) -> list[Event]:
     return reader.feed(stream) + reader.close()
 
 
+def bare(item: Item) -> Item:
+    """Without the secrets, which the hub seals."""
+    if isinstance(item, Reasoning):
+        return replace(item, carriers=())
+    return replace(item, carriers=()) if isinstance(item, ToolCall) else item
+
+
 def meaning(events: list[Event]) -> tuple[Any, ...]:
     """What a client makes of it: what is said, how it ends, and, if it ends well, the usage."""
     reply: Reply = same_args(fold(events))
