@@ -25,8 +25,11 @@ from gateway.dialects.ir import (
     Failed,
     Finish,
     Head,
+    Item,
+    Reasoning,
     Reply,
     Request,
+    ToolCall,
 )
 from gateway.dialects.stream_readers import ChatTap, MessagesTap, ResponsesTap
 from sandbox.vendors.recorder import record
