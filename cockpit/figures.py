@@ -118,7 +118,7 @@ def plans() -> list[dict[str, Any]]:
         )
         .order_by("-monthly")
     )
-    return [row for row in rows if row["monthly"]]
+    return [dict(row) for row in rows if row["monthly"]]
 
 
 def owed() -> int:
@@ -131,7 +131,7 @@ def owed() -> int:
 
 def books_balance() -> bool:
     """Whether the accounts add up to nothing: `reconcile` proves more, and takes longer."""
-    return LedgerAccount.objects.aggregate(total=Sum("balance", default=0))["total"] == 0
+    return bool(LedgerAccount.objects.aggregate(total=Sum("balance", default=0))["total"] == 0)
 
 
 def funnel(span: Span) -> tuple[int, int, int]:
@@ -160,7 +160,7 @@ def refused(span: Span, most: int = 8) -> list[dict[str, Any]]:
     found = rows.values("code", "status").annotate(
         times=Sum("count"), customers=Count("user", distinct=True)
     )
-    return list(found.order_by("-times")[:most])
+    return [dict(row) for row in found.order_by("-times")[:most]]
 
 
 def spenders(span: Span, most: int = 8) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """How much waits for a person, by list. What is open, counted up to a bound."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 
 from billing.payments.models import Dispute
@@ -14,7 +16,7 @@ MOST = 1_000  # beyond it, how many there are is no longer what matters
 ANSWERABLE = ("needs_response", "warning_needs_response")
 
 
-def _counted(rows: "QuerySet[object]") -> int:
+def _counted(rows: QuerySet[Any]) -> int:
     return rows.order_by()[:MOST].count()
 
 
