@@ -90,7 +90,7 @@ def test_the_billing_page_links_to_them_too(gateway: Gateway, rich: Person) -> N
     browser = Client()
     browser.force_login(rich.user, "allauth.account.auth_backends.AuthenticationBackend")
     link = f"/usage?transaction=txn_{Transfer.objects.get(kind='usage').pk}"
-    assert link in browser.get("/billing").content.decode()
+    assert link in browser.get("/billing?kind=usage").content.decode()
     page = browser.get(link).content.decode()
     assert "is the sum of" in page and event.request_id in page
     assert browser.get("/usage?transaction=txn_999999").status_code == 404

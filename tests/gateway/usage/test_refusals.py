@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.keys import api_keys
+from billing.plans.seed import seed as seed_plans
 from gateway.dashboard import docs
 from gateway.usage import refusals
 from gateway.usage.explanations import EXPLANATIONS
@@ -159,6 +160,7 @@ def test_a_key_that_is_gone_holds_up_nobody(
 
 
 def test_the_page_explains_them(alice: Person) -> None:
+    seed_plans()
     client = Client()
     client.force_login(alice.user, "allauth.account.auth_backends.AuthenticationBackend")
     assert "Nothing was refused" in client.get("/usage/refusals").content.decode()

@@ -19,7 +19,7 @@ def row(client: Client) -> list[str]:
     """The model's cells: a day's success and first token, then a week's."""
     cache.clear()  # it is kept for a minute
     page = client.get("/status").content.decode()
-    found = re.search(rf"<code>{MODEL}</code></th>(.*?)</tr>", page, re.DOTALL)
+    found = re.search(rf"<code>{MODEL}</code>.*?</th>(.*?)</tr>", page, re.DOTALL)
     assert found
     cells = re.findall(r"<td[^>]*>(.*?)</td>", found[1])[1:]
     return [re.sub(r"<[^>]*>", "", cell) for cell in cells]
