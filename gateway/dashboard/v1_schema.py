@@ -30,7 +30,7 @@ def document(base_url: str) -> dict[str, Any]:
         },
         "servers": [{"url": base_url}],
         "security": [{"bearer": []}, {"apiKey": []}],
-        "paths": {**_paid(base_url), **_free()},
+        "paths": {**_paid(base_url), **_kept(), **_free()},
         "components": _components(base_url),
     }
 
@@ -76,6 +76,28 @@ def _post(
             "requestBody": {"required": True, "content": {_JSON: {"schema": body}}},
             "responses": {"200": _answer(stream=name != "count_tokens"), **_errors()},
         }
+    }
+
+
+def _kept() -> dict[str, Any]:
+    """Answers of /v1/responses that are kept for a while; free."""
+    named = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+
+    def door(name: str, summary: str) -> dict[str, Any]:
+        about = {"operationId": name, "summary": summary, "parameters": [named]}
+        return {**about, "responses": {"200": _answer(), **_errors()}}
+
+    return {
+        "/v1/responses/{id}": {
+            "get": door("response", "A response that is kept"),
+            "delete": door("delete_response", "Forget a response"),
+        },
+        "/v1/responses/{id}/input_items": {
+            "get": door("response_input_items", "What a response was made from"),
+        },
+        "/v1/responses/{id}/cancel": {
+            "post": door("cancel_response", "Stop a response that runs in the background"),
+        },
     }
 
 
