@@ -85,7 +85,7 @@ def test_what_has_ended_is_a_404_that_names_its_successor(
 
 def test_it_ends_at_its_instant_without_a_reading(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    limit(alice, rpm=1000, five_hours=1000, daily=1000, weekly=1000)
+    limit(alice, rpm=1000, five_hours=1000, daily=1000, weekly=1000, monthly=1000)
     end = timezone.now() + timedelta(seconds=1.5)
     Model.objects.filter(pk="gpt-4o").update(ends_at=end)
     snapshot.forget()

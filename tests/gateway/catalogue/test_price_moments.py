@@ -177,7 +177,7 @@ def test_a_key_that_cannot_be_looked_up_is_told_so(
 def test_a_coming_price_binds_at_its_instant(gateway: Gateway, alice: Person) -> None:
     """Every request is at the price of the moment it was admitted at, before and after."""
     fund(alice, "100")
-    limit(alice, rpm=1000, five_hours=1000, daily=1000, weekly=1000, concurrent=10)
+    limit(alice, rpm=1000, five_hours=1000, daily=1000, weekly=1000, monthly=1000, concurrent=10)
     switch = timezone.now() + timedelta(seconds=1)
     new = dearer(at=switch)
     with ThreadPoolExecutor(3) as threads:

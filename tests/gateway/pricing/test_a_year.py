@@ -92,7 +92,7 @@ def year(
     Model.objects.update(ends_at=None, successor=None, redirects=False)
     for person in (alice, bob):
         fund(person, "100")
-        limit(person, rpm=10**6, five_hours=10**6, daily=10**6, weekly=10**6)
+        limit(person, rpm=10**6, five_hours=10**6, daily=10**6, weekly=10**6, monthly=10**6)
     limit(alice, monthly=10**6)
     snapshot.forget()
     yield Year(gateway, [alice, bob], mirror)

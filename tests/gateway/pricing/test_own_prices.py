@@ -83,7 +83,7 @@ def test_rates_of_ones_own_and_those_of_all_models(
 
 def test_it_begins_and_ends_at_its_instant(gateway: Gateway, alice: Person) -> None:
     fund(alice, "10")
-    limit(alice, rpm=1000, five_hours=1000, daily=1000, weekly=1000)
+    limit(alice, rpm=1000, five_hours=1000, daily=1000, weekly=1000, monthly=1000)
     begins = timezone.now() + timedelta(seconds=1)
     ends = begins + timedelta(seconds=1)
     agree(alice, from_at=begins, until_at=ends)

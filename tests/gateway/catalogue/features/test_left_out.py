@@ -191,7 +191,6 @@ ELSEWHERE: list[tuple[str, str, dict[str, Any], str]] = [
     ("responses", "gpt-5.2", {"previous_response_id": "r_1"}, "previous_response_not_found"),
     ("responses", "gpt-5.2", {"conversation": "conv_1"}, "previous_response_not_found"),
     ("responses", "gpt-5.2", {"prompt": {"id": "pmpt_1"}}, "previous_response_not_found"),
-    ("responses", "gpt-5.2", {"background": True}, "unsupported_parameter"),
     ("messages", "claude-sonnet-4.6", {"thread": {"type": "create"}}, "unsupported_parameter"),
     ("messages/count_tokens", "claude-sonnet-4.6", {"thread": {"type": "continue"}},
      "unsupported_parameter"),
