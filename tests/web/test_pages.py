@@ -315,6 +315,9 @@ def test_the_drawer_gets_the_receipt_alone(as_alice: Client, alice: Person) -> N
 def test_the_log_is_filtered_and_paged(as_alice: Client, alice: Person) -> None:
     events = [used(alice, client=f"n{i}") for i in range(51)]
     used(alice, model="gpt-4o", status=500, error="upstream_error")
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    rolled_up = {"user": alice.user, "api_key": alice.key, "model": "gpt-4o", "hour": hour}
+    UsageHour.objects.create(**rolled_up, requests=1, errors=1)
     assert text(as_alice.get("/usage?outcome=failed")).count("/usage/req_") == 2  # link and hx-get
     assert "upstream_error" in text(as_alice.get("/usage?model=gpt-4o"))
     first = text(as_alice.get("/usage?outcome=ok"))
