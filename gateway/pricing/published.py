@@ -2,8 +2,8 @@
 ends and who comes after them, the rules of mark-up, and proposals for the rest.
 
 Idempotent, and never over what staff have written: a cost where none is, an end where nothing is
-known of one. A model whose end is past already is left to a proposal: it is on offer here, its
-customers have had no notice, and who answers for it is the owner's to say.
+known of one. An end that is past, or too near for customers to hear of it in time (NOTICE),
+is left to a proposal: the model is on offer here, and who answers for it is the owner's to say.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -23,6 +23,7 @@ from gateway.pricing.sources.listings import Listing
 from gateway.vendors.models import Vendor
 
 _SINCE = date(2026, 1, 1)
+NOTICE = timedelta(days=14)  # the second of the three mails
 _FEATURES = "the vendor's price list"
 
 # Whom the vendors name, of what is sold here. It answers for the other where that is not dearer.
@@ -91,7 +92,7 @@ def _feature_costs() -> None:
 def _end(model: Model, ends_at: datetime, now: datetime) -> None:
     if model.ends_at or model.successor_id or model.vendor_notice or model.deprecated_at:
         return
-    if ends_at <= now:
+    if ends_at <= now + NOTICE:
         return
     model.ends_at = ends_at
     model.deprecated_at = min(_midnight(_ANNOUNCED.get(model.pk, now.date())), ends_at)

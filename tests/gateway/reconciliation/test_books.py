@@ -42,7 +42,7 @@ from gateway.plane.client_dialects import MESSAGES
 from gateway.plane.exchange import Config, Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.reconciliation.books import problems
-from gateway.usage import reaper, settlement
+from gateway.usage import books, reaper, settlement
 from gateway.usage.models import DeadEvent, UsageEvent
 from hontoni import redis
 from hontoni.errors import ApiError, Unauthenticated
@@ -268,13 +268,13 @@ class Story(RuleBasedStateMachine):
             self._sync_waiting()
 
     def a_consumer_dies_before_its_commit(self) -> None:
-        self._dies_in("_charge")
+        self._dies_in(books, "charge")
 
     def a_consumer_dies_after_its_commit(self) -> None:
-        self._dies_in("_acknowledge")
+        self._dies_in(settlement, "_acknowledge")
 
-    def _dies_in(self, place: str) -> None:
-        with patch.object(settlement, place, _killed):
+    def _dies_in(self, module: Any, place: str) -> None:
+        with patch.object(module, place, _killed):
             try:
                 settlement.drain(f"consumer-{next(self.consumers)}")
             except Killed:
