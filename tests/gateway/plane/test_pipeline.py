@@ -49,7 +49,7 @@ def test_a_stream_costs_what_the_same_unary_call_costs(gateway: Gateway, alice: 
     chunks = list(client.chat.completions.create(model="gpt-4o", messages=ask, stream=True))
     assert "".join(c.choices[0].delta.content or "" for c in chunks) == "the same"
     unary, streamed = gateway.books()
-    assert unary.cost == streamed.cost == nanos("0.003")
+    assert unary.cost == streamed.cost == nanos("0.0025"), "cached input at half the price"
     assert unary.usage == streamed.usage
 
 

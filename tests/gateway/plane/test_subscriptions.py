@@ -23,7 +23,7 @@ def windows(answer: Any) -> tuple[int, int, int, int]:
 
 def test_new_limits_bind_at_once_and_usage_is_kept(gateway: Gateway, alice: Person) -> None:
     fund(alice, "100")
-    assert windows(gateway.chat(alice)) == (8, 7, 100, 99)
+    assert windows(gateway.chat(alice)) == (8, 7, 50, 49)
     assert buy(alice, "subscription", plan="standard").status_code == 201
     assert windows(gateway.chat(alice)) == (12, 10, 250, 248)
     assert buy(alice, "addons", add_on="rate-limit-2x").status_code == 201
