@@ -85,7 +85,7 @@ def chosen(proposal: Proposal, source: str) -> dict[str, Any]:
         return found
     choices: dict[str, dict[str, Any]] = facts["choices"]
     if source not in choices:
-        raise BadRequest(f"The sources disagree. Choose {' or '.join(choices)}.", param="source")
+        raise BadRequest(f"The sources disagree. Choose {' or '.join(sorted(choices))}.", param="source")
     return choices[source]
 
 

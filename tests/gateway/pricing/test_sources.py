@@ -186,7 +186,7 @@ def test_sources_that_disagree_are_shown_and_staff_choose(mirror: Path) -> None:
     assert "$16.00" in page and "$17.00" in page
     from gateway.pricing import accepting
 
-    with pytest.raises(Exception, match="Choose models.dev or LiteLLM"):
+    with pytest.raises(Exception, match="Choose LiteLLM or models.dev"):
         accepting.accept(row.pk, actor="tests")
     accepting.accept(row.pk, actor="tests", source="LiteLLM")
     cost = VendorPrice.objects.filter(model_id="gpt-5.2").latest("since")
