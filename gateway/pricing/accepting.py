@@ -85,7 +85,8 @@ def chosen(proposal: Proposal, source: str) -> dict[str, Any]:
         return found
     choices: dict[str, dict[str, Any]] = facts["choices"]
     if source not in choices:
-        raise BadRequest(f"The sources disagree. Choose {' or '.join(sorted(choices))}.", param="source")
+        named = " or ".join(sorted(choices))
+        raise BadRequest(f"The sources disagree. Choose {named}.", param="source")
     return choices[source]
 
 
