@@ -43,7 +43,10 @@ def append(table: str, columns: Sequence[Column], rows: Sequence[Row]) -> None:
         insert(table, columns, rows)
         return
     names = ", ".join(name for name, _ in columns)
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+    whole = f"COPY {table} ({names}) FROM STDIN"
+    # psycopg's own method: without this its errors would not be Django's, and not be told apart.
+    errors = connection.wrap_database_errors
+    with errors, connection.cursor() as cursor, cursor.copy(whole) as copy:
         copy.write(_copied(columns, rows))
 
 
