@@ -1,12 +1,10 @@
 """The environment variables there are: their defaults as documentation words them, their meaning.
 
-`settings.py` can read no other (`Environment`), and `docs/configuration.md` is printed from here
-(`make docs`).
+`settings.py` can read no other, and `docs/configuration.md` is printed from here: both by
+`environment.py`.
 """
 
-from typing import Any, NamedTuple
-
-import environ
+from typing import NamedTuple
 
 
 class Option(NamedTuple):
@@ -389,29 +387,3 @@ OPTIONS = (
         "where processes behind one port leave their counts for each other",
     ),
 )
-_NAMES = frozenset(option.name for option in OPTIONS)
-
-
-class Environment(environ.Env):  # type: ignore[misc]  # it is untyped
-    """django-environ's reader, for the options above. Another name raises KeyError."""
-
-    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        if var not in _NAMES:
-            raise KeyError(f"{var} is read, but hontoni/options.py does not say what it means")
-        return super().get_value(var, *args, **kwargs)
-
-
-_HEAD = """# Configuration
-
-Environment variables only; a `.env` file is read if present. This page is printed from
-`hontoni/options.py` (`make docs`).
-
-| variable | default | meaning |
-|---|---|---|
-"""
-
-
-def page() -> str:
-    """docs/configuration.md."""
-    rows = (f"| `{name}` | {default} | {meaning} |\n" for name, default, meaning in OPTIONS)
-    return _HEAD + "".join(rows)

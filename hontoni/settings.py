@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hontoni import framework, redis_settings
+from hontoni.environment import Environment
 from hontoni.framework import *  # noqa: F403
 from hontoni.framework import BASE_DIR
-from hontoni.options import Environment
 
 env = Environment()
 Environment.read_env(BASE_DIR / ".env")

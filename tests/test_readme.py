@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.urls import Resolver404, resolve
 
-from hontoni import options
+from hontoni import environment, options
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -34,7 +34,7 @@ def test_defaults_are_as_documented() -> None:
 
 
 def test_the_page_of_the_settings_is_printed_anew() -> None:
-    assert (ROOT / "docs/configuration.md").read_text() == options.page(), "make docs"
+    assert (ROOT / "docs/configuration.md").read_text() == environment.page(), "make docs"
 
 
 def test_every_api_address_it_names_exists() -> None:

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.catalogue.features.models import Pricing
-from gateway.catalogue.features.sift import Sifted, Use, headers, sift
+from gateway.catalogue.features.sift import Sifted, Use, sift
+from gateway.catalogue.features.switches import headers
 from gateway.dialects import codecs
 from gateway.dialects.codecs import failures, hosted, leftovers, media
 from gateway.dialects.codecs.shapes import foreign

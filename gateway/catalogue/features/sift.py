@@ -23,11 +23,10 @@ _APART = "system"
 _CONVERSATIONS = (_APART, "messages", "input")
 _INSIDE = ("content", "output")  # where an item has items of its own
 _DEEPEST = 6
-_MOST_NAMES, _LONGEST = 20, 80  # told of one request
+MOST_NAMES, LONGEST = 20, 80  # told of one request
 AND_MORE = "..."
 _WITH_TOOLS = (TOOLS, "tool_choice", "parallel_tool_calls")
 _NESTED = frozenset((*_INSIDE, TOOLS, "tool"))
-_SWITCHES = (b"anthropic-", b"openai-")  # how the vendors' own headers begin
 PAGE_TOKENS = 50_000  # of one page that a tool reads
 _FETCHES, _CONTENT = "web_fetch", "max_content_tokens"
 _MASK = "input_image_mask"
@@ -127,7 +126,7 @@ class _Sieve:
         return bool(self.left or self.uses or self.requested)
 
     def leave(self, kind: str, name: str) -> None:
-        raw = f"{kind}:{name[:_LONGEST]}" if len(self.left) < _MOST_NAMES else AND_MORE
+        raw = f"{kind}:{name[:LONGEST]}" if len(self.left) < MOST_NAMES else AND_MORE
         self.left[raw] = None
 
     def members(self, container: str, raw: dict[str, Any]) -> dict[str, Any]:
@@ -376,39 +375,3 @@ def _same(raw: list[Any], kept: Iterable[Any]) -> list[Any]:
     if len(now) == len(raw) and all(a is b for a, b in zip(now, raw, strict=True)):
         return raw
     return now
-
-
-def headers(
-    sent: Mapping[bytes, bytes], rules: Rules
-) -> tuple[dict[bytes, bytes], tuple[str, ...]]:
-    """Those of a client's headers that the vendor shall see, and the names of the switches that
-    were left out. Beta flags are looked at one by one."""
-    kept: dict[bytes, bytes] = {}
-    left: list[str] = []
-    for name in [name for name in sent if name.startswith(_SWITCHES)]:
-        value = sent[name]
-        if name not in rules.headers:
-            left.append(f"header:{name.decode('latin-1')[:_LONGEST]}")
-        elif name.endswith(b"-beta"):
-            flags, gone = _flags(value, rules)
-            left += gone
-            if flags:
-                kept[name] = flags
-        else:
-            kept[name] = value
-    more = (AND_MORE,) if len(left) > _MOST_NAMES else ()
-    return kept, (*left[:_MOST_NAMES], *more)
-
-
-def _flags(value: bytes, rules: Rules) -> tuple[bytes, tuple[str, ...]]:
-    """The same few lists come again and again."""
-    if (known := rules.flags.get(value)) is not None:
-        return known
-    raw = [flag for part in value.decode("latin-1").split(",") if (flag := part.strip())]
-    left = tuple(f"beta:{flag[:_LONGEST]}" for flag in raw if rules.betas.find(flag) is None)
-    kept = value
-    if left:
-        kept = ",".join(flag for flag in raw if rules.betas.find(flag)).encode("latin-1")
-    if len(rules.flags) < 1_000:
-        rules.flags[value] = kept, left
-    return kept, left

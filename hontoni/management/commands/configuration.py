@@ -4,11 +4,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from hontoni import options
+from hontoni import environment
 
 
 class Command(BaseCommand):
     help = "Print docs/configuration.md, from what hontoni/options.py declares (make docs)."
 
     def handle(self, *args: Any, **options_: Any) -> None:
-        self.stdout.write(options.page(), ending="")
+        self.stdout.write(environment.page(), ending="")
