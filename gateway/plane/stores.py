@@ -169,6 +169,8 @@ def _keep_house() -> None:
         if spool is not None and (adopted := spool.adopt()):
             _replay(adopted)
     if spool is not None:
+        if count := replaying.catch_up(spool):
+            logger.warning("spool.caught_up %d events", count)
         spool.sync()
         replaying.trim(spool, keep_seconds=settings.SPOOL_KEEP_SECONDS, now=now)
 

@@ -7,8 +7,10 @@ begins, under the lock of its one row: all who compare at once find the same one
 
 import logging
 import secrets
+from datetime import timedelta
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -54,7 +56,7 @@ def _begin(certain: str) -> str:
         seen = _look()
         reason = certain or _difference(row, seen)
         if reason:
-            row.restored = reason == RESTORED
+            row.restored = reason == RESTORED or _may_have_gone_back(row, seen)
             row.epoch, row.incarnation, row.reason = secrets.token_hex(8), seen.incarnation, reason
             row.began_at = timezone.now()
             row.save()
@@ -65,6 +67,15 @@ def _begin(certain: str) -> str:
         redis.sync().delete(keys.MARK)
         ledger.mark()
     return row.epoch
+
+
+def _may_have_gone_back(row: StoreEpoch, seen: _Seen) -> bool:
+    """Whether a gateway may have missed that the database went back: Valkey names an epoch that
+    the database does not know, as after a second restore; or the last epoch began with one, and
+    this one covers it before everybody has looked."""
+    lately = timezone.now() - timedelta(seconds=settings.SPOOL_KEEP_SECONDS)
+    missed = row.restored and row.began_at is not None and row.began_at > lately
+    return missed or bool(seen.epochs - {row.epoch, ""})
 
 
 def watch_mark() -> None:

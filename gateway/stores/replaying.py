@@ -26,9 +26,23 @@ def replay(spool: Spool, segments: Sequence[Segment], *, restored: bool = False)
     for segment in wanted:
         segment.last, segment.passed, segment.settled = None, False, False
         for kept in segment.read():
-            if kept.request_id not in waiting:
+            if kept.request_id in waiting:
+                spool.passed_over[kept.request_id] = kept
+            else:
                 by_shard[keys.shard(kept.account)][kept.request_id] = kept
     return sum(_put_back(shard, kept) for shard, kept in by_shard.items())
+
+
+def catch_up(spool: Spool) -> int:
+    """The same for what `replay` passed over, once its settlement is answered: where the first
+    answer was lost the second adds nothing, and a restore may have taken what was written since.
+    Raises errors.Unavailable."""
+    waiting, found = spool.unanswered(), 0
+    for name in [name for name in spool.passed_over if name not in waiting]:
+        kept = spool.passed_over[name]
+        found += _put_back(keys.shard(kept.account), {name: kept})
+        del spool.passed_over[name]
+    return found
 
 
 def _put_back(shard: int, kept: dict[str, Kept]) -> int:

@@ -125,6 +125,7 @@ class Spool:
         self._mutex = threading.Lock()
         self._buffer: list[bytes] = []
         self._unanswered: dict[str, Segment] = {}
+        self.passed_over: dict[str, Kept] = {}  # by a replay, for their settlement is under way
         self._serial = 0
         self._closed: list[Segment] = []
         self._dirty = False

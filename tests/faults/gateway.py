@@ -100,6 +100,7 @@ class Gateway:
         nodes.beat(self.id, self.announced)
         if adopted := self.spool.adopt():
             replaying.replay(self.spool, adopted, restored=self._restored())
+        replaying.catch_up(self.spool)
         self.spool.sync()
         replaying.trim(self.spool, keep_seconds=3600, now=time.monotonic())
 

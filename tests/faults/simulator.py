@@ -93,8 +93,7 @@ class Simulator:
             (1, self.fail_over), (1, self.wipe), (1, self.copy_database), (1, self.go_back),
             (2, self.again), (1, self.reap), (1, self.move_clock),
         ]  # fmt: skip
-        if self.payments is not None:  # with a server, under which nobody restores a database
-            deeds = [(often, deed) for often, deed in deeds if deed != self.go_back]
+        if self.payments is not None:
             deeds += [(2, self.buy), (2, self.deliver)]
         for _ in range(STEPS):
             (deed,) = self.chance.choices([d for _, d in deeds], [w for w, _ in deeds])
