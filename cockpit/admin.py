@@ -22,6 +22,7 @@ from billing.plans.models import Subscription
 from billing.staff.customer_admin import CustomerAdmin
 from billing.staff.models import Customer
 from cockpit.finding import page
+from cockpit.sidebar import may_see
 from gateway.usage.models import Refusal, UsageEvent
 from hontoni.money import dollars
 
@@ -134,7 +135,7 @@ class CustomerPage(CustomerAdmin):
 
     def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Those of tables that this member of staff may see."""
-        return [tab for tab in self.inlines if _may_see(request, tab.model)]
+        return [tab for tab in self.inlines if may_see(request.user, tab.model._meta.label_lower)]
 
     @admin.display(description=_("all of it"))
     def lists(self, customer: Customer) -> str:
@@ -148,11 +149,3 @@ class CustomerPage(CustomerAdmin):
             *(reverse("admin:gateway_usageevent_changelist"), customer.pk, _("Requests")),
             *(reverse("admin:gateway_refusal_changelist"), customer.email, _("Refusals")),
         )
-
-
-def _may_see(request: HttpRequest, model: type[Model]) -> bool:
-    options = model._meta
-    return any(
-        request.user.has_perm(f"{options.app_label}.{verb}_{options.model_name}")
-        for verb in ("view", "change")
-    )

@@ -17,9 +17,10 @@ from billing.payments.models import Dispute
 from cockpit import figures, waiting
 from cockpit.figures import Figure, Span
 from gateway.reconciliation.vendors.margins import margins
+from hontoni.money import dollars
+from hontoni.templatetags.money import about
 
 SPANS = (1, 7, 30)
-CENTS = 2
 _CHART = {"maintainAspectRatio": False, "scales": {"y": {"beginAtZero": True}}}
 
 
@@ -37,7 +38,7 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "cards": _cards(span),
         "chart": _chart(span),
         "chart_options": json.dumps(_CHART),
-        "plans": [{**row, "monthly": short(row["monthly"])} for row in figures.plans()],
+        "plans": [{**row, "monthly": about(row["monthly"])} for row in figures.plans()],
         "failing": figures.failing(span),
         "refused": [{**row, "link": _refusals(row["code"])} for row in figures.refused(span)],
         "spenders": [_customer(row) for row in figures.spenders(span)],
@@ -46,14 +47,7 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "disputes": _disputes(),
         "balanced": figures.books_balance(),
         "read_at": span.end,
-        "waiting": _waiting(),
     }
-
-
-def short(nanos: int) -> str:
-    """Dollars and cents: what a glance can take in."""
-    cents = f"{abs(nanos) / 1e9:,.{CENTS}f}"
-    return f"−${cents}" if nanos < 0 else f"${cents}"
 
 
 def _card(
@@ -75,10 +69,10 @@ def _cards(span: Span) -> list[dict[str, Any]]:
     requests, transfers = _list("gateway_usageevent"), _list("billing_transfer")
     customers = _list("billing_customer")
     return [
-        _card(_("Usage revenue"), short(usage.now), usage, requests),
-        _card(_("Paid in, less refunds"), short(paid.now), paid, transfers),
-        _card(_("Plans a month"), short(monthly), None, _list("billing_subscription")),
-        _card(_("Balances owed"), short(figures.owed()), None, _list("billing_wallet")),
+        _card(_("Usage revenue"), about(usage.now), usage, requests),
+        _card(_("Paid in, less refunds"), about(paid.now), paid, transfers),
+        _card(_("Plans a month"), about(monthly), None, _list("billing_subscription")),
+        _card(_("Balances owed"), about(figures.owed()), None, _list("billing_wallet")),
         _card(_("Requests"), f"{count.now:,}", count, requests),
         _card(_("Active customers"), f"{active.now:,}", active, customers),
         _card(
@@ -101,7 +95,7 @@ def _chart(span: Span) -> str:
             "datasets": [
                 {
                     "label": _("Usage, dollars a day"),
-                    "data": [round(cost / 1e9, CENTS) for _day, cost, _count in rows],
+                    "data": [float(dollars(cost)) for _day, cost, _count in rows],
                     "maxBarThickness": 40,
                     "borderRadius": 4,
                     "backgroundColor": "var(--color-primary-600)",
@@ -120,8 +114,8 @@ def _customer(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "email": row["email"],
         "link": reverse("admin:billing_customer_change", args=[row["user"]]),
-        "spent": short(figure.now),
-        "before": short(figure.before or 0),
+        "spent": about(figure.now),
+        "before": about(figure.before or 0),
         "change": figure.change,
     }
 
@@ -132,8 +126,8 @@ def _margins(span: Span) -> list[dict[str, Any]]:
     return [
         {
             "name": each.name,
-            "revenue": short(each.revenue),
-            "margin": None if each.margin is None else short(each.margin),
+            "revenue": about(each.revenue),
+            "margin": None if each.margin is None else about(each.margin),
             "percent": None
             if each.margin is None or not each.revenue
             else round(each.margin * 100 / each.revenue),
@@ -150,21 +144,8 @@ def _disputes() -> list[dict[str, Any]]:
         {
             "id": row.pk,
             "link": reverse("admin:payments_dispute_change", args=[row.pk]),
-            "amount": short(row.amount),
+            "amount": about(row.amount),
             "who": row.user or (row.topup.user if row.topup else ""),
         }
         for row in rows.order_by(F("updated_at").desc())[:8]
     ]
-
-
-def _waiting() -> list[dict[str, Any]]:
-    differences, events = _list("gateway_vendordifference"), _list("payments_stripeevent")
-    counted = (
-        (_("disputes to answer"), waiting.disputes(), _list("payments_dispute")),
-        (_("odd payments"), waiting.odd_payments(), _list("payments_quarantine")),
-        (_("odd bills of vendors"), waiting.odd_bills(), _list("gateway_usagequarantine")),
-        (_("events not in the books"), waiting.unwritten(), _list("gateway_deadevent")),
-        (_("differences with vendors' bills"), waiting.differences(), differences),
-        (_("events of Stripe not handled"), waiting.stripe_events(), events),
-    )  # fmt: skip
-    return [{"what": what, "count": count, "link": link} for what, count, link in counted if count]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.apps import apps
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -147,7 +148,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     return found
 
 
-def may_see(user: User, model: str) -> bool:
+def may_see(user: User | AnonymousUser, model: str) -> bool:
     """Whether that table is open to a member of staff, to look at or to change."""
     app, _dot, name = model.partition(".")
     return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))

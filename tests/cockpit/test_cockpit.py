@@ -9,6 +9,7 @@ from accounts.people import freezing
 from billing.stripe.models import Quarantine
 from gateway.usage import refusals
 from hontoni.money import dollars
+from hontoni.templatetags.money import about
 from tests.gateway.usage.test_quarantine import staff
 from tests.gateway_server import Gateway, fund
 from tests.waiting import until
@@ -49,9 +50,9 @@ def test_the_home_says_how_the_business_does(busy: Gateway, alice: Person) -> No
     assert "Books balanced" in page and alice.user.email in page
     cards = {card["title"]: card for card in finance.get("/admin/?days=30").context["cards"]}
     assert cards["Requests"]["value"] == "1" and cards["Active customers"]["value"] == "1"
-    assert cards["Usage revenue"]["value"] == f"${event.cost / 1e9:,.2f}"
+    assert cards["Usage revenue"]["value"] == about(event.cost)
     owed = sum(busy.balance(person) for person in (alice,))
-    assert cards["Balances owed"]["value"] == f"${owed / 1e9:,.2f}"
+    assert cards["Balances owed"]["value"] == about(owed)
     for card in cards.values():
         text(finance, card["link"])
 
@@ -69,23 +70,22 @@ def test_refusals_are_by_reason_and_lead_to_their_list(busy: Gateway, bob: Perso
     assert bob.user.email in text(finance, refused["link"])
 
 
-def test_what_waits_has_a_badge_and_a_list(busy: Gateway) -> None:
-    finance = staff("finance")
-    before = {each["what"]: each["count"] for each in finance.get("/admin/").context["waiting"]}
-    assert "odd payments" not in before
-    Quarantine.note("pi_odd", "unknown_order", {})
-    waiting = {each["what"]: each for each in finance.get("/admin/").context["waiting"]}
-    odd = waiting["odd payments"]
-    assert odd["count"] == 1 and "pi_odd" in text(finance, odd["link"])
-    badges = {
+def badges(client: Client) -> dict[str, tuple[str, str]]:
+    return {
         item["title"]: (item["badge"], item["link"])
-        for group in finance.get("/admin/").context["sidebar_navigation"]
+        for group in client.get("/admin/").context["sidebar_navigation"]
         for item in group["items"]
         if item.get("badge")
     }
-    badge, link = badges["Odd payments"]
-    assert badge == "1"
-    assert "pi_odd" in text(finance, link)
+
+
+def test_what_waits_has_a_badge_and_a_list(busy: Gateway) -> None:
+    finance = staff("finance")
+    assert "Odd payments" not in badges(finance)
+    Quarantine.note("pi_odd", "unknown_order", {})
+    count, link = badges(finance)["Odd payments"]
+    assert count == "1" and "pi_odd" in text(finance, link)
+    assert "Odd payments: 1" in text(finance, "/admin/"), "the home says so, too"
 
 
 def test_the_sidebar_is_what_one_may_see(busy: Gateway) -> None:
