@@ -73,11 +73,11 @@ async def _relay(
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
     for route in upstream.routes(request.model):
         there = request.at(route.named)
-        if there.model.dialect != MESSAGES.name or not route.breaker.allows():
+        path = there.model.manners.counting()
+        if there.model.dialect != MESSAGES.name or not path or not route.breaker.allows():
             continue
         body = await large.counted(there, parsed)
         headers = adapters.forwarded(there, http.headers)
-        path = "/v1/messages/count_tokens"
         with closing(await upstream.post(route.access, path, body, headers)) as reply:
             answer = await reply.read()
         if reply.status < 400:

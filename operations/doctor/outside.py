@@ -14,8 +14,8 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from billing.stripe import stripe_api
 from gateway.plane.upstream import configured
+from gateway.vendors.access import Access
 from gateway.vendors.models import Credential
-from gateway.vendors.routes import Access
 from operations.doctor.findings import Finding, failing, ok, warning
 
 SECONDS = 5.0

@@ -201,7 +201,8 @@ def error(failed: Failed) -> ApiError:
 
 def of(raised: ApiError) -> Failed:
     """Our own error as the end of a stream."""
-    return Failed(raised.status, raised.type, raised.code, raised.message)
+    vendor_code = getattr(raised, "vendor_code", "")
+    return Failed(raised.status, raised.type, raised.code, raised.message, vendor_code)
 
 
 def for_anthropic(message: str, code: str) -> str:
