@@ -93,6 +93,11 @@ class Reply:
         return raw.decode("latin-1")
 
     @property
+    def error_type(self) -> str:
+        """What AWS calls an error, which its body does not say."""
+        return self.header(b"x-amzn-errortype").partition(":")[0]
+
+    @property
     def retry_after(self) -> str:
         return self.header(b"retry-after")
 

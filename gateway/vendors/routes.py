@@ -61,7 +61,7 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
     for offering in Offering.objects.all():
         offered[offering.provider_id][offering.model_id] = offering
     found = list(credentials)
-    vendors = {credential.provider.vendor for credential in found}
+    vendors = {c.provider.vendor for c in found if _takes_the_place(c)}
     with _loading:
         accesses = [(c, a) for c in found if (a := _access(c))]
         _forget_all_but({access for _, access in accesses})
@@ -73,8 +73,15 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
             if (route := _route(credential, access, model, vendor, dialect, offered))
         )
         if routes or vendor in vendors:
-            pools[model] = Pool(routes, vendor not in vendors)
+            clouds = any(route.access.hosting for route in routes)
+            pools[model] = Pool(routes, not clouds and vendor not in vendors)
     return pools
+
+
+def _takes_the_place(credential: Credential) -> bool:
+    """Whether it stands in for the environment's key: not one at a cloud that has some models of
+    a vendor's only. What it does offer, it has alone."""
+    return credential.provider.everything or not credential.provider.hosting
 
 
 def _route(

@@ -16,6 +16,7 @@ from gateway.dashboard.roles import seed as seed_roles
 from gateway.pricing.published import seed as seed_published
 from gateway.reconciliation.vendors import models as sources
 from gateway.vendors import models as credentials
+from gateway.vendors.presets import seed as seed_presets
 from hontoni import partitions, private
 from operations import schema
 from operations.backups import moment
@@ -29,7 +30,7 @@ def _close_what_was_open() -> None:
 
 
 class Command(BaseCommand):
-    help = "Check, migrate, seed what is sold and the roles of staff. Repeating it is harmless."
+    help = "Check, migrate, seed what is sold, who may be asked and the roles of staff. Repeating it is harmless."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -49,6 +50,7 @@ class Command(BaseCommand):
             seed_billing()
             seed_catalogue()
             seed_published()
+            seed_presets()
             seed_roles()
             seed_legal()
 
