@@ -277,14 +277,14 @@ def _(vendors: Vendors) -> tuple[str, int | None, str]:
 def _(vendors: Vendors) -> tuple[str, int | None, str]:
     model = vertex_claude(vendors)
     Provider.objects.update(project="another")
-    return model, 403, "PERMISSION_DENIED"
+    return model, 403, "403"
 
 
 @wrong("vertex: region")
 def _(vendors: Vendors) -> tuple[str, int | None, str]:
     model = vertex_claude(vendors)
     Provider.objects.update(region="moon-1")
-    return model, 404, "NOT_FOUND"
+    return model, 404, "404"
 
 
 def _reseal(secret: str) -> None:
@@ -303,7 +303,7 @@ def test_what_a_cloud_refuses_of_us_is_ours_and_the_next_credential_answers(
     alone = gateway.chat(alice, model=model)
     assert alone.status_code in (404, 500, 503), alone.text
     assert alone.json()["error"]["type"] != "invalid_request_error" or alone.status_code == 404
-    assert gateway.balance(alice) == gateway.balance(alice) and gateway.books()[-1].cost == 0
+    assert gateway.books()[-1].cost == 0
     vendor = "anthropic" if "claude" in model else "openai"
     credential(first, "spare", vendor, priority=1)
     answer = gateway.chat(alice, "[[say: hi]]", model=model)

@@ -178,6 +178,8 @@ class Decoder:
 
 def decode_reply(body: Mapping[str, Any], target: Target, mint: Callable[[], str]) -> list[Event]:
     """A whole reply as the events a stream of it would have given."""
+    if isinstance(body.get("error"), dict):
+        return [failures.decode(body)]
     decoder = Decoder(target, mint)
     events = decoder.feed(_frame("messageStart", {}))
     message = (body.get("output") or {}).get("message") or {}
