@@ -50,6 +50,10 @@ QUIRKS = {
     Quirk.REPLAYS: bool,
 }
 
+# What a request asks, and what its hold rests on.
+LIMITS = frozenset(("max_tokens", "max_completion_tokens", "max_output_tokens"))
+HELD = LIMITS | {"model", "messages", "input", "system", "instructions", "stream", "n", "tools"}
+
 # The path of a dialect at a plain host, streamed or not.
 _PLAIN = {
     "openai_chat": "/v1/chat/completions",

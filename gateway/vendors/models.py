@@ -11,7 +11,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from gateway.vendors.manners import QUIRKS, Hosting, Manners
+from gateway.vendors.manners import HELD, LIMITS, QUIRKS, Hosting, Manners, Quirk
 from hontoni.announced import Announced
 
 
@@ -66,6 +66,9 @@ class Auth(models.TextChoices):
     ENTRA = "entra", "Microsoft Entra application"
     SIGV4 = "sigv4", "AWS access key (SigV4)"
     SERVICE_ACCOUNT = "service_account", "Google service account"
+
+
+PROOFS = (Auth.ENTRA, Auth.SIGV4, Auth.SERVICE_ACCOUNT)
 
 
 _CHAT = (Dialect.OPENAI_CHAT,)
@@ -165,8 +168,10 @@ class Provider(Announced):
 
     @property
     def home(self) -> str:
-        """Where its credentials are sent."""
-        return home(self.vendor, self.base_url)
+        """Where its credentials are sent; and how, where they are no keys that go there: what
+        signs must never be sent itself."""
+        here = home(self.vendor, self.base_url)
+        return f"{here} by {self.auth}" if self.auth in PROOFS else here
 
     @property
     def spoken(self) -> tuple[str, ...]:
@@ -206,6 +211,10 @@ class Provider(Announced):
             raise ValidationError({"region": "A signature is good for one region."})
         if unknown := set(self.quirks) - set(QUIRKS):
             raise ValidationError(f"No such quirks: {', '.join(sorted(unknown))}.")
+        gone = set(self.quirks.get(Quirk.WITHOUT) or ()) & HELD
+        if gone := gone | (set(self.quirks.get(Quirk.RENAMES) or ()) & (HELD - LIMITS)):
+            names = ", ".join(sorted(gone))
+            raise ValidationError(f"What is asked and paid for cannot be left out: {names}.")
 
 
 class Offering(Announced):

@@ -30,7 +30,7 @@ def _close_what_was_open() -> None:
 
 
 class Command(BaseCommand):
-    help = "Check, migrate, seed what is sold, who may be asked and the roles of staff. Repeating it is harmless."
+    help = "Check, migrate, seed what is sold and the roles of staff. Repeating it is harmless."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

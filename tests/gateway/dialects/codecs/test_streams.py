@@ -29,7 +29,7 @@ from tests.gateway.dialects.codecs.world import assistant, frames, row, tool_use
 CLIENTS = list(codecs.CODECS)
 CLAUDE, GPT, CHAT = "claude-sonnet-4-5", "gpt-5.2", "gpt-4o"
 GEMINI = "gemini-3.1-pro-preview"
-NOVA = world.target("amazon.nova-pro-v1:0")
+NOVA = "amazon.nova-pro-v1:0"
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None, **fields: Any) -> dict[str, Any]:
