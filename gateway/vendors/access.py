@@ -124,10 +124,9 @@ def introduce(
     wants it (secrets.py). Raises ValueError for a secret that cannot be one."""
     secret, url = secret.strip(), urlsplit(_root(base_url, hosting))
     headers = {b"host": url.netloc.rpartition("@")[2].encode("idna"), **_ALWAYS}
-    claude = dialect == "anthropic_messages" or (vendor == "anthropic" and not dialect)
-    if claude and not hosting:
+    if _is_claudish(vendor, dialect) and not hosting:
         headers[b"anthropic-version"] = _DEFAULT_ANTHROPIC_VERSION
-    auth = auth or _usual(vendor, hosting, claude=claude, gemini=dialect == "gemini")
+    auth = auth or usual(vendor, hosting, dialect)
     proof = None
     if auth == "bearer":
         headers[b"authorization"] = b"Bearer " + secret.encode()
@@ -148,14 +147,19 @@ def _root(base_url: str, hosting: str) -> str:
     return root.removesuffix("/v1beta").removesuffix("/v1").rstrip("/")
 
 
-def _usual(vendor: str, hosting: str, *, claude: bool, gemini: bool) -> str:
+def _is_claudish(vendor: str, dialect: str) -> bool:
+    return dialect == "anthropic_messages" or (vendor == "anthropic" and not dialect)
+
+
+def usual(vendor: str, hosting: str, dialect: str) -> str:
+    """How a key is shown where staff say nothing else."""
     if hosting in (Hosting.AZURE, Hosting.AZURE_V1):
         return "api-key"
     if hosting == Hosting.BEDROCK:
         return "bearer"
-    if claude and not hosting:
+    if _is_claudish(vendor, dialect):
         return "x-api-key"
-    return "x-goog-api-key" if vendor == "google" or gemini else "bearer"
+    return "x-goog-api-key" if vendor == "google" or dialect == "gemini" else "bearer"
 
 
 def _proof(auth: str, secret: str, region: str) -> Proof:

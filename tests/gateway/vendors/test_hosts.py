@@ -9,7 +9,7 @@ from gateway.catalogue import snapshot
 from gateway.vendors.models import Offering
 from sandbox.vendors.clouds.hosts import HOSTS
 from sandbox.vendors.recorder import hashed
-from tests.gateway.plane.test_translation import PATHS, ask, said
+from tests.gateway.plane.test_translation import ask, said
 from tests.gateway.vendors.world import keyed, provider, sold, tried
 from tests.gateway_server import Gateway, fund
 from tests.vendors import Vendors
@@ -130,18 +130,26 @@ def test_an_agent_goes_on_behind_a_call_as_the_host_wants_it(
     assert vendors.last.body["messages"][1]["reasoning_content"] == "I must look."
 
 
+CLAUDISH = {
+    "glm-claude": ("glm-5.3", "zai", "openai_chat"),
+    "kimi-claude": ("kimi-k3", "moonshot", "openai_responses"),
+    "deepseek-claude": ("deepseek-v4-pro", "deepseek", "anthropic_messages"),
+}
+
+
 @pytest.mark.any_database
-@pytest.mark.parametrize("dialect", PATHS)
+@pytest.mark.parametrize("preset", CLAUDISH)
 def test_a_host_of_messages_that_is_not_anthropic(
-    gateway: Gateway, alice: Person, vendors: Vendors, dialect: str
+    gateway: Gateway, alice: Person, vendors: Vendors, preset: str
 ) -> None:
     fund(alice, "10")
-    made = provider("glm-claude", f"{vendors.url}/hosts/anthropic")
-    keyed(made, vendors.key)
-    sold("glm-5.3", "zai", "anthropic_messages")
+    model, vendor, dialect = CLAUDISH[preset]
+    keyed(provider(preset, f"{vendors.url}/hosts/anthropic"), vendors.key)
+    sold(model, vendor, "anthropic_messages")
     text = "[[usage: 600 60 400]] [[say: Hanoi]]"
-    answer = ask(gateway, alice, dialect, "glm-5.3", text)
-    assert answer.status_code == 200, answer.text
-    assert said(dialect, answer.json()) == "Hanoi" and answer.json()["model"] == "glm-5.3"
-    assert cost(gateway)[:2] == (600, 400)
+    for stream in (False, True):
+        answer = ask(gateway, alice, dialect, model, text, stream=stream)
+        assert answer.status_code == 200, answer.text
+        assert "Hanoi" in answer.text and f'"model":"{model}"' in answer.text.replace(" ", "")
+        assert cost(gateway)[:2] == (600, 400)
     assert vendors.last.headers["x-api-key"] == hashed(vendors.key)

@@ -92,9 +92,10 @@ def test_an_address_that_is_complete_is_left_alone(address: str) -> None:
 
 
 def test_staff_add_a_host_from_its_preset_and_type_no_json(
-    gateway: Gateway, alice: Person, vendors: Vendors, staff: Browser
+    gateway: Gateway, alice: Person, vendors: Vendors, staff: Browser, settings: Settings
 ) -> None:
     fund(alice, "10")
+    settings.SANDBOX = True  # else staff need a second factor
     model = sold("deepseek-v4-pro", "deepseek")
     body = filled(staff, "/admin/gateway/provider/add/?preset=deepseek")
     assert body["without"] == "store, safety_identifier"
@@ -129,7 +130,7 @@ def test_a_credential_is_entered_in_the_parts_its_scheme_has(
     staff: Browser, vendors: Vendors, preset: str
 ) -> None:
     changes = {"project": "sandbox"} if preset == "vertex" else {}
-    made = provider(preset, vendors.url, **changes)
+    made = provider(preset, f"{vendors.url}{'/hosts/vllm/v1' * (preset == 'vllm')}", **changes)
     url = f"/admin/gateway/credential/add/?provider={made.pk}"
     shown = staff.get(url).content.decode()
     for part in ("secret", "key_id", "tenant", "authority", "service_account"):
