@@ -85,7 +85,7 @@ class Call:
     _reported: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     _bound: bool = False  # that is so
-    _lines: tuple[Usage, tuple[Tally, Price, tuple[str, str]], list[bill.Line]] | None = None
+    _lines: tuple[Usage, tuple[Tally, Price, Named], list[bill.Line]] | None = None
 
     def __post_init__(self) -> None:
         self.hidden = self.request.hides()

@@ -15,7 +15,7 @@ from gateway.vendors.models import Auth, Credential, Offering, Provider, bind
 from gateway.vendors.presets import BY_NAME, PRESETS, Preset
 
 _MOST_TRIED = 20  # each may take seconds
-_PARTS = {
+_PARTS: dict[str, tuple[str, ...]] = {
     Auth.NONE: (),
     Auth.SIGV4: ("key_id", "secret", "session_token"),
     Auth.ENTRA: ("tenant", "key_id", "secret", "authority"),

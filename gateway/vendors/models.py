@@ -199,7 +199,7 @@ class Provider(Announced):
         if self.hosting and self.dialect and self.dialect not in self.spoken:
             spoken = " or ".join(_CLOUDS[self.hosting])
             raise ValidationError({"dialect": f"This cloud speaks {spoken}."})
-        needed = {
+        needed: dict[str, tuple[str, ...]] = {
             Hosting.AZURE: ("api_version",),
             Hosting.BEDROCK: ("region",),
             Hosting.VERTEX: ("region", "project"),

@@ -67,7 +67,7 @@ class Application:
         authority = str(given.get("authority") or AUTHORITY).rstrip("/")
         if not _is_safe(authority):
             raise ValueError("The authority must be reached by https.")
-        return cls(*(given[name] for name in names), authority)
+        return cls(given[names[0]], given[names[1]], given[names[2]], authority)
 
     def text(self) -> str:
         return orjson.dumps(asdict(self)).decode()

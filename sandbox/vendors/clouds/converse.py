@@ -22,7 +22,11 @@ _FIELDS = frozenset(
         *("additionalModelRequestFields", "guardrailConfig", "performanceConfig"),
     )
 )
-_CONFIG = {"maxTokens": int, "temperature": (int, float), "topP": (int, float)}
+_CONFIG: dict[str, tuple[type, ...]] = {
+    "maxTokens": (int,),
+    "temperature": (int, float),
+    "topP": (int, float),
+}
 _BLOCKS = frozenset(("text", "image", "document", "toolUse", "toolResult", "reasoningContent"))
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _DOCUMENT = re.compile(r"[a-zA-Z0-9 \-()\[\]]+")

@@ -25,12 +25,13 @@ def table() -> str:
     from gateway.vendors.access import usual
     from gateway.vendors.models import Auth, Dialect
     from gateway.vendors.presets import PRESETS
+    from sandbox.vendors.clouds.hosts import HOSTS
     from tests.gateway.vendors import test_clouds, test_hosts
 
     clouds = {name.split()[0] for name in test_clouds.CLOUDS}
     asked = {host for host, _ in test_hosts.PAIRS} | set(test_hosts.CLAUDISH) | clouds
-    tools = {name.split()[0] for name in test_clouds.WITH_TOOLS} | set(test_hosts.HOSTS)
-    refused = {name.split(":")[0] for name in test_clouds.WRONG} | set(test_hosts.HOSTS)
+    tools = {name.split()[0] for name in test_clouds.WITH_TOOLS} | set(HOSTS)
+    refused = {name.split(":")[0] for name in test_clouds.WRONG} | set(HOSTS)
     rows = ["".join(f"| {cell} " for cell in (*own, "✓", "✓", "✓")) + "|\n" for own in _OWN]
     for preset in PRESETS:
         if preset.name not in asked:

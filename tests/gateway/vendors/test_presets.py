@@ -31,7 +31,7 @@ def filled(browser: Browser, url: str) -> dict[str, Any]:
     page = browser.get(url)
     assert page.status_code == 200
     form = page.context["adminform"].form
-    body = {}
+    body: dict[str, Any] = {}
     for field in form:
         value = field.value()
         if isinstance(value, bool):
