@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from gateway.dashboard.models import RoleGrant
 
-_ACCOUNTS = ("view_user", "view_apikey")
+_ACCOUNTS = ("view_user", "view_apikey", "view_personaltoken")
 _BOOKS = (
     "view_wallet",
     "view_ledgeraccount",
@@ -38,7 +38,7 @@ _PAYMENTS = (
 _EDIT = ("add", "change", "delete", "view")
 ROLES = {
     "support": {
-        "accounts": (*_ACCOUNTS, "change_apikey"),
+        "accounts": (*_ACCOUNTS, "change_apikey", "change_personaltoken"),
         "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", "freeze_customer"),
         "payments": _PAYMENTS,
         "gateway": (
