@@ -92,8 +92,10 @@ class LimitsForm(forms.Form):
     )
     scopes = forms.MultipleChoiceField(
         label=_("What it may do"),
+        help_text=_("None ticked: it may ask models and read usage."),
         choices=_scopes(scopes.OF_KEYS),
         initial=scopes.BY_DEFAULT,
+        required=False,
         widget=forms.CheckboxSelectMultiple,
     )
 
@@ -114,7 +116,7 @@ class LimitsForm(forms.Form):
             lifetime,
             chosen["allowed_models"],
             chosen["allowed_ips"],
-            chosen["scopes"],
+            chosen["scopes"] or scopes.BY_DEFAULT,
         )
 
 
