@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from django.test import Client
-from django.urls import get_resolver
+from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
 from accounts.keys import api_keys, personal_tokens, scopes
@@ -44,7 +44,7 @@ def doors() -> list[tuple[str, str, Any]]:
     """Every path and method of /api that takes a signed-in caller, and what scope it asks for."""
     found = []
     for prefix in get_resolver().url_patterns:
-        if str(prefix.pattern) != "api/":
+        if not isinstance(prefix, URLResolver) or str(prefix.pattern) != "api/":
             continue
         for each in prefix.url_patterns:
             view = getattr(each.callback, "cls", None)
