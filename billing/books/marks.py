@@ -1,5 +1,7 @@
 """The newest transfer that Redis was told of: a database without it went back (docs/stores.md)."""
 
+from django.db.models import Subquery
+
 from billing.books import checkpoints
 from billing.books.models import Transfer
 from hontoni import redis
@@ -25,8 +27,13 @@ def move() -> None:
     """Tell Redis the newest transfer, after the commit. Raises errors.Unavailable, RedisError.
 
     Not where the database went back: what is booked there now must not hide that from those who
-    compare. The order matters: a restore in between is seen by the second query.
+    compare.
     """
-    newest = Transfer.objects.order_by("-pk").values_list("pk", "key").first()
-    if newest is not None and not went_back(told()):
-        rebuilding.mark_sync(*newest)
+    before = told()
+    newest = Transfer.objects.order_by("-pk").values("pk")[:1]
+    wanted = [Subquery(newest)] if before is None else [before[0], Subquery(newest)]
+    found = dict(Transfer.objects.filter(pk__in=wanted).values_list("pk", "key"))
+    if not found:
+        return
+    if before is None or found.get(before[0]) == before[1] or not went_back(before):
+        rebuilding.mark_sync(max(found), found[max(found)])
