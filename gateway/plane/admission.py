@@ -312,13 +312,13 @@ async def beat_for_ever() -> None:
     """Three heartbeats within a lease, so that losing two of them costs nothing.
 
     One that failed is repeated soon: when Redis comes back, leases have run out, and who is alive
-    has to say so before the reaper looks.
+    has to say so before others get their slots. Nor does it wait where Redis's clock has jumped.
     """
     well, loop = True, asyncio.get_running_loop()
     due = loop.time() + settings.LEASE_SECONDS / 3
     while True:
         await asyncio.sleep(_RETRY_SECONDS)
-        if well and not _unsettled and loop.time() < due:
+        if well and not _unsettled and loop.time() < due and not clock.jumped():
             continue
         due = loop.time() + settings.LEASE_SECONDS / 3
         try:

@@ -18,6 +18,7 @@ from billing.invoices.models import BillingDetails, Invoice
 from billing.payments import invoice_list
 from billing.plans.models import Subscription
 from billing.rewards.models import Mark
+from gateway.archive.log import Log, Narrowing
 from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
 from gateway.state import records
 from gateway.usage.corrections.models import corrected
@@ -148,7 +149,8 @@ def _entries(user: User, after: int | None) -> list[tuple[int, Any]]:
 
 
 def _events(user: User, after: Any) -> list[tuple[Any, Any]]:
-    found = corrected(UsageEvent.objects.filter(user=user)).order_by("pk")
+    events = corrected(UsageEvent.objects.filter(user=user))
+    found = Log(events, Narrowing(user.pk)).order_by("pk")
     if after is not None:
         found = found.filter(pk__gt=after)
     return [(event.pk, UsageSerializer(event).data) for event in found[:_CHUNK]]
