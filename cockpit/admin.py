@@ -21,6 +21,7 @@ from billing.payments.models import TopUp
 from billing.plans.models import Subscription
 from billing.staff.customer_admin import CustomerAdmin
 from billing.staff.models import Customer
+from cockpit import disputes as disputes
 from cockpit.finding import page
 from cockpit.sidebar import may_see
 from gateway.usage.models import Refusal, UsageEvent

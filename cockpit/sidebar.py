@@ -44,6 +44,8 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             Item(_t("Top-ups"), "add_card", "payments.topup"),
             Item(_t("Invoices"), "receipt_long", "billing.invoice"),
             Item(_t("Disputes"), "gavel", "payments.dispute", waiting=waiting.disputes),
+            Item(_t("Payouts"), "account_balance", "payments.payout"),
+            Item(_t("Months"), "event_available", "billing.closedmonth", waiting=waiting.months),
             Item(
                 _t("Odd payments"),
                 "report",

@@ -190,6 +190,28 @@ class BroughtForward(WrittenOnce):
         return f"{self.account_id}#{self.first_version}-{self.last_version}"
 
 
+class ClosedMonth(WrittenOnce):
+    """A month of the books that is closed (closing.py): nothing is booked into it any more."""
+
+    month = models.DateField(unique=True)
+    ends_at = models.DateTimeField(help_text="The first moment after it (UTC).")
+    statement = models.TextField(help_text="JSON, to the byte what was signed.")
+    public_key = models.CharField(max_length=64)
+    signature = models.CharField(max_length=128)
+    closed_by = models.CharField(max_length=254)
+    closed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-month"]
+        permissions = [
+            ("close_month", "Can close a month of the books"),
+            ("export_books", "Can export the books for accountants"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
 class AuditEntry(WrittenOnce):
     """What a member of staff did, to whom, and what it changed."""
 

@@ -54,6 +54,7 @@ ROLES = {
             "adjust_balance",
             "manage_subscription",
             "freeze_customer",
+            *("view_closedmonth", "close_month", "export_books"),
             "view_auditentry",
             "view_plan",
             "view_addon",
@@ -65,7 +66,11 @@ ROLES = {
             "change_referralprogram",
             "view_referralprogram",
         ),
-        "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine", "refund_topup"),
+        "payments": (
+            *_PAYMENTS,
+            *("replay_stripeevent", "resolve_quarantine", "refund_topup"),
+            *("view_payout", "answer_dispute"),
+        ),
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
             *("view_deadevent", "change_deadevent"),
