@@ -5,6 +5,7 @@ from billing.books.models import (
     BroughtForward,
     Checkpoint,
     ClosedMonth,
+    CreditRequest,
     Entry,
     LedgerAccount,
     LedgerRoot,
@@ -14,7 +15,7 @@ from billing.books.models import (
 )
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
 from billing.mails.models import Mail, Notice, Preferences
-from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
+from billing.plans.models import AddOn, LimitRaise, Plan, PriceNotice, Subscription
 from billing.rewards.models import (
     Accrual,
     Card,
@@ -26,7 +27,7 @@ from billing.rewards.models import (
     ReferralCode,
     ReferralProgram,
 )
-from billing.staff.models import Customer
+from billing.staff.models import Customer, CustomerNote
 
 __all__ = [
     "Accrual",
@@ -38,12 +39,15 @@ __all__ = [
     "Checkpoint",
     "Claim",
     "ClosedMonth",
+    "CreditRequest",
     "Customer",
+    "CustomerNote",
     "Entry",
     "Invoice",
     "InvoiceSeries",
     "LedgerAccount",
     "LedgerRoot",
+    "LimitRaise",
     "Mail",
     "Mark",
     "Notice",

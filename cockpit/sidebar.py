@@ -35,6 +35,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             Item(_t("Customers"), "group", "billing.customer"),
             Item(_t("Keys"), "key", "accounts.apikey"),
             Item(_t("Subscriptions"), "autorenew", "billing.subscription"),
+            Item(_t("Notes"), "sticky_note_2", "billing.customernote"),
             Item(_t("Mails"), "mail", "billing.mail"),
         ),
     ),
@@ -43,6 +44,13 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(_t("Top-ups"), "add_card", "payments.topup"),
             Item(_t("Invoices"), "receipt_long", "billing.invoice"),
+            Item(
+                _t("Credit requests"),
+                "how_to_reg",
+                "billing.creditrequest",
+                "state__exact=open",
+                waiting.credits,
+            ),
             Item(_t("Disputes"), "gavel", "payments.dispute", waiting=waiting.disputes),
             Item(_t("Payouts"), "account_balance", "payments.payout"),
             Item(_t("Months"), "event_available", "billing.closedmonth", waiting=waiting.months),

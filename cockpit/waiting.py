@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from billing.books.models import CreditRequest
 from billing.payments import closing
 from billing.payments.models import Dispute
 from billing.stripe.models import Quarantine, StripeEvent
@@ -24,6 +25,11 @@ def _counted(rows: QuerySet[Any]) -> int:
 def disputes() -> int:
     """That the bank wants an answer to."""
     return _counted(Dispute.objects.filter(status__in=Dispute.ANSWERABLE))
+
+
+def credits() -> int:
+    """That support requested, for somebody else to approve."""
+    return _counted(CreditRequest.objects.filter(state=CreditRequest.State.OPEN))
 
 
 def months() -> int:

@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.sign_in.viewing.Viewing",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "hontoni.origins.ContentPolicy",
     "django_htmx.middleware.HtmxMiddleware",

@@ -14,7 +14,7 @@ Usage is of the month in which it was charged, as in customers' statements.
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -29,6 +29,7 @@ from hontoni.vault import Seal, is_signed
 SEAL = Seal("month")
 GRACE = timedelta(hours=1)  # no transaction, and no clock of a node, is so late
 WALLETS = "wallets"
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 Sums = dict[tuple[str, str], tuple[int, int]]  # (account, kind) -> (entries, nano-dollars)
 
@@ -132,7 +133,7 @@ def figures(month: datetime, before: dict[str, Any] | None) -> dict[str, Any]:
     """What it came to; `before` is the statement of the month before it."""
     end = months.shifted(month, 1)
     moved = _moved(month, end)
-    opening = _closing(before) if before else _totals(_moved(datetime.min, month))
+    opening = _closing(before) if before else _totals(_moved(_BEGINNING, month))
     names = sorted({account for account, _kind in moved} | opening.keys())
     accounts = {}
     for name in names:
@@ -164,8 +165,6 @@ def _moved(since: datetime, until: datetime) -> Sums:
 
 def _plain(moment: datetime) -> Any:
     """As the database compares it: SQLite keeps moments as text."""
-    if moment == datetime.min:
-        moment = months.of_day(moment.date().replace(year=2000))
     return connection.ops.adapt_datetimefield_value(moment)
 
 

@@ -138,7 +138,7 @@ def _tax(since: datetime, until: datetime) -> Iterator[Row]:
     """By month, buyer's country and tax: invoices less credit notes."""
     rows = (
         _issued(since, until)
-        .order_by("month", "buyer__country", "tax_name")
+        .order_by()
         .annotate(month=TruncMonth("issued_at", tzinfo=UTC))
         .values_list("month", "buyer__country", "tax_name")
         .annotate(
@@ -147,6 +147,7 @@ def _tax(since: datetime, until: datetime) -> Iterator[Row]:
             taxes=Sum("tax"),
             whole=Sum("total"),
         )
+        .order_by("month", "buyer__country", "tax_name")
     )
     for month, country, name, documents, net, taxes, whole in rows:
         amounts = (dollars(net), dollars(taxes), dollars(whole))

@@ -6,6 +6,7 @@ payouts that nothing explains.
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, timedelta
+from itertools import islice
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -175,7 +176,7 @@ async def _sent(found: Iterator[str]) -> AsyncIterator[str]:
 
 
 def _chunk(found: Iterator[str]) -> str:
-    return "".join(line for line, _ in zip(found, range(CHUNK), strict=False))
+    return "".join(islice(found, CHUNK))
 
 
 def behind() -> dict[str, Any]:

@@ -20,7 +20,7 @@ from billing.rewards import gifts
 PASSWORD = "demo-demo-demo"
 SECOND_FACTOR = "JBSWY3DPEHPK3PXP"
 OWNER = "owner@example.com"
-ROLES = ("support", "finance", "catalogue")
+ROLES = ("support", "finance", "catalogue", "auditor")
 
 _FIRST = [
     "Mai",
