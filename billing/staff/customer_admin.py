@@ -5,9 +5,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 from unfold.decorators import action
 
@@ -47,6 +49,7 @@ class CustomerAdmin(DeedAdmin):
         "frozen_reason",
     ]
     readonly_fields = ["balance", "plan", "live_keys", "spent", "spent_lately", "raised"]
+    actions = ["freeze_all"]
     actions_detail = [
         "credit",
         "note",
@@ -172,6 +175,25 @@ class CustomerAdmin(DeedAdmin):
     def freeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = ReasonForm(request.POST or None)
         return self.ask(request, object_id, "Freeze", form, deeds.freeze)
+
+    def has_freeze_all_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.freeze_customer")
+
+    @admin.action(description="Freeze the chosen", permissions=["freeze_all"])
+    def freeze_all(self, request: HttpRequest, queryset: QuerySet[Customer]) -> Any:
+        """A ring of accounts, for one reason, in one transaction. Asks for the reason first."""
+        sent = request.POST if "reason" in request.POST else None
+        form = deeds.RingForm(sent, initial={"action": "freeze_all"})
+        chosen = list(queryset.filter(frozen_at=None).order_by("pk"))
+        if form.is_valid():
+            with transaction.atomic():
+                for customer in chosen:
+                    deeds.freeze(request, customer, form.cleaned_data)
+            self.message_user(request, f"{len(chosen)} are frozen: their keys are refused.")
+            return None
+        context = {**self.admin_site.each_context(request), "opts": self.model._meta}
+        context |= {"form": form, "title": f"Freeze {len(chosen)} accounts", "button": "Freeze"}
+        return render(request, "admin/billing/customer/ask.html", context | {"chosen": chosen})
 
     @action(description="Unfreeze", url_path="unfreeze", permissions=["unfreeze"])
     def unfreeze(self, request: HttpRequest, object_id: int) -> HttpResponse:

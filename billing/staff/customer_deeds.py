@@ -47,6 +47,12 @@ class AuditedForm(ReasonForm):
     reason = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget, help_text=AUDITED)
 
 
+class RingForm(ReasonForm):
+    """Of several accounts; what was chosen in the list goes with it."""
+
+    action = forms.CharField(widget=forms.HiddenInput)
+
+
 class NoteForm(forms.Form):
     text = forms.CharField(max_length=4_000, widget=UnfoldAdminTextareaWidget)
 

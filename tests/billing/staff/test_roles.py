@@ -25,8 +25,8 @@ CREDIT = "/admin/billing/customer/{}/credit/"
 ONCE = "00000000-0000-4000-8000-{:012d}"
 
 
-def admin_patterns() -> Iterator[str]:
-    """Every address of the admin, with 1 in the place of every id."""
+def admin_patterns(pk: int) -> Iterator[str]:
+    """Every address of the admin, with an id that is there in the place of every id."""
 
     def walk(resolver: Any, prefix: str) -> Iterator[str]:
         for pattern in resolver.url_patterns:
@@ -38,7 +38,11 @@ def admin_patterns() -> Iterator[str]:
 
     for found in walk(get_resolver(), "/"):
         if found.startswith("/admin/") and "djstripe" not in found:
-            yield re.sub(r"<[^>]+>|\(\?P<[^>]+>[^)]*\)", "1", found).rstrip("$").replace("\\Z", "")
+            yield (
+                re.sub(r"<[^>]+>|\(\?P<[^>]+>[^)]*\)", str(pk), found)
+                .rstrip("$")
+                .replace("\\Z", "")
+            )
 
 
 def rows() -> dict[str, int]:
@@ -52,32 +56,22 @@ def rows() -> dict[str, int]:
     return found
 
 
-KEEP = ("django_session", "usersessions_usersession", "accounts_user_last_login")
-
-
 @pytest.mark.django_db
 @pytest.mark.any_database
 def test_an_auditor_changes_nothing_at_any_address(alice: User) -> None:
     auditor = staff("auditor")
     before = rows()
-    addresses = sorted(set(admin_patterns()))
+    addresses = sorted(set(admin_patterns(alice.pk)))
     assert len(addresses) > 250
-    harmless = ("/admin/logout/", "/admin/jsi18n/", "/admin/login/", "/admin/password_change/")
+    own = ("/admin/logout/", "/admin/login/", "/admin/password_change/")
     for address in addresses:
-        if address.startswith(harmless):
-            continue
-        for pk in ("1", str(alice.pk)):
-            path = address.replace("/1/", f"/{pk}/")
-            given = {
-                "action": "delete_selected",
-                "reason": "x",
-                "amount": "1",
-                "_selected_action": pk,
-            }
-            auditor.post(path, given)
-            auditor.get(path)
+        if not address.startswith(own):
+            given = {"action": "delete_selected", "reason": "x", "_selected_action": alice.pk}
+            auditor.post(address, given)
+            if not address.endswith(("/add/", "/change/", "/delete/", "/history/")):
+                auditor.get(address)
     after = rows()
-    changed = {name for name in after if after[name] != before[name] and not name.startswith(KEEP)}
+    changed = {name for name in after if after[name] != before[name]}
     assert changed <= {"django_session"}, changed
     assert not AuditEntry.objects.exists() and not LogEntry.objects.exists()
 
