@@ -119,6 +119,9 @@ class _Hidden(str):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Hidden) and self.value == other.value
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     __hash__ = str.__hash__
 
 

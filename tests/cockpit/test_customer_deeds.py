@@ -29,7 +29,7 @@ SEED = "JBSWY3DPEHPK3PXP"
 
 
 def code() -> str:
-    return str(hotp_value(SEED, next(iter(yield_hotp_counters_from_time()))))
+    return f"{hotp_value(SEED, next(iter(yield_hotp_counters_from_time()))):06d}"
 
 
 def do(client: Client, person: Person, deed: str, **given: Any) -> Any:

@@ -1,5 +1,6 @@
 """Who may do what: an auditor reads everything and changes nothing, support credits a little."""
 
+import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +46,12 @@ def admin_patterns(pk: int) -> Iterator[str]:
             )
 
 
+def is_a_deed(address: str) -> bool:
+    """Neither a list nor one of Django's own pages of a row: those are read, and posted to."""
+    own = ("/add/", "/change/", "/delete/", "/history/", "/autocomplete/")
+    return address.count("/") > 4 and not address.endswith(own)
+
+
 def rows() -> dict[str, int]:
     """How many rows each table has."""
     with connection.cursor() as cursor:
@@ -63,13 +70,15 @@ def test_an_auditor_changes_nothing_at_any_address(alice: User) -> None:
     before = rows()
     addresses = sorted(set(admin_patterns(alice.pk)))
     assert len(addresses) > 250
+    logging.getLogger("django.request").setLevel(logging.CRITICAL)
     own = ("/admin/logout/", "/admin/login/", "/admin/password_change/")
     for address in addresses:
         if not address.startswith(own):
             given = {"action": "delete_selected", "reason": "x", "_selected_action": alice.pk}
             auditor.post(address, given)
-            if not address.endswith(("/add/", "/change/", "/delete/", "/history/")):
+            if is_a_deed(address):
                 auditor.get(address)
+    logging.getLogger("django.request").setLevel(logging.WARNING)
     after = rows()
     changed = {name for name in after if after[name] != before[name]}
     assert changed <= {"django_session"}, changed
