@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from billing.stripe import stripe_api
 from billing.stripe.models import Quarantine
 from hontoni import errors, months
 from hontoni.money import dollars, nanos
+from operations.backups import postgres_copy
 from tests.billing.conftest import committed
 from tests.billing.shop import Shop, balance
 from tests.gateway.usage.test_quarantine import staff
@@ -185,6 +187,16 @@ def test_a_closed_month_stays_closed(alice: User) -> None:
         ClosedMonth.objects.all().delete()
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE billing_closedmonth SET closed_by = 'x'")
+
+
+@pytest.mark.postgres_only
+def test_a_copy_with_a_closed_month_is_put_back(alice: User, tmp_path: Path) -> None:
+    close_this_month()
+    copied = postgres_copy.copy(tmp_path, lambda: None)
+    postgres_copy.put_back(tmp_path, copied)
+    assert ClosedMonth.objects.count() == 1 and balance(alice) == nanos("10")
+    with pytest.raises(IntegrityError, match="closed"), transaction.atomic():
+        book_now()
 
 
 def test_a_month_that_runs_is_not_closed(alice: User, finance: Client) -> None:
