@@ -48,7 +48,7 @@ run: $(VENV)/.run ## the whole product on http://127.0.0.1:8000, everything embe
 	@exec $(PY) -m hontoni.supervisor
 
 demo: $(VENV)/.run ## the same with two months of a business in it: 200 customers, 300,000 requests (in var/demo)
-	@exec env -u DATABASE_URL -u REDIS_URL SANDBOX=true DATA_DIR=$(DATA_DIR)/demo $(PY) -m hontoni.supervisor --demo
+	@exec env -u DATABASE_URL -u REDIS_URL -u STRIPE_SECRET_KEY SANDBOX=true DATA_DIR=$(DATA_DIR)/demo $(PY) -m hontoni.supervisor --demo
 
 manage: $(VENV)/.run ## any management command: make manage CMD="credit a@b.c 25 --reason test"
 	@$(PY) manage.py $(CMD)

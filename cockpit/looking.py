@@ -35,7 +35,8 @@ def begin(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str
     user = User.objects.get(pk=customer.pk)
     until = viewing.begin(request, user, data["code"].strip(), timezone.now())
     after = {"until": until.isoformat(), "reason": data["reason"]}
-    audit_deed(request, "look as customer", f"user:{user.pk}", before={}, after=after)
+    before = {"looks": False}
+    audit_deed(request, "look as customer", f"user:{user.pk}", before=before, after=after)
     return f"You see what {user.email} sees at {reverse('overview')}, until {until:%H:%M} UTC."
 
 
@@ -44,7 +45,8 @@ def end(request: HttpRequest) -> HttpResponseRedirect:
     user_id = viewing.end(request)
     if user_id is None:
         return redirect("admin:index")
-    audit_deed(request, "end looking", f"user:{user_id}", before={}, after={})
+    before, after = {"looks": True}, {"looks": False}
+    audit_deed(request, "end looking", f"user:{user_id}", before=before, after=after)
     return redirect("admin:billing_customer_change", user_id)
 
 

@@ -75,7 +75,7 @@ def _request(
         actor=actor,
         action="request credit",
         subject=f"user:{user_id}",
-        before={},
+        before={"requested": False},
         after={"amount": dollars(amount), "reason": reason, "request": request.pk},
         request_id=request_id,
     )

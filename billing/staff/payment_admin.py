@@ -120,9 +120,11 @@ class StripeEventAdmin(ReadOnlyAdmin):
             self.message_user(request, "Handled.")
 
     def _replay(self, request: HttpRequest, event: StripeEvent) -> bool:
-        about = {"type": event.type}
-        audit_deed(request, "replay", f"stripe_event:{event.pk}", before={}, after=about)
-        return inbox.replay(event)
+        before = {"handled_at": str(event.handled_at or ""), "error": event.error}
+        done = inbox.replay(event)
+        after = {"type": event.type, "handled": done}
+        audit_deed(request, "replay", f"stripe_event:{event.pk}", before=before, after=after)
+        return done
 
 
 @admin.register(Quarantine)
@@ -143,8 +145,10 @@ class QuarantineAdmin(ReadOnlyAdmin):
         with transaction.atomic():
             resolved = Quarantine.resolve(queryset, email_of(request), timezone.now())
             for found in resolved:
-                about = {"subject": found.subject}
-                audit_deed(request, "resolve", f"quarantine:{found.pk}", before={}, after=about)
+                before = {"subject": found.subject, "resolved": False}
+                after = {"subject": found.subject, "resolved": True}
+                subject = f"quarantine:{found.pk}"
+                audit_deed(request, "resolve", subject, before=before, after=after)
         self.message_user(request, f"{len(resolved)} dealt with.")
 
 

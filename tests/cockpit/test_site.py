@@ -77,9 +77,7 @@ def test_no_secret_gets_into_the_audit(owner: Client, alice: Person) -> None:
     alice.user.refresh_from_db()
     assert entry.before == {"password": "•••"} and entry.after["password"] == "••• (another)"
     assert alice.user.password not in str((entry.before, entry.after))
-    provider = Provider.objects.create(
-        name="x", dialect="openai_chat", base_url="https://x.example"
-    )
+    provider = Provider.objects.create(name="x", vendor="openai", base_url="https://x.example")
     form = form_of(owner.get("/admin/gateway/credential/add/"))
     form |= {"label": "main", "provider": provider.pk, "secret": "sk-very-secret", "active": "on"}
     owner.post("/admin/gateway/credential/add/", form)

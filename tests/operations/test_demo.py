@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.books.models import Transfer
-from billing.payments.models import TopUp
+from billing.payments.models import Dispute, Payout, TopUp
 from billing.plans.seed import seed as seed_plans
 from billing.stripe import stripe_api
+from billing.stripe.models import Quarantine, StripeEvent
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
 from gateway.reconciliation.books import problems
@@ -49,6 +50,10 @@ def test_a_business_is_made_whose_books_balance(shop: Shop) -> None:
         intent = stripe_api.intent(order.intent_id)
         assert intent["status"] == "succeeded"
         assert abs(intent["created"] - order.created_at.timestamp()) < 2
+    payouts = Payout.objects.filter(reconciled_at__isnull=False)
+    assert payouts.count() >= 3 and not payouts.filter(unmatched__gt=0).exists()
+    assert not Quarantine.objects.exists() and not StripeEvent.objects.filter(handled_at=None)
+    assert Dispute.objects.filter(status="needs_response", due_at__gt=timezone.now()).count() >= 1
     assert "filled already" in filled()
 
 
