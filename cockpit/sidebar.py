@@ -43,7 +43,13 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     (
         _t("Money"),
         (
-            Item(_t("Money desk"), "point_of_sale", "billing.closedmonth", page="desk"),
+            Item(
+                _t("Money desk"),
+                "point_of_sale",
+                "billing.closedmonth",
+                waiting=waiting.unpaid,
+                page="desk",
+            ),
             Item(_t("Top-ups"), "add_card", "payments.topup"),
             Item(_t("Invoices"), "receipt_long", "billing.invoice"),
             Item(

@@ -16,6 +16,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin import sites
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
@@ -168,7 +169,7 @@ def _is_date(model: type[models.Model], wanted: Any) -> bool:
         field: Any = None
         for part in name.split("__"):
             field = (field.related_model if field else model)._meta.get_field(part)
-    except Exception:  # a filter of Django's own making: no date
+    except (FieldDoesNotExist, AttributeError):  # a filter of a page's own making
         return False
     plain = not isinstance(wanted, tuple | list)
     return plain and isinstance(field, models.DateField)
@@ -203,7 +204,7 @@ class KeysetList(ChangeList):
         if before:
             try:
                 rows = rows.filter(pk__lt=self.model._meta.pk.to_python(before))
-            except Exception:  # whatever was typed is no id: the newest
+            except ValidationError:  # no id: the newest
                 before = ""
         found = list(rows[: self.list_per_page + 1])
         self.result_list = found[: self.list_per_page]

@@ -8,6 +8,7 @@ from django.utils import timezone
 from billing.books.models import CreditRequest
 from billing.payments import closing
 from billing.payments.models import Dispute
+from billing.plans.models import Subscription
 from billing.stripe.models import Quarantine, StripeEvent
 from gateway.catalogue.features.models import LeftOut
 from gateway.pricing.models import Proposal, State
@@ -30,6 +31,12 @@ def disputes() -> int:
 def credits() -> int:
     """That support requested, for somebody else to approve."""
     return _counted(CreditRequest.objects.filter(state=CreditRequest.State.OPEN))
+
+
+def unpaid() -> int:
+    """Plans in grace."""
+    late = Subscription.objects.filter(status=Subscription.Status.PAST_DUE)
+    return _counted(late)
 
 
 def months() -> int:

@@ -21,17 +21,20 @@ from hontoni import errors
 from hontoni.money import dollars, nanos
 
 DAY = timedelta(days=1)
-_AT_ONCE = "support:"  # how the keys of credits within the limit begin
-
 State = CreditRequest.State
 
 
-def left(actor: str) -> int:
-    """Nano-dollars that this member of staff may still give in these 24 hours."""
+def _at_once(staff: User) -> str:
+    """How the keys of what somebody gave within the limit begin."""
+    return f"support:{staff.pk}:"
+
+
+def left(staff: User) -> int:
+    """Nano-dollars that this member of staff may still give in these 24 hours, under whatever
+    address."""
     given = Transfer.objects.filter(
         kind=Transfer.Kind.ADJUSTMENT,
-        key__startswith=_AT_ONCE,
-        actor=actor,
+        key__startswith=_at_once(staff),
         created_at__gte=timezone.now() - DAY,
     )
     used = given.aggregate(sum=Sum("amount", default=0))["sum"]
@@ -40,39 +43,44 @@ def left(actor: str) -> int:
 
 @transaction.atomic
 def credit(
-    *, key: str, user_id: int, amount: int, reason: str, actor: str, request_id: str = ""
+    *, key: str, user_id: int, amount: int, reason: str, staff: User, request_id: str = ""
 ) -> CreditRequest | None:
     """Give it, if that is within the limit; else the request that was made of it. Twice under a
     key is once. Raises as `adjustments.adjust`."""
     adjustments.check_amount(amount)
     if not reason.strip():
         raise errors.BadRequest("A reason is required.", param="reason")
-    list(User.objects.select_for_update().filter(email=actor))  # one after the other
+    User.objects.select_for_update().get(pk=staff.pk)  # one after the other
     earlier = CreditRequest.objects.filter(key=key).first()
     if earlier is not None:
         return earlier
-    posted = Transfer.objects.filter(key=f"{_AT_ONCE}{key}").exists()
-    if posted or 0 < amount <= left(actor):
+    mine = f"{_at_once(staff)}{key}"
+    if Transfer.objects.filter(key=mine).exists() or 0 < amount <= left(staff):
         adjustments.adjust(
-            key=f"{_AT_ONCE}{key}",
+            key=mine,
             user_id=user_id,
             amount=amount,
             reason=reason,
-            actor=actor,
+            actor=staff.email,
             request_id=request_id,
         )
         return None
-    return _request(key, user_id, amount, reason, actor, request_id)
+    return _request(key, user_id, amount, reason, staff, request_id)
 
 
 def _request(
-    key: str, user_id: int, amount: int, reason: str, actor: str, request_id: str
+    key: str, user_id: int, amount: int, reason: str, staff: User, request_id: str
 ) -> CreditRequest:
     request = CreditRequest.objects.create(
-        key=key, user_id=user_id, amount=amount, reason=reason, requested_by=actor
+        key=key,
+        user_id=user_id,
+        amount=amount,
+        reason=reason,
+        requester=staff,
+        requested_by=staff.email,
     )
     audit.record(
-        actor=actor,
+        actor=staff.email,
         action="request credit",
         subject=f"user:{user_id}",
         before={"requested": False},
@@ -83,43 +91,44 @@ def _request(
 
 
 @transaction.atomic
-def approve(pk: int, *, actor: str, request_id: str = "") -> CreditRequest:
+def approve(pk: int, *, staff: User, request_id: str = "") -> CreditRequest:
     """Book it. Raises Forbidden to who requested it, Conflict if it is decided."""
-    request = _open(pk, actor)
+    request = _open(pk, staff)
     adjustments.adjust(
         key=f"request:{request.pk}",
         user_id=request.user_id,
         amount=request.amount,
         reason=request.reason,
-        actor=actor,
+        actor=staff.email,
         request_id=request_id,
     )
-    return _decide(request, State.APPROVED, actor, "", request_id)
+    return _decide(request, State.APPROVED, staff, "", request_id)
 
 
 @transaction.atomic
-def decline(pk: int, *, note: str, actor: str, request_id: str = "") -> CreditRequest:
+def decline(pk: int, *, note: str, staff: User, request_id: str = "") -> CreditRequest:
     """Nothing is booked. Raises as `approve`."""
-    return _decide(_open(pk, actor), State.DECLINED, actor, note, request_id)
+    return _decide(_open(pk, staff), State.DECLINED, staff, note, request_id)
 
 
-def _open(pk: int, actor: str) -> CreditRequest:
+def _open(pk: int, staff: User) -> CreditRequest:
     request = CreditRequest.objects.select_for_update().get(pk=pk)
     if request.state != State.OPEN:
         raise errors.Conflict(f"It was {request.state} by {request.decided_by}.")
-    if request.requested_by == actor:
+    if request.requester_id == staff.pk:
         raise errors.Forbidden("Somebody else decides about what you requested.")
     return request
 
 
 def _decide(
-    request: CreditRequest, state: CreditRequest.State, actor: str, note: str, request_id: str
+    request: CreditRequest, state: CreditRequest.State, staff: User, note: str, request_id: str
 ) -> CreditRequest:
-    request.state, request.decided_by, request.note = state, actor, note
+    request.state, request.note = state, note
+    request.decider, request.decided_by = staff, staff.email
     request.decided_at = timezone.now()
     request.save()
     audit.record(
-        actor=actor,
+        actor=staff.email,
         action=f"{state} credit",
         subject=f"user:{request.user_id}",
         before={"state": "open", "requested_by": request.requested_by},

@@ -202,9 +202,13 @@ class CreditRequest(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     amount = models.BigIntegerField(help_text="Nano-dollars; negative: to be taken.")
     reason = models.CharField(max_length=200, help_text="The customer sees it.")
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     requested_by = models.CharField(max_length=254)
     requested_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    decider = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
     decided_by = models.CharField(max_length=254, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(max_length=200, blank=True)
@@ -217,7 +221,7 @@ class CreditRequest(models.Model):
         constraints = [
             models.CheckConstraint(condition=~Q(amount=0), name="credit_request_of_something"),
             models.CheckConstraint(
-                condition=Q(decided_by="") | ~Q(decided_by=F("requested_by")),
+                condition=Q(decider=None) | ~Q(decider=F("requester")),
                 name="credit_request_two_persons",
             ),
         ]

@@ -19,7 +19,7 @@ from billing.books.models import CreditRequest, Entry
 from billing.plans import raises, terms
 from billing.plans.models import Subscription
 from billing.staff import customer_deeds as deeds
-from billing.staff.audited import ReadOnlyAdmin, email_of
+from billing.staff.audited import ReadOnlyAdmin, member
 from billing.staff.deeds import DeedAdmin, ReasonForm
 from billing.staff.models import Customer, CustomerNote
 from hontoni.drf import request_id
@@ -239,7 +239,7 @@ class CreditRequestAdmin(DeedAdmin):
         if not request.user.has_perm("billing.decide_creditrequest"):
             return False
         found = CreditRequest.objects.filter(pk=object_id, state=CreditRequest.State.OPEN)
-        return object_id is None or found.exclude(requested_by=email_of(request)).exists()
+        return object_id is None or found.exclude(requester=member(request)).exists()
 
     @action(description="Approve", url_path="approve", permissions=["decide"])
     def approve(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -253,13 +253,12 @@ class CreditRequestAdmin(DeedAdmin):
 
 
 def _approve(request: HttpRequest, found: CreditRequest, data: dict[str, Any]) -> str:
-    made = credit_requests.approve(
-        found.pk, actor=email_of(request), request_id=request_id(request)
-    )
+    made = credit_requests.approve(found.pk, staff=member(request), request_id=request_id(request))
     return f"Credited {made}."
 
 
 def _decline(request: HttpRequest, found: CreditRequest, data: dict[str, Any]) -> str:
-    by = {"actor": email_of(request), "request_id": request_id(request)}
-    credit_requests.decline(found.pk, note=data["reason"], **by)
+    credit_requests.decline(
+        found.pk, note=data["reason"], staff=member(request), request_id=request_id(request)
+    )
     return "Declined: nothing is booked."

@@ -16,7 +16,7 @@ from accounts.people import freezing
 from accounts.sign_in import deletion
 from billing.books import adjustments, credit_requests
 from billing.plans import raises
-from billing.staff.audited import audit_deed, email_of
+from billing.staff.audited import audit_deed, email_of, member
 from billing.staff.deeds import OnceForm, ReasonForm
 from billing.staff.dollars import DollarsField
 from billing.staff.models import Customer, CustomerNote
@@ -92,12 +92,11 @@ def credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> st
         "user_id": customer.pk,
         "amount": data["amount"],
         "reason": data["reason"],
-        "actor": email_of(request),
         "request_id": request_id(request),
     }
     if request.user.has_perm("billing.adjust_balance"):
-        adjustments.adjust(key=f"staff:{data['once']}", **deed)
-    elif credit_requests.credit(key=str(data["once"]), **deed) is not None:
+        adjustments.adjust(key=f"staff:{data['once']}", actor=email_of(request), **deed)
+    elif credit_requests.credit(key=str(data["once"]), staff=member(request), **deed) is not None:
         return f"Requested: ${dollars(data['amount'])} waits for somebody else to approve it."
     return f"Credited ${dollars(data['amount'])}."
 
