@@ -196,7 +196,7 @@ class KeysetList(ChangeList):
         found.pop(BEFORE, None)
         return found
 
-    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
         return ["-pk"]
 
     def get_results(self, request: HttpRequest) -> None:

@@ -100,7 +100,7 @@ def _real(found: QuerySet[Authenticator]) -> QuerySet[Authenticator]:
 
 def has_one(user: User) -> bool:
     """Whether a code can be asked for: an authenticator app."""
-    return Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists()
+    return bool(Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists())
 
 
 def trusted(staff: User | AnonymousUser) -> bool:

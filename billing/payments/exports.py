@@ -47,9 +47,9 @@ def lines(export: Export, first: date, last: date) -> Iterator[str]:
     if last < first:
         raise ValueError("The period ends before it begins.")
     writer = csv.writer(_Echo())
-    yield writer.writerow(export.head)  # type: ignore[misc]  # csv answers what `write` does
+    yield writer.writerow(export.head)
     for row in export.rows(_midnight(first), _midnight(last + timedelta(days=1))):
-        yield writer.writerow([_cell(value) for value in row])  # type: ignore[misc]
+        yield writer.writerow([_cell(value) for value in row])
 
 
 def _midnight(day: date) -> datetime:

@@ -150,7 +150,7 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
     # -- The desk --------------------------------------------------------------------------------
 
     def has_desk_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+        return bool(self.has_view_permission(request))
 
     @action(description="Money desk", url_path="desk", permissions=["desk"])
     def desk(self, request: HttpRequest) -> HttpResponse:
