@@ -10,7 +10,7 @@ Django reads this before there are models, so what needs them is imported where 
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.contrib import admin
@@ -43,10 +43,8 @@ class Watched:
 
     def response_action(self, request: Any, queryset: Any) -> Any:
         if chosen := request.POST.getlist("_selected_action")[:MOST_SELECTED]:
-            try:
+            with suppress(ValueError, TypeError, ValidationError):  # no ids: Django says so
                 _remember(request, list(queryset.filter(pk__in=chosen)))
-            except (ValueError, TypeError):
-                pass  # no ids: Django says so
         return super().response_action(request, queryset)  # type: ignore[misc]
 
     def log_addition(self, request: Any, obj: Any, message: Any) -> Any:

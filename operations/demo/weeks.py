@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from celery import current_app
 from django.conf import settings
 from django.db import connection
 from django.db.models import F
@@ -22,7 +23,6 @@ from billing.rewards.models import PromoCode
 from gateway.usage import ledger_roots
 from gateway.usage.models import Refusal
 from hontoni import months
-from hontoni.celery import app as celery
 from hontoni.money import DOLLAR, nanos
 from operations.demo import clock, people, traffic
 from operations.demo.clock import Clock
@@ -154,7 +154,7 @@ def make(
 
 def _hurry() -> None:
     """Nothing waits for the disk, and what would be sent to the worker is done here and now."""
-    celery.conf.task_always_eager = True
+    current_app.conf.task_always_eager = True
     settings.STRIPE_MIRROR = False
     for talker in ("httpx", "celery.app.trace"):
         logging.getLogger(talker).setLevel(logging.WARNING)
