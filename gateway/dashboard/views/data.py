@@ -34,7 +34,12 @@ Chunk = Callable[[Any], list[tuple[Any, dict[str, Any]]]]
 @require_safe
 def data_export(request: HttpRequest) -> StreamingHttpResponse:
     """Account, keys, plans, invoices, transactions and requests as JSON, streamed."""
-    response = StreamingHttpResponse(_document(customer(request)), content_type="application/json")
+    return exported(customer(request))
+
+
+def exported(user: User) -> StreamingHttpResponse:
+    """The file of that account's."""
+    response = StreamingHttpResponse(_document(user), content_type="application/json")
     response["Content-Disposition"] = 'attachment; filename="hontoni-data.json"'
     return response
 
