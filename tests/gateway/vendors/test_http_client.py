@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.vendors import http_client
-from gateway.vendors.http_client import Client, Origin, Reply
+from gateway.vendors.http_client import Client, Origin
+from gateway.vendors.reply import Reply
 from hontoni.errors import UpstreamFailed, UpstreamTimeout
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nhost: vendor\r\n"
