@@ -1,4 +1,4 @@
-"""A vendor's answer as it comes: out of what it is compressed or framed in, and read no faster than
+"""A vendor's answer as it comes, out of what it is compressed or framed in: read no faster than
 it is taken."""
 
 import asyncio
