@@ -35,6 +35,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(_t("Customers"), "group", "billing.customer"),
             Item(_t("Keys"), "key", "accounts.apikey"),
+            Item(_t("Access tokens"), "badge", "accounts.personaltoken"),
             Item(_t("Subscriptions"), "autorenew", "billing.subscription"),
             Item(_t("Notes"), "sticky_note_2", "billing.customernote"),
             Item(_t("Mails"), "mail", "billing.mail"),

@@ -161,6 +161,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Accounts, keys, usage and billing. The AI endpoints are under /v1.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "KeyScopeEnum": "accounts.keys.scopes.OF_KEYS",
+        "TokenScopeEnum": "accounts.keys.scopes.OF_TOKENS",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from gateway.dashboard.models import RoleGrant
 
-_ACCOUNTS = ("view_user", "view_apikey")
+_ACCOUNTS = ("view_user", "view_apikey", "view_personaltoken")
 _BOOKS = (
     "view_wallet",
     "view_ledgeraccount",
@@ -45,7 +45,7 @@ _CUSTOMERS = (
 _EDIT = ("add", "change", "delete", "view")
 ROLES = {
     "support": {
-        "accounts": (*_ACCOUNTS, "change_apikey"),
+        "accounts": (*_ACCOUNTS, "change_apikey", "change_personaltoken"),
         "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", *_CUSTOMERS),
         "payments": _PAYMENTS,
         "gateway": (
