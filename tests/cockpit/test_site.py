@@ -34,11 +34,7 @@ def form_of(page: Any) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name in form.fields:
         value = form[name].value()
-<<<<<<< HEAD
-        if value is not None and value is not False:
-=======
         if value is not None and value is not False:  # but for a 0
->>>>>>> main
             given[name] = value
     for formset in page.context["inline_admin_formsets"]:
         prefix = formset.formset.prefix
