@@ -20,8 +20,10 @@ from billing.staff.payment_admin import DisputeAdmin
 from cockpit import evidence
 from hontoni.drf import request_id
 
-_LONG = ("access_activity_log", "refund_policy_disclosure", "uncategorized_text")
-_LONG += ("refund_refusal_explanation", "product_description")
+_LONG = (
+    *("access_activity_log", "refund_policy_disclosure", "uncategorized_text"),
+    *("refund_refusal_explanation", "product_description"),
+)
 
 
 class AnswerForm(forms.Form):
