@@ -134,7 +134,10 @@ def shared(usage: Usage, shown: int, said: int) -> Usage:
 _UNSAID = frozenset(
     ("type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "cache_control")
 )
-_PROMPTS = ("system", "instructions", "messages", "input", "tools", "functions")
+_PROMPTS = (
+    *("system", "instructions", "messages", "input", "tools", "functions"),
+    *("contents", "systemInstruction"),
+)
 
 
 def _is_data(text: str) -> bool:

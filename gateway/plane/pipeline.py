@@ -25,6 +25,7 @@ from gateway.plane import (
     bodies,
     callers,
     counts,
+    gemini_bodies,
     inbound,
     kept_responses,
     large,
@@ -34,7 +35,7 @@ from gateway.plane import (
 )
 from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
-from gateway.plane.client_dialects import RESPONSES, Dialect
+from gateway.plane.client_dialects import GEMINI, RESPONSES, Dialect
 from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
@@ -105,6 +106,8 @@ async def _prepare(
     sent, ip, parsed = http.headers, http.client_ip(), None
     if dialect is RESPONSES:
         body, parsed = await kept_responses.prepare(http, caller, body)
+    elif dialect is GEMINI:
+        body, parsed = await gemini_bodies.prepare(http, body)
     if large.is_large(body):
         request = await large.understand(http, dialect.name, body, caller, upstream, "paid")
         http.parsed = request.parsed

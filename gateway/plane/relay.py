@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.dialects import codecs
 from gateway.dialects.codecs import endings, failures
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import Failed
@@ -206,7 +207,7 @@ async def _unary(call: Call, reply: Reply) -> Failed | None:
     changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
     if endings.corrected(call.lane.dialect, ended) or len(parsed.get("choices") or ()) > 1:
         changes |= endings.rewritten(call.lane.dialect, parsed)
-    codec = call.request.dialect.codec
+    codec = codecs.CODECS[call.request.dialect.name]
     call.tally = codec.decode_tally(parsed)
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = codec.decode_usage(usage)

@@ -19,6 +19,8 @@ from gateway.plane import (
     background,
     counting,
     drains,
+    gemini_bodies,
+    gemini_door,
     inbound,
     kept_responses,
     large,
@@ -27,7 +29,7 @@ from gateway.plane import (
     stores,
     tracing,
 )
-from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
+from gateway.plane.client_dialects import CHAT, GEMINI, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Config, Exchange
 from gateway.plane.upstream import Upstream, connect
 from gateway.plane.watching import ClientGone
@@ -101,6 +103,9 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/estimate", "POST", counting.estimate),
     ("/v1/models", "GET", _models),
     ("/v1/models/{id:path}", "GET", _model),
+    ("/v1beta/models", "GET", gemini_door.models),
+    ("/v1beta/models/{id:path}", "GET", gemini_door.model),
+    ("/v1beta/models/{id:path}", "POST", gemini_door.ask),
     ("/v1/api/hello", "GET", _hello),
     ("/v1", "GET", _hello),
 )
@@ -115,6 +120,8 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.plane.config)
         logs.about.set(http)
+        if scope["path"].startswith(gemini_bodies.ROOT):
+            http.dialect = GEMINI.name
         method = scope["method"]
         try:
             if (handler := self.handlers.get(method)) is not None:
@@ -215,7 +222,10 @@ class V1:
             await _refuse_socket(scope, receive, send)
             return
         path: str = scope["path"]
-        if path.startswith("/v1/v1"):
+        if gemini_bodies.is_ours(scope):
+            scope = gemini_bodies.entered(scope)
+            path = scope["path"]
+        elif path.startswith("/v1/v1"):
             path = path[3:]
             scope = {**scope, "path": path}
         # A path without parameters needs no pattern.
@@ -223,6 +233,8 @@ class V1:
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.config)
+        if scope["path"].startswith(gemini_bodies.ROOT):
+            http.dialect = GEMINI.name
         if scope["method"] in ("HEAD", "OPTIONS"):
             await http.respond(204, b"", _PREFLIGHT)
             return

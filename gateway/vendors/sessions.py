@@ -32,9 +32,11 @@ def _named(parsed: Mapping[str, Any]) -> bytes:
 
 
 def _beginning(parsed: Mapping[str, Any]) -> bytes:
-    prompt = parsed.get("messages") or parsed.get("input")
+    prompt = parsed.get("messages") or parsed.get("input") or parsed.get("contents")
     begun = list(_until_user(prompt)) if isinstance(prompt, list) else str(prompt)[:4096]
     said = (parsed.get("system"), parsed.get("instructions"), begun)
+    if "systemInstruction" in parsed:
+        said = (parsed["systemInstruction"], None, begun)
     try:
         return blake2b(orjson.dumps(said), digest_size=16).digest()
     except orjson.JSONEncodeError:  # half an emoji, which agents do send
