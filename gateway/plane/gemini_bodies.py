@@ -33,7 +33,7 @@ def entered(scope: Scope) -> Scope:
     for alias in _ALIASES:
         if path.startswith(f"{alias}/"):
             path = ROOT + path[len(alias) :]
-    if path.startswith("/v1/models/"):  # Google's first version
+    if path.startswith("/v1/models"):  # Google's first version
         path = ROOT + path[len("/v1") :]
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     sent = dict(scope["headers"])
@@ -46,11 +46,13 @@ def entered(scope: Scope) -> Scope:
 
 
 def is_ours(scope: Scope) -> bool:
-    """Whether it is for this door: a verb behind a model's name is nobody else's."""
+    """Whether it is for this door: of what is in /v1 too, what has Google's key or a verb behind a
+    model's name."""
     path: str = scope["path"]
-    if path.startswith(_ROOTS):
-        return True
-    return scope["method"] == "POST" and path.startswith("/v1/models/") and ":" in path
+    if not path.startswith("/v1/models"):
+        return path.startswith(_ROOTS)
+    verb = scope["method"] == "POST" and ":" in path
+    return verb or any(name == b"x-goog-api-key" for name, _ in scope["headers"])
 
 
 def asked(http: Exchange) -> tuple[str, str]:

@@ -31,6 +31,7 @@ from gateway.dialects.ir import (
 
 _ROLES = {"": "user", "user": "user", "model": "assistant", "function": "user", "tool": "user"}
 _SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3"}
+_FILES = "generativelanguage.googleapis.com"
 _OUTPUTS = ("output", "result", "content")
 
 
@@ -203,7 +204,7 @@ def _file(raw: Mapping[str, Any], where: str) -> Part:
     """A URL that anybody may fetch. A file of Google's is in an account that all customers share:
     it may be another's, and nobody can upload one here."""
     uri = wire.text(raw.get("fileUri"), f"{where}.fileData.fileUri")
-    if not uri.lower().startswith(("https://", "http://")):
+    if not uri.lower().startswith(("https://", "http://")) or _FILES in uri.lower():
         wire.unsupported(f"{where}.fileData", "send the file's bytes (inlineData), or a URL")
     label = wire.text(raw.get("mimeType"), f"{where}.fileData.mimeType")
     kind = media.still((label or media.guess(uri)).partition(";")[0].strip().lower())
