@@ -29,10 +29,11 @@ from ratelimits.limiter import Ask, State
 
 logger = logging.getLogger(__name__)
 
-# What ended an answer that may well be empty; the hub's words (`ir.Finish`).
+# What ended an answer that may well be empty; the hub's words (`ir.Finish`), and COMPLETE.
 _ENDS_WITH_A_REASON = frozenset(
-    ("stop_sequence", "length", "context_window", "tool_calls", "pause", "compaction")
+    ("stop_sequence", "length", "context_window", "tool_calls", "pause", "compaction", "complete")
 )
+COMPLETE = "complete"  # an answer that is no conversation (endpoints/)
 _MOST_LEARNT_FROM = 65_536  # bytes of a request
 
 
@@ -62,6 +63,7 @@ class Call:
     hearing: Hearing = Hearing.CLIENT
     usage: Usage | None = None  # of a unary answer the vendor's numbers, in the end those billed
     estimated: bool = False
+    guessed: bool = False  # of a unary answer: the vendor told no numbers, they are ours
     cost: int = 0
     gift: int = 0  # what the fair-bill policy takes off the price
     capped: bool = False  # the vendor's numbers cost more than was held
@@ -278,6 +280,8 @@ class Call:
     def _heard(self) -> tuple[Usage, bool]:
         """The same without what tools did unseen."""
         tap = self.tap
+        if tap is None and self.ended == COMPLETE:
+            return self._reported or self.usage or Usage(), self.guessed
         if tap is None:
             if (given := self._reported or self.usage) is not None:
                 if given.output or given.reasoning:  # nearly always: then it is believed

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 
 from gateway.catalogue.sold import Model
-from gateway.dialects.codecs import CLIENTS, Client
 from gateway.dialects.stream_readers import ChatTap, MessagesTap, ResponsesTap, Tap
 from hontoni.errors import BadRequest
 
@@ -36,7 +35,6 @@ class Dialect:
     name: str
     prompts: tuple[str, ...]
     limits: tuple[str, ...]
-    codec: Client
     tap: type[Tap] | None
     needs_limit: bool = False
     most_choices: int = 1  # `n`, as the vendors cap it
@@ -112,7 +110,6 @@ CHAT = Dialect(
     name="openai_chat",
     prompts=("messages", "input"),  # Cursor posts Responses bodies here
     limits=("max_completion_tokens", "max_tokens"),
-    codec=CLIENTS["openai_chat"],
     tap=ChatTap,
     most_choices=128,
 )
@@ -120,7 +117,6 @@ MESSAGES = Dialect(
     name="anthropic_messages",
     prompts=("messages",),
     limits=("max_tokens",),
-    codec=CLIENTS["anthropic_messages"],
     tap=MessagesTap,
     needs_limit=True,
 )
@@ -128,14 +124,12 @@ RESPONSES = Dialect(
     name="openai_responses",
     prompts=("input", "instructions", "previous_response_id", "prompt", "conversation"),
     limits=("max_output_tokens",),
-    codec=CLIENTS["openai_responses"],
     tap=ResponsesTap,
 )
 GEMINI = Dialect(
     name="gemini",
     prompts=("contents",),
     limits=("maxOutputTokens",),  # where the door puts it (gemini_door.py)
-    codec=CLIENTS["gemini"],
     tap=None,
 )
 DIALECTS = {dialect.name: dialect for dialect in (CHAT, MESSAGES, RESPONSES, GEMINI)}

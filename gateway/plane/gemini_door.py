@@ -7,6 +7,7 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.sold import Model
 from gateway.plane import admission, counting, gemini_bodies, inbound, pipeline
 from gateway.plane.client_dialects import GEMINI
+from gateway.plane.endpoints import embeddings, serving
 from gateway.plane.exchange import Exchange
 from gateway.plane.upstream import Upstream
 from hontoni.errors import BadRequest, NotFound
@@ -21,6 +22,8 @@ async def ask(http: Exchange, upstream: Upstream) -> None:
         await pipeline.serve(http, GEMINI, upstream)
     elif verb == "countTokens":
         await counting.count_contents(http, upstream)
+    elif verb in ("embedContent", "batchEmbedContents"):
+        await serving.serve(http, embeddings.CONTENTS, upstream)
     else:
         raise NotFound(f"There is no {verb[:60]!r} here.")
 
@@ -71,6 +74,13 @@ def shape(model: Model) -> dict[str, Any]:
         "description": f"{model.name}, {model.vendor}",
         "inputTokenLimit": model.context_window,
         "outputTokenLimit": model.max_output,
-        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        "supportedGenerationMethods": _verbs(model),
         "thinking": "reasoning" in model.capabilities,
     }
+
+
+def _verbs(model: Model) -> list[str]:
+    if model.chats:
+        return ["generateContent", "countTokens"]
+    embeds = model.dialect in embeddings.CONTENTS.serves
+    return ["embedContent", "batchEmbedContents"] if embeds else []

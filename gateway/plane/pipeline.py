@@ -64,9 +64,7 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
         return
     except ClientGone:
         return
-    if tracing.Tracing.on:
-        tracing.begin(call)
-    await _run(call, upstream)
+    await run(call, upstream)
 
 
 async def refuse(http: Exchange, error: ApiError, more: bytes = b"") -> None:
@@ -178,8 +176,10 @@ def _clamped(clamp: dict[str, Any]) -> bytes:
     return "; ".join(words).encode()
 
 
-async def _run(call: Call, upstream: Upstream) -> None:
+async def run(call: Call, upstream: Upstream) -> None:
     """Admit, forward, settle. Whatever happens after admission ends in one settlement."""
+    if tracing.Tracing.on:
+        tracing.begin(call)
     try:
         await call.http.present(_serve(call, upstream), call.http.config.total_seconds)
     except ClientGone:

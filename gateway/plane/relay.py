@@ -31,7 +31,8 @@ from gateway.plane import (
     tracing,
 )
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
-from gateway.plane.call import Call
+from gateway.plane.call import COMPLETE, Call
+from gateway.plane.endpoints.lane import Forward
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors, fetching
 from gateway.vendors.attempts import Attempt
@@ -178,6 +179,8 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
         if reply.status >= 400:
             body, wait = await reply.read(), reply.retry_after
             return errors.from_reply(reply.status, body, wait, access.label)
+        if isinstance(lane, Forward):
+            return await _forwarded(call, lane, reply)
         if call.tap is None:
             return await _unary(call, reply)
         return await _stream(call, call.tap, reply)
@@ -216,6 +219,16 @@ async def _unary(call: Call, reply: Reply) -> Failed | None:
         changes["usage"] = codec.encode_usage(guess)  # SDKs crash where there is none
     await _respond(call, patch(body, parsed, changes))
     return None
+
+
+async def _forwarded(call: Call, lane: Forward, reply: Reply) -> None:
+    """The answer of an endpoint that is no conversation."""
+    call.reach()
+    answered = lane.read(await reply.read(), reply.content_type)
+    call.first_byte, call.ended = time.time(), COMPLETE
+    call.usage, call.tally, call.guessed = answered.usage, answered.tally, answered.guessed
+    call.http.body_head = b"content-type: %b\r\n" % answered.media_type
+    await _respond(call, answered.body)
 
 
 async def _respond(call: Call, body: bytes) -> None:

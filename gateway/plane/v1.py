@@ -30,6 +30,14 @@ from gateway.plane import (
     tracing,
 )
 from gateway.plane.client_dialects import CHAT, GEMINI, MESSAGES, RESPONSES, Dialect
+from gateway.plane.endpoints import (
+    embeddings,
+    images,
+    moderations,
+    serving,
+    speech,
+    transcriptions,
+)
 from gateway.plane.exchange import Config, Exchange
 from gateway.plane.upstream import Upstream, connect
 from gateway.plane.watching import ClientGone
@@ -100,6 +108,11 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/responses/{id}/input_items", "GET", response_doors.input_items),
     ("/v1/responses/{id}/cancel", "POST", response_doors.cancel),
     ("/v1/messages/count_tokens", "POST", counting.count_tokens),
+    ("/v1/embeddings", "POST", serving.paid(embeddings.EMBEDDINGS)),
+    ("/v1/moderations", "POST", serving.paid(moderations.MODERATIONS)),
+    ("/v1/images/generations", "POST", serving.paid(images.IMAGES)),
+    ("/v1/audio/transcriptions", "POST", serving.paid(transcriptions.TRANSCRIPTIONS)),
+    ("/v1/audio/speech", "POST", serving.paid(speech.SPEECH)),
     ("/v1/estimate", "POST", counting.estimate),
     ("/v1/models", "GET", _models),
     ("/v1/models/{id:path}", "GET", _model),

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from google import genai
 from google.genai import errors, types
 
 from gateway.usage.models import UsageEvent
@@ -12,10 +11,6 @@ from tests.world import Person
 
 MODELS = ("gpt-4o", "gpt-5.2", "claude-sonnet-4.5", "gemini-3-flash-preview")
 USED = "[[usage: 1000 50 400 0]] [[say: Hanoi]]"
-
-
-def sdk(gateway: Gateway, raw: str) -> genai.Client:
-    return genai.Client(api_key=raw, http_options=types.HttpOptions(base_url=gateway.url))
 
 
 def ask(gateway: Gateway, person: Person, path: str, body: Any, **query: str) -> Any:
@@ -33,10 +28,10 @@ def test_googles_sdk_asks_any_model_and_a_stream_costs_what_unary_does(
     gateway: Gateway, alice: Person, model: str
 ) -> None:
     fund(alice, "10")
-    client = sdk(gateway, alice.raw)
-    whole = client.models.generate_content(model=model, contents=USED)
+    with gateway.google(alice.raw) as client:
+        whole = client.models.generate_content(model=model, contents=USED)
+        chunks = list(client.models.generate_content_stream(model=model, contents=USED))
     assert (whole.text, whole.model_version) == ("Hanoi", model)
-    chunks = list(client.models.generate_content_stream(model=model, contents=USED))
     assert "".join(chunk.text or "" for chunk in chunks) == "Hanoi"
     last = chunks[-1]
     assert last.candidates is not None and last.usage_metadata == whole.usage_metadata
@@ -64,11 +59,11 @@ def test_the_sdk_runs_a_loop_of_tools_with_thoughts_at_any_model(
         tools=[look], thinking_config=None if model == "gpt-4o" else thinking
     )
     prompt = '[[think: Hmm.]][[tool: {"name": "look", "args": {"at": "a"}}]][[say: Got {result}.]]'
-    client = sdk(gateway, alice.raw)
-    chat = client.chats.create(model=model, config=config)
-    assert chat.send_message(prompt).text == "Got seen."
-    assert asked == ["a"]
-    assert chat.send_message("[[say: And on.]]").text == "And on."
+    with gateway.google(alice.raw) as client:
+        chat = client.chats.create(model=model, config=config)
+        assert chat.send_message(prompt).text == "Got seen."
+        assert asked == ["a"]
+        assert chat.send_message("[[say: And on.]]").text == "And on."
     assert [event.status for event in gateway.books()] == [200, 200, 200]
 
 
@@ -141,8 +136,8 @@ def test_both_spellings_of_google_mean_the_same(gateway: Gateway, alice: Person)
 def test_counting_is_the_vendors_own_for_gemini_and_an_estimate_elsewhere(
     gateway: Gateway, alice: Person
 ) -> None:
-    client = sdk(gateway, alice.raw)
-    counted = client.models.count_tokens(model="gemini-2.5-pro", contents="Hello world")
+    with gateway.google(alice.raw) as client:
+        counted = client.models.count_tokens(model="gemini-2.5-pro", contents="Hello world")
     assert (counted.total_tokens or 0) > 0
     assert gateway.vendors.last.path.endswith("gemini-2.5-pro:countTokens")
     path = "/v1beta/models/claude-sonnet-4.5:countTokens"
@@ -153,10 +148,10 @@ def test_counting_is_the_vendors_own_for_gemini_and_an_estimate_elsewhere(
 
 
 def test_the_models_are_listed_as_google_lists_them(gateway: Gateway, alice: Person) -> None:
-    client = sdk(gateway, alice.raw)
-    listed = {model.name: model for model in client.models.list(config={"page_size": 3})}
+    with gateway.google(alice.raw) as client:
+        listed = {model.name: model for model in client.models.list(config={"page_size": 3})}
+        one = client.models.get(model="gpt-5.4")
     assert {"models/gpt-5.4", "models/claude-opus-4.6", "models/gemini-2.5-pro"} <= listed.keys()
-    one = client.models.get(model="gpt-5.4")
     assert (one.display_name, one.output_token_limit) == ("GPT-5.4", 128_000)
 
 
@@ -166,8 +161,8 @@ def test_errors_are_worded_as_googles_with_our_code_in_them(
     fund(alice, "1")
 
     def failing(raw: str, model: str, **config: Any) -> Any:
-        client, given = sdk(gateway, raw), types.GenerateContentConfig(**config)
-        with pytest.raises(errors.APIError) as caught:
+        given = types.GenerateContentConfig(**config)
+        with gateway.google(raw) as client, pytest.raises(errors.APIError) as caught:
             client.models.generate_content(model=model, contents="hi", config=given)
         error = caught.value
         reason = error.details["error"]["details"][0]["reason"]
