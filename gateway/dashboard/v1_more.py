@@ -23,6 +23,7 @@ class Door(NamedTuple):
     sent_as: str = _JSON
 
 
+_OPENAI = "https://platform.openai.com/docs/api-reference"
 _MODELS = "/v1beta/models/{id}"
 DOORS = (
     Door(f"{_MODELS}:generateContent", "post", "generate_content", "Google Gemini",
@@ -34,6 +35,22 @@ DOORS = (
          f"{_GOOGLE}/tokens", {"contents": _OBJECTS}),
     Door("/v1beta/models", "get", "gemini_models", "List models as Google does",
          f"{_GOOGLE}/models"),
+    Door(f"{_MODELS}:embedContent", "post", "embed_content", "Embed a content",
+         f"{_GOOGLE}/embeddings", {"content": {"type": "object"}}),
+    Door(f"{_MODELS}:batchEmbedContents", "post", "batch_embed_contents", "Embed several contents",
+         f"{_GOOGLE}/embeddings", {"requests": _OBJECTS}),
+    Door("/v1/embeddings", "post", "embeddings", "Embeddings", f"{_OPENAI}/embeddings/create",
+         {"model": _MODEL, "input": {}}),
+    Door("/v1/moderations", "post", "moderations", "Moderations; free",
+         f"{_OPENAI}/moderations/create", {"input": {}}),
+    Door("/v1/images/generations", "post", "images", "Pictures", f"{_OPENAI}/images/create",
+         {"model": _MODEL, "prompt": _TEXT}),
+    Door("/v1/audio/transcriptions", "post", "transcriptions", "Sound to text",
+         f"{_OPENAI}/audio/createTranscription",
+         {"model": _MODEL, "file": {"type": "string", "format": "binary"}},
+         (_JSON, "text/plain"), _FORM),
+    Door("/v1/audio/speech", "post", "speech", "Text to sound", f"{_OPENAI}/audio/createSpeech",
+         {"model": _MODEL, "input": _TEXT, "voice": _TEXT}, ("audio/mpeg", "audio/wav")),
     Door(_MODELS, "get", "gemini_model", "One model as Google has it", f"{_GOOGLE}/models"),
 )  # fmt: skip
 

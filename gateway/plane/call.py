@@ -19,6 +19,7 @@ from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import life
 from gateway.plane.adapters import Lane, Stream
 from gateway.plane.callers import Caller
+from gateway.plane.endpoints.lane import Answered
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End, Hearing, Stage
@@ -134,6 +135,11 @@ class Call:
         """A vendor accepts it; said as often as one likes."""
         if self.life is life.SENT:
             self.life = life.REACHED
+
+    def take(self, answered: Answered) -> None:
+        """The whole answer of an endpoint that is no conversation."""
+        self.ended, self.usage, self.tally = COMPLETE, answered.usage, answered.tally
+        self.guessed = answered.guessed
 
     def admitted_ask(self) -> Ask:
         """What was admitted; every later word about this request repeats it."""

@@ -31,7 +31,7 @@ from gateway.plane import (
     tracing,
 )
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
-from gateway.plane.call import COMPLETE, Call
+from gateway.plane.call import Call
 from gateway.plane.endpoints.lane import Forward
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors, fetching
@@ -225,8 +225,8 @@ async def _forwarded(call: Call, lane: Forward, reply: Reply) -> None:
     """The answer of an endpoint that is no conversation."""
     call.reach()
     answered = lane.read(await reply.read(), reply.content_type)
-    call.first_byte, call.ended = time.time(), COMPLETE
-    call.usage, call.tally, call.guessed = answered.usage, answered.tally, answered.guessed
+    call.first_byte = time.time()
+    call.take(answered)
     call.http.body_head = b"content-type: %b\r\n" % answered.media_type
     await _respond(call, answered.body)
 

@@ -7,13 +7,15 @@ import wave
 from base64 import b64decode
 from typing import Any
 
+import httpx
 import pytest
 from google.genai import types
 from openai import BadRequestError, PermissionDeniedError
 
 from accounts.models import ApiKey
 from hontoni.money import nanos
-from tests.gateway_server import Gateway, fund
+from sandbox.vendors.faults import Fault
+from tests.gateway_server import Gateway, fund, settled
 from tests.world import Person
 
 EMBEDDERS = ("text-embedding-3-small", "text-embedding-3-large", "gemini-embedding-001")
@@ -250,8 +252,6 @@ def test_a_key_reaches_only_the_models_it_may(gateway: Gateway, alice: Person) -
 
 
 def test_a_vendor_that_fails_costs_nothing(gateway: Gateway, alice: Person) -> None:
-    from sandbox.vendors.faults import Fault
-
     fund(alice, "1")
     gateway.vendors.faults.append(Fault(status=500))
     reply = post(gateway, alice, "/v1/audio/speech", model="tts-1", voice="a", input="hi")
@@ -273,3 +273,14 @@ def test_every_answer_tells_its_cost_and_the_limits(gateway: Gateway, alice: Per
     reply = post(gateway, alice, "/v1/embeddings", model="text-embedding-3-small", input="hello")
     assert reply.headers["x-hontoni-model"] == "text-embedding-3-small"
     assert {"x-hontoni-cost", "x-hontoni-balance", "x-ratelimit-limit-rpm"} <= set(reply.headers)
+
+
+def test_who_does_not_wait_for_a_picture_pays_for_it(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "1")
+    gateway.vendors.faults.append(Fault(delay=1.0))
+    body = {"model": "gpt-image-1-mini", "prompt": "A boat.", "quality": "low"}
+    with gateway.http(alice) as http, pytest.raises(httpx.ReadTimeout):
+        http.post("/v1/images/generations", json=body, timeout=0.4)
+    settled(gateway.vendors)
+    (event,) = gateway.books()
+    assert event.cost > 0 and not event.estimated and event.details["rule"] == "drained"
