@@ -39,6 +39,8 @@ DOORS = (
          f"{_GOOGLE}/embeddings", {"content": {"type": "object"}}),
     Door(f"{_MODELS}:batchEmbedContents", "post", "batch_embed_contents", "Embed several contents",
          f"{_GOOGLE}/embeddings", {"requests": _OBJECTS}),
+    Door("/v1/completions", "post", "completions", "OpenAI Completions (legacy)",
+         f"{_OPENAI}/completions/create", {"model": _MODEL, "prompt": {}}, (_JSON, _EVENTS)),
     Door("/v1/embeddings", "post", "embeddings", "Embeddings", f"{_OPENAI}/embeddings/create",
          {"model": _MODEL, "input": {}}),
     Door("/v1/moderations", "post", "moderations", "Moderations; free",

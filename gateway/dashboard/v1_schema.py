@@ -105,7 +105,8 @@ def _kept() -> dict[str, Any]:
 
 def _free() -> dict[str, Any]:
     body = {"type": "object", "properties": {"model": _MODEL}, "required": ["model"]}
-    dialects = {"enum": ["openai_chat", "openai_responses", "anthropic_messages", "gemini"]}
+    names = ("openai_chat", "openai_responses", "anthropic_messages", "gemini")
+    dialects = {"enum": [*names, "openai_completions"]}
     dialect = {"name": "dialect", "in": "query", "schema": {"type": "string", **dialects}}
     name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {

@@ -139,7 +139,7 @@ _UNSAID = frozenset(
 )
 _PROMPTS = (
     *("system", "instructions", "messages", "input", "tools", "functions"),
-    *("contents", "systemInstruction"),
+    *("contents", "systemInstruction", "prompt", "suffix"),
 )
 
 

@@ -1,4 +1,4 @@
-"""The four dialects clients speak, as the data plane needs them beside their codecs."""
+"""The dialects clients speak, as the data plane needs them beside their codecs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -126,13 +126,16 @@ RESPONSES = Dialect(
     limits=("max_output_tokens",),
     tap=ResponsesTap,
 )
+COMPLETIONS = Dialect(
+    name="openai_completions", prompts=("prompt",), limits=("max_tokens",), tap=None
+)
 GEMINI = Dialect(
     name="gemini",
     prompts=("contents",),
     limits=("maxOutputTokens",),  # where the door puts it (gemini_door.py)
     tap=None,
 )
-DIALECTS = {dialect.name: dialect for dialect in (CHAT, MESSAGES, RESPONSES, GEMINI)}
+DIALECTS = {dialect.name: dialect for dialect in (CHAT, MESSAGES, RESPONSES, GEMINI, COMPLETIONS)}
 
 
 def of(name: str, parsed: dict[str, Any], headers: Mapping[bytes, bytes]) -> Dialect:

@@ -29,7 +29,14 @@ from gateway.plane import (
     stores,
     tracing,
 )
-from gateway.plane.client_dialects import CHAT, GEMINI, MESSAGES, RESPONSES, Dialect
+from gateway.plane.client_dialects import (
+    CHAT,
+    COMPLETIONS,
+    GEMINI,
+    MESSAGES,
+    RESPONSES,
+    Dialect,
+)
 from gateway.plane.endpoints import (
     embeddings,
     images,
@@ -101,6 +108,7 @@ async def _hello(http: Exchange, upstream: Upstream) -> None:
 
 _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/chat/completions", "POST", _paid(CHAT)),
+    ("/v1/completions", "POST", _paid(COMPLETIONS)),
     ("/v1/messages", "POST", _paid(MESSAGES)),
     ("/v1/responses", "POST", _responses),
     ("/v1/responses/{id}", "GET", response_doors.retrieve),

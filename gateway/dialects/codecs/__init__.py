@@ -13,7 +13,13 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Protocol
 
-from gateway.dialects.codecs import anthropic_messages, gemini, openai_chat, openai_responses
+from gateway.dialects.codecs import (
+    anthropic_messages,
+    gemini,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
 from gateway.dialects.codecs.reader import Reader
 from gateway.dialects.ir import Event, Failed, Head, Reply, Request, Tally, Target, Thinking, Usage
 from gateway.dialects.sse import Frame
@@ -48,16 +54,17 @@ class Upstream(Protocol):
     def Decoder(self, target: Target, mint: Mint) -> Decoder: ...
 
 
-class Client(Upstream, Protocol):
-    """What a dialect must know to be spoken by a client as well."""
+class Client(Protocol):
+    """What a dialect must know to be spoken by a client."""
 
+    def decode_thinking(self, body: Mapping[str, Any]) -> Thinking: ...
     def decode_request(self, body: dict[str, Any]) -> Request: ...
     def encode_reply(self, reply: Reply, head: Head) -> dict[str, Any]: ...
     def encode_error(self, failed: Failed) -> dict[str, Any]: ...
     def Encoder(self, head: Head) -> Encoder: ...
 
 
-class Codec(Client, Protocol):
+class Codec(Client, Upstream, Protocol):
     """What a dialect must know whose bytes may pass through to a vendor of its own."""
 
     def refuse_impossible(self, body: Mapping[str, Any]) -> None: ...
@@ -72,8 +79,12 @@ CODECS: dict[str, Codec] = {
     "openai_responses": openai_responses,
     "anthropic_messages": anthropic_messages,
 }
-CLIENTS: dict[str, Client] = {**CODECS, "gemini": gemini}
-UPSTREAMS: dict[str, Upstream] = {**CLIENTS}
+UPSTREAMS: dict[str, Upstream] = {**CODECS, "gemini": gemini}
+CLIENTS: dict[str, Client] = {
+    **CODECS,
+    "gemini": gemini,
+    "openai_completions": openai_completions,
+}
 
 
 def decode_request(dialect: str, body: dict[str, Any]) -> Request:

@@ -28,6 +28,10 @@ _READ = {
         top_p user client_metadata include max_tool_calls prompt_cache_options
         prompt_cache_retention store truncation
     """,
+    "openai_completions": """
+        best_of echo frequency_penalty logprobs max_tokens model n presence_penalty prompt
+        reasoning_effort seed stop stream stream_options suffix temperature top_p user
+    """,
     "gemini": """
         contents systemInstruction generationConfig tools toolConfig model stream maxOutputTokens
         stop_sequences

@@ -47,7 +47,7 @@ TARGETS = {
     "gemini": world.target("gemini-3.1-pro-preview"),
 }
 RECORDED = sorted(path.relative_to(world.RECORDINGS) for path in world.RECORDINGS.glob("*/*.sse"))
-CLIENTS = list(codecs.CLIENTS)
+CLIENTS = list(codecs.UPSTREAMS)
 
 
 def recorded(path: Any) -> tuple[str, bytes, Any]:
@@ -91,7 +91,7 @@ def test_every_client_gets_the_same_reply_streamed_and_unary(path: Any, client: 
     dialect, stream, _ = recorded(path)
     request = world.ask(client, {"stream_options": {"include_usage": True}})
     events = world.read(request, TARGETS[dialect], stream)
-    own = codecs.CLIENTS[client]
+    own = codecs.UPSTREAMS[client]
     body = world.unary(request, fold(events))
     streamed = fold(decode(client, world.send(request, events)))
     whole = fold(own.decode_reply(body, TARGETS[client], codecs.minting("0a1b")))
@@ -223,12 +223,12 @@ def _formats(dialect: str) -> list[OutputFormat]:
 @given(data=st.data())
 def test_a_request_said_and_read_again_is_the_same(dialect: str, data: st.DataObject) -> None:
     request = data.draw(requests(dialect))
-    codec = codecs.CLIENTS[dialect]
-    body = codec.encode_request(request, TARGETS[dialect])
+    read, encode = codecs.decode_request, codecs.UPSTREAMS[dialect].encode_request
+    body = encode(request, TARGETS[dialect])
     if dialect == "gemini":  # whose URL has these
         body |= {"model": request.model, "stream": True}
-    assert codec.decode_request(orjson.loads(orjson.dumps(body))) == request
-    again = codec.encode_request(codec.decode_request(body), TARGETS[dialect])
+    assert read(dialect, orjson.loads(orjson.dumps(body))) == request
+    again = encode(read(dialect, body), TARGETS[dialect])
     assert again == {name: body[name] for name in again} and again.keys() | IN_URLS >= body.keys()
 
 
@@ -258,7 +258,7 @@ def test_a_reply_said_and_read_again_is_the_same(dialect: str, data: st.DataObje
     reply = data.draw(replies(dialect))
     request = world.ask(dialect, {"stream_options": {"include_usage": True}})
     streamed = fold(decode(dialect, world.send(request, replay(reply))))
-    whole = codecs.CLIENTS[dialect].decode_reply(
+    whole = codecs.UPSTREAMS[dialect].decode_reply(
         world.unary(request, reply), TARGETS[dialect], codecs.minting("0a1b")
     )
     for back in (streamed, fold(whole)):

@@ -15,7 +15,7 @@ from sandbox.vendors.app import make_app
 from sandbox.vendors.vendors import describe
 from tests.gateway.dialects.codecs import world
 
-CLIENTS = list(codecs.CLIENTS)
+CLIENTS = list(codecs.UPSTREAMS)
 MODELS = [
     "gpt-4o",
     "gpt-5.2",
