@@ -32,6 +32,8 @@ from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors
+from gateway.vendors.manners import PLAIN
+from gateway.vendors.routes import Route
 from hontoni.errors import ApiError, Unavailable
 from hontoni.money import dollars, per_million
 from ratelimits.headers import refusal
@@ -47,14 +49,14 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     body = await bodies.read(http, caller, paid=False)
     request, parsed = await _counted(http, body, caller, upstream)
-    if request.model.dialect != MESSAGES.name:
+    if request.model.dialect != MESSAGES.name or not _counters(upstream, request):
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"input_tokens": request.estimate.likely})
         return
 
     async def counted(there: InboundRequest) -> Sent:
         headers = adapters.forwarded(there, http.headers)
-        return "/v1/messages/count_tokens", await large.counted(there, parsed), headers
+        return there.model.manners.counting(), await large.counted(there, parsed), headers
 
     work = _relay(http, upstream, request, counted)
     await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
@@ -105,6 +107,16 @@ async def count_contents(http: Exchange, upstream: Upstream) -> None:
     await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
 
 
+def _counters(upstream: Upstream, request: InboundRequest) -> list[Route]:
+    """Who can be asked to count: the vendor's own API, or who has all of it."""
+    dialect = request.model.dialect
+    routes = upstream.routes(request.model)
+    there = [(r, m) for r in routes if (m := request.model.at(r.named)).dialect == dialect]
+    if dialect == MESSAGES.name:
+        return [route for route, model in there if model.manners.counting()]
+    return [route for route, model in there if model.manners is PLAIN]
+
+
 async def _relay(
     http: Exchange,
     upstream: Upstream,
@@ -113,11 +125,10 @@ async def _relay(
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
-    for route in upstream.routes(request.model):
-        there = request.at(route.named)
-        if there.model.dialect != request.model.dialect or not route.breaker.allows():
+    for route in _counters(upstream, request):
+        if not route.breaker.allows():
             continue
-        path, body, headers = await counted(there)
+        path, body, headers = await counted(request.at(route.named))
         with closing(await upstream.post(route.access, path, body, headers)) as reply:
             answer = await reply.read()
         if reply.status < 400:

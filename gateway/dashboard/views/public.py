@@ -16,9 +16,10 @@ from gateway.catalogue.price_examples import TYPICAL
 from gateway.catalogue.sold import Model
 from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
+from gateway.vendors.models import Vendor
 from hontoni.money import per_million
 
-VENDORS = {"anthropic": "Anthropic", "openai": "OpenAI", "google": "Google"}
+VENDORS = dict(Vendor.choices)
 ABILITIES = {
     "reasoning": _("reasoning"),
     "tools": _("tools"),
@@ -104,6 +105,7 @@ def models(request: HttpRequest) -> HttpResponse:
     found = list(snapshot.load().listed.values())
     vendor, ability = request.GET.get("vendor", ""), request.GET.get("ability", "")
     chosen = request.GET.getlist("compare")
+    makers = {name: label for name, label in VENDORS.items() if name in {m.vendor for m in found}}
     if vendor:
         found = [model for model in found if model.vendor == vendor]
     if ability:
@@ -113,7 +115,7 @@ def models(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": [_row(model) for model in found if model.chats],
         "others": [_other(model) for model in found if not model.chats],
-        "vendors": VENDORS,
+        "vendors": makers,
         "abilities": ABILITIES,
         "vendor": vendor,
         "ability": ability,

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from gateway.dialects.codecs import (
     anthropic_messages,
+    converse,
     gemini,
     openai_chat,
     openai_completions,
@@ -79,7 +80,7 @@ CODECS: dict[str, Codec] = {
     "openai_responses": openai_responses,
     "anthropic_messages": anthropic_messages,
 }
-UPSTREAMS: dict[str, Upstream] = {**CODECS, "gemini": gemini}
+UPSTREAMS: dict[str, Upstream] = {**CODECS, "gemini": gemini, "converse": converse}
 CLIENTS: dict[str, Client] = {
     **CODECS,
     "gemini": gemini,

@@ -23,6 +23,7 @@ _DIALECTS: dict[str, dict[str, Any]] = {
     "openai_responses": {"vendor": "openai", "stops": 0, "mid_system": True},
     "openai_chat": {"vendor": "openai", "stops": 4, "mid_system": True},
     "gemini": {"vendor": "google", "stops": 5},
+    "converse": {"vendor": "amazon", "stops": 4, "schema": "instruction"},
 }
 # What is spoken to endpoints that are no conversation (gateway/plane/endpoints/).
 _ENDPOINTS: dict[str, dict[str, Any]] = {

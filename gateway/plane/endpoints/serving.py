@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.sift import Sifted, Use
 from gateway.catalogue.sold import Model
-from gateway.catalogue.variants import PLAIN, Variant
+from gateway.catalogue.variants import Variant
 from gateway.dialects.ir import UNSAID
 from gateway.metering import estimates
 from gateway.metering.estimates import Estimate
@@ -20,6 +20,7 @@ from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
 from gateway.plane.watching import ClientGone
 from gateway.vendors import sessions
+from gateway.vendors.manners import PLAIN
 from gateway.vendors.routes import Route, ordered
 from hontoni.errors import ApiError, BadRequest
 
@@ -115,11 +116,17 @@ async def _permitted(caller: Caller, http: Exchange, model: Model, variant: Vari
 def _routes(
     upstream: Upstream, model: Model, parsed: dict[str, Any], http: Exchange, caller: Caller
 ) -> tuple[Route, ...]:
-    """Who can be asked with the same body: by the name that the first of them has for it."""
-    found = ordered(
-        upstream.routes(model), lambda: sessions.key(parsed, http.headers, caller.account)
-    )
+    """Who has such an endpoint, and can be asked with the same body: by the name that the first of
+    them has for the model. Raises BadRequest."""
+    native = tuple(r for r in upstream.routes(model) if _is_native(model.at(r.named), model))
+    if not native:
+        raise BadRequest(f"{model.id} is not available here.", code="model_not_supported")
+    found = ordered(native, lambda: sessions.key(parsed, http.headers, caller.account))
     return tuple(route for route in found if route.named == found[0].named)
+
+
+def _is_native(there: Model, model: Model) -> bool:
+    return there.manners is PLAIN and there.dialect == model.dialect
 
 
 def _request(
@@ -140,7 +147,7 @@ def _request(
         name=parsed["model"],
         account=caller.account,
         model=model,
-        variant=variant or PLAIN,
+        variant=variant,
         target=model.target,
         thinking=UNSAID,
         estimate=estimate,

@@ -13,6 +13,7 @@ _DIALECTS = [
     ("openai_transcriptions", "OpenAI transcriptions"),
     ("openai_speech", "OpenAI speech"),
     ("gemini_embeddings", "Google Gemini embeddings"),
+    ("converse", "Amazon Bedrock Converse"),
 ]
 
 
@@ -22,11 +23,17 @@ def _dialect(model, **options):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("gateway", "0017_living_catalogue")]
+    dependencies = [("gateway", "0018_vendors_anywhere")]
 
     operations = [
         _dialect("feature", help_text="in which the vendor is asked"),
         _dialect("leftout"),
         _dialect("model", help_text="spoken to its vendor"),
+        _dialect(
+            "provider",
+            blank=True,
+            db_default="",
+            help_text="what it speaks; empty: what that vendor speaks, else Chat Completions",
+        ),
         _dialect("offering", blank=True, help_text="empty: the provider's usual one"),
     ]
