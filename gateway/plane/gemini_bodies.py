@@ -79,9 +79,10 @@ def respelled(
 ) -> tuple[bytes, dict[str, Any]]:
     """The same of a body that names its model itself, if none is given."""
     raw = canonical(parse(body or b"{}"))
-    raw = raw.get("generateContentRequest") or raw
-    if not isinstance(raw, dict):
-        raise BadRequest("generateContentRequest must be an object.")
+    if wrapped := raw.get("generateContentRequest"):
+        if not isinstance(wrapped, dict):
+            raise BadRequest("generateContentRequest must be an object.")
+        raw = wrapped
     named = model or str(raw.get("model") or "").removeprefix("models/")
     parsed = {**raw, "model": named, "stream": streams}
     config = raw.get("generationConfig")

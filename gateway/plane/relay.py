@@ -180,7 +180,8 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
             body, wait = await reply.read(), reply.retry_after
             return errors.from_reply(reply.status, body, wait, access.label, reply.error_type)
         if isinstance(lane, Forward):
-            return await _forwarded(call, lane, reply)
+            await _forwarded(call, lane, reply)
+            return None
         if call.tap is None:
             return await _unary(call, reply)
         return await _stream(call, call.tap, reply)

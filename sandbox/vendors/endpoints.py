@@ -163,7 +163,7 @@ def fields(raw: bytes, content_type: str) -> Json:
 def _seconds(sound: bytes) -> float:
     try:
         with wave.open(BytesIO(sound)) as recording:
-            return recording.getnframes() / recording.getframerate()
+            return float(recording.getnframes() / recording.getframerate())
     except (wave.Error, EOFError):
         return len(sound) / _BYTES_A_SECOND
 

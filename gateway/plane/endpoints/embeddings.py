@@ -45,7 +45,7 @@ class _Openai:
     """Its clients speak OpenAI's dialect."""
 
     dialect = Dialect(OPENAI, ("input",), (), None)
-    serves = (OPENAI, GEMINI)
+    serves: tuple[str, ...] = (OPENAI, GEMINI)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
         parsed = parse(body)
@@ -82,7 +82,7 @@ class _Gemini:
     """Its clients speak Google's: one content, or several requests."""
 
     dialect = Dialect(GEMINI, ("requests",), (), None)
-    serves = (OPENAI, GEMINI)
+    serves: tuple[str, ...] = (OPENAI, GEMINI)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
         raw = canonical(parse(body))

@@ -49,7 +49,7 @@ _BY_PICTURE = {
 
 class _Images:
     dialect = Dialect(NAME, ("prompt",), (), None)
-    serves = (NAME,)
+    serves: tuple[str, ...] = (NAME,)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
         parsed = parse(body)

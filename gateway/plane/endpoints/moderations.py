@@ -19,7 +19,7 @@ _KNOWN = frozenset(("model", "input"))
 
 class _Moderations:
     dialect = Dialect(NAME, ("input",), (), None)
-    serves = (NAME,)
+    serves: tuple[str, ...] = (NAME,)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
         parsed = parse(body)

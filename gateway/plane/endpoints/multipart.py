@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import NamedTuple
 
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import MemoryFileUploadHandler
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 
@@ -44,9 +45,10 @@ def read(body: bytes, content_type: str) -> Form:
         fields, files = MultiPartParser(meta, BytesIO(body), [_InMemory()], "utf-8").parse()
     except _REFUSALS as error:
         raise BadRequest(f"The body must be multipart/form-data: {error}") from None
+    held = {name: f for name, f in files.items() if isinstance(f, UploadedFile)}
     return Form(
         {name: list(map(str, fields.getlist(name))) for name in fields},
-        {name: File(str(f.name or name), f.read()) for name, f in files.items() if f is not None},
+        {name: File(f.name or name, f.read()) for name, f in held.items()},
     )
 
 

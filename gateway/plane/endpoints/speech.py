@@ -30,7 +30,7 @@ _TYPES = {
 
 class _Speech:
     dialect = Dialect(NAME, ("input",), (), None)
-    serves = (NAME,)
+    serves: tuple[str, ...] = (NAME,)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
         parsed = parse(body)

@@ -36,7 +36,7 @@ _PLAIN = b"text/plain; charset=utf-8"
 
 class _Transcriptions:
     dialect = Dialect(NAME, ("file",), (), None)
-    serves = (NAME,)
+    serves: tuple[str, ...] = (NAME,)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
         """The file is `file`; fields of one value are texts, as they are in a form."""

@@ -45,7 +45,7 @@ def user(content: Any) -> dict[str, Any]:
 
 def ask(dialect: str, body: dict[str, Any] | None = None) -> Request:
     """A request that asks for nothing special."""
-    plain = {
+    plain: dict[str, Any] = {
         "openai_responses": {"input": "hi"},
         "gemini": {"contents": [{"parts": [{"text": "hi"}]}]},
     }.get(dialect) or chat()

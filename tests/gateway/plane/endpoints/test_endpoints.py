@@ -67,9 +67,10 @@ def test_openais_sdk_embeds_with_any_model_and_pays_the_list_price_of_its_tokens
 @pytest.mark.parametrize("model", EMBEDDERS)
 def test_googles_sdk_embeds_with_any_model(gateway: Gateway, alice: Person, model: str) -> None:
     fund(alice, "1")
+    texts: Any = ["a", "b"]
     config = types.EmbedContentConfig(output_dimensionality=8)
     with gateway.google(alice.raw) as client:
-        reply = client.models.embed_content(model=model, contents=["a", "b"], config=config)
+        reply = client.models.embed_content(model=model, contents=texts, config=config)
     assert [len(each.values or ()) for each in reply.embeddings or ()] == [8, 8]
     (event,) = gateway.books()
     assert (event.dialect, event.cost > 0) == ("gemini_embeddings", True)
