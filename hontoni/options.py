@@ -156,7 +156,7 @@ OPTIONS = (
         ),
     ),
     Option("STATE_ACCOUNT_BYTES", "16 MiB", "how much of it an account may have; the oldest go"),
-    Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`"),
+    Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`, decompressed"),
     Option(
         "MAX_BODIES_BYTES",
         "256 MiB",

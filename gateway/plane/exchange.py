@@ -14,12 +14,12 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils import uuid7
 
 from gateway.dialects.codecs import failures
-from gateway.plane import life, watching, wire
+from gateway.plane import codings, life, watching, wire
 from gateway.plane.life import Answer
 from gateway.plane.watching import ClientGone
 from gateway.plane.wire import Connection, Headers
 from hontoni import addresses, bodies
-from hontoni.errors import ApiError, BadRequest, TooLarge
+from hontoni.errors import ApiError, TooLarge
 from hontoni.money import nanos
 from ratelimits.headers import rate_limit_lines
 from ratelimits.limiter import Limits, State
@@ -107,20 +107,20 @@ class Exchange:
         body = self._connection.body()
         if body is not None and len(body) > bodies.FREE_BYTES:
             if len(body) > self.config.max_body_bytes:
-                raise _too_large(self.config.max_body_bytes)
+                raise self.too_large()
             self.holder().grow(len(body))
         return body
 
     def announced(self) -> int:
-        """The bytes that the body says it has, 0 if it does not say."""
-        if self.headers.get(b"content-encoding", b"identity") != b"identity":
-            error = BadRequest("Compressed request bodies are not accepted.")
-            error.status = 415
-            raise error
+        """The bytes that the body says it has, 0 if it does not say. Raises TooLarge."""
         size = bodies.announced(self.scope)
         if size > self.config.max_body_bytes:
-            raise _too_large(self.config.max_body_bytes)
+            raise self.too_large()
         return size
+
+    def coding(self) -> str:
+        """How the body is compressed, "" if it is not. Raises codings.Unsupported."""
+        return codings.named(self.headers.get(b"content-encoding", b""))
 
     async def body(
         self, announced: int, most: int, pause: Callable[[], float] | None = None
@@ -139,10 +139,8 @@ class Exchange:
             self._parts.append(part)
             size += len(part)
             if size > self.config.max_body_bytes:
-                raise _too_large(self.config.max_body_bytes)
-            if size > bodies.FREE_BYTES:
-                holder = self.holder()
-                holder.grow(size - holder.size)
+                raise self.too_large()
+            self.hold(size)
             if not message.get("more_body"):
                 whole = part if len(self._parts) == 1 else b"".join(self._parts)
                 self._parts.clear()
@@ -151,6 +149,18 @@ class Exchange:
                 return None
             if pause is not None:
                 await asyncio.sleep(pause())
+
+    def hold(self, size: int) -> None:
+        """Its body takes so many bytes of the process's memory, all in all; nothing where that is
+        free. Raises Unavailable."""
+        if size > bodies.FREE_BYTES or self.held is not None:
+            holder = self.holder()
+            holder.grow(size - holder.size)
+
+    def too_large(self) -> TooLarge:
+        """Its body has more bytes than any may have."""
+        most = self.config.max_body_bytes // 1024 // 1024
+        return TooLarge(f"The request body is larger than {most} MB.")
 
     def holder(self) -> bodies.Held:
         """What it holds of the process's memory."""
@@ -272,7 +282,3 @@ def _written(body: dict[str, Any]) -> bytes:
         return orjson.dumps(body)
     except orjson.JSONEncodeError:
         return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"The request body is larger than {most // 1024 // 1024} MB.")
