@@ -34,6 +34,16 @@ _SECRETS = ("thinking", "redacted_thinking", "reasoning")
 # What reading JSON of the wrong shape raises.
 _MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError)
 
+# What a count may say, where the vendor refuses the rest of what a request does.
+_COUNTED = {
+    "openai_responses": frozenset(
+        (
+            *("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls"),
+            *("reasoning", "text", "truncation"),
+        )
+    )
+}
+
 Stream = Tap | Translator
 
 
@@ -103,7 +113,11 @@ def counted(inbound: InboundRequest, parsed: dict[str, Any]) -> bytes:
         sent = inbound.dialect.codec.patch_request(kept, inbound.target, Thinking())
     except _MISSHAPEN as error:
         raise BadRequest("The request body does not have the shape it must have.") from error
-    return patch(inbound.body, parsed, _changes(parsed, sent))
+    changes = _changes(parsed, sent)
+    if (counted := _COUNTED.get(inbound.dialect.name)) is not None:
+        changes = {name: value for name, value in changes.items() if name in counted}
+        changes |= dict.fromkeys(parsed.keys() - counted)
+    return patch(inbound.body, parsed, changes)
 
 
 class PassThrough:

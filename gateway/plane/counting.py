@@ -1,12 +1,14 @@
 """What a request would use and cost, without making it: free, and no window counts it.
 
-* `/v1/messages/count_tokens`: the vendor's own count for Claude; for another model ours, a third
-  of the bytes of the body, marked by the header `x-hontoni-token-count: estimate`
+* `/v1/messages/count_tokens`, `/v1/responses/input_tokens`: the vendor's own count where the
+  model's vendor speaks that dialect; for another model ours, a third of the bytes of the body,
+  marked by the header `x-hontoni-token-count: estimate`
 * `/v1/estimate`: a body of any dialect, and everything that would be decided about it
 """
 
+from collections.abc import Mapping
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -18,12 +20,13 @@ from gateway.plane import (
     bodies,
     client_dialects,
     inbound,
+    kept_responses,
     large,
     left_out,
     pipeline,
 )
 from gateway.plane.callers import Caller
-from gateway.plane.client_dialects import MESSAGES
+from gateway.plane.client_dialects import MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
@@ -36,48 +39,79 @@ from ratelimits.limiter import State
 _ESTIMATED = [(b"x-hontoni-token-count", b"estimate")]
 
 
+class _Count(NamedTuple):
+    """A door that counts: where a vendor of its dialect is asked, and what our answer has beside
+    the number."""
+
+    dialect: Dialect
+    path: str
+    beside: Mapping[str, str]
+
+
+_COUNTS = {
+    MESSAGES: _Count(MESSAGES, "/v1/messages/count_tokens", {}),
+    RESPONSES: _Count(
+        RESPONSES, "/v1/responses/input_tokens", {"object": "response.input_tokens"}
+    ),
+}
+
+
 async def count_tokens(http: Exchange, upstream: Upstream) -> None:
-    """How many tokens a prompt has. Raises ApiError."""
-    http.dialect = MESSAGES.name
+    """How many tokens a prompt of Messages has. Raises ApiError."""
+    await _count(http, upstream, _COUNTS[MESSAGES])
+
+
+async def input_tokens(http: Exchange, upstream: Upstream) -> None:
+    """The same of Responses. Raises ApiError."""
+    await _count(http, upstream, _COUNTS[RESPONSES])
+
+
+async def _count(http: Exchange, upstream: Upstream, count: _Count) -> None:
+    http.dialect = count.dialect.name
     caller = await admission.enter(http)
     body = await bodies.read(http, caller, paid=False)
-    request, parsed = await _counted(http, body, caller, upstream)
-    if request.model.dialect != MESSAGES.name:
+    if count.dialect is RESPONSES:
+        body = await kept_responses.completed(http, caller, body)
+    request, parsed = await _counted(http, count.dialect, body, caller, upstream)
+    if request.model.dialect != count.dialect.name:
         http.extra += [*pipeline.served(request), *_ESTIMATED]
-        await http.respond_json({"input_tokens": request.estimate.likely})
+        await http.respond_json({**count.beside, "input_tokens": request.estimate.likely})
         return
-    await http.present(_relay(http, upstream, request, parsed), settings.UPSTREAM_SILENCE_SECONDS)
+    work = _relay(http, upstream, request, parsed, count.path)
+    await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
 
 
 async def _counted(
-    http: Exchange, body: bytes, caller: Caller, upstream: Upstream
+    http: Exchange, dialect: Dialect, body: bytes, caller: Caller, upstream: Upstream
 ) -> tuple[InboundRequest, dict[str, Any]]:
     """The request, and the body as it came: a count has no limit."""
     if large.is_large(body):
-        name = MESSAGES.name
-        request = await large.understand(http, name, body, caller, upstream, "counted")
+        request = await large.understand(http, dialect.name, body, caller, upstream, "counted")
         http.parsed = request.parsed
         return request, request.parsed
     http.parsed = parsed = parse(body)
-    MESSAGES.check(parsed)
-    limited = {"max_tokens": 0, **parsed}
+    dialect.check(parsed)
+    limited = {"max_tokens": 0, **parsed} if dialect.needs_limit else parsed
     sent, ip = http.headers, http.client_ip()
-    request = await inbound.understand(MESSAGES, body, limited, caller, upstream, sent, ip)
+    request = await inbound.understand(dialect, body, limited, caller, upstream, sent, ip)
     return request, parsed
 
 
 async def _relay(
-    http: Exchange, upstream: Upstream, request: InboundRequest, parsed: dict[str, Any]
+    http: Exchange,
+    upstream: Upstream,
+    request: InboundRequest,
+    parsed: dict[str, Any],
+    path: str,
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
     for route in upstream.routes(request.model):
         there = request.at(route.named)
-        if there.model.dialect != MESSAGES.name or not route.breaker.allows():
+        if there.model.dialect != request.dialect.name or not route.breaker.allows():
             continue
         body = await large.counted(there, parsed)
         headers = adapters.forwarded(there, http.headers)
-        path = "/v1/messages/count_tokens"
         with closing(await upstream.post(route.access, path, body, headers)) as reply:
             answer = await reply.read()
         if reply.status < 400:

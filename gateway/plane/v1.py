@@ -93,6 +93,7 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/chat/completions", "POST", _paid(CHAT)),
     ("/v1/messages", "POST", _paid(MESSAGES)),
     ("/v1/responses", "POST", _responses),
+    ("/v1/responses/input_tokens", "POST", counting.input_tokens),
     ("/v1/responses/{id}", "GET", response_doors.retrieve),
     ("/v1/responses/{id}", "DELETE", response_doors.delete),
     ("/v1/responses/{id}/input_items", "GET", response_doors.input_items),
