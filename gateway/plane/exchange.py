@@ -120,7 +120,8 @@ class Exchange:
 
     def coding(self) -> str:
         """How the body is compressed, "" if it is not. Raises codings.Unsupported."""
-        return codings.named(self.headers.get(b"content-encoding", b""))
+        given = self.headers.get(b"content-encoding")
+        return codings.named(given) if given else ""
 
     async def body(
         self, announced: int, most: int, pause: Callable[[], float] | None = None
@@ -185,6 +186,10 @@ class Exchange:
             raise
         finally:
             watching.end(watch)
+
+    def told(self) -> Headers:
+        """What the head of every answer says."""
+        return wire.headers(self._base())
 
     def _base(self) -> bytes:
         """The lines of every answer's head."""

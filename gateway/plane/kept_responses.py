@@ -86,13 +86,22 @@ async def _prepared(
     return body, parsed
 
 
+async def whole(account: int, parsed: dict[str, Any]) -> dict[str, Any]:
+    """The request with everything it points at, if anything. Raises BadRequest, Unavailable."""
+    return (await _found(account, parsed)).body if conversation.points(parsed) else parsed
+
+
+async def _found(account: int, parsed: dict[str, Any]) -> conversation.Whole:
+    try:
+        return await conversation.whole(account, parsed)
+    except redis.RedisError:
+        raise Unavailable("What was kept cannot be read at the moment.") from None
+
+
 async def _whole(
     http: Exchange, caller: Caller, parsed: dict[str, Any]
 ) -> tuple[bytes, conversation.Whole]:
-    try:
-        found = await conversation.whole(caller.account, parsed)
-    except redis.RedisError:
-        raise Unavailable("What was kept cannot be read at the moment.") from None
+    found = await _found(caller.account, parsed)
     body = orjson.dumps(found.body)
     if len(body) > http.config.max_body_bytes:
         raise TooLarge("The conversation behind this request is too large.")

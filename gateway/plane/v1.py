@@ -24,6 +24,8 @@ from gateway.plane import (
     large,
     pipeline,
     response_doors,
+    socket_door,
+    sockets,
     stores,
     tracing,
 )
@@ -126,7 +128,7 @@ class _Endpoint:
             elif method == "OPTIONS":
                 await http.respond(204, b"", _PREFLIGHT)
             elif b"upgrade" in http.headers:
-                raise _UpgradeRefused("There is no WebSocket here. Use POST.")
+                raise _UpgradeRefused("There is no WebSocket here, but at /v1/responses.")
             else:
                 allowed = ", ".join(self.handlers)
                 raise _NotAllowed(f"Use {allowed} here.", headers={"Allow": allowed})
@@ -194,7 +196,12 @@ class V1:
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
         await stores.start()
-        work = (admission.beat_for_ever(), refusals.flush_for_ever(), stores.watch_for_ever())
+        work = (
+            admission.beat_for_ever(),
+            refusals.flush_for_ever(),
+            stores.watch_for_ever(),
+            sockets.look_for_ever(),
+        )
         self._working = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
@@ -212,15 +219,22 @@ class V1:
         await in_thread(tracing.stop)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await _refuse_socket(scope, receive, send)
-            return
         path: str = scope["path"]
         if path.startswith("/v1/v1"):
             path = path[3:]
             scope = {**scope, "path": path}
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         # A path without parameters needs no pattern.
         await self.exact.get(path, self.router)(scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/v1/responses":
+            await _refuse_socket(scope, receive, send)
+            return
+        assert self.upstream is not None, "V1.start() was not awaited"
+        await socket_door.open_socket(scope, receive, send, self.config, self.upstream)
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.config)
