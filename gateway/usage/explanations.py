@@ -54,6 +54,8 @@ EXPLANATIONS: dict[str, Promise | str] = {
     "request_too_large": _("The request's body was too large."),
     "unsupported_parameter": _("The model does not know a parameter: the message names it."),
     "unsupported_encoding": _("The request's body was compressed in a way we do not read."),
+    "websocket_limit": _("Your account had too many WebSockets open on one server."),
+    "websocket_queue_full": _("Too many requests waited on one WebSocket."),
     "upgrade_not_supported": _("The tool tried a WebSocket; it falls back to POST by itself."),
 }
 _UNKNOWN = _("The message says what was wrong.")
