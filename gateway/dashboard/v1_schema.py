@@ -10,6 +10,7 @@ _JSON = "application/json"
 _VENDORS = {
     "chat": "https://platform.openai.com/docs/api-reference/chat/create",
     "responses": "https://platform.openai.com/docs/api-reference/responses/create",
+    "compact": "https://platform.openai.com/docs/api-reference/responses/compact",
     "input_tokens": "https://platform.openai.com/docs/api-reference/responses/input-tokens",
     "messages": "https://docs.anthropic.com/en/api/messages",
     "count_tokens": "https://docs.anthropic.com/en/api/messages-count-tokens",
@@ -50,6 +51,14 @@ def _paid(base_url: str) -> dict[str, Any]:
         ),
         "/v1/responses": _post(
             base_url, "responses", "OpenAI Responses", responses, "model", "input"
+        ),
+        "/v1/responses/compact": _post(
+            base_url,
+            "compact",
+            "Make a conversation shorter, to go on from it",
+            {name: responses[name] for name in ("model", "input")},
+            "model",
+            "input",
         ),
         "/v1/responses/input_tokens": _post(
             base_url,

@@ -23,9 +23,9 @@ from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, Tool
 from gateway.dialects.json_patch import patch
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
-from gateway.plane import client_dialects, end_users
+from gateway.plane import client_dialects, compaction, end_users
 from gateway.plane.inbound import InboundRequest
-from hontoni.errors import BadRequest
+from hontoni.errors import BadRequest, PaymentRequired
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,9 @@ class Lane(Protocol):
 
     def let_store(self, allowed: bool) -> None:
         """Whether the vendor may keep it, if it asks for that."""
+
+    def compact(self) -> None:
+        """Ask where the vendor compacts a conversation, if it does so itself (compaction.py)."""
 
     def stream(self, reply_id: str, created: int) -> Stream | None:
         """What reads the reply; None when it comes whole."""
@@ -133,11 +136,19 @@ class PassThrough:
         self.path = client_dialects.upstream_path(self.dialect, inbound.target.model)
         self.streams = bool(inbound.parsed.get("stream"))
         self.thinks: Thinking | None = None
+        self._compacts = False
+        self.body = self._patched()
+
+    def compact(self) -> None:
+        self._compacts = True
+        self.path += "/compact"
         self.body = self._patched()
 
     def _patched(self) -> bytes:
         """The client's bytes, changed in the members the codec would change."""
         inbound = self._inbound
+        if self._compacts:
+            return compaction.native(self._wanted, inbound.target)
         sent = inbound.dialect.codec.patch_request(self._wanted, inbound.target, inbound.thinking)
         store = inbound.may_store and inbound.parsed.get("store") is True
         front = end_users.front(sent, self.dialect, inbound.account, store=store)
@@ -153,6 +164,8 @@ class PassThrough:
         return self._inbound.with_switches(kept)
 
     def limit_output(self, tokens: int) -> None:
+        if self._compacts:  # the vendor takes no limit there
+            raise PaymentRequired("Your balance does not cover what compacting may cost.")
         self._wanted = {**self._wanted, **self._inbound.dialect.limit_output(self._wanted, tokens)}
         self.body = self._patched()
 
@@ -281,6 +294,9 @@ class Translation:
 
     def let_store(self, allowed: bool) -> None:
         pass  # what is translated is never stored
+
+    def compact(self) -> None:
+        pass  # the trigger in it does (codecs/summaries.py)
 
     def stream(self, reply_id: str, created: int) -> Translator:
         inbound = self._inbound

@@ -64,7 +64,7 @@ class Exchange:
     unless something is about to be written: it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_connection", "_parts", "_quiet", "answer", "config", "dialect", "extra", "headers", "held", "keep_alive", "kept", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "writing")  # noqa: E501  # fmt: skip
+    __slots__ = ("_connection", "_parts", "_quiet", "answer", "compacts", "config", "dialect", "extra", "headers", "held", "keep_alive", "kept", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
@@ -82,6 +82,7 @@ class Exchange:
         self.dialect = ""
         self.keep_alive: Callable[[], bytes] | None = None
         self.kept: Any = None  # what of its answer (kept_responses.Keeping)
+        self.compacts = False  # its answer is the conversation, compacted (compaction.py)
         self._quiet = False
         self.writing = False
 

@@ -24,6 +24,7 @@ from gateway.plane import (
     admission,
     bodies,
     callers,
+    compaction,
     counts,
     inbound,
     kept_responses,
@@ -103,6 +104,8 @@ async def _prepare(
     ClientGone, kept_responses.Detach."""
     body = http.whole_body() or await bodies.read(http, caller)
     sent, ip, parsed = http.headers, http.client_ip(), None
+    if http.compacts:
+        body = await compaction.requested(body)
     if dialect is RESPONSES:
         body, parsed = await kept_responses.prepare(http, caller, body)
     if large.is_large(body):
@@ -115,6 +118,8 @@ async def _prepare(
     routes = _routes(request, http, upstream)
     named = routes[0].named
     lane = await large.choose(request if named == NATIVE else request.at(named))
+    if http.compacts:
+        await large.beside(lane, lane.compact)
     return Call(
         http=http,
         caller=caller,

@@ -101,6 +101,8 @@ async def _fits(call: Call, route: Route) -> bool:
     try:
         lane = await large.choose(call.request.at(route.named))
         await complete(call, lane)
+        if call.http.compacts:
+            await large.beside(lane, lane.compact)
         await large.beside(lane, _spare, call, lane)
     except BadRequest:
         return False

@@ -17,6 +17,7 @@ from gateway.catalogue import model_list, snapshot
 from gateway.plane import (
     admission,
     background,
+    compaction_door,
     counting,
     drains,
     inbound,
@@ -95,6 +96,7 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/chat/completions", "POST", _paid(CHAT)),
     ("/v1/messages", "POST", _paid(MESSAGES)),
     ("/v1/responses", "POST", _responses),
+    ("/v1/responses/compact", "POST", compaction_door.compact),
     ("/v1/responses/input_tokens", "POST", counting.input_tokens),
     ("/v1/responses/{id}", "GET", response_doors.retrieve),
     ("/v1/responses/{id}", "DELETE", response_doors.delete),
