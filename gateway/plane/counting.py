@@ -105,8 +105,11 @@ async def _relay(
     path: str,
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
+    routes = upstream.routes(request.model)
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
-    for route in upstream.routes(request.model):
+    if all(route.breaker.gone for route in routes):
+        failed = failures.GONE
+    for route in routes:
         there = request.at(route.named)
         if there.model.dialect != request.dialect.name or not route.breaker.allows():
             continue

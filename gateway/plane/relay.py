@@ -81,8 +81,9 @@ async def forward(call: Call, upstream: Upstream) -> None:
             return
         if call.first_byte is not None or not errors.is_theirs(failed):
             break
-    if failed is None:
+    if failed is None and not all(route.breaker.gone for route in call.routes):
         raise _resting(call.routes)
+    failed = failed or failures.GONE
     raise errors.raised(failed, call.model.vendor, call.model.id, call.model.life.successor)
 
 

@@ -9,11 +9,13 @@ import gc
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from hashlib import sha256
 
+import orjson
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.catalogue import model_list, snapshot
+from gateway.catalogue import codex_models, model_list, snapshot
 from gateway.plane import (
     admission,
     background,
@@ -55,7 +57,22 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
     found = (await snapshot.current()).listed.values()
     allowed = [model for model in found if not caller.models or model.id in caller.models]
     offered = [model for model in allowed if upstream.routes(model)]
-    await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
+    query = http.query()
+    page = model_list.page(offered, query, anthropic=_is_anthropic(http))
+    if "client_version" in query:  # Codex
+        page["models"] = codex_models.manifest(offered)
+    await _unless_known(http, orjson.dumps(page))
+
+
+async def _unless_known(http: Exchange, body: bytes) -> None:
+    """An answer with an ETag; 304 to who has it already."""
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    line = b"etag: %b\r\n" % tag.encode()
+    known = [each.strip().removeprefix("W/") for each in http.header(b"if-none-match").split(",")]
+    if tag in known or "*" in known:
+        await http.respond(304, b"", line)
+    else:
+        await http.respond(200, body, line)
 
 
 async def _model(http: Exchange, upstream: Upstream) -> None:
