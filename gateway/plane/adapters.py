@@ -17,14 +17,15 @@ from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.sift import Sifted, Use, sift
 from gateway.catalogue.features.switches import headers
 from gateway.dialects import codecs
-from gateway.dialects.codecs import failures, hosted, leftovers, media
+from gateway.dialects.codecs import failures, hosted, leftovers, media, summaries
 from gateway.dialects.codecs.shapes import foreign
 from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
 from gateway.dialects.json_patch import patch
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
-from gateway.plane import client_dialects, compaction, end_users
+from gateway.plane import compaction, end_users
 from gateway.plane.inbound import InboundRequest
+from gateway.vendors.manners import PLAIN
 from hontoni.errors import BadRequest, PaymentRequired
 
 logger = logging.getLogger(__name__)
@@ -94,13 +95,23 @@ def choose(inbound: InboundRequest) -> Lane:
 
 
 def _needs_the_hub(inbound: InboundRequest) -> bool:
-    """A body in other words than its path's dialect has; or a shape of answer this Claude has no
-    native form of, which we force by a tool."""
+    """A body in other words than its path's dialect has; or a shape of answer this model has no
+    native form of there, which we force by a tool or ask for in words."""
     if foreign.speaks(inbound.dialect.name, inbound.parsed):
         return True
+    if summaries.asks(inbound.parsed.get("input")) and not _compacts(inbound):
+        return True
+    if inbound.target.schema == "native":
+        return False
     config = inbound.parsed.get("output_config")
+    wanted = inbound.parsed.get("response_format")
     shaped = isinstance(config, dict) and bool(config.get("format"))
-    return shaped and inbound.target.schema == "tool"
+    return shaped or (isinstance(wanted, dict) and wanted.get("type") == "json_schema")
+
+
+def _compacts(inbound: InboundRequest) -> bool:
+    """Whether the host compacts conversations itself: OpenAI's own, and who has all of it."""
+    return inbound.model.vendor == "openai" and inbound.model.manners.hosts
 
 
 def forwarded(inbound: InboundRequest, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -114,6 +125,7 @@ def counted(inbound: InboundRequest, parsed: dict[str, Any]) -> bytes:
         inbound.dialect.codec.refuse_impossible(parsed)
         kept = sift(parsed, inbound.model.rules(), inbound.helper).body
         sent = inbound.dialect.codec.patch_request(kept, inbound.target, Thinking())
+        sent = inbound.model.manners.applied(sent)
     except _MISSHAPEN as error:
         raise BadRequest("The request body does not have the shape it must have.") from error
     changes = _changes(parsed, sent)
@@ -133,25 +145,32 @@ class PassThrough:
         self.sifted = sift(inbound.parsed, inbound.model.rules(), inbound.helper)
         self._wanted = self.sifted.body
         self.dialect = inbound.model.dialect
-        self.path = client_dialects.upstream_path(self.dialect, inbound.target.model)
         self.streams = bool(inbound.parsed.get("stream"))
+        self.path = inbound.model.path(streams=self.streams)
         self.thinks: Thinking | None = None
         self._compacts = False
         self.body = self._patched()
 
     def compact(self) -> None:
         self._compacts = True
-        self.path += "/compact"
+        path, mark, query = self._inbound.model.path(streams=False).partition("?")
+        self.path = f"{path}/compact{mark}{query}"
         self.body = self._patched()
 
     def _patched(self) -> bytes:
         """The client's bytes, changed in the members the codec would change."""
         inbound = self._inbound
         if self._compacts:
-            return compaction.native(self._wanted, inbound.target)
+            native = compaction.native(self._wanted, inbound.target)
+            return orjson.dumps(inbound.model.manners.applied(native))
         sent = inbound.dialect.codec.patch_request(self._wanted, inbound.target, inbound.thinking)
         store = inbound.may_store and inbound.parsed.get("store") is True
-        front = end_users.front(sent, self.dialect, inbound.account, store=store)
+        manners = inbound.model.manners
+        if manners is PLAIN:
+            front = end_users.front(sent, self.dialect, inbound.account, store=store)
+        else:
+            end_users.introduce(sent, self.dialect, inbound.account, store=store)
+            sent, front = manners.applied(sent), b""
         if inbound.thinking.mode:
             self.thinks = inbound.dialect.codec.decode_thinking(sent)
         return patch(inbound.body, inbound.parsed, _changes(inbound.parsed, sent), front)
@@ -240,7 +259,7 @@ class Translation:
         self.target = replace(inbound.target, end_user=inbound.end_user(request.end_user))
         self.sifted = self._sifted()
         self.dialect = self.target.dialect
-        self.path = client_dialects.upstream_path(self.dialect, self.target.model)
+        self.path = inbound.model.path(streams=True)
         self.thinks: Thinking | None = None
         self.body = b"" if self.to_fetch() else self._encoded()
 
@@ -264,7 +283,7 @@ class Translation:
         if self.request.thinking.mode:
             self.thinks = upstream.decode_thinking(sent)
         end_users.introduce(sent, self.dialect, self._inbound.account)
-        return orjson.dumps(sent)
+        return orjson.dumps(self._inbound.model.manners.applied(sent))
 
     def _send(self, request: Request) -> None:
         self.request = request

@@ -52,11 +52,11 @@ def _requested(body: bytes) -> bytes:
     return orjson.dumps(kept | {"input": items, "store": False})
 
 
-def native(wanted: Mapping[str, Any], target: Target) -> bytes:
+def native(wanted: Mapping[str, Any], target: Target) -> dict[str, Any]:
     """As OpenAI takes it at its own endpoint."""
     items = [item for item in wanted.get("input") or () if not _is_trigger(item)]
     body = {name: wanted[name] for name in _NATIVE if wanted.get(name) is not None}
-    return orjson.dumps(body | {"model": target.model, "input": history.repaired(items, target)})
+    return body | {"model": target.model, "input": history.repaired(items, target)}
 
 
 def _is_hosted(tool: Any) -> bool:

@@ -6,7 +6,7 @@
 * `/v1/estimate`: a body of any dialect, and everything that would be decided about it
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors
+from gateway.vendors.routes import Route
 from hontoni.errors import ApiError, Unavailable
 from hontoni.money import dollars, per_million
 from ratelimits.headers import refusal
@@ -40,30 +41,26 @@ _ESTIMATED = [(b"x-hontoni-token-count", b"estimate")]
 
 
 class _Count(NamedTuple):
-    """A door that counts: where a vendor of its dialect is asked, and what our answer has beside
-    the number."""
+    """A door that counts, what our answer has beside the number, and whose models' hosts count in
+    its dialect."""
 
     dialect: Dialect
-    path: str
     beside: Mapping[str, str]
+    vendor: str
 
 
-_COUNTS = {
-    MESSAGES: _Count(MESSAGES, "/v1/messages/count_tokens", {}),
-    RESPONSES: _Count(
-        RESPONSES, "/v1/responses/input_tokens", {"object": "response.input_tokens"}
-    ),
-}
+_MESSAGES = _Count(MESSAGES, {}, "")
+_RESPONSES = _Count(RESPONSES, {"object": "response.input_tokens"}, "openai")
 
 
 async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     """How many tokens a prompt of Messages has. Raises ApiError."""
-    await _count(http, upstream, _COUNTS[MESSAGES])
+    await _count(http, upstream, _MESSAGES)
 
 
 async def input_tokens(http: Exchange, upstream: Upstream) -> None:
     """The same of Responses. Raises ApiError."""
-    await _count(http, upstream, _COUNTS[RESPONSES])
+    await _count(http, upstream, _RESPONSES)
 
 
 async def _count(http: Exchange, upstream: Upstream, count: _Count) -> None:
@@ -73,11 +70,12 @@ async def _count(http: Exchange, upstream: Upstream, count: _Count) -> None:
     if count.dialect is RESPONSES:
         body = await kept_responses.completed(http, caller, body)
     request, parsed = await _counted(http, count.dialect, body, caller, upstream)
-    if request.model.dialect != count.dialect.name:
+    routes = _counters(upstream, request, count)
+    if request.model.dialect != count.dialect.name or not routes:
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({**count.beside, "input_tokens": request.estimate.likely})
         return
-    work = _relay(http, upstream, request, parsed, count.path)
+    work = _relay(http, upstream, request, parsed, routes)
     await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
 
 
@@ -97,22 +95,32 @@ async def _counted(
     return request, parsed
 
 
+def _counters(upstream: Upstream, request: InboundRequest, count: _Count) -> list[Route]:
+    """Who can be asked to count: the vendor's own API, or who has all of it."""
+    name = count.dialect.name
+    if count.vendor and request.model.vendor != count.vendor:
+        return []
+    routes = upstream.routes(request.model)
+    there = [(route, request.model.at(route.named)) for route in routes]
+    return [r for r, m in there if m.dialect == name and m.manners.counting(name)]
+
+
 async def _relay(
     http: Exchange,
     upstream: Upstream,
     request: InboundRequest,
     parsed: dict[str, Any],
-    path: str,
+    routes: Sequence[Route],
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
-    routes = upstream.routes(request.model)
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
     if all(route.breaker.gone for route in routes):
         failed = failures.GONE
     for route in routes:
-        there = request.at(route.named)
-        if there.model.dialect != request.dialect.name or not route.breaker.allows():
+        if not route.breaker.allows():
             continue
+        there = request.at(route.named)
+        path = there.model.manners.counting(request.dialect.name)
         body = await large.counted(there, parsed)
         headers = adapters.forwarded(there, http.headers)
         with closing(await upstream.post(route.access, path, body, headers)) as reply:
