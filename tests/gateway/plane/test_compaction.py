@@ -157,3 +157,19 @@ def test_anothers_seal_is_left_out_and_told(gateway: Gateway, alice: Person) -> 
     assert reply.status_code == 200
     assert "compaction" in reply.headers["x-hontoni-left-out"]
     assert "gAAAA" not in str(gateway.vendors.last.body)
+
+
+@pytest.mark.parametrize("model", ["gpt-5.2", "claude-sonnet-4.5"])
+def test_a_long_day_is_compacted_beside_the_gateway(
+    gateway: Gateway, alice: Person, model: str
+) -> None:
+    fund(alice, "100")
+    turns = [{"role": ("user", "assistant")[n % 2], "content": f"Step {n}."} for n in range(1700)]
+    with gateway.http(alice) as http:
+        body = {"model": model, "input": [*HISTORY[1:2], *turns[1:]], "instructions": "x" * 70_000}
+        reply = http.post("/v1/responses/compact", json=body)
+        counted = http.post("/v1/responses/input_tokens", json=body)
+    assert reply.status_code == 200, reply.text[:500]
+    assert reply.json()["output"][-1]["type"] == "compaction"
+    assert counted.json()["input_tokens"] > 5_000
+    assert len(gateway.books()) == 1
