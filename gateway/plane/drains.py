@@ -22,7 +22,7 @@ from gateway.dialects.ir import Finish, Usage
 from gateway.dialects.json_patch import parse
 from gateway.plane import admission, life
 from gateway.plane.call import Call
-from gateway.vendors.http_client import Reply
+from gateway.vendors.reply import Reply
 from hontoni.bodies import Held
 from hontoni.errors import ApiError
 

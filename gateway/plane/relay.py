@@ -34,7 +34,7 @@ from gateway.plane.call import Call
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors, fetching
 from gateway.vendors.attempts import Attempt
-from gateway.vendors.http_client import Reply
+from gateway.vendors.reply import Reply
 from gateway.vendors.routes import Route
 from hontoni import money
 from hontoni.errors import (

@@ -65,7 +65,7 @@ _GONE_WORDS = frozenset(
 )
 # Of Bedrock, which says with a 400 that our name of the model is wrong.
 _UNSOLD = re.compile(
-    r"model identifier is invalid|on-demand throughput|inference profile .{0,80}not exist",
+    r"^The provided model identifier is invalid|^Invocation of model ID .{0,200}on-demand",
     re.I,
 )
 _NUMBERS = re.compile(r"\d[\d,]{2,}")
