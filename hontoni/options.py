@@ -156,7 +156,7 @@ OPTIONS = (
         ),
     ),
     Option("STATE_ACCOUNT_BYTES", "16 MiB", "how much of it an account may have; the oldest go"),
-    Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`"),
+    Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`, decompressed"),
     Option(
         "MAX_BODIES_BYTES",
         "256 MiB",
@@ -180,6 +180,12 @@ OPTIONS = (
         "`1000`",
         "of them from one address (IPv6: a /64); without effect behind `TRUSTED_PROXIES`",
     ),
+    Option(
+        "SOCKETS_PER_ACCOUNT",
+        "`64`",
+        "WebSockets of one account at `/v1/responses` that a process has open",
+    ),
+    Option("SOCKET_IDLE_SECONDS", "`900`", "after so long without a request such a one is closed"),
     Option("MAX_HEADER_BYTES", "32 KiB", "a request's line and headers; above it 431"),
     Option("MAX_HEADERS", "`100`", "a request's headers; above it 431"),
     Option("HEADER_SECONDS", "`10`", "how long a client may take to send them"),

@@ -255,6 +255,8 @@ PREPARERS: int = env.int("PREPARERS", default=1)
 MAX_FETCHED_BYTES: int = env.int("MAX_FETCHED_BYTES", default=32 * 1024 * 1024)
 # What a client may do before anybody knows who it is: hontoni/connections.py.
 MAX_CONNECTIONS: int = env.int("MAX_CONNECTIONS", default=5000)
+SOCKETS_PER_ACCOUNT: int = env.int("SOCKETS_PER_ACCOUNT", default=64)
+SOCKET_IDLE_SECONDS: float = env.float("SOCKET_IDLE_SECONDS", default=900)
 MAX_CONNECTIONS_PER_ADDRESS: int = env.int("MAX_CONNECTIONS_PER_ADDRESS", default=1000)
 MAX_HEADER_BYTES: int = env.int("MAX_HEADER_BYTES", default=32 * 1024)
 MAX_HEADERS: int = env.int("MAX_HEADERS", default=100)

@@ -48,6 +48,7 @@ def _commands(host: str, port: int, data_dir: str, web_processes: int = 1) -> di
             *(python, "-m", "uvicorn", "hontoni.asgi:application"),
             *("--host", host, "--port", str(port), "--loop", "uvloop"),
             *("--http", "hontoni.edge:Protocol", "--no-proxy-headers", "--ws-max-size", "65536"),
+            *("--ws-per-message-deflate", "false"),
             *("--no-access-log", "--log-level", "warning", "--no-server-header"),
             *("--workers", str(web_processes)),
         ],

@@ -140,6 +140,8 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
             log_level="critical",
             http=edge.Protocol,
             ws="websockets-sansio",
+            ws_max_size=65_536,
+            ws_per_message_deflate=False,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -13,6 +13,8 @@ _JSON = "application/json"
 _VENDORS = {
     "chat": "https://platform.openai.com/docs/api-reference/chat/create",
     "responses": "https://platform.openai.com/docs/api-reference/responses/create",
+    "compact": "https://platform.openai.com/docs/api-reference/responses/compact",
+    "input_tokens": "https://platform.openai.com/docs/api-reference/responses/input-tokens",
     "messages": "https://docs.anthropic.com/en/api/messages",
     "count_tokens": "https://docs.anthropic.com/en/api/messages-count-tokens",
 }
@@ -55,6 +57,22 @@ def _paid(base_url: str) -> dict[str, Any]:
         "/v1/responses": _post(
             base_url, "responses", "OpenAI Responses", responses, "model", "input"
         ),
+        "/v1/responses/compact": _post(
+            base_url,
+            "compact",
+            "Make a conversation shorter, to go on from it",
+            {name: responses[name] for name in ("model", "input")},
+            "model",
+            "input",
+        ),
+        "/v1/responses/input_tokens": _post(
+            base_url,
+            "input_tokens",
+            "Count the tokens of a prompt; free",
+            {name: responses[name] for name in ("model", "input")},
+            "model",
+            "input",
+        ),
         "/v1/messages": _post(
             base_url, "messages", "Anthropic Messages", chat, "model", "messages", "max_tokens"
         ),
@@ -79,7 +97,7 @@ def _post(
             "summary": summary,
             "externalDocs": {"url": _VENDORS[name]},
             "requestBody": {"required": True, "content": {_JSON: {"schema": body}}},
-            "responses": {"200": _answer(stream=name != "count_tokens"), **_errors()},
+            "responses": {"200": _answer(stream="stream" in members), **_errors()},
         }
     }
 

@@ -17,16 +17,16 @@ from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.sift import Sifted, Use, sift
 from gateway.catalogue.features.switches import headers
 from gateway.dialects import codecs
-from gateway.dialects.codecs import failures, hosted, leftovers, media
+from gateway.dialects.codecs import failures, hosted, leftovers, media, summaries
 from gateway.dialects.codecs.shapes import foreign
 from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
 from gateway.dialects.json_patch import patch
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
-from gateway.plane import end_users
+from gateway.plane import compaction, end_users
 from gateway.plane.inbound import InboundRequest
 from gateway.vendors.manners import PLAIN
-from hontoni.errors import BadRequest
+from hontoni.errors import BadRequest, PaymentRequired
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,16 @@ _SECRETS = ("thinking", "redacted_thinking", "reasoning")
 
 # What reading JSON of the wrong shape raises.
 _MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError)
+
+# What a count may say, where the vendor refuses the rest of what a request does.
+_COUNTED = {
+    "openai_responses": frozenset(
+        (
+            *("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls"),
+            *("reasoning", "text", "truncation"),
+        )
+    )
+}
 
 Stream = Tap | Translator
 
@@ -63,6 +73,9 @@ class Lane(Protocol):
     def let_store(self, allowed: bool) -> None:
         """Whether the vendor may keep it, if it asks for that."""
 
+    def compact(self) -> None:
+        """Ask where the vendor compacts a conversation, if it does so itself (compaction.py)."""
+
     def stream(self, reply_id: str, created: int) -> Stream | None:
         """What reads the reply; None when it comes whole."""
 
@@ -89,12 +102,19 @@ def _needs_the_hub(inbound: InboundRequest) -> bool:
         return True
     if foreign.speaks(inbound.dialect.name, inbound.parsed):
         return True
+    if summaries.asks(inbound.parsed.get("input")) and not _compacts(inbound):
+        return True
     if inbound.target.schema == "native":
         return False
     config = inbound.parsed.get("output_config")
     wanted = inbound.parsed.get("response_format")
     shaped = isinstance(config, dict) and bool(config.get("format"))
     return shaped or (isinstance(wanted, dict) and wanted.get("type") == "json_schema")
+
+
+def _compacts(inbound: InboundRequest) -> bool:
+    """Whether the host compacts conversations itself: OpenAI's own, and who has all of it."""
+    return inbound.model.vendor == "openai" and inbound.model.manners.hosts
 
 
 def forwarded(inbound: InboundRequest, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -112,7 +132,11 @@ def counted(inbound: InboundRequest, parsed: dict[str, Any]) -> bytes:
         sent = inbound.model.manners.applied(sent)
     except _MISSHAPEN as error:
         raise BadRequest("The request body does not have the shape it must have.") from error
-    return patch(inbound.body, parsed, _changes(parsed, sent))
+    changes = _changes(parsed, sent)
+    if (counted := _COUNTED.get(inbound.dialect.name)) is not None:
+        changes = {name: value for name, value in changes.items() if name in counted}
+        changes |= dict.fromkeys(parsed.keys() - counted)
+    return patch(inbound.body, parsed, changes)
 
 
 class PassThrough:
@@ -128,11 +152,21 @@ class PassThrough:
         self.streams = bool(inbound.parsed.get("stream"))
         self.path = inbound.model.path(streams=self.streams)
         self.thinks: Thinking | None = None
+        self._compacts = False
+        self.body = self._patched()
+
+    def compact(self) -> None:
+        self._compacts = True
+        path, mark, query = self._inbound.model.path(streams=False).partition("?")
+        self.path = f"{path}/compact{mark}{query}"
         self.body = self._patched()
 
     def _patched(self) -> bytes:
         """The client's bytes, changed in the members the codec would change."""
         inbound = self._inbound
+        if self._compacts:
+            native = compaction.native(self._wanted, inbound.target)
+            return orjson.dumps(inbound.model.manners.applied(native))
         codec = codecs.CODECS[inbound.dialect.name]
         sent = codec.patch_request(self._wanted, inbound.target, inbound.thinking)
         store = inbound.may_store and inbound.parsed.get("store") is True
@@ -154,6 +188,8 @@ class PassThrough:
         return self._inbound.with_switches(kept)
 
     def limit_output(self, tokens: int) -> None:
+        if self._compacts:  # the vendor takes no limit there
+            raise PaymentRequired("Your balance does not cover what compacting may cost.")
         self._wanted = {**self._wanted, **self._inbound.dialect.limit_output(self._wanted, tokens)}
         self.body = self._patched()
 
@@ -281,6 +317,9 @@ class Translation:
 
     def let_store(self, allowed: bool) -> None:
         pass  # what is translated is never stored
+
+    def compact(self) -> None:
+        pass  # the trigger in it does (codecs/summaries.py)
 
     def stream(self, reply_id: str, created: int) -> Translator:
         inbound = self._inbound

@@ -2,7 +2,8 @@
 
 A small one is read at once. For a large one the caller is looked at first: whether the balance,
 the plan's windows and its slots allow a request at all. No more of them are read at once, of what
-shares those slots, than there are slots; what waits is not read, so it waits at its sender's.
+shares those slots, than there are slots; what waits is not read, so it waits at its sender's. What
+is compressed is large once it has become so, and is never more than a plain one may be.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from gateway.catalogue import snapshot
 from gateway.metering.estimates import Hold
 from gateway.plane import admission
 from gateway.plane.callers import Caller
+from gateway.plane.codings import Coded
 from gateway.plane.exchange import Exchange
 from hontoni.errors import RateLimited
 from ratelimits.headers import refusal
@@ -29,15 +31,42 @@ _reading: Counter[str] = Counter()  # large bodies, by the subject of the slots
 
 
 async def read(http: Exchange, caller: Caller, *, paid: bool = True) -> bytes:
-    """The body. Raises ApiError: what refuses the caller, too."""
-    announced = http.announced()
+    """The body, as it was before it was compressed. Raises ApiError: what refuses the caller,
+    too."""
+    announced, coding = http.announced(), http.coding()
+    found, coded = None, None
     if announced <= LARGE_BYTES:
         found = await http.body(announced, LARGE_BYTES)
+        if found is not None and coding:
+            coded = Coded(coding, found)
+            found = await _undone(http, coded, LARGE_BYTES)
         if found is not None:
             return found
     async with _turn(http, caller, paid):
-        whole = await http.body(announced, http.config.max_body_bytes, _pause)
-    assert whole is not None
+        if coded is None:
+            found = await http.body(announced, http.config.max_body_bytes, _pause)
+            assert found is not None
+            coded = Coded(coding, found) if coding else None
+        if coded is not None:
+            found = await _undone(http, coded, http.config.max_body_bytes)
+    if found is None:
+        raise http.too_large()
+    return found
+
+
+async def _undone(http: Exchange, coded: Coded, most: int) -> bytes | None:
+    """What it was before it was compressed; None once that is more than `most` bytes, and asked
+    again it goes on. Raises BadRequest, or Unavailable while too much is held already."""
+    while not coded.over and coded.size <= most:
+        if coded.size < LARGE_BYTES:
+            coded.step()
+        else:
+            await asyncio.to_thread(coded.step)
+        http.hold(coded.sent + coded.size)
+    if not coded.over or coded.size > most:
+        return None
+    whole = coded.whole()
+    http.hold(len(whole))
     return whole
 
 

@@ -1,14 +1,15 @@
 """What a request would use and cost, without making it: free, and no window counts it.
 
-* `/v1/messages/count_tokens`: the vendor's own count for Claude; for another model ours, a third
-  of the bytes of the body, marked by the header `x-hontoni-token-count: estimate`
+* `/v1/messages/count_tokens`, `/v1/responses/input_tokens`: the vendor's own count where the
+  model's vendor speaks that dialect; for another model ours, a third of the bytes of the body,
+  marked by the header `x-hontoni-token-count: estimate`
 * `/v1beta/models/{model}:countTokens`: likewise, the vendor's own for Gemini
 * `/v1/estimate`: a body of any dialect, and everything that would be decided about it
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.conf import settings
@@ -22,12 +23,13 @@ from gateway.plane import (
     client_dialects,
     gemini_bodies,
     inbound,
+    kept_responses,
     large,
     left_out,
     pipeline,
 )
 from gateway.plane.callers import Caller
-from gateway.plane.client_dialects import GEMINI, MESSAGES
+from gateway.plane.client_dialects import GEMINI, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
@@ -43,39 +45,64 @@ Sent = tuple[str, bytes, dict[bytes, bytes]]  # a path, a body and headers
 _ESTIMATED = [(b"x-hontoni-token-count", b"estimate")]
 
 
+class _Count(NamedTuple):
+    """A door that counts, what our answer has beside the number, and whose models' hosts count in
+    its dialect."""
+
+    dialect: Dialect
+    beside: Mapping[str, str]
+    vendor: str
+
+
+_MESSAGES = _Count(MESSAGES, {}, "")
+_RESPONSES = _Count(RESPONSES, {"object": "response.input_tokens"}, "openai")
+
+
 async def count_tokens(http: Exchange, upstream: Upstream) -> None:
-    """How many tokens a prompt has. Raises ApiError."""
-    http.dialect = MESSAGES.name
+    """How many tokens a prompt of Messages has. Raises ApiError."""
+    await _count(http, upstream, _MESSAGES)
+
+
+async def input_tokens(http: Exchange, upstream: Upstream) -> None:
+    """The same of Responses. Raises ApiError."""
+    await _count(http, upstream, _RESPONSES)
+
+
+async def _count(http: Exchange, upstream: Upstream, count: _Count) -> None:
+    http.dialect = count.dialect.name
     caller = await admission.enter(http)
     body = await bodies.read(http, caller, paid=False)
-    request, parsed = await _counted(http, body, caller, upstream)
-    if request.model.dialect != MESSAGES.name or not _counters(upstream, request):
+    if count.dialect is RESPONSES:
+        body = await kept_responses.completed(http, caller, body)
+    request, parsed = await _counted(http, count.dialect, body, caller, upstream)
+    routes = _counters(upstream, request, count)
+    if request.model.dialect != count.dialect.name or not routes:
         http.extra += [*pipeline.served(request), *_ESTIMATED]
-        await http.respond_json({"input_tokens": request.estimate.likely})
+        await http.respond_json({**count.beside, "input_tokens": request.estimate.likely})
         return
 
     async def counted(there: InboundRequest) -> Sent:
         headers = adapters.forwarded(there, http.headers)
-        return there.model.manners.counting(), await large.counted(there, parsed), headers
+        path = there.model.manners.counting(count.dialect.name)
+        return path, await large.counted(there, parsed), headers
 
-    work = _relay(http, upstream, request, counted)
+    work = _relay(http, upstream, request, counted, routes)
     await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
 
 
 async def _counted(
-    http: Exchange, body: bytes, caller: Caller, upstream: Upstream
+    http: Exchange, dialect: Dialect, body: bytes, caller: Caller, upstream: Upstream
 ) -> tuple[InboundRequest, dict[str, Any]]:
     """The request, and the body as it came: a count has no limit."""
     if large.is_large(body):
-        name = MESSAGES.name
-        request = await large.understand(http, name, body, caller, upstream, "counted")
+        request = await large.understand(http, dialect.name, body, caller, upstream, "counted")
         http.parsed = request.parsed
         return request, request.parsed
     http.parsed = parsed = parse(body)
-    MESSAGES.check(parsed)
-    limited = {"max_tokens": 0, **parsed}
+    dialect.check(parsed)
+    limited = {"max_tokens": 0, **parsed} if dialect.needs_limit else parsed
     sent, ip = http.headers, http.client_ip()
-    request = await inbound.understand(MESSAGES, body, limited, caller, upstream, sent, ip)
+    request = await inbound.understand(dialect, body, limited, caller, upstream, sent, ip)
     return request, parsed
 
 
@@ -91,8 +118,8 @@ async def count_contents(http: Exchange, upstream: Upstream) -> None:
     else:
         sent, ip = http.headers, http.client_ip()
         request = await inbound.understand(GEMINI, body, parsed, caller, upstream, sent, ip)
-    lane = await large.choose(request)
-    if request.model.dialect != GEMINI.name or not lane.body:  # what it points at is not fetched
+    lane, routes = await large.choose(request), _plain(upstream, request)
+    if not routes or not lane.body:  # what it points at is not fetched
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"totalTokens": request.estimate.likely})
         return
@@ -103,18 +130,24 @@ async def count_contents(http: Exchange, upstream: Upstream) -> None:
         wrapped = b'{"generateContentRequest":{"model":%b,%b}' % (named, lane.body[1:])
         return f"/v1beta/models/{there.target.model}:countTokens", wrapped, {}
 
-    work = _relay(http, upstream, request, counted)
+    work = _relay(http, upstream, request, counted, routes)
     await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
 
 
-def _counters(upstream: Upstream, request: InboundRequest) -> list[Route]:
+def _plain(upstream: Upstream, request: InboundRequest) -> list[Route]:
+    """Who counts Gemini contents: Google itself."""
+    there = [(route, request.model.at(route.named)) for route in upstream.routes(request.model)]
+    return [r for r, m in there if m.dialect == GEMINI.name and m.manners is PLAIN]
+
+
+def _counters(upstream: Upstream, request: InboundRequest, count: _Count) -> list[Route]:
     """Who can be asked to count: the vendor's own API, or who has all of it."""
-    dialect = request.model.dialect
+    name = count.dialect.name
+    if count.vendor and request.model.vendor != count.vendor:
+        return []
     routes = upstream.routes(request.model)
-    there = [(r, m) for r in routes if (m := request.model.at(r.named)).dialect == dialect]
-    if dialect == MESSAGES.name:
-        return [route for route, model in there if model.manners.counting()]
-    return [route for route, model in there if model.manners is PLAIN]
+    there = [(route, request.model.at(route.named)) for route in routes]
+    return [r for r, m in there if m.dialect == name and m.manners.counting(name)]
 
 
 async def _relay(
@@ -122,10 +155,13 @@ async def _relay(
     upstream: Upstream,
     request: InboundRequest,
     counted: Callable[[InboundRequest], Awaitable[Sent]],
+    routes: Sequence[Route],
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
-    for route in _counters(upstream, request):
+    if all(route.breaker.gone for route in routes):
+        failed = failures.GONE
+    for route in routes:
         if not route.breaker.allows():
             continue
         path, body, headers = await counted(request.at(route.named))

@@ -14,12 +14,12 @@ from starlette.types import Receive, Scope, Send
 from uuid_utils import uuid7
 
 from gateway.dialects.codecs import failures
-from gateway.plane import life, watching, wire
+from gateway.plane import codings, life, watching, wire
 from gateway.plane.life import Answer
 from gateway.plane.watching import ClientGone
 from gateway.plane.wire import Connection, Headers
 from hontoni import addresses, bodies
-from hontoni.errors import ApiError, BadRequest, TooLarge
+from hontoni.errors import ApiError, TooLarge
 from hontoni.money import nanos
 from ratelimits.headers import rate_limit_lines
 from ratelimits.limiter import Limits, State
@@ -66,7 +66,7 @@ class Exchange:
     it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_connection", "_parts", "_quiet", "answer", "body_head", "config", "dialect", "extra", "headers", "held", "keep_alive", "kept", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "stream_head", "writing")  # noqa: E501  # fmt: skip
+    __slots__ = ("_connection", "_parts", "_quiet", "answer", "body_head", "compacts", "config", "dialect", "extra", "headers", "held", "keep_alive", "kept", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "stream_head", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
@@ -84,6 +84,7 @@ class Exchange:
         self.dialect = ""
         self.keep_alive: Callable[[], bytes] | None = None
         self.kept: Any = None  # what of its answer (kept_responses.Keeping)
+        self.compacts = False  # its answer is the conversation, compacted (compaction.py)
         self._quiet = False
         self.writing = False
         self.stream_head, self.body_head = _EVENT_STREAM, _JSON
@@ -110,20 +111,21 @@ class Exchange:
         body = self._connection.body()
         if body is not None and len(body) > bodies.FREE_BYTES:
             if len(body) > self.config.max_body_bytes:
-                raise _too_large(self.config.max_body_bytes)
+                raise self.too_large()
             self.holder().grow(len(body))
         return body
 
     def announced(self) -> int:
-        """The bytes that the body says it has, 0 if it does not say."""
-        if self.headers.get(b"content-encoding", b"identity") != b"identity":
-            error = BadRequest("Compressed request bodies are not accepted.")
-            error.status = 415
-            raise error
+        """The bytes that the body says it has, 0 if it does not say. Raises TooLarge."""
         size = bodies.announced(self.scope)
         if size > self.config.max_body_bytes:
-            raise _too_large(self.config.max_body_bytes)
+            raise self.too_large()
         return size
+
+    def coding(self) -> str:
+        """How the body is compressed, "" if it is not. Raises codings.Unsupported."""
+        given = self.headers.get(b"content-encoding")
+        return codings.named(given) if given else ""
 
     async def body(
         self, announced: int, most: int, pause: Callable[[], float] | None = None
@@ -142,10 +144,8 @@ class Exchange:
             self._parts.append(part)
             size += len(part)
             if size > self.config.max_body_bytes:
-                raise _too_large(self.config.max_body_bytes)
-            if size > bodies.FREE_BYTES:
-                holder = self.holder()
-                holder.grow(size - holder.size)
+                raise self.too_large()
+            self.hold(size)
             if not message.get("more_body"):
                 whole = part if len(self._parts) == 1 else b"".join(self._parts)
                 self._parts.clear()
@@ -154,6 +154,18 @@ class Exchange:
                 return None
             if pause is not None:
                 await asyncio.sleep(pause())
+
+    def hold(self, size: int) -> None:
+        """Its body takes so many bytes of the process's memory, all in all; nothing where that is
+        free. Raises Unavailable."""
+        if size > bodies.FREE_BYTES or self.held is not None:
+            holder = self.holder()
+            holder.grow(size - holder.size)
+
+    def too_large(self) -> TooLarge:
+        """Its body has more bytes than any may have."""
+        most = self.config.max_body_bytes // 1024 // 1024
+        return TooLarge(f"The request body is larger than {most} MB.")
 
     def holder(self) -> bodies.Held:
         """What it holds of the process's memory."""
@@ -178,6 +190,10 @@ class Exchange:
             raise
         finally:
             watching.end(watch)
+
+    def told(self) -> Headers:
+        """What the head of every answer says."""
+        return wire.headers(self._base())
 
     def _base(self) -> bytes:
         """The lines of every answer's head."""
@@ -275,7 +291,3 @@ def _written(body: dict[str, Any]) -> bytes:
         return orjson.dumps(body)
     except orjson.JSONEncodeError:
         return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(f"The request body is larger than {most // 1024 // 1024} MB.")

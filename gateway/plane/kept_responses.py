@@ -75,14 +75,8 @@ async def _prepared(
         return body, parsed
     before: Keeping = http.kept or Keeping(caller.account, [])
     if conversation.points(parsed):
-        try:
-            found = await conversation.whole(caller.account, parsed)
-        except redis.RedisError:
-            raise Unavailable("What was kept cannot be read at the moment.") from None
-        body, parsed = orjson.dumps(found.body), found.body
-        if len(body) > http.config.max_body_bytes:
-            raise TooLarge("The conversation behind this request is too large.")
-        own, chain = found.own, found.chain
+        body, found = await _whole(http, caller, parsed)
+        parsed, own, chain = found.body, found.own, found.chain
     elif parsed.get("store") is False:
         return body, parsed
     else:
@@ -90,6 +84,39 @@ async def _prepared(
     if parsed.get("store") is not False:
         http.kept = before._replace(own=own, chain=chain)
     return body, parsed
+
+
+async def whole(account: int, parsed: dict[str, Any]) -> dict[str, Any]:
+    """The request with everything it points at, if anything. Raises BadRequest, Unavailable."""
+    return (await _found(account, parsed)).body if conversation.points(parsed) else parsed
+
+
+async def _found(account: int, parsed: dict[str, Any]) -> conversation.Whole:
+    try:
+        return await conversation.whole(account, parsed)
+    except redis.RedisError:
+        raise Unavailable("What was kept cannot be read at the moment.") from None
+
+
+async def _whole(
+    http: Exchange, caller: Caller, parsed: dict[str, Any]
+) -> tuple[bytes, conversation.Whole]:
+    found = await _found(caller.account, parsed)
+    body = orjson.dumps(found.body)
+    if len(body) > http.config.max_body_bytes:
+        raise TooLarge("The conversation behind this request is too large.")
+    return body, found
+
+
+async def completed(http: Exchange, caller: Caller, body: bytes) -> bytes:
+    """A request that is only counted, made whole: nothing of it is kept, or worked on later.
+    Raises as `prepare`."""
+    if not _POINTS.search(body):
+        return body
+    parsed = await asyncio.to_thread(parse, body) if large.is_large(body) else parse(body)
+    if not (records.keeps() and caller.keeps_responses and conversation.points(parsed)):
+        return body
+    return (await _whole(http, caller, parsed))[0]
 
 
 def admitted(http: Exchange, caller: Caller) -> None:

@@ -257,6 +257,9 @@ class _Large:
     def let_store(self, allowed: bool) -> None:
         self._edit("let_store", allowed)
 
+    def compact(self) -> None:
+        self._edit("compact")
+
     def repair(self, failed: Failed) -> bool:
         return bool(self._edit("repair", failed))
 

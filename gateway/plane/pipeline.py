@@ -24,6 +24,7 @@ from gateway.plane import (
     admission,
     bodies,
     callers,
+    compaction,
     counts,
     gemini_bodies,
     inbound,
@@ -103,6 +104,8 @@ async def _prepare(
     ClientGone, kept_responses.Detach."""
     body = http.whole_body() or await bodies.read(http, caller)
     sent, ip, parsed = http.headers, http.client_ip(), None
+    if http.compacts:
+        body = await compaction.requested(body)
     if dialect is RESPONSES:
         body, parsed = await kept_responses.prepare(http, caller, body)
     elif dialect is GEMINI:
@@ -117,6 +120,8 @@ async def _prepare(
     routes = _routes(request, http, upstream)
     named = routes[0].named
     lane = await large.choose(request if named == NATIVE else request.at(named))
+    if http.compacts:
+        await large.beside(lane, lane.compact)
     return Call(
         http=http,
         caller=caller,

@@ -109,7 +109,7 @@ async def understand(
     dialect = client_dialects.of(question.dialect, parsed, question.headers)
     if question.kind == "counted":
         dialect.check(parsed)
-        parsed = {"max_tokens": 0, **parsed}
+        parsed = {"max_tokens": 0, **parsed} if dialect.needs_limit else parsed
     here: Any = _Here(question.available)
     return await inbound.understand(
         dialect, question.body, parsed, question.caller, here, question.headers, question.address,

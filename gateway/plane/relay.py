@@ -83,8 +83,9 @@ async def forward(call: Call, upstream: Upstream) -> None:
             return
         if call.first_byte is not None or not errors.is_theirs(failed):
             break
-    if failed is None:
+    if failed is None and not all(route.breaker.gone for route in call.routes):
         raise _resting(call.routes)
+    failed = failed or failures.GONE
     raise errors.raised(failed, call.model.vendor, call.model.id, call.model.life.successor)
 
 
@@ -103,6 +104,8 @@ async def _fits(call: Call, route: Route) -> bool:
     try:
         lane = await large.choose(call.request.at(route.named))
         await complete(call, lane)
+        if call.http.compacts:
+            await large.beside(lane, lane.compact)
         await large.beside(lane, _spare, call, lane)
     except BadRequest:
         return False

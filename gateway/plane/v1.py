@@ -9,14 +9,17 @@ import gc
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from hashlib import sha256
 
+import orjson
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.catalogue import model_list, snapshot
+from gateway.catalogue import codex_models, model_list, snapshot
 from gateway.plane import (
     admission,
     background,
+    compaction_door,
     counting,
     drains,
     gemini_bodies,
@@ -27,6 +30,8 @@ from gateway.plane import (
     large,
     pipeline,
     response_doors,
+    socket_door,
+    sockets,
     stores,
     tracing,
 )
@@ -70,7 +75,22 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
     found = (await snapshot.current()).listed.values()
     allowed = [model for model in found if not caller.models or model.id in caller.models]
     offered = [model for model in allowed if upstream.routes(model)]
-    await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
+    query = http.query()
+    page = model_list.page(offered, query, anthropic=_is_anthropic(http))
+    if "client_version" in query:  # Codex
+        page["models"] = codex_models.manifest(offered)
+    await _unless_known(http, orjson.dumps(page))
+
+
+async def _unless_known(http: Exchange, body: bytes) -> None:
+    """An answer with an ETag; 304 to who has it already."""
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    line = b"etag: %b\r\n" % tag.encode()
+    known = [each.strip().removeprefix("W/") for each in http.header(b"if-none-match").split(",")]
+    if tag in known or "*" in known:
+        await http.respond(304, b"", line)
+    else:
+        await http.respond(200, body, line)
 
 
 async def _model(http: Exchange, upstream: Upstream) -> None:
@@ -112,6 +132,8 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/completions", "POST", _paid(COMPLETIONS)),
     ("/v1/messages", "POST", _paid(MESSAGES)),
     ("/v1/responses", "POST", _responses),
+    ("/v1/responses/compact", "POST", compaction_door.compact),
+    ("/v1/responses/input_tokens", "POST", counting.input_tokens),
     ("/v1/responses/{id}", "GET", response_doors.retrieve),
     ("/v1/responses/{id}", "DELETE", response_doors.delete),
     ("/v1/responses/{id}/input_items", "GET", response_doors.input_items),
@@ -156,7 +178,7 @@ class _Endpoint:
             elif method == "OPTIONS":
                 await http.respond(204, b"", _PREFLIGHT)
             elif b"upgrade" in http.headers:
-                raise _UpgradeRefused("There is no WebSocket here. Use POST.")
+                raise _UpgradeRefused("There is no WebSocket here, but at /v1/responses.")
             else:
                 allowed = ", ".join(self.handlers)
                 raise _NotAllowed(f"Use {allowed} here.", headers={"Allow": allowed})
@@ -224,7 +246,12 @@ class V1:
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
         await stores.start()
-        work = (admission.beat_for_ever(), refusals.flush_for_ever(), stores.watch_for_ever())
+        work = (
+            admission.beat_for_ever(),
+            refusals.flush_for_ever(),
+            stores.watch_for_ever(),
+            sockets.look_for_ever(),
+        )
         self._working = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
@@ -242,9 +269,6 @@ class V1:
         await in_thread(tracing.stop)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await _refuse_socket(scope, receive, send)
-            return
         path: str = scope["path"]
         if gemini_bodies.is_ours(scope):
             scope = gemini_bodies.entered(scope)
@@ -252,8 +276,18 @@ class V1:
         elif path.startswith("/v1/v1"):
             path = path[3:]
             scope = {**scope, "path": path}
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         # A path without parameters needs no pattern.
         await self.exact.get(path, self.router)(scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/v1/responses":
+            await _refuse_socket(scope, receive, send)
+            return
+        assert self.upstream is not None, "V1.start() was not awaited"
+        await socket_door.open_socket(scope, receive, send, self.config, self.upstream)
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.config)

@@ -24,6 +24,7 @@ EXPLANATIONS: dict[str, Promise | str] = {
         "The request could cost more than your balance. Top up, or ask for fewer max_tokens."
     ),
     "invalid_api_key": _("This key is revoked or expired, and something still uses it."),
+    "invalid_encoding": _("The request's body was not compressed as its header says."),
     "invalid_image_url": _("An image could not be fetched from its address."),
     "invalid_json": _("The request's body was no valid JSON."),
     "invalid_request": _("A parameter was missing or wrong: the message names it."),
@@ -52,6 +53,9 @@ EXPLANATIONS: dict[str, Promise | str] = {
     "rate_limit_exceeded": _("More requests in 60 seconds than your plan allows."),
     "request_too_large": _("The request's body was too large."),
     "unsupported_parameter": _("The model does not know a parameter: the message names it."),
+    "unsupported_encoding": _("The request's body was compressed in a way we do not read."),
+    "websocket_limit": _("Your account had too many WebSockets open on one server."),
+    "websocket_queue_full": _("Too many requests waited on one WebSocket."),
     "upgrade_not_supported": _("The tool tried a WebSocket; it falls back to POST by itself."),
 }
 _UNKNOWN = _("The message says what was wrong.")

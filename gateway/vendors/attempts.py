@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
+from gateway.dialects.codecs import failures
 from gateway.dialects.ir import Failed
 from gateway.vendors import errors
 from gateway.vendors.access import Access
@@ -56,7 +57,8 @@ class Attempt:
             self.answered()
             return
         refused, breaker = errors.refuses_us(failed), self.route.breaker
-        if breaker.failed(retry_after=failed.retry_after or 0.0, refused=refused):
+        wait, gone = failed.retry_after or 0.0, failed.code == failures.RETIRED
+        if breaker.failed(retry_after=wait, refused=refused, gone=gone):
             label = self.route.access.label
             logger.warning("breaker.open %s %s for %.0f s", label, self.error, breaker.wait())
         if refused:

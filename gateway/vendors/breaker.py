@@ -16,16 +16,17 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 60.0
 
 
 class Breaker:
-    """`refused` while the vendor does not accept the credential itself."""
+    """`refused` while the vendor does not accept the credential itself; `gone` while it says that
+    it does not have the model."""
 
-    __slots__ = ("_failures", "_pause", "_probing", "_until", "refused")
+    __slots__ = ("_failures", "_pause", "_probing", "_until", "gone", "refused")
 
     def __init__(self) -> None:
         self._failures = 0
         self._pause = 0.0
         self._until = 0.0
         self._probing = False
-        self.refused = False
+        self.refused = self.gone = False
 
     def allows(self) -> bool:
         """Whether a request may be sent now."""
@@ -51,16 +52,18 @@ class Breaker:
         """It answered, were it only to say that the request is wrong."""
         if self._failures or self._until:
             self._failures, self._pause, self._until = 0, 0.0, 0.0
-            self._probing = self.refused = False
+            self._probing = self.refused = self.gone = False
 
-    def failed(self, *, retry_after: float = 0.0, refused: bool = False) -> bool:
+    def failed(
+        self, *, retry_after: float = 0.0, refused: bool = False, gone: bool = False
+    ) -> bool:
         """It did not. A credential that is refused is not asked again to see if that was meant.
         True if that opened it."""
         self._probing = False
         if self.wait():
             return False  # sent before it opened
         self._failures += 1
-        self.refused = refused
+        self.refused, self.gone = refused, gone
         if self._until or refused or self._failures >= FAILURES:
             self._pause = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, 2 * self._pause, retry_after))
             self._until = time.monotonic() + self._pause

@@ -61,6 +61,10 @@ _PLAIN = {
     "anthropic_messages": "/v1/messages",
     "gemini": "/v1beta/models/{model}:streamGenerateContent?alt=sse",
 }
+_COUNTING = {
+    "anthropic_messages": "/v1/messages/count_tokens",
+    "openai_responses": "/v1/responses/input_tokens",
+}
 _AZURE = "/openai/deployments/{model}/chat/completions?api-version={version}"
 _VERTEX = "/v1/projects/{project}/locations/{region}/publishers"
 # Of a cloud: of a whole answer, and of a streamed one.
@@ -175,11 +179,12 @@ class Manners:
             return f"{path}?api-version={quote(self.api_version)}"
         return path
 
-    def counting(self) -> str:
-        """Where a Claude host counts tokens; "" where nobody does, or not in these words."""
-        if self.hosting:
+    def counting(self, dialect: str) -> str:
+        """Where it counts tokens; "" where nobody does, or not in these words."""
+        path = _COUNTING.get(dialect, "")
+        if self.hosting or not path:
             return ""
-        return "/v1/messages/count_tokens" if self.versioned else "/messages/count_tokens"
+        return path if self.versioned else path.removeprefix("/v1")
 
     def target(self, target: Target) -> Target:
         """What its model can be asked."""

@@ -120,6 +120,7 @@ def _routes(sandbox: Sandbox) -> Iterable[Route]:
 
     yield post("/v1/chat/completions", _generate, chat)
     yield post("/v1/responses", _generate, responses)
+    yield post("/v1/responses/compact", _generate, responses)
     yield post("/v1/responses/input_tokens", _count, responses, counted=responses.counted)
     yield post("/v1/messages", _generate, anthropic)
     yield post("/v1/messages/count_tokens", _count, anthropic, counted=anthropic.counted)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from sandbox.vendors import hosted, media, openai, responses_stream
+from sandbox.vendors import compaction, hosted, media, openai, responses_stream
 from sandbox.vendors.conversation import Ask, Json, Said, Sent, Tool, mapping, objects, strings
 from sandbox.vendors.dialect import fresh, metered, scripted, texts
 from sandbox.vendors.lint.responses import check as check
@@ -188,6 +188,8 @@ def counted(tokens: int) -> Json:
 
 def output(sent: Sent, turn: Turn) -> list[Json]:
     """The items of an answer."""
+    if compaction.is_asked(sent):
+        return [compaction.item(turn.text)]
     items = [_reasoning(sent, turn)] if turn.thinking else []
     container = fresh("cntr_", 48)
     items += [_used(tool, container) for tool, times in turn.uses.items() for _ in range(times)]
@@ -336,6 +338,8 @@ def _failed(response: Json, turn: Turn) -> Json:
 
 
 def whole(sent: Sent, ask: Ask, turn: Turn, tokens: Tokens) -> Json:
+    if compaction.at_its_door(sent):
+        return compaction.whole(sent, turn.text, usage(tokens))
     response = _response(sent, turn)
     if turn.breaks == "failed":
         return _failed(response, turn)

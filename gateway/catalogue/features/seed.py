@@ -26,7 +26,7 @@ _FREE: dict[str, dict[str, str]] = {
         Kind.MEMBER: """
             cache_control context_management diagnostics max_tokens messages metadata model
             output_config output_format stop_sequences stream system temperature thinking
-            tool_choice tools top_k top_p inference_geo speed service_tier
+            tool_choice tools top_k top_p inference_geo speed service_tier safeguards
             output_config.effort output_config.format output_config.task_budget
             context_management.edits
             tools.allowed_callers tools.allowed_domains tools.blocked_domains tools.cache_control
@@ -45,7 +45,8 @@ _FREE: dict[str, dict[str, str]] = {
         """,
         Kind.HEADER: "anthropic-version anthropic-beta anthropic-dangerous-direct-browser-access",
         Kind.BETA: """
-            advanced-tool-use-* advisor-tool-* cache-diagnosis-* claude-code-* code-execution-*
+            advanced-tool-use-* advisor-tool-* afk-mode-* dangerous-tool-use-*
+            cache-diagnosis-* claude-code-* code-execution-*
             compact-* computer-use-* context-1m-* context-management-* dev-full-thinking-*
             effort-* extended-cache-ttl-* fast-mode-* fine-grained-tool-streaming-*
             inline-tools-* interleaved-thinking-* max-tokens-* mid-conversation-*

@@ -79,6 +79,7 @@ _LOST = "The model's provider broke off the answer"
 CUT = Failed(500, "api_error", "upstream_error", _LOST, "cut")
 BROKEN = Failed(500, "api_error", "upstream_error", "The model's provider sent nonsense", "broken")
 _MALFORMED = "The model gave an answer that makes no sense; try again"
+GONE = Failed(404, "not_found_error", "model_retired", _RETIRED, "model_not_found")
 OVERLOADED = "upstream_overloaded"  # as our own 503s are not
 RETIRED = "model_retired"
 STALE = "stale_reasoning"  # `vendor_code` of a 400 that goes away without the carriers

@@ -251,3 +251,4 @@ class Request:
     cache_key: str = ""
     end_user: str = ""
     metadata: Json = field(default_factory=dict)
+    compacts: bool = False  # the answer is a summary, in the place of what was said

@@ -21,6 +21,7 @@ _BETA_FIELDS = {
     "thread": ("message-threads-",),
     "fallbacks": ("fallback",),
     "compaction": ("compact",),
+    "safeguards": ("dangerous-tool-use-",),
 }
 _TOOL_FIELDS = names(
     "type name description input_schema cache_control strict defer_loading allowed_callers "

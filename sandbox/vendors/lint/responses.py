@@ -1,5 +1,6 @@
 """What OpenAI refuses in the parameters on /v1/responses. The items have a module of their own."""
 
+from sandbox.vendors import compaction
 from sandbox.vendors.conversation import Json, Sent, mapping, objects
 from sandbox.vendors.dialect import texts
 from sandbox.vendors.lint import openai, responses_items, together
@@ -17,6 +18,10 @@ _FIELDS = names(
 _COUNTED = names(
     "conversation input instructions model parallel_tool_calls previous_response_id reasoning "
     "text tool_choice tools truncation"
+)
+_COMPACTED = names(
+    "image input instructions model previous_response_id prompt_cache_key prompt_cache_options "
+    "prompt_cache_retention service_tier"
 )
 _MOVED = {
     "response_format": "In the Responses API, this parameter has moved to 'text.format'.",
@@ -68,8 +73,14 @@ def only_known_fields(sent: Sent) -> None:
                 param=field,
                 code="unsupported_parameter",
             )
-        if field not in (_COUNTED if sent.counting else _FIELDS):
+        if field not in _known(sent):
             raise openai.unknown(field)
+
+
+def _known(sent: Sent) -> frozenset[str]:
+    if compaction.at_its_door(sent):
+        return _COMPACTED
+    return _COUNTED if sent.counting else _FIELDS
 
 
 def fields_have_their_types(sent: Sent) -> None:

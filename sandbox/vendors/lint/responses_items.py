@@ -1,5 +1,6 @@
 """What OpenAI refuses in the items of a Responses request."""
 
+from sandbox.vendors import compaction
 from sandbox.vendors.conversation import Json, Sent, mapping, objects
 from sandbox.vendors.lint import openai
 from sandbox.vendors.lint.shapes import names
@@ -171,6 +172,18 @@ def reasoning_is_genuine(sent: Sent) -> None:
             )
 
 
+def compactions_are_ours(sent: Sent) -> None:
+    """A compaction comes back as it was made, or not at all."""
+    for item in _items(sent):
+        if _kind(item) == "compaction" and not is_sealed(
+            compaction.KIND, item.get("encrypted_content")
+        ):
+            raise VendorError(
+                "The encrypted content of a compaction item could not be verified.",
+                code="invalid_encrypted_content",
+            )
+
+
 def reasoning_leads_somewhere(sent: Sent) -> None:
     """A reasoning item is followed by what it led to (1.6, rule 8)."""
     items = _items(sent)
@@ -197,6 +210,7 @@ def results_hold_known_parts(sent: Sent) -> None:
 
 
 RULES = (
+    compactions_are_ours,
     items_are_known,
     ids_have_their_prefix,
     messages_are_well_formed,

@@ -106,12 +106,12 @@ def test_the_anthropic_sdk_pages_through_every_model_once(
     assert client.models.retrieve("claude-sonnet-4").display_name == "Claude Sonnet 4"
 
 
-def test_a_websocket_is_refused_with_426_and_nothing_stored_is_found(
+def test_a_websocket_elsewhere_is_refused_with_426_and_nothing_stored_is_found(
     gateway: Gateway, alice: Person
 ) -> None:
     host, _, port = gateway.url.removeprefix("http://").partition(":")
     handshake = (
-        f"GET /v1/responses HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\n"
+        f"GET /v1/messages HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\n"
         "upgrade: websocket\r\nsec-websocket-version: 13\r\n"
         "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
@@ -136,7 +136,7 @@ async def test_an_asgi_websocket_is_refused_with_426_too() -> None:
     async def receive() -> Any:
         return {"type": "websocket.connect"}
 
-    scope = {"type": "websocket", "path": "/v1/responses", "headers": []}
+    scope = {"type": "websocket", "path": "/v1/messages", "headers": []}
     await application({**scope, "extensions": {"websocket.http.response": {}}}, receive, send)
     assert sent[0]["status"] == 426
     sent.clear()

@@ -5,7 +5,6 @@ slot and hold free again.
 """
 
 import asyncio
-import gzip
 import socket
 import time
 from collections.abc import Iterator
@@ -306,7 +305,7 @@ def test_a_client_that_stops_reading_does_not_stop_the_gateway(
 
 
 REFUSED: list[tuple[dict[str, str], bytes, int]] = [
-    ({"content-encoding": "gzip"}, gzip.compress(b"{}", mtime=0), 415),
+    ({"content-encoding": "compress"}, b"{}", 415),
     ({}, b"[" * 100_000 + b"]" * 100_000, 400),
     ({}, b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400),
     ({}, b'{"model": "gpt-4o", "messages": "none"}', 400),

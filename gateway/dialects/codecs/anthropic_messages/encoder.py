@@ -14,7 +14,12 @@ import orjson
 
 from gateway.dialects import sse
 from gateway.dialects.codecs import wire
-from gateway.dialects.codecs.anthropic_messages.reply import STOP_REASONS, encode_error, thinking
+from gateway.dialects.codecs.anthropic_messages.reply import (
+    STOP_REASONS,
+    encode_error,
+    thinking,
+    unguarded,
+)
 from gateway.dialects.codecs.anthropic_messages.usage import encode_usage
 from gateway.dialects.codecs.filters import Serial
 from gateway.dialects.codecs.tools import INPUT
@@ -211,7 +216,8 @@ class Encoder:
             opening
             + _event(
                 "message_delta",
-                delta={"stop_reason": reason, "stop_sequence": event.stop_sequence},
+                delta={"stop_reason": reason, "stop_sequence": event.stop_sequence}
+                | unguarded(self._head.body),
                 usage=encode_usage(self._usage),
             )
             + _event("message_stop")

@@ -1,6 +1,6 @@
 """A whole reply as one `message`; and an error as a stream ends with it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.dialects.codecs import carrier, failures, wire
@@ -44,7 +44,18 @@ def encode_reply(reply: Reply, head: Head) -> dict[str, Any]:
         "stop_reason": STOP_REASONS.get(end.reason, "end_turn"),
         "stop_sequence": end.stop_sequence,
         "usage": encode_usage(reply.usage),
-    }
+    } | unguarded(head.body)
+
+
+def unguarded(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of checks that only Claude's vendor makes (`safeguards`): that they were not
+    made. An agent that hears nothing takes it for a fault of ours."""
+    requested = body.get("safeguards")
+    if not isinstance(requested, list) or not requested:
+        return {}
+    kinds = (each.get("type") for each in requested if isinstance(each, Mapping))
+    told = [{"type": str(kind), "status": {"type": "unsupported"}} for kind in kinds if kind]
+    return {"safeguard_results": told}
 
 
 def _content(items: Iterable[Any], key: bytes) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from gateway.dialects.codecs.fold import replay
@@ -13,6 +14,7 @@ from gateway.dialects.codecs.openai_responses.response import ended, skeleton
 from gateway.dialects.codecs.openai_responses.usage import encode_usage
 from gateway.dialects.codecs.openai_responses.writers import (
     CallWriter,
+    CompactionWriter,
     MessageWriter,
     ReasoningWriter,
     SearchWriter,
@@ -40,6 +42,10 @@ from gateway.dialects.ir import (
     UsageSeen,
 )
 
+_NO_SUMMARY = Failed(
+    500, "api_error", "upstream_error", "The model wrote no summary of the conversation."
+)
+
 
 class Encoder:
     """`feed` every event; send what it gives. `response` is the whole, once it is over."""
@@ -47,6 +53,7 @@ class Encoder:
     __slots__ = (
         "_calls",
         "_carriers",
+        "_compaction",
         "_handlers",
         "_message",
         "_reasoning",
@@ -63,6 +70,7 @@ class Encoder:
         self._stream = Stream(head.reply_id, head.key)
         self._usage = Usage(input=head.input_tokens)
         self._message: MessageWriter | None = None
+        self._compaction: CompactionWriter | None = None
         self._reasoning: ReasoningWriter | None = None
         self._calls: dict[int, CallWriter | SearchWriter] = {}
         self._carriers: list[Carrier] = []
@@ -85,6 +93,15 @@ class Encoder:
             Finish: self._end,
             Failed: self._end,
         }
+        if head.request.compacts:
+            self._handlers = {
+                Start: self._start,
+                TextDelta: self._summarised,
+                RefusalDelta: self._summarised,
+                UsageSeen: self._seen,
+                Finish: self._compacted,
+                Failed: self._end,
+            }
 
     def feed(self, event: Event) -> bytes:
         handler = self._handlers.get(type(event))
@@ -171,6 +188,19 @@ class Encoder:
             return self._message.part_done()
         carriers, self._carriers = self._carriers, []
         return self._secrets(carriers)
+
+    def _summarised(self, event: TextDelta | RefusalDelta) -> bytes:
+        said = b""
+        if self._compaction is None:
+            self._compaction = CompactionWriter(self._stream)
+            said = self._compaction.added()
+        return said + self._compaction.delta(event.text)
+
+    def _compacted(self, event: Finish) -> bytes:
+        """What is no summary takes the place of nothing; one as long as it could be is one."""
+        if self._compaction is None or event.reason == "content_filter":
+            return self._end(_NO_SUMMARY)
+        return self._compaction.done() + self._end(replace(event, reason="stop"))
 
     def _seen(self, event: UsageSeen) -> bytes:
         self._usage = event.usage

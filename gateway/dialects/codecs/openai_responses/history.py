@@ -4,12 +4,13 @@
   left out. So is reasoning that led nowhere: OpenAI refuses it.
 * An id ties an item to the reasoning before it: where that goes, the ids of what it led to go.
 * Ids that another gateway made are none of OpenAI's.
+* A compaction of ours, which is a summary, is said as one.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.dialects.codecs import carrier, names
+from gateway.dialects.codecs import carrier, names, summaries
 from gateway.dialects.ir import Target
 
 _PREFIXES = {
@@ -49,6 +50,8 @@ def _known(items: list[Any], target: Target) -> Iterator[Any]:
         kind = _kind(item)
         if is_to_reasoning(item):
             bare = True
+        elif kind == "compaction" and (summary := summaries.told(item)) is not None:
+            yield {"type": "message", "role": "user", "content": summary}
         elif kind == "reasoning":
             kept = _reasoning(item, target)
             bare = bare or kept is None

@@ -9,7 +9,7 @@ nobody knows is kept whole and sent to no other dialect as it is.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.dialects.codecs import wire
+from gateway.dialects.codecs import summaries, wire
 from gateway.dialects.codecs.openai_responses import history
 from gateway.dialects.codecs.shapes import tools, turns
 from gateway.dialects.ir import (
@@ -34,13 +34,14 @@ def decode_request(body: dict[str, Any]) -> Request:
         wire.unsupported("top_logprobs", "not available on this model")
     text = wire.obj(body.get("text"), "text")
     options = wire.obj(body.get("stream_options"), "stream_options")
+    compacts = summaries.asks(body.get("input"))
     return Request(
         dialect=DIALECT,
         model=wire.text(body.get("model"), "model"),
         items=tuple(_items(body)),
         tools=tuple(tools.decode_tools(body.get("tools"), "tools")),
-        tool_choice=_choice(body),
-        output=_output(text.get("format")),
+        tool_choice=ToolChoice("none") if compacts else _choice(body),
+        output=OutputFormat() if compacts else _output(text.get("format")),
         verbosity=wire.text(text.get("verbosity"), "text.verbosity"),
         thinking=decode_thinking(body),
         sampling=Sampling(
@@ -53,6 +54,7 @@ def decode_request(body: dict[str, Any]) -> Request:
         cache_key=wire.text(body.get("prompt_cache_key"), "prompt_cache_key"),
         end_user=wire.text(body.get("safety_identifier") or body.get("user"), "user"),
         metadata=wire.obj(body.get("metadata"), "metadata"),
+        compacts=compacts,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from gateway.dialects import sse
-from gateway.dialects.codecs import carrier, wire
+from gateway.dialects.codecs import carrier, summaries, wire
 from gateway.dialects.ir import Annotation, CallOpen, Carrier
 
 _CALLS = {
@@ -98,6 +98,26 @@ class Writer:
         return self._stream.event(
             "response.output_item.done", output_index=self._index, item=self.item
         )
+
+
+class CompactionWriter(Writer):
+    """A summary in the place of what was said: nothing of it is shown while it grows."""
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream, stream.item("cmp", type="compaction", encrypted_content=""))
+        self._pieces: list[str] = []
+
+    def delta(self, text: str) -> bytes:
+        self._pieces.append(text)
+        return self._stream.event(
+            "response.compaction.compacting",
+            item_id=self.item["id"],
+            output_index=self._index,
+        )
+
+    def done(self) -> bytes:
+        self.item["encrypted_content"] = summaries.spelled("".join(self._pieces))
+        return self._finish()
 
 
 class MessageWriter(Writer):

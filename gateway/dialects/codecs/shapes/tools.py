@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.dialects.codecs import wire
+from gateway.dialects.codecs import client_tools, wire
 from gateway.dialects.codecs.shapes.parts import cache
 from gateway.dialects.ir import Tool, ToolChoice
 
@@ -47,6 +47,8 @@ def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> I
     elif kind == "tool_search" and tool.get("execution") == "client":
         schema = wire.obj(tool.get("parameters"), f"{where}.parameters")
         yield Tool("tool_search", about, schema or None, kind="tool_search")
+    elif (known := client_tools.told(tool)) is not None:
+        yield Tool(name or known.name, about or known.about, known.schema, cache=cache(tool))
     else:
         yield Tool(name or str(kind), kind="hosted", raw=tool)
 

@@ -7,7 +7,7 @@ stands beside `tool_calls` and `reasoning_details`; a call that is told in two w
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from gateway.dialects.codecs import carrier, wire
+from gateway.dialects.codecs import carrier, summaries, wire
 from gateway.dialects.codecs.shapes import parts as shapes
 from gateway.dialects.codecs.shapes.tools import decode_tool, decode_tools
 from gateway.dialects.ir import (
@@ -147,8 +147,10 @@ def _item(block: Mapping[str, Any], where: str, dialect: str) -> Item | None:
         return ToolDecl(tuple(decode_tools(block.get("tools"), f"{where}.tools")))
     if kind in ("tool_addition", "tool_removal"):
         return _change(block, where)
-    if kind == "compaction_trigger":
-        wire.unsupported(where, "compaction is not available on this model")
+    if kind == summaries.TRIGGER:
+        return Message("user", (Text(summaries.PROMPT),))
+    if (summary := summaries.told(block)) is not None:
+        return Message("user", (Text(summary),))
     return None
 
 

@@ -201,6 +201,11 @@ CASES = [
         given(USER, {**REASONING, "summary": None}, CALL, RESULT),
         "input[1].summary",
     ),
+    Case(
+        i.compactions_are_ours,
+        given({"type": "compaction", "encrypted_content": "forged"}, USER),
+        "could not be verified",
+    ),
     Case(i.reasoning_leads_somewhere, given(USER, REASONING, USER), "required following item"),
     Case(i.reasoning_leads_somewhere, given(USER, REASONING), "required following item"),
     Case(

@@ -1,0 +1,85 @@
+"""Text messages on an open WebSocket, past uvicorn's own `send`, as wire.py does for answers.
+
+A message costs it an object, a lock and a write of its own; here those of a chunk are one write.
+Under any other server a message goes the way ASGI has for it. Nothing is compressed: events are
+small, and who has the key would see what it costs in the processor's time alone.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from starlette.types import Message, Receive, Send
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+_TEXT = b"\x81"  # a whole message of text
+_SHORT, _MEDIUM = 126, 65_536
+
+
+def framed(message: bytes) -> bytes:
+    """A message as RFC 6455 has it from a server: not masked."""
+    size = len(message)
+    if size < _SHORT:
+        return b"%b%c%b" % (_TEXT, size, message)
+    if size < _MEDIUM:
+        return b"%b\x7e%b%b" % (_TEXT, size.to_bytes(2), message)
+    return b"%b\x7f%b%b" % (_TEXT, size.to_bytes(8), message)
+
+
+class SocketWire:
+    """One WebSocket, once it is accepted."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.receive, self._send = receive, send
+        known = getattr(send, "__func__", None) is WebSocketsSansIOProtocol.send
+        self._protocol: Any = send.__self__ if known else None  # type: ignore[attr-defined]
+
+    def may_send(self, most: int) -> None:
+        """Let its client's messages have so many bytes: before, it was anybody."""
+        if self._protocol is not None:
+            self._protocol.conn.max_message_size = most
+
+    def meter(self, arrived: Callable[[int], None]) -> None:
+        """Tell of every byte that arrives, before its message is whole."""
+        if self._protocol is None:
+            return
+        take = self._protocol.data_received
+
+        def counted(data: bytes) -> None:
+            arrived(len(data))
+            take(data)
+
+        self._protocol.data_received = counted
+        self._protocol.transport.set_protocol(self._protocol)  # which uvloop looks up but once
+
+    def when_stopping(self, stop: Callable[[], None]) -> None:
+        """In place of what the server does with it when it ends, which is to close it."""
+        if self._protocol is not None:
+            self._protocol.shutdown = stop
+
+    def write_now(self, messages: Sequence[bytes]) -> bool:
+        """False, and nothing is done, if its client has not read enough of what was written."""
+        protocol = self._protocol
+        if protocol is None or not protocol.writable.is_set():
+            return False
+        if not (protocol.close_sent or protocol.disconnected or protocol.transport.is_closing()):
+            protocol.transport.write(b"".join(map(framed, messages)))
+        return True
+
+    async def write(self, messages: Sequence[bytes]) -> None:
+        """The same once it has; nothing if it has left."""
+        if self._protocol is None:
+            for message in messages:
+                await self._send({"type": "websocket.send", "text": message.decode()})
+            return
+        await self._protocol.writable.wait()
+        self.write_now(messages)
+
+    async def accept(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        await self._send({"type": "websocket.accept", "headers": list(headers)})
+
+    async def close(self, code: int, reason: str) -> None:
+        """Once: later nobody hears it."""
+        message: Message = {"type": "websocket.close", "code": code, "reason": reason}
+        with suppress(RuntimeError, OSError):
+            await self._send(message)
