@@ -347,8 +347,8 @@ OPTIONS = (
     ),
     Option(
         "BACKUP_BEFORE_MIGRATIONS",
-        "`true` with the embedded database",
-        "`prepare` takes a backup before it migrates",
+        "`true` with the embedded database, or with `BACKUP_URL`",
+        "`prepare` takes a backup before it migrates; `prepare --no-backup` does not, once",
     ),
     Option(
         "MIGRATION_LOCK_SECONDS",
