@@ -4,7 +4,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.keys import scopes
 from gateway.archive import receipts as archived
 from gateway.archive.log import Log, Narrowing
 from gateway.catalogue.features import snapshot
@@ -89,6 +90,8 @@ class LatestFirst(KeysetPagination):
 class UsageListView(ListAPIView[UsageEvent]):
     """Your requests, newest first."""
 
+    scopes: ClassVar = {"GET": scopes.USAGE}
+
     serializer_class = UsageSerializer
     filters = UsageFilterSerializer
     queryset = UsageEvent.objects.none()
@@ -136,6 +139,8 @@ def _charged(user_id: int, transaction: str | None) -> QuerySet[UsageEvent]:
 class RefusalsView(ListAPIView[Refusal]):
     """Why your requests were refused: equal refusals of an hour together, the latest first."""
 
+    scopes: ClassVar = {"GET": scopes.USAGE}
+
     serializer_class = RefusalSerializer
     queryset = Refusal.objects.none()
     pagination_class = LatestFirst
@@ -152,6 +157,8 @@ class RefusalsView(ListAPIView[Refusal]):
 class ReceiptView(APIView):
     """One request's receipt: buckets x price = cost line by line, and how it came about."""
 
+    scopes: ClassVar = {"GET": scopes.USAGE}
+
     @extend_schema(tags=["usage"], summary="Read a receipt", responses=ReceiptSerializer)
     def get(self, request: Request, request_id: str) -> Response:
         return Response(ReceiptSerializer(_event(request, request_id)).data)
@@ -160,6 +167,8 @@ class ReceiptView(APIView):
 class SignedReceiptView(APIView):
     """The receipt as a document that anybody can verify: signed (Ed25519), with its path to a
     published root of the ledger once there is one. Keys: /.well-known/hontoni-receipts.json."""
+
+    scopes: ClassVar = {"GET": scopes.USAGE}
 
     @extend_schema(
         tags=["usage"],
