@@ -357,7 +357,7 @@ OPTIONS = (
     ),
     Option(
         "MIGRATION_LOCK_SECONDS",
-        "`5`",
+        "`0.7`",
         "how long a migration waits for a lock on Postgres before it gives way to traffic",
     ),
     Option("LOG_LEVEL", "`INFO`", "of the console log"),

@@ -337,7 +337,8 @@ BACKUP_BEFORE_MIGRATIONS: bool = env.bool(
 )
 RETENTION_MONTHS: int = env.int("RETENTION_MONTHS", default=13)
 ARCHIVE_URL: str = env("ARCHIVE_URL", default=str(DATA_DIR / "archive"))
-MIGRATION_LOCK_SECONDS: float = env.float("MIGRATION_LOCK_SECONDS", default=5)
+# Less than Postgres's deadlock_timeout, so that of traffic and a migration the latter gives way.
+MIGRATION_LOCK_SECONDS: float = env.float("MIGRATION_LOCK_SECONDS", default=0.7)
 
 # -- Metrics and traces --------------------------------------------------------------------------
 
