@@ -358,12 +358,12 @@ OPTIONS = (
     ),
     Option(
         "BACKUP_BEFORE_MIGRATIONS",
-        "`true` with the embedded database",
-        "`prepare` takes a backup before it migrates",
+        "`true` with the embedded database, or with `BACKUP_URL`",
+        "`prepare` takes a backup before it migrates; `prepare --no-backup` does not, once",
     ),
     Option(
         "MIGRATION_LOCK_SECONDS",
-        "`5`",
+        "`0.7`",
         "how long a migration waits for a lock on Postgres before it gives way to traffic",
     ),
     Option("LOG_LEVEL", "`INFO`", "of the console log"),

@@ -334,10 +334,13 @@ BACKUP_URL: str = env("BACKUP_URL", default=str(DATA_DIR / "backups"))
 # Whoever restores needs it, and the other secrets, too: they belong elsewhere than the backups.
 BACKUP_KEY: str = env("BACKUP_KEY", default="") or SECRET_KEY
 BACKUP_KEEP: int = env.int("BACKUP_KEEP", default=14)
-BACKUP_BEFORE_MIGRATIONS: bool = env.bool("BACKUP_BEFORE_MIGRATIONS", default=EMBEDDED_DATABASE)
+BACKUP_BEFORE_MIGRATIONS: bool = env.bool(
+    "BACKUP_BEFORE_MIGRATIONS", default=EMBEDDED_DATABASE or bool(env("BACKUP_URL", default=""))
+)
 RETENTION_MONTHS: int = env.int("RETENTION_MONTHS", default=13)
 ARCHIVE_URL: str = env("ARCHIVE_URL", default=str(DATA_DIR / "archive"))
-MIGRATION_LOCK_SECONDS: float = env.float("MIGRATION_LOCK_SECONDS", default=5)
+# Less than Postgres's deadlock_timeout, so that of traffic and a migration the latter gives way.
+MIGRATION_LOCK_SECONDS: float = env.float("MIGRATION_LOCK_SECONDS", default=0.7)
 
 # -- Metrics and traces --------------------------------------------------------------------------
 

@@ -19,9 +19,9 @@ from django.test.utils import override_settings
 logger = logging.getLogger(__name__)
 
 FIRST = ("djstripe", "0001_initial")
-TRIES, PAUSE_SECONDS = 30, 2.0
+TRIES, PAUSE_SECONDS = 75, 2.0
 _LOCK = 0x686F6E746F6E69  # "hontoni"
-_LOCK_NOT_AVAILABLE = "55P03"
+_TRAFFIC_IN_THE_WAY = ("55P03", "40P01")  # no lock in time, or a deadlock with who had it
 _AT_ONCE = {"djstripe": "billing.stripe.mirror_tables"}
 
 
@@ -120,13 +120,17 @@ def _patiently(*target: str) -> None:
         try:
             call_command("migrate", *target, interactive=False, verbosity=1)
         except OperationalError as error:
-            if not left or getattr(error.__cause__, "sqlstate", "") != _LOCK_NOT_AVAILABLE:
+            if not left or not _met_traffic(error):
                 raise
             logger.warning("prepare.locked: traffic holds a lock; tried again")
             time.sleep(PAUSE_SECONDS)
         else:
             _bound_locks(0)
             return
+
+
+def _met_traffic(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", "") in _TRAFFIC_IN_THE_WAY
 
 
 def _bound_locks(seconds: float | None = None) -> None:

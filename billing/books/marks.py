@@ -1,5 +1,7 @@
 """The newest transfer that Redis was told of: a database without it went back (docs/stores.md)."""
 
+from typing import Any
+
 from django.db.models import Subquery
 
 from billing.books import checkpoints
@@ -31,7 +33,7 @@ def move() -> None:
     """
     before = told()
     newest = Transfer.objects.order_by("-pk").values("pk")[:1]
-    wanted = [Subquery(newest)] if before is None else [before[0], Subquery(newest)]
+    wanted: list[Any] = [Subquery(newest)] if before is None else [before[0], Subquery(newest)]
     found = dict(Transfer.objects.filter(pk__in=wanted).values_list("pk", "key"))
     if not found:
         return

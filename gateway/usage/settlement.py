@@ -244,18 +244,17 @@ def take_over(consumer: str, shards: Sequence[int] = ALL, idle_ms: int | None = 
     return done
 
 
-def inherit(consumer: str, shards: Sequence[int], alive: Collection[str]) -> int:
-    """Record what consumers that are not alive left behind in these shards, however short ago it
-    was: Valkey's clock, by which that is reckoned, may have gone back. How many were recorded."""
+def orphaned(shards: Sequence[int], alive: Collection[str]) -> set[tuple[int, str]]:
+    """Who of those that are not alive has something of these shards in hand: (shard, consumer)."""
     pipeline = redis.sync().pipeline(transaction=False)
     for shard in shards:
         pipeline.xpending(usage_stream(shard), GROUP)
-    dead = []
+    found = set()
     for shard, summary in zip(shards, pipeline.execute(raise_on_error=False), strict=True):
         if not isinstance(summary, Exception):  # a group that is not there
             names = {each["name"].decode() for each in summary["consumers"]}
-            dead += [shard] if names - {consumer, *alive} else []
-    return take_over(consumer, dead, idle_ms=0) if dead else 0
+            found |= {(shard, name) for name in names.difference(alive)}
+    return found
 
 
 def _claims(consumer: str, shards: Iterable[int], idle_ms: int) -> Iterator[list[Entry]]:

@@ -74,6 +74,7 @@ class Settler:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self.shards: list[int] = []
         self.alive: list[str] = []  # the settlement processes, this one too
+        self.orphans: set[tuple[int, str]] = set()  # who was dead, and had something of a shard
         self.trouble = Trouble()
         self.due: dict[Callable[[], object], float] = {}
         self.failed = False  # the batch in hand was not written, and is still ours
@@ -132,7 +133,15 @@ class Settler:
         health.beat()
         self.reap(self.shards)
         settlement.take_over(self.name, self.shards)
-        settlement.inherit(self.name, self.shards, self.alive)
+        self._inherit()
+
+    def _inherit(self) -> None:
+        """What the dead had in hand, and still have: Valkey's clock, by which it is reckoned how
+        long ago they were given it, may have gone back."""
+        found = settlement.orphaned(self.shards, self.alive)
+        if left := sorted({shard for shard, _ in found & self.orphans}):
+            settlement.take_over(self.name, left, idle_ms=0)
+        self.orphans = found
 
     def _recover(self, error: Exception) -> None:
         part = _part(error)

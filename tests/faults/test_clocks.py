@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 
 import orjson
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from gateway.catalogue import clock
 from gateway.plane import admission
 from gateway.usage import settlement, shards
+from gateway.usage.models import UsageEvent
+from gateway.usage.settler import Settler
 from hontoni import redis
 from ratelimits import keys, limiter
 from tests.faults.clocks import LEASE, watching
@@ -125,8 +128,13 @@ def test_a_batch_in_dead_hands_does_not_wait_for_the_clock(
     stream, later = keys.usage(entry.shard), round((time.time() + HOUR) * 1000)
     redis.sync().xclaim(stream, settlement.GROUP, "dead", 0, [entry.stream_id], time=later)
     assert settlement.take_over("me") == 0
-    assert settlement.inherit("me", settlement.ALL, ["me", "dead"]) == 0  # it is alive
-    assert settlement.inherit("me", settlement.ALL, ["me"]) == 1
+    settler = Settler(Event(), lambda _: 0)
+    settler.shards = list(settlement.ALL)
+    for alive in (True, True, False, False):
+        assert not UsageEvent.objects.exists()
+        settler.alive = [settler.name, *(["dead"] if alive else [])]
+        settler._keep_house()
+    assert UsageEvent.objects.count() == 1
     assert len(gateway.books()) == 1
 
 

@@ -98,6 +98,24 @@ def test_a_migration_gives_way_to_who_holds_a_lock(
         assert cursor.fetchone() == ("0",)
 
 
+@pytest.mark.postgres_only
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_that_deadlocks_with_traffic_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries: list[str] = []
+
+    def migration(*_: Any, **__: Any) -> None:
+        tries.append("")
+        if len(tries) < 3:
+            raise OperationalError("deadlock") from psycopg.errors.DeadlockDetected()
+
+    monkeypatch.setattr(schema, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(schema, "call_command", migration)
+    schema._patiently()
+    assert len(tries) == 3
+
+
 def _in_a_transaction(work: Any) -> Any:
     from django.db import transaction
 

@@ -113,7 +113,7 @@ def test_an_upgrade_under_traffic_refuses_nobody_and_loses_no_charge(tmp_path: P
 def test_nor_does_one_on_postgres(tmp_path: Path) -> None:
     """Where the tables become some of a month each, and migrations give way to traffic."""
     secrets = dict.fromkeys(("SECRET_KEY", "CREDENTIAL_KEYS"), "for-tests-only-" * 3)
-    secrets |= {"KEY_PEPPER": "for-tests-only-" * 3}
+    secrets |= {"KEY_PEPPER": "for-tests-only-" * 3, "BACKUP_URL": str(tmp_path / "backups")}
     with (
         empty_database() as url,
         side_by_side(tmp_path, DATABASE_URL=url, **secrets) as releases,
@@ -141,7 +141,7 @@ def upgrade(before: Before, now: Now) -> None:
     assert not before.rows("SELECT * FROM gateway_deadevent")
 
     # The old code on the new schema; and what runs already gets ready.
-    now.manage("prepare")
+    assert b"Backed up before migrations" in now.manage("prepare")
     until(lambda: now.status() == 200, now.log("web"))
     for customer in customers:
         customer.served(3)
