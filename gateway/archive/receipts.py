@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from billing.books import checkpoints
 from billing.books.models import Checkpoint, LedgerAccount, Transfer
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent
+from hontoni import months
 
 
 def find(user_id: int | None, request: uuid.UUID) -> UsageEvent | None:
@@ -25,6 +27,22 @@ def find(user_id: int | None, request: uuid.UUID) -> UsageEvent | None:
         for row in _rows(each, _USAGE, **wanted):
             return event_of(row)
     return None
+
+
+def within(user_id: int, since: datetime | None, until: datetime | None) -> Iterator[UsageEvent]:
+    """An account's requests of that time that are in the archive alone, the latest first but for
+    those that came late. Raises as `find`."""
+    for each in Checkpoint.objects.order_by("-number"):
+        if since is not None and months.shifted(months.of_day(each.month), 1) <= since:
+            continue  # what came late is of a month before, too
+        later = until is not None and months.of_day(each.month) >= until
+        if later and not checkpoints.contents(each)["usage"]["late"]:
+            continue
+        rows = sorted(_rows(each, _USAGE, user_id=user_id), key=lambda row: row["request_id"])
+        for row in reversed(rows):
+            at = row["created_at"]
+            if (since is None or at >= since) and (until is None or at < until):
+                yield event_of(row)
 
 
 def proof(event: UsageEvent) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from billing.plans import terms
 from billing.plans.models import AddOn, Plan
 from gateway.catalogue import snapshot
 from gateway.dashboard import charts
-from gateway.usage import rollups
+from gateway.usage import rollups, series
 from gateway.usage.models import Refusal, UsageHour
 from hontoni.templatetags.money import about
 from ratelimits.limiter import Limits
@@ -101,15 +101,15 @@ def _gain(sold: Plan | AddOn, limit: int) -> str:
 def overview(user: User, glance: rollups.Glance, available: int, now: datetime) -> dict[str, Any]:
     """The chart of two weeks, the week against the one before, how long the balance lasts, and
     what to look at."""
-    along = rollups.moments(14, now)
-    rows = UsageHour.objects.filter(user_id=user.pk, hour__gte=rollups.start(along[0]))
-    found = rollups.series(rows, "model", "cost", along)
+    along = series.moments(14, now)
+    rows = UsageHour.objects.filter(user_id=user.pk, hour__gte=series.start(along[0]))
+    found = series.series(rows, "model", "cost", along)
     before = sum(sum(each.values[:7]) for each in found)
     days = runway(available, glance.week, user.created_at, now)
     refused = Refusal.objects.filter(user_id=user.pk, last_at__gte=now - _RECENT)
     latest = list(refused.select_related("api_key").order_by("-last_at")[:2])
     return {
-        "chart": charts.draw(along, found, about) if found else None,
+        "chart": charts.draw(along, found, about, link=_of_a_day) if found else None,
         "before": before,
         "change": _change(before, glance.week),
         "runway": days,
@@ -118,6 +118,10 @@ def overview(user: User, glance: rollups.Glance, available: int, now: datetime) 
         "latest_refusals": latest,
         "notices": [*_retired(rows), *_cold(user.pk, now)],
     }
+
+
+def _of_a_day(moment: series.Moment) -> str:
+    return f"{reverse('usage-log')}?since={moment.isoformat()}&until={moment.isoformat()}"
 
 
 def runway(available: int, week: int, since: datetime, now: datetime) -> int | None:

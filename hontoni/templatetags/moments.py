@@ -1,6 +1,6 @@
 """Moments in templates, in the visitor's time zone and as short as they can be."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from django import template
 from django.utils import formats, timezone
@@ -19,3 +19,9 @@ def short(moment: datetime) -> str:
     if moment.year != today.year:
         shape = f"{year}, H:i"
     return formats.date_format(moment, shape, use_l10n=False)
+
+
+@register.filter
+def day(moment: date) -> str:
+    """The day without its year, as `short` writes it: "24 Nov"."""
+    return formats.date_format(moment, _DAYS.get(get_language() or "", ("j M", ""))[0], False)

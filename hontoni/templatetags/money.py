@@ -40,3 +40,9 @@ def _grouped(text: str) -> str:
     thousands, point = (get_format(f"{n}_SEPARATOR") for n in ("THOUSAND", "DECIMAL"))
     grouped = f"{int(whole):,}".replace(",", thousands)
     return f"{grouped}{point}{fraction}" if fraction else grouped
+
+
+@register.filter
+def counted(number: int) -> str:
+    """1234 is 1,234 in English, 1.234 in Vietnamese."""
+    return _grouped(str(number))

@@ -13,11 +13,11 @@ from gateway.catalogue import clock, snapshot
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.price_examples import TYPICAL
 from gateway.catalogue.sold import Model
+from gateway.dashboard.logged import VENDORS
 from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
 from hontoni.money import per_million
 
-VENDORS = {"anthropic": "Anthropic", "openai": "OpenAI", "google": "Google"}
 ABILITIES = {
     "reasoning": _("reasoning"),
     "tools": _("tools"),
