@@ -5,6 +5,7 @@ A page never waits for Stripe where it can do without: only these ask it anythin
 
 import contextlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -126,7 +127,26 @@ def _charged(request: HttpRequest, order: TopUp, back: str) -> HttpResponse:
         messages.success(request, _("$%s is on your balance.") % dollars(order.amount))
         ours = url_has_allowed_host_and_scheme(back, None) and back.startswith("/billing/plans")
         return redirect(back if ours else "billing")
-    raise errors.PaymentRequired("Use the payment page.", code="authentication_required")
+    raise _bank_asks()
+
+
+def top_up_at_once(request: HttpRequest, *, card: str, amount: Decimal, client_key: str) -> None:
+    """Charge a saved card now. Raises as `orders.buy`, and PaymentRequired where its bank wants to
+    ask, which only the payment page can do."""
+    throttle.count(request, OrdersByAccount)
+    order, _found = orders.buy(
+        user=customer(request),
+        route=TopUp.Route.INTENT,
+        payment_method=card,
+        amount=amount,
+        client_key=client_key,
+    )
+    if order.state != TopUp.State.PAID:
+        raise _bank_asks()
+
+
+def _bank_asks() -> errors.PaymentRequired:
+    return errors.PaymentRequired("Use the payment page.", code="authentication_required")
 
 
 @require_safe
