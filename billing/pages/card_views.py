@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -92,9 +93,25 @@ def top_up_page(
         "form": form if stripe_api.configured() else None,
         "sandbox_form": (sandbox or SandboxForm()) if settings.SANDBOX else None,
         "waiting": waiting.order_by("pk").first(),
+        "quick": _quick(request, form),
         "tax": settings.STRIPE_TAX,
     }
     return render(request, "billing/top_up.html", context)
+
+
+_QUICK = ("10", "25", "50", "100", "250")
+
+
+def _quick(request: HttpRequest, form: TopUpForm) -> list[dict[str, Any]]:
+    """Amounts to choose with a click, of those that may be: links, which need no script."""
+    chosen, back = str(form["amount"].value() or ""), str(form["back"].value() or "")
+    least, most = Decimal(settings.TOPUP_MIN), Decimal(settings.TOPUP_MAX)
+    rest = {"back": back} if back else {}
+    return [
+        {"amount": each, "query": urlencode({"amount": each} | rest), "chosen": each == chosen}
+        for each in _QUICK
+        if least <= Decimal(each) <= most
+    ]
 
 
 def _refuse(form: TopUpForm, error: errors.ApiError) -> None:

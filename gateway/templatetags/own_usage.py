@@ -1,4 +1,5 @@
-"""What one key or one model has cost its customer lately, for the page of either."""
+"""What one key or one model has cost its customer lately, for the page of either; and what each
+day has, for the page of the money."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -22,3 +23,11 @@ def own_usage(user_id: int, by: str, **narrowed: Any) -> dict[str, Any]:
         "filters": chosen,
         "url": chosen.url(),
     }
+
+
+@register.inclusion_tag("gateway/_usage_by_day.html")
+def usage_by_day(user_id: int) -> dict[str, Any]:
+    """The last days with usage, each leading to its requests."""
+    chosen = Selection.of(QueryDict("days=30&by=day&compare=none"))
+    found = figures.of(user_id, chosen, timezone.now())
+    return {"groups": found["groups"], "url": chosen.url()}

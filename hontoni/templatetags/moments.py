@@ -21,6 +21,11 @@ def short(moment: datetime) -> str:
     return formats.date_format(moment, shape, use_l10n=False)
 
 
+def short_local(moment: datetime) -> str:
+    """The same outside of templates."""
+    return str(short(timezone.localtime(moment)))
+
+
 @register.filter
 def day(moment: date) -> str:
     """The day without its year, as `short` writes it: "24 Nov"."""

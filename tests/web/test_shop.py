@@ -111,6 +111,18 @@ def test_a_top_up_leads_to_the_payment_page_and_back(
     assert "Visa •••• 4242" in text(as_alice.get("/billing/cards"))
 
 
+def test_an_amount_is_chosen_with_a_click(
+    as_alice: Client, stripe: World, settings: Settings
+) -> None:
+    settings.TOPUP_MAX = "60"
+    page = text(as_alice.get("/billing/topup?back=/billing/plans/change?plan=basic"))
+    chips = re.findall(r'href="\?([^"]+)"[^>]*data-amount="(\d+)"', page)
+    assert [amount for _, amount in chips] == ["10", "25", "50"]
+    chosen = text(as_alice.get("/billing/topup?" + chips[2][0].replace("&amp;", "&")))
+    assert 'value="50"' in chosen and 'value="/billing/plans/change?plan=basic"' in chosen
+    assert 'aria-current="true" data-amount="50"' in chosen
+
+
 def test_who_leaves_the_payment_page_is_told_that_nothing_was_charged(client: Client) -> None:
     assert "Nothing was charged" in text(client.get("/billing/topup/done"))
 

@@ -267,3 +267,15 @@ def test_a_key_and_a_model_have_numbers_of_their_own(as_alice: Client, alice: Pe
     assert "laptop: $2.50" in model and "laptop: $1.25" not in model
     assert "Not used in 30 days" in text(as_alice.get("/models/gpt-4o-mini"))
     assert "Your usage" not in text(Client().get("/models/gpt-4o"))
+
+
+def test_the_page_of_the_money_adds_usage_up_by_day(as_alice: Client, alice: Person) -> None:
+    day = timezone.now().replace(hour=12) - timedelta(days=2)
+    spent(alice, day, "0.25")
+    spent(alice, day, "0.125")
+    spent(alice, day - timedelta(days=1), "1")
+    page = text(as_alice.get("/billing"))
+    found = re.findall(
+        r'href="/usage\?since=[^"]+">[^<]+</a></th>.*?>(\d+)<.*?>([$][0-9.]+)<', page
+    )
+    assert found == [("2", "$0.375"), ("1", "$1.00")]
