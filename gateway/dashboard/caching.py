@@ -17,6 +17,7 @@ from gateway.catalogue import snapshot
 from gateway.usage import log, rollups
 from gateway.usage.models import UsageEvent, UsageHour
 from hontoni.templatetags.moments import short_local
+from hontoni.templatetags.money import decimal
 
 RECENT = timedelta(days=7)
 _MANY_TOKENS = 200_000  # below it nobody needs to be told of caches
@@ -52,7 +53,7 @@ def _of_key(user_id: int, row: dict[str, Any], now: datetime) -> Notice | None:
     new = prompt - row["sum_cache_read"]
     if prompt < _MANY_TOKENS or new * 2 < prompt:
         return None
-    named = {"key": row["api_key__name"], "percent": rollups.percent(new, prompt)}
+    named = {"key": row["api_key__name"], "percent": decimal(rollups.percent(new, prompt))}
     turn = _last_turn(user_id, row["api_key"], now)
     if turn is None:
         return Notice(_none(row) % named)

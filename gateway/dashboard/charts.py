@@ -9,7 +9,7 @@ from datetime import datetime
 
 from gateway.usage.series import Moment, Series, peak
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 220, 64, 24, 10
+WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP = 720, 220, 64, 12, 24, 10
 COLOURS = 6
 
 
@@ -66,7 +66,7 @@ def draw(
     """A chart of these series; `show` prints a value, `link` leads from a bar to what is in it,
     `earlier` are the values that each bar is compared with."""
     top = nice(max(peak(found, len(along)), *(earlier or [0])))
-    step = (WIDTH - LEFT) / len(along)
+    step = (WIDTH - LEFT - RIGHT) / len(along)
     width = max(2, round(step * 0.72))
     every = -(-len(along) // 8)  # a label under every bar would not fit
     bars = []

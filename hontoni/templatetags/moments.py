@@ -7,7 +7,7 @@ from django.utils import formats, timezone
 from django.utils.translation import get_language
 
 register = template.Library()
-_DAYS = {"vi": ("j/n", "j/n/Y")}  # else by the month's name
+_DAYS = {"vi": ("d/m", "d/m/Y")}  # else by the month's name
 
 
 @register.filter(expects_localtime=True)

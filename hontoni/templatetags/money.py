@@ -46,3 +46,9 @@ def _grouped(text: str) -> str:
 def counted(number: int) -> str:
     """1234 is 1,234 in English, 1.234 in Vietnamese."""
     return _grouped(str(number))
+
+
+@register.filter
+def decimal(text: str) -> str:
+    """ "92.5" is 92.5 in English, 92,5 in Vietnamese."""
+    return _grouped(text)

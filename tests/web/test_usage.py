@@ -21,6 +21,7 @@ from uuid_utils import uuid7
 from accounts.keys import api_keys
 from accounts.models import ApiKey
 from accounts.sign_in import deletion
+from billing.plans.seed import seed
 from gateway.dashboard.models import SavedView
 from gateway.usage import log
 from gateway.usage.models import UsageEvent, UsageHour
@@ -243,7 +244,7 @@ def test_the_log_shows_route_and_attempts(as_alice: Client, alice: Person) -> No
     ]
     spent(alice, NOON, model="claude-sonnet-4", details={"attempts": tries}, dialect="openai_chat")
     page = text(as_alice.get("/usage?since=2026-11-10"))
-    assert "Chat Completions → Anthropic" in page and "2 attempts" in page
+    assert re.search(r"Chat Completions → <svg.*?</svg>Anthropic", page) and "2 attempts" in page
     assert "503 overloaded 120 ms, 200 900 ms" in page and "secret" not in page
 
 
@@ -270,12 +271,28 @@ def test_a_key_and_a_model_have_numbers_of_their_own(as_alice: Client, alice: Pe
 
 
 def test_the_page_of_the_money_adds_usage_up_by_day(as_alice: Client, alice: Person) -> None:
+    seed()
     day = timezone.now().replace(hour=12) - timedelta(days=2)
     spent(alice, day, "0.25")
     spent(alice, day, "0.125")
     spent(alice, day - timedelta(days=1), "1")
     page = text(as_alice.get("/billing"))
-    found = re.findall(
-        r'href="/usage\?since=[^"]+">[^<]+</a></th>.*?>(\d+)<.*?>([$][0-9.]+)<', page
-    )
-    assert found == [("2", "$0.375"), ("1", "$1.00")]
+    rows = re.findall(r'href="/usage\?[^"]*since=[^"]+">[^<]+</a></th>.*?</tr>', page)
+    assert [re.findall(r">([$]?[0-9.]+)</td>", row) for row in rows] == [
+        ["2", "$0.375"],
+        ["1", "$1.00"],
+    ]
+
+
+def test_numbers_and_times_are_written_as_the_language_does(
+    as_alice: Client, alice: Person
+) -> None:
+    as_alice.cookies["time_zone"] = "Asia/Kolkata"
+    for n in range(3):
+        spent(alice, NOON, "1000.5", status=500 if n else 200)
+    url = "/usage?since=2026-11-10&until=2026-11-10"
+    english = text(as_alice.get(url))
+    assert "$3,001.50" in english and "66.7 % failed" in english
+    assert "10 Nov, 17:30" in english and "Asia/Kolkata (UTC+05:30)" in english
+    vietnamese = text(as_alice.get(url, headers={"Accept-Language": "vi"}))
+    assert "$3.001,50" in vietnamese and "66,7 %" in vietnamese and "10/11, 17:30" in vietnamese
