@@ -11,6 +11,7 @@ from django import forms
 from django.http import Http404, QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from gateway.usage import series
 from gateway.usage.clients import NAMES
@@ -42,7 +43,7 @@ COMPARED = {
     "": _("The time before"),
     "week": _("A week earlier"),
     "month": _("Four weeks earlier"),
-    "none": _("Nothing"),
+    "none": pgettext_lazy("to compare with", "Nothing"),
 }
 _EARLIER = {"week": timedelta(days=7), "month": timedelta(days=28)}
 OUTCOMES = {"": _("Any outcome"), "ok": _("Succeeded"), "failed": _("Failed")}
@@ -58,7 +59,9 @@ class SelectionForm(forms.Form):
     custom = forms.BooleanField(required=False)  # what is shown is: another span ends it
     measure = forms.ChoiceField(label=_("Measure"), choices=MEASURES, required=False)
     by = forms.ChoiceField(label=_("Group"), choices=GROUPS, required=False)
-    then = forms.ChoiceField(label=_("Then"), choices=THEN, required=False)
+    then = forms.ChoiceField(
+        label=pgettext_lazy("a second group", "Then"), choices=THEN, required=False
+    )
     compare = forms.ChoiceField(label=_("Compare with"), choices=COMPARED, required=False)
     model = forms.CharField(label=_("Model"), required=False, max_length=100)
     tool = forms.ChoiceField(

@@ -14,6 +14,7 @@ from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.price_examples import TYPICAL
 from gateway.catalogue.sold import Model
 from gateway.dashboard.logged import VENDORS
+from gateway.dashboard.views.docs import example_key
 from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
 from hontoni.money import per_million
@@ -37,7 +38,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "health": overall(timezone.now()),
         "credit": settings.SIGNUP_CREDIT,
         "seller": settings.SELLER_NAME,
-        "key": "sk-gw-…",
+        "key": example_key(request),
     }
     return render(request, "gateway/home.html", context)
 
@@ -100,6 +101,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "model": found,
         "row": _row(found),
         "prices": list(zip(BUCKETS, price.rates, price.long_rates or price.rates, strict=True)),
+        "key": example_key(request),
         "day": report(timezone.now()).get(name, {}).get("day"),
     }
     return render(request, "gateway/model.html", context)
