@@ -161,7 +161,7 @@ def change(request: HttpRequest) -> HttpResponse:
     missing = _missing(user_id, quote.due_now) if quote else ""
     short = missing if method == Method.BALANCE and not settings.STRIPE_TAX else ""
     cards = saved_cards(request) if chooses or short else []
-    offered = {"cards": cards, "by_card": by_card, "prefers_card": bool(missing)}
+    offered: dict[str, Any] = {"cards": cards, "by_card": by_card, "prefers_card": bool(missing)}
     form = ChangeForm(request.POST or None, short=short, **offered)
     if request.method == "POST" and form.is_valid():
         if quote is not None and _dearer(form.cleaned_data, quote, short):

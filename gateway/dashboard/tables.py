@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Literal
 
 from gateway.catalogue.models import BUCKETS
@@ -28,7 +29,7 @@ class Column:
 
 
 def _plain(kind: Kind, *names: str) -> list[Column]:
-    return [Column(name, kind, lambda row, name=name: getattr(row, name)) for name in names]
+    return [Column(name, kind, attrgetter(name)) for name in names]
 
 
 _KEY = Column("key", "text", lambda row: row.api_key.name)

@@ -158,7 +158,7 @@ def by_minute(
     sums: defaultdict[str, defaultdict[Moment, int]] = defaultdict(lambda: defaultdict(int))
     found = corrected(events).order_by().annotate(minute=TruncMinute("created_at", tzinfo=UTC))
     row: dict[str, Any]
-    for row in found.values("minute", by).annotate(amount=_of_events(measure)):  # type: ignore[assignment]
+    for row in found.values("minute", by).annotate(amount=_of_events(measure)):
         sums[str(row[by])][row["minute"]] += row["amount"]
     return _ranked(sums, along, most)
 
@@ -239,7 +239,7 @@ def _grouped(
     columns = ["hour" if level == DAY else level for level in levels]
     sums = {f"sum_{name}": _of_hours(name) for name in _COLUMNS}
     row: dict[str, Any]
-    for row in rows.values(*columns).annotate(**sums):  # type: ignore[assignment]
+    for row in rows.values(*columns).annotate(**sums):
         yield (
             tuple(
                 timezone.localtime(row["hour"]).date() if level == DAY else row[level]

@@ -42,7 +42,7 @@ def spent(person: Person, at: datetime, cost: str = "1", **changes: Any) -> Usag
     pk = uuid.UUID(int=first | low)
     row = {"model": "gpt-4o", "tool": "Codex", "cost": nanos(cost), "api_key": person.key}
     event = used(person, id=pk, created_at=at, **row | changes)
-    named = {"model": event.model, "tool": event.tool, "api_key": event.api_key}
+    named: dict[str, Any] = {"model": event.model, "tool": event.tool, "api_key": event.api_key}
     hour, _ = UsageHour.objects.get_or_create(
         user=person.user, hour=at.replace(minute=0, second=0, microsecond=0), **named
     )

@@ -174,7 +174,12 @@ def asked(person: Person, *, read: int, new: int, minutes_ago: int) -> UsageEven
     pk = uuid.UUID(int=first_id(at.timestamp()).int | minutes_ago)
     event = used(person, id=pk, created_at=at, input=new, cache_read=read)
     hour = at.replace(minute=0, second=0, microsecond=0)
-    named = {"user": person.user, "api_key": person.key, "model": event.model, "hour": hour}
+    named: dict[str, Any] = {
+        "user": person.user,
+        "api_key": person.key,
+        "model": event.model,
+        "hour": hour,
+    }
     row, _ = UsageHour.objects.get_or_create(**named)
     more = {"requests": F("requests") + 1, "input": F("input") + new}
     UsageHour.objects.filter(pk=row.pk).update(**more, cache_read=F("cache_read") + read)
