@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from django import template
+from django.template import Context
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
@@ -32,24 +33,30 @@ def icon(name: str) -> SafeString:
     return format_html('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{}</svg>', drawn)
 
 
-VENDORS = sorted(path.stem for path in (FOLDER / "vendors").glob("*.svg"))
+VENDORS = {path.stem for path in (FOLDER / "vendors").glob("*.svg")}
+_MARK = '<svg class="mark" viewBox="0 0 24 24" aria-hidden="true">{}</svg>'
 
 
-@register.simple_tag
-def mark(vendor: str) -> SafeString:
-    """A vendor's, beside its name; nothing for one whose we do not have."""
+@register.simple_tag(takes_context=True)
+def mark(context: Context, vendor: str) -> SafeString:
+    """A vendor's, beside its name; nothing for one whose we do not have. On a page it points at
+    the shape that `marks` draws once: tables have one in every row."""
     if vendor not in VENDORS:
         return mark_safe("")
-    use = '<svg class="mark" viewBox="0 0 24 24" aria-hidden="true"><use href="#mark-{}"/></svg>'
-    return format_html(use, vendor)
+    request = context.get("request")
+    if request is None:  # a part of a page, which may be the first to have this one
+        return format_html(_MARK, _drawn("vendors", vendor))
+    vars(request).setdefault("marks", set()).add(vendor)
+    return format_html(_MARK, format_html('<use href="#mark-{}"/>', vendor))
 
 
-@register.simple_tag
-def marks() -> SafeString:
-    """The shapes of them all, once a page: tables have one in every row."""
+@register.simple_tag(takes_context=True)
+def marks(context: Context) -> SafeString:
+    """The shapes of those that were used, at the end of the page."""
+    used = sorted(vars(context["request"]).get("marks", ())) if "request" in context else []
     symbols = format_html_join(
         "",
         '<symbol id="mark-{}" viewBox="0 0 24 24">{}</symbol>',
-        ((vendor, _drawn("vendors", vendor)) for vendor in VENDORS),
+        ((vendor, _drawn("vendors", vendor)) for vendor in used),
     )
     return format_html('<svg class="shapes" aria-hidden="true">{}</svg>', symbols)

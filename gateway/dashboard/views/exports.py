@@ -1,11 +1,10 @@
 """Downloads of what the usage page is narrowed to: request by request, or hour by hour.
 
-Without a time, all there is. What is in the archive comes last, as it is the oldest.
+Without a time, all there is, in the archive too.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -14,14 +13,12 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from accounts.models import ApiKey
 from accounts.pages.visitors import customer
-from gateway.archive import receipts as archived
 from gateway.dashboard import logged
 from gateway.dashboard.selection import Selection
 from gateway.dashboard.tables import HOURS, REQUESTS, Csv, Parquet
 from gateway.usage import series
-from gateway.usage.models import UsageEvent, UsageHour
+from gateway.usage.models import UsageHour
 from hontoni.db import in_thread
 
 Writer = Csv | Parquet
@@ -77,37 +74,11 @@ def _requests(request: HttpRequest) -> Pages:
 
     def pages(most: int) -> Iterator[Sequence[Any]]:
         left = chosen
-        while rows := logged.with_routes(logged.selected(user_id, left, within, most=most)):
+        while rows := logged.with_routes(logged.selected(user_id, left, within, most=most)[:most]):
             yield rows
             left = replace(left, before=rows[-1].pk)
-        yield from _archived(user_id, chosen, within, most)
 
     return pages
-
-
-def _archived(
-    user_id: int, chosen: Selection, within: series.Span | None, most: int
-) -> Iterator[Sequence[UsageEvent]]:
-    if chosen.transaction:
-        return
-    keys = {key.pk: key for key in ApiKey.objects.filter(user_id=user_id)}
-    rows = archived.within(user_id, *(within or (None, None)))
-    found = (event for event in rows if _is_chosen(event, chosen))
-    while page := list(islice(found, most)):
-        for event in page:
-            event.api_key = keys[event.api_key_id]
-        yield logged.with_routes(page)
-
-
-def _is_chosen(event: UsageEvent, chosen: Selection) -> bool:
-    """As `logged.narrowed` of rows in the database."""
-    return (
-        chosen.model in ("", event.model)
-        and chosen.tool in ("", event.tool)
-        and chosen.key in (None, event.api_key_id)
-        and chosen.outcome in ("", "failed" if event.status >= 400 else "ok")
-        and (chosen.before is None or event.pk < chosen.before)
-    )
 
 
 def _hours(request: HttpRequest) -> Pages:

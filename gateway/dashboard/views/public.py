@@ -73,6 +73,7 @@ def models(request: HttpRequest) -> HttpResponse:
     found = list(snapshot.load().listed.values())
     vendor, ability = request.GET.get("vendor", ""), request.GET.get("ability", "")
     chosen = request.GET.getlist("compare")
+    makers = {name: label for name, label in VENDORS.items() if name in {m.vendor for m in found}}
     if vendor:
         found = [model for model in found if model.vendor == vendor]
     if ability:
@@ -81,7 +82,7 @@ def models(request: HttpRequest) -> HttpResponse:
         found = [model for model in found if model.id in chosen]
     context = {
         "rows": [_row(model) for model in found],
-        "vendors": VENDORS,
+        "vendors": makers,
         "abilities": ABILITIES,
         "vendor": vendor,
         "ability": ability,

@@ -56,7 +56,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     user_id, chosen = customer(request).pk, Selection.of(request.GET)
     now = timezone.now()
     log = logged.selected(user_id, chosen, chosen.within(now), most=PAGE + 1)
-    events = logged.with_routes(log)
+    events, away = logged.page(log, PAGE + 1)
     alone = not chosen.before and not chosen.transaction
     context = {
         "filters": chosen,
@@ -68,6 +68,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "views": SavedView.objects.filter(user_id=user_id) if alone else [],
         "refusals": _refusals(user_id, series.span(chosen.along(now)))[:REFUSALS] if alone else [],
         "events": events[:PAGE],
+        "archive_away": away,
         "more": len(events) > PAGE,
         "query": chosen.query(),
         "hour": chosen.parameters().get("hour"),

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0017_living_catalogue'),
+        ('gateway', '0018_vendors_anywhere'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
