@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.contrib.admin.utils import quote
 from django.db.models import Model, Q
 from django.http import HttpRequest
 from django.urls import reverse
@@ -60,7 +61,7 @@ def search(request: HttpRequest, text: str) -> list[SearchResult]:
 def page(row: Model) -> str:
     """The admin's page of a row."""
     options = row._meta
-    return reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[row.pk])
+    return reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[quote(row.pk)])
 
 
 # -- By the form of what was pasted --------------------------------------------------------------
