@@ -28,7 +28,7 @@ PAGES = {
     "home": "/",
     "pricing": "/pricing",
     "overview": "/overview",
-    "usage": "/usage?by=tool",
+    "usage": "/usage?by=tool&then=model",
     "key": "/keys/{key}",
     "plans": "/billing/plans",
     "quote": "/billing/plans/change?plan=premium",
