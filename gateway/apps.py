@@ -10,6 +10,7 @@ class GatewayConfig(AppConfig):
         from accounts.sign_in import deletion
         from billing.invoices import statements
         from gateway.catalogue import snapshot
+        from gateway.dashboard.models import SavedView
         from gateway.state import records
         from gateway.stores import epochs as stores
         from gateway.usage import rollups
@@ -20,6 +21,7 @@ class GatewayConfig(AppConfig):
         epochs.authority(stores.confirm)
         privacy.follow(records.forget_all)
         deletion.follow(lambda account, now: records.forget_all(account))
+        deletion.follow(lambda account, now: SavedView.forget(account))
 
 
 class Books(AppConfig):

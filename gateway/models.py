@@ -5,7 +5,7 @@ from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import Feature, LeftOut
 from gateway.catalogue.models import Alias, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
-from gateway.dashboard.models import RoleGrant
+from gateway.dashboard.models import RoleGrant, SavedView
 from gateway.pricing.models import Proposal
 from gateway.reconciliation.vendors.models import (
     MarginAlarm,
@@ -45,6 +45,7 @@ __all__ = [
     "Refusal",
     "ReportSource",
     "RoleGrant",
+    "SavedView",
     "StoreEpoch",
     "UsageBroughtForward",
     "UsageEvent",

@@ -5,7 +5,16 @@ from django.urls import path, re_path
 
 from gateway.dashboard import api
 from gateway.dashboard.consumers import Dashboard
-from gateway.dashboard.views import docs, playground, pricing, proof, public, usage
+from gateway.dashboard.views import (
+    docs,
+    exports,
+    playground,
+    pricing,
+    proof,
+    public,
+    receipts,
+    usage,
+)
 from gateway.dashboard.views.data import data_export
 from gateway.reconciliation.vendors import api as vendorbills
 
@@ -24,7 +33,12 @@ pages = [
     re_path(r"^errors/(?P<code>[a-z0-9_]{1,60})\Z", docs.error, name="error-code"),
     path("overview", usage.overview, name="overview"),
     path("usage", usage.usage, name="usage-log"),
-    path("usage.csv", usage.export, name="usage-export"),
+    path("usage.csv", exports.requests_csv, name="usage-export"),
+    path("usage.parquet", exports.requests_parquet, name="usage-export-parquet"),
+    path("usage/hours.csv", exports.hours_csv, name="usage-hours"),
+    path("usage/hours.parquet", exports.hours_parquet, name="usage-hours-parquet"),
+    path("usage/views", usage.save_view, name="usage-view-save"),
+    path("usage/views/<int:pk>/remove", usage.remove_view, name="usage-view-remove"),
     path("usage/refusals", usage.refusals, name="usage-refusals"),
     path("verify", proof.check, name="verify"),
     path("verify.pyz", proof.program, name="verify-program"),
@@ -34,11 +48,11 @@ pages = [
     path("receipts/<str:token>", proof.shared, name="shared-receipt"),
     re_path(
         r"^usage/(?P<request_id>req_[0-9a-f]{32})\.(?P<ending>json|pdf)\Z",
-        usage.receipt_file,
+        receipts.receipt_file,
         name="usage-receipt-file",
     ),
-    path("usage/<str:request_id>/share", usage.share, name="usage-receipt-share"),
-    path("usage/<str:request_id>", usage.receipt, name="usage-receipt"),
+    path("usage/<str:request_id>/share", receipts.share, name="usage-receipt-share"),
+    path("usage/<str:request_id>", receipts.receipt, name="usage-receipt"),
     path("playground", playground.playground, name="playground"),
     path("account/export", data_export, name="data-export"),
 ]

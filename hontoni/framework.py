@@ -70,7 +70,8 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "hontoni.pages.everywhere",
-            ]
+            ],
+            "builtins": ["hontoni.templatetags.icons"],
         },
     }
 ]

@@ -36,7 +36,15 @@ def everywhere(request: HttpRequest) -> dict[str, Any]:
         "sandbox": settings.SANDBOX,
         "theme": theme if theme in THEMES else "auto",
         "base_url": base_url(request),
+        "zone": zone(),
     }
+
+
+def zone() -> str:
+    """The visitor's time zone, in which every page tells times: "Asia/Tokyo (UTC+09:00)"."""
+    name = timezone.get_current_timezone_name()
+    offset = f"{timezone.localtime():%z}"
+    return name if name == "UTC" else f"{name} (UTC{offset[:3]}:{offset[3:]})"
 
 
 def base_url(request: HttpRequest) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, pgettext
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Spacer, Table
 
@@ -28,8 +28,8 @@ def draw(invoice: "Invoice") -> bytes:
     story: list[Flowable] = [
         *pdf_layout.head(invoice.seller["name"], title, invoice.number),
         pdf_layout.columns(
-            [*pdf_layout.party(_("From"), invoice.seller, tax_id=_("Tax ID"))],
-            [*pdf_layout.party(_("To"), invoice.buyer, tax_id=_("Tax ID"))],
+            [*pdf_layout.party(pgettext("a seller", "From"), invoice.seller, tax_id=_("Tax ID"))],
+            [*pdf_layout.party(pgettext("a buyer", "To"), invoice.buyer, tax_id=_("Tax ID"))],
         ),
         Spacer(0, 6 * mm),
         *_about(invoice),

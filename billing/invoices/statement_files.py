@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Spacer
 
@@ -63,8 +64,8 @@ def as_pdf(statement: Statement, user: User) -> bytes:
     story: list[Flowable] = [
         *pdf_layout.head(seller["name"], _("Statement"), statement.month),
         pdf_layout.columns(
-            pdf_layout.party(_("From"), seller, tax_id=_("Tax ID")),
-            pdf_layout.party(_("To"), issuing.buyer(user), tax_id=_("Tax ID")),
+            pdf_layout.party(pgettext("a seller", "From"), seller, tax_id=_("Tax ID")),
+            pdf_layout.party(pgettext("a buyer", "To"), issuing.buyer(user), tax_id=_("Tax ID")),
         ),
         Spacer(0, 6 * mm),
         *_about(statement, user),

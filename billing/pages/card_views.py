@@ -5,7 +5,9 @@ A page never waits for Stripe where it can do without: only these ask it anythin
 
 import contextlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -91,9 +93,25 @@ def top_up_page(
         "form": form if stripe_api.configured() else None,
         "sandbox_form": (sandbox or SandboxForm()) if settings.SANDBOX else None,
         "waiting": waiting.order_by("pk").first(),
+        "quick": _quick(request, form),
         "tax": settings.STRIPE_TAX,
     }
     return render(request, "billing/top_up.html", context)
+
+
+_QUICK = ("10", "25", "50", "100", "250")
+
+
+def _quick(request: HttpRequest, form: TopUpForm) -> list[dict[str, Any]]:
+    """Amounts to choose with a click, of those that may be: links, which need no script."""
+    chosen, back = str(form["amount"].value() or ""), str(form["back"].value() or "")
+    least, most = Decimal(settings.TOPUP_MIN), Decimal(settings.TOPUP_MAX)
+    rest = {"back": back} if back else {}
+    return [
+        {"amount": each, "query": urlencode({"amount": each} | rest), "chosen": each == chosen}
+        for each in _QUICK
+        if least <= Decimal(each) <= most
+    ]
 
 
 def _refuse(form: TopUpForm, error: errors.ApiError) -> None:
@@ -126,7 +144,26 @@ def _charged(request: HttpRequest, order: TopUp, back: str) -> HttpResponse:
         messages.success(request, _("$%s is on your balance.") % dollars(order.amount))
         ours = url_has_allowed_host_and_scheme(back, None) and back.startswith("/billing/plans")
         return redirect(back if ours else "billing")
-    raise errors.PaymentRequired("Use the payment page.", code="authentication_required")
+    raise _bank_asks()
+
+
+def top_up_at_once(request: HttpRequest, *, card: str, amount: Decimal, client_key: str) -> None:
+    """Charge a saved card now. Raises as `orders.buy`, and PaymentRequired where its bank wants to
+    ask, which only the payment page can do."""
+    throttle.count(request, OrdersByAccount)
+    order, _found = orders.buy(
+        user=customer(request),
+        route=TopUp.Route.INTENT,
+        payment_method=card,
+        amount=amount,
+        client_key=client_key,
+    )
+    if order.state != TopUp.State.PAID:
+        raise _bank_asks()
+
+
+def _bank_asks() -> errors.PaymentRequired:
+    return errors.PaymentRequired("Use the payment page.", code="authentication_required")
 
 
 @require_safe

@@ -5,6 +5,7 @@ if it would cost more by then, it is shown again and nothing is paid.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -25,7 +26,7 @@ from accounts.pages.visitors import customer
 from billing.books import balances
 from billing.pages.billing_forms import OnceForm
 from billing.pages.card_forms import card_name
-from billing.pages.card_views import saved_cards
+from billing.pages.card_views import saved_cards, top_up_at_once
 from billing.payments.card_throttles import OrdersByAccount
 from billing.plans import quotes, terms
 from billing.plans.models import AddOn, Plan, Subscription
@@ -48,17 +49,34 @@ class ChangeForm(OnceForm):
 
     action = forms.ChoiceField(choices=[(name, name) for name in _OF_A_PLAN + _OF_AN_ADD_ON])
     shown = forms.IntegerField(min_value=-MAX, max_value=MAX)
+    # What the page said that a card is charged first.
+    first = forms.DecimalField(required=False, localize=False, widget=forms.HiddenInput)
     # The balance, the payment page, or the id of a saved card.
     pay_with = forms.ChoiceField(
         label=gettext_lazy("Pay with"), widget=forms.RadioSelect, required=False
     )
 
     def __init__(
-        self, *args: Any, cards: list[dict[str, Any]], by_card: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        cards: list[dict[str, Any]],
+        by_card: bool = False,
+        prefers_card: bool = False,
+        short: str = "",
+        **kwargs: Any,
     ) -> None:
+        """`short`: the dollars that a card puts on the balance first, for who pays from it."""
         super().__init__(*args, **kwargs)
         field = self.fields["pay_with"]
         assert isinstance(field, forms.ChoiceField)
+        if short:
+            words = _("%(card)s: $%(amount)s is charged, and put on your balance first")
+            field.choices = [
+                (card["id"], words % {"card": card_name(card), "amount": short}) for card in cards
+            ]
+            field.initial, field.required = cards[0]["id"] if cards else "", bool(cards)
+            self.fields["first"].initial = short
+            return
         choices: list[tuple[str, str | Promise]] = [
             *(() if by_card else ((Method.BALANCE, gettext_lazy("Your balance")),)),
             *((card["id"], card_name(card)) for card in cards),
@@ -66,6 +84,8 @@ class ChangeForm(OnceForm):
         if stripe_api.configured():
             choices.append((Method.STRIPE, gettext_lazy("A new card, on the payment page")))
         field.choices, field.initial = choices, choices[0][0] if choices else ""
+        if prefers_card and cards:
+            field.initial = cards[0]["id"]
         field.required = by_card
 
 
@@ -137,12 +157,16 @@ def change(request: HttpRequest) -> HttpResponse:
     mine = terms.subscription_of(user_id)
     # Whoever has something already pays as for that.
     chooses = by_card or _chooses_payment(mine, sold)
-    cards = saved_cards(request) if chooses else []
-    form = ChangeForm(request.POST or None, cards=cards, by_card=by_card)
+    method = mine.payment_method if mine and not chooses else ""
+    missing = _missing(user_id, quote.due_now) if quote else ""
+    short = missing if method == Method.BALANCE and not settings.STRIPE_TAX else ""
+    cards = saved_cards(request) if chooses or short else []
+    offered: dict[str, Any] = {"cards": cards, "by_card": by_card, "prefers_card": bool(missing)}
+    form = ChangeForm(request.POST or None, short=short, **offered)
     if request.method == "POST" and form.is_valid():
-        if quote is not None and quote.due_now > form.cleaned_data["shown"]:
+        if quote is not None and _dearer(form.cleaned_data, quote, short):
             form.add_error(None, _("The price has changed. Look at it again, please."))
-        elif (done := _confirmed(request, form, user_id, sold)) is not None:
+        elif (done := _confirmed(request, form, user_id, sold, short)) is not None:
             return done
     context = {
         "sold": sold,
@@ -150,14 +174,23 @@ def change(request: HttpRequest) -> HttpResponse:
         "refusal": "" if request.method == "POST" else refusal,
         "form": form,
         "balance": balances.live(user_id),
-        "method": mine.payment_method if mine and not chooses else "",
-        "missing": _missing(user_id, quote.due_now) if quote else None,
+        "method": method,
+        "missing": missing,
+        "fills_up": short and cards,
+        "card_pays": missing and cards,
         "trial_ends": by_card or (isinstance(sold, Plan) and quotes.buys_trial(mine, sold)),
         "by_card": by_card,
         "or_by_card": not chooses and stripe_api.configured() and _may_replace(mine, sold),
         **(_effects(user_id, quote) if quote else {}),
     }
     return render(request, "billing/change.html", context)
+
+
+def _dearer(data: dict[str, Any], quote: Quote, short: str) -> bool:
+    """Whether it would cost more than was shown, or more would be charged to a card first."""
+    return quote.due_now > data["shown"] or Decimal(short or 0) > (
+        data["first"] or Decimal(short or 0)
+    )
 
 
 def _missing(user_id: int, due: int) -> str:
@@ -221,10 +254,18 @@ def _effects(user_id: int, quote: Quote) -> dict[str, Any]:
 
 
 def _confirmed(
-    request: HttpRequest, form: ChangeForm, user_id: int, sold: Plan | AddOn
+    request: HttpRequest, form: ChangeForm, user_id: int, sold: Plan | AddOn, short: str
 ) -> HttpResponse | None:
-    """Do it, and go back to the plans; or say beside the form why not."""
+    """Do it, and go back to the plans; or say beside the form why not. What the balance is short
+    of is charged to the chosen card first."""
     try:
+        if short and form.cleaned_data["pay_with"]:
+            top_up_at_once(
+                request,
+                card=form.cleaned_data["pay_with"],
+                amount=Decimal(short),
+                client_key=f"web:{form.cleaned_data['once']}:first",
+            )
         outcome = _do(request, user_id, sold, form.cleaned_data)
     except stripe_api.Unanswered as error:
         form.add_error("pay_with", translated(error))  # the same form asks about the same order

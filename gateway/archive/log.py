@@ -38,6 +38,9 @@ class Narrowing:
     failed: bool | None = None
     since: uuid.UUID = _LEAST
     until: uuid.UUID = _MOST
+    began: tuple[datetime, datetime] | None = (
+        None  # from when to before when, by the rollups' clock
+    )
 
     def between(self, since: uuid.UUID | None, until: uuid.UUID | None) -> "Narrowing":
         """From an id to before another one, besides."""
@@ -51,6 +54,8 @@ class Narrowing:
     def has(self, row: Row) -> bool:
         """Whether a row of this account is one of them."""
         if self.failed is not None and (row["status"] >= 400) != self.failed:
+            return False
+        if self.began and not self.began[0] <= row["created_at"] < self.began[1]:
             return False
         return all(row[name] == value for name, value in self.wanted.items())
 

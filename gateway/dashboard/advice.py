@@ -6,17 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.db.models import Sum
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from billing.plans import terms
 from billing.plans.models import AddOn, Plan
+from billing.rewards import gifts
 from gateway.catalogue import snapshot
-from gateway.dashboard import charts
-from gateway.usage import rollups
-from gateway.usage.models import Refusal, UsageHour
+from gateway.dashboard import caching, charts
+from gateway.dashboard.caching import Notice
+from gateway.usage import rollups, series
+from gateway.usage.models import Refusal
 from hontoni.templatetags.money import about
 from ratelimits.limiter import Limits
 
@@ -30,8 +35,8 @@ LIMITS = {  # which limit of a plan a refusal is about
 }
 _MONEY = {"insufficient_balance", "balance_on_hold"}
 _KEYS = {"ip_not_allowed", "model_not_allowed"}
+_MODELS = {"model_not_found", "model_retired", "context_length_exceeded"}
 _RECENT = timedelta(days=7)
-_MANY_TOKENS = 200_000  # below it nobody needs to be told of caches
 _SHORT_DAYS = 3
 
 
@@ -41,6 +46,14 @@ class Remedy:
 
     text: str
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """An address that is not proven, and the nano-dollars that wait for it."""
+
+    email: str
+    waiting: int
 
 
 # -- What ends a refusal -------------------------------------------------------------------------
@@ -60,8 +73,12 @@ def _other(refusal: Refusal) -> list[Remedy]:
         return [Remedy(_("Add funds"), reverse("billing-topup"))]
     if refusal.code in _KEYS or refusal.code.startswith("key_cap_"):
         return [Remedy(_("Change this key's limits"), reverse("key", args=[refusal.api_key_id]))]
-    if refusal.code == "model_not_found":
+    if refusal.code in _MODELS:
         return [Remedy(_("See all models"), reverse("models"))]
+    if refusal.code == "invalid_api_key":
+        return [Remedy(_("See your keys"), reverse("keys"))]
+    if refusal.code == "account_frozen":
+        return [Remedy(_("Write to us"), reverse("legal-contact"))]
     return []
 
 
@@ -101,23 +118,48 @@ def _gain(sold: Plan | AddOn, limit: int) -> str:
 def overview(user: User, glance: rollups.Glance, available: int, now: datetime) -> dict[str, Any]:
     """The chart of two weeks, the week against the one before, how long the balance lasts, and
     what to look at."""
-    along = rollups.moments(14, now)
-    rows = UsageHour.objects.filter(user_id=user.pk, hour__gte=rollups.start(along[0]))
-    found = rollups.series(rows, "model", "cost", along)
+    along = series.moments(14, now)
+    rows = series.selection(user.pk, series.span(along), {})
+    found = series.series(rows, "model", "cost", along)
+    past = series.earlier(along)
+    earlier = series.series(
+        series.selection(user.pk, series.span(past), {}), "user_id", "cost", past
+    )
     before = sum(sum(each.values[:7]) for each in found)
     days = runway(available, glance.week, user.created_at, now)
     refused = Refusal.objects.filter(user_id=user.pk, last_at__gte=now - _RECENT)
     latest = list(refused.select_related("api_key").order_by("-last_at")[:2])
     return {
-        "chart": charts.draw(along, found, about) if found else None,
+        "chart": charts.draw(
+            along,
+            found,
+            about,
+            link=_of_a_day,
+            earlier=earlier[0].values if earlier else None,
+        )
+        if found
+        else None,
         "before": before,
         "change": _change(before, glance.week),
         "runway": days,
         "short": days is not None and days < _SHORT_DAYS,
         "refused": refused.aggregate(n=Sum("count"))["n"] or 0,
         "latest_refusals": latest,
-        "notices": [*_retired(rows), *_cold(user.pk, now)],
+        "unconfirmed": unconfirmed(user),
+        "notices": _notices(user.pk, rows, now),
     }
+
+
+def _of_a_day(moment: series.Moment) -> str:
+    return f"{reverse('usage-log')}?since={moment.isoformat()}&until={moment.isoformat()}"
+
+
+def unconfirmed(user: User) -> Unconfirmed | None:
+    """None if the account's address is proven."""
+    if EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists():
+        return None
+    found = gifts.standing(user.pk)
+    return Unconfirmed(user.email, found.amount if found.status == "unconfirmed" else 0)
 
 
 def runway(available: int, week: int, since: datetime, now: datetime) -> int | None:
@@ -135,48 +177,29 @@ def _change(before: int, after: int) -> str:
     return f"{'+' if percent >= 0 else '−'}{abs(percent):,} %"
 
 
-def _retired(rows: Any) -> list[str]:
-    """Models that were used lately and are not sold any more."""
+def _notices(user_id: int, rows: Any, now: datetime) -> list[Notice]:
     used = set(rows.filter(requests__gt=0).values_list("model", flat=True))
+    return [*_retired(used), *_ending(used), *caching.coaching(user_id, now)]
+
+
+def _retired(used: set[str]) -> list[Notice]:
+    """Models that were used lately and are not sold any more."""
     gone = sorted(used - snapshot.load().listed.keys())
     words = _("%(model)s is not offered any more: choose another model in what still asks for it.")
-    return [words % {"model": model} for model in gone]
+    models = reverse("models")
+    return [Notice(words % {"model": model}, models, _("See all models")) for model in gone]
 
 
-def _cold(user_id: int, now: datetime) -> list[str]:
-    """Keys whose prompts are long and hardly ever come from a cache that would be cheaper."""
-    models = snapshot.load().models.items()
-    cheaper = [name for name, model in models if model.price.rates[1] < model.price.rates[0]]
-    rows = UsageHour.objects.filter(user_id=user_id, hour__gte=now - _RECENT, model__in=cheaper)
-    sums = {f"sum_{name}": Sum(name) for name in rollups.PROMPT}
-    found: list[Any] = list(
-        rows.order_by("api_key__name").values("api_key__name").annotate(**sums)
-    )
-    return [words for row in found if (words := _coaching(row))]
-
-
-def _coaching(row: dict[str, Any]) -> str:
-    fresh, read = row["sum_input"], row["sum_cache_read"]
-    written = row["sum_cache_write_5m"] + row["sum_cache_write_1h"]
-    prompt = fresh + read + written
-    if prompt < _MANY_TOKENS:
-        return ""
-    named = {"key": row["api_key__name"], "percent": rollups.percent(fresh + written, prompt)}
-    if written > read:
-        return (
-            _(
-                "%(percent)s %% of the prompt tokens of %(key)s were new this week, and more were "
-                "written to the cache than read from it: the beginning of the prompts changes. "
-                "Keep what stays the same (system prompt, tools) first, and dates or ids last."
-            )
-            % named
-        )
-    if read * 5 < prompt:
-        return (
-            _(
-                "%(percent)s %% of the prompt tokens of %(key)s were new this week: hardly any "
-                "came from a cache, which is cheaper. Long prompts that begin alike are cached."
-            )
-            % named
-        )
-    return ""
+def _ending(used: set[str]) -> list[Notice]:
+    """Models that were used lately and whose end is known."""
+    listed = snapshot.load().listed
+    words = _("%(model)s, which you use, ends on %(date)s: choose another model before.")
+    found = []
+    for name in sorted(used & listed.keys()):
+        if (ends := listed[name].life.ends_at) is not None:
+            text = words % {
+                "model": name,
+                "date": date_format(timezone.localtime(ends), "DATE_FORMAT"),
+            }
+            found.append(Notice(text, reverse("model", args=[name]), _("What comes after it")))
+    return found

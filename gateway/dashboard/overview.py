@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, User
 from billing.books import balances
-from gateway.dashboard import gauges
+from gateway.dashboard import gauges, logged
 from gateway.usage import rollups
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import UsageEvent
@@ -28,9 +28,8 @@ def figures(user: User) -> dict[str, Any]:
     """Everything the overview tells about an account this very moment."""
     now = timezone.now()
     balance = balances.live(user.pk)
-    latest = list(
-        corrected(UsageEvent.objects.filter(user=user).select_related("api_key"))[:LATEST]
-    )
+    mine = UsageEvent.objects.filter(user=user).select_related("api_key")
+    latest = logged.with_routes(corrected(mine)[:LATEST])
     key = _watched(user)
     return {
         "user": user,

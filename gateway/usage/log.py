@@ -15,13 +15,12 @@ from billing.books import checkpoints
 from gateway.usage.models import UsageEvent, UsageHour
 from gateway.usage.monthly import moment_of
 from gateway.usage.request_ids import first_id
+from gateway.usage.series import Span
 
 MOST_SPANS = 60  # what is found in more hours than that is found soon
 _HOUR = timedelta(hours=1)
 _SLACK = timedelta(minutes=2)  # an id's clock against the one of the rollups
 NARROWING = ("api_key_id", "model", "tool")
-
-Span = tuple[datetime, datetime]
 
 
 def narrowed(
@@ -30,31 +29,43 @@ def narrowed(
     wanted: dict[str, Any],
     *,
     failed: bool | None = None,
+    within: Span | None = None,
     before: UUID | None = None,
     most: int | None = None,
 ) -> QuerySet[UsageEvent]:
-    """Those of an account's with these of NARROWING, failed or not, before an id; `most` is how
-    many will be read at most, from the newest on."""
+    """Those of an account's with these of NARROWING, failed or not, in a time, before an id;
+    `most` is how many will be read at most, from the newest on."""
     wanted = {name: value for name, value in wanted.items() if value not in (None, "")}
     events = events.filter(**wanted)
     if failed is not None:
         events = events.filter(**{"status__gte" if failed else "status__lt": 400})
     if before is not None:
         events = events.filter(pk__lt=before)
+    if within is not None:  # by the ids, which have an index, and then to the very moment
+        begin, end = within
+        ids = {"pk__gte": _id(begin - _SLACK), "pk__lt": _id(end + _SLACK)}
+        events = events.filter(**ids, created_at__gte=begin, created_at__lt=end)
     if not wanted:
         return events
     hours = UsageHour.objects.filter(user_id=user_id, **wanted)
+    if within is not None:
+        hours = hours.filter(hour__gte=within[0], hour__lt=within[1])
+    begun = None
     if before is not None:
+        begun = moment_of(before) - _SLACK - _HOUR
         hours = hours.filter(hour__lte=moment_of(before) + _SLACK)
-    spans = list(_spans(hours, failed, most))
+    spans = list(_spans(hours, failed, most, begun))
     if len(spans) > MOST_SPANS:
         return events.filter(pk__gte=_id(spans[-1][0]), pk__lt=_id(spans[0][1]))
     return events.filter(_within(spans))
 
 
-def _spans(hours: QuerySet[UsageHour], failed: bool | None, most: int | None) -> Iterator[Span]:
+def _spans(
+    hours: QuerySet[UsageHour], failed: bool | None, most: int | None, begun: datetime | None
+) -> Iterator[Span]:
     """The hours in which there are some, from the newest on, as few stretches as they make; until
-    there are as many as will be read. Last, whatever is older than the archive is."""
+    there are as many as will be read. Hours after `begun` may have been read in part and do not
+    count. Last, whatever is older than the archive is."""
     until = checkpoints.archived_until()
     if until is not None:
         hours = hours.filter(hour__gte=until)
@@ -67,7 +78,7 @@ def _spans(hours: QuerySet[UsageHour], failed: bool | None, most: int | None) ->
             yield begin - _SLACK, end + _SLACK
             end = None
         begin, end = hour, end or hour + _HOUR
-        found += more
+        found += more if begun is None or hour <= begun else 0
         if most is not None and found >= most:
             yield begin - _SLACK, end + _SLACK
             return

@@ -1,13 +1,11 @@
-"""What pages tell about an account's usage, from the hourly rollups: sums, shares and series.
+"""What pages tell about an account's usage, from the hourly rollups: sums and shares.
 
 Money is nano-dollars. Days are the visitor's: a zone that is half an hour off the full hours sees
-the hour around midnight on the day it began.
+the hour around midnight on the day it began. What charts and tables are made of is in series.py.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
@@ -140,80 +138,3 @@ def totals(rows: QuerySet[UsageHour], catalogue: Catalogue) -> Totals:
             cheaper = model.price.rates[0] - model.price.rates[1]
             total.saved += money.per_million(row["sum_cache_read"] * cheaper)
     return total
-
-
-# -- Series for charts ---------------------------------------------------------------------------
-
-Moment = datetime | date
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One colour of a chart: a value for each of its moments."""
-
-    name: str
-    values: list[int]
-
-
-def moments(days: int, now: datetime) -> list[Moment]:
-    """The bars of a chart: 24 hours, or the visitor's last days."""
-    if days == 1:
-        hour = timezone.localtime(now).replace(minute=0, second=0, microsecond=0)
-        return [hour - timedelta(hours=back) for back in range(23, -1, -1)]
-    today = timezone.localdate(now)
-    return [today - timedelta(days=back) for back in range(days - 1, -1, -1)]
-
-
-def series(
-    rows: QuerySet[UsageHour], by: str, measure: str, along: list[Moment], most: int = 5
-) -> list[Series]:
-    """`measure` summed by moment and by `by`; all but the largest few are one series, "…"."""
-    sums: defaultdict[str, defaultdict[Moment, int]] = defaultdict(lambda: defaultdict(int))
-    hourly = isinstance(along[0], datetime)
-    for row in rows.values("hour", by).annotate(amount=Sum(measure)):
-        local = timezone.localtime(row["hour"])
-        sums[str(row[by])][local if hourly else local.date()] += row["amount"]
-    ranked = sorted(sums, key=lambda name: (-sum(sums[name].values()), name))
-    found = [Series(name, [sums[name][m] for m in along]) for name in ranked[:most]]
-    if rest := ranked[most:]:
-        found.append(Series("…", [sum(sums[name][m] for name in rest) for m in along]))
-    return found
-
-
-def between(first: date, last: date) -> list[Moment]:
-    """The bars of a chart of these days of the visitor's, both included."""
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
-def selection(user_id: int, along: list[Moment], wanted: dict[str, Any]) -> QuerySet[UsageHour]:
-    """An account's rollups under these bars, narrowed to a key, a model or a tool."""
-    columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
-    narrowed = {columns[name]: wanted[name] for name in columns if wanted.get(name)}
-    within = {"hour__gte": start(along[0]), "hour__lt": end(along[-1])}
-    return UsageHour.objects.filter(user_id=user_id, **within, **narrowed)
-
-
-def before(along: list[Moment]) -> list[Moment]:
-    """As many bars, up to where these begin: what they are compared with."""
-    step = timedelta(hours=1) if isinstance(along[0], datetime) else timedelta(days=1)
-    return [moment - step * len(along) for moment in along]
-
-
-def end(moment: Moment) -> datetime:
-    """When an hour, or the visitor's day, is over."""
-    if isinstance(moment, datetime):
-        return moment + timedelta(hours=1)
-    return start(moment + timedelta(days=1))
-
-
-def start(moment: Moment) -> datetime:
-    """When an hour, or the visitor's day, began."""
-    if isinstance(moment, datetime):
-        return moment
-    return timezone.make_aware(datetime.combine(moment, datetime.min.time()))
-
-
-def peak(found: Iterable[Series], length: int) -> int:
-    """The height of the highest bar."""
-    stacks = zip(*(each.values for each in found), strict=True)
-    return max((sum(stack) for stack in stacks), default=0) if length else 0

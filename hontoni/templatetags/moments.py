@@ -1,13 +1,13 @@
 """Moments in templates, in the visitor's time zone and as short as they can be."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from django import template
 from django.utils import formats, timezone
 from django.utils.translation import get_language
 
 register = template.Library()
-_DAYS = {"vi": ("j/n", "j/n/Y")}  # else by the month's name
+_DAYS = {"vi": ("d/m", "d/m/Y")}  # else by the month's name
 
 
 @register.filter(expects_localtime=True)
@@ -19,3 +19,14 @@ def short(moment: datetime) -> str:
     if moment.year != today.year:
         shape = f"{year}, H:i"
     return formats.date_format(moment, shape, use_l10n=False)
+
+
+def short_local(moment: datetime) -> str:
+    """The same outside of templates."""
+    return str(short(timezone.localtime(moment)))
+
+
+@register.filter
+def day(moment: date) -> str:
+    """The day without its year, as `short` writes it: "24 Nov"."""
+    return formats.date_format(moment, _DAYS.get(get_language() or "", ("j M", ""))[0], False)

@@ -40,3 +40,15 @@ def _grouped(text: str) -> str:
     thousands, point = (get_format(f"{n}_SEPARATOR") for n in ("THOUSAND", "DECIMAL"))
     grouped = f"{int(whole):,}".replace(",", thousands)
     return f"{grouped}{point}{fraction}" if fraction else grouped
+
+
+@register.filter
+def counted(number: int) -> str:
+    """1234 is 1,234 in English, 1.234 in Vietnamese."""
+    return _grouped(str(number))
+
+
+@register.filter
+def decimal(text: str) -> str:
+    """ "92.5" is 92.5 in English, 92,5 in Vietnamese."""
+    return _grouped(text)

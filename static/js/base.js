@@ -41,6 +41,18 @@
     for (const form of document.forms) delete form.dataset.sent
   })
 
+  // A quick amount goes into the form at once, so that what else was chosen there stays.
+  document.addEventListener('click', event => {
+    const chip = event.target.closest('[data-amount]')
+    const field = chip && document.getElementById('id_amount')
+    if (!field || event.ctrlKey || event.metaKey) return
+    event.preventDefault()
+    field.value = chip.dataset.amount
+    for (const other of document.querySelectorAll('[data-amount]')) other.removeAttribute('aria-current')
+    chip.setAttribute('aria-current', 'true')
+    field.focus()
+  })
+
   document.addEventListener('change', event => {
     const chosen = event.target.dataset.tab
     if (event.target.matches('select[data-submit]')) event.target.form.requestSubmit()

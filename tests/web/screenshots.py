@@ -17,7 +17,8 @@ from hontoni.money import CENT, DOLLAR
 from tests.gateway_server import Gateway, fund
 from tests.sandbox.stripe.conftest import World
 from tests.web.conftest import Open
-from tests.web.test_browser import a_busy_customer, books_now
+from tests.web.test_browser import books_now
+from tests.web.test_every_page import a_busy_customer
 from tests.world import Person
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -27,7 +28,7 @@ PAGES = {
     "home": "/",
     "pricing": "/pricing",
     "overview": "/overview",
-    "usage": "/usage?by=tool",
+    "usage": "/usage?by=tool&then=model",
     "key": "/keys/{key}",
     "plans": "/billing/plans",
     "quote": "/billing/plans/change?plan=premium",

@@ -1,57 +1,28 @@
-"""What only a browser shows: the whole story, live numbers, the keyboard, small and dark screens,
-Vietnamese, and what axe finds."""
+"""What only a browser shows: the whole story, live numbers, the keyboard
+and restarts. The journeys are in test_journeys.py, every page in test_every_page.py."""
 
 import json
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 import openai
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.core import mail
 from django.db import connections
-from django.utils import timezone
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from accounts.models import ApiKey, User
-from billing.payments.models import AutoTopUp
-from billing.plans.models import AddOn, Plan
-from billing.rewards import promos, referrals
-from billing.rewards.models import PromoCode
-from billing.stripe import customers
-from billing.subscriptions import balance_changes
+from billing.rewards import referrals
 from gateway.usage import settlement
-from hontoni.money import dollars, nanos
-from tests.confirmed import confirm
-from tests.gateway.usage.test_refusals import seen
+from hontoni.money import dollars
 from tests.gateway_server import Gateway, fund
 from tests.sandbox.stripe.conftest import World
 from tests.web.conftest import Open
 from tests.world import PASSWORD, Person
 
 pytestmark = pytest.mark.any_database
-
-BILLING = [
-    *("/billing", "/billing/topup", "/billing/topup/done", "/billing/plan/done", "/billing/plans"),
-    *("/billing/plans/change?plan=basic", "/billing/plans/change?plan=premium"),
-    *("/billing/plans/change?add_on=rate-limit-5x", "/billing/cards", "/billing/invoices"),
-    *("/billing/promo", "/billing/referrals", "/billing/mails"),
-]
-PUBLIC = [
-    *("/", "/models", "/pricing", "/status", "/docs/quickstart", "/docs/tools", "/docs/names"),
-    *("/docs/errors", "/docs/receipts", "/docs/search?q=limits", "/errors/plan_limit_5h"),
-    *("/terms", "/privacy", "/refunds", "/contact", "/proof", "/verify"),
-]
-ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
-OWN = [
-    *("/overview", "/keys", "/usage", "/usage/refusals", "/playground", "/account"),
-    *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),
-]
-
 
 _SERVICE_RESTART = 1012
 
@@ -249,52 +220,6 @@ def test_the_playground_shows_thinking_and_the_call_of_a_tool(
     expect(page.locator(".turn .call")).to_contain_text('{"city": "Hue"}')
 
 
-def test_a_receipt_is_shared_and_verified_by_a_stranger(
-    open_page: Open, site: Gateway, alice: Person
-) -> None:
-    fund(alice, "10")
-    site.chat(alice)
-    books_now(site, 1)
-    page = open_page("/usage", alice)
-    page.locator("table.log tbody tr").get_by_role("link").click()
-    page.get_by_role("dialog").get_by_text("Share").click()
-    page.get_by_role("button", name="Make the link").click()
-    shared = page.locator("#share-link").inner_text()
-
-    stranger = open_page(shared.removeprefix(site.url))
-    expect(stranger.get_by_text("Total, rounded once")).to_be_visible()
-    assert alice.key.name not in stranger.locator("main").inner_text()
-    with stranger.expect_download() as download:
-        stranger.get_by_role("link", name="Signed JSON").click()
-    stranger.get_by_role("link", name="Verify a receipt").click()
-    stranger.get_by_label("or its file").set_input_files(download.value.path())
-    stranger.get_by_role("button", name="Verify").click()
-    expect(stranger.get_by_role("heading", name="This receipt is good")).to_be_visible()
-
-
-def test_a_limit_is_hit_and_a_plan_bought_from_the_refusal(
-    open_page: Open, site: Gateway, alice: Person
-) -> None:
-    fund(alice, "20")
-    answers = [site.chat(alice).status_code for _ in range(9)]
-    assert answers[-1] == 429
-    seen(1)
-    page = open_page("/overview", alice, viewport={"width": 390, "height": 844})
-    page.get_by_role("link", name="Standard: 12 for $13.00 a month").click()
-    page.get_by_role("button", name="Pay $13.00").click()
-    expect(page.locator("#mine")).to_have_text("Standard")
-    assert site.chat(alice).status_code == 200
-
-
-def test_a_key_is_rotated(open_page: Open, site: Gateway, alice: Person) -> None:
-    fund(alice, "10")
-    page = open_page(f"/keys/{alice.key.pk}", alice)
-    page.get_by_role("button", name="Rotate").click()
-    raw = page.locator("#raw-key").inner_text()
-    assert raw != alice.raw
-    assert site.chat(Person(alice.user, ApiKey.objects.latest("pk"), raw)).status_code == 200
-
-
 def test_a_phone_has_one_menu(open_page: Open, alice: Person) -> None:
     page = open_page("/overview", alice, viewport={"width": 390, "height": 844})
     expect(page.get_by_role("link", name="API keys")).to_be_hidden()
@@ -328,27 +253,6 @@ def _tab_to_it(page: Page, wanted: Locator) -> None:
     raise AssertionError(f"{wanted} cannot be reached by keyboard")
 
 
-def _small(page: Page) -> None:
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= 320, f"{page.url} is {width} wide"
-
-
-def _vietnamese(page: Page) -> None:
-    assert page.locator("html").get_attribute("lang") == "vi"
-    words = page.locator("footer").inner_text()
-    assert "Cổng LLM" in words
-
-
-def _accessible(page: Page) -> None:
-    found = Axe().run(page)
-    serious = [
-        (page.url, each["id"], [node["html"] for node in each["nodes"][:3]])
-        for each in found.response["violations"]
-        if each["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
-
-
 def test_a_plan_is_bought_by_keyboard_alone(open_page: Open, alice: Person) -> None:
     fund(alice, "20")
     page = open_page("/billing", alice)
@@ -372,85 +276,3 @@ def test_a_code_is_copied(open_page: Open, alice: Person) -> None:
     page.get_by_role("button", name="Copy").last.click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == referrals.code_of(alice.user.pk)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_billing_pages_fit_a_phone_are_accessible_and_speak_vietnamese(
-    open_page: Open, alice: Person, stripe: World, scheme: str
-) -> None:
-    a_busy_customer(alice, stripe)
-    _look_at(open_page, alice, BILLING, scheme)
-
-
-def a_busy_customer(alice: Person, stripe: World) -> None:
-    """Something for every page: a plan, cards, a bonus that waits, top-ups that gave up."""
-    fund(alice, "100")
-    now = timezone.now()
-    with ThreadPoolExecutor(1) as thread:  # what is bought commits, which this thread may not
-
-        def act() -> None:
-            balance_changes.subscribe(alice.user.pk, Plan.objects.get(slug="standard"), now=now)
-            add_on = AddOn.objects.get(slug="rate-limit-2x")
-            balance_changes.add(alice.user.pk, add_on, now=now)
-            connections.close_all()
-
-        thread.submit(act).result()
-    for card in ("pm_card_visa", "pm_card_mastercard"):
-        stripe.stripe.payment_methods.attach(card, {"customer": customers.of(alice.user)})
-    began = now - timedelta(days=1)
-    PromoCode.objects.create(code="PLUS20", kind="percent", percent=20, valid_from=began)
-    confirm(alice.user)
-    promos.redeem(alice.user.pk, "PLUS20", now)
-    amounts = {"threshold": nanos("2"), "amount": nanos("20"), "monthly_cap": nanos("60")}
-    AutoTopUp.objects.create(user=alice.user, failures=3, **amounts)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_a_phone_is_accessible_and_speaks_vietnamese(
-    open_page: Open, site: Gateway, alice: Person, scheme: str
-) -> None:
-    fund(alice, "10")
-    site.chat(alice)
-    assert site.chat(alice, model="no-such-model").status_code == 404
-    assert seen(1)[0].code == "model_not_found"
-    books_now(site, 1)
-    _look_at(open_page, None, ENTRANCE, scheme)
-    _look_at(open_page, alice, [*PUBLIC, *OWN, f"/keys/{alice.key.pk}"], scheme)
-
-
-def _look_at(open_page: Open, person: Person | None, paths: list[str], scheme: str) -> None:
-    """Each page on the smallest phone, in Vietnamese, with axe."""
-    checks: list[Callable[[Page], None]] = [_small, _vietnamese, _accessible]
-    look: dict[str, Any] = {
-        "viewport": {"width": 320, "height": 640},
-        "color_scheme": scheme,
-        "locale": "vi-VN",
-    }
-    page = open_page(paths[0], person, **look)
-    for path in paths:
-        page.goto(path)
-        for check in checks:
-            check(page)
-
-
-_WEIGHT = """() => [...performance.getEntriesByType('navigation'),
-    ...performance.getEntriesByType('resource')].reduce((sum, one) => sum + one.transferSize, 0)"""
-_SHIFT = """() => new Promise(done => {
-  let sum = 0
-  new PerformanceObserver(list => {
-    for (const shift of list.getEntries()) sum += shift.value
-  }).observe({ type: 'layout-shift', buffered: true })
-  requestAnimationFrame(() => requestAnimationFrame(() => done(sum)))
-})"""
-
-
-@pytest.mark.parametrize("width", [1280, 320])
-def test_every_page_is_light_and_stays_where_it_is(
-    open_page: Open, alice: Person, stripe: World, width: int
-) -> None:
-    a_busy_customer(alice, stripe)
-    page = open_page("/overview", alice, viewport={"width": width, "height": 640})
-    for path in [*PUBLIC, *OWN, *BILLING]:
-        page.goto(path)
-        assert 1_000 < page.evaluate(_WEIGHT) <= 100_000, path
-        assert page.evaluate(_SHIFT) < 0.01, path

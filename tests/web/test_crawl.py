@@ -23,7 +23,10 @@ pytestmark = pytest.mark.any_database
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 # What is a file by its name, and is kept rather than read.
-_FILES = ("text/csv", "application/pdf", "application/json", "application/zip")
+_FILES = (
+    *("text/csv", "application/vnd.apache.parquet"),
+    *("application/pdf", "application/json", "application/zip"),
+)
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,12 @@ def test_everything_is_translated_and_compiled(path: Path) -> None:
     assert [entry.msgid for entry in written.untranslated_entries()] == []
     assert [entry.msgid for entry in written.fuzzy_entries()] == []
     compiled = polib.mofile(str(path.with_suffix(".mo")))
-    shown = {entry.msgid: (entry.msgstr, entry.msgstr_plural) for entry in compiled}
-    assert shown == {entry.msgid: (entry.msgstr, entry.msgstr_plural) for entry in written}
+    shown = {
+        (entry.msgctxt, entry.msgid): (entry.msgstr, entry.msgstr_plural) for entry in compiled
+    }
+    assert shown == {
+        (entry.msgctxt, entry.msgid): (entry.msgstr, entry.msgstr_plural) for entry in written
+    }
 
 
 def test_a_placeholder_is_in_the_translation_too() -> None:

@@ -111,6 +111,18 @@ def test_a_top_up_leads_to_the_payment_page_and_back(
     assert "Visa •••• 4242" in text(as_alice.get("/billing/cards"))
 
 
+def test_an_amount_is_chosen_with_a_click(
+    as_alice: Client, stripe: World, settings: Settings
+) -> None:
+    settings.TOPUP_MAX = "60"
+    page = text(as_alice.get("/billing/topup?back=/billing/plans/change?plan=basic"))
+    chips = re.findall(r'href="\?([^"]+)"[^>]*data-amount="(\d+)"', page)
+    assert [amount for _, amount in chips] == ["10", "25", "50"]
+    chosen = text(as_alice.get("/billing/topup?" + chips[2][0].replace("&amp;", "&")))
+    assert 'value="50"' in chosen and 'value="/billing/plans/change?plan=basic"' in chosen
+    assert 'aria-current="true" data-amount="50"' in chosen
+
+
 def test_who_leaves_the_payment_page_is_told_that_nothing_was_charged(client: Client) -> None:
     assert "Nothing was charged" in text(client.get("/billing/topup/done"))
 
@@ -297,6 +309,50 @@ def test_an_upgrade_is_paid_with_a_saved_card_where_the_balance_is_short(
     assert buy(as_alice, "plan=standard")["Location"] == "/billing/plans"
     assert balance(alice) == 0
     assert terms.plan_of(alice.user.pk)[0].slug == "standard"
+
+
+def test_an_upgrade_is_one_click_with_a_saved_card(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    """Standard is paid from the balance, which is empty then: the card fills it up."""
+    give(alice, "13")
+    standard = Plan.objects.get(slug="standard")
+    balance_changes.subscribe(alice.user.pk, standard, now=timezone.now())
+    url, card = "/billing/plans/change?plan=premium", saved(stripe, alice)
+    page = text(as_alice.get(url))
+    assert "$26.00 is charged, and put on your balance first" in page
+    form = hidden(as_alice, url) | {"pay_with": card}
+    dearer = as_alice.post(url, form | {"first": "20.00"})
+    assert "The price has changed" in text(dearer) and TopUp.objects.count() == 0
+    for _ in range(2):  # sent twice, it charges once
+        as_alice.post(url, form)
+    (top_up,) = TopUp.objects.all()
+    assert top_up.amount == nanos("26") and balance(alice) == 0
+    assert terms.plan_of(alice.user.pk)[0].slug == "premium"
+
+
+def test_a_card_that_fills_up_and_is_declined_buys_nothing(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    give(alice, "13")
+    standard = Plan.objects.get(slug="standard")
+    balance_changes.subscribe(alice.user.pk, standard, now=timezone.now())
+    card = saved(stripe, alice, "pm_card_chargeCustomerFail")
+    url = "/billing/plans/change?add_on=rate-limit-2x"
+    page = text(as_alice.post(url, hidden(as_alice, url) | {"pay_with": card}))
+    assert "declined" in page[page.index('id="id_pay_with_error"') :]
+    assert balance(alice) == 0
+    mine = terms.subscription_of(alice.user.pk)
+    assert mine is not None and mine.add_on is None
+
+
+def test_a_first_plan_is_one_click_with_a_saved_card(
+    as_alice: Client, alice: Person, stripe: World
+) -> None:
+    card = saved(stripe, alice)
+    page = text(as_alice.get("/billing/plans/change?plan=basic"))
+    chosen = re.search(r'<input[^>]*value="' + card + r'"[^>]*checked', page)
+    assert chosen is not None and ">Pay $6.00<" in page
 
 
 @pytest.mark.parametrize(

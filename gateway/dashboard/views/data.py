@@ -19,6 +19,7 @@ from billing.payments import invoice_list
 from billing.plans.models import Subscription
 from billing.rewards.models import Mark
 from gateway.archive.log import Log, Narrowing
+from gateway.dashboard.models import SavedView
 from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
 from gateway.state import records
 from gateway.usage.corrections.models import corrected
@@ -64,6 +65,7 @@ async def _document(user: User) -> AsyncIterator[bytes]:
         "requests": _events,
         "refusals": _refusals,
         "kept_responses": _kept,
+        "saved_views": _views,
     }
     for name, chunk in lists.items():
         yield f',"{name}":['.encode()
@@ -174,3 +176,8 @@ def _kept(user: User, after: int | None) -> list[tuple[int, Any]]:
 def _refusals(user: User, after: int | None) -> list[tuple[int, Any]]:
     found = Refusal.objects.filter(user=user, pk__gt=after or 0).order_by("pk")
     return [(each.pk, RefusalSerializer(each).data) for each in found[:_CHUNK]]
+
+
+def _views(user: User, after: int | None) -> list[tuple[int, Any]]:
+    found = SavedView.objects.filter(user=user, pk__gt=after or 0).order_by("pk")
+    return [(each.pk, {"name": each.name, "query": each.query}) for each in found[:_CHUNK]]

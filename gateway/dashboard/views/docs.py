@@ -4,6 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
@@ -35,7 +36,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     if slug not in docs.sources():
         raise Http404
     keys = _keys(request)
-    chosen = next((key for key in keys if str(key.pk) == request.GET.get("key")), None)
+    chosen = _chosen(request, keys)
     shown = f"{chosen.prefix}…{chosen.last4}" if chosen else docs.KEY
     language = get_language() or docs.ENGLISH
     found = docs.render(slug, base_url(request), shown, language)
@@ -72,7 +73,22 @@ def _with_names(html: str) -> str:
 def _keys(request: HttpRequest) -> list[ApiKey]:
     if not request.user.is_authenticated:
         return []
-    return list(ApiKey.objects.filter(user_id=request.user.pk, revoked_at=None).order_by("-pk"))
+    active = ApiKey.objects.active(timezone.now())
+    return list(active.filter(user_id=request.user.pk).order_by("-pk"))
+
+
+def _chosen(request: HttpRequest, keys: list[ApiKey]) -> ApiKey | None:
+    """The key that examples are for: the newest, or the one that was chosen, or none."""
+    wanted = request.GET.get("key")
+    if wanted is None:
+        return keys[0] if keys else None
+    return next((key for key in keys if str(key.pk) == wanted), None)
+
+
+def example_key(request: HttpRequest) -> str:
+    """How the reader's newest key begins and ends, for examples; else how every key begins."""
+    chosen = _chosen(request, _keys(request))
+    return f"{chosen.prefix}…{chosen.last4}" if chosen else "sk-gw-…"
 
 
 @require_safe

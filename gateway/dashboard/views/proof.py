@@ -13,6 +13,7 @@ from django.db.models import Max, Q, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -100,6 +101,7 @@ def _findings(document: Any) -> dict[str, Any]:
         "found": [{"good": each.good, "text": FINDINGS[each.name, each.good]} for each in found],
         "good": good,
         "receipt": document["receipt"],
+        "sent_at": parse_datetime(document["receipt"]["created_at"]) if good else None,
     }
 
 

@@ -14,12 +14,12 @@ from gateway.catalogue.features.models import Kind
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.price_examples import TYPICAL
 from gateway.catalogue.sold import Model
+from gateway.dashboard.logged import VENDORS
+from gateway.dashboard.views.docs import example_key
 from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
-from gateway.vendors.models import Vendor
 from hontoni.money import per_million
 
-VENDORS = dict(Vendor.choices)
 ABILITIES = {
     "reasoning": _("reasoning"),
     "tools": _("tools"),
@@ -52,7 +52,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "health": overall(timezone.now()),
         "credit": settings.SIGNUP_CREDIT,
         "seller": settings.SELLER_NAME,
-        "key": "sk-gw-…",
+        "key": example_key(request),
     }
     return render(request, "gateway/home.html", context)
 
@@ -136,6 +136,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "row": _row(found),
         "other": None if found.chats else _other(found),
         "prices": list(zip(BUCKETS, price.rates, price.long_rates or price.rates, strict=True)),
+        "key": example_key(request),
         "day": report(timezone.now()).get(name, {}).get("day"),
     }
     return render(request, "gateway/model.html", context)

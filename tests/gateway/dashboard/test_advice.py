@@ -1,6 +1,7 @@
 """The overview advises: how long the money lasts, and the one click that ends a refusal."""
 
 import re
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -8,19 +9,23 @@ import pytest
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import User
 from accounts.people import freezing
 from billing.plans.models import AddOn, Plan
 from billing.plans.seed import seed as seed_billing
 from billing.subscriptions import balance_changes
-from gateway.catalogue.models import Price
+from gateway.catalogue.models import Model, Price
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard import advice
-from gateway.usage.models import Refusal, UsageHour
+from gateway.usage.models import Refusal, UsageEvent, UsageHour
+from gateway.usage.request_ids import first_id
 from hontoni.money import DOLLAR, nanos
+from hontoni.templatetags.moments import short_local
+from tests.confirmed import confirm
 from tests.gateway_server import fund
-from tests.world import Person
+from tests.world import Person, used
 
 pytestmark = pytest.mark.any_database
 
@@ -161,3 +166,52 @@ def test_nobody_is_coached_to_cache_what_is_no_cheaper(alice: Person) -> None:
     spent(alice, "1", model="gpt-4o", input=300_000)
     Price.objects.filter(model_id="gpt-4o").update(cache_read=F("input"))
     assert "prompt tokens of" not in overview(alice)
+
+
+def asked(person: Person, *, read: int, new: int, minutes_ago: int) -> UsageEvent:
+    """A request with a prompt that came from the cache, or did not."""
+    at = timezone.now() - timedelta(minutes=minutes_ago)
+    pk = uuid.UUID(int=first_id(at.timestamp()).int | minutes_ago)
+    event = used(person, id=pk, created_at=at, input=new, cache_read=read)
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    named: dict[str, Any] = {
+        "user": person.user,
+        "api_key": person.key,
+        "model": event.model,
+        "hour": hour,
+    }
+    row, _ = UsageHour.objects.get_or_create(**named)
+    more = {"requests": F("requests") + 1, "input": F("input") + new}
+    UsageHour.objects.filter(pk=row.pk).update(**more, cache_read=F("cache_read") + read)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("pause", "words"), [(2, "the beginning of its prompts changed"), (30, "had expired")]
+)
+def test_a_key_is_told_since_when_its_prompts_are_new(
+    alice: Person, pause: int, words: str
+) -> None:
+    asked(alice, read=190_000, new=10_000, minutes_ago=50 + pause)
+    turn = asked(alice, read=0, new=200_000, minutes_ago=50)
+    asked(alice, read=0, new=100_000, minutes_ago=49)
+    page = overview(alice)
+    assert "62.0 % of the prompt tokens of laptop" in page and words in page
+    assert f'href="/usage/{turn.request_id}">That request' in page
+    assert short_local(turn.created_at) in page
+
+
+def test_an_address_that_is_not_confirmed_is_said(alice: Person, settings: Settings) -> None:
+    settings.SIGNUP_CREDIT = "5"
+    page = overview(alice)
+    assert "alice@example.com is not confirmed yet" in page and "$5.00 of credit waits" in page
+    confirm(alice.user)
+    assert "is not confirmed yet" not in overview(alice)
+
+
+def test_a_model_in_use_that_will_end_is_named(alice: Person) -> None:
+    spent(alice, "1", model="gpt-4o")
+    ends = timezone.now() + timedelta(days=40)
+    Model.objects.filter(pk="gpt-4o").update(ends_at=ends, deprecated_at=timezone.now())
+    page = overview(alice)
+    assert "gpt-4o, which you use, ends on" in page and 'href="/models/gpt-4o"' in page

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.dashboard import charts
-from gateway.usage.rollups import Moment, Series
+from gateway.usage.series import Moment, Series
 
 WEEK: list[Moment] = [date(2026, 11, 16) + timedelta(days=n) for n in range(7)]
 VALUES = st.lists(st.integers(0, 10**15), min_size=7, max_size=7)

@@ -1,0 +1,33 @@
+"""What one key or one model has cost its customer lately, for the page of either; and what each
+day has, for the page of the money."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.http import QueryDict
+from django.utils import timezone
+
+from gateway.dashboard import figures
+from gateway.dashboard.selection import Selection
+
+register = template.Library()
+
+
+@register.inclusion_tag("gateway/_own_usage.html")
+def own_usage(user_id: int, by: str, **narrowed: Any) -> dict[str, Any]:
+    """Sums, a chart and groups of 30 days, of a `key` or a `model`, split by what `by` is."""
+    chosen = Selection.of(QueryDict(urlencode({"days": "30", "by": by, **narrowed})))
+    return {
+        **figures.of(user_id, chosen, timezone.now()),
+        "filters": chosen,
+        "url": chosen.url(),
+    }
+
+
+@register.inclusion_tag("gateway/_usage_by_day.html")
+def usage_by_day(user_id: int) -> dict[str, Any]:
+    """The last days with usage, each leading to its requests."""
+    chosen = Selection.of(QueryDict("days=30&by=day&compare=none"))
+    found = figures.of(user_id, chosen, timezone.now())
+    return {"groups": found["groups"], "url": chosen.url()}
