@@ -75,6 +75,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
+        indexes = [models.Index(fields=["created_at"], name="user_by_age")]
 
     def __str__(self) -> str:
         return self.email

@@ -1,5 +1,7 @@
 """The owner's morning: the home, what waits, one search, and a page a customer."""
 
+import html
+import re
 from typing import Any
 
 import pytest
@@ -48,13 +50,56 @@ def test_the_home_says_how_the_business_does(busy: Gateway, alice: Person) -> No
     (event,) = busy.books()
     page = text(finance, "/admin/?days=30")
     assert "Books balanced" in page and alice.user.email in page
-    cards = {card["title"]: card for card in finance.get("/admin/?days=30").context["cards"]}
-    assert cards["Requests"]["value"] == "1" and cards["Active customers"]["value"] == "1"
-    assert cards["Usage revenue"]["value"] == about(event.cost)
-    owed = sum(busy.balance(person) for person in (alice,))
-    assert cards["Balances owed"]["value"] == about(owed)
+    context = finance.get("/admin/?days=30").context
+    cards = {card.title: card for card in [*context["revenue"], *context["cards"]]}
+    assert cards["Requests"].value == "1" and cards["Active customers"].value == "1"
+    assert cards["Failed"].value == "0" and cards["New sign-ups"].value == "2"
+    for title in ("Revenue today", "Revenue, 7 days", "Revenue, 30 days"):
+        assert cards[title].value == about(event.cost)
+    assert cards["Balances owed"].value == about(busy.balance(alice))
     for card in cards.values():
-        text(finance, card["link"])
+        text(finance, card.link)
+
+
+def test_every_number_leads_to_the_rows_it_counts(busy: Gateway, alice: Person) -> None:
+    """From the home to each report, from there to each list: all of it opens, and the requests
+    are found."""
+    finance, pages = staff("finance"), dict[str, str]()
+    (event,) = busy.books()
+    todo = list(home_links(text(finance, "/admin/?days=7")))
+    while todo:
+        if (link := todo.pop()) not in pages:
+            pages[link] = text(finance, link)
+            if link.startswith("/admin/reports/"):
+                todo += home_links(pages[link])
+    requests = [link for link in pages if link.startswith("/admin/gateway/usageevent/?")]
+    assert requests and all(event.request_id in pages[link] for link in requests)
+    files = finance.get("/admin/reports/active?days=7&as=csv").content.decode()
+    assert alice.user.email in files
+
+
+def home_links(page: str) -> list[str]:
+    main = page.partition('id="content"')[2] or page
+    found = re.findall(r'href="(/admin/[^"#]*)"', main)
+    return [html.unescape(link) for link in found if "as=csv" not in link and "logout" not in link]
+
+
+def test_a_bar_is_a_day(busy: Gateway, alice: Person) -> None:
+    finance = staff("finance")
+    *_, today = finance.get("/admin/?days=1").context["bars"]
+    (event,) = busy.books()
+    assert today.value == about(event.cost) and today.requests == 1
+    assert alice.user.email in text(finance, today.link)
+
+
+@pytest.mark.parametrize("path", ["nothing", "day", "day?day=x", "day?day=2026-02-31"])
+def test_there_is_no_other_report(busy: Gateway, path: str) -> None:
+    assert staff("finance").get(f"/admin/reports/{path}").status_code == 404
+
+
+def test_reports_are_for_who_sees_the_books(busy: Gateway) -> None:
+    assert staff("catalogue").get("/admin/reports/owed").status_code == 403
+    assert Client().get("/admin/reports/owed").status_code == 302
 
 
 @pytest.mark.parametrize("days", ["1", "7", "30", "365", "x", "-1"])
@@ -65,9 +110,10 @@ def test_any_span_is_answered(busy: Gateway, days: str) -> None:
 
 def test_refusals_are_by_reason_and_lead_to_their_list(busy: Gateway, bob: Person) -> None:
     finance = staff("finance")
-    (refused,) = finance.get("/admin/").context["refused"]
-    assert (refused["code"], refused["times"]) == ("insufficient_balance", 1)
-    assert bob.user.email in text(finance, refused["link"])
+    reports = {report.title: report for report in finance.get("/admin/").context["reports"]}
+    ((code, _status, times, _customers),) = reports["Why requests were refused"].rows
+    assert (code.text, times.text) == ("insufficient_balance", "1")
+    assert bob.user.email in text(finance, code.link)
 
 
 def badges(client: Client) -> dict[str, tuple[str, str]]:
