@@ -185,6 +185,24 @@ class ApiKey(models.Model):
         return "active"
 
 
+class KeyPlace(models.Model):
+    """That a key was used from a network on a day (UTC). `keys/places.py` keeps them."""
+
+    day = models.DateField()
+    network = models.CharField(max_length=50, help_text="An IPv4 address, or an IPv6 /64.")
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="places")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["day", "network", "key"], name="key_place_once_a_day")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} from {self.network}"
+
+
 class RefreshToken(models.Model):
     """One link of a session's chain. `family` is the session; `sign_in/tokens.py` keeps them."""
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 
@@ -23,6 +25,7 @@ from billing.staff.customer_admin import CustomerAdmin
 from billing.staff.models import Customer
 from cockpit.finding import page
 from cockpit.sidebar import may_see
+from cockpit.watch import admin as watch  # noqa: F401  registers
 from gateway.usage.models import Refusal, UsageEvent
 from hontoni.money import dollars
 
@@ -129,9 +132,16 @@ admin.site.unregister(Customer)
 
 @admin.register(Customer)
 class CustomerPage(CustomerAdmin):
+    actions = ["freeze_together"]
     inlines = [TopUps, Invoices, Subscriptions, Keys, Requests, Refusals, Notices]
     fields = [*CustomerAdmin.fields, "lists"]
     readonly_fields = [*CustomerAdmin.readonly_fields, "lists"]
+
+    @admin.action(description=_("Freeze together"), permissions=["freeze"])
+    def freeze_together(self, request: HttpRequest, queryset: QuerySet[Customer]) -> HttpResponse:
+        """A ring that no rule found: chosen by hand, frozen as one."""
+        chosen = ",".join(map(str, queryset.order_by("pk").values_list("pk", flat=True)))
+        return redirect(f"{reverse('cockpit-freeze')}?{urlencode({'accounts': chosen})}")
 
     def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Those of tables that this member of staff may see."""

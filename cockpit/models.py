@@ -8,7 +8,9 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
-__all__ = ["CustomerDay", "SummedDay"]
+from cockpit.watch.models import Finding, Rule
+
+__all__ = ["CustomerDay", "Finding", "Rule", "SummedDay"]
 
 
 class SummedDay(models.Model):

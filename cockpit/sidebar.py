@@ -110,6 +110,19 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         ),
     ),
     (
+        _t("Watch"),
+        (
+            Item(
+                _t("Findings"),
+                "notifications",
+                "cockpit.finding",
+                "state__exact=open",
+                waiting.findings,
+            ),
+            Item(_t("Rules"), "rule", "cockpit.rule"),
+        ),
+    ),
+    (
         _t("Growth"),
         (
             Item(_t("Promo codes"), "local_offer", "billing.promocode"),

@@ -7,4 +7,5 @@ from cockpit import views
 
 urlpatterns = [
     path("reports/<slug:name>", admin.site.admin_view(views.show), name="cockpit-report"),
+    path("freeze-together", admin.site.admin_view(views.freeze), name="cockpit-freeze"),
 ]

@@ -10,10 +10,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from unfold.admin import ModelAdmin
 
+from billing.staff.models import Customer
 from cockpit import books_reports, home, usage_reports
 from cockpit.figures import Span
 from cockpit.reports import Report
+from cockpit.watch import admin as watch
 
 REPORTS: dict[str, Callable[[Span], Report]] = {
     "revenue": books_reports.revenue,
@@ -71,3 +74,13 @@ def _file(name: str, found: Report) -> HttpResponse:
     answer = HttpResponse(content_type="text/csv; charset=utf-8", headers=about)
     csv.writer(answer).writerows(found.csv())
     return answer
+
+
+def freeze(request: HttpRequest) -> HttpResponse:
+    """Freeze accounts that somebody chose by hand, `?accounts=` by id, as one."""
+    if not request.user.has_perm("billing.freeze_customer"):
+        raise PermissionDenied
+    chosen = [int(pk) for pk in request.GET.get("accounts", "").split(",") if pk.isdecimal()]
+    page = admin.site._registry[Customer]
+    assert isinstance(page, ModelAdmin)
+    return watch.freeze_ring(page, request, None, chosen)

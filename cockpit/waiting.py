@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 
 from billing.payments.models import Dispute
 from billing.stripe.models import Quarantine, StripeEvent
+from cockpit.watch.models import Finding
 from gateway.catalogue.features.models import LeftOut
 from gateway.pricing.models import Proposal, State
 from gateway.reconciliation.vendors.models import VendorDifference
@@ -58,3 +59,8 @@ def differences() -> int:
 def stripe_events() -> int:
     """That are not handled yet, or failed."""
     return _counted(StripeEvent.objects.filter(handled_at=None))
+
+
+def findings() -> int:
+    """Of the watch that nobody looks into yet."""
+    return _counted(Finding.objects.filter(state=Finding.State.OPEN))

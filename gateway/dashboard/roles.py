@@ -35,6 +35,7 @@ _PAYMENTS = (
     "view_stripeevent",
     "view_topup",
 )
+_WATCH = ("view_finding", "decide_finding", "view_rule")
 _EDIT = ("add", "change", "delete", "view")
 ROLES = {
     "support": {
@@ -46,6 +47,7 @@ ROLES = {
             "view_correction",
             *("view_feature", "view_leftout", "view_customerprice"),
         ),
+        "cockpit": _WATCH,
     },
     "finance": {
         "accounts": (*_ACCOUNTS, *(f"{verb}_legaltext" for verb in _EDIT)),
@@ -79,6 +81,7 @@ ROLES = {
             *("view_featurecost", "view_markup", "view_customerprice", "view_proposal"),
             "view_marginalarm",
         ),
+        "cockpit": (*_WATCH, "change_rule"),
     },
     "catalogue": {
         "billing": (
