@@ -12,7 +12,7 @@ from billing.books.models import (
     Wallet,
 )
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
-from billing.mails.models import Mail, Notice, Preferences
+from billing.mails.models import Announcement, Mail, Notice, Preferences, Told
 from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
 from billing.rewards.models import (
     Accrual,
@@ -30,6 +30,7 @@ from billing.staff.models import Customer
 __all__ = [
     "Accrual",
     "AddOn",
+    "Announcement",
     "AuditEntry",
     "BillingDetails",
     "BroughtForward",
@@ -55,6 +56,7 @@ __all__ = [
     "ReferralProgram",
     "SigningKey",
     "Subscription",
+    "Told",
     "Transfer",
     "Wallet",
 ]

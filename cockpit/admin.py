@@ -23,6 +23,7 @@ from billing.payments.models import TopUp
 from billing.plans.models import Subscription
 from billing.staff.customer_admin import CustomerAdmin
 from billing.staff.models import Customer
+from cockpit import announcement_admin  # noqa: F401  registers
 from cockpit.finding import page
 from cockpit.sidebar import may_see
 from cockpit.watch import admin as watch  # noqa: F401  registers

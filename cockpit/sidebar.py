@@ -128,6 +128,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             Item(_t("Promo codes"), "local_offer", "billing.promocode"),
             Item(_t("Redemptions"), "redeem", "billing.redemption"),
             Item(_t("Referrals"), "share", "billing.referral"),
+            Item(_t("Announcements"), "campaign", "billing.announcement"),
         ),
     ),
     (

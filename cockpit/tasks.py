@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from cockpit import daily
+from cockpit import announcing, daily
 from cockpit.watch import findings, telling
 
 
@@ -27,3 +27,9 @@ def watch(**_: Any) -> int:
 def tell(**_: Any) -> int:
     """Tell again what could not be told; how many findings."""
     return telling.tell_all(timezone.now())
+
+
+@shared_task(expires=50)
+def announce(**_: Any) -> int:
+    """Announcements that have begun, to whom they concern; how many were told."""
+    return announcing.announce(timezone.now())

@@ -57,6 +57,7 @@ app.conf.beat_schedule = {
     "write-down-gifts": {"task": "billing.tasks.write_down_gifts", "schedule": 600.0},
     "sum-days": {"task": "cockpit.tasks.sum_days", "schedule": 300.0},
     "watch": {"task": "cockpit.tasks.watch", "schedule": 300.0},
+    "announce": {"task": "cockpit.tasks.announce", "schedule": 60.0},
     "tell-findings": {"task": "cockpit.tasks.tell", "schedule": 60.0},
     "settle-referrals": {"task": "billing.tasks.settle_referrals", "schedule": 600.0},
 }

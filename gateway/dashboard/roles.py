@@ -25,6 +25,7 @@ _BOOKS = (
     "view_mail",
     "view_preferences",
     "view_customer",
+    "view_announcement",
 )
 _PAYMENTS = (
     "view_autotopup",
@@ -66,6 +67,7 @@ ROLES = {
             "add_referralprogram",
             "change_referralprogram",
             "view_referralprogram",
+            *(f"{verb}_announcement" for verb in (*_EDIT, "release")),
         ),
         "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine", "refund_topup"),
         "gateway": (
