@@ -27,6 +27,7 @@ from gateway.usage.vendor_day import Part, UsageVendorDay
 Kind = Transfer.Kind
 CARDS = COUNTERPARTS[Kind.TOPUP]
 PLANS = COUNTERPARTS[Kind.SUBSCRIPTION]
+WALLET = "wallet:"
 SAMPLE = 20_000  # requests among which failures are looked for
 
 
@@ -140,6 +141,23 @@ def cash(span: Span) -> int:
         back=Sum("amount", filter=Q(credit__code=CARDS), default=0),
     )
     return int(sums["paid"] - sums["back"])
+
+
+def fees(span: Span) -> dict[int, int]:
+    """What each customer paid for plans and add-ons, from the balance or at Stripe, less what was
+    given back."""
+    found: defaultdict[int, int] = defaultdict(int)
+    moves = _moves(span).filter(kind=Kind.SUBSCRIPTION).order_by()
+    for side, sign in (("debit__code", 1), ("credit__code", -1)):
+        rows = moves.filter(**{f"{side}__startswith": WALLET}).values_list(side)
+        for code, amount in rows.annotate(Sum("amount")):
+            found[int(code.removeprefix(WALLET))] += sign * amount
+    billed = Invoice.objects.filter(
+        transfer=None, issued_at__gte=span.begin, issued_at__lt=span.end
+    ).values_list("user")
+    for user, net in billed.annotate(net=Sum(F("total") - F("tax"))).order_by():
+        found[user] += net
+    return dict(found)
 
 
 def owed() -> tuple[int, int]:

@@ -25,6 +25,7 @@ class Item(NamedTuple):
     model: str  # app.model
     query: str = ""
     waiting: Callable[[], int] | None = None
+    report: str = ""  # a page of figures in place of the list
 
 
 _t = gettext_noop
@@ -129,6 +130,10 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             Item(_t("Redemptions"), "redeem", "billing.redemption"),
             Item(_t("Referrals"), "share", "billing.referral"),
             Item(_t("Announcements"), "campaign", "billing.announcement"),
+            Item(_t("What codes bring"), "funnel", "billing.transfer", report="promos"),
+            Item(_t("What invitations bring"), "hub", "billing.transfer", report="referrals"),
+            Item(_t("Cohorts"), "groups", "billing.transfer", report="cohorts"),
+            Item(_t("What plans earn"), "savings", "billing.transfer", report="earnings"),
         ),
     ),
     (
@@ -172,6 +177,8 @@ def _shown(item: Item) -> dict[str, Any]:
     app, model = item.model.split(".")
     options = apps.get_model(app, model)._meta
     link = reverse(f"admin:{options.app_label}_{options.model_name}_changelist")
+    if item.report:
+        link = reverse("cockpit-report", args=[item.report])
     shown: dict[str, Any] = {"title": _(item.title), "icon": item.icon, "link": link}
     if item.waiting is not None and (count := item.waiting()):
         shown |= {"badge": str(count), "badge_variant": "warning"}

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from billing.staff.models import Customer
-from cockpit import books_reports, home, usage_reports
+from cockpit import books_reports, growth_reports, home, usage_reports
 from cockpit.figures import Span
 from cockpit.reports import Report
 from cockpit.watch import admin as watch
@@ -33,6 +33,10 @@ REPORTS: dict[str, Callable[[Span], Report]] = {
     "vendors": usage_reports.vendors,
     "disputes": usage_reports.disputes,
     "queues": usage_reports.queues,
+    "promos": growth_reports.promos,
+    "referrals": growth_reports.referrals,
+    "cohorts": growth_reports.cohorts,
+    "earnings": growth_reports.earnings,
 }
 
 
