@@ -2,20 +2,29 @@
 
 import html
 import re
+import time
+import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from accounts.models import User
 from accounts.people import freezing
-from billing.stripe.models import Quarantine
-from gateway.usage import refusals
-from hontoni.money import dollars
+from billing.books import ledger
+from billing.payments.models import Dispute, TopUp
+from billing.plans.models import Plan, Subscription
+from billing.stripe.models import Quarantine, StripeCustomer, StripeEvent
+from billing.subscriptions.models import PlanOrder
+from gateway.usage import refusals, request_ids
+from hontoni.money import DOLLAR, dollars
 from hontoni.templatetags.money import about
 from tests.gateway.usage.test_quarantine import staff
 from tests.gateway_server import Gateway, fund
 from tests.waiting import until
-from tests.world import Person
+from tests.world import Person, used
 
 CUSTOMER = "/admin/billing/customer/{}/change/"
 
@@ -176,6 +185,81 @@ def test_whatever_is_pasted_opens_its_page(busy: Gateway, alice: Person, bob: Pe
     assert title.startswith("Refused") and "balance" in text(support, link)
     for nothing in ("", "x", "req_" + "0" * 32, "nobody@example.com", "pi_1", "%", "' or 1=1"):
         assert found(support, nothing) == [] if nothing else True
+
+
+@pytest.mark.any_database
+def test_every_kind_of_stripes_ids_opens_what_it_is_about(alice: Person) -> None:
+    """Also where the letters are large and small."""
+    support = staff("support")
+    order = TopUp.objects.create(
+        user=alice.user, route="checkout", amount=10 * DOLLAR, state="paid",
+        session_id="cs_test_aB1", intent_id="pi_3AbC", invoice_id="in_1XyZ",
+    )  # fmt: skip
+    Dispute.objects.create(id="du_1AbC", topup=order, status="lost", amount=1)
+    StripeCustomer.objects.create(user=alice.user, stripe_id="cus_AbC")
+    plan = Plan.objects.create(slug="x", name="X", **plan_limits())
+    period = {"period_start": timezone.now(), "period_end": timezone.now() + timedelta(days=1)}
+    mine = Subscription.objects.create(user=alice.user, plan=plan, stripe_id="sub_1AbC", **period)
+    PlanOrder.objects.create(
+        user=alice.user, plan=plan, subscription=mine, session_id="cs_live_Plan",
+        invoice_id="in_Plan",
+    )  # fmt: skip
+    fund(alice, "10")
+    for key, kind in (("topup:pi_3AbC", "topup"), ("refund:re_3AbC", "refund")):
+        amount = DOLLAR if kind == "topup" else -DOLLAR
+        ledger.post(
+            key=key, kind=kind, user_id=alice.user.pk, amount=amount, reason="r", actor="t"
+        )
+    for pk, of in (("evt_1AbC", "ch_3AbC"), ("evt_2AbC", "po_1AbC")):
+        StripeEvent.objects.create(
+            id=pk, type="x.y", object_id=of, payload={}, source="webhook", retry_at=timezone.now()
+        )
+    pasted = {
+        "cs_test_aB1": "Top-up", "pi_3AbC": "Top-up", "in_1XyZ": "Top-up", "du_1AbC": "Dispute",
+        "cus_AbC": alice.user.email, "sub_1AbC": "Subscription", "cs_live_Plan": "Order",
+        "in_Plan": "Order", "re_3AbC": "Transfer", "ch_3AbC": "Stripe", "po_1AbC": "Stripe",
+        "evt_1AbC": "Stripe", str(order.pk): "Top-up", " pi_3AbC, ": "Top-up",
+    }  # fmt: skip
+    for word, title in pasted.items():
+        results = found(support, word)
+        assert results and title in results[0][0], (word, results)
+        text(support, results[0][1])
+    assert any("Transfer" in title for title, _link in found(support, "pi_3AbC"))
+
+
+def plan_limits() -> dict[str, int]:
+    return dict.fromkeys([*Plan.LIMITS, "price", "thinking_budget", "key_cap"], 1)
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("ago", [0, 5, 20, 200])
+def test_a_vendors_id_is_found_however_old(alice: Person, ago: int) -> None:
+    at = time.time() - ago * 86_400
+    pk = uuid.UUID(int=request_ids.first_id(at).int + 7)
+    event = used(alice, id=pk, upstream_request_id="chatcmpl-AbC123xyz")
+    for word in ("chatcmpl-AbC123xyz", f"https://x.example/usage/{event.request_id}"):
+        ((title, _link),) = found(staff_named(word), word)
+        assert event.request_id in title
+
+
+def staff_named(word: str) -> Client:
+    User.objects.filter(email="support@example.com").delete()
+    return staff("support")
+
+
+@pytest.mark.any_database
+def test_nothing_pasted_breaks_the_search(alice: Person) -> None:
+    support = staff("support")
+    for word in (
+        "f" * 32,
+        "req_" + "f" * 32,
+        "0" * 32,
+        "%" * 300,
+        "\x00pi_1",
+        "é_1",
+        "a_" + "b" * 400,
+    ):
+        assert found(support, word) == []
 
 
 def test_nobody_finds_what_he_may_not_see(busy: Gateway, alice: Person) -> None:
