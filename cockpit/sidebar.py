@@ -1,6 +1,7 @@
 """The sidebar by task, as far as a member of staff may see it, with what waits for a person.
 
-What is plumbing (mirrors, sessions, schedules) is not in it; the list of all tables shows it.
+What is plumbing (mirrors, sessions, schedules, the ledger's columns) is in none of its groups: the
+list of all tables has it, at the foot of the last one.
 """
 
 from collections.abc import Callable
@@ -107,6 +108,10 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "gone_at__isempty=1",
                 waiting.differences,
             ),
+            Item(_t("Reports to fetch"), "cloud_download", "gateway.reportsource"),
+            Item(_t("Vendors' names"), "badge", "gateway.vendorname"),
+            Item(_t("Mark-ups"), "percent", "gateway.markup"),
+            Item(_t("Feature costs"), "construction", "gateway.featurecost"),
             Item(_t("Margin alarms"), "trending_down", "gateway.marginalarm"),
         ),
     ),
@@ -128,7 +133,14 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(_t("Promo codes"), "local_offer", "billing.promocode"),
             Item(_t("Redemptions"), "redeem", "billing.redemption"),
-            Item(_t("Referrals"), "share", "billing.referral"),
+            Item(
+                _t("Referrals"),
+                "share",
+                "billing.referral",
+                "status__exact=review",
+                waiting.referrals,
+            ),
+            Item(_t("Referral terms"), "contract", "billing.referralprogram"),
             Item(_t("Announcements"), "campaign", "billing.announcement"),
             Item(_t("What codes bring"), "funnel", "billing.transfer", report="promos"),
             Item(_t("What invitations bring"), "hub", "billing.transfer", report="referrals"),
@@ -159,11 +171,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     user = request.user
     assert isinstance(user, User)
     home = {"title": _("Home"), "icon": "home", "link": reverse("admin:index")}
+    tables = {"title": _("All tables"), "icon": "table", "link": reverse("cockpit-tables")}
     found: list[dict[str, Any]] = [{"title": "", "items": [home]}]
     for title, items in GROUPS:
         shown = [_shown(item) for item in items if may_see(user, item.model)]
         if shown:
             found.append({"title": _(title), "separator": True, "items": shown})
+    found[-1]["items"].append(tables)
     return found
 
 

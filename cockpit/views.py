@@ -80,6 +80,17 @@ def _file(name: str, found: Report) -> HttpResponse:
     return answer
 
 
+def tables(request: HttpRequest) -> HttpResponse:
+    """Every table that one may see, plumbing with it."""
+    context = {
+        **admin.site.each_context(request),
+        "title": _("All tables"),
+        "app_list": admin.site.get_app_list(request),
+        "show_changelinks": True,
+    }
+    return render(request, "cockpit/tables.html", context)
+
+
 def freeze(request: HttpRequest) -> HttpResponse:
     """Freeze accounts that somebody chose by hand, `?accounts=` by id, as one."""
     if not request.user.has_perm("billing.freeze_customer"):

@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from billing.payments.models import Dispute
+from billing.rewards.models import Referral
 from billing.stripe.models import Quarantine, StripeEvent
 from cockpit.watch.models import Finding
 from gateway.catalogue.features.models import LeftOut
@@ -64,3 +65,8 @@ def stripe_events() -> int:
 def findings() -> int:
     """Of the watch that nobody looks into yet."""
     return _counted(Finding.objects.filter(state=Finding.State.OPEN))
+
+
+def referrals() -> int:
+    """That look like one person inviting himself."""
+    return _counted(Referral.objects.filter(status=Referral.Status.REVIEW))

@@ -156,6 +156,21 @@ def test_the_sidebar_is_what_one_may_see(busy: Gateway) -> None:
     assert "Credentials" in catalogue and "Customers" not in catalogue
 
 
+def test_plumbing_is_out_of_sight_and_can_be_found(busy: Gateway) -> None:
+    finance = staff("finance")
+    groups = finance.get("/admin/").context["sidebar_navigation"]
+    links = [item["link"] for group in groups for item in group["items"]]
+    for table in ("billing/entry", "billing/ledgeraccount", "payments/stripecustomer"):
+        assert not any(table in link for link in links)
+        assert f"/admin/{table}/" in text(finance, links[-1])
+
+
+def test_the_home_of_others_is_their_tasks(busy: Gateway) -> None:
+    page = text(staff("catalogue"), "/admin/")
+    assert "/admin/gateway/model/" in page and "/admin/billing/transfer/" not in page
+    assert "favicon.svg" in page
+
+
 def test_who_may_not_see_the_books_sees_no_figures(busy: Gateway, alice: Person) -> None:
     page = staff("catalogue").get("/admin/")
     assert not page.context["sees_money"] and alice.user.email not in page.content.decode()
