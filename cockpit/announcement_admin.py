@@ -49,7 +49,6 @@ class AnnouncementAdmin(MoneyAdmin):
     list_display = ["title", "state", "kind", "audience", "banner", "mail", "starts_at", "reached"]
     list_filter = ["kind", "audience", "starts_at"]
     search_fields = ["title", "title_vi", "body"]
-    filter_horizontal = ["plans"]
     fields = [
         *("state", "kind", ("title", "title_vi"), ("body", "body_vi"), "audience", "plans"),
         *("model", ("banner", "mail"), ("starts_at", "ends_at"), "reached", "by"),
