@@ -14,14 +14,14 @@ from accounts.models import User
 from billing.mails import announcements, letters
 from billing.mails.models import Announcement, Told
 from billing.staff.audited import audit_deed, email_of
-from billing.staff.price_changes import MoneyAdmin
+from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
 from cockpit import announcing
 from gateway.catalogue.models import Model
 
 Audience = Announcement.Audience
 
 
-class AnnouncementForm(MoneyAdmin.form):  # type: ignore[misc,name-defined]
+class AnnouncementForm(ConfirmedForm):
     """What belongs together is asked together."""
 
     def clean(self) -> dict[str, Any]:
@@ -50,10 +50,10 @@ class AnnouncementAdmin(MoneyAdmin):
     list_filter = ["kind", "audience", "starts_at"]
     search_fields = ["title", "title_vi", "body"]
     fields = [
-        *("state", "kind", ("title", "title_vi"), ("body", "body_vi"), "audience", "plans"),
+        *("status", "kind", ("title", "title_vi"), ("body", "body_vi"), "audience", "plans"),
         *("model", ("banner", "mail"), ("starts_at", "ends_at"), "reached", "by"),
     ]
-    readonly_fields = ["state", "reached", "by"]
+    readonly_fields = ["status", "reached", "by"]
     actions_detail = ["preview", "test", "release", "withdraw"]
 
     @display(
@@ -67,6 +67,10 @@ class AnnouncementAdmin(MoneyAdmin):
     )
     def state(self, announcement: Announcement) -> tuple[str, str]:
         return announcement.status, announcement.status
+
+    @admin.display(description="state")
+    def status(self, announcement: Announcement) -> str:
+        return announcement.status if announcement.pk else "new"
 
     @admin.display(description="reached")
     def reached(self, announcement: Announcement) -> str:

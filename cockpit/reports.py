@@ -98,7 +98,7 @@ def rows_of(model: str, **lookups: object) -> str:
 
 def report(name: str, **query: object) -> str:
     """The page of a report of ours."""
-    shown = {key: value for key, value in query.items() if value not in ("", None)}
+    shown = {key: str(value) for key, value in query.items() if value not in ("", None)}
     return reverse("cockpit-report", args=[name]) + (f"?{urlencode(shown)}" if shown else "")
 
 

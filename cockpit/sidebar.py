@@ -142,7 +142,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             ),
             Item(_t("Referral terms"), "contract", "billing.referralprogram"),
             Item(_t("Announcements"), "campaign", "billing.announcement"),
-            Item(_t("What codes bring"), "funnel", "billing.transfer", report="promos"),
+            Item(_t("What codes bring"), "filter_alt", "billing.transfer", report="promos"),
             Item(_t("What invitations bring"), "hub", "billing.transfer", report="referrals"),
             Item(_t("Cohorts"), "groups", "billing.transfer", report="cohorts"),
             Item(_t("What plans earn"), "savings", "billing.transfer", report="earnings"),

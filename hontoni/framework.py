@@ -69,7 +69,8 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "hontoni.pages.everywhere",
-            ]
+            ],
+            "libraries": {"announcements": "billing.pages.announcement_tags"},
         },
     }
 ]

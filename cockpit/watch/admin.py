@@ -14,9 +14,10 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from accounts.models import User
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from billing.staff.deeds import ReasonForm
-from billing.staff.price_changes import MoneyAdmin
+from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
 from cockpit.reports import rows_of
 from cockpit.watch import findings, rings, rules, telling
 from cockpit.watch.models import Finding, Kind, Rule
@@ -26,7 +27,7 @@ State = Finding.State
 SHOWN = 200  # accounts on a page
 
 
-class RuleForm(MoneyAdmin.form):  # type: ignore[misc,name-defined]
+class RuleForm(ConfirmedForm):
     """What the two numbers mean is the kind's."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -128,11 +129,12 @@ class FreezeForm(ReasonForm):
     def __init__(self, data: Any, *, sure: list[int], linked: dict[int, str]) -> None:
         super().__init__(data)
         people = rings.members([*sure, *linked]).order_by("email")
-        self.fields["accounts"].choices = [
+        accounts: Any = self.fields["accounts"]
+        accounts.choices = [
             (user.pk, " · ".join(filter(None, [user.email, linked.get(user.pk), _state(user)])))
             for user in people[: SHOWN * 5]
         ]
-        self.fields["accounts"].initial = [user.pk for user in people if user.pk in set(sure)]
+        accounts.initial = [user.pk for user in people if user.pk in set(sure)]
 
 
 def _state(user: Any) -> str:
@@ -147,10 +149,10 @@ class FindingAdmin(ReadOnlyAdmin):
     search_fields = ["text", "subject"]
     show_full_result_count = False
     fields = [
-        *("shown_state", "kind", "text", "number", "first_at", "last_at"),
+        *("state", "kind", "text", "number", "first_at", "last_at"),
         *("accounts", "rows", "by", "note", "frozen_reason", "told", "problem"),
     ]
-    readonly_fields = ["shown_state", "accounts", "rows"]
+    readonly_fields = ["accounts", "rows"]
     actions = ["acknowledge_all", "close_all"]
     actions_detail = ["acknowledge", "close", "reopen", "freeze", "unfreeze"]
 
@@ -169,7 +171,7 @@ class FindingAdmin(ReadOnlyAdmin):
 
     @admin.display(description="accounts")
     def accounts(self, found: Finding) -> Any:
-        people = rings.User.objects.filter(pk__in=found.users[:SHOWN]).order_by("email")
+        people = User.objects.filter(pk__in=found.users[:SHOWN]).order_by("email")
         links = ((rows_of("billing_customer", id__exact=u.pk), u.email, _state(u)) for u in people)
         listed = format_html_join(", ", '<a class="underline" href="{}">{}</a> {}', links)
         more = len(found.users) - SHOWN

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from cockpit.watch import rules
 from cockpit.watch.looking import LOOKS, Seen
-from cockpit.watch.models import Finding, Rule
+from cockpit.watch.models import Finding, Kind, Rule
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def look_at(kind: str, now: datetime) -> int:
     seen = {each.subject: each for each in LOOKS[kind](rule, now)}
     known = {row.subject: row for row in Finding.objects.filter(kind=kind, subject__in=seen)}
     news = sum(_note(rule, each, known.get(each.subject), now) for each in seen.values())
-    if rules.MEANINGS[rules.Kind(kind)].gone:
+    if rules.MEANINGS[Kind(kind)].gone:
         _over(kind, seen, now)
     Rule.objects.filter(pk=kind).update(looked_at=now)
     return news

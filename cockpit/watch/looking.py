@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import ceil
 
 from allauth.usersessions.models import UserSession
 from django.db.models import Count, Sum
@@ -45,7 +46,7 @@ class Seen:
     link: str = ""
 
 
-def _rows(model: str, **lookups: object) -> str:
+def _rows(model: str, **lookups: str) -> str:
     return f"{reverse(f'admin:{model}_changelist')}?{urlencode(lookups)}"
 
 
@@ -117,7 +118,7 @@ def person(rule: Rule, now: datetime) -> Iterator[Seen]:
     """Accounts by a mark (mailbox, card, browser) that several bear."""
     rows = Mark.objects.filter(user__is_staff=False).values("kind", "digest").order_by()
     crowds = rows.annotate(users=Count("user", distinct=True))
-    for row in crowds.filter(users__gte=max(rule.threshold, 2))[:500]:
+    for row in crowds.filter(users__gte=max(ceil(rule.threshold), 2))[:500]:
         kind, digest = row["kind"], row["digest"]
         users = Mark.objects.filter(digest=digest, user__is_staff=False)
         text = f"{row['users']} accounts of one {kind}"
@@ -134,7 +135,7 @@ def key_places(rule: Rule, now: datetime) -> Iterator[Seen]:
     """Keys by the networks of a day: of today, and of yesterday, which may have ended as late."""
     for day in (now.date(), (now - DAY).date()):
         rows = KeyPlace.objects.filter(day=day).values("key", "user").order_by()
-        many = rows.annotate(places=Count("network")).filter(places__gte=rule.threshold)
+        many = rows.annotate(places=Count("network")).filter(places__gte=ceil(rule.threshold))
         keys = ApiKey.objects.select_related("user").in_bulk([row["key"] for row in many])
         for row in many:
             key = keys[row["key"]]
@@ -152,7 +153,7 @@ def capped(rule: Rule, now: datetime) -> Iterator[Seen]:
     today = now.astimezone(UTC).date()
     cut = UsageQuarantine.objects.filter(kind=Strange.CAPPED, created_at__gte=now - DAY)
     rows = cut.values("event__model").annotate(times=Count("pk"), billed=Sum("event__cost"))
-    for row in rows.order_by().filter(times__gte=rule.threshold):
+    for row in rows.order_by().filter(times__gte=ceil(rule.threshold)):
         model = row["event__model"]
         users = set(cut.filter(event__model=model).values_list("event__user", flat=True))
         text = f"{model}: {row['times']} charges of 24 hours were cut at {about(row['billed'])}"

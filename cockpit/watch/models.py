@@ -86,9 +86,7 @@ class Finding(models.Model):
 
     class Meta:
         ordering = ("-last_at", "-id")
-        permissions: ClassVar[list[tuple[str, str]]] = [
-            ("decide_finding", "Can acknowledge, close and reopen findings")
-        ]
+        permissions = (("decide_finding", "Can acknowledge, close and reopen findings"),)
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=("kind", "subject"), name="finding_once")
         ]

@@ -22,7 +22,7 @@ from billing.books.models import AuditEntry
 from billing.rewards.models import Mark
 from billing.stripe.models import Quarantine
 from cockpit import tasks
-from cockpit.watch import findings, rules
+from cockpit.watch import findings, looking, rules
 from cockpit.watch.models import Finding, Kind, Rule
 from gateway.catalogue.costs.models import VendorPrice
 from gateway.reconciliation.vendors.models import VendorDifference
@@ -192,7 +192,7 @@ def test_a_vendors_bill_that_nothing_explains(db: None) -> None:
 
 
 def test_every_kind_is_looked_for_and_says_what_its_numbers_mean(db: None) -> None:
-    assert set(rules.MEANINGS) == set(findings.LOOKS) == set(Kind)
+    assert set(rules.MEANINGS) == set(looking.LOOKS) == set(Kind)
 
 
 # -- Who hears of it -----------------------------------------------------------------------------
