@@ -8,5 +8,4 @@ from cockpit import views
 urlpatterns = [
     path("reports/<slug:name>", admin.site.admin_view(views.show), name="cockpit-report"),
     path("tables", admin.site.admin_view(views.tables), name="cockpit-tables"),
-    path("freeze-together", admin.site.admin_view(views.freeze), name="cockpit-freeze"),
 ]

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 from django.db.models import Count, F
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing.mails.models import Mail
 from billing.payments.models import Dispute
-from billing.stripe.models import StripeEvent
 from cockpit import daily, figures, waiting
 from cockpit.books_reports import between
 from cockpit.figures import Span
@@ -103,20 +103,18 @@ def vendors(span: Span) -> Report:
 
 def disputes(_span: Span) -> Report:
     """Those that the bank wants an answer to, the first due first."""
-    rows = Dispute.objects.filter(status__in=waiting.ANSWERABLE)
-    found = list(rows.select_related("user", "topup__user").order_by(F("updated_at").desc()))
-    due = deadlines([row.pk for row in found])
-    found.sort(key=lambda row: due.get(row.pk, datetime.max.replace(tzinfo=UTC)))
+    rows = Dispute.objects.filter(status__in=Dispute.ANSWERABLE)
+    found = rows.select_related("user", "topup__user").order_by(F("due_at").asc(nulls_last=True))
     now = timezone.now()
     return Report(
         _("Disputes to answer"),
         [_("Dispute"), _("Customer"), _("Amount"), _("Answer until")],
         [
             [
-                Cell(row.pk, rows_of("payments_dispute", id__exact=row.pk)),
+                Cell(row.pk, reverse("admin:payments_dispute_change", args=[row.pk])),
                 Cell(str(row.user or (row.topup.user if row.topup else ""))),
                 usd(row.amount),
-                _until(due.get(row.pk), now),
+                _until(row.due_at, now),
             ]
             for row in found
         ],
@@ -131,17 +129,6 @@ def _until(due: datetime | None, now: datetime) -> Cell:
     hours = int((due - now).total_seconds() // 3600)
     left = _("%(days)s days left") % {"days": hours // 24} if hours >= 0 else _("over")
     return Cell(f"{due:%Y-%m-%d %H:%M} UTC, {left}", number=True, bad=hours < 72)
-
-
-def deadlines(disputes: list[str]) -> dict[str, datetime]:
-    """Until when the bank takes an answer, as Stripe said last."""
-    events = StripeEvent.objects.filter(object_id__in=disputes).order_by("received_at")
-    found = {}
-    for event in events:
-        about = event.payload.get("data", {}).get("object", {})
-        if due := (about.get("evidence_details") or {}).get("due_by"):
-            found[event.object_id] = datetime.fromtimestamp(due, UTC)
-    return found
 
 
 # -- What waits ----------------------------------------------------------------------------------

@@ -10,13 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from unfold.admin import ModelAdmin
 
-from billing.staff.models import Customer
 from cockpit import books_reports, growth_reports, home, usage_reports
 from cockpit.figures import Span
 from cockpit.reports import Report
-from cockpit.watch import admin as watch
 
 REPORTS: dict[str, Callable[[Span], Report]] = {
     "revenue": books_reports.revenue,
@@ -89,13 +86,3 @@ def tables(request: HttpRequest) -> HttpResponse:
         "show_changelinks": True,
     }
     return render(request, "cockpit/tables.html", context)
-
-
-def freeze(request: HttpRequest) -> HttpResponse:
-    """Freeze accounts that somebody chose by hand, `?accounts=` by id, as one."""
-    if not request.user.has_perm("billing.freeze_customer"):
-        raise PermissionDenied
-    chosen = [int(pk) for pk in request.GET.get("accounts", "").split(",") if pk.isdecimal()]
-    page = admin.site._registry[Customer]
-    assert isinstance(page, ModelAdmin)
-    return watch.freeze_ring(page, request, None, chosen)

@@ -209,6 +209,11 @@ OPTIONS = (
         "dollars for a new person, once their e-mail address is confirmed",
     ),
     Option(
+        "SUPPORT_CREDIT_LIMIT",
+        "`25`",
+        "dollars that one member of support may credit in 24 hours; more needs a second person",
+    ),
+    Option(
         "STRIPE_SECRET_KEY",
         "none",
         (

@@ -21,6 +21,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.mixins import ListModelMixin
 from rest_framework.test import APIClient
 
+from accounts.keys import personal_tokens
 from accounts.models import ApiKey
 from billing.books import ledger
 from billing.invoices.models import Invoice
@@ -75,10 +76,15 @@ def at_stripe(alice: Person) -> str:
     return "something_of_hers"
 
 
+def tokened(alice: Person) -> int:
+    return personal_tokens.mint(alice.user, "report", ["usage:read"])[0].pk
+
+
 # For every route with an id: the ids of something of alice's.
 ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}": lambda alice: {"pk": alice.key.pk},
     "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
+    "api/tokens/{}": lambda alice: {"pk": tokened(alice)},
     "api/addons/{}": lambda alice: {"slug": boosted(alice).slug},
     "api/billing/invoices/{}/pdf": lambda alice: {"invoice_id": f"inv_{invoiced(alice).pk}"},
     **dict.fromkeys(

@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ('-last_at', '-id'),
-                'permissions': [('decide_finding', 'Can acknowledge, close and reopen findings')],
+                'permissions': (('decide_finding', 'Can acknowledge, close and reopen findings'),),
                 'indexes': [models.Index(fields=['state', '-last_at'], name='finding_by_state'), models.Index(condition=models.Q(('mail_due', True), ('hook_due', True), _connector='OR'), fields=['retry_at'], name='finding_to_tell')],
                 'constraints': [models.UniqueConstraint(fields=('kind', 'subject'), name='finding_once')],
             },

@@ -240,7 +240,7 @@ class FindingAdmin(ReadOnlyAdmin):
     def freeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """All of them at once, after a look at who they are."""
         found = self._found(request, object_id)
-        return freeze_ring(self, request, found, found.users)
+        return freeze_ring(self, request, found)
 
     @action(description="Unfreeze them again", url_path="unfreeze", permissions=["unfreeze"])
     def unfreeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -287,12 +287,10 @@ def _decide(request: HttpRequest, found: Finding, state: State, note: str) -> bo
     return changed
 
 
-def freeze_ring(
-    page: ModelAdmin, request: HttpRequest, found: Finding | None, users: list[int]
-) -> HttpResponse:
-    """Ask which of these, and of those linked to them; then freeze them in one go."""
-    data = request.POST if "reason" in request.POST else None
-    form = FreezeForm(data, sure=users, linked=rings.linked(users))
+def freeze_ring(page: ModelAdmin, request: HttpRequest, found: Finding) -> HttpResponse:
+    """Ask which of its accounts, and of those linked to them; then freeze them in one go."""
+    data = request.POST if request.method == "POST" else None
+    form = FreezeForm(data, sure=found.users, linked=rings.linked(found.users))
     if data is not None and form.is_valid():
         frozen = rings.freeze(
             found,
@@ -302,9 +300,7 @@ def freeze_ring(
             request_id=request_id(request),
         )
         page.message_user(request, f"{len(frozen)} accounts frozen.", messages.SUCCESS)
-        if found:
-            return redirect("admin:cockpit_finding_change", found.pk)
-        return redirect(rows_of("billing_customer", frozen_at__isempty=0))
+        return redirect("admin:cockpit_finding_change", found.pk)
     return ask(page, request, form, "Freeze these accounts together", "Freeze them")
 
 

@@ -40,21 +40,18 @@ def members(users: Iterable[int]) -> "QuerySet[User]":
 
 @transaction.atomic
 def freeze(
-    found: Finding | None, users: Iterable[int], *, reason: str, actor: str, request_id: str
+    found: Finding, users: Iterable[int], *, reason: str, actor: str, request_id: str
 ) -> list[int]:
     """Freeze all of these at once, each with its audit entry, and one of the whole; which were
     not frozen before."""
     frozen = [pk for pk in _ordered(users) if freezing.freeze(pk, reason)]
     who = {"actor": actor, "request_id": request_id}
     for pk in frozen:
-        before, after = {"frozen_reason": ""}, {"reason": reason, "finding": found and found.pk}
+        before, after = {"frozen_reason": ""}, {"reason": reason, "finding": found.pk}
         _audit(who, "freeze", f"user:{pk}", before, after)
-    subject = f"finding:{found.pk}" if found else "customers"
-    _audit(who, "freeze ring", subject, {}, {"accounts": frozen, "reason": reason})
-    if found:
-        found.frozen = sorted({*found.frozen, *frozen})
-        found.frozen_reason = reason
-        found.save(update_fields=["frozen", "frozen_reason"])
+    _audit(who, "freeze ring", f"finding:{found.pk}", {}, {"accounts": frozen, "reason": reason})
+    found.frozen, found.frozen_reason = sorted({*found.frozen, *frozen}), reason
+    found.save(update_fields=["frozen", "frozen_reason"])
     return frozen
 
 

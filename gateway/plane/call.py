@@ -23,7 +23,8 @@ from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End, Hearing, Stage
 from gateway.vendors.attempts import Attempt
-from gateway.vendors.routes import NATIVE, Route
+from gateway.vendors.manners import NATIVE, Named
+from gateway.vendors.routes import Route
 from hontoni.errors import ApiError, PaymentRequired
 from ratelimits.limiter import Ask, State
 
@@ -72,7 +73,7 @@ class Call:
     first_byte: float | None = None
     quarantined: Usage | None = None  # the vendor's own numbers, where they cannot be true
     routes: tuple[Route, ...] = ()  # in the order in which they are asked
-    named: tuple[str, str] = NATIVE  # what the lane calls the model, and in which dialect
+    named: Named = NATIVE  # what the lane calls the model, and in which dialect
     attempts: list[Attempt] = field(default_factory=list)
     price_read_at: float = 0.0  # when the price was read that holds for it
     priced_for: tuple[int, int] = (0, 0)  # from when, until when these prices are in force
@@ -84,7 +85,7 @@ class Call:
     _reported: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     _bound: bool = False  # that is so
-    _lines: tuple[Usage, tuple[Tally, Price, tuple[str, str]], list[bill.Line]] | None = None
+    _lines: tuple[Usage, tuple[Tally, Price, Named], list[bill.Line]] | None = None
 
     def __post_init__(self) -> None:
         self.hidden = self.request.hides()

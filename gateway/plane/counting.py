@@ -28,6 +28,7 @@ from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors
+from gateway.vendors.routes import Route
 from hontoni.errors import ApiError, Unavailable
 from hontoni.money import dollars, per_million
 from ratelimits.headers import refusal
@@ -42,7 +43,7 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     body = await bodies.read(http, caller, paid=False)
     request, parsed = await _counted(http, body, caller, upstream)
-    if request.model.dialect != MESSAGES.name:
+    if request.model.dialect != MESSAGES.name or not _counters(upstream, request):
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"input_tokens": request.estimate.likely})
         return
@@ -66,18 +67,25 @@ async def _counted(
     return request, parsed
 
 
+def _counters(upstream: Upstream, request: InboundRequest) -> list[Route]:
+    """Who can be asked to count: Claude's own API, or who has all of it."""
+    routes = upstream.routes(request.model)
+    there = [(route, request.model.at(route.named)) for route in routes]
+    return [r for r, m in there if m.dialect == MESSAGES.name and m.manners.counting()]
+
+
 async def _relay(
     http: Exchange, upstream: Upstream, request: InboundRequest, parsed: dict[str, Any]
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
-    for route in upstream.routes(request.model):
-        there = request.at(route.named)
-        if there.model.dialect != MESSAGES.name or not route.breaker.allows():
+    for route in _counters(upstream, request):
+        if not route.breaker.allows():
             continue
+        there = request.at(route.named)
+        path = there.model.manners.counting()
         body = await large.counted(there, parsed)
         headers = adapters.forwarded(there, http.headers)
-        path = "/v1/messages/count_tokens"
         with closing(await upstream.post(route.access, path, body, headers)) as reply:
             answer = await reply.read()
         if reply.status < 400:

@@ -176,7 +176,7 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
         call.upstream_request_id = reply.request_id
         if reply.status >= 400:
             body, wait = await reply.read(), reply.retry_after
-            return errors.from_reply(reply.status, body, wait, access.label)
+            return errors.from_reply(reply.status, body, wait, access.label, reply.error_type)
         if call.tap is None:
             return await _unary(call, reply)
         return await _stream(call, call.tap, reply)

@@ -13,8 +13,9 @@ from django.db.models.functions import Now
 
 from gateway.dialects.ir import Failed
 from gateway.vendors import errors
+from gateway.vendors.access import Access
 from gateway.vendors.models import Credential
-from gateway.vendors.routes import Access, Route
+from gateway.vendors.routes import Route
 from hontoni.db import in_thread
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Attempt:
             label = self.route.access.label
             logger.warning("breaker.open %s %s for %.0f s", label, self.error, breaker.wait())
         if refused:
+            if self.route.access.proof is not None:
+                self.route.access.proof.refused()
             _mark_later(self.route.access, self.error)
 
     def abandoned(self) -> None:

@@ -5,91 +5,27 @@ seconds. Where a vendor has no credential there, the environment's key is its po
 """
 
 import logging
-import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from gateway.vendors import sessions, vault
+from gateway.vendors.access import Access, introduce
 from gateway.vendors.breaker import Breaker
-from gateway.vendors.http_client import Origin
-from gateway.vendors.models import DIALECTS, Credential, Offering, Vendor
+from gateway.vendors.manners import NATIVE, Named
+from gateway.vendors.models import Credential, Offering
 
 logger = logging.getLogger(__name__)
-
-_DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
-_ALWAYS = {
-    b"content-type": b"application/json",
-    b"user-agent": b"hontoni",
-    b"accept": b"*/*",
-    b"accept-encoding": b"identity",
-}
-
-
-@dataclass(slots=True, eq=False)
-class Access:
-    """A credential in use: where it is taken, and how we introduce ourselves. `credential` is its
-    id in the database, None for the environment's; `marked_at` when staff were last told that it
-    is refused, by the monotonic clock."""
-
-    label: str
-    origin: Origin
-    prefix: str
-    headers: dict[bytes, bytes]
-    credential: int | None = None
-    marked_at: float = -math.inf
-    _heads: dict[str, bytes] = field(default_factory=dict)
-    _breakers: dict[str, Breaker] = field(default_factory=dict)
-
-    def head(self, path: str, extra: Mapping[bytes, bytes]) -> bytes:
-        """The first line and the headers of a request, with `extra` (names in lower case) over
-        our own. Built once a path where there are none."""
-        if extra:
-            return self._head(path, {**self.headers, **extra})
-        if path not in self._heads:
-            self._heads[path] = self._head(path, self.headers)
-        return self._heads[path]
-
-    def _head(self, path: str, headers: Mapping[bytes, bytes]) -> bytes:
-        lines = [b"%b: %b\r\n" % header for header in headers.items()]
-        return b"POST %b HTTP/1.1\r\n%b" % ((self.prefix + path).encode(), b"".join(lines))
-
-    def breaker(self, model: str) -> Breaker:
-        return self._breakers.setdefault(model, Breaker())
-
-
-def introduce(
-    label: str, vendor: str, base_url: str, secret: str, credential: int | None = None
-) -> Access:
-    """With the headers that go with every request. The URL may end in /v1 or not."""
-    secret, root = secret.strip(), base_url.strip().rstrip("/")
-    url = urlsplit(root.removesuffix("/v1beta").removesuffix("/v1").rstrip("/"))
-    headers = {b"host": url.netloc.rpartition("@")[2].encode("idna"), **_ALWAYS}
-    if vendor == Vendor.ANTHROPIC:
-        headers[b"x-api-key"] = secret.encode()
-        headers[b"anthropic-version"] = _DEFAULT_ANTHROPIC_VERSION
-    elif vendor == Vendor.GOOGLE:
-        headers[b"x-goog-api-key"] = secret.encode()
-    else:
-        headers[b"authorization"] = b"Bearer " + secret.encode()
-    tls = url.scheme == "https"
-    origin = Origin(url.hostname or "", url.port or (443 if tls else 80), tls)
-    return Access(label, origin, url.path, headers, credential)
-
-
-NATIVE = ("", "")
 
 
 class Route(NamedTuple):
     """One way to one model. `named`: its name and the dialect there, NATIVE where the catalogue's
-    hold."""
+    hold and nothing else is to be minded."""
 
     access: Access
     breaker: Breaker
-    named: tuple[str, str] = NATIVE
+    named: Named = NATIVE
     priority: int = 0
     weight: int = 1
 
@@ -125,7 +61,7 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
     for offering in Offering.objects.all():
         offered[offering.provider_id][offering.model_id] = offering
     found = list(credentials)
-    vendors = {credential.provider.vendor for credential in found}
+    vendors = {c.provider.vendor for c in found if _takes_the_place(c)}
     with _loading:
         accesses = [(c, a) for c in found if (a := _access(c))]
         _forget_all_but({access for _, access in accesses})
@@ -137,8 +73,15 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
             if (route := _route(credential, access, model, vendor, dialect, offered))
         )
         if routes or vendor in vendors:
-            pools[model] = Pool(routes, vendor not in vendors)
+            clouds = any(route.access.hosting for route in routes)
+            pools[model] = Pool(routes, not clouds and vendor not in vendors)
     return pools
+
+
+def _takes_the_place(credential: Credential) -> bool:
+    """Whether it stands in for the environment's key: not one at a cloud that has some models of
+    a vendor's only. What it does offer, it has alone."""
+    return credential.provider.everything or not credential.provider.hosting
 
 
 def _route(
@@ -152,19 +95,22 @@ def _route(
     provider = credential.provider
     offering = offered[provider.pk].get(model)
     how = (credential.priority, credential.weight)
+    spoken = provider.spoken
+    usual = dialect if dialect in spoken else spoken[0]
     if offering is not None:
-        spoken = DIALECTS[provider.vendor]
-        usual = dialect if dialect in spoken else spoken[0]
-        named = (offering.upstream_id, offering.dialect or usual)
+        there = offering.dialect or usual
+        named = Named(offering.upstream_id, there, provider.manners(there))
         return Route(access, access.breaker(model), named, *how)
     if provider.everything and provider.vendor == vendor:
-        return Route(access, access.breaker(model), NATIVE, *how)
+        manners = provider.manners(usual)
+        named = Named("", "" if usual == dialect else usual, manners)
+        return Route(access, access.breaker(model), named, *how)
     return None
 
 
 # What was made of a credential is kept while it stays the same, and with it its breakers: staff
 # who correct a key start it afresh.
-_accesses: dict[tuple[int, str, str, str, str], Access] = {}
+_accesses: dict[tuple[int | str, ...], Access] = {}
 _loading = threading.Lock()
 
 
@@ -184,17 +130,37 @@ def _access(credential: Credential) -> Access | None:
     if not credential.is_at_home:
         logger.error("credential.elsewhere %s was for %s", credential, credential.entered_for)
         return None
-    same = (credential.pk, str(credential), provider.vendor, provider.base_url, credential.sealed)
+    shown = (provider.auth, provider.hosting, provider.dialect, provider.region)
+    where = (str(credential), provider.vendor, provider.base_url)
+    same = (credential.pk, *where, credential.sealed, *shown)
     if same not in _accesses:
         try:
-            secret = vault.unseal(credential.sealed)
-        except vault.Unreadable as error:
+            _accesses[same] = of(credential)
+        except (vault.Unreadable, ValueError) as error:
             logger.critical("credential.unreadable %s: %s", credential, error)
             return None
-        _accesses[same] = introduce(
-            str(credential), provider.vendor, provider.base_url, secret, credential.pk
-        )
     return _accesses[same]
+
+
+def of(credential: Credential) -> Access:
+    """A credential as it is shown to its provider. Raises ValueError, Unreadable among them."""
+    provider = credential.provider
+    return introduce(
+        str(credential),
+        provider.vendor,
+        provider.base_url,
+        vault.unseal(credential.sealed),
+        credential.pk,
+        auth=provider.auth,
+        hosting=provider.hosting,
+        dialect=provider.dialect,
+        region=provider.region,
+    )
+
+
+def in_use() -> list[Access]:
+    """Those of credentials in the database that anybody may be asked with."""
+    return list(_accesses.values())
 
 
 def _forget_all_but(used: set[Access]) -> None:

@@ -364,24 +364,19 @@ def test_a_ring_is_frozen_in_one_go_and_let_go_again(
     assert list(left) == [carol.user.pk], "what froze it for another reason holds"
 
 
-def test_chosen_by_hand_they_are_frozen_as_one(alice: Person, bob: Person) -> None:
-    support = staff("support")
-    both = [alice.user.pk, bob.user.pk]
-    data = {"action": "freeze_together", "_selected_action": both}
-    asked = support.post("/admin/billing/customer/", data)
-    assert asked.status_code == 302
-    support.post(asked["location"], {"accounts": both, "reason": "One person."})
-    assert User.objects.filter(frozen_reason="One person.").count() == 2
-
-
-def test_nobody_freezes_staff_or_what_was_not_asked(alice: Person, bob: Person) -> None:
-    support = staff("support")
+def test_nobody_freezes_staff_or_what_was_not_proposed(
+    alice: Person, bob: Person, carol: Person
+) -> None:
+    rule("address", threshold=2)
+    place(alice, "203.0.113.7")
+    place(bob, "203.0.113.7")
+    (found,) = seen()
+    support, path = staff("support"), f"/admin/cockpit/finding/{found.pk}/freeze/"
     boss = User.objects.get(email="support@example.com").pk
-    path = f"/admin/freeze-together?accounts={alice.user.pk},{boss}"
-    for chosen in ([bob.user.pk], [boss], []):
+    for chosen in ([carol.user.pk], [boss], []):
         support.post(path, {"accounts": chosen, "reason": "x"})
     assert not User.objects.filter(frozen_at__isnull=False).exists()
-    assert staff("catalogue").get(path).status_code == 403
+    assert staff("catalogue").post(path, {"accounts": [alice.user.pk]}).status_code == 403
 
 
 def test_addresses_are_forgotten(alice: Person) -> None:

@@ -8,8 +8,8 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from accounts.api.account_serializers import KeySerializer, UserSerializer
-from accounts.models import ApiKey, Consent, KeyPlace, User
+from accounts.api.account_serializers import KeySerializer, TokenSerializer, UserSerializer
+from accounts.models import ApiKey, Consent, KeyPlace, PersonalToken, User
 from accounts.pages.visitors import customer, reauthenticated
 from billing.api.serializers import ListedInvoiceSerializer, TransactionSerializer
 from billing.books import ledger
@@ -18,6 +18,7 @@ from billing.invoices.models import BillingDetails, Invoice
 from billing.payments import invoice_list
 from billing.plans.models import Subscription
 from billing.rewards.models import Mark
+from gateway.archive.log import Log, Narrowing
 from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
 from gateway.state import records
 from gateway.usage.corrections.models import corrected
@@ -33,7 +34,12 @@ Chunk = Callable[[Any], list[tuple[Any, dict[str, Any]]]]
 @require_safe
 def data_export(request: HttpRequest) -> StreamingHttpResponse:
     """Account, keys, plans, invoices, transactions and requests as JSON, streamed."""
-    response = StreamingHttpResponse(_document(customer(request)), content_type="application/json")
+    return exported(customer(request))
+
+
+def exported(user: User) -> StreamingHttpResponse:
+    """The file of that account's."""
+    response = StreamingHttpResponse(_document(user), content_type="application/json")
     response["Content-Disposition"] = 'attachment; filename="hontoni-data.json"'
     return response
 
@@ -52,6 +58,7 @@ async def _document(user: User) -> AsyncIterator[bytes]:
     yield b',"agreed_to":' + orjson.dumps(await in_thread(_consents, user))
     lists = {
         "keys": _keys,
+        "personal_tokens": _tokens,
         "subscriptions": _subscriptions,
         "invoices": _invoices,
         "transactions": _entries,
@@ -138,6 +145,14 @@ def _keys(user: User, after: int | None) -> list[tuple[int, Any]]:
     ]
 
 
+def _tokens(user: User, after: int | None) -> list[tuple[int, Any]]:
+    found = PersonalToken.objects.filter(user=user, pk__gt=after or 0).order_by("pk")
+    return [
+        (each.pk, {**TokenSerializer(each).data, "made_from": each.made_from})
+        for each in found[:_CHUNK]
+    ]
+
+
 def _entries(user: User, after: int | None) -> list[tuple[int, Any]]:
     code = ledger.wallet_code(user.pk)
     found = Entry.objects.filter(account__code=code, account_version__gt=after or 0)
@@ -146,7 +161,8 @@ def _entries(user: User, after: int | None) -> list[tuple[int, Any]]:
 
 
 def _events(user: User, after: Any) -> list[tuple[Any, Any]]:
-    found = corrected(UsageEvent.objects.filter(user=user)).order_by("pk")
+    events = corrected(UsageEvent.objects.filter(user=user))
+    found = Log(events, Narrowing(user.pk)).order_by("pk")
     if after is not None:
         found = found.filter(pk__gt=after)
     return [(event.pk, UsageSerializer(event).data) for event in found[:_CHUNK]]

@@ -19,7 +19,7 @@ def build(apps, schema_editor):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("gateway", "0017_living_catalogue")]
+    dependencies = [("gateway", "0018_vendors_anywhere")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

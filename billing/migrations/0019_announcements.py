@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0016_dollars_a_month'),
+        ('billing', '0018_staff_deeds'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
