@@ -116,6 +116,8 @@ class AnnouncementAdmin(MoneyAdmin):
     def test(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """To who asks, in both languages."""
         found = self._found(request, object_id)
+        if request.method != "POST":
+            return self._show(request, found, "Send me a test", "Send me a test")
         for language in ("en", "vi"):
             _mail(found, request.user, language).send()
         self.message_user(request, f"Two mails sent to {email_of(request)}.", messages.SUCCESS)

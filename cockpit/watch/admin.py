@@ -82,12 +82,16 @@ class RuleAdmin(MoneyAdmin):
 
     @action(description="Look now", url_path="look", permissions=["set"])
     def look_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method != "POST":
+            return sure(self, request, "Look now")
         news = findings.look_at(object_id, timezone.now())
         self.message_user(request, f"Looked: {news} new.")
         return redirect(rows_of("cockpit_finding", kind__exact=object_id))
 
     @action(description="Send a test to the webhook", url_path="test", permissions=["set"])
     def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method != "POST":
+            return sure(self, request, "Send a test to the webhook")
         rule, now = Rule.objects.get(pk=object_id), timezone.now()
         name, about = f"test_{int(now.timestamp())}", {"type": "watch.test", "data": {}}
         try:
@@ -100,6 +104,8 @@ class RuleAdmin(MoneyAdmin):
 
     @action(description="Make a new secret", url_path="secret", permissions=["set"])
     def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method != "POST":
+            return sure(self, request, "Make a new secret")
         rule = Rule.objects.get(pk=object_id)
         rules.renew_secret(rule)
         after = {"secret_version": rule.secret_version}
@@ -143,13 +149,13 @@ def _state(user: Any) -> str:
 
 @admin.register(Finding)
 class FindingAdmin(ReadOnlyAdmin):
-    list_display = ["shown_state", "text", "kind", "number", "first_at", "last_at", "by"]
+    list_display = ["shown_state", "text", "kind", "first_at", "last_at", "by"]
     list_display_links = ["text"]
     list_filter = ["state", "kind", "first_at"]
     search_fields = ["text", "subject"]
     show_full_result_count = False
     fields = [
-        *("state", "kind", "text", "number", "first_at", "last_at"),
+        *("state", "kind", "text", "first_at", "last_at"),
         *("accounts", "rows", "by", "note", "frozen_reason", "told", "problem"),
     ]
     readonly_fields = ["accounts", "rows"]
@@ -302,6 +308,11 @@ def freeze_ring(page: ModelAdmin, request: HttpRequest, found: Finding) -> HttpR
         page.message_user(request, f"{len(frozen)} accounts frozen.", messages.SUCCESS)
         return redirect("admin:cockpit_finding_change", found.pk)
     return ask(page, request, form, "Freeze these accounts together", "Freeze them")
+
+
+def sure(page: ModelAdmin, request: HttpRequest, deed: str) -> HttpResponse:
+    """A deed that asks for nothing but a button: what a link opens changes nothing."""
+    return ask(page, request, forms.Form(), deed, deed)
 
 
 def ask(

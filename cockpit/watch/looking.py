@@ -27,7 +27,7 @@ from gateway.usage.models import DeadEvent
 from gateway.usage.quarantine.models import Kind as Strange
 from gateway.usage.quarantine.models import UsageQuarantine
 from hontoni.addresses import network
-from hontoni.money import dollars, nanos
+from hontoni.money import DOLLAR, dollars, nanos
 from hontoni.templatetags.money import about
 
 WEEK = timedelta(days=7)
@@ -48,6 +48,11 @@ class Seen:
 
 def _rows(model: str, **lookups: str) -> str:
     return f"{reverse(f'admin:{model}_changelist')}?{urlencode(lookups)}"
+
+
+def _dollars(amount: int) -> Decimal:
+    """Nano-dollars to the cent."""
+    return round(Decimal(amount) / DOLLAR, 2)
 
 
 def _people(users: Iterable[int]) -> dict[int, str]:
@@ -73,7 +78,7 @@ def spend(rule: Rule, now: datetime) -> Iterator[Seen]:
         if cost >= usual * rule.threshold:
             text = f"{names[pk]} spent {about(cost)} on {today}; {about(usual)} a day before"
             link = reverse("admin:billing_customer_change", args=[pk])
-            yield Seen(f"user:{pk} {today}", text, Decimal(cost), [pk], link)
+            yield Seen(f"user:{pk} {today}", text, _dollars(cost), [pk], link)
 
 
 def accounts(rule: Rule, now: datetime) -> Iterator[Seen]:
@@ -184,8 +189,7 @@ def margin(rule: Rule, now: datetime) -> Iterator[Seen]:
         if each.margin * 100 < each.revenue * rule.threshold:
             text = f"{each.name}: charged {about(each.revenue)}, cost {about(each.cost)} on {day}"
             link = reverse("admin:gateway_marginalarm_changelist")
-            lost = Decimal(each.cost) / 10**9
-            yield Seen(f"model:{each.name} {day}", text, round(lost, 2), link=link)
+            yield Seen(f"model:{each.name} {day}", text, _dollars(each.cost), link=link)
 
 
 def vendor_bill(rule: Rule, now: datetime) -> Iterator[Seen]:
@@ -194,8 +198,7 @@ def vendor_bill(rule: Rule, now: datetime) -> Iterator[Seen]:
         if abs(row.rest) >= nanos(rule.threshold):
             text = f"{row}: ${dollars(abs(row.rest))} that nothing explains"
             link = reverse("admin:gateway_vendordifference_change", args=[row.pk])
-            number = round(Decimal(abs(row.rest)) / 10**9, 2)
-            yield Seen(f"difference:{row.pk}", text, number, link=link)
+            yield Seen(f"difference:{row.pk}", text, _dollars(abs(row.rest)), link=link)
 
 
 Look = Callable[[Rule, datetime], Iterable[Seen]]

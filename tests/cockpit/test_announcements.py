@@ -181,6 +181,8 @@ def test_from_a_draft_to_the_customer_and_back(alice: Person) -> None:
     shown = finance.get(f"{one}preview/").content.decode()
     assert "Bảo trì" in shown and "On Sunday" in shown and "<strong>1</strong>" in shown
     finance.get(f"{one}test/")
+    assert mail.outbox == []
+    finance.post(f"{one}test/")
     assert [sent.to for sent in mail.outbox] == [["finance@example.com"]] * 2
     assert announce() == 0
     finance.post(f"{one}release/")

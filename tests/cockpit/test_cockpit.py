@@ -19,6 +19,7 @@ from billing.plans.models import Plan, Subscription
 from billing.stripe.models import Quarantine, StripeCustomer, StripeEvent
 from billing.subscriptions.models import PlanOrder
 from gateway.usage import refusals, request_ids
+from hontoni import health
 from hontoni.money import DOLLAR, dollars
 from hontoni.templatetags.money import about
 from tests.gateway.usage.test_quarantine import staff
@@ -91,6 +92,23 @@ def home_links(page: str) -> list[str]:
     main = page.partition('id="content"')[2] or page
     found = re.findall(r'href="(/admin/[^"#]*)"', main)
     return [html.unescape(link) for link in found if "as=csv" not in link and "logout" not in link]
+
+
+@pytest.mark.any_database
+def test_the_books_are_as_the_last_proof_left_them(alice: Person) -> None:
+    finance = staff("finance")
+
+    def said() -> tuple[str, bool]:
+        context = finance.get("/admin/").context
+        return context["books"], context["balanced"]
+
+    assert said() == ("Books balanced; not proved yet.", True)
+    health.note_reconcile(0)
+    words, well = said()
+    assert f"proved at {timezone.now():%Y-%m-%d}" in words and well
+    health.note_reconcile(3)
+    words, well = said()
+    assert "found 3 differences" in words and not well
 
 
 def test_a_bar_is_a_day(busy: Gateway, alice: Person) -> None:

@@ -304,8 +304,15 @@ def test_a_webhook_can_be_tried(noisy: Rule, receiver: Receiver) -> None:
     assert finance.post(f"{page}change/", fields).status_code == 302
     entry = AuditEntry.objects.get(subject="rule:quarantine")
     assert entry.before["threshold"] == "1.00" and entry.after["threshold"] == "2.00"
-    assert "Taken." in finance.get(f"{page}test/", follow=True).content.decode()
+    assert "Taken." in finance.post(f"{page}test/", follow=True).content.decode()
     assert json.loads(receiver.taken[0][1])["type"] == "watch.test"
+    secret = rules.secret(noisy)
+    for deed in ("test", "secret", "look"):  # a link changes nothing
+        assert finance.get(f"{page}{deed}/").status_code == 200
+    assert len(receiver.taken) == 1 and Finding.objects.count() == 0
+    assert rules.secret(Rule.objects.get(pk=noisy.pk)) == secret
+    finance.post(f"{page}secret/")
+    assert rules.secret(Rule.objects.get(pk=noisy.pk)) != secret
     assert rules.secret(Rule.objects.get(pk="quarantine")) in _text(finance, f"{page}change/")
     assert "whsec_" not in _text(staff("support"), f"{page}change/")
 
