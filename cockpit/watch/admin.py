@@ -48,11 +48,6 @@ class RuleAdmin(MoneyAdmin):
     readonly_fields = ["name", "secret", "looked_at"]
     actions_detail = ["look_now", "test", "new_secret"]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Rule]:
-        rules.seed()
-        found: QuerySet[Rule] = super().get_queryset(request)
-        return found
-
     @admin.display(description="rule", ordering="kind")
     def name(self, rule: Rule) -> str:
         return str(rule).capitalize()
