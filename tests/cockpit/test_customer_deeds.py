@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, hotp_value, yield_hotp_counters_from_time
 from django.core.cache import cache
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -72,7 +73,8 @@ def test_a_trial_lasts_longer_and_nothing_else_does(gateway: Gateway, alice: Per
     assert finance.get(deed).status_code == 403, "there is none"
     plan = Plan.objects.get(slug="standard")
     ends = now + timedelta(days=7)
-    complimentary.give(alice.user.pk, plan, None, until=ends, now=now)
+    with transaction.atomic():
+        complimentary.give(alice.user.pk, plan, None, until=ends, now=now)
     do(finance, alice, "extend-trial", days=10, reason="Was ill")
     mine = Subscription.objects.get()
     assert mine.period_end == ends + timedelta(days=10) and mine.cancel_at_period_end
