@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from billing.mails.models import Mail
 from billing.payments.models import Dispute
 from cockpit import daily, figures, waiting
-from cockpit.books_reports import between
+from cockpit.books_reports import MOST, between
 from cockpit.figures import Span
 from cockpit.reports import Cell, Report, customer, number, report, rows_of, usd
 from gateway.metrics import stores
@@ -33,7 +33,7 @@ def of_newcomers(span: Span, found: list[figures.Newcomer]) -> Report:
             Cell(yes if each.used else ""),
             Cell(yes if each.paid else ""),
         ]
-        for each in found
+        for each in found[:MOST]
     ]
     columns = [_("Customer"), _("Signed up"), _("Made a request"), _("Paid")]
     return Report(_("New sign-ups"), columns, rows, "", report("sign-ups", days=span.days))
