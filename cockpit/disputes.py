@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -19,8 +20,10 @@ from billing.staff.payment_admin import DisputeAdmin
 from cockpit import evidence
 from hontoni.drf import request_id
 
-_LONG = ("access_activity_log", "refund_policy_disclosure", "uncategorized_text")
-_LONG += ("refund_refusal_explanation", "product_description")
+_LONG = (
+    *("access_activity_log", "refund_policy_disclosure", "uncategorized_text"),
+    *("refund_refusal_explanation", "product_description"),
+)
 
 
 class AnswerForm(forms.Form):
@@ -56,14 +59,15 @@ class DisputePage(DisputeAdmin):
         """Where the bank wants one."""
         if not request.user.has_perm("payments.answer_dispute"):
             return False
-        rows = Dispute.objects.filter(pk=object_id, status__in=Dispute.ANSWERABLE)
-        return object_id is None or rows.exists()
+        if object_id is None:
+            return True
+        rows = Dispute.objects.filter(pk=unquote(object_id), status__in=Dispute.ANSWERABLE)
+        return rows.exists()
 
     @action(description="Answer with evidence", url_path="answer", permissions=["answer"])
     def answer(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        dispute = (
-            Dispute.objects.filter(pk=object_id).select_related("topup__user", "user").first()
-        )
+        named = Dispute.objects.filter(pk=unquote(object_id))
+        dispute = named.select_related("topup__user", "user").first()
         initial = evidence.gather(dispute) if dispute and request.method != "POST" else None
         form = AnswerForm(request.POST or None, initial=initial)
         return self.ask(request, object_id, "Answer", form, _answer, at_once=False)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.contrib.admin.utils import quote
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model, Q
 from django.http import HttpRequest
@@ -73,7 +74,7 @@ def search(request: HttpRequest, text: str) -> list[SearchResult]:
 def page(row: Model) -> str:
     """The admin's page of a row."""
     options = row._meta
-    return reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[row.pk])
+    return reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[quote(row.pk)])
 
 
 # -- By the form of what was pasted --------------------------------------------------------------

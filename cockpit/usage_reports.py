@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from django.db.models import Count, F
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -12,6 +11,7 @@ from billing.payments.models import Dispute
 from cockpit import daily, figures, waiting
 from cockpit.books_reports import MOST, between
 from cockpit.figures import Span
+from cockpit.finding import page
 from cockpit.reports import Cell, Report, customer, number, report, rows_of, usd
 from gateway.metrics import stores
 from gateway.usage.models import DeadEvent
@@ -111,7 +111,7 @@ def disputes(_span: Span) -> Report:
         [_("Dispute"), _("Customer"), _("Amount"), _("Answer until")],
         [
             [
-                Cell(row.pk, reverse("admin:payments_dispute_change", args=[row.pk])),
+                Cell(row.pk, page(row)),
                 Cell(str(row.user or (row.topup.user if row.topup else ""))),
                 usd(row.amount),
                 _until(row.due_at, now),

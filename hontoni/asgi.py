@@ -37,7 +37,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
         return
     path = scope["path"]
-    if path == "/v1" or path.startswith("/v1/"):
+    if path.startswith(("/v1/", "/v1beta/", "/v1alpha/")) or path == "/v1":
         await v1(scope, receive, send)  # which refuses a websocket in HTTP's own words
     elif scope["type"] == "websocket":
         await websockets(addresses.believed(scope), receive, send)

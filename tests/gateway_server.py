@@ -16,6 +16,8 @@ import openai
 import pytest
 import uvicorn
 from django.test import override_settings
+from google import genai
+from google.genai import types
 from pytest_django.fixtures import Settings
 
 from accounts.keys import places
@@ -54,6 +56,12 @@ class Gateway:
         return anthropic.Anthropic(
             api_key=person.raw, base_url=self.url, max_retries=0, timeout=30, **options
         )
+
+    @contextmanager
+    def google(self, raw: str) -> Iterator[genai.Client]:
+        options = types.HttpOptions(base_url=self.url)
+        with genai.Client(api_key=raw, http_options=options) as client:
+            yield client
 
     def http(self, person: Person | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {person.raw}"} if person else {}

@@ -87,7 +87,7 @@ def at_once(call: Callable[[], Any], times: int) -> list[Any]:
 def used(person: Person, **changes: Any) -> UsageEvent:
     """A request of this person's in the books (but not in the ledger): 1,000 in, 500 out."""
     seed()
-    price = Price.objects.get(model_id="claude-sonnet-4")
+    price = changes.get("price") or Price.objects.get(model_id="claude-sonnet-4")
     row: dict[str, Any] = {
         "id": uuid.UUID(bytes=uuid7().bytes),
         "user": person.user,

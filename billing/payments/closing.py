@@ -21,7 +21,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Sum
 
 from billing.books import audit
-from billing.books.models import ClosedMonth, LedgerAccount, Transfer
+from billing.books.models import ClosedMonth, Transfer
 from billing.invoices.models import Invoice
 from hontoni import errors, months
 from hontoni.vault import Seal, is_signed
@@ -68,25 +68,29 @@ def _first_month() -> datetime | None:
 def close(month: datetime, *, actor: str, now: datetime, request_id: str = "") -> ClosedMonth:
     """Close it. Raises Conflict for any month but the next, for one that is not over, and where
     the books do not balance."""
+    due = next_month(now)
+    if due != month:
+        name = months.name(due) if due else "none yet"
+        raise errors.Conflict(f"Months are closed in order: next is {name}.")
+    statement = _statement(month, now, actor)
+    if sum(account["closing"] for account in statement["accounts"].values()):
+        raise errors.Conflict("The books do not balance: see `manage.py reconcile`.")
+    text = json.dumps(statement, sort_keys=True)
+    public, signature = SEAL.sign(text.encode())
     with transaction.atomic():
-        _take_turns()
-        due = next_month(now)
-        if due != month:
-            name = months.name(due) if due else "none yet"
-            raise errors.Conflict(f"Months are closed in order: next is {name}.")
-        statement = _statement(month, now, actor)
-        if sum(account["closing"] for account in statement["accounts"].values()):
-            raise errors.Conflict("The books do not balance: see `manage.py reconcile`.")
-        text = json.dumps(statement, sort_keys=True)
-        public, signature = SEAL.sign(text.encode())
-        closed = ClosedMonth.objects.create(
+        # Of two who close it at once one does: the month is unique.
+        closed, created = ClosedMonth.objects.get_or_create(
             month=month.date(),
-            ends_at=months.shifted(month, 1),
-            statement=text,
-            public_key=public,
-            signature=signature,
-            closed_by=actor,
+            defaults={
+                "ends_at": months.shifted(month, 1),
+                "statement": text,
+                "public_key": public,
+                "signature": signature,
+                "closed_by": actor,
+            },
         )
+        if not created:
+            raise errors.Conflict(f"{closed} was closed by {closed.closed_by} a moment ago.")
         audit.record(
             actor=actor,
             action="close month",
@@ -96,11 +100,6 @@ def close(month: datetime, *, actor: str, now: datetime, request_id: str = "") -
             request_id=request_id,
         )
     return closed
-
-
-def _take_turns() -> None:
-    """Two who close at once: one after the other."""
-    list(LedgerAccount.objects.select_for_update().order_by("pk")[:1])
 
 
 def contents(closed: ClosedMonth) -> dict[str, Any]:

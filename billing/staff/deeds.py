@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -47,7 +48,7 @@ class DeedAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         """Show the form; filled in, do it, and go back. `at_once`: all of it in one transaction,
         which is wrong where somebody else (Stripe) does a part of it for good."""
-        row = self.get_object(request, str(object_id))
+        row = self.get_object(request, unquote(str(object_id)))
         if row is None or not self.has_view_permission(request, row):
             raise PermissionDenied
         whole: AbstractContextManager[Any] = transaction.atomic() if at_once else nullcontext()
@@ -58,7 +59,7 @@ class DeedAdmin(ReadOnlyAdmin):
                 self.message_user(request, done, messages.SUCCESS)
                 options = self.model._meta
                 name = f"admin:{options.app_label}_{options.model_name}_change"
-                return redirect(reverse(name, args=[row.pk]))
+                return redirect(reverse(name, args=[quote(row.pk)]))
             except errors.ApiError as error:
                 form.add_error(None, error.message)
         shown = {"form": form, "title": f"{title}: {row}", "button": title}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from gateway.catalogue import clock
+from gateway.catalogue import clock, seed_endpoints
 from gateway.catalogue.features import seed as features
 from gateway.catalogue.models import BUCKETS, Alias, Model, Price
 from gateway.catalogue.prices import schedule
@@ -221,3 +221,4 @@ def seed() -> None:
         ignore_conflicts=True,
     )
     features.seed()
+    seed_endpoints.seed()

@@ -115,6 +115,11 @@ class Model:
     _elsewhere: dict[Named, "Model"] = field(default_factory=dict, compare=False)
     _owned: dict[int, "Model"] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def chats(self) -> bool:
+        """Whether it answers prompts; others embed, draw, hear or speak."""
+        return families.chats(self.dialect)
+
     def owned(self, account: int) -> "Model":
         """The same, at the account's own price if it has one."""
         mine = self.book.own.get(account)

@@ -31,6 +31,7 @@ FEATURES = "<!-- the live table of features -->"  # likewise
 _SET = re.compile(r"\b\d+( \w+)<!-- ([A-Z_]+) -->")
 _MARKS = re.compile(r"<!-- .*? -->|<span id=\"[^\"]*\"></span>")  # for us, not for readers
 ENGLISH = "en"
+BOARD = "conformance"  # written by `make conformance`, and the last of the pages
 FOLDER = Path(settings.BASE_DIR) / "docs"
 _EXTENSIONS = [
     "markdown.extensions.tables",
@@ -81,8 +82,8 @@ class Section:
 def sources(language: str = ENGLISH) -> dict[str, Source]:
     """All pages by slug, in reading order; in English where the language has none."""
     found = {}
-    for path in sorted(FOLDER.glob("[0-9][0-9]-*.md")):
-        slug, own = path.stem[3:], FOLDER / language / path.name
+    for path in [*sorted(FOLDER.glob("[0-9][0-9]-*.md")), FOLDER / f"{BOARD}.md"]:
+        slug, own = path.stem.lstrip("0123456789-"), FOLDER / language / path.name
         known = language != ENGLISH and own.exists()
         title, _, text = (own if known else path).read_text().partition("\n")
         spoken = language if known else ENGLISH

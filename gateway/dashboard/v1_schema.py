@@ -6,6 +6,7 @@ answer carries. Bodies beyond that are the vendors' own: each operation links to
 
 from typing import Any
 
+from gateway.dashboard import v1_more
 from gateway.usage import summary
 
 _JSON = "application/json"
@@ -30,11 +31,11 @@ def document(base_url: str) -> dict[str, Any]:
         "info": {
             "title": "Hontoni /v1",
             "version": "1",
-            "description": "Claude, GPT and Gemini behind one base URL, in three dialects.",
+            "description": "Claude, GPT and Gemini behind one base URL, in four dialects.",
         },
         "servers": [{"url": base_url}],
-        "security": [{"bearer": []}, {"apiKey": []}],
-        "paths": {**_paid(base_url), **_kept(), **_free()},
+        "security": [{"bearer": []}, {"apiKey": []}, {"googleKey": []}],
+        "paths": {**_paid(base_url), **_kept(), **_free(), **v1_more.paths(_answer(), _errors())},
         "components": _components(base_url),
     }
 
@@ -107,7 +108,8 @@ def _kept() -> dict[str, Any]:
 
 def _free() -> dict[str, Any]:
     body = {"type": "object", "properties": {"model": _MODEL}, "required": ["model"]}
-    dialects = {"enum": ["openai_chat", "openai_responses", "anthropic_messages"]}
+    names = ("openai_chat", "openai_responses", "anthropic_messages", "gemini")
+    dialects = {"enum": [*names, "openai_completions"]}
     dialect = {"name": "dialect", "in": "query", "schema": {"type": "string", **dialects}}
     name = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
@@ -193,6 +195,7 @@ def _components(base_url: str) -> dict[str, Any]:
         "securitySchemes": {
             "bearer": {"type": "http", "scheme": "bearer"},
             "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "googleKey": {"type": "apiKey", "in": "header", "name": "X-Goog-Api-Key"},
         },
         "headers": {
             "RequestId": {

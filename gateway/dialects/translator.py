@@ -45,7 +45,7 @@ class Translator:
     def __init__(self, head: Head, target: Target) -> None:
         request = head.request
         self.head = head
-        self._codec = codecs.CODECS[request.dialect]
+        self._codec = codecs.CLIENTS[request.dialect]
         self._reader = codecs.reader(request, target, head.reply_id)
         self._encoder = self._codec.Encoder(head)
         self._fold = None if request.stream else Fold()

@@ -38,7 +38,8 @@ _PAGE = {"anthropic": 5_000, "openai": 2_500, "google": 1_200}  # its image
 _USUAL_PAGE = 2_500
 
 _MARK = re.compile(  # written so that it costs no more than three words did
-    rb'"(?:i(?:mage|mage_url|nput_image|nput_file|nput_video|nput_audio)|document|file(?:_id|_url|_uri)?'
+    rb'"(?:i(?:mage|mage_url|nput_image|nput_file|nput_video|nput_audio|nlineData)|document'
+    rb"|file(?:_id|_url|_uri|Data)?"
     rb'|computer_screenshot|video(?:_url)?)"'
 )
 _PICTURES = frozenset(("image", "image_url", "input_image", "computer_screenshot"))
@@ -157,6 +158,9 @@ def spelled(body: bytes) -> bool:
 
 def _content(dialect: str, parsed: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every block of content, wherever this dialect has one."""
+    if dialect == "gemini":
+        yield from _parts(parsed)
+        return
     names = _LISTS.get(dialect, _LISTS["anthropic_messages"])
     if not parsed.get("messages") and dialect not in _LISTS:
         names = _LISTS["openai_responses"]
@@ -165,6 +169,38 @@ def _content(dialect: str, parsed: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from _blocks([item] if name in ("system", "input") else ())
             for held in ("content", "output"):
                 yield from _blocks(item.get(held))
+
+
+def _parts(parsed: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What Gemini's contents attach, within results too, as the blocks that others have."""
+    for content in _objects(parsed.get("contents")) + _objects(parsed.get("systemInstruction")):
+        for part in _objects(content.get("parts")):
+            answer = part.get("functionResponse")
+            inner = _objects(answer.get("parts")) if isinstance(answer, dict) else []
+            for each in (part, *inner):
+                if isinstance(raw := each.get("inlineData"), dict):
+                    yield _inlined(raw)
+                if isinstance(raw := each.get("fileData"), dict):
+                    yield _pointed(raw)
+
+
+def _pointed(raw: dict[str, Any]) -> dict[str, Any]:
+    kind = str(raw.get("mimeType") or "").lower()
+    if kind.startswith(("video/", "audio/")):
+        return {"type": "video"}
+    name = "image" if kind.startswith("image/") else "document"
+    return {"type": name, "url": raw.get("fileUri")}
+
+
+def _inlined(raw: dict[str, Any]) -> dict[str, Any]:
+    kind, data = str(raw.get("mimeType") or "").lower(), raw.get("data")
+    data = data.replace("-", "+").replace("_", "/") if isinstance(data, str) else data
+    if kind.startswith("audio/"):
+        return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
+    if kind.startswith("video/"):
+        return {"type": "video"}
+    source = {"type": "base64", "data": data}
+    return {"type": "image" if kind.startswith("image/") else "document", "source": source}
 
 
 def _blocks(content: Any) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,8 @@ class Estimate(NamedTuple):
     """Input tokens: never more than `most`, probably about `likely`, of which `attached` are what
     pictures and documents come to. Output: at most `output`. `blind`: nobody can say how long the
     prompt is before the vendor does, so all of `most` is held or the request refused. `heard` and
-    `spoken`: tokens of either that may be sound, which costs more."""
+    `spoken`: tokens of either that may be sound, which costs more. `whole`: none of it can be done
+    without the rest, so that all is held or the request refused."""
 
     likely: int
     most: int
@@ -35,6 +36,7 @@ class Estimate(NamedTuple):
     blind: bool = False
     heard: int = 0
     spoken: int = 0
+    whole: bool = False
 
 
 class Hold(NamedTuple):
@@ -79,7 +81,8 @@ def hold(model: Model, estimated: Estimate) -> Hold:
         per_input, per_output = _dearest(price.long_rates, caches(model, estimated))
         if least > above:
             floor = money.per_million(least * per_input + first * per_output)
-    return Hold(money.per_million(most * per_input + output * per_output) + heard, floor + heard)
+    full = money.per_million(most * per_input + output * per_output) + heard
+    return Hold(full, full if estimated.whole else floor + heard)
 
 
 def _sounding(model: Model, estimated: Estimate) -> int:
@@ -134,7 +137,10 @@ def shared(usage: Usage, shown: int, said: int) -> Usage:
 _UNSAID = frozenset(
     ("type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "cache_control")
 )
-_PROMPTS = ("system", "instructions", "messages", "input", "tools", "functions")
+_PROMPTS = (
+    *("system", "instructions", "messages", "input", "tools", "functions"),
+    *("contents", "systemInstruction", "prompt", "suffix"),
+)
 
 
 def _is_data(text: str) -> bool:

@@ -5,7 +5,8 @@
 * an advisor: its own window and its own output, at its own price, each time
 * a summary of the conversation: one more turn and one more output
 * a factor: the whole of it, as it was asked for
-* counters of a tool's own (an image's tokens): as many units as their rows say
+* counters of a tool's own (an image's tokens): as many units as their rows say; of an endpoint's
+  (seconds of sound), as many as the request may move them
 
 Where the money does not cover it, tools may be used less often, or are left out (adapters.py
 `spare`); what cannot be left out without another answer coming back must be affordable in full.
@@ -64,6 +65,8 @@ def _factor(model: Model, sifted: Sifted) -> int:
 
 def _most(use: Use, model: Model, estimated: Estimate) -> int:
     row = use.row
+    if row.kind == Kind.COUNTER:
+        return use.calls * row.amount
     calls = use.calls * row.amount if row.pricing == Pricing.PER_CALL else 0
     calls += sum(
         unit.amount * unit.most_calls

@@ -20,6 +20,8 @@ from hontoni.errors import BadRequest
 HEARD, SPOKEN = "audio.input", "audio.output"
 _PLAIN = (1, 3, 6, 7)  # samples as they are, floats, A-law, mu-law
 _SLOWEST = 4_000  # bytes a second
+_SLOWEST_MP3 = 1_000
+_MOST_SECONDS = 4 * 3_600  # of what packs silence into nothing
 _BYTES_A_TOKEN = 200  # of base64, in most recordings
 
 
@@ -72,12 +74,25 @@ def _priced(name: str, model: Model, param: str) -> None:
         )
 
 
+def most_seconds(data: bytes) -> int:
+    """How long a recording can be: whole seconds."""
+    head = data[:64]
+    if not _is_bounded(head):
+        return _MOST_SECONDS
+    slowest = _SLOWEST if head[:4] == b"RIFF" else _SLOWEST_MP3
+    return len(data) // slowest + 1
+
+
 def _is_measured(data: str) -> bool:
     """Whether it is what bytes bound: an MP3, or a WAV of plain samples."""
     try:
         head = base64.b64decode(data[:64] + "=" * (-len(data[:64]) % 4))
     except (binascii.Error, ValueError):
         return False
+    return _is_bounded(head)
+
+
+def _is_bounded(head: bytes) -> bool:
     if head[:4] == b"RIFF" and head[8:16] == b"WAVEfmt ":
         kind, channels, samples = head[20:22], head[22:24], head[24:28]
         each = int.from_bytes(head[32:34], "little")

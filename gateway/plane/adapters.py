@@ -83,7 +83,10 @@ def choose(inbound: InboundRequest) -> Lane:
 
 def _needs_the_hub(inbound: InboundRequest) -> bool:
     """A body in other words than its path's dialect has; or a shape of answer this model has no
-    native form of there, which we force by a tool or ask for in words."""
+    native form of there, which we force by a tool or ask for in words; or a dialect of which
+    nothing passes through."""
+    if inbound.dialect.tap is None:
+        return True
     if foreign.speaks(inbound.dialect.name, inbound.parsed):
         return True
     if inbound.target.schema == "native":
@@ -101,10 +104,11 @@ def forwarded(inbound: InboundRequest, sent: Mapping[bytes, bytes]) -> dict[byte
 
 def counted(inbound: InboundRequest, parsed: dict[str, Any]) -> bytes:
     """The body of a count: as it would be sent, but for limits, which a count has none of."""
+    codec = codecs.CODECS[inbound.dialect.name]
     try:
-        inbound.dialect.codec.refuse_impossible(parsed)
+        codec.refuse_impossible(parsed)
         kept = sift(parsed, inbound.model.rules(), inbound.helper).body
-        sent = inbound.dialect.codec.patch_request(kept, inbound.target, Thinking())
+        sent = codec.patch_request(kept, inbound.target, Thinking())
         sent = inbound.model.manners.applied(sent)
     except _MISSHAPEN as error:
         raise BadRequest("The request body does not have the shape it must have.") from error
@@ -117,7 +121,7 @@ class PassThrough:
     def __init__(self, inbound: InboundRequest) -> None:
         self._inbound = inbound
         # Of the client's own body: what is missing in the sifted one nobody could refuse.
-        inbound.dialect.codec.refuse_impossible(inbound.parsed)
+        codecs.CODECS[inbound.dialect.name].refuse_impossible(inbound.parsed)
         self.sifted = sift(inbound.parsed, inbound.model.rules(), inbound.helper)
         self._wanted = self.sifted.body
         self.dialect = inbound.model.dialect
@@ -129,7 +133,8 @@ class PassThrough:
     def _patched(self) -> bytes:
         """The client's bytes, changed in the members the codec would change."""
         inbound = self._inbound
-        sent = inbound.dialect.codec.patch_request(self._wanted, inbound.target, inbound.thinking)
+        codec = codecs.CODECS[inbound.dialect.name]
+        sent = codec.patch_request(self._wanted, inbound.target, inbound.thinking)
         store = inbound.may_store and inbound.parsed.get("store") is True
         manners = inbound.model.manners
         if manners is PLAIN:
@@ -138,7 +143,7 @@ class PassThrough:
             end_users.introduce(sent, self.dialect, inbound.account, store=store)
             sent, front = manners.applied(sent), b""
         if inbound.thinking.mode:
-            self.thinks = inbound.dialect.codec.decode_thinking(sent)
+            self.thinks = codec.decode_thinking(sent)
         return patch(inbound.body, inbound.parsed, _changes(inbound.parsed, sent), front)
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -167,10 +172,9 @@ class PassThrough:
             return None
         inbound = self._inbound
         request = Request(inbound.dialect.name, inbound.name, ())
-        likely = inbound.estimate.likely
-        return inbound.dialect.tap(
-            Head(request, reply_id, inbound.name, created, likely, body=inbound.parsed)
-        )
+        likely, tap = inbound.estimate.likely, inbound.dialect.tap
+        assert tap is not None
+        return tap(Head(request, reply_id, inbound.name, created, likely, body=inbound.parsed))
 
     def repair(self, failed: Failed) -> bool:
         if failed.vendor_code != failures.STALE:

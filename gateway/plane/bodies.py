@@ -82,7 +82,7 @@ async def _admissible(http: Exchange, caller: Caller) -> State | None:
 async def _least() -> Hold:
     """What any request costs: more than nothing, unless some model is free."""
     known = await snapshot.current()
-    free = any(not any(model.price.rates) for model in known.models.values())
+    free = any(not any(model.price.rates) for model in known.models.values() if model.chats)
     return Hold(0, 0) if free else Hold(1, 1)
 
 

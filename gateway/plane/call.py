@@ -19,6 +19,7 @@ from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import life
 from gateway.plane.adapters import Lane, Stream
 from gateway.plane.callers import Caller
+from gateway.plane.endpoints.lane import Answered
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End, Hearing, Stage
@@ -30,10 +31,11 @@ from ratelimits.limiter import Ask, State
 
 logger = logging.getLogger(__name__)
 
-# What ended an answer that may well be empty; the hub's words (`ir.Finish`).
+# What ended an answer that may well be empty; the hub's words (`ir.Finish`), and COMPLETE.
 _ENDS_WITH_A_REASON = frozenset(
-    ("stop_sequence", "length", "context_window", "tool_calls", "pause", "compaction")
+    ("stop_sequence", "length", "context_window", "tool_calls", "pause", "compaction", "complete")
 )
+COMPLETE = "complete"  # an answer that is no conversation (endpoints/)
 _MOST_LEARNT_FROM = 65_536  # bytes of a request
 
 
@@ -63,6 +65,7 @@ class Call:
     hearing: Hearing = Hearing.CLIENT
     usage: Usage | None = None  # of a unary answer the vendor's numbers, in the end those billed
     estimated: bool = False
+    guessed: bool = False  # of a unary answer: the vendor told no numbers, they are ours
     cost: int = 0
     gift: int = 0  # what the fair-bill policy takes off the price
     capped: bool = False  # the vendor's numbers cost more than was held
@@ -133,6 +136,11 @@ class Call:
         """A vendor accepts it; said as often as one likes."""
         if self.life is life.SENT:
             self.life = life.REACHED
+
+    def take(self, answered: Answered) -> None:
+        """The whole answer of an endpoint that is no conversation."""
+        self.ended, self.usage, self.tally = COMPLETE, answered.usage, answered.tally
+        self.guessed = answered.guessed
 
     def admitted_ask(self) -> Ask:
         """What was admitted; every later word about this request repeats it."""
@@ -279,6 +287,8 @@ class Call:
     def _heard(self) -> tuple[Usage, bool]:
         """The same without what tools did unseen."""
         tap = self.tap
+        if tap is None and self.ended == COMPLETE:
+            return self._reported or self.usage or Usage(), self.guessed
         if tap is None:
             if (given := self._reported or self.usage) is not None:
                 if given.output or given.reasoning:  # nearly always: then it is believed

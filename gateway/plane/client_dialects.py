@@ -1,4 +1,4 @@
-"""The three dialects clients speak, as the data plane needs them beside their codecs."""
+"""The dialects clients speak, as the data plane needs them beside their codecs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,15 @@ from typing import Any
 import orjson
 
 from gateway.catalogue.sold import Model
-from gateway.dialects.codecs import CODECS, Codec
 from gateway.dialects.stream_readers import ChatTap, MessagesTap, ResponsesTap, Tap
 from hontoni.errors import BadRequest
 
 # What holds a prompt may be; instructions, and what points at a stored response, are the codec's.
-_LISTS: dict[str, tuple[type, ...]] = {"messages": (list,), "input": (list, str)}
+_LISTS: dict[str, tuple[type, ...]] = {
+    "messages": (list,),
+    "input": (list, str),
+    "contents": (list, str),
+}
 
 
 _MOST_CHOICES = {"google": 8}
@@ -20,13 +23,13 @@ _MOST_CHOICES = {"google": 8}
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """`prompts` and `limits` name the members that hold the prompt and the output limit."""
+    """`prompts` and `limits` name the members that hold the prompt and the output limit. Without a
+    `tap` nothing passes through: the hub answers for every model."""
 
     name: str
     prompts: tuple[str, ...]
     limits: tuple[str, ...]
-    codec: Codec
-    tap: type[Tap]
+    tap: type[Tap] | None
     needs_limit: bool = False
     most_choices: int = 1  # `n`, as the vendors cap it
 
@@ -101,7 +104,6 @@ CHAT = Dialect(
     name="openai_chat",
     prompts=("messages", "input"),  # Cursor posts Responses bodies here
     limits=("max_completion_tokens", "max_tokens"),
-    codec=CODECS["openai_chat"],
     tap=ChatTap,
     most_choices=128,
 )
@@ -109,7 +111,6 @@ MESSAGES = Dialect(
     name="anthropic_messages",
     prompts=("messages",),
     limits=("max_tokens",),
-    codec=CODECS["anthropic_messages"],
     tap=MessagesTap,
     needs_limit=True,
 )
@@ -117,10 +118,18 @@ RESPONSES = Dialect(
     name="openai_responses",
     prompts=("input", "instructions", "previous_response_id", "prompt", "conversation"),
     limits=("max_output_tokens",),
-    codec=CODECS["openai_responses"],
     tap=ResponsesTap,
 )
-DIALECTS = {dialect.name: dialect for dialect in (CHAT, MESSAGES, RESPONSES)}
+COMPLETIONS = Dialect(
+    name="openai_completions", prompts=("prompt",), limits=("max_tokens",), tap=None
+)
+GEMINI = Dialect(
+    name="gemini",
+    prompts=("contents",),
+    limits=("maxOutputTokens",),  # where the door puts it (gemini_door.py)
+    tap=None,
+)
+DIALECTS = {dialect.name: dialect for dialect in (CHAT, MESSAGES, RESPONSES, GEMINI, COMPLETIONS)}
 
 
 def of(name: str, parsed: dict[str, Any], headers: Mapping[bytes, bytes]) -> Dialect:
@@ -129,6 +138,8 @@ def of(name: str, parsed: dict[str, Any], headers: Mapping[bytes, bytes]) -> Dia
         if name not in DIALECTS:
             raise BadRequest(f"dialect is one of {', '.join(DIALECTS)}.", param="dialect")
         return DIALECTS[name]
+    if parsed.get("contents"):
+        return GEMINI
     if not parsed.get("messages"):
         return RESPONSES
     tools = parsed.get("tools")

@@ -2,12 +2,15 @@
 
 * `/v1/messages/count_tokens`: the vendor's own count for Claude; for another model ours, a third
   of the bytes of the body, marked by the header `x-hontoni-token-count: estimate`
+* `/v1beta/models/{model}:countTokens`: likewise, the vendor's own for Gemini
 * `/v1/estimate`: a body of any dialect, and everything that would be decided about it
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
 
+import orjson
 from django.conf import settings
 
 from gateway.dialects.codecs import failures
@@ -17,23 +20,26 @@ from gateway.plane import (
     admission,
     bodies,
     client_dialects,
+    gemini_bodies,
     inbound,
     large,
     left_out,
     pipeline,
 )
 from gateway.plane.callers import Caller
-from gateway.plane.client_dialects import MESSAGES
+from gateway.plane.client_dialects import GEMINI, MESSAGES
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors
+from gateway.vendors.manners import PLAIN
 from gateway.vendors.routes import Route
 from hontoni.errors import ApiError, Unavailable
 from hontoni.money import dollars, per_million
 from ratelimits.headers import refusal
 from ratelimits.limiter import State
 
+Sent = tuple[str, bytes, dict[bytes, bytes]]  # a path, a body and headers
 _ESTIMATED = [(b"x-hontoni-token-count", b"estimate")]
 
 
@@ -47,7 +53,13 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"input_tokens": request.estimate.likely})
         return
-    await http.present(_relay(http, upstream, request, parsed), settings.UPSTREAM_SILENCE_SECONDS)
+
+    async def counted(there: InboundRequest) -> Sent:
+        headers = adapters.forwarded(there, http.headers)
+        return there.model.manners.counting(), await large.counted(there, parsed), headers
+
+    work = _relay(http, upstream, request, counted)
+    await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
 
 
 async def _counted(
@@ -67,25 +79,56 @@ async def _counted(
     return request, parsed
 
 
+async def count_contents(http: Exchange, upstream: Upstream) -> None:
+    """How many tokens Gemini contents have. Raises ApiError."""
+    http.dialect = GEMINI.name
+    caller = await admission.enter(http)
+    body = await bodies.read(http, caller, paid=False)
+    body, parsed = await gemini_bodies.prepare(http, body)
+    http.parsed = {"model": parsed["model"]}
+    if large.is_large(body):
+        request = await large.understand(http, GEMINI.name, body, caller, upstream, "counted")
+    else:
+        sent, ip = http.headers, http.client_ip()
+        request = await inbound.understand(GEMINI, body, parsed, caller, upstream, sent, ip)
+    lane = await large.choose(request)
+    if request.model.dialect != GEMINI.name or not lane.body:  # what it points at is not fetched
+        http.extra += [*pipeline.served(request), *_ESTIMATED]
+        await http.respond_json({"totalTokens": request.estimate.likely})
+        return
+
+    async def counted(there: InboundRequest) -> Sent:
+        lane = await large.choose(there)
+        named = orjson.dumps(f"models/{there.target.model}")
+        wrapped = b'{"generateContentRequest":{"model":%b,%b}' % (named, lane.body[1:])
+        return f"/v1beta/models/{there.target.model}:countTokens", wrapped, {}
+
+    work = _relay(http, upstream, request, counted)
+    await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
+
+
 def _counters(upstream: Upstream, request: InboundRequest) -> list[Route]:
-    """Who can be asked to count: Claude's own API, or who has all of it."""
+    """Who can be asked to count: the vendor's own API, or who has all of it."""
+    dialect = request.model.dialect
     routes = upstream.routes(request.model)
-    there = [(route, request.model.at(route.named)) for route in routes]
-    return [r for r, m in there if m.dialect == MESSAGES.name and m.manners.counting()]
+    there = [(r, m) for r in routes if (m := request.model.at(r.named)).dialect == dialect]
+    if dialect == MESSAGES.name:
+        return [route for route, model in there if model.manners.counting()]
+    return [route for route, model in there if model.manners is PLAIN]
 
 
 async def _relay(
-    http: Exchange, upstream: Upstream, request: InboundRequest, parsed: dict[str, Any]
+    http: Exchange,
+    upstream: Upstream,
+    request: InboundRequest,
+    counted: Callable[[InboundRequest], Awaitable[Sent]],
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
     for route in _counters(upstream, request):
         if not route.breaker.allows():
             continue
-        there = request.at(route.named)
-        path = there.model.manners.counting()
-        body = await large.counted(there, parsed)
-        headers = adapters.forwarded(there, http.headers)
+        path, body, headers = await counted(request.at(route.named))
         with closing(await upstream.post(route.access, path, body, headers)) as reply:
             answer = await reply.read()
         if reply.status < 400:
@@ -121,6 +164,8 @@ async def _estimated(
 ) -> InboundRequest:
     """A request in the dialect that the query names, or that the body looks like."""
     named = http.query().get("dialect", "")
+    if named == GEMINI.name:
+        body, _ = gemini_bodies.respelled(body)
     if large.is_large(body):
         request = await large.understand(http, named, body, caller, upstream, "estimated")
         http.parsed = request.parsed
@@ -128,6 +173,9 @@ async def _estimated(
     http.parsed = parsed = parse(body)
     sent, ip = http.headers, http.client_ip()
     dialect = client_dialects.of(named, parsed, sent)
+    if dialect is GEMINI:
+        body, http.parsed = gemini_bodies.respelled(body)
+        parsed = http.parsed
     return await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
 
 

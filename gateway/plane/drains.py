@@ -17,12 +17,13 @@ from contextlib import suppress
 
 from django.conf import settings
 
-from gateway.dialects.codecs import endings
+from gateway.dialects.codecs import CODECS, endings
 from gateway.dialects.ir import Finish, Usage
 from gateway.dialects.json_patch import parse
 from gateway.plane import admission, life
 from gateway.plane.call import Call
-from gateway.vendors.http_client import Reply
+from gateway.plane.endpoints.lane import Forward
+from gateway.vendors.reply import Reply
 from hontoni.bodies import Held
 from hontoni.errors import ApiError
 
@@ -57,6 +58,7 @@ def _wanted(call: Call, reply: Reply) -> bool:
         return False
     tap = call.tap
     unmeasured = call.estimate.blind or bool(call.lane.sifted.uses)
+    unmeasured = unmeasured or isinstance(call.lane, Forward)
     if tap is None:  # all of it is invisible until it is whole, and then it was all made
         return call.hidden or unmeasured or 0 < reply.status < 400
     if tap.error is not None or tap.reported or (tap.finished and not tap.cut):
@@ -95,7 +97,11 @@ async def _whole(call: Call, reply: Reply) -> None:
         return
     call.reach()
     body = await reply.read()
-    parsed, codec = parse(body), call.request.dialect.codec
+    if isinstance(call.lane, Forward):
+        call.take(call.lane.read(body, reply.content_type))
+        _whole_at_last(call)
+        return
+    parsed, codec = parse(body), CODECS[call.request.dialect.name]
     call.whole, call.tally = body, codec.decode_tally(parsed)
     ended = endings.of_reply(call.lane.dialect, parsed)
     call.ended = ended.reason if isinstance(ended, Finish) else ""

@@ -30,6 +30,7 @@ _EVENT_STREAM = (
     b"x-accel-buffering: no\r\n"
 )
 _JSON = b"content-type: application/json\r\n"
+JSON_STREAM = _JSON + b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 _CORS = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
 _SANDBOX = wire.lines([(b"x-hontoni-sandbox", b"true")])
 
@@ -60,11 +61,12 @@ class Exchange:
     """`limits` and `state` are set as they become known; every answer tells them.
 
     `owner` (account and key id) and `parsed` (the body) are for the owner's log of refusals.
-    `dialect` words the errors. `keep_alive`, once set, says what to send when a stream is silent,
-    unless something is about to be written: it would be numbered after what it overtakes.
+    `dialect` words the errors, `stream_head` and `body_head` say what an answer is. `keep_alive`,
+    once set, says what to send when a stream is silent, unless something is about to be written:
+    it would be numbered after what it overtakes.
     """
 
-    __slots__ = ("_connection", "_parts", "_quiet", "answer", "config", "dialect", "extra", "headers", "held", "keep_alive", "kept", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "writing")  # noqa: E501  # fmt: skip
+    __slots__ = ("_connection", "_parts", "_quiet", "answer", "body_head", "config", "dialect", "extra", "headers", "held", "keep_alive", "kept", "limits", "owner", "parsed", "receive", "request_id", "scope", "send", "state", "stream_head", "writing")  # noqa: E501  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, config: Config) -> None:
         self.scope, self.receive, self.send, self.config = scope, receive, send, config
@@ -84,6 +86,7 @@ class Exchange:
         self.kept: Any = None  # what of its answer (kept_responses.Keeping)
         self._quiet = False
         self.writing = False
+        self.stream_head, self.body_head = _EVENT_STREAM, _JSON
 
     @property
     def started(self) -> bool:
@@ -189,7 +192,7 @@ class Exchange:
     async def respond(self, status: int, body: bytes, more: bytes = b"") -> None:
         """The whole answer at once, with `more` lines in its head (wire.py)."""
         head = b"content-length: %d\r\n%b%b%b" % (
-            len(body), _JSON if body else b"", more, self._base()
+            len(body), self.body_head if body else b"", more, self._base()
         )  # fmt: skip
         self.answer, self.keep_alive = life.answer(self.answer, life.ENDED), None
         if self._connection is not None:
@@ -209,7 +212,7 @@ class Exchange:
         await self.respond(status, orjson.dumps(value))
 
     async def start_stream(self, more: bytes = b"") -> None:
-        head = _EVENT_STREAM + more + self._base()
+        head = self.stream_head + more + self._base()
         self.answer = life.answer(self.answer, life.BEGUN)
         if self._connection is not None:
             self._connection.start_stream(head)
@@ -258,7 +261,7 @@ class Exchange:
         if error.status in (401, 402) and b"x-should-retry" not in dict(headers):
             # Without it a popular agent retries a 401 for minutes.
             headers.append((b"x-should-retry", b"false"))
-        body = failures.body(error, self.request_id, self.dialect)
+        body, self.body_head = failures.body(error, self.request_id, self.dialect), _JSON
         await self.respond(error.status, _written(body), more + wire.lines(headers))
 
 

@@ -9,13 +9,14 @@ from gateway.catalogue.features.sift import Sifted
 from gateway.catalogue.snapshot import Catalogue
 from gateway.catalogue.sold import Model
 from gateway.catalogue.variants import PLAIN, Variant
+from gateway.dialects.codecs import CLIENTS
 from gateway.dialects.codecs import thinking as thoughts
 from gateway.dialects.ir import UNSAID, Target, Thinking
 from gateway.metering import documents, estimates, feature_holds, sound
 from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import callers, end_users, members
 from gateway.plane.callers import Caller
-from gateway.plane.client_dialects import CHAT, DIALECTS, Dialect
+from gateway.plane.client_dialects import CHAT, Dialect
 from gateway.plane.upstream import Upstream
 from gateway.vendors import sessions
 from gateway.vendors.manners import Named
@@ -181,6 +182,12 @@ async def understand(
         variant = _switched(variant, model, sent[b"anthropic-beta"])
     if caller.models and (needed := permission(model, variant, caller)) not in caller.models:
         caller = await permit(caller, address, needed)
+    if not model.chats:
+        raise BadRequest(
+            f"{model.id} answers no prompts. GET /v1/models says what a model is for.",
+            code="model_not_supported",
+            param="model",
+        )
     model = model.owned(caller.account)
     target = model.capped(caller.thinking_budget)
     said = _said(dialect, parsed)
@@ -266,9 +273,9 @@ def _model_of(known: Catalogue, name: str, upstream: Upstream) -> tuple[Model, V
 
 def _said(dialect: Dialect, parsed: dict[str, Any]) -> Thinking:
     """What the body says about thinking, whichever dialect it is really in."""
-    said = dialect.codec.decode_thinking(parsed)
+    said = CLIENTS[dialect.name].decode_thinking(parsed)
     if not said.mode and dialect is CHAT and not parsed.get("messages"):
-        return DIALECTS["openai_responses"].codec.decode_thinking(parsed)
+        return CLIENTS["openai_responses"].decode_thinking(parsed)
     return said
 
 

@@ -25,6 +25,7 @@ from gateway.plane import (
     bodies,
     callers,
     counts,
+    gemini_bodies,
     inbound,
     kept_responses,
     large,
@@ -34,7 +35,7 @@ from gateway.plane import (
 )
 from gateway.plane.adapters import Translation
 from gateway.plane.call import Call
-from gateway.plane.client_dialects import RESPONSES, Dialect
+from gateway.plane.client_dialects import GEMINI, RESPONSES, Dialect
 from gateway.plane.counts import Counts
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
@@ -64,9 +65,7 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
         return
     except ClientGone:
         return
-    if tracing.Tracing.on:
-        tracing.begin(call)
-    await _run(call, upstream)
+    await run(call, upstream)
 
 
 async def refuse(http: Exchange, error: ApiError, more: bytes = b"") -> None:
@@ -106,6 +105,8 @@ async def _prepare(
     sent, ip, parsed = http.headers, http.client_ip(), None
     if dialect is RESPONSES:
         body, parsed = await kept_responses.prepare(http, caller, body)
+    elif dialect is GEMINI:
+        body, parsed = await gemini_bodies.prepare(http, body)
     if large.is_large(body):
         request = await large.understand(http, dialect.name, body, caller, upstream, "paid")
         http.parsed = request.parsed
@@ -176,8 +177,10 @@ def _clamped(clamp: dict[str, Any]) -> bytes:
     return "; ".join(words).encode()
 
 
-async def _run(call: Call, upstream: Upstream) -> None:
+async def run(call: Call, upstream: Upstream) -> None:
     """Admit, forward, settle. Whatever happens after admission ends in one settlement."""
+    if tracing.Tracing.on:
+        tracing.begin(call)
     try:
         await call.http.present(_serve(call, upstream), call.http.config.total_seconds)
     except ClientGone:

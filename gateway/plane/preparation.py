@@ -39,7 +39,7 @@ Edit = tuple[str, tuple[Any, ...]]  # a method of a lane's, and what it was give
 
 _MOST_MEMBER = 65_536  # bytes of JSON; of a longer member only its kind comes back
 _MOST_STRINGS, _MOST_TOOLS = 100, 10_000
-_PROMPTS = ("messages", "input", "prompt", "system")  # which no answer repeats
+_PROMPTS = ("messages", "input", "prompt", "system", "contents")  # which no answer repeats
 
 
 class Question(NamedTuple):

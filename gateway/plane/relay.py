@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.dialects import codecs
 from gateway.dialects.codecs import endings, failures
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import Failed
@@ -31,10 +32,11 @@ from gateway.plane import (
 )
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
+from gateway.plane.endpoints.lane import Forward
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors, fetching
 from gateway.vendors.attempts import Attempt
-from gateway.vendors.http_client import Reply
+from gateway.vendors.reply import Reply
 from gateway.vendors.routes import Route
 from hontoni import money
 from hontoni.errors import (
@@ -177,6 +179,9 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
         if reply.status >= 400:
             body, wait = await reply.read(), reply.retry_after
             return errors.from_reply(reply.status, body, wait, access.label, reply.error_type)
+        if isinstance(lane, Forward):
+            await _forwarded(call, lane, reply)
+            return None
         if call.tap is None:
             return await _unary(call, reply)
         return await _stream(call, call.tap, reply)
@@ -206,7 +211,7 @@ async def _unary(call: Call, reply: Reply) -> Failed | None:
     changes: dict[str, Any] = {"model": call.request.name} if "model" in parsed else {}
     if endings.corrected(call.lane.dialect, ended) or len(parsed.get("choices") or ()) > 1:
         changes |= endings.rewritten(call.lane.dialect, parsed)
-    codec = call.request.dialect.codec
+    codec = codecs.CODECS[call.request.dialect.name]
     call.tally = codec.decode_tally(parsed)
     if isinstance(usage := parsed.get("usage"), dict):
         call.usage = codec.decode_usage(usage)
@@ -215,6 +220,16 @@ async def _unary(call: Call, reply: Reply) -> Failed | None:
         changes["usage"] = codec.encode_usage(guess)  # SDKs crash where there is none
     await _respond(call, patch(body, parsed, changes))
     return None
+
+
+async def _forwarded(call: Call, lane: Forward, reply: Reply) -> None:
+    """The answer of an endpoint that is no conversation."""
+    call.reach()
+    answered = lane.read(await reply.read(), reply.content_type)
+    call.first_byte = time.time()
+    call.take(answered)
+    call.http.body_head = b"content-type: %b\r\n" % answered.media_type
+    await _respond(call, answered.body)
 
 
 async def _respond(call: Call, body: bytes) -> None:

@@ -12,8 +12,9 @@ from django.conf import settings
 from gateway.catalogue.sold import Model
 from gateway.vendors.access import Access, introduce
 from gateway.vendors.breaker import Breaker
-from gateway.vendors.http_client import Client, Reply
+from gateway.vendors.http_client import Client
 from gateway.vendors.models import Vendor
+from gateway.vendors.reply import Reply
 from gateway.vendors.routes import Route, breakers, in_use
 from hontoni.errors import UpstreamFailed
 

@@ -19,6 +19,8 @@ from gateway.plane import (
     background,
     counting,
     drains,
+    gemini_bodies,
+    gemini_door,
     inbound,
     kept_responses,
     key_doors,
@@ -28,7 +30,22 @@ from gateway.plane import (
     stores,
     tracing,
 )
-from gateway.plane.client_dialects import CHAT, MESSAGES, RESPONSES, Dialect
+from gateway.plane.client_dialects import (
+    CHAT,
+    COMPLETIONS,
+    GEMINI,
+    MESSAGES,
+    RESPONSES,
+    Dialect,
+)
+from gateway.plane.endpoints import (
+    embeddings,
+    images,
+    moderations,
+    serving,
+    speech,
+    transcriptions,
+)
 from gateway.plane.exchange import Config, Exchange
 from gateway.plane.upstream import Upstream, connect
 from gateway.plane.watching import ClientGone
@@ -92,6 +109,7 @@ async def _hello(http: Exchange, upstream: Upstream) -> None:
 
 _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/chat/completions", "POST", _paid(CHAT)),
+    ("/v1/completions", "POST", _paid(COMPLETIONS)),
     ("/v1/messages", "POST", _paid(MESSAGES)),
     ("/v1/responses", "POST", _responses),
     ("/v1/responses/{id}", "GET", response_doors.retrieve),
@@ -99,11 +117,19 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/responses/{id}/input_items", "GET", response_doors.input_items),
     ("/v1/responses/{id}/cancel", "POST", response_doors.cancel),
     ("/v1/messages/count_tokens", "POST", counting.count_tokens),
+    ("/v1/embeddings", "POST", serving.paid(embeddings.EMBEDDINGS)),
+    ("/v1/moderations", "POST", serving.paid(moderations.MODERATIONS)),
+    ("/v1/images/generations", "POST", serving.paid(images.IMAGES)),
+    ("/v1/audio/transcriptions", "POST", serving.paid(transcriptions.TRANSCRIPTIONS)),
+    ("/v1/audio/speech", "POST", serving.paid(speech.SPEECH)),
     ("/v1/estimate", "POST", counting.estimate),
     ("/v1/key", "GET", key_doors.key),
     ("/v1/usage", "GET", key_doors.usage),
     ("/v1/models", "GET", _models),
     ("/v1/models/{id:path}", "GET", _model),
+    ("/v1beta/models", "GET", gemini_door.models),
+    ("/v1beta/models/{id:path}", "GET", gemini_door.model),
+    ("/v1beta/models/{id:path}", "POST", gemini_door.ask),
     ("/v1/api/hello", "GET", _hello),
     ("/v1", "GET", _hello),
 )
@@ -118,6 +144,8 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.plane.config)
         logs.about.set(http)
+        if scope["path"].startswith(gemini_bodies.ROOT):
+            http.dialect = GEMINI.name
         method = scope["method"]
         try:
             if (handler := self.handlers.get(method)) is not None:
@@ -218,7 +246,10 @@ class V1:
             await _refuse_socket(scope, receive, send)
             return
         path: str = scope["path"]
-        if path.startswith("/v1/v1"):
+        if gemini_bodies.is_ours(scope):
+            scope = gemini_bodies.entered(scope)
+            path = scope["path"]
+        elif path.startswith("/v1/v1"):
             path = path[3:]
             scope = {**scope, "path": path}
         # A path without parameters needs no pattern.
@@ -226,6 +257,8 @@ class V1:
 
     async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = Exchange(scope, receive, send, self.config)
+        if scope["path"].startswith(gemini_bodies.ROOT):
+            http.dialect = GEMINI.name
         if scope["method"] in ("HEAD", "OPTIONS"):
             await http.respond(204, b"", _PREFLIGHT)
             return

@@ -10,7 +10,11 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-DIALECTS = ("", "openai_chat", "openai_responses", "anthropic_messages", "gemini")
+DIALECTS = (
+    *("", "openai_chat", "openai_responses", "anthropic_messages", "gemini"),
+    *("openai_completions", "openai_embeddings", "openai_moderations", "openai_images"),
+    *("openai_transcriptions", "openai_speech", "gemini_embeddings"),
+)
 WINDOWS = ("rpm", "5h", "daily", "weekly", "monthly")
 _MEMBERS = ("price_read_at", "admitted_at", "windows", "windows_at", "attempts")
 _ATTEMPT = {"credential", "status", "ms"}

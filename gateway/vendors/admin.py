@@ -119,7 +119,10 @@ class CredentialAdmin(ModelAdmin):
         fixed = ["refused_at", "refusal", "created_at"]
         return ["provider", "label", *entered, "priority", "weight", "active", *fixed]
 
-    @admin.action(description="Try them: is the provider reached, does it take the key?")
+    @admin.action(
+        permissions=["change"],
+        description="Try them: is the provider reached, does it take the key?",
+    )
     def try_them(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
         for credential in queryset.select_related("provider")[:_MOST_TRIED]:
             verdict = probing.credential(credential)

@@ -1,5 +1,6 @@
 """What staff type of a provider and of a credential: words and numbers, never JSON."""
 
+from itertools import count
 from typing import Any
 
 from django import forms
@@ -94,8 +95,11 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
 
 
 def initial(preset: Preset) -> dict[str, Any]:
-    """What the form begins with."""
-    return preset.columns() | {"active": True}
+    """What the form begins with; under a name that is free."""
+    known = set(Provider.objects.values_list("name", flat=True))
+    names = (f"{preset.name}-{number}" for number in count(2))
+    name = preset.name if preset.name not in known else next(n for n in names if n not in known)
+    return preset.columns() | {"name": name, "active": True}
 
 
 def _listed(text: str) -> list[str]:

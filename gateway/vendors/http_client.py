@@ -14,23 +14,18 @@ does on the server's side.
 import asyncio
 import socket
 import ssl
-import zlib
 from collections import defaultdict
 from functools import cache
 from typing import NamedTuple, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from gateway.dialects import event_stream
+from gateway.vendors.reply import BROKE, NONSENSE, Reply
 from hontoni.errors import ApiError, UpstreamFailed, UpstreamTimeout
 
 IDLE_SECONDS = 30.0
-_MOST_WAITING = 2**18  # bytes of a body that nobody has taken yet: then the vendor has to wait
-_MOST_HEADERS, _MOST_INFLATED, _MOST_WHOLE = 2**17, 2**26, 2**26
+_MOST_HEADERS = 2**17
 _SMALL = 2**16  # up to here head and body are one write
-_REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id")
-_NONSENSE = "The model's provider sent an answer we cannot read."
-_BROKE = "The connection to the model's provider broke."
 
 
 class Origin(NamedTuple):
@@ -39,156 +34,6 @@ class Origin(NamedTuple):
     host: str
     port: int
     tls: bool
-
-
-class Reply:
-    """A vendor's answer, its body still on the way. Whoever has it closes it.
-
-    `headers` have lower-case names; of a repeated one the last counts.
-    """
-
-    __slots__ = (
-        "_arrived",
-        "_complete",
-        "_connection",
-        "_error",
-        "_inflate",
-        "_parts",
-        "_size",
-        "_unframe",
-        "_waiter",
-        "headers",
-        "status",
-    )
-
-    def __init__(self, connection: "_Connection") -> None:
-        self._connection = connection
-        self._arrived: list[bytes] = []
-        self._parts: list[bytes] = []  # of a body that is read as a whole
-        self._size = 0
-        self._complete = False
-        self._error: ApiError | None = None
-        self._inflate: zlib._Decompress | None = None
-        self._unframe: event_stream.Unframer | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self.headers: dict[bytes, bytes] = {}
-        self.status = 0
-
-    def close(self) -> None:
-        """A vendor still writing must notice that nobody reads any more."""
-        if not self._complete:
-            self._connection.abort()
-
-    def header(self, name: bytes) -> str:
-        return self.headers.get(name, b"").decode("latin-1")
-
-    @property
-    def content_type(self) -> str:
-        return self.header(b"content-type")
-
-    @property
-    def request_id(self) -> str:
-        headers = self.headers
-        raw = next((raw for name in _REQUEST_IDS if (raw := headers.get(name))), b"")
-        return raw.decode("latin-1")
-
-    @property
-    def error_type(self) -> str:
-        """What AWS calls an error, which its body does not say."""
-        return self.header(b"x-amzn-errortype").partition(":")[0]
-
-    @property
-    def retry_after(self) -> str:
-        return self.header(b"retry-after")
-
-    async def read(self) -> bytes:
-        """The whole body; cancelled, it can go on. Raises UpstreamFailed or UpstreamTimeout."""
-        parts = self._parts
-        size = sum(map(len, parts))
-        while part := await self.chunk():
-            parts.append(part)
-            size += len(part)
-            if size > _MOST_WHOLE:
-                raise UpstreamFailed(_NONSENSE)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    async def chunk(self) -> bytes:
-        """What has come meanwhile, at least a byte; b"" at the end. Raises as `read`."""
-        while not self._arrived:
-            if self._error is not None:
-                raise self._error
-            if self._complete:
-                return b""
-            await self._news()
-        return self.arrived()
-
-    def arrived(self) -> bytes:
-        """What has come and nobody took, without waiting."""
-        taken, self._arrived = self._arrived, []
-        if self._size > _MOST_WAITING and not self._complete:
-            self._connection.resume()
-        self._size = 0
-        return taken[0] if len(taken) == 1 else b"".join(taken)
-
-    async def begun(self) -> None:
-        """Until status and headers are there. Raises UpstreamFailed or UpstreamTimeout."""
-        while not self.status:
-            if self._error is not None:
-                raise self._error
-            await self._news()
-
-    async def _news(self) -> None:
-        self._waiter = self._connection.loop.create_future()
-        await self._waiter
-
-    # -- Said by the connection ------------------------------------------------------------------
-
-    def wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def take(self, status: int, headers: dict[bytes, bytes]) -> None:
-        self.status, self.headers = status, headers
-        encoding = headers.get(b"content-encoding", b"identity").lower()
-        if encoding in (b"gzip", b"x-gzip", b"deflate"):  # although we asked for neither
-            self._inflate = zlib.decompressobj(wbits=47)
-        if status == 200 and headers.get(b"content-type") == event_stream.MEDIA_TYPE:
-            self._unframe = event_stream.Unframer()
-            headers[b"content-type"] = b"text/event-stream"
-
-    def add(self, body: bytes) -> None:
-        """Raises ValueError for what cannot be decompressed, nor taken out of its frames."""
-        if self._inflate is not None:
-            try:
-                body = self._inflate.decompress(body, _MOST_INFLATED)
-            except zlib.error as error:
-                raise ValueError(str(error)) from None
-            if self._inflate.unconsumed_tail:
-                raise ValueError("decompresses to too much")
-        if self._unframe is not None and body:
-            body = self._unframe.feed(body)
-        if not body:
-            return
-        self._arrived.append(body)
-        self._size += len(body)
-        if self._size > _MOST_WAITING:
-            self._connection.pause()
-
-    def end(self, error: ApiError | None = None) -> None:
-        """It is whole, or will never be."""
-        if self._complete or self._error is not None:
-            return
-        if error is None and self._inflate is not None and not self._inflate.eof:
-            error = UpstreamFailed(_NONSENSE)  # it was compressed, and that breaks off
-        if error is None and self._unframe is not None and self._unframe.is_open:
-            error = UpstreamFailed(_BROKE)  # in the middle of a frame
-        self._complete, self._error = error is None, error
-        self.wake()
-
-    def is_framed(self) -> bool:
-        """Whether its headers say where it ends; else the connection's end is its own."""
-        return b"content-length" in self.headers or b"transfer-encoding" in self.headers
 
 
 class _Connection(asyncio.Protocol):
@@ -271,7 +116,7 @@ class _Connection(asyncio.Protocol):
             if self._before > _MOST_HEADERS:
                 raise HttpParserError("too many headers")
         except (HttpParserError, HttpParserUpgrade):
-            reply.end(UpstreamFailed(_NONSENSE))  # if it is not whole already
+            reply.end(UpstreamFailed(NONSENSE))  # if it is not whole already
             self.abort()
         else:
             reply.wake()
@@ -282,7 +127,7 @@ class _Connection(asyncio.Protocol):
             self._timer.cancel()
         if (reply := self.reply) is not None:
             ended = error is None and reply.status and not reply.is_framed()
-            reply.end(None if ended else UpstreamFailed(_BROKE))
+            reply.end(None if ended else UpstreamFailed(BROKE))
 
     # -- httptools -------------------------------------------------------------------------------
 
@@ -369,9 +214,9 @@ class Client:
         except TimeoutError as error:
             raise UpstreamTimeout("The model's provider did not answer in time.") from error
         except OSError as error:
-            raise UpstreamFailed(_BROKE) from error
+            raise UpstreamFailed(BROKE) from error
         if not connection.is_open():  # it came and went before we could turn round
-            raise UpstreamFailed(_BROKE)
+            raise UpstreamFailed(BROKE)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._open.add(connection)
         return connection
@@ -402,7 +247,7 @@ class Client:
         if self._sweep is not None:
             self._sweep.cancel()
         for connection in list(self._open):
-            connection.fail(UpstreamFailed(_BROKE))
+            connection.fail(UpstreamFailed(BROKE))
         await asyncio.sleep(0)  # let the transports close
 
 

@@ -36,6 +36,12 @@ class Dialect(models.TextChoices):
     OPENAI_RESPONSES = "openai_responses", "OpenAI Responses"
     ANTHROPIC_MESSAGES = "anthropic_messages", "Anthropic Messages"
     GEMINI = "gemini", "Google Gemini"
+    OPENAI_EMBEDDINGS = "openai_embeddings", "OpenAI embeddings"
+    OPENAI_MODERATIONS = "openai_moderations", "OpenAI moderations"
+    OPENAI_IMAGES = "openai_images", "OpenAI images"
+    OPENAI_TRANSCRIPTIONS = "openai_transcriptions", "OpenAI transcriptions"
+    OPENAI_SPEECH = "openai_speech", "OpenAI speech"
+    GEMINI_EMBEDDINGS = "gemini_embeddings", "Google Gemini embeddings"
     CONVERSE = "converse", "Amazon Bedrock Converse"
 
 
@@ -43,8 +49,16 @@ class Dialect(models.TextChoices):
 # else is said. Whoever is not named here speaks Chat.
 DIALECTS: dict[str, tuple[str, ...]] = {
     Vendor.ANTHROPIC: (Dialect.ANTHROPIC_MESSAGES,),
-    Vendor.OPENAI: (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES),
-    Vendor.GOOGLE: (Dialect.GEMINI,),
+    Vendor.OPENAI: (
+        Dialect.OPENAI_CHAT,
+        Dialect.OPENAI_RESPONSES,
+        Dialect.OPENAI_EMBEDDINGS,
+        Dialect.OPENAI_MODERATIONS,
+        Dialect.OPENAI_IMAGES,
+        Dialect.OPENAI_TRANSCRIPTIONS,
+        Dialect.OPENAI_SPEECH,
+    ),
+    Vendor.GOOGLE: (Dialect.GEMINI, Dialect.GEMINI_EMBEDDINGS),
 }
 _CLOUDS: dict[str, tuple[str, ...]] = {
     Hosting.AZURE: (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES),

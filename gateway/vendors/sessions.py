@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+_PROMPTS = ("messages", "input", "contents", "prompt")
 _BITS = 52  # of the digest: so many and a half fit a float
 
 
@@ -32,9 +33,11 @@ def _named(parsed: Mapping[str, Any]) -> bytes:
 
 
 def _beginning(parsed: Mapping[str, Any]) -> bytes:
-    prompt = parsed.get("messages") or parsed.get("input")
+    prompt = next((found for name in _PROMPTS if (found := parsed.get(name))), None)
     begun = list(_until_user(prompt)) if isinstance(prompt, list) else str(prompt)[:4096]
     said = (parsed.get("system"), parsed.get("instructions"), begun)
+    if "systemInstruction" in parsed:
+        said = (parsed["systemInstruction"], None, begun)
     try:
         return blake2b(orjson.dumps(said), digest_size=16).digest()
     except orjson.JSONEncodeError:  # half an emoji, which agents do send

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from billing.books import ledger
+from billing.books import marks
 from billing.books.models import Wallet
 from billing.mails import sending
 from billing.mails.models import Mail
@@ -177,7 +177,7 @@ def _close() -> None:
     """What Valkey was told on the way is out of date: it makes every account anew."""
     rebuilding.forget_sync(list(Wallet.objects.values_list("pk", flat=True)))
     ledger_roots.make(timezone.now() + timedelta(hours=2))
-    ledger.mark()
+    marks.move()
     sending.collect()  # nobody is there to be written to
     Mail.objects.update(status=Mail.Status.SENT, attempts=1, sent_at=F("due_at"))
     connection.close()

@@ -18,7 +18,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.vendors import anthropic, chat, clouds, control, gemini, reports, responses, sse
+from sandbox.vendors import (
+    anthropic,
+    chat,
+    clouds,
+    control,
+    endpoints,
+    gemini,
+    reports,
+    responses,
+    sse,
+)
 from sandbox.vendors.clouds.door import Door
 from sandbox.vendors.clouds.identities import Identities
 from sandbox.vendors.conversation import Sent
@@ -116,6 +126,8 @@ def _routes(sandbox: Sandbox) -> Iterable[Route]:
     for verb in ("generateContent", "streamGenerateContent"):
         yield post(f"/v1beta/models/{{model}}:{verb}", _generate, gemini)
     yield post("/v1beta/models/{model}:countTokens", _count, gemini, counted=gemini.counted)
+    for path, endpoint in endpoints.ENDPOINTS.items():
+        yield Route(path, partial(_forward, sandbox, endpoint), methods=["POST"])
     yield Route("/v1beta/models", partial(_gemini_models, sandbox))
     yield Route("/v1/models", partial(_models, sandbox))
     yield Route("/v1/models/{model}", partial(_models, sandbox))
@@ -135,6 +147,18 @@ async def _count(
     return await _serve(sandbox, dialect, request, answer, counting=True)
 
 
+async def _forward(sandbox: Sandbox, endpoint: endpoints.Endpoint, request: Request) -> Response:
+    """What is no conversation: the body may be a form, the answer may be sound."""
+
+    def answer(sent: Sent) -> Answer:
+        made = endpoint(sent, sandbox.requests[-1].raw)
+        frames = [Frame(made.body)]
+        return Answer(frames, 200, {"content-type": made.media_type}, work=made.work)
+
+    dialect: Dialect = gemini if request.url.path.startswith("/v1beta") else chat
+    return await _serve(sandbox, dialect, request, answer, linted=False)
+
+
 async def _at_the_door(sandbox: Sandbox, door: Door, request: Request) -> Response:
     def answer(sent: Sent) -> Answer:
         return door.framed(_answer(sandbox, cast(Dialect, door), sent))
@@ -149,6 +173,7 @@ async def _serve(
     answer: Callable[[Sent], Answer],
     *,
     counting: bool = False,
+    linted: bool = True,
 ) -> Response:
     """Record, refuse or answer, and apply the fault a test may have asked for."""
     kept = await _keep(sandbox, request)
@@ -158,7 +183,8 @@ async def _serve(
         key = _authenticate(sandbox, dialect, request)
         if fault and fault.replaces():
             return _sending(fault.whole(), kept)
-        reply = answer(_sent(sandbox, dialect, request, kept, counting))
+        sent = _sent(sandbox, dialect, request, kept, counting, linted)
+        reply = answer(sent)
     except VendorError as error:
         kept.refusal = error.message
         reply = _json(dialect.error(error, request_id), error.status)
@@ -195,10 +221,17 @@ def _authenticate(sandbox: Sandbox, dialect: Dialect, request: Request) -> str:
 
 
 def _sent(
-    sandbox: Sandbox, dialect: Dialect, request: Request, kept: Record, counting: bool
+    sandbox: Sandbox,
+    dialect: Dialect,
+    request: Request,
+    kept: Record,
+    counting: bool,
+    linted: bool,
 ) -> Sent:
     """The request, if the vendor would take it."""
     body = kept.body
+    if body is None and not linted:
+        body = kept.body = endpoints.fields(kept.raw, request.headers.get("content-type", ""))
     if not isinstance(body, dict):
         raise VendorError("We could not parse the JSON body of your request.")
     model = request.path_params.get("model") or body.get("model")
@@ -218,7 +251,8 @@ def _sent(
     if sandbox.strict:
         if sent.model and sent.model not in sandbox.models:
             raise dialect.unknown_model(sent.model)
-        dialect.check(sent)
+        if linted:
+            dialect.check(sent)
     return sent
 
 

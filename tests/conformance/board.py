@@ -63,7 +63,7 @@ class Board:
 
 def _versions(family: str) -> str:
     if family == "Python":
-        packages = {name: version(name) for name in ("openai", "anthropic")}
+        packages = {name: version(name) for name in ("openai", "anthropic", "google-genai")}
     else:
         packages = json.loads(_NODE.read_text())["dependencies"]
     return " and ".join(f"`{name}` {number}" for name, number in packages.items())

@@ -1,4 +1,4 @@
-"""The three client dialects as their vendors' own SDKs speak them, under the same verbs.
+"""The client dialects as their vendors' own SDKs speak them, under the same verbs.
 
 What is asked and how an answer reads is a dialect's; how it travels is an SDK's (sdks.py).
 """
@@ -217,10 +217,56 @@ class Messages(Client):
         self.history.append({"role": "user", "content": results})
 
 
+class Contents(Client):
+    """Google's. Results are given by name alone, as its SDK does."""
+
+    name = "gemini"
+
+    def user(self, text: str, picture: bool) -> Any:
+        shown = [{"inlineData": {"mimeType": "image/png", "data": PNG}}] if picture else []
+        return {"role": "user", "parts": [{"text": text}, *shown]}
+
+    def fields(self, asked: Json) -> Json:
+        config: Json = {}
+        if names := asked.get("tools"):
+            declared = [{"name": name, "parametersJsonSchema": AT} for name in names]
+            config["tools"] = [{"functionDeclarations": declared}]
+        if asked.get("schema"):
+            config |= {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}
+        if asked.get("stop"):
+            config["stopSequences"] = asked["stop"]
+        if asked.get("think"):
+            config["thinkingConfig"] = {"includeThoughts": True, "thinkingLevel": "LOW"}
+        return {"model": self.model, "contents": list(self.history), "config": config}
+
+    def read(self, reply: Json) -> Answer:
+        (candidate,), usage = reply["candidates"], reply["usageMetadata"]
+        parts = candidate["content"]["parts"]
+        self.history.append({"role": "model", "parts": parts})
+        texts = [part for part in parts if part.get("text")]
+        calls = [part["functionCall"] for part in parts if "functionCall" in part]
+        return Answer(
+            text="".join(part["text"] for part in texts if not part.get("thought")),
+            calls=[(call["id"], call["name"], call["args"]) for call in calls],
+            finish=_FINISH.get(candidate["finishReason"], candidate["finishReason"]),
+            input_tokens=usage["promptTokenCount"],
+            output_tokens=usage["candidatesTokenCount"] + usage.get("thoughtsTokenCount", 0),
+            thoughts="".join(part["text"] for part in texts if part.get("thought")),
+        )
+
+    def answer_calls(self, calls: list[tuple[str, str, Any]]) -> None:
+        given = [{"name": call[1], "response": {"output": "seen"}} for call in reversed(calls)]
+        parts = [{"functionResponse": each} for each in given]
+        self.history.append({"role": "user", "parts": parts})
+
+
+_FINISH = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter"}
+
+
 def _sendable(answered: Json) -> Json:
     """A message or block without what an SDK adds to it and the API takes in no request."""
     added = ("parsed", "parsed_output", "citations", "caller")
     return {k: v for k, v in answered.items() if k not in added}
 
 
-CLIENTS = {client.name: client for client in (Chat, Responses, Messages)}
+CLIENTS = {client.name: client for client in (Chat, Responses, Messages, Contents)}

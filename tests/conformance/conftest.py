@@ -32,11 +32,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_absent(item: Any) -> bool:
-    marker = item.get_closest_marker("absent")
-    if marker is None or any(item.callspec.params[k] != v for k, v in marker.kwargs.items()):
-        return False
-    _board.note(item.originalname, item.callspec.params, "skipped", *marker.args)
-    return True
+    for marker in item.iter_markers("absent"):
+        if all(item.callspec.params[k] == v for k, v in marker.kwargs.items()):
+            _board.note(item.originalname, item.callspec.params, "skipped", *marker.args)
+            return True
+    return False
 
 
 @pytest.hookimpl(hookwrapper=True)

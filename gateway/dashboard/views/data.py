@@ -104,7 +104,7 @@ def _marks(user: User) -> list[dict[str, str]]:
 def _places(user: User) -> list[dict[str, Any]]:
     """From where keys were used, as long as that is kept (accounts/keys/places.py)."""
     found = KeyPlace.objects.filter(user=user).order_by("pk")
-    return list(found.values("day", "network", "key_id"))
+    return [dict(row) for row in found.values("day", "network", "key_id")]
 
 
 def _consents(user: User) -> list[dict[str, Any]]:

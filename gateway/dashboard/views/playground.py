@@ -58,7 +58,8 @@ def playground(request: HttpRequest) -> HttpResponse:
     """The page. Asked to (POST), it makes a key for itself that ends within the hour; or it asks
     what was typed, where no script does."""
     typed = request.POST.dict() or {"most": "1024"}
-    context: dict[str, Any] = {"models": list(snapshot.load().listed.values()), "typed": typed}
+    models = [model for model in snapshot.load().listed.values() if model.chats]
+    context: dict[str, Any] = {"models": models, "typed": typed}
     try:
         if "make" in request.POST:
             typed["key"] = _key(customer(request))

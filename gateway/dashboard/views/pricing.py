@@ -57,7 +57,7 @@ def _offer(plan: Plan, plans: list[Plan], found: list[price_list.Offer]) -> dict
 
 def _calculator(request: HttpRequest) -> dict[str, Any]:
     """A month of the visitor's own numbers; opened without any, of the form's example."""
-    models = list(snapshot.load().listed.values())
+    models = [model for model in snapshot.load().listed.values() if model.chats]
     form = MonthForm(request.GET if "model" in request.GET else None, models=models)
     fields = form.cleaned_data if form.is_bound and form.is_valid() else None
     if fields is None and not form.is_bound and models:

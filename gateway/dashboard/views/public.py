@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from gateway.catalogue import clock, snapshot
+from gateway.catalogue.features.models import Kind
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.price_examples import TYPICAL
 from gateway.catalogue.sold import Model
@@ -24,13 +25,26 @@ ABILITIES = {
     "tools": _("tools"),
     "vision": _("vision"),
     "code": _("code"),
+    "embeddings": _("embeddings"),
+    "moderation": _("moderation"),
+    "images": _("images"),
+    "transcription": _("transcription"),
+    "speech": _("speech"),
+}
+# Where models are asked that answer no prompts.
+_ADDRESSES = {
+    "embeddings": "/v1/embeddings",
+    "moderation": "/v1/moderations",
+    "images": "/v1/images/generations",
+    "transcription": "/v1/audio/transcriptions",
+    "speech": "/v1/audio/speech",
 }
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """What it is in one screen, whom it is for, what it costs, and why a bill can be proved."""
-    models = list(snapshot.load().listed.values())
+    models = [model for model in snapshot.load().listed.values() if model.chats]
     context = {
         **on_sale(),
         "models": models,
@@ -67,6 +81,24 @@ def _row(model: Model) -> dict[str, Any]:
     }
 
 
+def _other(model: Model) -> dict[str, Any]:
+    """A model that answers no prompts: what for, where, and its prices by what is counted."""
+    input_rate, output_rate = model.price.rates[0], model.price.rates[4]
+    prices: list[tuple[Any, int]] = []
+    if input_rate:
+        prices.append((_("a million tokens read"), input_rate))
+    if output_rate:
+        prices.append((_("a million tokens made"), output_rate))
+    counted = [row for row in model.rules().described if row.kind == Kind.COUNTER]
+    return {
+        "model": model,
+        "vendor": VENDORS.get(model.vendor, model.vendor),
+        "abilities": [ABILITIES.get(name, name) for name in model.capabilities],
+        "address": next((_ADDRESSES[n] for n in model.capabilities if n in _ADDRESSES), ""),
+        "prices": prices + [(row.note, row.amount) for row in counted],
+    }
+
+
 @require_safe
 def models(request: HttpRequest) -> HttpResponse:
     """Every model: filter by vendor and ability, or compare a few side by side."""
@@ -81,7 +113,8 @@ def models(request: HttpRequest) -> HttpResponse:
     if chosen:
         found = [model for model in found if model.id in chosen]
     context = {
-        "rows": [_row(model) for model in found],
+        "rows": [_row(model) for model in found if model.chats],
+        "others": [_other(model) for model in found if not model.chats],
         "vendors": makers,
         "abilities": ABILITIES,
         "vendor": vendor,
@@ -101,6 +134,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "model": found,
         "row": _row(found),
+        "other": None if found.chats else _other(found),
         "prices": list(zip(BUCKETS, price.rates, price.long_rates or price.rates, strict=True)),
         "day": report(timezone.now()).get(name, {}).get("day"),
     }

@@ -18,6 +18,7 @@ from gateway.dialects.codecs import (
     converse,
     gemini,
     openai_chat,
+    openai_completions,
     openai_responses,
 )
 from gateway.dialects.codecs.reader import Reader
@@ -54,18 +55,24 @@ class Upstream(Protocol):
     def Decoder(self, target: Target, mint: Mint) -> Decoder: ...
 
 
-class Codec(Upstream, Protocol):
-    """What a dialect must know to be spoken by a client as well."""
+class Client(Protocol):
+    """What a dialect must know to be spoken by a client."""
 
+    def decode_thinking(self, body: Mapping[str, Any]) -> Thinking: ...
     def decode_request(self, body: dict[str, Any]) -> Request: ...
+    def encode_reply(self, reply: Reply, head: Head) -> dict[str, Any]: ...
+    def encode_error(self, failed: Failed) -> dict[str, Any]: ...
+    def Encoder(self, head: Head) -> Encoder: ...
+
+
+class Codec(Client, Upstream, Protocol):
+    """What a dialect must know whose bytes may pass through to a vendor of its own."""
+
     def refuse_impossible(self, body: Mapping[str, Any]) -> None: ...
     def decode_tally(self, reply: Mapping[str, Any]) -> Tally: ...
     def patch_request(
         self, body: dict[str, Any], target: Target, requested: Thinking
     ) -> dict[str, Any]: ...
-    def encode_reply(self, reply: Reply, head: Head) -> dict[str, Any]: ...
-    def encode_error(self, failed: Failed) -> dict[str, Any]: ...
-    def Encoder(self, head: Head) -> Encoder: ...
 
 
 CODECS: dict[str, Codec] = {
@@ -74,6 +81,11 @@ CODECS: dict[str, Codec] = {
     "anthropic_messages": anthropic_messages,
 }
 UPSTREAMS: dict[str, Upstream] = {**CODECS, "gemini": gemini, "converse": converse}
+CLIENTS: dict[str, Client] = {
+    **CODECS,
+    "gemini": gemini,
+    "openai_completions": openai_completions,
+}
 
 
 def decode_request(dialect: str, body: dict[str, Any]) -> Request:
@@ -81,7 +93,7 @@ def decode_request(dialect: str, body: dict[str, Any]) -> Request:
     as what they are, and answered as Chat. BadRequest for what is malformed."""
     if dialect == "openai_chat" and body.get("input") and not body.get("messages"):
         return replace(openai_responses.decode_request(body), dialect="openai_chat")
-    return CODECS[dialect].decode_request(body)
+    return CLIENTS[dialect].decode_request(body)
 
 
 def reader(request: Request, target: Target, reply_id: str) -> Reader:

@@ -27,6 +27,7 @@ from hontoni.errors import (
     Unavailable,
     UpstreamFailed,
     UpstreamTimeout,
+    page,
 )
 
 _CONTEXT = re.compile(
@@ -65,7 +66,7 @@ _GONE_WORDS = frozenset(
 )
 # Of Bedrock, which says with a 400 that our name of the model is wrong.
 _UNSOLD = re.compile(
-    r"model identifier is invalid|on-demand throughput|inference profile .{0,80}not exist",
+    r"^The provided model identifier is invalid|^Invocation of model ID .{0,200}on-demand",
     re.I,
 )
 _NUMBERS = re.compile(r"\d[\d,]{2,}")
@@ -228,8 +229,49 @@ def for_anthropic(message: str, code: str) -> str:
     return f"prompt is too long: {message}"
 
 
+_GOOGLE = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    402: "FAILED_PRECONDITION",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_RPC = "type.googleapis.com/google.rpc."
+
+
+def google(
+    status: int, code: str, message: str, retry_after: float | None = None, request_id: str = ""
+) -> dict[str, Any]:
+    """An error as Google's SDKs and agents read it: our code is the reason, and when to come again
+    a detail."""
+    info: dict[str, Any] = {"@type": f"{_RPC}ErrorInfo", "reason": code, "domain": "hontoni"}
+    if request_id:
+        info["metadata"] = {"request_id": request_id}
+    details = [info]
+    if retry_after is not None:
+        details.append({"@type": f"{_RPC}RetryInfo", "retryDelay": f"{retry_after:g}s"})
+    if url := page(code).get("doc_url"):
+        link = {"description": "What this error means", "url": url}
+        details.append({"@type": f"{_RPC}Help", "links": [link]})
+    word = _GOOGLE.get(status, "INTERNAL" if status >= 500 else "INVALID_ARGUMENT")
+    return {"error": {"code": status, "message": message, "status": word, "details": details}}
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    said = {name.lower(): value for name, value in headers.items()}.get("retry-after", "")
+    return float(said) if said.replace(".", "", 1).isdecimal() else None
+
+
 def body(raised: ApiError, request_id: str, dialect: str) -> dict[str, Any]:
     """The one error body, worded for the dialect the client spoke."""
+    if dialect == "gemini":
+        wait = _seconds(raised.headers)
+        return google(raised.status, raised.code, raised.message, wait, request_id)
     answer = raised.body(request_id)
     if dialect == "anthropic_messages":
         answer["error"]["message"] = for_anthropic(raised.message, raised.code)

@@ -25,6 +25,16 @@ _DIALECTS: dict[str, dict[str, Any]] = {
     "gemini": {"vendor": "google", "stops": 5},
     "converse": {"vendor": "amazon", "stops": 4, "schema": "instruction"},
 }
+# What is spoken to endpoints that are no conversation (gateway/plane/endpoints/).
+_ENDPOINTS: dict[str, dict[str, Any]] = {
+    "openai_embeddings": {"vendor": "openai"},
+    "openai_moderations": {"vendor": "openai"},
+    "openai_images": {"vendor": "openai"},
+    "openai_transcriptions": {"vendor": "openai"},
+    "openai_speech": {"vendor": "openai"},
+    "gemini_embeddings": {"vendor": "google"},
+}
+_ALL = _DIALECTS | _ENDPOINTS
 _FAMILIES: tuple[tuple[str, dict[str, Any]], ...] = (
     (r"claude-(sonnet|opus)-4[.-]6", _ADAPTIVE | {"efforts": _LOW_TO_MAX, "sampling": "one"}),
     (r"claude-opus-4[.-]7", _ADAPTIVE | {"sampling": "none"}),
@@ -63,9 +73,14 @@ _FAMILIES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+def chats(dialect: str) -> bool:
+    """Whether prompts are answered in it."""
+    return dialect in _DIALECTS
+
+
 def vendor(dialect: str) -> str:
     """Whose dialect it is."""
-    return str(_DIALECTS[dialect]["vendor"])
+    return str(_ALL[dialect]["vendor"])
 
 
 def target(model: str, dialect: str, **fields: Any) -> Target:
@@ -74,7 +89,7 @@ def target(model: str, dialect: str, **fields: Any) -> Target:
     OpenAI's reasoning models refuse stop sequences in both dialects: those are emulated.
     """
     known = next((rules for name, rules in _FAMILIES if re.match(name, model)), {})
-    rules = _DIALECTS[dialect] | known
+    rules = _ALL[dialect] | known
     if rules.get("thinking") == "effort":
         rules["stops"] = 0
     return replace(Target(dialect=dialect, model=model, **rules), **fields)

@@ -28,8 +28,24 @@ _READ = {
         top_p user client_metadata include max_tool_calls prompt_cache_options
         prompt_cache_retention store truncation
     """,
+    "openai_completions": """
+        best_of echo frequency_penalty logprobs max_tokens model n presence_penalty prompt
+        reasoning_effort seed stop stream stream_options suffix temperature top_p user
+    """,
+    "gemini": """
+        contents systemInstruction generationConfig tools toolConfig model stream maxOutputTokens
+        stop_sequences
+    """,
 }
 _KNOWN = {dialect: frozenset(names.split()) for dialect, names in _READ.items()}
+_CONFIG = frozenset(
+    (
+        *("candidateCount", "frequencyPenalty", "logprobs", "maxOutputTokens", "presencePenalty"),
+        *("responseJsonSchema", "responseLogprobs", "responseMimeType", "responseModalities"),
+        *("responseSchema", "seed", "stopSequences", "temperature", "thinkingConfig"),
+        *("topK", "topP"),
+    )
+)
 _STANDARD = {"service_tier": ("auto", "default", "standard_only"), "speed": ("standard",)}
 
 
@@ -41,6 +57,9 @@ def left_out(
         dialect = "openai_responses"  # Cursor posts these to Chat's path
     known = _KNOWN[dialect]
     given = [] if known.issuperset(body) else list(_members(body, known))
+    if dialect == "gemini" and isinstance(config := body.get("generationConfig"), dict):
+        inner = (each.partition(":")[2] for each in _members(config, _CONFIG))
+        given += [f"member:generationConfig.{name}" for name in inner]
     given += [f"tool:{name}" for name in _tools(request, target, why)]
     given += [f"block:{name}" for name in opaque.left_out(request, target)]
     return tuple(dict.fromkeys(each[:_LONGEST] for each in given))[:_MOST]

@@ -5,20 +5,32 @@
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.vendors import chat, responses
+from sandbox.vendors import chat, responses, sse
 from sandbox.vendors.clouds.door import Door, Serve
 from sandbox.vendors.clouds.identities import Identities
 from sandbox.vendors.conversation import Json, Sent
 from sandbox.vendors.dialect import Dialect, bearer
 from sandbox.vendors.vendors import VendorError
+from sandbox.vendors.wire import Answer
 
 VERSIONS = frozenset(
     ("2024-10-21", "2025-01-01-preview", "2025-03-01-preview", "2025-04-01-preview")
+)
+_FILTERED = sse.event(
+    {
+        "choices": [],
+        "created": 0,
+        "id": "",
+        "model": "",
+        "object": "",
+        "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}],
+    }
 )
 _V1_VERSIONS = (None, "v1", "preview", "latest")
 
@@ -64,6 +76,12 @@ class Azure(Door):
                 code="DeploymentNotFound",
             )
         return super().understood(sent)
+
+    def framed(self, answer: Answer) -> Answer:
+        """Chat's stream begins with what was found in the prompt, and no choices."""
+        if not answer.stream or self.dialect is not chat:
+            return answer
+        return replace(answer, frames=[_FILTERED, *answer.frames])
 
     def error(self, error: VendorError, request_id: str) -> Json:
         if error.code or error.status == 429:

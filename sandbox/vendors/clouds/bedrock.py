@@ -23,7 +23,7 @@ from sandbox.vendors.dialect import bearer
 from sandbox.vendors.vendors import MODELS, VendorError
 from sandbox.vendors.wire import Answer, Frame
 
-VERSION = "bedrock-2023-05-31"
+VERSIONS = ("bedrock-2023-05-31", "2026-10-21")
 OWN = ("amazon.nova-pro-v1:0", "deepseek.v3-v1:0", "openai.gpt-oss-120b-1:0")
 BETAS = ("interleaved-thinking-", "context-1m-", "computer-use-", "token-efficient-tools-",
          "context-management-", "output-128k-", "fine-grained-tool-streaming-")  # fmt: skip
@@ -61,7 +61,7 @@ class Bedrock(Door):
         if self.dialect is not anthropic:
             return replace(super().understood(sent), path=sent.path)
         body = sent.body
-        if body.get("anthropic_version") != VERSION:
+        if body.get("anthropic_version") not in VERSIONS:
             raise VendorError("anthropic_version: Field required")
         for name in ("model", "stream"):
             if name in body:

@@ -17,7 +17,7 @@ from sandbox.vendors.conversation import Sent
 from sandbox.vendors.dialect import bearer
 from sandbox.vendors.vendors import MODELS, Vendor, VendorError
 
-VERSION = "vertex-2023-10-16"
+VERSIONS = ("vertex-2023-10-16", "2026-10-21")
 _INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 _PUBLISHERS: dict[str, tuple[Any, Vendor, tuple[str, ...]]] = {
     "google": (gemini, "google", ("generateContent", "streamGenerateContent")),
@@ -69,7 +69,7 @@ class Vertex(Door):
     def understood(self, sent: Sent) -> Sent:
         if self.place["publisher"] == "google":
             return sent
-        if sent.body.get("anthropic_version") != VERSION:
+        if sent.body.get("anthropic_version") not in VERSIONS:
             raise VendorError("anthropic_version: Field required")
         if "model" in sent.body:
             raise VendorError("model: Extra inputs are not permitted")

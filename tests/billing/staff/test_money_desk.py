@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.admin.utils import quote
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.utils import timezone
@@ -57,7 +58,9 @@ def test_a_dispute_says_what_it_is_about_and_is_answered_from_our_records(
     assert found.due_at is not None and found.due_at > timezone.now() + timedelta(days=8)
     listed = finance.get("/admin/payments/dispute/").content.decode()
     assert "$25.00" in listed and "fraudulent" in listed and "bob@example.com" in listed
-    form = finance.get(DISPUTE.format(id, "answer")).context["form"]
+    page = finance.get(f"/admin/payments/dispute/{quote(id)}/change/").content.decode()
+    assert f"/{quote(id)}/answer/" in page or f"/{id}/answer/" in page, "it leads to the answer"
+    form = finance.get(DISPUTE.format(quote(id), "answer")).context["form"]
     evidence = {
         name: field.initial or form.initial.get(name, "") for name, field in form.fields.items()
     }

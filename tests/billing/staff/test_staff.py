@@ -1,4 +1,5 @@
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,17 +10,20 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from billing.books import audit, ledger
+from billing.books import audit, credit_requests, ledger
 from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
 from billing.invoices.models import Invoice, InvoiceSeries
 from billing.mails import sending
 from billing.mails.models import Notice, Preferences
+from billing.payments import closing
 from billing.plans import prices
 from billing.plans.models import AddOn, Plan, Subscription
 from billing.rewards import promos, referrals
 from billing.staff.dollars import DollarsField
+from billing.staff.models import CustomerNote
 from billing.staff.price_changes import is_money
 from billing.subscriptions import balance_changes
+from hontoni import months
 from hontoni.money import nanos
 from tests.billing.conftest import committed
 from tests.billing.plans.test_terms import announced, subscribe
@@ -74,8 +78,13 @@ def test_every_page_opens(staff: Client, alice: User) -> None:
     Preferences.objects.create(user=alice)
     Plan.objects.update(price=nanos("100"))
     prices.announce(timezone.now())
+    CustomerNote.objects.create(user=alice, text="Likes invoices", author="a@example.com")
+    credit_requests.credit(key="k", user_id=alice.pk, amount=-1, reason="x", staff=dave)
+    month = months.begin(timezone.now())
+    later = months.shifted(month, 1) + timedelta(hours=2)
+    closing.close(month, actor="a@example.com", now=later)
     models = [model for model in admin.site._registry if model._meta.app_label == "billing"]
-    assert len(models) == 19
+    assert len(models) == 22
     for model in models:
         name = f"admin:billing_{model._meta.model_name}"
         row = model._default_manager.first()

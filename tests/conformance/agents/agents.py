@@ -103,6 +103,17 @@ def _cline(place: Place) -> list[list[str]]:
     return [["cline", "auth", *told]]
 
 
+def _gemini(place: Place) -> list[list[str]]:
+    """Nothing but how it signs in; the rest keeps it from calling home."""
+    settings = {
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "privacy": {"usageStatisticsEnabled": False},
+        "general": {"enableAutoUpdate": False},
+    }
+    place.write(".gemini/settings.json", json.dumps(settings))
+    return []
+
+
 def _aider(place: Place) -> list[str]:
     quiet = ["--no-check-update", "--analytics-disable", "--no-show-release-notes"]
     plain = ["--no-pretty", "--no-gitignore", "--no-show-model-warnings", "--yes-always"]
@@ -138,6 +149,18 @@ AGENTS = (
             directive("exec_command", cmd=f"printf %s {text} > {file}")
             + directive("exec_command", cmd=f"cat {file}")
         ),
+    ),
+    Agent(
+        "Gemini CLI",
+        "gemini-cli",
+        command=lambda place: ["gemini", "--model", place.model, "--yolo", "--prompt"],
+        env=lambda place: {
+            "GOOGLE_GEMINI_BASE_URL": place.root,
+            "GEMINI_API_KEY": place.key,
+            "GEMINI_CLI_TRUST_WORKSPACE": "true",
+        },
+        set_up=_gemini,
+        steps=_write_and_read("write_file", "file_path", "content", "read_file"),
     ),
     Agent(
         "aider",

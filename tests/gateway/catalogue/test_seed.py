@@ -49,6 +49,8 @@ def test_a_clients_own_name_means_the_nearest_model(
 def test_cached_input_has_a_price_of_its_own_on_every_model(sold: snapshot.Catalogue) -> None:
     """The vendor's discount, where the documentation gives none."""
     for model in sold.models.values():
+        if not model.chats:
+            continue
         fresh, cached, *_ = model.price.rates
         assert 0 < cached <= fresh // 2, model.id
     rates = {name: sold.models[name].price.rates[1] for name in ("gpt-4o", "gpt-4.1", "gpt-5.2")}
@@ -67,7 +69,7 @@ def test_an_installation_of_before_gets_the_discount_but_not_over_staffs_price(d
     seed.seed()
     new = Price.objects.filter(model_id="gpt-5.2").latest("effective_at")
     assert (new.cache_read, new.input) == (nanos("0.50"), nanos("5"))
-    assert new.effective_at > timezone.now() and Price.objects.count() == 21
+    assert new.effective_at > timezone.now() and Price.objects.count() == 33
     assert AuditEntry.objects.get().after["changed"] == {"cache_read": "−90 %"}
 
 

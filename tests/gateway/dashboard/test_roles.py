@@ -72,8 +72,8 @@ def test_every_page_a_role_sees_opens(role: str, alice: Person) -> None:
     assert seen >= 3
 
 
-def test_finance_credits_with_a_reason_and_support_does_not(alice: Person) -> None:
-    assert credit(staff("support"), alice) == 403
+def test_finance_credits_with_a_reason_and_catalogue_does_not(alice: Person) -> None:
+    """What support may: tests/billing/staff/test_roles.py."""
     assert credit(staff("catalogue"), alice) == 403
     assert credit(staff("finance"), alice) == 302
     assert ledger.balance(alice.user.pk) == nanos("25")

@@ -72,7 +72,7 @@ def test_a_base_url_that_ends_in_v1_will_do(gateway: Gateway, alice: Person) -> 
     asked = {"model": "claude-sonnet-4", "messages": HELLO}
     assert client.messages.create(max_tokens=50, **asked).stop_reason == "end_turn"
     assert client.messages.count_tokens(**asked).input_tokens > 0
-    assert len(list(client.models.list())) == 19
+    assert len(list(client.models.list())) == 31
     with gateway.http(alice) as http:
         assert http.post("/v1/v1/messages/count_tokens?beta=true", json=asked).status_code == 200
         told = http.post("/v1/v1/messages?beta=true", json=asked | {"max_tokens": 50})

@@ -122,7 +122,7 @@ def test_the_first_start_knows_costs_ends_and_newer_models(mirror: Path) -> None
     assert {"claude-opus-5-5", "gpt-6.1-sol", "claude-haiku-5-5", "gemini-3.8-flash"} <= new
     below = {row.model_id for row in opened(kind=Kind.BELOW_COST)}
     assert {"gpt-5.4", "gpt-5.4-mini", "gemini-3-flash-preview"} <= below
-    assert Model.objects.filter(active=True).count() == 19, "nothing applies itself"
+    assert Model.objects.filter(active=True).count() == 31, "nothing applies itself"
     before = Proposal.objects.count()
     published.seed()
     assert Proposal.objects.count() == before

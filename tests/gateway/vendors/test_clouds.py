@@ -12,12 +12,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gateway.catalogue import snapshot
+from gateway.plane import watching
 from gateway.vendors.models import Credential, Offering, Provider
 from gateway.vendors.secrets import AccessKey, Application
+from sandbox.vendors.faults import Fault
 from sandbox.vendors.recorder import Record, hashed
 from tests.gateway.plane.test_translation import ask, said
 from tests.gateway.vendors.world import credential, keyed, provider, sold, tried
-from tests.gateway_server import Gateway, fund
+from tests.gateway_server import Gateway, fund, settled
+from tests.money import world as money
 from tests.vendors import Vendors
 from tests.waiting import until
 from tests.world import Person
@@ -416,3 +419,39 @@ def test_what_a_client_switches_on_stands_in_bedrocks_body(
     }
     assert counted.status_code == 200 and counted.headers["x-hontoni-token-count"] == "estimate"
     assert sent.headers["authorization"] != hashed(f"Bearer {vendors.key}")
+
+
+def test_who_leaves_pays_what_was_made(
+    gateway: Gateway, alice: Person, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fixture `gateway` holds each receipt to the vendor's meter."""
+    fund(alice, "10")
+    monkeypatch.setattr(watching, "WATCH_AFTER_SECONDS", 0.001)
+    text = "[[slow: 0.02]] [[say: one two three four five six seven eight nine ten eleven]]"
+    for cloud, dialect in (("bedrock", "messages"), ("bedrock-key", "chat"), ("azure", "chat")):
+        model = CLOUDS[cloud][0](vendors)
+        money.leave(gateway, alice, dialect, money.asked(dialect, model, text), after=b"three")
+        until(lambda: vendors.sandbox.meter.bills[-1].ended)
+        settled(vendors)
+        last = gateway.books()[-1]
+        assert (last.status, last.model) == (499, model) and last.cost > 0
+        Provider.objects.all().delete()
+        snapshot.forget()
+
+
+@pytest.mark.parametrize("cloud", ["bedrock", "bedrock-key"])
+def test_a_stream_that_breaks_inside_a_frame_is_a_failure(
+    gateway: Gateway, alice: Person, vendors: Vendors, cloud: str
+) -> None:
+    fund(alice, "10")
+    model = CLOUDS[cloud][0](vendors)
+    for fault in (Fault(end_after=1500), Fault(cut_after=1500), Fault(edit=_flipped)):
+        vendors.faults.append(fault)
+        answer = gateway.chat(alice, f"[[say: {'word ' * 60}]]", model=model, stream=True)
+        assert '"error"' in answer.text and "[DONE]" not in answer.text
+    assert gateway.chat(alice, TEXT, model=model).status_code == 200
+
+
+def _flipped(data: bytes) -> bytes:
+    """With a bit that is wrong, where a frame says something."""
+    return data if b"Start" in data else data[:-6] + bytes([data[-6] ^ 1]) + data[-5:]

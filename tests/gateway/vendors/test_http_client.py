@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.vendors import http_client
-from gateway.vendors.http_client import Client, Origin, Reply
+from gateway.vendors.http_client import Client, Origin
+from gateway.vendors.reply import Reply
 from hontoni.errors import UpstreamFailed, UpstreamTimeout
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nhost: vendor\r\n"
@@ -330,7 +331,7 @@ async def test_a_connection_lost_before_we_were_told_of_it_is_a_failure_at_once(
 async def test_an_answer_without_end_is_given_up(
     client: Client, server: Server, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_client, "_MOST_WHOLE", 2**20)
+    monkeypatch.setattr("gateway.vendors.reply._MOST_WHOLE", 2**20)
     server.says(OK + b"\r\n" + bytes(2**21))
     with closing(await post()) as reply, pytest.raises(UpstreamFailed, match="cannot read"):
         await reply.read()

@@ -111,6 +111,9 @@ def test_staff_add_a_host_from_its_preset_and_type_no_json(
     assert staff.post(url, body).status_code == 302
     answer = ask(gateway, alice, "openai_chat", model.id, "[[say: Hanoi]]", max_tokens=50)
     assert answer.status_code == 200 and said("openai_chat", answer.json()) == "Hanoi"
+    settings.SANDBOX = True
+    again = filled(staff, "/admin/gateway/provider/add/?preset=deepseek")
+    assert again["name"] == "deepseek-2"
     url = f"/admin/gateway/provider/{made.pk}/change/"
     assert staff.post(url, filled(staff, url)).status_code == 302  # saved as it was shown
     assert Provider.objects.get().quirks == made.quirks

@@ -6,7 +6,7 @@ shape is told in words. A call without its signature, in the turn at hand, gets 
 Google documents for it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, assert_never
 
 from gateway.dialects.codecs import (
@@ -35,7 +35,6 @@ from gateway.dialects.ir import (
     Request,
     Target,
     Text,
-    Thinking,
     Tool,
     ToolCall,
     ToolReference,
@@ -44,7 +43,7 @@ from gateway.dialects.ir import (
 
 DIALECT = "gemini"
 _FILLER = {"role": "user", "parts": [{"text": "Continue."}]}
-_SENTINEL = "skip_thought_signature_validator"
+SENTINEL = "skip_thought_signature_validator"
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
@@ -91,17 +90,6 @@ def _thinking(request: Request, target: Target, limit: int | None) -> dict[str, 
     if settled.mode == "budget":
         return {"thinkingBudget": settled.budget, "includeThoughts": shown}
     return {"thinkingBudget": 0} if settled.mode == "off" else {}
-
-
-def decode_thinking(body: Mapping[str, Any]) -> Thinking:
-    """What a body says about thinking."""
-    config = (body.get("generationConfig") or {}).get("thinkingConfig") or {}
-    if level := config.get("thinkingLevel"):
-        return Thinking("level", level)
-    budget = config.get("thinkingBudget")
-    if budget is None:
-        return Thinking()
-    return Thinking("budget", "", budget) if budget else Thinking("off")
 
 
 def _format(request: Request) -> dict[str, Any]:
@@ -160,7 +148,7 @@ def _sign(contents: list[dict[str, Any]]) -> None:
             continue
         first = next((part for part in content["parts"] if "functionCall" in part), None)
         if first is not None:
-            first.setdefault("thoughtSignature", _SENTINEL)
+            first.setdefault("thoughtSignature", SENTINEL)
 
 
 def _said(items: Iterable[Item], target: Target, box: Toolbox) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from sandbox.vendors.app import make_app
 from sandbox.vendors.vendors import describe
 from tests.gateway.dialects.codecs import world
 
-CLIENTS = list(codecs.CODECS)
+CLIENTS = list(codecs.UPSTREAMS)
 MODELS = [
     "gpt-4o",
     "gpt-5.2",
@@ -64,11 +64,20 @@ class Session:
         self.http, self.client = http, client
         self.to: Target = target(model)
         self.body: dict[str, Any] = {"model": model, **_limit(client), **fields}
-        self.history: list[Any] = [world.user(prompt)]
+        self.history: list[Any] = []
+        self.say(prompt)
         self.events: list[Event] = []
 
+    def say(self, prompt: Any) -> None:
+        """A turn of the user's: a text, or parts."""
+        if self.client == "gemini":
+            parts = [{"text": prompt}] if isinstance(prompt, str) else prompt
+            self.history.append({"role": "user", "parts": parts})
+        else:
+            self.history.append(world.user(prompt))
+
     def request(self) -> Request:
-        place = "input" if self.client == "openai_responses" else "messages"
+        place = {"openai_responses": "input", "gemini": "contents"}.get(self.client, "messages")
         return codecs.decode_request(self.client, self.body | {place: self.history})
 
     def turn(self) -> dict[str, Any]:
@@ -105,6 +114,8 @@ class Session:
             return items
         if self.client == "openai_chat":
             return [reply["choices"][0]["message"]]
+        if self.client == "gemini":
+            return [reply["candidates"][0]["content"]]
         return [{"role": "assistant", "content": reply["content"]}]
 
     def texts(self, reply: dict[str, Any]) -> list[str]:
@@ -112,12 +123,18 @@ class Session:
             return [reply["choices"][0]["message"]["content"] or ""]
         if self.client == "anthropic_messages":
             return [block["text"] for block in reply["content"] if block["type"] == "text"]
+        if self.client == "gemini":
+            return [text for p in self.parts(reply) if (text := p.get("text")) and not thought(p)]
         return [
             p.get("text", "")
             for i in reply["output"]
             if i["type"] == "message"
             for p in i["content"]
         ]
+
+    def parts(self, reply: dict[str, Any]) -> list[Any]:
+        parts: list[Any] = reply["candidates"][0]["content"]["parts"]
+        return parts
 
     def calls(self, reply: dict[str, Any]) -> list[tuple[str, str, Any]]:
         if self.client == "openai_chat":
@@ -129,12 +146,19 @@ class Session:
         if self.client == "anthropic_messages":
             uses = [block for block in reply["content"] if block["type"] == "tool_use"]
             return [(b["id"], b["name"], b["input"]) for b in uses]
+        if self.client == "gemini":
+            made = [p["functionCall"] for p in self.parts(reply) if "functionCall" in p]
+            return [(c["id"], c["name"], c["args"]) for c in made]
         items = [i for i in reply["output"] if i["type"] == "function_call"]
         return [(i["call_id"], i["name"], orjson.loads(i["arguments"])) for i in items]
 
     def results(self, calls: list[tuple[str, str, Any]], content: str = "seen") -> None:
         """Answer the calls, last one first."""
         ids = [call[0] for call in reversed(calls)]
+        if self.client == "gemini":  # by name alone, as many of Google's clients do
+            given = [{"name": name, "response": {"output": content}} for _, name, _ in calls]
+            self.say([{"functionResponse": each} for each in reversed(given)])
+            return
         if self.client == "openai_responses":
             self.history += [
                 {"type": "function_call_output", "call_id": each, "output": content}
@@ -150,7 +174,13 @@ class Session:
             return str(reply["choices"][0]["finish_reason"])
         if self.client == "anthropic_messages":
             return str(reply["stop_reason"])
+        if self.client == "gemini":
+            return str(reply["candidates"][0]["finishReason"]).lower()
         return str((reply["incomplete_details"] or {}).get("reason") or reply["status"])
+
+
+def thought(part: dict[str, Any]) -> bool:
+    return bool(part.get("thought"))
 
 
 def target(model: str) -> Target:
@@ -158,6 +188,8 @@ def target(model: str) -> Target:
 
 
 def _limit(client: str) -> dict[str, Any]:
+    if client == "gemini":
+        return {"generationConfig": {"maxOutputTokens": 20_000}}
     name = {"openai_responses": "max_output_tokens"}.get(client, "max_tokens")
     return {name: 20_000}
 
@@ -166,10 +198,18 @@ def tools(client: str) -> list[Any]:
     schema = {"type": "object", "properties": {"at": {"type": "string"}}}
     if client == "anthropic_messages":
         return [{"name": name, "input_schema": schema} for name in ("look", "hear")]
+    if client == "gemini":  # in the schemas of Google's SDKs
+        theirs = {"type": "OBJECT", "properties": {"at": {"type": "STRING"}}}
+        declared = [{"name": name, "parameters": theirs} for name in ("look", "hear")]
+        return [{"functionDeclarations": declared}]
     flat = [{"name": name, "parameters": schema} for name in ("look", "hear")]
     if client == "openai_responses":
         return [{"type": "function", **each} for each in flat]
     return [{"type": "function", "function": each} for each in flat]
+
+
+def config(**fields: Any) -> dict[str, Any]:
+    return {"generationConfig": {"maxOutputTokens": 20_000, **fields}}
 
 
 def thinking(client: str) -> dict[str, Any]:
@@ -180,6 +220,7 @@ def thinking(client: str) -> dict[str, Any]:
             "thinking": {"type": "adaptive"},
             "output_config": {"effort": "high"},
         },
+        "gemini": config(thinkingConfig={"thinkingLevel": "HIGH", "includeThoughts": True}),
     }
     return asked[client]
 
@@ -220,7 +261,7 @@ def test_a_loop_of_three_turns_that_thinks(vendors: TestClient, client: str, mod
         assert [call[1] for call in calls] == [name]
         session.results(calls)
     session.turn()
-    session.history.append(world.user("[[say: And on.]]"))
+    session.say("[[say: And on.]]")
     assert session.texts(session.turn()) == ["And on."]
 
 
@@ -241,9 +282,11 @@ def test_a_picture(vendors: TestClient, client: str, model: str) -> None:
         "openai_chat": {"type": "image_url", "image_url": {"url": url}},
         "openai_responses": {"type": "input_image", "image_url": url},
         "anthropic_messages": world.image(PNG),
+        "gemini": {"inlineData": {"mimeType": "image/png", "data": PNG}},
     }[client]
     kind = "input_text" if client == "openai_responses" else "text"
-    prompt = [{"type": kind, "text": "[[say: A dot.]]"}, shown]
+    said = {"text": "[[say: A dot.]]"} | ({} if client == "gemini" else {"type": kind})
+    prompt = [said, shown]
     session = Session(vendors, client, model, prompt)
     assert session.texts(session.turn()) == ["A dot."]
 
@@ -257,6 +300,7 @@ def test_a_shape(vendors: TestClient, client: str, model: str, with_tools: bool)
         "anthropic_messages": {
             "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}
         },
+        "gemini": config(responseMimeType="application/json", responseJsonSchema=SCHEMA),
     }
     fields = asked[client] | ({"tools": tools(client)} if with_tools else {})
     session = Session(vendors, client, model, '[[json: {"name": "Ann", "age": 5}]]', **fields)
@@ -268,14 +312,20 @@ def test_a_forced_call(vendors: TestClient, client: str, model: str) -> None:
         "openai_chat": {"type": "function", "function": {"name": "hear"}},
         "openai_responses": {"type": "function", "name": "hear"},
         "anthropic_messages": {"type": "tool", "name": "hear"},
+        "gemini": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["hear"]}},
     }[client]
-    fields = {"tools": tools(client), "tool_choice": choice} | thinking(client)
+    named = "toolConfig" if client == "gemini" else "tool_choice"
+    fields = {"tools": tools(client), named: choice} | thinking(client)
     session = Session(vendors, client, model, "hi", **fields)
     assert [call[1] for call in session.calls(session.turn())] == ["hear"]
 
 
 def test_a_stop_sequence(vendors: TestClient, client: str, model: str) -> None:
-    fields = {"openai_chat": {"stop": ["END"]}, "anthropic_messages": {"stop_sequences": ["END"]}}
+    fields = {
+        "openai_chat": {"stop": ["END"]},
+        "anthropic_messages": {"stop_sequences": ["END"]},
+        "gemini": config(stopSequences=["END"]),
+    }
     session = Session(vendors, client, model, "[[say: one END two]]", **fields.get(client, {}))
     reply = session.turn()
     if client == "openai_responses":
@@ -293,7 +343,8 @@ def test_the_end_of_the_room(vendors: TestClient, client: str, model: str) -> No
 
 def test_a_refusal(vendors: TestClient, client: str, model: str) -> None:
     session = Session(vendors, client, model, "[[refuse]]")
-    assert session.end(session.turn()) in ("content_filter", "refusal", "completed")
+    ends = ("content_filter", "refusal", "completed", "safety")
+    assert session.end(session.turn()) in ends
 
 
 def test_an_error_in_the_middle(vendors: TestClient, client: str, model: str) -> None:

@@ -45,7 +45,10 @@ def user(content: Any) -> dict[str, Any]:
 
 def ask(dialect: str, body: dict[str, Any] | None = None) -> Request:
     """A request that asks for nothing special."""
-    plain = {"input": "hi"} if dialect == "openai_responses" else chat()
+    plain: dict[str, Any] = {
+        "openai_responses": {"input": "hi"},
+        "gemini": {"contents": [{"parts": [{"text": "hi"}]}]},
+    }.get(dialect) or chat()
     return codecs.decode_request(dialect, {"model": "m", **plain, **(body or {})})
 
 
@@ -74,7 +77,7 @@ def read(request: Request, to: Target, *chunks: bytes) -> list[Event]:
 
 def send(request: Request, events: Iterable[Event], body: dict[str, Any] | None = None) -> bytes:
     """The stream the client gets."""
-    encoder = codecs.CODECS[request.dialect].Encoder(head(request, body))
+    encoder = codecs.CLIENTS[request.dialect].Encoder(head(request, body))
     return b"".join(encoder.feed(event) for event in events)
 
 
@@ -86,7 +89,7 @@ def sent(stream: bytes) -> list[dict[str, Any]]:
 
 
 def unary(request: Request, reply: Reply, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    return codecs.CODECS[request.dialect].encode_reply(reply, head(request, body))
+    return codecs.CLIENTS[request.dialect].encode_reply(reply, head(request, body))
 
 
 def answer(request: Request, to: Target, *chunks: bytes) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""How one of these requests travels: one body to one endpoint of its vendor, answered whole."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from gateway.catalogue.features.sift import Sifted
+from gateway.dialects.ir import Failed, Tally, Thinking, Usage
+from gateway.plane.adapters import Stream
+
+JSON = b"application/json"
+
+
+class Answered(NamedTuple):
+    """An answer as it is passed on, and what the vendor counted; `guessed` where it told nothing
+    and the numbers are our estimate."""
+
+    body: bytes
+    usage: Usage = Usage()
+    tally: Tally = Tally()
+    media_type: bytes = JSON
+    guessed: bool = False
+
+
+# The vendor's body and its content type, read. Raises UpstreamFailed.
+Reading = Callable[[bytes, str], Answered]
+
+
+class Forward:
+    """A lane (adapters.py) of which nothing can be asked for less, and nothing streams."""
+
+    streams = False
+    thinks: Thinking | None = None
+
+    def __init__(
+        self,
+        dialect: str,
+        path: str,
+        body: bytes,
+        reading: Reading,
+        sifted: Sifted,
+        sent_as: bytes,
+    ) -> None:
+        self.dialect, self.path, self.body = dialect, path, body
+        self.sifted, self.read, self._sent_as = sifted, reading, sent_as
+
+    def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        return {} if self._sent_as == JSON else {b"content-type": self._sent_as}
+
+    def limit_output(self, tokens: int) -> None:
+        pass  # all of it is held
+
+    def spare(self, calls: int) -> None:
+        pass
+
+    def let_store(self, allowed: bool) -> None:
+        pass  # nobody can ask these to store
+
+    def stream(self, reply_id: str, created: int) -> Stream | None:
+        return None
+
+    def repair(self, failed: Failed) -> bool:
+        return False
+
+
+def without_unknown(
+    parsed: Mapping[str, Any], known: frozenset[str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The members that are known, and the names of the others, as they are told."""
+    kept = {name: value for name, value in parsed.items() if name in known and value is not None}
+    return kept, tuple(f"member:{name[:80]}" for name in parsed if name not in known)[:20]
