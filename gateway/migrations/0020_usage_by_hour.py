@@ -19,7 +19,7 @@ def build(apps, schema_editor):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("gateway", "0018_vendors_anywhere")]
+    dependencies = [("gateway", "0019_endpoints")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
