@@ -75,6 +75,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once")]
+        indexes = [models.Index(fields=["created_at"], name="user_by_age")]
 
     def __str__(self) -> str:
         return self.email
@@ -191,6 +192,24 @@ class ApiKey(models.Model):
         if self.expires_at is not None and self.expires_at <= now:
             return "expired"
         return "active"
+
+
+class KeyPlace(models.Model):
+    """That a key was used from a network on a day (UTC). `keys/places.py` keeps them."""
+
+    day = models.DateField()
+    network = models.CharField(max_length=50, help_text="An IPv4 address, or an IPv6 /64.")
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="places")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["day", "network", "key"], name="key_place_once_a_day")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} from {self.network}"
 
 
 class PersonalToken(models.Model):

@@ -14,7 +14,7 @@ from billing.books.models import (
     Wallet,
 )
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
-from billing.mails.models import Mail, Notice, Preferences
+from billing.mails.models import Announcement, Mail, Notice, Preferences, Told
 from billing.plans.models import AddOn, LimitRaise, Plan, PriceNotice, Subscription
 from billing.rewards.models import (
     Accrual,
@@ -32,6 +32,7 @@ from billing.staff.models import Customer, CustomerNote
 __all__ = [
     "Accrual",
     "AddOn",
+    "Announcement",
     "AuditEntry",
     "BillingDetails",
     "BroughtForward",
@@ -61,6 +62,7 @@ __all__ = [
     "ReferralProgram",
     "SigningKey",
     "Subscription",
+    "Told",
     "Transfer",
     "Wallet",
 ]

@@ -50,6 +50,8 @@ pages = [
     path("billing/promo", reward_views.promo, name="billing-promo"),
     path("billing/referrals", reward_views.invite, name="billing-referrals"),
     path("billing/mails", mail_views.preferences, name="billing-mails"),
+    path("announcements/<int:pk>/dismiss", mail_views.dismiss, name="dismiss-announcement"),
+    path("unsubscribe/<str:token>", mail_views.unsubscribe, name="unsubscribe"),
     path("r/<str:code>", reward_views.invited, name="invited"),
 ]
 urlpatterns = [

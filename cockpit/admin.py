@@ -25,10 +25,12 @@ from billing.payments.models import TopUp
 from billing.plans.models import Subscription
 from billing.staff.customer_admin import CustomerAdmin
 from billing.staff.models import Customer, CustomerNote
+from cockpit import announcement_admin as announcement_admin
 from cockpit import disputes as disputes
 from cockpit import looking
 from cockpit.finding import page
 from cockpit.sidebar import may_see
+from cockpit.watch import admin as watch  # noqa: F401  registers
 from gateway.dashboard.views.data import exported
 from gateway.usage.models import Refusal, UsageEvent
 from hontoni.money import dollars

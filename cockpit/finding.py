@@ -7,32 +7,43 @@ of Stripe. Only what the member of staff may see is found.
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.utils import quote
+from django.db import OperationalError, connection, transaction
 from django.db.models import Model, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
+from accounts.keys import api_keys
 from accounts.models import ApiKey, User
+from billing.books.models import Transfer
 from billing.invoices.models import Invoice
 from billing.payments.models import Dispute, TopUp
 from billing.plans.models import Subscription
 from billing.staff.models import Customer
+from billing.stripe import mirror
 from billing.stripe.models import StripeCustomer, StripeEvent
+from billing.subscriptions.models import PlanOrder
 from cockpit.sidebar import may_see
-from gateway.usage import request_ids
 from gateway.usage.models import Refusal, UsageEvent
+from gateway.usage.request_ids import first_id
+from hontoni.money import dollars
 
 MOST = 5  # of one kind
-VENDORS_DAYS = 3
+VENDORS_DAYS = (1, 7, 31, 366)
+SECONDS = 2  # for each of these
 SHOWN = 10  # characters of a key that are kept in clear (accounts/keys/api_keys.py)
-_REQUEST = re.compile(r"(?:req_)?([0-9a-f]{32})\Z")
-_KEY = re.compile(r"sk-gw-([0-9a-z]{2,})", re.IGNORECASE)
-_STRIPE = re.compile(r"[a-z]{2,4}_(?:test_|live_)?[0-9a-z]+\Z", re.IGNORECASE)
+_REQUEST = re.compile(r"(?:\breq_|\A)([0-9a-f]{32})\b", re.IGNORECASE)  # also within an address
+_KEY = re.compile(r"sk-gw-[0-9a-z]{2,}", re.IGNORECASE)
+_STRIPE = re.compile(r"[a-z]{2,8}_[0-9a-zA-Z_]+\Z")
+_ID = re.compile(r"[\w.:-]+\Z")
+_FACTS = (*(("topup", ""), ("refund", ""), ("dispute", ":withdrawn"), ("dispute", ":reinstated")),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +54,20 @@ class Found:
     title: str
     about: str
     icon: str
+    needs: str = ""  # the table that one must see for it, if not the row's own
 
 
 def search(request: HttpRequest, text: str) -> list[SearchResult]:
     """For `UNFOLD["COMMAND"]`: what that text names, as far as this member of staff may see it."""
     user = request.user
     assert isinstance(user, User)
-    text = text.strip()
+    # The box makes all letters small, and letters count in Stripe's ids and in vendors'.
+    text = request.GET.get("s", text).replace("\0", "").strip().strip("\"'<>,;")
     found = (each for find in _FINDERS for each in find(text))
     return [
         SearchResult(title=each.title, description=each.about, link=page(each.row), icon=each.icon)
         for each in found
-        if may_see(user, each.row._meta.label_lower)
+        if may_see(user, each.needs or each.row._meta.label_lower)
     ]
 
 
@@ -68,14 +81,25 @@ def page(row: Model) -> str:
 
 
 def _requests(text: str) -> Iterator[Found]:
-    if match := _REQUEST.match(text.lower()):
-        named = Q(pk=UUID(match[1]))
-        for refusal in Refusal.objects.filter(request_id=f"req_{match[1]}").select_related("user"):
+    if match := _REQUEST.search(text):
+        pk = UUID(match[1])
+        refusals = Refusal.objects.filter(request_id=f"req_{pk.hex}", hour__range=_about(pk))
+        for refusal in refusals.select_related("user"):
             about = f"{refusal.code}, {refusal.user.email}: {refusal.message}"
             yield Found(refusal, f"Refused: {refusal.request_id}", about, "block")
-        for event in UsageEvent.objects.filter(named).select_related("user"):
+        for event in UsageEvent.objects.filter(pk=pk).select_related("user"):
             about = f"{event.model}, {event.status}, {event.user.email}"
             yield Found(event, f"Request {event.request_id}", about, "bolt")
+
+
+def _about(request: UUID) -> tuple[datetime, datetime]:
+    """The hours around a request's time, with which its id begins: what is refused is found by
+    its hour."""
+    seconds = min(
+        (request.int >> 80) / 1000, datetime.max.replace(tzinfo=UTC).timestamp() - 86_400
+    )
+    at = datetime.fromtimestamp(max(seconds, 86_400), UTC)
+    return at - timedelta(hours=2), at + timedelta(hours=1)
 
 
 def _people(text: str) -> Iterator[Found]:
@@ -86,12 +110,16 @@ def _people(text: str) -> Iterator[Found]:
 
 
 def _keys(text: str) -> Iterator[Found]:
-    if _KEY.match(text):
-        prefix = text[:SHOWN]
-        keys = ApiKey.objects.filter(prefix__istartswith=prefix).select_related("user")
-        for key in keys.order_by("-pk")[:MOST]:
-            about = f"{key.name}, {key.user.email}"
-            yield Found(key, f"Key {key.prefix}…{key.last4}", about, "key")
+    """A whole key is that key; else all that begin so, as far as they are kept in clear."""
+    found = _KEY.search(text)
+    if not found:
+        return
+    keys = ApiKey.objects.select_related("user")
+    whole = keys.filter(digest=api_keys.digest(found[0]))
+    begin = keys.filter(prefix__istartswith=found[0][:SHOWN]).order_by("-pk")
+    for key in whole or begin[:MOST]:
+        about = f"{key.name}, {key.user.email}"
+        yield Found(key, f"Key {key.prefix}…{key.last4}", about, "key")
 
 
 def _invoices(text: str) -> Iterator[Found]:
@@ -101,36 +129,101 @@ def _invoices(text: str) -> Iterator[Found]:
             yield Found(invoice, f"Invoice {invoice.number}", invoice.user.email, "receipt_long")
 
 
-def _payments(text: str) -> Iterator[Found]:
-    """Stripe's ids. Letters count in them, and the search box may have lost their case."""
-    if not _STRIPE.match(text):
+def _orders(text: str) -> Iterator[Found]:
+    """Our own ids of payments, as Stripe's objects carry them in their metadata."""
+    try:
+        pk = UUID(text)
+    except ValueError:
         return
-    named = Q(session_id__iexact=text) | Q(intent_id__iexact=text) | Q(invoice_id__iexact=text)
+    for order in TopUp.objects.filter(pk=pk).select_related("user"):
+        yield Found(order, f"Top-up {order}", order.get_state_display(), "add_card")
+    for plan in PlanOrder.objects.filter(pk=pk):
+        yield Found(plan, "Order of a plan", plan.get_state_display(), "layers")
+
+
+# -- Stripe's ids: letters count in them, and every one is found by an index ---------------------
+
+
+def _payments(text: str) -> Iterator[Found]:
+    """What of ours has that id; what the books moved because of it; what Stripe said of it."""
+    if _STRIPE.match(text):
+        for find in (_paid, _subscribed, _booked, _told):
+            yield from find(text)
+
+
+def _paid(text: str) -> Iterator[Found]:
+    named = Q(session_id=text) | Q(intent_id=text) | Q(invoice_id=text)
     for order in TopUp.objects.filter(named).select_related("user")[:MOST]:
         yield Found(order, f"Top-up {order}", order.get_state_display(), "add_card")
-    for dispute in Dispute.objects.filter(pk__iexact=text):
+    for dispute in Dispute.objects.filter(pk=text):
         yield Found(dispute, f"Dispute {dispute.pk}", dispute.status, "gavel")
-    for subscription in Subscription.objects.filter(stripe_id__iexact=text):
-        yield Found(
-            subscription, f"Subscription {subscription.stripe_id}", str(subscription), "autorenew"
-        )
-    for payer in StripeCustomer.objects.filter(stripe_id__iexact=text).select_related("user"):
+
+
+def _subscribed(text: str) -> Iterator[Found]:
+    for mine in Subscription.objects.filter(stripe_id=text).select_related("user", "plan"):
+        yield Found(mine, f"Subscription {mine.stripe_id}", str(mine), "autorenew")
+    for order in PlanOrder.objects.filter(Q(session_id=text) | Q(invoice_id=text))[:MOST]:
+        yield Found(order, "Order of a plan", order.get_state_display(), "layers")
+    for payer in StripeCustomer.objects.filter(stripe_id=text).select_related("user"):
         customer = Customer.objects.get(pk=payer.user_id)
         yield Found(customer, customer.email, payer.stripe_id, "group")
-    for event in StripeEvent.objects.filter(Q(pk__iexact=text) | Q(object_id__iexact=text))[:MOST]:
+
+
+def _booked(text: str) -> Iterator[Found]:
+    """Money is posted, and documents issued, under the business fact (settlements.py)."""
+    facts = [f"{of}:{text}{what}" for of, what in _FACTS]
+    for transfer in Transfer.objects.filter(key__in=facts).exclude(kind=Transfer.Kind.USAGE):
+        about = f"{transfer.get_kind_display()}, ${dollars(transfer.amount)}"
+        yield Found(transfer, f"Transfer {transfer.key}", about, "swap_horiz")
+    documents = Invoice.objects.filter(Q(cause__in=facts) | Q(cause__gt="", cause=text))
+    for invoice in documents.select_related("user"):
+        yield Found(invoice, f"Invoice {invoice.number}", invoice.user.email, "receipt_long")
+
+
+def _told(text: str) -> Iterator[Found]:
+    """Stripe's objects as it told us, whatever they are: its events, and its mirror."""
+    for event in StripeEvent.objects.filter(Q(pk=text) | Q(object_id=text))[:MOST]:
         yield Found(event, f"Stripe: {event.type}", event.object_id, "webhook")
+    for kind, model in mirror.models().items():
+        for row in model.objects.filter(id=text)[:1]:
+            yield Found(row, f"Stripe: {kind}", text, "webhook", needs="payments.stripeevent")
+
+
+# -- Vendors' ids --------------------------------------------------------------------------------
 
 
 def _vendor_requests(text: str) -> Iterator[Found]:
-    """What a vendor calls a request of ours, of the last days: no index has those ids, and ours
-    begin with their time."""
-    if len(text) < 12 or _REQUEST.match(text.lower()) or "@" in text:
+    """What a vendor calls a request of ours. No index has those ids, and ours begin with their
+    time: the last days first, then as far back as patience goes."""
+    if not 8 <= len(text) <= 200 or _REQUEST.search(text) or not _ID.match(text):
         return
-    lately = request_ids.first_id(time.time() - VENDORS_DAYS * 86_400)
-    named = UsageEvent.objects.filter(pk__gte=lately, upstream_request_id__iexact=text)
-    for event in named[:MOST]:
-        yield Found(event, f"Request {event.request_id}", f"the vendor's {text}", "bolt")
+    end = time.time() + 60
+    for days in VENDORS_DAYS:
+        begin = time.time() - days * 86_400
+        within = {"pk__gte": first_id(begin), "pk__lt": first_id(end)}
+        named = UsageEvent.objects.filter(**within, upstream_request_id=text)
+        try:
+            with transaction.atomic(), patience(SECONDS):
+                events = list(named.order_by()[:MOST])
+        except OperationalError:
+            return
+        for event in events:
+            yield Found(event, f"Request {event.request_id}", f"the vendor's {text}", "bolt")
+        if events:
+            return
+        end = begin
+
+
+@contextmanager
+def patience(seconds: int) -> Iterator[None]:
+    """On Postgres a statement in this transaction may take so long, and then fails."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {seconds * 1000}")
+    yield
 
 
 Finder = Callable[[str], Iterator[Any]]
-_FINDERS: tuple[Finder, ...] = (_requests, _people, _keys, _invoices, _payments, _vendor_requests)
+_FINDERS: tuple[Finder, ...] = (
+    *(_requests, _orders, _people, _keys, _invoices, _payments, _vendor_requests),
+)

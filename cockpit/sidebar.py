@@ -1,6 +1,7 @@
 """The sidebar by task, as far as a member of staff may see it, with what waits for a person.
 
-What is plumbing (mirrors, sessions, schedules) is not in it; the list of all tables shows it.
+What is plumbing (mirrors, sessions, schedules, the ledger's columns) is in none of its groups: the
+list of all tables has it, at the foot of the last one.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,7 @@ class Item(NamedTuple):
     query: str = ""
     waiting: Callable[[], int] | None = None
     page: str = "changelist"
+    report: str = ""  # a page of figures in place of the list
 
 
 _t = gettext_noop
@@ -125,7 +127,24 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "gone_at__isempty=1",
                 waiting.differences,
             ),
+            Item(_t("Reports to fetch"), "cloud_download", "gateway.reportsource"),
+            Item(_t("Vendors' names"), "badge", "gateway.vendorname"),
+            Item(_t("Mark-ups"), "percent", "gateway.markup"),
+            Item(_t("Feature costs"), "construction", "gateway.featurecost"),
             Item(_t("Margin alarms"), "trending_down", "gateway.marginalarm"),
+        ),
+    ),
+    (
+        _t("Watch"),
+        (
+            Item(
+                _t("Findings"),
+                "notifications",
+                "cockpit.finding",
+                "state__exact=open",
+                waiting.findings,
+            ),
+            Item(_t("Rules"), "rule", "cockpit.rule"),
         ),
     ),
     (
@@ -133,7 +152,19 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(_t("Promo codes"), "local_offer", "billing.promocode"),
             Item(_t("Redemptions"), "redeem", "billing.redemption"),
-            Item(_t("Referrals"), "share", "billing.referral"),
+            Item(
+                _t("Referrals"),
+                "share",
+                "billing.referral",
+                "status__exact=review",
+                waiting.referrals,
+            ),
+            Item(_t("Referral terms"), "contract", "billing.referralprogram"),
+            Item(_t("Announcements"), "campaign", "billing.announcement"),
+            Item(_t("What codes bring"), "filter_alt", "billing.transfer", report="promos"),
+            Item(_t("What invitations bring"), "hub", "billing.transfer", report="referrals"),
+            Item(_t("Cohorts"), "groups", "billing.transfer", report="cohorts"),
+            Item(_t("What plans earn"), "savings", "billing.transfer", report="earnings"),
         ),
     ),
     (
@@ -159,11 +190,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     user = request.user
     assert isinstance(user, User)
     home = {"title": _("Home"), "icon": "home", "link": reverse("admin:index")}
+    tables = {"title": _("All tables"), "icon": "table", "link": reverse("cockpit-tables")}
     found: list[dict[str, Any]] = [{"title": "", "items": [home]}]
     for title, items in GROUPS:
         shown = [_shown(item) for item in items if may_see(user, item.model)]
         if shown:
             found.append({"title": _(title), "separator": True, "items": shown})
+    found[-1]["items"].append(tables)
     return found
 
 
@@ -177,6 +210,8 @@ def _shown(item: Item) -> dict[str, Any]:
     app, model = item.model.split(".")
     options = apps.get_model(app, model)._meta
     link = reverse(f"admin:{options.app_label}_{options.model_name}_{item.page}")
+    if item.report:
+        link = reverse("cockpit-report", args=[item.report])
     shown: dict[str, Any] = {"title": _(item.title), "icon": item.icon, "link": link}
     if item.waiting is not None and (count := item.waiting()):
         shown |= {"badge": str(count), "badge_variant": "warning"}

@@ -9,7 +9,9 @@ from billing.books.models import CreditRequest
 from billing.payments import closing
 from billing.payments.models import Dispute
 from billing.plans.models import Subscription
+from billing.rewards.models import Referral
 from billing.stripe.models import Quarantine, StripeEvent
+from cockpit.watch.models import Finding
 from gateway.catalogue.features.models import LeftOut
 from gateway.pricing.models import Proposal, State
 from gateway.reconciliation.vendors.models import VendorDifference
@@ -77,3 +79,13 @@ def differences() -> int:
 def stripe_events() -> int:
     """That are not handled yet, or failed."""
     return _counted(StripeEvent.objects.filter(handled_at=None))
+
+
+def findings() -> int:
+    """Of the watch that nobody looks into yet."""
+    return _counted(Finding.objects.filter(state=Finding.State.OPEN))
+
+
+def referrals() -> int:
+    """That look like one person inviting himself."""
+    return _counted(Referral.objects.filter(status=Referral.Status.REVIEW))

@@ -56,6 +56,10 @@ app.conf.beat_schedule = {
     "send-mails": {"task": "billing.tasks.send_due_mails", "schedule": 10.0},
     "forget-deleted": {"task": "billing.tasks.forget_deleted", "schedule": 3600.0},
     "write-down-gifts": {"task": "billing.tasks.write_down_gifts", "schedule": 600.0},
+    "sum-days": {"task": "cockpit.tasks.sum_days", "schedule": 300.0},
+    "watch": {"task": "cockpit.tasks.watch", "schedule": 300.0},
+    "announce": {"task": "cockpit.tasks.announce", "schedule": 60.0},
+    "tell-findings": {"task": "cockpit.tasks.tell", "schedule": 60.0},
     "settle-referrals": {"task": "billing.tasks.settle_referrals", "schedule": 600.0},
 }
 

@@ -72,6 +72,7 @@ TEMPLATES = [
                 "hontoni.pages.everywhere",
             ],
             "builtins": ["hontoni.templatetags.icons"],
+            "libraries": {"announcements": "billing.pages.announcement_tags"},
         },
     }
 ]
@@ -118,6 +119,10 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 UNFOLD = {
     "SITE_TITLE": "Hontoni",
     "SITE_HEADER": "Hontoni",
+    "SITE_ICON": "hontoni.pages.icon",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "hontoni.pages.icon"},
+    ],
     "SITE_SUBHEADER": "Times are UTC",
     "ENVIRONMENT": "hontoni.pages.label",
     "COLORS": {
@@ -139,7 +144,7 @@ UNFOLD = {
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,
-        "show_all_applications": True,
+        "show_all_applications": False,  # the sidebar's last entry has them (cockpit/sidebar.py)
         "navigation": "cockpit.sidebar.navigation",
     },
     "COMMAND": {"search_callback": "cockpit.finding.search"},

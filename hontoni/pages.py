@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
@@ -61,6 +62,11 @@ def base_url(request: HttpRequest) -> str:
 def label(request: HttpRequest) -> list[str] | None:
     """What the admin shows beside its title."""
     return ["Sandbox", "warning"] if settings.SANDBOX else None
+
+
+def icon(request: HttpRequest) -> str:
+    """The admin's, which is the site's."""
+    return static("favicon.svg")
 
 
 @cache

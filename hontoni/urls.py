@@ -10,6 +10,7 @@ from accounts import urls as accounts
 from accounts.sign_in import factors
 from billing import urls as billing
 from billing.api import invoice_api, stripe_webhook
+from cockpit import urls as cockpit
 from gateway import urls as gateway
 from hontoni import disclosure, pages
 
@@ -28,6 +29,7 @@ urlpatterns = [
     path(".well-known/security.txt", disclosure.security, name="security-txt"),
     path("preferences", pages.preferences, name="preferences"),
     path("webhooks/stripe", stripe_webhook.stripe, name="stripe-webhook"),
+    path("admin/", include(cockpit)),
     path("admin/", admin.site.urls),
     path("invoices/<str:token>", invoice_api.file, name="invoice-file"),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

@@ -20,6 +20,7 @@ from google import genai
 from google.genai import types
 from pytest_django.fixtures import Settings
 
+from accounts.keys import places
 from billing.books import ledger
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.models import Feature, Kind
@@ -185,6 +186,7 @@ def gateway(
     calibration.forget()
     snapshot.forget()
     callers.forget()
+    places.forget()
     assert v1.upstream is not None
     v1.upstream.forget()
     running = Gateway(_server, vendors)

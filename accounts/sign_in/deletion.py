@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.keys import api_keys
-from accounts.models import ApiKey, Consent, PersonalToken, RefreshToken, User
+from accounts.models import ApiKey, Consent, KeyPlace, PersonalToken, RefreshToken, User
 from accounts.people import terms
 
 DELETED = "@deleted.invalid"  # how the addresses of deleted accounts end
@@ -41,7 +41,7 @@ def delete(user: User) -> None:
         api_keys.revoke(key)
     ApiKey.objects.filter(user=user).update(name="deleted", last_used_ip=None, made_from=None)
     personal = (RefreshToken, PersonalToken, EmailAddress, Authenticator, SocialAccount)
-    for kind in (*personal, UserSession, Consent):
+    for kind in (*personal, UserSession, Consent, KeyPlace):
         kind.objects.filter(user=user).delete()
     user.email, user.name = f"deleted-{user.pk}{DELETED}", ""
     user.is_active = user.is_staff = user.is_superuser = False

@@ -14,6 +14,8 @@ as text and moments in ISO 8601:
 * model_price_rises: model, from_at, rows (of bucket, old, new), or `withdrawn` and no rows
 * model_ends: model, ends_at, successor (or empty), redirects (does it answer then?), dearer (is
   it, if so?), notice (where the vendor says so, or empty)
+* announcement, news: announcement (its number), and by `announcements.facts` subject, body and
+  unsubscribe (an address; of news)
 * own_price, own_price_ends: model (empty: all), percent of the list's prices (or empty), rows (of
   bucket, new), from_at, until_at (or null)
 
@@ -95,6 +97,10 @@ LETTERS = {
         _("An API key of yours leaked: it is revoked"), _("A key leaked"), required=True
     ),
     "promo": Letter(_("Your promo code"), _("What promo codes gave you")),
+    "announcement": Letter(
+        _("An announcement"), _("Announcements about the service"), required=True
+    ),
+    "news": Letter(_("News"), _("News and offers")),
 }
 
 
@@ -107,7 +113,8 @@ def compose(
     sent again, so a mailbox shows it once.
     """
     with translation.override(language if language in dict(settings.LANGUAGES) else "en"):
-        letter, subject, spoken = LETTERS[kind], gettext(LETTERS[kind].subject), get_language()
+        letter, spoken = LETTERS[kind], get_language()
+        subject = facts.get("subject") or gettext(letter.subject)
         context = {
             **{fact: _shown(fact, value) for fact, value in facts.items()},
             "name": name,
@@ -118,6 +125,9 @@ def compose(
         around = {"subject": subject, "text": text, "language": spoken}
         html = render_to_string("emails/_layout.html", around)
     headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
+    if unsubscribe := facts.get("unsubscribe"):  # RFC 8058: a reader's button, without signing in
+        headers["List-Unsubscribe"] = f"<{unsubscribe}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail = EmailMultiAlternatives(subject, text, to=[to], headers=headers)
     mail.attach_alternative(html, "text/html")
     return mail

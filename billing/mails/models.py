@@ -1,4 +1,4 @@
-"""What was mailed to whom, and who wants what."""
+"""What was mailed to whom, who wants what, and what is announced to many."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -90,3 +90,85 @@ class Notice(WrittenOnce):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Announcement(models.Model):
+    """What staff tell customers, by banner, by mail, or both. `announcements.py` says to whom it
+    has gone; once it has begun its words are not changed any more."""
+
+    class Kind(models.TextChoices):
+        SERVICE = "service", "about the service: everybody it concerns is mailed"
+        NEWS = "news", "news and offers: not mailed to who has unsubscribed"
+
+    class Audience(models.TextChoices):
+        ALL = "all", "all customers"
+        PLAN = "plan", "who has one of these plans"
+        MODEL = "model", "who used this model in the last 30 days"
+
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SERVICE)
+    title = models.CharField("title in English", max_length=150)
+    title_vi = models.CharField("title in Vietnamese", max_length=150)
+    body = models.TextField("text in English", help_text="Plain text; addresses become links.")
+    body_vi = models.TextField("text in Vietnamese")
+    audience = models.CharField(max_length=10, choices=Audience.choices, default=Audience.ALL)
+    plans = models.ManyToManyField(
+        "billing.Plan", blank=True, related_name="+", help_text="If it is for plans."
+    )
+    model = models.CharField(max_length=100, blank=True, help_text="If it is for a model.")
+    banner = models.BooleanField(default=True, help_text="On customers' pages, until dismissed.")
+    mail = models.BooleanField(default=False, help_text="One mail to each, when it begins.")
+    starts_at = models.DateTimeField(default=timezone.now, help_text="UTC.")
+    ends_at = models.DateTimeField(help_text="UTC. The banner goes, and nobody new is told.")
+    released_at = models.DateTimeField(null=True, editable=False)
+    begun_at = models.DateTimeField(null=True, editable=False)
+    withdrawn_at = models.DateTimeField(null=True, editable=False)
+    by = models.CharField(max_length=254, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("release_announcement", "Can send announcements, and withdraw them")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=models.F("starts_at")), name="announcement_forward"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def status(self) -> str:
+        """`draft`, `scheduled`, `running`, `over` or `withdrawn`."""
+        if self.withdrawn_at:
+            return "withdrawn"
+        if not self.released_at:
+            return "draft"
+        if not self.begun_at:
+            return "scheduled"
+        return "over" if self.ends_at <= timezone.now() else "running"
+
+    def words(self, language: str) -> tuple[str, str]:
+        """Title and text."""
+        return (self.title_vi, self.body_vi) if language == "vi" else (self.title, self.body)
+
+
+class Told(models.Model):
+    """That an announcement reached a customer: once each. Its banner shows until dismissed."""
+
+    announcement = models.ForeignKey(Announcement, models.CASCADE, related_name="told")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="+"
+    )
+    mailed = models.BooleanField(default=False)
+    dismissed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["announcement", "user"], name="told_once")]
+        indexes = [
+            models.Index(fields=["user"], condition=Q(dismissed_at=None), name="told_banner")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.announcement_id} to {self.user_id}"

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, Max
 
-from billing.mails import letters
+from billing.mails import announcements, letters
 from billing.mails.models import Mail, Notice, Preferences
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def _wanted(notice: Notice) -> bool:
 
 def _compose(notice: Notice) -> EmailMultiAlternatives:
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
-    facts = {**notice.facts, "at": notice.created_at}
+    facts = {**notice.facts, **announcements.facts(notice), "at": notice.created_at}
     return letters.compose(
         notice.kind,
         facts,

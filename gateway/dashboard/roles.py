@@ -28,6 +28,7 @@ _BOOKS = (
     "view_mail",
     "view_preferences",
     "view_customer",
+    "view_announcement",
 )
 _PAYMENTS = (
     "view_autotopup",
@@ -38,6 +39,7 @@ _PAYMENTS = (
     "view_stripeevent",
     "view_topup",
 )
+_WATCH = ("view_finding", "decide_finding", "view_rule")
 _CUSTOMERS = (
     *("freeze_customer", "look_as_customer", "raise_limits"),
     *("view_customernote", "add_customernote", "view_creditrequest", "credit_within_limit"),
@@ -53,6 +55,7 @@ ROLES = {
             "view_correction",
             *("view_feature", "view_leftout", "view_customerprice"),
         ),
+        "cockpit": _WATCH,
     },
     "finance": {
         "accounts": (*_ACCOUNTS, *(f"{verb}_legaltext" for verb in _EDIT)),
@@ -73,6 +76,7 @@ ROLES = {
             "add_referralprogram",
             "change_referralprogram",
             "view_referralprogram",
+            *(f"{verb}_announcement" for verb in (*_EDIT, "release")),
         ),
         "payments": (
             *_PAYMENTS,
@@ -92,6 +96,7 @@ ROLES = {
             *("view_featurecost", "view_markup", "view_customerprice", "view_proposal"),
             "view_marginalarm",
         ),
+        "cockpit": (*_WATCH, "change_rule"),
     },
     "catalogue": {
         "billing": (

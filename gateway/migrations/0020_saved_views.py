@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0018_vendors_anywhere'),
+        ('gateway', '0019_endpoints'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from accounts.keys import places
 from billing.books import ledger
 from gateway.catalogue.models import BUCKETS
 from gateway.usage import packing
@@ -34,6 +35,7 @@ _HOUR_KEY = (
     *(("user_id", "bigint"), ("hour", "timestamptz"), ("api_key_id", "bigint")),
     *(("model", "text"), ("tool", "text")),
 )
+DAY = 86_400  # seconds
 _HOUR_SUMS = ("requests", "errors", *BUCKETS, "cost")
 
 
@@ -167,6 +169,14 @@ def last_used(used: Iterable[Mapping[str, Any]]) -> dict[int, tuple[datetime, st
     return {
         key: (datetime.fromtimestamp(event["began"], UTC), event["ip"])
         for key, event in last.items()
+    }
+
+
+def uses(events: Iterable[Mapping[str, Any]]) -> set[places.Use]:
+    """From where each key was used, and by whose."""
+    return {
+        places.Use(event["api_key_id"], event["user_id"], event["began"] // DAY * DAY, event["ip"])
+        for event in events
     }
 
 

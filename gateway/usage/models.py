@@ -142,6 +142,10 @@ class UsageHour(models.Model):
                 fields=("user", "hour", "api_key", "model", "tool"), name="usage_hour_once"
             )
         ]
+        # All customers' last hours, among those of all years: what staff look at.
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=("hour",), name="usage_hour_by_hour")
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.model} {self.hour:%Y-%m-%d %H}:00"

@@ -21,7 +21,7 @@ from typing import Any
 from django.db import DataError, Error, IntegrityError, transaction
 from redis.exceptions import ResponseError
 
-from accounts.keys import api_keys
+from accounts.keys import api_keys, places
 from accounts.models import ApiKey, User
 from billing.books import ledger, marks
 from gateway.catalogue.models import Price
@@ -391,6 +391,7 @@ def record(entries: Sequence[Entry]) -> int:
     vendor_days.add(rows)
     alerts.look(events.values())
     api_keys.touch(books.last_used(events.values()))
+    places.note(books.uses(events.values()))
     transaction.on_commit(marks.move, robust=True)
     transaction.on_commit(lambda: live.ring({row.user_id for row in rows}), robust=True)
     return len(rows)

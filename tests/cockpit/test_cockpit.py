@@ -1,19 +1,31 @@
 """The owner's morning: the home, what waits, one search, and a page a customer."""
 
+import html
+import re
+import time
+import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from accounts.models import User
 from accounts.people import freezing
-from billing.stripe.models import Quarantine
-from gateway.usage import refusals
-from hontoni.money import dollars
+from billing.books import ledger
+from billing.payments.models import Dispute, TopUp
+from billing.plans.models import Plan, Subscription
+from billing.stripe.models import Quarantine, StripeCustomer, StripeEvent
+from billing.subscriptions.models import PlanOrder
+from gateway.usage import refusals, request_ids
+from hontoni import health
+from hontoni.money import DOLLAR, dollars
 from hontoni.templatetags.money import about
 from tests.gateway.usage.test_quarantine import staff
 from tests.gateway_server import Gateway, fund
 from tests.waiting import until
-from tests.world import Person
+from tests.world import Person, used
 
 CUSTOMER = "/admin/billing/customer/{}/change/"
 
@@ -48,13 +60,73 @@ def test_the_home_says_how_the_business_does(busy: Gateway, alice: Person) -> No
     (event,) = busy.books()
     page = text(finance, "/admin/?days=30")
     assert "Books balanced" in page and alice.user.email in page
-    cards = {card["title"]: card for card in finance.get("/admin/?days=30").context["cards"]}
-    assert cards["Requests"]["value"] == "1" and cards["Active customers"]["value"] == "1"
-    assert cards["Usage revenue"]["value"] == about(event.cost)
-    owed = sum(busy.balance(person) for person in (alice,))
-    assert cards["Balances owed"]["value"] == about(owed)
+    context = finance.get("/admin/?days=30").context
+    cards = {card.title: card for card in [*context["revenue"], *context["cards"]]}
+    assert cards["Requests"].value == "1" and cards["Active customers"].value == "1"
+    assert cards["Failed"].value == "0" and cards["New sign-ups"].value == "2"
+    for title in ("Revenue today", "Revenue, 7 days", "Revenue, 30 days"):
+        assert cards[title].value == about(event.cost)
+    assert cards["Balances owed"].value == about(busy.balance(alice))
     for card in cards.values():
-        text(finance, card["link"])
+        text(finance, card.link)
+
+
+def test_every_number_leads_to_the_rows_it_counts(busy: Gateway, alice: Person) -> None:
+    """From the home to each report, from there to each list: all of it opens, and the requests
+    are found."""
+    finance, pages = staff("finance"), dict[str, str]()
+    (event,) = busy.books()
+    todo = list(home_links(text(finance, "/admin/?days=7")))
+    while todo:
+        if (link := todo.pop()) not in pages:
+            pages[link] = text(finance, link)
+            if link.startswith("/admin/reports/"):
+                todo += home_links(pages[link])
+    requests = [link for link in pages if link.startswith("/admin/gateway/usageevent/?")]
+    assert requests and all(event.request_id in pages[link] for link in requests)
+    files = finance.get("/admin/reports/active?days=7&as=csv").content.decode()
+    assert alice.user.email in files
+
+
+def home_links(page: str) -> list[str]:
+    main = page.partition('id="content"')[2] or page
+    found = re.findall(r'href="(/admin/[^"#]*)"', main)
+    return [html.unescape(link) for link in found if "as=csv" not in link and "logout" not in link]
+
+
+@pytest.mark.any_database
+def test_the_books_are_as_the_last_proof_left_them(alice: Person) -> None:
+    finance = staff("finance")
+
+    def said() -> tuple[str, bool]:
+        context = finance.get("/admin/").context
+        return context["books"], context["balanced"]
+
+    assert said() == ("Books balanced; not proved yet.", True)
+    health.note_reconcile(0)
+    words, well = said()
+    assert f"proved at {timezone.now():%Y-%m-%d}" in words and well
+    health.note_reconcile(3)
+    words, well = said()
+    assert "found 3 differences" in words and not well
+
+
+def test_a_bar_is_a_day(busy: Gateway, alice: Person) -> None:
+    finance = staff("finance")
+    *_, today = finance.get("/admin/?days=1").context["bars"]
+    (event,) = busy.books()
+    assert today.value == about(event.cost) and today.requests == 1
+    assert alice.user.email in text(finance, today.link)
+
+
+@pytest.mark.parametrize("path", ["nothing", "day", "day?day=x", "day?day=2026-02-31"])
+def test_there_is_no_other_report(busy: Gateway, path: str) -> None:
+    assert staff("finance").get(f"/admin/reports/{path}").status_code == 404
+
+
+def test_reports_are_for_who_sees_the_books(busy: Gateway) -> None:
+    assert staff("catalogue").get("/admin/reports/owed").status_code == 403
+    assert Client().get("/admin/reports/owed").status_code == 302
 
 
 @pytest.mark.parametrize("days", ["1", "7", "30", "365", "x", "-1"])
@@ -65,9 +137,10 @@ def test_any_span_is_answered(busy: Gateway, days: str) -> None:
 
 def test_refusals_are_by_reason_and_lead_to_their_list(busy: Gateway, bob: Person) -> None:
     finance = staff("finance")
-    (refused,) = finance.get("/admin/").context["refused"]
-    assert (refused["code"], refused["times"]) == ("insufficient_balance", 1)
-    assert bob.user.email in text(finance, refused["link"])
+    reports = {report.title: report for report in finance.get("/admin/").context["reports"]}
+    ((code, _status, times, _customers),) = reports["Why requests were refused"].rows
+    assert (code.text, times.text) == ("insufficient_balance", "1")
+    assert bob.user.email in text(finance, code.link)
 
 
 def badges(client: Client) -> dict[str, tuple[str, str]]:
@@ -101,6 +174,21 @@ def test_the_sidebar_is_what_one_may_see(busy: Gateway) -> None:
     assert "Credentials" in catalogue and "Customers" not in catalogue
 
 
+def test_plumbing_is_out_of_sight_and_can_be_found(busy: Gateway) -> None:
+    finance = staff("finance")
+    groups = finance.get("/admin/").context["sidebar_navigation"]
+    links = [item["link"] for group in groups for item in group["items"]]
+    for table in ("billing/entry", "billing/ledgeraccount", "payments/stripecustomer"):
+        assert not any(table in link for link in links)
+        assert f"/admin/{table}/" in text(finance, links[-1])
+
+
+def test_the_home_of_others_is_their_tasks(busy: Gateway) -> None:
+    page = text(staff("catalogue"), "/admin/")
+    assert "/admin/gateway/model/" in page and "/admin/billing/transfer/" not in page
+    assert "favicon.svg" in page
+
+
 def test_who_may_not_see_the_books_sees_no_figures(busy: Gateway, alice: Person) -> None:
     page = staff("catalogue").get("/admin/")
     assert not page.context["sees_money"] and alice.user.email not in page.content.decode()
@@ -130,6 +218,81 @@ def test_whatever_is_pasted_opens_its_page(busy: Gateway, alice: Person, bob: Pe
     assert title.startswith("Refused") and "balance" in text(support, link)
     for nothing in ("", "x", "req_" + "0" * 32, "nobody@example.com", "pi_1", "%", "' or 1=1"):
         assert found(support, nothing) == [] if nothing else True
+
+
+@pytest.mark.any_database
+def test_every_kind_of_stripes_ids_opens_what_it_is_about(alice: Person) -> None:
+    """Also where the letters are large and small."""
+    support = staff("support")
+    order = TopUp.objects.create(
+        user=alice.user, route="checkout", amount=10 * DOLLAR, state="paid",
+        session_id="cs_test_aB1", intent_id="pi_3AbC", invoice_id="in_1XyZ",
+    )  # fmt: skip
+    Dispute.objects.create(id="du_1AbC", topup=order, status="lost", amount=1)
+    StripeCustomer.objects.create(user=alice.user, stripe_id="cus_AbC")
+    plan = Plan.objects.create(slug="x", name="X", **plan_limits())
+    period = {"period_start": timezone.now(), "period_end": timezone.now() + timedelta(days=1)}
+    mine = Subscription.objects.create(user=alice.user, plan=plan, stripe_id="sub_1AbC", **period)
+    PlanOrder.objects.create(
+        user=alice.user, plan=plan, subscription=mine, session_id="cs_live_Plan",
+        invoice_id="in_Plan",
+    )  # fmt: skip
+    fund(alice, "10")
+    for key, kind in (("topup:pi_3AbC", "topup"), ("refund:re_3AbC", "refund")):
+        amount = DOLLAR if kind == "topup" else -DOLLAR
+        ledger.post(
+            key=key, kind=kind, user_id=alice.user.pk, amount=amount, reason="r", actor="t"
+        )
+    for pk, of in (("evt_1AbC", "ch_3AbC"), ("evt_2AbC", "po_1AbC")):
+        StripeEvent.objects.create(
+            id=pk, type="x.y", object_id=of, payload={}, source="webhook", retry_at=timezone.now()
+        )
+    pasted = {
+        "cs_test_aB1": "Top-up", "pi_3AbC": "Top-up", "in_1XyZ": "Top-up", "du_1AbC": "Dispute",
+        "cus_AbC": alice.user.email, "sub_1AbC": "Subscription", "cs_live_Plan": "Order",
+        "in_Plan": "Order", "re_3AbC": "Transfer", "ch_3AbC": "Stripe", "po_1AbC": "Stripe",
+        "evt_1AbC": "Stripe", str(order.pk): "Top-up", " pi_3AbC, ": "Top-up",
+    }  # fmt: skip
+    for word, title in pasted.items():
+        results = found(support, word)
+        assert results and title in results[0][0], (word, results)
+        text(support, results[0][1])
+    assert any("Transfer" in title for title, _link in found(support, "pi_3AbC"))
+
+
+def plan_limits() -> dict[str, int]:
+    return dict.fromkeys([*Plan.LIMITS, "price", "thinking_budget", "key_cap"], 1)
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("ago", [0, 5, 20, 200])
+def test_a_vendors_id_is_found_however_old(alice: Person, ago: int) -> None:
+    at = time.time() - ago * 86_400
+    pk = uuid.UUID(int=request_ids.first_id(at).int + 7)
+    event = used(alice, id=pk, upstream_request_id="chatcmpl-AbC123xyz")
+    for word in ("chatcmpl-AbC123xyz", f"https://x.example/usage/{event.request_id}"):
+        ((title, _link),) = found(staff_named(word), word)
+        assert event.request_id in title
+
+
+def staff_named(word: str) -> Client:
+    User.objects.filter(email="support@example.com").delete()
+    return staff("support")
+
+
+@pytest.mark.any_database
+def test_nothing_pasted_breaks_the_search(alice: Person) -> None:
+    support = staff("support")
+    for word in (
+        "f" * 32,
+        "req_" + "f" * 32,
+        "0" * 32,
+        "%" * 300,
+        "\x00pi_1",
+        "é_1",
+        "a_" + "b" * 400,
+    ):
+        assert found(support, word) == []
 
 
 def test_nobody_finds_what_he_may_not_see(busy: Gateway, alice: Person) -> None:

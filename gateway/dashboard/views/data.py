@@ -9,7 +9,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
 from accounts.api.account_serializers import KeySerializer, TokenSerializer, UserSerializer
-from accounts.models import ApiKey, Consent, PersonalToken, User
+from accounts.models import ApiKey, Consent, KeyPlace, PersonalToken, User
 from accounts.pages.visitors import customer, reauthenticated
 from billing.api.serializers import ListedInvoiceSerializer, TransactionSerializer
 from billing.books import ledger
@@ -55,6 +55,7 @@ async def _document(user: User) -> AsyncIterator[bytes]:
     yield b'{"account":' + orjson.dumps(account)
     yield b',"billing_details":' + orjson.dumps(await in_thread(_billing_details, user))
     yield b',"known_by":' + orjson.dumps(await in_thread(_marks, user))
+    yield b',"used_from":' + orjson.dumps(await in_thread(_places, user))
     yield b',"agreed_to":' + orjson.dumps(await in_thread(_consents, user))
     lists = {
         "keys": _keys,
@@ -100,6 +101,12 @@ def _marks(user: User) -> list[dict[str, str]]:
     """By what one person's accounts are told apart: fingerprints (billing/rewards/gifts.py)."""
     found = Mark.objects.filter(user=user).order_by("pk")
     return [{"kind": mark.kind, "fingerprint": mark.digest} for mark in found]
+
+
+def _places(user: User) -> list[dict[str, Any]]:
+    """From where keys were used, as long as that is kept (accounts/keys/places.py)."""
+    found = KeyPlace.objects.filter(user=user).order_by("pk")
+    return [dict(row) for row in found.values("day", "network", "key_id")]
 
 
 def _consents(user: User) -> list[dict[str, Any]]:

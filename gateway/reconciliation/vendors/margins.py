@@ -23,6 +23,7 @@ from gateway.usage.vendor_day import COUNTED, Part
 from hontoni import money
 
 By = Literal["model", "day", "customer"]
+_NOT_REQUESTS = (Part.FAILED, Part.DISPUTED)  # but parts of one that is counted elsewhere
 NOBODY = ""  # a part of a vendor's bill that no customer used
 
 
@@ -75,6 +76,34 @@ def margins(by: By, first: date, last: date) -> list[Margin]:
         else:
             _put(of(_name(by, sold, 0)), cost.total, cost.estimated, cost.known)
     return sorted(found.values(), key=lambda m: (0 if by == "day" else -m.revenue, m.name))
+
+
+def of_places(first: date, last: date) -> dict[Place, Margin]:
+    """The margin of each credential's model and day, from what settlement sums by vendor: without
+    customers, and so a few rows a day however many requests there were."""
+    bills, books, prices = *sides(first, last), Prices(last)
+    found = {}
+    for place in bills.keys() | books.keys():
+        margin = found[place] = Margin("")
+        parts, bill = books.get(place, {}), bills.get(place, Bill())
+        margin.requests = sum(parts[p].requests for p in parts if p not in _NOT_REQUESTS)
+        margin.revenue = sum(part.cost for part in parts.values())
+        cost, ours = _Cost(total=bill.dollars or 0), _together(parts)
+        if bill.dollars is None and any(ours.values()):
+            _estimate(cost, place, ours, prices)
+        _put(margin, cost.total, cost.estimated, cost.known)
+    return found
+
+
+def folded(places: Mapping[Place, Margin], name: Callable[[Place], str]) -> list[Margin]:
+    """The margins of what has one name together, the highest revenue first."""
+    found: dict[str, Margin] = {}
+    for place, each in places.items():
+        margin = found.setdefault(name(place), Margin(name(place)))
+        margin.requests += each.requests
+        margin.revenue += each.revenue
+        _put(margin, each.cost, each.estimated, each.known)
+    return sorted(found.values(), key=lambda margin: (-margin.revenue, margin.name))
 
 
 def _name(by: By, sold: Sold, user: int) -> str:
@@ -143,7 +172,7 @@ def _costs(first: date, last: date) -> dict[Sold, _Cost]:
 
 def _together(books: Mapping[str, Booked]) -> dict[str, int]:
     """What customers used, however it ended."""
-    ended = [each for part, each in books.items() if part not in (Part.FAILED, Part.DISPUTED)]
+    ended = [each for part, each in books.items() if part not in _NOT_REQUESTS]
     return {name: sum(each.tokens[name] for each in ended) for name in COUNTED}
 
 
