@@ -13,6 +13,7 @@ class GatewayConfig(AppConfig):
         from gateway.state import records
         from gateway.stores import epochs as stores
         from gateway.usage import rollups
+        from gateway.vendors.own_keys import keeping
         from ratelimits import epochs
 
         restrictions.sells(lambda: snapshot.load().labels())
@@ -20,6 +21,7 @@ class GatewayConfig(AppConfig):
         epochs.authority(stores.confirm)
         privacy.follow(records.forget_all)
         deletion.follow(lambda account, now: records.forget_all(account))
+        deletion.follow(keeping.forget_all)
 
 
 class Books(AppConfig):

@@ -21,6 +21,7 @@ from gateway.usage.models import DeadEvent, Refusal, UsageEvent, UsageHour
 from gateway.usage.quarantine.models import UsageQuarantine
 from gateway.usage.vendor_day import UsageVendorDay
 from gateway.vendors.models import Credential, Dialect, Offering, Provider, Vendor
+from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 
 __all__ = [
     "Alias",
@@ -39,6 +40,8 @@ __all__ = [
     "Model",
     "Node",
     "Offering",
+    "OwnKey",
+    "OwnKeyFee",
     "Price",
     "Proposal",
     "Provider",

@@ -22,7 +22,9 @@ from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End, Hearing, Stage
+from gateway.plane.own_keys import Mine
 from gateway.vendors.attempts import Attempt
+from gateway.vendors.own_keys import failing
 from gateway.vendors.routes import NATIVE, Route
 from hontoni.errors import ApiError, PaymentRequired
 from ratelimits.limiter import Ask, State
@@ -72,6 +74,9 @@ class Call:
     first_byte: float | None = None
     quarantined: Usage | None = None  # the vendor's own numbers, where they cannot be true
     routes: tuple[Route, ...] = ()  # in the order in which they are asked
+    ours: tuple[Route, ...] = ()  # those of them, or behind them, that are no customer's
+    mine: Mine | None = None  # the customer's own key for it
+    fell_back: str = ""  # why it was not that key that answered
     named: tuple[str, str] = NATIVE  # what the lane calls the model, and in which dialect
     attempts: list[Attempt] = field(default_factory=list)
     price_read_at: float = 0.0  # when the price was read that holds for it
@@ -157,7 +162,8 @@ class Call:
     def fail(self, error: ApiError) -> None:
         """It ended in an error. Only running out of money leaves something to pay."""
         self.status, self.error = error.status, error.code
-        self.end = End.BROKE if isinstance(error, PaymentRequired) else End.FAILED
+        broke = isinstance(error, PaymentRequired) and error.code not in failing.CODES
+        self.end = End.BROKE if broke else End.FAILED
 
     def close_account(self) -> None:
         """Decide what was used and what it costs: the fair bill. `gift` is what is given away of

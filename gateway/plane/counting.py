@@ -12,6 +12,7 @@ from django.conf import settings
 
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
+from gateway.metering.estimates import per_request
 from gateway.plane import (
     adapters,
     admission,
@@ -20,14 +21,17 @@ from gateway.plane import (
     inbound,
     large,
     left_out,
+    own_keys,
     pipeline,
 )
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import MESSAGES
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
+from gateway.plane.own_keys import Mine
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors
+from gateway.vendors.routes import Route
 from hontoni.errors import ApiError, Unavailable
 from hontoni.money import dollars, per_million
 from ratelimits.headers import refusal
@@ -46,7 +50,10 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"input_tokens": request.estimate.likely})
         return
-    await http.present(_relay(http, upstream, request, parsed), settings.UPSTREAM_SILENCE_SECONDS)
+    mine = own_keys.chosen(caller, request.model)
+    routes = own_keys.ways(mine, upstream.routes(request.model))
+    relayed = _relay(http, upstream, request, parsed, routes, mine)
+    await http.present(relayed, settings.UPSTREAM_SILENCE_SECONDS)
 
 
 async def _counted(
@@ -67,11 +74,16 @@ async def _counted(
 
 
 async def _relay(
-    http: Exchange, upstream: Upstream, request: InboundRequest, parsed: dict[str, Any]
+    http: Exchange,
+    upstream: Upstream,
+    request: InboundRequest,
+    parsed: dict[str, Any],
+    routes: tuple[Route, ...],
+    mine: Mine | None,
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
-    for route in upstream.routes(request.model):
+    for route in routes:
         there = request.at(route.named)
         if there.model.dialect != MESSAGES.name or not route.breaker.allows():
             continue
@@ -84,8 +96,7 @@ async def _relay(
             http.extra += pipeline.served(request)
             await http.respond(200, answer)
             return
-        label, wait = route.access.label, reply.retry_after
-        failed = errors.from_reply(reply.status, answer, wait, label)
+        failed = own_keys.refusal(mine, route.access, reply.status, answer, reply.retry_after)
         if not errors.is_theirs(failed):
             break
     raise errors.raised(
@@ -99,7 +110,9 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     body = await bodies.read(http, caller, paid=False)
     request = await _estimated(http, body, caller, upstream)
     lane = await large.choose(request)  # or the 400 that the request itself would get
-    request = request.covering(lane.sifted)
+    mine = own_keys.chosen(caller, request.model)
+    own_keys.ways(mine, upstream.routes(request.model))
+    request = own_keys.priced(request, mine, lane.sifted)
     if lane.thinks is not None:
         request.clamps["thinking"] = request.applied(lane.thinks)
     stretch = not request.parsed.get("stream") or request.hides() or bool(lane.sifted.uses)
@@ -127,6 +140,7 @@ def _answer(request: InboundRequest) -> dict[str, Any]:
     model, bounds = request.model, request.estimate
     rates = model.price.rates
     least = bounds.likely * min(rates[0], rates[1]) + rates[4]
+    flat = per_request(model)
     return {
         "object": "estimate",
         "dialect": request.dialect.name,
@@ -141,7 +155,7 @@ def _answer(request: InboundRequest) -> dict[str, Any]:
         "max_input_tokens": bounds.most,
         "max_output_tokens": bounds.output,
         "currency": "USD",
-        "least_cost": dollars(per_million(least)),
+        "least_cost": dollars(per_million(least) + flat),
         "most_cost": dollars(request.hold.full),
         "hold": dollars(request.hold.full),
         "least_hold": dollars(request.hold.floor),

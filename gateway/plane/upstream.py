@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from django.conf import settings
 
 from gateway.catalogue.sold import Model
+from gateway.plane.callers import Caller
+from gateway.plane.own_keys import reaches
 from gateway.vendors.breaker import Breaker
 from gateway.vendors.http_client import Client, Reply
 from gateway.vendors.models import Vendor
+from gateway.vendors.own_keys import access
 from gateway.vendors.routes import Access, Route, breakers, introduce
 
 
@@ -49,6 +52,10 @@ class Upstream:
             return pool.routes
         own = self._own(model)
         return own if self.alone or not pool.routes else own + pool.routes
+
+    def serves(self, model: Model, caller: Caller) -> bool:
+        """Whether this caller can have it: by a credential of ours, or a key of their own."""
+        return bool(self.routes(model)) or (bool(caller.own_keys) and reaches(caller, model))
 
     def _own(self, model: Model) -> tuple[Route, ...]:
         if model.id not in self._routes:
@@ -94,6 +101,7 @@ async def connect() -> Upstream:
     from sandbox.vendors.server import serve_in_background
 
     root, key = serve_in_background()
+    access.play(root)
     return Upstream(
         {vendor: introduce("sandbox", vendor, root, key) for vendor in Vendor}, alone=True
     )

@@ -51,7 +51,7 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     found = (await snapshot.current()).listed.values()
     allowed = [model for model in found if not caller.models or model.id in caller.models]
-    offered = [model for model in allowed if upstream.routes(model)]
+    offered = [model for model in allowed if upstream.serves(model, caller)]
     await http.respond_json(model_list.page(offered, http.query(), anthropic=_is_anthropic(http)))
 
 

@@ -9,6 +9,7 @@ COUNTED = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 
 
 UNITS = (*COUNTED, "calls")
+OWN = "own key"  # in place of a vendor: what went through customers' own keys is on none of our bills
 
 
 class Part(models.TextChoices):
@@ -28,7 +29,8 @@ class UsageVendorDay(models.Model):
     with the events themselves.
 
     Of `failed` and `disputed` the tokens are the most that the vendor may count, not what was
-    used. `at_most` (nano-dollars) bounds what nobody knows tokens of.
+    used. `at_most` (nano-dollars) bounds what nobody knows tokens of. Of own keys `vendor` is OWN,
+    and the credential ends in the customer's number.
     """
 
     day = models.DateField()

@@ -18,8 +18,9 @@ from gateway.usage.books import Used
 from gateway.usage.corrections.models import CorrectedRequest
 from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
-from gateway.usage.vendor_day import COUNTED, UNITS, Part, UsageVendorDay
+from gateway.usage.vendor_day import COUNTED, OWN, UNITS, Part, UsageVendorDay
 from gateway.vendors.models import Provider, Vendor
+from gateway.vendors.own_keys import access
 from hontoni import errors
 
 _KEY = ("day", "vendor", "credential", "model", "part")
@@ -51,7 +52,7 @@ def correct(changes: Iterable[tuple[UsageEvent, int]]) -> None:
     vendors = _vendors(event for event, _ in changes)
     found: dict[Group, Sums] = {}
     for event, more in changes:
-        group = _group(event, vendors, event.model, _served(event), _part(event))
+        group = _group(event, vendors, event.model, _credential(event), _part(event))
         found.setdefault(group, dict.fromkeys(SUMS, 0))["cost"] += more
     _add(found)
 
@@ -141,6 +142,8 @@ def _group(
 
 
 def _vendor(vendors: Mapping[str, str], credential: str, model: str) -> str:
+    if access.is_own(credential):
+        return OWN
     return vendors.get(credential.partition("/")[0]) or vendors["model:" + model]
 
 
@@ -148,6 +151,12 @@ def _served(event: Used) -> str:
     """The credential that answered, or was the last to be asked."""
     attempts = event.details.get("attempts") or [{}]
     return str(attempts[-1].get("credential", ""))
+
+
+def _credential(event: Used) -> str:
+    """The same, and of an own key whose it is."""
+    served = _served(event)
+    return f"{served}/{event.user_id}" if access.is_own(served) else served
 
 
 def _vendors(events: Iterable[Used]) -> dict[str, str]:
@@ -163,6 +172,10 @@ def _vendors(events: Iterable[Used]) -> dict[str, str]:
 
 def _parts(event: Used) -> Iterator[tuple[str, str, str, Sums]]:
     """(credential, model, part, what to add) of every attempt."""
+    if access.is_own(_served(event)):  # nothing of it is on a bill of ours
+        ended = {"requests": 1, "cost": event.cost}
+        yield _credential(event), event.model, _part(event), _tokens(event) | ended
+        return
     attempts = event.details.get("attempts") or [{}]
     last, part = _served(event), _part(event)
     used = _used(event)
@@ -177,6 +190,8 @@ def _parts(event: Used) -> Iterator[tuple[str, str, str, Sums]]:
     elif full := event.details.get("full"):  # of it the fair-bill policy took something off
         yield last, event.model, Part.GIVEN_AWAY, _beyond(full, used[event.model])
     for attempt in attempts[:-1]:
+        if access.is_own(str(attempt.get("credential", ""))):
+            continue
         # It had the same prompt as the one that answered, so it cost about that at most.
         bound: Sums = {}
         if _may_have_cost(attempt):
@@ -199,16 +214,9 @@ def _part(event: Used) -> Part:
 def _used(event: Used) -> dict[str, Sums]:
     """What was used, by the model that was: a receipt of several lines has other models, too, and
     the calls of hosted tools (gateway/metering/bill.py)."""
-    own = {
-        "input": event.input,
-        "cache_read": event.cache_read,
-        "cache_write_5m": event.cache_write_5m,
-        "cache_write_1h": event.cache_write_1h,
-        "output": event.output + event.reasoning,
-    }
     lines = event.details.get("lines")
     if not lines:  # nearly always
-        return {event.model: own}
+        return {event.model: _tokens(event)}
     found = {event.model: dict.fromkeys((*UNITS, "calls_cost"), 0)}
     for line in lines:
         sums = found.setdefault(line.get("model", event.model), dict.fromkeys(UNITS, 0))
@@ -218,6 +226,16 @@ def _used(event: Used) -> dict[str, Sums]:
             sums["calls"] += calls
             sums["calls_cost"] += calls * line["amount"]
     return found
+
+
+def _tokens(event: Used) -> Sums:
+    return {
+        "input": event.input,
+        "cache_read": event.cache_read,
+        "cache_write_5m": event.cache_write_5m,
+        "cache_write_1h": event.cache_write_1h,
+        "output": event.output + event.reasoning,
+    }
 
 
 def _may_have_cost(attempt: Mapping[str, Any]) -> bool:

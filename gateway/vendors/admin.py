@@ -11,6 +11,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from gateway.vendors import vault
 from gateway.vendors.models import Credential, Offering, Provider, bind
+from gateway.vendors.own_keys import keeping
 
 
 class OfferingInline(TabularInline):
@@ -20,7 +21,7 @@ class OfferingInline(TabularInline):
 
 @admin.register(Provider)
 class ProviderAdmin(ModelAdmin):
-    list_display = ["name", "vendor", "base_url", "everything", "active"]
+    list_display = ["name", "vendor", "base_url", "everything", "own_keys", "active"]
     list_filter = ["vendor", "active"]
     search_fields = ["name", "base_url"]
     inlines = [OfferingInline]
@@ -34,6 +35,9 @@ class ProviderAdmin(ModelAdmin):
         mine = Credential.objects.filter(provider=obj, active=True)
         if count := mine.exclude(entered_for=obj.home).update(active=False):
             said = f"{count} credentials are inactive until they are entered again."
+            self.message_user(request, said, messages.WARNING)
+        if count := keeping.moved(obj):
+            said = f"{count} keys of customers' own are off until their owners enter them again."
             self.message_user(request, said, messages.WARNING)
 
 

@@ -9,11 +9,13 @@ import math
 import time
 from typing import Any
 
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from gateway.dialects.ir import Failed
 from gateway.vendors import errors
 from gateway.vendors.models import Credential
+from gateway.vendors.own_keys.models import OwnKey
 from gateway.vendors.routes import Access, Route
 from hontoni.db import in_thread
 
@@ -59,7 +61,8 @@ class Attempt:
             label = self.route.access.label
             logger.warning("breaker.open %s %s for %.0f s", label, self.error, breaker.wait())
         if refused:
-            _mark_later(self.route.access, self.error)
+            own = self.route.access.own_key is not None  # whose owner reads it
+            _mark_later(self.route.access, failed.message[:300] if own else self.error[:100])
 
     def abandoned(self) -> None:
         """Nobody waits for it any more: that says nothing about the vendor."""
@@ -93,9 +96,9 @@ def _mark_later(access: Access, error: str) -> None:
 
 
 def _later(work: Any, access: Access, *args: Any) -> None:
-    if access.credential is None:
+    if access.credential is None and access.own_key is None:
         return
-    task = asyncio.create_task(_logged(work, access.credential, *args))
+    task = asyncio.create_task(_logged(work, access, *args))
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 
@@ -107,9 +110,16 @@ async def _logged(work: Any, *args: Any) -> None:
         logger.exception("credential.unmarked %s", args)
 
 
-def _mark(credential: int, error: str) -> None:
-    Credential.objects.filter(pk=credential).update(refused_at=Now(), refusal=error[:100])
+def _mark(access: Access, error: str) -> None:
+    _row(access).update(refused_at=Now(), refusal=error)
 
 
-def _unmark(credential: int) -> None:
-    Credential.objects.filter(pk=credential).update(refused_at=None, refusal="")
+def _unmark(access: Access) -> None:
+    _row(access).update(refused_at=None, refusal="")
+
+
+def _row(access: Access) -> "QuerySet[Any]":
+    """A credential of ours, or a customer's own key: its owner sees the mark."""
+    if access.own_key is not None:
+        return OwnKey.objects.filter(pk=access.own_key)
+    return Credential.objects.filter(pk=access.credential)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from gateway.dialects.ir import Failed
 from gateway.vendors import sessions, vault
 from gateway.vendors.breaker import Breaker
 from gateway.vendors.http_client import Origin
-from gateway.vendors.models import DIALECTS, Credential, Offering, Vendor
+from gateway.vendors.models import DIALECTS, Credential, Offering, Provider, Vendor
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +34,16 @@ _ALWAYS = {
 class Access:
     """A credential in use: where it is taken, and how we introduce ourselves. `credential` is its
     id in the database, None for the environment's; `marked_at` when staff were last told that it
-    is refused, by the monotonic clock."""
+    is refused, by the monotonic clock. `own_key` is the id of a customer's own, and `failures` what
+    became of it last, by model."""
 
     label: str
     origin: Origin
     prefix: str
     headers: dict[bytes, bytes]
     credential: int | None = None
+    own_key: int | None = None
+    failures: dict[str, Failed] = field(default_factory=dict)
     marked_at: float = -math.inf
     _heads: dict[str, bytes] = field(default_factory=dict)
     _breakers: dict[str, Breaker] = field(default_factory=dict)
@@ -94,11 +98,22 @@ class Route(NamedTuple):
     weight: int = 1
 
 
+class OwnWay(NamedTuple):
+    """What a provider calls a model (as `Route.named`), and whether customers may bring a key of
+    their own for it."""
+
+    provider: int
+    named: tuple[str, str]
+    open: bool
+
+
 class Pool(NamedTuple):
-    """All ways to one model, by priority. `environment`: and the environment's key, first."""
+    """All ways to one model, by priority. `environment`: and the environment's key, first. `own`:
+    where an own key of a customer's leads to it."""
 
     routes: tuple[Route, ...] = ()
     environment: bool = True
+    own: tuple[OwnWay, ...] = ()
 
 
 EMPTY = Pool()
@@ -124,7 +139,7 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
     offered: defaultdict[int, dict[str, Offering]] = defaultdict(dict)
     for offering in Offering.objects.all():
         offered[offering.provider_id][offering.model_id] = offering
-    found = list(credentials)
+    found, providers = list(credentials), list(Provider.objects.all())
     vendors = {credential.provider.vendor for credential in found}
     with _loading:
         accesses = [(c, a) for c in found if (a := _access(c))]
@@ -136,8 +151,9 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
             for credential, access in accesses
             if (route := _route(credential, access, model, vendor, dialect, offered))
         )
-        if routes or vendor in vendors:
-            pools[model] = Pool(routes, vendor not in vendors)
+        own = _own_ways(providers, model, vendor, dialect, offered)
+        if routes or own or vendor in vendors:
+            pools[model] = Pool(routes, vendor not in vendors, own)
     return pools
 
 
@@ -149,17 +165,40 @@ def _route(
     dialect: str,
     offered: dict[int, dict[str, Offering]],
 ) -> Route | None:
-    provider = credential.provider
+    named = _named(credential.provider, model, vendor, dialect, offered)
+    if named is None:
+        return None
+    return Route(access, access.breaker(model), named, credential.priority, credential.weight)
+
+
+def _named(
+    provider: Provider,
+    model: str,
+    vendor: str,
+    dialect: str,
+    offered: dict[int, dict[str, Offering]],
+) -> tuple[str, str] | None:
+    """What a provider calls a model; None if it does not have it."""
     offering = offered[provider.pk].get(model)
-    how = (credential.priority, credential.weight)
     if offering is not None:
         spoken = DIALECTS[provider.vendor]
         usual = dialect if dialect in spoken else spoken[0]
-        named = (offering.upstream_id, offering.dialect or usual)
-        return Route(access, access.breaker(model), named, *how)
-    if provider.everything and provider.vendor == vendor:
-        return Route(access, access.breaker(model), NATIVE, *how)
-    return None
+        return offering.upstream_id, offering.dialect or usual
+    return NATIVE if provider.everything and provider.vendor == vendor else None
+
+
+def _own_ways(
+    providers: Iterable[Provider],
+    model: str,
+    vendor: str,
+    dialect: str,
+    offered: dict[int, dict[str, Offering]],
+) -> tuple[OwnWay, ...]:
+    return tuple(
+        OwnWay(provider.pk, named, provider.active and provider.own_keys)
+        for provider in providers
+        if (named := _named(provider, model, vendor, dialect, offered)) is not None
+    )
 
 
 # What was made of a credential is kept while it stays the same, and with it its breakers: staff

@@ -19,7 +19,7 @@ from django.db.models.functions import TruncDay
 from gateway.catalogue.models import BUCKETS
 from gateway.reconciliation.vendors.comparison import Bill, Booked, Place, Prices, shares, sides
 from gateway.usage.models import UsageHour
-from gateway.usage.vendor_day import COUNTED, Part
+from gateway.usage.vendor_day import COUNTED, OWN, Part, UsageVendorDay
 from hontoni import money
 
 By = Literal["model", "day", "customer"]
@@ -65,7 +65,8 @@ def margins(by: By, first: date, last: date) -> list[Margin]:
         return found.setdefault(name, Margin(name))
 
     for sold in used.keys() | costs.keys():
-        customers, cost = used.get(sold, {}), costs.get(sold) or _Cost(known=False)
+        customers = used.get(sold, {})
+        cost = costs.get(sold) or _Cost(known=not _costs_us(customers))
         for user, each in customers.items():
             margin = of(_name(by, sold, user))
             margin.requests += each.requests
@@ -108,7 +109,21 @@ def _used(first: date, last: date) -> dict[Sold, dict[int, _Used]]:
         tokens["output"] += row["of_reasoning"]
         sold = row["day"].date(), row["model"]
         found[sold][row["user_id"]] = _Used(tokens, row["count"], row["charged"])
+    _without_own_keys(found, first, last)
     return dict(found)
+
+
+def _without_own_keys(found: Mapping[Sold, dict[int, _Used]], first: date, last: date) -> None:
+    """What went through customers' own keys costs us nothing: the fee is earned."""
+    for row in UsageVendorDay.objects.filter(vendor=OWN, day__gte=first, day__lte=last):
+        user = int(row.credential.rpartition("/")[2])
+        if (used := found.get((row.day, row.model), {}).get(user)) is not None:
+            for name in COUNTED:
+                used.tokens[name] = max(0, used.tokens[name] - getattr(row, name))
+
+
+def _costs_us(customers: Mapping[int, _Used]) -> bool:
+    return any(any(each.tokens.values()) for each in customers.values()) or not customers
 
 
 # -- What it costs us ----------------------------------------------------------------------------

@@ -1,0 +1,43 @@
+"""Whether an own key works: its vendor is asked which models there are, which costs nothing."""
+
+import httpx
+from django.utils import timezone
+
+from gateway.dialects.codecs import failures
+from gateway.vendors import vault
+from gateway.vendors.models import Vendor
+from gateway.vendors.own_keys import access, keeping
+from gateway.vendors.own_keys.models import OwnKey
+
+_SECONDS = 10.0
+_MOST_BYTES = 65_536
+_OURS = (b"host", b"content-type", b"accept-encoding")
+
+
+def test(row: OwnKey) -> str:
+    """What is wrong with it, in the vendor's words; "" if it works."""
+    problem = _problem(row)
+    keeping.tested(row, problem, timezone.now())
+    return problem
+
+
+def _problem(row: OwnKey) -> str:
+    if not row.is_at_home:
+        return "Its provider has moved since it was entered: enter it again."
+    try:
+        made = access.introduced(row)
+    except vault.Unreadable:
+        return "It cannot be read any more: enter it again."
+    origin, google = made.origin, row.provider.vendor == Vendor.GOOGLE
+    scheme = "https" if origin.tls else "http"
+    path = "/v1beta/models" if google else "/v1/models"
+    url = f"{scheme}://{origin.host}:{origin.port}{made.prefix}{path}"
+    headers = {n.decode(): v.decode() for n, v in made.headers.items() if n not in _OURS}
+    try:
+        with httpx.stream("GET", url, headers=headers, timeout=_SECONDS) as answer:
+            body = next(answer.iter_bytes(_MOST_BYTES), b"")
+    except httpx.HTTPError as error:
+        return f"{row.provider.name} did not answer ({type(error).__name__})."
+    if answer.status_code < 300:
+        return ""
+    return f"{answer.status_code} {failures.words(body)}".strip()
