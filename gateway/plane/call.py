@@ -74,7 +74,7 @@ class Call:
     first_byte: float | None = None
     quarantined: Usage | None = None  # the vendor's own numbers, where they cannot be true
     routes: tuple[Route, ...] = ()  # in the order in which they are asked
-    ours: tuple[Route, ...] = ()  # those of them, or behind them, that are no customer's
+    ours: tuple[Route, ...] = ()  # all that are no customer's
     mine: Mine | None = None  # the customer's own key for it
     fell_back: str = ""  # why it was not that key that answered
     named: tuple[str, str] = NATIVE  # what the lane calls the model, and in which dialect
@@ -228,14 +228,9 @@ class Call:
             return False
         if self.request.parsed.get("max_tokens") == 0:
             return False
-        ending = self._ending()
+        ending = self.ended if self.tap is None else self.tap.ending()
         stops = self.request.parsed.get("stop") or self.request.parsed.get("stop_sequences")
         return ending not in _ENDS_WITH_A_REASON and not (ending == "stop" and stops)
-
-    def _ending(self) -> str:
-        if self.tap is not None:
-            return self.tap.ending()
-        return self.ended
 
     def _quarantine(self, given: Usage) -> None:
         """Numbers that cannot be true are kept for staff; what was held is billed, and our own

@@ -50,8 +50,8 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"input_tokens": request.estimate.likely})
         return
-    mine = own_keys.chosen(caller, request.model)
-    routes = own_keys.ways(mine, upstream.routes(request.model))
+    ours = upstream.routes(request.model)
+    caller, mine, routes = await own_keys.found(caller, request.model, ours)
     relayed = _relay(http, upstream, request, parsed, routes, mine)
     await http.present(relayed, settings.UPSTREAM_SILENCE_SECONDS)
 
@@ -110,8 +110,8 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     body = await bodies.read(http, caller, paid=False)
     request = await _estimated(http, body, caller, upstream)
     lane = await large.choose(request)  # or the 400 that the request itself would get
-    mine = own_keys.chosen(caller, request.model)
-    own_keys.ways(mine, upstream.routes(request.model))
+    ours = upstream.routes(request.model)
+    caller, mine, _ = await own_keys.found(caller, request.model, ours)
     request = own_keys.priced(request, mine, lane.sifted)
     if lane.thinks is not None:
         request.clamps["thinking"] = request.applied(lane.thinks)

@@ -13,6 +13,7 @@ from gateway.plane import admission, own_keys
 from gateway.plane.call import Call
 from gateway.plane.exchange import Exchange
 from gateway.plane.wire import Headers
+from gateway.vendors.own_keys import failing
 from hontoni.errors import BadRequest, PaymentRequired
 
 _SPARED = (4, 2, 1, 0)  # calls of each tool
@@ -86,7 +87,7 @@ async def hold_for_ours(call: Call, failed: Failed | None) -> None:
     is held first. Raises PaymentRequired where the balance does not cover it."""
     ours = call.model.ours
     assert ours is not None and call.mine is not None
-    call.fell_back = failed.code if failed is not None else "own_key_unavailable"
+    call.fell_back = failed.code if failed is not None else failing.CLOSED
     call.request = call.request.priced(ours, call.lane.sifted)
     if (missing := call.hold.full - call.held) > 0:
         more = await admission.extend(call, missing)
@@ -96,6 +97,4 @@ async def hold_for_ours(call: Call, failed: Failed | None) -> None:
             f"Your own key at {call.mine.key.name} failed ({call.fell_back}), and your balance "
             "does not cover this request at our price."
         )
-    name, value = call.mine.header
-    told = (name, value + b"; fell-back=" + call.fell_back.encode())
-    call.http.extra = [each for each in call.http.extra if each[0] != own_keys.HEADER] + [told]
+    own_keys.tell(call)

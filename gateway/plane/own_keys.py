@@ -1,7 +1,7 @@
 """Whether a customer's own key answers a request, at which price, and who is asked after it.
 
-Where an account has a key at a provider of the model, nobody else is asked in its place, unless its
-owner chose so: what is sent, and whom it is billed to, is no surprise.
+Where an account has a key at a provider of the model, nobody else is asked in its place, unless
+its owner chose so: what is sent, and whom it is billed to, is no surprise.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,12 +10,14 @@ from gateway.catalogue.features.sift import Sifted
 from gateway.catalogue.sold import Model
 from gateway.dialects.codecs import failures
 from gateway.dialects.ir import Failed
+from gateway.plane import callers
 from gateway.plane.callers import Caller
 from gateway.vendors import errors
 from gateway.vendors.own_keys import failing
 from gateway.vendors.own_keys.access import Key
 from gateway.vendors.routes import Access, Route
 from hontoni.errors import Forbidden
+from ratelimits import limiter
 
 if TYPE_CHECKING:
     from gateway.plane.call import Call
@@ -31,8 +33,14 @@ class Mine(NamedTuple):
     route: Route | None
 
     @property
-    def header(self) -> tuple[bytes, bytes]:
-        return HEADER, self.key.name.encode()
+    def fell_back(self) -> str:
+        """Why it is not the one that answers, as far as that is known beforehand."""
+        return failing.CLOSED if self.route is None else ""
+
+    def header(self, fell_back: str = "") -> tuple[bytes, bytes]:
+        """What the answer says of it."""
+        why = fell_back or self.fell_back
+        return HEADER, (self.key.name + (f"; fell-back={why}" if why else "")).encode()
 
 
 def chosen(caller: Caller, model: Model) -> Mine | None:
@@ -71,6 +79,22 @@ def ways(mine: Mine | None, ours: tuple[Route, ...]) -> tuple[Route, ...]:
     return routes
 
 
+async def found(
+    caller: Caller, model: Model, ours: tuple[Route, ...]
+) -> tuple[Caller, Mine | None, tuple[Route, ...]]:
+    """The key for this model, and who is asked. Raises as `ways`, but by a snapshot only that
+    Redis knows of nothing newer than."""
+    mine = chosen(caller, model)
+    try:
+        return caller, mine, ways(mine, ours)
+    except Forbidden:
+        if await limiter.terms_version(caller.account) <= caller.terms_version:
+            raise
+        caller = await callers.reload(caller.digest)
+        mine = chosen(caller, model)
+        return caller, mine, ways(mine, ours)
+
+
 def refusal(
     mine: Mine | None, access: Access, status: int, body: bytes, retry_after: str
 ) -> Failed:
@@ -95,6 +119,12 @@ def renew(call: "Call") -> None:
     call.mine = chosen(call.caller, model)
     call.routes = ways(call.mine, call.ours)
     call.request = priced(call.request, call.mine, call.lane.sifted)
+    call.fell_back = call.mine.fell_back if call.mine else ""
+    tell(call)
+
+
+def tell(call: "Call") -> None:
+    """In the answer's head: whose key, and why another one answered, if so."""
     call.http.extra = [each for each in call.http.extra if each[0] != HEADER]
     if call.mine is not None:
-        call.http.extra.append(call.mine.header)
+        call.http.extra.append(call.mine.header(call.fell_back))

@@ -111,10 +111,11 @@ async def _prepare(
         http.parsed = parsed = parse(body) if parsed is None else parsed
         request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += notices(request)
-    mine, ours = own_keys.chosen(caller, request.model), _routes(request, http, upstream)
+    mine, routes = None, (ours := _routes(request, http, upstream))
+    if caller.own_keys:
+        caller, mine, routes = await own_keys.found(caller, request.model, ours)
     if mine is not None:
-        http.extra.append(mine.header)
-    routes = own_keys.ways(mine, ours)
+        http.extra.append(mine.header())
     named = routes[0].named
     lane = await large.choose(request if named == NATIVE else request.at(named))
     return Call(
@@ -125,6 +126,7 @@ async def _prepare(
         routes=routes,
         ours=ours,
         mine=mine,
+        fell_back=mine.fell_back if mine else "",
         named=named,
         stream=bool(request.parsed.get("stream")),
         clamps=request.clamps,

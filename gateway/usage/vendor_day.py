@@ -9,7 +9,7 @@ COUNTED = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 
 
 UNITS = (*COUNTED, "calls")
-OWN = "own key"  # in place of a vendor: what went through customers' own keys is on none of our bills
+OWN = "own key"  # in place of a vendor: customers' own keys, which are on no bill of ours
 
 
 class Part(models.TextChoices):

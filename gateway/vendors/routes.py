@@ -34,8 +34,8 @@ _ALWAYS = {
 class Access:
     """A credential in use: where it is taken, and how we introduce ourselves. `credential` is its
     id in the database, None for the environment's; `marked_at` when staff were last told that it
-    is refused, by the monotonic clock. `own_key` is the id of a customer's own, and `failures` what
-    became of it last, by model."""
+    is refused, by the monotonic clock. `own_key` is the id of a customer's own, and `failures`
+    what became of it last, by model."""
 
     label: str
     origin: Origin
