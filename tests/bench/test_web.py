@@ -29,7 +29,7 @@ def test_the_rows_are_a_usage_as_it_could_have_been(alice: Person, bob: Person) 
     first, last = UsageEvent.objects.order_by("pk")[0], UsageEvent.objects.order_by("-pk")[0]
     assert first.created_at < last.created_at  # ids are in the order of time
     indexes = connection.introspection.get_constraints(connection.cursor(), "gateway_usageevent")
-    assert {"usage_of_user", "usage_of_tool", "usage_failed"} <= set(indexes)
+    assert {"usage_of_user", "usage_failed"} <= set(indexes)
 
 
 def test_its_session_opens_the_pages(alice: Person) -> None:

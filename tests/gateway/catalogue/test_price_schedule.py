@@ -248,7 +248,13 @@ def test_everybody_sees_what_is_to_come_and_from_when(client: Client, alice: Per
 
 
 def test_the_receipts_page_names_the_version(client: Client, alice: Person) -> None:
-    event: UsageEvent = used(alice, details={"price_read_at": timezone.now().timestamp()})
+    seed()
+    price = Price.objects.get(model_id="claude-sonnet-4")
+    price.pk, price.effective_at = 1165, timezone.now()  # a name and not an amount: 1165
+    Price.objects.bulk_create([price])
+    event: UsageEvent = used(
+        alice, price=price, details={"price_read_at": timezone.now().timestamp()}
+    )
     client.force_login(alice.user)
     page = client.get(f"/usage/{event.request_id}").content.decode()
-    assert f"version {event.price_id}" in page and "read " in page
+    assert "version 1165" in page and "read " in page
