@@ -80,6 +80,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             Item(_t("Prices"), "sell", "gateway.price"),
             Item(_t("Customer prices"), "handshake", "gateway.customerprice"),
             Item(_t("Vendor prices"), "payments", "gateway.vendorprice"),
+            Item(_t("Fees for own keys"), "toll", "gateway.ownkeyfee"),
             Item(
                 _t("Proposals"),
                 "lightbulb",
@@ -98,6 +99,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(_t("Providers"), "dns", "gateway.provider"),
             Item(_t("Credentials"), "vpn_key", "gateway.credential"),
+            Item(_t("Customers' own keys"), "key", "gateway.ownkey"),
             Item(_t("Bills"), "request_quote", "gateway.vendorbill"),
             Item(
                 _t("Differences"),

@@ -44,7 +44,7 @@ ROLES = {
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
             "view_correction",
-            *("view_feature", "view_leftout", "view_customerprice"),
+            *("view_feature", "view_leftout", "view_customerprice", "view_ownkey"),
         ),
     },
     "finance": {
@@ -77,6 +77,7 @@ ROLES = {
             *(f"{verb}_vendorname" for verb in _EDIT),
             *(f"{verb}_vendorprice" for verb in _EDIT),
             *("view_featurecost", "view_markup", "view_customerprice", "view_proposal"),
+            *("view_ownkey", "view_ownkeyfee"),
             "view_marginalarm",
         ),
     },
@@ -111,6 +112,7 @@ ROLES = {
             *(f"{verb}_markup" for verb in _EDIT),
             *(f"{verb}_customerprice" for verb in _EDIT),
             *("view_proposal", "decide_proposal", "view_marginalarm"),
+            *("view_ownkey", "add_ownkeyfee", "view_ownkeyfee", "delete_ownkeyfee"),
         ),
     },
 }

@@ -1,10 +1,7 @@
 """A customer's own key at a vendor: who is asked, what is paid, and what is told when it fails."""
 
-from typing import Any
-
 import orjson
 import pytest
-from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.people import terms
@@ -19,48 +16,13 @@ from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from hontoni.money import nanos
 from sandbox.vendors.recorder import hashed
 from tests.gateway.plane.test_translation import PATHS, ask
+from tests.gateway.vendors.own_keys import BOBS, SECRET, charge, offer
 from tests.gateway.vendors.test_failover import LONG, error
 from tests.gateway.vendors.world import tried, unlimited
 from tests.gateway_server import Gateway, fund, settled
 from tests.vendors import Vendors
 from tests.waiting import until
 from tests.world import Person
-
-SECRET, BOBS = "sk-alice-at-openai-0123456789", "sk-bob-at-openai-0123456789"
-
-
-def offer(at: Vendors, name: str = "openai", vendor: str = "", **fields: Any) -> Provider:
-    """Customers may bring a key for the vendor that is at that address."""
-    made: Provider = Provider.objects.create(
-        name=name, vendor=vendor or name, base_url=at.url, own_keys=True, **fields
-    )
-    snapshot.forget()
-    return made
-
-
-def charge(per_million: str = "0.10", per_request: str = "0", **fields: Any) -> OwnKeyFee:
-    made: OwnKeyFee = OwnKeyFee.objects.create(
-        per_million=nanos(per_million),
-        per_request=nanos(per_request),
-        effective_at=timezone.now(),
-        **fields,
-    )
-    snapshot.forget()
-    return made
-
-
-@pytest.fixture
-def offered(gateway: Gateway, first: Vendors) -> Vendors:
-    """Bring a key of `first` for OpenAI's models, at ten cents per million tokens."""
-    first.sandbox.keys = {SECRET, BOBS}
-    offer(first)
-    charge()
-    return first
-
-
-@pytest.fixture
-def hers(offered: Vendors, alice: Person) -> OwnKey:
-    return keeping.add(alice.user, "openai", SECRET)
 
 
 def asked_with(at: Vendors, secret: str) -> bool:
@@ -96,12 +58,16 @@ def test_her_own_key_is_used_at_the_fee(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_every_dialect_is_answered_by_it(
-    gateway: Gateway, alice: Person, first: Vendors, stream: bool
+    gateway: Gateway,
+    alice: Person,
+    first: Vendors,
+    stream: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever the client speaks, and whichever vendor answers."""
     fund(alice, "1")
     unlimited()
-    first.sandbox.keys = {SECRET}
+    monkeypatch.setattr(first.sandbox, "keys", {SECRET})
     charge("1", "0.001")
     for vendor in ("openai", "anthropic", "google"):
         offer(first, vendor)
@@ -149,10 +115,14 @@ def test_its_failure_is_told_its_owner_and_nobody_else_is_asked(
 
 
 def test_a_refused_key_is_left_alone_until_it_is_replaced(
-    gateway: Gateway, alice: Person, hers: OwnKey, offered: Vendors
+    gateway: Gateway,
+    alice: Person,
+    hers: OwnKey,
+    offered: Vendors,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fund(alice, "1")
-    offered.sandbox.keys = {BOBS}
+    monkeypatch.setattr(offered.sandbox, "keys", {BOBS})
     for _ in range(3):
         answer = gateway.chat(alice)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "own_key_refused")
@@ -262,11 +232,11 @@ def test_a_model_that_we_have_no_credential_for_is_there_with_an_own_key(
 
 
 def test_counts_and_estimates_are_by_the_own_key(
-    gateway: Gateway, alice: Person, first: Vendors
+    gateway: Gateway, alice: Person, first: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A prompt that shall go to her own account goes nowhere else to be counted."""
     fund(alice, "1")
-    first.sandbox.keys = {SECRET}
+    monkeypatch.setattr(first.sandbox, "keys", {SECRET})
     offer(first, "anthropic")
     charge("2", "0.001")
     keeping.add(alice.user, "anthropic", SECRET)
