@@ -62,7 +62,7 @@ class OwnKeyFeeAdmin(RateAdmin):
     """Versions: announced, withdrawn before they bind, and never changed."""
 
     form = FeeForm
-    fields = ("vendor", "per_million", "per_request", "effective_at", "reason")
+    fields = ("vendor", "per_million", "per_request", "effective_at", "reason", "confirmed")
     list_display = ("vendors", "tokens", "a_request", "effective_at", "reason")
     list_filter = ("vendor",)
 
