@@ -100,6 +100,8 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             Item(_t("Providers"), "dns", "gateway.provider"),
             Item(_t("Credentials"), "vpn_key", "gateway.credential"),
             Item(_t("Customers' own keys"), "key", "gateway.ownkey"),
+            Item(_t("Choice and health"), "alt_route", "gateway.routing"),
+            Item(_t("Vendors of models"), "route", "gateway.routeterms"),
             Item(_t("Bills"), "request_quote", "gateway.vendorbill"),
             Item(
                 _t("Differences"),

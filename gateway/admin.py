@@ -15,6 +15,7 @@ from gateway.pricing import model_admin as models  # noqa: F401
 from gateway.pricing import own_key_admin as own_keys  # noqa: F401
 from gateway.pricing import price_admin as prices  # noqa: F401
 from gateway.pricing import proposal_admin as proposals  # noqa: F401
+from gateway.pricing import routing_admin as routing  # noqa: F401
 from gateway.reconciliation.vendors import admin as vendorbills  # noqa: F401
 from gateway.usage import dead_events
 from gateway.usage.corrections import admin as corrections  # noqa: F401  registers

@@ -22,6 +22,7 @@ from gateway.usage.quarantine.models import UsageQuarantine
 from gateway.usage.vendor_day import UsageVendorDay
 from gateway.vendors.models import Credential, Dialect, Offering, Provider, Vendor
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
+from gateway.vendors.routing.models import RouteTerms, Routing
 
 __all__ = [
     "Alias",
@@ -48,6 +49,8 @@ __all__ = [
     "Refusal",
     "ReportSource",
     "RoleGrant",
+    "RouteTerms",
+    "Routing",
     "StoreEpoch",
     "UsageBroughtForward",
     "UsageEvent",

@@ -3,7 +3,7 @@
 from channels.security.websocket import WebsocketDenier
 from django.urls import path, re_path
 
-from gateway.dashboard import api, own_key_api
+from gateway.dashboard import api, own_key_api, vendor_health_api
 from gateway.dashboard.consumers import Dashboard
 from gateway.dashboard.views import (
     docs,
@@ -72,6 +72,9 @@ urlpatterns = [
         "staff/vendor-bills/differences",
         vendorbills.DifferencesView.as_view(),
         name="vendor-bill-differences",
+    ),
+    path(
+        "staff/vendor-health", vendor_health_api.VendorHealthView.as_view(), name="vendor-health"
     ),
     path("staff/margins", vendorbills.MarginsView.as_view(), name="margins"),
 ]

@@ -45,6 +45,7 @@ ROLES = {
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
             "view_correction",
             *("view_feature", "view_leftout", "view_customerprice", "view_ownkey"),
+            "view_routing",
         ),
     },
     "finance": {
@@ -112,6 +113,8 @@ ROLES = {
             *(f"{verb}_markup" for verb in _EDIT),
             *(f"{verb}_customerprice" for verb in _EDIT),
             *("view_proposal", "decide_proposal", "view_marginalarm"),
+            *(f"{verb}_routing" for verb in _EDIT),
+            *(f"{verb}_routeterms" for verb in _EDIT),
             *("view_ownkey", "add_ownkeyfee", "view_ownkeyfee", "delete_ownkeyfee"),
         ),
     },

@@ -139,6 +139,7 @@ def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tupl
     return ordered(
         upstream.routes(request.model),
         lambda: request.session(http.headers),
+        request.model.pool.choose,
     )
 
 

@@ -66,8 +66,12 @@ class Upstream:
 
     def breakers(self) -> dict[tuple[str, str], int]:
         """The state of every breaker that was ever asked, by credential and model."""
+        return {way: breaker.state() for way, breaker in self.asked().items()}
+
+    def asked(self) -> dict[tuple[str, str], Breaker]:
+        """Every breaker there is of our credentials, by credential and model."""
         found = {
-            (route.access.label, model): route.breaker.state()
+            (route.access.label, model): route.breaker
             for model, own in self._routes.items()
             for route in own
         }

@@ -19,6 +19,7 @@ from gateway.plane import (
     background,
     counting,
     drains,
+    health,
     inbound,
     kept_responses,
     large,
@@ -171,6 +172,7 @@ class V1:
 
     def __init__(self) -> None:
         self.upstream: Upstream | None = None
+        self.health: health.Sharing | None = None
         self.config = Config.read()
         handlers: dict[str, dict[str, Handler]] = {}
         for path, method, run in _HANDLERS:
@@ -193,7 +195,13 @@ class V1:
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
         await stores.start()
-        work = (admission.beat_for_ever(), refusals.flush_for_ever(), stores.watch_for_ever())
+        self.health = health.Sharing(self.upstream)
+        work = (
+            admission.beat_for_ever(),
+            refusals.flush_for_ever(),
+            stores.watch_for_ever(),
+            self.health.for_ever(),
+        )
         self._working = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:

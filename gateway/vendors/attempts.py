@@ -28,7 +28,7 @@ class Attempt:
     """`status` is the vendor's, None until it answers; `error` its code, or ours; `repaired` if
     what it refused was changed then."""
 
-    __slots__ = ("_began", "_ended", "_probe", "error", "repaired", "route", "status")
+    __slots__ = ("_began", "_ended", "_heard", "_probe", "error", "repaired", "route", "status")
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -37,10 +37,14 @@ class Attempt:
         self.repaired = False
         self._began = time.monotonic()
         self._ended = 0.0
+        self._heard = False
         self._probe = route.breaker.begin()
 
     def answered(self) -> None:
         """The first good byte is there."""
+        if not (self._heard or self._ended):
+            self._heard = True
+            self.route.breaker.tally.first((time.monotonic() - self._began) * 1000)
         if self.route.breaker.refused:
             self.route.access.marked_at = -math.inf
             _later(_unmark, self.route.access)
@@ -48,14 +52,18 @@ class Attempt:
 
     def ended(self, failed: Failed | None) -> None:
         """It is over; `failed` says how, if not well."""
-        self._ended = time.monotonic()
+        self._ended, tally = time.monotonic(), self.route.breaker.tally
         if failed is None:
+            tally.ended()
             self.answered()
             return
         self.error = failed.vendor_code or failed.code
         if not errors.is_theirs(failed):
+            tally.ended()
             self.answered()
             return
+        limited, wait = errors.limits(failed, self.status), failed.retry_after or 0.0
+        tally.ended(self.error, limited=limited, wait=wait)
         refused, breaker = errors.refuses_us(failed), self.route.breaker
         if breaker.failed(retry_after=failed.retry_after or 0.0, refused=refused):
             label = self.route.access.label
@@ -68,6 +76,8 @@ class Attempt:
         """Nobody waits for it any more: that says nothing about the vendor."""
         self._ended = time.monotonic()
         self.error = "abandoned"
+        if self._heard:
+            self.route.breaker.tally.ended()
         if self._probe:
             self.route.breaker.abandoned()
 

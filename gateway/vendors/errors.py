@@ -30,6 +30,9 @@ _OURS = frozenset(
 )
 
 
+_LIMITS = frozenset(("rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"))
+
+
 def from_reply(status: int, body: bytes, retry_after: str, credential: str) -> Failed:
     """What a vendor's non-2xx answer to a credential of ours means."""
     failed = parsed(status, body, retry_after)
@@ -71,6 +74,11 @@ def is_theirs(failed: Failed) -> bool:
     if failed.code == failures.RETIRED or failed.code in failing.CODES:
         return True
     return failed.status >= 500 and failed.message != failures.malformed("").message
+
+
+def limits(failed: Failed, status: int | None) -> bool:
+    """Whether the credential has asked more often than it may."""
+    return status == 429 or failed.vendor_code in _LIMITS
 
 
 def refuses_us(failed: Failed) -> bool:

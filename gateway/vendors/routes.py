@@ -7,6 +7,7 @@ seconds. Where a vendor has no credential there, the environment's key is its po
 import logging
 import math
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from gateway.vendors import sessions, vault
 from gateway.vendors.breaker import Breaker
 from gateway.vendors.http_client import Origin
 from gateway.vendors.models import DIALECTS, Credential, Offering, Provider, Vendor
+from gateway.vendors.routing.models import Choice, RouteTerms, Routing
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +98,7 @@ class Route(NamedTuple):
     named: tuple[str, str] = NATIVE
     priority: int = 0
     weight: int = 1
+    cost: int | None = None  # nano-dollars of a million tokens there (RouteTerms.cost)
 
 
 class OwnWay(NamedTuple):
@@ -109,27 +112,64 @@ class OwnWay(NamedTuple):
 
 class Pool(NamedTuple):
     """All ways to one model, by priority. `environment`: and the environment's key, first. `own`:
-    where an own key of a customer's leads to it."""
+    where an own key of a customer's leads to it. `choose`: how one of the same priority is chosen
+    (routing/models.py)."""
 
     routes: tuple[Route, ...] = ()
     environment: bool = True
     own: tuple[OwnWay, ...] = ()
+    choose: str = Choice.SHARE
 
 
 EMPTY = Pool()
 
 
-def ordered(routes: tuple[Route, ...], session: Callable[[], bytes]) -> tuple[Route, ...]:
-    """In the order in which a session asks them. It is only looked up where it matters."""
+def ordered(
+    routes: tuple[Route, ...], session: Callable[[], bytes], choose: str = Choice.SHARE
+) -> tuple[Route, ...]:
+    """In the order in which a session asks them: whoever any gateway found ill comes last, then by
+    priority, then as staff chose, and equal ones by the session's own hash. It is only looked up
+    where it matters."""
     if len(routes) == 1:  # nearly always
         return routes
-    wanted = session()
+    wanted, now = session(), time.time()
 
-    def rank(route: Route) -> tuple[int, float]:
-        salt = route.access.label.encode()
-        return route.priority, -sessions.score(wanted, salt, route.weight)
+    def rank(route: Route) -> tuple[bool, int, float, float]:
+        shared = route.breaker.shared
+        ill = shared is not None and shared.is_ill(now)
+        score = sessions.score(wanted, route.access.label.encode(), route.weight)
+        return ill, route.priority, _preference(route, choose), -score
 
     return tuple(sorted(routes, key=rank))
+
+
+def _preference(route: Route, choose: str) -> float:
+    """The less, the sooner it is asked. A cost that nobody knows comes after all others. Latencies
+    within a quarter of each other are equal, so that sessions stay where their prompt cache is;
+    one that nobody has measured lately is tried, and so becomes known."""
+    if choose == Choice.COST:
+        return math.inf if route.cost is None else route.cost
+    if choose == Choice.LATENCY:
+        shared = route.breaker.shared
+        first_ms = shared.first_ms if shared is not None else None
+        return -1.0 if first_ms is None else math.floor(math.log(max(1, first_ms), 1.25))
+    return 0.0
+
+
+class _Chosen(NamedTuple):
+    """What staff chose: by model ("" is every other), and of each provider's model."""
+
+    by_model: dict[str, str]
+    terms: dict[tuple[int, str], RouteTerms]
+
+    @classmethod
+    def read(cls) -> "_Chosen":
+        rows = Routing.objects.values_list("model_id", "choose")
+        terms = {(row.provider_id, row.model_id): row for row in RouteTerms.objects.all()}
+        return cls({model or "": choose for model, choose in rows}, terms)
+
+    def of(self, model: str) -> str:
+        return self.by_model.get(model) or self.by_model.get("", Choice.SHARE)
 
 
 def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
@@ -140,7 +180,7 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
     for offering in Offering.objects.all():
         offered[offering.provider_id][offering.model_id] = offering
     found, providers = list(credentials), list(Provider.objects.all())
-    vendors = {credential.provider.vendor for credential in found}
+    vendors, chosen = {credential.provider.vendor for credential in found}, _Chosen.read()
     with _loading:
         accesses = [(c, a) for c in found if (a := _access(c))]
         _forget_all_but({access for _, access in accesses})
@@ -149,11 +189,11 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
         routes = tuple(
             route
             for credential, access in accesses
-            if (route := _route(credential, access, model, vendor, dialect, offered))
+            if (route := _route(credential, access, model, vendor, dialect, offered, chosen))
         )
         own = _own_ways(providers, model, vendor, dialect, offered)
         if routes or own or vendor in vendors:
-            pools[model] = Pool(routes, vendor not in vendors, own)
+            pools[model] = Pool(routes, vendor not in vendors, own, chosen.of(model))
     return pools
 
 
@@ -164,11 +204,16 @@ def _route(
     vendor: str,
     dialect: str,
     offered: dict[int, dict[str, Offering]],
+    chosen: _Chosen,
 ) -> Route | None:
     named = _named(credential.provider, model, vendor, dialect, offered)
     if named is None:
         return None
-    return Route(access, access.breaker(model), named, credential.priority, credential.weight)
+    terms = chosen.terms.get((credential.provider_id, model))
+    weight, cost = credential.weight, None
+    if terms is not None:
+        weight, cost = terms.share or weight, terms.cost
+    return Route(access, access.breaker(model), named, credential.priority, weight, cost)
 
 
 def _named(
@@ -207,10 +252,10 @@ _accesses: dict[tuple[int, str, str, str, str], Access] = {}
 _loading = threading.Lock()
 
 
-def breakers() -> dict[tuple[str, str], int]:
-    """The states of those of credentials in the database, by credential and model."""
+def breakers() -> dict[tuple[str, str], Breaker]:
+    """Those of credentials in the database, by credential and model."""
     return {
-        (access.label, model): breaker.state()
+        (access.label, model): breaker
         for access in list(_accesses.values())
         for model, breaker in list(access._breakers.items())
     }
