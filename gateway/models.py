@@ -18,6 +18,7 @@ from gateway.reconciliation.vendors.models import (
 from gateway.stores.models import Node, StoreEpoch
 from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest, Correction
 from gateway.usage.models import DeadEvent, Refusal, UsageEvent, UsageHour
+from gateway.usage.probes import VendorProbe
 from gateway.usage.quarantine.models import UsageQuarantine
 from gateway.usage.vendor_day import UsageVendorDay
 from gateway.vendors.models import Credential, Dialect, Offering, Provider, Vendor
@@ -63,4 +64,5 @@ __all__ = [
     "VendorImport",
     "VendorName",
     "VendorPrice",
+    "VendorProbe",
 ]

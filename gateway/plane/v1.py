@@ -24,6 +24,7 @@ from gateway.plane import (
     kept_responses,
     large,
     pipeline,
+    probing,
     response_doors,
     stores,
     tracing,
@@ -201,6 +202,7 @@ class V1:
             refusals.flush_for_ever(),
             stores.watch_for_ever(),
             self.health.for_ever(),
+            probing.Prober(self.upstream).for_ever(),
         )
         self._working = [asyncio.create_task(each) for each in work]
 

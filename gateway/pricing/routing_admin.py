@@ -3,10 +3,12 @@
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from gateway.pricing.admin import RateAdmin
+from gateway.usage import probes
 from gateway.vendors.routing import health
 from gateway.vendors.routing.models import RouteTerms, Routing
 from hontoni import redis
@@ -38,6 +40,7 @@ class RoutingAdmin(ModelAdmin):
             "opts": self.model._meta,
             "rows": rows,
             "problem": problem,
+            "probes": probes.shown(timezone.now()),
         }
         return render(request, "admin/gateway/routing/health.html", context)
 

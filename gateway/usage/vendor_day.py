@@ -22,6 +22,7 @@ class Part(models.TextChoices):
     GIVEN_AWAY = "given_away", "charged nothing: it failed, or was empty"
     DISPUTED = "disputed", "what the vendor told beyond what was believed"
     FAILED = "failed", "an attempt that failed, before another credential answered"
+    PROBED = "probed", "asked by ourselves, to see how the vendor is"
 
 
 class UsageVendorDay(models.Model):

@@ -14,6 +14,7 @@ from django.db.models.functions import TruncDay
 
 from billing.books import checkpoints
 from gateway.catalogue.models import BUCKETS, Model
+from gateway.dialects.ir import Usage
 from gateway.usage.books import Used
 from gateway.usage.corrections.models import CorrectedRequest
 from gateway.usage.models import UsageEvent
@@ -55,6 +56,17 @@ def correct(changes: Iterable[tuple[UsageEvent, int]]) -> None:
         group = _group(event, vendors, event.model, _credential(event), _part(event))
         found.setdefault(group, dict.fromkeys(SUMS, 0))["cost"] += more
     _add(found)
+
+
+def probed(at: datetime, credential: str, model: str, used: Usage) -> None:
+    """Add what we asked ourselves: it is on the vendor's bill, and on no customer's."""
+    row = Model.objects.filter(pk=model).values_list("vendor", flat=True).first()
+    names = {v: v for v in Vendor} | dict(Provider.objects.values_list("name", "vendor"))
+    vendor = names.get(credential.partition("/")[0]) or row or ""
+    group = Group(at.astimezone(UTC).date(), vendor, credential, model, Part.PROBED)
+    tokens = dict(zip(COUNTED, used[:5], strict=True))
+    tokens["output"] += used.reasoning
+    _add({group: dict.fromkeys(SUMS, 0) | tokens | {"requests": 1}})
 
 
 def _add(found: Mapping[Group, Sums]) -> None:
@@ -271,7 +283,7 @@ def _rebuild(day: date) -> int:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:  # against settlement, for the moment this takes
             cursor.execute(f"LOCK TABLE {UsageVendorDay._meta.db_table} IN EXCLUSIVE MODE")
-    UsageVendorDay.objects.filter(day=day).delete()
+    UsageVendorDay.objects.filter(day=day).exclude(part=Part.PROBED).delete()
     batch: list[UsageEvent] = []
     count = 0
     for event in _events(day, day).iterator(chunk_size=500):
@@ -313,7 +325,7 @@ def problems(first: date, last: date) -> Iterator[str]:
     """Those of these days whose sums are not those of their events, in words. Of days whose
     events are in the archive there is nothing to be said."""
     first = max(first, _first_day())
-    ended = [part for part in Part if part not in (Part.DISPUTED, Part.FAILED)]
+    ended = [part for part in Part if part not in (Part.DISPUTED, Part.FAILED, Part.PROBED)]
     kept = {
         row["day"]: (row["count"], row["charged"])
         for row in UsageVendorDay.objects.filter(part__in=ended, day__range=(first, last))

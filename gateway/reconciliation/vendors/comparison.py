@@ -28,7 +28,8 @@ from gateway.reconciliation.vendors.names import Names
 from gateway.usage.vendor_day import COUNTED, OWN, UNITS, Part, UsageVendorDay
 from hontoni import money
 
-BOOKED = (Part.CHARGED, Part.ESTIMATED, Part.CAPPED, Part.QUARANTINED, Part.GIVEN_AWAY)
+CUSTOMERS = (Part.CHARGED, Part.ESTIMATED, Part.CAPPED, Part.QUARANTINED, Part.GIVEN_AWAY)
+BOOKED = (*CUSTOMERS, Part.PROBED)
 # Where our number may be an estimate.
 _GUESSED = (Part.ESTIMATED, Part.QUARANTINED, Part.GIVEN_AWAY)
 # Of an answer that was cut our estimate may be a quarter below the vendor's count

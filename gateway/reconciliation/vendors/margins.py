@@ -17,7 +17,15 @@ from django.db.models import Sum
 from django.db.models.functions import TruncDay
 
 from gateway.catalogue.models import BUCKETS
-from gateway.reconciliation.vendors.comparison import Bill, Booked, Place, Prices, shares, sides
+from gateway.reconciliation.vendors.comparison import (
+    CUSTOMERS,
+    Bill,
+    Booked,
+    Place,
+    Prices,
+    shares,
+    sides,
+)
 from gateway.usage.models import UsageHour
 from gateway.usage.vendor_day import COUNTED, OWN, Part, UsageVendorDay
 from hontoni import money
@@ -153,12 +161,22 @@ def _costs(first: date, last: date) -> dict[Sold, _Cost]:
             _add(cost, "customers", _used_of(bill, ours, listed))
         elif any(ours.values()):
             _estimate(cost, place, ours, prices)
+        if bill.dollars is None and (probes := books.get(place, {}).get(Part.PROBED)):
+            _add_probes(cost, place, probes.tokens, prices)
     return dict(found)
+
+
+def _add_probes(cost: _Cost, place: Place, tokens: Mapping[str, int], prices: Prices) -> None:
+    """What we asked ourselves costs us, and nobody used it."""
+    price = prices.vendors(place.model, place.day) or prices.any(place.model, place.day)[0]
+    guessed = sum(money.per_million(tokens[name] * price[name]) for name in COUNTED)
+    cost.total += guessed
+    cost.estimated += guessed
 
 
 def _together(books: Mapping[str, Booked]) -> dict[str, int]:
     """What customers used, however it ended."""
-    ended = [each for part, each in books.items() if part not in (Part.FAILED, Part.DISPUTED)]
+    ended = [each for part, each in books.items() if part in CUSTOMERS]
     return {name: sum(each.tokens[name] for each in ended) for name in COUNTED}
 
 
