@@ -17,7 +17,7 @@ from gateway.reconciliation.vendors.models import (
 )
 from gateway.stores.models import Node, StoreEpoch
 from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest, Correction
-from gateway.usage.models import DeadEvent, Refusal, UsageEvent, UsageHour
+from gateway.usage.models import DeadEvent, OwnKeyHour, Refusal, UsageEvent, UsageHour
 from gateway.usage.probes import VendorProbe
 from gateway.usage.quarantine.models import UsageQuarantine
 from gateway.usage.vendor_day import UsageVendorDay
@@ -44,6 +44,7 @@ __all__ = [
     "Offering",
     "OwnKey",
     "OwnKeyFee",
+    "OwnKeyHour",
     "Price",
     "Proposal",
     "Provider",

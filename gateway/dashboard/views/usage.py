@@ -119,7 +119,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     rows = rollups.selection(user_id, along, filters)
     earlier = rollups.selection(user_id, rollups.before(along), filters)
     keys = {str(key.pk): key.name for key in ApiKey.objects.filter(user_id=user_id)}
-    found = rollups.series(rows, filters["by"], filters["measure"], along)
+    found = rollups.series(rows.rows, filters["by"], filters["measure"], along)
     if filters["by"] == "api_key_id":
         found = [rollups.Series(keys.get(s.name, s.name), s.values) for s in found]
     show = about if filters["measure"] == "cost" else "{:,}".format

@@ -1,14 +1,19 @@
 """A customer's own key at a vendor: who is asked, what is paid, and what is told when it fails."""
 
+from datetime import timedelta
+
 import orjson
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.people import terms
 from gateway.catalogue import snapshot
+from gateway.catalogue.models import Price
+from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.reconciliation.vendors.comparison import booked
 from gateway.reconciliation.vendors.margins import margins
-from gateway.usage import vendor_days
+from gateway.usage import rollups, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.models import Provider
 from gateway.vendors.own_keys import keeping
@@ -303,3 +308,33 @@ def test_no_vendors_bill_has_it_and_the_fee_is_earned(
     assert earned[str(bob.user.pk)].revenue == ours.cost
     assert vendor_days.rebuild(today, today) == 2
     assert [*vendor_days.problems(today, today)] == []
+
+
+def test_the_cache_of_her_own_account_saves_nothing_here(
+    gateway: Gateway, alice: Person, hers: OwnKey
+) -> None:
+    """What it saves is on the vendor's bill; what goes through ours is at what she pays."""
+    fund(alice, "1")
+    text = "[[usage: 100 5 60]]"
+    assert gateway.chat(alice, text).status_code == 200
+    now = timezone.now()
+
+    def sums() -> rollups.Totals:
+        gateway.books()
+        along = rollups.moments(1, now)
+        chosen = rollups.selection(alice.user.pk, along, {})
+        return rollups.totals(chosen, snapshot.load())
+
+    mine = sums()
+    assert (mine.tokens["cache_read"], mine.saved, mine.costs["cache_read"]) == (60, 0, 0)
+    assert mine.fees == mine.cost > 0
+    keeping.change(hers, active=False)
+    half = CustomerPrice.objects.create(user=alice.user, multiplier=5_000)
+    CustomerPrice.objects.filter(pk=half.pk).update(from_at=now - timedelta(days=1))
+    snapshot.forget()
+    assert gateway.chat(alice, text).status_code == 200
+    price = Price.objects.filter(model="gpt-4o", effective_at__lte=now).latest("effective_at")
+    saved = 60 * (price.input - price.cache_read) // 2 // 10**6
+    both = sums()
+    assert (both.tokens["cache_read"], both.saved) == (120, saved)
+    assert both.fees == mine.fees
