@@ -47,6 +47,9 @@ chromium: ## a browser for the tests, where the machine has none
 run: $(VENV)/.run ## the whole product on http://127.0.0.1:8000, everything embedded
 	@exec $(PY) -m hontoni.supervisor
 
+demo: $(VENV)/.run ## the same with two months of a business in it: 200 customers, 300,000 requests (in var/demo)
+	@exec env -u DATABASE_URL -u REDIS_URL -u STRIPE_SECRET_KEY SANDBOX=true DATA_DIR=$(DATA_DIR)/demo $(PY) -m hontoni.supervisor --demo
+
 manage: $(VENV)/.run ## any management command: make manage CMD="credit a@b.c 25 --reason test"
 	@$(PY) manage.py $(CMD)
 
@@ -128,6 +131,10 @@ messages: $(VENV)/.run ## collect and compile what is to be translated (needs ge
 conformance: $(VENV)/.test node-sdks ## every SDK and real agents (2 GB) on every vendor, into docs/conformance.md
 	$(PY) -m pytest tests/conformance -n 0 --agents $(AGENTS) --board docs/conformance.md $(ARGS)
 
+providers: $(VENV)/.test ## ask every provider's simulator, and write the README's table of them
+	$(PY) -m pytest -n 0 tests/gateway/vendors/test_hosts.py tests/gateway/vendors/test_clouds.py
+	DJANGO_SETTINGS_MODULE=hontoni.settings $(PY) -m tests.gateway.vendors.board
+
 screenshots: $(VENV)/.test chromium ## the README's pictures of the main pages, into docs/screenshots
 	$(PY) -m pytest tests/web/screenshots.py -n 0
 
@@ -136,4 +143,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-request bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage lint test bench conformance lock
+.PHONY: providers previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-request bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage demo lint test bench conformance lock

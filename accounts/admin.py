@@ -16,9 +16,9 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts.keys import api_keys
+from accounts.keys import api_keys, personal_tokens
 from accounts.legal import texts
-from accounts.models import ApiKey, Consent, LegalText, User
+from accounts.models import ApiKey, Consent, LegalText, PersonalToken, User
 from accounts.people import terms
 from accounts.sign_in import proof
 
@@ -100,6 +100,40 @@ class ApiKeyAdmin(ModelAdmin):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.change_apikey")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(PersonalToken)
+class PersonalTokenAdmin(ModelAdmin):
+    list_display = ["name", "prefix", "last4", "user", "state", "created_at", "last_used_at"]
+    list_filter = ["revoked_at", "expires_at"]
+    list_select_related = ["user"]
+    search_fields = ["name", "prefix", "last4", "user__email"]
+    ordering = ["-id"]
+    actions = ["revoke"]
+    exclude = ["digest"]
+
+    @admin.display(description="Status")
+    def state(self, token: PersonalToken) -> str:
+        return token.status(timezone.now())
+
+    @admin.action(description="Revoke for good", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[PersonalToken]) -> None:
+        for token in queryset:
+            personal_tokens.revoke(token)
+            self.log_change(request, token, "Revoked.")
+        self.message_user(request, "The tokens are revoked.")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_personaltoken")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

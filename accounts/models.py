@@ -108,6 +108,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().save(*args, **kwargs)
 
 
+def scopes_by_default() -> list[str]:
+    """Of a new key."""
+    return ["inference", "usage:read"]
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def active(self, now: datetime) -> Self:
         """Neither revoked nor expired."""
@@ -140,6 +145,10 @@ class ApiKey(models.Model):
     lifetime_cap = models.BigIntegerField(null=True, blank=True)
     allowed_models = models.JSONField(default=list, blank=True)
     allowed_ips = models.JSONField(default=list, blank=True, help_text="CIDR ranges")
+    # What it may do (keys/scopes.py). Keys from before scopes did one thing.
+    scopes = models.JSONField(
+        default=scopes_by_default, db_default=models.Value(["inference"], models.JSONField())
+    )
     # The first key of a chain of rotations, if this is a later one: they share one purse.
     lineage = models.BigIntegerField(null=True, blank=True, db_index=True, editable=False)
     replaced_by = models.OneToOneField(
@@ -182,6 +191,37 @@ class ApiKey(models.Model):
         if self.expires_at is not None and self.expires_at <= now:
             return "expired"
         return "active"
+
+
+class PersonalToken(models.Model):
+    """What a program acts with for a person on /api. `keys/personal_tokens.py` makes, ends and
+    finds them."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="personal_tokens")
+    name = models.CharField(max_length=100)
+    digest = models.BinaryField(max_length=32, unique=True)
+    prefix = models.CharField(max_length=12)
+    last4 = models.CharField(max_length=4)
+    scopes = models.JSONField(help_text="What it may do.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    made_from = models.GenericIPAddressField(null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    last_used_ip = models.GenericIPAddressField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "personal access token"
+        indexes = [models.Index(fields=["created_at"], name="personal_token_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…{self.last4})"
+
+    def status(self, now: datetime) -> str:
+        """`active`, `revoked` or `expired`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at <= now else "active"
 
 
 class RefreshToken(models.Model):

@@ -4,10 +4,11 @@ from rest_framework.routers import SimpleRouter
 from accounts.api import account_api
 from accounts.leaks import api as leaks_api
 from accounts.leaks import views as leaks
-from accounts.pages import account_views, confirming, legal_views
+from accounts.pages import account_views, confirming, legal_views, token_views
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("keys", account_api.Keys, basename="api-key")
+router.register("tokens", account_api.Tokens, basename="api-token")
 
 pages = [
     path("account", account_views.profile, name="account"),
@@ -21,6 +22,8 @@ pages = [
     path("refunds", legal_views.refunds, name="legal-refunds"),
     path("contact", legal_views.contact, name="legal-contact"),
     path("account/agree", legal_views.agree, name="account-agree"),
+    path("account/tokens", token_views.tokens, name="tokens"),
+    path("account/tokens/<int:pk>/revoke", token_views.revoke, name="token-revoke"),
     path("keys", account_views.keys, name="keys"),
     path("keys/<int:pk>", account_views.key, name="key"),
     path("keys/<int:pk>/limits", account_views.limits, name="key-limits"),

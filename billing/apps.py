@@ -8,16 +8,17 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         from accounts.leaks import ended
         from accounts.people import freezing
-        from accounts.sign_in import proof
+        from accounts.sign_in import deletion, proof
         from billing.books import audit  # noqa: F401  listens to the admin's log
         from billing.payments import clean_starts, pauses
         from billing.rewards import gifts, referrals
-        from billing.staff import leaked_keys
+        from billing.staff import leaked_keys, notes
 
         pauses.follow()
         clean_starts.follow()
         freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)
         ended.follow(leaked_keys.tell)
+        deletion.follow(notes.forget)
         proof.follow(referrals.forget_unconfirmed)
         from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses
 

@@ -4,6 +4,8 @@ from billing.books.models import (
     AuditEntry,
     BroughtForward,
     Checkpoint,
+    ClosedMonth,
+    CreditRequest,
     Entry,
     LedgerAccount,
     LedgerRoot,
@@ -13,7 +15,7 @@ from billing.books.models import (
 )
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
 from billing.mails.models import Mail, Notice, Preferences
-from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
+from billing.plans.models import AddOn, LimitRaise, Plan, PriceNotice, Subscription
 from billing.rewards.models import (
     Accrual,
     Card,
@@ -25,7 +27,7 @@ from billing.rewards.models import (
     ReferralCode,
     ReferralProgram,
 )
-from billing.staff.models import Customer
+from billing.staff.models import Customer, CustomerNote
 
 __all__ = [
     "Accrual",
@@ -36,12 +38,16 @@ __all__ = [
     "Card",
     "Checkpoint",
     "Claim",
+    "ClosedMonth",
+    "CreditRequest",
     "Customer",
+    "CustomerNote",
     "Entry",
     "Invoice",
     "InvoiceSeries",
     "LedgerAccount",
     "LedgerRoot",
+    "LimitRaise",
     "Mail",
     "Mark",
     "Notice",

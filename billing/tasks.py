@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from billing.invoices import issuing
 from billing.mails import key_notices, sending
-from billing.plans import prices
+from billing.plans import prices, raises
 from billing.rewards import referrals, unclaimed_gifts
 from billing.subscriptions import renewals
 
@@ -29,6 +29,12 @@ def renew_subscriptions(**_: Any) -> int:
         except Exception:  # one account's trouble is not the others'
             logger.exception("renewal.failed account %d", user_id)
     return len(users)
+
+
+@shared_task(expires=60)
+def end_limit_raises(**_: Any) -> int:
+    """Every minute: limits that were raised for a time; how many were over."""
+    return raises.end_due(timezone.now())
 
 
 @shared_task(expires=600)

@@ -6,13 +6,17 @@ billing know of the same person. Every tab shows the newest rows and leads to th
 
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
+from unfold.decorators import action
 
 from accounts.models import ApiKey
 from billing.invoices.models import Invoice
@@ -20,9 +24,12 @@ from billing.mails.models import Notice
 from billing.payments.models import TopUp
 from billing.plans.models import Subscription
 from billing.staff.customer_admin import CustomerAdmin
-from billing.staff.models import Customer
+from billing.staff.models import Customer, CustomerNote
+from cockpit import disputes as disputes
+from cockpit import looking
 from cockpit.finding import page
 from cockpit.sidebar import may_see
+from gateway.dashboard.views.data import exported
 from gateway.usage.models import Refusal, UsageEvent
 from hontoni.money import dollars
 
@@ -123,19 +130,90 @@ class Notices(Tab):
     fields = readonly_fields = ["link", "created_at", "kind"]
 
 
+class SignIns(Tab):
+    model = UserSession
+    verbose_name_plural = _("Sign-ins")
+    fields = readonly_fields = ["created_at", "ip", "user_agent", "last_seen_at"]
+    order = "-created_at"
+
+
+class Notes(Tab):
+    model = CustomerNote
+    verbose_name_plural = _("Notes")
+    fields = readonly_fields = ["at", "author", "text"]
+
+
 admin.site.index_title = _("Home")
 admin.site.unregister(Customer)
 
 
 @admin.register(Customer)
 class CustomerPage(CustomerAdmin):
-    inlines = [TopUps, Invoices, Subscriptions, Keys, Requests, Refusals, Notices]
+    inlines = [
+        *(TopUps, Invoices, Subscriptions, Keys, Requests, Refusals, SignIns, Notices, Notes)
+    ]
+    actions_detail = [
+        *CustomerAdmin.actions_detail,
+        {"title": "See", "items": ["live", "look", "own_price", "export"]},
+    ]
     fields = [*CustomerAdmin.fields, "lists"]
     readonly_fields = [*CustomerAdmin.readonly_fields, "lists"]
 
     def get_inlines(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Those of tables that this member of staff may see."""
-        return [tab for tab in self.inlines if may_see(request.user, tab.model._meta.label_lower)]
+        keys = may_see(request.user, "accounts.apikey")  # and from where they are used
+        return [
+            tab
+            for tab in self.inlines
+            if (keys if tab is SignIns else may_see(request.user, tab.model._meta.label_lower))
+        ]
+
+    # -- What staff see, and take ----------------------------------------------------------------
+
+    def get_urls(self) -> list[Any]:
+        end = self.admin_site.admin_view(looking.end)
+        return [path("look/end", end, name="billing_customer_look_end"), *super().get_urls()]
+
+    def has_look_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        if not request.user.has_perm("billing.look_as_customer"):
+            return False
+        rows = Customer.objects.filter(pk=object_id, is_active=True, is_staff=False)
+        return object_id is None or rows.exists()
+
+    def has_live_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("gateway.view_usageevent")
+
+    def has_own_price_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("gateway.add_customerprice")
+
+    def has_export_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("billing.export_customer")
+
+    @action(description=_("Live requests"), url_path="live", permissions=["live"])
+    def live(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        customer = self._one(request, object_id)
+        context = {**self.admin_site.each_context(request), "opts": self.model._meta}
+        return looking.live(request, customer, context | {"title": f"Live: {customer}"})
+
+    @action(description=_("As the customer sees it"), url_path="look", permissions=["look"])
+    def look(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = looking.LookForm(request.POST or None)
+        return self.ask(request, object_id, "Look as customer", form, looking.begin)
+
+    @action(description=_("Own price"), url_path="own-price", permissions=["own_price"])
+    def own_price(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return redirect(f"{reverse('admin:gateway_customerprice_add')}?user={int(object_id)}")
+
+    @action(description=_("Export all data"), url_path="export", permissions=["export"])
+    def export(self, request: HttpRequest, object_id: int) -> Any:
+        return exported(looking.exported(request, self._one(request, object_id)))
+
+    def _one(self, request: HttpRequest, object_id: int) -> Customer:
+        customer = self.get_object(request, str(object_id))
+        if customer is None or not self.has_view_permission(request, customer):
+            raise PermissionDenied
+        found: Customer = customer
+        return found
 
     @admin.display(description=_("all of it"))
     def lists(self, customer: Customer) -> str:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing.payments.models import Dispute
-from cockpit import figures, waiting
+from cockpit import figures
 from cockpit.figures import Figure, Span
 from gateway.reconciliation.vendors.margins import margins
 from hontoni.money import dollars
@@ -137,7 +137,7 @@ def _margins(span: Span) -> list[dict[str, Any]]:
 
 
 def _disputes() -> list[dict[str, Any]]:
-    rows = Dispute.objects.filter(status__in=waiting.ANSWERABLE).select_related(
+    rows = Dispute.objects.filter(status__in=Dispute.ANSWERABLE).select_related(
         "user", "topup__user"
     )
     return [

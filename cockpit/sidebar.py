@@ -18,13 +18,14 @@ from cockpit import waiting
 
 
 class Item(NamedTuple):
-    """A table's list; `waiting` counts what on it waits for somebody."""
+    """A table's list, or another `page` of it; `waiting` counts what on it waits for somebody."""
 
     title: str
     icon: str
     model: str  # app.model
     query: str = ""
     waiting: Callable[[], int] | None = None
+    page: str = "changelist"
 
 
 _t = gettext_noop
@@ -34,16 +35,34 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(_t("Customers"), "group", "billing.customer"),
             Item(_t("Keys"), "key", "accounts.apikey"),
+            Item(_t("Access tokens"), "badge", "accounts.personaltoken"),
             Item(_t("Subscriptions"), "autorenew", "billing.subscription"),
+            Item(_t("Notes"), "sticky_note_2", "billing.customernote"),
             Item(_t("Mails"), "mail", "billing.mail"),
         ),
     ),
     (
         _t("Money"),
         (
+            Item(
+                _t("Money desk"),
+                "point_of_sale",
+                "billing.closedmonth",
+                waiting=waiting.unpaid,
+                page="desk",
+            ),
             Item(_t("Top-ups"), "add_card", "payments.topup"),
             Item(_t("Invoices"), "receipt_long", "billing.invoice"),
+            Item(
+                _t("Credit requests"),
+                "how_to_reg",
+                "billing.creditrequest",
+                "state__exact=open",
+                waiting.credits,
+            ),
             Item(_t("Disputes"), "gavel", "payments.dispute", waiting=waiting.disputes),
+            Item(_t("Payouts"), "account_balance", "payments.payout"),
+            Item(_t("Months"), "event_available", "billing.closedmonth", waiting=waiting.months),
             Item(
                 _t("Odd payments"),
                 "report",
@@ -161,7 +180,7 @@ def may_see(user: User | AnonymousUser, model: str) -> bool:
 def _shown(item: Item) -> dict[str, Any]:
     app, model = item.model.split(".")
     options = apps.get_model(app, model)._meta
-    link = reverse(f"admin:{options.app_label}_{options.model_name}_changelist")
+    link = reverse(f"admin:{options.app_label}_{options.model_name}_{item.page}")
     shown: dict[str, Any] = {"title": _(item.title), "icon": item.icon, "link": link}
     if item.waiting is not None and (count := item.waiting()):
         shown |= {"badge": str(count), "badge_variant": "warning"}

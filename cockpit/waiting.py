@@ -3,8 +3,12 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
+from billing.books.models import CreditRequest
+from billing.payments import closing
 from billing.payments.models import Dispute
+from billing.plans.models import Subscription
 from billing.stripe.models import Quarantine, StripeEvent
 from gateway.catalogue.features.models import LeftOut
 from gateway.pricing.models import Proposal, State
@@ -13,7 +17,6 @@ from gateway.usage.models import DeadEvent
 from gateway.usage.quarantine.models import UsageQuarantine
 
 MOST = 1_000  # beyond it, how many there are is no longer what matters
-ANSWERABLE = ("needs_response", "warning_needs_response")
 
 
 def _counted(rows: QuerySet[Any]) -> int:
@@ -22,7 +25,23 @@ def _counted(rows: QuerySet[Any]) -> int:
 
 def disputes() -> int:
     """That the bank wants an answer to."""
-    return _counted(Dispute.objects.filter(status__in=ANSWERABLE))
+    return _counted(Dispute.objects.filter(status__in=Dispute.ANSWERABLE))
+
+
+def credits() -> int:
+    """That support requested, for somebody else to approve."""
+    return _counted(CreditRequest.objects.filter(state=CreditRequest.State.OPEN))
+
+
+def unpaid() -> int:
+    """Plans in grace."""
+    late = Subscription.objects.filter(status=Subscription.Status.PAST_DUE)
+    return _counted(late)
+
+
+def months() -> int:
+    """Over, and not closed yet."""
+    return int(closing.next_month(timezone.now()) is not None)
 
 
 def odd_payments() -> int:

@@ -9,7 +9,7 @@ from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
 from gateway.catalogue.features import admin as features  # noqa: F401
-from gateway.catalogue.models import BUCKETS
+from gateway.catalogue.models import BUCKETS, Model
 from gateway.pricing import admin as pricing  # noqa: F401  registers
 from gateway.pricing import model_admin as models  # noqa: F401
 from gateway.pricing import own_key_admin as own_keys  # noqa: F401
@@ -39,10 +39,35 @@ class ReadOnly:
         return False
 
 
+class ModelFilter(admin.SimpleListFilter):
+    """Those of the catalogue: the table is too large to be asked which it has."""
+
+    title, parameter_name = "model", "model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in Model.objects.values_list("pk", flat=True)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(model=self.value()) if self.value() else queryset
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    title, parameter_name = "outcome", "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("failed", "failed"), ("fine", "answered")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "failed":
+            return queryset.filter(status__gte=400)
+        return queryset.filter(status__lt=400) if self.value() == "fine" else queryset
+
+
 @admin.register(UsageEvent)
 class UsageAdmin(ReadOnly, ModelAdmin):
     list_display = ("request_id", "created_at", "user", "model", "status", "charged_dollars")
-    list_filter = ("model", "status", "estimated", "aborted")
+    keyset = True
+    list_filter = (ModelFilter, OutcomeFilter, "created_at", "estimated", "aborted")
     list_select_related = ("user",)
     show_full_result_count = False
     fields = (
@@ -72,7 +97,8 @@ class UsageAdmin(ReadOnly, ModelAdmin):
 @admin.register(Refusal)
 class RefusalAdmin(ReadOnly, ModelAdmin):
     list_display = ("last_at", "user", "status", "code", "model", "count", "request_id")
-    list_filter = ("code", "status")
+    keyset = True
+    list_filter = ("code", "status", "last_at")
     search_fields = ("user__email", "request_id")
     list_select_related = ("user",)
 

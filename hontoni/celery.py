@@ -37,6 +37,7 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour=7, minute=20),
     },
     "renew-subscriptions": {"task": "billing.tasks.renew_subscriptions", "schedule": 15.0},
+    "end-limit-raises": {"task": "billing.tasks.end_limit_raises", "schedule": 60.0},
     "announce-renewals": {"task": "billing.tasks.announce_renewals", "schedule": 3600.0},
     "announce-prices": {"task": "billing.tasks.announce_prices", "schedule": 300.0},
     "retry-stripe-events": {"task": "billing.payments.tasks.retry_events", "schedule": 60.0},

@@ -9,7 +9,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # -- Django --------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "unfold",
+    "cockpit.site.Theme",  # unfold, with what every page of ours has
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.sign_in.viewing.Viewing",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "hontoni.origins.ContentPolicy",
     "django_htmx.middleware.HtmxMiddleware",
@@ -116,6 +117,7 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 UNFOLD = {
     "SITE_TITLE": "Hontoni",
     "SITE_HEADER": "Hontoni",
+    "SITE_SUBHEADER": "Times are UTC",
     "ENVIRONMENT": "hontoni.pages.label",
     "COLORS": {
         "primary": {  # the site's accent (static/css/base.css), from pale to dark
@@ -159,6 +161,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Accounts, keys, usage and billing. The AI endpoints are under /v1.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "KeyScopeEnum": "accounts.keys.scopes.OF_KEYS",
+        "TokenScopeEnum": "accounts.keys.scopes.OF_TOKENS",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -209,6 +209,11 @@ OPTIONS = (
         "dollars for a new person, once their e-mail address is confirmed",
     ),
     Option(
+        "SUPPORT_CREDIT_LIMIT",
+        "`25`",
+        "dollars that one member of support may credit in 24 hours; more needs a second person",
+    ),
+    Option(
         "STRIPE_SECRET_KEY",
         "none",
         (
@@ -263,16 +268,13 @@ OPTIONS = (
     Option(
         "PROBE_DAILY_DOLLARS",
         "`0`",
-        (
-            "ask vendors that no customer has asked lately how they are, for so much a day at the "
-            "most; `0`: not at all"
-        ),
+        "ask idle vendors how they are, for so much a day; `0`: never",
     ),
     Option("PROBE_SECONDS", "`300`", "how often one gateway does so, a few at a time"),
     Option(
         "MARGIN_ALARM_DOLLARS",
         "`1`",
-        "staff are mailed when a day of a model or a customer has lost so much",
+        "mail staff of a model's or customer's day that lost so much",
     ),
     Option(
         "STRIPE_MIRROR",

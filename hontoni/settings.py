@@ -271,6 +271,7 @@ FAIR_BILL_DAILY: str = env("FAIR_BILL_DAILY", default="1")
 # So many bills of an account in 24 hours that cost more than was held, or that nobody can believe,
 # freeze it. 0: never.
 FREEZE_AFTER_STRANGE_BILLS: int = env.int("FREEZE_AFTER_STRANGE_BILLS", default=3)
+SUPPORT_CREDIT_LIMIT: str = env("SUPPORT_CREDIT_LIMIT", default="25")
 SIGNUP_CREDIT: str = env("SIGNUP_CREDIT", default="5" if SANDBOX else "0")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 

@@ -10,7 +10,10 @@ from typing import IO, Any, Protocol
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from minio import Minio
+from minio.error import MinioException
+from urllib3.exceptions import HTTPError
 
+ERRORS = (OSError, MinioException, HTTPError)  # what a storage that is away raises
 _BLOCK = 1 << 20
 
 

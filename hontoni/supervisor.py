@@ -121,8 +121,9 @@ class Supervisor:
                 child.join()
 
 
-def main() -> int:
-    """Run until stopped. Exit status 0 after a signal, 1 if something failed."""
+def main(*, demo: bool = False) -> int:
+    """Run until stopped; a `demo` is filled first (operations/demo). Exit status 0 after a signal,
+    1 if something failed."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
     os.environ.setdefault("STOP_STREAM_SECONDS", str(STREAM_SECONDS))
     supervisor, url, status = Supervisor(), "", 0
@@ -130,7 +131,7 @@ def main() -> int:
         signal.signal(number, supervisor.on_signal)
     with contextlib.ExitStack() as stack:
         try:
-            url = _start(supervisor, stack)
+            url = _start(supervisor, stack, demo=demo)
             supervisor.watch()
         except Stop:
             pass
@@ -189,7 +190,7 @@ def _reachable(host: str) -> str:
     return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
 
 
-def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
+def _start(supervisor: Supervisor, stack: contextlib.ExitStack, *, demo: bool) -> str:
     _say("starting ...")
     stripe = stack.enter_context(_listen_for_stripe())
     # Before anybody reads the settings: they, and every child, learn it from here.
@@ -216,6 +217,10 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
     _say("database: migrations and seeds ...")
     if supervisor.run([sys.executable, "manage.py", "prepare"]):
         raise Failed("preparing the database failed")
+    if demo:
+        _say("a business to look at: a minute or two ...")
+        if supervisor.run([sys.executable, "manage.py", "demo"]):
+            raise Failed("filling the database failed")
     _say("settlement, web, worker and beat ...")
     listen, folder = (settings.HOST, settings.PORT), str(settings.DATA_DIR)
     for name, command in _commands(*listen, folder, settings.WEB_CONCURRENCY).items():
@@ -229,4 +234,4 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(demo="--demo" in sys.argv[1:]))

@@ -41,6 +41,7 @@ MESSAGES: dict[str, Promise] = {
     "referral_already_accepted": _("A referral is accepted once."),
     "renewal_unpaid": _("Your renewal is not paid yet. Add funds first."),
     "same_payment_method": _("It is paid like that already."),
+    "scopes_conflict": _("A key that manages keys can have neither caps nor a list of models."),
     "self_referral": _("You cannot invite yourself."),
     "service_unavailable": _("This cannot be done right now. Try again in a moment."),
     "too_late": _("A referral code is accepted within 30 days of signing up."),
@@ -50,6 +51,7 @@ MESSAGES: dict[str, Promise] = {
     "promo_code_has_plan": _("You have a plan already."),
     "promo_code_unknown": _("There is no such promo code."),
     "promo_code_used_up": _("This promo code is used up."),
+    "token_limit_reached": _("There are too many active tokens: revoke one first."),
     # What banks say, most often.
     "authentication_required": _("Your bank wants to confirm this. Use the payment page."),
     "card_declined": _("The card was declined."),

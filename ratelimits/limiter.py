@@ -16,7 +16,6 @@ belong to) a string; nothing here knows what they stand for. A limit of 0 means 
 Every function raises errors.Unavailable if Redis does not answer: money fails closed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Literal, NamedTuple, get_args
@@ -94,6 +93,8 @@ class Account:
     held: int
 
 
+# Longer than a snapshot lives, so that by then everybody knows the credits that a purchase left.
+RESERVATION_MS = 120_000
 _PURCHASES = "purchases"  # the subject of reservations, which count in no window
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
 _NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
@@ -255,49 +256,11 @@ def read_account_sync(account: int) -> Account | None:
     return Account(*(int(value or 0) for value in values))
 
 
-def expired(limit: int, shards: Sequence[int] = range(keys.SHARDS)) -> list[Expired]:
-    """Open requests of these shards whose deadline has passed, at most `limit`."""
-    found: list[Expired] = []
-    for shard in shards:
-        _adopt(shard, limit)
-        ids = scripts.run_sync(
-            scripts.EXPIRED, (keys.open_requests(shard),), (limit - len(found),)
-        )
-        found += [record for name in ids if (record := _record(shard, name.decode()))]
-        if len(found) >= limit:
-            break
-    return found
-
-
-def _adopt(shard: int, limit: int) -> None:
-    """The dead requests of the release before: nobody of that release may be left to reap them."""
-    opened = keys.open_before(shard)
-    for name in scripts.run_sync(scripts.EXPIRED, (opened,), (limit,)):
-        request_id = name.decode()
-        ours = keys.request(shard, request_id)
-        names = (opened, keys.open_requests(shard), keys.request_before(shard, request_id), ours)
-        scripts.run_sync(scripts.ADOPT, names, (request_id,))
-
-
 def reap_sync(dead: Expired, *, cost: int, event: str | bytes) -> State:
     """Settle a request for its dead process. "alive" if it beat meanwhile: nothing happened."""
     ask = _closing(dead.request_id, dead.account, dead.subject, dead.purse)
     reply = scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True))
     return state(reply, ask.limits, ask.caps)
-
-
-def _record(shard: int, request_id: str) -> Expired | None:
-    try:
-        stored = redis.sync().get(keys.request(shard, request_id))
-        if stored is None:  # lost without its record: nobody else would ever clear it away
-            redis.sync().zrem(keys.open_requests(shard), request_id)
-    except redis.RedisError as error:
-        raise scripts.unavailable(error) from error
-    found = records.read(stored)
-    if found is None:
-        return None
-    who = found.account, found.subject
-    return Expired(request_id, *who, found.hold, found.cost, found.draft, found.purse)
 
 
 # -- Both ----------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
+from psycopg.rows import dict_row
 
 from hontoni.supervisor import _commands
 from tests.test_run import free_port
@@ -21,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 class Product:
     """A prepared installation with one customer, and processes that can be started. Its
-    database is a file in `home`; `settings` are its environment's, such as REDIS_URL."""
+    database is a file in `home`, unless its environment's `settings` (REDIS_URL …) say another."""
 
     root = ROOT
 
@@ -120,6 +122,9 @@ class Product:
         return self.rows("SELECT * FROM gateway_usageevent ORDER BY id")
 
     def rows(self, query: str) -> list[dict[str, Any]]:
+        if url := self.environment.get("DATABASE_URL"):
+            with psycopg.connect(url, row_factory=dict_row) as server:
+                return server.execute(query.encode()).fetchall()
         with closing(sqlite3.connect(self.home / "hontoni.sqlite3")) as books:
             books.row_factory = sqlite3.Row
             return [dict(row) for row in books.execute(query).fetchall()]

@@ -21,6 +21,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.mixins import ListModelMixin
 from rest_framework.test import APIClient
 
+from accounts.keys import personal_tokens
 from accounts.models import ApiKey
 from billing.books import ledger
 from billing.invoices.models import Invoice
@@ -86,12 +87,17 @@ def brought(person: Person) -> int:
     return (kept or keeping.add(person.user, provider.name, "sk-alice-0123456789")).pk
 
 
+def tokened(alice: Person) -> int:
+    return personal_tokens.mint(alice.user, "report", ["usage:read"])[0].pk
+
+
 # For every route with an id: the ids of something of alice's.
 ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}": lambda alice: {"pk": alice.key.pk},
     "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
     "api/own-keys/{}": lambda alice: {"pk": brought(alice)},
     "api/own-keys/{}/test": lambda alice: {"pk": brought(alice)},
+    "api/tokens/{}": lambda alice: {"pk": tokened(alice)},
     "api/addons/{}": lambda alice: {"slug": boosted(alice).slug},
     "api/billing/invoices/{}/pdf": lambda alice: {"invoice_id": f"inv_{invoiced(alice).pk}"},
     **dict.fromkeys(

@@ -7,6 +7,7 @@ import pytest
 from django.urls import Resolver404, resolve
 
 from hontoni import environment, options
+from tests.gateway.vendors import board
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -49,6 +50,10 @@ def test_every_make_target_it_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", README, re.M)):
         assert f"\n{''.join(target)}:" in makefile
+
+
+def test_its_table_of_providers_is_what_the_tests_ask() -> None:
+    assert board.written(README) == README, "make providers"
 
 
 def test_every_picture_it_shows_is_there() -> None:

@@ -3,22 +3,26 @@
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from itertools import cycle
 
 import httpx
 
 from tests.product import Product
 from tests.waiting import until
 
+_END = "data: [DONE]\n\n"
 HELLO = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 9}
 
 
 class Customer(threading.Thread):
-    """One who asks every `pace` seconds, and counts what is answered."""
+    """One who asks every `pace` seconds, three times in five for a stream, and counts what is
+    answered."""
 
     def __init__(self, product: Product, key: str, pace: float = 0.1) -> None:
         super().__init__(daemon=True)
         self.pace = pace
         self.answers: Counter[int] = Counter()
+        self.turns = cycle((True, False, True, False, True))
         self.done = threading.Event()
         self.http = httpx.Client(
             base_url=product.url, headers={"authorization": f"Bearer {key}"}, timeout=60
@@ -32,10 +36,13 @@ class Customer(threading.Thread):
                 self.done.wait(self.pace)
 
     def _ask(self) -> int:
-        """The status of one request; 0 where nobody answers it."""
+        """The status of one request; 0 where nobody answers it, or not to the end."""
+        streams = next(self.turns)
         try:
-            answer = self.http.post("/v1/chat/completions", json=HELLO)
+            answer = self.http.post("/v1/chat/completions", json={**HELLO, "stream": streams})
         except httpx.HTTPError:
+            return 0
+        if streams and answer.status_code == 200 and not answer.text.endswith(_END):
             return 0
         told = answer.status_code != 503 or "retry-after" in answer.headers
         return answer.status_code if told else -1

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
@@ -14,6 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
 from accounts.api.account_serializers import (
@@ -21,20 +22,22 @@ from accounts.api.account_serializers import (
     KeySerializer,
     Logout,
     NewKeySerializer,
+    NewTokenSerializer,
     PrivacySerializer,
     Refresh,
     Registration,
     Rotation,
     SessionSerializer,
+    TokenSerializer,
     UserSerializer,
 )
 from accounts.api.requests import caller, valid
-from accounts.keys import api_keys
+from accounts.keys import api_keys, personal_tokens, scopes
 from accounts.keys.restrictions import Restrictions
 from accounts.legal import texts
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, PersonalToken, User
 from accounts.people import privacy
-from accounts.sign_in import callers, devices, factors, opening, throttles, tokens
+from accounts.sign_in import callers, devices, factors, grants, opening, throttles, tokens
 from hontoni import errors, origins
 from hontoni.drf import problems, takes_nothing
 
@@ -154,6 +157,8 @@ class EndSession(_Door):
 
 
 class Me(APIView):
+    scopes: ClassVar = {"GET": scopes.ANY}
+
     @extend_schema(
         tags=["auth"],
         operation_id="me",
@@ -227,6 +232,7 @@ class Keys(
     serializer_class = KeySerializer
     lookup_value_converter = "int"
     http_method_names = ["get", "head", "options", "post", "patch", "delete"]
+    scopes: ClassVar = dict.fromkeys(("GET", "POST", "PATCH", "DELETE"), scopes.KEYS)
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         return super().get_queryset().filter(user_id=caller(self.request).pk)
@@ -248,7 +254,14 @@ class Keys(
         fields = dict(body.validated_data)
         name, expires_at = fields.pop("name"), fields.pop("expires_at", None)
         restricted, ip = Restrictions(**fields), callers.address(request)
+        grants.check(request.auth, restricted.scopes)
         return _show(*api_keys.mint(caller(request), name, expires_at, restricted, ip))
+
+    def perform_update(self, serializer: BaseSerializer[ApiKey]) -> None:
+        # By its name nothing is gained, but a limit that is lifted is power given on.
+        grants.check(self.request.auth, self.get_object().scopes)
+        grants.check(self.request.auth, serializer.validated_data.get("scopes", ()))
+        serializer.save()
 
     @extend_schema(
         operation_id="revoke_key",
@@ -273,5 +286,69 @@ class Keys(
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, **_: Any) -> Response:
         key, body = self.get_object(), valid(Rotation, request.data)
+        grants.check(request.auth, key.scopes)
         overlap = timedelta(seconds=body["overlap_seconds"])
         return _show(*api_keys.rotate(key, overlap, callers.address(request)))
+
+
+@extend_schema(tags=["tokens"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="list_tokens",
+        summary="All personal access tokens, revoked ones included",
+        responses={200: TokenSerializer(many=True), **problems(400, 401, 403)},
+    ),
+    retrieve=extend_schema(
+        operation_id="get_token",
+        summary="One token",
+        responses={200: TokenSerializer, **problems(401, 403, 404)},
+    ),
+)
+class Tokens(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[PersonalToken]
+):
+    """No scope opens this: a token that made tokens would never end."""
+
+    queryset = PersonalToken.objects.all()
+    serializer_class = TokenSerializer
+    lookup_value_converter = "int"
+    http_method_names = ["get", "head", "options", "post", "delete"]
+
+    def get_queryset(self) -> QuerySet[PersonalToken]:
+        return super().get_queryset().filter(user_id=caller(self.request).pk)
+
+    @extend_schema(
+        operation_id="create_token",
+        summary="Make a personal access token",
+        description="For programs on /api, in place of a password. The answer shows it in clear, "
+        "this once.",
+        request=TokenSerializer,
+        responses={201: NewTokenSerializer, **problems(400, 401, 403)},
+        examples=[
+            OpenApiExample(
+                "A report", {"name": "report", "scopes": ["usage:read"]}, request_only=True
+            )
+        ],
+    )
+    def create(self, request: Request) -> Response:
+        body = valid(TokenSerializer, request.data)
+        made, raw = personal_tokens.mint(
+            caller(request),
+            body["name"],
+            body["scopes"],
+            body.get("expires_at"),
+            callers.address(request),
+        )
+        shown = NewTokenSerializer(made, context={"token": raw})
+        return Response(shown.data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="revoke_token",
+        summary="Revoke a token",
+        description="It stops working at once, for good. Revoking it again changes nothing.",
+        responses={204: None, **problems(400, 401, 403, 404)},
+    )
+    def destroy(self, request: Request, **_: Any) -> Response:
+        takes_nothing(request)
+        personal_tokens.revoke(self.get_object())
+        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -9,8 +9,8 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.keys import api_keys, restrictions
-from accounts.models import ApiKey, User
+from accounts.keys import api_keys, personal_tokens, restrictions, scopes
+from accounts.models import ApiKey, PersonalToken, User
 from hontoni.drf import Strict
 from hontoni.money import DOLLAR, dollars, nanos
 
@@ -132,6 +132,12 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
         required=False,
         help_text="Addresses or CIDR ranges, v4 or v6. None: everywhere.",
     )
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(scopes.OF_KEYS),
+        required=False,
+        allow_empty=False,
+        help_text="What the key may do. Without a word: inference and usage:read.",
+    )
 
     class Meta:
         model = ApiKey
@@ -152,6 +158,7 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
             "lifetime_spend_cap",
             "allowed_models",
             "allowed_ips",
+            "scopes",
         ]
         read_only_fields = [
             *("id", "prefix", "last4", "status", "created_at", "revoked_at", "replaced_by"),
@@ -181,6 +188,9 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
 
+    def validate_scopes(self, value: list[str]) -> list[str]:
+        return scopes.in_order(value)
+
     def update(self, instance: ApiKey, validated_data: dict[str, Any]) -> ApiKey:
         api_keys.change(instance, **validated_data)
         return instance
@@ -203,3 +213,43 @@ class Rotation(Strict):
         max_value=int(api_keys.MAX_OVERLAP.total_seconds()),
         help_text="How long the old key keeps working.",
     )
+
+
+class TokenSerializer(Strict, serializers.ModelSerializer[PersonalToken]):
+    """A personal access token without what makes it one."""
+
+    status = serializers.SerializerMethodField()
+    expires_at = serializers.DateTimeField(
+        required=False,
+        help_text=f"At most {personal_tokens.LONGEST.days} days ahead; without a word "
+        f"{personal_tokens.BY_DEFAULT.days} days.",
+    )
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(scopes.OF_TOKENS), allow_empty=False
+    )
+
+    class Meta:
+        model = PersonalToken
+        fields = [
+            *("id", "name", "prefix", "last4", "status", "scopes", "created_at", "expires_at"),
+            *("revoked_at", "last_used_at", "last_used_ip"),
+        ]
+        read_only_fields = [
+            *("id", "prefix", "last4", "status", "created_at", "revoked_at"),
+            *("last_used_at", "last_used_ip"),
+        ]
+
+    @extend_schema_field(serializers.ChoiceField(["active", "revoked", "expired"]))
+    def get_status(self, token: PersonalToken) -> str:
+        return token.status(timezone.now())
+
+
+class NewTokenSerializer(TokenSerializer):
+    token = serializers.SerializerMethodField(help_text="The token in clear, shown this once.")
+
+    class Meta(TokenSerializer.Meta):
+        fields = ["token", *TokenSerializer.Meta.fields]
+        read_only_fields = fields
+
+    def get_token(self, _: PersonalToken) -> str:
+        return str(self.context["token"])

@@ -1,7 +1,6 @@
 """API keys. The only place that sees a raw key.
 
-* A key is `sk-gw-`, 43 random base62 characters (256 bits), and 6 more: the CRC-32 of all before,
-  in base62. So garbage is refused before any I/O.
+* A key is `sk-gw-` and what shape.py says: garbage is refused before any I/O.
 * What is stored is the HMAC-SHA-256 of the key with a pepper that is not in the database.
 * A key is shown once, when it is made. A lost key is replaced, never recovered.
 * An account never has more active keys than `User.key_cap`. A key being rotated and its
@@ -9,21 +8,18 @@
 """
 
 import hmac
-import re
-import secrets
-import string
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
-from zlib import crc32
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.keys.restrictions import FIELDS, Restrictions
+from accounts.keys import shape
+from accounts.keys.restrictions import FIELDS, Restrictions, check
 from accounts.models import ApiKey, User
 from accounts.people import terms
 from hontoni import errors, rowsets
@@ -32,27 +28,10 @@ PREFIX = "sk-gw-"
 MAX_OVERLAP = timedelta(days=30)
 _UNRESTRICTED = Restrictions()
 
-_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_SHAPE = re.compile(rf"({PREFIX}[0-9A-Za-z]{{43}})([0-9A-Za-z]{{6}})", re.ASCII)
-
-
-def _checksum(text: str) -> str:
-    number, letters = crc32(text.encode()), ""
-    for _ in range(6):
-        number, digit = divmod(number, 62)
-        letters = _BASE62[digit] + letters
-    return letters
-
-
-def _generate() -> str:
-    text = PREFIX + "".join(secrets.choice(_BASE62) for _ in range(43))
-    return text + _checksum(text)
-
 
 def well_formed(raw: str) -> bool:
     """Whether this could be a key of ours. No I/O, and no secret: anybody can compute it."""
-    parts = _SHAPE.fullmatch(raw)
-    return parts is not None and _checksum(parts[1]) == parts[2]
+    return shape.well_formed(raw, PREFIX)
 
 
 def digest(raw: str) -> bytes:
@@ -95,7 +74,8 @@ def mint(
     made_from: str | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key, and the key in clear. `made_from` is the IP address of who asked. Raises
-    Forbidden at the account's cap."""
+    Forbidden at the account's cap, and BadRequest as `restrictions.check`."""
+    check(restrictions)
     with transaction.atomic():
         locked = _lock(user.pk)
         slot = _free_slot(locked, timezone.now())
@@ -107,7 +87,7 @@ def change(key: ApiKey, **changes: Any) -> None:
     """Change a key's name, expiry or restrictions (columns of ApiKey) from the next request on.
 
     What it was rotated from or to is restricted alike. Raises Conflict where a key that has ended
-    is given another end.
+    is given another end, and BadRequest as `restrictions.check`.
     """
     with transaction.atomic():
         _lock(key.user_id)
@@ -120,6 +100,7 @@ def change(key: ApiKey, **changes: Any) -> None:
                 f"This key is {key.status(now)}: make a new one instead.", code="key_ended"
             )
         shared = {name: changes[name] for name in FIELDS if name in changes}
+        check(Restrictions(**{name: getattr(key, name) for name in FIELDS} | shared))
         ApiKey.objects.filter(pk=key.pk).update(**changes)
         if shared:
             ApiKey.objects.related(key).update(**shared)
@@ -223,7 +204,7 @@ def _free_slot(user: User, now: datetime) -> int:
 def _store(
     user: User, name: str, slot: int, expires_at: datetime | None, **more: Any
 ) -> tuple[ApiKey, str]:
-    raw = _generate()
+    raw = shape.generate(PREFIX)
     key = ApiKey.objects.create(
         user=user,
         name=name,

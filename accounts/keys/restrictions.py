@@ -10,14 +10,16 @@ import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from accounts.keys import scopes
 from accounts.models import ApiKey
+from hontoni import errors
 from hontoni.money import DOLLAR
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LARGEST_CAP = 1_000_000 * DOLLAR
 MOST_NETWORKS = 50
-FIELDS = ("daily_cap", "monthly_cap", "lifetime_cap", "allowed_models", "allowed_ips")
+FIELDS = ("daily_cap", "monthly_cap", "lifetime_cap", "allowed_models", "allowed_ips", "scopes")
 
 
 class Restrictions(NamedTuple):
@@ -29,6 +31,7 @@ class Restrictions(NamedTuple):
     lifetime_cap: int | None = None
     allowed_models: Sequence[str] = ()
     allowed_ips: Sequence[str] = ()
+    scopes: Sequence[str] = scopes.BY_DEFAULT
 
     def stored(self) -> dict[str, Any]:
         """The columns of an ApiKey."""
@@ -36,7 +39,21 @@ class Restrictions(NamedTuple):
             **self._asdict(),
             "allowed_models": list(self.allowed_models),
             "allowed_ips": list(self.allowed_ips),
+            "scopes": scopes.in_order(self.scopes),
         }
+
+
+def check(given: Restrictions) -> None:
+    """Raises BadRequest for what contradicts itself: a key that makes keys could make itself one
+    without its caps."""
+    capped = given.daily_cap or given.monthly_cap or given.lifetime_cap
+    if scopes.KEYS in given.scopes and (capped or given.allowed_models):
+        raise errors.BadRequest(
+            f"A key with the scope {scopes.KEYS} makes others without its caps and models: give "
+            "it either that scope or those limits.",
+            code="scopes_conflict",
+            param="scopes",
+        )
 
 
 def caps(key: ApiKey) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
 """What the account's own pages ask for."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.keys import restrictions
+from accounts.keys import restrictions, scopes
 from accounts.models import ApiKey, User
 from hontoni.money import dollars, nanos
 
@@ -40,6 +41,10 @@ _CAP: dict[str, Any] = {
     "max_value": Decimal(1_000_000),
     "decimal_places": 2,
 }
+
+
+def _scopes(those: Iterable[str]) -> list[tuple[str, Any]]:
+    return [(scope, scopes.WORDS[scope]) for scope in those]
 
 
 class KeyForm(forms.Form):
@@ -85,6 +90,14 @@ class LimitsForm(forms.Form):
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
+    scopes = forms.MultipleChoiceField(
+        label=_("What it may do"),
+        help_text=_("None ticked: it may ask models and read usage."),
+        choices=_scopes(scopes.OF_KEYS),
+        initial=scopes.BY_DEFAULT,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
 
     def clean_allowed_ips(self) -> list[str]:
         try:
@@ -98,7 +111,12 @@ class LimitsForm(forms.Form):
         given = (chosen[name] for name in _CAPS)
         daily, monthly, lifetime = (None if cap is None else nanos(cap) for cap in given)
         return restrictions.Restrictions(
-            daily, monthly, lifetime, chosen["allowed_models"], chosen["allowed_ips"]
+            daily,
+            monthly,
+            lifetime,
+            chosen["allowed_models"],
+            chosen["allowed_ips"],
+            chosen["scopes"] or scopes.BY_DEFAULT,
         )
 
 
@@ -108,7 +126,7 @@ class KeyLimitsForm(LimitsForm):
     expires = forms.ChoiceField(
         label=_("Expires"), choices={"keep": _("As it is"), **LIFETIMES}, required=False
     )
-    field_order = (*_CAPS, "expires", "allowed_ips", "allowed_models")
+    field_order = (*_CAPS, "expires", "allowed_ips", "allowed_models", "scopes")
 
     @classmethod
     def of(cls, key: ApiKey, data: Any = None) -> "KeyLimitsForm":
@@ -119,6 +137,7 @@ class KeyLimitsForm(LimitsForm):
             "allowed_models": key.allowed_models,
             "allowed_ips": "\n".join(key.allowed_ips),
             "expires": "keep",
+            "scopes": key.scopes,
         }
         return cls(data, initial={**filled, **listed})
 
@@ -144,6 +163,24 @@ class RotateForm(forms.Form):
         coerce=lambda seconds: timedelta(seconds=int(seconds)),
         initial="86400",
     )
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=100)
+    expires = forms.TypedChoiceField(
+        label=_("Expires"),
+        choices={days: words for days, words in LIFETIMES.items() if days},
+        coerce=lambda days: timezone.now() + timedelta(days=int(days)),
+        initial="90",
+    )
+    scopes = forms.MultipleChoiceField(
+        label=_("What it may do"),
+        choices=_scopes(scopes.OF_TOKENS),
+        initial=(scopes.USAGE,),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    # Of this very form: sent twice, it makes one token.
+    once = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -156,7 +156,7 @@ def limits(request: HttpRequest, pk: int) -> HttpResponse:
             api_keys.change(found, **form.changes())
             messages.success(request, _("Saved. It holds from the next request on."))
             return redirect("key", pk=pk)
-        except errors.Conflict as error:
+        except errors.ApiError as error:
             form.add_error(None, translated(error))
     return _key_page(request, found, limits=form)
 

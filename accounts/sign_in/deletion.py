@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.keys import api_keys
-from accounts.models import ApiKey, Consent, RefreshToken, User
+from accounts.models import ApiKey, Consent, PersonalToken, RefreshToken, User
 from accounts.people import terms
 
 DELETED = "@deleted.invalid"  # how the addresses of deleted accounts end
@@ -40,8 +40,8 @@ def delete(user: User) -> None:
     for key in ApiKey.objects.filter(user=user, revoked_at=None):
         api_keys.revoke(key)
     ApiKey.objects.filter(user=user).update(name="deleted", last_used_ip=None, made_from=None)
-    personal = (RefreshToken, EmailAddress, Authenticator, SocialAccount, UserSession, Consent)
-    for kind in personal:
+    personal = (RefreshToken, PersonalToken, EmailAddress, Authenticator, SocialAccount)
+    for kind in (*personal, UserSession, Consent):
         kind.objects.filter(user=user).delete()
     user.email, user.name = f"deleted-{user.pk}{DELETED}", ""
     user.is_active = user.is_staff = user.is_superuser = False

@@ -98,6 +98,11 @@ def _real(found: QuerySet[Authenticator]) -> QuerySet[Authenticator]:
     return found.exclude(type=Authenticator.Type.RECOVERY_CODES)
 
 
+def has_one(user: User) -> bool:
+    """Whether a code can be asked for: an authenticator app."""
+    return bool(Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists())
+
+
 def trusted(staff: User | AnonymousUser) -> bool:
     """Whether staff may act: outside the sandbox, not without a second factor.
 

@@ -25,8 +25,8 @@ from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.keys import api_keys
-from accounts.models import ApiKey, RefreshToken, User
+from accounts.keys import api_keys, personal_tokens
+from accounts.models import ApiKey, PersonalToken, RefreshToken, User
 from accounts.people import mailboxes, privacy
 
 _followers: list[Callable[[int], None]] = []
@@ -76,6 +76,8 @@ def _end_everything(user: User) -> None:
     what vendors were allowed."""
     for key in ApiKey.objects.filter(user=user, revoked_at=None):
         api_keys.revoke(key)
+    for token in PersonalToken.objects.filter(user=user, revoked_at=None):
+        personal_tokens.revoke(token)
     for session in UserSession.objects.filter(user=user):
         session.end()
     for kind in (RefreshToken, Authenticator, SocialAccount):

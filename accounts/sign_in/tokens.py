@@ -1,6 +1,7 @@
 """Sessions on /api: a short access token (a JWT) and a long refresh token (random, used once).
 
-* An access token is good for /api only; /v1 takes API keys and nothing else.
+* An access token is good for /api only; /v1 takes API keys and nothing else. Programs have keys
+  and tokens with scopes (grants.py).
 * A refresh token is stored hashed. Using it makes its successor in the same family; using it
   again means that somebody else has it, so the whole family ends.
 * A family ends at once, access tokens included, with logout, and with it every family of a user
@@ -26,8 +27,9 @@ from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken
 from rest_framework_simplejwt.tokens import Token
 
-from accounts.keys import api_keys
 from accounts.models import RefreshToken, User
+from accounts.sign_in import grants
+from accounts.sign_in.grants import Grant
 from hontoni import errors
 
 PREFIX = "rt-gw-"
@@ -140,18 +142,16 @@ def _backend() -> TokenBackend:
 
 
 class AccessTokenAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <access token>`: no cookies, so nothing to forge across sites."""
+    """`Authorization: Bearer <access token>`: no cookies, so nothing to forge across sites.
+    API keys and personal tokens come the same way, and open what their scopes do (grants.py)."""
 
-    def authenticate(self, request: Request) -> tuple[User, dict[str, Any]] | None:
+    def authenticate(self, request: Request) -> tuple[User, dict[str, Any] | Grant] | None:
         scheme, _, token = get_authorization_header(request).decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        if token.startswith(api_keys.PREFIX):
-            raise AuthenticationFailed(
-                "API keys work on /v1 only. Log in at /api/auth/login for an access token.",
-                code="invalid_token",
-            )
-        claims = _claims(token.strip())
+        if grants.is_grant(token := token.strip()):
+            return grants.enter(request, token)
+        claims = _claims(token)
         # The newest link of a family that has not ended stands for the session.
         link = (
             RefreshToken.objects.select_related("user")

@@ -1,6 +1,6 @@
 """/api/billing: what an account has, and where it went."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import (
@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.requests import caller, idempotency_key, valid
+from accounts.keys import scopes
 from accounts.models import User
 from accounts.sign_in import factors
 from billing.api.serializers import (
@@ -39,6 +40,8 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
 
 
 class Balance(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="balance",
@@ -73,6 +76,7 @@ class NewestFirst(KeysetPagination):
     )
 )
 class Transactions(generics.ListAPIView[Entry]):
+    scopes: ClassVar = {"GET": scopes.BILLING}
     queryset = Entry.objects.select_related("transfer")
     serializer_class = TransactionSerializer
     pagination_class = NewestFirst
@@ -87,6 +91,8 @@ class Transactions(generics.ListAPIView[Entry]):
 
 
 class TopUp(APIView):
+    scopes: ClassVar = {"POST": scopes.BUYING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="top_up",

@@ -1,6 +1,6 @@
 """/api/billing: topping up by card, saved cards, automatic top-ups, Stripe's invoices."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.requests import caller, idempotency_key, valid
+from accounts.keys import scopes
 from accounts.models import User
 from billing.api.card_serializers import (
     AutoTopUpOrderSerializer,
@@ -50,6 +51,7 @@ def _buy(request: Request, body: dict[str, Any], route: str) -> tuple[TopUp, Obj
 
 
 class Checkout(APIView):
+    scopes: ClassVar = {"POST": scopes.BUYING}
     throttle_classes = (OrdersByAccount,)
 
     @extend_schema(
@@ -70,6 +72,7 @@ class Checkout(APIView):
 
 
 class Intent(APIView):
+    scopes: ClassVar = {"POST": scopes.BUYING}
     throttle_classes = (OrdersByAccount,)
 
     @extend_schema(
@@ -98,6 +101,7 @@ class NewestOrdersFirst(KeysetPagination):
 
 
 class Mine(generics.GenericAPIView[TopUp]):
+    scopes: ClassVar = {"GET": scopes.BILLING}
     queryset = TopUp.objects.all()
     serializer_class = CardTopUpSerializer
     pagination_class = NewestOrdersFirst
@@ -131,6 +135,8 @@ class OneTopUp(Mine, generics.RetrieveAPIView[TopUp]):
 
 
 class Cards(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="list_payment_methods",
@@ -185,6 +191,8 @@ class Portal(APIView):
 
 
 class Automatic(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING, "PUT": scopes.BUYING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="auto_topup",

@@ -1,5 +1,7 @@
 """/api/billing/invoices: our own invoices and credit notes, Stripe's, and their PDFs."""
 
+from typing import ClassVar
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -9,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.requests import caller
+from accounts.keys import scopes
 from billing.api.serializers import (
     BillingDetailsSerializer,
     InvoicePdfSerializer,
@@ -23,6 +26,8 @@ from hontoni.drf import problems
 
 
 class Invoices(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="list_invoices",
@@ -40,6 +45,8 @@ class Invoices(APIView):
 
 
 class Details(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="billing_details",
@@ -67,6 +74,8 @@ class Details(APIView):
 
 
 class InvoicePdf(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="invoice_pdf",

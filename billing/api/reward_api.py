@@ -1,5 +1,7 @@
 """/api/billing/promo-code and /api/billing/referral."""
 
+from typing import ClassVar
+
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import status
@@ -9,6 +11,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from accounts.api.requests import caller, valid
+from accounts.keys import scopes
 from billing.api.reward_serializers import (
     AcceptedSerializer,
     ApplySerializer,
@@ -26,6 +29,7 @@ from ratelimits.throttle import AddressThrottle
 
 
 class Promo(APIView):
+    scopes: ClassVar = {"POST": scopes.BUYING}
     throttle_classes = (GuessesByAddress, GuessesByAccount)
 
     @extend_schema(
@@ -70,6 +74,8 @@ def _show(code: PromoCode, became: str, granted: int) -> Response:
 
 
 class SignupCredit(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="signup_credit",
@@ -89,6 +95,8 @@ class SignupCredit(APIView):
 
 
 class MyReferrals(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING, "POST": scopes.BUYING}
+
     def get_throttles(self) -> list[BaseThrottle]:
         """Looking at one's own is no guess."""
         guesses = (GuessesByAddress(), GuessesByAccount())

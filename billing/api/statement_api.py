@@ -1,6 +1,6 @@
 """/api/billing/statements: a month of a balance, as JSON, PDF and CSV."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpResponse
 from django.utils import timezone, translation
@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.requests import caller
+from accounts.keys import scopes
 from accounts.models import User
 from billing.api.serializers import CURRENCY, DollarsField
 from billing.books.transfer_names import SECTION_NAMES
@@ -93,6 +94,8 @@ def shown(statement: Statement) -> dict[str, Any]:
 
 
 class Statements(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="list_statements",
@@ -105,6 +108,8 @@ class Statements(APIView):
 
 
 class OneStatement(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
+
     @extend_schema(
         tags=["billing"],
         operation_id="statement",
@@ -124,6 +129,7 @@ class AnyType(BaseContentNegotiation):
 
 
 class StatementPdf(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
     content_negotiation_class = AnyType
 
     @extend_schema(
@@ -140,6 +146,7 @@ class StatementPdf(APIView):
 
 
 class StatementCsv(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
     content_negotiation_class = AnyType
 
     @extend_schema(

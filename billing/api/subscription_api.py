@@ -1,7 +1,7 @@
 """/api/subscription and /api/addons: what is sold, what is mine, and every change of it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.requests import caller, idempotency_key, valid
+from accounts.keys import scopes
 from billing.api.serializers import (
     AddOnChoiceSerializer,
     AddOnsSerializer,
@@ -122,6 +123,8 @@ class Plans(APIView):
 
 
 class MySubscription(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING, "POST": scopes.BUYING}
+
     @extend_schema(
         tags=["subscription"],
         operation_id="subscription",
@@ -155,6 +158,7 @@ class MySubscription(APIView):
 
 
 class PreviewPlan(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
     filters = PlanChoiceSerializer
 
     @extend_schema(
@@ -175,6 +179,8 @@ class PreviewPlan(APIView):
 
 
 class Upgrade(APIView):
+    scopes: ClassVar = {"POST": scopes.BUYING}
+
     @extend_schema(
         tags=["subscription"],
         operation_id="upgrade",
@@ -197,6 +203,8 @@ class Upgrade(APIView):
 
 
 class Downgrade(APIView):
+    scopes: ClassVar = {"POST": scopes.BUYING}
+
     @extend_schema(
         tags=["subscription"],
         operation_id="downgrade",
@@ -213,6 +221,8 @@ class Downgrade(APIView):
 
 
 class Cancel(APIView):
+    scopes: ClassVar = {"POST": scopes.BUYING}
+
     @extend_schema(
         tags=["subscription"],
         operation_id="cancel",
@@ -230,6 +240,8 @@ class Cancel(APIView):
 
 
 class Resume(APIView):
+    scopes: ClassVar = {"POST": scopes.BUYING}
+
     @extend_schema(
         tags=["subscription"],
         operation_id="resume",
@@ -247,6 +259,8 @@ class Resume(APIView):
 
 
 class PaymentMethod(APIView):
+    scopes: ClassVar = {"POST": scopes.BUYING}
+
     @extend_schema(
         tags=["subscription"],
         operation_id="pay_subscription_by",
@@ -264,6 +278,8 @@ class PaymentMethod(APIView):
 
 
 class AddOns(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING, "POST": scopes.BUYING}
+
     @extend_schema(
         tags=["subscription"],
         operation_id="list_add_ons",
@@ -305,6 +321,7 @@ class AddOns(APIView):
 
 
 class PreviewAddOn(APIView):
+    scopes: ClassVar = {"GET": scopes.BILLING}
     filters = AddOnChoiceSerializer
 
     @extend_schema(
@@ -323,6 +340,8 @@ class PreviewAddOn(APIView):
 
 
 class MyAddOn(APIView):
+    scopes: ClassVar = {"DELETE": scopes.BUYING}
+
     @extend_schema(
         tags=["subscription"],
         operation_id="remove_add_on",

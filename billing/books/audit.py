@@ -1,7 +1,9 @@
 """The append-only log of what staff did. Written in the transaction of the deed itself."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.contrib import admin
@@ -32,6 +34,21 @@ def record(
     )
 
 
+_told: ContextVar[tuple[Mapping[str, Any], Mapping[str, Any]] | None] = ContextVar(
+    "_told", default=None
+)
+
+
+@contextmanager
+def told(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[None]:
+    """What the deed that Django logs meanwhile has changed (cockpit/site.py)."""
+    token = _told.set((before, after))
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
 _VERBS = {ADDITION: "add", CHANGE: "change", DELETION: "delete"}
 
 
@@ -45,12 +62,17 @@ def _keep(instance: LogEntry, **_: Any) -> None:
     page = admin.site._registry.get(model) if model else None
     if model is None or getattr(page, "audits_itself", False):
         return
+    before, after = _told.get() or ({}, {})
     record(
         actor=instance.user.email,
         action=_VERBS.get(instance.action_flag, "other"),
         subject=f"{model._meta.model_name}:{instance.object_id}",
-        before={},
-        after={"what": _message(instance.change_message), "is": instance.object_repr},
+        before=before,
+        after={
+            **after,
+            "what": _message(instance.change_message),
+            "is": instance.object_repr,
+        },
     )
 
 

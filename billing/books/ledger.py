@@ -30,10 +30,11 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from billing.books import marks
 from billing.books.models import Entry, LedgerAccount, Transfer, Wallet
 from billing.books.monthly import recent
-from hontoni import errors, money, rowsets
-from ratelimits import limiter, rebuilding
+from hontoni import errors, money, redis, rowsets
+from ratelimits import limiter
 
 logger = logging.getLogger(__name__)
 
@@ -381,14 +382,6 @@ def _publish(user_id: int) -> None:
     now = Wallet.objects.get(pk=user_id)
     try:
         limiter.publish_credits(user_id, now.credits_total, now.credits_version)
-        mark()
-    except errors.Unavailable:
+        marks.move()
+    except (errors.Unavailable, redis.RedisError):
         logger.warning("The credits of account %s are not published.", user_id)
-
-
-def mark() -> None:
-    """Tell Redis the newest transfer, so that a database without it is known to have gone back
-    (docs/stores.md). Call it after the commit. Raises errors.Unavailable."""
-    newest = Transfer.objects.order_by("-pk").values_list("pk", "key").first()
-    if newest is not None:
-        rebuilding.mark_sync(*newest)

@@ -190,6 +190,68 @@ class BroughtForward(WrittenOnce):
         return f"{self.account_id}#{self.first_version}-{self.last_version}"
 
 
+class CreditRequest(models.Model):
+    """A credit that needs a second person (credit_requests.py)."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "waits for somebody else"
+        APPROVED = "approved"
+        DECLINED = "declined"
+
+    key = models.CharField(max_length=255, unique=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    amount = models.BigIntegerField(help_text="Nano-dollars; negative: to be taken.")
+    reason = models.CharField(max_length=200, help_text="The customer sees it.")
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    requested_by = models.CharField(max_length=254)
+    requested_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    decider = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    decided_by = models.CharField(max_length=254, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        permissions = [
+            ("credit_within_limit", "Can credit up to SUPPORT_CREDIT_LIMIT, and request more"),
+            ("decide_creditrequest", "Can approve or decline what somebody else requested"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=~Q(amount=0), name="credit_request_of_something"),
+            models.CheckConstraint(
+                condition=Q(decider=None) | ~Q(decider=F("requester")),
+                name="credit_request_two_persons",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"${money.dollars(self.amount)} for {self.user}"
+
+
+class ClosedMonth(WrittenOnce):
+    """A month of the books that is closed (closing.py): nothing is booked into it any more."""
+
+    month = models.DateField(unique=True)
+    ends_at = models.DateTimeField(help_text="The first moment after it (UTC).")
+    statement = models.TextField(help_text="JSON, to the byte what was signed.")
+    public_key = models.CharField(max_length=64)
+    signature = models.CharField(max_length=128)
+    closed_by = models.CharField(max_length=254)
+    closed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-month"]
+        permissions = [
+            ("close_month", "Can close a month of the books"),
+            ("export_books", "Can export the books for accountants"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
 class AuditEntry(WrittenOnce):
     """What a member of staff did, to whom, and what it changed."""
 

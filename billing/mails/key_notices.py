@@ -5,7 +5,7 @@ Keys are made in accounts, which knows no notices: so we look. A lost look is ma
 
 from datetime import datetime, timedelta
 
-from accounts.models import ApiKey
+from accounts.models import ApiKey, PersonalToken
 from billing.mails import notices
 from billing.mails.models import Notice
 
@@ -13,8 +13,12 @@ LOOK_BACK = timedelta(hours=1)
 
 
 def notice_new_keys(now: datetime) -> int:
-    """Tell the owners of keys made in the last hour, once; how many."""
-    new = {f"key:{key.pk}": key for key in ApiKey.objects.filter(created_at__gte=now - LOOK_BACK)}
+    """Tell the owners of keys and tokens made in the last hour, once; how many."""
+    new: dict[str, ApiKey | PersonalToken] = {
+        f"key:{key.pk}": key for key in ApiKey.objects.filter(created_at__gte=now - LOOK_BACK)
+    }
+    tokens = PersonalToken.objects.filter(created_at__gte=now - LOOK_BACK)
+    new |= {f"token:{token.pk}": token for token in tokens}
     noticed = set(Notice.objects.filter(key__in=new).values_list("key", flat=True))
     for name in sorted(new.keys() - noticed):
         key = new[name]

@@ -17,7 +17,7 @@ from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from billing.payments import documents, settlements
+from billing.payments import documents, payouts, settlements
 from billing.stripe import stripe_api
 from billing.stripe.models import PollCursor, StripeEvent
 from billing.subscriptions import entitlements
@@ -50,6 +50,11 @@ HANDLERS: dict[str, Callable[[str], object]] = {
     "charge.dispute.closed": settlements.settle_dispute,
     "charge.dispute.funds_withdrawn": settlements.settle_dispute,
     "charge.dispute.funds_reinstated": settlements.settle_dispute,
+    "payout.created": payouts.settle,
+    "payout.updated": payouts.settle,
+    "payout.paid": payouts.settle,
+    "payout.failed": payouts.settle,
+    "payout.reconciliation_completed": payouts.settle,
     "customer.subscription.created": entitlements.settle,
     "customer.subscription.updated": entitlements.settle,
     "customer.subscription.deleted": entitlements.settle,

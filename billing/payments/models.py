@@ -4,10 +4,11 @@ Amounts are nano-dollars unless named `cents`. For Django, the whole app's model
 """
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from billing.invoices import taxes
 from billing.stripe.models import (
@@ -24,6 +25,8 @@ from hontoni import money
 __all__ = [
     "AutoTopUp",
     "Dispute",
+    "Payout",
+    "PayoutLine",
     "PlanOrder",
     "PollCursor",
     "Quarantine",
@@ -194,6 +197,81 @@ class Dispute(models.Model):
     withdrawn = models.BooleanField(default=False)
     reinstated = models.BooleanField(default=False)
     updated_at = models.DateTimeField(auto_now=True)
+    intent_id = models.CharField(max_length=255, blank=True, default="", db_default="")
+    reason = models.CharField(
+        max_length=50, blank=True, default="", db_default="", help_text="The bank's, in a word."
+    )
+    cents = models.BigIntegerField(
+        default=0, db_default=0, help_text="What is disputed of the payment, tax included."
+    )
+    opened_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(
+        null=True, blank=True, help_text="After it, the bank takes no answer."
+    )
+    evidence: "models.JSONField[Any, Any]" = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField()), help_text="As it was submitted."
+    )
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answered_by = models.CharField(max_length=254, blank=True, default="", db_default="")
+
+    ANSWERABLE = ("needs_response", "warning_needs_response")
+
+    class Meta:
+        permissions = [("answer_dispute", "Can answer a dispute, or give it up")]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def whose(self) -> Any:
+        """The customer whose payment it is, if that is known."""
+        return self.user or (self.topup and self.topup.user)
+
+
+class Payout(models.Model):
+    """What Stripe sent to our bank, and what it is made of. Amounts are cents."""
+
+    id = models.CharField(max_length=255, primary_key=True)
+    status = models.CharField(max_length=50)
+    amount = models.BigIntegerField(help_text="Cents; negative: Stripe took it from the bank.")
+    arrives_on = models.DateField()
+    made_at = models.DateTimeField()
+    gross = models.BigIntegerField(
+        default=0, db_default=0, help_text="Cents, before Stripe's fees."
+    )
+    fees = models.BigIntegerField(default=0, db_default=0, help_text="Cents, what Stripe keeps.")
+    unmatched = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Movements that nothing in our books explains."
+    )
+    reconciled_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its movements were last laid beside the books."
+    )
+
+    class Meta:
+        ordering = ["-made_at"]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class PayoutLine(models.Model):
+    """A balance transaction of Stripe's that is part of a payout. Amounts are cents."""
+
+    id = models.CharField(max_length=255, primary_key=True)
+    payout = models.ForeignKey(Payout, models.CASCADE, related_name="lines")
+    category = models.CharField(max_length=50)
+    source = models.CharField(max_length=255, blank=True)
+    gross = models.BigIntegerField()
+    fee = models.BigIntegerField()
+    made_at = models.DateTimeField()
+    booked_as = models.CharField(
+        max_length=255, blank=True, help_text="Of our books. Empty: nothing explains it."
+    )
+    problem = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["made_at"]
+        default_permissions = ()
 
     def __str__(self) -> str:
         return self.id

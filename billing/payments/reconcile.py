@@ -32,7 +32,7 @@ from billing.books.ledger import Kind
 from billing.books.models import BroughtForward, Entry, LedgerAccount, Transfer, Wallet
 from billing.books.seeding import Recorded, unsettled, unsettled_by_account
 from billing.invoices.models import Invoice, InvoiceSeries
-from billing.payments import documents
+from billing.payments import closing, documents
 from ratelimits import keys, limiter
 
 _LOOKS = 20  # at an account that is too busy to be seen at rest
@@ -48,6 +48,7 @@ def problems() -> list[str]:
         *checkpoints.problems(),
         *_invoices(),
         *documents.problems(),
+        *closing.problems(),
     ]
 
 

@@ -10,6 +10,9 @@
   currency or the amount, nothing is credited and a person looks at it.
 """
 
+from datetime import UTC, datetime
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
@@ -274,6 +277,7 @@ def _dispute(order: TopUp, dispute: Object) -> None:
                 "amount": order.worth(cents),
                 "withdrawn": withdrawn,
                 "reinstated": reinstated,
+                **_told(dispute),
             },
         )
         taken, back = f"{key}:withdrawn", f"{key}:reinstated"
@@ -283,6 +287,18 @@ def _dispute(order: TopUp, dispute: Object) -> None:
         if reinstated and (moved := _give_back(order, taken, back, "Dispute won", number)):
             _thaw(order.user_id)
             _tell_disputed(order.user_id, "dispute_won", back, moved.amount)
+
+
+def _told(dispute: Object) -> dict[str, Any]:
+    """What staff want to know of it."""
+    due = dispute["evidence_details"]["due_by"]
+    return {
+        "intent_id": dispute["payment_intent"],
+        "reason": dispute["reason"],
+        "cents": dispute["amount"],
+        "opened_at": datetime.fromtimestamp(dispute["created"], UTC),
+        "due_at": due and datetime.fromtimestamp(due, UTC),
+    }
 
 
 def _booked(dispute: Object) -> tuple[bool, bool]:
@@ -308,6 +324,8 @@ def _dispute_of_plan(payer: User, dispute: Object) -> None:
         taken = withdrawn and not known.withdrawn
         given_back = reinstated and not known.reinstated
         known.status, known.withdrawn, known.reinstated = dispute["status"], withdrawn, reinstated
+        for name, value in _told(dispute).items():
+            setattr(known, name, value)
         known.save()
         if taken:
             freezing.freeze(user_id, DISPUTED)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import User
-from billing.payments import autotopup, documents, inbox, orders, pauses
+from billing.payments import autotopup, documents, inbox, orders, pauses, payouts
 from billing.stripe import customers, mirror, stripe_api
 from billing.stripe.models import StripeEvent
 from billing.subscriptions import arrangements
@@ -62,6 +62,7 @@ def poll_events(**_: Any) -> None:
         orders.reconcile(now=timezone.now())
         arrangements.reconcile(now=timezone.now())
         arrangements.retax(now=timezone.now())
+        payouts.read(now=timezone.now())
         inbox.forget(now=timezone.now())
 
 

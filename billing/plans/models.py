@@ -213,3 +213,26 @@ class PriceNotice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.plan or self.add_on} at ${dollars(self.price)}"
+
+
+class LimitRaise(models.Model):
+    """What staff multiply an account's limits by, for a time (raises.py). One at a time."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    multiplier = models.PositiveIntegerField(validators=[MinValueValidator(2)])
+    reason = models.CharField(max_length=200)
+    made_by = models.CharField(max_length=254)
+    made_at = models.DateTimeField(auto_now_add=True)
+    until = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(ended_at=None), name="limit_raise_one_an_account"
+            ),
+            models.CheckConstraint(condition=Q(multiplier__gte=1), name="limit_raise_multiplies"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.multiplier} times until {self.until:%Y-%m-%d %H:%M} UTC"

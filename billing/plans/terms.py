@@ -10,11 +10,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.people import terms as accounts_terms
 from billing.books import ledger
-from billing.plans.models import AddOn, Plan, Subscription
+from billing.plans.models import AddOn, LimitRaise, Plan, Subscription
 from ratelimits.limiter import Limits
 
 _NO_DEFAULT = "No plan is the default: run `manage.py seed`."
@@ -56,13 +57,16 @@ def terms(user_id: int) -> Terms:
 
 
 def plan_of(user_id: int) -> tuple[Plan, int]:
-    """The plan an account is on, and by how much its add-on multiplies it. One query."""
+    """The plan an account is on, and by how much its add-on and what staff raised multiply its
+    limits. One query."""
     live = Subscription.objects.filter(user_id=user_id, status__in=Subscription.LIVE)
     multiplier = Subquery(live.values("add_on__multiplier")[:1])
+    raised = LimitRaise.objects.filter(user_id=user_id, ended_at=None, until__gt=timezone.now())
     plan = (
         Plan.objects.annotate(
             subscribed=Exists(live.filter(plan_id=OuterRef("pk"))),
-            multiplier=Coalesce(multiplier, 1),
+            multiplier=Coalesce(multiplier, 1)
+            * Coalesce(Subquery(raised.values("multiplier")[:1]), 1),
         )
         .filter(Q(subscribed=True) | Q(is_default=True))
         .order_by("-subscribed")

@@ -48,6 +48,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
 
 @admin.register(Transfer)
 class TransferAdmin(ReadOnlyAdmin):
+    keyset = True
     list_display = ["id", "created_at", "kind", "shown_amount", "debit", "credit", "actor"]
     list_filter = ["kind", "created_at"]
     list_select_related = ["debit", "credit"]
@@ -66,7 +67,9 @@ class TransferAdmin(ReadOnlyAdmin):
 
 @admin.register(Entry)
 class EntryAdmin(ReadOnlyAdmin):
+    keyset = True
     list_display = ["account", "account_version", "shown_amount", "shown_balance", "transfer"]
+    list_filter = ["transfer__created_at"]
     list_select_related = ["account", "transfer"]
     search_fields = ["account__code", "transfer__key"]
     fields = ["transfer", "account", "account_version", "shown_amount", "shown_balance"]
@@ -85,6 +88,7 @@ class EntryAdmin(ReadOnlyAdmin):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
+    keyset = True
     list_display = ["at", "actor", "action", "subject"]
     list_filter = ["action", "at"]
     search_fields = ["actor", "subject", "request_id"]
@@ -93,6 +97,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(Invoice)
 class InvoiceAdmin(ReadOnlyAdmin):
+    keyset = True
     list_display = ["number", "kind", "user", "issued_at", "shown_total"]
     list_filter = ["kind", "issued_at"]
     list_select_related = ["user"]

@@ -5,42 +5,27 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import timezone
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import ApiKey
-from accounts.people import freezing
-from billing.books import adjustments, ledger
-from billing.books.models import Entry
+from billing.books import credit_requests, ledger
+from billing.books.models import CreditRequest, Entry
+from billing.plans import raises, terms
 from billing.plans.models import Subscription
-from billing.staff.audited import audit_deed, email_of
-from billing.staff.deeds import DeedAdmin, OnceForm, ReasonForm
-from billing.staff.dollars import DollarsField
-from billing.staff.models import Customer
-from hontoni import errors
+from billing.staff import customer_deeds as deeds
+from billing.staff.audited import ReadOnlyAdmin, member
+from billing.staff.deeds import DeedAdmin, ReasonForm
+from billing.staff.models import Customer, CustomerNote
 from hontoni.drf import request_id
 from hontoni.money import dollars
 
 SPEND_DAYS = 30
-
-
-class CreditForm(OnceForm):
-    amount = DollarsField(
-        widget=UnfoldAdminTextInputWidget, help_text="Dollars; below 0 to take it away."
-    )
-    field_order = ["amount", "reason", "once"]
-
-    def clean_amount(self) -> int:
-        amount: int = self.cleaned_data["amount"]
-        try:
-            adjustments.check_amount(amount)
-        except errors.BadRequest as error:
-            raise forms.ValidationError(error.message) from None
-        return amount
 
 
 @admin.register(Customer)
@@ -59,11 +44,21 @@ class CustomerAdmin(DeedAdmin):
         "live_keys",
         "spent",
         "spent_lately",
+        "raised",
         "frozen_at",
         "frozen_reason",
     ]
-    readonly_fields = ["balance", "plan", "live_keys", "spent", "spent_lately"]
-    actions_detail = ["credit", "freeze", "unfreeze"]
+    readonly_fields = ["balance", "plan", "live_keys", "spent", "spent_lately", "raised"]
+    actions = ["freeze_all"]
+    actions_detail = [
+        "credit",
+        "note",
+        {
+            "title": "Limits and plan",
+            "items": ["raise_limits", "lower_limits", "extend_trial"],
+        },
+        {"title": "Account", "items": ["freeze", "unfreeze", "close_account"]},
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         live = Subscription.objects.filter(user=OuterRef("pk"), status__in=Subscription.LIVE)
@@ -103,10 +98,19 @@ class CustomerAdmin(DeedAdmin):
         )
         return f"${dollars(-(usage.aggregate(total=Sum('amount'))['total'] or 0))}"
 
+    @admin.display(description="limits raised")
+    def raised(self, customer: Customer) -> str:
+        return str(raises.of(customer.pk, timezone.now()) or "")
+
     # -- What staff may do -----------------------------------------------------------------------
 
     def has_credit_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("billing.adjust_balance")
+        return request.user.has_perm("billing.adjust_balance") or request.user.has_perm(
+            "billing.credit_within_limit"
+        )
+
+    def has_note_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("billing.add_customernote")
 
     def has_freeze_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self._may_freeze(request, object_id, frozen=False)
@@ -121,46 +125,140 @@ class CustomerAdmin(DeedAdmin):
         rows = Customer.objects.filter(pk=object_id, frozen_at__isnull=not frozen)
         return object_id is None or rows.exists()
 
+    def has_raise_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("billing.raise_limits")
+
+    def has_lower_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        if not request.user.has_perm("billing.raise_limits"):
+            return False
+        return object_id is None or raises.of(int(object_id), timezone.now()) is not None
+
+    def has_trial_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        if not request.user.has_perm("billing.manage_subscription"):
+            return False
+        mine = None if object_id is None else terms.subscription_of(int(object_id))
+        return object_id is None or bool(mine and mine.on_trial)
+
+    def has_close_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        if not request.user.has_perm("billing.close_customer"):
+            return False
+        rows = Customer.objects.filter(pk=object_id, is_active=True, is_staff=False)
+        return object_id is None or rows.exists()
+
     @action(description="Credit", url_path="credit", permissions=["credit"])
     def credit(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        return self.ask(request, object_id, "Credit", CreditForm(request.POST or None), _credit)
+        form = deeds.CreditForm(request.POST or None)
+        return self.ask(request, object_id, "Credit", form, deeds.credit)
+
+    @action(description="Note", url_path="note", permissions=["note"])
+    def note(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        return self.ask(
+            request, object_id, "Note", deeds.NoteForm(request.POST or None), deeds.note
+        )
+
+    @action(description="Raise limits for a time", url_path="raise-limits", permissions=["raise"])
+    def raise_limits(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.RaiseForm(request.POST or None)
+        return self.ask(request, object_id, "Raise limits", form, deeds.raise_limits)
+
+    @action(description="Limits as sold", url_path="lower-limits", permissions=["lower"])
+    def lower_limits(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.AuditedForm(request.POST or None)
+        return self.ask(request, object_id, "Limits as sold", form, deeds.lower_limits)
+
+    @action(description="Extend trial", url_path="extend-trial", permissions=["trial"])
+    def extend_trial(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.TrialForm(request.POST or None)
+        return self.ask(request, object_id, "Extend trial", form, deeds.extend_trial)
 
     @action(description="Freeze", url_path="freeze", permissions=["freeze"])
     def freeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        return self.ask(request, object_id, "Freeze", ReasonForm(request.POST or None), _freeze)
+        form = ReasonForm(request.POST or None)
+        return self.ask(request, object_id, "Freeze", form, deeds.freeze)
+
+    def has_freeze_all_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.freeze_customer")
+
+    @admin.action(description="Freeze the chosen", permissions=["freeze_all"])
+    def freeze_all(self, request: HttpRequest, queryset: QuerySet[Customer]) -> Any:
+        """A ring of accounts, for one reason, in one transaction. Asks for the reason first."""
+        sent = request.POST if "reason" in request.POST else None
+        form = deeds.RingForm(sent, initial={"action": "freeze_all"})
+        chosen = list(queryset.filter(frozen_at=None).order_by("pk"))
+        if form.is_valid():
+            with transaction.atomic():
+                for customer in chosen:
+                    deeds.freeze(request, customer, form.cleaned_data)
+            self.message_user(request, f"{len(chosen)} are frozen: their keys are refused.")
+            return None
+        context = {**self.admin_site.each_context(request), "opts": self.model._meta}
+        context |= {"form": form, "title": f"Freeze {len(chosen)} accounts", "button": "Freeze"}
+        return render(request, "admin/billing/customer/ask.html", context | {"chosen": chosen})
 
     @action(description="Unfreeze", url_path="unfreeze", permissions=["unfreeze"])
     def unfreeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = ReasonForm(request.POST or None)
-        return self.ask(request, object_id, "Unfreeze", form, _unfreeze)
+        return self.ask(request, object_id, "Unfreeze", form, deeds.unfreeze)
+
+    @action(description="Delete account", url_path="close", permissions=["close"])
+    def close_account(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.DeletionForm(request.POST or None)
+        return self.ask(request, object_id, "Delete account", form, deeds.delete)
 
 
-def _credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
-    adjustments.adjust(
-        key=f"staff:{data['once']}",
-        user_id=customer.pk,
-        amount=data["amount"],
-        reason=data["reason"],
-        actor=email_of(request),
-        request_id=request_id(request),
+@admin.register(CustomerNote)
+class CustomerNoteAdmin(ReadOnlyAdmin):
+    list_display = ["at", "user", "author", "text"]
+    list_filter = ["at", "author"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "text"]
+
+
+@admin.register(CreditRequest)
+class CreditRequestAdmin(DeedAdmin):
+    """Open ones first."""
+
+    list_display = ["requested_at", "user", "shown_amount", "reason", "requested_by", "state"]
+    list_filter = ["state", "requested_at", "requested_by"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "requested_by", "decided_by"]
+    ordering = ["-state", "-id"]
+    fields = [
+        *("user", "shown_amount", "reason", "requested_by", "requested_at", "state"),
+        *("decided_by", "decided_at", "note"),
+    ]
+    readonly_fields = ["shown_amount"]
+    actions_detail = ["approve", "decline"]
+
+    @admin.display(description="amount", ordering="amount")
+    def shown_amount(self, request: CreditRequest) -> str:
+        return f"${dollars(request.amount)}"
+
+    def has_decide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Somebody else than who requested it, while it is open."""
+        if not request.user.has_perm("billing.decide_creditrequest"):
+            return False
+        found = CreditRequest.objects.filter(pk=object_id, state=CreditRequest.State.OPEN)
+        return object_id is None or found.exclude(requester=member(request)).exists()
+
+    @action(description="Approve", url_path="approve", permissions=["decide"])
+    def approve(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = forms.Form(request.POST if request.method == "POST" else None)
+        return self.ask(request, object_id, "Approve", form, _approve)
+
+    @action(description="Decline", url_path="decline", permissions=["decide"])
+    def decline(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.AuditedForm(request.POST or None)
+        return self.ask(request, object_id, "Decline", form, _decline)
+
+
+def _approve(request: HttpRequest, found: CreditRequest, data: dict[str, Any]) -> str:
+    made = credit_requests.approve(found.pk, staff=member(request), request_id=request_id(request))
+    return f"Credited {made}."
+
+
+def _decline(request: HttpRequest, found: CreditRequest, data: dict[str, Any]) -> str:
+    credit_requests.decline(
+        found.pk, note=data["reason"], staff=member(request), request_id=request_id(request)
     )
-    return f"Credited ${dollars(data['amount'])}."
-
-
-def _freeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
-    if not freezing.freeze(customer.pk, data["reason"]):
-        raise errors.Conflict(f"It is frozen already: {customer.frozen_reason}")
-    _audit(request, customer, "freeze", data["reason"])
-    return "Frozen: its keys are refused from now on."
-
-
-def _unfreeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
-    if not freezing.unfreeze(customer.pk):
-        raise errors.Conflict("It is not frozen.")
-    _audit(request, customer, "unfreeze", data["reason"])
-    return "Unfrozen: its keys work again."
-
-
-def _audit(request: HttpRequest, customer: Customer, verb: str, reason: str) -> None:
-    before = {"frozen_reason": customer.frozen_reason}
-    audit_deed(request, verb, f"user:{customer.pk}", before=before, after={"reason": reason})
+    return "Declined: nothing is booked."

@@ -8,6 +8,7 @@ from billing.staff.audited import ReadOnlyAdmin
 
 @admin.register(Mail)
 class MailAdmin(ReadOnlyAdmin):
+    keyset = True
     list_display = ["notice", "status", "attempts", "due_at", "sent_at", "problem"]
     list_filter = ["status", "sent_at"]
     list_select_related = ["notice"]
@@ -26,6 +27,7 @@ class PreferencesAdmin(ReadOnlyAdmin):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnlyAdmin):
+    keyset = True
     list_display = ["created_at", "user", "kind"]
     list_filter = ["kind", "created_at"]
     list_select_related = ["user"]

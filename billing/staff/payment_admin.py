@@ -5,15 +5,16 @@ from typing import Any
 from django.apps import apps
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.books.ledger import balance
 from billing.payments import inbox, refunds
-from billing.payments.models import AutoTopUp, Dispute, TopUp
+from billing.payments.models import AutoTopUp, Dispute, Payout, TopUp
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from billing.staff.deeds import DeedAdmin, OnceForm
 from billing.staff.dollars import DollarsField
@@ -119,9 +120,11 @@ class StripeEventAdmin(ReadOnlyAdmin):
             self.message_user(request, "Handled.")
 
     def _replay(self, request: HttpRequest, event: StripeEvent) -> bool:
-        about = {"type": event.type}
-        audit_deed(request, "replay", f"stripe_event:{event.pk}", before={}, after=about)
-        return inbox.replay(event)
+        before = {"handled_at": str(event.handled_at or ""), "error": event.error}
+        done = inbox.replay(event)
+        after = {"type": event.type, "handled": done}
+        audit_deed(request, "replay", f"stripe_event:{event.pk}", before=before, after=after)
+        return done
 
 
 @admin.register(Quarantine)
@@ -142,18 +145,97 @@ class QuarantineAdmin(ReadOnlyAdmin):
         with transaction.atomic():
             resolved = Quarantine.resolve(queryset, email_of(request), timezone.now())
             for found in resolved:
-                about = {"subject": found.subject}
-                audit_deed(request, "resolve", f"quarantine:{found.pk}", before={}, after=about)
+                before = {"subject": found.subject, "resolved": False}
+                after = {"subject": found.subject, "resolved": True}
+                subject = f"quarantine:{found.pk}"
+                audit_deed(request, "resolve", subject, before=before, after=after)
         self.message_user(request, f"{len(resolved)} dealt with.")
 
 
 @admin.register(Dispute)
-class DisputeAdmin(ReadOnlyAdmin):
-    list_display = ["id", "topup", "user", "status", "withdrawn", "reinstated", "updated_at"]
-    list_filter = ["status", "withdrawn", "reinstated"]
+class DisputeAdmin(DeedAdmin):
+    """Those that want an answer first, by when it is due."""
+
+    list_display = ["id", "whose", "shown_amount", "reason", "status", "due", "answered_at"]
+    list_filter = ["status", "reason", "due_at", "opened_at", "withdrawn", "reinstated"]
     list_select_related = ["topup__user", "user"]
-    search_fields = ["id", "topup__user__email", "user__email"]
-    ordering = ["-updated_at"]
+    search_fields = ["id", "intent_id", "topup__user__email", "user__email"]
+    ordering = [F("due_at").desc(nulls_last=True), "-updated_at"]
+    fields = [
+        *("id", "whose", "topup", "intent_id", "shown_amount", "shown_balance", "reason"),
+        *("status", "opened_at", "due", "withdrawn", "reinstated", "answered_at", "answered_by"),
+        "shown_evidence",
+    ]
+    readonly_fields = ["whose", "shown_amount", "shown_balance", "due", "shown_evidence"]
+
+    @admin.display(description="customer")
+    def whose(self, dispute: Dispute) -> str:
+        return str(dispute.whose or "")
+
+    @admin.display(description="amount", ordering="cents")
+    def shown_amount(self, dispute: Dispute) -> str:
+        return f"${dollars(dispute.cents * CENT if dispute.cents else dispute.amount)}"
+
+    @admin.display(description="of balance")
+    def shown_balance(self, dispute: Dispute) -> str:
+        return f"${dollars(dispute.amount)}"
+
+    @admin.display(description="answer due", ordering="due_at")
+    def due(self, dispute: Dispute) -> str:
+        """How long there is, where an answer is wanted."""
+        if dispute.due_at is None or dispute.status not in Dispute.ANSWERABLE:
+            return ""
+        at = timezone.localtime(dispute.due_at)
+        left = (dispute.due_at - timezone.now()).days
+        return f"{at:%Y-%m-%d %H:%M %Z}, " + (f"in {left} days" if left >= 0 else "past due")
+
+    @admin.display(description="evidence handed in")
+    def shown_evidence(self, dispute: Dispute) -> str:
+        return format_html_join("", "<h3>{}</h3><pre>{}</pre>", dispute.evidence.items())
+
+
+@admin.register(Payout)
+class PayoutAdmin(ReadOnlyAdmin):
+    """What Stripe sent to the bank, and what of our books it is made of."""
+
+    list_display = ["id", "arrives_on", "status", "shown_amount", "shown_fees", "is_explained"]
+    list_filter = ["status", "arrives_on", "made_at"]
+    search_fields = ["id", "lines__id", "lines__source"]
+    fields = [
+        *("id", "status", "made_at", "arrives_on", "shown_amount", "shown_gross", "shown_fees"),
+        *("unmatched", "reconciled_at", "shown_lines"),
+    ]
+    readonly_fields = ["shown_amount", "shown_gross", "shown_fees", "shown_lines"]
+    ordering = ["-made_at"]
+
+    @admin.display(description="paid out", ordering="amount")
+    def shown_amount(self, payout: Payout) -> str:
+        return f"${dollars(payout.amount * CENT)}"
+
+    @admin.display(description="before fees", ordering="gross")
+    def shown_gross(self, payout: Payout) -> str:
+        return f"${dollars(payout.gross * CENT)}"
+
+    @admin.display(description="Stripe's fees", ordering="fees")
+    def shown_fees(self, payout: Payout) -> str:
+        return f"${dollars(payout.fees * CENT)}"
+
+    @admin.display(description="reconciled", boolean=True)
+    def is_explained(self, payout: Payout) -> bool:
+        return payout.reconciled_at is not None and not payout.unmatched
+
+    @admin.display(description="made of")
+    def shown_lines(self, payout: Payout) -> str:
+        row = '<tr><td>{}</td><td class="px-3">{}</td><td class="px-3">${}</td><td>${}</td>'
+        row += '<td class="px-3">{}</td></tr>'
+        lines = (
+            (
+                *(line.pk, line.category, dollars(line.gross * CENT), dollars(line.fee * CENT)),
+                line.problem or line.booked_as,
+            )
+            for line in payout.lines.all()
+        )
+        return format_html("<table>{}</table>", format_html_join("", row, lines))
 
 
 @admin.register(AutoTopUp)

@@ -174,6 +174,34 @@ def dispute(id: str) -> Object:
     return _call("GET", f"/v1/disputes/{_id(id)}")
 
 
+def answer_dispute(id: str, evidence: Mapping[str, str], key: str) -> Object:
+    """Hand in evidence: the bank has it then, and takes no more."""
+    params = {"evidence": dict(evidence), "submit": True}
+    return _call("POST", f"/v1/disputes/{_id(id)}", params, key)
+
+
+def close_dispute(id: str) -> Object:
+    """Give it up, for good."""
+    return _call("POST", f"/v1/disputes/{_id(id)}/close")
+
+
+# -- What goes to our bank -----------------------------------------------------------------------
+
+
+def payouts(since: int) -> Iterator[Object]:
+    """Payouts made since that Unix time, newest first."""
+    return _list("/v1/payouts", {"created": {"gte": since}})
+
+
+def payout(id: str) -> Object:
+    return _call("GET", f"/v1/payouts/{_id(id)}")
+
+
+def movements(payout: str) -> Iterator[Object]:
+    """The balance transactions a payout consists of, each with its source; itself among them."""
+    return _list("/v1/balance_transactions", {"payout": payout, "expand": ["data.source"]})
+
+
 # -- Plans ---------------------------------------------------------------------------------------
 
 

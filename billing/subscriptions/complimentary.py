@@ -5,12 +5,17 @@ nobody pays for what he did not order. Its owner may let it go on, which renews 
 """
 
 import calendar
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.db import transaction
+
+from billing.books import audit
 from billing.plans import terms
 from billing.plans.models import AddOn, Plan, Subscription
 from billing.subscriptions import renewals
 from hontoni import errors
+
+MOST_DAYS = 366
 
 
 class Occupied(errors.Conflict):
@@ -45,6 +50,33 @@ def give(
         mine.add_on, mine.add_on_price, mine.add_on_ends = add_on, 0, True
         mine.save()
         terms.apply(user_id)
+    return mine
+
+
+@transaction.atomic
+def extend_trial(
+    user_id: int, days: int, *, reason: str, actor: str, request_id: str = ""
+) -> Subscription:
+    """Let a trial, or what was given, last so many days longer.
+
+    Raises BadRequest for a number that makes no sense, Conflict where no trial is live, or where
+    its owner has it go on at its price.
+    """
+    if not 1 <= days <= MOST_DAYS:
+        raise errors.BadRequest(f"From 1 to {MOST_DAYS} days.", param="days")
+    mine = renewals.locked(user_id)
+    if mine is None or not mine.on_trial:
+        raise errors.Conflict("No trial is live.")
+    before, mine.period_end = mine.period_end, mine.period_end + timedelta(days=days)
+    mine.save(update_fields=["period_end"])
+    audit.record(
+        actor=actor,
+        action="extend trial",
+        subject=f"user:{user_id}",
+        before={"ends": before.isoformat()},
+        after={"ends": mine.period_end.isoformat(), "reason": reason},
+        request_id=request_id,
+    )
     return mine
 
 

@@ -31,7 +31,6 @@ from hontoni import errors
 from hontoni.money import dollars
 from ratelimits import limiter
 
-LEASE_MS = 120_000  # longer than a snapshot lives, so that by then everybody knows the new credits
 KIND = Transfer.Kind.SUBSCRIPTION
 
 
@@ -93,7 +92,7 @@ class Purchase:
             amount=amount,
             credits=wallet.credits_total,
             credits_version=wallet.credits_version,
-            lease_ms=LEASE_MS,
+            lease_ms=limiter.RESERVATION_MS,
         )
         self.reserved = answer == "ok"
         if answer == "hold":

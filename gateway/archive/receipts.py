@@ -1,7 +1,9 @@
 """A receipt out of the archive, for whom it belongs to."""
 
+import logging
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -10,11 +12,26 @@ from billing.books import checkpoints
 from billing.books.models import Checkpoint, LedgerAccount, Transfer
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent
+from hontoni import storage
+from hontoni.errors import Unavailable
+
+logger = logging.getLogger(__name__)
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """Where the archive is away, that is said as of any other store. Raises Unavailable."""
+    try:
+        yield
+    except storage.ERRORS as error:
+        logger.error("archive.away: %r", error)
+        raise Unavailable("Older requests cannot be read right now. Try again.") from error
+
+
+@reading()
 def find(user_id: int | None, request: uuid.UUID) -> UsageEvent | None:
     """A request of this account's (None: of whichever) that is in the archive alone. Raises
-    OSError, or what the storage raises, where the archive is away."""
+    Unavailable."""
     first = checkpoints.containing(request)
     if first is None:
         return None
@@ -27,8 +44,9 @@ def find(user_id: int | None, request: uuid.UUID) -> UsageEvent | None:
     return None
 
 
+@reading()
 def proof(event: UsageEvent) -> dict[str, Any] | None:
-    """From a request in the archive to the root of the ledger it is under. Raises as `find`."""
+    """From a request in the archive to the root of the ledger it is under. Raises Unavailable."""
     first = checkpoints.containing(event.pk)
     if first is None or event.batch is None:
         return None

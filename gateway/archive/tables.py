@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from django.conf import settings
 
@@ -103,6 +104,24 @@ def find(name: str, **wanted: Any) -> Iterator[dict[str, Any]]:
     with store().open(name) as source:
         filters = [(column, "=", value) for column, value in wanted.items()]
         yield from pq.read_table(source, filters=filters).to_pylist()
+
+
+def of_account(name: str, user_id: int, *, ascending: bool) -> Iterator[dict[str, Any]]:
+    """An account's rows of a file of requests, in the order of their ids or against it. One group
+    of rows is in memory at a time, and only those are read that can have some.
+
+    Raises as `find`."""
+    with store().open(name) as source, pq.ParquetFile(source) as file:
+        groups = [n for n in range(file.num_row_groups) if _may_have(file, n, user_id)]
+        for number in groups if ascending else reversed(groups):
+            group = file.read_row_group(number)
+            rows = group.filter(pc.equal(group["user_id"], user_id)).to_pylist()
+            yield from rows if ascending else reversed(rows)
+
+
+def _may_have(file: pq.ParquetFile, group: int, user_id: int) -> bool:
+    known = file.metadata.row_group(group).column(0).statistics
+    return known is None or not known.has_min_max or known.min <= user_id <= known.max
 
 
 def sha256(path: Path) -> str:

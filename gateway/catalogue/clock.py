@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from hontoni import redis
 
 _KEPT_SECONDS = 30.0
+_JUMP = 2_000_000  # microseconds; slews and slow answers are less
+_CALM_SECONDS = 5.0  # masters of a cluster whose clocks differ are no new jump each time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -20,13 +22,27 @@ class _Offset:
 
     ahead = 0
     heard_at = float("-inf")  # monotonic
+    began = 0.0  # what Redis's clock showed when our steady one showed 0
+    jumped = False
+    jumped_at = float("-inf")  # monotonic
 
 
 def heard(micros: int) -> None:
     """Redis has just said that it is so late."""
     ahead, now = micros - time.time_ns() // 1000, time.monotonic()
+    began = micros - now * 1_000_000
+    if abs(began - _Offset.began) > _JUMP:
+        if _Offset.began and now - _Offset.jumped_at > _CALM_SECONDS:
+            _Offset.jumped, _Offset.jumped_at = True, now
+        _Offset.began = began
     if ahead >= _Offset.ahead or now - _Offset.heard_at > _KEPT_SECONDS:
         _Offset.ahead, _Offset.heard_at = ahead, now
+
+
+def jumped() -> bool:
+    """Whether Redis's clock has jumped since this was last asked, as far as we have heard."""
+    found, _Offset.jumped = _Offset.jumped, False
+    return found
 
 
 def set_to(micros: int) -> None:

@@ -11,9 +11,10 @@ from gateway.catalogue.life import Life
 from gateway.catalogue.own_prices.terms import Own, Rates, Terms
 from gateway.dialects.codecs import families
 from gateway.dialects.ir import Target, Usage
+from gateway.vendors.manners import NATIVE, PLAIN, Manners, Named
 from gateway.vendors.own_keys import fees
 from gateway.vendors.own_keys.fees import Fee, Fees
-from gateway.vendors.routes import EMPTY, NATIVE, Pool
+from gateway.vendors.routes import EMPTY, Pool
 from hontoni import money
 
 
@@ -115,10 +116,11 @@ class Model:
     owner: int = 0  # the account whose own price it has
     fee: Fee | None = None
     ours: "Model | None" = field(default=None, compare=False, repr=False)
+    manners: Manners = PLAIN  # of whoever is asked for it
     book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
     _rules: list[Rules] = field(default_factory=list, compare=False, repr=False)
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
-    _elsewhere: dict[tuple[str, str], "Model"] = field(default_factory=dict, compare=False)
+    _elsewhere: dict[Named, "Model"] = field(default_factory=dict, compare=False)
     _owned: dict[int, "Model"] = field(default_factory=dict, compare=False, repr=False)
 
     def owned(self, account: int) -> "Model":
@@ -163,16 +165,26 @@ class Model:
     def rules(self) -> Rules:
         """What may be asked of it, and what of that costs money of its own."""
         if not self._rules:
-            self._rules.append(self.book.features.rules(self.dialect, self.id))
+            found = self.book.features.rules(self.dialect, self.id)
+            self._rules.append(found if self.manners.hosts else found.without_hosted())
         return self._rules[0]
 
-    def at(self, named: tuple[str, str]) -> "Model":
+    @property
+    def named(self) -> Named:
+        """How whoever is asked has it."""
+        return Named(self.upstream_id, self.dialect, self.manners)
+
+    def at(self, named: Named) -> "Model":
         """The same model, at the same price, as a provider has it under that name and dialect."""
-        if named in (NATIVE, (self.upstream_id, self.dialect)):
+        if named in (NATIVE, self.named):
             return self
         if named not in self._elsewhere:
-            self._elsewhere[named] = _elsewhere(self, *named)
+            self._elsewhere[named] = _elsewhere(self, named)
         return self._elsewhere[named]
+
+    def path(self, *, streams: bool) -> str:
+        """Where whoever is asked takes a request for it."""
+        return self.manners.path(self.dialect, self.target.model, streams=streams)
 
 
 _BY_OWN_KEY = -1  # no account's id
@@ -204,25 +216,31 @@ def _owned(model: Model, account: int, own: Terms) -> Model:
     )
 
 
-def _elsewhere(model: Model, upstream_id: str, dialect: str) -> Model:
+def _elsewhere(model: Model, named: Named) -> Model:
     """Behind another vendor's dialect nobody knows what of a model can be asked: the least."""
+    upstream_id, dialect = named.model or model.upstream_id, named.dialect or model.dialect
     native = families.vendor(dialect) == model.vendor
     target = families.target(
         model.upstream_id if native else "",
         dialect,
         max_output=model.max_output,
         key=carrier_key(),
+        hosts=model.target.hosts if dialect == model.dialect and named.manners.hosts else _NONE,
     )
     return replace(
         model,
         upstream_id=upstream_id,
         dialect=dialect,
-        target=replace(target, model=upstream_id),
+        manners=named.manners,
+        target=named.manners.target(replace(target, model=upstream_id)),
         _rules=[],
         _capped={},
         _elsewhere={},
         _owned={},
     )
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def carrier_key() -> bytes:

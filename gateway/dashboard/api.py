@@ -4,6 +4,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -15,7 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.keys import scopes
 from gateway.archive import receipts as archived
+from gateway.archive.log import Log, Narrowing
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.models import Model, Price, living
 from gateway.dashboard import signed_receipts
@@ -87,6 +90,8 @@ class LatestFirst(KeysetPagination):
 class UsageListView(ListAPIView[UsageEvent]):
     """Your requests, newest first."""
 
+    scopes: ClassVar = {"GET": scopes.USAGE}
+
     serializer_class = UsageSerializer
     filters = UsageFilterSerializer
     queryset = UsageEvent.objects.none()
@@ -95,22 +100,30 @@ class UsageListView(ListAPIView[UsageEvent]):
     def get(self, request: Request, *args: object, **kwargs: object) -> Response:
         return super().get(request, *args, **kwargs)
 
-    def get_queryset(self) -> QuerySet[UsageEvent]:
+    def get_queryset(self) -> Any:
         query = UsageFilterSerializer(data=self.request.query_params)
         query.is_valid(raise_exception=True)
-        wanted = query.validated_data
+        requested = query.validated_data
         assert self.request.user.pk is not None
-        user_id = self.request.user.pk
-        columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
-        narrowing = {columns[name]: wanted[name] for name in columns if name in wanted}
-        events = corrected(_charged(user_id, wanted.get("transaction")))
-        events = log.narrowed(events, user_id, narrowing)
-        # The id is a UUIDv7: a range of time is a range of ids, served by the same index.
-        if "since" in wanted:
-            events = events.filter(id__gte=first_id(wanted["since"].timestamp()))
-        if "until" in wanted:
-            events = events.filter(id__lt=first_id(wanted["until"].timestamp()))
-        return events
+        return _log(self.request.user.pk, requested)
+
+
+def _log(user_id: int, requested: Mapping[str, Any]) -> Log:
+    """What was requested of the log. The id is a UUIDv7: a range of time is a range of ids."""
+    columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
+    wanted = {columns[name]: requested[name] for name in columns if name in requested}
+    of = Narrowing(user_id, {name: value for name, value in wanted.items() if value})
+    if "transaction" in requested:
+        of = of.nowhere()  # the archive has charges of its own
+    events = corrected(_charged(user_id, requested.get("transaction")))
+    events = log.narrowed(events, user_id, wanted)
+    if "since" in requested:
+        since = first_id(requested["since"].timestamp())
+        events, of = events.filter(id__gte=since), of.between(since, None)
+    if "until" in requested:
+        until = first_id(requested["until"].timestamp())
+        events, of = events.filter(id__lt=until), of.between(None, until)
+    return Log(events, of)
 
 
 def _charged(user_id: int, transaction: str | None) -> QuerySet[UsageEvent]:
@@ -125,6 +138,8 @@ def _charged(user_id: int, transaction: str | None) -> QuerySet[UsageEvent]:
 
 class RefusalsView(ListAPIView[Refusal]):
     """Why your requests were refused: equal refusals of an hour together, the latest first."""
+
+    scopes: ClassVar = {"GET": scopes.USAGE}
 
     serializer_class = RefusalSerializer
     queryset = Refusal.objects.none()
@@ -142,6 +157,8 @@ class RefusalsView(ListAPIView[Refusal]):
 class ReceiptView(APIView):
     """One request's receipt: buckets x price = cost line by line, and how it came about."""
 
+    scopes: ClassVar = {"GET": scopes.USAGE}
+
     @extend_schema(tags=["usage"], summary="Read a receipt", responses=ReceiptSerializer)
     def get(self, request: Request, request_id: str) -> Response:
         return Response(ReceiptSerializer(_event(request, request_id)).data)
@@ -150,6 +167,8 @@ class ReceiptView(APIView):
 class SignedReceiptView(APIView):
     """The receipt as a document that anybody can verify: signed (Ed25519), with its path to a
     published root of the ledger once there is one. Keys: /.well-known/hontoni-receipts.json."""
+
+    scopes: ClassVar = {"GET": scopes.USAGE}
 
     @extend_schema(
         tags=["usage"],

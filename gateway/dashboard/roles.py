@@ -4,13 +4,16 @@ Staff may add groups and change these: a role is given each of these permissions
 staff take from it stays away.
 """
 
+from collections import defaultdict
+
+from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
 
 from gateway.dashboard.models import RoleGrant
 
-_ACCOUNTS = ("view_user", "view_apikey")
+_ACCOUNTS = ("view_user", "view_apikey", "view_personaltoken")
 _BOOKS = (
     "view_wallet",
     "view_ledgeraccount",
@@ -35,11 +38,15 @@ _PAYMENTS = (
     "view_stripeevent",
     "view_topup",
 )
+_CUSTOMERS = (
+    *("freeze_customer", "look_as_customer", "raise_limits"),
+    *("view_customernote", "add_customernote", "view_creditrequest", "credit_within_limit"),
+)
 _EDIT = ("add", "change", "delete", "view")
 ROLES = {
     "support": {
-        "accounts": (*_ACCOUNTS, "change_apikey"),
-        "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", "freeze_customer"),
+        "accounts": (*_ACCOUNTS, "change_apikey", "change_personaltoken"),
+        "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", *_CUSTOMERS),
         "payments": _PAYMENTS,
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
@@ -54,7 +61,9 @@ ROLES = {
             *_BOOKS,
             "adjust_balance",
             "manage_subscription",
-            "freeze_customer",
+            *_CUSTOMERS,
+            *("decide_creditrequest", "export_customer"),
+            *("view_closedmonth", "close_month", "export_books"),
             "view_auditentry",
             "view_plan",
             "view_addon",
@@ -66,7 +75,11 @@ ROLES = {
             "change_referralprogram",
             "view_referralprogram",
         ),
-        "payments": (*_PAYMENTS, "replay_stripeevent", "resolve_quarantine", "refund_topup"),
+        "payments": (
+            *_PAYMENTS,
+            *("replay_stripeevent", "resolve_quarantine", "refund_topup"),
+            *("view_payout", "answer_dispute"),
+        ),
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
             *("view_deadevent", "change_deadevent"),
@@ -121,9 +134,22 @@ ROLES = {
 }
 
 
+AUDITOR = "auditor"
+
+
+def _to_read() -> dict[str, tuple[str, ...]]:
+    """Whatever the admin shows, to look at. Stripe's mirror goes with its events."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for model in admin.site._registry:
+        options = model._meta
+        if "view" in options.default_permissions and options.app_label != "djstripe":
+            found[options.app_label].add(f"view_{options.model_name}")
+    return {app: tuple(sorted(names)) for app, names in found.items()}
+
+
 def seed() -> None:
     """Create the roles that are missing, and give the others what is new since they were."""
-    for name, apps in ROLES.items():
+    for name, apps in (*ROLES.items(), (AUDITOR, _to_read())):
         with transaction.atomic():
             role, created = Group.objects.get_or_create(name=name)
             _give(role, _permissions(apps), anew=created)

@@ -6,6 +6,8 @@ answer carries. Bodies beyond that are the vendors' own: each operation links to
 
 from typing import Any
 
+from gateway.usage import summary
+
 _JSON = "application/json"
 _VENDORS = {
     "chat": "https://platform.openai.com/docs/api-reference/chat/create",
@@ -15,6 +17,8 @@ _VENDORS = {
 }
 _MODEL = {"type": "string", "description": "A model's id, with a suffix or without."}
 _STREAM = {"type": "boolean", "default": False, "description": "Answer by server-sent events."}
+_DAY = {"format": "date", "description": "A UTC day; both ends are included."}
+_GROUPS = list(summary.GROUPS)
 _TOKENS = {"type": "integer", "minimum": 1}
 _TURNS = {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Message"}}
 
@@ -114,6 +118,27 @@ def _free() -> dict[str, Any]:
                 "be admitted now; free",
                 "parameters": [dialect],
                 "requestBody": {"required": True, "content": {_JSON: {"schema": body}}},
+                "responses": {"200": _answer(), **_errors()},
+            }
+        },
+        "/v1/key": {
+            "get": {
+                "operationId": "key",
+                "summary": "Where this key stands: balance, windows, caps, models, scopes; free",
+                "responses": {"200": _answer(), **_errors()},
+            }
+        },
+        "/v1/usage": {
+            "get": {
+                "operationId": "usage",
+                "summary": "What the account used; takes the scope usage:read",
+                "parameters": [
+                    *(
+                        {"name": each, "in": "query", "schema": {"type": "string", **_DAY}}
+                        for each in ("from", "to")
+                    ),
+                    {"name": "group_by", "in": "query", "schema": {"enum": _GROUPS}},
+                ],
                 "responses": {"200": _answer(), **_errors()},
             }
         },

@@ -31,6 +31,7 @@ from hontoni.errors import BadRequest
 # The most an image costs, in tokens, and what one usually does. gpt-4o-mini multiplies its image
 # tokens by about 33; `detail: original` is ten thousand patches of the newest of OpenAI's.
 _PICTURE = {"anthropic": (5_000, 1_600), "openai": (2_500, 1_100), "google": (4_200, 1_100)}
+_ANY_PICTURE, _ANY_PAGE = (16_400, 2_500), 5_000  # of whoever else: the dearest known
 _PICTURE_OF = {"gpt-4o-mini": (50_000, 25_500)}
 _ORIGINAL = 16_000
 _PAGE = {"anthropic": 5_000, "openai": 2_500, "google": 1_200}  # its image
@@ -200,7 +201,7 @@ async def _picture(block: dict[str, Any], model: Model, window: int) -> Attached
 
 def _drawn(block: dict[str, Any], model: Model) -> Attached:
     """One picture, without its bytes."""
-    most, likely = _PICTURE_OF.get(model.id) or _PICTURE[model.vendor]
+    most, likely = _PICTURE_OF.get(model.id) or _PICTURE.get(model.vendor, _ANY_PICTURE)
     raw = block.get("image_url")
     detail = raw.get("detail") if isinstance(raw, dict) else block.get("detail")
     return Attached(0, likely, max(most, _ORIGINAL) if detail == "original" else most)
@@ -270,7 +271,7 @@ async def _packed(data: str, kind: str, model: Model, window: int) -> Attached:
 
 
 def _bound(size: int, pages: Pages, model: Model, window: int) -> Attached:
-    image = _PICTURE_OF.get(model.id, (_PAGE[model.vendor],))[0]
+    image = _PICTURE_OF.get(model.id, (_PAGE.get(model.vendor, _ANY_PAGE),))[0]
     most = min(window, pages.number * image + pages.text + 1_000)
     return Attached(size, min(pages.number * _USUAL_PAGE, most), most, True)
 

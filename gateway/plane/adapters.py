@@ -23,8 +23,9 @@ from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, Tool
 from gateway.dialects.json_patch import patch
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
-from gateway.plane import client_dialects, end_users
+from gateway.plane import end_users
 from gateway.plane.inbound import InboundRequest
+from gateway.vendors.manners import PLAIN
 from hontoni.errors import BadRequest
 
 logger = logging.getLogger(__name__)
@@ -81,13 +82,16 @@ def choose(inbound: InboundRequest) -> Lane:
 
 
 def _needs_the_hub(inbound: InboundRequest) -> bool:
-    """A body in other words than its path's dialect has; or a shape of answer this Claude has no
-    native form of, which we force by a tool."""
+    """A body in other words than its path's dialect has; or a shape of answer this model has no
+    native form of there, which we force by a tool or ask for in words."""
     if foreign.speaks(inbound.dialect.name, inbound.parsed):
         return True
+    if inbound.target.schema == "native":
+        return False
     config = inbound.parsed.get("output_config")
+    wanted = inbound.parsed.get("response_format")
     shaped = isinstance(config, dict) and bool(config.get("format"))
-    return shaped and inbound.target.schema == "tool"
+    return shaped or (isinstance(wanted, dict) and wanted.get("type") == "json_schema")
 
 
 def forwarded(inbound: InboundRequest, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -101,6 +105,7 @@ def counted(inbound: InboundRequest, parsed: dict[str, Any]) -> bytes:
         inbound.dialect.codec.refuse_impossible(parsed)
         kept = sift(parsed, inbound.model.rules(), inbound.helper).body
         sent = inbound.dialect.codec.patch_request(kept, inbound.target, Thinking())
+        sent = inbound.model.manners.applied(sent)
     except _MISSHAPEN as error:
         raise BadRequest("The request body does not have the shape it must have.") from error
     return patch(inbound.body, parsed, _changes(parsed, sent))
@@ -116,8 +121,8 @@ class PassThrough:
         self.sifted = sift(inbound.parsed, inbound.model.rules(), inbound.helper)
         self._wanted = self.sifted.body
         self.dialect = inbound.model.dialect
-        self.path = client_dialects.upstream_path(self.dialect, inbound.target.model)
         self.streams = bool(inbound.parsed.get("stream"))
+        self.path = inbound.model.path(streams=self.streams)
         self.thinks: Thinking | None = None
         self.body = self._patched()
 
@@ -126,7 +131,12 @@ class PassThrough:
         inbound = self._inbound
         sent = inbound.dialect.codec.patch_request(self._wanted, inbound.target, inbound.thinking)
         store = inbound.may_store and inbound.parsed.get("store") is True
-        front = end_users.front(sent, self.dialect, inbound.account, store=store)
+        manners = inbound.model.manners
+        if manners is PLAIN:
+            front = end_users.front(sent, self.dialect, inbound.account, store=store)
+        else:
+            end_users.introduce(sent, self.dialect, inbound.account, store=store)
+            sent, front = manners.applied(sent), b""
         if inbound.thinking.mode:
             self.thinks = inbound.dialect.codec.decode_thinking(sent)
         return patch(inbound.body, inbound.parsed, _changes(inbound.parsed, sent), front)
@@ -213,7 +223,7 @@ class Translation:
         self.target = replace(inbound.target, end_user=inbound.end_user(request.end_user))
         self.sifted = self._sifted()
         self.dialect = self.target.dialect
-        self.path = client_dialects.upstream_path(self.dialect, self.target.model)
+        self.path = inbound.model.path(streams=True)
         self.thinks: Thinking | None = None
         self.body = b"" if self.to_fetch() else self._encoded()
 
@@ -237,7 +247,7 @@ class Translation:
         if self.request.thinking.mode:
             self.thinks = upstream.decode_thinking(sent)
         end_users.introduce(sent, self.dialect, self._inbound.account)
-        return orjson.dumps(sent)
+        return orjson.dumps(self._inbound.model.manners.applied(sent))
 
     def _send(self, request: Request) -> None:
         self.request = request

@@ -11,6 +11,7 @@ from collections import defaultdict
 
 from django.conf import settings
 
+from accounts.keys import scopes
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
 from gateway.plane import (
@@ -95,11 +96,11 @@ async def look(
     return None
 
 
-async def enter(http: Exchange) -> Caller:
+async def enter(http: Exchange, scope: str = scopes.INFERENCE) -> Caller:
     """Who asks, and where their limits stand: for questions that use none of them up."""
-    caller = await callers.enter(http)
+    caller = await callers.enter(http, scope)
     http.state = await look(caller, http.request_id)
-    return await callers.enter(http)  # looking may have found the snapshot stale
+    return await callers.enter(http, scope)  # looking may have found the snapshot stale
 
 
 async def admit(call: Call) -> None:
@@ -185,6 +186,8 @@ async def _renew(call: Call, state: State) -> None:
     if call.caller.own_keys != before:
         own_keys.renew(call)
     call.http.limits = call.caller.limits
+    if scopes.INFERENCE not in call.caller.scopes:
+        raise scopes.missing(scopes.INFERENCE, "API key")
     needed = inbound.permission(call.model, call.request.variant, call.caller)
     if problem := call.caller.forbidden(call.ip, needed):
         raise problem
@@ -323,13 +326,13 @@ async def beat_for_ever() -> None:
     """Three heartbeats within a lease, so that losing two of them costs nothing.
 
     One that failed is repeated soon: when Redis comes back, leases have run out, and who is alive
-    has to say so before the reaper looks.
+    has to say so before others get their slots. Nor does it wait where Redis's clock has jumped.
     """
     well, loop = True, asyncio.get_running_loop()
     due = loop.time() + settings.LEASE_SECONDS / 3
     while True:
         await asyncio.sleep(_RETRY_SECONDS)
-        if well and not _unsettled and loop.time() < due:
+        if well and not _unsettled and loop.time() < due and not clock.jumped():
             continue
         due = loop.time() + settings.LEASE_SECONDS / 3
         try:

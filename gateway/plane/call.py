@@ -24,8 +24,9 @@ from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End, Hearing, Stage
 from gateway.plane.own_keys import Mine
 from gateway.vendors.attempts import Attempt
+from gateway.vendors.manners import NATIVE, Named
 from gateway.vendors.own_keys import failing
-from gateway.vendors.routes import NATIVE, Route
+from gateway.vendors.routes import Route
 from hontoni.errors import ApiError, PaymentRequired
 from ratelimits.limiter import Ask, State
 
@@ -77,7 +78,7 @@ class Call:
     ours: tuple[Route, ...] = ()  # all that are no customer's
     mine: Mine | None = None  # the customer's own key for it
     fell_back: str = ""  # why it was not that key that answered
-    named: tuple[str, str] = NATIVE  # what the lane calls the model, and in which dialect
+    named: Named = NATIVE  # what the lane calls the model, and in which dialect
     attempts: list[Attempt] = field(default_factory=list)
     price_read_at: float = 0.0  # when the price was read that holds for it
     priced_for: tuple[int, int] = (0, 0)  # from when, until when these prices are in force
@@ -89,7 +90,7 @@ class Call:
     _reported: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     _bound: bool = False  # that is so
-    _lines: tuple[Usage, tuple[Tally, Price, tuple[str, str]], list[bill.Line]] | None = None
+    _lines: tuple[Usage, tuple[Tally, Price, Named], list[bill.Line]] | None = None
 
     def __post_init__(self) -> None:
         self.hidden = self.request.hides()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.keys import api_keys, restrictions
+from accounts.keys import api_keys, restrictions, scopes
 from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
 from gateway.stores.epochs import watch_mark
@@ -57,6 +57,7 @@ class Caller:
     may_store: bool = False  # vendors, what they are sent, if a request asks them to
     keeps_responses: bool = True  # we, for clients that point at them
     own_keys: tuple[Key, ...] = ()  # the account's own, at vendors
+    scopes: frozenset[str] = frozenset((scopes.INFERENCE,))
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses
@@ -104,9 +105,9 @@ def presented(headers: dict[bytes, bytes]) -> str:
     )
 
 
-async def enter(http: Exchange) -> Caller:
-    """The caller of a request, told from its key and its address. Raises Unauthenticated or
-    Forbidden; garbage costs no I/O."""
+async def enter(http: Exchange, scope: str = scopes.INFERENCE) -> Caller:
+    """The caller of a request, told from its key and its address, if it has that scope. Raises
+    Unauthenticated or Forbidden; garbage costs no I/O."""
     found = await _find(http.headers)
     http.owner = found.account, found.key_id
     if isinstance(found, Ended):
@@ -114,13 +115,26 @@ async def enter(http: Exchange) -> Caller:
     if found.networks:
         found = await permit(found, http.client_ip())
     http.limits = found.limits
+    if scope not in found.scopes and scope != scopes.ANY:
+        found = await _with(found, scope)
     return found
+
+
+async def _with(caller: Caller, scope: str) -> Caller:
+    """The caller, if its owner has given it that scope meanwhile. Raises Forbidden."""
+    if await limiter.terms_version(caller.account) > caller.terms_version:
+        caller = await reload(caller.digest)
+    if scope not in caller.scopes:
+        raise scopes.missing(scope, "API key")
+    return caller
 
 
 def at_hand(http: Exchange) -> Caller | None:
     """As `enter` for a key that is known and young, without waiting: nearly always."""
     caller = _known(http.headers)
     if caller is None or caller.networks or caller.expires_at is not None:
+        return None
+    if scopes.INFERENCE not in caller.scopes:
         return None
     if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS / 2:
         return None
@@ -257,6 +271,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
         may_store=key.user.vendors_may_store,
         keeps_responses=key.user.keeps_responses,
         own_keys=access.of_account(key.user_id),
+        scopes=frozenset(key.scopes),
     )
 
 

@@ -11,12 +11,6 @@ from gateway.dialects.codecs import CODECS, Codec
 from gateway.dialects.stream_readers import ChatTap, MessagesTap, ResponsesTap, Tap
 from hontoni.errors import BadRequest
 
-UPSTREAM_PATHS = {
-    "openai_chat": "/v1/chat/completions",
-    "openai_responses": "/v1/responses",
-    "anthropic_messages": "/v1/messages",
-    "gemini": "/v1beta/models/{}:streamGenerateContent?alt=sse",
-}
 # What holds a prompt may be; instructions, and what points at a stored response, are the codec's.
 _LISTS: dict[str, tuple[type, ...]] = {"messages": (list,), "input": (list, str)}
 
@@ -143,8 +137,3 @@ def of(name: str, parsed: dict[str, Any], headers: Mapping[bytes, bytes]) -> Dia
     )
     claude = "system" in parsed or "thinking" in parsed or "stop_sequences" in parsed
     return MESSAGES if b"anthropic-version" in headers or shaped or claude else CHAT
-
-
-def upstream_path(dialect: str, model: str) -> str:
-    """Where a vendor takes a request for `model`, streamed or not."""
-    return UPSTREAM_PATHS[dialect].format(model)

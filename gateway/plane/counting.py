@@ -46,12 +46,12 @@ async def count_tokens(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     body = await bodies.read(http, caller, paid=False)
     request, parsed = await _counted(http, body, caller, upstream)
-    if request.model.dialect != MESSAGES.name:
+    ours = upstream.routes(request.model)
+    caller, mine, routes = await own_keys.found(caller, request.model, ours)
+    if request.model.dialect != MESSAGES.name or not _counters(routes, request):
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"input_tokens": request.estimate.likely})
         return
-    ours = upstream.routes(request.model)
-    caller, mine, routes = await own_keys.found(caller, request.model, ours)
     relayed = _relay(http, upstream, request, parsed, routes, mine)
     await http.present(relayed, settings.UPSTREAM_SILENCE_SECONDS)
 
@@ -73,6 +73,12 @@ async def _counted(
     return request, parsed
 
 
+def _counters(routes: tuple[Route, ...], request: InboundRequest) -> list[Route]:
+    """Who can be asked to count: Claude's own API, or who has all of it."""
+    there = [(route, request.model.at(route.named)) for route in routes]
+    return [r for r, m in there if m.dialect == MESSAGES.name and m.manners.counting()]
+
+
 async def _relay(
     http: Exchange,
     upstream: Upstream,
@@ -83,20 +89,20 @@ async def _relay(
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
-    for route in routes:
-        there = request.at(route.named)
-        if there.model.dialect != MESSAGES.name or not route.breaker.allows():
+    for route in _counters(routes, request):
+        if not route.breaker.allows():
             continue
+        there = request.at(route.named)
+        path = there.model.manners.counting()
         body = await large.counted(there, parsed)
         headers = adapters.forwarded(there, http.headers)
-        path = "/v1/messages/count_tokens"
         with closing(await upstream.post(route.access, path, body, headers)) as reply:
             answer = await reply.read()
         if reply.status < 400:
             http.extra += pipeline.served(request)
             await http.respond(200, answer)
             return
-        failed = own_keys.refusal(mine, route.access, reply.status, answer, reply.retry_after)
+        failed = own_keys.refusal(mine, route.access, reply, answer)
         if not errors.is_theirs(failed):
             break
     raise errors.raised(

@@ -29,6 +29,8 @@ def introduce(sent: dict[str, Any], dialect: str, account: int, *, store: bool =
         metadata = sent.get("metadata")
         if not (isinstance(metadata, dict) and metadata.get("user_id")):
             sent["metadata"] = {**(metadata or {}), "user_id": _hashed(account)}
+    elif dialect == "converse":
+        sent["requestMetadata"] = {"user": _hashed(account)} | sent.get("requestMetadata", {})
     elif dialect != "gemini":
         if not (sent.get("safety_identifier") or sent.get("user")):
             sent["safety_identifier"] = _hashed(account)

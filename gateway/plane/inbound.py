@@ -18,6 +18,7 @@ from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import CHAT, DIALECTS, Dialect
 from gateway.plane.upstream import Upstream
 from gateway.vendors import sessions
+from gateway.vendors.manners import Named
 from hontoni.errors import BadRequest
 
 _NOTED = ("gpt-4o",)  # the documentation has gpt-4o-1m: accepted, without effect
@@ -91,7 +92,7 @@ class InboundRequest(NamedTuple):
             headers[b"anthropic-beta"] = b",".join(given)
         return headers
 
-    def at(self, named: tuple[str, str]) -> "InboundRequest":
+    def at(self, named: Named) -> "InboundRequest":
         """The same of the model as another provider has it (`Model.at`)."""
         model = self.model.at(named)
         return self._replace(model=model, target=model.capped(self.target.thinking_cap or 0))

@@ -200,11 +200,7 @@ async def counted(request: InboundRequest, parsed: dict[str, Any]) -> bytes:
     reading = request.beside
     if not isinstance(reading, Reading):
         return adapters.counted(request, parsed)
-    return await reading.preparer.run(reading.ask_now, "count", _name(request))
-
-
-def _name(request: InboundRequest) -> tuple[str, str]:
-    return request.model.upstream_id, request.model.dialect
+    return await reading.preparer.run(reading.ask_now, "count", request.model.named)
 
 
 # -- Lanes ---------------------------------------------------------------------------------------
@@ -218,7 +214,7 @@ async def choose(request: InboundRequest) -> Lane:
     edits: tuple[Edit, ...] = ()
     if request.may_store is not reading.may_store:
         edits = (("let_store", (request.may_store,)),)
-    drawn = await reading.preparer.run(reading.ask_now, "draw", _name(request), edits)
+    drawn = await reading.preparer.run(reading.ask_now, "draw", request.model.named, edits)
     kind: type[_Large] = _LargeTranslation if drawn.translated else _LargePassThrough
     lane = object.__new__(kind)  # made of what was drawn, not of the request
     lane.begin(request, reading, edits, drawn)
@@ -251,7 +247,7 @@ class _Large:
 
     def _edit(self, name: str, *args: Any) -> Any:
         edits = (*self._edits, (name, args))
-        drawn = self.reading.ask_now("draw", _name(self._inbound), edits)
+        drawn = self.reading.ask_now("draw", self._inbound.model.named, edits)
         self._edits = edits
         self._take(drawn)
         return drawn.answer

@@ -13,15 +13,17 @@ from gateway.dialects.ir import Failed
 from gateway.plane import callers
 from gateway.plane.callers import Caller
 from gateway.vendors import errors
+from gateway.vendors.access import Access
 from gateway.vendors.own_keys import failing
 from gateway.vendors.own_keys.access import Key
-from gateway.vendors.routes import Access, Route
+from gateway.vendors.routes import Route
 from hontoni.errors import Forbidden
 from ratelimits import limiter
 
 if TYPE_CHECKING:
     from gateway.plane.call import Call
     from gateway.plane.inbound import InboundRequest
+    from gateway.plane.upstream import Reply
 
 HEADER = b"x-hontoni-own-key"
 
@@ -95,14 +97,13 @@ async def found(
         return caller, mine, ways(mine, ours)
 
 
-def refusal(
-    mine: Mine | None, access: Access, status: int, body: bytes, retry_after: str
-) -> Failed:
+def refusal(mine: Mine | None, access: Access, reply: "Reply", body: bytes) -> Failed:
     """What a vendor's error status means: of an own key in words for its owner."""
+    said = reply.status, body, reply.retry_after
     if access.own_key is None or mine is None:
-        return errors.from_reply(status, body, retry_after, access.label)
-    failed, words = errors.parsed(status, body, retry_after), failures.words(body)
-    return failing.told(failed, mine.key.name, mine.key.prefix, status, words)
+        return errors.from_reply(*said, access.label, reply.error_type)
+    failed, words = errors.parsed(*said, reply.error_type), failures.words(body)
+    return failing.told(failed, mine.key.name, mine.key.prefix, reply.status, words)
 
 
 def priced(request: "InboundRequest", mine: Mine | None, sifted: Sifted) -> "InboundRequest":

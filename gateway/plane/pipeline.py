@@ -43,7 +43,8 @@ from gateway.plane.upstream import Upstream
 from gateway.plane.watching import ClientGone, Overdue, Stopping
 from gateway.plane.wire import Headers
 from gateway.usage import refusals
-from gateway.vendors.routes import NATIVE, Route, ordered
+from gateway.vendors.manners import NATIVE
+from gateway.vendors.routes import Route, ordered
 from hontoni.errors import ApiError
 
 logger = logging.getLogger(__name__)

@@ -31,6 +31,7 @@ from gateway.plane.adapters import Translation
 from gateway.plane.callers import Caller
 from gateway.plane.inbound import InboundRequest
 from gateway.vendors import sessions
+from gateway.vendors.manners import Named
 from hontoni.errors import ApiError, BadRequest
 
 Kind = Literal["paid", "counted", "estimated"]
@@ -131,7 +132,7 @@ def brief(request: InboundRequest, headers: Mapping[bytes, bytes]) -> Understood
     )
 
 
-def draw(request: InboundRequest, named: tuple[str, str], edits: tuple[Edit, ...]) -> Drawn:
+def draw(request: InboundRequest, named: Named, edits: tuple[Edit, ...]) -> Drawn:
     """The lane of a request under the name and in the dialect of a provider. Raises BadRequest."""
     lane = adapters.choose(request.at(named))
     answer = None

@@ -24,6 +24,7 @@ from django.conf import settings
 
 from gateway.dialects.json_patch import parse
 from gateway.plane import adapters, preparation
+from gateway.vendors.manners import Named
 from hontoni.errors import ApiError, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -200,7 +201,7 @@ class _Work:
     def draw(self, *args: Any) -> preparation.Drawn:
         return preparation.draw(self._request, *args)
 
-    def count(self, named: tuple[str, str]) -> bytes:
+    def count(self, named: Named) -> bytes:
         return adapters.counted(self._request.at(named), self._parsed)
 
 

@@ -204,8 +204,7 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
         attempt.status = call.upstream_status = reply.status
         call.upstream_request_id = reply.request_id
         if reply.status >= 400:
-            wait, body = reply.retry_after, await reply.read()
-            return own_keys.refusal(call.mine, access, reply.status, body, wait)
+            return own_keys.refusal(call.mine, access, reply, await reply.read())
         if call.tap is None:
             return await _unary(call, reply)
         return await _stream(call, call.tap, reply)

@@ -3,18 +3,24 @@
 The vendor's 401, 402 and 429 are our problem, never the customer's (protocols.md section 4.2).
 """
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from django.conf import settings
 
 from gateway.catalogue.sold import Model
 from gateway.plane.callers import Caller
 from gateway.plane.own_keys import reaches
+from gateway.vendors.access import Access, introduce
 from gateway.vendors.breaker import Breaker
 from gateway.vendors.http_client import Client, Reply
 from gateway.vendors.models import Vendor
-from gateway.vendors.own_keys import access
-from gateway.vendors.routes import Access, Route, breakers, introduce
+from gateway.vendors.own_keys.access import play
+from gateway.vendors.routes import Route, breakers, in_use
+from hontoni.errors import UpstreamFailed
+
+RENEWAL_SECONDS = 2.0  # between two looks whether a token is to be renewed
 
 
 def configured() -> dict[str, Access]:
@@ -40,6 +46,7 @@ class Upstream:
     def __init__(self, own: dict[str, Access], *, alone: bool = False) -> None:
         self.own, self.alone = own, alone
         self._routes: dict[str, tuple[Route, ...]] = {}
+        self._renewing: asyncio.Task[None] | None = None
         self.client = Client(
             connect_seconds=settings.UPSTREAM_CONNECT_SECONDS,
             silence_seconds=settings.UPSTREAM_SILENCE_SECONDS,
@@ -86,26 +93,49 @@ class Upstream:
     ) -> Reply:
         """Send a request, with `extra` headers (names in lower case) over our own. Raises
         UpstreamFailed or UpstreamTimeout if no answer comes."""
-        return await self.client.post(access.origin, access.head(path, extra), body)
+        if access.is_plain:
+            return await self.client.post(access.origin, access.head(path, extra), body)
+        head, body = await access.introduced(path, extra, body)
+        return await self.client.post(access.origin, head, body)
 
     async def send(
         self, access: Access, path: str, body: bytes, extra: Mapping[bytes, bytes]
     ) -> Reply:
         """As `post`, but the answer is not waited for: the reply is the caller's to close."""
-        return await self.client.send(access.origin, access.head(path, extra), body)
+        if access.is_plain:
+            return await self.client.send(access.origin, access.head(path, extra), body)
+        head, body = await access.introduced(path, extra, body)
+        return await self.client.send(access.origin, head, body)
+
+    def begin(self) -> None:
+        """Renew tokens ahead of their end from now on: no request shall wait for one."""
+        self._renewing = asyncio.create_task(_renew_tokens())
 
     async def close(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
         await self.client.close()
+
+
+async def _renew_tokens() -> None:
+    while True:
+        for access in in_use():
+            if access.proof is not None and access.proof.due():
+                with suppress(UpstreamFailed):  # logged, and tried again
+                    await access.proof.renew()
+        await asyncio.sleep(RENEWAL_SECONDS)
 
 
 async def connect() -> Upstream:
     """With the environment's keys; in the sandbox, it plays every vendor."""
     if not settings.SANDBOX:
-        return Upstream(configured())
+        upstream = Upstream(configured())
+        upstream.begin()
+        return upstream
     from sandbox.vendors.server import serve_in_background
 
     root, key = serve_in_background()
-    access.play(root)
+    play(root)
     return Upstream(
         {vendor: introduce("sandbox", vendor, root, key) for vendor in Vendor}, alone=True
     )

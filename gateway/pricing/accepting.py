@@ -198,7 +198,7 @@ def new_model(proposal: Proposal) -> Model:
         name=facts["title"],
         vendor=proposal.vendor,
         upstream_id=name,
-        dialect=_DIALECTS[proposal.vendor],
+        dialect=_DIALECTS.get(proposal.vendor, Dialect.OPENAI_CHAT),
         context_window=facts["context_window"] or 128_000,
         max_output=facts["max_output"] or 8_192,
         capabilities=[*facts["capabilities"], "code", "chat"],

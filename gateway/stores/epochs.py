@@ -14,8 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from billing.books import checkpoints, ledger
-from billing.models import Transfer
+from billing.books import marks
 from gateway.stores.models import StoreEpoch
 from hontoni import redis
 from ratelimits import epochs, keys
@@ -65,7 +64,7 @@ def _begin(certain: str) -> str:
     if reason:
         # Not before all can see the new epoch: who finds nothing wrong with the mark looks for it.
         redis.sync().delete(keys.MARK)
-        ledger.mark()
+        marks.move()
     return row.epoch
 
 
@@ -82,7 +81,7 @@ def watch_mark() -> None:
     """Whoever has read an account from the database asks then whether the database went back, and
     whether somebody has begun a new epoch. A Valkey that is away is the next step's trouble."""
     try:
-        if _went_back(_mark()):
+        if marks.went_back(marks.told()):
             begin()
         elif epochs.believed() != _current():
             epochs.confirm_sync()
@@ -99,32 +98,20 @@ def _look() -> _Seen:
     incarnation = redis.incarnation()
     client = redis.sync()
     values = client.mget_nonatomic(_SHARDS) if redis.is_cluster() else client.mget(_SHARDS)
-    return _Seen(incarnation, frozenset((each or b"").decode() for each in values), _mark())
-
-
-def _mark() -> tuple[int, str] | None:
-    number, name = redis.sync().hmget(keys.MARK, "number", "name")
-    return None if number is None else (int(number), name.decode())
+    return _Seen(incarnation, frozenset((each or b"").decode() for each in values), marks.told())
 
 
 def _difference(row: StoreEpoch, seen: _Seen) -> str:
     """What they do not agree on; empty if they do."""
     if not row.epoch:
         return "the first"
-    if _went_back(seen.mark):
+    if marks.went_back(seen.mark):
         return RESTORED
     if row.incarnation != seen.incarnation:
         return "Valkey restarted or failed over"
     if seen.epochs != {row.epoch}:
         return "Valkey lost keys, or one of them is older"
     return ""
-
-
-def _went_back(mark: tuple[int, str] | None) -> bool:
-    """Whether the newest transfer that Valkey was told of is gone, and not into the archive."""
-    if mark is None or Transfer.objects.filter(pk=mark[0], key=mark[1]).exists():
-        return False
-    return mark[0] >= checkpoints.transfers_floor()
 
 
 def _tell(epoch: str) -> None:

@@ -8,7 +8,7 @@ from billing.models import Wallet
 from gateway.stores import nodes, windows
 from gateway.usage.settlement import recorded
 from hontoni.errors import Unavailable
-from ratelimits import limiter, rebuilding
+from ratelimits import rebuilding
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +28,10 @@ def rebuild(user_id: int) -> bool:
     return seed_account(user_id, recorded=recorded, windows=windows.counted)
 
 
-def rebuild_stale(expired: int = 1_000) -> int:
-    """Make anew the accounts whose requests have outlived their lease, so that what of them is in
-    the books already is not settled again; how many. Raises Behind, Unavailable."""
+def rebuild_stale(accounts: Iterable[int]) -> int:
+    """Make anew those of these accounts that were not in this epoch, so that what is in the books
+    already is not settled again; how many. Raises Behind, Unavailable."""
     epoch, done = rebuilding.confirmed_sync(), 0
-    accounts = {dead.account for dead in limiter.expired(expired)}
     for account in sorted(accounts):
         if rebuilding.epoch_of(account) != epoch:
             done += rebuild(account)

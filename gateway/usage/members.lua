@@ -4,13 +4,19 @@
 -- ARGV    1 name, 2 lease in ms; 0 = it leaves
 -- Answer  the names of all that are alive, in their order
 --
--- The clock is Valkey's, so that no node's own decides who is dead.
+-- The clock is Valkey's, so that no node's own decides who is dead. A lease that ends later than one that is
+-- given now was given before the clock went back: it is cut, or the dead would keep their shards until then.
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local lease = tonumber(ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if tonumber(ARGV[2]) > 0 then
-  redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), ARGV[1])
+if lease > 0 then
+  local furthest = string.format('%.0f', now + lease)
+  for _, name in ipairs(redis.call('ZRANGE', KEYS[1], '(' .. furthest, '+inf', 'BYSCORE')) do
+    redis.call('ZADD', KEYS[1], furthest, name)
+  end
+  redis.call('ZADD', KEYS[1], furthest, ARGV[1])
 else
   redis.call('ZREM', KEYS[1], ARGV[1])
 end

@@ -1,5 +1,5 @@
 """Settle the requests whose gateway process died: at the cost it last reported, as an estimate,
-and like every other at no more than was held.
+and like every other at no more than was held. Who is dead is found in gateway/stores/reaping.py.
 
 Their slots have freed themselves at the lease's end; this frees the hold. A process that was only
 slow and settles later is told "already" and changes nothing.
@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 
 from gateway.usage import events
-from ratelimits import keys, limiter
+from ratelimits import limiter
 from ratelimits.limiter import Expired
 
 logger = logging.getLogger(__name__)
@@ -17,10 +17,11 @@ logger = logging.getLogger(__name__)
 MOST = 1_000
 
 
-def reap(shards: Sequence[int] = range(keys.SHARDS)) -> int:
-    """Settle every request of these shards whose last heartbeat is older than a lease. Returns how
-    many. Raises errors.Unavailable."""
-    return sum(_settle(request) for request in limiter.expired(MOST, shards))
+def reap(dead: Sequence[Expired]) -> int:
+    """Settle these, unless they are heard of by now. Returns how many.
+
+    Raises errors.Unavailable."""
+    return sum(_settle(request) for request in dead)
 
 
 def _settle(request: Expired) -> bool:

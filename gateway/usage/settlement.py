@@ -14,7 +14,7 @@ import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from redis.exceptions import ResponseError
 
 from accounts.keys import api_keys
 from accounts.models import ApiKey, User
-from billing.books import ledger
+from billing.books import ledger, marks
 from gateway.catalogue.models import Price
 from gateway.usage import alerts, books, events, left_out, live, vendor_days
 from gateway.usage.models import DeadEvent, UsageEvent
@@ -244,6 +244,20 @@ def take_over(consumer: str, shards: Sequence[int] = ALL, idle_ms: int | None = 
     return done
 
 
+def inherit(consumer: str, shards: Sequence[int], alive: Collection[str]) -> int:
+    """Record what consumers that are not alive left behind in these shards, however short ago it
+    was: Valkey's clock, by which that is reckoned, may have gone back. How many were recorded."""
+    pipeline = redis.sync().pipeline(transaction=False)
+    for shard in shards:
+        pipeline.xpending(usage_stream(shard), GROUP)
+    dead = []
+    for shard, summary in zip(shards, pipeline.execute(raise_on_error=False), strict=True):
+        if not isinstance(summary, Exception):  # a group that is not there
+            names = {each["name"].decode() for each in summary["consumers"]}
+            dead += [shard] if names - {consumer, *alive} else []
+    return take_over(consumer, dead, idle_ms=0) if dead else 0
+
+
 def _claims(consumer: str, shards: Iterable[int], idle_ms: int) -> Iterator[list[Entry]]:
     """All that is pending for so long, about a batch at a time."""
     cursors: dict[int, bytes] = dict.fromkeys(shards, b"0-0")
@@ -378,6 +392,6 @@ def record(entries: Sequence[Entry]) -> int:
     vendor_days.add(rows)
     alerts.look(events.values())
     api_keys.touch(books.last_used(events.values()))
-    transaction.on_commit(ledger.mark, robust=True)
+    transaction.on_commit(marks.move, robust=True)
     transaction.on_commit(lambda: live.ring({row.user_id for row in rows}), robust=True)
     return len(rows)

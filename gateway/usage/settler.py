@@ -73,6 +73,7 @@ class Settler:
         self.stop, self.reap = stop, reap
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self.shards: list[int] = []
+        self.alive: list[str] = []  # the settlement processes, this one too
         self.trouble = Trouble()
         self.due: dict[Callable[[], object], float] = {}
         self.failed = False  # the batch in hand was not written, and is still ours
@@ -120,7 +121,7 @@ class Settler:
             logger.exception("settlement.housekeeping_failed")  # usage is written all the same
 
     def _renew(self) -> None:
-        mine = shards.renew(self.name)
+        mine, self.alive = shards.renew(self.name)
         if mine != self.shards:
             logger.info("settlement.shards %s: %d of %d", self.name, len(mine), SHARDS)
             self.shards = mine
@@ -131,6 +132,7 @@ class Settler:
         health.beat()
         self.reap(self.shards)
         settlement.take_over(self.name, self.shards)
+        settlement.inherit(self.name, self.shards, self.alive)
 
     def _recover(self, error: Exception) -> None:
         part = _part(error)

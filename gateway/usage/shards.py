@@ -20,10 +20,10 @@ RENEW_SECONDS = 0.5
 _RENEW = redis.Script(Path(__file__).with_name("members.lua"))
 
 
-def renew(name: str) -> list[int]:
-    """Say that this process lives, and learn its shards. Raises RedisError."""
+def renew(name: str) -> tuple[list[int], list[str]]:
+    """Say that this process lives, and learn its shards and who else lives. Raises RedisError."""
     alive = _alive(_RENEW.run_sync((MEMBERS,), (name, LEASE_MS)))
-    return list(range(alive.index(name), SHARDS, len(alive)))
+    return list(range(alive.index(name), SHARDS, len(alive))), alive
 
 
 def leave(name: str) -> None:

@@ -5,13 +5,30 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.widgets import UnfoldAdminPasswordWidget
 
-from gateway.vendors import vault
-from gateway.vendors.models import Credential, Offering, Provider, bind
+from gateway.vendors import probing
+from gateway.vendors.forms import CredentialForm, ProviderForm, initial
+from gateway.vendors.models import Auth, Credential, Offering, Provider, bind
 from gateway.vendors.own_keys import keeping
+from gateway.vendors.presets import BY_NAME, PRESETS, Preset
+
+_MOST_TRIED = 20  # each may take seconds
+_PARTS: dict[str, tuple[str, ...]] = {
+    Auth.NONE: (),
+    Auth.SIGV4: ("key_id", "secret", "session_token"),
+    Auth.ENTRA: ("tenant", "key_id", "secret", "authority"),
+    Auth.SERVICE_ACCOUNT: ("service_account",),
+}
+_ALL_PARTS = ("secret", "key_id", "session_token", "tenant", "authority", "service_account")
+
+
+def _chosen(request: HttpRequest) -> Provider | None:
+    """The provider that a link has chosen for a new credential."""
+    given = request.GET.get("provider", "")
+    return Provider.objects.filter(pk=given).first() if given.isdigit() else None
 
 
 class OfferingInline(TabularInline):
@@ -19,12 +36,53 @@ class OfferingInline(TabularInline):
     extra = 0
 
 
+_QUIRKS = ("without", "renames", "bare", "system", "schemaless", "replays")
+
+
 @admin.register(Provider)
 class ProviderAdmin(ModelAdmin):
+    form = ProviderForm
     list_display = ["name", "vendor", "base_url", "everything", "own_keys", "active"]
-    list_filter = ["vendor", "active"]
+    list_filter = ["vendor", "hosting", "own_keys", "active"]
     search_fields = ["name", "base_url"]
     inlines = [OfferingInline]
+    change_form_before_template = "admin/gateway/provider/presets.html"
+    fieldsets = [
+        (None, {"fields": ("name", "vendor", "base_url", "everything", "own_keys", "active")}),
+        ("How it is spoken to", {"fields": ("dialect", "auth")}),
+        ("In a cloud", {"fields": ("hosting", "region", "project", "api_version")}),
+        ("What it does otherwise", {"fields": _QUIRKS}),
+    ]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What a preset begins with."""
+        preset = BY_NAME.get(request.GET.get("preset", ""))
+        return initial(preset) if preset else dict(super().get_changeform_initial_data(request))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        given = {"presets": _grouped(), "preset": BY_NAME.get(request.GET.get("preset", ""))}
+        response: HttpResponse = super().add_view(
+            request, form_url, {**(extra_context or {}), **given}
+        )
+        return response
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        found = Provider.objects.filter(pk=object_id).first() if object_id.isdigit() else None
+        preset = BY_NAME.get(found.name) if found else None
+        keys = Credential.objects.filter(provider=found).count() if found else 0
+        given = {"preset": preset, "provider": found, "credentials": keys}
+        response: HttpResponse = super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **given}
+        )
+        return response
 
     def save_model(
         self, request: HttpRequest, obj: Provider, form: "forms.ModelForm[Provider]", change: bool
@@ -41,45 +99,11 @@ class ProviderAdmin(ModelAdmin):
             self.message_user(request, said, messages.WARNING)
 
 
-class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
-    secret = forms.CharField(
-        required=False,
-        max_length=1000,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text="The provider's API key. It is sealed and never shown again; leave it empty to "
-        "keep the one there is.",
-    )
-
-    class Meta:
-        model = Credential
-        fields = ("provider", "label", "secret", "priority", "weight", "active")
-
-    def clean_secret(self) -> str:
-        secret: str = self.cleaned_data["secret"]
-        if not secret and not self.instance.sealed:
-            raise forms.ValidationError("A new credential needs its secret.")
-        if any(not "!" <= letter <= "~" for letter in secret):
-            raise forms.ValidationError("A key has no spaces and no letters beyond ASCII.")
-        return secret
-
-    def clean(self) -> dict[str, Any]:
-        """A secret is for one provider at one address."""
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        provider, before = cleaned.get("provider"), self.instance.entered_for
-        moved = provider and self.instance.sealed and before not in ("", provider.home)
-        moved = moved or (self.instance.pk and not before and "provider" in self.changed_data)
-        if moved and not cleaned.get("secret") and not self.errors:
-            self.add_error("secret", f"Enter it again: it was for {before or 'another provider'}.")
-        return cleaned
-
-    def save(self, commit: bool = True) -> Credential:
-        """A secret that is replaced starts afresh."""
-        if secret := self.cleaned_data["secret"]:
-            self.instance.sealed = vault.seal(secret)
-            self.instance.entered_for = self.cleaned_data["provider"].home
-            self.instance.refused_at, self.instance.refusal = None, ""
-        saved: Credential = super().save(commit)
-        return saved
+def _grouped() -> dict[str, list[Preset]]:
+    groups: dict[str, list[Preset]] = {}
+    for preset in PRESETS:
+        groups.setdefault(preset.group, []).append(preset)
+    return groups
 
 
 @admin.register(Credential)
@@ -90,6 +114,21 @@ class CredentialAdmin(ModelAdmin):
     list_select_related = ["provider"]
     search_fields = ["label", "provider__name"]
     readonly_fields = ["refused_at", "refusal", "created_at"]
+    actions = ["try_them"]
+
+    def get_fields(self, request: HttpRequest, obj: Credential | None = None) -> list[str]:
+        """Those that its provider's way to show a key has; of an unknown provider all."""
+        provider = obj.provider if obj else _chosen(request)
+        entered = _PARTS.get(provider.auth, ("secret",)) if provider else _ALL_PARTS
+        fixed = ["refused_at", "refusal", "created_at"]
+        return ["provider", "label", *entered, "priority", "weight", "active", *fixed]
+
+    @admin.action(description="Try them: is the provider reached, does it take the key?")
+    def try_them(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
+        for credential in queryset.select_related("provider")[:_MOST_TRIED]:
+            verdict = probing.credential(credential)
+            level = messages.SUCCESS if verdict.good else messages.ERROR
+            self.message_user(request, f"{credential} {verdict.text}.", level)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -14,9 +14,10 @@ from django.db.models.functions import Now
 
 from gateway.dialects.ir import Failed
 from gateway.vendors import errors
+from gateway.vendors.access import Access
 from gateway.vendors.models import Credential
 from gateway.vendors.own_keys.models import OwnKey
-from gateway.vendors.routes import Access, Route
+from gateway.vendors.routes import Route
 from hontoni.db import in_thread
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ class Attempt:
             label = self.route.access.label
             logger.warning("breaker.open %s %s for %.0f s", label, self.error, breaker.wait())
         if refused:
+            if self.route.access.proof is not None:
+                self.route.access.proof.refused()
             own = self.route.access.own_key is not None  # whose owner reads it
             _mark_later(self.route.access, failed.message[:300] if own else self.error[:100])
 

@@ -26,6 +26,8 @@ _OURS = frozenset(
         *("insufficient_quota", "credit_balance_exhausted", "billing_error"),
         *("authentication_error", "permission_error", "invalid_api_key", "model_not_found"),
         *("UNAUTHENTICATED", "PERMISSION_DENIED", "401", "402", "403"),
+        *("AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException"),
+        *("ExpiredTokenException", "MissingAuthenticationTokenException"),
     )
 )
 
@@ -33,18 +35,24 @@ _OURS = frozenset(
 _LIMITS = frozenset(("rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"))
 
 
-def from_reply(status: int, body: bytes, retry_after: str, credential: str) -> Failed:
-    """What a vendor's non-2xx answer to a credential of ours means."""
-    failed = parsed(status, body, retry_after)
+def from_reply(
+    status: int, body: bytes, retry_after: str, credential: str, kind: str = ""
+) -> Failed:
+    """What a vendor's non-2xx answer to a credential of ours means. `kind`: what its headers call
+    it (AWS's do)."""
+    failed = parsed(status, body, retry_after, kind)
     if status in (401, 402, 403, 404) and is_theirs(failed):
         failed = replace(failed, vendor_code=failed.vendor_code or str(status))
         logger.critical("upstream.refuses_us %s %s %s", credential, status, failed.vendor_code)
     return failed
 
 
-def parsed(status: int, body: bytes, retry_after: str) -> Failed:
+def parsed(status: int, body: bytes, retry_after: str, kind: str = "") -> Failed:
     """The same of whoever's credential, with nobody alarmed."""
-    return failures.parse(body, status, _seconds(retry_after))
+    failed = failures.parse(body, status, _seconds(retry_after))
+    if kind and not failed.vendor_code:
+        failed = replace(failed, vendor_code=kind)
+    return failed
 
 
 def _retired(vendor: str, model: str, successor: str) -> NotFound:

@@ -21,12 +21,14 @@ from typing import NamedTuple, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from gateway.dialects import event_stream
 from hontoni.errors import ApiError, UpstreamFailed, UpstreamTimeout
 
 IDLE_SECONDS = 30.0
 _MOST_WAITING = 2**18  # bytes of a body that nobody has taken yet: then the vendor has to wait
 _MOST_HEADERS, _MOST_INFLATED, _MOST_WHOLE = 2**17, 2**26, 2**26
 _SMALL = 2**16  # up to here head and body are one write
+_REQUEST_IDS = (b"x-request-id", b"request-id", b"x-amzn-requestid", b"apim-request-id")
 _NONSENSE = "The model's provider sent an answer we cannot read."
 _BROKE = "The connection to the model's provider broke."
 
@@ -53,6 +55,7 @@ class Reply:
         "_inflate",
         "_parts",
         "_size",
+        "_unframe",
         "_waiter",
         "headers",
         "status",
@@ -66,6 +69,7 @@ class Reply:
         self._complete = False
         self._error: ApiError | None = None
         self._inflate: zlib._Decompress | None = None
+        self._unframe: event_stream.Unframer | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.headers: dict[bytes, bytes] = {}
         self.status = 0
@@ -85,8 +89,13 @@ class Reply:
     @property
     def request_id(self) -> str:
         headers = self.headers
-        raw = headers.get(b"x-request-id") or headers.get(b"request-id") or b""
+        raw = next((raw for name in _REQUEST_IDS if (raw := headers.get(name))), b"")
         return raw.decode("latin-1")
+
+    @property
+    def error_type(self) -> str:
+        """What AWS calls an error, which its body does not say."""
+        return self.header(b"x-amzn-errortype").partition(":")[0]
 
     @property
     def retry_after(self) -> str:
@@ -144,9 +153,12 @@ class Reply:
         encoding = headers.get(b"content-encoding", b"identity").lower()
         if encoding in (b"gzip", b"x-gzip", b"deflate"):  # although we asked for neither
             self._inflate = zlib.decompressobj(wbits=47)
+        if status == 200 and headers.get(b"content-type") == event_stream.MEDIA_TYPE:
+            self._unframe = event_stream.Unframer()
+            headers[b"content-type"] = b"text/event-stream"
 
     def add(self, body: bytes) -> None:
-        """Raises ValueError for what cannot be decompressed."""
+        """Raises ValueError for what cannot be decompressed, nor taken out of its frames."""
         if self._inflate is not None:
             try:
                 body = self._inflate.decompress(body, _MOST_INFLATED)
@@ -154,8 +166,10 @@ class Reply:
                 raise ValueError(str(error)) from None
             if self._inflate.unconsumed_tail:
                 raise ValueError("decompresses to too much")
-            if not body:
-                return
+        if self._unframe is not None and body:
+            body = self._unframe.feed(body)
+        if not body:
+            return
         self._arrived.append(body)
         self._size += len(body)
         if self._size > _MOST_WAITING:
@@ -167,6 +181,8 @@ class Reply:
             return
         if error is None and self._inflate is not None and not self._inflate.eof:
             error = UpstreamFailed(_NONSENSE)  # it was compressed, and that breaks off
+        if error is None and self._unframe is not None and self._unframe.is_open:
+            error = UpstreamFailed(_BROKE)  # in the middle of a frame
         self._complete, self._error = error is None, error
         self.wake()
 

@@ -11,13 +11,24 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
+from gateway.vendors.manners import HELD, LIMITS, QUIRKS, Hosting, Manners, Quirk
 from hontoni.announced import Announced
 
 
 class Vendor(models.TextChoices):
+    """Who makes models. "Other" is whoever else does: a host of many makers' models, or we."""
+
     ANTHROPIC = "anthropic", "Anthropic"
     OPENAI = "openai", "OpenAI"
     GOOGLE = "google", "Google"
+    DEEPSEEK = "deepseek", "DeepSeek"
+    QWEN = "qwen", "Qwen"
+    MOONSHOT = "moonshot", "Moonshot AI"
+    ZAI = "zai", "Z.ai"
+    MISTRAL = "mistral", "Mistral"
+    XAI = "xai", "xAI"
+    AMAZON = "amazon", "Amazon"
+    OTHER = "other", "Other"
 
 
 class Dialect(models.TextChoices):
@@ -25,14 +36,42 @@ class Dialect(models.TextChoices):
     OPENAI_RESPONSES = "openai_responses", "OpenAI Responses"
     ANTHROPIC_MESSAGES = "anthropic_messages", "Anthropic Messages"
     GEMINI = "gemini", "Google Gemini"
+    CONVERSE = "converse", "Amazon Bedrock Converse"
 
 
-# What can be spoken to each vendor's API; the first is meant where nothing else is said.
+# What can be spoken to each vendor's API, and to each cloud's; the first is meant where nothing
+# else is said. Whoever is not named here speaks Chat.
 DIALECTS: dict[str, tuple[str, ...]] = {
     Vendor.ANTHROPIC: (Dialect.ANTHROPIC_MESSAGES,),
     Vendor.OPENAI: (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES),
     Vendor.GOOGLE: (Dialect.GEMINI,),
 }
+_CLOUDS: dict[str, tuple[str, ...]] = {
+    Hosting.AZURE: (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES),
+    Hosting.AZURE_V1: (Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES),
+    Hosting.BEDROCK: (Dialect.CONVERSE, Dialect.ANTHROPIC_MESSAGES),
+    Hosting.VERTEX: (Dialect.GEMINI, Dialect.ANTHROPIC_MESSAGES),
+}
+
+
+class Auth(models.TextChoices):
+    """How a credential is shown. The last three are made anew: per request, or every hour."""
+
+    USUAL = "", "as the dialect's vendor wants it"
+    BEARER = "bearer", "Authorization: Bearer"
+    X_API_KEY = "x-api-key", "x-api-key (Anthropic)"
+    API_KEY = "api-key", "api-key (Azure)"
+    GOOGLE_KEY = "x-goog-api-key", "x-goog-api-key (Google)"
+    NONE = "none", "no key"
+    ENTRA = "entra", "Microsoft Entra application"
+    SIGV4 = "sigv4", "AWS access key (SigV4)"
+    SERVICE_ACCOUNT = "service_account", "Google service account"
+
+
+PROOFS = (Auth.ENTRA, Auth.SIGV4, Auth.SERVICE_ACCOUNT)
+
+
+_CHAT = (Dialect.OPENAI_CHAT,)
 
 
 def http_url(text: str) -> None:
@@ -58,12 +97,61 @@ def home(vendor: str, base_url: str) -> str:
 
 
 class Provider(Announced):
-    """A vendor's account, or a reseller that speaks a vendor's API."""
+    """A vendor's account, a cloud's, or a host that speaks a vendor's API."""
 
     name = models.SlugField(max_length=40, unique=True)
-    vendor = models.CharField(max_length=20, choices=Vendor, help_text="whose API it speaks")
+    vendor = models.CharField(
+        max_length=20,
+        choices=Vendor,
+        help_text="whose models it has; its API is that vendor's where nothing else is said below",
+    )
     base_url = models.CharField(
-        max_length=200, validators=[http_url], help_text="with or without /v1"
+        max_length=200,
+        validators=[http_url],
+        help_text="with its own path, if it has one; with or without /v1",
+    )
+    dialect = models.CharField(
+        max_length=30,
+        choices=Dialect,
+        blank=True,
+        db_default="",
+        help_text="what it speaks; empty: what that vendor speaks, else Chat Completions",
+    )
+    auth = models.CharField(
+        "key",
+        max_length=20,
+        choices=Auth,
+        default=Auth.USUAL,
+        blank=True,
+        db_default="",
+        help_text="how its credentials are shown",
+    )
+    hosting = models.CharField(
+        "cloud",
+        max_length=20,
+        choices=Hosting,
+        default=Hosting.PLAIN,
+        blank=True,
+        db_default="",
+        help_text="where its paths, and what stands in the body, are a cloud's own",
+    )
+    region = models.CharField(
+        max_length=40,
+        blank=True,
+        db_default="",
+        help_text="Bedrock: us-east-1; Vertex: us-east5, or global",
+    )
+    project = models.SlugField(
+        max_length=60, blank=True, db_default="", help_text="Vertex: the id of its project"
+    )
+    api_version = models.CharField(
+        max_length=40,
+        blank=True,
+        db_default="",
+        help_text="Azure: 2025-04-01-preview; needed for deployments",
+    )
+    quirks = models.JSONField(
+        default=dict, blank=True, db_default=models.Value({}, models.JSONField()), editable=False
     )
     everything = models.BooleanField(
         default=True,
@@ -87,8 +175,53 @@ class Provider(Announced):
 
     @property
     def home(self) -> str:
-        """Where its credentials are sent."""
-        return home(self.vendor, self.base_url)
+        """Where its credentials are sent; and how, where they are no keys that go there: what
+        signs must never be sent itself."""
+        here = home(self.vendor, self.base_url)
+        return f"{here} by {self.auth}" if self.auth in PROOFS else here
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The dialects it takes, the usual one first."""
+        if self.hosting:
+            usual = _CLOUDS[self.hosting]
+        else:
+            usual = (self.dialect,) if self.dialect else DIALECTS.get(self.vendor, _CHAT)
+        return tuple(sorted(usual, key=lambda dialect: dialect != self.dialect))
+
+    def manners(self, dialect: str) -> Manners:
+        """How it wants to be asked in that dialect."""
+        return Manners.of(
+            hosting=self.hosting,
+            base_url=self.base_url,
+            dialect=dialect,
+            region=self.region,
+            project=self.project,
+            api_version=self.api_version,
+            quirks=self.quirks,
+        )
+
+    def clean(self) -> None:
+        """A cloud needs to know where, and a scheme of its own needs its cloud."""
+        if self.hosting and self.dialect and self.dialect not in self.spoken:
+            spoken = " or ".join(_CLOUDS[self.hosting])
+            raise ValidationError({"dialect": f"This cloud speaks {spoken}."})
+        needed: dict[str, tuple[str, ...]] = {
+            Hosting.AZURE: ("api_version",),
+            Hosting.BEDROCK: ("region",),
+            Hosting.VERTEX: ("region", "project"),
+        }
+        lacking = [name for name in needed.get(self.hosting, ()) if not getattr(self, name)]
+        if lacking:
+            raise ValidationError(dict.fromkeys(lacking, "This cloud needs it."))
+        if self.auth == Auth.SIGV4 and not self.region:
+            raise ValidationError({"region": "A signature is good for one region."})
+        if unknown := set(self.quirks) - set(QUIRKS):
+            raise ValidationError(f"No such quirks: {', '.join(sorted(unknown))}.")
+        gone = set(self.quirks.get(Quirk.WITHOUT) or ()) & HELD
+        if gone := gone | (set(self.quirks.get(Quirk.RENAMES) or ()) & (HELD - LIMITS)):
+            names = ", ".join(sorted(gone))
+            raise ValidationError(f"What is asked and paid for cannot be left out: {names}.")
 
 
 class Offering(Announced):
@@ -112,7 +245,7 @@ class Offering(Announced):
         return f"{self.model_id} as {self.upstream_id}"
 
     def clean(self) -> None:
-        spoken = DIALECTS.get(self.provider.vendor, ())
+        spoken = self.provider.spoken
         if self.dialect and self.dialect not in spoken:
             raise ValidationError({"dialect": f"This provider speaks {' or '.join(spoken)}."})
 

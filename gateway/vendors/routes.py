@@ -9,93 +9,26 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from gateway.dialects.ir import Failed
 from gateway.vendors import sessions, vault
+from gateway.vendors.access import Access, introduce
 from gateway.vendors.breaker import Breaker
-from gateway.vendors.http_client import Origin
-from gateway.vendors.models import DIALECTS, Credential, Offering, Provider, Vendor
+from gateway.vendors.manners import NATIVE, Named
+from gateway.vendors.models import Credential, Offering, Provider
 from gateway.vendors.routing.models import Choice, RouteTerms, Routing
 
 logger = logging.getLogger(__name__)
 
-_DEFAULT_ANTHROPIC_VERSION = b"2023-06-01"
-_ALWAYS = {
-    b"content-type": b"application/json",
-    b"user-agent": b"hontoni",
-    b"accept": b"*/*",
-    b"accept-encoding": b"identity",
-}
-
-
-@dataclass(slots=True, eq=False)
-class Access:
-    """A credential in use: where it is taken, and how we introduce ourselves. `credential` is its
-    id in the database, None for the environment's; `marked_at` when staff were last told that it
-    is refused, by the monotonic clock. `own_key` is the id of a customer's own, and `failures`
-    what became of it last, by model."""
-
-    label: str
-    origin: Origin
-    prefix: str
-    headers: dict[bytes, bytes]
-    credential: int | None = None
-    own_key: int | None = None
-    failures: dict[str, Failed] = field(default_factory=dict)
-    marked_at: float = -math.inf
-    _heads: dict[str, bytes] = field(default_factory=dict)
-    _breakers: dict[str, Breaker] = field(default_factory=dict)
-
-    def head(self, path: str, extra: Mapping[bytes, bytes]) -> bytes:
-        """The first line and the headers of a request, with `extra` (names in lower case) over
-        our own. Built once a path where there are none."""
-        if extra:
-            return self._head(path, {**self.headers, **extra})
-        if path not in self._heads:
-            self._heads[path] = self._head(path, self.headers)
-        return self._heads[path]
-
-    def _head(self, path: str, headers: Mapping[bytes, bytes]) -> bytes:
-        lines = [b"%b: %b\r\n" % header for header in headers.items()]
-        return b"POST %b HTTP/1.1\r\n%b" % ((self.prefix + path).encode(), b"".join(lines))
-
-    def breaker(self, model: str) -> Breaker:
-        return self._breakers.setdefault(model, Breaker())
-
-
-def introduce(
-    label: str, vendor: str, base_url: str, secret: str, credential: int | None = None
-) -> Access:
-    """With the headers that go with every request. The URL may end in /v1 or not."""
-    secret, root = secret.strip(), base_url.strip().rstrip("/")
-    url = urlsplit(root.removesuffix("/v1beta").removesuffix("/v1").rstrip("/"))
-    headers = {b"host": url.netloc.rpartition("@")[2].encode("idna"), **_ALWAYS}
-    if vendor == Vendor.ANTHROPIC:
-        headers[b"x-api-key"] = secret.encode()
-        headers[b"anthropic-version"] = _DEFAULT_ANTHROPIC_VERSION
-    elif vendor == Vendor.GOOGLE:
-        headers[b"x-goog-api-key"] = secret.encode()
-    else:
-        headers[b"authorization"] = b"Bearer " + secret.encode()
-    tls = url.scheme == "https"
-    origin = Origin(url.hostname or "", url.port or (443 if tls else 80), tls)
-    return Access(label, origin, url.path, headers, credential)
-
-
-NATIVE = ("", "")
-
 
 class Route(NamedTuple):
     """One way to one model. `named`: its name and the dialect there, NATIVE where the catalogue's
-    hold."""
+    hold and nothing else is to be minded."""
 
     access: Access
     breaker: Breaker
-    named: tuple[str, str] = NATIVE
+    named: Named = NATIVE
     priority: int = 0
     weight: int = 1
     cost: int | None = None  # nano-dollars of a million tokens there (RouteTerms.cost)
@@ -106,7 +39,7 @@ class OwnWay(NamedTuple):
     their own for it."""
 
     provider: int
-    named: tuple[str, str]
+    named: Named
     open: bool
 
 
@@ -180,7 +113,8 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
     for offering in Offering.objects.all():
         offered[offering.provider_id][offering.model_id] = offering
     found, providers = list(credentials), list(Provider.objects.all())
-    vendors, chosen = {credential.provider.vendor for credential in found}, _Chosen.read()
+    vendors = {c.provider.vendor for c in found if _takes_the_place(c)}
+    chosen = _Chosen.read()
     with _loading:
         accesses = [(c, a) for c in found if (a := _access(c))]
         _forget_all_but({access for _, access in accesses})
@@ -193,8 +127,16 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
         )
         own = _own_ways(providers, model, vendor, dialect, offered)
         if routes or own or vendor in vendors:
-            pools[model] = Pool(routes, vendor not in vendors, own, chosen.of(model))
+            clouds = any(route.access.hosting for route in routes)
+            ours = not clouds and vendor not in vendors
+            pools[model] = Pool(routes, ours, own, chosen.of(model))
     return pools
+
+
+def _takes_the_place(credential: Credential) -> bool:
+    """Whether it stands in for the environment's key: not one at a cloud that has some models of
+    a vendor's only. What it does offer, it has alone."""
+    return credential.provider.everything or not credential.provider.hosting
 
 
 def _route(
@@ -222,14 +164,17 @@ def _named(
     vendor: str,
     dialect: str,
     offered: dict[int, dict[str, Offering]],
-) -> tuple[str, str] | None:
+) -> Named | None:
     """What a provider calls a model; None if it does not have it."""
     offering = offered[provider.pk].get(model)
+    spoken = provider.spoken
+    usual = dialect if dialect in spoken else spoken[0]
     if offering is not None:
-        spoken = DIALECTS[provider.vendor]
-        usual = dialect if dialect in spoken else spoken[0]
-        return offering.upstream_id, offering.dialect or usual
-    return NATIVE if provider.everything and provider.vendor == vendor else None
+        there = offering.dialect or usual
+        return Named(offering.upstream_id, there, provider.manners(there))
+    if provider.everything and provider.vendor == vendor:
+        return Named("", "" if usual == dialect else usual, provider.manners(usual))
+    return None
 
 
 def _own_ways(
@@ -248,7 +193,7 @@ def _own_ways(
 
 # What was made of a credential is kept while it stays the same, and with it its breakers: staff
 # who correct a key start it afresh.
-_accesses: dict[tuple[int, str, str, str, str], Access] = {}
+_accesses: dict[tuple[int | str, ...], Access] = {}
 _loading = threading.Lock()
 
 
@@ -268,17 +213,37 @@ def _access(credential: Credential) -> Access | None:
     if not credential.is_at_home:
         logger.error("credential.elsewhere %s was for %s", credential, credential.entered_for)
         return None
-    same = (credential.pk, str(credential), provider.vendor, provider.base_url, credential.sealed)
+    shown = (provider.auth, provider.hosting, provider.dialect, provider.region)
+    where = (str(credential), provider.vendor, provider.base_url)
+    same = (credential.pk, *where, credential.sealed, *shown)
     if same not in _accesses:
         try:
-            secret = vault.unseal(credential.sealed)
-        except vault.Unreadable as error:
+            _accesses[same] = of(credential)
+        except (vault.Unreadable, ValueError) as error:
             logger.critical("credential.unreadable %s: %s", credential, error)
             return None
-        _accesses[same] = introduce(
-            str(credential), provider.vendor, provider.base_url, secret, credential.pk
-        )
     return _accesses[same]
+
+
+def of(credential: Credential) -> Access:
+    """A credential as it is shown to its provider. Raises ValueError, Unreadable among them."""
+    provider = credential.provider
+    return introduce(
+        str(credential),
+        provider.vendor,
+        provider.base_url,
+        vault.unseal(credential.sealed),
+        credential.pk,
+        auth=provider.auth,
+        hosting=provider.hosting,
+        dialect=provider.dialect,
+        region=provider.region,
+    )
+
+
+def in_use() -> list[Access]:
+    """Those of credentials in the database that anybody may be asked with."""
+    return list(_accesses.values())
 
 
 def _forget_all_but(used: set[Access]) -> None:

@@ -14,8 +14,8 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from billing.stripe import stripe_api
 from gateway.plane.upstream import configured
+from gateway.vendors import probing
 from gateway.vendors.models import Credential
-from gateway.vendors.routes import Access
 from operations.doctor.findings import Finding, failing, ok, warning
 
 SECONDS = 5.0
@@ -94,25 +94,20 @@ def vendors() -> Iterator[Finding]:
     if settings.SANDBOX:
         yield warning("the sandbox plays every vendor: set a vendor's key, or SANDBOX=false")
         return
-    refused = Credential.objects.filter(active=True, refused_at__isnull=False)
-    for credential in refused.select_related("provider"):
-        yield failing(f"{credential} is refused by its vendor: {credential.refusal}")
+    found = Credential.objects.filter(active=True, provider__active=True)
     accesses = configured()
-    if not (accesses or Credential.objects.filter(active=True).exists()):
+    if not (accesses or found.exists()):
         yield failing("no vendor's key is set, here or in the admin")
     for vendor, access in accesses.items():
-        yield _try_vendor(vendor, access)
+        path = "/v1beta/models" if vendor == "google" else "/v1/models"
+        yield _said(vendor, probing.access(access, path))
+    for credential in found.select_related("provider"):
+        if credential.refused_at is not None:
+            yield failing(f"{credential} is refused by its vendor: {credential.refusal}")
+        else:
+            yield _said(str(credential), probing.credential(credential))
 
 
-def _try_vendor(vendor: str, access: Access) -> Finding:
-    """The list of its models, which costs nothing."""
-    path = "/v1beta/models" if vendor == "google" else "/v1/models"
-    origin = access.origin
-    scheme = "https" if origin.tls else "http"
-    url = f"{scheme}://{origin.host}:{origin.port}{access.prefix}{path}"
-    headers = {k.decode(): v.decode() for k, v in access.headers.items() if k != b"content-type"}
-    try:
-        status = httpx.get(url, headers=headers, timeout=SECONDS).status_code
-    except httpx.HTTPError as error:
-        return failing(f"{vendor} is not reached: {type(error).__name__}")
-    return ok(f"{vendor} takes our key") if status == 200 else failing(f"{vendor} says {status}")
+def _said(who: str, verdict: probing.Verdict) -> Finding:
+    text = f"{who} {verdict.text}"
+    return ok(text) if verdict.good else failing(text)

@@ -66,6 +66,18 @@ if terms < known_terms then
   return string.char(STALE)
 end
 
+if commit and rpm > 0 and tails ~= '' and struct.unpack('>i8', tails, #tails - 7) > micros then
+  -- The clock was set back: what is ahead of it happened no later than now. Kept even of a refusal, for
+  -- whoever is at his limit would else be refused until the clock is there again.
+  --@ minute
+  local times = entries()
+  for i, at in ipairs(times) do
+    times[i] = math.min(at, micros)
+  end
+  relog(times)
+  --@ keep
+  frees = math.min(frees, micros)
+end
 
 local binding, wait = 0, -1
 if rpm > 0 and logged >= rpm then
@@ -135,15 +147,6 @@ if commit and terms > known_terms then
 end
 if binding == 0 and commit then
   if rpm > 0 then
-    if tails ~= '' and struct.unpack('>i8', tails, #tails - 7) > micros then
-      -- The clock was set back: what is ahead of it happened no later than now.
-      --@ minute
-      local times = entries()
-      for i, at in ipairs(times) do
-        times[i] = math.min(at, micros)
-      end
-      relog(times)
-    end
     if #tails == CHUNK then
       if taken < 0 then
         redis.call('DEL', LOG)

@@ -3,6 +3,8 @@
 -- KEYS    1 throttle:<scope>:<who>  zset: attempt -> when (microseconds)
 -- ARGV    1 limit, 2 length in ms, 3 a name for this attempt that no other has
 -- Answer  ms until an attempt is allowed again; 0 = this one was.
+--
+-- Attempts of the future were made before the clock went back: nobody waits until it is there again.
 
 local clock = redis.call('TIME')
 local now, length = clock[1] * 1000000 + clock[2], tonumber(ARGV[2]) * 1000
@@ -10,6 +12,7 @@ local function int(number)
   return string.format('%.0f', number)
 end
 
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. int(now), '+inf')
 local after = '(' .. int(now - length)
 local count = redis.call('ZCOUNT', KEYS[1], after, '+inf')
 local over = count - tonumber(ARGV[1])

@@ -38,6 +38,19 @@ async def _clock(sim: Simulator, request: Request, given: Object) -> Object:
     return {"now": sim.now(), "offset": sim.clock.offset}
 
 
+async def _set_clock(sim: Simulator, request: Request, given: Object) -> Object:
+    """Put the clock at a moment, doing on the way what falls due: {now} -> {now}. Backwards only
+    before anything has happened: an account has one past."""
+    now = given.get("now")
+    if type(now) is not int or abs(now - sim.now()) > LONGEST_ADVANCE:
+        raise malformed("now must be a time within three years", "now")
+    if now < sim.now() and sim.store.all("event"):
+        raise malformed("The clock of an account that has events only goes forward.", "now")
+    sim.base_url = str(request.base_url)
+    sim.advance(now - sim.now())
+    return {"now": sim.now()}
+
+
 async def _knobs(sim: Simulator, request: Request, given: Object) -> Object:
     return {
         "knobs": asdict(sim.webhooks.knobs),
@@ -138,6 +151,7 @@ def routes(sim: Simulator) -> list[Route]:
     """The controls of one account."""
     controls = (
         ("GET", "clock", _clock),
+        ("POST", "clock", _set_clock),
         ("POST", "advance", _advance),
         ("GET", "webhooks", _knobs),
         ("POST", "webhooks", _turn),

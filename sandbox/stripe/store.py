@@ -31,6 +31,7 @@ IDS = {
     "line_item": ("il_1", 23),
     "payment_intent": ("pi_3", 23),
     "payment_method": ("pm_1", 23),
+    "payout": ("po_1", 23),
     "price": ("price_1", 23),
     "product": ("prod_", 14),
     "refund": ("re_3", 23),

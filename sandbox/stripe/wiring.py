@@ -1,6 +1,7 @@
 """Which routes there are, what is done when a job is due, and who hears of a finished payment."""
 
 from sandbox.stripe import checkout, invoicing, payments, subscribing, updating
+from sandbox.stripe.errors import Object
 from sandbox.stripe.resources import (
     accounts,
     balance_transactions,
@@ -14,6 +15,7 @@ from sandbox.stripe.resources import (
     invoices,
     payment_intents,
     payment_methods,
+    payouts,
     portal_sessions,
     prices,
     products,
@@ -25,7 +27,7 @@ from sandbox.stripe.resources import (
     tax_rates,
     webhook_endpoints,
 )
-from sandbox.stripe.simulator import Reaction, Route
+from sandbox.stripe.simulator import Reaction, Route, Simulator
 
 ROUTES: tuple[Route, ...] = (
     *search.ROUTES,  # before the routes that would take `search` for an id
@@ -41,6 +43,7 @@ ROUTES: tuple[Route, ...] = (
     *invoices.ROUTES,
     *payment_intents.ROUTES,
     *payment_methods.ROUTES,
+    *payouts.ROUTES,
     *portal_sessions.ROUTES,
     *prices.ROUTES,
     *products.ROUTES,
@@ -52,12 +55,21 @@ ROUTES: tuple[Route, ...] = (
     *webhook_endpoints.ROUTES,
 )
 
+
+def available(sim: Simulator, transaction: Object) -> None:
+    """The money may be paid out, and is when the day is over."""
+    balance_transactions.available(sim, transaction)
+    payouts.plan(sim, transaction)
+
+
 DUE: dict[str, Reaction] = {
-    "balance_transaction.available": balance_transactions.available,
+    "balance_transaction.available": available,
     "checkout.session.expire": checkout_sessions.close,
     "invoice.advance": invoicing.advance,
     "invoice.retry": invoicing.advance,
     "payment_intent.settle": payments.settle,
+    "payout.arrive": payouts.arrive,
+    "payout.run": payouts.run,
     "refund.failed": refunds.fail,
     "refund.pending": refunds.arrive,
     "subscription.cancel": subscribing.cancel,

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from starlette.applications import Starlette
@@ -18,7 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.vendors import anthropic, chat, control, gemini, reports, responses, sse
+from sandbox.vendors import anthropic, chat, clouds, control, gemini, reports, responses, sse
+from sandbox.vendors.clouds.door import Door
+from sandbox.vendors.clouds.identities import Identities
 from sandbox.vendors.conversation import Sent
 from sandbox.vendors.dialect import Dialect, fresh
 from sandbox.vendors.faults import Fault
@@ -50,11 +52,16 @@ class Sandbox:
     meter: Meter = field(default_factory=Meter)
     cache: PromptCache = field(default_factory=PromptCache)
     attempts: Attempts = field(default_factory=Attempts)
+    identities: Identities = field(default_factory=Identities)
+
+    def __post_init__(self) -> None:
+        self.identities.keys = self.keys
 
     def reset(self) -> None:
         """Forget every request, bill, fault, cached prompt and counted attempt."""
         for kept in (self.requests, self.meter, self.faults, self.cache, self.attempts):
             kept.clear()
+        self.identities.reset()
 
     def keep(self, request: Record) -> None:
         self.requests.append(request)
@@ -112,6 +119,7 @@ def _routes(sandbox: Sandbox) -> Iterable[Route]:
     yield Route("/v1beta/models", partial(_gemini_models, sandbox))
     yield Route("/v1/models", partial(_models, sandbox))
     yield Route("/v1/models/{model}", partial(_models, sandbox))
+    yield from clouds.routes(partial(_at_the_door, sandbox), sandbox.identities)
 
 
 async def _generate(sandbox: Sandbox, dialect: Dialect, request: Request) -> Response:
@@ -125,6 +133,13 @@ async def _count(
         return _json(counted(total(dialect.read(sent).prompt)))
 
     return await _serve(sandbox, dialect, request, answer, counting=True)
+
+
+async def _at_the_door(sandbox: Sandbox, door: Door, request: Request) -> Response:
+    def answer(sent: Sent) -> Answer:
+        return door.framed(_answer(sandbox, cast(Dialect, door), sent))
+
+    return await _serve(sandbox, cast(Dialect, door), request, answer)
 
 
 async def _serve(
@@ -172,6 +187,8 @@ async def _keep(sandbox: Sandbox, request: Request) -> Record:
 def _authenticate(sandbox: Sandbox, dialect: Dialect, request: Request) -> str:
     """The key that it was asked with."""
     key = dialect.authenticate(request.headers, request.query_params)
+    if isinstance(dialect, Door) and dialect.knows(key):
+        return key
     if sandbox.keys is not None and key not in sandbox.keys:
         raise dialect.wrong_key()
     return key
@@ -193,6 +210,11 @@ def _sent(
         request.url.path,
         request.query_params,
     )
+    if isinstance(dialect, Door):
+        sent = dialect.understood(sent)
+        if sandbox.strict:
+            dialect.check(sent)
+        return sent
     if sandbox.strict:
         if sent.model and sent.model not in sandbox.models:
             raise dialect.unknown_model(sent.model)

@@ -9,7 +9,9 @@ from typing import Any
 
 import orjson
 
-SECRETS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie"})
+SECRETS = frozenset(
+    {"authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "x-amz-security-token"}
+)
 
 
 @dataclass(slots=True)

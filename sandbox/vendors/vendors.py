@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Vendor = Literal["anthropic", "openai", "google"]
+Vendor = Literal["anthropic", "openai", "google", "amazon"]
 
 MODELS: dict[Vendor, tuple[str, ...]] = {
     "anthropic": (

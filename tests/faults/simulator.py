@@ -20,7 +20,6 @@ from django.db.models import Sum
 from billing.books import ledger
 from billing.books.seeding import unsettled
 from billing.models import Wallet
-from gateway.stores import reaping
 from gateway.usage import settlement
 from gateway.usage.models import UsageEvent
 from hontoni import errors, redis
@@ -29,6 +28,7 @@ from ratelimits import rebuilding as accounts
 from ratelimits.limiter import Limits
 from ratelimits.purses import Caps
 from tests.faults import stores
+from tests.faults.clocks import LEASE, watching
 from tests.faults.gateway import Gateway, Request
 from tests.faults.payments import Payments
 from tests.ratelimits.world import advance
@@ -70,6 +70,7 @@ class Simulator:
         self.capped = self.chance.random() < 0.4
         self.gateways = [self._gateway(), self._gateway()]
         self.before = [stores.save_valkey()]  # what Valkey held a few steps ago, and now
+        self.reaper, self.steady = watching()
         self.copy: Any = None  # of the database
         self.paid_since: set[int] = set()  # credited since the copy
 
@@ -91,7 +92,7 @@ class Simulator:
             (6, self.watch), (8, self.read), (8, self.write), (8, self.acknowledge),
             (2, self.kill_worker), (2, self.kill_gateway), (2, self.repeat), (2, self.crash),
             (1, self.fail_over), (1, self.wipe), (1, self.copy_database), (1, self.go_back),
-            (2, self.again), (1, self.reap), (1, self.move_clock),
+            (2, self.again), (2, self.reap), (1, self.move_clock),
         ]  # fmt: skip
         if self.payments is not None:
             deeds += [(2, self.buy), (2, self.deliver)]
@@ -210,7 +211,13 @@ class Simulator:
         gateway.asleep()
 
     def reap(self) -> None:
-        reaping.reap()
+        """A third of a lease passes, in which all who live say so, and the dead are looked for."""
+        self.reaper.reap()
+        for gateway in self.gateways:
+            for request in (*gateway.live, *gateway.unsettled):
+                self._renew(gateway, request)
+        self.steady.now += LEASE / 3
+        self.reaper.reap()
 
     def buy(self) -> None:
         assert self.payments is not None
@@ -282,11 +289,6 @@ class Simulator:
             self.before = []  # of another clock
             if seconds > 60:
                 self.minute.clear()
-            # Gateways renew every few seconds, before anybody looks for the dead. (Who is looked
-            # at in between ends with what it last reported: docs/operating.md.)
-            for gateway in self.gateways:
-                for request in (*gateway.live, *gateway.unsettled):
-                    self._renew(gateway, request)
 
     def copy_database(self) -> None:
         if connection.vendor == "sqlite":
@@ -323,7 +325,9 @@ class Simulator:
             self.payments.heal()
         self._write_all()
         self._let_leases_end()
-        reaping.reap()
+        self.reaper.reap()
+        self.steady.now += LEASE
+        self.reaper.reap()
         self._write_all()
         self.check()
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from billing.models import Transfer
 from gateway.stores import epochs, replaying
 from gateway.stores.models import StoreEpoch
 from gateway.stores.spool import Kept, Spool
 from hontoni import redis
 from ratelimits import keys
+from tests.gateway_server import fund
 from tests.world import Person
 
 NAME = "req_" + "7" * 32
@@ -53,6 +55,18 @@ def test_it_is_forgotten_with_the_spools_of_its_time(
     redis.sync().flushdb()
     epochs.confirm()
     assert not row().restored
+
+
+def test_a_restore_is_not_hidden_by_what_is_booked_before_anybody_looks(
+    begun: StoreEpoch, alice: Person
+) -> None:
+    """The first transfers after it get the numbers of those that are lost, and higher ones."""
+    fund(alice, "1")
+    lost = Transfer.objects.latest("pk")
+    redis.sync().hset(keys.MARK, mapping={"number": lost.pk, "name": "what is lost"})
+    fund(alice, "1")
+    epochs.watch_mark()
+    assert row().reason == epochs.RESTORED and row().restored
 
 
 def test_a_wiped_valkey_alone_is_no_restore(begun: StoreEpoch) -> None:

@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 
 import orjson
 
-from gateway.dialects import codecs, sse
+from gateway.dialects import codecs, event_stream, sse
 from gateway.dialects.codecs import families
 from gateway.dialects.ir import Failed, Finish, Head, Target
 from gateway.dialects.json_patch import parse, patch
@@ -20,6 +20,7 @@ _MODELS = {
     "gpt-5": "openai_responses",
     "claude-sonnet-4": "anthropic_messages",
     "gemini-2.5-pro": "gemini",
+    "nova-pro": "converse",
 }
 _TARGETS: list[Target] = [
     families.target(name, dialect, key=_KEY) for name, dialect in _MODELS.items()
@@ -41,6 +42,22 @@ def splitter(data: bytes) -> None:
     expected = one.feed(whole) + one.close()
     found = [frame for piece in pieces for frame in many.feed(piece)] + many.close()
     assert found == expected, (found, expected)
+
+
+def unframing(data: bytes) -> None:
+    """AWS's frames are the same wherever the bytes are cut, or refused either way."""
+    whole, pieces = _cut(data)
+    assert _unframed([whole]) == _unframed(pieces)
+
+
+def _unframed(pieces: list[bytes]) -> bytes | None:
+    unframer, told = event_stream.Unframer(), b""
+    try:
+        for piece in pieces:
+            told += unframer.feed(piece)
+    except ValueError:
+        return None
+    return told
 
 
 def patching(data: bytes) -> None:
@@ -127,5 +144,6 @@ def _read(dialect: str, target: Target, pieces: list[bytes]) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (splitter, patching, http_answer, requests, streams)
+    target.__name__: target
+    for target in (splitter, unframing, patching, http_answer, requests, streams)
 }

@@ -4,11 +4,13 @@ import random
 
 import pytest
 
+from sandbox.vendors.clouds import frames
 from tests.fuzz.targets import TARGETS
 
 _BEGUN = b'{"type":"message_start","message":{"id":"m","usage":{}}}'
 _SSE = b"\x03event: message_start\r\ndata: " + _BEGUN + b"\r\n\r\n"
 _CHAT = b'\x07data: {"choices":[{"delta":{"content":"x"}}]}\n\ndata: [DONE]\n\n'
+_FRAMES = frames.event("messageStart", {"role": "assistant"}) + frames.event("metadata", {})
 SEEDS = {
     "splitter": [
         b"",
@@ -16,6 +18,7 @@ SEEDS = {
         b"\x02data: a\r\n\r\ndata: b\n\n",
         b"\x00\xef\xbb\xbfdata: \r\r: c\n",
     ],
+    "unframing": [b"", b"\x05" + _FRAMES, b"\x00" + _FRAMES[:-1]],
     "patching": [b"", b"{}", b' {"model" : "a", "b":[1]} ', b'{"a":1,"a":2,"model":null}', b"[]"],
     "http_answer": [
         b"",

@@ -5,7 +5,7 @@ import pytest
 from hontoni import errors, redis
 from hontoni.money import nanos
 from ratelimits import keys, limiter
-from ratelimits.limiter import Expired, admit, beat, expired, reap_sync, settle
+from ratelimits.limiter import Expired, admit, beat, reap_sync, settle
 from tests.ratelimits.world import (
     ALICE,
     BOB,
@@ -16,6 +16,7 @@ from tests.ratelimits.world import (
     ask,
     events,
     everything,
+    expired,
     money,
     seed,
     used,

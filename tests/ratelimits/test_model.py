@@ -26,7 +26,7 @@ from tests.ratelimits.model import (
     Subject,
     Today,
 )
-from tests.ratelimits.world import ALICE, EVENT, ask
+from tests.ratelimits.world import ALICE, EVENT, ask, expired
 
 T = TypeVar("T")
 
@@ -322,7 +322,7 @@ class Admission(stateful.RuleBasedStateMachine):
     @rule()
     def reap(self) -> None:
         earliest = self.now() // 1000
-        found = {dead.request_id: dead for dead in limiter.expired(100)}
+        found = {dead.request_id: dead for dead in expired(100)}
         latest = self.now() // 1000
         must = {n for n, request in self.model.open.items() if request.deadline <= earliest}
         may = {n for n, request in self.model.open.items() if request.deadline <= latest}

@@ -12,7 +12,17 @@ from ratelimits import keys, limiter, purses, rebuilding, scripts
 from ratelimits.limiter import Limits, admit, beat, extend, settle
 from ratelimits.purses import Caps
 from tests.ratelimits import world
-from tests.ratelimits.world import ALICE, EVENT, LEASE_MS, advance, ask, everything, seed, spent
+from tests.ratelimits.world import (
+    ALICE,
+    EVENT,
+    LEASE_MS,
+    advance,
+    ask,
+    everything,
+    expired,
+    seed,
+    spent,
+)
 
 NONE = dict.fromkeys(
     ("day.held", "day.spent", "life.held", "life.spent", "month.held", "month.spent"), 0
@@ -199,7 +209,7 @@ async def test_the_reaper_gives_the_hold_of_the_dead_back() -> None:
     await admit(request)
     await beat(request, cost=4, draft="{}")
     advance(LEASE_MS / 1000)
-    (dead,) = limiter.expired(10)
+    (dead,) = expired(10)
     limiter.reap_sync(dead, cost=dead.cost, event=EVENT)
     assert spent() == NONE | {"day.spent": 4, "month.spent": 4, "life.spent": 4}
 

@@ -7,7 +7,7 @@ import pytest
 from hontoni import redis
 from hontoni.money import nanos
 from ratelimits import keys, limiter
-from ratelimits.limiter import admit, expired, reap_sync, settle
+from ratelimits.limiter import admit, reap_sync, settle
 from tests.ratelimits.world import (
     ALICE,
     EVENT,
@@ -17,6 +17,7 @@ from tests.ratelimits.world import (
     ask,
     events,
     everything,
+    expired,
     money,
     reserve,
     seed,

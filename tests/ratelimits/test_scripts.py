@@ -13,7 +13,7 @@ from hontoni import errors, redis
 from hontoni.money import nanos
 from hontoni.valkey import Valkey
 from ratelimits import keys, limiter, purses, scripts
-from ratelimits.limiter import admit, beat, expired, extend, reap_sync, settle
+from ratelimits.limiter import admit, beat, extend, reap_sync, settle
 from tests.ratelimits.world import (
     ALICE,
     EVENT,
@@ -22,6 +22,7 @@ from tests.ratelimits.world import (
     advance,
     ask,
     events,
+    expired,
     money,
     reserve,
     seed,

@@ -5,11 +5,21 @@ import random
 import pytest
 
 from hontoni import redis
-from ratelimits import limiter, rebuilding
+from ratelimits import rebuilding
 from ratelimits.limiter import Ask, Limits, admit, beat, settle
 from ratelimits.rebuilding import Counted
 from tests.ratelimits import world
-from tests.ratelimits.world import ALICE, EVENT, LEASE_MS, advance, ask, everything, seed, used
+from tests.ratelimits.world import (
+    ALICE,
+    EVENT,
+    LEASE_MS,
+    advance,
+    ask,
+    everything,
+    expired,
+    seed,
+    used,
+)
 
 LOG, OWN = "{s:07}:log:k1", "{s:07}:subject:k1"
 BUSY = Limits(rpm=50)
@@ -96,6 +106,19 @@ async def test_a_clock_set_back_keeps_nobody_longer_than_a_minute(count: int) ->
     assert await _minute() == 0
 
 
+@pytest.mark.parametrize("count", [3, 40])
+async def test_nor_whoever_was_at_his_limit_when_it_was_set_back(count: int) -> None:
+    await _admitted(count)
+    advance(-3600)
+    full = ask(limits=Limits(rpm=count), full=0, floor=0)
+    refused = await admit(full)
+    assert refused.binding == "rpm" and used(refused)[0] == count
+    advance(59)
+    assert (await admit(full)).binding == "rpm"
+    advance(1)
+    assert (await admit(full)).status == "ok"
+
+
 async def test_what_is_announced_late_takes_its_place_in_the_minute() -> None:
     await _admitted(20)
     now = (await admit(ask(), commit=False)).now
@@ -171,4 +194,4 @@ async def test_a_settled_record_is_a_byte() -> None:
     name = f"{{s:07}}:request:{request.request_id}"
     assert redis.sync().get(name) == b"\0"
     assert 119_000 < redis.sync().pttl(name) <= 120_000
-    assert limiter.expired(10) == []
+    assert expired(10) == []

@@ -23,6 +23,7 @@ from tests.ratelimits.world import (
     TEN,
     ask,
     events,
+    expired,
     money,
     resets,
     seed,
@@ -152,7 +153,7 @@ async def test_the_dead_of_the_release_before_are_settled_by_us() -> None:
     Before.admit(alive)
     redis.sync().zadd(f"{TAG}:open", {dead.request_id: 1})
     for anew in (False, True):  # its account may be made anew before or after
-        (found,) = limiter.expired(10)
+        (found,) = expired(10)
         assert (found.request_id, found.hold, found.draft) == (
             dead.request_id,
             nanos("4"),
@@ -165,7 +166,7 @@ async def test_the_dead_of_the_release_before_are_settled_by_us() -> None:
     assert limiter.reap_sync(found, cost=7, event=EVENT).status == "settled"
     assert (money().held, money().charged) == (nanos("2"), 7)
     assert Before.settle(dead, 9)[0] == b"already"
-    assert limiter.expired(10) == []
+    assert expired(10) == []
     assert events() == [(ALICE, 7, EVENT)]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from hontoni import redis
 from hontoni.money import nanos
-from ratelimits import keys, limiter, purses, rebuilding, scripts
+from ratelimits import keys, limiter, overdue, purses, rebuilding, scripts
 
 ALICE, BOB = 7, 8
 TEN = nanos("10")
@@ -192,6 +192,12 @@ def advance(seconds: float) -> None:
         kind = (name.split(b":")[2:] or [b""])[0]
         kind = b"throttle" if name.startswith(b"throttle:") else kind
         client.eval(_AGE, 1, name, kind, ms)
+
+
+def expired(limit: int = 100) -> list[limiter.Expired]:
+    """The requests whose deadline has passed."""
+    late = (each for each in overdue.find(limit) if each.passed)
+    return [found for each in late if (found := overdue.read(each))]
 
 
 _COUNTING = ("admit", "settle", "beat", "announce", "count")

@@ -20,7 +20,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.keys import api_keys
+from accounts.keys import api_keys, shape
 from accounts.leaks import ended
 from billing.books.models import AuditEntry
 from billing.mails import sending
@@ -109,7 +109,7 @@ def mailed(person: Person) -> list[str]:
 def test_what_github_finds_is_revoked_and_its_owner_told(
     github: Published, alice: Person, bob: Person
 ) -> None:
-    stranger, garbage = api_keys._generate(), alice.raw[:-1] + "x"
+    stranger, garbage = shape.generate(api_keys.PREFIX), alice.raw[:-1] + "x"
     answer = tell(github, alice.raw, stranger, garbage)
     assert answer.status_code == 200
     assert [each["label"] for each in answer.json()] == [
@@ -218,15 +218,15 @@ def test_a_text_without_a_key_ends_nothing(alice: Person) -> None:
 
 def test_reports_are_bounded(alice: Person) -> None:
     for _ in range(20):
-        Client().post("/leaked-key", {"text": api_keys._generate()})
+        Client().post("/leaked-key", {"text": shape.generate(api_keys.PREFIX)})
     answer = Client().post("/leaked-key", {"text": alice.raw})
     assert "Too many attempts" in answer.content.decode() and is_live(alice)
 
 
 def test_keys_are_found_by_the_documented_pattern(alice: Person) -> None:
-    assert ended.found_in(f"'{alice.raw}'\n{alice.raw}x {api_keys._generate()[:-2]}00") == [
-        alice.raw
-    ]
+    assert ended.found_in(
+        f"'{alice.raw}'\n{alice.raw}x {shape.generate(api_keys.PREFIX)[:-2]}00"
+    ) == [alice.raw]
 
 
 @pytest.mark.parametrize("page", ["20-authentication.md", "vi/20-authentication.md"])

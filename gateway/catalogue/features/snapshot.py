@@ -4,7 +4,7 @@ Read with the catalogue, so that an edit is in force on every node as soon as a 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from gateway.catalogue.features.models import WHOLE, Feature, Kind, Pricing
@@ -41,6 +41,11 @@ class Names:
         self._begun = [(name[:-1], row) for name, row in rows.items() if name.endswith("*")]
         self.all = frozenset(self._exact)
 
+    def included(self) -> "Names":
+        """Those that cost nothing of their own."""
+        rows = self._exact | {f"{head}*": row for head, row in self._begun}
+        return Names({n: row for n, row in rows.items() if row.pricing == Pricing.INCLUDED})
+
     def find(self, name: str) -> Row | None:
         """The row that allows it: the exact one, or that of its longest listed beginning."""
         if (row := self._exact.get(name)) is not None or not self._begun:
@@ -76,6 +81,10 @@ class Rules:
     described: tuple[Row, ...]
     flags: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
     _plain: set[tuple[str, ...]] = field(default_factory=set, compare=False)
+
+    def without_hosted(self) -> "Rules":
+        """At a host that runs no tools: those that cost are the ones a vendor runs."""
+        return replace(self, tools=self.tools.included(), flags={}, _plain=set())
 
     def is_plain(self, body: Iterable[str]) -> bool:
         """Whether all of these members of a body are allowed, whatever their values, and none is

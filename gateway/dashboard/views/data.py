@@ -8,8 +8,8 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from accounts.api.account_serializers import KeySerializer, UserSerializer
-from accounts.models import ApiKey, Consent, User
+from accounts.api.account_serializers import KeySerializer, TokenSerializer, UserSerializer
+from accounts.models import ApiKey, Consent, PersonalToken, User
 from accounts.pages.visitors import customer, reauthenticated
 from billing.api.serializers import ListedInvoiceSerializer, TransactionSerializer
 from billing.books import ledger
@@ -18,6 +18,7 @@ from billing.invoices.models import BillingDetails, Invoice
 from billing.payments import invoice_list
 from billing.plans.models import Subscription
 from billing.rewards.models import Mark
+from gateway.archive.log import Log, Narrowing
 from gateway.dashboard.own_key_api import OwnKeySerializer
 from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
 from gateway.state import records
@@ -35,7 +36,12 @@ Chunk = Callable[[Any], list[tuple[Any, dict[str, Any]]]]
 @require_safe
 def data_export(request: HttpRequest) -> StreamingHttpResponse:
     """Account, keys, plans, invoices, transactions and requests as JSON, streamed."""
-    response = StreamingHttpResponse(_document(customer(request)), content_type="application/json")
+    return exported(customer(request))
+
+
+def exported(user: User) -> StreamingHttpResponse:
+    """The file of that account's."""
+    response = StreamingHttpResponse(_document(user), content_type="application/json")
     response["Content-Disposition"] = 'attachment; filename="hontoni-data.json"'
     return response
 
@@ -54,6 +60,7 @@ async def _document(user: User) -> AsyncIterator[bytes]:
     lists = {
         "keys": _keys,
         "own_keys": _own_keys,
+        "personal_tokens": _tokens,
         "subscriptions": _subscriptions,
         "invoices": _invoices,
         "transactions": _entries,
@@ -140,6 +147,14 @@ def _own_keys(user: User, after: int | None) -> list[tuple[int, Any]]:
     return [(row.pk, OwnKeySerializer(row).data) for row in found[:_CHUNK]]
 
 
+def _tokens(user: User, after: int | None) -> list[tuple[int, Any]]:
+    found = PersonalToken.objects.filter(user=user, pk__gt=after or 0).order_by("pk")
+    return [
+        (each.pk, {**TokenSerializer(each).data, "made_from": each.made_from})
+        for each in found[:_CHUNK]
+    ]
+
+
 def _entries(user: User, after: int | None) -> list[tuple[int, Any]]:
     code = ledger.wallet_code(user.pk)
     found = Entry.objects.filter(account__code=code, account_version__gt=after or 0)
@@ -148,7 +163,8 @@ def _entries(user: User, after: int | None) -> list[tuple[int, Any]]:
 
 
 def _events(user: User, after: Any) -> list[tuple[Any, Any]]:
-    found = corrected(UsageEvent.objects.filter(user=user)).order_by("pk")
+    events = corrected(UsageEvent.objects.filter(user=user))
+    found = Log(events, Narrowing(user.pk)).order_by("pk")
     if after is not None:
         found = found.filter(pk__gt=after)
     return [(event.pk, UsageSerializer(event).data) for event in found[:_CHUNK]]

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.keys import api_keys
+from accounts.keys import api_keys, scopes
+from accounts.keys.restrictions import Restrictions
 from accounts.models import ApiKey, User
 from accounts.pages.visitors import customer
 from gateway.catalogue import snapshot
@@ -71,13 +72,16 @@ def playground(request: HttpRequest) -> HttpResponse:
     return render(request, "gateway/playground.html", context)
 
 
+_ASKING = Restrictions(scopes=(scopes.INFERENCE,))
+
+
 def _key(user: User) -> str:
     """A fresh key in clear, in place of the one before it: there is never more than one."""
     now = timezone.now()
     ours = ApiKey.objects.active(now).filter(user=user, name=NAME, expires_at__lte=now + LIFETIME)
     for old in ours:
         api_keys.revoke(old)
-    return api_keys.mint(user, NAME, now + LIFETIME)[1]
+    return api_keys.mint(user, NAME, now + LIFETIME, _ASKING)[1]
 
 
 def _answer(request: HttpRequest, form: QuestionForm) -> dict[str, str]:

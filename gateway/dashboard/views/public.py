@@ -15,9 +15,10 @@ from gateway.catalogue.price_examples import TYPICAL
 from gateway.catalogue.sold import Model
 from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
+from gateway.vendors.models import Vendor
 from hontoni.money import per_million
 
-VENDORS = {"anthropic": "Anthropic", "openai": "OpenAI", "google": "Google"}
+VENDORS = dict(Vendor.choices)
 ABILITIES = {
     "reasoning": _("reasoning"),
     "tools": _("tools"),
@@ -72,6 +73,7 @@ def models(request: HttpRequest) -> HttpResponse:
     found = list(snapshot.load().listed.values())
     vendor, ability = request.GET.get("vendor", ""), request.GET.get("ability", "")
     chosen = request.GET.getlist("compare")
+    makers = {name: label for name, label in VENDORS.items() if name in {m.vendor for m in found}}
     if vendor:
         found = [model for model in found if model.vendor == vendor]
     if ability:
@@ -80,7 +82,7 @@ def models(request: HttpRequest) -> HttpResponse:
         found = [model for model in found if model.id in chosen]
     context = {
         "rows": [_row(model) for model in found],
-        "vendors": VENDORS,
+        "vendors": makers,
         "abilities": ABILITIES,
         "vendor": vendor,
         "ability": ability,

@@ -9,7 +9,6 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -20,7 +19,9 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.legal import consents
 from accounts.models import ApiKey
 from accounts.pages.visitors import customer
+from gateway.archive import log as archived_log
 from gateway.archive import receipts as archived
+from gateway.archive.log import Narrowing
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS
 from gateway.dashboard import advice, charts, receipt_pdf, signed_receipts
@@ -35,6 +36,7 @@ from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
 from hontoni import origins
 from hontoni.db import in_thread
+from hontoni.errors import Unavailable
 from hontoni.money import dollars
 from hontoni.templatetags.money import about
 
@@ -123,7 +125,7 @@ def usage(request: HttpRequest) -> HttpResponse:
     if filters["by"] == "api_key_id":
         found = [rollups.Series(keys.get(s.name, s.name), s.values) for s in found]
     show = about if filters["measure"] == "cost" else "{:,}".format
-    events = list(_events(user_id, filters, PAGE + 1))
+    events, away = _page(_log(user_id, filters, PAGE + 1))
     context = {
         "filters": filters,
         "now": now,
@@ -141,10 +143,19 @@ def usage(request: HttpRequest) -> HttpResponse:
         "totals": rollups.totals(rows, snapshot.load()),
         "earlier": rollups.totals(earlier, snapshot.load()),
         "events": events[:PAGE],
+        "archive_away": away,
         "more": events[PAGE - 1].pk if len(events) > PAGE else None,
         "query": _without(request, "before"),
     }
     return render(request, "gateway/usage.html", context)
+
+
+def _page(found: archived_log.Log) -> tuple[list[UsageEvent], bool]:
+    """A page of the log; where the archive is away, of what the database has alone."""
+    try:
+        return found[: PAGE + 1], False
+    except Unavailable:
+        return list(found.events[: PAGE + 1]), True
 
 
 def _refusals(user_id: int, since: rollups.Moment | None = None) -> list[dict[str, Any]]:
@@ -178,30 +189,33 @@ def _without(request: HttpRequest, name: str) -> str:
     return query.urlencode()
 
 
-def _events(user_id: int, filters: dict[str, Any], most: int) -> QuerySet[UsageEvent]:
-    """The log, newest first, so many of it at most. The id is a UUIDv7: its order is time's."""
+def _log(user_id: int, filters: dict[str, Any], most: int) -> archived_log.Log:
+    """The log, newest first, of which so many will be read at most. Its slices raise Unavailable
+    where the archive is away."""
     events = UsageEvent.objects.filter(user_id=user_id)
+    wanted = {"model": filters["model"], "tool": filters["tool"], "api_key_id": filters["key"]}
+    failed = filters["outcome"] == "failed" if filters["outcome"] else None
+    of = Narrowing(user_id, {name: value for name, value in wanted.items() if value}, failed)
+    chosen = filters["since"] or filters["until"]
     if filters["transaction"]:
         charged = charges.requests_of(user_id, filters["transaction"])
         if charged is None:
             raise Http404
-        events = charged
-    chosen = filters["since"] or filters["until"]
-    if chosen:
+        events, of = charged, of.nowhere()  # the archive has charges of its own
+    elif chosen:
         # The id is a UUIDv7: a range of time is a range of ids.
-        first = rollups.start(chosen)
-        last = rollups.end(filters["until"] or filters["since"])
-        within = {"pk__gte": first_id(first.timestamp()), "pk__lt": first_id(last.timestamp())}
-        events = events.filter(**within)
+        since = first_id(rollups.start(chosen).timestamp())
+        until = first_id(rollups.end(filters["until"] or filters["since"]).timestamp())
+        events, of = events.filter(pk__gte=since, pk__lt=until), of.between(since, until)
     found = log.narrowed(
         corrected(events).select_related("api_key"),
         user_id,
-        {"model": filters["model"], "tool": filters["tool"], "api_key_id": filters["key"]},
-        failed=filters["outcome"] == "failed" if filters["outcome"] else None,
+        wanted,
+        failed=failed,
         before=filters["before"],
         most=None if filters["transaction"] or chosen else most,
     )
-    return found[:most]
+    return archived_log.Log(found, of.between(None, filters["before"]))
 
 
 @login_required
@@ -300,7 +314,7 @@ async def _lines(user_id: int, filters: dict[str, Any]) -> AsyncIterator[str]:
 
 
 def _chunk(user_id: int, filters: dict[str, Any]) -> list[UsageEvent]:
-    return list(_events(user_id, filters, _CHUNK))
+    return _log(user_id, filters, _CHUNK)[:_CHUNK]
 
 
 def _row(event: UsageEvent) -> list[object]:

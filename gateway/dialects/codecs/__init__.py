@@ -13,7 +13,13 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Protocol
 
-from gateway.dialects.codecs import anthropic_messages, gemini, openai_chat, openai_responses
+from gateway.dialects.codecs import (
+    anthropic_messages,
+    converse,
+    gemini,
+    openai_chat,
+    openai_responses,
+)
 from gateway.dialects.codecs.reader import Reader
 from gateway.dialects.ir import Event, Failed, Head, Reply, Request, Tally, Target, Thinking, Usage
 from gateway.dialects.sse import Frame
@@ -67,7 +73,7 @@ CODECS: dict[str, Codec] = {
     "openai_responses": openai_responses,
     "anthropic_messages": anthropic_messages,
 }
-UPSTREAMS: dict[str, Upstream] = {**CODECS, "gemini": gemini}
+UPSTREAMS: dict[str, Upstream] = {**CODECS, "gemini": gemini, "converse": converse}
 
 
 def decode_request(dialect: str, body: dict[str, Any]) -> Request:

@@ -60,11 +60,21 @@ _WORDS = {
         "IMAGE_RECITATION": "content_filter",
         "CONTINUATION": "pause",
     },
+    "converse": {
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "tool_use": "tool_calls",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "context_window",
+        "guardrail_intervened": "content_filter",
+        "content_filtered": "content_filter",
+    },
 }
 _MUDDLED = frozenset(
     (
         *("MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL"),
         *("TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"),
+        *("malformed_model_output", "malformed_tool_use"),
     )
 )
 # What each dialect calls an end, where its vendor used another word, or none for calls.

@@ -47,7 +47,7 @@ _FUNDS = re.compile(r"credit balance|insufficient_quota|credit_balance_exhausted
 _POLICY = re.compile(r"content_policy|content_filter|policy_violation|bio_policy", re.I)
 _ACCOUNT = re.compile(
     r"\b(?:org|organization|proj|project|acct|user)[-_][A-Za-z0-9_-]{6,}|\bsk-[\w*.-]+"
-    r"|\bAIza[\w-]+|\bprojects/[\w-]+|\bkey\s+ending\s+in\s+\S+|\breq(?:uest)?_[A-Za-z0-9]{8,}"
+    r"|\barn:aws[\w-]*:[\w:/.-]+|\bAIza[\w-]+|\bprojects/[\w-]+|\bkey\s+ending\s+in\s+\S+|\breq(?:uest)?_[A-Za-z0-9]{8,}"
 )
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 _MISSING = re.compile(
@@ -58,11 +58,18 @@ _MISSING = re.compile(
 )
 _GONE = re.compile(
     r"^model: \S+$|\bmodels?[/: `'\"]+[^ ]+.{0,80}(?:not found|not exist|deprecated|decommissioned"
-    r"|retired|no longer (?:available|supported)|sunset)",
+    r"|retired|no longer (?:available|supported)|sunset|reached the end of its life)",
     re.I,
 )
 _NOT_FOUND = frozenset(("not_found_error", "NOT_FOUND"))
-_GONE_WORDS = frozenset(("model_not_found", "model_decommissioned", "model_deprecated"))
+_GONE_WORDS = frozenset(
+    ("model_not_found", "model_decommissioned", "model_deprecated", "DeploymentNotFound")
+)
+# Of Bedrock, which says with a 400 that our name of the model is wrong.
+_UNSOLD = re.compile(
+    r"model identifier is invalid|on-demand throughput|inference profile .{0,80}not exist",
+    re.I,
+)
 _NUMBERS = re.compile(r"\d[\d,]{2,}")
 _GENERIC = "The model's provider failed to answer"
 _BUSY = "The model's provider has more requests than it can take; try again in a moment"
@@ -91,6 +98,10 @@ _BY_WORD = {
     "invalid_prompt": 400,
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
+    "ThrottlingException": 503,
+    "ServiceUnavailableException": 503,
+    "ModelTimeoutException": 504,
+    "ValidationException": 400,
     "request_too_large": 413,
 }
 _BY_STATUS = {
@@ -126,7 +137,7 @@ def decode(body: Any, status: int = 0, retry_after: float | None = None) -> Fail
     if not isinstance(error, Mapping):
         return _failed(_BY_STATUS.get(status, 500), _GENERIC, "", retry_after)
     words = [str(error.get(name) or "") for name in ("code", "status", "type")]
-    message = error.get("message")
+    message = error.get("message") or error.get("Message")
     said = message if isinstance(message, str) and message else _GENERIC
     everything = " ".join([*words, said])
     found = (_BY_WORD[word] for word in words if word in _BY_WORD)
@@ -160,6 +171,8 @@ def _is_gone(status: int, words: list[str], said: str) -> bool:
     ours says is not found, where nothing of the client's is, is the model: the path is known."""
     if not _GONE_WORDS.isdisjoint(words):
         return status in (0, 400, 404, 410)
+    if status == 400 and _UNSOLD.search(said):
+        return True
     found = not _NOT_FOUND.isdisjoint(words) or bool(_GONE.search(said))
     return status in (404, 410) and found
 
@@ -205,7 +218,8 @@ def error(failed: Failed) -> ApiError:
 
 def of(raised: ApiError) -> Failed:
     """Our own error as the end of a stream."""
-    return Failed(raised.status, raised.type, raised.code, raised.message)
+    vendor_code = getattr(raised, "vendor_code", "")
+    return Failed(raised.status, raised.type, raised.code, raised.message, vendor_code)
 
 
 def for_anthropic(message: str, code: str) -> str:

@@ -23,6 +23,7 @@ _DIALECTS: dict[str, dict[str, Any]] = {
     "openai_responses": {"vendor": "openai", "stops": 0, "mid_system": True},
     "openai_chat": {"vendor": "openai", "stops": 4, "mid_system": True},
     "gemini": {"vendor": "google", "stops": 5},
+    "converse": {"vendor": "amazon", "stops": 4, "schema": "instruction"},
 }
 _FAMILIES: tuple[tuple[str, dict[str, Any]], ...] = (
     (r"claude-(sonnet|opus)-4[.-]6", _ADAPTIVE | {"efforts": _LOW_TO_MAX, "sampling": "one"}),

@@ -106,6 +106,8 @@ def _bytes(part: Image | Document, target: Target) -> bool:
         return False
     if target.dialect == "gemini":
         return not readable(part.url)
+    if target.dialect == "converse":
+        return True
     return target.dialect == "openai_chat" and isinstance(part, Document)
 
 

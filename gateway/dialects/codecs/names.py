@@ -14,6 +14,7 @@ LIMITS = {
     "openai_responses": _OPENAI,
     "anthropic_messages": (re.compile(r"[a-zA-Z0-9_-]{1,128}"), 128),
     "gemini": (re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}"), 64),
+    "converse": (re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,63}"), 64),
 }
 LONGEST_ID = 64
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         _one_connection()
-        Settler(stop, reaping.reap).run()
+        Settler(stop, reaping.Reaper().reap).run()
 
 
 def _one_connection() -> None:

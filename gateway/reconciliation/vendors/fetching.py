@@ -61,7 +61,9 @@ def _reports(source: ReportSource, first: date, last: date) -> Iterator[tuple[Re
         raise Refused(f"Enter the secret again: it was for {source.entered_for}.")
     secret = vault.unseal(source.sealed)
     asks = {Vendor.ANTHROPIC: _anthropic, Vendor.OPENAI: _openai, Vendor.GOOGLE: _google}
-    ask = asks[Vendor(source.vendor)]
+    ask = asks.get(Vendor(source.vendor))
+    if ask is None:
+        raise Refused("Of this vendor there are no reports to fetch: import its bill as a file.")
     with httpx.Client(timeout=_TIMEOUT_SECONDS) as client:
         begins = first
         while begins <= last:

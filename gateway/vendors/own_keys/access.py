@@ -11,14 +11,14 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from gateway.vendors import vault
+from gateway.vendors.access import Access, introduce
 from gateway.vendors.own_keys.models import OwnKey
-from gateway.vendors.routes import Access, introduce
 
 logger = logging.getLogger(__name__)
 
 LABEL = "own key"  # before the provider's name on receipts; no provider of ours can be called so
 _MOST = 20_000
-_made: "OrderedDict[tuple[int, int, str, str, str], Access]" = OrderedDict()
+_made: "OrderedDict[tuple[int | str, ...], Access]" = OrderedDict()
 _making = threading.Lock()
 _sandbox = {"at": ""}
 
@@ -57,10 +57,19 @@ def address(row: OwnKey) -> str:
 
 
 def introduced(row: OwnKey) -> Access:
-    """How a request with it begins. Raises vault.Unreadable."""
+    """How a request with it begins. Raises ValueError, vault.Unreadable among them."""
     provider, label = row.provider, f"{LABEL}/{row.provider.name}"
     secret = vault.unseal(row.sealed)
-    made = introduce(label, provider.vendor, address(row), secret)
+    made = introduce(
+        label,
+        provider.vendor,
+        address(row),
+        secret,
+        auth=provider.auth,
+        hosting=provider.hosting,
+        dialect=provider.dialect,
+        region=provider.region,
+    )
     made.own_key = row.pk
     return made
 
@@ -71,12 +80,14 @@ def _key(row: OwnKey) -> Key:
 
 
 def _access(row: OwnKey) -> Access | None:
-    same = (row.pk, row.version, row.sealed, row.provider.vendor, address(row))
+    provider = row.provider
+    shown = (provider.auth, provider.hosting, provider.dialect, provider.region)
+    same = (row.pk, row.version, row.sealed, provider.vendor, address(row), *shown)
     with _making:
         if same not in _made:
             try:
                 _made[same] = introduced(row)
-            except vault.Unreadable as error:
+            except ValueError as error:  # vault.Unreadable among them
                 logger.critical("own_key.unreadable %s: %s", row.pk, error)
                 return None
             if len(_made) > _MOST:

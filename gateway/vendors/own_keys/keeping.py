@@ -11,7 +11,7 @@ from accounts.models import User
 from accounts.people import terms
 from billing.books import audit
 from gateway.vendors import vault
-from gateway.vendors.models import Provider
+from gateway.vendors.models import PROOFS, Auth, Provider
 from gateway.vendors.own_keys.models import OwnKey
 from hontoni.errors import BadRequest, Conflict, NotFound
 from ratelimits.throttle import Throttle
@@ -30,8 +30,10 @@ class TriesByAccount(Throttle):
 
 
 def offered() -> QuerySet[Provider]:
-    """Where customers may bring a key of their own."""
-    return Provider.objects.filter(own_keys=True, active=True).order_by("name")
+    """Where customers may bring a key of their own: where one key is all it takes. In a cloud, and
+    where something is signed, an account has an address of its own as well."""
+    found = Provider.objects.filter(own_keys=True, active=True, hosting="")
+    return found.exclude(auth__in=(*PROOFS, Auth.NONE)).order_by("name")
 
 
 def of(user: User) -> QuerySet[OwnKey]:

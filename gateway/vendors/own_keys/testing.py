@@ -4,8 +4,7 @@ import httpx
 from django.utils import timezone
 
 from gateway.dialects.codecs import failures
-from gateway.vendors import vault
-from gateway.vendors.models import Vendor
+from gateway.vendors import probing
 from gateway.vendors.own_keys import access, keeping
 from gateway.vendors.own_keys.models import OwnKey
 
@@ -26,12 +25,9 @@ def _problem(row: OwnKey) -> str:
         return "Its provider has moved since it was entered: enter it again."
     try:
         made = access.introduced(row)
-    except vault.Unreadable:
+    except ValueError:  # it was sealed under another key, or is none for that provider
         return "It cannot be read any more: enter it again."
-    origin, google = made.origin, row.provider.vendor == Vendor.GOOGLE
-    scheme = "https" if origin.tls else "http"
-    path = "/v1beta/models" if google else "/v1/models"
-    url = f"{scheme}://{origin.host}:{origin.port}{made.prefix}{path}"
+    url = made.url(probing.asking(row.provider))
     headers = {n.decode(): v.decode() for n, v in made.headers.items() if n not in _OURS}
     try:
         with httpx.stream("GET", url, headers=headers, timeout=_SECONDS) as answer:

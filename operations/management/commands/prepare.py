@@ -17,6 +17,7 @@ from gateway.pricing.published import seed as seed_published
 from gateway.reconciliation.vendors import models as sources
 from gateway.vendors import models as credentials
 from gateway.vendors.own_keys.seed import seed as seed_own_keys
+from gateway.vendors.presets import seed as seed_presets
 from hontoni import partitions, private
 from operations import schema
 from operations.backups import moment
@@ -50,6 +51,7 @@ class Command(BaseCommand):
             seed_billing()
             seed_catalogue()
             seed_published()
+            seed_presets()
             seed_own_keys()
             seed_roles()
             seed_legal()

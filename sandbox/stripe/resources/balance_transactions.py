@@ -17,7 +17,9 @@ CATEGORIES = {
     "refund_failure": "refund_failure",
     "dispute": "dispute",
     "dispute_reversal": "dispute_reversal",
+    "payout": "payout",
 }
+TYPES = ("charge", "refund", "refund_failure", "payout")  # the others are adjustments
 
 
 def charge_fee(amount: int) -> int:
@@ -29,7 +31,7 @@ def make(
     sim: Simulator, source: Object, amount: int, category: str, fee: int = 0, note: str = ""
 ) -> Object:
     """Record a movement of `amount` cents (negative: out of the balance) caused by `source`."""
-    type = category if category in ("charge", "refund", "refund_failure") else "adjustment"
+    type = category if category in TYPES else "adjustment"
     details = {"amount": fee, "application": None, "currency": "usd", "type": "stripe_fee"}
     transaction = sim.new(
         "balance_transaction",
@@ -63,12 +65,15 @@ def retrieve(sim: Simulator, call: Call) -> Object:
 
 
 def index(sim: Simulator, call: Call) -> Object:
-    """By type and by source."""
+    """By type, by source, and by the payout they are part of."""
     type, source = call.params.text("type"), call.params.text("source")
+    payout = call.params.text("payout")
     found = [
         transaction
         for transaction in sim.store.all("balance_transaction")
-        if type in (None, transaction["type"]) and source in (None, transaction["source"])
+        if type in (None, transaction["type"])
+        and source in (None, transaction["source"])
+        and payout in (None, transaction.get("_payout"))
     ]
     return paginate(call.params, found, call.url)
 
@@ -87,6 +92,6 @@ def balance(sim: Simulator, call: Call) -> Object:
 
 ROUTES = (
     Route("GET", "/v1/balance", balance),
-    Route("GET", "/v1/balance_transactions", index, "type source currency"),
+    Route("GET", "/v1/balance_transactions", index, "type source currency payout"),
     Route("GET", "/v1/balance_transactions/{id}", retrieve),
 )

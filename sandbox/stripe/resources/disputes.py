@@ -6,7 +6,8 @@ Opening one takes the amount and a fee out of the balance at once; winning it br
 """
 
 from sandbox.stripe.clock import DAY
-from sandbox.stripe.errors import Object, invalid
+from sandbox.stripe.errors import Object, invalid, malformed, no_such
+from sandbox.stripe.forms import Params
 from sandbox.stripe.resources import balance_transactions
 from sandbox.stripe.simulator import Call, Route, Simulator
 from sandbox.stripe.wire import blank, paginate
@@ -20,6 +21,12 @@ EVIDENCE = (
     " shipping_address shipping_carrier shipping_date shipping_documentation"
     " shipping_tracking_number uncategorized_file uncategorized_text"
 )
+# Those that name an upload of POST /v1/files; there is none of those here.
+FILES = (
+    "cancellation_policy customer_communication customer_signature duplicate_charge_documentation"
+    " receipt refund_policy service_documentation shipping_documentation uncategorized_file"
+)
+MOST_CHARACTERS = 150_000  # of all evidence together
 ANSWER_WITHIN = 9 * DAY
 REASON_CODES = {"fraudulent": "10.4", "product_not_received": "13.1"}
 
@@ -90,21 +97,39 @@ def retrieve(sim: Simulator, call: Call) -> Object:
 
 
 def update(sim: Simulator, call: Call) -> Object:
-    """Hand in evidence; with `submit` the bank decides, here at once where the text says how."""
+    """Hand in evidence, once and in time; unless `submit` is false the bank has it then, and
+    decides, here at once where the text says how."""
     dispute, given = sim.store.need("dispute", call.id), call.params.hash("evidence")
-    given.only(EVIDENCE.split())
+    _check(sim, dispute, given)
     with sim.changing(dispute, "charge.dispute.updated"):
-        dispute["evidence"] |= given.data
+        dispute["evidence"] |= {name: text or None for name, text in given.data.items()}
         dispute["evidence_details"]["has_evidence"] = any(dispute["evidence"].values())
         if "metadata" in call.params:
             dispute["metadata"] = call.params.metadata(dispute["metadata"])
-        if call.params.boolean("submit"):
+        if call.params.boolean("submit", default="evidence" in call.params):
             dispute["status"] = "under_review"
             dispute["evidence_details"]["submission_count"] += 1
     text = dispute["evidence"]["uncategorized_text"]
     if dispute["status"] == "under_review" and text in ("winning_evidence", "losing_evidence"):
         settle(sim, dispute, won=text == "winning_evidence")
     return dispute
+
+
+def _check(sim: Simulator, dispute: Object, given: Params) -> None:
+    """https://docs.stripe.com/disputes/responding: one submission, before `due_by`, of text up to
+    MOST_CHARACTERS in all, and of files that were uploaded."""
+    given.only(EVIDENCE.split())
+    if given.data and dispute["status"] not in ("needs_response", "warning_needs_response"):
+        raise invalid("This dispute is already closed or submitted: no evidence can be added.")
+    if given.data and sim.now() > dispute["evidence_details"]["due_by"]:
+        raise invalid("The evidence for this dispute is past due.", "evidence")
+    for name in given.data:
+        text = given.text(name)
+        if name in FILES.split() and text:
+            raise no_such("file upload", text, given.name(name))
+    texts = [text for text in (dispute["evidence"] | given.data).values() if isinstance(text, str)]
+    if sum(map(len, texts)) > MOST_CHARACTERS:
+        raise malformed(f"Evidence is limited to {MOST_CHARACTERS} characters.", "evidence")
 
 
 def close(sim: Simulator, call: Call) -> Object:

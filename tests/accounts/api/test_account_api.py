@@ -141,10 +141,10 @@ def test_logout_ends_this_session_or_all(
     assert bobs.get("/api/auth/me").status_code == 200
 
 
-def test_an_api_key_opens_nothing_under_api(alice: Person, api: APIClient) -> None:
+def test_an_api_key_opens_what_its_scopes_do_and_no_more(alice: Person, api: APIClient) -> None:
     answer = api.get("/api/keys", HTTP_AUTHORIZATION=f"Bearer {alice.raw}")
-    assert _error(answer) == (401, "authentication_error", "invalid_token", None)
-    assert "/v1 only" in answer.json()["error"]["message"]
+    assert _error(answer) == (403, "permission_error", "scope_missing", None)
+    assert "lacks the scope keys:manage" in answer.json()["error"]["message"]
     assert alice.raw not in answer.content.decode()
     assert api.get("/api/keys", HTTP_X_API_KEY=alice.raw).status_code == 401
 

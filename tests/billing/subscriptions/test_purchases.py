@@ -24,6 +24,7 @@ from hontoni.money import nanos
 from ratelimits import keys, limiter, rebuilding
 from ratelimits.limiter import Ask, Limits
 from tests.billing.conftest import committed
+from tests.ratelimits.world import expired
 
 pytestmark = committed
 
@@ -119,7 +120,7 @@ def test_a_purchase_that_dies_is_reaped(alice: User) -> None:
         lease_ms=0,
     )
     assert live(alice.pk).held == nanos("6")
-    assert reaper.reap() == 1
+    assert reaper.reap(expired()) == 1
     assert live(alice.pk).held == 0
     assert redis.sync().xlen(keys.usage(keys.shard(alice.pk))) == 0
 

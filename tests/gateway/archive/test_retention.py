@@ -1,10 +1,14 @@
 """Old months leave the database: nothing is lost, nothing counts twice, and it can be proved."""
 
+import asyncio
+import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
@@ -17,6 +21,7 @@ from billing.invoices import statements
 from gateway.archive import dropping, expiry, exporting, tables
 from gateway.archive.dropping import MONTHLY
 from gateway.dashboard import signed_receipts
+from gateway.dashboard.views import data
 from gateway.reconciliation.books import problems
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent, UsageHour
@@ -348,3 +353,121 @@ def test_the_files_are_readable_by_any_tool(lived: Person, archive: Path) -> Non
     lines = BroughtForward.objects.filter(checkpoint=made)
     assert sum(line.amount for line in lines) == 0
     assert tables.sha256(archive / usage["name"]) == usage["sha256"]
+
+
+# -- Lists ---------------------------------------------------------------------------------------
+
+
+def pages(person: Person, path: str) -> list[dict[str, Any]]:
+    """Of /api, all of them, from the newest on."""
+    found = []
+    while path:
+        answer = person.client().get(path).json()
+        found += answer["results"]
+        path = answer["next"]
+    return found
+
+
+def test_a_list_goes_on_into_the_archive_and_back_out_of_it(lived: Person, bob: Person) -> None:
+    """Page by page, whether one ends at the edge, before it or behind it."""
+    before = {n: pages(lived, f"/api/usage?limit={n}") for n in (1, 5, 50)}
+    others = pages(bob, "/api/usage")
+    retain()
+    assert UsageEvent.objects.filter(user=lived.user).count() == 12
+    assert {n: pages(lived, f"/api/usage?limit={n}") for n in before} == before
+    assert pages(bob, "/api/usage") == others
+    last = lived.client().get("/api/usage?limit=13").json()
+    oldest = lived.client().get(last["next"]).json()
+    assert last["results"] + oldest["results"] == before[50]
+    assert lived.client().get(oldest["previous"]).json()["results"] == last["results"]
+
+
+def test_a_list_is_narrowed_in_the_archive_as_in_the_database(lived: Person) -> None:
+    send(
+        lived,
+        GONE[0] + timedelta(days=5),
+        model="gpt-4o",
+        client="aider/0.86",
+        tool="Aider",
+        status=502,
+    )
+    queries = (
+        *("model=gpt-4o", "tool=Aider", f"key={lived.key.pk}", "key=987654", "model=nothing"),
+        *("since=2025-08-05T00:00:00Z&until=2025-09-05T00:00:00Z", "until=2025-08-05T00:00:00Z"),
+    )
+    before = {query: pages(lived, f"/api/usage?{query}") for query in queries}
+    assert [len(before[q]) for q in queries] == [1, 1, 25, 0, 0, 7, 2]
+    retain()
+    assert {query: pages(lived, f"/api/usage?{query}") for query in queries} == before
+
+
+def test_the_page_and_its_export_show_old_requests(
+    lived: Person, bob: Person, client: Client
+) -> None:
+    client.force_login(lived.user)
+    addresses = [
+        *("/usage?days=7", "/usage?days=7&outcome=failed", "/usage?days=7&key=987654"),
+        "/usage?since=2025-08-01&until=2025-08-31",
+    ]
+    output = [rows_of(client, address) for address in addresses]
+    assert [len(rows) for rows in output] == [24, 0, 0, 6]
+    export, everything = csv_of(client), exported(lived)
+    moments = [each["created_at"] for each in everything]
+    assert len(everything) == 24 and moments == sorted(moments)
+    assert len(export) == 1 + 24
+    retain()
+    assert [rows_of(client, address) for address in addresses] == output
+    assert csv_of(client) == export
+    assert exported(lived) == everything
+    client.force_login(bob.user)
+    assert not set(csv_of(client)[1:]) & set(export)
+
+
+def rows_of(client: Client, address: str) -> list[str]:
+    """The ids of the requests that a page lists."""
+    return re.findall(r'id="r([0-9a-f]{32})"', client.get(address).content.decode())
+
+
+def csv_of(client: Client) -> list[bytes]:
+    response: Any = client.get("/usage.csv")
+    return asyncio.run(_joined(response.streaming_content)).splitlines()
+
+
+async def _joined(parts: AsyncIterator[bytes]) -> bytes:
+    return b"".join([part async for part in parts])
+
+
+def exported(person: Person) -> list[Any]:
+    """The requests in the file of all that is kept about a customer."""
+    document = asyncio.run(_joined(data._document(person.user)))
+    requests: list[Any] = orjson.loads(document)["requests"]
+    return requests
+
+
+def test_what_came_late_and_what_stays_is_listed_once_and_in_its_place(lived: Person) -> None:
+    from gateway.usage.quarantine.models import UsageQuarantine
+
+    UsageQuarantine.objects.create(event=requests(lived, GONE[0])[1], told={})
+    retain()
+    send(lived, GONE[0] + timedelta(days=12))
+    before = pages(lived, "/api/usage?limit=4")
+    assert len(before) == 25
+    moments = [each["created_at"] for each in before]
+    assert moments == sorted(moments, reverse=True)
+    expiry.run(months.shifted(NOW, 1))
+    assert pages(lived, "/api/usage?limit=4") == before
+
+
+def test_where_the_archive_is_away_pages_say_so_and_show_the_rest(
+    lived: Person, client: Client, archive: Path
+) -> None:
+    old = requests(lived, GONE[0])[0].request_id
+    retain()
+    archive.rename(archive.with_name("away"))
+    client.force_login(lived.user)
+    page = client.get("/usage").content.decode()
+    assert "cannot be read right now" in page and page.count('id="r') == 12
+    assert client.get(f"/usage/{old}").status_code == 503
+    assert lived.client().get("/api/usage?limit=11").status_code == 200  # none of them is old
+    assert lived.client().get("/api/usage?limit=12").status_code == 503
+    assert lived.client().get(f"/api/usage/{old}").status_code == 503

@@ -18,7 +18,7 @@ import pytest
 from pytest_django import Settings
 
 from gateway.usage.models import UsageEvent
-from gateway.vendors.routes import introduce
+from gateway.vendors.access import introduce
 from hontoni import redis
 from hontoni.money import nanos
 from hontoni.valkey import Valkey

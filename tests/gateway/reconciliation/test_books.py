@@ -49,7 +49,7 @@ from hontoni.errors import ApiError, Unauthenticated
 from hontoni.valkey import Valkey
 from ratelimits import epochs, keys, limiter
 from tests.gateway.reconciliation.books import Books, price
-from tests.ratelimits.world import LEASE_MS, advance
+from tests.ratelimits.world import LEASE_MS, advance, expired
 
 T = TypeVar("T")
 
@@ -228,10 +228,11 @@ class Story(RuleBasedStateMachine):
         self.ended.clear()  # the markers of what had settled may be gone by now
 
     def reap(self) -> None:
-        expired = {dead.request_id for dead in limiter.expired(100)}
-        assert expired == self.silent.keys() - self.books.leased
-        assert reaper.reap() == len(expired)
-        for name in expired:
+        dead = expired()
+        names = {each.request_id for each in dead}
+        assert names == self.silent.keys() - self.books.leased
+        assert reaper.reap(dead) == len(names)
+        for name in names:
             request = self.books.open[name]
             self.books.settle(name, min(request.reported, request.hold))
             self.ended.append(self.silent.pop(name))

@@ -32,6 +32,7 @@ from ratelimits import keys, limiter
 from tests.gateway.usage.test_quarantine import staff
 from tests.gateway.usage.test_settlement import _database_url, append, event, settle, waiting
 from tests.gateway_server import Gateway, fund
+from tests.ratelimits.world import expired
 from tests.waiting import ENOUGH, until
 from tests.world import Person, person
 
@@ -208,8 +209,8 @@ def test_events_and_drafts_of_the_release_before_are_settled(
     asyncio.run(_settle_packed(new))
     draft = {name: old[name] for name in events.FIELDS[: events.DRAFT]}
     draft |= {"id": event(alice)["id"], "error": "process_lost", "details": {}}
-    _die_with(alice, orjson.dumps(draft))
-    assert reaper.reap() == 1
+    die_with(alice, orjson.dumps(draft))
+    assert reaper.reap(expired()) == 1
     first, second, lost = gateway.books()
     assert (first.cost, second.cost, lost.cost) == (COST, COST, 0)
     assert (lost.error, lost.hold) == ("process_lost", 1_000)
@@ -225,14 +226,14 @@ async def _settle_packed(told: dict[str, Any]) -> None:
     await redis.close()
 
 
-def _die_with(of: Person, draft: bytes) -> None:
+def die_with(of: Person, draft: bytes, lease_ms: int = 1) -> None:
     """Admitted by a gateway that is never heard of again."""
     wallet = ledger.wallet(of.user.pk)
     ask = limiter.Ask(
         f"req_{orjson.loads(draft)['id']}", of.user.pk, f"a{of.user.pk}", limiter.Limits(),
         terms_version=User.objects.get(pk=of.user.pk).terms_version,
         credits=wallet.credits_total, credits_version=wallet.credits_version,
-        full=1_000, floor=1_000, lease_ms=1, draft=draft,
+        full=1_000, floor=1_000, lease_ms=lease_ms, draft=draft,
     )  # fmt: skip
 
     async def admit() -> None:

@@ -17,6 +17,7 @@ from gateway.catalogue.sold import Model
 from gateway.dashboard.roles import seed as seed_roles
 from gateway.plane.upstream import Upstream
 from gateway.vendors import routes, vault
+from gateway.vendors.access import Access, introduce
 from gateway.vendors.models import Credential, Offering, Provider
 from tests.world import PASSWORD
 
@@ -170,14 +171,14 @@ def test_in_the_sandbox_nobody_else_is_asked(staff: Client, provider: Provider) 
     save(staff, provider, secret=SECRET)
     model = snapshot.load().models["gpt-4o"]
     assert [route.access.label for route in model.pool.routes] == ["acme/main"]
-    own = {"openai": routes.introduce("sandbox", "openai", "http://x", "k")}
+    own = {"openai": introduce("sandbox", "openai", "http://x", "k")}
     assert asyncio.run(_asked(own, model, alone=True)) == ["sandbox"]
     assert asyncio.run(_asked(own, model, alone=False)) == ["acme/main"]
     page = staff.get("/admin/gateway/credential/").content.decode()
     assert "SANDBOX=false" in page
 
 
-async def _asked(own: dict[str, routes.Access], model: Model, *, alone: bool) -> list[str]:
+async def _asked(own: dict[str, Access], model: Model, *, alone: bool) -> list[str]:
     upstream = Upstream(own, alone=alone)
     try:
         return [route.access.label for route in upstream.routes(model)]

@@ -4,8 +4,10 @@ from collections import Counter
 from typing import Any
 
 from gateway.vendors import sessions
+from gateway.vendors.access import introduce
 from gateway.vendors.breaker import Breaker
-from gateway.vendors.routes import Route, introduce, ordered
+from gateway.vendors.manners import NATIVE
+from gateway.vendors.routes import Route, ordered
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 ASKED = {"role": "user", "content": "What is Redis?"}
@@ -14,7 +16,7 @@ TURN = [{"role": "assistant", "content": "A store."}, {"role": "user", "content"
 
 def route(label: str, priority: int = 0, weight: int = 1) -> Route:
     return Route(
-        introduce(label, "openai", "http://127.0.0.1", "k"), Breaker(), ("", ""), priority, weight
+        introduce(label, "openai", "http://127.0.0.1", "k"), Breaker(), NATIVE, priority, weight
     )
 
 

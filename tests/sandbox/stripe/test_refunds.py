@@ -1,5 +1,6 @@
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 
@@ -100,3 +101,52 @@ def test_the_balance_is_the_sum_of_what_moved(world: World) -> None:
     assert balance.pending[0].amount == 2500 - 103 - 500
     world.advance(days=2)
     assert world.stripe.balance.retrieve().available[0].amount == 2500 - 103 - 500
+
+
+def test_evidence_is_handed_in_once_in_time_and_as_text(world: World) -> None:
+    def answer(id: str, **evidence: str) -> Any:
+        return world.stripe.disputes.update(id, {"evidence": evidence})
+
+    made = dispute(world, payment_intent=pay(world).id)["id"]
+    for wrong in (
+        {"receipt": "file_none"},
+        {"uncategorized_text": "x" * 150_001},
+        {"invented": "x"},
+    ):
+        with pytest.raises(stripe.InvalidRequestError):
+            answer(made, **wrong)
+    staged = world.stripe.disputes.update(
+        made, {"evidence": {"customer_name": "Alice"}, "submit": False}
+    )
+    assert staged.status == "needs_response" and staged.evidence_details.has_evidence
+    assert answer(made, access_activity_log="Was here.").status == "under_review"
+    with pytest.raises(stripe.InvalidRequestError):
+        answer(made, customer_name="Too late")
+    late = dispute(world, payment_intent=pay(world).id)["id"]
+    world.advance(days=10)
+    with pytest.raises(stripe.InvalidRequestError):
+        answer(late, customer_name="Alice")
+
+
+def test_a_payout_is_the_sum_of_its_movements(world: World) -> None:
+    first = pay(world)
+    world.stripe.refunds.create({"payment_intent": first.id, "amount": 500})
+    world.advance(days=4)
+    [payout] = world.stripe.payouts.list().data
+    moved = world.stripe.balance_transactions.list({"payout": payout.id}).data
+    assert payout.status == "paid" and payout.amount == 2500 - 103 - 500
+    assert sum(each.net for each in moved if each.type != "payout") == payout.amount
+    assert [each.net for each in moved if each.type == "payout"] == [-payout.amount]
+    pay(world)
+    world.advance(days=4)
+    assert len(world.stripe.payouts.list().data) == 2
+
+
+def test_an_account_may_begin_in_the_past_and_has_only_one(world: World) -> None:
+    then = world.control("clock", "GET")["now"] - 40 * 86_400
+    assert world.control("clock", now=then)["now"] == then
+    intent = pay(world)
+    assert 0 <= intent.created - then < 60
+    assert world.control("clock", now=then + 86_400)["now"] == then + 86_400
+    with pytest.raises(httpx.HTTPStatusError):
+        world.control("clock", now=then)

@@ -114,6 +114,7 @@ def live_through_everything(world: World) -> None:
     world.stripe.refunds.create({"payment_intent": refunded.id, "amount": 100})
     pay(world, "pm_card_createDispute")
     world.control(f"disputes/{world.stripe.disputes.list().data[0].id}", outcome="won")
+    world.advance(days=4)  # it is paid out
     fields = {"customer": shop.alice, "amount": 700, "currency": "usd"}
     world.stripe.invoice_items.create(fields)
     hook = {"url": "http://127.0.0.1:9/", "enabled_events": ["x"]}
@@ -133,6 +134,7 @@ LISTS = {
     "invoiceitems": "data.customer",
     "invoices": "data.payments",
     "payment_intents": "data.latest_charge",
+    "payouts": "data.balance_transaction",
     "prices": "data.product",
     "products": "",
     "refunds": "data.payment_intent",

@@ -1,14 +1,15 @@
 """The body for a Chat upstream: gpt-4o, gpt-4.1 and compatible hosts.
 
 Lossy, as the dialect has no words for it: text after a call stands before it; `cache_control`
-and `top_k` go; reasoning is not replayed, nor what another vendor's own tools did. A result's
-error is told in its text, and its images follow the results in a user's message.
+and `top_k` go; reasoning is replayed only to hosts that want it, and not what another vendor's
+own tools did. A result's error is told in its text, and its images follow the results in a user's
+message.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Any, assert_never
 
-from gateway.dialects.codecs import media, names, schemas, stops, thinking, wire
+from gateway.dialects.codecs import media, names, schemas, stops, structured, thinking, wire
 from gateway.dialects.codecs.openai_chat.tools import encode_tools
 from gateway.dialects.codecs.tools import Toolbox
 from gateway.dialects.codecs.turns import (
@@ -27,6 +28,7 @@ from gateway.dialects.ir import (
     Message,
     Opaque,
     Part,
+    Reasoning,
     Refusal,
     Request,
     Target,
@@ -43,9 +45,11 @@ def encode_request(request: Request, target: Target) -> dict[str, Any]:
     """Always streamed, always with usage: a unary answer is the fold of the stream."""
     box = Toolbox(request, target)
     system, items = preamble(request, target)
+    raw = structured.instruction(request, target, objects=True)
+    system += raw
     messages = [{"role": "system", "content": _content(system)}] if system else []
     for turn in turns(items, target):
-        messages.extend(_turn(turn, box))
+        messages.extend(_turn(turn, box, target))
     return {
         "model": target.model,
         "messages": messages or [{"role": "user", "content": ""}],
@@ -73,26 +77,26 @@ def _settings(request: Request, target: Target) -> dict[str, Any]:
         frequency_penalty=sampling.frequency_penalty if free else None,
         seed=sampling.seed,
         stop=list(stops.native(request, target)) or None,
-        response_format=_format(request),
+        response_format=_format(request, target),
         prompt_cache_key=request.cache_key,
         user=target.end_user,
     )
 
 
-def _format(request: Request) -> dict[str, Any]:
+def _format(request: Request, target: Target) -> dict[str, Any]:
     output = request.output
-    if output.kind == "json_schema":
+    if output.kind == "json_schema" and target.schema == "native":
         schema, strict = schemas.strictly(output.schema, output.strict)
         raw = wire.only(
             name=output.name or "answer", strict=strict, description=output.description
         )
         return {"type": "json_schema", "json_schema": raw | {"schema": schema}}
-    return {"type": "json_object"} if output.kind == "json_object" else {}
+    return {} if output.kind == "text" else {"type": "json_object"}
 
 
-def _turn(turn: Turn, box: Toolbox) -> Iterator[dict[str, Any]]:
+def _turn(turn: Turn, box: Toolbox, target: Target) -> Iterator[dict[str, Any]]:
     if turn.role == "assistant":
-        yield from _assistant(turn.items, box)
+        yield from _assistant(turn.items, box, target)
     elif turn.role == "results":
         yield from _results([item for item in turn.items if isinstance(item, ToolResult)])
     else:
@@ -102,7 +106,7 @@ def _turn(turn: Turn, box: Toolbox) -> Iterator[dict[str, Any]]:
                 yield {"role": turn.role, "content": _content(item.parts), **named}
 
 
-def _assistant(items: Iterable[Item], box: Toolbox) -> Iterator[dict[str, Any]]:
+def _assistant(items: Iterable[Item], box: Toolbox, target: Target) -> Iterator[dict[str, Any]]:
     parts = [p for i in items if isinstance(i, Message) for p in i.parts]
     calls = [_call(item, box) for item in items if isinstance(item, ToolCall)]
     refusal = "".join(part.text for part in parts if isinstance(part, Refusal))
@@ -112,7 +116,14 @@ def _assistant(items: Iterable[Item], box: Toolbox) -> Iterator[dict[str, Any]]:
             "role": "assistant",
             "content": content or None,
             **wire.only(refusal=refusal, tool_calls=calls or None),
+            **(_replayed(items) if calls and target.replays else {}),
         }
+
+
+def _replayed(items: Iterable[Item]) -> dict[str, Any]:
+    """What the model thought before it called, where it refuses to go on without it."""
+    thought = (text for i in items if isinstance(i, Reasoning) for text in i.text or i.summary)
+    return wire.only(reasoning_content="".join(thought))
 
 
 def _call(call: ToolCall, box: Toolbox) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Chat counts cached tokens inside the prompt and reasoning inside the completion."""
+"""Chat counts cached tokens inside the prompt and reasoning inside the completion.
+
+Compatible hosts differ: DeepSeek tells its cached tokens as `prompt_cache_hit_tokens`, Kimi as
+`cached_tokens`, and xAI counts reasoning beside the completion, which its total gives away.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +11,21 @@ from gateway.dialects.codecs.tokens import apart, count
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
 
 _PROMPT, _COMPLETION = "prompt_tokens_details", "completion_tokens_details"
+_CACHED_APART = ("prompt_cache_hit_tokens", "cached_tokens")
 _SOUNDS = (("audio.input", _PROMPT), ("audio.output", _COMPLETION))
 
 
 def decode_usage(wire: Mapping[str, Any]) -> Usage:
     """The `usage` of a reply or of a chunk, un-nested (protocols.md section 3.2)."""
     prompt, completion = wire.get(_PROMPT), wire.get(_COMPLETION)
-    cached = count(prompt, "cached_tokens") if prompt else 0
+    cached = count(prompt, "cached_tokens") if prompt else _told_apart(wire)
     written = count(prompt, "cache_write_tokens") if prompt else 0
     output = count(wire, "completion_tokens")
     # Some hosts report more reasoning than completion.
-    reasoning = min(count(completion, "reasoning_tokens"), max(output, 0)) if completion else 0
+    reasoning = count(completion, "reasoning_tokens") if completion else 0
+    if reasoning > 0 and count(wire, "total_tokens") == _total(wire) + reasoning:
+        output += reasoning
+    reasoning = min(reasoning, max(output, 0))
     return Usage(
         input=apart(count(wire, "prompt_tokens"), cached, written),
         cache_read=cached,
@@ -25,6 +33,15 @@ def decode_usage(wire: Mapping[str, Any]) -> Usage:
         output=apart(output, reasoning),
         reasoning=reasoning,
     )
+
+
+def _total(wire: Mapping[str, Any]) -> int:
+    """Of the two sums."""
+    return count(wire, "prompt_tokens") + count(wire, "completion_tokens")
+
+
+def _told_apart(wire: Mapping[str, Any]) -> int:
+    return next((n for name in _CACHED_APART if (n := count(wire, name))), 0)
 
 
 def decode_tally(reply: Mapping[str, Any]) -> Tally:

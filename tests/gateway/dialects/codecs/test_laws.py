@@ -44,6 +44,7 @@ TARGETS = {
     "openai_responses": world.target("gpt-5.2"),
     "anthropic_messages": world.target("claude-sonnet-4-5"),
     "gemini": world.target("gemini-3.1-pro-preview"),
+    "converse": world.target("amazon.nova-pro-v1:0"),
 }
 RECORDED = sorted(path.relative_to(world.RECORDINGS) for path in world.RECORDINGS.glob("*/*.sse"))
 CLIENTS = list(codecs.CODECS)

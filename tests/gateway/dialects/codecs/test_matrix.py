@@ -9,8 +9,10 @@ from starlette.testclient import TestClient
 
 from gateway.dialects import codecs
 from gateway.dialects.codecs.fold import fold
+from gateway.dialects.event_stream import Unframer
 from gateway.dialects.ir import Event, Failed, Request, Target
 from gateway.dialects.sse import Splitter
+from gateway.vendors.manners import Manners
 from sandbox.vendors.app import make_app
 from sandbox.vendors.vendors import describe
 from tests.gateway.dialects.codecs import world
@@ -24,12 +26,8 @@ MODELS = [
     "claude-sonnet-4-6",
     "gemini-2.5-pro",
     "gemini-3.1-pro-preview",
+    "amazon.nova-pro-v1:0",
 ]
-PATHS = {
-    "openai_chat": "/v1/chat/completions",
-    "openai_responses": "/v1/responses",
-    "anthropic_messages": "/v1/messages",
-}
 PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5Erk"
     "Jggg=="
@@ -77,12 +75,16 @@ class Session:
         """Ask, and take the answer into the history."""
         request = self.request()
         body = codecs.UPSTREAMS[self.to.dialect].encode_request(request, self.to)
-        path = PATHS.get(self.to.dialect) or (
-            f"/v1beta/models/{self.to.model}:streamGenerateContent?alt=sse"
-        )
+        path = Manners.of(
+            hosting="bedrock" if self.to.dialect == "converse" else "",
+            base_url=str(self.http.base_url),
+            dialect=self.to.dialect,
+        ).path(self.to.dialect, self.to.model, streams=True)
         answer = self.http.post(path, json=orjson.loads(orjson.dumps(body)))
         assert answer.status_code == 200, answer.text
-        self.events = world.read(request, self.to, answer.content)
+        framed = self.to.dialect == "converse"
+        content = Unframer().feed(answer.content) if framed else answer.content
+        self.events = world.read(request, self.to, content)
         reply = world.unary(request, fold(self.events), self.body)
         streamed = fold(self.again(request))
         assert world.said(streamed) == "".join(self.texts(reply))

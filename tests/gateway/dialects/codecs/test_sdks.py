@@ -21,6 +21,7 @@ MODELS = {
     "openai_responses": "gpt-5.2",
     "anthropic_messages": "claude-sonnet-4-5",
     "gemini": "gemini-3.1-pro-preview",
+    "converse": "amazon.nova-pro-v1:0",
 }
 RECORDED = [
     pytest.param(path, id=f"{path.parent.name}/{path.stem}")

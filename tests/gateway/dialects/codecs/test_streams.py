@@ -29,6 +29,7 @@ from tests.gateway.dialects.codecs.world import assistant, frames, row, tool_use
 CLIENTS = list(codecs.CODECS)
 CLAUDE, GPT, CHAT = "claude-sonnet-4-5", "gpt-5.2", "gpt-4o"
 GEMINI = "gemini-3.1-pro-preview"
+NOVA = "amazon.nova-pro-v1:0"
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -312,7 +313,9 @@ def test_claudes_pings_reach_a_messages_client() -> None:
 @row("078")
 @pytest.mark.parametrize("path", sorted(world.RECORDINGS.glob("*/*.sse")), ids=lambda p: p.stem)
 def test_a_responses_stream_is_numbered_and_whole(path: Any) -> None:
-    model = dict(zip(codecs.UPSTREAMS, [CHAT, GPT, CLAUDE, GEMINI], strict=True))[path.parent.name]
+    model = dict(zip(codecs.UPSTREAMS, [CHAT, GPT, CLAUDE, GEMINI, NOVA], strict=True))[
+        path.parent.name
+    ]
     events = told("openai_responses", model, path.read_bytes())
     assert [e["sequence_number"] for e in events] == list(range(len(events)))
     assert [e["type"] for e in events[:2]] == ["response.created", "response.in_progress"]

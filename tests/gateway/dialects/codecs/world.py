@@ -14,7 +14,12 @@ from gateway.dialects.ir import Event, Head, Message, Reply, Request, Target, Te
 
 KEY = b"a key for tests"
 RECORDINGS = Path(__file__).parent.parent / "recordings"
-DIALECT = {"gpt-4": "openai_chat", "gpt-5": "openai_responses", "cla": "anthropic_messages"}
+DIALECT = {
+    "gpt-4": "openai_chat",
+    "gpt-5": "openai_responses",
+    "cla": "anthropic_messages",
+    "ama": "converse",
+}
 
 
 def target(model: str, dialect: str = "", **fields: Any) -> Target:

@@ -1,0 +1,58 @@
+"""Personal access tokens of the account: see them, make one, end one."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.keys import personal_tokens
+from accounts.models import PersonalToken
+from accounts.pages.account_forms import TokenForm
+from accounts.pages.visitors import customer, reauthenticated
+from accounts.sign_in import callers
+from hontoni import errors
+from hontoni.translated_errors import translated
+
+
+@login_required
+@reauthenticated
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def tokens(request: HttpRequest) -> HttpResponse:
+    """All tokens, and the form for another. The new token is in the answer, this once."""
+    user, form, now = customer(request), TokenForm(request.POST or None), timezone.now()
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        if not cache.add(f"once:{data['once']}", 1, 3600):
+            messages.info(request, _("This form was sent already: the token is made."))
+            return redirect("tokens")
+        try:
+            made, raw = personal_tokens.mint(
+                user, data["name"], data["scopes"], data["expires"], callers.address(request)
+            )
+            return render(
+                request,
+                "accounts/token_made.html",
+                {"token": made, "raw": raw, "base_url": settings.PUBLIC_URL},
+            )
+        except errors.ApiError as error:
+            form.add_error(None, translated(error))
+    rows = PersonalToken.objects.filter(user=user).order_by("-pk")[:200]
+    shown = [(each, each.status(now)) for each in rows]
+    return render(request, "accounts/tokens.html", {"form": form, "tokens": shown})
+
+
+@login_required
+@require_POST
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """End a token for good. Twice is once."""
+    found = get_object_or_404(PersonalToken, pk=pk, user=customer(request))
+    personal_tokens.revoke(found)
+    messages.success(request, _("%(name)s is revoked.") % {"name": found.name})
+    return redirect("tokens")

@@ -1,0 +1,218 @@
+"""The books for accountants, as CSV: what was posted, invoiced, paid, given back and taxed in a
+period of days (UTC, both included), and what was owed to customers at its end.
+
+Amounts are dollars, exact. Rows come as they were booked, the oldest first. What customers wrote
+themselves is kept from being taken for a formula.
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import TruncMonth
+
+from accounts.models import User
+from billing.books.ledger import Kind
+from billing.books.models import Transfer
+from billing.invoices.models import Invoice
+from billing.payments.models import TopUp
+from hontoni.money import CENT, dollars
+
+CHUNK = 2_000
+Row = Sequence[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A kind of file. `rows` are of what was booked from one moment until before another."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: Callable[[datetime, datetime], Iterable[Row]]
+
+
+class _Echo:
+    """What csv writes to: it gets the line back."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def lines(export: Export, first: date, last: date) -> Iterator[str]:
+    """The file, line by line. Raises ValueError if the period ends before it begins."""
+    if last < first:
+        raise ValueError("The period ends before it begins.")
+    writer = csv.writer(_Echo())
+    yield writer.writerow(export.head)
+    for row in export.rows(_midnight(first), _midnight(last + timedelta(days=1))):
+        yield writer.writerow([_cell(value) for value in row])
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _cell(value: object) -> object:
+    """A spreadsheet takes a text that begins like this for a formula; numbers are ours."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value if _is_number(value) else f"'{value}"
+    return value
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").replace(".", "", 1).isdecimal()
+
+
+def _at(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+# -- What was posted -----------------------------------------------------------------------------
+
+
+def _transfers(since: datetime, until: datetime) -> Iterator[Row]:
+    found = Transfer.objects.filter(created_at__gte=since, created_at__lt=until).order_by("pk")
+    columns = ("pk", "created_at", "kind", "amount", "debit__code", "credit__code")
+    rows = found.values_list(*columns, "key", "reason", "actor").iterator(CHUNK)
+    for pk, at, kind, amount, *rest in rows:
+        yield (pk, _at(at), kind, dollars(amount), *rest)
+
+
+def _invoices(since: datetime, until: datetime) -> Iterator[Row]:
+    for one in _issued(since, until).select_related("user", "transfer").iterator(CHUNK):
+        buyer = one.buyer
+        yield (
+            *(one.number, one.kind, _at(one.issued_at), _at(one.paid_at or one.issued_at)),
+            *(one.user_id, one.user.email, buyer.get("name", ""), buyer.get("country", "")),
+            *(buyer.get("tax_id", ""), dollars(one.net), one.tax_name, dollars(one.tax)),
+            *(dollars(one.total), one.currency, one.paid_by, " ".join(map(str, one.credits))),
+            one.transfer.key if one.transfer else one.cause,
+        )
+
+
+def _issued(since: datetime, until: datetime) -> Any:
+    found = Invoice.objects.filter(issued_at__gte=since, issued_at__lt=until)
+    return found.defer("pdf").order_by("pk")
+
+
+def _top_ups(since: datetime, until: datetime) -> Iterator[Row]:
+    paid = TopUp.objects.filter(state=TopUp.State.PAID, paid_at__gte=since, paid_at__lt=until)
+    ours = dict(
+        Invoice.objects.filter(transfer__kind=Kind.TOPUP, issued_at__gte=since)
+        .values_list("transfer__key", "number")
+        .iterator(CHUNK)
+    )
+    for order in paid.select_related("user").order_by("paid_at", "pk").iterator(CHUNK):
+        charged = order.charged_cents * CENT
+        yield (
+            *(str(order.pk), _at(order.paid_at), order.user_id, order.user.email, order.route),
+            *(dollars(order.amount), dollars(charged - order.amount), dollars(charged)),
+            *(order.intent_id, ours.get(f"topup:{order.intent_id}", order.invoice_id)),
+        )
+
+
+def _refunds(since: datetime, until: datetime) -> Iterator[Row]:
+    """What went back to cards, by refund or dispute, and what came back of that (negative)."""
+    back = Transfer.objects.filter(
+        ~Q(kind=Kind.USAGE), kind__in=(Kind.REFUND, Kind.DISPUTE), created_at__gte=since
+    ).filter(created_at__lt=until)
+    back = back.select_related("debit", "credit", "invoice").defer("invoice__pdf").order_by("pk")
+    for moved in back.iterator(CHUNK):
+        sign = 1 if moved.debit.code.startswith("wallet:") else -1
+        wallet = moved.debit.code if sign > 0 else moved.credit.code
+        cents = abs(int(moved.ref.get("cents") or 0))
+        note = getattr(moved, "invoice", None)
+        yield (
+            *(_at(moved.created_at), moved.kind, wallet.removeprefix("wallet:")),
+            *(dollars(sign * moved.amount), dollars(sign * cents * CENT) if cents else ""),
+            *(moved.ref.get("topup", ""), moved.ref.get("payment_intent", "")),
+            *(moved.key, note.number if note else ""),
+        )
+
+
+def _tax(since: datetime, until: datetime) -> Iterator[Row]:
+    """By month, buyer's country and tax: invoices less credit notes."""
+    rows = (
+        _issued(since, until)
+        .order_by()
+        .annotate(month=TruncMonth("issued_at", tzinfo=UTC))
+        .values_list("month", "buyer__country", "tax_name")
+        .annotate(
+            documents=Count("pk"),
+            net=Sum(F("total") - F("tax")),
+            taxes=Sum("tax"),
+            whole=Sum("total"),
+        )
+        .order_by("month", "buyer__country", "tax_name")
+    )
+    for month, country, name, documents, net, taxes, whole in rows:
+        amounts = (dollars(net), dollars(taxes), dollars(whole))
+        yield (f"{month:%Y-%m}", country or "", name, documents, *amounts)
+
+
+# -- What was owed -------------------------------------------------------------------------------
+
+_OWED = """
+SELECT a.code, sum(moved.amount) FROM (
+    SELECT e.account_id, e.amount FROM billing_entry e
+    JOIN billing_transfer t ON t.id = e.transfer_id WHERE t.created_at < %s
+    UNION ALL
+    SELECT account_id, amount FROM billing_broughtforward WHERE last_at < %s
+) AS moved JOIN billing_ledgeraccount a ON a.id = moved.account_id
+WHERE a.code LIKE 'wallet:%%' GROUP BY a.code HAVING sum(moved.amount) <> 0
+"""
+
+
+def _liability(since: datetime, until: datetime) -> Iterator[Row]:
+    """Every balance at the end, and what they come to: prepaid, so owed; below 0, owed to us."""
+    end = connection.ops.adapt_datetimefield_value(until)
+    with connection.cursor() as cursor:
+        cursor.execute(_OWED, [end, end])
+        owed = {int(code.removeprefix("wallet:")): int(sum_) for code, sum_ in cursor.fetchall()}
+    emails = dict(User.objects.filter(pk__in=owed).values_list("pk", "email"))
+    for user_id in sorted(owed):
+        yield (user_id, emails.get(user_id, ""), dollars(owed[user_id]))
+    yield ("", "total owed", dollars(sum(amount for amount in owed.values() if amount > 0)))
+    yield ("", "total below zero", dollars(sum(amount for amount in owed.values() if amount < 0)))
+
+
+EXPORTS = {
+    "transfers": Export(
+        "Transfers",
+        ("id", "at", "kind", "amount", "from", "to", "key", "reason", "actor"),
+        _transfers,
+    ),
+    "invoices": Export(
+        "Invoices and credit notes",
+        (
+            *("number", "kind", "issued_at", "paid_at", "customer", "email", "name", "country"),
+            *("tax_id", "net", "tax_name", "tax", "total", "currency", "paid_by", "credits"),
+            "booked_as",
+        ),
+        _invoices,
+    ),
+    "top-ups": Export(
+        "Top-ups",
+        (
+            *("id", "paid_at", "customer", "email", "route", "amount", "tax", "charged"),
+            *("payment_intent", "invoice"),
+        ),
+        _top_ups,
+    ),
+    "refunds": Export(
+        "Refunds and disputes",
+        (
+            *("at", "kind", "customer", "balance", "card", "top_up", "payment_intent", "key"),
+            "credit_note",
+        ),
+        _refunds,
+    ),
+    "tax": Export(
+        "Tax", ("month", "country", "tax_name", "documents", "net", "tax", "total"), _tax
+    ),
+    "liability": Export("Balances owed at the end", ("customer", "email", "balance"), _liability),
+}

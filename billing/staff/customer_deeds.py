@@ -1,0 +1,167 @@
+"""What staff do to a customer, behind a form: each is a function of the domain, with a reason."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from accounts.people import freezing
+from accounts.sign_in import deletion
+from billing.books import adjustments, credit_requests
+from billing.plans import raises
+from billing.staff.audited import audit_deed, email_of, member
+from billing.staff.deeds import OnceForm, ReasonForm
+from billing.staff.dollars import DollarsField
+from billing.staff.models import Customer, CustomerNote
+from billing.subscriptions import complimentary
+from hontoni import errors
+from hontoni.drf import request_id
+from hontoni.money import dollars
+
+AUDITED = "For the audit: the customer does not see it."
+
+
+class CreditForm(OnceForm):
+    amount = DollarsField(
+        widget=UnfoldAdminTextInputWidget, help_text="Dollars; below 0 to take it away."
+    )
+    field_order = ["amount", "reason", "once"]
+
+    def clean_amount(self) -> int:
+        amount: int = self.cleaned_data["amount"]
+        try:
+            adjustments.check_amount(amount)
+        except errors.BadRequest as error:
+            raise forms.ValidationError(error.message) from None
+        return amount
+
+
+class AuditedForm(ReasonForm):
+    reason = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget, help_text=AUDITED)
+
+
+class RingForm(ReasonForm):
+    """Of several accounts; what was chosen in the list goes with it."""
+
+    action = forms.CharField(widget=forms.HiddenInput)
+
+
+class NoteForm(forms.Form):
+    text = forms.CharField(max_length=4_000, widget=UnfoldAdminTextareaWidget)
+
+
+class RaiseForm(AuditedForm):
+    times = forms.IntegerField(
+        min_value=2, max_value=raises.MOST_TIMES, initial=2, widget=UnfoldAdminIntegerFieldWidget
+    )
+    days = forms.IntegerField(
+        min_value=1, max_value=raises.MOST_DAYS, initial=7, widget=UnfoldAdminIntegerFieldWidget
+    )
+    field_order = ["times", "days", "reason"]
+
+
+class TrialForm(AuditedForm):
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=complimentary.MOST_DAYS,
+        initial=7,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    field_order = ["days", "reason"]
+
+
+class DeletionForm(AuditedForm):
+    email = forms.CharField(
+        label="Address of the account",
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Typed once more: nobody can undo this.",
+    )
+    field_order = ["email", "reason"]
+
+
+def credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    """At once, by who may give any amount; else within the limit, or requested."""
+    deed = {
+        "user_id": customer.pk,
+        "amount": data["amount"],
+        "reason": data["reason"],
+        "request_id": request_id(request),
+    }
+    if request.user.has_perm("billing.adjust_balance"):
+        adjustments.adjust(key=f"staff:{data['once']}", actor=email_of(request), **deed)
+    elif credit_requests.credit(key=str(data["once"]), staff=member(request), **deed) is not None:
+        return f"Requested: ${dollars(data['amount'])} waits for somebody else to approve it."
+    return f"Credited ${dollars(data['amount'])}."
+
+
+def freeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    if not freezing.freeze(customer.pk, data["reason"]):
+        raise errors.Conflict(f"It is frozen already: {customer.frozen_reason}")
+    _audit(request, customer, "freeze", data["reason"])
+    return "Frozen: its keys are refused from now on."
+
+
+def unfreeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    if not freezing.unfreeze(customer.pk):
+        raise errors.Conflict("It is not frozen.")
+    _audit(request, customer, "unfreeze", data["reason"])
+    return "Unfrozen: its keys work again."
+
+
+def _audit(request: HttpRequest, customer: Customer, verb: str, reason: str) -> None:
+    before = {"frozen_reason": customer.frozen_reason}
+    audit_deed(request, verb, f"user:{customer.pk}", before=before, after={"reason": reason})
+
+
+def note(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    CustomerNote.objects.create(user=customer, text=data["text"], author=email_of(request))
+    return "Noted."
+
+
+def raise_limits(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    now = timezone.now()
+    made = raises.give(
+        customer.pk,
+        data["times"],
+        now + timedelta(days=data["days"]),
+        now=now,
+        **_by(request, data),
+    )
+    return f"Limits are {made}."
+
+
+def lower_limits(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    raises.take_back(customer.pk, now=timezone.now(), **_by(request, data))
+    return "Limits are as sold again."
+
+
+def extend_trial(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    mine = complimentary.extend_trial(customer.pk, data["days"], **_by(request, data))
+    return f"It lasts until {mine.period_end:%Y-%m-%d %H:%M} UTC."
+
+
+def _by(request: HttpRequest, data: dict[str, Any]) -> dict[str, str]:
+    return {
+        "reason": data["reason"],
+        "actor": email_of(request),
+        "request_id": request_id(request),
+    }
+
+
+def delete(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    """As its owner would (accounts/sign_in/deletion.py): the books stay."""
+    if customer.is_staff:
+        raise errors.Conflict("It is of staff: take that away first.")
+    if data["email"].strip().lower() != customer.email:
+        raise errors.BadRequest("That is not its address.")
+    before, after = {"active": customer.is_active}, {"deleted": True, "reason": data["reason"]}
+    audit_deed(request, "delete customer", f"user:{customer.pk}", before=before, after=after)
+    deletion.delete(customer)
+    return "Deleted: what the books are made of stays."

@@ -1,0 +1,134 @@
+"""What every page of the admin has: before and after in the audit, a date to narrow by, pages of
+large tables that are never counted."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db import connection, models
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import ApiKey, User
+from billing.books import audit
+from billing.books.models import AuditEntry
+from cockpit.site import KeysetList, Watched
+from gateway.vendors.models import Credential, Provider
+from tests.gateway.usage.test_quarantine import staff
+from tests.world import Person, used
+
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+
+
+@pytest.fixture
+def owner() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("owner@example.com", "x", name="Owner"))
+    return client
+
+
+def form_of(page: Any) -> dict[str, Any]:
+    """What the form on a page would send, unchanged."""
+    form = page.context["adminform"].form
+    given: dict[str, Any] = {}
+    for name in form.fields:
+        value = form[name].value()
+        if value not in (None, False):
+            given[name] = value
+    for formset in page.context["inline_admin_formsets"]:
+        prefix = formset.formset.prefix
+        given |= {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
+    return given
+
+
+def last() -> AuditEntry:
+    return AuditEntry.objects.order_by("-pk")[0]
+
+
+def test_every_page_of_the_admin_is_watched() -> None:
+    assert all(isinstance(page, Watched) for page in admin.site._registry.values())
+
+
+def test_a_change_has_both_values(owner: Client, alice: Person) -> None:
+    path = f"/admin/accounts/user/{alice.user.pk}/change/"
+    group = Group.objects.create(name="friends")
+    given = form_of(owner.get(path)) | {"name": "Alice B.", "groups": [group.pk]}
+    assert owner.post(path, given).status_code == 302
+    entry = last()
+    assert (entry.action, entry.before) == ("change", {"name": "Alice", "groups": []})
+    assert entry.after["name"] == "Alice B." and entry.after["groups"] == ["friends"]
+
+
+def test_what_is_added_and_deleted_is_told_whole(owner: Client) -> None:
+    assert owner.post("/admin/auth/group/add/", {"name": "Night shift"}).status_code == 302
+    assert last().before == {} and last().after["name"] == "Night shift"
+    group = Group.objects.get(name="Night shift")
+    owner.post(f"/admin/auth/group/{group.pk}/delete/", {"post": "yes"})
+    assert last().action == "delete" and last().before["name"] == "Night shift"
+
+
+def test_no_secret_gets_into_the_audit(owner: Client, alice: Person) -> None:
+    path = f"/admin/accounts/user/{alice.user.pk}/password/"
+    word = "a quite different horse"
+    given = {"password1": word, "password2": word, "usable_password": "true"}
+    assert owner.post(path, given).status_code == 302
+    entry = last()
+    alice.user.refresh_from_db()
+    assert entry.before == {"password": "•••"} and entry.after["password"] == "••• (another)"
+    assert alice.user.password not in str((entry.before, entry.after))
+    provider = Provider.objects.create(name="x", vendor="openai", base_url="https://x.example")
+    form = form_of(owner.get("/admin/gateway/credential/add/"))
+    form |= {"label": "main", "provider": provider.pk, "secret": "sk-very-secret", "active": "on"}
+    owner.post("/admin/gateway/credential/add/", form)
+    assert Credential.objects.exists()
+    for each in AuditEntry.objects.all():
+        assert "sk-very-secret" not in str(each.after)
+        assert Credential.objects.get().sealed not in str(each.after)
+
+
+def test_an_action_on_a_list_has_both_values(owner: Client, alice: Person) -> None:
+    chosen = {"action": "revoke", "_selected_action": [str(alice.key.pk)]}
+    owner.post("/admin/accounts/apikey/", chosen)
+    assert ApiKey.objects.get(pk=alice.key.pk).revoked_at is not None
+    assert last().before == {"revoked_at": None} and last().after["revoked_at"]
+
+
+def test_every_list_whose_rows_have_a_moment_can_be_narrowed_by_it(owner: Client) -> None:
+    request = RequestFactory().get("/admin/")
+    request.user = User.objects.get(email="owner@example.com")
+    for model, page in admin.site._registry.items():
+        if any(isinstance(f, models.DateField) for f in model._meta.concrete_fields):
+            shown = page.get_changelist_instance(request).filter_specs
+            kinds = {type(each).__name__ for each in shown}
+            assert any("Date" in kind for kind in kinds), (model, kinds)
+
+
+def test_pages_of_a_large_table_follow_each_other_and_count_nothing(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finance = staff("finance")
+    made = [used(alice) for _ in range(5)]
+    page = admin.site._registry[type(made[0])]
+    monkeypatch.setattr(page, "list_per_page", 2)
+    seen, path = [], "/admin/gateway/usageevent/"
+    with CaptureQueriesContext(connection) as queries:
+        while path:
+            cl: Any = finance.get(path).context["cl"]
+            assert isinstance(cl, KeysetList)
+            seen += [row.pk for row in cl.result_list]
+            path = f"/admin/gateway/usageevent/{cl.older}" if cl.older else ""
+    assert seen == [each.pk for each in reversed(made)]
+    asked = [q["sql"] for q in queries if '"gateway_usageevent"' in q["sql"]]
+    assert not [sql for sql in asked if "COUNT(" in sql or "DISTINCT" in sql]
+    assert finance.get("/admin/gateway/usageevent/?before=nonsense").status_code == 200
+
+
+def test_the_zone_of_times_is_named(owner: Client) -> None:
+    assert "Times are UTC" in owner.get("/admin/").content.decode()
+
+
+def test_what_is_told_is_forgotten_again() -> None:
+    with audit.told({"a": 1}, {"a": 2}):
+        pass
+    assert audit._told.get() is None
