@@ -45,7 +45,7 @@ class OfferedSerializer(serializers.Serializer[Any]):
 
 
 class OwnKeysSerializer(serializers.Serializer[Any]):
-    data = OwnKeySerializer(many=True)
+    data = OwnKeySerializer(many=True)  # type: ignore[assignment]  # a field of that name
     offered = OfferedSerializer(many=True)
 
 

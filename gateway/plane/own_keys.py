@@ -4,7 +4,7 @@ Where an account has a key at a provider of the model, nobody else is asked in i
 its owner chose so: what is sent, and whom it is billed to, is no surprise.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gateway.catalogue.features.sift import Sifted
 from gateway.catalogue.sold import Model
@@ -23,7 +23,6 @@ from ratelimits import limiter
 if TYPE_CHECKING:
     from gateway.plane.call import Call
     from gateway.plane.inbound import InboundRequest
-    from gateway.plane.upstream import Reply
 
 HEADER = b"x-hontoni-own-key"
 
@@ -69,7 +68,7 @@ def ways(mine: Mine | None, ours: tuple[Route, ...]) -> tuple[Route, ...]:
     where the key cannot be used and nobody else may be asked."""
     if mine is None:
         return ours
-    routes = () if mine.route is None else (mine.route,)
+    routes: tuple[Route, ...] = () if mine.route is None else (mine.route,)
     if mine.key.falls_back:
         routes += ours
     if not routes:
@@ -97,7 +96,19 @@ async def found(
         return caller, mine, ways(mine, ours)
 
 
-def refusal(mine: Mine | None, access: Access, reply: "Reply", body: bytes) -> Failed:
+class Reply(Protocol):
+    """What is looked at of a vendor's."""
+
+    status: int
+
+    @property
+    def retry_after(self) -> str: ...
+
+    @property
+    def error_type(self) -> str: ...
+
+
+def refusal(mine: Mine | None, access: Access, reply: Reply, body: bytes) -> Failed:
     """What a vendor's error status means: of an own key in words for its owner."""
     said = reply.status, body, reply.retry_after
     if access.own_key is None or mine is None:

@@ -159,10 +159,11 @@ class _Asking:
             self.attempt.status = reply.status
             if reply.status >= 400:
                 wait, body = reply.retry_after, await reply.read()
-                failed = errors.from_reply(reply.status, body, wait, access.label)
-            else:
-                assert self.tap is not None
-                failed = await self._hear(self.tap, reply)
+                return self._ended(errors.from_reply(reply.status, body, wait, access.label))
+            assert self.tap is not None
+            return self._ended(await self._hear(self.tap, reply))
+
+    def _ended(self, failed: Failed | None) -> Failed | None:
         self.attempt.ended(failed)
         return failed
 

@@ -36,10 +36,11 @@ from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors, fetching
+from gateway.vendors.access import Access
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.http_client import Reply
 from gateway.vendors.own_keys import failing
-from gateway.vendors.routes import Access, Route
+from gateway.vendors.routes import Route
 from hontoni import money
 from hontoni.errors import (
     BadRequest,

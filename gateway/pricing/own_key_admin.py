@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 from billing.staff.price_changes import Change, ConfirmedForm
 from gateway.catalogue import clock
@@ -25,7 +26,7 @@ class FeeForm(ConfirmedForm):
 
     effective_at = forms.SplitDateTimeField(
         required=False,
-        widget=admin.widgets.AdminSplitDateTime,
+        widget=UnfoldAdminSplitDateTimeWidget,
         label="In force from",
         help_text="UTC. Empty: as soon as every node knows it, a rise after its notice.",
     )

@@ -164,7 +164,8 @@ def _roll_up_own(rows: Sequence[Booked]) -> None:
     for row in rows:
         hour = row.created_at.replace(minute=0, second=0, microsecond=0)
         total = sums[row.user_id, hour, row.api_key_id, row.model, row.tool]
-        for place, value in enumerate(row[_FIRST_SUM:_LAST_SUM]):
+        more: tuple[Any, ...] = row[_FIRST_SUM:_LAST_SUM]
+        for place, value in enumerate(more):
             total[place] += value
     _add_up("gateway_ownkeyhour", _OWN_SUMS, sums)
 

@@ -138,7 +138,8 @@ def _rates(catalogue: Catalogue, name: str, account: int) -> Rates | None:
     model, gone = catalogue.models.get(name), catalogue.retired.get(name)
     if model is not None:
         return model.owned(account).price.rates
-    return None if gone is None else gone.rates
+    rates: Any = None if gone is None else gone.rates
+    return rates  # type: ignore[no-any-return]  # as many as there are buckets
 
 
 def totals(selected: Selection, catalogue: Catalogue) -> Totals:

@@ -135,4 +135,4 @@ def _row(access: Access) -> "QuerySet[Any]":
     """A credential of ours, or a customer's own key: its owner sees the mark."""
     if access.own_key is not None:
         return OwnKey.objects.filter(pk=access.own_key)
-    return Credential.objects.filter(pk=access.credential)
+    return Credential.objects.filter(pk=access.credential or 0)

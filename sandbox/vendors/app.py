@@ -7,7 +7,7 @@ A request is recorded, authenticated, linted (`lint/`), understood (`Dialect.rea
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
@@ -43,7 +43,7 @@ class Sandbox:
     """
 
     strict: bool = True
-    keys: Container[str] | None = None
+    keys: Collection[str] | None = None
     models: Collection[str] = ALL_MODELS
     pace: float = 0.015
     history: int = 1000
@@ -78,7 +78,7 @@ class Sandbox:
 
 def make_app(
     strict: bool = True,
-    keys: Container[str] | None = None,
+    keys: Collection[str] | None = None,
     *,
     models: Collection[str] = ALL_MODELS,
     pace: float = 0.015,

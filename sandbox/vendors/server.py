@@ -10,14 +10,11 @@ import uvicorn
 from sandbox.vendors.app import make_app
 
 
-class _Keys:
+class _Keys(frozenset[str]):
     """The product's own, and whatever a customer of a sandbox calls one."""
 
-    def __init__(self, key: str) -> None:
-        self._key = key
-
     def __contains__(self, key: object) -> bool:
-        return key == self._key or str(key).startswith("sandbox-")
+        return super().__contains__(key) or str(key).startswith("sandbox-")
 
 
 class _Endless(uvicorn.Server):
@@ -33,7 +30,7 @@ def serve_in_background() -> tuple[str, str]:
     key = secrets.token_urlsafe(24)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        make_app(strict=True, keys=_Keys(key), history=0),
+        make_app(strict=True, keys=_Keys({key}), history=0),
         lifespan="off",
         ws="none",
         access_log=False,
