@@ -110,7 +110,7 @@ def test_its_failure_is_told_its_owner_and_nobody_else_is_asked(
     assert (answer.status_code, told["code"]) == (status, code)
     assert "openai" in told["message"] and "/own-keys" in told["message"]
     if status != 404:
-        assert orjson.loads(fault.body)["error"]["message"] in told["message"]
+        assert orjson.loads(fault.body or b"")["error"]["message"] in told["message"]
     assert SECRET not in answer.text
     assert gateway.vendors.requests == []
     assert (last(gateway).cost, gateway.balance(alice)) == (0, nanos("1"))
