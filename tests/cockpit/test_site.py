@@ -34,7 +34,7 @@ def form_of(page: Any) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name in form.fields:
         value = form[name].value()
-        if value not in (None, False):
+        if value is not None and value is not False:  # but for a 0
             given[name] = value
     for formset in page.context["inline_admin_formsets"]:
         prefix = formset.formset.prefix
