@@ -37,7 +37,7 @@ from ratelimits.purses import Caps
 
 logger = logging.getLogger(__name__)
 
-_KEY = "vendors:probing"
+TURN = "vendors:probing"
 _AT_ONCE = 5  # ways a round
 _MOST_TOKENS = 16
 _SECONDS = 60.0
@@ -79,7 +79,7 @@ class Prober:
 
     async def _is_its_turn(self) -> bool:
         seconds = settings.PROBE_SECONDS
-        return bool(await redis.pipe().execute("SET", _KEY, b"1", "NX", "EX", seconds))
+        return bool(await redis.pipe().execute("SET", TURN, b"1", "NX", "EX", seconds))
 
     async def round(self) -> int:
         """Ask those that were not asked for longest. How many were."""

@@ -292,6 +292,7 @@ def test_a_fee_binds_at_its_moment_and_receipts_keep_it(
     assert all(own["own_key"] for own in fees)
 
 
+@pytest.mark.both_databases
 def test_no_vendors_bill_has_it_and_the_fee_is_earned(
     gateway: Gateway, alice: Person, bob: Person, hers: OwnKey
 ) -> None:
@@ -310,6 +311,7 @@ def test_no_vendors_bill_has_it_and_the_fee_is_earned(
     assert [*vendor_days.problems(today, today)] == []
 
 
+@pytest.mark.both_databases
 def test_the_cache_of_her_own_account_saves_nothing_here(
     gateway: Gateway, alice: Person, hers: OwnKey
 ) -> None:

@@ -9,12 +9,13 @@ from pytest_django import Settings
 
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import Model
-from gateway.plane.probing import Prober
+from gateway.plane.probing import TURN, Prober
 from gateway.reconciliation.vendors.comparison import booked
 from gateway.reconciliation.vendors.margins import margins
 from gateway.usage import probes, vendor_days
 from gateway.usage.probes import VendorProbe
 from gateway.usage.vendor_day import Part
+from hontoni import redis
 from hontoni.money import nanos
 from tests.gateway.vendors.test_failover import error
 from tests.gateway.vendors.world import credential
@@ -23,6 +24,12 @@ from tests.vendors import Vendors
 from tests.world import Person
 
 pytestmark = pytest.mark.outside_the_law  # nobody is charged for these
+
+
+@pytest.fixture(autouse=True)
+def no_other_round(gateway: Gateway) -> None:
+    """The gateway's own rounds are another's turn."""
+    redis.sync().set(TURN, "1", ex=600)
 
 
 def on_the_gateway(work: str, *args: Any) -> Any:
@@ -46,6 +53,7 @@ def test_nobody_is_asked_without_a_budget(gateway: Gateway, settings: Settings) 
     assert not VendorProbe.objects.exists()
 
 
+@pytest.mark.both_databases
 def test_each_vendor_that_is_idle_is_asked_a_little_at_our_cost(
     gateway: Gateway, settings: Settings
 ) -> None:
