@@ -101,6 +101,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             Item(_t("Prices"), "sell", "gateway.price"),
             Item(_t("Customer prices"), "handshake", "gateway.customerprice"),
             Item(_t("Vendor prices"), "payments", "gateway.vendorprice"),
+            Item(_t("Fees for own keys"), "toll", "gateway.ownkeyfee"),
             Item(
                 _t("Proposals"),
                 "lightbulb",
@@ -119,6 +120,9 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(_t("Providers"), "dns", "gateway.provider"),
             Item(_t("Credentials"), "vpn_key", "gateway.credential"),
+            Item(_t("Customers' own keys"), "key", "gateway.ownkey"),
+            Item(_t("Choice and health"), "alt_route", "gateway.routing"),
+            Item(_t("Vendors of models"), "route", "gateway.routeterms"),
             Item(_t("Bills"), "request_quote", "gateway.vendorbill"),
             Item(
                 _t("Differences"),

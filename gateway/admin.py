@@ -12,8 +12,10 @@ from gateway.catalogue.features import admin as features  # noqa: F401
 from gateway.catalogue.models import BUCKETS, Model
 from gateway.pricing import admin as pricing  # noqa: F401  registers
 from gateway.pricing import model_admin as models  # noqa: F401
+from gateway.pricing import own_key_admin as own_keys  # noqa: F401
 from gateway.pricing import price_admin as prices  # noqa: F401
 from gateway.pricing import proposal_admin as proposals  # noqa: F401
+from gateway.pricing import routing_admin as routing  # noqa: F401
 from gateway.reconciliation.vendors import admin as vendorbills  # noqa: F401
 from gateway.usage import dead_events
 from gateway.usage.corrections import admin as corrections  # noqa: F401  registers

@@ -14,6 +14,7 @@ class GatewayConfig(AppConfig):
         from gateway.state import records
         from gateway.stores import epochs as stores
         from gateway.usage import rollups
+        from gateway.vendors.own_keys import keeping
         from ratelimits import epochs
 
         restrictions.sells(lambda: snapshot.load().labels())
@@ -22,6 +23,7 @@ class GatewayConfig(AppConfig):
         privacy.follow(records.forget_all)
         deletion.follow(lambda account, now: records.forget_all(account))
         deletion.follow(lambda account, now: SavedView.forget(account))
+        deletion.follow(keeping.forget_all)
 
 
 class Books(AppConfig):

@@ -17,10 +17,13 @@ from gateway.reconciliation.vendors.models import (
 )
 from gateway.stores.models import Node, StoreEpoch
 from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest, Correction
-from gateway.usage.models import DeadEvent, Refusal, UsageEvent, UsageHour
+from gateway.usage.models import DeadEvent, OwnKeyHour, Refusal, UsageEvent, UsageHour
+from gateway.usage.probes import VendorProbe
 from gateway.usage.quarantine.models import UsageQuarantine
 from gateway.usage.vendor_day import UsageVendorDay
 from gateway.vendors.models import Credential, Dialect, Offering, Provider, Vendor
+from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
+from gateway.vendors.routing.models import RouteTerms, Routing
 
 __all__ = [
     "Alias",
@@ -39,12 +42,17 @@ __all__ = [
     "Model",
     "Node",
     "Offering",
+    "OwnKey",
+    "OwnKeyFee",
+    "OwnKeyHour",
     "Price",
     "Proposal",
     "Provider",
     "Refusal",
     "ReportSource",
     "RoleGrant",
+    "RouteTerms",
+    "Routing",
     "SavedView",
     "StoreEpoch",
     "UsageBroughtForward",
@@ -58,4 +66,5 @@ __all__ = [
     "VendorImport",
     "VendorName",
     "VendorPrice",
+    "VendorProbe",
 ]

@@ -89,7 +89,8 @@ def compare_vendor_bills(**_: Any) -> None:
 def announce_catalogue(**_: Any) -> int:
     """Tell customers of models that end, and of prices that rise; how many mails that makes."""
     now = timezone.now()
-    return announcements.ends(now) + announcements.rises(now) + announcements.own_ends(now)
+    told = announcements.ends(now) + announcements.rises(now) + announcements.own_ends(now)
+    return told + announcements.own_key_fees_rise(now)
 
 
 @shared_task(expires=3600)

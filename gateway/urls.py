@@ -3,11 +3,12 @@
 from channels.security.websocket import WebsocketDenier
 from django.urls import path, re_path
 
-from gateway.dashboard import api
+from gateway.dashboard import api, own_key_api, vendor_health_api
 from gateway.dashboard.consumers import Dashboard
 from gateway.dashboard.views import (
     docs,
     exports,
+    own_keys,
     playground,
     pricing,
     proof,
@@ -53,6 +54,10 @@ pages = [
     ),
     path("usage/<str:request_id>/share", receipts.share, name="usage-receipt-share"),
     path("usage/<str:request_id>", receipts.receipt, name="usage-receipt"),
+    path("own-keys", own_keys.own_keys, name="own-keys"),
+    path("own-keys/<int:pk>", own_keys.own_key, name="own-key"),
+    path("own-keys/<int:pk>/test", own_keys.test, name="own-key-test"),
+    path("own-keys/<int:pk>/remove", own_keys.remove, name="own-key-remove"),
     path("playground", playground.playground, name="playground"),
     path("account/export", data_export, name="data-export"),
 ]
@@ -67,10 +72,16 @@ urlpatterns = [
     path("usage/<str:request_id>", api.ReceiptView.as_view(), name="receipt"),
     path("usage/<str:request_id>/signed", api.SignedReceiptView.as_view(), name="signed-receipt"),
     path("staff/vendor-bills", vendorbills.VendorBillsView.as_view(), name="vendor-bills"),
+    path("own-keys", own_key_api.OwnKeysView.as_view(), name="api-own-keys"),
+    path("own-keys/<int:pk>", own_key_api.OwnKeyView.as_view(), name="api-own-key"),
+    path("own-keys/<int:pk>/test", own_key_api.OwnKeyTestView.as_view(), name="api-own-key-test"),
     path(
         "staff/vendor-bills/differences",
         vendorbills.DifferencesView.as_view(),
         name="vendor-bill-differences",
+    ),
+    path(
+        "staff/vendor-health", vendor_health_api.VendorHealthView.as_view(), name="vendor-health"
     ),
     path("staff/margins", vendorbills.MarginsView.as_view(), name="margins"),
 ]

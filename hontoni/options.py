@@ -272,9 +272,15 @@ OPTIONS = (
         "an address that has copies of them all, named as in `gateway/pricing/sources/data`",
     ),
     Option(
+        "PROBE_DAILY_DOLLARS",
+        "`0`",
+        "ask idle vendors how they are, for so much a day; `0`: never",
+    ),
+    Option("PROBE_SECONDS", "`300`", "how often one gateway does so, a few at a time"),
+    Option(
         "MARGIN_ALARM_DOLLARS",
         "`1`",
-        "staff are mailed when a day of a model or a customer has lost so much",
+        "mail staff of a model's or customer's day that lost so much",
     ),
     Option(
         "STRIPE_MIRROR",

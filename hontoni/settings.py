@@ -292,6 +292,8 @@ TOPUP_MAX: str = env("TOPUP_MAX", default="5000")
 PRICE_NOTICE_DAYS: int = env.int("PRICE_NOTICE_DAYS", default=30)
 CATALOGUE_SYNC: bool = env.bool("CATALOGUE_SYNC", default=False)
 CATALOGUE_MIRROR: str = env("CATALOGUE_MIRROR", default="")
+PROBE_DAILY_DOLLARS: str = env("PROBE_DAILY_DOLLARS", default="0")
+PROBE_SECONDS: int = env.int("PROBE_SECONDS", default=300)
 MARGIN_ALARM_DOLLARS: str = env("MARGIN_ALARM_DOLLARS", default="1")
 MODEL_PRICE_NOTICE_DAYS: int = env.int("MODEL_PRICE_NOTICE_DAYS", default=14)
 # dj-stripe keeps a copy of Stripe's objects for staff to look at; nothing of ours depends on it.

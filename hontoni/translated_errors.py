@@ -28,6 +28,8 @@ MESSAGES: dict[str, Promise] = {
     "no_payment_method": _("Save a card first."),
     "not_for_sale": _("This is not for sale."),
     "not_subscribed": _("You have no plan and no add-on."),
+    "own_key_exists": _("You have a key at that vendor: replace or remove it."),
+    "own_key_moved": _("The vendor has moved since the key was entered: enter it again."),
     "paid_from_balance": _("What you have is paid from your balance."),
     "paid_through_stripe": _("What you have is paid by card."),
     "payment_method_unavailable": _("Plans cannot be paid by card here."),

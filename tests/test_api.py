@@ -30,6 +30,8 @@ from billing.plans.models import AddOn
 from billing.plans.seed import seed
 from billing.stripe.models import StripeCustomer
 from billing.subscriptions import balance_changes
+from gateway.vendors.models import Provider
+from gateway.vendors.own_keys import keeping
 from hontoni.money import DOLLAR, nanos
 from tests.world import Person, used
 
@@ -76,6 +78,15 @@ def at_stripe(alice: Person) -> str:
     return "something_of_hers"
 
 
+def brought(person: Person) -> int:
+    """A key of her own, at a provider where nobody listens."""
+    provider, _ = Provider.objects.get_or_create(
+        name="nobody", vendor="openai", base_url="http://127.0.0.1:9", own_keys=True
+    )
+    kept = keeping.of(person.user).first()
+    return (kept or keeping.add(person.user, provider.name, "sk-alice-0123456789")).pk
+
+
 def tokened(alice: Person) -> int:
     return personal_tokens.mint(alice.user, "report", ["usage:read"])[0].pk
 
@@ -84,6 +95,8 @@ def tokened(alice: Person) -> int:
 ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}": lambda alice: {"pk": alice.key.pk},
     "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
+    "api/own-keys/{}": lambda alice: {"pk": brought(alice)},
+    "api/own-keys/{}/test": lambda alice: {"pk": brought(alice)},
     "api/tokens/{}": lambda alice: {"pk": tokened(alice)},
     "api/addons/{}": lambda alice: {"slug": boosted(alice).slug},
     "api/billing/invoices/{}/pdf": lambda alice: {"invoice_id": f"inv_{invoiced(alice).pk}"},

@@ -16,6 +16,8 @@ as text and moments in ISO 8601:
   it, if so?), notice (where the vendor says so, or empty)
 * announcement, news: announcement (its number), and by `announcements.facts` subject, body and
   unsubscribe (an address; of news)
+* own_key_fee_rises: vendor (empty: every other), from_at, old_tokens, new_tokens (a million),
+  old_request, new_request
 * own_price, own_price_ends: model (empty: all), percent of the list's prices (or empty), rows (of
   bucket, new), from_at, until_at (or null)
 
@@ -67,6 +69,9 @@ LETTERS = {
     "model_ends": Letter(_("A model you use ends"), _("A model you use ends")),
     "own_price": Letter(
         _("Your prices were agreed"), _("Prices of your own are agreed"), required=True
+    ),
+    "own_key_fee_rises": Letter(
+        _("The fee for your own key changes"), _("The fee for own keys rises"), required=True
     ),
     "own_price_ends": Letter(_("Your own prices end"), _("Prices of your own end"), required=True),
     "plan_renewal_soon": Letter(_("Your plan renews soon"), _("A renewal is near")),

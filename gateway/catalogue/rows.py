@@ -11,12 +11,14 @@ from gateway.catalogue import models
 from gateway.catalogue.features.models import Feature
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.vendors.models import Credential, Offering, Provider
+from gateway.vendors.own_keys.models import OwnKeyFee
+from gateway.vendors.routing.models import RouteTerms, Routing
 
 _TABLES = tuple(
     row._meta.db_table
     for row in (
         *(models.Model, models.Price, models.Alias, CustomerPrice, Feature),
-        *(Provider, Credential, Offering),
+        *(Provider, Credential, Offering, OwnKeyFee, Routing, RouteTerms),
     )
 )
 

@@ -29,6 +29,7 @@ from gateway.catalogue.sold import Book, Model, Price, carrier_key
 from gateway.catalogue.variants import Variant
 from gateway.dialects.codecs import families, hosted
 from gateway.vendors import routes
+from gateway.vendors.own_keys import fees
 from gateway.vendors.routes import EMPTY, Pool
 from hontoni.errors import BadRequest, NotFound
 from hontoni.freshness import Kept
@@ -143,12 +144,15 @@ class Snapshot:
         names: Names,
         features: Features,
         agreed: tuple[Agreement, ...] = (),
+        own_key_fees: tuple[fees.Version, ...] = (),
     ) -> None:
         self.read_at = read_at
         self._priced, self._names, self._features, self._agreed = priced, names, features, agreed
+        self._fees = own_key_fees
         moments = {price.since for _, prices in priced for price in prices}
         moments |= {at for model, _ in priced for at in (model.life.begins, model.life.ends)}
         moments |= {at for each in agreed for at in (each.since, each.until)}
+        moments |= {each.since for each in own_key_fees}
         self._switches = sorted(moments - {0})
         self._views: dict[int, Catalogue] = {}  # by how many of the switches are past
 
@@ -160,7 +164,8 @@ class Snapshot:
         return self._views[past]
 
     def _view(self, micros: int, past: int) -> Catalogue:
-        book = Book(self._features, terms.at(self._agreed, micros))
+        own = terms.at(self._agreed, micros)
+        book = Book(self._features, own, fees.at(self._fees, micros))
         on_sale: dict[str, Model] = {}
         retired: dict[str, Retired] = {}
         for model, prices in self._priced:
@@ -262,9 +267,9 @@ def _read(read_at: float) -> Snapshot:
         alias.name.lower(): (alias.model_id, alias.alternative_id or "")
         for alias in models.Alias.objects.all()
     }
-    features, agreed = snapshot.load(), _agreed()
+    features, agreed, charged = snapshot.load(), _agreed(), _fees()
     listed = [_columns(row) for row in (*rows, *features.rows())]
-    seen = (prices, pools, names, listed, agreed, carrier_key())
+    seen = (prices, pools, names, listed, agreed, charged, carrier_key())
     if _Last.made is not None and _Last.made[0] == seen:
         _Last.made[1].read_at = max(read_at, _Last.made[1].read_at)
         return _Last.made[1]
@@ -272,7 +277,7 @@ def _read(read_at: float) -> Snapshot:
         (_model(row, prices[row.id][0], pools.get(row.id, EMPTY), features), prices[row.id])
         for row in rows
     ]
-    made = Snapshot(read_at, priced, names, features, agreed)
+    made = Snapshot(read_at, priced, names, features, agreed, charged)
     _Last.made = seen, made
     return made
 
@@ -310,6 +315,14 @@ def _agreed() -> tuple[Agreement, ...]:
             terms=terms.of(row),
         )
         for row in CustomerPrice.objects.filter(running)
+    )
+
+
+def _fees() -> tuple[fees.Version, ...]:
+    """For customers' own keys: those that hold, or will."""
+    return tuple(
+        fees.Version(row.vendor, clock.of(row.effective_at), fees.of(row))
+        for row in fees.kept(timezone.now() - _SKEW)
     )
 
 

@@ -12,6 +12,8 @@ from gateway.catalogue.own_prices.terms import Own, Rates, Terms
 from gateway.dialects.codecs import families
 from gateway.dialects.ir import Target, Usage
 from gateway.vendors.manners import NATIVE, PLAIN, Manners, Named
+from gateway.vendors.own_keys import fees
+from gateway.vendors.own_keys.fees import Fee, Fees
 from gateway.vendors.routes import EMPTY, Pool
 from hontoni import money
 
@@ -65,11 +67,14 @@ class Book:
     """What a model needs to know beside itself: its sisters, and what may be asked of each. Of
     the same moment as their prices."""
 
-    __slots__ = ("_aliases", "_models", "_vendors", "features", "own")
+    __slots__ = ("_aliases", "_models", "_vendors", "features", "fees", "own")
 
-    def __init__(self, features: Features, own: Own | None = None) -> None:
+    def __init__(
+        self, features: Features, own: Own | None = None, fees: Fees | None = None
+    ) -> None:
         self.features = features
         self.own: Own = own or {}
+        self.fees: Fees = fees or {}
         self._models: dict[str, Model] = {}
         self._vendors: dict[str, Model] = {}
         self._aliases: dict[str, str] = {}
@@ -89,7 +94,8 @@ class Book:
 @dataclass(frozen=True, slots=True)
 class Model:
     """What the hot path needs to know of a model. `target` is what it can be asked, `pool` who
-    can be asked. `coming` are the prices announced to follow `price`."""
+    can be asked. `coming` are the prices announced to follow `price`. Through a customer's own key
+    it costs the `fee`, and `ours` is the same at the price of our own credentials."""
 
     id: str
     name: str
@@ -108,6 +114,8 @@ class Model:
     coming: tuple[Price, ...] = ()
     life: Life = life.UNKNOWN
     owner: int = 0  # the account whose own price it has
+    fee: Fee | None = None
+    ours: "Model | None" = field(default=None, compare=False, repr=False)
     manners: Manners = PLAIN  # of whoever is asked for it
     book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
     _rules: list[Rules] = field(default_factory=list, compare=False, repr=False)
@@ -133,7 +141,18 @@ class Model:
     def sister(self, name: str) -> "Model | None":
         """Another model, by any of its names, at the prices of the same account."""
         found = self.book.find(name)
+        if found is not None and self.fee is not None:
+            return found.by_own_key() or found
         return found.owned(self.owner) if found is not None and self.owner else found
+
+    def by_own_key(self) -> "Model | None":
+        """The same at the fee for a customer's own key; None where staff have set none."""
+        fee = fees.for_vendor(self.book.fees, self.vendor)
+        if fee is None:
+            return None
+        if _BY_OWN_KEY not in self._owned:
+            self._owned[_BY_OWN_KEY] = _by_own_key(self, fee)
+        return self._owned[_BY_OWN_KEY]
 
     def window(self, long_context: bool) -> int:
         """The most tokens of a prompt. A long context without a switch is there for everybody."""
@@ -171,6 +190,24 @@ class Model:
     def path(self, *, streams: bool) -> str:
         """Where whoever is asked takes a request for it."""
         return self.manners.path(self.dialect, self.target.model, streams=streams)
+
+
+_BY_OWN_KEY = -1  # no account's id
+
+
+def _by_own_key(model: Model, fee: Fee) -> Model:
+    """Every token costs the same, however long the prompt: the vendor bills the rest himself."""
+    a, b, c, d, e, f = (fee.per_million,) * 6
+    terms = Terms(fee.id, rates=(a, b, c, d, e, f), own_key=True)
+    return replace(
+        model,
+        price=model.price.at(terms),
+        coming=(),
+        fee=fee,
+        ours=model,
+        _elsewhere={},
+        _owned={},
+    )
 
 
 def _owned(model: Model, account: int, own: Terms) -> Model:

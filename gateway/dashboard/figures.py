@@ -16,17 +16,18 @@ from hontoni.templatetags.money import about, counted
 def of(user_id: int, chosen: Selection, now: datetime) -> dict[str, Any]:
     """The chart, the sums and the groups of a selection, beside what it is compared with."""
     along = chosen.along(now)
-    rows = series.selection(user_id, series.span(along), chosen.narrowing)
+    chosen_rows = series.with_own_keys(user_id, series.span(along), chosen.narrowing)
     past = chosen.compared(along)
-    before = series.selection(user_id, series.span(past), chosen.narrowing) if past else None
+    before = series.with_own_keys(user_id, series.span(past), chosen.narrowing) if past else None
+    earlier = before.rows if before is not None else None
     catalogue = snapshot.load()
     names = _Names(user_id)
     return {
         "chart": _chart(user_id, chosen, along, past, names),
-        "totals": rollups.totals(rows, catalogue),
+        "totals": rollups.totals(chosen_rows, catalogue),
         "earlier": rollups.totals(before, catalogue) if before is not None else None,
         "groups": _Groups(chosen, names).rows(
-            series.groups(rows, chosen.by, chosen.then, before), 1
+            series.groups(chosen_rows.rows, chosen.by, chosen.then, earlier), 1
         ),
         **_day(chosen),
     }

@@ -53,7 +53,8 @@ ROLES = {
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),
             "view_correction",
-            *("view_feature", "view_leftout", "view_customerprice"),
+            *("view_feature", "view_leftout", "view_customerprice", "view_ownkey"),
+            "view_routing",
         ),
         "cockpit": _WATCH,
     },
@@ -94,6 +95,7 @@ ROLES = {
             *(f"{verb}_vendorname" for verb in _EDIT),
             *(f"{verb}_vendorprice" for verb in _EDIT),
             *("view_featurecost", "view_markup", "view_customerprice", "view_proposal"),
+            *("view_ownkey", "view_ownkeyfee"),
             "view_marginalarm",
         ),
         "cockpit": (*_WATCH, "change_rule"),
@@ -129,6 +131,9 @@ ROLES = {
             *(f"{verb}_markup" for verb in _EDIT),
             *(f"{verb}_customerprice" for verb in _EDIT),
             *("view_proposal", "decide_proposal", "view_marginalarm"),
+            *(f"{verb}_routing" for verb in _EDIT),
+            *(f"{verb}_routeterms" for verb in _EDIT),
+            *("view_ownkey", "add_ownkeyfee", "view_ownkeyfee", "delete_ownkeyfee"),
         ),
     },
 }

@@ -232,6 +232,21 @@ class InsteadOfSerializer(serializers.Serializer[Any]):
     )
 
 
+class OwnKeyFeeSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    per_million_tokens = serializers.CharField(help_text="dollars, for tokens of any kind")
+    per_request = serializers.CharField(help_text="dollars")
+
+
+class OwnKeyReceiptSerializer(serializers.Serializer[Any]):
+    provider = serializers.CharField()
+    fell_back = serializers.CharField(help_text="why another key answered, if one did")
+    fee = OwnKeyFeeSerializer(allow_null=True)
+    vendor_cost = serializers.CharField(
+        allow_null=True, help_text="dollars that the vendor lists for these tokens; no charge"
+    )
+
+
 class ReceiptSerializer(UsageSerializer):
     """The receipt: buckets x price = cost, line by line, and how it came about."""
 
@@ -254,6 +269,10 @@ class ReceiptSerializer(UsageSerializer):
     instead_of = serializers.SerializerMethodField(
         help_text="the retired model that was asked for, if this one answered in its place"
     )
+    own_key = serializers.SerializerMethodField(
+        help_text="where the account has a key of its own there: whether that answered, at which "
+        "fee, and what the vendor bills its owner, as far as that is known"
+    )
     clamps = serializers.SerializerMethodField()
     left_out = serializers.SerializerMethodField(
         help_text="what was asked for and not sent to the vendor, as kind:name"
@@ -267,7 +286,7 @@ class ReceiptSerializer(UsageSerializer):
         fields: tuple[str, ...] = (  # type: ignore[assignment]
             *UsageSerializer.Meta.fields,
             *("lines", "total", "charged", "rule", "price_version", "corrections"),
-            *("settlement", "windows", "instead_of", "clamps", "left_out", "attempts"),
+            *("settlement", "windows", "instead_of", "own_key", "clamps", "left_out", "attempts"),
             *("upstream_status", "upstream_request_id"),
         )
 
@@ -298,6 +317,10 @@ class ReceiptSerializer(UsageSerializer):
             }
             for each in event.corrections.select_related("correction__price")
         ]
+
+    @extend_schema_field(OwnKeyReceiptSerializer(allow_null=True))
+    def get_own_key(self, event: UsageEvent) -> dict[str, Any] | None:
+        return receipts.own_key(event)
 
     def get_rule(self, event: UsageEvent) -> str:
         return str(event.details.get("rule", ""))

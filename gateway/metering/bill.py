@@ -6,7 +6,9 @@ A line is one sampling of one model, or the calls of one tool:
      1000, 0], "long": false, "factor": 10000}
     {"kind": "calls", "name": "web_search_*", "feature_id": 12, "calls": 2, "amount": 10000000}
 
-A line at a customer's own price has `own` (gateway/catalogue/own_prices/terms.py). `usage` is in
+A line at a customer's own price has `own` (gateway/catalogue/own_prices/terms.py), and so has that
+of a request through a customer's own key: all its tokens at the fee, and the fee a request as a
+call. `usage` is in
 the order of `gateway.models.BUCKETS`; `long` says whether the long-context prices of
 that version apply, by this line's own prompt; `factor` is in basis points. So a line of tokens is
 usage x prices x factor / 10000 / a million, and one of calls is calls x amount (nano-dollars). The
@@ -27,6 +29,7 @@ from gateway.catalogue.sold import Model, Price
 from gateway.dialects.ir import Iteration, Tally, Usage
 from gateway.metering import estimates
 from gateway.metering.estimates import Estimate
+from gateway.vendors.own_keys.fees import REQUEST_LINE
 from hontoni.money import MILLION
 
 logger = logging.getLogger(__name__)
@@ -137,6 +140,8 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     `model` is as its provider has it; `sifted` what was asked for: members with a factor, for an
     answer that does not say what was applied, and tools with a model of their own.
     """
+    if model.fee is not None:
+        return _fees(used, model)
     rules, requested = model.rules(), sifted.requested
     if not tally.iterations and not tally.calls:
         return [Tokens("message", model.id, model.price, used, factor(tally, requested, rules))]
@@ -146,6 +151,14 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
         its = rules if by is model else by.rules()
         found.append(Tokens(each.kind, by.id, by.price, each.usage, factor(tally, requested, its)))
     return found + _calls(_counted(tally.calls, sifted.uses), rules.meters)
+
+
+def _fees(used: Usage, model: Model) -> list[Line]:
+    """Whatever the vendor ran is on the bill of the customer's own key: there is the fee alone."""
+    found: list[Line] = [Tokens("own_key", model.id, model.price, used)]
+    if (amount := estimates.per_request(model)) and any(used):
+        found.append(Calls(REQUEST_LINE, 0, 1, amount))
+    return found
 
 
 def absurd(

@@ -72,7 +72,7 @@ def estimate(
 
 def hold(model: Model, estimated: Estimate) -> Hold:
     """What to hold for it, at the price frozen in `model`."""
-    price, heard = model.price, _sounding(model, estimated)
+    price, heard = model.price, _sounding(model, estimated) + per_request(model)
     most, least, output = estimated.most, _least(estimated), estimated.output
     first, above = min(FIRST_STEP_TOKENS, output), price.long_context_above
     per_input, per_output = _dearest(price.rates, caches(model, estimated))
@@ -85,9 +85,14 @@ def hold(model: Model, estimated: Estimate) -> Hold:
     return Hold(full, full if estimated.whole else floor + heard)
 
 
+def per_request(model: Model) -> int:
+    """What is asked for a request through a customer's own key, whatever its size."""
+    return 0 if model.fee is None else model.fee.per_request
+
+
 def _sounding(model: Model, estimated: Estimate) -> int:
     """What sound costs beside text."""
-    if not estimated.heard and not estimated.spoken:
+    if model.fee is not None or not estimated.heard and not estimated.spoken:
         return 0
     return estimated.heard * sound.rate(sound.HEARD, model) + estimated.spoken * sound.rate(
         sound.SPOKEN, model
@@ -114,7 +119,7 @@ def _least(estimated: Estimate) -> int:
 def affordable_output(model: Model, estimated: Estimate, held: int) -> int:
     """The most output tokens that `held` nano-dollars pay for, the likely prompt included."""
     per_input, per_output = _dearest(model.price.rates, caches(model, estimated))
-    prompt = money.per_million(_least(estimated) * per_input)
+    prompt = money.per_million(_least(estimated) * per_input) + per_request(model)
     if not per_output:
         return estimated.output
     return max(1, (held - prompt) * money.MILLION // per_output)

@@ -56,6 +56,8 @@ def _times(amount: int, factor: int) -> int:
 
 def _factor(model: Model, sifted: Sifted) -> int:
     """What was asked for; never below the plain price, which the vendor may apply instead."""
+    if model.fee is not None:  # of which a customer's own key knows nothing
+        return WHOLE
     product, factors = WHOLE, model.rules().factors
     for meter, value in sifted.requested.items():
         row = factors.get(meter, {}).get(value)
@@ -66,19 +68,26 @@ def _factor(model: Model, sifted: Sifted) -> int:
 def _most(use: Use, model: Model, estimated: Estimate) -> int:
     row = use.row
     if row.kind == Kind.COUNTER:
-        return use.calls * row.amount
-    calls = use.calls * row.amount if row.pricing == Pricing.PER_CALL else 0
-    calls += sum(
-        unit.amount * unit.most_calls
-        for meter in row.meters
-        if (unit := model.rules().counters.get(meter)) is not None
-    )
+        return 0 if model.fee is not None else use.calls * row.amount
+    calls = _calls(use, model)
     if row.kind != Kind.TOOL:  # the conversation, summarised
         own = _bound(model, estimated, estimated.most)
         return calls + per_million(own.window * own.per_input + model.max_output * own.per_output)
     turns = prompts(use, model, estimated)
     own = _bound(model, estimated, estimated.most + sum(turns))  # told in one sum, priced by it
     return calls + per_million(sum(turns) * own.per_input) + _helping(use, model, estimated)
+
+
+def _calls(use: Use, model: Model) -> int:
+    """Of a customer's own key the vendor asks for them himself."""
+    if model.fee is not None:
+        return 0
+    calls = use.calls * use.row.amount if use.row.pricing == Pricing.PER_CALL else 0
+    return calls + sum(
+        unit.amount * unit.most_calls
+        for meter in use.row.meters
+        if (unit := model.rules().counters.get(meter)) is not None
+    )
 
 
 def prompts(use: Use, model: Model, estimated: Estimate) -> list[int]:

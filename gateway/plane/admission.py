@@ -14,7 +14,16 @@ from django.conf import settings
 from accounts.keys import scopes
 from gateway.catalogue import clock, snapshot
 from gateway.metering.estimates import Hold
-from gateway.plane import callers, counts, inbound, life, stores, tracing, usage_events
+from gateway.plane import (
+    callers,
+    counts,
+    inbound,
+    life,
+    own_keys,
+    stores,
+    tracing,
+    usage_events,
+)
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.counts import Counts
@@ -141,6 +150,8 @@ async def _price(call: Call, moment: int | None) -> None:
     if sold is None:
         raise known.missing(call.request.name)
     sold = sold.owned(call.request.account)
+    if call.model.fee is not None:
+        sold = sold.by_own_key() or sold
     if sold is call.model:  # nearly always
         return
     call.request = call.request.priced(sold, call.lane.sifted)
@@ -170,7 +181,10 @@ async def _ask_limiter(call: Call) -> State:
 
 async def _renew(call: Call, state: State) -> None:
     """Read anew whatever was too old for it to be decided."""
+    before = call.caller.own_keys
     call.caller = await _renewed(call.caller, state)
+    if call.caller.own_keys != before:
+        own_keys.renew(call)
     call.http.limits = call.caller.limits
     if scopes.INFERENCE not in call.caller.scopes:
         raise scopes.missing(scopes.INFERENCE, "API key")

@@ -23,8 +23,10 @@ from gateway.plane.endpoints.lane import Answered
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End, Hearing, Stage
+from gateway.plane.own_keys import Mine
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.manners import NATIVE, Named
+from gateway.vendors.own_keys import failing
 from gateway.vendors.routes import Route
 from hontoni.errors import ApiError, PaymentRequired
 from ratelimits.limiter import Ask, State
@@ -76,6 +78,9 @@ class Call:
     first_byte: float | None = None
     quarantined: Usage | None = None  # the vendor's own numbers, where they cannot be true
     routes: tuple[Route, ...] = ()  # in the order in which they are asked
+    ours: tuple[Route, ...] = ()  # all that are no customer's
+    mine: Mine | None = None  # the customer's own key for it
+    fell_back: str = ""  # why it was not that key that answered
     named: Named = NATIVE  # what the lane calls the model, and in which dialect
     attempts: list[Attempt] = field(default_factory=list)
     price_read_at: float = 0.0  # when the price was read that holds for it
@@ -166,7 +171,8 @@ class Call:
     def fail(self, error: ApiError) -> None:
         """It ended in an error. Only running out of money leaves something to pay."""
         self.status, self.error = error.status, error.code
-        self.end = End.BROKE if isinstance(error, PaymentRequired) else End.FAILED
+        broke = isinstance(error, PaymentRequired) and error.code not in failing.CODES
+        self.end = End.BROKE if broke else End.FAILED
 
     def close_account(self) -> None:
         """Decide what was used and what it costs: the fair bill. `gift` is what is given away of
@@ -231,14 +237,9 @@ class Call:
             return False
         if self.request.parsed.get("max_tokens") == 0:
             return False
-        ending = self._ending()
+        ending = self.ended if self.tap is None else self.tap.ending()
         stops = self.request.parsed.get("stop") or self.request.parsed.get("stop_sequences")
         return ending not in _ENDS_WITH_A_REASON and not (ending == "stop" and stops)
-
-    def _ending(self) -> str:
-        if self.tap is not None:
-            return self.tap.ending()
-        return self.ended
 
     def _quarantine(self, given: Usage) -> None:
         """Numbers that cannot be true are kept for staff; what was held is billed, and our own

@@ -22,6 +22,8 @@ from accounts.keys import api_keys, restrictions, scopes
 from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
 from gateway.stores.epochs import watch_mark
+from gateway.vendors.own_keys import access
+from gateway.vendors.own_keys.access import Key
 from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated, Unavailable
 from ratelimits import limiter
@@ -54,6 +56,7 @@ class Caller:
     networks: tuple[restrictions.Network, ...]  # likewise
     may_store: bool = False  # vendors, what they are sent, if a request asks them to
     keeps_responses: bool = True  # we, for clients that point at them
+    own_keys: tuple[Key, ...] = ()  # the account's own, at vendors
     scopes: frozenset[str] = frozenset((scopes.INFERENCE,))
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
@@ -267,6 +270,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
         networks=tuple(ipaddress.ip_network(each) for each in key.allowed_ips),
         may_store=key.user.vendors_may_store,
         keeps_responses=key.user.keeps_responses,
+        own_keys=access.of_account(key.user_id),
         scopes=frozenset(key.scopes),
     )
 

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
+from gateway.metering.estimates import per_request
 from gateway.plane import (
     adapters,
     admission,
@@ -26,12 +27,14 @@ from gateway.plane import (
     kept_responses,
     large,
     left_out,
+    own_keys,
     pipeline,
 )
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import GEMINI, MESSAGES, RESPONSES, Dialect
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
+from gateway.plane.own_keys import Mine
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors
 from gateway.vendors.manners import PLAIN
@@ -75,8 +78,10 @@ async def _count(http: Exchange, upstream: Upstream, count: _Count) -> None:
     if count.dialect is RESPONSES:
         body = await kept_responses.completed(http, caller, body)
     request, parsed = await _counted(http, count.dialect, body, caller, upstream)
-    routes = _counters(upstream, request, count)
-    if request.model.dialect != count.dialect.name or not routes:
+    ours = upstream.routes(request.model)
+    caller, mine, routes = await own_keys.found(caller, request.model, ours)
+    counters = _counters(routes, request, count)
+    if request.model.dialect != count.dialect.name or not counters:
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({**count.beside, "input_tokens": request.estimate.likely})
         return
@@ -86,7 +91,7 @@ async def _count(http: Exchange, upstream: Upstream, count: _Count) -> None:
         path = there.model.manners.counting(count.dialect.name)
         return path, await large.counted(there, parsed), headers
 
-    work = _relay(http, upstream, request, counted, routes)
+    work = _relay(http, upstream, request, counted, counters, mine)
     await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
 
 
@@ -118,8 +123,10 @@ async def count_contents(http: Exchange, upstream: Upstream) -> None:
     else:
         sent, ip = http.headers, http.client_ip()
         request = await inbound.understand(GEMINI, body, parsed, caller, upstream, sent, ip)
-    lane, routes = await large.choose(request), _plain(upstream, request)
-    if not routes or not lane.body:  # what it points at is not fetched
+    ours = upstream.routes(request.model)
+    caller, mine, routes = await own_keys.found(caller, request.model, ours)
+    lane, counters = await large.choose(request), _plain(routes, request)
+    if not counters or not lane.body:  # what it points at is not fetched
         http.extra += [*pipeline.served(request), *_ESTIMATED]
         await http.respond_json({"totalTokens": request.estimate.likely})
         return
@@ -130,22 +137,21 @@ async def count_contents(http: Exchange, upstream: Upstream) -> None:
         wrapped = b'{"generateContentRequest":{"model":%b,%b}' % (named, lane.body[1:])
         return f"/v1beta/models/{there.target.model}:countTokens", wrapped, {}
 
-    work = _relay(http, upstream, request, counted, routes)
+    work = _relay(http, upstream, request, counted, counters, mine)
     await http.present(work, settings.UPSTREAM_SILENCE_SECONDS)
 
 
-def _plain(upstream: Upstream, request: InboundRequest) -> list[Route]:
+def _plain(routes: Sequence[Route], request: InboundRequest) -> list[Route]:
     """Who counts Gemini contents: Google itself."""
-    there = [(route, request.model.at(route.named)) for route in upstream.routes(request.model)]
+    there = [(route, request.model.at(route.named)) for route in routes]
     return [r for r, m in there if m.dialect == GEMINI.name and m.manners is PLAIN]
 
 
-def _counters(upstream: Upstream, request: InboundRequest, count: _Count) -> list[Route]:
+def _counters(routes: Sequence[Route], request: InboundRequest, count: _Count) -> list[Route]:
     """Who can be asked to count: the vendor's own API, or who has all of it."""
     name = count.dialect.name
     if count.vendor and request.model.vendor != count.vendor:
         return []
-    routes = upstream.routes(request.model)
     there = [(route, request.model.at(route.named)) for route in routes]
     return [r for r, m in there if m.dialect == name and m.manners.counting(name)]
 
@@ -156,6 +162,7 @@ async def _relay(
     request: InboundRequest,
     counted: Callable[[InboundRequest], Awaitable[Sent]],
     routes: Sequence[Route],
+    mine: Mine | None,
 ) -> None:
     """Ask one credential after another, where the vendor itself can be asked."""
     failed = failures.of(Unavailable("Nobody can count that model's tokens right now."))
@@ -171,8 +178,7 @@ async def _relay(
             http.extra += pipeline.served(request)
             await http.respond(200, answer)
             return
-        label, wait = route.access.label, reply.retry_after
-        failed = errors.from_reply(reply.status, answer, wait, label)
+        failed = own_keys.refusal(mine, route.access, reply, answer)
         if not errors.is_theirs(failed):
             break
     raise errors.raised(
@@ -186,7 +192,9 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     body = await bodies.read(http, caller, paid=False)
     request = await _estimated(http, body, caller, upstream)
     lane = await large.choose(request)  # or the 400 that the request itself would get
-    request = request.covering(lane.sifted)
+    ours = upstream.routes(request.model)
+    caller, mine, _ = await own_keys.found(caller, request.model, ours)
+    request = own_keys.priced(request, mine, lane.sifted)
     if lane.thinks is not None:
         request.clamps["thinking"] = request.applied(lane.thinks)
     stretch = not request.parsed.get("stream") or request.hides() or bool(lane.sifted.uses)
@@ -219,6 +227,7 @@ def _answer(request: InboundRequest) -> dict[str, Any]:
     model, bounds = request.model, request.estimate
     rates = model.price.rates
     least = bounds.likely * min(rates[0], rates[1]) + rates[4]
+    flat = per_request(model)
     return {
         "object": "estimate",
         "dialect": request.dialect.name,
@@ -233,7 +242,7 @@ def _answer(request: InboundRequest) -> dict[str, Any]:
         "max_input_tokens": bounds.most,
         "max_output_tokens": bounds.output,
         "currency": "USD",
-        "least_cost": dollars(per_million(least)),
+        "least_cost": dollars(per_million(least) + flat),
         "most_cost": dollars(request.hold.full),
         "hold": dollars(request.hold.full),
         "least_hold": dollars(request.hold.floor),

@@ -35,7 +35,7 @@ async def models(http: Exchange, upstream: Upstream) -> None:
     offered = [
         model
         for model in found
-        if (not caller.models or model.id in caller.models) and upstream.routes(model)
+        if (not caller.models or model.id in caller.models) and upstream.serves(model, caller)
     ]
     start, size = _page(http.query())
     page = {"models": [shape(model) for model in offered[start : start + size]]}

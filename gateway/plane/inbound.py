@@ -175,9 +175,11 @@ async def understand(
     if not plain:
         await members.check(body)
     if known is None:
-        model, variant = _at_hand(parsed, upstream) or await model_of(parsed, upstream)
+        model, variant = _at_hand(parsed, upstream, caller) or await model_of(
+            parsed, upstream, caller
+        )
     else:
-        model, variant = _model_of(known, _name(parsed), upstream)
+        model, variant = _model_of(known, _name(parsed), upstream, caller)
     if b"anthropic-beta" in sent:
         variant = _switched(variant, model, sent[b"anthropic-beta"])
     if caller.models and (needed := permission(model, variant, caller)) not in caller.models:
@@ -230,17 +232,21 @@ def permission(model: Model, variant: Variant, caller: Caller) -> str:
     return model.id if snapshot.stand(model, gone).price == "higher" else gone.id
 
 
-def _at_hand(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant] | None:
+def _at_hand(
+    parsed: dict[str, Any], upstream: Upstream, caller: Caller
+) -> tuple[Model, Variant] | None:
     """As `model_of` for a model's own name, without waiting: nearly always."""
     name, known = parsed.get("model"), snapshot.at_hand()
     model = known.models.get(name) if known is not None and isinstance(name, str) else None
-    return (model, PLAIN) if model is not None and upstream.routes(model) else None
+    return (model, PLAIN) if model is not None and upstream.serves(model, caller) else None
 
 
-async def model_of(parsed: dict[str, Any], upstream: Upstream) -> tuple[Model, Variant]:
+async def model_of(
+    parsed: dict[str, Any], upstream: Upstream, caller: Caller
+) -> tuple[Model, Variant]:
     """The model a body names, and its variant. Raises BadRequest or NotFound."""
     name = _name(parsed)
-    return await snapshot.found(lambda known: _model_of(known, name, upstream))
+    return await snapshot.found(lambda known: _model_of(known, name, upstream, caller))
 
 
 def _name(parsed: dict[str, Any]) -> str:
@@ -257,9 +263,11 @@ def _switched(variant: Variant, model: Model, betas: bytes) -> Variant:
     return replace(variant, long_context=True) if requested else variant
 
 
-def _model_of(known: Catalogue, name: str, upstream: Upstream) -> tuple[Model, Variant]:
+def _model_of(
+    known: Catalogue, name: str, upstream: Upstream, caller: Caller
+) -> tuple[Model, Variant]:
     model, variant = known.resolve(name)
-    if not upstream.routes(model):
+    if not upstream.serves(model, caller):
         raise BadRequest(f"{model.id} is not available here.", code="model_not_supported")
     if variant.long_context and not model.long_context_window and model.id not in _NOTED:
         having = ", ".join(m.id for m in known.models.values() if m.long_context_window)

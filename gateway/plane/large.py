@@ -93,13 +93,17 @@ def _bare(catalogue: Catalogue) -> Catalogue:
     books: dict[int, Book] = {}
     models = {}
     for name, model in catalogue.models.items():
-        book = books.setdefault(id(model.book), Book(model.book.features, model.book.own))
+        book = books.setdefault(id(model.book), _book(model.book))
         models[name] = replace(
             model, pool=EMPTY, book=book, _rules=[], _capped={}, _elsewhere={}, _owned={}
         )
     for book in books.values():
         book.write(models, catalogue.aliases)
     return replace(catalogue, models=models, listed={}, of=Snapshot(0.0, [], {}, Features()))
+
+
+def _book(book: Book) -> Book:
+    return Book(book.features, book.own, book.fees)
 
 
 class Reading:
@@ -171,10 +175,10 @@ def _reading(
     catalogue: Catalogue,
 ) -> Reading:
     available = frozenset(
-        name for name, model in catalogue.models.items() if upstream.routes(model)
+        name for name, model in catalogue.models.items() if upstream.serves(model, caller)
     )
-    headers = dict(http.headers)
-    question = Question(kind, dialect, body, caller, headers, http.client_ip(), available)
+    headers, bare = dict(http.headers), replace(caller, own_keys=())  # nobody's business there
+    question = Question(kind, dialect, body, bare, headers, http.client_ip(), available)
     return Reading(question, catalogue)
 
 

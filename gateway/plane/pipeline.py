@@ -14,23 +14,23 @@ pays what was produced until then; nobody pays more than the vendor's own number
 import asyncio
 import logging
 from contextlib import suppress
-from typing import Any
 
 from gateway.catalogue import snapshot
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
-from gateway.metering import estimates
 from gateway.plane import (
     admission,
     bodies,
     callers,
     compaction,
     counts,
+    fitting,
     gemini_bodies,
     inbound,
     kept_responses,
     large,
     life,
+    own_keys,
     relay,
     tracing,
 )
@@ -47,11 +47,10 @@ from gateway.plane.wire import Headers
 from gateway.usage import refusals
 from gateway.vendors.manners import NATIVE
 from gateway.vendors.routes import Route, ordered
-from hontoni.errors import ApiError, BadRequest, PaymentRequired
+from hontoni.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
-_SPARED = (4, 2, 1, 0)  # calls of each tool
 _CLIENT_CLOSED = 499  # nginx's word for it; only ever written on receipts
 
 
@@ -117,7 +116,11 @@ async def _prepare(
         http.parsed = parsed = parse(body) if parsed is None else parsed
         request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += notices(request)
-    routes = _routes(request, http, upstream)
+    mine, routes = None, (ours := _routes(request, http, upstream))
+    if caller.own_keys:
+        caller, mine, routes = await own_keys.found(caller, request.model, ours)
+    if mine is not None:
+        http.extra.append(mine.header())
     named = routes[0].named
     lane = await large.choose(request if named == NATIVE else request.at(named))
     if http.compacts:
@@ -125,9 +128,12 @@ async def _prepare(
     return Call(
         http=http,
         caller=caller,
-        request=request.covering(lane.sifted),
+        request=own_keys.priced(request, mine, lane.sifted),
         lane=lane,
         routes=routes,
+        ours=ours,
+        mine=mine,
+        fell_back=mine.fell_back if mine else "",
         named=named,
         stream=bool(request.parsed.get("stream")),
         clamps=request.clamps,
@@ -140,6 +146,7 @@ def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tupl
     return ordered(
         upstream.routes(request.model),
         lambda: request.session(http.headers),
+        request.model.pool.choose,
     )
 
 
@@ -147,7 +154,7 @@ def notices(request: InboundRequest) -> Headers:
     """The headers that say what really serves the request, and what was taken from it."""
     headers = served(request)
     if request.clamps:
-        headers += _clamp_headers(request.clamps)
+        headers += fitting.clamp_headers(request.clamps)
     return headers
 
 
@@ -160,26 +167,6 @@ def served(request: InboundRequest) -> Headers:
     elif model.life.headers:
         headers += model.life.headers
     return headers
-
-
-_CLAMPS = {
-    "thinking": b"x-hontoni-thinking-budget",
-    "max_tokens": b"x-hontoni-max-tokens",
-    "context": b"x-hontoni-context",
-}
-
-
-def _clamp_headers(clamps: dict[str, Any]) -> Headers:
-    return [(_CLAMPS[name], _clamped(clamp)) for name, clamp in clamps.items() if name in _CLAMPS]
-
-
-def _clamped(clamp: dict[str, Any]) -> bytes:
-    words = [str(clamp["applied"])]
-    if effort := clamp.get("effort"):
-        words.append(f"effort={effort}")
-    if by := clamp.get("by"):
-        words += [f"asked={clamp['asked']}", f"clamped-by={by}"]
-    return "; ".join(words).encode()
 
 
 async def run(call: Call, upstream: Upstream) -> None:
@@ -232,7 +219,7 @@ async def _serve(call: Call, upstream: Upstream) -> None:
         await large.beside(call.lane, call.lane.let_store, allowed)
     if isinstance(call.lane, Translation):
         await relay.prepare(call)
-    await large.beside(call.lane, _fit, call)
+    await large.beside(call.lane, fitting.fit, call)
     _tell_thinking(call)
     await relay.forward(call, upstream)
 
@@ -256,48 +243,4 @@ def _tell_thinking(call: Call) -> None:
         clamp["by"] = call.clamps["max_tokens"]["by"]
     if clamp != call.clamps["thinking"]:
         call.clamps["thinking"] = clamp
-        _retell(call.http, {"thinking": clamp})
-
-
-def _retell(http: Exchange, clamps: dict[str, Any]) -> None:
-    """In place of what the header said before."""
-    given = dict(_clamp_headers(clamps))
-    http.extra = [header for header in http.extra if header[0] not in given] + list(given.items())
-
-
-def _fit(call: Call) -> None:
-    """Ask for no more than what is held pays for. Raises PaymentRequired."""
-    _fit_features(call)
-    _fit_to_balance(call)
-
-
-def _fit_features(call: Call) -> None:
-    """Where the balance does not cover what its tools may cost, they may be used less often, or
-    are left out. Raises PaymentRequired where one is forced."""
-    if not call.lane.sifted.uses or call.held >= call.hold.full:
-        return
-    for calls in _SPARED:
-        try:
-            call.lane.spare(calls)
-        except BadRequest:
-            raise PaymentRequired("Your balance does not cover what this tool may cost.") from None
-        call.spared, call.request = calls, call.request.covering(call.lane.sifted)
-        if call.held >= call.hold.full:
-            break
-    call.hold_is(call.held)
-
-
-def _fit_to_balance(call: Call) -> None:
-    """Where the balance does not cover the whole output and we cannot watch it being produced,
-    less of it is asked for."""
-    if call.held >= call.hold.full or (call.stream and not call.hidden):
-        return
-    affordable = estimates.affordable_output(call.model, call.estimate, call.held)
-    if affordable >= call.estimate.output:
-        return
-    by = "balance" if call.state is None or call.state.available <= 0 else "spend-cap"
-    clamp = {"asked": call.estimate.output, "applied": affordable, "by": by}
-    call.clamps["max_tokens"] = clamp
-    _retell(call.http, {"max_tokens": clamp})
-    call.request = call.request._replace(affordable=affordable)
-    call.lane.limit_output(affordable)
+        fitting.retell(call.http, {"thinking": clamp})

@@ -94,7 +94,7 @@ class _Here:
     def __init__(self, available: frozenset[str]) -> None:
         self._available = available
 
-    def routes(self, model: Any) -> bool:
+    def serves(self, model: Any, caller: Any) -> bool:
         return model.id in self._available
 
 

@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.dialects import codecs
@@ -24,10 +25,12 @@ from gateway.plane import (
     admission,
     counts,
     drains,
+    fitting,
     kept_responses,
     large,
     left_out,
     life,
+    own_keys,
     tracing,
 )
 from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
@@ -35,7 +38,9 @@ from gateway.plane.call import Call
 from gateway.plane.endpoints.lane import Forward
 from gateway.plane.upstream import Upstream
 from gateway.vendors import errors, fetching
+from gateway.vendors.access import Access
 from gateway.vendors.attempts import Attempt
+from gateway.vendors.own_keys import failing
 from gateway.vendors.reply import Reply
 from gateway.vendors.routes import Route
 from hontoni import money
@@ -69,14 +74,19 @@ async def complete(call: Call, lane: Lane) -> None:
 async def forward(call: Call, upstream: Upstream) -> None:
     """Ask one credential after another until one answers, while nothing was sent on of an answer.
 
-    Each costs the customer what the first would have: the price is the model's. The deadline of
+    Each costs the customer what the first would have: the price is the model's. Where the first is
+    the customer's own key, ours come behind it only if its owner chose so. The deadline of
     the whole is the pipeline's. Raises what the last of them failed with, or PaymentRequired.
     """
     failed: Failed | None = None
     for route in call.routes[:_MOST_ROUTES]:
+        if call.model.fee is not None and route.access.own_key is None:
+            await fitting.hold_for_ours(call, failed)
+            await large.beside(call.lane, fitting.fit, call)
         if route.named != call.named and not await _fits(call, route):
             continue
         if not route.breaker.allows():
+            failed = _rested(call, route) or failed
             continue
         failed = await _ask(call, upstream, route)
         if failed is None:
@@ -87,6 +97,14 @@ async def forward(call: Call, upstream: Upstream) -> None:
         raise _resting(call.routes)
     failed = failed or failures.GONE
     raise errors.raised(failed, call.model.vendor, call.model.id, call.model.life.successor)
+
+
+def _rested(call: Call, route: Route) -> Failed | None:
+    """Why the customer's own key is left alone for now."""
+    failed = route.access.failures.get(call.model.id)
+    if route.access.own_key is None or failed is None:
+        return None
+    return replace(failed, retry_after=max(1.0, math.ceil(route.breaker.wait())))
 
 
 def _resting(routes: Sequence[Route]) -> Unavailable:
@@ -160,7 +178,19 @@ async def _attempt(call: Call, upstream: Upstream, route: Route) -> Failed | Non
     except BaseException:
         attempt.abandoned()
         raise
+    failed = _owners(call, route.access, failed)
     attempt.ended(failed)
+    return failed
+
+
+def _owners(call: Call, access: Access, failed: Failed | None) -> Failed | None:
+    """The same in words for its owner, where it was a customer's own key that failed."""
+    if access.own_key is None or call.mine is None or failed is None:
+        return failed
+    if failed.code not in failing.CODES:
+        key = call.mine.key
+        failed = failing.told(failed, key.name, key.prefix, call.upstream_status, failed.message)
+    access.failures[call.model.id] = failed
     return failed
 
 
@@ -180,8 +210,7 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
         attempt.status = call.upstream_status = reply.status
         call.upstream_request_id = reply.request_id
         if reply.status >= 400:
-            body, wait = await reply.read(), reply.retry_after
-            return errors.from_reply(reply.status, body, wait, access.label, reply.error_type)
+            return own_keys.refusal(call.mine, access, reply, await reply.read())
         if isinstance(lane, Forward):
             await _forwarded(call, lane, reply)
             return None

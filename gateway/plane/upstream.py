@@ -10,10 +10,13 @@ from contextlib import suppress
 from django.conf import settings
 
 from gateway.catalogue.sold import Model
+from gateway.plane.callers import Caller
+from gateway.plane.own_keys import reaches
 from gateway.vendors.access import Access, introduce
 from gateway.vendors.breaker import Breaker
 from gateway.vendors.http_client import Client
 from gateway.vendors.models import Vendor
+from gateway.vendors.own_keys.access import play
 from gateway.vendors.reply import Reply
 from gateway.vendors.routes import Route, breakers, in_use
 from hontoni.errors import UpstreamFailed
@@ -58,6 +61,10 @@ class Upstream:
         own = self._own(model)
         return own if self.alone or not pool.routes else own + pool.routes
 
+    def serves(self, model: Model, caller: Caller) -> bool:
+        """Whether this caller can have it: by a credential of ours, or a key of their own."""
+        return bool(self.routes(model)) or (bool(caller.own_keys) and reaches(caller, model))
+
     def _own(self, model: Model) -> tuple[Route, ...]:
         if model.id not in self._routes:
             access = self.own.get(model.vendor)
@@ -67,8 +74,12 @@ class Upstream:
 
     def breakers(self) -> dict[tuple[str, str], int]:
         """The state of every breaker that was ever asked, by credential and model."""
+        return {way: breaker.state() for way, breaker in self.asked().items()}
+
+    def asked(self) -> dict[tuple[str, str], Breaker]:
+        """Every breaker there is of our credentials, by credential and model."""
         found = {
-            (route.access.label, model): route.breaker.state()
+            (route.access.label, model): route.breaker
             for model, own in self._routes.items()
             for route in own
         }
@@ -125,6 +136,7 @@ async def connect() -> Upstream:
     from sandbox.vendors.server import serve_in_background
 
     root, key = serve_in_background()
+    play(root)
     return Upstream(
         {vendor: introduce("sandbox", vendor, root, key) for vendor in Vendor}, alone=True
     )

@@ -98,6 +98,10 @@ def _details(call: Call) -> dict[str, Any]:
     if call.full not in (None, call.usage) and call.quarantined is None:
         assert call.full is not None
         details["full"] = call.full._asdict()  # the vendor bills it, the customer is not
+    if call.mine is not None:
+        details["own_key"] = {"provider": call.mine.key.name}
+        if call.fell_back:
+            details["own_key"]["fell_back"] = call.fell_back
     if (gone := call.request.variant.instead_of) is not None:
         details["instead_of"] = stand(call.model, gone).as_dict()
     if rule := call.rule():

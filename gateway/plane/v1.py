@@ -24,11 +24,13 @@ from gateway.plane import (
     drains,
     gemini_bodies,
     gemini_door,
+    health,
     inbound,
     kept_responses,
     key_doors,
     large,
     pipeline,
+    probing,
     response_doors,
     socket_door,
     sockets,
@@ -74,7 +76,7 @@ async def _models(http: Exchange, upstream: Upstream) -> None:
     caller = await admission.enter(http)
     found = (await snapshot.current()).listed.values()
     allowed = [model for model in found if not caller.models or model.id in caller.models]
-    offered = [model for model in allowed if upstream.routes(model)]
+    offered = [model for model in allowed if upstream.serves(model, caller)]
     query = http.query()
     page = model_list.page(offered, query, anthropic=_is_anthropic(http))
     if "client_version" in query:  # Codex
@@ -224,6 +226,7 @@ class V1:
 
     def __init__(self) -> None:
         self.upstream: Upstream | None = None
+        self.health: health.Sharing | None = None
         self.config = Config.read()
         handlers: dict[str, dict[str, Handler]] = {}
         for path, method, run in _HANDLERS:
@@ -246,11 +249,14 @@ class V1:
         gc.freeze()
         gc.set_threshold(10_000, 20, 100)
         await stores.start()
+        self.health = health.Sharing(self.upstream)
         work = (
             admission.beat_for_ever(),
             refusals.flush_for_ever(),
             stores.watch_for_ever(),
             sockets.look_for_ever(),
+            self.health.for_ever(),
+            probing.Prober(self.upstream).for_ever(),
         )
         self._working = [asyncio.create_task(each) for each in work]
 

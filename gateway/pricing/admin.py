@@ -132,12 +132,12 @@ class CustomerPriceAdmin(RateAdmin):
             return f"{row.multiplier / 100:g} % of the list"
         return f"${dollars(row.input or 0)} in, ${dollars(row.output or 0)} out"
 
-    @admin.display(description="earns least with")
+    @admin.display(description="earns, per million")
     def earns(self, row: CustomerPrice) -> str:
         return own_prices.earns(row, clock.now())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        fixed = ["user", "model", "multiplier", *BUCKETS, "from_at"]
+        fixed = ["user", "model", "multiplier", *BUCKETS, "from_at", "earns"]
         return fixed if obj is not None else []
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -3,6 +3,7 @@
 * A rise, from the moment it is announced: whoever used the model in the last 30 days.
 * The end of a model: 60, 14 and 1 days before, whoever used it in the last 30 days by then.
 * A price of one's own: when it is agreed, and before its end makes things dearer.
+* A rise of the fee for own keys, from the moment it is announced: whoever has one there.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from billing.mails import notices
@@ -20,7 +21,10 @@ from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.own_prices.terms import of as terms_of
 from gateway.catalogue.prices import changes, schedule
+from gateway.pricing import own_key_fees
 from gateway.usage.models import UsageHour
+from gateway.vendors.own_keys import fees
+from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from hontoni.money import dollars
 
 USED_WITHIN = timedelta(days=30)
@@ -153,6 +157,37 @@ def own_ends(now: datetime) -> int:
         for row in rows
         if (facts := _agreed(row))["dearer"]
     )
+
+
+def own_key_fee(row: OwnKeyFee, now: datetime) -> int:
+    """Tell whoever has a key of their own there of a fee that rises. How many had not heard."""
+    before = own_key_fees.before_it(row)
+    if row.effective_at <= now or not fees.is_dearer(row, before):
+        return 0
+    assert before is not None
+    keys = OwnKey.objects.filter(active=True)
+    keys = keys.filter(provider__vendor=row.vendor) if row.vendor else _elsewhere(keys)
+    facts = {
+        "vendor": row.get_vendor_display() if row.vendor else "",
+        "from_at": row.effective_at.isoformat(),
+        "old_tokens": dollars(before.per_million),
+        "new_tokens": dollars(row.per_million),
+        "old_request": dollars(before.per_request),
+        "new_request": dollars(row.per_request),
+    }
+    users = set(keys.values_list("user_id", flat=True))
+    return _tell(users, "own_key_fee_rises", f"own_key_fee:{row.pk}", facts)
+
+
+def _elsewhere(keys: "QuerySet[OwnKey]") -> "QuerySet[OwnKey]":
+    """Those of vendors without a fee of their own."""
+    own = OwnKeyFee.objects.exclude(vendor="").values("vendor")
+    return keys.exclude(provider__vendor__in=own)
+
+
+def own_key_fees_rise(now: datetime) -> int:
+    """Tell of those to come whoever has brought a key since. How many were told."""
+    return sum(own_key_fee(row, now) for row in OwnKeyFee.objects.filter(effective_at__gt=now))
 
 
 def _agreed(row: CustomerPrice) -> dict[str, Any]:

@@ -70,14 +70,13 @@ class CatalogueAdmin(ModelAdmin):
         listed = getattr(row, "listed", None) or schedule.in_force(row.pk, clock.now())
         return f"${dollars(listed.input)} / ${dollars(listed.output)}" if listed else "none"
 
-    @admin.display(description="earns least with")
+    @admin.display(description="earns, per million")
     def earns(self, row: Any) -> str:
         earned = getattr(row, "earned", None)
         if earned is None:
             listed = schedule.in_force(row.pk, clock.now())
             earned = margins.known([row.pk]).of(listed) if listed else []
-        worst = margins.least(earned)
-        return f"{worst.label}: {worst}" if worst else "cost unknown"
+        return margins.words(earned)
 
     @admin.display(description="customers of the last 30 days")
     def users(self, row: Model) -> str:

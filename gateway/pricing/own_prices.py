@@ -64,8 +64,10 @@ def is_coming(row: CustomerPrice, now: datetime) -> bool:
 
 
 def earns(row: CustomerPrice, now: datetime) -> str:
-    """The bucket that earns least, of whichever model."""
+    """Every bucket of its model; of all models the one that earns least."""
     found = [each for price in _listed(row, now) for each in _earned(row, price, now)]
+    if row.model_id:
+        return margins.words(found)
     worst = margins.least(found)
     return f"{worst.label}: {worst}" if worst else "cost unknown"
 

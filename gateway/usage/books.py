@@ -36,7 +36,8 @@ _HOUR_KEY = (
     *(("model", "text"), ("tool", "text")),
 )
 DAY = 86_400  # seconds
-_HOUR_SUMS = ("requests", "errors", *BUCKETS, "cost")
+_OWN_SUMS = (*BUCKETS, "cost")
+_HOUR_SUMS = ("requests", "errors", *_OWN_SUMS)
 
 
 class Booked(NamedTuple):
@@ -148,12 +149,35 @@ def roll_up(rows: Sequence[Booked]) -> None:
         for place, value in enumerate(more, 2):
             if value:
                 total[place] += value
-    table = "gateway_usagehour"
-    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in _HOUR_SUMS)
+    _add_up("gateway_usagehour", _HOUR_SUMS, sums)
+    if own := [row for row in rows if is_by_own_key(row)]:
+        _roll_up_own(own)
+
+
+def is_by_own_key(row: Used) -> bool:
+    """Whether a customer's own key answered it."""
+    own = row.details.get("own_key")
+    return own is not None and "fell_back" not in own
+
+
+def _roll_up_own(rows: Sequence[Booked]) -> None:
+    """The part of the sums that went through customers' own keys."""
+    sums: defaultdict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * len(_OWN_SUMS))
+    for row in rows:
+        hour = row.created_at.replace(minute=0, second=0, microsecond=0)
+        total = sums[row.user_id, hour, row.api_key_id, row.model, row.tool]
+        more: tuple[Any, ...] = row[_FIRST_SUM:_LAST_SUM]
+        for place, value in enumerate(more):
+            total[place] += value
+    _add_up("gateway_ownkeyhour", _OWN_SUMS, sums)
+
+
+def _add_up(table: str, names: Sequence[str], sums: Mapping[tuple[Any, ...], list[int]]) -> None:
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in names)
     keys = ", ".join(name for name, _ in _HOUR_KEY)
     rowsets.insert(
         table,
-        (*_HOUR_KEY, *((name, "bigint") for name in _HOUR_SUMS)),
+        (*_HOUR_KEY, *((name, "bigint") for name in names)),
         [(*key, *total) for key, total in sorted(sums.items())],
         f"ON CONFLICT ({keys}) DO UPDATE SET {added}",
     )

@@ -151,6 +151,36 @@ class UsageHour(models.Model):
         return f"{self.user_id} {self.model} {self.hour:%Y-%m-%d %H}:00"
 
 
+class OwnKeyHour(models.Model):
+    """The part of a UsageHour's tokens that went through the customer's own keys: they cost a fee
+    here, and what they cost at the vendor, or saved there, is on another bill."""
+
+    hour = models.DateTimeField()
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    api_key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, db_index=False, related_name="+")
+    model = models.CharField(max_length=100)
+    tool = models.CharField(max_length=30, default=UNKNOWN)
+    input = models.BigIntegerField(default=0)
+    cache_read = models.BigIntegerField(default=0)
+    cache_write_5m = models.BigIntegerField(default=0)
+    cache_write_1h = models.BigIntegerField(default=0)
+    output = models.BigIntegerField(default=0)
+    reasoning = models.BigIntegerField(default=0)
+    cost = models.BigIntegerField(default=0, help_text="the fees, in nano-dollars")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=("user", "hour", "api_key", "model", "tool"), name="own_key_hour_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.model} {self.hour:%Y-%m-%d %H}:00"
+
+
 class Refusal(models.Model):
     """Equal refusals of one hour: what was asked of which key, why not, and how often.
 

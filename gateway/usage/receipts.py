@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.catalogue.costs import margins
+from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.features.models import times
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.catalogue.snapshot import price_of
 from gateway.metering import bill
 from gateway.usage.models import UsageEvent
-from hontoni.money import dollars
+from gateway.vendors.own_keys.fees import REQUEST_LINE
+from hontoni.money import dollars, per_million
 
 _DECIMALS = 19  # nano-dollars x tokens a million x basis points
 
@@ -52,10 +55,42 @@ def shown(line: bill.Line) -> Iterator[dict[str, Any]]:
 def own(event: UsageEvent) -> dict[str, Any] | None:
     """The customer's own price that it was made from, if it was."""
     for line in event.details.get("lines", ()):
-        if lines := line.get("own"):
+        if (lines := line.get("own")) and not lines.get("own_key"):
             multiplier = lines.get("multiplier")
             return {"id": lines["id"], "multiplier": times(multiplier) if multiplier else None}
     return None
+
+
+def own_key(event: UsageEvent) -> dict[str, Any] | None:
+    """Of a request of an account that has a key of its own there: whose key answered, at which
+    fee, and what the vendor charges for these tokens, as far as that is known (dollars)."""
+    kept = event.details.get("own_key")
+    if kept is None:
+        return None
+    found: dict[str, Any] = {
+        "provider": kept["provider"],
+        "fell_back": kept.get("fell_back", ""),
+        "fee": None,
+        "vendor_cost": None,
+    }
+    lines = event.details.get("lines", ())
+    if fee := next((line["own"] for line in lines if line["kind"] == "own_key"), None):
+        flat = next((line["amount"] for line in lines if line.get("name") == REQUEST_LINE), 0)
+        found["fee"] = {
+            "id": fee["id"],
+            "per_million_tokens": dollars(fee["rates"][0]),
+            "per_request": dollars(flat),
+        }
+        cost = margins.known([event.model]).on(event.model, event.created_at.date())
+        found["vendor_cost"] = dollars(_at(cost, event)) if cost else None
+    return found
+
+
+def _at(cost: VendorPrice, event: UsageEvent) -> int:
+    above = cost.long_context_above
+    kind = "long_" if above is not None and event.prompt_tokens > above else ""
+    sums = (getattr(event, bucket) * cost.rate(kind + bucket) for bucket in BUCKETS)
+    return per_million(sum(sums))
 
 
 def exact(weight: int) -> str:

@@ -6,7 +6,7 @@ the hour around midnight on the day it began. What charts and tables are made of
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
@@ -14,11 +14,13 @@ from django.utils import timezone
 
 from billing.invoices.statements import Used
 from gateway.catalogue.models import BUCKETS
+from gateway.catalogue.own_prices.terms import Rates
 from gateway.catalogue.snapshot import Catalogue
 from gateway.usage.corrections.models import since_corrected
-from gateway.usage.models import UsageHour
+from gateway.usage.models import OwnKeyHour, UsageHour
 from hontoni import money
 
+_CACHES = ("cache_read", "cache_write_5m", "cache_write_1h")
 PROMPT = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
 
 
@@ -92,14 +94,24 @@ def by_model(user_id: int, since: datetime, until: datetime) -> list[Used]:
     ]
 
 
+class Selection(NamedTuple):
+    """Some of an account's rollups, and the part of them that went through own keys."""
+
+    account: int
+    rows: QuerySet[UsageHour]
+    own: QuerySet[OwnKeyHour]
+
+
 @dataclass(slots=True)
 class Totals:
-    """What a selection of rollups adds up to. `saved` and `costs` are at today's prices."""
+    """What a selection of rollups adds up to. `saved` and `costs` are at today's prices, for what
+    went through our accounts; `fees` is what own keys cost."""
 
     requests: int = 0
     errors: int = 0
     cost: int = 0
     saved: int = 0
+    fees: int = 0
     tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUCKETS, 0))
     costs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BUCKETS, 0))
 
@@ -118,9 +130,20 @@ class Totals:
         return [(n, self.tokens[n], self.costs[n]) for n in BUCKETS if self.tokens[n]]
 
 
-def totals(rows: QuerySet[UsageHour], catalogue: Catalogue) -> Totals:
+def _rates(catalogue: Catalogue, name: str, account: int) -> Rates | None:
+    """What this account pays for a model now, or paid last for one that has ended; None of one
+    that is not known any more."""
+    model, gone = catalogue.models.get(name), catalogue.retired.get(name)
+    if model is not None:
+        return model.owned(account).price.rates
+    rates: Any = None if gone is None else gone.rates
+    return rates  # type: ignore[no-any-return]  # as many as there are buckets
+
+
+def totals(selected: Selection, catalogue: Catalogue) -> Totals:
     """Add up a selection of rollups."""
-    total = Totals()
+    total, rows = Totals(), selected.rows
+    own = _by_own_keys(selected.own)
     names = ("requests", "errors", "cost", *BUCKETS)
     sums = rows.values("model").annotate(**{f"sum_{name}": Sum(name) for name in names})
     row: dict[str, Any]
@@ -128,13 +151,21 @@ def totals(rows: QuerySet[UsageHour], catalogue: Catalogue) -> Totals:
         total.requests += row["sum_requests"]
         total.errors += row["sum_errors"]
         total.cost += row["sum_cost"]
-        model = catalogue.models.get(row["model"])
+        rates, elsewhere = _rates(catalogue, row["model"], selected.account), own.get(row["model"])
         for position, name in enumerate(BUCKETS):
             tokens = row[f"sum_{name}"]
             total.tokens[name] += tokens
-            if model is not None:
-                total.costs[name] += money.per_million(tokens * model.price.rates[position])
-        if model is not None:
-            cheaper = model.price.rates[0] - model.price.rates[1]
-            total.saved += money.per_million(row["sum_cache_read"] * cheaper)
+            ours = tokens - (elsewhere[name] if elsewhere else 0)
+            if rates is not None:
+                total.costs[name] += money.per_million(ours * rates[position])
+            if rates is not None and name in _CACHES:  # writing may cost more than it saves
+                total.saved += money.per_million(ours * (rates[0] - rates[position]))
+        total.fees += elsewhere["cost"] if elsewhere else 0
     return total
+
+
+def _by_own_keys(rows: QuerySet[OwnKeyHour]) -> dict[str, dict[str, int]]:
+    """By model: the tokens that went through them, and the fees."""
+    names = (*BUCKETS, "cost")
+    sums: Any = rows.values("model").annotate(**{f"sum_{name}": Sum(name) for name in names})
+    return {row["model"]: {name: row[f"sum_{name}"] for name in names} for row in sums}

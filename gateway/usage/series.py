@@ -17,7 +17,7 @@ from django.utils import timezone
 from gateway.catalogue.models import BUCKETS
 from gateway.usage import rollups
 from gateway.usage.corrections.models import corrected
-from gateway.usage.models import UsageEvent, UsageHour
+from gateway.usage.models import OwnKeyHour, UsageEvent, UsageHour
 
 Moment = datetime | date
 Span = tuple[datetime, datetime]
@@ -130,10 +130,21 @@ def _of_events(measure: str) -> Any:
 
 def selection(user_id: int, within: Span | None, wanted: dict[str, Any]) -> QuerySet[UsageHour]:
     """An account's rollups in this time (None: of all), narrowed to a key, a model or a tool."""
+    return UsageHour.objects.filter(**_narrowed(user_id, within, wanted)).order_by()
+
+
+def with_own_keys(user_id: int, within: Span | None, wanted: dict[str, Any]) -> rollups.Selection:
+    """The same, and the part of it that went through own keys."""
+    narrowed = _narrowed(user_id, within, wanted)
+    rows = UsageHour.objects.filter(**narrowed).order_by()
+    return rollups.Selection(user_id, rows, OwnKeyHour.objects.filter(**narrowed).order_by())
+
+
+def _narrowed(user_id: int, within: Span | None, wanted: dict[str, Any]) -> dict[str, Any]:
     columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
     narrowed = {columns[name]: wanted[name] for name in columns if wanted.get(name)}
     hours = {"hour__gte": within[0], "hour__lt": within[1]} if within else {}
-    return UsageHour.objects.filter(user_id=user_id, **hours, **narrowed).order_by()
+    return {"user_id": user_id, **hours, **narrowed}
 
 
 # -- Series for charts ---------------------------------------------------------------------------

@@ -9,6 +9,7 @@ COUNTED = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 
 
 UNITS = (*COUNTED, "calls")
+OWN = "own key"  # in place of a vendor: customers' own keys, which are on no bill of ours
 
 
 class Part(models.TextChoices):
@@ -21,6 +22,7 @@ class Part(models.TextChoices):
     GIVEN_AWAY = "given_away", "charged nothing: it failed, or was empty"
     DISPUTED = "disputed", "what the vendor told beyond what was believed"
     FAILED = "failed", "an attempt that failed, before another credential answered"
+    PROBED = "probed", "asked by ourselves, to see how the vendor is"
 
 
 class UsageVendorDay(models.Model):
@@ -28,7 +30,8 @@ class UsageVendorDay(models.Model):
     with the events themselves.
 
     Of `failed` and `disputed` the tokens are the most that the vendor may count, not what was
-    used. `at_most` (nano-dollars) bounds what nobody knows tokens of.
+    used. `at_most` (nano-dollars) bounds what nobody knows tokens of. Of own keys `vendor` is OWN,
+    and the credential ends in the customer's number.
     """
 
     day = models.DateField()

@@ -14,12 +14,14 @@ from django.db.models.functions import TruncDay
 
 from billing.books import checkpoints
 from gateway.catalogue.models import BUCKETS, Model
+from gateway.dialects.ir import Usage
 from gateway.usage.books import Used
 from gateway.usage.corrections.models import CorrectedRequest
 from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id
-from gateway.usage.vendor_day import COUNTED, UNITS, Part, UsageVendorDay
+from gateway.usage.vendor_day import COUNTED, OWN, UNITS, Part, UsageVendorDay
 from gateway.vendors.models import Provider, Vendor
+from gateway.vendors.own_keys import access
 from hontoni import errors
 
 _KEY = ("day", "vendor", "credential", "model", "part")
@@ -51,9 +53,20 @@ def correct(changes: Iterable[tuple[UsageEvent, int]]) -> None:
     vendors = _vendors(event for event, _ in changes)
     found: dict[Group, Sums] = {}
     for event, more in changes:
-        group = _group(event, vendors, event.model, _served(event), _part(event))
+        group = _group(event, vendors, event.model, _credential(event), _part(event))
         found.setdefault(group, dict.fromkeys(SUMS, 0))["cost"] += more
     _add(found)
+
+
+def probed(at: datetime, credential: str, model: str, used: Usage) -> None:
+    """Add what we asked ourselves: it is on the vendor's bill, and on no customer's."""
+    row = Model.objects.filter(pk=model).values_list("vendor", flat=True).first()
+    names = {v: v for v in Vendor} | dict(Provider.objects.values_list("name", "vendor"))
+    vendor = names.get(credential.partition("/")[0]) or row or ""
+    group = Group(at.astimezone(UTC).date(), vendor, credential, model, Part.PROBED)
+    tokens = dict(zip(COUNTED, used[:5], strict=True))
+    tokens["output"] += used.reasoning
+    _add({group: dict.fromkeys(SUMS, 0) | tokens | {"requests": 1}})
 
 
 def _add(found: Mapping[Group, Sums]) -> None:
@@ -141,6 +154,8 @@ def _group(
 
 
 def _vendor(vendors: Mapping[str, str], credential: str, model: str) -> str:
+    if access.is_own(credential):
+        return OWN
     return vendors.get(credential.partition("/")[0]) or vendors["model:" + model]
 
 
@@ -148,6 +163,12 @@ def _served(event: Used) -> str:
     """The credential that answered, or was the last to be asked."""
     attempts = event.details.get("attempts") or [{}]
     return str(attempts[-1].get("credential", ""))
+
+
+def _credential(event: Used) -> str:
+    """The same, and of an own key whose it is."""
+    served = _served(event)
+    return f"{served}/{event.user_id}" if access.is_own(served) else served
 
 
 def _vendors(events: Iterable[Used]) -> dict[str, str]:
@@ -163,6 +184,10 @@ def _vendors(events: Iterable[Used]) -> dict[str, str]:
 
 def _parts(event: Used) -> Iterator[tuple[str, str, str, Sums]]:
     """(credential, model, part, what to add) of every attempt."""
+    if access.is_own(_served(event)):  # nothing of it is on a bill of ours
+        ended = {"requests": 1, "cost": event.cost}
+        yield _credential(event), event.model, _part(event), _tokens(event) | ended
+        return
     attempts = event.details.get("attempts") or [{}]
     last, part = _served(event), _part(event)
     used = _used(event)
@@ -177,6 +202,8 @@ def _parts(event: Used) -> Iterator[tuple[str, str, str, Sums]]:
     elif full := event.details.get("full"):  # of it the fair-bill policy took something off
         yield last, event.model, Part.GIVEN_AWAY, _beyond(full, used[event.model])
     for attempt in attempts[:-1]:
+        if access.is_own(str(attempt.get("credential", ""))):
+            continue
         # It had the same prompt as the one that answered, so it cost about that at most.
         bound: Sums = {}
         if _may_have_cost(attempt):
@@ -199,16 +226,9 @@ def _part(event: Used) -> Part:
 def _used(event: Used) -> dict[str, Sums]:
     """What was used, by the model that was: a receipt of several lines has other models, too, and
     the calls of hosted tools (gateway/metering/bill.py)."""
-    own = {
-        "input": event.input,
-        "cache_read": event.cache_read,
-        "cache_write_5m": event.cache_write_5m,
-        "cache_write_1h": event.cache_write_1h,
-        "output": event.output + event.reasoning,
-    }
     lines = event.details.get("lines")
     if not lines:  # nearly always
-        return {event.model: own}
+        return {event.model: _tokens(event)}
     found = {event.model: dict.fromkeys((*UNITS, "calls_cost"), 0)}
     for line in lines:
         sums = found.setdefault(line.get("model", event.model), dict.fromkeys(UNITS, 0))
@@ -218,6 +238,16 @@ def _used(event: Used) -> dict[str, Sums]:
             sums["calls"] += calls
             sums["calls_cost"] += calls * line["amount"]
     return found
+
+
+def _tokens(event: Used) -> Sums:
+    return {
+        "input": event.input,
+        "cache_read": event.cache_read,
+        "cache_write_5m": event.cache_write_5m,
+        "cache_write_1h": event.cache_write_1h,
+        "output": event.output + event.reasoning,
+    }
 
 
 def _may_have_cost(attempt: Mapping[str, Any]) -> bool:
@@ -253,7 +283,7 @@ def _rebuild(day: date) -> int:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:  # against settlement, for the moment this takes
             cursor.execute(f"LOCK TABLE {UsageVendorDay._meta.db_table} IN EXCLUSIVE MODE")
-    UsageVendorDay.objects.filter(day=day).delete()
+    UsageVendorDay.objects.filter(day=day).exclude(part=Part.PROBED).delete()
     batch: list[UsageEvent] = []
     count = 0
     for event in _events(day, day).iterator(chunk_size=500):
@@ -295,7 +325,7 @@ def problems(first: date, last: date) -> Iterator[str]:
     """Those of these days whose sums are not those of their events, in words. Of days whose
     events are in the archive there is nothing to be said."""
     first = max(first, _first_day())
-    ended = [part for part in Part if part not in (Part.DISPUTED, Part.FAILED)]
+    ended = [part for part in Part if part not in (Part.DISPUTED, Part.FAILED, Part.PROBED)]
     kept = {
         row["day"]: (row["count"], row["charged"])
         for row in UsageVendorDay.objects.filter(part__in=ended, day__range=(first, last))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from gateway.dialects.ir import Failed
 from gateway.vendors.breaker import Breaker
 from gateway.vendors.http_client import Origin
 from gateway.vendors.manners import Hosting, beta_in_body
@@ -49,7 +50,8 @@ class Proof(Protocol):
 @dataclass(slots=True, eq=False)
 class Access:
     """`credential` is its id in the database, None for the environment's; `marked_at` when staff
-    were last told that it is refused, by the monotonic clock."""
+    were last told that it is refused, by the monotonic clock. `own_key` is the id of a customer's
+    own, and `failures` what became of it last, by model."""
 
     label: str
     origin: Origin
@@ -58,6 +60,8 @@ class Access:
     credential: int | None = None
     proof: Proof | None = None
     hosting: str = ""
+    own_key: int | None = None
+    failures: dict[str, Failed] = field(default_factory=dict)
     marked_at: float = -math.inf
     _heads: dict[str, bytes] = field(default_factory=dict)
     _breakers: dict[str, Breaker] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from gateway.vendors import probing
 from gateway.vendors.forms import CredentialForm, ProviderForm, initial
 from gateway.vendors.models import Auth, Credential, Offering, Provider, bind
+from gateway.vendors.own_keys import keeping
 from gateway.vendors.presets import BY_NAME, PRESETS, Preset
 
 _MOST_TRIED = 20  # each may take seconds
@@ -41,13 +42,13 @@ _QUIRKS = ("without", "renames", "bare", "system", "schemaless", "replays")
 @admin.register(Provider)
 class ProviderAdmin(ModelAdmin):
     form = ProviderForm
-    list_display = ["name", "vendor", "base_url", "everything", "active"]
-    list_filter = ["vendor", "hosting", "active"]
+    list_display = ["name", "vendor", "base_url", "everything", "own_keys", "active"]
+    list_filter = ["vendor", "hosting", "own_keys", "active"]
     search_fields = ["name", "base_url"]
     inlines = [OfferingInline]
     change_form_before_template = "admin/gateway/provider/presets.html"
     fieldsets = [
-        (None, {"fields": ("name", "vendor", "base_url", "everything", "active")}),
+        (None, {"fields": ("name", "vendor", "base_url", "everything", "own_keys", "active")}),
         ("How it is spoken to", {"fields": ("dialect", "auth")}),
         ("In a cloud", {"fields": ("hosting", "region", "project", "api_version")}),
         ("What it does otherwise", {"fields": _QUIRKS}),
@@ -92,6 +93,9 @@ class ProviderAdmin(ModelAdmin):
         mine = Credential.objects.filter(provider=obj, active=True)
         if count := mine.exclude(entered_for=obj.home).update(active=False):
             said = f"{count} credentials are inactive until they are entered again."
+            self.message_user(request, said, messages.WARNING)
+        if count := keeping.moved(obj):
+            said = f"{count} keys of customers' own are off until their owners enter them again."
             self.message_user(request, said, messages.WARNING)
 
 

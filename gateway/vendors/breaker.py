@@ -4,12 +4,15 @@
     open        not asked, for a pause that doubles each time it fails again
     half-open   the pause is over: one request is let through, and decides
 
-In the memory of a process, on purpose: the hot path asks it without a round trip, every node has
-a network of its own to judge by, and at worst each finds out for itself, for a few failures that
-are answered by the next credential.
+In the memory of a process, on purpose: the hot path asks it without a round trip, and every node
+has a network of its own to judge by. What the others say of it (routing/health.py) only decides
+who is asked first.
 """
 
 import time
+
+from gateway.vendors.routing.health import Health
+from gateway.vendors.routing.tally import Tally
 
 FAILURES = 5  # in a row
 SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 60.0
@@ -17,9 +20,13 @@ SHORTEST_SECONDS, LONGEST_SECONDS = 5.0, 60.0
 
 class Breaker:
     """`refused` while the vendor does not accept the credential itself; `gone` while it says that
-    it does not have the model."""
+    it does not have the model; `tally` is what came of it here lately, `shared` what all gateways
+    say."""
 
-    __slots__ = ("_failures", "_pause", "_probing", "_until", "gone", "refused")
+    __slots__ = (
+        *("_failures", "_pause", "_probing", "_until"),
+        *("gone", "refused", "shared", "tally"),
+    )
 
     def __init__(self) -> None:
         self._failures = 0
@@ -27,6 +34,8 @@ class Breaker:
         self._until = 0.0
         self._probing = False
         self.refused = self.gone = False
+        self.tally = Tally()
+        self.shared: Health | None = None
 
     def allows(self) -> bool:
         """Whether a request may be sent now."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from gateway.dialects.codecs import failures
 from gateway.dialects.ir import Failed
+from gateway.vendors.own_keys import failing
 from hontoni.errors import ApiError, NotFound
 
 logger = logging.getLogger(__name__)
@@ -31,17 +32,26 @@ _OURS = frozenset(
 )
 
 
+_LIMITS = frozenset(("rate_limit_error", "rate_limit_exceeded", "RESOURCE_EXHAUSTED"))
+
+
 def from_reply(
     status: int, body: bytes, retry_after: str, credential: str, kind: str = ""
 ) -> Failed:
     """What a vendor's non-2xx answer to a credential of ours means. `kind`: what its headers call
     it (AWS's do)."""
-    failed = failures.parse(body, status, _seconds(retry_after))
-    if kind and not failed.vendor_code:
-        failed = replace(failed, vendor_code=kind)
+    failed = parsed(status, body, retry_after, kind)
     if status in (401, 402, 403, 404) and is_theirs(failed):
         failed = replace(failed, vendor_code=failed.vendor_code or str(status))
         logger.critical("upstream.refuses_us %s %s %s", credential, status, failed.vendor_code)
+    return failed
+
+
+def parsed(status: int, body: bytes, retry_after: str, kind: str = "") -> Failed:
+    """The same of whoever's credential, with nobody alarmed."""
+    failed = failures.parse(body, status, _seconds(retry_after))
+    if kind and not failed.vendor_code:
+        failed = replace(failed, vendor_code=kind)
     return failed
 
 
@@ -69,18 +79,27 @@ def _seconds(retry_after: str) -> float | None:
 def is_theirs(failed: Failed) -> bool:
     """Whether another credential may do better: not where the request is wrong, nor where the
     model muddled its answer."""
-    if failed.code == failures.RETIRED:
+    if failed.code == failures.RETIRED or failed.code in failing.CODES:
         return True
     return failed.status >= 500 and failed.message != failures.malformed("").message
 
 
+def limits(failed: Failed, status: int | None) -> bool:
+    """Whether the credential has asked more often than it may."""
+    return status == 429 or failed.vendor_code in _LIMITS
+
+
 def refuses_us(failed: Failed) -> bool:
     """Whether the credential itself was refused, or its account is out of money."""
+    if failed.code in failing.CODES:
+        return failing.refuses(failed)
     return failed.vendor_code in _OURS - {"model_not_found"}
 
 
 def raised(failed: Failed, vendor: str, model: str, successor: str = "") -> ApiError:
     """The error to answer with. `successor`: the model to ask instead, if one is known."""
+    if failed.code in failing.CODES:
+        return failures.error(failed)
     if failed.vendor_code in _OURS:
         logger.critical("upstream.refuses_us %s %s", vendor, failed.vendor_code)
     if failed.code == failures.RETIRED:

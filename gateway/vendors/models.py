@@ -172,6 +172,13 @@ class Provider(Announced):
         help_text="It serves every model of that vendor, by the names the catalogue has for "
         "them. Off: only the offerings below.",
     )
+    own_keys = models.BooleanField(
+        "customers' own keys",
+        default=False,
+        db_default=False,
+        help_text="Customers may bring a key of their own for it: they pay the fee for own keys "
+        "in place of the price, and the provider themselves.",
+    )
     active = models.BooleanField(default=True)
 
     class Meta:

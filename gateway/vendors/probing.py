@@ -32,7 +32,7 @@ def credential(tried: Credential) -> Verdict:
     if not tried.is_at_home:
         return Verdict(False, f"was entered for {tried.entered_for}")
     try:
-        return access(of(tried), _asking(tried.provider))
+        return access(of(tried), asking(tried.provider))
     except ValueError as error:
         return Verdict(False, f"cannot be used: {error}")
 
@@ -62,7 +62,8 @@ def access(by: Access, path: str) -> Verdict:
     return Verdict(False, f"says {status}")
 
 
-def _asking(provider: Provider) -> str:
+def asking(provider: Provider) -> str:
+    """The path to ask for."""
     dialect = provider.spoken[0]
     manners = provider.manners(dialect)
     if provider.hosting == Hosting.AZURE:

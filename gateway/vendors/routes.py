@@ -5,7 +5,9 @@ seconds. Where a vendor has no credential there, the environment's key is its po
 """
 
 import logging
+import math
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -14,7 +16,8 @@ from gateway.vendors import sessions, vault
 from gateway.vendors.access import Access, introduce
 from gateway.vendors.breaker import Breaker
 from gateway.vendors.manners import NATIVE, Named
-from gateway.vendors.models import Credential, Offering
+from gateway.vendors.models import Credential, Offering, Provider
+from gateway.vendors.routing.models import Choice, RouteTerms, Routing
 
 logger = logging.getLogger(__name__)
 
@@ -28,29 +31,78 @@ class Route(NamedTuple):
     named: Named = NATIVE
     priority: int = 0
     weight: int = 1
+    cost: int | None = None  # nano-dollars of a million tokens there (RouteTerms.cost)
+
+
+class OwnWay(NamedTuple):
+    """What a provider calls a model (as `Route.named`), and whether customers may bring a key of
+    their own for it."""
+
+    provider: int
+    named: Named
+    open: bool
 
 
 class Pool(NamedTuple):
-    """All ways to one model, by priority. `environment`: and the environment's key, first."""
+    """All ways to one model, by priority. `environment`: and the environment's key, first. `own`:
+    where an own key of a customer's leads to it. `choose`: how one of the same priority is chosen
+    (routing/models.py)."""
 
     routes: tuple[Route, ...] = ()
     environment: bool = True
+    own: tuple[OwnWay, ...] = ()
+    choose: str = Choice.SHARE
 
 
 EMPTY = Pool()
 
 
-def ordered(routes: tuple[Route, ...], session: Callable[[], bytes]) -> tuple[Route, ...]:
-    """In the order in which a session asks them. It is only looked up where it matters."""
+def ordered(
+    routes: tuple[Route, ...], session: Callable[[], bytes], choose: str = Choice.SHARE
+) -> tuple[Route, ...]:
+    """In the order in which a session asks them: whoever any gateway found ill comes last, then by
+    priority, then as staff chose, and equal ones by the session's own hash. It is only looked up
+    where it matters."""
     if len(routes) == 1:  # nearly always
         return routes
-    wanted = session()
+    wanted, now = session(), time.time()
 
-    def rank(route: Route) -> tuple[int, float]:
-        salt = route.access.label.encode()
-        return route.priority, -sessions.score(wanted, salt, route.weight)
+    def rank(route: Route) -> tuple[bool, int, float, float]:
+        shared = route.breaker.shared
+        ill = shared is not None and shared.is_ill(now)
+        score = sessions.score(wanted, route.access.label.encode(), route.weight)
+        return ill, route.priority, _preference(route, choose), -score
 
     return tuple(sorted(routes, key=rank))
+
+
+def _preference(route: Route, choose: str) -> float:
+    """The less, the sooner it is asked. A cost that nobody knows comes after all others. Latencies
+    within a quarter of each other are equal, so that sessions stay where their prompt cache is;
+    one that nobody has measured lately is tried, and so becomes known."""
+    if choose == Choice.COST:
+        return math.inf if route.cost is None else route.cost
+    if choose == Choice.LATENCY:
+        shared = route.breaker.shared
+        first_ms = shared.first_ms if shared is not None else None
+        return -1.0 if first_ms is None else math.floor(math.log(max(1, first_ms), 1.25))
+    return 0.0
+
+
+class _Chosen(NamedTuple):
+    """What staff chose: by model ("" is every other), and of each provider's model."""
+
+    by_model: dict[str, str]
+    terms: dict[tuple[int, str], RouteTerms]
+
+    @classmethod
+    def read(cls) -> "_Chosen":
+        rows = Routing.objects.values_list("model_id", "choose")
+        terms = {(row.provider_id, row.model_id): row for row in RouteTerms.objects.all()}
+        return cls({model or "": choose for model, choose in rows}, terms)
+
+    def of(self, model: str) -> str:
+        return self.by_model.get(model) or self.by_model.get("", Choice.SHARE)
 
 
 def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
@@ -60,8 +112,9 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
     offered: defaultdict[int, dict[str, Offering]] = defaultdict(dict)
     for offering in Offering.objects.all():
         offered[offering.provider_id][offering.model_id] = offering
-    found = list(credentials)
+    found, providers = list(credentials), list(Provider.objects.all())
     vendors = {c.provider.vendor for c in found if _takes_the_place(c)}
+    chosen = _Chosen.read()
     with _loading:
         accesses = [(c, a) for c in found if (a := _access(c))]
         _forget_all_but({access for _, access in accesses})
@@ -70,11 +123,13 @@ def load(models: Iterable[tuple[str, str, str]]) -> dict[str, Pool]:
         routes = tuple(
             route
             for credential, access in accesses
-            if (route := _route(credential, access, model, vendor, dialect, offered))
+            if (route := _route(credential, access, model, vendor, dialect, offered, chosen))
         )
-        if routes or vendor in vendors:
+        own = _own_ways(providers, model, vendor, dialect, offered)
+        if routes or own or vendor in vendors:
             clouds = any(route.access.hosting for route in routes)
-            pools[model] = Pool(routes, not clouds and vendor not in vendors)
+            ours = not clouds and vendor not in vendors
+            pools[model] = Pool(routes, ours, own, chosen.of(model))
     return pools
 
 
@@ -91,21 +146,49 @@ def _route(
     vendor: str,
     dialect: str,
     offered: dict[int, dict[str, Offering]],
+    chosen: _Chosen,
 ) -> Route | None:
-    provider = credential.provider
+    named = _named(credential.provider, model, vendor, dialect, offered)
+    if named is None:
+        return None
+    terms = chosen.terms.get((credential.provider_id, model))
+    weight, cost = credential.weight, None
+    if terms is not None:
+        weight, cost = terms.share or weight, terms.cost
+    return Route(access, access.breaker(model), named, credential.priority, weight, cost)
+
+
+def _named(
+    provider: Provider,
+    model: str,
+    vendor: str,
+    dialect: str,
+    offered: dict[int, dict[str, Offering]],
+) -> Named | None:
+    """What a provider calls a model; None if it does not have it."""
     offering = offered[provider.pk].get(model)
-    how = (credential.priority, credential.weight)
     spoken = provider.spoken
     usual = dialect if dialect in spoken else spoken[0]
     if offering is not None:
         there = offering.dialect or usual
-        named = Named(offering.upstream_id, there, provider.manners(there))
-        return Route(access, access.breaker(model), named, *how)
+        return Named(offering.upstream_id, there, provider.manners(there))
     if provider.everything and provider.vendor == vendor:
-        manners = provider.manners(usual)
-        named = Named("", "" if usual == dialect else usual, manners)
-        return Route(access, access.breaker(model), named, *how)
+        return Named("", "" if usual == dialect else usual, provider.manners(usual))
     return None
+
+
+def _own_ways(
+    providers: Iterable[Provider],
+    model: str,
+    vendor: str,
+    dialect: str,
+    offered: dict[int, dict[str, Offering]],
+) -> tuple[OwnWay, ...]:
+    return tuple(
+        OwnWay(provider.pk, named, provider.active and provider.own_keys)
+        for provider in providers
+        if (named := _named(provider, model, vendor, dialect, offered)) is not None
+    )
 
 
 # What was made of a credential is kept while it stays the same, and with it its breakers: staff
@@ -114,10 +197,10 @@ _accesses: dict[tuple[int | str, ...], Access] = {}
 _loading = threading.Lock()
 
 
-def breakers() -> dict[tuple[str, str], int]:
-    """The states of those of credentials in the database, by credential and model."""
+def breakers() -> dict[tuple[str, str], Breaker]:
+    """Those of credentials in the database, by credential and model."""
     return {
-        (access.label, model): breaker.state()
+        (access.label, model): breaker
         for access in list(_accesses.values())
         for model, breaker in list(access._breakers.items())
     }

@@ -50,7 +50,10 @@ class Breach:
 
 
 def due(rows: Rows, bill: Bill, event: UsageEvent) -> int:
-    """What the vendor's work costs our customer, in nano-dollars."""
+    """What the vendor's work costs our customer, in nano-dollars. Through a key of their own that
+    is the fee alone."""
+    if rows.is_own(event):
+        return int(rows.fee(bill, event) + Fraction(1, 2))
     return amount(rows, bill, event, bill.lines)
 
 

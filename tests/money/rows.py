@@ -10,6 +10,7 @@ from gateway.catalogue.features.models import Feature
 from gateway.catalogue.models import Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.usage.models import UsageEvent
+from gateway.vendors.own_keys.models import OwnKeyFee
 from sandbox.vendors.meter import Bill, Line
 
 MILLION = 1_000_000
@@ -43,6 +44,7 @@ class Rows:
     models: dict[str, str]  # by the vendor's name
     features: dict[str, list[Any]]
     agreed: list[CustomerPrice]  # what is to be preferred last
+    fees: list[OwnKeyFee]  # the newest first
 
     @classmethod
     def read(cls) -> "Rows":
@@ -58,7 +60,24 @@ class Rows:
             models=dict(Model.objects.values_list("upstream_id", "pk")),
             features=dict(features),
             agreed=list(CustomerPrice.objects.order_by("from_at", "id")),
+            fees=list(OwnKeyFee.objects.order_by("-effective_at")),
         )
+
+    @staticmethod
+    def is_own(event: UsageEvent) -> bool:
+        """Whether a customer's own key answered."""
+        mine = event.details.get("own_key")
+        return mine is not None and "fell_back" not in mine
+
+    def fee(self, bill: Bill, event: UsageEvent) -> Fraction:
+        """Nano-dollars for all the tokens that the vendor counted, and for the request."""
+        at = datetime.fromtimestamp(event.details["admitted_at"] / 1e6, UTC)
+        begun = [row for row in self.fees if row.effective_at <= at]
+        vendor = Model.objects.get(pk=event.model).vendor
+        row = next((each for each in begun if each.vendor == vendor), None)
+        row = row or next(each for each in begun if not each.vendor)
+        tokens = sum(getattr(line.tokens, mine) for line in bill.lines for _, mine in _BUCKETS)
+        return Fraction(tokens * row.per_million, MILLION) + row.per_request
 
     def line(self, bill: Bill, event: UsageEvent, line: Line) -> Fraction:
         """Nano-dollars, not rounded."""

@@ -23,6 +23,8 @@ from billing.subscriptions import balance_changes
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.usage.models import UsageHour
 from gateway.usage.request_ids import first_id
+from gateway.vendors.own_keys import keeping
+from gateway.vendors.own_keys.seed import seed as own_keys_seed
 from hontoni.money import nanos
 from tests.confirmed import confirm
 from tests.world import PASSWORD, Person, used
@@ -388,8 +390,10 @@ async def _streamed(person: Person, url: str) -> bytes:
 
 
 def bought(person: Person) -> None:
-    """A plan, by somebody whose address is confirmed."""
+    """A plan, and a key of their own at a vendor, by somebody whose address is confirmed."""
     confirm(person.user)
+    own_keys_seed()
+    keeping.add(person.user, "openai", "sk-alice-at-openai-0123456789")
     ledger.post(key="fund", kind="sandbox", user_id=person.user.pk, amount=nanos("10"))
     basic = Plan.objects.get(slug="basic")
     balance_changes.subscribe(person.user.pk, basic, now=timezone.now())
@@ -415,6 +419,8 @@ async def test_everything_is_exported(transactional_db: None) -> None:
     assert everything["account"]["email"] == "alice@example.com"
     assert everything["account"]["language"] == "en"
     assert [key["name"] for key in everything["keys"]] == ["laptop"]
+    assert [key["prefix"] for key in everything["own_keys"]] == ["sk-alice"]
+    assert "0123456789" not in json.dumps(everything["own_keys"])
     assert [each["plan"] for each in everything["subscriptions"]] == ["basic"]
     assert [each["total"] for each in everything["invoices"]] == ["6.00"]
     assert [each["kind"] for each in everything["known_by"]] == ["mailbox"]

@@ -108,6 +108,11 @@ def least(found: Iterable[Margin]) -> Margin | None:
     return min(costly, key=lambda each: each.earned / each.cost, default=None)
 
 
+def words(found: Iterable[Margin]) -> str:
+    """Every bucket's, for a list."""
+    return "; ".join(f"{each.label}: {each}" for each in found) or "cost unknown"
+
+
 def of_feature(feature: Feature, cost: FeatureCost) -> Margin:
     """A call's, or of a factor a whole one's, in the unit of the feature."""
     if feature.pricing == Pricing.FACTOR:

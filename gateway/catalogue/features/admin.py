@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
@@ -10,12 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.staff.audited import ReadOnlyAdmin, audit_deed
 from billing.staff.dollars import RATES
-from billing.staff.price_changes import MoneyAdmin
+from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
 from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.models import FeatureCost
 from gateway.catalogue.features import allowing
@@ -25,10 +28,47 @@ from hontoni.money import dollars
 _SHOWN = 40  # characters of a name in a list; a customer's may be long
 
 
+class FeatureForm(ConfirmedForm):
+    """What is below what the vendor asks needs a reason, as every price does."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Why it is below what it costs us, if it is. The audit keeps it.",
+    )
+
+    @cached_property
+    def changed_data(self) -> list[str]:
+        """A reason is no column of its own."""
+        return [name for name in super().changed_data if name != "reason"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        cost = _cost(self.instance.pk)
+        if self.errors or cost is None or cleaned.get("reason"):
+            return cleaned
+        names = ("kind", "name", "pricing", "amount", "factor")
+        typed = Feature(**{name: cleaned[name] for name in names if name in cleaned})
+        is_price = typed.pricing in (Pricing.PER_CALL, Pricing.FACTOR)
+        margin = margins.of_feature(typed, cost)
+        if is_price and {*names} & {*self.changed_data} and margin.earned < 0:
+            self.add_error("reason", f"Below cost: {margin.percent}. Say why.")
+        return cleaned
+
+
+def _cost(feature: int | None) -> FeatureCost | None:
+    """What it costs us today."""
+    begun = FeatureCost.objects.filter(feature=feature, since__lte=timezone.now().date())
+    return begun.order_by("-since").first()
+
+
 @admin.register(Feature)
 class FeatureAdmin(MoneyAdmin):
     """In force on every node within seconds."""
 
+    form = FeatureForm
+    readonly_fields = ("earns",)
     formfield_overrides = {**ModelAdmin.formfield_overrides, **RATES}
     list_display = [
         *("name", "note", "what", "dialect", "only_models", "costs", "earns", "most_calls"),
@@ -62,10 +102,14 @@ class FeatureAdmin(MoneyAdmin):
 
     @admin.display(description="costs us, and earns")
     def earns(self, row: Any) -> str:
-        return margins.spoken(row, row.cost)
+        cost = row.cost if hasattr(row, "cost") else _cost(row.pk)
+        return margins.spoken(row, cost)
 
     def save_model(self, request: HttpRequest, obj: Feature, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        if reason := form.cleaned_data.get("reason"):
+            subject, said = self.subject(obj), {"reason": reason}
+            audit_deed(request, "sell below cost", subject, before={}, after=said)
         allowing.forget_allowed(obj)
 
 

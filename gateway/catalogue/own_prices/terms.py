@@ -2,6 +2,7 @@
 
 {"id": 7, "multiplier": 9000}          of the list's price, in basis points
 {"id": 7, "rates": [...]}              nano-dollars per million tokens, in BUCKETS' order
+{"id": 3, "rates": [...], "own_key": true}   the fee for the customer's own key, by its version
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,11 +15,12 @@ Rates = tuple[int, int, int, int, int, int]
 
 
 class Terms(NamedTuple):
-    """Of one customer price: a multiplier, or rates."""
+    """Of one customer price: a multiplier, or rates. `own_key`: of a fee for own keys."""
 
     id: int
     multiplier: int = 0
     rates: Rates | None = None
+    own_key: bool = False
 
     def on(self, listed: Rates) -> Rates:
         """What is paid where the list says so much."""
@@ -29,14 +31,15 @@ class Terms(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         if self.rates is not None:
-            return {"id": self.id, "rates": list(self.rates)}
+            found: dict[str, Any] = {"id": self.id, "rates": list(self.rates)}
+            return found | ({"own_key": True} if self.own_key else {})
         return {"id": self.id, "multiplier": self.multiplier}
 
 
 def read(raw: Mapping[str, Any]) -> Terms:
     """What `as_dict` made."""
     if "rates" in raw:
-        return Terms(raw["id"], rates=tuple(raw["rates"]))
+        return Terms(raw["id"], rates=tuple(raw["rates"]), own_key=bool(raw.get("own_key")))
     return Terms(raw["id"], raw["multiplier"])
 
 

@@ -20,10 +20,12 @@ from billing.plans.models import Subscription
 from billing.rewards.models import Mark
 from gateway.archive.log import Log, Narrowing
 from gateway.dashboard.models import SavedView
+from gateway.dashboard.own_key_api import OwnKeySerializer
 from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
 from gateway.state import records
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
+from gateway.vendors.own_keys import keeping
 from hontoni.db import in_thread
 
 _CHUNK = 1000
@@ -59,6 +61,7 @@ async def _document(user: User) -> AsyncIterator[bytes]:
     yield b',"agreed_to":' + orjson.dumps(await in_thread(_consents, user))
     lists = {
         "keys": _keys,
+        "own_keys": _own_keys,
         "personal_tokens": _tokens,
         "subscriptions": _subscriptions,
         "invoices": _invoices,
@@ -145,6 +148,12 @@ def _keys(user: User, after: int | None) -> list[tuple[int, Any]]:
     return [
         (key.pk, {**KeySerializer(key).data, "made_from": key.made_from}) for key in found[:_CHUNK]
     ]
+
+
+def _own_keys(user: User, after: int | None) -> list[tuple[int, Any]]:
+    """By their beginnings; the secrets are nobody's to read."""
+    found = keeping.of(user).filter(pk__gt=after or 0).order_by("pk")
+    return [(row.pk, OwnKeySerializer(row).data) for row in found[:_CHUNK]]
 
 
 def _tokens(user: User, after: int | None) -> list[tuple[int, Any]]:

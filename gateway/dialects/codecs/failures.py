@@ -23,6 +23,8 @@ from hontoni.errors import (
     BadRequest,
     Forbidden,
     NotFound,
+    PaymentRequired,
+    RateLimited,
     TooLarge,
     Unavailable,
     UpstreamFailed,
@@ -117,9 +119,11 @@ _BY_STATUS = {
 }
 _KINDS: dict[int, type[ApiError]] = {
     400: BadRequest,
+    402: PaymentRequired,
     403: Forbidden,
     404: NotFound,
     413: TooLarge,
+    429: RateLimited,
     500: UpstreamFailed,
     503: Unavailable,
     504: UpstreamTimeout,
@@ -277,6 +281,16 @@ def body(raised: ApiError, request_id: str, dialect: str) -> dict[str, Any]:
     if dialect == "anthropic_messages":
         answer["error"]["message"] = for_anthropic(raised.message, raised.code)
     return answer
+
+
+def words(data: bytes) -> str:
+    """What a vendor's error reply says, without keys and accounts; for whose account it is."""
+    body = wire.load(data)
+    body = body[0] if isinstance(body, list) and body else body
+    error = body.get("error", body) if isinstance(body, Mapping) else None
+    message = error.get("message") if isinstance(error, Mapping) else error
+    said = message if isinstance(message, str) else data[:200].decode("utf-8", "replace")
+    return _ACCOUNT.sub("…", " ".join(said.split()))[:200]
 
 
 def parse(data: bytes, status: int, retry_after: float | None = None) -> Failed:

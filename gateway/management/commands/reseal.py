@@ -10,6 +10,7 @@ from billing.books import signing
 from gateway.reconciliation.vendors.models import ReportSource
 from gateway.vendors import vault
 from gateway.vendors.models import Credential
+from gateway.vendors.own_keys.models import OwnKey
 
 
 class Command(BaseCommand):
@@ -19,18 +20,23 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         credentials = list(Credential.objects.select_for_update())
         sources = list(ReportSource.objects.select_for_update())
+        own_keys = list(OwnKey.objects.select_for_update())
         try:
             seeds, keys = factors.reseal(), signing.reseal()
             for credential in credentials:
                 credential.sealed = vault.reseal(credential.sealed)
             for source in sources:
                 source.sealed = vault.reseal(source.sealed)
+            for own_key in own_keys:
+                own_key.sealed = vault.reseal(own_key.sealed)
         except vault.Unreadable as error:
             raise CommandError(f"{error} Nothing was changed.") from error
         Credential.objects.bulk_update(credentials, ["sealed"])
         ReportSource.objects.bulk_update(sources, ["sealed"])
+        OwnKey.objects.bulk_update(own_keys, ["sealed"])
         self.stdout.write(
             f"{len(credentials) + len(sources)} credentials are sealed under the newest key."
+            + (f" So are {len(own_keys)} keys of customers' own." if own_keys else "")
             + (f" So are {seeds} second factors." if seeds else "")
             + (f" So are {keys} keys that sign receipts." if keys else "")
         )

@@ -25,10 +25,11 @@ from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.models import Price
 from gateway.reconciliation.vendors.models import VendorBill, VendorImport
 from gateway.reconciliation.vendors.names import Names
-from gateway.usage.vendor_day import COUNTED, UNITS, Part, UsageVendorDay
+from gateway.usage.vendor_day import COUNTED, OWN, UNITS, Part, UsageVendorDay
 from hontoni import money
 
-BOOKED = (Part.CHARGED, Part.ESTIMATED, Part.CAPPED, Part.QUARANTINED, Part.GIVEN_AWAY)
+CUSTOMERS = (Part.CHARGED, Part.ESTIMATED, Part.CAPPED, Part.QUARANTINED, Part.GIVEN_AWAY)
+BOOKED = (*CUSTOMERS, Part.PROBED)
 # Where our number may be an estimate.
 _GUESSED = (Part.ESTIMATED, Part.QUARANTINED, Part.GIVEN_AWAY)
 # Of an answer that was cut our estimate may be a quarter below the vendor's count
@@ -252,7 +253,7 @@ def shares(amount: int, weights: list[int]) -> list[int]:
 def booked(first: date, last: date) -> dict[Place, dict[str, Booked]]:
     """What we booked, by place and part."""
     found: defaultdict[Place, dict[str, Booked]] = defaultdict(dict)
-    for row in UsageVendorDay.objects.filter(day__gte=first, day__lte=last):
+    for row in UsageVendorDay.objects.filter(day__gte=first, day__lte=last).exclude(vendor=OWN):
         place = Place(row.day, row.vendor, row.credential, row.model)
         tokens = {name: getattr(row, name) for name in UNITS}
         sums = (row.cost, row.at_most, row.calls_cost)

@@ -17,9 +17,17 @@ from django.db.models import Sum
 from django.db.models.functions import TruncDay
 
 from gateway.catalogue.models import BUCKETS
-from gateway.reconciliation.vendors.comparison import Bill, Booked, Place, Prices, shares, sides
+from gateway.reconciliation.vendors.comparison import (
+    CUSTOMERS,
+    Bill,
+    Booked,
+    Place,
+    Prices,
+    shares,
+    sides,
+)
 from gateway.usage.models import UsageHour
-from gateway.usage.vendor_day import COUNTED, Part
+from gateway.usage.vendor_day import COUNTED, OWN, Part, UsageVendorDay
 from hontoni import money
 
 By = Literal["model", "day", "customer"]
@@ -66,7 +74,8 @@ def margins(by: By, first: date, last: date) -> list[Margin]:
         return found.setdefault(name, Margin(name))
 
     for sold in used.keys() | costs.keys():
-        customers, cost = used.get(sold, {}), costs.get(sold) or _Cost(known=False)
+        customers = used.get(sold, {})
+        cost = costs.get(sold) or _Cost(known=not _costs_us(customers))
         for user, each in customers.items():
             margin = of(_name(by, sold, user))
             margin.requests += each.requests
@@ -137,7 +146,21 @@ def _used(first: date, last: date) -> dict[Sold, dict[int, _Used]]:
         tokens["output"] += row["of_reasoning"]
         sold = row["day"].date(), row["model"]
         found[sold][row["user_id"]] = _Used(tokens, row["count"], row["charged"])
+    _without_own_keys(found, first, last)
     return dict(found)
+
+
+def _without_own_keys(found: Mapping[Sold, dict[int, _Used]], first: date, last: date) -> None:
+    """What went through customers' own keys costs us nothing: the fee is earned."""
+    for row in UsageVendorDay.objects.filter(vendor=OWN, day__gte=first, day__lte=last):
+        user = int(row.credential.rpartition("/")[2])
+        if (used := found.get((row.day, row.model), {}).get(user)) is not None:
+            for name in COUNTED:
+                used.tokens[name] = max(0, used.tokens[name] - getattr(row, name))
+
+
+def _costs_us(customers: Mapping[int, _Used]) -> bool:
+    return any(any(each.tokens.values()) for each in customers.values()) or not customers
 
 
 # -- What it costs us ----------------------------------------------------------------------------
@@ -167,12 +190,22 @@ def _costs(first: date, last: date) -> dict[Sold, _Cost]:
             _add(cost, "customers", _used_of(bill, ours, listed))
         elif any(ours.values()):
             _estimate(cost, place, ours, prices)
+        if bill.dollars is None and (probes := books.get(place, {}).get(Part.PROBED)):
+            _add_probes(cost, place, probes.tokens, prices)
     return dict(found)
+
+
+def _add_probes(cost: _Cost, place: Place, tokens: Mapping[str, int], prices: Prices) -> None:
+    """What we asked ourselves costs us, and nobody used it."""
+    price = prices.vendors(place.model, place.day) or prices.any(place.model, place.day)[0]
+    guessed = sum(money.per_million(tokens[name] * price[name]) for name in COUNTED)
+    cost.total += guessed
+    cost.estimated += guessed
 
 
 def _together(books: Mapping[str, Booked]) -> dict[str, int]:
     """What customers used, however it ended."""
-    ended = [each for part, each in books.items() if part not in _NOT_REQUESTS]
+    ended = [each for part, each in books.items() if part in CUSTOMERS]
     return {name: sum(each.tokens[name] for each in ended) for name in COUNTED}
 
 

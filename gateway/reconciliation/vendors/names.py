@@ -9,7 +9,7 @@ from django.conf import settings
 
 from gateway.catalogue.models import Model
 from gateway.reconciliation.vendors.models import VendorName
-from gateway.usage.vendor_day import UsageVendorDay
+from gateway.usage.vendor_day import OWN, UsageVendorDay
 from gateway.vendors.models import Credential, Offering, Vendor
 
 # The day of a snapshot, which vendors put behind the name that is asked for.
@@ -67,6 +67,7 @@ def _served(first: date, last: date) -> dict[str, str]:
     """The one credential of each vendor that has one only: that served, else that there is."""
     found: dict[str, set[str]] = {}
     days = UsageVendorDay.objects.filter(day__gte=first, day__lte=last).exclude(credential="")
+    days = days.exclude(vendor=OWN)
     for vendor, label in days.order_by().values_list("vendor", "credential").distinct():
         found.setdefault(vendor, set()).add(label)
     kept: dict[str, set[str]] = {}

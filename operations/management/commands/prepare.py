@@ -16,6 +16,7 @@ from gateway.dashboard.roles import seed as seed_roles
 from gateway.pricing.published import seed as seed_published
 from gateway.reconciliation.vendors import models as sources
 from gateway.vendors import models as credentials
+from gateway.vendors.own_keys.seed import seed as seed_own_keys
 from gateway.vendors.presets import seed as seed_presets
 from hontoni import partitions, private
 from operations import schema
@@ -51,6 +52,7 @@ class Command(BaseCommand):
             seed_catalogue()
             seed_published()
             seed_presets()
+            seed_own_keys()
             seed_roles()
             seed_legal()
 

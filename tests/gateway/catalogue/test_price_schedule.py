@@ -1,6 +1,6 @@
 """Prices as staff announce them, and as everybody sees what is to come."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from django.utils import timezone
 from billing.books.models import AuditEntry
 from billing.mails import letters
 from billing.mails.models import Notice
-from gateway.catalogue.costs.models import VendorPrice
+from gateway.catalogue.costs.models import FeatureCost, VendorPrice
 from gateway.catalogue.features.models import Feature
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.catalogue.prices import schedule
@@ -157,6 +157,28 @@ def test_a_tool_that_costs_a_quarter_of_a_cent_can_be_edited() -> None:
     assert client.post(url, changed | {"amount": "0.0026"}).status_code == 302
     feature.refresh_from_db()
     assert (feature.amount, feature.note) == (nanos("0.0026"), "search")
+
+
+def test_a_tool_is_sold_below_cost_for_a_reason_only() -> None:
+    client = staff("catalogue")
+    feature = Feature.objects.filter(amount=nanos("0.0025")).first()
+    assert feature is not None
+    FeatureCost.objects.create(
+        feature=feature, since=date(2026, 1, 1), amount=nanos("0.0024"), source="its list"
+    )
+    url = f"/admin/gateway/feature/{feature.pk}/change/"
+    page = client.get(url)
+    assert "$0.0024: +$0.0001 (+4.2 %)" in page.content.decode()
+    form = page.context["adminform"].form
+    typed = {name: form[name].value() for name in form.fields}
+    cheap = {k: v for k, v in typed.items() if v is not None} | {"amount": "0.002"}
+    refused = client.post(url, cheap)
+    assert refused.status_code == 200 and "Below cost: −16.7 %" in refused.content.decode()
+    assert client.post(url, cheap | {"reason": "a campaign"}).status_code == 302
+    feature.refresh_from_db()
+    assert feature.amount == nanos("0.002")
+    audited = AuditEntry.objects.get(action="sell below cost")
+    assert audited.after == {"reason": "a campaign"}
 
 
 def test_the_list_of_models_asks_as_much_of_few_as_of_many() -> None:

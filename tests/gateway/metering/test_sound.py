@@ -52,7 +52,7 @@ def test_what_gemini_heard_costs_what_hearing_costs(
     assert status == 200, told
     event, heard = world.receipt(gateway), world.bill(gateway).calls["audio.input"]
     assert heard > 1_000
-    plain = law.amount(Rows({}, {}, {}, {}, []), world.bill(gateway), event, ())
+    plain = law.amount(Rows({}, {}, {}, {}, [], []), world.bill(gateway), event, ())
     assert plain == 0 and event.cost == world.due(gateway) <= event.hold
     beside = {"gemini-3-flash-preview": 150, "gemini-2.5-pro": 0}[model] * heard
     lines = event.details.get("lines", [])

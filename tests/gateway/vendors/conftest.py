@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from gateway.vendors.own_keys.models import OwnKey
     from tests.gateway_server import Gateway
     from tests.vendors import Vendors
+    from tests.world import Person
 
     Servers = dict[str, Vendors]
 
@@ -56,3 +58,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
     monkeypatch.setattr(breaker, "time", SimpleNamespace(monotonic=lambda: now.seconds))
     return passes
+
+
+@pytest.fixture
+def offered(gateway: "Gateway", first: "Vendors", monkeypatch: pytest.MonkeyPatch) -> "Vendors":
+    """Bring a key of `first` for OpenAI's models, at ten cents per million tokens."""
+    from tests.gateway.vendors import own_keys
+
+    monkeypatch.setattr(first.sandbox, "keys", {own_keys.SECRET, own_keys.BOBS})
+    own_keys.offer(first)
+    own_keys.charge()
+    return first
+
+
+@pytest.fixture
+def hers(offered: "Vendors", alice: "Person") -> "OwnKey":
+    from gateway.vendors.own_keys import keeping
+    from tests.gateway.vendors import own_keys
+
+    return keeping.add(alice.user, "openai", own_keys.SECRET)
