@@ -86,7 +86,6 @@ def respelled(
     named = model or str(raw.get("model") or "").removeprefix("models/")
     parsed = {**raw, "model": named, "stream": streams}
     config = raw.get("generationConfig")
-    for member, name in _LIFTED if isinstance(config, dict) else ():
-        if config.get(name):
-            parsed[member] = config[name]
+    if isinstance(config, dict):
+        parsed |= {member: config[name] for member, name in _LIFTED if config.get(name)}
     return orjson.dumps(parsed), parsed

@@ -27,7 +27,7 @@ from gateway.plane.upstream import Upstream
 from gateway.usage import probes
 from gateway.vendors import errors
 from gateway.vendors.attempts import Attempt
-from gateway.vendors.http_client import Reply
+from gateway.vendors.reply import Reply
 from gateway.vendors.routes import Route
 from hontoni import redis
 from hontoni.db import in_thread

@@ -243,7 +243,7 @@ class Socket:
         """A state to go on from, and no output. Raises ApiError."""
         turn.dialect, turn.parsed = RESPONSES.name, body
         caller = await admission.enter(turn)
-        model, variant = await inbound.model_of(body, self.upstream)
+        model, variant = await inbound.model_of(body, self.upstream, caller)
         needed = inbound.permission(model, variant, caller)
         if problem := caller.forbidden(turn.client_ip(), needed):
             raise problem

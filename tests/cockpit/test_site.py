@@ -43,7 +43,8 @@ def form_of(page: Any) -> dict[str, Any]:
 
 
 def last() -> AuditEntry:
-    return AuditEntry.objects.order_by("-pk")[0]
+    found: AuditEntry = AuditEntry.objects.order_by("-pk")[0]
+    return found
 
 
 def test_every_page_of_the_admin_is_watched() -> None:

@@ -55,6 +55,9 @@ class Forward:
     def let_store(self, allowed: bool) -> None:
         pass  # nobody can ask these to store
 
+    def compact(self) -> None:
+        pass  # there is no conversation
+
     def stream(self, reply_id: str, created: int) -> Stream | None:
         return None
 

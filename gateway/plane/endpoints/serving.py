@@ -75,7 +75,7 @@ async def serve(http: Exchange, endpoint: Endpoint, upstream: Upstream) -> None:
 async def _prepare(http: Exchange, endpoint: Endpoint, caller: Caller, upstream: Upstream) -> Call:
     body = http.whole_body() or await bodies.read(http, caller)
     http.parsed = parsed = await endpoint.read(http, body)
-    model, variant = await inbound.model_of(parsed, upstream)
+    model, variant = await inbound.model_of(parsed, upstream, caller)
     caller = await _permitted(caller, http, model, variant)
     model = model.owned(caller.account)
     if model.dialect not in endpoint.serves:

@@ -45,10 +45,11 @@ def user(content: Any) -> dict[str, Any]:
 
 def ask(dialect: str, body: dict[str, Any] | None = None) -> Request:
     """A request that asks for nothing special."""
-    plain: dict[str, Any] = {
+    others: dict[str, dict[str, Any]] = {
         "openai_responses": {"input": "hi"},
         "gemini": {"contents": [{"parts": [{"text": "hi"}]}]},
-    }.get(dialect) or chat()
+    }
+    plain = others.get(dialect) or chat()
     return codecs.decode_request(dialect, {"model": "m", **plain, **(body or {})})
 
 
