@@ -180,11 +180,7 @@ OPTIONS = (
         "`1000`",
         "of them from one address (IPv6: a /64); without effect behind `TRUSTED_PROXIES`",
     ),
-    Option(
-        "SOCKETS_PER_ACCOUNT",
-        "`64`",
-        "WebSockets of one account at `/v1/responses` that a process has open",
-    ),
+    Option("SOCKETS_PER_ACCOUNT", "`64`", "open WebSockets of one account in a process"),
     Option("SOCKET_IDLE_SECONDS", "`900`", "after so long without a request such a one is closed"),
     Option("MAX_HEADER_BYTES", "32 KiB", "a request's line and headers; above it 431"),
     Option("MAX_HEADERS", "`100`", "a request's headers; above it 431"),
@@ -271,11 +267,7 @@ OPTIONS = (
         "none: each source's own address",
         "an address that has copies of them all, named as in `gateway/pricing/sources/data`",
     ),
-    Option(
-        "PROBE_DAILY_DOLLARS",
-        "`0`",
-        "ask idle vendors how they are, for so much a day; `0`: never",
-    ),
+    Option("PROBE_DAILY_DOLLARS", "`0`", "asking idle vendors may cost so much a day; `0`: never"),
     Option("PROBE_SECONDS", "`300`", "how often one gateway does so, a few at a time"),
     Option(
         "MARGIN_ALARM_DOLLARS",

@@ -92,7 +92,7 @@ class Call:
     trace: object = None  # its spans (tracing.py)
     _reported: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
-    _bound: bool = False  # that is so
+    bound: bool = False  # that is so
     _lines: tuple[Usage, tuple[Tally, Price, Named], list[bill.Line]] | None = None
 
     def __post_init__(self) -> None:
@@ -195,7 +195,7 @@ class Call:
     def charge_in_full(self) -> None:
         """Nothing more is given away today: the vendor's numbers are charged."""
         assert self.full is not None
-        self.usage, self.gift, self._bound = self.full, 0, True
+        self.usage, self.gift, self.bound = self.full, 0, True
         self.estimated = self.estimated or not (self.failed or self.reached)
         if self.quarantined is not None:
             self.cost = self.held
@@ -257,13 +257,13 @@ class Call:
         """What the vendor counted beside tokens in all, unless nobody believes it."""
         if self.quarantined is not None:
             return NO_TALLY
-        hidden = self._unseen() if self.lane.sifted.uses else unseen.NOTHING
+        hidden = self.unseen_work() if self.lane.sifted.uses else unseen.NOTHING
         return hidden.beside(self._counted()) if hidden.turns else self._counted()
 
     def _counted(self) -> Tally:
         return self.tally if self.tap is None else self.tap.tally()
 
-    def _unseen(self) -> unseen.Unseen:
+    def unseen_work(self) -> unseen.Unseen:
         """What tools may have used of which the vendor's last word would have told."""
         if not self.lane.sifted.uses or self.failed or not (self.reached and self._heard()[1]):
             return unseen.NOTHING
@@ -283,7 +283,7 @@ class Call:
     def _used(self) -> tuple[Usage, bool]:
         """Usage up to now, and whether it is (partly) an estimate."""
         usage, estimated = self._heard()
-        return (self._unseen().on(usage) if estimated else usage), estimated
+        return (self.unseen_work().on(usage) if estimated else usage), estimated
 
     def _heard(self) -> tuple[Usage, bool]:
         """The same without what tools did unseen."""
@@ -374,26 +374,6 @@ class Call:
         if pace.wants_a_prompt() and len(self.request.body) < _MOST_LEARNT_FROM:
             said = estimates.prompt_bytes(self.request.parsed)
             pace.read(said, sum(usage[:4]) - self.estimate.attached)
-
-    def rule(self) -> str:
-        """Which rule made the bill something else than the vendor's numbers of a whole answer; ""
-        for none. docs/70-fair-billing.md explains them."""
-        if self.quarantined is not None and self.cost:
-            return "quarantined"
-        if self.capped:
-            return "capped"
-        if self._bound:
-            return "bound"
-        if self.tap is not None and self.tap.stopped:
-            return "stop"
-        if self.gift and not self.cost:
-            return "given"
-        if self.hearing is Hearing.DRAINED:
-            return "drained"
-        if self.estimated:
-            seen = not self.hidden and not self._unseen().turns
-            return "left" if self.aborted and seen else "estimated"
-        return "left" if self.aborted and self.cost else ""
 
     def so_far(self) -> "Call":
         """A copy as it stands now: what to settle with, should this process die."""

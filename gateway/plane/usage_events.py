@@ -10,6 +10,7 @@ from gateway.catalogue.snapshot import stand
 from gateway.dialects.ir import Usage
 from gateway.metering import bill
 from gateway.plane.call import Call
+from gateway.plane.life import Hearing
 from gateway.usage import events
 
 
@@ -104,8 +105,29 @@ def _details(call: Call) -> dict[str, Any]:
             details["own_key"]["fell_back"] = call.fell_back
     if (gone := call.request.variant.instead_of) is not None:
         details["instead_of"] = stand(call.model, gone).as_dict()
-    if rule := call.rule():
+    if rule := _rule(call):
         details["rule"] = rule
     if call.gift:
         details["gift"] = call.gift  # of the day's allowance
     return details
+
+
+def _rule(call: Call) -> str:
+    """Which rule made the bill something else than the vendor's numbers of a whole answer; ""
+    for none. docs/70-fair-billing.md explains them."""
+    if call.quarantined is not None and call.cost:
+        return "quarantined"
+    if call.capped:
+        return "capped"
+    if call.bound:
+        return "bound"
+    if call.tap is not None and call.tap.stopped:
+        return "stop"
+    if call.gift and not call.cost:
+        return "given"
+    if call.hearing is Hearing.DRAINED:
+        return "drained"
+    if call.estimated:
+        seen = not call.hidden and not call.unseen_work().turns
+        return "left" if call.aborted and seen else "estimated"
+    return "left" if call.aborted and call.cost else ""
