@@ -1,5 +1,6 @@
 """Staff: what the vendors charge, the rules of mark-up, and the prices of single customers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -9,7 +10,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from billing.staff.dollars import RATES
-from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
+from billing.staff.price_changes import Change, ConfirmedForm, MoneyAdmin
 from gateway.catalogue import clock
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import WHOLE
@@ -89,8 +90,7 @@ class OwnForm(ConfirmedForm):
         if not self.errors and self.instance.pk:
             self._check_end(cleaned)
         elif not self.errors:
-            names = [name for name in cleaned if name != "confirmed"]
-            row = CustomerPrice(**{name: cleaned[name] for name in names})
+            row = self.row(cleaned)
             try:
                 row.clean()
                 own_prices.check(row, clock.now())
@@ -100,9 +100,25 @@ class OwnForm(ConfirmedForm):
                 self.add_error(None, error)
         return cleaned
 
+    def row(self, cleaned: Mapping[str, Any]) -> CustomerPrice:
+        """What is typed."""
+        return CustomerPrice(**{name: cleaned[name] for name in cleaned if name != "confirmed"})
+
+    def amounts(self, cleaned: Mapping[str, Any]) -> list[Change]:
+        """Beside what its customer pays without it."""
+        if self.instance.pk or self.errors:
+            return []
+        row = self.row(cleaned)
+        try:
+            row.clean()
+        except forms.ValidationError:
+            return []  # `clean` says so
+        now = clock.now()
+        return [Change(name.capitalize(), *pair) for name, *pair in own_prices.amounts(row, now)]
+
     def _check_end(self, cleaned: dict[str, Any]) -> None:
         """Of one there is only the end changes, and why."""
-        if cleaned.get("until_at") is None or "until_at" not in self.changed_data:
+        if "until_at" not in self.changed_data:
             return
         try:
             cleaned["until_at"] = own_prices.check_end(
