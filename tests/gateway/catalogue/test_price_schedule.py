@@ -234,6 +234,40 @@ def test_nobody_changes_a_price_and_only_a_coming_one_is_withdrawn() -> None:
     assert entry.before["input"] == "3.25" and entry.after == {}
 
 
+def test_nothing_makes_a_rise_of_a_price_that_was_announced_as_none() -> None:
+    """Neither a price that is put before it, nor the withdrawal of one before it."""
+    client, day, first = staff("catalogue"), timedelta(days=1), newest()
+    present = {bucket: dollars(getattr(first, bucket)) for bucket in BUCKETS}
+
+    def announced(output: str, days: int, reason: str = "") -> str:
+        typed = {**present, "output": output, "reason": reason, **at(days * day)}
+        answer = add(client, **typed)
+        return "" if answer.status_code == 302 else answer.content.decode()
+
+    assert not announced("9", 3)
+    assert "would be a rise after it" in announced("8", 1)
+    assert not announced("9.5", 1), "then it falls twice"
+    assert not announced("8", 2, reason="A sale."), "and whom it rises for is told"
+    sale = Price.objects.get(model_id="gpt-4o", output=nanos("8"))
+    schedule.withdraw(sale.pk, actor="tests")
+    assert "A rise is told 14 days before" in announced("9.2", 4)
+
+
+@pytest.mark.any_database
+def test_a_rise_is_not_withdrawn_from_under_the_next_one() -> None:
+    """Who was told that it is withdrawn would pay it after all, the day after."""
+    now, first = timezone.now(), newest()
+    rates = {bucket: 2 * getattr(first, bucket) for bucket in BUCKETS}
+    made = [
+        Price.objects.create(model_id="gpt-4o", effective_at=now + timedelta(days=days), **rates)
+        for days in (2, 3)
+    ]
+    client = staff("catalogue")
+    for row, done in ((made[0], False), (made[1], True), (made[0], True)):
+        client.post(f"/admin/gateway/price/{row.pk}/delete/", {"post": "yes"})
+        assert Price.objects.filter(pk=row.pk).exists() != done
+
+
 def test_a_price_about_to_bind_can_no_longer_be_withdrawn() -> None:
     client = staff("catalogue")
     add(client)
