@@ -163,6 +163,8 @@ def _end(model: Model, listings: list[Listing]) -> Iterator[Proposal]:
         return
     if present is not None and present == days[0]:
         return  # the earliest is what is known
+    if present is not None and days[0] <= timezone.now().date():
+        return  # it is past; here it ends when customers have been told
     successor = next((each.successor for each in listings if each.successor), "")
     facts = {"ends": days[0].isoformat(), "present": present.isoformat() if present else None}
     if successor:
