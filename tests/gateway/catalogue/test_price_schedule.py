@@ -154,7 +154,7 @@ def test_a_tool_that_costs_a_quarter_of_a_cent_can_be_edited() -> None:
     form = client.get(url).context["adminform"].form
     typed = {name: form[name].value() for name in form.fields}
     changed = {k: v for k, v in typed.items() if v is not None} | {"note": "search"}
-    assert client.post(url, changed | {"amount": "0.0026"}).status_code == 302
+    assert client.post(url, changed | {"amount": "0.0026", "reason": "x"}).status_code == 302
     feature.refresh_from_db()
     assert (feature.amount, feature.note) == (nanos("0.0026"), "search")
 
@@ -179,6 +179,26 @@ def test_a_tool_is_sold_below_cost_for_a_reason_only() -> None:
     assert feature.amount == nanos("0.002")
     audited = AuditEntry.objects.get(action="sell below cost")
     assert audited.after == {"reason": "a campaign"}
+
+
+@pytest.mark.any_database
+def test_a_tool_that_is_dearer_within_seconds_says_why() -> None:
+    client = staff("catalogue")
+    for feature, dearer in (
+        (Feature.objects.filter(pricing="per_call").exclude(amount=0)[0], {"amount": "0.0101"}),
+        (Feature.objects.filter(pricing="factor", factor__gt=10_000)[0], {"factor": "24000"}),
+    ):
+        Feature.objects.filter(pk=feature.pk).update(amount=nanos("0.01"))
+        FeatureCost.objects.filter(feature=feature).delete()
+        url = f"/admin/gateway/feature/{feature.pk}/change/"
+        form = client.get(url).context["adminform"].form
+        typed = {name: form[name].value() for name in form.fields}
+        risen = {k: v for k, v in typed.items() if v is not None} | dearer
+        refused = client.post(url, risen)
+        assert "Dearer than before" in refused.content.decode()
+        assert client.post(url, risen | {"reason": "its vendor"}).status_code == 302
+        audited = AuditEntry.objects.filter(action="price feature").latest("pk")
+        assert audited.after == {"reason": "its vendor"}
 
 
 def test_the_list_of_models_asks_as_much_of_few_as_of_many() -> None:
