@@ -12,6 +12,7 @@ from unfold.admin import ModelAdmin
 from billing.staff.dollars import RATES
 from billing.staff.price_changes import Change, ConfirmedForm, MoneyAdmin
 from gateway.catalogue import clock
+from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import WHOLE
 from gateway.catalogue.models import BUCKETS
@@ -39,10 +40,32 @@ class RateAdmin(MoneyAdmin):
         return field
 
 
+class CostForm(ConfirmedForm):
+    """Every price is held against it, so a slip in a new version is looked at twice, too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "source" in self.fields:
+            self.fields["source"].required = True
+
+    def amounts(self, cleaned: Mapping[str, Any]) -> list[Change]:
+        """Of a new version, beside the one before it."""
+        model, since = cleaned.get("model"), cleaned.get("since")
+        if self.instance.pk or model is None or since is None:
+            return super().amounts(cleaned)
+        before = margins.known([model.pk]).on(model.pk, since)
+        return [
+            Change(str(self.fields[name].label), before.rate(name), cleaned[name])
+            for name in (*BUCKETS, *margins.LONG)
+            if before is not None and cleaned.get(name) is not None
+        ]
+
+
 @admin.register(VendorPrice)
 class VendorPriceAdmin(RateAdmin):
     """Versions: what was true on a day stays; what is true from another day on is a new row."""
 
+    form = CostForm
     list_display = ["model", "since", "input_price", "cached_price", "output_price", "source"]
     list_filter = ["model", "since"]
     search_fields = ["model__id", "source"]

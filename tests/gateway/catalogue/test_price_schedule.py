@@ -182,6 +182,24 @@ def test_a_tool_is_sold_below_cost_for_a_reason_only() -> None:
 
 
 @pytest.mark.any_database
+def test_a_slip_in_what_the_vendor_charges_is_looked_at_twice() -> None:
+    VendorPrice.objects.create(
+        model_id="gpt-4o", since=date(2026, 1, 1), **dict.fromkeys(BUCKETS, nanos("2"))
+    )
+    client, url = staff("catalogue"), "/admin/gateway/vendorprice/add/"
+    typed = body(since="2026-11-01", batch_factor="", source="its list", reasoning="")
+    typed |= dict.fromkeys(BUCKETS[:5], "20")
+    page = client.post(url, typed).content.decode()
+    assert "More than half" in page and "$2.00 → $20.00" in page
+    assert (
+        client.post(url, typed | dict.fromkeys(BUCKETS[:5], "2.5") | {"source": ""}).status_code
+        == 200
+    )
+    assert client.post(url, typed | dict.fromkeys(BUCKETS[:5], "2.5")).status_code == 302
+    assert VendorPrice.objects.filter(model_id="gpt-4o").count() == 2
+
+
+@pytest.mark.any_database
 def test_a_tool_that_is_dearer_within_seconds_says_why() -> None:
     client = staff("catalogue")
     for feature, dearer in (
