@@ -18,6 +18,7 @@ from billing.mails import notices
 from billing.mails.models import Notice
 from gateway.catalogue import life
 from gateway.catalogue.models import BUCKETS, Model, Price
+from gateway.catalogue.own_prices import terms
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.prices import changes, schedule
 from gateway.pricing import own_key_fees, own_prices
@@ -118,20 +119,33 @@ def _tell_of_end(model: Model, now: datetime) -> int:
         "ends_at": model.ends_at.isoformat(),
         "successor": model.successor_id or "",
         "redirects": model.redirects,
-        "dearer": model.redirects and _is_dearer(model),
         "notice": model.vendor_notice,
     }
-    key = f"end:{model.pk}:{model.ends_at:%Y-%m-%d}:{days}"
-    return _tell(users_of(model.pk, now), "model_ends", key, facts)
+    key, users = f"end:{model.pk}:{model.ends_at:%Y-%m-%d}:{days}", users_of(model.pk, now)
+    dearer = _dearer_for(users, model) if model.redirects else set()
+    return sum(
+        _tell(each, "model_ends", key, facts | {"dearer": each is dearer})
+        for each in (dearer, users - dearer)
+    )
 
 
-def _is_dearer(model: Model) -> bool:
+def _dearer_for(users: set[int], model: Model) -> set[int]:
+    """For whom of them the successor costs more, by what each pays."""
     assert model.ends_at is not None
     mine = schedule.in_force(model.pk, model.ends_at)
     theirs = schedule.in_force(model.successor_id or "", model.ends_at)
     if mine is None or theirs is None:
-        return False
-    return life.compared(rates(mine), rates(theirs)) == "higher"
+        return set()
+    own = own_prices.at(CustomerPrice.objects.filter(user__in=users), model.ends_at)
+
+    def is_dearer(user: int) -> bool:
+        before, after = (
+            own_prices.paid(terms.held(own, user, price.model_id), price)
+            for price in (mine, theirs)
+        )
+        return life.compared(before, after) == "higher"
+
+    return {user for user in users if is_dearer(user)}
 
 
 def rates(price: Price) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ Always true of every way in which one is made:
 Prompts are as long as they may be: what is dearer only in long contexts is dearer.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from gateway.catalogue.costs.margins import Margin
 from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.own_prices import terms
 from gateway.catalogue.own_prices.models import CustomerPrice
-from gateway.catalogue.own_prices.terms import Agreement, Terms
+from gateway.catalogue.own_prices.terms import Agreement, Own, Terms
 from gateway.catalogue.prices import changes, schedule
 from gateway.catalogue.prices.labels import LABELS
 from hontoni.errors import BadRequest
@@ -124,10 +125,10 @@ def _listed(row: CustomerPrice, moment: datetime) -> list[Price]:
 
 
 def _paid(row: CustomerPrice, price: Price) -> tuple[int, ...]:
-    return _on(terms.of(row), price)
+    return paid(terms.of(row), price)
 
 
-def _on(own: Terms | None, price: Price) -> tuple[int, ...]:
+def paid(own: Terms | None, price: Price) -> tuple[int, ...]:
     """What is paid of a short prompt, and of a long one, in the order of _EVERY."""
     short, long = _rates(price)[:6], _rates(price)[6:]
     return (*own.on(short), *own.on(long)) if own else _rates(price)
@@ -141,6 +142,11 @@ def _rates(price: Price) -> Any:
 def _present(row: CustomerPrice, price: Price, now: datetime) -> tuple[int, ...]:
     """What its customer pays without it."""
     rows = CustomerPrice.objects.filter(user=row.user_id).exclude(pk=row.pk)
+    return paid(terms.held(at(rows, now), row.user_id, price.model_id), price)
+
+
+def at(rows: Iterable[CustomerPrice], moment: datetime) -> Own:
+    """What of these holds at a moment."""
     agreed = [
         Agreement(
             account=each.user_id,
@@ -151,8 +157,7 @@ def _present(row: CustomerPrice, price: Price, now: datetime) -> tuple[int, ...]
         )
         for each in rows
     ]
-    mine = terms.at(agreed, clock.of(now))
-    return _on(terms.held(mine, row.user_id, price.model_id), price)
+    return terms.at(agreed, clock.of(moment))
 
 
 def _earned(row: CustomerPrice, price: Price) -> list[Margin]:

@@ -267,3 +267,20 @@ def test_a_multiplier_far_from_what_is_paid_is_confirmed(gateway: Gateway, alice
     page = staff("catalogue").post(ADD, form(alice, multiplier="90")).content.decode()
     assert "More than half" in page and "A dollar of the list" in page
     assert not CustomerPrice.objects.exists()
+
+
+@pytest.mark.any_database
+def test_the_mail_of_an_end_says_what_the_successor_costs_its_reader(
+    gateway: Gateway, alice: Person, bob: Person
+) -> None:
+    now = timezone.now()
+    for who in (alice, bob):
+        fund(who, "10")
+        paid(gateway, who, "gpt-5.1")
+    agree(alice, model_id="gpt-5.1", multiplier=2_000)
+    Model.objects.filter(pk="gpt-5.1").update(
+        ends_at=now + timedelta(days=10), successor="gpt-5.4", redirects=True
+    )
+    assert announcements.ends(now) == 2 and announcements.ends(now) == 0
+    told = {each.user_id: each.facts["dearer"] for each in Notice.objects.all()}
+    assert told == {alice.user.pk: True, bob.user.pk: False}
