@@ -277,7 +277,7 @@ def test_the_mail_of_an_end_says_what_the_successor_costs_its_reader(
     for who in (alice, bob):
         fund(who, "10")
         paid(gateway, who, "gpt-5.1")
-    agree(alice, model_id="gpt-5.1", multiplier=2_000)
+    agree(alice, model_id="gpt-5.1", multiplier=2_000, from_at=now + timedelta(days=5))
     Model.objects.filter(pk="gpt-5.1").update(
         ends_at=now + timedelta(days=10), successor="gpt-5.4", redirects=True
     )
