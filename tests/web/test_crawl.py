@@ -17,6 +17,7 @@ from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
 from tests.gateway_server import fund
 from tests.web.crawling import Form, read
+from tests.web.furnished import furnish
 from tests.world import Person, used
 
 pytestmark = pytest.mark.any_database
@@ -143,6 +144,7 @@ def _everything(alice: Person) -> None:
     fund(alice, "100")
     used(alice)
     used(alice, status=500, error="upstream_error")
+    furnish(alice)
 
 
 def test_everything_a_visitor_can_press_works(db: None) -> None:

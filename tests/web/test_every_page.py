@@ -24,6 +24,7 @@ from tests.gateway.usage.test_refusals import seen
 from tests.gateway_server import Gateway, fund
 from tests.sandbox.stripe.conftest import World
 from tests.web.conftest import Open
+from tests.web.furnished import furnish
 from tests.web.test_browser import books_now
 from tests.world import Person
 
@@ -39,11 +40,13 @@ PUBLIC = [
     *("/", "/models", "/pricing", "/status", "/docs/quickstart", "/docs/tools", "/docs/names"),
     *("/docs/errors", "/docs/receipts", "/docs/search?q=limits", "/errors/plan_limit_5h"),
     *("/terms", "/privacy", "/refunds", "/contact", "/proof", "/verify"),
+    *("/docs/conformance", "/docs/endpoints", "/models/tts-1"),
 ]
 ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
 OWN = [
     *("/overview", "/keys", "/usage", "/usage/refusals", "/playground", "/account"),
     *("/usage?days=30&by=day&then=model", "/models/gpt-4o"),
+    *("/own-keys", "/account/tokens"),
     *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),
 ]
 
@@ -109,6 +112,7 @@ def test_every_page_fits_a_phone_is_accessible_and_speaks_vietnamese(
     assert site.chat(alice, model="no-such-model").status_code == 404
     assert seen(1)[0].code == "model_not_found"
     books_now(site, 1)
+    furnish(alice)
     _look_at(open_page, None, ENTRANCE, scheme)
     _look_at(open_page, alice, [*PUBLIC, *OWN, f"/keys/{alice.key.pk}"], scheme)
 
