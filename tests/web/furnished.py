@@ -1,11 +1,15 @@
-"""What fills the pages of an account that has been here for a while."""
+"""What fills the pages of an account that has been here for a while, and opens all of them."""
 
 from datetime import timedelta
 
+from allauth.account.internal.flows.login import record_authentication
+from django.http import HttpRequest
+from django.test import Client
 from django.utils import timezone
 
 from accounts.keys import api_keys, personal_tokens, scopes
 from accounts.keys.restrictions import Restrictions
+from accounts.models import User
 from billing.mails.models import Announcement, Told
 from gateway.vendors.models import Provider
 from gateway.vendors.own_keys import keeping
@@ -13,6 +17,7 @@ from gateway.vendors.own_keys.models import OwnKeyFee
 from hontoni.money import nanos
 from tests.world import Person
 
+_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 
 
@@ -30,9 +35,20 @@ def furnish(person: Person) -> None:
     for kind in Announcement.Kind.values:
         words = {
             "title": "Maintenance",
+            "title_vi": "Bảo trì",
+            "body_vi": "Xem https://status.example.com/chu-nhat",
             "body": "See https://status.example.com/on-sunday",
             "by": "x",
         }
         times = {"starts_at": now, "ends_at": ends, "released_at": now, "begun_at": now}
         made = Announcement.objects.create(kind=kind, banner=True, **words, **times)
         Told.objects.create(announcement=made, user=person.user)
+
+
+def sign_in(client: Client, user: User) -> None:
+    """With the password a moment ago: pages that ask for it again open, too."""
+    client.force_login(user, _BACKEND)
+    request = HttpRequest()
+    request.session = client.session
+    record_authentication(request, user, method="password", reauthenticated=True)
+    request.session.save()

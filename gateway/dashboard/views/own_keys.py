@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.pages.visitors import customer
+from gateway.dashboard.logged import VENDORS
 from gateway.vendors.own_keys import fees, keeping, testing
 from gateway.vendors.own_keys.keeping import TriesByAccount
 from gateway.vendors.own_keys.models import OwnKey
@@ -95,7 +96,9 @@ def _context(form: AddForm, names: list[str], kept: list[OwnKey]) -> dict[str, A
         change = ChangeForm(initial=given, auto_id=f"id_{row.pk}_%s")
         rows.append((row, state(row), _problem(row), change))
     vendors = {each.vendor for each in keeping.offered()}
-    charged = {vendor: fees.in_force(vendor, now) for vendor in sorted(vendors)}
+    charged = [
+        (each, VENDORS.get(each, each), fees.in_force(each, now)) for each in sorted(vendors)
+    ]
     return {"form": form, "names": names, "rows": rows, "fees": charged}
 
 
