@@ -51,9 +51,15 @@ OWN = [
 ]
 
 
+# What of a row that became a card does not fit on it.
+_CUT_OFF = """() => [...document.querySelectorAll('.scroll:has(> .stack)')]
+    .filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"""
+
+
 def _small(page: Page) -> None:
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 320, f"{page.url} is {width} wide"
+    assert page.evaluate(_CUT_OFF) == [], page.url
 
 
 def _vietnamese(page: Page) -> None:
