@@ -141,7 +141,7 @@ def own_key(request: HttpRequest, pk: int) -> HttpResponse:
         if data["secret"]:
             _tell(request, row)
     else:
-        messages.error(request, form.errors["secret"][0])
+        messages.error(request, str(form.errors["secret"][0]))
     return redirect("own-keys")
 
 
