@@ -4,10 +4,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
@@ -38,6 +39,11 @@ class RuleForm(ConfirmedForm):
                 self.fields[name].help_text = f"{text[0].upper()}{text[1:]}."
         if not meaning.mails and "mail" in self.fields:
             self.fields["mail"].help_text = "The daily round mails these in any case."
+
+
+def _rule(quoted: str) -> Rule:
+    """By its number in an address of the admin."""
+    return get_object_or_404(Rule, pk=unquote(quoted))
 
 
 @admin.register(Rule)
@@ -79,15 +85,16 @@ class RuleAdmin(MoneyAdmin):
     def look_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
             return sure(self, request, "Look now")
-        news = findings.look_at(object_id, timezone.now())
+        kind = _rule(object_id).pk
+        news = findings.look_at(kind, timezone.now())
         self.message_user(request, f"Looked: {news} new.")
-        return redirect(rows_of("cockpit_finding", kind__exact=object_id))
+        return redirect(rows_of("cockpit_finding", kind__exact=kind))
 
     @action(description="Send a test to the webhook", url_path="test", permissions=["set"])
     def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
             return sure(self, request, "Send a test to the webhook")
-        rule, now = Rule.objects.get(pk=object_id), timezone.now()
+        rule, now = _rule(object_id), timezone.now()
         name, about = f"test_{int(now.timestamp())}", {"type": "watch.test", "data": {}}
         try:
             telling.post(rule, name, about, now)
@@ -101,7 +108,7 @@ class RuleAdmin(MoneyAdmin):
     def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
             return sure(self, request, "Make a new secret")
-        rule = Rule.objects.get(pk=object_id)
+        rule = _rule(object_id)
         rules.renew_secret(rule)
         after = {"secret_version": rule.secret_version}
         audit_deed(request, "new secret", f"rule:{rule.pk}", before={}, after=after)

@@ -148,6 +148,14 @@ def _follows(server: Server) -> bool:
     return bool(server.client.info("replication").get("master_link_status") == "up")
 
 
+def _is_master(server: Server) -> bool:
+    """What it is; it closes its connections while it becomes that."""
+    try:
+        return bool(server.client.role()[0] == b"master")
+    except redis.ConnectionError:
+        return False
+
+
 class Watched:
     """A master and its replica, watched by three Sentinels."""
 
@@ -163,7 +171,7 @@ class Watched:
     def lose_master(self) -> None:
         """Kill it; the Sentinels promote its replica."""
         self.master.kill()
-        until(lambda: self.replica.client.role()[0] == b"master", "no replica was promoted")
+        until(lambda: _is_master(self.replica), "no replica was promoted")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What is written once: refused by the model, and by the database to whoever comes past it."""
 
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,6 +17,7 @@ from billing.books.models import (
     AuditEntry,
     BroughtForward,
     Checkpoint,
+    ClosedMonth,
     Entry,
     LedgerRoot,
     Transfer,
@@ -23,6 +25,7 @@ from billing.books.models import (
 from billing.books.written_once import Immutable, WrittenOnce
 from billing.invoices.models import Invoice
 from billing.mails.models import Notice
+from billing.payments import closing
 from billing.plans.models import Plan
 from billing.rewards.models import Accrual, Referral
 from billing.subscriptions import balance_changes
@@ -56,6 +59,10 @@ def written(
     settings.ARCHIVE_URL = str(tmp_path)
     _bring_forward(alice)
     kind: type[models.Model] = request.param
+    if kind is ClosedMonth:
+        month = months.begin(timezone.now())
+        later = months.shifted(month, 1) + timedelta(hours=2)
+        closing.close(month, actor="a", now=later)
     row = kind._default_manager.first()
     assert row is not None
     return row
@@ -90,6 +97,7 @@ def test_it_is_these() -> None:
         Accrual,
         AuditEntry,
         BroughtForward,
+        ClosedMonth,
         Checkpoint,
         CorrectedAccount,
         CorrectedRequest,
