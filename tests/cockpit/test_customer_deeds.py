@@ -21,6 +21,7 @@ from billing.plans.models import LimitRaise, Plan, Subscription
 from billing.staff.models import CustomerNote
 from billing.subscriptions import complimentary
 from billing.tasks import end_limit_raises
+from hontoni import errors
 from tests.gateway.usage.test_quarantine import staff
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -185,6 +186,17 @@ def test_it_ends_by_itself_and_with_the_role(looking: Client, alice: Person) -> 
     assert alice.key.prefix not in looking.get("/keys").content.decode()
     do(looking, alice, "look", reason="Again", code="000000")
     assert "viewing" not in looking.session, "a wrong code"
+
+
+def test_what_cannot_be_shown_now_is_said_as_to_the_customer(
+    looking: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(user_id: int) -> int:
+        raise errors.Unavailable("Limits cannot be checked.", headers={"Retry-After": "2"})
+
+    monkeypatch.setattr("billing.pages.billing_views.balances.live", away)
+    theirs = looking.get("/billing")
+    assert (theirs.status_code, theirs["Retry-After"]) == (503, "2")
 
 
 def test_nobody_looks_without_a_second_factor_or_at_staff(
