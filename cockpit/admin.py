@@ -111,8 +111,11 @@ class Keys(Tab):
 
 
 class Requests(Tab):
+    """And what is refused: as it comes, while it is looked at."""
+
     model = UsageEvent
-    verbose_name_plural = _("Requests")
+    template = "cockpit/_live_tab.html"
+    verbose_name_plural = _("Live requests")
     fields = readonly_fields = ["link", "created_at", "model", "status", "error", "charged"]
 
     @admin.display(description=_("charged"))
