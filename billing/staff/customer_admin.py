@@ -9,13 +9,15 @@ from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import action
 
 from accounts.models import ApiKey
 from billing.books import credit_requests, ledger
 from billing.books.models import CreditRequest, Entry
+from billing.payments.models import TopUp
 from billing.plans import raises, terms
 from billing.plans.models import Subscription
 from billing.staff import customer_deeds as deeds
@@ -26,6 +28,11 @@ from hontoni.drf import request_id
 from hontoni.money import dollars
 
 SPEND_DAYS = 30
+
+
+def _paid(customer: Any) -> QuerySet[TopUp]:
+    """Payments that can go back to their card."""
+    return TopUp.objects.filter(user=customer, state=TopUp.State.PAID).exclude(intent_id="")
 
 
 @admin.register(Customer)
@@ -52,10 +59,11 @@ class CustomerAdmin(DeedAdmin):
     actions = ["freeze_all"]
     actions_detail = [
         "credit",
+        "refund",
         "note",
         {
             "title": "Limits and plan",
-            "items": ["raise_limits", "lower_limits", "extend_trial"],
+            "items": ["raise_limits", "lower_limits", "extend_trial", "end_plan", "keep_plan"],
         },
         {"title": "Account", "items": ["freeze", "unfreeze", "close_account"]},
     ]
@@ -139,6 +147,23 @@ class CustomerAdmin(DeedAdmin):
         mine = None if object_id is None else terms.subscription_of(int(object_id))
         return object_id is None or bool(mine and mine.on_trial)
 
+    def has_end_plan_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._has_plan(request, object_id)
+
+    def has_keep_plan_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._has_plan(request, object_id, cancel_at_period_end=True)
+
+    def _has_plan(self, request: HttpRequest, object_id: Any, **lookups: bool) -> bool:
+        if not request.user.has_perm("billing.manage_subscription"):
+            return False
+        live = Subscription.objects.filter(user=object_id, status__in=Subscription.LIVE)
+        return object_id is None or live.filter(**lookups).exists()
+
+    def has_refund_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        if not request.user.has_perm("payments.refund_topup"):
+            return False
+        return object_id is None or _paid(object_id).exists()
+
     def has_close_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         if not request.user.has_perm("billing.close_customer"):
             return False
@@ -170,6 +195,27 @@ class CustomerAdmin(DeedAdmin):
     def extend_trial(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = deeds.TrialForm(request.POST or None)
         return self.ask(request, object_id, "Extend trial", form, deeds.extend_trial)
+
+    @action(description="End plan", url_path="end-plan", permissions=["end_plan"])
+    def end_plan(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.EndForm(request.POST or None)
+        return self.ask(request, object_id, "End plan", form, deeds.end_plan, at_once=False)
+
+    @action(description="Keep plan", url_path="keep-plan", permissions=["keep_plan"])
+    def keep_plan(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.AuditedForm(request.POST or None)
+        return self.ask(request, object_id, "Keep plan", form, deeds.keep_plan, at_once=False)
+
+    @action(description="Refund", url_path="refund", permissions=["refund"])
+    def refund(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Of a payment: the only one, or the list of them."""
+        first = list(_paid(object_id)[:2])
+        if len(first) == 1:
+            return redirect("admin:payments_topup_refund", str(first[0].pk))
+        return redirect(
+            f"{reverse('admin:payments_topup_changelist')}"
+            f"?user__id__exact={int(object_id)}&state__exact=paid"
+        )
 
     @action(description="Freeze", url_path="freeze", permissions=["freeze"])
     def freeze(self, request: HttpRequest, object_id: int) -> HttpResponse:

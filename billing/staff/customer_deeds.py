@@ -1,5 +1,6 @@
 """What staff do to a customer, behind a form: each is a function of the domain, with a reason."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,19 +9,21 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from accounts.people import freezing
 from accounts.sign_in import deletion
-from billing.books import adjustments, credit_requests
+from billing.books import adjustments, audit, credit_requests
 from billing.plans import raises
+from billing.plans.models import Subscription
 from billing.staff.audited import audit_deed, email_of, member
 from billing.staff.deeds import OnceForm, ReasonForm
 from billing.staff.dollars import DollarsField
 from billing.staff.models import Customer, CustomerNote
-from billing.subscriptions import complimentary
+from billing.subscriptions import changes, complimentary
 from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import dollars
@@ -75,6 +78,23 @@ class TrialForm(AuditedForm):
         widget=UnfoldAdminIntegerFieldWidget,
     )
     field_order = ["days", "reason"]
+
+
+class EndForm(AuditedForm):
+    when = forms.ChoiceField(
+        choices=[
+            ("period", "At the end of the paid period; until then it can be kept"),
+            ("now", "Now, and what is unused is credited: nobody can undo this"),
+        ],
+        widget=UnfoldAdminSelectWidget,
+    )
+    field_order = ["when", "reason"]
+
+
+class AllEndForm(AuditedForm):
+    """Of several plans, now; what was chosen in the list goes with it."""
+
+    action = forms.CharField(widget=forms.HiddenInput)
 
 
 class DeletionForm(AuditedForm):
@@ -145,6 +165,28 @@ def lower_limits(request: HttpRequest, customer: Customer, data: dict[str, Any])
 def extend_trial(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     mine = complimentary.extend_trial(customer.pk, data["days"], **_by(request, data))
     return f"It lasts until {mine.period_end:%Y-%m-%d %H:%M} UTC."
+
+
+def end_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    do = changes.end_now if data["when"] == "now" else changes.cancel
+    mine = change_plan(request, customer.pk, do, data["reason"])
+    if data["when"] == "now":
+        return "Ended: what was unused is credited."
+    return f"It ends on {mine.period_end:%Y-%m-%d %H:%M} UTC."
+
+
+def keep_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    mine = change_plan(request, customer.pk, changes.resume, data["reason"])
+    return f"It renews on {mine.period_end:%Y-%m-%d %H:%M} UTC."
+
+
+def change_plan(
+    request: HttpRequest, user_id: int, change: Callable[..., Subscription], reason: str
+) -> Subscription:
+    """Its audit entry says why."""
+    with audit.because(reason):
+        who = {"actor": email_of(request), "request_id": request_id(request)}
+        return change(user_id, now=timezone.now(), **who)
 
 
 def _by(request: HttpRequest, data: dict[str, Any]) -> dict[str, str]:

@@ -11,16 +11,16 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
+from django.shortcuts import render
 
 from billing.plans import price_list, prices, terms
 from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
-from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
+from billing.staff import customer_deeds as deeds
+from billing.staff.audited import ReadOnlyAdmin, audit_deed
 from billing.staff.dollars import DOLLARS
 from billing.staff.price_changes import MoneyAdmin
 from billing.subscriptions import changes
 from hontoni import errors
-from hontoni.drf import request_id
 from hontoni.money import dollars
 
 
@@ -147,25 +147,31 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         self._each(request, queryset, changes.resume)
 
     @admin.action(description="End now, and credit what is unused", permissions=["manage"])
-    def end_now(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
-        self._each(request, queryset, changes.end_now)
+    def end_now(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> Any:
+        """Nobody can undo it: asks why first."""
+        sent = request.POST if "reason" in request.POST else None
+        form = deeds.AllEndForm(sent, initial={"action": "end_now"})
+        chosen = list(queryset.filter(status__in=Subscription.LIVE).select_related("user"))
+        if form.is_valid() or not chosen:
+            reason = form.cleaned_data["reason"] if chosen else ""
+            self._each(request, queryset, changes.end_now, reason)
+            return None
+        context = {**self.admin_site.each_context(request), "opts": self.model._meta}
+        context |= {"form": form, "title": f"End {len(chosen)} plans now", "button": "End now"}
+        return render(request, "admin/billing/customer/ask.html", context | {"chosen": chosen})
 
     def _each(
         self,
         request: HttpRequest,
         queryset: QuerySet[Subscription],
         change: Callable[..., Subscription],
+        reason: str = "",
     ) -> None:
         """One customer's refusal is told, and is not the others'."""
         live = queryset.filter(status__in=Subscription.LIVE).select_related("user")
         for mine in live:
             try:
-                change(
-                    mine.user_id,
-                    now=timezone.now(),
-                    actor=email_of(request),
-                    request_id=request_id(request),
-                )
+                deeds.change_plan(request, mine.user_id, change, reason)
             except errors.ApiError as refused:
                 self.message_user(request, f"{mine}: {refused.message}", messages.ERROR)
             else:

@@ -56,11 +56,14 @@ def subscribed(user: User) -> Subscription:
     return balance_changes.subscribe(user.pk, basic, now=timezone.now()).subscription
 
 
+WHY = "They asked for it."
+
+
 def act(staff: Client, action: str, *chosen: Subscription) -> list[str]:
     """Apply an action to these, as its page does; what staff are told."""
     response = staff.post(
         reverse("admin:billing_subscription_changelist"),
-        {"action": action, "_selected_action": [one.pk for one in chosen]},
+        {"action": action, "_selected_action": [one.pk for one in chosen], "reason": WHY},
         follow=True,
     )
     assert response.status_code == 200
@@ -240,7 +243,19 @@ def test_staff_end_a_subscription_and_the_rest_is_credited(staff: Client, alice:
     assert mine.status == "ended"
     assert nanos("9.99") < ledger.balance(alice.pk) <= nanos("10")
     assert Invoice.objects.filter(kind="credit_note").count() == 1
+    assert AuditEntry.objects.get(action="end subscription").after["reason"] == WHY
     assert act(staff, "end_now", mine) == ["None of these is live."]
+
+
+def test_nobody_ends_a_plan_for_good_without_a_reason(staff: Client, alice: User) -> None:
+    mine = subscribed(alice)
+    page = staff.post(
+        reverse("admin:billing_subscription_changelist"),
+        {"action": "end_now", "_selected_action": [mine.pk]},
+    )
+    assert "End 1 plans now" in page.content.decode() and 'name="reason"' in page.content.decode()
+    mine.refresh_from_db()
+    assert mine.status == "active" and not AuditEntry.objects.exists()
 
 
 def test_stripes_are_ended_at_stripe_or_not_at_all(staff: Client, alice: User) -> None:
