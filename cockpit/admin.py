@@ -159,7 +159,7 @@ class CustomerPage(CustomerAdmin):
     ]
     actions_detail = [
         *CustomerAdmin.actions_detail,
-        {"title": "See", "items": ["live", "look", "own_price", "export"]},
+        {"title": _("See"), "items": ["live", "look", "own_price", "export"]},
     ]
     fields = [*CustomerAdmin.fields, "lists"]
     readonly_fields = [*CustomerAdmin.readonly_fields, "lists"]

@@ -254,3 +254,13 @@ def test_nobody_looks_without_a_second_factor_or_at_staff(
     User.objects.filter(pk=bob.user.pk).update(is_staff=True)
     assert owner.get(PAGE.format(bob.user.pk, "look")).status_code == 403
     assert viewing.MINUTES <= 60
+
+
+def test_the_page_and_its_deeds_speak_vietnamese(gateway: Gateway, alice: Person) -> None:
+    finance = staff("finance")
+    finance.cookies["django_language"] = "vi"
+    page = finance.get(f"/admin/billing/customer/{alice.user.pk}/change/").content.decode().lower()
+    assert all(word in page for word in ("ghi có", "đóng băng", "số dư", "yêu cầu trực tiếp"))
+    answer = finance.get(PAGE.format(alice.user.pk, "credit")).content.decode()
+    assert all(word in answer for word in ("Lý do", "Số tiền", "Khách hàng thấy nội dung này."))
+    assert "Đã đóng băng" in do(finance, alice, "freeze", reason="Thẻ lạ").content.decode()
