@@ -25,7 +25,7 @@ def routes(sandbox: "Sandbox") -> Iterator[Route]:
         ("/v1/organization/costs", openai.costs),
     ):
         yield Route(path, partial(endpoint, sandbox))
-    yield Route("/token", partial(google.token, sandbox), methods=["POST"])
+    yield Route("/bigquery/token", partial(google.token, sandbox), methods=["POST"])
     queries = "/bigquery/v2/projects/{project}/queries"
     yield Route(queries, partial(google.query, sandbox), methods=["POST"])
     yield Route(queries + "/{job}", partial(google.results, sandbox))

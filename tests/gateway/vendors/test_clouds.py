@@ -387,7 +387,7 @@ def test_a_token_that_was_revoked_is_fetched_anew(
     assert gateway.chat(alice, TEXT, model=model).status_code == 200
     vendors.sandbox.identities.tokens.clear()
     assert gateway.chat(alice, TEXT, model=model).status_code in (500, 503)
-    assert Credential.objects.get().refusal == "401"
+    until(lambda: Credential.objects.get().refusal == "401")
     from gateway.vendors import routes
 
     for access in routes.in_use():

@@ -84,7 +84,7 @@ def _messages(items: list[Item], target: Target, box: Toolbox) -> list[dict[str,
 
 
 def _results_only(message: dict[str, Any]) -> bool:
-    return all(block["type"] == "tool_result" for block in message["content"])
+    return all(block.get("type") == "tool_result" for block in message["content"])
 
 
 def _prefill(messages: list[dict[str, Any]], target: Target) -> None:

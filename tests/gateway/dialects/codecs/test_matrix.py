@@ -17,7 +17,7 @@ from sandbox.vendors.app import make_app
 from sandbox.vendors.vendors import describe
 from tests.gateway.dialects.codecs import world
 
-CLIENTS = list(codecs.UPSTREAMS)
+CLIENTS = [name for name in codecs.UPSTREAMS if name in codecs.CLIENTS]
 MODELS = [
     "gpt-4o",
     "gpt-5.2",

@@ -58,7 +58,7 @@ def test_googles_export_is_asked_of_bigquery(
         assert ask(gateway, alice, "openai_chat", model, "Hello").status_code == 200
     gateway.books()
     url = gateway.vendors.url
-    secret = orjson.dumps(service_account | {"token_uri": f"{url}/token"}).decode()
+    secret = orjson.dumps(service_account | {"token_uri": f"{url}/bigquery/token"}).decode()
     made = source(url, "google", secret, table="sandbox-project.billing.gcp_billing_export_v1_X")
     (found,) = fetching.fetch(made, today(), today(), by="tests")
     assert (found.kind, found.rows) == ("both", 3)  # in pages of four of six rows
