@@ -185,6 +185,12 @@ class ApiKey(models.Model):
         """Whose spending the caps count: this key's, and of all it was rotated from or to."""
         return f"p{self.lineage or self.pk}"
 
+    @property
+    def unusual_scopes(self) -> list[str]:
+        """Its scopes, if they are others than a new key has."""
+        scopes: list[str] = self.scopes
+        return [] if set(scopes) == set(scopes_by_default()) else scopes
+
     def status(self, now: datetime) -> str:
         """`active`, `revoked` or `expired`."""
         if self.revoked_at is not None:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from gateway.catalogue import clock
 from gateway.catalogue.models import Model
+from gateway.catalogue.own_prices.terms import Rates
 from hontoni.errors import NotFound
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -61,16 +62,18 @@ UNKNOWN = Life()
 
 
 class Retired(NamedTuple):
-    """A model that is no longer sold. `rates` are what it cost, in the order of BUCKETS."""
+    """A model that is no longer sold. `rates` are what it cost, in the order of BUCKETS, and
+    `long_rates` in long contexts, if that was more or less."""
 
     id: str
     life: Life
-    rates: tuple[int, ...]
+    rates: Rates
+    long_rates: Rates | None = None
 
 
 class Stand(NamedTuple):
     """Who answers for a retired model, and whether that costs more: "same", "lower", "higher" (in
-    some bucket)."""
+    some bucket, of a prompt of whatever length)."""
 
     retired: Retired
     price: str

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from django.utils.translation import gettext_noop as _
+
 from gateway.catalogue.features.models import Feature, Kind, Pricing
 from gateway.catalogue.models import Model, Price
 from gateway.vendors.models import Dialect
@@ -55,23 +57,23 @@ _ROWS = (
 # Counter, model, dollars for `per` units, what it is, and how many a request may move.
 _COUNTERS = (
     (Dialect.OPENAI_TRANSCRIPTIONS, "audio.seconds", "whisper-1", "0.006", 60, 14_400,
-     "sound, by the second: 0.006 dollars a minute"),
+     _("sound, by the second: 0.006 dollars a minute")),
     (Dialect.OPENAI_TRANSCRIPTIONS, "audio.input", "gpt-4o-transcribe", "3.50", 1_000_000, 16_000,
-     "a token of sound, beside one of text: 6 dollars a million in all"),
+     _("a token of sound, beside one of text: 6 dollars a million in all")),
     (Dialect.OPENAI_TRANSCRIPTIONS, "audio.input", "gpt-4o-mini-transcribe", "1.75", 1_000_000,
-     16_000, "a token of sound, beside one of text: 3 dollars a million in all"),
+     16_000, _("a token of sound, beside one of text: 3 dollars a million in all")),
     (Dialect.OPENAI_SPEECH, "speech.characters", "tts-1", "15", 1_000_000, 4_096,
-     "speech, by the character: 15 dollars a million"),
+     _("speech, by the character: 15 dollars a million")),
     (Dialect.OPENAI_SPEECH, "speech.characters", "tts-1-hd", "30", 1_000_000, 4_096,
-     "speech, by the character: 30 dollars a million"),
+     _("speech, by the character: 30 dollars a million")),
     (Dialect.OPENAI_IMAGES, "image.standard.square", "dall-e-3", "0.04", 1, 10,
-     "a picture of 1024x1024"),
+     _("a picture of 1024x1024")),
     (Dialect.OPENAI_IMAGES, "image.standard.long", "dall-e-3", "0.08", 1, 10,
-     "a picture of 1024x1792 or 1792x1024"),
+     _("a picture of 1024x1792 or 1792x1024")),
     (Dialect.OPENAI_IMAGES, "image.hd.square", "dall-e-3", "0.08", 1, 10,
-     "a picture of 1024x1024, hd"),
+     _("a picture of 1024x1024, hd")),
     (Dialect.OPENAI_IMAGES, "image.hd.long", "dall-e-3", "0.12", 1, 10,
-     "a picture of 1024x1792 or 1792x1024, hd"),
+     _("a picture of 1024x1792 or 1792x1024, hd")),
 )  # fmt: skip
 
 

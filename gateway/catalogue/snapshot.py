@@ -116,9 +116,13 @@ def answering(
     return None
 
 
-def stand(model: Model, gone: Retired) -> Stand:
-    """What it means that this model answers for that one."""
-    return Stand(gone, life.compared(gone.rates, model.price.rates))
+def stand(model: Model, gone: Retired, account: int) -> Stand:
+    """What it means for an account that this model answers for that one: both at what it pays."""
+    now = model.price if model.fee is not None else model.owned(account).price
+    own = terms.held(model.book.own, account, gone.id)
+    listed = Price(0, gone.rates, long_rates=gone.long_rates)
+    before = listed.at(own) if own else listed
+    return Stand(gone, life.compared(before.whole, now.whole))
 
 
 def unknown(name: str) -> NotFound:
@@ -174,7 +178,7 @@ class Snapshot:
                 continue
             price = prices[begun - 1]
             if model.life.is_over(micros):
-                retired[model.id] = Retired(model.id, model.life, price.rates)
+                retired[model.id] = Retired(model.id, model.life, price.rates, price.long_rates)
             elif model.life.holds(micros):
                 on_sale[model.id] = replace(
                     model,
@@ -226,7 +230,7 @@ def _meant(model: str, alternative: str, on_sale: dict[str, Model]) -> str:
     nearest, other = on_sale.get(model), on_sale.get(alternative)
     if other is None:
         return model
-    if nearest is None or life.compared(nearest.price.rates, other.price.rates) != "higher":
+    if nearest is None or life.compared(nearest.price.whole, other.price.whole) != "higher":
         return alternative
     return model
 

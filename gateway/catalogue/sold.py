@@ -39,6 +39,11 @@ class Price:
             )
         return replace(self, rates=own.on(self.rates), long_rates=own.on(self.long_rates), own=own)
 
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """Of a short prompt, and of a long one: to compare by."""
+        return (*self.rates, *(self.long_rates or self.rates))
+
     def rates_for(self, usage: Usage) -> Rates:
         """The long-context prices apply to the whole request, by the size of its prompt."""
         prompt = usage.input + usage.cache_read + usage.cache_write_5m + usage.cache_write_1h

@@ -229,7 +229,7 @@ def permission(model: Model, variant: Variant, caller: Caller) -> str:
     gone = variant.instead_of
     if gone is None or gone.id not in caller.models:
         return model.id
-    return model.id if snapshot.stand(model, gone).price == "higher" else gone.id
+    return model.id if snapshot.stand(model, gone, caller.account).price == "higher" else gone.id
 
 
 def _at_hand(

@@ -163,7 +163,7 @@ def served(request: InboundRequest) -> Headers:
     model, gone = request.model, request.variant.instead_of
     headers: Headers = [(b"x-hontoni-model", model.id.encode())]
     if gone is not None:
-        headers += [snapshot.stand(model, gone).header, *gone.life.headers]
+        headers += [snapshot.stand(model, gone, request.account).header, *gone.life.headers]
     elif model.life.headers:
         headers += model.life.headers
     return headers

@@ -104,7 +104,7 @@ def _details(call: Call) -> dict[str, Any]:
         if call.fell_back:
             details["own_key"]["fell_back"] = call.fell_back
     if (gone := call.request.variant.instead_of) is not None:
-        details["instead_of"] = stand(call.model, gone).as_dict()
+        details["instead_of"] = stand(call.model, gone, call.request.account).as_dict()
     if rule := _rule(call):
         details["rule"] = rule
     if call.gift:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -25,6 +25,7 @@ _DIALECTS = {
     "openai": Dialect.OPENAI_RESPONSES,
     "google": Dialect.GEMINI,
 }
+_LAST_NOTICE = timedelta(days=min(announcements.BEFORE_THE_END))
 _VERSION = re.compile(r"-(\d)-(\d)(?=$|-)")
 _LONG = tuple(f"long_{bucket}" for bucket in BUCKETS)
 
@@ -222,15 +223,17 @@ def _named(model: Model) -> list[str]:
 def _end(proposal: Proposal, source: str, actor: str) -> str:
     model = proposal.model
     assert model is not None
-    model.ends_at = _midnight(proposal.facts["ends"])
-    model.deprecated_at = min(clock.now(), model.ends_at)
+    now = clock.now()
+    model.ends_at = max(_midnight(proposal.facts["ends"]), now + _LAST_NOTICE)
+    model.deprecated_at = now
     model.vendor_notice = model.vendor_notice or _sources(proposal)
     if successor := proposal.facts.get("successor"):
         model.successor = Model.objects.filter(pk=successor).first() or model.successor
     if not model.successor_id:
         model.redirects = False
     model.save()
-    return f"{model.pk} ends on {proposal.facts['ends']}"
+    notified = announcements.ends(now)
+    return f"{model.pk} ends on {model.ends_at:%Y-%m-%d}, {notified} customers told"
 
 
 def _midnight(day: str) -> datetime:

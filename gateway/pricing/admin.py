@@ -1,5 +1,6 @@
 """Staff: what the vendors charge, the rules of mark-up, and the prices of single customers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -9,8 +10,9 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from billing.staff.dollars import RATES
-from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
+from billing.staff.price_changes import Change, ConfirmedForm, MoneyAdmin
 from gateway.catalogue import clock
+from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import WHOLE
 from gateway.catalogue.models import BUCKETS
@@ -38,10 +40,32 @@ class RateAdmin(MoneyAdmin):
         return field
 
 
+class CostForm(ConfirmedForm):
+    """Every price is held against it, so a slip in a new version is looked at twice, too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "source" in self.fields:
+            self.fields["source"].required = True
+
+    def amounts(self, cleaned: Mapping[str, Any]) -> list[Change]:
+        """Of a new version, beside the one before it."""
+        model, since = cleaned.get("model"), cleaned.get("since")
+        if self.instance.pk or model is None or since is None:
+            return super().amounts(cleaned)
+        before = margins.known([model.pk]).on(model.pk, since)
+        return [
+            Change(str(self.fields[name].label), before.rate(name), cleaned[name])
+            for name in (*BUCKETS, *margins.LONG)
+            if before is not None and cleaned.get(name) is not None
+        ]
+
+
 @admin.register(VendorPrice)
 class VendorPriceAdmin(RateAdmin):
     """Versions: what was true on a day stays; what is true from another day on is a new row."""
 
+    form = CostForm
     list_display = ["model", "since", "input_price", "cached_price", "output_price", "source"]
     list_filter = ["model", "since"]
     search_fields = ["model__id", "source"]
@@ -89,8 +113,7 @@ class OwnForm(ConfirmedForm):
         if not self.errors and self.instance.pk:
             self._check_end(cleaned)
         elif not self.errors:
-            names = [name for name in cleaned if name != "confirmed"]
-            row = CustomerPrice(**{name: cleaned[name] for name in names})
+            row = self.row(cleaned)
             try:
                 row.clean()
                 own_prices.check(row, clock.now())
@@ -100,9 +123,25 @@ class OwnForm(ConfirmedForm):
                 self.add_error(None, error)
         return cleaned
 
+    def row(self, cleaned: Mapping[str, Any]) -> CustomerPrice:
+        """What is typed."""
+        return CustomerPrice(**{name: cleaned[name] for name in cleaned if name != "confirmed"})
+
+    def amounts(self, cleaned: Mapping[str, Any]) -> list[Change]:
+        """Beside what its customer pays without it."""
+        if self.instance.pk or self.errors:
+            return []
+        row = self.row(cleaned)
+        try:
+            row.clean()
+        except forms.ValidationError:
+            return []  # `clean` says so
+        now = clock.now()
+        return [Change(name.capitalize(), *pair) for name, *pair in own_prices.amounts(row, now)]
+
     def _check_end(self, cleaned: dict[str, Any]) -> None:
         """Of one there is only the end changes, and why."""
-        if cleaned.get("until_at") is None or "until_at" not in self.changed_data:
+        if "until_at" not in self.changed_data:
             return
         try:
             cleaned["until_at"] = own_prices.check_end(

@@ -18,10 +18,10 @@ from billing.mails import notices
 from billing.mails.models import Notice
 from gateway.catalogue import life
 from gateway.catalogue.models import BUCKETS, Model, Price
+from gateway.catalogue.own_prices import terms
 from gateway.catalogue.own_prices.models import CustomerPrice
-from gateway.catalogue.own_prices.terms import of as terms_of
 from gateway.catalogue.prices import changes, schedule
-from gateway.pricing import own_key_fees
+from gateway.pricing import own_key_fees, own_prices
 from gateway.usage.models import UsageHour
 from gateway.vendors.own_keys import fees
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
@@ -119,25 +119,38 @@ def _tell_of_end(model: Model, now: datetime) -> int:
         "ends_at": model.ends_at.isoformat(),
         "successor": model.successor_id or "",
         "redirects": model.redirects,
-        "dearer": model.redirects and _is_dearer(model),
         "notice": model.vendor_notice,
     }
-    key = f"end:{model.pk}:{model.ends_at:%Y-%m-%d}:{days}"
-    return _tell(users_of(model.pk, now), "model_ends", key, facts)
+    key, users = f"end:{model.pk}:{model.ends_at:%Y-%m-%d}:{days}", users_of(model.pk, now)
+    dearer = _dearer_for(users, model) if model.redirects else set()
+    return sum(
+        _tell(each, "model_ends", key, facts | {"dearer": each is dearer})
+        for each in (dearer, users - dearer)
+    )
 
 
-def _is_dearer(model: Model) -> bool:
+def _dearer_for(users: set[int], model: Model) -> set[int]:
+    """For whom of them the successor costs more, by what each pays."""
     assert model.ends_at is not None
     mine = schedule.in_force(model.pk, model.ends_at)
     theirs = schedule.in_force(model.successor_id or "", model.ends_at)
     if mine is None or theirs is None:
-        return False
-    return life.compared(rates(mine), rates(theirs)) == "higher"
+        return set()
+    own = own_prices.at(CustomerPrice.objects.filter(user__in=users), model.ends_at)
+
+    def is_dearer(user: int) -> bool:
+        before, after = (
+            own_prices.paid(terms.held(own, user, price.model_id), price)
+            for price in (mine, theirs)
+        )
+        return life.compared(before, after) == "higher"
+
+    return {user for user in users if is_dearer(user)}
 
 
 def rates(price: Price) -> tuple[int, ...]:
-    """In the order of BUCKETS."""
-    return tuple(changes.rate(price, name) for name in BUCKETS)
+    """Of a short prompt, and of a long one."""
+    return tuple(changes.rate(price, name) for name in (*BUCKETS, *changes.LONG))
 
 
 # -- One's own -----------------------------------------------------------------------------------
@@ -153,9 +166,14 @@ def own_ends(now: datetime) -> int:
     soon = now + changes.notice()
     rows = CustomerPrice.objects.filter(until_at__gt=now, until_at__lte=soon)
     return sum(
-        _tell([row.user_id], "own_price_ends", f"own_price_ends:{row.pk}:{row.until_at}", facts)
+        _tell(
+            [row.user_id],
+            "own_price_ends",
+            f"own_price_ends:{row.pk}:{row.until_at}",
+            _agreed(row),
+        )
         for row in rows
-        if (facts := _agreed(row))["dearer"]
+        if row.until_at is not None and own_prices.ends_dearer(row, row.until_at)
     )
 
 
@@ -191,18 +209,12 @@ def own_key_fees_rise(now: datetime) -> int:
 
 
 def _agreed(row: CustomerPrice) -> dict[str, Any]:
-    terms = terms_of(row)
-    listed = schedule.in_force(row.model_id, row.from_at) if row.model_id else None
-    dearer = row.multiplier is not None and row.multiplier < 10_000
-    if terms.rates is not None and listed is not None:
-        dearer = life.compared(terms.rates, rates(listed)) == "higher"
     return {
         "model": row.model_id or "",
         "percent": f"{row.multiplier / 100:g}" if row.multiplier else "",
         "rows": list(_rows(row)),
         "from_at": row.from_at.isoformat(),
         "until_at": row.until_at.isoformat() if row.until_at else None,
-        "dearer": dearer,
     }
 
 

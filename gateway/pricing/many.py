@@ -114,7 +114,16 @@ def _read(
     before = schedule.in_force(model.pk, wanted or now)
     price = Price(model=model, reason=row.get("reason") or reason, **_columns(row, before))
     price.effective_at = schedule.beginning(model.pk, wanted, price)
-    changes.check(before, price, now)
+    later = schedule.in_force(model.pk, price.effective_at)
+    if later != before:  # what is not in the list is as it is then
+        before = later
+        price = Price(
+            model=model,
+            reason=price.reason,
+            effective_at=price.effective_at,
+            **_columns(row, before),
+        )
+    schedule.check(price, now)
     line = Line(number, model.pk, before, price, notified=announcements.told_of(price, now))
     return line if line.steps else Line(number, model.pk, before, problem="Nothing changes.")
 

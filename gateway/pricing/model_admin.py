@@ -119,6 +119,7 @@ class CatalogueAdmin(ModelAdmin):
                 before=_json(before),
                 after=_json(after),
             )
+        announcements.ends(timezone.now())
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """The other names it has."""

@@ -6,10 +6,14 @@ Always true of every way in which one is made:
 2. One that is dearer than the list, or than what the customer has, begins after the notice of a
    rise, unless it has a reason; its customer is told at once.
 3. It begins `schedule.LEAD` from now at the earliest, so that every node knows it by then.
+4. What has ended stays ended.
+
+Prompts are as long as they may be: what is dearer only in long contexts is dearer.
 """
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from gateway.catalogue import clock, life
 from gateway.catalogue.costs import margins
@@ -17,9 +21,13 @@ from gateway.catalogue.costs.margins import Margin
 from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.own_prices import terms
 from gateway.catalogue.own_prices.models import CustomerPrice
-from gateway.catalogue.own_prices.terms import Agreement, Rates
+from gateway.catalogue.own_prices.terms import Agreement, Own, Terms
 from gateway.catalogue.prices import changes, schedule
+from gateway.catalogue.prices.labels import LABELS
 from hontoni.errors import BadRequest
+from hontoni.money import DOLLAR
+
+_EVERY = (*BUCKETS, *changes.LONG)
 
 
 def check(row: CustomerPrice, now: datetime) -> None:
@@ -29,8 +37,8 @@ def check(row: CustomerPrice, now: datetime) -> None:
     row.from_at = max(row.from_at, now + schedule.LEAD)
     if row.reason:
         return
-    for price in _listed(row, now):
-        if lost := margins.below(_earned(row, price, now)):
+    for price in _listed(row, max(now, row.from_at)):
+        if lost := margins.below(_earned(row, price)):
             words = ", ".join(f"{each.label} {each}" for each in lost)
             raise BadRequest(f"{price.model_id} below cost: {words}. Say why.", param="reason")
         rises = life.compared(_present(row, price, now), _paid(row, price)) == "higher"
@@ -43,19 +51,53 @@ def check(row: CustomerPrice, now: datetime) -> None:
 
 
 def check_end(
-    row: CustomerPrice, until_at: datetime, now: datetime, *, explained: bool
-) -> datetime:
-    """When it may end: not before every node knows. Raises BadRequest where that makes things
-    dearer before the customer has had the notice of a rise, unless staff say why."""
-    if until_at < now + changes.notice() - timedelta(minutes=5) and not explained:
-        for price in _listed(row, now):
-            if life.compared(_paid(row, price), _rates(price)) == "higher":
-                raise BadRequest(
-                    f"The list is dearer for {price.model_id}. That is told "
-                    f"{changes.notice().days} days before: end it then, or say why not.",
-                    param="reason",
-                )
+    row: CustomerPrice, until_at: datetime | None, now: datetime, *, explained: bool
+) -> datetime | None:
+    """When it may end; None: never. Not before every node knows. Raises BadRequest for one that
+    has ended, for a later end of one that is dearer than the list, and for an end that makes
+    things dearer before the customer has had the notice of a rise, unless staff say why."""
+    before = row.until_at
+    if before is not None and before <= now + schedule.LEAD:
+        raise BadRequest("It has ended: agree on another one.", param="until_at")
+    if before is not None and (until_at is None or until_at > before):
+        for price in _listed(row, before):
+            if life.compared(_rates(price), _paid(row, price)) == "higher":
+                raise BadRequest("Dearer than the list: agree on another one.", param="until_at")
+        return until_at
+    if until_at is None:
+        return None
+    soon = until_at < now + changes.notice() - timedelta(minutes=5)
+    if soon and not explained and (dearer := ends_dearer(row, until_at)):
+        raise BadRequest(
+            f"The list is dearer for {dearer}. That is told {changes.notice().days} days before: "
+            "end it then, or say why not.",
+            param="reason",
+        )
     return max(until_at, now + schedule.LEAD)
+
+
+def ends_dearer(row: CustomerPrice, moment: datetime) -> str:
+    """A model for which the list is dearer at that moment; "" if there is none."""
+    for price in _listed(row, moment):
+        if life.compared(_paid(row, price), _rates(price)) == "higher":
+            return price.model_id
+    return ""
+
+
+def amounts(row: CustomerPrice, now: datetime) -> list[tuple[str, int, int]]:
+    """What changes for its customer: a bucket, what is paid without it, and with it. Of all models
+    a dollar of the list."""
+    if not row.model_id:
+        paid = terms.of(row).on((DOLLAR,) * 6)
+        return [("A dollar of the list", DOLLAR, paid[0])]
+    begins = max(now, row.from_at)
+    return [
+        change
+        for price in _listed(row, begins)
+        for change in zip(
+            LABELS.values(), _present(row, price, begins), _paid(row, price), strict=False
+        )
+    ]
 
 
 def is_coming(row: CustomerPrice, now: datetime) -> bool:
@@ -65,34 +107,46 @@ def is_coming(row: CustomerPrice, now: datetime) -> bool:
 
 def earns(row: CustomerPrice, now: datetime) -> str:
     """Every bucket of its model; of all models the one that earns least."""
-    found = [each for price in _listed(row, now) for each in _earned(row, price, now)]
+    prices = _listed(row, max(now, row.from_at))
+    found = [each for price in prices for each in _earned(row, price)]
     if row.model_id:
         return margins.words(found)
     worst = margins.least(found)
     return f"{worst.label}: {worst}" if worst else "cost unknown"
 
 
-def _listed(row: CustomerPrice, now: datetime) -> Iterable[Price]:
-    """The list's prices that it is in place of."""
+def _listed(row: CustomerPrice, moment: datetime) -> list[Price]:
+    """The list's prices that it is in place of, at a moment."""
     models = Model.objects.filter(active=True)
     if row.model_id:
         models = models.filter(pk=row.model_id)
-    found = (schedule.in_force(model.pk, max(now, row.from_at)) for model in models)
+    found = (schedule.in_force(model.pk, moment) for model in models)
     return [price for price in found if price is not None]
 
 
-def _paid(row: CustomerPrice, price: Price) -> Rates:
-    return terms.of(row).on(_rates(price))
+def _paid(row: CustomerPrice, price: Price) -> tuple[int, ...]:
+    return paid(terms.of(row), price)
 
 
-def _rates(price: Price) -> Rates:
-    found: Rates = tuple(getattr(price, name) for name in BUCKETS)
-    return found
+def paid(own: Terms | None, price: Price) -> tuple[int, ...]:
+    """What is paid of a short prompt, and of a long one, in the order of _EVERY."""
+    short, long = _rates(price)[:6], _rates(price)[6:]
+    return (*own.on(short), *own.on(long)) if own else _rates(price)
 
 
-def _present(row: CustomerPrice, price: Price, now: datetime) -> Rates:
+def _rates(price: Price) -> Any:
+    """The list's."""
+    return tuple(changes.rate(price, name) for name in _EVERY)
+
+
+def _present(row: CustomerPrice, price: Price, now: datetime) -> tuple[int, ...]:
     """What its customer pays without it."""
     rows = CustomerPrice.objects.filter(user=row.user_id).exclude(pk=row.pk)
+    return paid(terms.held(at(rows, now), row.user_id, price.model_id), price)
+
+
+def at(rows: Iterable[CustomerPrice], moment: datetime) -> Own:
+    """What of these holds at a moment."""
     agreed = [
         Agreement(
             account=each.user_id,
@@ -103,15 +157,14 @@ def _present(row: CustomerPrice, price: Price, now: datetime) -> Rates:
         )
         for each in rows
     ]
-    mine = terms.at(agreed, clock.of(now)).get(row.user_id, {})
-    own = mine.get(price.model_id) or mine.get("")
-    return own.on(_rates(price)) if own else _rates(price)
+    return terms.at(agreed, clock.of(moment))
 
 
-def _earned(row: CustomerPrice, price: Price, now: datetime) -> list[Margin]:
+def _earned(row: CustomerPrice, price: Price) -> list[Margin]:
     paid = Price(
         model=price.model,
         effective_at=row.from_at,
-        **dict(zip(BUCKETS, _paid(row, price), strict=True)),
+        long_context_above=price.long_context_above,
+        **dict(zip(_EVERY, _paid(row, price), strict=True)),
     )
     return margins.known([price.model_id]).of(paid)

@@ -47,7 +47,7 @@ class PriceForm(ConfirmedForm):
             price = self.price(cleaned)
             begins = schedule.beginning(price.model_id, cleaned.get("effective_at"), price)
             cleaned["effective_at"] = price.effective_at = begins
-            changes.check(schedule.in_force(price.model_id, begins), price, clock.now())
+            schedule.check(price, clock.now())
         except errors.BadRequest as error:
             self.add_error(error.param, error.message)
         return cleaned
@@ -168,7 +168,9 @@ class PriceAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         allowed = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or schedule.is_coming(obj))
+        return allowed and (
+            obj is None or (schedule.is_coming(obj) and schedule.leaves_no_rise(obj))
+        )
 
     def save_model(
         self, request: HttpRequest, obj: Price, form: "ModelForm[Any]", change: bool

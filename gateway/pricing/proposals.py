@@ -28,6 +28,7 @@ from gateway.catalogue.prices import schedule
 from gateway.pricing.models import Kind, Proposal, State
 from gateway.pricing.sources import reading
 from gateway.pricing.sources.listings import Listing, canonical
+from gateway.vendors.models import Provider
 from hontoni.money import dollars
 
 NEW_WITHIN = timedelta(days=365)
@@ -82,12 +83,13 @@ def _found(listings: Iterable[Listing], now: datetime) -> Iterator[Proposal]:
     for each in listings:
         by_model[each.vendor, each.canonical].append(each)
     known = {(row.vendor, canonical(row.upstream_id)): row for row in Model.objects.all()}
-    costs = margins.known()
+    costs, sold_by = margins.known(), _vendors()
     for place, them in by_model.items():
         model = known.get(place)
         ones = list(_one_a_source(them, model.upstream_id if model else ""))
         if model is None:
-            yield from _new(ones, now)
+            if place[0] in sold_by:
+                yield from _new(ones, now)
         elif model.active:
             yield from _cost(model, ones, costs, now)
             yield from _end(model, ones)
@@ -95,6 +97,13 @@ def _found(listings: Iterable[Listing], now: datetime) -> Iterator[Proposal]:
     for model in known.values():
         if model.active and not (model.ends_at and model.ends_at <= now):
             yield from _below_cost(model, costs, now)
+
+
+def _vendors() -> set[str]:
+    """Whose models are sold here, or can be: a provider of theirs is switched on."""
+    sold = Model.objects.filter(active=True).order_by().values_list("vendor", flat=True)
+    reached = Provider.objects.filter(active=True).order_by().values_list("vendor", flat=True)
+    return {*sold, *reached}
 
 
 def _one_a_source(listings: list[Listing], name: str) -> Iterator[Listing]:
@@ -163,6 +172,8 @@ def _end(model: Model, listings: list[Listing]) -> Iterator[Proposal]:
         return
     if present is not None and present == days[0]:
         return  # the earliest is what is known
+    if present is not None and days[0] <= timezone.now().date():
+        return  # it is past; here it ends when customers have been told
     successor = next((each.successor for each in listings if each.successor), "")
     facts = {"ends": days[0].isoformat(), "present": present.isoformat() if present else None}
     if successor:

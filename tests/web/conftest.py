@@ -109,8 +109,10 @@ def _is_ours(said: ConsoleMessage, site: Gateway) -> bool:
 
 
 def _session(site: Gateway, person: Person) -> Any:
+    from tests.web.furnished import sign_in
+
     client = Client()
-    client.force_login(person.user, "allauth.account.auth_backends.AuthenticationBackend")
+    sign_in(client, person.user)
     name = django_settings.SESSION_COOKIE_NAME
     return {"name": name, "value": client.cookies[name].value, "url": site.url}
 

@@ -1,7 +1,6 @@
 """Everything that can be pressed works: every link is followed and every form is sent, as a
 visitor, as a customer with everything, as one with nothing, and as staff."""
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,11 +16,11 @@ from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
 from tests.gateway_server import fund
 from tests.web.crawling import Form, read
+from tests.web.furnished import furnish, sign_in
 from tests.world import Person, used
 
 pytestmark = pytest.mark.any_database
 
-_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 # What is a file by its name, and is kept rather than read.
 _FILES = (
     *("text/csv", "application/vnd.apache.parquet"),
@@ -55,7 +54,7 @@ class Visit:
     def _client(self) -> Client:
         client = Client(enforce_csrf_checks=True, HTTP_ACCEPT="text/html")
         if self.user is not None:
-            client.force_login(self.user, _BACKEND)
+            sign_in(client, self.user)
         return client
 
     def _open(self, url: str) -> None:
@@ -143,6 +142,7 @@ def _everything(alice: Person) -> None:
     fund(alice, "100")
     used(alice)
     used(alice, status=500, error="upstream_error")
+    furnish(alice)
 
 
 def test_everything_a_visitor_can_press_works(db: None) -> None:
@@ -151,19 +151,21 @@ def test_everything_a_visitor_can_press_works(db: None) -> None:
     assert visit.pages > 30
 
 
-@pytest.fixture(params=["alice", "bob"])
-def customer(request: pytest.FixtureRequest, alice: Person, bob: Person) -> Iterator[Person]:
-    if request.param == "alice":
-        _everything(alice)
-        yield alice
-    else:
-        yield bob
-
-
-def test_everything_a_customer_can_press_works(customer: Person) -> None:
-    visit = Visit(customer.user, ["/overview"]).walk()
+def test_everything_a_customer_with_everything_can_press_works(alice: Person) -> None:
+    _everything(alice)
+    visit = Visit(alice.user, ["/overview"]).walk()
     assert visit.faults == []
     assert visit.pages > 50
+    pressed = {resolve(path).view_name for path, _, _ in visit.sent}
+    assert pressed >= {"tokens", "token-revoke", "account-delete", "dismiss-announcement"}
+    assert pressed >= {"own-keys", "own-key", "own-key-test", "own-key-remove"}
+
+
+def test_everything_a_new_customer_can_press_works(bob: Person) -> None:
+    visit = Visit(bob.user, ["/overview"]).walk()
+    assert visit.faults == []
+    assert visit.pages > 50
+    assert "/account/tokens" in {path for path, _, _ in visit.sent}
 
 
 def test_everything_staff_can_press_works(alice: Person) -> None:

@@ -24,6 +24,7 @@ from tests.gateway.usage.test_refusals import seen
 from tests.gateway_server import Gateway, fund
 from tests.sandbox.stripe.conftest import World
 from tests.web.conftest import Open
+from tests.web.furnished import furnish
 from tests.web.test_browser import books_now
 from tests.world import Person
 
@@ -39,18 +40,26 @@ PUBLIC = [
     *("/", "/models", "/pricing", "/status", "/docs/quickstart", "/docs/tools", "/docs/names"),
     *("/docs/errors", "/docs/receipts", "/docs/search?q=limits", "/errors/plan_limit_5h"),
     *("/terms", "/privacy", "/refunds", "/contact", "/proof", "/verify"),
+    *("/docs/conformance", "/docs/endpoints", "/models/tts-1"),
 ]
 ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
 OWN = [
     *("/overview", "/keys", "/usage", "/usage/refusals", "/playground", "/account"),
     *("/usage?days=30&by=day&then=model", "/models/gpt-4o"),
+    *("/own-keys", "/account/tokens"),
     *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),
 ]
+
+
+# What of a row that became a card does not fit on it.
+_CUT_OFF = """() => [...document.querySelectorAll('.scroll:has(> .stack)')]
+    .filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"""
 
 
 def _small(page: Page) -> None:
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 320, f"{page.url} is {width} wide"
+    assert page.evaluate(_CUT_OFF) == [], page.url
 
 
 def _vietnamese(page: Page) -> None:
@@ -109,6 +118,7 @@ def test_every_page_fits_a_phone_is_accessible_and_speaks_vietnamese(
     assert site.chat(alice, model="no-such-model").status_code == 404
     assert seen(1)[0].code == "model_not_found"
     books_now(site, 1)
+    furnish(alice)
     _look_at(open_page, None, ENTRANCE, scheme)
     _look_at(open_page, alice, [*PUBLIC, *OWN, f"/keys/{alice.key.pk}"], scheme)
 

@@ -29,13 +29,14 @@ _SHOWN = 40  # characters of a name in a list; a customer's may be long
 
 
 class FeatureForm(ConfirmedForm):
-    """What is below what the vendor asks needs a reason, as every price does."""
+    """What is below what the vendor asks needs a reason, as every price does; and so does what is
+    dearer than before, for it binds within seconds."""
 
     reason = forms.CharField(
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Why it is below what it costs us, if it is. The audit keeps it.",
+        help_text="Why it is below what it costs us, or dearer than before. The audit keeps it.",
     )
 
     @cached_property
@@ -45,16 +46,33 @@ class FeatureForm(ConfirmedForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        cost = _cost(self.instance.pk)
-        if self.errors or cost is None or cleaned.get("reason"):
-            return cleaned
         names = ("kind", "name", "pricing", "amount", "factor")
+        if self.errors or cleaned.get("reason") or not {*names} & {*self.changed_data}:
+            return cleaned
         typed = Feature(**{name: cleaned[name] for name in names if name in cleaned})
+        before = Feature.objects.filter(pk=self.instance.pk, active=True).first()
+        if before is not None and _rises(before, typed):
+            self.add_error("reason", "Dearer than before, within seconds. Say why.")
+        cost = _cost(self.instance.pk)
         is_price = typed.pricing in (Pricing.PER_CALL, Pricing.FACTOR)
+        if cost is None or not is_price:
+            return cleaned
         margin = margins.of_feature(typed, cost)
-        if is_price and {*names} & {*self.changed_data} and margin.earned < 0:
+        if margin.earned < 0:
             self.add_error("reason", f"Below cost: {margin.percent}. Say why.")
         return cleaned
+
+
+def _rises(before: Feature, after: Feature) -> bool:
+    """Whether a request can cost more: a call, or its tokens by a factor."""
+    per_call = [each.amount * (each.pricing == Pricing.PER_CALL) for each in (before, after)]
+    factors = [e.factor if e.pricing == Pricing.FACTOR else WHOLE for e in (before, after)]
+    return per_call[1] > per_call[0] or factors[1] > factors[0]
+
+
+def _is_below_cost(feature: Feature) -> bool:
+    cost = _cost(feature.pk)
+    return cost is not None and margins.of_feature(feature, cost).earned < 0
 
 
 def _cost(feature: int | None) -> FeatureCost | None:
@@ -109,7 +127,8 @@ class FeatureAdmin(MoneyAdmin):
         super().save_model(request, obj, form, change)
         if reason := form.cleaned_data.get("reason"):
             subject, said = self.subject(obj), {"reason": reason}
-            audit_deed(request, "sell below cost", subject, before={}, after=said)
+            deed = "sell below cost" if _is_below_cost(obj) else "price feature"
+            audit_deed(request, deed, subject, before={}, after=said)
         allowing.forget_allowed(obj)
 
 

@@ -69,3 +69,9 @@ def at(agreed: Iterable[Agreement], micros: int) -> Own:
         if each.since <= micros and (not each.until or micros < each.until):
             found.setdefault(each.account, {})[each.model] = each.terms
     return found
+
+
+def held(own: Own, account: int, model: str) -> Terms | None:
+    """What an account has agreed on for a model, or for all."""
+    mine = own.get(account, {})
+    return mine.get(model) or mine.get("")

@@ -6,6 +6,8 @@ Always true, where prices are made and withdrawn here:
    node's snapshot lives. Only the first price of a model, which nobody can have paid, may begin
    at any time.
 2. A price that is in force, was, or will be within LEAD, stays: a receipt may name it.
+3. What makes a rise of a price that follows it soon, announced as none, is refused: of a price
+   put before it, and of one withdrawn.
 """
 
 from datetime import datetime, timedelta
@@ -51,7 +53,7 @@ def announce(price: Price, *, actor: str, request_id: str = "") -> Price:
         now = clock.now()
         price.effective_at = beginning(price.model_id, price.effective_at)
         before = in_force(price.model_id, price.effective_at)
-        changes.check(before, price, now)
+        check(price, now)
         price.save(force_insert=True)
         audit.record(
             actor=actor,
@@ -64,6 +66,31 @@ def announce(price: Price, *, actor: str, request_id: str = "") -> Price:
     return price
 
 
+def check(price: Price, now: datetime) -> None:
+    """Raises BadRequest for a version that breaks a rule of changes.py, or the third above."""
+    before = in_force(price.model_id, price.effective_at)
+    changes.check(before, price, now)
+    if not price.reason and (risen := _rises_soon(before, price, price.effective_at, now)):
+        raise BadRequest(
+            f"The price of {_shown(risen.effective_at)} would be a rise after it, without its "
+            "notice. Withdraw that one first, or say why not.",
+            param="reason",
+        )
+
+
+def _rises_soon(
+    before: Price | None, after: Price, since: datetime, now: datetime
+) -> Price | None:
+    """The first version after `since`, if it is a rise of `after`, was none of `before`, and
+    binds before its customers can have had their notice."""
+    later = Price.objects.filter(model_id=after.model_id, effective_at__gt=since)
+    found = later.order_by("effective_at", "id").first()
+    informed = now + changes.notice() - timedelta(minutes=5)
+    if found is None or found.reason or found.effective_at >= informed:
+        return None
+    return found if changes.rises(after, found) and not changes.rises(before, found) else None
+
+
 def withdraw(price_id: int, *, actor: str, request_id: str = "") -> None:
     """Delete a price that is to come. Raises Conflict if it is too late for that."""
     with transaction.atomic():
@@ -73,6 +100,8 @@ def withdraw(price_id: int, *, actor: str, request_id: str = "") -> None:
                 f"It has been in force since {_shown(price.effective_at)}, or is about to be: "
                 "announce another one."
             )
+        if not leaves_no_rise(price):
+            raise Conflict("The next one would be a rise without its notice: withdraw that first.")
         before = as_dict(price)
         price.delete()
         audit.record(
@@ -88,6 +117,14 @@ def withdraw(price_id: int, *, actor: str, request_id: str = "") -> None:
 def is_coming(price: Price) -> bool:
     """Whether no node can price by it before it has heard that it is gone."""
     return price.effective_at > clock.now() + LEAD
+
+
+def leaves_no_rise(price: Price) -> bool:
+    """Whether what follows a price that is to come is told in time where that one is withdrawn."""
+    earlier = Price.objects.filter(model=price.model_id, effective_at__lt=price.effective_at)
+    before = earlier.order_by("-effective_at", "-id").first()
+    now = clock.now()
+    return before is None or not _rises_soon(price, before, price.effective_at, now)
 
 
 def in_force(model_id: str, now: datetime) -> Price | None:

@@ -20,7 +20,8 @@ from hontoni.translated_errors import MESSAGES
 
 _ABOUT = (
     "An LLM gateway: Claude, GPT and Gemini behind one base URL, in the APIs of OpenAI (Chat "
-    "Completions, Responses) and Anthropic (Messages), prepaid, with a signed receipt a request."
+    "Completions, Responses), Anthropic (Messages) and Google (Gemini), prepaid, with a signed "
+    "receipt a request."
 )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.validators import RegexValidator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,15 +16,22 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.pages.visitors import customer
+from gateway.dashboard.logged import VENDORS
 from gateway.vendors.own_keys import fees, keeping, testing
 from gateway.vendors.own_keys.keeping import TriesByAccount
 from gateway.vendors.own_keys.models import OwnKey
 from hontoni import errors
-from hontoni.translated_errors import translated
+from hontoni.translated_errors import MESSAGES, translated
 from ratelimits import throttle
 
 _SECRET: dict[str, Any] = {
-    "max_length": 1_000,
+    "min_length": keeping.SHORTEST,
+    "max_length": keeping.LONGEST,
+    "validators": [
+        RegexValidator(
+            r"\A[!-~]*\Z", gettext_lazy("A key has no spaces and no letters beyond ASCII.")
+        )
+    ],
     "widget": forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
 }
 
@@ -75,7 +83,7 @@ def own_keys(request: HttpRequest) -> HttpResponse:
         except errors.ApiError as error:
             form.add_error("secret" if error.param == "secret" else None, translated(error))
         else:
-            _tell(request, testing.test(made))
+            _tell(request, made)
             return redirect("own-keys")
     return render(request, "gateway/own_keys.html", _context(form, names, kept))
 
@@ -86,9 +94,11 @@ def _context(form: AddForm, names: list[str], kept: list[OwnKey]) -> dict[str, A
     for row in kept:
         given = {"active": row.active, "falls_back": row.falls_back}
         change = ChangeForm(initial=given, auto_id=f"id_{row.pk}_%s")
-        rows.append((row, state(row), fees.in_force(row.provider.vendor, now), change))
+        rows.append((row, state(row), _problem(row), change))
     vendors = {each.vendor for each in keeping.offered()}
-    charged = {vendor: fees.in_force(vendor, now) for vendor in sorted(vendors)}
+    charged = [
+        (each, VENDORS.get(each, each), fees.in_force(each, now)) for each in sorted(vendors)
+    ]
     return {"form": form, "names": names, "rows": rows, "fees": charged}
 
 
@@ -99,6 +109,13 @@ def state(row: OwnKey) -> tuple[str, str | Promise]:
     if not row.active:
         return "", _("off")
     return ("bad", _("refused")) if row.refused_at else ("good", _("in use"))
+
+
+def _problem(row: OwnKey) -> str:
+    """What its owner is to repair; "" if nothing is wrong."""
+    if not row.is_at_home:
+        return str(MESSAGES["own_key_moved"])
+    return f"{_('The vendor said:')} {row.refusal}" if row.refusal else ""
 
 
 @login_required
@@ -122,7 +139,9 @@ def own_key(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect("own-keys")
         messages.success(request, _("Saved. It holds from the next request on."))
         if data["secret"]:
-            _tell(request, testing.test(row))
+            _tell(request, row)
+    else:
+        messages.error(request, str(form.errors["secret"][0]))
     return redirect("own-keys")
 
 
@@ -132,7 +151,7 @@ def test(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask its vendor whether it works."""
     row = _mine(request, pk)
     throttle.count(request, TriesByAccount)
-    _tell(request, testing.test(row))
+    _tell(request, row)
     return redirect("own-keys")
 
 
@@ -150,8 +169,12 @@ def _mine(request: HttpRequest, pk: int) -> OwnKey:
     return get_object_or_404(keeping.of(customer(request)), pk=pk)
 
 
-def _tell(request: HttpRequest, problem: str) -> None:
-    if problem:
+def _tell(request: HttpRequest, row: OwnKey) -> None:
+    """Ask its vendor whether it works, and say so."""
+    problem = testing.test(row)
+    if not row.is_at_home:
+        messages.error(request, str(MESSAGES["own_key_moved"]))
+    elif problem:
         messages.error(request, _("The vendor does not accept it: %(why)s") % {"why": problem})
     else:
         messages.success(request, _("The vendor accepts it."))

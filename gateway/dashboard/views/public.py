@@ -95,7 +95,9 @@ def _other(model: Model) -> dict[str, Any]:
         "vendor": VENDORS.get(model.vendor, model.vendor),
         "abilities": [ABILITIES.get(name, name) for name in model.capabilities],
         "address": next((_ADDRESSES[n] for n in model.capabilities if n in _ADDRESSES), ""),
-        "prices": prices + [(row.note, row.amount) for row in counted],
+        # The notes as they are shipped are translated; what staff write is shown as it is.
+        "prices": prices
+        + [(_(row.note) if row.note else row.name, row.amount) for row in counted],
     }
 
 

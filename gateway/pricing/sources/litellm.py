@@ -9,7 +9,10 @@ from gateway.pricing.sources.listings import Listing
 
 NAME = "LiteLLM"
 URL = "https://raw.githubusercontent.com/BerriAI/litellm/main/model_prices_and_context_window.json"
-_VENDORS = {"anthropic": "anthropic", "openai": "openai", "gemini": "google"}
+_VENDORS = {
+    **{name: name for name in ("anthropic", "openai", "deepseek", "mistral", "xai", "moonshot")},
+    **{"gemini": "google", "dashscope": "qwen", "zai": "zai"},
+}
 _ABOVE = (100_000, 128_000, 200_000, 272_000)
 _CAPABILITIES = {
     "reasoning": "supports_reasoning",

@@ -8,14 +8,17 @@ from gateway.pricing.sources import listings
 from gateway.pricing.sources.listings import Listing
 
 NAME, URL = "models.dev", "https://models.dev/api.json"
-_VENDORS = ("anthropic", "openai", "google")
+_VENDORS = {
+    **{name: name for name in ("anthropic", "openai", "google", "deepseek", "mistral", "xai")},
+    **{"alibaba": "qwen", "moonshotai": "moonshot", "zai": "zai"},
+}
 
 
 def read(body: Any) -> Iterator[Listing]:
     """Raises Unreadable."""
     providers = listings.table(body, NAME)
-    for vendor in _VENDORS:
-        provider = listings.table(providers.get(vendor, {"models": {}}), NAME)
+    for known, vendor in _VENDORS.items():
+        provider = listings.table(providers.get(known, {"models": {}}), NAME)
         for name, model in listings.table(provider.get("models"), NAME).items():
             found = _model(vendor, name, listings.table(model, NAME))
             if found is not None:

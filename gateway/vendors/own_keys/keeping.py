@@ -16,7 +16,7 @@ from gateway.vendors.own_keys.models import OwnKey
 from hontoni.errors import BadRequest, Conflict, NotFound
 from ratelimits.throttle import Throttle
 
-_SHORTEST, _LONGEST = 16, 1_000
+SHORTEST, LONGEST = 16, 1_000
 _SHOWN = 8  # characters, and never more than a third of a key
 
 
@@ -45,10 +45,8 @@ def sound(secret: str) -> str:
     secret = secret.strip()
     if any(not "!" <= letter <= "~" for letter in secret):
         raise BadRequest("A key has no spaces and no letters beyond ASCII.", param="secret")
-    if not _SHORTEST <= len(secret) <= _LONGEST:
-        raise BadRequest(
-            f"A vendor's key has {_SHORTEST} to {_LONGEST} characters.", param="secret"
-        )
+    if not SHORTEST <= len(secret) <= LONGEST:
+        raise BadRequest(f"A vendor's key has {SHORTEST} to {LONGEST} characters.", param="secret")
     return secret
 
 

@@ -12,6 +12,7 @@ from django.utils.formats import date_format
 from accounts.keys import api_keys
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS, Alias, Model, Price
+from gateway.catalogue.own_prices.models import CustomerPrice
 from hontoni.money import nanos
 from tests.gateway.plane.test_limits import limit
 from tests.gateway.plane.test_translation import ask
@@ -125,6 +126,46 @@ def test_a_dearer_successor_is_told_by_header_receipt_and_page(
     client.force_login(alice.user)
     page = client.get(f"/usage/{event.request_id}").content.decode()
     assert "gpt-4o-mini was retired" in page and "costs more" in page
+
+
+@pytest.mark.parametrize("agreed", [{"model_id": "gpt-4o"}, {}], ids=["of one", "of all"])
+def test_what_a_successor_costs_is_told_by_what_its_customer_pays(
+    gateway: Gateway, alice: Person, bob: Person, agreed: dict[str, str]
+) -> None:
+    """Of one who has a price of their own, of whichever of the two."""
+    fund(alice, "10"), fund(bob, "10")
+    multiplier = 5_000 if agreed else 9_000
+    begins = timezone.now() - timedelta(minutes=1)
+    CustomerPrice.objects.create(user=alice.user, multiplier=multiplier, from_at=begins, **agreed)
+    first = Price.objects.get(model_id="gpt-4o")
+    rates = {bucket: getattr(first, bucket) * (10 if agreed else 11) // 10 for bucket in BUCKETS}
+    Price.objects.create(model_id="gpt-5.4", effective_at=timezone.now(), **rates)
+    ends("gpt-4o", timedelta(hours=-1), successor_id="gpt-5.4", redirects=True)
+    answer = gateway.chat(alice, USED, model="gpt-4o", max_tokens=1000)
+    assert answer.headers["x-hontoni-instead-of"].endswith("price=higher")
+    assert gateway.books()[-1].details["instead_of"]["price"] == "higher"
+    answer = gateway.chat(bob, USED, model="gpt-4o", max_tokens=1000)
+    expected = "same" if agreed else "higher"
+    assert answer.headers["x-hontoni-instead-of"].endswith(f"price={expected}")
+
+
+def test_a_successor_that_is_dearer_only_in_long_contexts_is_dearer(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "10")
+    first = Price.objects.get(model_id="gpt-4o")
+    rates = {bucket: getattr(first, bucket) for bucket in BUCKETS}
+    long = {f"long_{bucket}": 2 * rate for bucket, rate in rates.items()}
+    Price.objects.create(
+        model_id="gpt-5.4",
+        effective_at=timezone.now(),
+        long_context_above=100_000,
+        **rates,
+        **long,
+    )
+    ends("gpt-4o", timedelta(hours=-1), successor_id="gpt-5.4", redirects=True)
+    answer = gateway.chat(alice, USED, model="gpt-4o", max_tokens=1000)
+    assert answer.headers["x-hontoni-instead-of"].endswith("price=higher")
 
 
 def test_a_key_for_the_retired_model_may_ask_a_successor_that_is_not_dearer(

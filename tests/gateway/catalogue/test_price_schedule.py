@@ -154,7 +154,7 @@ def test_a_tool_that_costs_a_quarter_of_a_cent_can_be_edited() -> None:
     form = client.get(url).context["adminform"].form
     typed = {name: form[name].value() for name in form.fields}
     changed = {k: v for k, v in typed.items() if v is not None} | {"note": "search"}
-    assert client.post(url, changed | {"amount": "0.0026"}).status_code == 302
+    assert client.post(url, changed | {"amount": "0.0026", "reason": "x"}).status_code == 302
     feature.refresh_from_db()
     assert (feature.amount, feature.note) == (nanos("0.0026"), "search")
 
@@ -179,6 +179,44 @@ def test_a_tool_is_sold_below_cost_for_a_reason_only() -> None:
     assert feature.amount == nanos("0.002")
     audited = AuditEntry.objects.get(action="sell below cost")
     assert audited.after == {"reason": "a campaign"}
+
+
+@pytest.mark.any_database
+def test_a_slip_in_what_the_vendor_charges_is_looked_at_twice() -> None:
+    VendorPrice.objects.create(
+        model_id="gpt-4o", since=date(2026, 1, 1), **dict.fromkeys(BUCKETS, nanos("2"))
+    )
+    client, url = staff("catalogue"), "/admin/gateway/vendorprice/add/"
+    typed = body(since="2026-11-01", batch_factor="", source="its list", reasoning="")
+    typed |= dict.fromkeys(BUCKETS[:5], "20")
+    page = client.post(url, typed).content.decode()
+    assert "More than half" in page and "$2.00 → $20.00" in page
+    assert (
+        client.post(url, typed | dict.fromkeys(BUCKETS[:5], "2.5") | {"source": ""}).status_code
+        == 200
+    )
+    assert client.post(url, typed | dict.fromkeys(BUCKETS[:5], "2.5")).status_code == 302
+    assert VendorPrice.objects.filter(model_id="gpt-4o").count() == 2
+
+
+@pytest.mark.any_database
+def test_a_tool_that_is_dearer_within_seconds_says_why() -> None:
+    client = staff("catalogue")
+    for feature, dearer in (
+        (Feature.objects.filter(pricing="per_call").exclude(amount=0)[0], {"amount": "0.0101"}),
+        (Feature.objects.filter(pricing="factor", factor__gt=10_000)[0], {"factor": "24000"}),
+    ):
+        Feature.objects.filter(pk=feature.pk).update(amount=nanos("0.01"))
+        FeatureCost.objects.filter(feature=feature).delete()
+        url = f"/admin/gateway/feature/{feature.pk}/change/"
+        form = client.get(url).context["adminform"].form
+        typed = {name: form[name].value() for name in form.fields}
+        risen = {k: v for k, v in typed.items() if v is not None} | dearer
+        refused = client.post(url, risen)
+        assert "Dearer than before" in refused.content.decode()
+        assert client.post(url, risen | {"reason": "its vendor"}).status_code == 302
+        audited = AuditEntry.objects.filter(action="price feature").latest("pk")
+        assert audited.after == {"reason": "its vendor"}
 
 
 def test_the_list_of_models_asks_as_much_of_few_as_of_many() -> None:
@@ -232,6 +270,40 @@ def test_nobody_changes_a_price_and_only_a_coming_one_is_withdrawn() -> None:
     assert newest() == old
     entry = AuditEntry.objects.get(action="withdraw price")
     assert entry.before["input"] == "3.25" and entry.after == {}
+
+
+def test_nothing_makes_a_rise_of_a_price_that_was_announced_as_none() -> None:
+    """Neither a price that is put before it, nor the withdrawal of one before it."""
+    client, day, first = staff("catalogue"), timedelta(days=1), newest()
+    present = {bucket: dollars(getattr(first, bucket)) for bucket in BUCKETS}
+
+    def announced(output: str, days: int, reason: str = "") -> str:
+        typed = {**present, "output": output, "reason": reason, **at(days * day)}
+        answer = add(client, **typed)
+        return "" if answer.status_code == 302 else answer.content.decode()
+
+    assert not announced("9", 3)
+    assert "would be a rise after it" in announced("8", 1)
+    assert not announced("9.5", 1), "then it falls twice"
+    assert not announced("8", 2, reason="A sale."), "and whom it rises for is told"
+    sale = Price.objects.get(model_id="gpt-4o", output=nanos("8"))
+    schedule.withdraw(sale.pk, actor="tests")
+    assert "A rise is told 14 days before" in announced("9.2", 4)
+
+
+@pytest.mark.any_database
+def test_a_rise_is_not_withdrawn_from_under_the_next_one() -> None:
+    """Who was told that it is withdrawn would pay it after all, the day after."""
+    now, first = timezone.now(), newest()
+    rates = {bucket: 2 * getattr(first, bucket) for bucket in BUCKETS}
+    made = [
+        Price.objects.create(model_id="gpt-4o", effective_at=now + timedelta(days=days), **rates)
+        for days in (2, 3)
+    ]
+    client = staff("catalogue")
+    for row, done in ((made[0], False), (made[1], True), (made[0], True)):
+        client.post(f"/admin/gateway/price/{row.pk}/delete/", {"post": "yes"})
+        assert Price.objects.filter(pk=row.pk).exists() != done
 
 
 def test_a_price_about_to_bind_can_no_longer_be_withdrawn() -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.books.models import AuditEntry
-from gateway.catalogue.models import Price
+from gateway.catalogue.models import BUCKETS, Price
 from gateway.catalogue.seed import seed
 from hontoni.money import nanos
 from tests.gateway.usage.test_quarantine import staff
@@ -103,3 +103,17 @@ def test_what_is_no_list_is_told_what_one_is(client: Client, text: str) -> None:
 def test_who_may_only_look_changes_nothing(db: None) -> None:
     seed()
     assert staff("support").post(MANY, {"text": "model,output\ngpt-4o,9"}).status_code == 403
+
+
+@pytest.mark.any_database
+def test_what_a_list_does_not_say_is_as_it_is_when_it_binds(client: Client) -> None:
+    """A rise waits for its notice, and another price has begun by then."""
+    first = newest("gpt-4o")
+    coming = {bucket: getattr(first, bucket) for bucket in BUCKETS} | {"output": nanos("9")}
+    begins = timezone.now() + timedelta(days=3)
+    Price.objects.create(model_id="gpt-4o", effective_at=begins, **coming)
+    text = "model,input\ngpt-4o,2.60\n"
+    assert confirm(client, text).status_code == 302
+    made = newest("gpt-4o")
+    assert made.effective_at > begins
+    assert (made.input, made.output) == (nanos("2.6"), nanos("9"))

@@ -1,5 +1,6 @@
 """One customer's own prices: agreed, binding at one instant, and shown on receipts."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -118,10 +119,11 @@ def test_staff_agree_on_one_and_its_customer_is_told(gateway: Gateway, alice: Pe
     assert (notice.user, notice.facts["percent"]) == (alice.user, "80")
     entry = AuditEntry.objects.get(subject=f"customerprice:{row.pk}")
     assert entry.after["multiplier"] == 8000
-    rates = dict.fromkeys(BUCKETS, "1.50")
-    assert (
-        client.post(ADD, form(alice, model="gpt-4o", reason="agreed", **rates)).status_code == 302
-    )
+    typed = form(alice, model="gpt-4o", reason="agreed", **dict.fromkeys(BUCKETS, "1.50"))
+    page = client.post(ADD, typed).content.decode()
+    assert "Output: $8.00 → $1.50" in page, re.findall("[^>]*→[^<]*", page)
+    (seen,) = re.findall(r'name="confirmed" value="(\w+)"|value="(\w+)" name="confirmed"', page)
+    assert client.post(ADD, typed | {"confirmed": "".join(seen)}).status_code == 302
     assert AuditEntry.objects.latest("pk").after["input"] == "1.50"
     for language in ("en", "vi"):
         for told in Notice.objects.all():
@@ -199,3 +201,86 @@ def test_what_was_agreed_is_not_ended_from_one_day_to_the_next(
     row.refresh_from_db()
     assert row.until_at == soon.replace(microsecond=0)
     assert Notice.objects.filter(kind="own_price_ends", user=alice.user).count() == 1
+
+
+def long(rate: str) -> dict[str, Any]:
+    """Rates that are twice as much of a prompt beyond 100,000 tokens."""
+    doubled = {f"long_{bucket}": 2 * nanos(rate) for bucket in BUCKETS}
+    return dict.fromkeys(BUCKETS, nanos(rate)) | doubled | {"long_context_above": 100_000}
+
+
+def test_an_end_is_told_by_what_the_list_says_then(gateway: Gateway, alice: Person) -> None:
+    """Rates agreed while the list was the same, and a list that has risen since."""
+    now = timezone.now()
+    rates = dict.fromkeys(BUCKETS, nanos("2"))
+    Price.objects.create(model_id="gpt-4o", effective_at=now - timedelta(minutes=5), **rates)
+    row = agree(alice, model_id="gpt-4o", multiplier=None, **rates)
+    dearer = dict.fromkeys(BUCKETS, nanos("3"))
+    Price.objects.create(model_id="gpt-4o", effective_at=now + timedelta(days=3), **dearer)
+    client, url = staff("catalogue"), f"/admin/gateway/customerprice/{row.pk}/change/"
+    for days, refused in ((4, True), (2, False)):
+        end = now + timedelta(days=days)
+        typed = {"until_at_0": f"{end:%Y-%m-%d}", "until_at_1": f"{end:%H:%M:%S}", "reason": ""}
+        page = client.post(url, typed)
+        assert (page.status_code == 200) == refused
+        assert announcements.own_ends(now) == 0, "it ends before the list rises"
+    CustomerPrice.objects.filter(pk=row.pk).update(until_at=now + timedelta(days=4))
+    assert announcements.own_ends(now) == 1
+
+
+@pytest.mark.any_database
+def test_dearer_in_long_contexts_alone_is_dearer(gateway: Gateway, alice: Person) -> None:
+    """Of a list that has such prices, and of a customer whose rates are the same at any length."""
+    now = timezone.now()
+    Price.objects.create(model_id="gpt-4o", effective_at=now - timedelta(minutes=5), **long("2"))
+    row = agree(alice, model_id="gpt-4o", multiplier=None, **dict.fromkeys(BUCKETS, nanos("2")))
+    CustomerPrice.objects.filter(pk=row.pk).update(until_at=now + timedelta(days=9))
+    assert announcements.own_ends(now) == 1
+    client = staff("catalogue")
+    page = client.post(ADD, form(alice, multiplier="10000", model="gpt-4o")).content.decode()
+    assert "Dearer for gpt-4o than now" in page
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("ended", [False, True], ids=["runs", "has ended"])
+def test_what_is_dearer_or_has_ended_is_not_prolonged(
+    gateway: Gateway, alice: Person, ended: bool
+) -> None:
+    now = timezone.now()
+    end = now + timedelta(days=-1 if ended else 3)
+    row = agree(
+        alice, multiplier=9_000 if ended else 12_000, from_at=now - timedelta(days=9), until_at=end
+    )
+    client, url = staff("catalogue"), f"/admin/gateway/customerprice/{row.pk}/change/"
+    for later in (None, now + timedelta(days=99)):
+        typed = ["", ""] if later is None else [f"{later:%Y-%m-%d}", f"{later:%H:%M:%S}"]
+        page = client.post(
+            url, {"until_at_0": typed[0], "until_at_1": typed[1], "reason": "Because."}
+        )
+        assert page.status_code == 200 and "agree on another one" in page.content.decode()
+    row.refresh_from_db()
+    assert row.until_at == end
+
+
+@pytest.mark.any_database
+def test_a_multiplier_far_from_what_is_paid_is_confirmed(gateway: Gateway, alice: Person) -> None:
+    page = staff("catalogue").post(ADD, form(alice, multiplier="90")).content.decode()
+    assert "More than half" in page and "A dollar of the list" in page
+    assert not CustomerPrice.objects.exists()
+
+
+@pytest.mark.any_database
+def test_the_mail_of_an_end_says_what_the_successor_costs_its_reader(
+    gateway: Gateway, alice: Person, bob: Person
+) -> None:
+    now = timezone.now()
+    for who in (alice, bob):
+        fund(who, "10")
+        paid(gateway, who, "gpt-5.1")
+    agree(alice, model_id="gpt-5.1", multiplier=2_000, from_at=now + timedelta(days=5))
+    Model.objects.filter(pk="gpt-5.1").update(
+        ends_at=now + timedelta(days=10), successor="gpt-5.4", redirects=True
+    )
+    assert announcements.ends(now) == 2 and announcements.ends(now) == 0
+    told = {each.user_id: each.facts["dearer"] for each in Notice.objects.all()}
+    assert told == {alice.user.pk: True, bob.user.pk: False}

@@ -1,6 +1,6 @@
 """What public sources say: read in each one's shape, proposed, and accepted by staff."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from gateway.pricing.models import Kind, Proposal, State
 from gateway.pricing.sources import litellm, models_dev, openrouter, reading, vendors
 from gateway.pricing.sources.listings import Unreadable
 from gateway.usage.models import UsageHour
+from gateway.vendors.models import Provider, Vendor
 from hontoni.money import nanos
-from tests.gateway.pricing.mirrors import dearer
+from tests.gateway.pricing.mirrors import dearer, edit
 from tests.gateway.usage.test_quarantine import staff
 from tests.world import Person
 
@@ -108,7 +109,7 @@ def test_what_is_of_no_known_shape_is_refused(read: Any, body: Any) -> None:
 
 
 def test_the_first_start_knows_costs_ends_and_newer_models(mirror: Path) -> None:
-    assert VendorPrice.objects.count() == 19 and MarkUp.objects.count() == 3
+    assert VendorPrice.objects.count() == 19 and MarkUp.objects.count() == len(Vendor)
     assert VendorPrice.objects.get(model_id="gpt-5.4-mini").output == nanos("4.5")
     ending = dict(Model.objects.exclude(ends_at=None).values_list("pk", "ends_at"))
     proposed = {row.model_id for row in opened(kind=Kind.END)}
@@ -137,14 +138,56 @@ def test_a_published_end_is_not_written_over_what_staff_know(mirror: Path) -> No
     assert Model.objects.get(pk="gpt-4.1").ends_at == later
 
 
-def test_what_has_ended_elsewhere_is_only_proposed(db: None) -> None:
+def test_what_has_ended_elsewhere_is_only_proposed_and_ends_when_that_is_told(
+    db: None, alice: Person
+) -> None:
     seed()
     published.seed()
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    UsageHour.objects.create(user=alice.user, api_key=alice.key, hour=hour, model="gpt-5.2-codex")
     assert Model.objects.get(pk="gpt-5.2-codex").ends_at is None
     (row,) = (row for row in opened(kind=Kind.END) if row.model_id == "gpt-5.2-codex")
     assert (row.model_id, row.facts["ends"]) == ("gpt-5.2-codex", "2026-07-23")
     assert accept(row).status_code == 302
-    assert Model.objects.get(pk="gpt-5.2-codex").ends_at == datetime(2026, 7, 23, tzinfo=UTC)
+    ends_at = Model.objects.get(pk="gpt-5.2-codex").ends_at
+    assert ends_at is not None and ends_at > timezone.now() + timedelta(hours=23)
+    assert Notice.objects.get(kind="model_ends").facts["model"] == "gpt-5.2-codex"
+    call_command("catalogue", "sync", "--offline")
+    assert not [row for row in opened(kind=Kind.END) if row.model_id == "gpt-5.2-codex"]
+
+
+@pytest.mark.any_database
+def test_models_of_every_vendor_are_compared_where_somebody_sells_them(mirror: Path) -> None:
+    """Of DeepSeek nothing is proposed until a provider of theirs is switched on."""
+    given = {"input": 0.28, "output": 0.42, "cache_read": 0.028}
+    whale = {
+        "name": "DeepSeek V9",
+        "cost": given,
+        "release_date": f"{timezone.now():%Y-%m-%d}",
+        "limit": {"context": 128_000, "output": 64_000},
+    }
+    edit(mirror / "models.dev.json", lambda body: body.update(
+        deepseek={"models": {"deepseek-v9": whale}}
+    ))  # fmt: skip
+    edit(mirror / "litellm.json", lambda body: body.update({
+        "deepseek/deepseek-v9": {
+            "litellm_provider": "deepseek",
+            "mode": "chat",
+            "input_cost_per_token": 0.28e-6,
+            "output_cost_per_token": 0.42e-6,
+            "cache_read_input_token_cost": 0.028e-6,
+        },
+    }))  # fmt: skip
+    call_command("catalogue", "sync")
+    assert not opened(vendor="deepseek")
+    Provider.objects.create(name="whale", vendor="deepseek", base_url="https://api.deepseek.com")
+    call_command("catalogue", "sync")
+    (row,) = opened(vendor="deepseek")
+    assert (row.kind, row.facts["cost"]["cache_read"]) == (Kind.NEW_MODEL, "0.028")
+    assert accept(row).status_code == 302
+    model = Model.objects.get(pk="deepseek-v9")
+    assert (model.vendor, model.dialect) == ("deepseek", "openai_chat")
+    assert VendorPrice.objects.get(model=model).output == nanos("0.42")
 
 
 def test_a_risen_cost_becomes_a_price_after_its_notice(mirror: Path, alice: Person) -> None:

@@ -111,6 +111,25 @@ def test_a_key_is_entered_tested_switched_and_removed_on_its_page(
     assert not OwnKey.objects.exists()
 
 
+def test_what_is_wrong_with_a_key_is_said_in_its_owners_language(
+    gateway: Gateway, alice: Person, hers: OwnKey, client: Browser
+) -> None:
+    client.force_login(alice.user)
+    client.cookies["django_language"] = "vi"
+    at, vietnamese = (
+        f"/own-keys/{hers.pk}",
+        "Khoá không có khoảng trắng và không có chữ ngoài ASCII.",
+    )
+    spaced = {"secret": "a key of four words", "active": "on"}
+    assert vietnamese in client.post(at, spaced, follow=True).content.decode()
+    assert OwnKey.objects.get().prefix == "sk-alice"
+    OwnKey.objects.update(entered_for="https://elsewhere.example", refusal="It has moved.")
+    for page in (client.get("/own-keys"), client.post(f"{at}/test", follow=True)):
+        words = page.content.decode()
+        assert "Nhà cung cấp đã đổi địa chỉ" in words
+        assert "It has moved" not in words and "enter it again" not in words
+
+
 def test_keys_are_not_tried_out_by_the_thousand(alice: Person, offered: Vendors) -> None:
     client, body = alice.client(), {"provider": "elsewhere", "secret": SECRET}
     found = {client.post("/api/own-keys", body, format="json").status_code for _ in range(25)}
@@ -178,7 +197,7 @@ def test_a_fee_that_rises_is_told_before_it_binds(
         "own_key_fee_rises", told.get().facts, to="a@example.com", name="A", language="vi",
         message_id="<1>",
     )  # fmt: skip
-    assert "$0.12" in str(mail.body) and "khóa riêng" in str(mail.body)
+    assert "$0.12" in str(mail.body) and "khoá riêng" in str(mail.body)
 
 
 @pytest.mark.any_database

@@ -1,0 +1,54 @@
+"""What fills the pages of an account that has been here for a while, and opens all of them."""
+
+from datetime import timedelta
+
+from allauth.account.internal.flows.login import record_authentication
+from django.http import HttpRequest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.keys import api_keys, personal_tokens, scopes
+from accounts.keys.restrictions import Restrictions
+from accounts.models import User
+from billing.mails.models import Announcement, Told
+from gateway.vendors.models import Provider
+from gateway.vendors.own_keys import keeping
+from gateway.vendors.own_keys.models import OwnKeyFee
+from hontoni.money import nanos
+from tests.world import Person
+
+_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+
+
+def furnish(person: Person) -> None:
+    """A token, a key that may do more than others, a key of their own at a vendor (and another
+    vendor that they could bring one for), and an announcement of each kind."""
+    personal_tokens.mint(person.user, "report", scopes.OF_TOKENS)
+    api_keys.mint(person.user, "keeper", None, Restrictions(scopes=scopes.OF_KEYS))
+    now = timezone.now()
+    for vendor in ("openai", "anthropic"):
+        Provider.objects.create(name=vendor, vendor=vendor, base_url=NOWHERE, own_keys=True)
+    OwnKeyFee.objects.create(per_million=nanos("0.10"), effective_at=now)
+    keeping.add(person.user, "openai", "sk-alice-at-openai-0123456789")
+    ends = now + timedelta(days=1)
+    for kind in Announcement.Kind.values:
+        words = {
+            "title": "Maintenance",
+            "title_vi": "Bảo trì",
+            "body_vi": "Xem https://status.example.com/chu-nhat",
+            "body": "See https://status.example.com/on-sunday",
+            "by": "x",
+        }
+        times = {"starts_at": now, "ends_at": ends, "released_at": now, "begun_at": now}
+        made = Announcement.objects.create(kind=kind, banner=True, **words, **times)
+        Told.objects.create(announcement=made, user=person.user)
+
+
+def sign_in(client: Client, user: User) -> None:
+    """With the password a moment ago: pages that ask for it again open, too."""
+    client.force_login(user, _BACKEND)
+    request = HttpRequest()
+    request.session = client.session
+    record_authentication(request, user, method="password", reauthenticated=True)
+    request.session.save()
