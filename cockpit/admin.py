@@ -111,8 +111,11 @@ class Keys(Tab):
 
 
 class Requests(Tab):
+    """And what is refused: as it comes, while it is looked at."""
+
     model = UsageEvent
-    verbose_name_plural = _("Requests")
+    template = "cockpit/_live_tab.html"
+    verbose_name_plural = _("Live requests")
     fields = readonly_fields = ["link", "created_at", "model", "status", "error", "charged"]
 
     @admin.display(description=_("charged"))
@@ -156,7 +159,7 @@ class CustomerPage(CustomerAdmin):
     ]
     actions_detail = [
         *CustomerAdmin.actions_detail,
-        {"title": "See", "items": ["live", "look", "own_price", "export"]},
+        {"title": _("See"), "items": ["live", "look", "own_price", "export"]},
     ]
     fields = [*CustomerAdmin.fields, "lists"]
     readonly_fields = [*CustomerAdmin.readonly_fields, "lists"]

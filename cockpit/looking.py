@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import User
@@ -24,7 +26,7 @@ NEWEST = 30
 
 class LookForm(AuditedForm):
     code = forms.CharField(
-        label="Code of your second factor",
+        label=_("Code of your second factor"),
         max_length=20,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "one-time-code"}),
     )
@@ -37,7 +39,9 @@ def begin(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str
     after = {"until": until.isoformat(), "reason": data["reason"]}
     before = {"looks": False}
     audit_deed(request, "look as customer", f"user:{user.pk}", before=before, after=after)
-    return f"You see what {user.email} sees at {reverse('overview')}, until {until:%H:%M} UTC."
+    return gettext("You see what %(email)s sees at %(path)s, until %(time)s UTC.") % {
+        **{"email": user.email, "path": reverse("overview"), "time": f"{until:%H:%M}"}
+    }
 
 
 def end(request: HttpRequest) -> HttpResponseRedirect:

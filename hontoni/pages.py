@@ -88,17 +88,23 @@ class TimeZone(MiddlewareMixin):
             timezone.deactivate()
 
 
+NOT_NOW = (Unavailable, RateLimited)
+
+
 class Refusals(MiddlewareMixin):
     """What a page cannot do right now it says as a page, as /api says it as JSON."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, Unavailable | RateLimited):
-            return None
-        context = {"words": translated(exception), "status": exception.status}
-        response = render(request, "503.html", context, status=exception.status)
-        for name, value in exception.headers.items():
-            response[name] = value
-        return response
+        return refused(request, exception) if isinstance(exception, NOT_NOW) else None
+
+
+def refused(request: HttpRequest, exception: Unavailable | RateLimited) -> HttpResponse:
+    """The page that says so, with when to try again."""
+    context = {"words": translated(exception), "status": exception.status}
+    response = render(request, "503.html", context, status=exception.status)
+    for name, value in exception.headers.items():
+        response[name] = value
+    return response
 
 
 @require_POST

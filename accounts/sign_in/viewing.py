@@ -23,6 +23,7 @@ from django.utils.deprecation import MiddlewareMixin
 from accounts.models import User
 from accounts.sign_in import factors
 from hontoni import errors
+from hontoni.pages import NOT_NOW, refused
 
 MINUTES = 30
 _NAME = "viewing"
@@ -77,12 +78,21 @@ class Viewing(MiddlewareMixin):
             return render(request, "accounts/viewing.html", status=403)
         if iscoroutinefunction(view):
             return None
-        with transaction.atomic():
-            answer: HttpResponse = view(request, *args, **kwargs)
-            if hasattr(answer, "render") and not getattr(answer, "is_rendered", True):
-                answer.render()
-            transaction.set_rollback(True)
-        return answer
+        try:
+            return _rolled_back(request, view, args, kwargs)
+        except NOT_NOW as exception:  # Django asks no middleware of what is raised here
+            return refused(request, exception)
+
+
+def _rolled_back(
+    request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+) -> HttpResponse:
+    with transaction.atomic():
+        answer: HttpResponse = view(request, *args, **kwargs)
+        if hasattr(answer, "render") and not getattr(answer, "is_rendered", True):
+            answer.render()
+        transaction.set_rollback(True)
+    return answer
 
 
 def _viewed(request: HttpRequest) -> User | None:

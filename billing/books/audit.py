@@ -24,14 +24,28 @@ def record(
     request_id: str = "",
 ) -> AuditEntry:
     """Keep who (an e-mail address or `shell:<uid>`) did what to whom (`user:12`, `plan:basic`)."""
+    why = _reason.get()
     return AuditEntry.objects.create(
         actor=actor,
         action=action,
         subject=subject,
         before=dict(before),
-        after=dict(after),
+        after={**after, "reason": why} if why else dict(after),
         request_id=request_id,
     )
+
+
+_reason: ContextVar[str] = ContextVar("_reason", default="")
+
+
+@contextmanager
+def because(reason: str) -> Iterator[None]:
+    """What is recorded meanwhile was done for that reason."""
+    token = _reason.set(reason)
+    try:
+        yield
+    finally:
+        _reason.reset(token)
 
 
 _told: ContextVar[tuple[Mapping[str, Any], Mapping[str, Any]] | None] = ContextVar(

@@ -9,13 +9,18 @@ from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
 from accounts.models import ApiKey
 from billing.books import credit_requests, ledger
 from billing.books.models import CreditRequest, Entry
+from billing.payments.models import TopUp
 from billing.plans import raises, terms
 from billing.plans.models import Subscription
 from billing.staff import customer_deeds as deeds
@@ -26,6 +31,11 @@ from hontoni.drf import request_id
 from hontoni.money import dollars
 
 SPEND_DAYS = 30
+
+
+def _paid(customer: Any) -> QuerySet[TopUp]:
+    """Payments that can go back to their card."""
+    return TopUp.objects.filter(user=customer, state=TopUp.State.PAID).exclude(intent_id="")
 
 
 @admin.register(Customer)
@@ -52,12 +62,13 @@ class CustomerAdmin(DeedAdmin):
     actions = ["freeze_all"]
     actions_detail = [
         "credit",
+        "refund",
         "note",
         {
-            "title": "Limits and plan",
-            "items": ["raise_limits", "lower_limits", "extend_trial"],
+            "title": _("Limits and plan"),
+            "items": ["raise_limits", "lower_limits", "extend_trial", "end_plan", "keep_plan"],
         },
-        {"title": "Account", "items": ["freeze", "unfreeze", "close_account"]},
+        {"title": _("Account"), "items": ["freeze", "unfreeze", "close_account"]},
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
@@ -70,25 +81,25 @@ class CustomerAdmin(DeedAdmin):
             active_keys=Coalesce(Subquery(counted), 0),
         )
 
-    @admin.display(description="balance", ordering="wallet__credits_total")
+    @admin.display(description=_("balance"), ordering="wallet__credits_total")
     def balance(self, customer: Customer) -> str:
         wallet = getattr(customer, "wallet", None)  # opened by the first request or look
         return f"${dollars(wallet.balance if wallet else 0)}"
 
-    @admin.display(description="plan", ordering="plan_name")
+    @admin.display(description=_("plan"), ordering="plan_name")
     def plan(self, customer: Any) -> str:
         return str(customer.plan_name)
 
-    @admin.display(description="active keys", ordering="active_keys")
+    @admin.display(description=_("active keys"), ordering="active_keys")
     def live_keys(self, customer: Any) -> int:
         return int(customer.active_keys)
 
-    @admin.display(description="spent on usage", ordering="wallet__settled_total")
+    @admin.display(description=_("spent on usage"), ordering="wallet__settled_total")
     def spent(self, customer: Customer) -> str:
         wallet = getattr(customer, "wallet", None)
         return f"${dollars(wallet.settled_total if wallet else 0)}"
 
-    @admin.display(description=f"of that in {SPEND_DAYS} days")
+    @admin.display(description=format_lazy(_("of that in {days} days"), days=SPEND_DAYS))
     def spent_lately(self, customer: Customer) -> str:
         since = timezone.now() - timedelta(days=SPEND_DAYS)
         usage = Entry.objects.filter(
@@ -98,7 +109,7 @@ class CustomerAdmin(DeedAdmin):
         )
         return f"${dollars(-(usage.aggregate(total=Sum('amount'))['total'] or 0))}"
 
-    @admin.display(description="limits raised")
+    @admin.display(description=_("limits raised"))
     def raised(self, customer: Customer) -> str:
         return str(raises.of(customer.pk, timezone.now()) or "")
 
@@ -139,47 +150,91 @@ class CustomerAdmin(DeedAdmin):
         mine = None if object_id is None else terms.subscription_of(int(object_id))
         return object_id is None or bool(mine and mine.on_trial)
 
+    def has_end_plan_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._has_plan(request, object_id)
+
+    def has_keep_plan_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self._has_plan(request, object_id, cancel_at_period_end=True)
+
+    def _has_plan(self, request: HttpRequest, object_id: Any, **lookups: bool) -> bool:
+        if not request.user.has_perm("billing.manage_subscription"):
+            return False
+        live = Subscription.objects.filter(user=object_id, status__in=Subscription.LIVE)
+        return object_id is None or live.filter(**lookups).exists()
+
+    def has_refund_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        if not request.user.has_perm("payments.refund_topup"):
+            return False
+        return object_id is None or _paid(object_id).exists()
+
     def has_close_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         if not request.user.has_perm("billing.close_customer"):
             return False
         rows = Customer.objects.filter(pk=object_id, is_active=True, is_staff=False)
         return object_id is None or rows.exists()
 
-    @action(description="Credit", url_path="credit", permissions=["credit"])
+    @action(description=_("Credit"), url_path="credit", permissions=["credit"])
     def credit(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = deeds.CreditForm(request.POST or None)
-        return self.ask(request, object_id, "Credit", form, deeds.credit)
+        return self.ask(request, object_id, gettext("Credit"), form, deeds.credit)
 
-    @action(description="Note", url_path="note", permissions=["note"])
+    @action(description=_("Note"), url_path="note", permissions=["note"])
     def note(self, request: HttpRequest, object_id: int) -> HttpResponse:
         return self.ask(
-            request, object_id, "Note", deeds.NoteForm(request.POST or None), deeds.note
+            request, object_id, gettext("Note"), deeds.NoteForm(request.POST or None), deeds.note
         )
 
-    @action(description="Raise limits for a time", url_path="raise-limits", permissions=["raise"])
+    @action(
+        description=_("Raise limits for a time"), url_path="raise-limits", permissions=["raise"]
+    )
     def raise_limits(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = deeds.RaiseForm(request.POST or None)
-        return self.ask(request, object_id, "Raise limits", form, deeds.raise_limits)
+        return self.ask(request, object_id, gettext("Raise limits"), form, deeds.raise_limits)
 
-    @action(description="Limits as sold", url_path="lower-limits", permissions=["lower"])
+    @action(description=_("Limits as sold"), url_path="lower-limits", permissions=["lower"])
     def lower_limits(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = deeds.AuditedForm(request.POST or None)
-        return self.ask(request, object_id, "Limits as sold", form, deeds.lower_limits)
+        return self.ask(request, object_id, gettext("Limits as sold"), form, deeds.lower_limits)
 
-    @action(description="Extend trial", url_path="extend-trial", permissions=["trial"])
+    @action(description=_("Extend trial"), url_path="extend-trial", permissions=["trial"])
     def extend_trial(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = deeds.TrialForm(request.POST or None)
-        return self.ask(request, object_id, "Extend trial", form, deeds.extend_trial)
+        return self.ask(request, object_id, gettext("Extend trial"), form, deeds.extend_trial)
 
-    @action(description="Freeze", url_path="freeze", permissions=["freeze"])
+    @action(description=_("End plan"), url_path="end-plan", permissions=["end_plan"])
+    def end_plan(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.EndForm(request.POST or None)
+        return self.ask(
+            request, object_id, gettext("End plan"), form, deeds.end_plan, at_once=False
+        )
+
+    @action(description=_("Keep plan"), url_path="keep-plan", permissions=["keep_plan"])
+    def keep_plan(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.AuditedForm(request.POST or None)
+        return self.ask(
+            request, object_id, gettext("Keep plan"), form, deeds.keep_plan, at_once=False
+        )
+
+    @action(description=_("Refund"), url_path="refund", permissions=["refund"])
+    def refund(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Of a payment: the only one, or the list of them."""
+        first = list(_paid(object_id)[:2])
+        if len(first) == 1:
+            return redirect("admin:payments_topup_refund", str(first[0].pk))
+        return redirect(
+            f"{reverse('admin:payments_topup_changelist')}"
+            f"?user__id__exact={int(object_id)}&state__exact=paid"
+        )
+
+    @action(description=_("Freeze"), url_path="freeze", permissions=["freeze"])
     def freeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = ReasonForm(request.POST or None)
-        return self.ask(request, object_id, "Freeze", form, deeds.freeze)
+        return self.ask(request, object_id, gettext("Freeze"), form, deeds.freeze)
 
     def has_freeze_all_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("billing.freeze_customer")
 
-    @admin.action(description="Freeze the chosen", permissions=["freeze_all"])
+    @admin.action(description=_("Freeze the chosen"), permissions=["freeze_all"])
     def freeze_all(self, request: HttpRequest, queryset: QuerySet[Customer]) -> Any:
         """A ring of accounts, for one reason, in one transaction. Asks for the reason first."""
         sent = request.POST if "reason" in request.POST else None
@@ -189,21 +244,28 @@ class CustomerAdmin(DeedAdmin):
             with transaction.atomic():
                 for customer in chosen:
                     deeds.freeze(request, customer, form.cleaned_data)
-            self.message_user(request, f"{len(chosen)} are frozen: their keys are refused.")
+            self.message_user(
+                request,
+                gettext("%(count)d are frozen: their keys are refused.") % {"count": len(chosen)},
+            )
             return None
         context = {**self.admin_site.each_context(request), "opts": self.model._meta}
-        context |= {"form": form, "title": f"Freeze {len(chosen)} accounts", "button": "Freeze"}
+        context |= {
+            "form": form,
+            "title": gettext("Freeze %(count)d accounts") % {"count": len(chosen)},
+            "button": gettext("Freeze"),
+        }
         return render(request, "admin/billing/customer/ask.html", context | {"chosen": chosen})
 
-    @action(description="Unfreeze", url_path="unfreeze", permissions=["unfreeze"])
+    @action(description=_("Unfreeze"), url_path="unfreeze", permissions=["unfreeze"])
     def unfreeze(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = ReasonForm(request.POST or None)
-        return self.ask(request, object_id, "Unfreeze", form, deeds.unfreeze)
+        return self.ask(request, object_id, gettext("Unfreeze"), form, deeds.unfreeze)
 
-    @action(description="Delete account", url_path="close", permissions=["close"])
+    @action(description=_("Delete account"), url_path="close", permissions=["close"])
     def close_account(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = deeds.DeletionForm(request.POST or None)
-        return self.ask(request, object_id, "Delete account", form, deeds.delete)
+        return self.ask(request, object_id, gettext("Delete account"), form, deeds.delete)
 
 
 @admin.register(CustomerNote)
@@ -230,7 +292,7 @@ class CreditRequestAdmin(DeedAdmin):
     readonly_fields = ["shown_amount"]
     actions_detail = ["approve", "decline"]
 
-    @admin.display(description="amount", ordering="amount")
+    @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, request: CreditRequest) -> str:
         return f"${dollars(request.amount)}"
 
@@ -241,24 +303,24 @@ class CreditRequestAdmin(DeedAdmin):
         found = CreditRequest.objects.filter(pk=object_id, state=CreditRequest.State.OPEN)
         return object_id is None or found.exclude(requester=member(request)).exists()
 
-    @action(description="Approve", url_path="approve", permissions=["decide"])
+    @action(description=_("Approve"), url_path="approve", permissions=["decide"])
     def approve(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = forms.Form(request.POST if request.method == "POST" else None)
-        return self.ask(request, object_id, "Approve", form, _approve)
+        return self.ask(request, object_id, gettext("Approve"), form, _approve)
 
-    @action(description="Decline", url_path="decline", permissions=["decide"])
+    @action(description=_("Decline"), url_path="decline", permissions=["decide"])
     def decline(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = deeds.AuditedForm(request.POST or None)
-        return self.ask(request, object_id, "Decline", form, _decline)
+        return self.ask(request, object_id, gettext("Decline"), form, _decline)
 
 
 def _approve(request: HttpRequest, found: CreditRequest, data: dict[str, Any]) -> str:
     made = credit_requests.approve(found.pk, staff=member(request), request_id=request_id(request))
-    return f"Credited {made}."
+    return gettext("Credited %(made)s.") % {"made": made}
 
 
 def _decline(request: HttpRequest, found: CreditRequest, data: dict[str, Any]) -> str:
     credit_requests.decline(
         found.pk, note=data["reason"], staff=member(request), request_id=request_id(request)
     )
-    return "Declined: nothing is booked."
+    return gettext("Declined: nothing is booked.")

@@ -1,36 +1,43 @@
 """What staff do to a customer, behind a form: each is a function of the domain, with a reason."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
 )
 
 from accounts.people import freezing
 from accounts.sign_in import deletion
-from billing.books import adjustments, credit_requests
+from billing.books import adjustments, audit, credit_requests
 from billing.plans import raises
+from billing.plans.models import Subscription
 from billing.staff.audited import audit_deed, email_of, member
 from billing.staff.deeds import OnceForm, ReasonForm
 from billing.staff.dollars import DollarsField
 from billing.staff.models import Customer, CustomerNote
-from billing.subscriptions import complimentary
+from billing.subscriptions import changes, complimentary
 from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import dollars
 
-AUDITED = "For the audit: the customer does not see it."
+AUDITED = _("For the audit: the customer does not see it.")
 
 
 class CreditForm(OnceForm):
     amount = DollarsField(
-        widget=UnfoldAdminTextInputWidget, help_text="Dollars; below 0 to take it away."
+        label=_("Amount"),
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Dollars; below 0 to take it away."),
     )
     field_order = ["amount", "reason", "once"]
 
@@ -44,7 +51,9 @@ class CreditForm(OnceForm):
 
 
 class AuditedForm(ReasonForm):
-    reason = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget, help_text=AUDITED)
+    reason = forms.CharField(
+        label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget, help_text=AUDITED
+    )
 
 
 class RingForm(ReasonForm):
@@ -54,21 +63,30 @@ class RingForm(ReasonForm):
 
 
 class NoteForm(forms.Form):
-    text = forms.CharField(max_length=4_000, widget=UnfoldAdminTextareaWidget)
+    text = forms.CharField(label=_("Note"), max_length=4_000, widget=UnfoldAdminTextareaWidget)
 
 
 class RaiseForm(AuditedForm):
     times = forms.IntegerField(
-        min_value=2, max_value=raises.MOST_TIMES, initial=2, widget=UnfoldAdminIntegerFieldWidget
+        label=_("Times"),
+        min_value=2,
+        max_value=raises.MOST_TIMES,
+        initial=2,
+        widget=UnfoldAdminIntegerFieldWidget,
     )
     days = forms.IntegerField(
-        min_value=1, max_value=raises.MOST_DAYS, initial=7, widget=UnfoldAdminIntegerFieldWidget
+        label=_("Days"),
+        min_value=1,
+        max_value=raises.MOST_DAYS,
+        initial=7,
+        widget=UnfoldAdminIntegerFieldWidget,
     )
     field_order = ["times", "days", "reason"]
 
 
 class TrialForm(AuditedForm):
     days = forms.IntegerField(
+        label=_("Days"),
         min_value=1,
         max_value=complimentary.MOST_DAYS,
         initial=7,
@@ -77,11 +95,29 @@ class TrialForm(AuditedForm):
     field_order = ["days", "reason"]
 
 
+class EndForm(AuditedForm):
+    when = forms.ChoiceField(
+        label=_("When"),
+        choices=[
+            ("period", _("At the end of the paid period; until then it can be kept")),
+            ("now", _("Now, and what is unused is credited: nobody can undo this")),
+        ],
+        widget=UnfoldAdminSelectWidget,
+    )
+    field_order = ["when", "reason"]
+
+
+class AllEndForm(AuditedForm):
+    """Of several plans, now; what was chosen in the list goes with it."""
+
+    action = forms.CharField(widget=forms.HiddenInput)
+
+
 class DeletionForm(AuditedForm):
     email = forms.CharField(
-        label="Address of the account",
+        label=_("Address of the account"),
         widget=UnfoldAdminTextInputWidget,
-        help_text="Typed once more: nobody can undo this.",
+        help_text=_("Typed once more: nobody can undo this."),
     )
     field_order = ["email", "reason"]
 
@@ -94,25 +130,26 @@ def credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> st
         "reason": data["reason"],
         "request_id": request_id(request),
     }
+    amount = {"amount": f"${dollars(data['amount'])}"}
     if request.user.has_perm("billing.adjust_balance"):
         adjustments.adjust(key=f"staff:{data['once']}", actor=email_of(request), **deed)
     elif credit_requests.credit(key=str(data["once"]), staff=member(request), **deed) is not None:
-        return f"Requested: ${dollars(data['amount'])} waits for somebody else to approve it."
-    return f"Credited ${dollars(data['amount'])}."
+        return gettext("Requested: %(amount)s waits for somebody else to approve it.") % amount
+    return gettext("Credited %(made)s.") % {"made": amount["amount"]}
 
 
 def freeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     if not freezing.freeze(customer.pk, data["reason"]):
         raise errors.Conflict(f"It is frozen already: {customer.frozen_reason}")
     _audit(request, customer, "freeze", data["reason"])
-    return "Frozen: its keys are refused from now on."
+    return gettext("Frozen: its keys are refused from now on.")
 
 
 def unfreeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     if not freezing.unfreeze(customer.pk):
         raise errors.Conflict("It is not frozen.")
     _audit(request, customer, "unfreeze", data["reason"])
-    return "Unfrozen: its keys work again."
+    return gettext("Unfrozen: its keys work again.")
 
 
 def _audit(request: HttpRequest, customer: Customer, verb: str, reason: str) -> None:
@@ -122,7 +159,7 @@ def _audit(request: HttpRequest, customer: Customer, verb: str, reason: str) -> 
 
 def note(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     CustomerNote.objects.create(user=customer, text=data["text"], author=email_of(request))
-    return "Noted."
+    return gettext("Noted.")
 
 
 def raise_limits(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
@@ -134,17 +171,39 @@ def raise_limits(request: HttpRequest, customer: Customer, data: dict[str, Any])
         now=now,
         **_by(request, data),
     )
-    return f"Limits are {made}."
+    return gettext("Limits are %(made)s.") % {"made": made}
 
 
 def lower_limits(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     raises.take_back(customer.pk, now=timezone.now(), **_by(request, data))
-    return "Limits are as sold again."
+    return gettext("Limits are as sold again.")
 
 
 def extend_trial(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     mine = complimentary.extend_trial(customer.pk, data["days"], **_by(request, data))
-    return f"It lasts until {mine.period_end:%Y-%m-%d %H:%M} UTC."
+    return gettext("It lasts until %(time)s UTC.") % {"time": f"{mine.period_end:%Y-%m-%d %H:%M}"}
+
+
+def end_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    do = changes.end_now if data["when"] == "now" else changes.cancel
+    mine = change_plan(request, customer.pk, do, data["reason"])
+    if data["when"] == "now":
+        return gettext("Ended: what was unused is credited.")
+    return gettext("It ends on %(time)s UTC.") % {"time": f"{mine.period_end:%Y-%m-%d %H:%M}"}
+
+
+def keep_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    mine = change_plan(request, customer.pk, changes.resume, data["reason"])
+    return gettext("It renews on %(time)s UTC.") % {"time": f"{mine.period_end:%Y-%m-%d %H:%M}"}
+
+
+def change_plan(
+    request: HttpRequest, user_id: int, change: Callable[..., Subscription], reason: str
+) -> Subscription:
+    """Its audit entry says why."""
+    with audit.because(reason):
+        who = {"actor": email_of(request), "request_id": request_id(request)}
+        return change(user_id, now=timezone.now(), **who)
 
 
 def _by(request: HttpRequest, data: dict[str, Any]) -> dict[str, str]:
@@ -164,4 +223,4 @@ def delete(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> st
     before, after = {"active": customer.is_active}, {"deleted": True, "reason": data["reason"]}
     audit_deed(request, "delete customer", f"user:{customer.pk}", before=before, after=after)
     deletion.delete(customer)
-    return "Deleted: what the books are made of stays."
+    return gettext("Deleted: what the books are made of stays.")

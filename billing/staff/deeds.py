@@ -13,6 +13,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.staff.audited import ReadOnlyAdmin
@@ -23,7 +24,10 @@ Deed = Callable[[HttpRequest, Any, dict[str, Any]], str]
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
-        max_length=200, widget=UnfoldAdminTextInputWidget, help_text="The customer sees it."
+        label=_("Reason"),
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("The customer sees it."),
     )
 
 

@@ -9,6 +9,8 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -28,8 +30,9 @@ from hontoni.money import CENT, cents, dollars
 
 class RefundForm(OnceForm):
     amount = DollarsField(
+        label=_("Amount"),
         widget=UnfoldAdminTextInputWidget,
-        help_text="Dollars of what the card paid, tax included. All that is left, or a part.",
+        help_text=_("Dollars of what the card paid, tax included. All that is left, or a part."),
     )
     field_order = ["amount", "reason", "once"]
 
@@ -45,7 +48,7 @@ class TopUpAdmin(DeedAdmin):
     show_full_result_count = False
     actions_detail = ["refund"]
 
-    @admin.display(description="amount", ordering="amount")
+    @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, order: TopUp) -> str:
         return f"${dollars(order.amount)}"
 
@@ -54,7 +57,7 @@ class TopUpAdmin(DeedAdmin):
             return False
         return object_id is None or TopUp.objects.filter(pk=object_id, state="paid").exists()
 
-    @action(description="Refund", url_path="refund", permissions=["refund"])
+    @action(description=_("Refund"), url_path="refund", permissions=["refund"])
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method == "POST":
             form = RefundForm(request.POST)
@@ -65,7 +68,7 @@ class TopUpAdmin(DeedAdmin):
             except errors.ApiError:  # Stripe is away: its answer decides when the form is sent
                 most = order.charged_cents if order else 0
             form = RefundForm(initial={"amount": most * CENT})
-        return self.ask(request, object_id, "Refund", form, _refund, at_once=False)
+        return self.ask(request, object_id, gettext("Refund"), form, _refund, at_once=False)
 
 
 def _refund(request: HttpRequest, order: TopUp, data: dict[str, Any]) -> str:
@@ -78,7 +81,9 @@ def _refund(request: HttpRequest, order: TopUp, data: dict[str, Any]) -> str:
         request_id=request_id(request),
     )
     back = f"${dollars(made['amount'] * CENT)}"
-    return f"Refunded {back}. The balance of {order.user} is ${dollars(balance(order.user_id))}."
+    left = f"${dollars(balance(order.user_id))}"
+    about = {"back": back, "user": order.user, "left": left}
+    return gettext("Refunded %(back)s. The balance of %(user)s is %(left)s.") % about
 
 
 @admin.register(PlanOrder)
@@ -111,13 +116,13 @@ class StripeEventAdmin(ReadOnlyAdmin):
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.replay_stripeevent")
 
-    @admin.action(description="Handle again", permissions=["replay"])
+    @admin.action(description=_("Handle again"), permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
         failed = [event.pk for event in queryset if not self._replay(request, event)]
         if failed:
             self.message_user(request, f"Failed again: {', '.join(failed)}", messages.ERROR)
         else:
-            self.message_user(request, "Handled.")
+            self.message_user(request, gettext("Handled."))
 
     def _replay(self, request: HttpRequest, event: StripeEvent) -> bool:
         before = {"handled_at": str(event.handled_at or ""), "error": event.error}
@@ -139,7 +144,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("payments.resolve_quarantine")
 
-    @admin.action(description="Mark as dealt with", permissions=["resolve"])
+    @admin.action(description=_("Mark as dealt with"), permissions=["resolve"])
     def resolve(self, request: HttpRequest, queryset: QuerySet[Quarantine]) -> None:
         """Money is moved by an adjustment or a refund; this only clears the list."""
         with transaction.atomic():
@@ -168,19 +173,19 @@ class DisputeAdmin(DeedAdmin):
     ]
     readonly_fields = ["whose", "shown_amount", "shown_balance", "due", "shown_evidence"]
 
-    @admin.display(description="customer")
+    @admin.display(description=_("customer"))
     def whose(self, dispute: Dispute) -> str:
         return str(dispute.whose or "")
 
-    @admin.display(description="amount", ordering="cents")
+    @admin.display(description=_("amount"), ordering="cents")
     def shown_amount(self, dispute: Dispute) -> str:
         return f"${dollars(dispute.cents * CENT if dispute.cents else dispute.amount)}"
 
-    @admin.display(description="of balance")
+    @admin.display(description=_("of balance"))
     def shown_balance(self, dispute: Dispute) -> str:
         return f"${dollars(dispute.amount)}"
 
-    @admin.display(description="answer due", ordering="due_at")
+    @admin.display(description=_("answer due"), ordering="due_at")
     def due(self, dispute: Dispute) -> str:
         """How long there is, where an answer is wanted."""
         if dispute.due_at is None or dispute.status not in Dispute.ANSWERABLE:
@@ -189,7 +194,7 @@ class DisputeAdmin(DeedAdmin):
         left = (dispute.due_at - timezone.now()).days
         return f"{at:%Y-%m-%d %H:%M %Z}, " + (f"in {left} days" if left >= 0 else "past due")
 
-    @admin.display(description="evidence handed in")
+    @admin.display(description=_("evidence handed in"))
     def shown_evidence(self, dispute: Dispute) -> str:
         return format_html_join("", "<h3>{}</h3><pre>{}</pre>", dispute.evidence.items())
 
@@ -208,23 +213,23 @@ class PayoutAdmin(ReadOnlyAdmin):
     readonly_fields = ["shown_amount", "shown_gross", "shown_fees", "shown_lines"]
     ordering = ["-made_at"]
 
-    @admin.display(description="paid out", ordering="amount")
+    @admin.display(description=_("paid out"), ordering="amount")
     def shown_amount(self, payout: Payout) -> str:
         return f"${dollars(payout.amount * CENT)}"
 
-    @admin.display(description="before fees", ordering="gross")
+    @admin.display(description=_("before fees"), ordering="gross")
     def shown_gross(self, payout: Payout) -> str:
         return f"${dollars(payout.gross * CENT)}"
 
-    @admin.display(description="Stripe's fees", ordering="fees")
+    @admin.display(description=_("Stripe's fees"), ordering="fees")
     def shown_fees(self, payout: Payout) -> str:
         return f"${dollars(payout.fees * CENT)}"
 
-    @admin.display(description="reconciled", boolean=True)
+    @admin.display(description=_("reconciled"), boolean=True)
     def is_explained(self, payout: Payout) -> bool:
         return payout.reconciled_at is not None and not payout.unmatched
 
-    @admin.display(description="made of")
+    @admin.display(description=_("made of"))
     def shown_lines(self, payout: Payout) -> str:
         row = '<tr><td>{}</td><td class="px-3">{}</td><td class="px-3">${}</td><td>${}</td>'
         row += '<td class="px-3">{}</td></tr>'

@@ -11,16 +11,18 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
+from django.shortcuts import render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing.plans import price_list, prices, terms
 from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
-from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
+from billing.staff import customer_deeds as deeds
+from billing.staff.audited import ReadOnlyAdmin, audit_deed
 from billing.staff.dollars import DOLLARS
 from billing.staff.price_changes import MoneyAdmin
 from billing.subscriptions import changes
 from hontoni import errors
-from hontoni.drf import request_id
 from hontoni.money import dollars
 
 
@@ -38,11 +40,11 @@ class SoldAdmin(MoneyAdmin):
     def subject(self, obj: Plan | AddOn) -> str:
         return _subject(obj)
 
-    @admin.display(description="whom the price binds, and from when")
+    @admin.display(description=_("whom the price binds, and from when"))
     def binding(self, sold: Plan | AddOn) -> str:
         return prices.binding(sold)
 
-    @admin.display(description="a month", ordering="price")
+    @admin.display(description=_("a month"), ordering="price")
     def monthly_price(self, sold: Plan | AddOn) -> str:
         return f"${dollars(sold.price)}"
 
@@ -88,10 +90,10 @@ class PlanAdmin(SoldAdmin):
         locked = ["active"] if obj is not None and obj.is_default else []
         return [*self.readonly_fields, *locked]
 
-    @admin.action(description="Make it what an account without a subscription is on")
+    @admin.action(description=_("Make it what an account without a subscription is on"))
     def make_default(self, request: HttpRequest, queryset: QuerySet[Plan]) -> None:
         if queryset.count() != 1:
-            self.message_user(request, "Choose exactly one plan.", messages.ERROR)
+            self.message_user(request, gettext("Choose exactly one plan."), messages.ERROR)
             return
         plan = queryset.get()
         with transaction.atomic():
@@ -127,51 +129,57 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     actions = ["cancel", "resume", "end_now"]
 
-    @admin.display(description="plan's price this period")
+    @admin.display(description=_("plan's price this period"))
     def shown_plan_price(self, subscription: Subscription) -> str:
         return f"${dollars(subscription.plan_price)}"
 
-    @admin.display(description="add-on's price this period")
+    @admin.display(description=_("add-on's price this period"))
     def shown_add_on_price(self, subscription: Subscription) -> str:
         return f"${dollars(subscription.add_on_price)}"
 
     def has_manage_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("billing.manage_subscription")
 
-    @admin.action(description="Cancel at the end of the period", permissions=["manage"])
+    @admin.action(description=_("Cancel at the end of the period"), permissions=["manage"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
         self._each(request, queryset, changes.cancel)
 
-    @admin.action(description="Resume: renew as it is", permissions=["manage"])
+    @admin.action(description=_("Resume: renew as it is"), permissions=["manage"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
         self._each(request, queryset, changes.resume)
 
-    @admin.action(description="End now, and credit what is unused", permissions=["manage"])
-    def end_now(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
-        self._each(request, queryset, changes.end_now)
+    @admin.action(description=_("End now, and credit what is unused"), permissions=["manage"])
+    def end_now(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> Any:
+        """Nobody can undo it: asks why first."""
+        sent = request.POST if "reason" in request.POST else None
+        form = deeds.AllEndForm(sent, initial={"action": "end_now"})
+        chosen = list(queryset.filter(status__in=Subscription.LIVE).select_related("user"))
+        if form.is_valid() or not chosen:
+            reason = form.cleaned_data["reason"] if chosen else ""
+            self._each(request, queryset, changes.end_now, reason)
+            return None
+        context = {**self.admin_site.each_context(request), "opts": self.model._meta}
+        context |= {"form": form, "title": f"End {len(chosen)} plans now", "button": "End now"}
+        return render(request, "admin/billing/customer/ask.html", context | {"chosen": chosen})
 
     def _each(
         self,
         request: HttpRequest,
         queryset: QuerySet[Subscription],
         change: Callable[..., Subscription],
+        reason: str = "",
     ) -> None:
         """One customer's refusal is told, and is not the others'."""
         live = queryset.filter(status__in=Subscription.LIVE).select_related("user")
         for mine in live:
             try:
-                change(
-                    mine.user_id,
-                    now=timezone.now(),
-                    actor=email_of(request),
-                    request_id=request_id(request),
-                )
+                deeds.change_plan(request, mine.user_id, change, reason)
             except errors.ApiError as refused:
                 self.message_user(request, f"{mine}: {refused.message}", messages.ERROR)
             else:
                 self.message_user(request, f"{mine}: done.")
         if not live:
-            self.message_user(request, "None of these is live.", messages.WARNING)
+            self.message_user(request, gettext("None of these is live."), messages.WARNING)
 
 
 @admin.register(PriceNotice)
@@ -184,6 +192,6 @@ class PriceNoticeAdmin(ReadOnlyAdmin):
     readonly_fields = ["shown_price"]
     ordering = ["-id"]
 
-    @admin.display(description="a month", ordering="price")
+    @admin.display(description=_("a month"), ordering="price")
     def shown_price(self, notice: PriceNotice) -> str:
         return f"${dollars(notice.price)}"

@@ -11,6 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -20,7 +22,7 @@ from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from billing.staff.deeds import ReasonForm
 from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
 from cockpit.reports import rows_of
-from cockpit.watch import findings, rings, rules, telling
+from cockpit.watch import findings, rings, rules, sentences, telling
 from cockpit.watch.models import Finding, Kind, Rule
 from hontoni.drf import request_id
 
@@ -35,10 +37,11 @@ class RuleForm(ConfirmedForm):
         super().__init__(*args, **kwargs)
         meaning = rules.MEANINGS[Kind(self.instance.kind)]
         for name, text in (("threshold", meaning.threshold), ("least", meaning.least)):
-            if name in self.fields:
-                self.fields[name].help_text = f"{text[0].upper()}{text[1:]}."
+            if name in self.fields and text:
+                shown = gettext(text)
+                self.fields[name].help_text = f"{shown[0].upper()}{shown[1:]}."
         if not meaning.mails and "mail" in self.fields:
-            self.fields["mail"].help_text = "The daily round mails these in any case."
+            self.fields["mail"].help_text = _("The daily round mails these in any case.")
 
 
 def _rule(quoted: str) -> Rule:
@@ -54,17 +57,17 @@ class RuleAdmin(MoneyAdmin):
     readonly_fields = ["name", "secret", "looked_at"]
     actions_detail = ["look_now", "test", "new_secret"]
 
-    @admin.display(description="rule", ordering="kind")
+    @admin.display(description=_("rule"), ordering="kind")
     def name(self, rule: Rule) -> str:
         return str(rule).capitalize()
 
-    @admin.display(description="threshold means")
+    @admin.display(description=_("threshold means"))
     def means(self, rule: Rule) -> str:
-        return rules.MEANINGS[Kind(rule.kind)].threshold
+        return gettext(rules.MEANINGS[Kind(rule.kind)].threshold)
 
-    @admin.display(description="secret that signs the webhook")
+    @admin.display(description=_("secret that signs the webhook"))
     def secret(self, rule: Rule) -> str:
-        return rules.secret(rule) if rule.webhook else "There is no webhook."
+        return rules.secret(rule) if rule.webhook else gettext("There is no webhook.")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         may = self.has_change_permission(request, obj)
@@ -81,19 +84,19 @@ class RuleAdmin(MoneyAdmin):
     def has_set_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("cockpit.change_rule")
 
-    @action(description="Look now", url_path="look", permissions=["set"])
+    @action(description=_("Look now"), url_path="look", permissions=["set"])
     def look_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
-            return sure(self, request, "Look now")
+            return sure(self, request, gettext("Look now"))
         kind = _rule(object_id).pk
         news = findings.look_at(kind, timezone.now())
-        self.message_user(request, f"Looked: {news} new.")
+        self.message_user(request, gettext("Looked: %(count)d new.") % {"count": news})
         return redirect(rows_of("cockpit_finding", kind__exact=kind))
 
-    @action(description="Send a test to the webhook", url_path="test", permissions=["set"])
+    @action(description=_("Send a test to the webhook"), url_path="test", permissions=["set"])
     def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
-            return sure(self, request, "Send a test to the webhook")
+            return sure(self, request, gettext("Send a test to the webhook"))
         rule, now = _rule(object_id), timezone.now()
         name, about = f"test_{int(now.timestamp())}", {"type": "watch.test", "data": {}}
         try:
@@ -101,35 +104,43 @@ class RuleAdmin(MoneyAdmin):
         except telling.NOT_TAKEN as error:
             self.message_user(request, f"Not taken: {error}", messages.ERROR)
         else:
-            self.message_user(request, "Taken.", messages.SUCCESS)
+            self.message_user(request, gettext("Taken."), messages.SUCCESS)
         return redirect("admin:cockpit_rule_change", object_id)
 
-    @action(description="Make a new secret", url_path="secret", permissions=["set"])
+    @action(description=_("Make a new secret"), url_path="secret", permissions=["set"])
     def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
-            return sure(self, request, "Make a new secret")
+            return sure(self, request, gettext("Make a new secret"))
         rule = _rule(object_id)
         rules.renew_secret(rule)
         after = {"secret_version": rule.secret_version}
         audit_deed(request, "new secret", f"rule:{rule.pk}", before={}, after=after)
-        self.message_user(request, "The old secret signs nothing any more.", messages.WARNING)
+        self.message_user(
+            request, gettext("The old secret signs nothing any more."), messages.WARNING
+        )
         return redirect("admin:cockpit_rule_change", object_id)
 
 
 class DecisionForm(forms.Form):
     note = forms.CharField(
-        max_length=500, required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
+        label=_("Note"),
+        max_length=500,
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
 
 
 class FreezeForm(ReasonForm):
     """Which of the accounts, and why."""
 
-    accounts = forms.TypedMultipleChoiceField(coerce=int, widget=forms.CheckboxSelectMultiple)
+    accounts = forms.TypedMultipleChoiceField(
+        label=_("Accounts"), coerce=int, widget=forms.CheckboxSelectMultiple
+    )
     reason = forms.CharField(
+        label=_("Reason"),
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="The customers see it.",
+        help_text=_("The customers see it."),
         initial="Several accounts look like one. Please write to us.",
     )
     field_order = ["accounts", "reason"]
@@ -146,21 +157,21 @@ class FreezeForm(ReasonForm):
 
 
 def _state(user: Any) -> str:
-    return "frozen" if user.frozen_at else ""
+    return gettext("frozen") if user.frozen_at else ""
 
 
 @admin.register(Finding)
 class FindingAdmin(ReadOnlyAdmin):
-    list_display = ["shown_state", "text", "kind", "first_at", "last_at", "by"]
-    list_display_links = ["text"]
+    list_display = ["shown_state", "sentence", "kind", "first_at", "last_at", "by"]
+    list_display_links = ["sentence"]
     list_filter = ["state", "kind", "first_at"]
     search_fields = ["text", "subject"]
     show_full_result_count = False
     fields = [
-        *("state", "kind", "text", "first_at", "last_at"),
+        *("state", "kind", "sentence", "first_at", "last_at"),
         *("accounts", "rows", "by", "note", "frozen_reason", "told", "problem"),
     ]
-    readonly_fields = ["accounts", "rows"]
+    readonly_fields = ["sentence", "accounts", "rows"]
     actions = ["acknowledge_all", "close_all"]
     actions_detail = ["acknowledge", "close", "reopen", "freeze", "unfreeze"]
 
@@ -170,26 +181,34 @@ class FindingAdmin(ReadOnlyAdmin):
         return [Case(*ranks, output_field=IntegerField()).asc(), "-last_at", "-id"]
 
     @display(
-        description="state",
+        description=_("state"),
         ordering="state",
         label={State.OPEN: "warning", State.ACKNOWLEDGED: "info", State.CLOSED: "success"},
     )
     def shown_state(self, found: Finding) -> tuple[str, str]:
         return found.state, found.state
 
-    @admin.display(description="accounts")
+    @admin.display(description=_("what was found"), ordering="text")
+    def sentence(self, found: Finding) -> str:
+        return sentences.translated(found.kind, found.text)
+
+    @admin.display(description=_("accounts"))
     def accounts(self, found: Finding) -> Any:
         people = User.objects.filter(pk__in=found.users[:SHOWN]).order_by("email")
         links = ((rows_of("billing_customer", id__exact=u.pk), u.email, _state(u)) for u in people)
         listed = format_html_join(", ", '<a class="underline" href="{}">{}</a> {}', links)
         more = len(found.users) - SHOWN
-        return format_html("{} {}", listed, f"and {more} more" if more > 0 else "")
+        return format_html(
+            "{} {}", listed, gettext("and %(count)d more") % {"count": more} if more > 0 else ""
+        )
 
-    @admin.display(description="the rows")
+    @admin.display(description=_("the rows"))
     def rows(self, found: Finding) -> Any:
         if not found.link:
             return ""
-        return format_html('<a class="underline" href="{}">Open them</a>', found.link)
+        return format_html(
+            '<a class="underline" href="{}">{}</a>', found.link, gettext("Open them")
+        )
 
     # -- What staff may do -----------------------------------------------------------------------
 
@@ -223,42 +242,46 @@ class FindingAdmin(ReadOnlyAdmin):
         found = Finding.objects.filter(pk=object_id).first() if object_id else None
         return object_id is None or (found is not None and true(found))
 
-    @action(description="Acknowledge", url_path="acknowledge", permissions=["acknowledge"])
+    @action(description=_("Acknowledge"), url_path="acknowledge", permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._ask(request, object_id, "Acknowledge", State.ACKNOWLEDGED)
+        return self._ask(request, object_id, gettext("Acknowledge"), State.ACKNOWLEDGED)
 
-    @action(description="Close", url_path="close", permissions=["close"])
+    @action(description=_("Close"), url_path="close", permissions=["close"])
     def close(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._ask(request, object_id, "Close", State.CLOSED)
+        return self._ask(request, object_id, gettext("Close"), State.CLOSED)
 
-    @action(description="Reopen", url_path="reopen", permissions=["reopen"])
+    @action(description=_("Reopen"), url_path="reopen", permissions=["reopen"])
     def reopen(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._ask(request, object_id, "Reopen", State.OPEN)
+        return self._ask(request, object_id, gettext("Reopen"), State.OPEN)
 
     def _ask(self, request: HttpRequest, object_id: str, title: str, state: State) -> HttpResponse:
         found = self._found(request, object_id)
         form = DecisionForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             _decide(request, found, state, form.cleaned_data["note"])
-            self.message_user(request, "Done.", messages.SUCCESS)
+            self.message_user(request, gettext("Done."), messages.SUCCESS)
             return redirect("admin:cockpit_finding_change", found.pk)
         return self._page(request, form, f"{title}: {found}", title)
 
-    @action(description="Freeze these accounts", url_path="freeze", permissions=["freeze"])
+    @action(description=_("Freeze these accounts"), url_path="freeze", permissions=["freeze"])
     def freeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """All of them at once, after a look at who they are."""
         found = self._found(request, object_id)
         return freeze_ring(self, request, found)
 
-    @action(description="Unfreeze them again", url_path="unfreeze", permissions=["unfreeze"])
+    @action(description=_("Unfreeze them again"), url_path="unfreeze", permissions=["unfreeze"])
     def unfreeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
         found, form = self._found(request, object_id), ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             who = {"actor": email_of(request), "request_id": request_id(request)}
             let_go = rings.unfreeze(found, reason=form.cleaned_data["reason"], **who)
-            self.message_user(request, f"{len(let_go)} accounts unfrozen.", messages.SUCCESS)
+            self.message_user(
+                request,
+                gettext("%(count)d accounts unfrozen.") % {"count": len(let_go)},
+                messages.SUCCESS,
+            )
             return redirect("admin:cockpit_finding_change", found.pk)
-        title = f"Unfreeze {len(found.frozen)} accounts"
+        title = gettext("Unfreeze %(count)d accounts") % {"count": len(found.frozen)}
         return self._page(request, form, title, title)
 
     def _found(self, request: HttpRequest, object_id: str) -> Finding:
@@ -272,17 +295,17 @@ class FindingAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         return ask(self, request, form, title, button)
 
-    @admin.action(description="Acknowledge", permissions=["decide"])
+    @admin.action(description=_("Acknowledge"), permissions=["decide"])
     def acknowledge_all(self, request: HttpRequest, queryset: QuerySet[Finding]) -> None:
         self._all(request, queryset.filter(state=State.OPEN), State.ACKNOWLEDGED)
 
-    @admin.action(description="Close", permissions=["decide"])
+    @admin.action(description=_("Close"), permissions=["decide"])
     def close_all(self, request: HttpRequest, queryset: QuerySet[Finding]) -> None:
         self._all(request, queryset.exclude(state=State.CLOSED), State.CLOSED)
 
     def _all(self, request: HttpRequest, queryset: QuerySet[Finding], state: State) -> None:
         done = sum(_decide(request, found, state, "") for found in queryset)
-        self.message_user(request, f"{done} done.")
+        self.message_user(request, gettext("%(count)d done.") % {"count": done})
 
 
 def _decide(request: HttpRequest, found: Finding, state: State, note: str) -> bool:
@@ -307,9 +330,14 @@ def freeze_ring(page: ModelAdmin, request: HttpRequest, found: Finding) -> HttpR
             actor=email_of(request),
             request_id=request_id(request),
         )
-        page.message_user(request, f"{len(frozen)} accounts frozen.", messages.SUCCESS)
+        page.message_user(
+            request,
+            gettext("%(count)d accounts frozen.") % {"count": len(frozen)},
+            messages.SUCCESS,
+        )
         return redirect("admin:cockpit_finding_change", found.pk)
-    return ask(page, request, form, "Freeze these accounts together", "Freeze them")
+    title = gettext("Freeze these accounts together")
+    return ask(page, request, form, title, gettext("Freeze them"))
 
 
 def sure(page: ModelAdmin, request: HttpRequest, deed: str) -> HttpResponse:

@@ -21,6 +21,7 @@ from billing.stripe.models import Quarantine
 from cockpit import daily
 from cockpit.daily import Period, midnight
 from cockpit.watch.models import Kind, Rule
+from cockpit.watch.sentences import sentence
 from gateway.reconciliation.vendors.margins import folded, of_places
 from gateway.reconciliation.vendors.models import VendorDifference
 from gateway.usage.models import DeadEvent
@@ -76,7 +77,8 @@ def spend(rule: Rule, now: datetime) -> Iterator[Seen]:
     for pk, cost in large.items():
         usual = before[pk].cost // 7 if pk in before else 0
         if cost >= usual * rule.threshold:
-            text = f"{names[pk]} spent {about(cost)} on {today}; {about(usual)} a day before"
+            spent_now = {"who": names[pk], "spent": about(cost), "day": today}
+            text = sentence(Kind.SPEND, **spent_now, usual=about(usual))
             link = reverse("admin:billing_customer_change", args=[pk])
             yield Seen(f"user:{pk} {today}", text, _dollars(cost), [pk], link)
 
@@ -89,7 +91,7 @@ def accounts(rule: Rule, now: datetime) -> Iterator[Seen]:
     before = people.filter(created_at__gte=begin - WEEK, created_at__lt=begin).count()
     if new and new >= rule.least and new * 7 >= before * rule.threshold:
         today = now.astimezone(UTC).date()
-        text = f"{new} new accounts in 24 hours; {before / 7:.1f} a day before"
+        text = sentence(Kind.ACCOUNTS, count=new, usual=f"{before / 7:.1f}")
         link = _rows("billing_customer", created_at__gte=begin.isoformat())
         users = people.filter(created_at__gte=begin).order_by("-pk").values_list("pk", flat=True)
         yield Seen(f"accounts {today}", text, Decimal(new), list(users[:MOST_ACCOUNTS]), link)
@@ -103,7 +105,8 @@ def address(rule: Rule, now: datetime) -> Iterator[Seen]:
         found.setdefault(place, set()).add(user)
     for place, users in sorted(found.items()):
         if len(users) >= rule.threshold:
-            yield _together(f"address:{place}", f"{len(users)} accounts on {place}", users)
+            text = sentence(Kind.ADDRESS, count=len(users), place=place)
+            yield _together(f"address:{place}", text, users)
 
 
 def _places(since: datetime) -> Iterator[tuple[str, int]]:
@@ -126,7 +129,7 @@ def person(rule: Rule, now: datetime) -> Iterator[Seen]:
     for row in crowds.filter(users__gte=max(ceil(rule.threshold), 2))[:500]:
         kind, digest = row["kind"], row["digest"]
         users = Mark.objects.filter(digest=digest, user__is_staff=False)
-        text = f"{row['users']} accounts of one {kind}"
+        text = sentence(Kind.PERSON, count=row["users"], mark=kind)
         yield _together(f"{kind}:{digest}", text, users.values_list("user", flat=True))
 
 
@@ -144,7 +147,8 @@ def key_places(rule: Rule, now: datetime) -> Iterator[Seen]:
         keys = ApiKey.objects.select_related("user").in_bulk([row["key"] for row in many])
         for row in many:
             key = keys[row["key"]]
-            text = f"Key {key} of {key.user} was used from {row['places']} networks on {day}"
+            whose = {"key": key, "who": key.user, "day": day}
+            text = sentence(Kind.KEY_PLACES, **whose, count=row["places"])
             link = reverse("admin:accounts_apikey_change", args=[key.pk])
             subject = f"key:{key.pk} {day}"
             yield Seen(subject, text, Decimal(row["places"]), [row["user"]], link)
@@ -161,7 +165,8 @@ def capped(rule: Rule, now: datetime) -> Iterator[Seen]:
     for row in rows.order_by().filter(times__gte=ceil(rule.threshold)):
         model = row["event__model"]
         users = set(cut.filter(event__model=model).values_list("event__user", flat=True))
-        text = f"{model}: {row['times']} charges of 24 hours were cut at {about(row['billed'])}"
+        cut_at = about(row["billed"])
+        text = sentence(Kind.CAPPED, model=model, count=row["times"], amount=cut_at)
         link = _rows("gateway_usagequarantine", kind__exact=Strange.CAPPED.value)
         yield Seen(f"model:{model} {today}", text, Decimal(row["times"]), sorted(users), link)
 
@@ -177,7 +182,8 @@ def quarantine(rule: Rule, now: datetime) -> Iterator[Seen]:
         waiting = rows.count()
         if waiting and waiting >= rule.threshold:
             link = reverse(f"admin:{model}_changelist")
-            yield Seen(name, f"{waiting} {name} in quarantine", Decimal(waiting), link=link)
+            text = sentence(Kind.QUARANTINE, count=waiting, list=name)
+            yield Seen(name, text, Decimal(waiting), link=link)
 
 
 def margin(rule: Rule, now: datetime) -> Iterator[Seen]:
@@ -187,7 +193,8 @@ def margin(rule: Rule, now: datetime) -> Iterator[Seen]:
         if not each.known or each.margin is None or each.cost < nanos(rule.least):
             continue
         if each.margin * 100 < each.revenue * rule.threshold:
-            text = f"{each.name}: charged {about(each.revenue)}, cost {about(each.cost)} on {day}"
+            earned = {"charged": about(each.revenue), "cost": about(each.cost)}
+            text = sentence(Kind.MARGIN, model=each.name, day=day, **earned)
             link = reverse("admin:gateway_marginalarm_changelist")
             yield Seen(f"model:{each.name} {day}", text, _dollars(each.cost), link=link)
 
@@ -196,7 +203,8 @@ def vendor_bill(rule: Rule, now: datetime) -> Iterator[Seen]:
     """Differences that are not gone."""
     for row in VendorDifference.objects.filter(gone_at=None)[:500]:
         if abs(row.rest) >= nanos(rule.threshold):
-            text = f"{row}: ${dollars(abs(row.rest))} that nothing explains"
+            amount = f"${dollars(abs(row.rest))}"
+            text = sentence(Kind.VENDOR_BILL, difference=row, amount=amount)
             link = reverse("admin:gateway_vendordifference_change", args=[row.pk])
             yield Seen(f"difference:{row.pk}", text, _dollars(abs(row.rest)), link=link)
 

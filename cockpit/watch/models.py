@@ -6,20 +6,21 @@ from typing import ClassVar
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from gateway.vendors.models import http_url
 
 
 class Kind(models.TextChoices):
-    SPEND = "spend", "a customer spends far more than before"
-    ACCOUNTS = "accounts", "far more new accounts than before"
-    ADDRESS = "address", "many accounts on one address"
-    PERSON = "person", "many accounts with one browser, card or mailbox"
-    KEY_PLACES = "key_places", "a key used from many places"
-    CAPPED = "capped", "charges cut at what was held"
-    QUARANTINE = "quarantine", "something waits in quarantine"
-    MARGIN = "margin", "a model earns too little"
-    VENDOR_BILL = "vendor_bill", "a vendor bills what the books do not explain"
+    SPEND = "spend", _("a customer spends far more than before")
+    ACCOUNTS = "accounts", _("far more new accounts than before")
+    ADDRESS = "address", _("many accounts on one address")
+    PERSON = "person", _("many accounts with one browser, card or mailbox")
+    KEY_PLACES = "key_places", _("a key used from many places")
+    CAPPED = "capped", _("charges cut at what was held")
+    QUARANTINE = "quarantine", _("something waits in quarantine")
+    MARGIN = "margin", _("a model earns too little")
+    VENDOR_BILL = "vendor_bill", _("a vendor bills what the books do not explain")
 
 
 class Rule(models.Model):

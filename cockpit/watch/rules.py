@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db.models import F
+from django.utils.translation import gettext_noop
 
 from cockpit.watch.models import Kind, Rule
 
@@ -26,33 +27,38 @@ class Meaning:
     mails: bool = True
 
 
+_t = gettext_noop
 MEANINGS = {
     Kind.SPEND: Meaning(
-        "times what the customer spent a day in the seven days before",
+        _t("times what the customer spent a day in the seven days before"),
         "5",
-        "dollars in the day, at least",
+        _t("dollars in the day, at least"),
         "20",
     ),
     Kind.ACCOUNTS: Meaning(
-        "times as many sign-ups in 24 hours as on a day of the seven before",
+        _t("times as many sign-ups in 24 hours as on a day of the seven before"),
         "5",
-        "sign-ups in 24 hours, at least",
+        _t("sign-ups in 24 hours, at least"),
         "20",
     ),
-    Kind.ADDRESS: Meaning("accounts that were used from one address within seven days", "5"),
-    Kind.PERSON: Meaning("accounts with the same browser, card or mailbox", "3"),
-    Kind.KEY_PLACES: Meaning("networks from which one key was used in a day", "20"),
-    Kind.CAPPED: Meaning("requests of one model in 24 hours that cost more than was held", "3"),
-    Kind.QUARANTINE: Meaning("bills, payments or events that wait for somebody", "1", gone=True),
+    Kind.ADDRESS: Meaning(_t("accounts that were used from one address within seven days"), "5"),
+    Kind.PERSON: Meaning(_t("accounts with the same browser, card or mailbox"), "3"),
+    Kind.KEY_PLACES: Meaning(_t("networks from which one key was used in a day"), "20"),
+    Kind.CAPPED: Meaning(
+        _t("requests of one model in 24 hours that cost more than was held"), "3"
+    ),
+    Kind.QUARANTINE: Meaning(
+        _t("bills, payments or events that wait for somebody"), "1", gone=True
+    ),
     Kind.MARGIN: Meaning(
-        "per cent that yesterday earned of what it was charged: below that",
+        _t("per cent that yesterday earned of what it was charged: below that"),
         "0",
-        "dollars of cost, at least",
+        _t("dollars of cost, at least"),
         "1",
         mails=False,
     ),
     Kind.VENDOR_BILL: Meaning(
-        "dollars that nothing explains, on one day", "1", gone=True, mails=False
+        _t("dollars that nothing explains, on one day"), "1", gone=True, mails=False
     ),
 }
 

@@ -17,11 +17,13 @@ from typing import Any
 
 import httpx
 from django.conf import settings
-from django.core.mail import send_mail
+from django.core.mail import send_mass_mail
 from django.db.models import F, Q
+from django.utils import translation
+from django.utils.translation import gettext
 
 from accounts.models import User
-from cockpit.watch import rules
+from cockpit.watch import rules, sentences
 from cockpit.watch.models import Finding, Rule
 
 logger = logging.getLogger(__name__)
@@ -55,18 +57,29 @@ def _mail(found: list[Finding], now: datetime) -> None:
     if not found:
         return
     staff = User.objects.filter(is_staff=True, is_active=True)
-    to = [user.email for user in staff if user.has_perm(PERMISSION)]
+    to = [user for user in staff if user.has_perm(PERMISSION)]
     if not to:
         logger.warning("watch.nobody_to_tell")
         return
-    lines = "\n".join(f"* {each.text}\n  {page(each)}" for each in found)
-    subject = found[0].text if len(found) == 1 else f"{len(found)} findings of the watch"
+    mails = [_mail_in(language, found, to) for language in sorted({u.language for u in to})]
     try:
-        send_mail(subject[:150], f"{lines}\n", None, to)
+        send_mass_mail(mails)
     except OSError as error:  # and every error of SMTP's
         _postpone(found, error, now)
         return
     Finding.objects.filter(pk__in=[each.pk for each in found]).update(mail_due=False, problem="")
+
+
+def _mail_in(
+    language: str, found: list[Finding], staff: Iterable[User]
+) -> tuple[str, str, None, list[str]]:
+    """For those who read that language."""
+    with translation.override(language or settings.LANGUAGE_CODE):
+        texts = [sentences.translated(each.kind, each.text) for each in found]
+        many = gettext("%(count)d findings of the watch") % {"count": len(found)}
+    lines = "".join(f"* {t}\n  {page(each)}\n" for t, each in zip(texts, found, strict=True))
+    subject = texts[0] if len(found) == 1 else many
+    return subject[:150], lines, None, [u.email for u in staff if u.language == language]
 
 
 def _hook(found: Finding, rule: Rule, now: datetime) -> None:

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from billing.staff.audited import audit_deed
 from gateway.catalogue import clock
@@ -23,8 +25,25 @@ class AliasInline(TabularInline):
     extra = 0
 
 
+class CatalogueForm(forms.ModelForm):  # type: ignore[type-arg]
+    capabilities = forms.JSONField(
+        required=False,
+        initial=list,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text='A list of words, as ["reasoning", "tools", "vision"]; none: [].',
+    )
+
+    def clean_capabilities(self) -> list[str]:
+        """What the catalogue is made of: anything else would stop it from being read."""
+        given = self.cleaned_data["capabilities"] or []
+        if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+            raise forms.ValidationError("It is a list of words.")
+        return given
+
+
 @admin.register(Model)
 class CatalogueAdmin(ModelAdmin):
+    form = CatalogueForm
     audits_itself = True
     list_display = (
         *("id", "vendor", "upstream_id", "context_window", "max_output", "active"),

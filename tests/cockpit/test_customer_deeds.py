@@ -15,12 +15,15 @@ from pytest_django import Settings
 
 from accounts.models import ApiKey, User
 from accounts.sign_in import viewing
+from billing.books.ledger import balance
 from billing.books.models import AuditEntry
+from billing.payments.models import TopUp
 from billing.plans import raises, terms
 from billing.plans.models import LimitRaise, Plan, Subscription
 from billing.staff.models import CustomerNote
-from billing.subscriptions import complimentary
+from billing.subscriptions import balance_changes, complimentary
 from billing.tasks import end_limit_raises
+from hontoni import errors
 from tests.gateway.usage.test_quarantine import staff
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
@@ -80,6 +83,47 @@ def test_a_trial_lasts_longer_and_nothing_else_does(gateway: Gateway, alice: Per
     assert mine.period_end == ends + timedelta(days=10) and mine.cancel_at_period_end
     entry = AuditEntry.objects.get(action="extend trial")
     assert entry.before == {"ends": ends.isoformat()} and entry.after["reason"] == "Was ill"
+
+
+def test_a_plan_is_ended_and_kept_from_the_customers_page(gateway: Gateway, alice: Person) -> None:
+    finance, now = staff("finance"), timezone.now()
+    assert finance.get(PAGE.format(alice.user.pk, "end-plan")).status_code == 403, "there is none"
+    fund(alice, "100")
+    plan = Plan.objects.get(slug="basic")
+    balance_changes.subscribe(alice.user.pk, plan, now=now)
+    left = balance(alice.user.pk)
+    do(finance, alice, "end-plan", when="period", reason="They want out")
+    assert Subscription.objects.get().cancel_at_period_end
+    do(finance, alice, "keep-plan", reason="They stay")
+    mine = Subscription.objects.get()
+    assert not mine.cancel_at_period_end and balance(alice.user.pk) == left
+    assert finance.get(PAGE.format(alice.user.pk, "keep-plan")).status_code == 403
+    do(finance, alice, "end-plan", when="now", reason="")
+    assert Subscription.objects.get().status == "active", "no reason"
+    do(finance, alice, "end-plan", when="now", reason="At once")
+    assert Subscription.objects.get().status == "ended" and balance(alice.user.pk) > left
+    reasons = AuditEntry.objects.filter(subject=f"user:{alice.user.pk}").order_by("pk")
+    assert [(each.action, each.after["reason"]) for each in reasons] == [
+        ("cancel subscription", "They want out"),
+        ("resume subscription", "They stay"),
+        ("end subscription", "At once"),
+    ]
+    assert staff("auditor").get(PAGE.format(alice.user.pk, "end-plan")).status_code == 403
+
+
+def test_a_refund_begins_at_the_customer(alice: Person) -> None:
+    finance, page = staff("finance"), PAGE.format(alice.user.pk, "refund")
+    assert finance.get(page).status_code == 403, "nothing was paid"
+    first = paid(alice, "pi_1")
+    assert finance.get(page)["Location"] == f"/admin/payments/topup/{first.pk}/refund/"
+    paid(alice, "pi_2")
+    listed = finance.get(page, follow=True).content.decode()
+    assert listed.count("/change/?") >= 2 and str(first.pk) in listed
+    assert staff("support").get(page).status_code == 403
+
+
+def paid(person: Person, intent: str) -> TopUp:
+    return TopUp.objects.create(user=person.user, amount=10**10, state="paid", intent_id=intent)
 
 
 def test_a_note_is_for_staff_and_goes_with_the_account(gateway: Gateway, alice: Person) -> None:
@@ -187,6 +231,17 @@ def test_it_ends_by_itself_and_with_the_role(looking: Client, alice: Person) -> 
     assert "viewing" not in looking.session, "a wrong code"
 
 
+def test_what_cannot_be_shown_now_is_said_as_to_the_customer(
+    looking: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(user_id: int) -> int:
+        raise errors.Unavailable("Limits cannot be checked.", headers={"Retry-After": "2"})
+
+    monkeypatch.setattr("billing.pages.billing_views.balances.live", away)
+    theirs = looking.get("/billing")
+    assert (theirs.status_code, theirs["Retry-After"]) == (503, "2")
+
+
 def test_nobody_looks_without_a_second_factor_or_at_staff(
     gateway: Gateway, alice: Person, bob: Person, settings: Settings
 ) -> None:
@@ -199,3 +254,13 @@ def test_nobody_looks_without_a_second_factor_or_at_staff(
     User.objects.filter(pk=bob.user.pk).update(is_staff=True)
     assert owner.get(PAGE.format(bob.user.pk, "look")).status_code == 403
     assert viewing.MINUTES <= 60
+
+
+def test_the_page_and_its_deeds_speak_vietnamese(gateway: Gateway, alice: Person) -> None:
+    finance = staff("finance")
+    finance.cookies["django_language"] = "vi"
+    page = finance.get(f"/admin/billing/customer/{alice.user.pk}/change/").content.decode().lower()
+    assert all(word in page for word in ("ghi có", "đóng băng", "số dư", "yêu cầu trực tiếp"))
+    answer = finance.get(PAGE.format(alice.user.pk, "credit")).content.decode()
+    assert all(word in answer for word in ("Lý do", "Số tiền", "Khách hàng thấy nội dung này."))
+    assert "Đã đóng băng" in do(finance, alice, "freeze", reason="Thẻ lạ").content.decode()

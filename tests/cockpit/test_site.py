@@ -14,6 +14,7 @@ from accounts.models import ApiKey, User
 from billing.books import audit
 from billing.books.models import AuditEntry
 from cockpit.site import KeysetList, Watched
+from gateway.catalogue.models import Model
 from gateway.vendors.models import Credential, Provider
 from tests.gateway.usage.test_quarantine import staff
 from tests.world import Person, used
@@ -67,6 +68,23 @@ def test_what_is_added_and_deleted_is_told_whole(owner: Client) -> None:
     group = Group.objects.get(name="Night shift")
     owner.post(f"/admin/auth/group/{group.pk}/delete/", {"post": "yes"})
     assert last().action == "delete" and last().before["name"] == "Night shift"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("", []), ("[]", []), ('["tools", "vision"]', ["tools", "vision"]), ('"tools"', None)]
+    + [("{}", []), ('{"tools": 1}', None), ("[1]", None), ("true", None)],
+)
+def test_a_new_model_can_do_what_is_said_or_nothing(
+    owner: Client, given: str, kept: list[str] | None
+) -> None:
+    form = form_of(owner.get("/admin/gateway/model/add/"))
+    form |= {"id": "newest", "name": "Newest", "vendor": "openai", "upstream_id": "newest"}
+    form |= {"dialect": "openai_chat", "context_window": 1000, "max_output": 100}
+    form |= {"released_at_0": "2026-11-30", "released_at_1": "12:00:00"}
+    owner.post("/admin/gateway/model/add/", form | {"capabilities": given})
+    made = Model.objects.filter(pk="newest").first()
+    assert (made.capabilities if made else None) == kept
 
 
 def test_no_secret_gets_into_the_audit(owner: Client, alice: Person) -> None:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.keys import places
 from accounts.models import ApiKey, KeyPlace, User
@@ -22,8 +23,9 @@ from billing.books.models import AuditEntry
 from billing.rewards.models import Mark
 from billing.stripe.models import Quarantine
 from cockpit import tasks
-from cockpit.watch import findings, looking, rules
+from cockpit.watch import findings, looking, rules, sentences
 from cockpit.watch.models import Finding, Kind, Rule
+from cockpit.watch.sentences import PATTERNS
 from gateway.catalogue.costs.models import VendorPrice
 from gateway.reconciliation.vendors.models import VendorDifference
 from gateway.usage.models import UsageHour
@@ -391,3 +393,40 @@ def test_addresses_are_forgotten(alice: Person) -> None:
     place(alice, "203.0.113.8")
     assert places.forget_old(TODAY) == 1
     assert KeyPlace.objects.get().network == "203.0.113.8"
+
+
+def test_rules_speak_vietnamese(db: None) -> None:
+    rules.seed()
+    owner = Client()
+    owner.force_login(User.objects.create_superuser("owner@example.com", "x"))
+    owner.cookies["django_language"] = "vi"
+    page = owner.get("/admin/cockpit/rule/").content.decode()
+    assert "Một khách hàng chi nhiều hơn hẳn trước" in page and "than before" not in page
+    page = owner.get("/admin/cockpit/rule/spend/change/").content.decode()
+    assert "Đô la trong ngày, tối thiểu." in page and "Kiểm tra ngay" in page
+
+
+def test_what_is_found_is_read_in_ones_own_language(noisy: Rule) -> None:
+    reader = staff("finance")
+    staff("auditor")
+    User.objects.filter(email="finance@example.com").update(language="vi")
+    tasks.watch()
+    subjects = {sent.to[0]: sent.subject for sent in mail.outbox}
+    assert subjects["finance@example.com"] == "1 thanh toán trong khu cách ly"
+    assert subjects.get("auditor@example.com", "1 payments in quarantine").startswith("1 payments")
+    reader.cookies["django_language"] = "vi"
+    found = Finding.objects.get()
+    assert found.text == "1 payments in quarantine"
+    for path in ("/admin/cockpit/finding/", f"/admin/cockpit/finding/{found.pk}/change/"):
+        assert "1 thanh toán trong khu cách ly" in reader.get(path).content.decode()
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_sentence_is_read_back(kind: Kind) -> None:
+    facts = {name: f"{name}: $1.5;(x)+" for name in re.findall(r"%\((\w+)", PATTERNS[kind])}
+    text = sentences.sentence(kind, **facts)
+    assert sentences.translated(kind, text) == text
+    with translation.override("vi"):
+        theirs = sentences.translated(kind, text)
+    assert theirs != text and all(fact in theirs for fact in facts.values())
+    assert sentences.translated(kind, "of an older release") == "of an older release"

@@ -1,6 +1,7 @@
 """Every page of the admin, as staff open them: axe finds nothing serious, in light and in dark."""
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,7 +15,7 @@ from django.db import connections
 from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from billing.mails.models import Announcement
@@ -111,3 +112,20 @@ def test_nothing_serious_is_found_where_staff_are(
         paths += [*lists(owner.user), *(reverse("cockpit-report", args=[n]) for n in REPORTS)]
     each = dict.fromkeys(paths)
     assert [found for path in each for found in serious(page, path)] == []
+
+
+def test_a_customers_requests_come_in_while_they_are_looked_at(
+    open_page: Open, site: Gateway, alice: Person, bob: Person
+) -> None:
+    fund(bob, "10")
+    page = open_page("/admin/", boss(alice), **DESK)
+    page.goto(reverse("admin:billing_customer_change", args=[bob.user.pk]))
+    requested: list[str] = []
+    page.on("request", lambda each: requested.append(each.url))
+    page.wait_for_timeout(2_500)
+    assert not any("/live" in url for url in requested), "nobody looks at them"
+    page.locator("#tabs-items").get_by_role("link", name="Live requests").click()
+    expect(page.get_by_text("asked anew every other second")).to_be_visible()
+    site.chat(bob, "[[say: hi]]")
+    books_now(site, 1)
+    expect(page.get_by_role("link", name=re.compile("^req_"))).to_be_visible()

@@ -14,7 +14,7 @@ from billing.books import audit, credit_requests, ledger
 from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
 from billing.invoices.models import Invoice, InvoiceSeries
 from billing.mails import sending
-from billing.mails.models import Notice, Preferences
+from billing.mails.models import Announcement, Notice, Preferences
 from billing.payments import closing
 from billing.plans import prices
 from billing.plans.models import AddOn, Plan, Subscription
@@ -56,11 +56,14 @@ def subscribed(user: User) -> Subscription:
     return balance_changes.subscribe(user.pk, basic, now=timezone.now()).subscription
 
 
+WHY = "They asked for it."
+
+
 def act(staff: Client, action: str, *chosen: Subscription) -> list[str]:
     """Apply an action to these, as its page does; what staff are told."""
     response = staff.post(
         reverse("admin:billing_subscription_changelist"),
-        {"action": action, "_selected_action": [one.pk for one in chosen]},
+        {"action": action, "_selected_action": [one.pk for one in chosen], "reason": WHY},
         follow=True,
     )
     assert response.status_code == 200
@@ -80,6 +83,15 @@ def test_every_page_opens(staff: Client, alice: User) -> None:
     prices.announce(timezone.now())
     CustomerNote.objects.create(user=alice, text="Likes invoices", author="a@example.com")
     credit_requests.credit(key="k", user_id=alice.pk, amount=-1, reason="x", staff=dave)
+    now = timezone.now()
+    Announcement.objects.create(
+        title="x",
+        title_vi="x",
+        body="x",
+        body_vi="x",
+        starts_at=now,
+        ends_at=now + timedelta(days=1),
+    )
     month = months.begin(timezone.now())
     later = months.shifted(month, 1) + timedelta(hours=2)
     closing.close(month, actor="a@example.com", now=later)
@@ -88,7 +100,7 @@ def test_every_page_opens(staff: Client, alice: User) -> None:
     for model in models:
         name = f"admin:billing_{model._meta.model_name}"
         row = model._default_manager.first()
-        assert row is not None
+        assert row is not None, model
         assert staff.get(reverse(f"{name}_changelist") + "?q=e").status_code == 200
         assert staff.get(reverse(f"{name}_change", args=[row.pk])).status_code == 200
 
@@ -240,7 +252,19 @@ def test_staff_end_a_subscription_and_the_rest_is_credited(staff: Client, alice:
     assert mine.status == "ended"
     assert nanos("9.99") < ledger.balance(alice.pk) <= nanos("10")
     assert Invoice.objects.filter(kind="credit_note").count() == 1
+    assert AuditEntry.objects.get(action="end subscription").after["reason"] == WHY
     assert act(staff, "end_now", mine) == ["None of these is live."]
+
+
+def test_nobody_ends_a_plan_for_good_without_a_reason(staff: Client, alice: User) -> None:
+    mine = subscribed(alice)
+    page = staff.post(
+        reverse("admin:billing_subscription_changelist"),
+        {"action": "end_now", "_selected_action": [mine.pk]},
+    )
+    assert "End 1 plans now" in page.content.decode() and 'name="reason"' in page.content.decode()
+    mine.refresh_from_db()
+    assert mine.status == "active" and not AuditEntry.objects.exists()
 
 
 def test_stripes_are_ended_at_stripe_or_not_at_all(staff: Client, alice: User) -> None:
