@@ -150,9 +150,10 @@ async def _count(
 
 async def _forward(sandbox: Sandbox, endpoint: endpoints.Endpoint, request: Request) -> Response:
     """What is no conversation: the body may be a form, the answer may be sound."""
+    raw = await request.body()
 
     def answer(sent: Sent) -> Answer:
-        made = endpoint(sent, sandbox.requests[-1].raw)
+        made = endpoint(sent, raw)
         frames = [Frame(made.body)]
         return Answer(frames, 200, {"content-type": made.media_type}, work=made.work)
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 from sandbox.vendors import faults
+from sandbox.vendors.app import make_app
 from sandbox.vendors.faults import Fault
 from sandbox.vendors.recorder import hashed
 from tests.vendors import KEY, Vendors
@@ -99,3 +101,20 @@ def test_comments_between_events(http: httpx.Client) -> None:
 def test_a_cut_unary_answer_is_half_of_it(http: httpx.Client) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         http.post(CHAT, json=asked("[[cut]]"))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, asked()),
+        ("/v1/embeddings", {"model": "text-embedding-3-small", "input": "hi"}),
+        ("/v1/moderations", {"model": "omni-moderation-latest", "input": "hi"}),
+        ("/v1/images/generations", {"model": "gpt-image-1", "prompt": "a house"}),
+        ("/v1/audio/speech", {"model": "tts-1", "input": "hi", "voice": "alloy"}),
+    ],
+)
+def test_one_that_remembers_nothing_answers_all_the_same(path: str, body: dict[str, Any]) -> None:
+    """As `make run` starts it."""
+    forgetful = TestClient(make_app(keys={KEY}, history=0))
+    reply = forgetful.post(path, json=body, headers={"authorization": f"Bearer {KEY}"})
+    assert reply.status_code == 200, reply.text
