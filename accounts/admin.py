@@ -1,5 +1,6 @@
 """Staff's view of people and keys. Nothing here shows or makes a key."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -77,8 +78,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         return False  # money hangs on it: deactivate instead
 
 
-@admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class SecretAdmin(ModelAdmin):
+    """What a program signs in with: read, and ended for good; made by its owner alone."""
+
     list_display = ["name", "prefix", "last4", "user", "state", "created_at", "last_used_at"]
     list_filter = ["revoked_at", "expires_at"]
     list_select_related = ["user"]
@@ -86,20 +88,21 @@ class ApiKeyAdmin(ModelAdmin):
     ordering = ["-id"]
     actions = ["revoke"]
     exclude = ["digest"]
+    end: Callable[[Any], bool]
 
     @admin.display(description="Status")
-    def state(self, key: ApiKey) -> str:
-        return key.status(timezone.now())
+    def state(self, secret: ApiKey | PersonalToken) -> str:
+        return secret.status(timezone.now())
 
     @admin.action(description="Revoke for good", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        for key in queryset:
-            api_keys.revoke(key)
-            self.log_change(request, key, "Revoked.")
-        self.message_user(request, "The keys are revoked.")
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for secret in queryset:
+            self.end(secret)
+            self.log_change(request, secret, "Revoked.")
+        self.message_user(request, f"The {self.opts.verbose_name_plural} are revoked.")
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("accounts.change_apikey")
+        return request.user.has_perm(f"accounts.change_{self.opts.model_name}")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -109,40 +112,16 @@ class ApiKeyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(SecretAdmin):
+    end = staticmethod(api_keys.revoke)
 
 
 @admin.register(PersonalToken)
-class PersonalTokenAdmin(ModelAdmin):
-    list_display = ["name", "prefix", "last4", "user", "state", "created_at", "last_used_at"]
-    list_filter = ["revoked_at", "expires_at"]
-    list_select_related = ["user"]
-    search_fields = ["name", "prefix", "last4", "user__email"]
-    ordering = ["-id"]
-    actions = ["revoke"]
-    exclude = ["digest"]
-
-    @admin.display(description="Status")
-    def state(self, token: PersonalToken) -> str:
-        return token.status(timezone.now())
-
-    @admin.action(description="Revoke for good", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[PersonalToken]) -> None:
-        for token in queryset:
-            personal_tokens.revoke(token)
-            self.log_change(request, token, "Revoked.")
-        self.message_user(request, "The tokens are revoked.")
-
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("accounts.change_personaltoken")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+class PersonalTokenAdmin(SecretAdmin):
+    end = staticmethod(personal_tokens.revoke)
 
 
 @admin.register(LegalText)

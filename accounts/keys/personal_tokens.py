@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.keys import api_keys, scopes, shape
@@ -100,7 +100,5 @@ def revoke(token: PersonalToken) -> bool:
 
 def touch(token: PersonalToken, address: str | None, now: datetime) -> None:
     """Note that it was used: once a minute is enough."""
-    old = Q(last_used_at=None) | Q(last_used_at__lt=now - _TOUCHED)
-    live = PersonalToken.objects.filter(old, pk=token.pk)
     if token.last_used_at is None or token.last_used_at < now - _TOUCHED:
-        live.update(last_used_at=now, last_used_ip=address)
+        PersonalToken.objects.filter(pk=token.pk).update(last_used_at=now, last_used_ip=address)
