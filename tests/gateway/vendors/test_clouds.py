@@ -366,14 +366,16 @@ def test_a_token_is_fetched_once_and_renewed_before_its_end(
 ) -> None:
     fund(alice, "10")
     identities = vendors.sandbox.identities
-    identities.token_seconds = 6.0
+    identities.token_seconds = 12.0
     model = vertex_claude(vendors)
     for _ in range(3):
         assert gateway.chat(alice, TEXT, model=model).status_code == 200
     assert identities.issued == 1
-    (first,) = identities.tokens
+    ((first, ends),) = identities.tokens.items()
     until(lambda: identities.issued >= 2, seconds=30)  # nobody asks meanwhile
-    identities.tokens.pop(first, None)
+    second = next(token for token in identities.tokens if token != first)
+    assert identities.tokens[second] - 12.0 < ends, "by its issuer's clock, before the first's end"
+    identities.tokens.pop(first)
     assert gateway.chat(alice, TEXT, model=model).status_code == 200  # it is the new one's turn
 
 
