@@ -128,6 +128,15 @@ def _empty_valkey(_valkey: None, request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _codes_last_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An authenticator app's code is good until its 30 seconds end, often the very next moment."""
+    from allauth.mfa.totp.internal import auth
+
+    (counter,) = auth.yield_hotp_counters_from_time()
+    monkeypatch.setattr(auth, "yield_hotp_counters_from_time", lambda: iter([counter]))
+
+
+@pytest.fixture(autouse=True)
 def _no_language_left() -> Iterator[None]:
     """The language of a test's last page stays in its thread, and accounts begin with it."""
     yield
