@@ -98,6 +98,8 @@ class Account:
 
 # Longer than a snapshot lives, so that by then everybody knows the credits that a purchase left.
 RESERVATION_MS = 120_000
+# What is set aside for a batch outlives a restart of all that runs it.
+EARMARK_MS = 600_000
 _PURCHASES = "purchases"  # the subject of reservations, which count in no window
 _BATCHES = "batches"  # the subject of what is set aside for them, likewise
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
@@ -194,7 +196,7 @@ async def give(ask: Ask, *, amount: int, most: int, given: int | None = None) ->
 async def earmark(account: int, batch: str, *, amount: int, lease_ms: int) -> Reservation:
     """Set exactly `amount` aside for a batch, whatever was set aside before; 0 frees all of it.
 
-    "hold": running requests hold too much; "balance": there is not enough; "cold": seed the account.
+    "hold": running requests hold too much; "balance": there is not enough; "cold": seed it.
     """
     names = keys.account(account), keys.open_requests(keys.shard(account))
     rest = records.rest(account, _BATCHES, "", "")
@@ -202,6 +204,18 @@ async def earmark(account: int, batch: str, *, amount: int, lease_ms: int) -> Re
     where = (*names, keys.request(account, batch))
     answer: bytes = await scripts.run(scripts.EARMARK, where, args)
     return _RESERVATION[answer]
+
+
+async def may_still_be_booked(account: int, request_id: str) -> bool:
+    """Whether a request that is not in the books may get there yet: it is open, or has just ended,
+    or events of its shard wait to be written."""
+    pipe = redis.pipe()
+    try:
+        record = pipe.execute("EXISTS", keys.request(account, request_id))
+        waiting = pipe.execute("XLEN", keys.usage(keys.shard(account)))
+        return bool(await record) or bool(await waiting)
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
 
 
 async def terms_version(account: int) -> int:

@@ -26,6 +26,7 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.features.models import Feature, Kind
 from gateway.metering import calibration
 from gateway.plane import admission, callers, stores
+from gateway.plane.batches.runner import Runner
 from gateway.reconciliation.books import problems
 from gateway.stores.spool import Spool
 from gateway.usage import settlement, vendor_days
@@ -100,11 +101,17 @@ class _Watching:
 
     allowed = False
     look = staticmethod(stores.watch)
+    take_over = Runner.look
 
     @classmethod
     async def watch(cls) -> None:
         if cls.allowed:
             await cls.look()
+
+    @staticmethod
+    async def run_batches(runner: Runner) -> None:
+        if _Watching.allowed:
+            await _Watching.take_over(runner)
 
 
 def _chat(text: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,6 +139,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
     roots = {name.replace("API_KEY", "BASE_URL"): vendor_server.url for name in vendors}
     listener = socket.create_server(("127.0.0.1", 0))
     stores.watch = _Watching.watch
+    Runner.look = _Watching.run_batches  # type: ignore[method-assign]
     with override_settings(SANDBOX=False, **vendors, **roots):
         from hontoni.asgi import application
 

@@ -90,6 +90,7 @@ class Call:
     spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     trace: object = None  # its spans (tracing.py)
+    earmark: tuple[str, int] | None = None  # its batch, and what is set aside there for it
     _reported: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     bound: bool = False  # that is so

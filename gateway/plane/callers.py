@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -58,6 +58,14 @@ class Caller:
     keeps_responses: bool = True  # we, for clients that point at them
     own_keys: tuple[Key, ...] = ()  # the account's own, at vendors
     scopes: frozenset[str] = frozenset((scopes.INFERENCE,))
+
+    def gently(self) -> "Caller":
+        """The same, leaving room in every limit for what does not come in a batch: half of the
+        slots and of a minute's requests, a fifth of each longer window."""
+        rpm, *windows, concurrent = self.limits
+        most = (rpm // 2, *(4 * window // 5 for window in windows), concurrent // 2)
+        limits = (part or min(whole, 1) for part, whole in zip(most, self.limits, strict=True))
+        return replace(self, limits=Limits(*limits))
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses
@@ -173,6 +181,11 @@ async def authenticate(headers: dict[bytes, bytes]) -> Caller:
     return _live(await _find(headers))
 
 
+async def of_digest(digest: bytes) -> Caller:
+    """The caller behind a key that is presented by nobody now. Raises as `reload`."""
+    return _live(await _by_digest(digest))
+
+
 async def reload(digest: bytes) -> Caller:
     """Read a key's snapshot from the database. Raises Unauthenticated, or what refuses it."""
     return _live(await _read(digest))
@@ -192,10 +205,14 @@ def _live(found: Caller | Ended) -> Caller:
 async def _find(headers: dict[bytes, bytes]) -> Caller | Ended:
     raw = presented(headers)
     digest = api_keys.digest(raw)
+    if digest not in _callers and not api_keys.well_formed(raw):
+        raise Unauthenticated("Invalid API key provided.")
+    return await _by_digest(digest)
+
+
+async def _by_digest(digest: bytes) -> Caller | Ended:
     caller = _callers.get(digest)
     if caller is None:
-        if not api_keys.well_formed(raw):
-            raise Unauthenticated("Invalid API key provided.")
         return await _read(digest)
     if caller.expires_at is not None and time.time() >= caller.expires_at:
         return await _read(digest)

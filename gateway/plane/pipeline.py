@@ -59,7 +59,7 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
     http.dialect = dialect.name
     try:
         caller = callers.at_hand(http) or await callers.enter(http)
-        call = await _prepare(http, dialect, caller, upstream)
+        call = await prepare(http, dialect, caller, upstream)
     except ApiError as error:
         await refuse(http, error)
         return
@@ -96,7 +96,7 @@ def _tell_of_end(http: Exchange) -> None:
         http.extra += known.resolve(name)[0].life.headers
 
 
-async def _prepare(
+async def prepare(
     http: Exchange, dialect: Dialect, caller: callers.Caller, upstream: Upstream
 ) -> Call:
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
