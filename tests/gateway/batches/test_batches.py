@@ -1,14 +1,7 @@
 """Batches by OpenAI's own SDK: held for as a whole, run as any request, settled as results come."""
 
-import json
-
-import openai
-import pytest
-
-from gateway.batches.models import BatchRequest, FilePiece
-from tests.gateway.batches.world import create, ended, held, line, results, row, upload
+from tests.gateway.batches.world import create, ended, held, line, results, row
 from tests.gateway_server import Gateway, fund
-from tests.waiting import until
 from tests.world import Person
 
 MODELS = ("gpt-4o", "claude-sonnet-4.6", "gemini-3-flash-preview")
@@ -44,7 +37,7 @@ def test_a_batch_runs_on_every_model_and_each_line_has_its_receipt(
         each["response"]["request_id"] for each in answers.values()
     }
     assert row(made.id).cost == sum(event.cost for event in events) > 0
-    until(lambda: held(alice.user) == 0)
+    assert held(alice.user) == 0
     file = gateway.openai(alice).files.retrieve(done.output_file_id)
     text = gateway.openai(alice).files.content(done.output_file_id).content
     assert (file.purpose, file.bytes) == ("batch_output", len(text))

@@ -6,7 +6,7 @@ from typing import Any
 from accounts.models import User
 from gateway.batches.models import Batch
 from hontoni import redis
-from ratelimits import limiter
+from ratelimits import keys, limiter
 from tests.gateway_server import Gateway
 from tests.waiting import until
 from tests.world import Person
@@ -44,9 +44,15 @@ def create(
 
 def ended(gateway: Gateway, person: Person, batch_id: str) -> Any:
     """The batch, once it has ended."""
-    client = gateway.openai(person)
-    until(lambda: client.batches.retrieve(batch_id).status in ENDED)
-    return client.batches.retrieve(batch_id)
+    over(batch_id)
+    return gateway.openai(person).batches.retrieve(batch_id)
+
+
+def over(batch_id: str) -> None:
+    """Wait until it has ended, and nothing is set aside for it."""
+    until(lambda: row(batch_id).status in ENDED)
+    user = row(batch_id).user_id
+    until(lambda: not redis.sync().exists(keys.request(user, batch_id)))
 
 
 def results(gateway: Gateway, person: Person, file_id: str | None) -> dict[str, Any]:
