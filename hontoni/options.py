@@ -163,6 +163,7 @@ OPTIONS = (
     Option(
         "BATCH_CONCURRENCY", "`8`", "how many requests of batches a process sends at once, in all"
     ),
+    Option("BATCH_ACCOUNT_CONCURRENCY", "`4`", "how many of one account's, in all processes"),
     Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`, decompressed"),
     Option(
         "MAX_BODIES_BYTES",

@@ -101,6 +101,7 @@ class _Watching:
 
     allowed = False
     look = staticmethod(stores.watch)
+    runs_batches = True
     take_over = Runner.look
 
     @classmethod
@@ -110,7 +111,7 @@ class _Watching:
 
     @staticmethod
     async def run_batches(runner: Runner) -> None:
-        if _Watching.allowed:
+        if _Watching.allowed and _Watching.runs_batches:
             await _Watching.take_over(runner)
 
 
@@ -214,6 +215,20 @@ def settled(vendors: Vendors, seconds: float = 10.0) -> None:
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)
+
+
+@contextmanager
+def nobody_runs_batches() -> Iterator[None]:
+    """As if every gateway was away: afterwards this one looks for what it missed."""
+    from hontoni.asgi import v1
+
+    _Watching.runs_batches = False
+    try:
+        yield
+    finally:
+        _Watching.runs_batches = True
+    assert v1.batches is not None and v1.batches.loop is not None
+    v1.batches.loop.call_soon_threadsafe(v1.batches.woken.set)
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ async def _renew(call: Call, state: State) -> None:
     before = call.caller.own_keys
     call.caller = await _renewed(call.caller, state)
     if call.earmark is not None:
-        call.caller = call.caller.gently()
+        call.caller = call.caller.in_batch()
     if call.caller.own_keys != before:
         own_keys.renew(call)
     call.http.limits = call.caller.limits
@@ -268,6 +268,25 @@ async def affords(caller: Caller, request_id: str, amount: int) -> None:
     state = await look(unhurried, request_id, Hold(amount, amount))
     if state is not None and state.status == "refused":
         raise refusal(state, caller.limits)
+
+
+async def enter_windows(caller: Caller, request_id: str) -> Ask:
+    """Take a place in every window, and a slot, for what is no request to a vendor: it holds
+    nothing, and `leave` ends it. Raises what refuses it."""
+    for _ in range(_MOST_RENEWALS):
+        ask = _ask(caller, request_id, _NOTHING, stretch=False, lease_ms=limiter.RESERVATION_MS)
+        state = await limiter.admit(ask)
+        if state.status == "ok":
+            return ask
+        if state.status == "refused" and not callers.old(caller):
+            raise refusal(state, caller.limits)
+        caller = await _renewed(caller, state)
+    raise Unavailable("Your account is changing right now. Try again.")
+
+
+async def leave(ask: Ask, *, giveback: bool) -> None:
+    """The slot is free again; with `giveback` so is the place in every window."""
+    await limiter.settle(ask, cost=0, event=b"", giveback=giveback)
 
 
 async def _may_give(call: Call) -> bool:

@@ -59,13 +59,11 @@ class Caller:
     own_keys: tuple[Key, ...] = ()  # the account's own, at vendors
     scopes: frozenset[str] = frozenset((scopes.INFERENCE,))
 
-    def gently(self) -> "Caller":
-        """The same, leaving room in every limit for what does not come in a batch: half of the
-        slots and of a minute's requests, a fifth of each longer window."""
-        rpm, *windows, concurrent = self.limits
-        most = (rpm // 2, *(4 * window // 5 for window in windows), concurrent // 2)
-        limits = (part or min(whole, 1) for part, whole in zip(most, self.limits, strict=True))
-        return replace(self, limits=Limits(*limits))
+    def in_batch(self) -> "Caller":
+        """The same for a request of a batch: it uses up no window of the key's or the account's,
+        and has slots apart, of all the account's batches."""
+        limits = Limits(concurrent=settings.BATCH_ACCOUNT_CONCURRENCY)
+        return replace(self, subject=f"b{self.account}", limits=limits)
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses

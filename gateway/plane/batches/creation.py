@@ -1,6 +1,9 @@
 """A batch, made: every request of it is understood as if it ran now, and the most that all of them
 can cost is set aside before anything is kept. What cannot be understood costs nothing, and says so
-in its place among the results."""
+in its place among the results.
+
+Making a batch is one request in every window of the key's plan, however many it has; they are in
+none. So a batch of one gains nothing, and a large one leaves the windows to what cannot wait."""
 
 import asyncio
 import uuid
@@ -41,6 +44,20 @@ async def create(
     batch = blank(http, caller, endpoint, **more)
     batch.model = requests[0].model
     await _room(caller, requests)
+    place = await admission.enter_windows(caller, http.request_id)
+    kept = False
+    try:
+        await _keep(http, batch, requests, caller, upstream)
+        kept = True
+    finally:
+        await asyncio.shield(admission.leave(place, giveback=not kept))
+    runner.wake()
+    return batch
+
+
+async def _keep(
+    http: Exchange, batch: Batch, requests: Sequence[Request], caller: Caller, upstream: Upstream
+) -> None:
     items = await _bounded(http, batch, requests, caller, upstream)
     total = sum(item.bound for item in items)
     await _set_aside(http, caller, batch.id, total)
@@ -49,8 +66,6 @@ async def create(
     except BaseException:
         await asyncio.shield(admission.earmark(caller.account, batch.id, 0, FIRST_LEASE_MS))
         raise
-    runner.wake()
-    return batch
 
 
 def blank(http: Exchange, caller: Caller, endpoint: str, **more: Any) -> Batch:
@@ -109,9 +124,9 @@ async def _bounded(
 async def _set_aside(http: Exchange, caller: Caller, name: str, total: int) -> None:
     """Raises what refuses so large a hold."""
     try:
-        await admission.affords(caller, http.request_id, total)
+        await admission.affords(caller, f"{http.request_id}_all", total)
         if await admission.earmark(caller.account, name, total, FIRST_LEASE_MS) != "ok":
-            await admission.affords(caller, http.request_id, total)
+            await admission.affords(caller, f"{http.request_id}_all", total)
             raise Unavailable("Your balance is changing right now. Try again.")
     except ApiError as error:
         if error.status == 402:

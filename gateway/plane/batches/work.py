@@ -2,8 +2,8 @@
 
 * A request is made RUNNING in the database, under the id of its receipt, before it is sent. Of one
   whose process died the books are asked (`orphans.py`).
-* What will pass by itself (a window, a slot, a hold, a cap of the day, a frozen account, a store
-  that is away) is waited for, until the batch expires. What will not is the request's result.
+* What will pass by itself (no slot, a hold, a cap of the day, a frozen account, a store that is
+  away) is waited for, until the batch expires. What will not is the request's result.
 * What failed at the vendor and cost nothing is sent again, MOST_ATTEMPTS times in all.
 * What is set aside is said anew while it runs: the sum of what waits. So it is right after a
   restart, after Valkey was lost, and when a request is put back.
@@ -251,7 +251,7 @@ class Work:
         http = Line(self.batch, body, self.config)
         try:
             if problem is None and not isinstance(caller, ApiError):
-                caller = caller.gently()
+                caller = caller.in_batch()
                 await self._passable(caller, http)
                 problem = caller.forbidden(http.client_ip())
             call = await self._prepared(request, http, problem or caller)
@@ -280,7 +280,7 @@ class Work:
             return error
 
     async def _passable(self, caller: Caller, http: Line) -> None:
-        """Raises _Later while the windows, or the slots, have no room."""
+        """Raises _Later while the account's batches have no slot, or a cap leaves nothing."""
         state = await admission.look(caller, http.request_id)
         if state is not None and _passes(state):
             raise _Later(state.retry_after_ms / 1000)

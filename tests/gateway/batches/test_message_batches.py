@@ -53,7 +53,7 @@ def test_message_batches_go_round_with_the_sdk(
     assert found["streams"].message.content[0].text == "whole"
     assert found["odd"].type == "errored"
     assert found["odd"].error.error.type == "invalid_request_error"
-    assert len(gateway.books()) == 4
+    assert sum(event.cost > 0 for event in gateway.books()) == 4
     assert held(alice.user) == 0
     other = gateway.anthropic(bob).messages.batches
     for ask in (other.retrieve, other.results, other.cancel, other.delete):

@@ -69,16 +69,6 @@ def held(user: User) -> int:
     return 0 if found is None else found.held
 
 
-def look() -> None:
-    """Have the gateway look for what nobody runs, now."""
-    from hontoni.asgi import v1
-
-    assert v1.batches is not None and v1.upstream is not None
-    runner = v1.batches
-    assert runner.loop is not None
-    runner.loop.call_soon_threadsafe(runner.woken.set)
-
-
 def row(batch_id: str) -> Batch:
     return Batch.objects.get(pk=batch_id)
 
