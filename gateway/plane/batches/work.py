@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS, SAY_SECONDS = 5.0, 20.0
 MOST_ATTEMPTS = 3
-_AGAIN_SECONDS = 2.0  # after a failure, the longer the more often
-_MOST_SECONDS = 30.0  # until it is looked again whether it may go on
+AGAIN_SECONDS = 2.0  # after a failure, the longer the more often
+MOST_SECONDS = 30.0  # until it is looked again whether it may go on
 _FETCHED = 32
 _ENDLESS = ("balance", "spent_life", "settled")  # no waiting helps
 _FROZEN = "account_frozen"
@@ -97,7 +97,7 @@ class Work:
                         break
                 except ApiError as error:
                     logger.warning("batch.waits %s: %s", self.batch.id, error)
-                    self._wait(_AGAIN_SECONDS)
+                    self._wait(AGAIN_SECONDS)
                     await self._pause()
             await asyncio.gather(*self.running.values(), return_exceptions=True)
         finally:
@@ -152,7 +152,7 @@ class Work:
                 await self.attention.wait()
 
     def _wait(self, seconds: float) -> None:
-        seconds = min(max(seconds, 0.05), _MOST_SECONDS)
+        seconds = min(max(seconds, 0.05), MOST_SECONDS)
         self.resume_at = max(self.resume_at, time.monotonic() + seconds)
 
     async def _next(self) -> BatchRequest | None:
@@ -236,10 +236,10 @@ class Work:
             self._wait(later.seconds)
         except ApiError as error:
             logger.warning("batch.waits %s: %s", self.batch.id, error)
-            self._wait(_AGAIN_SECONDS)
+            self._wait(AGAIN_SECONDS)
         except Exception:
             logger.exception("batch.request_failed %s", request)
-            self.later[request.pk] = time.monotonic() + _MOST_SECONDS
+            self.later[request.pk] = time.monotonic() + MOST_SECONDS
 
     async def _run(self, request: BatchRequest) -> None:
         caller = await self._caller()
@@ -276,7 +276,7 @@ class Work:
             raise
         except ApiError as error:
             if error.code == _FROZEN:
-                raise _Later(_MOST_SECONDS) from None
+                raise _Later(MOST_SECONDS) from None
             return error
 
     async def _passable(self, caller: Caller, http: Line) -> None:
@@ -325,7 +325,7 @@ class Work:
         if http.status != 200 and not call.cost and self._try_again(request, http.status):
             stopped = call.error == "server_stopping"
             await freshness.query(records.put_back, request, attempted=not stopped)
-            wait = _AGAIN_SECONDS * (request.attempts + 1) ** 2
+            wait = AGAIN_SECONDS * (request.attempts + 1) ** 2
             self.later[request.pk] = time.monotonic() + wait
             return
         ended = State.SUCCEEDED if http.status == 200 else State.ERRORED
@@ -346,7 +346,7 @@ class Work:
                 )
                 return
             except Unavailable:
-                await asyncio.sleep(_AGAIN_SECONDS)
+                await asyncio.sleep(AGAIN_SECONDS)
 
 
 def _able(caller: Caller) -> Caller:
