@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from accounts.models import ApiKey
 
@@ -12,12 +13,12 @@ from accounts.models import ApiKey
 class Status(models.TextChoices):
     """Of a batch, in OpenAI's words; `wording.py` has Anthropic's."""
 
-    FAILED = "failed"  # its file was no batch: nothing of it ran
-    IN_PROGRESS = "in_progress"
-    CANCELLING = "cancelling"
-    COMPLETED = "completed"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
+    FAILED = "failed", gettext_lazy("failed")  # its file was no batch: nothing of it ran
+    IN_PROGRESS = "in_progress", gettext_lazy("running")
+    CANCELLING = "cancelling", gettext_lazy("being cancelled")
+    COMPLETED = "completed", gettext_lazy("completed")
+    EXPIRED = "expired", gettext_lazy("expired")
+    CANCELLED = "cancelled", gettext_lazy("cancelled")
 
 
 OPEN = (Status.IN_PROGRESS, Status.CANCELLING)
@@ -66,7 +67,7 @@ class Batch(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-id")
-        verbose_name_plural = "batches"
+        verbose_name, verbose_name_plural = gettext_lazy("batch"), gettext_lazy("batches")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=("user", "-created_at", "-id"), name="batch_of_user"),
             models.Index(

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import models, transaction
-from django.db.models import F, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -81,6 +81,15 @@ def find(user_id: int, batch_id: str, *, anthropic: bool) -> Batch:
 
 def open_count(user_id: int) -> int:
     return Batch.objects.filter(user_id=user_id, status__in=OPEN).count()
+
+
+def underway() -> tuple[int, int]:
+    """How many batches are open, and how many of their requests have not ended."""
+    done = F("succeeded") + F("errored") + F("canceled") + F("expired")
+    found = Batch.objects.filter(status__in=OPEN).aggregate(
+        batches=Count("pk"), waiting=Sum(F("total") - done)
+    )
+    return int(found["batches"]), int(found["waiting"] or 0)
 
 
 def cancel(batch: Batch) -> None:
