@@ -18,7 +18,7 @@ from django.utils import timezone
 from gateway.batches import results
 from gateway.batches.files import OUTPUT
 from gateway.batches.models import OPEN, Batch, BatchRequest, State, Status, StoredFile, ended
-from gateway.batches.sealing import sealed
+from gateway.batches.sealing import opened, sealed
 from gateway.usage.models import UsageEvent
 from hontoni.errors import BadRequest, NotFound
 
@@ -140,8 +140,13 @@ def release(batch: Batch, runner: str) -> None:
 
 def waiting(batch: Batch, most: int) -> list[BatchRequest]:
     """The first of those that wait."""
-    found = batch.requests.filter(state=State.WAITING)
+    found = batch.requests.filter(state=State.WAITING).defer("body", "answer")
     return list(found.order_by("number")[:most])
+
+
+def body(request: BatchRequest) -> bytes:
+    """What is sent. Raises NotFound where the key to it is gone."""
+    return opened(BatchRequest.objects.values_list("body", flat=True).get(pk=request.pk))
 
 
 def waiting_bound(batch: Batch) -> int:
@@ -211,7 +216,8 @@ def skip(batch: Batch, state: State) -> None:
 
 def running(batch: Batch) -> list[BatchRequest]:
     """Those that were sent, as far as is known, and have not ended."""
-    return list(batch.requests.filter(state=State.RUNNING).order_by("number"))
+    found = batch.requests.filter(state=State.RUNNING).defer("body", "answer")
+    return list(found.order_by("number"))
 
 
 def charged(request: BatchRequest) -> int | None:

@@ -277,7 +277,8 @@ class Call:
         priced = tally, self.model.price, self.named
         if last is not None and last[0] is usage and last[1] == priced:
             return last[2]
-        found = bill.lines(usage, tally, self.model.at(self.named), self.lane.sifted)
+        sifted = self.lane.sifted if self.earmark is None else bill.in_batch(self.lane.sifted)
+        found = bill.lines(usage, tally, self.model.at(self.named), sifted)
         self._lines = usage, priced, found
         return found
 

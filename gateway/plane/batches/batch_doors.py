@@ -80,7 +80,7 @@ async def _content(http: Exchange, account: int, file_id: str) -> bytes:
             f"input_file_id: the file's purpose must be {files.PURPOSE!r}.", param="input_file_id"
         )
     http.hold(3 * file.bytes)  # as it is, by lines, and sealed
-    return await freshness.query(lambda: b"".join(files.content(file)))
+    return await freshness.thorough(lambda: b"".join(files.content(file)))
 
 
 async def listing(http: Exchange, upstream: Upstream) -> None:

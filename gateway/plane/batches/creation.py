@@ -62,7 +62,7 @@ async def _keep(
     total = sum(item.bound for item in items)
     await _set_aside(http, caller, batch.id, total)
     try:
-        await freshness.query(records.create, batch, items)
+        await freshness.thorough(records.create, batch, items)
     except BaseException:
         await asyncio.shield(admission.earmark(caller.account, batch.id, 0, FIRST_LEASE_MS))
         raise

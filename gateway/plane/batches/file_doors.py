@@ -46,7 +46,7 @@ async def upload(http: Exchange, upstream: Upstream) -> None:
             param="purpose",
         )
     seconds = _seconds(form.one("expires_after[anchor]"), form.one("expires_after[seconds]"))
-    kept = await freshness.query(files.upload, caller.account, file.name, file.content, seconds)
+    kept = await freshness.thorough(files.upload, caller.account, file.name, file.content, seconds)
     await http.respond_json(wording.file(kept))
 
 
@@ -101,17 +101,17 @@ async def content(http: Exchange, upstream: Upstream) -> None:
 
 async def stream(http: Exchange, parts: Iterator[bytes], head: bytes) -> None:
     """Answer with parts read one at a time; the first before anything is said."""
-    first = await freshness.query(next, parts, None)
+    first = await freshness.thorough(next, parts, None)
     http.stream_head = head
     await http.start_stream()
     while first is not None:
         await http.write(first)
-        first = await freshness.query(next, parts, None)
+        first = await freshness.thorough(next, parts, None)
     await http.end_stream()
 
 
 async def delete(http: Exchange, upstream: Upstream) -> None:
     """DELETE: it is kept no longer."""
     caller = await entered(http)
-    await freshness.query(files.delete, caller.account, named(http))
+    await freshness.thorough(files.delete, caller.account, named(http))
     await http.respond_json({"id": named(http), "object": "file", "deleted": True})

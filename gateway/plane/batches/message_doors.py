@@ -36,7 +36,7 @@ async def create(http: Exchange, upstream: Upstream) -> None:
     caller = await _entered(http)
     body = await bodies.read(http, caller, paid=False)
     http.hold(4 * len(body))  # as it is, parsed, by requests, and sealed
-    requests = reading.messages(await asyncio.to_thread(parse, body))
+    requests = await asyncio.to_thread(lambda: reading.messages(parse(body)))
     batch = await creation.create(http, caller, upstream, MESSAGES_PATH, requests)
     await http.respond_json(_told(http, batch))
 
@@ -87,5 +87,5 @@ async def cancel(http: Exchange, upstream: Upstream) -> None:
 async def delete(http: Exchange, upstream: Upstream) -> None:
     """DELETE: it is kept no longer."""
     batch = await _mine(http)
-    await freshness.query(records.delete, batch)
+    await freshness.thorough(records.delete, batch)
     await http.respond_json({"id": named(http), "type": "message_batch_deleted"})

@@ -16,12 +16,12 @@ from collections import deque
 from contextlib import suppress
 
 import orjson
+from django.conf import settings
 from django.utils import timezone
 
 from accounts.keys import api_keys, scopes
 from gateway.batches import records
 from gateway.batches.models import Batch, BatchRequest, State, Status
-from gateway.batches.sealing import opened
 from gateway.dialects.codecs import failures
 from gateway.plane import admission, life, pipeline
 from gateway.plane.batches import line, orphans
@@ -31,7 +31,7 @@ from gateway.plane.callers import Caller, of_digest
 from gateway.plane.exchange import Config
 from gateway.plane.upstream import Upstream
 from hontoni import freshness
-from hontoni.errors import ApiError, Unauthenticated, Unavailable
+from hontoni.errors import ApiError, NotFound, Unauthenticated, Unavailable
 from ratelimits import limiter
 from ratelimits.limiter import State as Standing
 
@@ -67,7 +67,7 @@ class Work:
     ) -> None:
         self.batch, self.runner = batch, runner
         self.upstream, self.config, self.slots = upstream, config, slots
-        self.stopping = self.lost = False
+        self.stopping = self.lost = self.doubtful = False
         self.attention = asyncio.Event()
         self.resume_at = 0.0
         self.running: dict[int, asyncio.Task[None]] = {}  # by request
@@ -76,6 +76,7 @@ class Work:
         self.queue: deque[BatchRequest] = deque()
         self.orphans: list[BatchRequest] = []
         self.digest = b""
+        self.most: int = settings.BATCH_ACCOUNT_CONCURRENCY
 
     def stop(self) -> None:
         """Send nothing more, and let others run the rest."""
@@ -83,14 +84,15 @@ class Work:
         self.attention.set()
 
     def look(self) -> None:
-        """Something may have changed: it may be cancelled."""
+        """It may have been cancelled."""
+        self.doubtful = True
         self.attention.set()
 
     async def run(self) -> None:
         """Until it has ended, or is somebody else's."""
         beat = asyncio.create_task(self._beat_for_ever())
         try:
-            self.orphans = await freshness.query(records.running, self.batch)
+            await self._find_orphans()
             while not (self.stopping or self.lost):
                 try:
                     if await self._step():
@@ -117,25 +119,36 @@ class Work:
         if self.orphans:
             self.orphans = await orphans.resolved(self.batch, self.orphans)
         if (over := await self._over()) is not None:
-            if not self.running and not self.orphans:
-                await self._close(over)
-                return True
-            await self._pause()
-        elif time.monotonic() < self.resume_at:
+            return await self._end(over)
+        if time.monotonic() < self.resume_at or len(self.running) >= self.most:
             await self._pause()
         elif (request := await self._next()) is not None:
             await self._begin(request)
-        elif self.running or self.orphans or self.later:
+        elif self.later:
             await self._pause()
         else:
-            await self._close(Status.COMPLETED)
-            return True
+            return await self._end(Status.COMPLETED)
         return False
+
+    async def _end(self, status: Status) -> bool:
+        """It has ended, once nothing of it runs, here or as far as anybody knows."""
+        if not self.running and not self.orphans:
+            await self._find_orphans()  # what became of one may not have been noted
+        if self.running or self.orphans:
+            await self._pause()
+            return False
+        await self._close(status)
+        return True
+
+    async def _find_orphans(self) -> None:
+        found = await freshness.query(records.running, self.batch)
+        self.orphans = [each for each in found if each.pk not in self.running]
 
     async def _over(self) -> Status | None:
         """How it ends before its end, if it does."""
-        if self.attention.is_set():
-            self.attention.clear()
+        self.attention.clear()
+        if self.doubtful:
+            self.doubtful = False
             await self._renew()
         if self.batch.status == Status.CANCELLING:
             return Status.CANCELLED
@@ -169,7 +182,7 @@ class Work:
 
     async def _begin(self, request: BatchRequest) -> None:
         await self.slots.acquire()
-        if self.stopping or self.lost:
+        if self.stopping or self.lost or self.batch.status == Status.CANCELLING:
             self.slots.release()
             return
         task = asyncio.create_task(self._one(request))
@@ -184,8 +197,8 @@ class Work:
     async def _close(self, status: Status) -> None:
         if status != Status.COMPLETED:
             state = State.CANCELED if status == Status.CANCELLED else State.EXPIRED
-            await freshness.query(records.skip, self.batch, state)
-        await freshness.query(records.close, self.batch, self.runner, status)
+            await freshness.thorough(records.skip, self.batch, state)
+        await freshness.thorough(records.close, self.batch, self.runner, status)
         await admission.earmark(self.batch.user_id, self.batch.id, 0, limiter.EARMARK_MS)
         logger.info("batch.ended %s %s", self.batch.id, status)
 
@@ -239,14 +252,16 @@ class Work:
             self._wait(AGAIN_SECONDS)
         except Exception:
             logger.exception("batch.request_failed %s", request)
-            self.later[request.pk] = time.monotonic() + MOST_SECONDS
+            error = ApiError("Something went wrong on our side.")
+            with suppress(ApiError):
+                await self._refused(request, error, Line(self.batch, b"", self.config))
 
     async def _run(self, request: BatchRequest) -> None:
         caller = await self._caller()
         body, problem = b"", None
         try:
-            body = opened(request.body)
-        except ApiError as error:
+            body = await freshness.query(records.body, request)
+        except NotFound as error:
             problem = error
         http = Line(self.batch, body, self.config)
         try:
@@ -296,12 +311,16 @@ class Work:
         except Unavailable:
             raise
         except ApiError as error:
-            request.request_id = http.request_id
-            answer = orjson.dumps(failures.body(error, http.request_id, http.dialect))
-            await self._ended(request, State.ERRORED, error.status, answer)
+            await self._refused(request, error, http)
             return None
         call.earmark = self.batch.id, request.bound
         return call
+
+    async def _refused(self, request: BatchRequest, error: ApiError, http: Line) -> None:
+        """It is not sent: why not is its result."""
+        request.request_id = request.request_id or http.request_id
+        answer = orjson.dumps(failures.body(error, request.request_id, http.dialect))
+        await self._ended(request, State.ERRORED, error.status, answer)
 
     async def _send(self, request: BatchRequest, call: Call) -> None:
         if self.lost or not await freshness.query(records.send, request, call.id):
@@ -322,6 +341,9 @@ class Work:
         if call.life is life.REFUSED and state is not None and _passes(state):
             await freshness.query(records.put_back, request, attempted=False)
             raise _Later(state.retry_after_ms / 1000)
+        if call.life is life.REFUSED and http.status >= 500:  # a store of ours is away
+            await freshness.query(records.put_back, request, attempted=False)
+            raise _Later(AGAIN_SECONDS)
         if http.status != 200 and not call.cost and self._try_again(request, http.status):
             stopped = call.error == "server_stopping"
             await freshness.query(records.put_back, request, attempted=not stopped)
@@ -341,7 +363,7 @@ class Work:
         """Told to the database for as long as it takes: it has been paid for."""
         while True:
             try:
-                await freshness.query(
+                await freshness.thorough(
                     records.end, self.batch, request, state, status, answer or b"null"
                 )
                 return
