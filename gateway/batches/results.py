@@ -53,7 +53,7 @@ def _anthropic(request: BatchRequest, answer: bytes) -> dict[str, Any]:
 
 def ended(batch: Batch, *, errors: bool | None = None) -> QuerySet[BatchRequest]:
     """Its requests that have ended: all, those that were answered well, or the others."""
-    states = (State.SUCCEEDED, *_FAILURES)
+    states: tuple[State, ...] = (State.SUCCEEDED, *_FAILURES)
     if errors is not None:
         states = _FAILURES if errors else (State.SUCCEEDED,)
     return batch.requests.filter(state__in=states).order_by("number")
