@@ -140,7 +140,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
     roots = {name.replace("API_KEY", "BASE_URL"): vendor_server.url for name in vendors}
     listener = socket.create_server(("127.0.0.1", 0))
     stores.watch = _Watching.watch
-    Runner.look = _Watching.run_batches  # type: ignore[method-assign]
+    Runner.look = _Watching.run_batches  # type: ignore[assignment,method-assign]
     with override_settings(SANDBOX=False, **vendors, **roots):
         from hontoni.asgi import application
 

@@ -252,13 +252,14 @@ class Work:
             self._wait(AGAIN_SECONDS)
         except Exception:
             logger.exception("batch.request_failed %s", request)
-            error = ApiError("Something went wrong on our side.")
+            ours = ApiError("Something went wrong on our side.")
             with suppress(ApiError):
-                await self._refused(request, error, Line(self.batch, b"", self.config))
+                await self._refused(request, ours, Line(self.batch, b"", self.config))
 
     async def _run(self, request: BatchRequest) -> None:
         caller = await self._caller()
-        body, problem = b"", None
+        body = b""
+        problem: ApiError | None = None
         try:
             body = await freshness.query(records.body, request)
         except NotFound as error:

@@ -93,7 +93,7 @@ def test_what_cannot_be_paid_for_as_a_whole_is_not_begun(gateway: Gateway, alice
     with pytest.raises(openai.APIStatusError) as refused:
         create(gateway, alice, *lines)
     assert refused.value.status_code == 402
-    assert refused.value.body["code"] == "insufficient_balance"
+    assert refused.value.code == "insufficient_balance"
     assert "All of this batch may cost $0.0" in refused.value.message
     assert held(alice.user) == 0 and gateway.openai(alice).batches.list().data == []
     done = ended(gateway, alice, create(gateway, alice, lines[0]).id)

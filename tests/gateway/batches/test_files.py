@@ -97,7 +97,7 @@ def test_an_account_has_so_much_room(gateway: Gateway, alice: Person, settings: 
         with pytest.raises(openai.APIStatusError) as refused:
             upload(gateway, alice, one)
         assert refused.value.status_code == 413
-        assert refused.value.body["code"] == "file_storage_full"
+        assert refused.value.code == "file_storage_full"
     ended(gateway, alice, made.id)
     client.files.delete(first)
     assert upload(gateway, alice, one)
