@@ -9,6 +9,8 @@ from tests.gateway.batches.world import create, ended, held, line, results, row,
 from tests.gateway_server import Gateway, fund, nobody_runs_batches
 from tests.world import Person
 
+pytestmark = pytest.mark.any_database
+
 MODELS = ("gpt-4o", "claude-sonnet-4.6", "gemini-3-flash-preview")
 
 

@@ -12,6 +12,8 @@ from tests.gateway_server import Gateway, fund
 from tests.waiting import until
 from tests.world import Person
 
+pytestmark = pytest.mark.any_database
+
 MODELS = ("claude-sonnet-4.6", "gpt-4o", "gemini-3-flash-preview")
 
 

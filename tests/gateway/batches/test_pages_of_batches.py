@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from allauth.mfa.totp.internal.auth import TOTP
 from django.contrib.auth.models import Group
 from django.test import Client
@@ -13,6 +14,8 @@ from gateway.dashboard.roles import seed as seed_roles
 from tests.gateway.batches.world import create, ended, line, over, row
 from tests.gateway_server import Gateway, fund, nobody_runs_batches
 from tests.world import PASSWORD, Person
+
+pytestmark = pytest.mark.any_database
 
 
 def test_its_owner_sees_how_far_it_is_and_gets_the_results(

@@ -10,6 +10,8 @@ from tests.gateway.batches.world import create, ended, line
 from tests.gateway_server import CHAT, Gateway, fund
 from tests.world import Person
 
+pytestmark = pytest.mark.any_database
+
 
 def half() -> None:
     Feature.objects.create(
