@@ -35,7 +35,7 @@ async def create(http: Exchange, upstream: Upstream) -> None:
     """POST: requests with their ids."""
     caller = await _entered(http)
     body = await bodies.read(http, caller, paid=False)
-    http.hold(4 * len(body))  # as it is, parsed, by requests, and sealed
+    http.hold(3 * len(body))  # as it is, by requests, and sealed
     requests = await asyncio.to_thread(lambda: reading.messages(parse(body)))
     batch = await creation.create(http, caller, upstream, MESSAGES_PATH, requests)
     await http.respond_json(_told(http, batch))

@@ -30,7 +30,7 @@ class Runner:
         self.upstream, self.config = upstream, config
         self.slots = asyncio.Semaphore(settings.BATCH_CONCURRENCY)
         self.works: dict[asyncio.Task[None], Work] = {}
-        self.woken = asyncio.Event()
+        self.woken, self.stopped = asyncio.Event(), False
         self.loop: asyncio.AbstractEventLoop | None = None
 
     async def for_ever(self) -> None:
@@ -53,7 +53,7 @@ class Runner:
     async def look(self) -> None:
         """Take over what nobody runs."""
         most = _MOST - len(self.works)
-        if most <= 0:
+        if most <= 0 or self.stopped:
             return
         for batch in await freshness.query(records.claim, self.id, most):
             work = Work(batch, self.id, self.upstream, self.config, self.slots)
@@ -69,6 +69,7 @@ class Runner:
 
     async def stop(self) -> None:
         """Send nothing more, give what runs a little time, and let others run the rest."""
+        self.stopped = True
         if _Here.runner is self:
             _Here.runner = None
         for work in self.works.values():

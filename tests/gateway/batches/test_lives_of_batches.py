@@ -17,7 +17,7 @@ from gateway.batches import closing, records
 from gateway.batches.models import Batch, BatchRequest, FilePiece, State, StoredFile
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import Model, Price
-from gateway.plane.batches import work
+from gateway.plane.batches import runner, work
 from gateway.plane.batches.runner import Runner
 from hontoni import redis
 from hontoni.money import nanos
@@ -121,6 +121,23 @@ def test_a_batch_goes_on_after_a_restart_and_nothing_is_sent_twice(
     assert (done.status, done.request_counts.completed) == ("completed", 12)
     assert len(gateway.vendors.requests) == len(gateway.books()) == 12
     assert held(alice.user) == 0
+
+
+def test_an_answer_that_a_stopping_gateway_cuts_off_costs_nothing_and_is_asked_again(
+    gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fund(alice, "10")
+    monkeypatch.setattr(runner, "_STOP_SECONDS", 0.0)
+    gateway.vendors.faults.append(Fault(delay=2.0))
+    made = create(gateway, alice, line("a"))
+    until(lambda: gateway.vendors.requests)
+    restart()
+    gateway.books()  # what was cut off is in the books, so its fate is known
+    done = ended(gateway, alice, made.id)
+    assert (done.request_counts.completed, len(gateway.vendors.requests)) == (1, 2)
+    cut, whole = gateway.books()
+    assert (cut.cost, cut.error) == (0, "server_stopping") and whole.cost > 0
+    assert row(made.id).cost == whole.cost and held(alice.user) == 0
 
 
 def test_of_a_request_whose_process_died_the_books_decide(gateway: Gateway, alice: Person) -> None:
