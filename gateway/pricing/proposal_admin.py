@@ -16,8 +16,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from billing.staff.audited import ReadOnlyAdmin, email_of
 from gateway.catalogue.costs import margins
-from gateway.catalogue.costs.margins import Known
-from gateway.pricing import accepting, price_admin, proposals
+from gateway.pricing import accepting, proposals, version_admin
 from gateway.pricing.models import Kind, Proposal, State
 from hontoni import errors
 from hontoni.drf import request_id
@@ -143,9 +142,9 @@ def table(row: Proposal, source: str) -> SafeString | str:
         return "no price"
     before, after = prices
     if row.kind == Kind.BELOW_COST:
-        return price_admin.table(before, after, margins.known([row.model_id or ""]))
+        return version_admin.table(before, after, margins.earned(after))
     cost = accepting.cost_of(after.model, accepting.chosen(row, source))
-    return price_admin.table(before, after, Known({after.model_id: [cost]}))
+    return version_admin.table(before, after, margins.margins(after, cost))
 
 
 def summary(row: Proposal) -> str:

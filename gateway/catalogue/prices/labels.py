@@ -7,6 +7,8 @@ LABELS = {
     "cache_write_1h": "written to the cache for an hour",
     "output": "output",
     "reasoning": "reasoning",
+    "per_call": "a call",
+    "times": "a dollar of tokens",
 }
 # As heads of columns.
 SHORT = LABELS | {

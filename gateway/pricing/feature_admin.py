@@ -1,5 +1,6 @@
 """Staff: what may be asked of the vendors and what it costs; and what customers asked in vain."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +11,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -19,25 +19,29 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from billing.staff.audited import ReadOnlyAdmin, audit_deed
 from billing.staff.dollars import RATES
 from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
+from gateway.catalogue import clock
 from gateway.catalogue.costs import margins
-from gateway.catalogue.costs.models import FeatureCost
-from gateway.catalogue.features import allowing
-from gateway.catalogue.features.models import WHOLE, Feature, Kind, LeftOut, Pricing, times
-from hontoni.money import dollars
+from gateway.catalogue.features import allowing, prices
+from gateway.catalogue.features.models import Feature, FeaturePrice, LeftOut
+from gateway.catalogue.features.prices import Displaced
+from gateway.pricing import announcements
+from gateway.pricing.feature_price_admin import spoken
+from gateway.usage.models import FeatureUse
 
 _SHOWN = 40  # characters of a name in a list; a customer's may be long
 
 
 class FeatureForm(ConfirmedForm):
-    """What is below what the vendor asks needs a reason, as every price does; and so does what is
-    dearer than before, for it binds within seconds."""
+    """What makes things dearer by standing before another row, or by counting otherwise, binds
+    within seconds and needs a reason: its customers are told. Prices are versions of their own."""
 
     reason = forms.CharField(
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Why it is below what it costs us, or dearer than before. The audit keeps it.",
+        help_text="Why somebody pays more from now on. The audit keeps it, and who does is told.",
     )
+    displaced: Sequence[Displaced] = ()
 
     @cached_property
     def changed_data(self) -> list[str]:
@@ -46,90 +50,116 @@ class FeatureForm(ConfirmedForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        names = ("kind", "name", "pricing", "amount", "factor")
-        if self.errors or cleaned.get("reason") or not {*names} & {*self.changed_data}:
+        if self.errors:
             return cleaned
-        typed = Feature(**{name: cleaned[name] for name in names if name in cleaned})
-        before = Feature.objects.filter(pk=self.instance.pk, active=True).first()
-        if before is not None and _rises(before, typed):
-            self.add_error("reason", "Dearer than before, within seconds. Say why.")
-        cost = _cost(self.instance.pk)
-        is_price = typed.pricing in (Pricing.PER_CALL, Pricing.FACTOR)
-        if cost is None or not is_price:
-            return cleaned
-        margin = margins.of_feature(typed, cost)
-        if margin.earned < 0:
-            self.add_error("reason", f"Below cost: {margin.percent}. Say why.")
+        now = clock.now()
+        self.displaced = prices.dearer(self._typed(cleaned), now)
+        if self.displaced and not cleaned.get("reason"):
+            words = "; ".join(
+                f"{each.after.feature}: {spoken(each.before)} → {spoken(each.after)}"
+                for each in self.displaced[:_SHOWN]
+            )
+            self.add_error("reason", f"Dearer than before, within seconds. Say why. {words}")
         return cleaned
 
-
-def _rises(before: Feature, after: Feature) -> bool:
-    """Whether a request can cost more: a call, or its tokens by a factor."""
-    per_call = [each.amount * (each.pricing == Pricing.PER_CALL) for each in (before, after)]
-    factors = [e.factor if e.pricing == Pricing.FACTOR else WHOLE for e in (before, after)]
-    return per_call[1] > per_call[0] or factors[1] > factors[0]
-
-
-def _is_below_cost(feature: Feature) -> bool:
-    cost = _cost(feature.pk)
-    return cost is not None and margins.of_feature(feature, cost).earned < 0
-
-
-def _cost(feature: int | None) -> FeatureCost | None:
-    """What it costs us today."""
-    begun = FeatureCost.objects.filter(feature=feature, since__lte=timezone.now().date())
-    return begun.order_by("-since").first()
+    def _typed(self, cleaned: Mapping[str, Any]) -> Feature:
+        """The row as it would be."""
+        kept = Feature.objects.filter(pk=self.instance.pk).first() or Feature()
+        for name in (field.name for field in Feature._meta.concrete_fields):
+            if name in cleaned:
+                setattr(kept, name, cleaned[name])
+        return kept
 
 
 @admin.register(Feature)
 class FeatureAdmin(MoneyAdmin):
-    """In force on every node within seconds."""
+    """What may be asked for, in force on every node within seconds; what it costs is a version of
+    its price."""
 
     form = FeatureForm
-    readonly_fields = ("earns",)
     formfield_overrides = {**ModelAdmin.formfield_overrides, **RATES}
     list_display = [
-        *("name", "note", "what", "dialect", "only_models", "costs", "earns", "most_calls"),
-        "active",
+        *("name", "note", "what", "dialect", "only_models", "costs", "earns", "coming"),
+        *("most_calls", "active"),
     ]
     list_filter = ["dialect", "kind", "pricing", "active"]
     search_fields = ["name", "note", "only_models"]
+    actions_detail = ["announce"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["costs", "earns", "coming"] if obj is not None else []
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """A new one has its first price on the form; then there are versions."""
+        return ["pricing", "amount", "factor"] if obj is not None else []
 
     @admin.display(description="kind", ordering="kind")
     def what(self, row: Feature) -> str:
         return row.kind
 
-    @admin.display(description="costs", ordering="pricing")
-    def costs(self, row: Feature) -> str:
-        if row.pricing == Pricing.PER_CALL:
-            of = "unit" if row.kind == Kind.COUNTER else "call"
-            return f"${dollars(row.amount)} a {of}"
-        if row.pricing == Pricing.FACTOR:
-            return f"{times(row.factor)} ×" if row.factor != WHOLE else "the price as it is"
-        return "tokens" if row.pricing == Pricing.TOKENS else "nothing of its own"
+    @admin.display(description="costs")
+    def costs(self, row: Any) -> str:
+        return spoken(_price(row))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """With what the features cost us."""
+        """With what the features cost customers and us."""
         found = super().get_changelist_instance(request)
-        costs: dict[int, FeatureCost] = {}
-        for cost in FeatureCost.objects.filter(since__lte=timezone.now().date()).order_by("since"):
-            costs[cost.feature_id] = cost
+        now = clock.now()
+        present = prices.in_force(found.result_list, now)
+        costs = margins.feature_costs(now.date(), present)
+        coming = FeaturePrice.objects.filter(effective_at__gt=now).select_related("feature")
         for row in found.result_list:
-            row.cost = costs.get(row.pk)
+            row.price, row.cost = present[row.pk], costs.get(row.pk)
+            row.later = [each for each in coming if each.feature_id == row.pk]
         return found
 
     @admin.display(description="costs us, and earns")
     def earns(self, row: Any) -> str:
-        cost = row.cost if hasattr(row, "cost") else _cost(row.pk)
-        return margins.spoken(row, cost)
+        if hasattr(row, "cost"):
+            return margins.spoken(row.price, row.cost)
+        return margins.spoken(_price(row), margins.feature_costs(clock.now().date()).get(row.pk))
+
+    @admin.display(description="announced")
+    def coming(self, row: Any) -> str:
+        if not hasattr(row, "later"):
+            row.later = FeaturePrice.objects.filter(feature=row, effective_at__gt=clock.now())
+        words = (f"{each.effective_at:%Y-%m-%d %H:%M}: {spoken(each)}" for each in row.later)
+        return "; ".join(words) or "–"
+
+    def has_announce_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        return request.user.has_perm("gateway.add_featureprice")
+
+    @action(description="Another price…", permissions=["announce"], url_path="price")
+    def announce(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go to the form of a new version, with what is in force filled in."""
+        return redirect(f"{reverse('admin:gateway_featureprice_add')}?feature={int(object_id)}")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Receipts name it once somebody has paid for it: then it is switched off."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and obj is not None and not _is_kept(obj)
 
     def save_model(self, request: HttpRequest, obj: Feature, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if reason := form.cleaned_data.get("reason"):
-            subject, said = self.subject(obj), {"reason": reason}
-            deed = "sell below cost" if _is_below_cost(obj) else "price feature"
-            audit_deed(request, deed, subject, before={}, after=said)
+            subject, facts = self.subject(obj), {"reason": reason}
+            audit_deed(request, "price feature", subject, before={}, after=facts)
+        if count := announcements.displaced(obj, form.displaced, clock.now()):
+            self.message_user(request, f"{count} customers are told that they pay more.")
         allowing.forget_allowed(obj)
+
+
+def _is_kept(row: Feature) -> bool:
+    """Whether it stays: what stands behind it may be dearer, it has versions of its price, or
+    somebody has paid for it."""
+    return row.active or row.prices.exists() or FeatureUse.objects.filter(feature=row).exists()
+
+
+def _price(row: Any) -> FeaturePrice:
+    found: FeaturePrice = (
+        getattr(row, "price", None) or prices.in_force([row], clock.now())[row.pk]
+    )
+    return found
 
 
 @admin.register(LeftOut)
