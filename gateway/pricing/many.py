@@ -103,7 +103,7 @@ def read(sheet: Sheet, text: str, begins: datetime | None = None, reason: str = 
         sold = " ".join(filter(None, (row.get(key, "") for key in sheet.keys)))
         try:
             if sold in seen:
-                raise BadRequest("The same line twice.")
+                raise BadRequest(f"The same {sheet.keys[0]} twice.")
             seen.add(sold)
             found.append(_read(sheet, number, row, begins, reason, now))
         except (BadRequest, ValidationError) as error:

@@ -38,17 +38,16 @@ class FeatureSheet(Sheet):
         return str(self._feature(row))
 
     def _feature(self, row: Row) -> Feature:
-        """The one that has all that the line says of it."""
-        found = [
-            each
-            for each in self._rows
-            if all(getattr(each, key) == row[key] for key in self.keys if key in row)
-        ]
-        if len(found) != 1:
-            raise BadRequest(
-                "There is no such feature." if not found else "More than one feature is meant."
-            )
-        return found[0]
+        """The one that has all that the line says of it; of several, the one that is every
+        model's."""
+        given = {key: row[key] for key in self.keys if row.get(key)}
+        found = [r for r in self._rows if all(getattr(r, k) == v for k, v in given.items())]
+        if not found:
+            raise BadRequest("There is no such feature.")
+        exact = [each for each in found if len(found) == 1 or not each.only_models]
+        if len(exact) != 1:
+            raise BadRequest("More than one feature is meant.")
+        return exact[0]
 
     def version(self, row: Row, reason: str, moment: datetime) -> FeaturePrice:
         feature = self._feature(row)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from gateway.catalogue.costs.models import FeatureCost, VendorPrice
 from gateway.catalogue.features.models import WHOLE, FeaturePrice, Pricing
 from gateway.catalogue.models import BUCKETS, Price
-from gateway.catalogue.prices.labels import LABELS
+from gateway.catalogue.prices import labels
 from hontoni.money import DOLLAR, change, dollars
 
 LONG = tuple(f"long_{bucket}" for bucket in BUCKETS)
@@ -34,8 +34,7 @@ class Margin(NamedTuple):
 
     @property
     def label(self) -> str:
-        bucket = self.bucket.removeprefix("long_")
-        return LABELS[bucket] + (", long" if bucket != self.bucket else "")
+        return labels.label(self.bucket)
 
     def __str__(self) -> str:
         sign = "−" if self.earned < 0 else "+"

@@ -15,7 +15,7 @@ from django.conf import settings
 from gateway.catalogue.costs import margins
 from gateway.catalogue.features.models import WHOLE, FeaturePrice
 from gateway.catalogue.models import BUCKETS, Price
-from gateway.catalogue.prices.labels import LABELS
+from gateway.catalogue.prices import labels
 from hontoni import money
 from hontoni.errors import BadRequest
 
@@ -44,8 +44,7 @@ class Step(NamedTuple):
 
     @property
     def label(self) -> str:
-        bucket = self.bucket.removeprefix("long_")
-        return LABELS[bucket] + (", long" if bucket != self.bucket else "")
+        return labels.label(self.bucket)
 
 
 def steps(before: Priced | None, after: Priced) -> list[Step]:

@@ -7,12 +7,18 @@ LABELS = {
     "cache_write_1h": "written to the cache for an hour",
     "output": "output",
     "reasoning": "reasoning",
-    "per_call": "a call",
-    "times": "a dollar of tokens",
 }
+OF_FEATURES = {"per_call": "a call", "times": "a dollar of tokens"}
 # As heads of columns.
 SHORT = LABELS | {
     "cache_read": "cached",
     "cache_write_5m": "to cache, 5 min",
     "cache_write_1h": "to cache, 1 h",
 }
+
+
+def label(bucket: str) -> str:
+    """Of a bucket, `long_` of one, or a part of what a feature costs."""
+    short = bucket.removeprefix("long_")
+    named = LABELS.get(short) or OF_FEATURES[short]
+    return named + (", long" if short != bucket else "")

@@ -24,7 +24,7 @@ from tests.gateway.usage.test_quarantine import staff
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
-ADD, MANY = "/admin/gateway/featureprice/add/", "/admin/gateway/featureprice/many"
+ADD, MANY = "/admin/gateway/featureprice/add/", "/admin/gateway/featureprice/many/"
 
 
 @pytest.fixture
@@ -95,7 +95,9 @@ def test_a_call_is_charged_at_the_version_of_its_moment_and_the_receipt_names_it
         "7.00",
     )
     assert ": $7.00 each" in client.get("/docs/models-and-pricing").content.decode()
-    assert "version" in alice.client().get(f"/usage/{event.request_id}").content.decode()
+    client.force_login(alice.user)
+    page = client.get(f"/usage/{event.request_id}").content.decode()
+    assert f"version {held.pk}" in page
 
 
 def test_a_tool_s_price_binds_on_an_idle_node_at_its_instant(
@@ -255,14 +257,19 @@ def test_a_row_that_stands_before_a_cheaper_one_needs_a_reason_and_is_told(
 def test_many_are_pasted_looked_at_and_applied_together(search: Feature, alice: Person) -> None:
     client = staff("catalogue")
     users(alice, row=search)
-    exported = client.get("/admin/gateway/featureprice/export").content.decode()
+    exported = client.get("/admin/gateway/featureprice/export/").content.decode()
     assert "web_search_*,anthropic_messages,tool,,per_call,0.01,1" in exported
     head = "name;dialect;kind;only_models;pricing;per_call;factor"
-    lines = ["web_search_*;anthropic_messages;tool;;;0.011;", "inference_geo=us;;;;;;1.2"]
+    geo = Feature.objects.get(name="inference_geo=us").only_models
+    lines = ["web_search_*;anthropic_messages;tool;;;0.011;", f"inference_geo=us;;;{geo};;;1.2"]
     text = "\n".join([head, *lines])
-    page = client.post(MANY, {"text": text}).content.decode()
-    assert "There is no such feature" in page, "an empty cell of a key is an empty key"
-    text = text.replace("inference_geo=us;;;;;;", "inference_geo=us;anthropic_messages;value;;;;")
+    for line, why in (
+        ("service_tier=priority;;;;;;2", "More than one feature is meant"),
+        ("service_tier=;;;;;;2", "no such feature"),
+        ("web_search_*;;;;per call;;", "pricing is one of"),
+        ("bash_*;anthropic_messages;tool;;per_call;1;", "needs a meter and a most"),
+    ):
+        assert why in client.post(MANY, {"text": f"{head}\n{line}"}).content.decode()
     page = client.post(MANY, {"text": text})
     shown = page.content.decode()
     assert "+10 %" in shown and "$1.10" in shown and "$1.20" in shown
