@@ -12,7 +12,8 @@ from billing.books import audit
 from gateway.catalogue import clock
 from gateway.catalogue.costs.models import MarkUp, VendorPrice
 from gateway.catalogue.models import BUCKETS, Alias, Model, Price
-from gateway.catalogue.prices import changes, schedule
+from gateway.catalogue.prices import changes, losses, schedule
+from gateway.catalogue.prices.losses import Loss
 from gateway.pricing import announcements
 from gateway.pricing.models import Kind, Proposal, State
 from gateway.pricing.sources.listings import canonical
@@ -31,11 +32,22 @@ _LONG = tuple(f"long_{bucket}" for bucket in BUCKETS)
 
 
 @transaction.atomic
-def accept(proposal_id: int, *, actor: str, source: str = "", request_id: str = "") -> str:
-    """Write what it proposes; `source` chooses where sources disagree. What was written, in
-    words. Raises BadRequest, and Conflict if it is decided already."""
+def accept(
+    proposal_id: int, *, actor: str, source: str = "", reason: str = "", request_id: str = ""
+) -> str:
+    """Write what it proposes; `source` chooses where sources disagree, `reason` says why customers
+    whose own prices fall below cost keep them. What was written, in words. Raises BadRequest, and
+    Conflict if it is decided already."""
     proposal = _open(proposal_id)
+    if not reason and (lost := lost_by(proposal, source)):
+        raise BadRequest(
+            f"Below cost with prices of their own: {losses.words(lost)}. Say why they stay, or "
+            "end them first.",
+            param="reason",
+        )
     done = _DEEDS[Kind(proposal.kind)](proposal, source, actor)
+    if reason:
+        done = f"{done}; {reason}"
     _decide(proposal, State.ACCEPTED, actor, request_id, done)
     return done
 
@@ -78,6 +90,14 @@ def _cost(proposal: Proposal, source: str, actor: str) -> str:
     return f"cost from {cost.since}; {_announced(price, actor)}"
 
 
+def lost_by(proposal: Proposal, source: str) -> list[Loss]:
+    """Which customers' own prices its cost puts below cost, once the list is marked up."""
+    if proposal.kind not in (Kind.COST, Kind.DISAGREEMENT) or proposal.model is None:
+        return []
+    cost = cost_of(proposal.model, chosen(proposal, source))
+    return losses.by_cost(cost, marked_up(proposal.model, cost))
+
+
 def chosen(proposal: Proposal, source: str) -> dict[str, Any]:
     """The cost that is accepted. Raises BadRequest where a source is to be chosen."""
     facts: dict[str, Any] = proposal.facts
@@ -97,16 +117,16 @@ def _sources(proposal: Proposal) -> str:
 
 def _write_cost(model: Model, facts: Mapping[str, Any], source: str) -> VendorPrice:
     """The version from today on; what was noted earlier today was not the last word."""
-    today = clock.now().astimezone(UTC).date()
-    cost, _ = VendorPrice.objects.update_or_create(
-        model=model, since=today, defaults={**_columns(facts), "source": source}
-    )
+    cost = cost_of(model, facts)
+    cost.source = source
+    cost.save()
     return cost
 
 
 def cost_of(model: Model, facts: Mapping[str, Any]) -> VendorPrice:
     """The version that these facts would make, not saved."""
-    return VendorPrice(model=model, since=clock.now().date(), **_columns(facts))
+    today = clock.now().astimezone(UTC).date()
+    return VendorPrice(model=model, since=today, **_columns(facts))
 
 
 def _columns(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from billing.staff.audited import ReadOnlyAdmin, email_of
 from gateway.catalogue.costs import margins
@@ -24,6 +28,12 @@ from hontoni.drf import request_id
 
 class AcceptForm(forms.Form):
     source = forms.ChoiceField(widget=UnfoldAdminSelectWidget, help_text="Whose price is right.")
+    reason = forms.CharField(
+        required=False,
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Why customers keep prices of their own that fall below this cost.",
+    )
 
     def __init__(self, *args: Any, choices: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -106,9 +116,8 @@ class ProposalAdmin(ReadOnlyAdmin):
         row = Proposal.objects.select_related("model").get(pk=object_id)
         form = AcceptForm(request.POST or None, choices=list(row.facts.get("choices", {})))
         if request.method == "POST" and form.is_valid():
-            source = form.cleaned_data.get("source", "")
             try:
-                return self._accepted(request, row, source)
+                return self._accepted(request, row, **form.cleaned_data)
             except errors.ApiError as error:
                 form.add_error(None, error.message)
         context = {
@@ -122,9 +131,9 @@ class ProposalAdmin(ReadOnlyAdmin):
         }
         return render(request, "admin/gateway/proposal/accept.html", context)
 
-    def _accepted(self, request: HttpRequest, row: Proposal, source: str) -> HttpResponse:
+    def _accepted(self, request: HttpRequest, row: Proposal, **typed: str) -> HttpResponse:
         done = accepting.accept(
-            row.pk, actor=email_of(request), source=source, request_id=request_id(request)
+            row.pk, actor=email_of(request), request_id=request_id(request), **typed
         )
         self.message_user(request, f"{row}: {done}.", messages.SUCCESS)
         return redirect(reverse("admin:gateway_proposal_changelist") + "?state__exact=open")

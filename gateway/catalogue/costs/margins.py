@@ -65,7 +65,7 @@ class Known:
 
 def known(models: Iterable[str] | None = None) -> Known:
     """Of these models, or of all."""
-    rows = VendorPrice.objects.order_by("-since")
+    rows = VendorPrice.objects.order_by("-since", "-id")
     found: defaultdict[str, list[VendorPrice]] = defaultdict(list)
     for row in rows if models is None else rows.filter(model__in=list(models)):
         found[row.model_id].append(row)

@@ -2,7 +2,8 @@
 
 Always true of every way in which a price is made (pages, lists, proposals, commands):
 
-1. A price below what the vendor charges has a reason.
+1. A price below what the vendor charges has a reason: the list's, and what it makes of customers'
+   own ones (losses.py).
 2. A rise begins `MODEL_PRICE_NOTICE_DAYS` from now, and its customers are told at once. It may
    begin sooner only with a reason; then they are told all the same.
 """
@@ -15,7 +16,7 @@ from django.conf import settings
 from gateway.catalogue.costs import margins
 from gateway.catalogue.features.models import WHOLE, FeaturePrice
 from gateway.catalogue.models import BUCKETS, Price
-from gateway.catalogue.prices import labels
+from gateway.catalogue.prices import labels, losses
 from hontoni import money
 from hontoni.errors import BadRequest
 
@@ -104,6 +105,14 @@ def check(before: Priced | None, after: Priced, now: datetime) -> None:
     if lost:
         words = "; ".join(f"{each.label} {each}" for each in lost)
         raise BadRequest(f"Below what the vendor charges: {words}. Say why.", param="reason")
+    if isinstance(after, Price) and isinstance(before, Price | None):
+        sold = list(losses.by_price(before, after))
+        if sold:
+            raise BadRequest(
+                f"Below what the vendor charges, for customers with prices of their own: "
+                f"{losses.words(sold)}. Say why.",
+                param="reason",
+            )
     if rises(before, after) and after.effective_at < now + notice() - timedelta(minutes=5):
         raise BadRequest(
             f"A rise is told {settings.MODEL_PRICE_NOTICE_DAYS} days before it binds. Begin it "

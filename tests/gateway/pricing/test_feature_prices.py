@@ -10,6 +10,7 @@ from django.utils import timezone
 from billing.books.models import AuditEntry
 from billing.mails import letters
 from billing.mails.models import Notice
+from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.models import FeatureCost
 from gateway.catalogue.features.models import Feature, FeaturePrice
 from gateway.catalogue.models import Model
@@ -285,3 +286,28 @@ def test_many_are_pasted_looked_at_and_applied_together(search: Feature, alice: 
         odd = text.replace("1.2", cell)
         assert why in client.post(MANY, {"text": odd}).content.decode()
     assert FeaturePrice.objects.count() == 2
+
+
+# -- What it costs us ----------------------------------------------------------------------------
+
+
+@pytest.mark.any_database
+def test_a_cost_is_superseded_and_never_edited(search: Feature) -> None:
+    client, url = staff("catalogue"), "/admin/gateway/featurecost/"
+    body = {"feature": search.pk, "since": "2026-01-01", "factor": "10000", "reason": ""}
+    assert client.post(f"{url}add/", body | {"amount": "0.008", "source": ""}).status_code == 200
+    typed = body | {"amount": "0.008", "source": "its list"}
+    assert client.post(f"{url}add/", typed).status_code == 302
+    slip = FeatureCost.objects.get()
+    page = client.post(f"{url}add/", typed | {"amount": "0.08"}).content.decode()
+    assert "$0.008 → $0.08 (+900 %)" in page
+    page = client.post(f"{url}add/", typed | {"amount": "0.0105"}).content.decode()
+    assert "Sold below cost from then on: the list: a call −$0.0005" in page
+    assert client.post(f"{url}add/", typed | {"amount": "0.0085"}).status_code == 302
+    assert margins.feature_costs(date(2026, 6, 1))[search.pk].amount == nanos("0.0085")
+    client.post(f"{url}{slip.pk}/change/", typed | {"amount": "9"})
+    client.post(f"{url}{slip.pk}/delete/", {"post": "yes"})
+    assert FeatureCost.objects.count() == 2
+    for deed in (slip.save, slip.delete):
+        with pytest.raises(ValueError, match="A cost"):
+            deed()
