@@ -150,7 +150,7 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     answer that does not say what was applied, and tools with a model of their own.
     """
     if model.fee is not None:
-        return _fees(used, model)
+        return _fees(used, tally, model)
     rules, requested = model.rules(), sifted.requested
     if not tally.iterations and not tally.calls:
         return [Tokens("message", model.id, model.price, used, *factored(tally, requested, rules))]
@@ -163,10 +163,11 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     return found + _calls(_counted(tally.calls, sifted.uses), rules.meters)
 
 
-def _fees(used: Usage, model: Model) -> list[Line]:
-    """Whatever the vendor ran is on the bill of the customer's own key: there is the fee alone."""
+def _fees(used: Usage, tally: Tally, model: Model) -> list[Line]:
+    """Whatever the vendor ran is on the bill of the customer's own key: there is the fee alone.
+    What has neither tokens nor a counter that moved is free, as it is at our price."""
     found: list[Line] = [Tokens("own_key", model.id, model.price, used)]
-    if (amount := estimates.per_request(model)) and any(used):
+    if (amount := estimates.per_request(model)) and (any(used) or any(tally.calls.values())):
         found.append(Calls(REQUEST_LINE, 0, 1, amount))
     return found
 
