@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -16,7 +16,8 @@ from billing.books.models import AuditEntry
 from billing.mails.models import Notice
 from gateway.catalogue import snapshot
 from gateway.catalogue.costs.models import MarkUp, VendorPrice
-from gateway.catalogue.models import Alias, Model, Price
+from gateway.catalogue.models import BUCKETS, Alias, Model, Price
+from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.seed import seed
 from gateway.pricing import published
 from gateway.pricing.models import Kind, Proposal, State
@@ -305,3 +306,55 @@ def test_staff_read_the_sources_from_a_page(mirror: Path) -> None:
     dearer(mirror, "gpt-5.2", 15.0, "models.dev.json", "litellm.json")
     answer = client.post(f"{LIST}sync/", {"confirmed": "yes"}, follow=True).content.decode()
     assert "1 new proposals" in answer and "changed price of the vendor" in answer
+
+
+# -- The copies that come with the product -------------------------------------------------------
+
+
+def test_the_copies_are_made_of_the_sources_answers(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is old and not sold is left out; a row that is kept is the source's own; made anew of
+    themselves they stay as they are; an answer of another shape changes nothing."""
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(reading, "COPIES", copies)
+    old = {"name": "Old", "release_date": "2023-01-01", "cost": {"input": 1, "output": 2}}
+    edit(mirror / "models.dev.json", lambda b: b["openai"]["models"].update({"gpt-3": old}))
+    edit(mirror / "models.dev.json", lambda b: _row(b).update(description="long words"))
+    call_command("catalogue", "copy", str(mirror), "--on", "2026-07-24")
+    files = ("models.dev.json", "litellm.json", "openrouter.json")
+    made = {file: orjson.loads((copies / file).read_bytes()) for file in files}
+    assert "gpt-3" not in made["models.dev.json"]["openai"]["models"]
+    given = orjson.loads((mirror / "models.dev.json").read_bytes())
+    kept = _row(made["models.dev.json"])
+    assert kept == {n: v for n, v in _row(given).items() if n != "description"}
+    shipped = Path(reading.__file__).with_name("data")
+    for file in files:
+        assert made[file] == orjson.loads((shipped / file).read_bytes())
+    (mirror / "litellm.json").write_bytes(b"<html>")
+    before = {file: (copies / file).read_bytes() for file in files}
+    with pytest.raises(CommandError, match="Nothing is written"):
+        call_command("catalogue", "copy", str(mirror), "--on", "2026-07-24")
+    assert before == {file: (copies / file).read_bytes() for file in files}
+
+
+def _row(body: Any) -> Any:
+    return body["openai"]["models"]["gpt-5.4"]
+
+
+def test_a_customers_rates_below_the_new_cost_stay_for_a_reason_only(
+    mirror: Path, alice: Person
+) -> None:
+    """The list is marked up; what was agreed is staff's to decide, where the cost is accepted."""
+    rates = dict.fromkeys(BUCKETS, nanos("16"))
+    CustomerPrice.objects.create(user=alice.user, model_id="gpt-5.2", **rates)
+    dearer(mirror, "gpt-5.2", 28.0, "models.dev.json", "litellm.json")
+    call_command("catalogue", "sync")
+    (row,) = opened(kind=Kind.COST)
+    refused = accept(row).content.decode()
+    assert "Below cost with prices of their own" in refused and "output −$12.00" in refused
+    assert opened(kind=Kind.COST) == [row]
+    assert accept(row, reason="They stay until June.").status_code == 302
+    entry = AuditEntry.objects.get(action="accept proposal")
+    assert "They stay until June." in entry.after["written"]
