@@ -9,24 +9,22 @@ from gateway.pricing.sources import listings
 from gateway.pricing.sources.listings import Listing
 
 NAME = "announcements"
+_TOLD = ("input", "output", "cache_read", "cache_write")
 
 
 def read(body: Any) -> Iterator[Listing]:
     """Raises Unreadable."""
     for row in listings.listed(listings.table(body, NAME).get("models"), NAME):
-        cost = row.get("cost") or {}
+        vendor, name = str(row.get("vendor", "")), str(row.get("name", ""))
+        long = row.get("long") or {}
         yield Listing(
             source=NAME,
-            vendor=str(row.get("vendor", "")),
-            name=str(row.get("name", "")),
-            title=str(row.get("title") or row.get("name", "")),
-            rates=listings.rates(
-                str(row.get("vendor", "")),
-                input=listings.dollars(cost.get("input")),
-                output=listings.dollars(cost.get("output")),
-                cache_read=listings.dollars(cost.get("cache_read")),
-                cache_write=listings.dollars(cost.get("cache_write")),
-            ),
+            vendor=vendor,
+            name=name,
+            title=str(row.get("title") or name),
+            rates=_rates(vendor, row.get("cost") or {}),
+            long_above=listings.whole(long.get("above")) or None,
+            long_rates=_rates(vendor, long),
             context=listings.whole(row.get("context")),
             max_output=listings.whole(row.get("output")),
             capabilities=frozenset(row.get("capabilities") or ()),
@@ -34,3 +32,9 @@ def read(body: Any) -> Iterator[Listing]:
             ends=listings.day(row.get("ends")),
             successor=str(row.get("successor") or ""),
         )
+
+
+def _rates(vendor: str, cost: dict[str, Any]) -> listings.Rates:
+    """Dollars per million tokens."""
+    given = {name: listings.dollars(cost.get(name)) for name in _TOLD}
+    return listings.rates(vendor, **given)

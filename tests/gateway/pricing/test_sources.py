@@ -65,7 +65,7 @@ def test_every_source_says_the_same_of_one_model_in_its_own_units() -> None:
         *litellm.read(copy("litellm.json")),
         *openrouter.read(copy("openrouter.json")),
     ]
-    found = [each for each in listings if each.canonical == "gpt-5-4"]
+    found = [each for each in listings if each.name == "gpt-5.4"]
     assert [list(each.rates.values()) for each in found] == [rates] * 3
     for each in found[:2]:
         assert (each.long_above, each.long_rates["input"]) == (272_000, nanos("5"))
@@ -110,7 +110,7 @@ def test_what_is_of_no_known_shape_is_refused(read: Any, body: Any) -> None:
 
 
 def test_the_first_start_knows_costs_ends_and_newer_models(mirror: Path) -> None:
-    assert VendorPrice.objects.count() == 19 and MarkUp.objects.count() == len(Vendor)
+    assert VendorPrice.objects.count() == 22 and MarkUp.objects.count() == len(Vendor)
     assert VendorPrice.objects.get(model_id="gpt-5.4-mini").output == nanos("4.5")
     ending = dict(Model.objects.exclude(ends_at=None).values_list("pk", "ends_at"))
     proposed = {row.model_id for row in opened(kind=Kind.END)}
@@ -183,7 +183,7 @@ def test_models_of_every_vendor_are_compared_where_somebody_sells_them(mirror: P
     assert not opened(vendor="deepseek")
     Provider.objects.create(name="whale", vendor="deepseek", base_url="https://api.deepseek.com")
     call_command("catalogue", "sync")
-    (row,) = opened(vendor="deepseek")
+    (row,) = opened(vendor="deepseek", name="deepseek-v9")
     assert (row.kind, row.facts["cost"]["cache_read"]) == (Kind.NEW_MODEL, "0.028")
     assert accept(row).status_code == 302
     model = Model.objects.get(pk="deepseek-v9")
@@ -196,7 +196,7 @@ def test_a_risen_cost_becomes_a_price_after_its_notice(mirror: Path, alice: Pers
     UsageHour.objects.create(user=alice.user, api_key=alice.key, hour=hour, model="gpt-5.2")
     dearer(mirror, "gpt-5.2", 28.0, "models.dev.json", "litellm.json")
     call_command("catalogue", "sync")
-    (row,) = opened(kind=Kind.COST)
+    (row,) = opened(kind=Kind.COST, model="gpt-5.2")
     assert row.facts["cost"]["output"] == "28.00" and row.facts["present"]["output"] == "14.00"
     price = Price.objects.filter(model_id="gpt-5.2").latest("effective_at")
     assert price.output == nanos("20"), "a proposal changes nothing"
@@ -214,7 +214,7 @@ def test_a_risen_cost_becomes_a_price_after_its_notice(mirror: Path, alice: Pers
     entry = AuditEntry.objects.get(action="accept proposal")
     assert entry.after["facts"]["cost"]["output"] == "28.00"
     call_command("catalogue", "sync")
-    assert opened(kind=Kind.COST) == []
+    assert opened(kind=Kind.COST, model="gpt-5.2") == []
 
 
 def test_sources_that_disagree_are_shown_and_staff_choose(mirror: Path) -> None:
@@ -241,17 +241,17 @@ def test_sources_that_disagree_are_shown_and_staff_choose(mirror: Path) -> None:
 def test_what_was_declined_comes_back_only_when_something_else_is_said(mirror: Path) -> None:
     dearer(mirror, "gpt-5.2", 15.0, "models.dev.json", "litellm.json")
     call_command("catalogue", "sync")
-    (row,) = opened(kind=Kind.COST)
+    (row,) = opened(kind=Kind.COST, model="gpt-5.2")
     client = catalogue()
     client.post(LIST, {"action": "decline", "_selected_action": row.pk})
     call_command("catalogue", "sync")
-    assert opened(kind=Kind.COST) == []
+    assert opened(kind=Kind.COST, model="gpt-5.2") == []
     dearer(mirror, "gpt-5.2", 15.5, "models.dev.json", "litellm.json")
     call_command("catalogue", "sync")
-    assert len(opened(kind=Kind.COST)) == 1
+    assert len(opened(kind=Kind.COST, model="gpt-5.2")) == 1
     dearer(mirror, "gpt-5.2", 14.0, "models.dev.json", "litellm.json")
     call_command("catalogue", "sync")
-    assert opened(kind=Kind.COST) == [], "it is no longer so"
+    assert opened(kind=Kind.COST, model="gpt-5.2") == [], "it is no longer so"
 
 
 def test_a_new_model_is_sold_when_it_is_accepted_and_its_names_mean_it(mirror: Path) -> None:
@@ -290,7 +290,9 @@ def test_a_source_that_is_away_or_mad_keeps_nobody_from_the_others(
     call_command("catalogue", "sync")
     errors = capsys.readouterr().err
     assert "left out: LiteLLM" in errors and "OpenRouter" in errors
-    assert len(opened(kind=Kind.COST)) == 1 and there <= {row.pk for row in opened()}
+    assert len(opened(kind=Kind.COST, model="gpt-5.2")) == 1 and there <= {
+        row.pk for row in opened()
+    }
 
 
 def test_the_copies_need_no_internet(db: None, settings: Settings) -> None:
@@ -351,10 +353,10 @@ def test_a_customers_rates_below_the_new_cost_stay_for_a_reason_only(
     CustomerPrice.objects.create(user=alice.user, model_id="gpt-5.2", **rates)
     dearer(mirror, "gpt-5.2", 28.0, "models.dev.json", "litellm.json")
     call_command("catalogue", "sync")
-    (row,) = opened(kind=Kind.COST)
+    (row,) = opened(kind=Kind.COST, model="gpt-5.2")
     refused = accept(row).content.decode()
     assert "Below cost with prices of their own" in refused and "output −$12.00" in refused
-    assert opened(kind=Kind.COST) == [row]
+    assert opened(kind=Kind.COST, model="gpt-5.2") == [row]
     assert accept(row, reason="They stay until June.").status_code == 302
     entry = AuditEntry.objects.get(action="accept proposal")
     assert "They stay until June." in entry.after["written"]
