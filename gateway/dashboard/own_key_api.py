@@ -72,7 +72,8 @@ class _Parts(Strict):
 
 def _entered(body: dict[str, Any]) -> dict[str, str]:
     """The parts of a key that a request names."""
-    return {name: body[name] for name in _Parts().fields if name in body}
+    names = {name for each in parts.NAMES.values() for name in each}
+    return {name: value for name, value in body.items() if name in names}
 
 
 class NewOwnKey(_Parts):

@@ -64,7 +64,9 @@ def rises(now: datetime) -> int:
     it was announced. How many were told."""
     coming = Price.objects.filter(effective_at__gt=now).select_related("model")
     features = FeaturePrice.objects.filter(effective_at__gt=now).select_related("feature")
-    return sum(_tell_of_rise(price, now) for price in (*coming, *features))
+    return sum(_tell_of_rise(each, now) for each in coming) + sum(
+        _tell_of_rise(each, now) for each in features
+    )
 
 
 def withdraw(price: Priced, *, actor: str, request_id: str = "") -> None:

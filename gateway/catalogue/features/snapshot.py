@@ -130,9 +130,8 @@ def row_of(row: Feature, versions: tuple[Version, ...] = (), micros: int = 0) ->
     now = Version(0, 0, row.pricing, row.amount, row.factor)
     if begun:
         now = versions[begun - 1]
-    price = (now.pricing, now.amount, now.factor)
-    fixed = (meters, row.most_calls, row.bound, row.note)
-    return Row(row.pk, row.kind, row.name, *price, *fixed, now.id, versions[begun:])
+    numbers = (now.pricing, now.amount, now.factor, meters, row.most_calls, row.bound, row.note)
+    return Row(row.pk, row.kind, row.name, *numbers, now.id, versions[begun:])
 
 
 def rules(rows: Iterable[Feature], versions: Versions = _NONE, micros: int = 0) -> Rules:

@@ -11,7 +11,7 @@ Always true, where prices are made and withdrawn here:
 """
 
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import transaction
 from django.utils import formats, timezone
@@ -26,8 +26,6 @@ from hontoni.errors import BadRequest, Conflict
 from hontoni.money import dollars
 
 LEAD = timedelta(seconds=10)
-
-P = TypeVar("P", Price, FeaturePrice)
 
 
 def beginning(wanted: datetime | None, price: Priced) -> datetime:
@@ -50,7 +48,7 @@ def beginning(wanted: datetime | None, price: Priced) -> datetime:
     return max(wanted or now, now + LEAD)
 
 
-def announce(price: P, *, actor: str, request_id: str = "") -> P:
+def announce(price: Priced, *, actor: str, request_id: str = "") -> None:
     """Save a new version, to be in force from its `effective_at`, and audit it. Raises BadRequest
     (changes.py)."""
     with transaction.atomic():
@@ -67,7 +65,6 @@ def announce(price: P, *, actor: str, request_id: str = "") -> P:
             after=as_dict(price) | changed(before, price),
             request_id=request_id,
         )
-    return price
 
 
 def check(price: Priced, now: datetime) -> None:
@@ -97,7 +94,7 @@ def _rises_soon(
 def withdraw(price: Priced, *, actor: str, request_id: str = "") -> None:
     """Delete a price that is to come. Raises Conflict if it is too late for that."""
     with transaction.atomic():
-        price = _locked(price)
+        price = type(price)._default_manager.select_for_update().get(pk=price.pk)
         if not is_coming(price):
             raise Conflict(
                 f"It has been in force since {_shown(price.effective_at)}, or is about to be: "
@@ -115,11 +112,6 @@ def withdraw(price: Priced, *, actor: str, request_id: str = "") -> None:
             after={},
             request_id=request_id,
         )
-
-
-def _locked(price: P) -> P:
-    rows = type(price)._default_manager.select_for_update()
-    return rows.get(pk=price.pk)
 
 
 def _word(price: Priced) -> str:

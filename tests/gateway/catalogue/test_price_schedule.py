@@ -267,15 +267,13 @@ def test_a_price_in_force_cannot_be_deleted_by_whoever_comes_past_the_pages() ->
 
 def test_everybody_sees_what_is_to_come_and_from_when(client: Client, alice: Person) -> None:
     price = newest()
-    coming = schedule.announce(
-        Price(
-            model_id="gpt-4o",
-            effective_at=timezone.now() + timedelta(days=3),
-            reason="for the test",
-            **{bucket: 2 * getattr(price, bucket) for bucket in BUCKETS},
-        ),
-        actor="tests",
+    coming = Price(
+        model_id="gpt-4o",
+        effective_at=timezone.now() + timedelta(days=3),
+        reason="for the test",
+        **{bucket: 2 * getattr(price, bucket) for bucket in BUCKETS},
     )
+    schedule.announce(coming, actor="tests")
     (told,) = [m for m in client.get("/api/models").json()["data"] if m["id"] == "gpt-4o"]
     assert told["prices_per_million_tokens"]["input"] == "2.50"
     (later,) = told["coming_prices"]
