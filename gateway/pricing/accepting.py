@@ -45,7 +45,7 @@ def accept(
             "end them first.",
             param="reason",
         )
-    done = _DEEDS[Kind(proposal.kind)](proposal, source, actor)
+    done = _DEEDS[Kind(proposal.kind)](proposal, source, actor, reason)
     if reason:
         done = f"{done}; {reason}"
     _decide(proposal, State.ACCEPTED, actor, request_id, done)
@@ -82,11 +82,13 @@ def _decide(proposal: Proposal, state: State, actor: str, request_id: str, done:
 # -- Costs and prices ----------------------------------------------------------------------------
 
 
-def _cost(proposal: Proposal, source: str, actor: str) -> str:
+def _cost(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     model = proposal.model
     assert model is not None
-    cost = _write_cost(model, chosen(proposal, source), source or _sources(proposal))
+    given = source or _sources(proposal)
+    cost = _write_cost(model, chosen(proposal, source), given, reason)
     price = marked_up(model, cost)
+    price.reason = reason
     return f"cost from {cost.since}; {_announced(price, actor)}"
 
 
@@ -115,10 +117,12 @@ def _sources(proposal: Proposal) -> str:
     return ", ".join(proposal.listings)[:200]
 
 
-def _write_cost(model: Model, facts: Mapping[str, Any], source: str) -> VendorPrice:
+def _write_cost(
+    model: Model, facts: Mapping[str, Any], source: str, reason: str = ""
+) -> VendorPrice:
     """The version from today on; what was noted earlier today was not the last word."""
     cost = cost_of(model, facts)
-    cost.source = source
+    cost.source, cost.reason = source, reason
     cost.save()
     return cost
 
@@ -178,7 +182,7 @@ def _announced(price: Price, actor: str) -> str:
     return f"price from {price.effective_at:%Y-%m-%d %H:%M}, {given} customers told"
 
 
-def _below_cost(proposal: Proposal, source: str, actor: str) -> str:
+def _below_cost(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     model = proposal.model
     assert model is not None
     now = clock.now()
@@ -186,13 +190,15 @@ def _below_cost(proposal: Proposal, source: str, actor: str) -> str:
     cost = VendorPrice.objects.filter(model=model, since__lte=now.date()).first()
     if price is None or cost is None:
         raise BadRequest("Its price or its cost is no longer known.")
-    return _announced(raised(model, cost, price), actor)
+    made = raised(model, cost, price)
+    made.reason = reason
+    return _announced(made, actor)
 
 
 # -- Models --------------------------------------------------------------------------------------
 
 
-def _new_model(proposal: Proposal, source: str, actor: str) -> str:
+def _new_model(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     facts = proposal.facts
     model = new_model(proposal)
     if Model.objects.filter(pk=model.pk).exists():
@@ -240,7 +246,7 @@ def _named(model: Model) -> list[str]:
     return names
 
 
-def _end(proposal: Proposal, source: str, actor: str) -> str:
+def _end(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     model = proposal.model
     assert model is not None
     now = clock.now()
@@ -260,7 +266,7 @@ def _midnight(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), time(), UTC)
 
 
-def _capability(proposal: Proposal, source: str, actor: str) -> str:
+def _capability(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     model, facts = proposal.model, proposal.facts
     assert model is not None
     for name in ("context_window", "max_output"):

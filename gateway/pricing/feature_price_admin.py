@@ -13,6 +13,7 @@ from unfold.decorators import action
 
 from gateway.catalogue import clock
 from gateway.catalogue.costs import margins
+from gateway.catalogue.costs.models import FeatureCost
 from gateway.catalogue.features import prices
 from gateway.catalogue.features.models import Feature, FeaturePrice, Pricing, times
 from gateway.pricing import many_pages
@@ -80,14 +81,19 @@ class FeaturePriceAdmin(VersionAdmin):
     def rates(self, price: FeaturePrice) -> SafeString:
         return table(price.previous(), price, margins.earned(price))
 
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name in ("amount", "factor"):
+            field.help_text = f"{db_field.help_text}{_beside(request, db_field.name)}"
+        return field
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """`?feature=` fills in what is in force."""
         given: dict[str, Any] = super().get_changeform_initial_data(request)
-        found = Feature.objects.filter(pk__in=[each for each in [given.get("feature")] if each])
-        for price in prices.in_force(found, clock.now()).values():
-            present = {name: getattr(price, name) for name in ("pricing", "amount", "factor")}
-            return present | given
-        return given
+        price = _in_force(request)
+        if price is None:
+            return given
+        return {name: getattr(price, name) for name in ("pricing", "amount", "factor")} | given
 
     @action(description="Change many…", url_path="many", permissions=["add"])
     def many(self, request: HttpRequest) -> HttpResponse:
@@ -98,6 +104,29 @@ class FeaturePriceAdmin(VersionAdmin):
     def export(self, request: HttpRequest) -> HttpResponse:
         """What is in force, in the columns that "Change many" takes."""
         return many_pages.export(request, FeatureSheet())
+
+
+def _in_force(request: HttpRequest) -> FeaturePrice | None:
+    """What is paid for the feature that `?feature=` names."""
+    named = request.GET.get("feature", "")
+    row = Feature.objects.filter(pk=named).first() if named.isdecimal() else None
+    return None if row is None else prices.in_force([row], clock.now())[row.pk]
+
+
+def _beside(request: HttpRequest, name: str) -> str:
+    """What it is now and what it costs us, where the feature is known already."""
+    price = _in_force(request)
+    if price is None:
+        return ""
+    cost = margins.feature_costs(clock.now().date(), [price.feature_id]).get(price.feature_id)
+    shown = [f" Now {_word(name, price)}."]
+    if cost is not None:
+        shown.append(f" Costs us {_word(name, cost)}.")
+    return "".join(shown)
+
+
+def _word(name: str, row: FeaturePrice | FeatureCost) -> str:
+    return f"${dollars(row.amount)}" if name == "amount" else f"{times(row.factor)} ×"
 
 
 def spoken(price: FeaturePrice) -> str:

@@ -168,7 +168,8 @@ def _note_features(rows: Sequence[Booked]) -> None:
         "gateway_featureuse",
         (("user_id", "bigint"), ("feature_id", "bigint"), ("last_at", "timestamptz")),
         [(*key, at) for key, at in sorted(last.items())],
-        "ON CONFLICT (user_id, feature_id) DO UPDATE SET last_at = excluded.last_at",
+        "ON CONFLICT (user_id, feature_id) DO UPDATE SET last_at = excluded.last_at "
+        "WHERE excluded.last_at > gateway_featureuse.last_at",
     )
 
 
