@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 
 from billing.staff.dollars import RATES
@@ -99,15 +100,15 @@ class VendorPriceAdmin(CostAdmin):
     list_filter = ["model", "since"]
     search_fields = ["model__id", "source"]
 
-    @admin.display(description="input", ordering="input")
+    @admin.display(description=_t("input"), ordering="input")
     def input_price(self, price: VendorPrice) -> str:
         return f"${dollars(price.input)}"
 
-    @admin.display(description="cached", ordering="cache_read")
+    @admin.display(description=_t("cached"), ordering="cache_read")
     def cached_price(self, price: VendorPrice) -> str:
         return f"${dollars(price.cache_read)}"
 
-    @admin.display(description="output", ordering="output")
+    @admin.display(description=_t("output"), ordering="output")
     def output_price(self, price: VendorPrice) -> str:
         return f"${dollars(price.output)}"
 
@@ -140,7 +141,7 @@ class FeatureCostAdmin(CostAdmin):
     list_select_related = ["feature"]
     autocomplete_fields = ["feature"]
 
-    @admin.display(description="a call", ordering="amount")
+    @admin.display(description=_t("a call"), ordering="amount")
     def costs(self, row: FeatureCost) -> str:
         return f"${dollars(row.amount)}"
 
@@ -149,11 +150,11 @@ class FeatureCostAdmin(CostAdmin):
 class MarkUpAdmin(RateAdmin):
     list_display = ["vendor", "times", "rounded"]
 
-    @admin.display(description="cost ×", ordering="factor")
+    @admin.display(description=_t("cost ×"), ordering="factor")
     def times(self, row: MarkUp) -> str:
         return f"{row.factor / WHOLE:g}"
 
-    @admin.display(description="rounded up to", ordering="step")
+    @admin.display(description=_t("rounded up to"), ordering="step")
     def rounded(self, row: MarkUp) -> str:
         return f"${dollars(row.step)} per million tokens"
 
@@ -216,13 +217,13 @@ class CustomerPriceAdmin(RateAdmin):
     search_fields = ["user__email", "model__id", "reason"]
     autocomplete_fields = ["user"]
 
-    @admin.display(description="agreed")
+    @admin.display(description=_t("agreed"))
     def agreed(self, row: CustomerPrice) -> str:
         if row.multiplier:
             return f"{row.multiplier / 100:g} % of the list"
         return f"${dollars(row.input or 0)} in, ${dollars(row.output or 0)} out"
 
-    @admin.display(description="earns, per million")
+    @admin.display(description=_t("earns, per million"))
     def earns(self, row: CustomerPrice) -> str:
         return own_prices.earns(row, clock.now())
 

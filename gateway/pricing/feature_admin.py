@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -39,7 +41,9 @@ class FeatureForm(ConfirmedForm):
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Why somebody pays more from now on. The audit keeps it, and who does is told.",
+        help_text=_t(
+            "Why somebody pays more from now on. The audit keeps it, and who does is told."
+        ),
     )
     displaced: Sequence[Displaced] = ()
 
@@ -59,7 +63,8 @@ class FeatureForm(ConfirmedForm):
                 f"{each.after.feature}: {spoken(each.before)} → {spoken(each.after)}"
                 for each in self.displaced[:_SHOWN]
             )
-            self.add_error("reason", f"Dearer than before, within seconds. Say why. {words}")
+            refusal = gettext("Dearer than before, within seconds. Say why.")
+            self.add_error("reason", f"{refusal} {words}")
         return cleaned
 
     def _typed(self, cleaned: Mapping[str, Any]) -> Feature:
@@ -93,11 +98,11 @@ class FeatureAdmin(MoneyAdmin):
         """A new one has its first price on the form; then there are versions."""
         return ["pricing", "amount", "factor"] if obj is not None else []
 
-    @admin.display(description="kind", ordering="kind")
+    @admin.display(description=_t("kind"), ordering="kind")
     def what(self, row: Feature) -> str:
         return row.kind
 
-    @admin.display(description="costs")
+    @admin.display(description=_t("costs"))
     def costs(self, row: Any) -> str:
         return spoken(_price(row))
 
@@ -113,13 +118,13 @@ class FeatureAdmin(MoneyAdmin):
             row.later = [each for each in coming if each.feature_id == row.pk]
         return found
 
-    @admin.display(description="costs us, and earns")
+    @admin.display(description=_t("costs us, and earns"))
     def earns(self, row: Any) -> str:
         if hasattr(row, "cost"):
             return margins.spoken(row.price, row.cost)
         return margins.spoken(_price(row), margins.feature_costs(clock.now().date()).get(row.pk))
 
-    @admin.display(description="announced")
+    @admin.display(description=_t("announced"))
     def coming(self, row: Any) -> str:
         if not hasattr(row, "later"):
             row.later = FeaturePrice.objects.filter(feature=row, effective_at__gt=clock.now())
@@ -129,7 +134,7 @@ class FeatureAdmin(MoneyAdmin):
     def has_announce_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.add_featureprice")
 
-    @action(description="Another price…", permissions=["announce"], url_path="price")
+    @action(description=_t("Another price…"), permissions=["announce"], url_path="price")
     def announce(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Go to the form of a new version, with what is in force filled in."""
         return redirect(f"{reverse('admin:gateway_featureprice_add')}?feature={int(object_id)}")
@@ -145,7 +150,8 @@ class FeatureAdmin(MoneyAdmin):
             subject, facts = self.subject(obj), {"reason": reason}
             audit_deed(request, "price feature", subject, before={}, after=facts)
         if count := announcements.displaced(obj, form.displaced, clock.now()):
-            self.message_user(request, f"{count} customers are told that they pay more.")
+            words = gettext("%(count)s customers are told that they pay more.")
+            self.message_user(request, words % {"count": count})
         allowing.forget_allowed(obj)
 
 
@@ -178,23 +184,23 @@ class LeftOutAdmin(ReadOnlyAdmin):
     def has_allow_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.allow_leftout")
 
-    @admin.display(description="name", ordering="name")
+    @admin.display(description=_t("name"), ordering="name")
     def short_name(self, row: LeftOut) -> str:
         return row.name if len(row.name) <= _SHOWN else f"{row.name[:_SHOWN]}…"
 
-    @admin.display(description="kind", ordering="kind")
+    @admin.display(description=_t("kind"), ordering="kind")
     def what(self, row: LeftOut) -> str:
         return row.kind
 
     def has_add_feature_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.add_feature")
 
-    @admin.display(description="last request", ordering="last_request_id")
+    @admin.display(description=_t("last request"), ordering="last_request_id")
     def last_request(self, row: LeftOut) -> str:
         """Shortened, for telephones."""
         return row.last_request_id and f"…{row.last_request_id[-8:]}"
 
-    @action(description="Allow (costs nothing of its own)", permissions=["allow"])
+    @action(description=_t("Allow (costs nothing of its own)"), permissions=["allow"])
     def allow(self, request: HttpRequest, chosen: QuerySet[LeftOut]) -> None:
         """Put them on the list, and off this one. What costs money is allowed at a price."""
         allowed = 0
@@ -208,7 +214,7 @@ class LeftOutAdmin(ReadOnlyAdmin):
             said = f"{allowed} allowed. Customers' next requests have it."
             self.message_user(request, said, messages.SUCCESS)
 
-    @action(description="Allow…", permissions=["add_feature"], url_path="price")
+    @action(description=_t("Allow…"), permissions=["add_feature"], url_path="price")
     def allow_at_a_price(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Go to the form of a new row of the list, with its name filled in."""
         row = self.get_object(request, object_id)
@@ -217,7 +223,7 @@ class LeftOutAdmin(ReadOnlyAdmin):
         query = urlencode({"dialect": row.dialect, "kind": row.kind, "name": row.name})
         return redirect(f"{reverse('admin:gateway_feature_add')}?{query}")
 
-    @action(description="Forget, and count anew", permissions=["allow"])
+    @action(description=_t("Forget, and count anew"), permissions=["allow"])
     def forget(self, request: HttpRequest, chosen: QuerySet[LeftOut]) -> None:
         """Make room: names come from clients, and there is an end to how many are kept."""
         for row in chosen:

@@ -9,13 +9,15 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _t
 from unfold.decorators import action
 
 from gateway.catalogue import clock
 from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.models import FeatureCost
 from gateway.catalogue.features import prices
-from gateway.catalogue.features.models import Feature, FeaturePrice, Pricing, times
+from gateway.catalogue.features.models import Feature, FeaturePrice, Kind, Pricing, times
 from gateway.pricing import many_pages
 from gateway.pricing.many_features import FeatureSheet
 from gateway.pricing.version_admin import VersionAdmin, VersionForm, table
@@ -62,11 +64,11 @@ class FeaturePriceAdmin(VersionAdmin):
         found: QuerySet[FeaturePrice] = super().get_queryset(request)
         return found.annotate(in_force=Subquery(newest))
 
-    @admin.display(description="costs")
+    @admin.display(description=_t("costs"))
     def costs(self, price: FeaturePrice) -> str:
         return spoken(price)
 
-    @admin.display(description="costs us, and earns")
+    @admin.display(description=_t("costs us, and earns"))
     def earns(self, price: FeaturePrice) -> str:
         day = max(price.effective_at, timezone.now()).date()
         cost = margins.feature_costs(day, [price.feature_id]).get(price.feature_id)
@@ -77,7 +79,7 @@ class FeaturePriceAdmin(VersionAdmin):
             return ["feature", "version", "effective_at", "state", "reason", "rates"]
         return [*_TYPED, "effective_at", "reason", "confirmed"]
 
-    @admin.display(description="before, after, and what it costs us")
+    @admin.display(description=_t("before, after, and what it costs us"))
     def rates(self, price: FeaturePrice) -> SafeString:
         return table(price.previous(), price, margins.earned(price))
 
@@ -95,12 +97,12 @@ class FeaturePriceAdmin(VersionAdmin):
             return given
         return {name: getattr(price, name) for name in ("pricing", "amount", "factor")} | given
 
-    @action(description="Change many…", url_path="many", permissions=["add"])
+    @action(description=_t("Change many…"), url_path="many", permissions=["add"])
     def many(self, request: HttpRequest) -> HttpResponse:
         """Paste a list, look at what it changes, apply it."""
         return many_pages.change(self, request, FeatureSheet())
 
-    @action(description="Export as CSV", url_path="export", permissions=["view"])
+    @action(description=_t("Export as CSV"), url_path="export", permissions=["view"])
     def export(self, request: HttpRequest) -> HttpResponse:
         """What is in force, in the columns that "Change many" takes."""
         return many_pages.export(request, FeatureSheet())
@@ -119,9 +121,9 @@ def _beside(request: HttpRequest, name: str) -> str:
     if price is None:
         return ""
     cost = margins.feature_costs(clock.now().date(), [price.feature_id]).get(price.feature_id)
-    shown = [f" Now {_word(name, price)}."]
+    shown = [" " + gettext("Now %(amount)s.") % {"amount": _word(name, price)}]
     if cost is not None:
-        shown.append(f" Costs us {_word(name, cost)}.")
+        shown.append(" " + gettext("Costs us %(amount)s.") % {"amount": _word(name, cost)})
     return "".join(shown)
 
 
@@ -132,8 +134,10 @@ def _word(name: str, row: FeaturePrice | FeatureCost) -> str:
 def spoken(price: FeaturePrice) -> str:
     """What is paid, in words."""
     if price.pricing == Pricing.PER_CALL:
-        of = "unit" if price.feature.kind == "counter" else "call"
-        return f"${dollars(price.amount)} a {of}"
+        each = gettext("$%(amount)s a call")
+        if price.feature.kind == Kind.COUNTER:
+            each = gettext("$%(amount)s a unit")
+        return each % {"amount": dollars(price.amount)}
     if price.pricing == Pricing.FACTOR:
         return f"{times(price.factor)} ×"
-    return "tokens" if price.pricing == Pricing.TOKENS else "nothing of its own"
+    return gettext("tokens") if price.pricing == Pricing.TOKENS else gettext("nothing of its own")

@@ -7,6 +7,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminTextareaWidget,
@@ -24,24 +26,26 @@ from hontoni.drf import request_id
 
 class ManyForm(forms.Form):
     text = forms.CharField(
-        label="List",
+        label=_t("List"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 12, "spellcheck": "false"}),
     )
     begins = forms.DateTimeField(
-        label="In force from",
+        label=_t("In force from"),
         required=False,
         widget=UnfoldAdminTextInputWidget,
-        help_text="UTC: 2027-01-01 00:00. Empty: what falls at once, what rises when its "
-        "customers have had their notice.",
+        help_text=_t(
+            "UTC: 2027-01-01 00:00. Empty: what falls at once, what rises when its customers have "
+            "had their notice."
+        ),
     )
     reason = forms.CharField(
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="For a price below cost, or a rise sooner than its notice.",
+        help_text=_t("For a price below cost, or a rise sooner than its notice."),
     )
     large = forms.BooleanField(
-        label="Changes of more than half are meant",
+        label=_t("Changes of more than half are meant"),
         required=False,
         widget=UnfoldBooleanSwitchWidget,
     )
@@ -72,12 +76,18 @@ def change(page: ModelAdmin, request: HttpRequest, sheet: Sheet) -> HttpResponse
     context = {
         **page.admin_site.each_context(request),
         "opts": page.model._meta,
-        "title": "Change many prices",
+        "title": gettext("Change many prices"),
         "form": form,
         "lines": _shown(lines),
-        "button": "Apply, or preview another list" if _applies(lines) else "Preview",
+        "button": gettext("Apply, or preview another list")
+        if _applies(lines)
+        else gettext("Preview"),
     }
     return render(request, "admin/gateway/price/many.html", context)
+
+
+def _button(lines: list[Line]) -> str:
+    return gettext("Apply, or preview another list") if _applies(lines) else gettext("Preview")
 
 
 def _is_confirmed(form: ManyForm, lines: list[Line]) -> bool:

@@ -11,6 +11,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _t
 from unfold.decorators import action
 
 from gateway.catalogue import clock
@@ -65,7 +66,7 @@ class PriceAdmin(VersionAdmin):
             price.margins = costs.of(price)
         return found
 
-    @admin.display(description="earns least with")
+    @admin.display(description=_t("earns least with"))
     def earns(self, price: Any) -> str:
         worst = margins.least(price.margins)
         return f"{worst.label}: {worst}" if worst else "cost unknown"
@@ -78,7 +79,7 @@ class PriceAdmin(VersionAdmin):
 
     readonly_fields = ("version", "state", "rates")
 
-    @admin.display(description="dollars per million tokens")
+    @admin.display(description=_t("dollars per million tokens"))
     def rates(self, price: Price) -> SafeString:
         """Each bucket before, after and beside its cost; and who is told."""
         return table(price.previous(), price, margins.earned(price))
@@ -108,18 +109,18 @@ class PriceAdmin(VersionAdmin):
     def has_correct_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("gateway.correct_requests")
 
-    @action(description="Correct requests…", url_path="correct", permissions=["correct"])
+    @action(description=_t("Correct requests…"), url_path="correct", permissions=["correct"])
     def correct(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Price requests anew at this version: preview, then confirm."""
         price = Price.objects.select_related("model").get(pk=object_id)
         return pages.correct(self, request, price)
 
-    @action(description="Change many…", url_path="many", permissions=["add"])
+    @action(description=_t("Change many…"), url_path="many", permissions=["add"])
     def many(self, request: HttpRequest) -> HttpResponse:
         """Paste a list, look at what it changes, apply it."""
         return many_pages.change(self, request, ModelSheet())
 
-    @action(description="Export as CSV", url_path="export", permissions=["view"])
+    @action(description=_t("Export as CSV"), url_path="export", permissions=["view"])
     def export(self, request: HttpRequest) -> HttpResponse:
         """What is in force, in the columns that "Change many" takes."""
         return many_pages.export(request, ModelSheet())

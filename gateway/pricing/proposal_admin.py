@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _t
 from unfold.decorators import action
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
@@ -70,20 +71,20 @@ class ProposalAdmin(ReadOnlyAdmin):
     actions_list = ["sync"]
     actions_detail = ["accept"]
 
-    @admin.display(description="proposal", ordering="name")
+    @admin.display(description=_t("proposal"), ordering="name")
     def what(self, row: Proposal) -> str:
         return row.model_id or row.name
 
-    @admin.display(description="says")
+    @admin.display(description=_t("says"))
     def says(self, row: Proposal) -> str:
         return summary(row)
 
-    @admin.display(description="sources")
+    @admin.display(description=_t("sources"))
     def sources(self, row: Proposal) -> SafeString:
         given = orjson.dumps(row.listings, option=orjson.OPT_INDENT_2).decode()
         return format_html("<pre>{}</pre>", given)
 
-    @admin.display(description="accepting it would announce")
+    @admin.display(description=_t("accepting it would announce"))
     def would_write(self, row: Proposal) -> SafeString | str:
         choices = list(row.facts.get("choices", {})) or [""]
         tables = [(source, table(row, source)) for source in choices]
@@ -92,7 +93,7 @@ class ProposalAdmin(ReadOnlyAdmin):
     def has_decide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("gateway.decide_proposal")
 
-    @action(description="Read the sources…", url_path="sync", permissions=["decide"])
+    @action(description=_t("Read the sources…"), url_path="sync", permissions=["decide"])
     def sync(self, request: HttpRequest) -> HttpResponse:
         """Ask which; read them; show what is proposed."""
         form = SyncForm(request.POST or None)
@@ -110,7 +111,7 @@ class ProposalAdmin(ReadOnlyAdmin):
         self.message_user(request, str(found), level)
         return redirect(reverse("admin:gateway_proposal_changelist") + "?state__exact=open")
 
-    @action(description="Accept…", url_path="accept", permissions=["decide"])
+    @action(description=_t("Accept…"), url_path="accept", permissions=["decide"])
     def accept(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Show what it would write; when that is confirmed, write it."""
         row = Proposal.objects.select_related("model").get(pk=object_id)
@@ -138,7 +139,7 @@ class ProposalAdmin(ReadOnlyAdmin):
         self.message_user(request, f"{row}: {done}.", messages.SUCCESS)
         return redirect(reverse("admin:gateway_proposal_changelist") + "?state__exact=open")
 
-    @admin.action(description="Decline", permissions=["decide"])
+    @admin.action(description=_t("Decline"), permissions=["decide"])
     def decline(self, request: HttpRequest, queryset: QuerySet[Proposal]) -> None:
         for row in queryset.filter(state=State.OPEN):
             accepting.decline(row.pk, actor=email_of(request), request_id=request_id(request))

@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 
 from billing.staff.audited import email_of
@@ -69,31 +71,31 @@ class VersionAdmin(ModelAdmin):
     formfield_overrides = RATES
     ordering = ("-effective_at", "-id")
 
-    @admin.display(description="version", ordering="id")
+    @admin.display(description=_t("version"), ordering="id")
     def version(self, price: Any) -> int:
         """As receipts call it."""
         number: int = price.pk
         return number
 
-    @admin.display(description="in force from", ordering="effective_at")
+    @admin.display(description=_t("in force from"), ordering="effective_at")
     def since(self, price: Any) -> str:
         return f"{price.effective_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
-    @admin.display(description="state")
+    @admin.display(description=_t("state"))
     def state(self, price: Any) -> str:
         """Of one whose `current` is the version in force."""
         if price.effective_at > timezone.now():
-            return "coming"
-        return "in force" if price.pk == price.in_force else "past"
+            return gettext("coming")
+        return gettext("in force") if price.pk == price.in_force else gettext("past")
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "effective_at":
-            field.label, field.required, field.initial = "In force from", False, None
-            field.help_text = (
-                f"UTC. Empty: in {schedule.LEAD.seconds} seconds, when every node knows it; a "
-                f"rise {changes.notice().days} days from now, when its customers have been told."
-            )
+            field.label, field.required, field.initial = gettext("In force from"), False, None
+            field.help_text = gettext(
+                "UTC. Empty: in %(seconds)s seconds, when every node knows it; a rise %(days)s "
+                "days from now, when its customers have been told."
+            ) % {"seconds": schedule.LEAD.seconds, "days": changes.notice().days}
         return field
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -109,10 +111,11 @@ class VersionAdmin(ModelAdmin):
         self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool
     ) -> None:
         notified = announcements.announce(obj, email_of(request), request_id(request))
-        self.message_user(
-            request,
-            f"{obj}: in force from then on, on every node at once. {notified} customers are told.",
+        words = gettext(
+            "%(price)s: in force from then on, on every node at once. %(count)s customers are "
+            "told."
         )
+        self.message_user(request, words % {"price": obj, "count": notified})
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         announcements.withdraw(obj, actor=email_of(request), request_id=request_id(request))
