@@ -15,6 +15,7 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
+from gateway.catalogue.seed import seed
 from gateway.pricing import announcements
 from gateway.usage.corrections import booking
 from gateway.usage.corrections.booking import Range
@@ -343,8 +344,9 @@ def test_a_fall_of_the_list_below_cost_for_some_needs_a_reason(
 
 
 def test_who_has_a_multiple_of_the_list_reads_what_they_pay(
-    gateway: Gateway, alice: Person, bob: Person, carol: Person
+    db: None, alice: Person, bob: Person, carol: Person
 ) -> None:
+    seed()
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     for who in (alice, bob, carol):
         UsageHour.objects.create(user=who.user, api_key=who.key, hour=hour, model="gpt-4o")
