@@ -61,6 +61,7 @@ class Call:
     end: End = End.UNDERWAY
     tap: Stream | None = None
     sent_at: float = 0.0  # when a vendor was asked
+    left_at: float = 0.0  # when it was told that nobody listens any more
     tally: Tally = NO_TALLY  # of a unary answer
     whole: bytes = b""  # a unary answer, as the vendor sent it
     ended: str = ""  # why it ended (`ir.Finish`)
@@ -227,7 +228,7 @@ class Call:
         reported = self.tap.decoded_usage() if self.tap else self._reported
         if self.failed or reported is not None or not (self.sent_at and self.aborted):
             return reported or Usage()
-        return Usage(input=self._prompt(), output=self._ticked(time.time() - 1))
+        return Usage(input=self._prompt(), output=self._ticked((self.left_at or time.time()) - 1))
 
     def _is_empty(self) -> bool:
         """Nothing came out, and no stop sequence, limit or call is the reason. Filling a prompt
@@ -295,7 +296,7 @@ class Call:
                 if given.output or given.reasoning:  # nearly always: then it is believed
                     return given, False
                 return self._believed(given, text_bytes(self.whole))
-            return self._untold(text_bytes(self.whole)) if self.whole else (Usage(), False)
+            return self._unheard() if not self.whole else self._untold(text_bytes(self.whole))
         reported, whole = tap.decoded_usage(), tap.finished and not tap.cut
         if reported is not None and (tap.reported or whole):
             return self._believed(reported, tap.made)
@@ -307,15 +308,18 @@ class Call:
         """What the vendor told so far, and for the rest our estimate."""
         guess = self._guessed(text, thought)
         if not (guess.output or guess.reasoning):
-            if reported is None and self.aborted and self.reached:
-                return self._wasted(), True  # left before a word: the prompt was read
-            return reported or Usage(), False
+            return (reported, False) if reported is not None else self._unheard()
         if reported is None:
             return guess, True
         if self.tap is not None and self.tap.runs:  # true at any moment
             return reported._replace(reasoning=reported.reasoning or guess.reasoning), True
         output, reasoning = max(reported.output, guess.output), max(reported[5], guess.reasoning)
         return reported._replace(output=output, reasoning=reasoning), True
+
+    def _unheard(self) -> tuple[Usage, bool]:
+        """Left before a word: the prompt was read."""
+        left = self.aborted and self.reached
+        return (self._wasted(), True) if left else (Usage(), False)
 
     def _believed(self, given: Usage, made: int) -> tuple[Usage, bool]:
         """The vendor's numbers, unless they tell of no output where there is some: then they are
@@ -342,7 +346,7 @@ class Call:
         output = min(math.ceil(text / pace.text.value), most)
         reasoning = math.ceil(thought / pace.text.value)
         if self.hidden and self.reached and not self.failed:
-            until = (self.tap.spoke_at if self.tap else 0.0) or time.time()
+            until = (self.tap.spoke_at if self.tap else 0.0) or self.left_at or time.time()
             bound = self.request.settled().budget or most  # an effort is none
             reasoning = max(reasoning, min(self._ticked(until), bound))
         return Usage(
