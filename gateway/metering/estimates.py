@@ -145,11 +145,11 @@ def shared(usage: Usage, shown: int, said: int) -> Usage:
 _UNSAID = frozenset(
     ("type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "cache_control")
 )
-_TOOLS = ("tools", "functions")
+_TOOLS = ("tools", "functions", "toolConfig")
 _READ = frozenset((*_TOOLS, "input", "args", "response"))  # the model reads all of their JSON
 _PROMPTS = (
     *("system", "instructions", "messages", "input", "tools", "functions"),
-    *("contents", "systemInstruction", "prompt", "suffix"),
+    *("contents", "systemInstruction", "prompt", "suffix", "toolConfig"),
 )
 
 

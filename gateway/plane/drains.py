@@ -52,7 +52,7 @@ def take(call: Call, reply: Reply) -> bool:
     settle. False if there is nothing more to hear."""
     if call.tap is not None:
         with suppress(ApiError):
-            call.tap.feed(reply.arrived())  # it was made, whether or not it was passed on
+            _feed(call, call.tap, reply.arrived())  # made, whether or not it was passed on
     if _is_over(call):
         return False
     wanted = _wanted(call, reply) and len(_hearing) < settings.DRAINS_AT_ONCE
@@ -114,11 +114,11 @@ async def hear(call: Call, reply: Reply) -> None:
 
 async def farewell(call: Call, reply: Reply) -> None:
     """Leave the vendor, and read what it says until it has noticed."""
-    call.left_at = time.time()
     reply.hang_up()
     with suppress(ApiError, TimeoutError, _Bound):
         async with asyncio.timeout(FAREWELL_SECONDS):
             await _listen(call, reply)
+    call.left_at = time.time()  # until then it may have reasoned
 
 
 async def _listen(call: Call, reply: Reply) -> None:
@@ -152,15 +152,19 @@ async def _whole(call: Call, reply: Reply) -> None:
 async def _events(call: Call, tap: Stream, reply: Reply) -> None:
     heard = 0
     while chunk := await reply.chunk():
-        tap.feed(chunk)
-        if tap.begun:
-            call.reach()
+        _feed(call, tap, chunk)
         heard += len(chunk)
         if heard > settings.DRAIN_BYTES or _past_its_hold(call, tap.said):
             raise _Bound
     tap.close()
     if tap.reported or _is_whole(tap):
         _whole_at_last(call)
+
+
+def _feed(call: Call, tap: Stream, chunk: bytes) -> None:
+    tap.feed(chunk)
+    if tap.begun:
+        call.reach()
 
 
 def _whole_at_last(call: Call) -> None:
