@@ -58,7 +58,7 @@ class Pace:
         if tokens and _is_sane(prompt_bytes / tokens):
             self.prompt.learn(prompt_bytes, tokens)
 
-    def made(self, text: int, thought: int, reasoned: int, most: int) -> Usage:
+    def made(self, text: float, thought: int, reasoned: int, most: int) -> Usage:
         """What an answer of `most` tokens is likely to have used that showed so many bytes of text
         and of thought, and may have reasoned `reasoned` tokens unseen."""
         output = min(math.ceil(text / self.text.value), most)

@@ -353,7 +353,9 @@ class Call:
         if self.hidden and self.reached and not self.failed:
             until = (self.tap.spoke_at if self.tap else 0.0) or self.left_at or time.time()
             reasoned = min(self._ticked(until), self.request.settled().budget or most)
-        made = calibration.of(self.model.id).made(text, thought, reasoned, most)
+        pace = calibration.of(self.model.id)
+        begun = pace.text.value if self.left_at else 0  # another word, when it noticed
+        made = pace.made(text + begun, thought, reasoned, most)
         return made._replace(input=self._prompt()) if any(made) else made
 
     def _ticked(self, until: float) -> int:
