@@ -231,9 +231,8 @@ class Call:
         reported = self.tap.decoded_usage() if self.tap else self._reported
         if self.failed or reported is not None or not (self.sent_at and self.aborted):
             return reported or Usage()
-        silent = self.tap is not None and not self.hidden  # it was read, and not a word was made
-        made = 0 if silent else self._ticked((self.left_at or time.time()) - 1)
-        return Usage(input=self._prompt(), output=made)
+        until = (self.left_at or time.time()) - 1 if self.tap is None or self.hidden else 0.0
+        return Usage(input=self._prompt(), output=self._ticked(until))  # seen, it made nothing
 
     def _is_empty(self) -> bool:
         """Nothing came out, and no stop sequence, limit or call is the reason; nor did its client
@@ -355,9 +354,8 @@ class Call:
         if self.hidden and self.reached and not self.failed:
             until = (self.tap.spoke_at if self.tap else 0.0) or self.left_at or time.time()
             reasoned = min(self._ticked(until), self.request.settled().budget or most)
-        pace = calibration.of(self.model.id)
-        begun = pace.text.value if self.left_at else 0  # another word, when it noticed
-        made = pace.made(text + begun, thought, reasoned, most)
+        pace, begun = calibration.of(self.model.id), bool(self.left_at)  # a word, when it noticed
+        made = pace.made(text + begun * pace.text.value, thought, reasoned, most)
         return made._replace(input=self._prompt()) if any(made) else made
 
     def _ticked(self, until: float) -> int:
