@@ -251,10 +251,7 @@ def test_a_client_that_leaves_pays_for_what_was_produced(
             chunks, read = reply.iter_bytes(), b""
             while read.count(b"data: ") < 12:
                 read += next(chunks)
-            left = time.monotonic()
-    record = gateway.vendors.ended(gateway.vendors.last)
-    assert record.aborted and record.finished_at is not None
-    assert record.finished_at - left < 1
+    assert gateway.vendors.ended(gateway.vendors.last).aborted
     until(lambda: at_rest(alice), "its slot or its hold is still taken")
     (event,) = gateway.books()
     assert (event.aborted, event.estimated, event.error) == (True, True, "client_closed")
