@@ -223,6 +223,9 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
     except asyncio.CancelledError:
         drains.take(call, reply)  # its client left, or we cut it off
         raise
+    except PaymentRequired:
+        await drains.farewell(call, reply)
+        raise
     finally:
         if call.hearing is life.CLIENT:
             reply.close()

@@ -99,8 +99,9 @@ def excused(rows: Rows, bill: Bill, event: UsageEvent, owed: int) -> bool:
 
 
 def _given(bill: Bill, event: UsageEvent) -> bool:
-    """Left before anything came of it: given away, within the account's daily bound."""
-    return bill.left and event.details.get("rule") == "given"
+    """Left before anything came of it: given away, within the account's daily bound. The vendor
+    may have been done before it noticed."""
+    return (bill.left or event.aborted) and event.details.get("rule") == "given"
 
 
 def gift(rows: Rows, bill: Bill, event: UsageEvent) -> int:
