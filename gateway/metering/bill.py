@@ -141,7 +141,7 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     answer that does not say what was applied, and tools with a model of their own.
     """
     if model.fee is not None:
-        return _fees(used, model)
+        return _fees(used, model) + _calls(tally.calls, tuple(model.rules().ours.values()))
     rules, requested = model.rules(), sifted.requested
     if not tally.iterations and not tally.calls:
         return [Tokens("message", model.id, model.price, used, factor(tally, requested, rules))]

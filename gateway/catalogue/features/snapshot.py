@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from gateway.catalogue.features.models import WHOLE, Feature, Kind, Pricing
+from gateway.catalogue.features.models import OURS, WHOLE, Feature, Kind, Pricing
+from gateway.dialects.codecs import families
+from gateway.vendors.web.models import SearchProvider
 
 
 class Row(NamedTuple):
@@ -23,6 +25,7 @@ class Row(NamedTuple):
     most_calls: int
     bound: str
     note: str
+    ours: bool = False  # we run it ourselves
 
 
 TOOLS, EDITS = "tools", "context_management"
@@ -62,7 +65,7 @@ class Rules:
     containers in it, `costly` those of its members that cost; `values` by member; `meters` the
     counters that
     cost money, `factors` by the member that tells what was applied. What is plain costs nothing;
-    `described` is what customers are told of.
+    `described` is what customers are told of. `ours` are the tools that we run ourselves.
     """
 
     members: Mapping[str, Names]
@@ -79,6 +82,7 @@ class Rules:
     counters: Mapping[str, Row]
     factors: Mapping[str, Mapping[str, Row]]
     described: tuple[Row, ...]
+    ours: Mapping[str, Row] = field(default_factory=dict)
     flags: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
     _plain: set[tuple[str, ...]] = field(default_factory=set, compare=False)
 
@@ -106,15 +110,17 @@ class Rules:
 def _row(row: Feature) -> Row:
     meters = tuple(name for part in row.meter.split(",") if (name := part.strip()))
     numbers = (row.amount, row.factor, meters, row.most_calls, row.bound, row.note)
-    return Row(row.pk, row.kind, row.name, row.pricing, *numbers)
+    return Row(row.pk, row.kind, row.name, row.pricing, *numbers, row.dialect == OURS)
 
 
 def rules(rows: Iterable[Feature]) -> Rules:
-    """The rules that rows of one dialect make."""
+    """The rules that rows of one dialect make, with what we run ourselves."""
     kinds: dict[str, dict[str, Row]] = {kind: {} for kind in Kind.values}
+    ours: dict[str, Row] = {}
     for row in rows:
-        kinds[row.kind][row.name] = _row(row)
-    priced = (*kinds[Kind.TOOL].values(), *kinds[Kind.COUNTER].values())
+        (ours if row.dialect == OURS else kinds[row.kind])[row.name] = _row(row)
+    priced = (*kinds[Kind.TOOL].values(), *kinds[Kind.COUNTER].values(), *ours.values())
+    described = (*(row for kind in kinds.values() for row in kind.values()), *ours.values())
     members = _split({f".{name}": row for name, row in kinds[Kind.MEMBER].items()}, ".")
     return Rules(
         members={"tools": Names({"*": _ANY})} | members,
@@ -130,7 +136,8 @@ def rules(rows: Iterable[Feature]) -> Rules:
         meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL and row.amount),
         counters=kinds[Kind.COUNTER],
         factors=_factors(kinds[Kind.VALUE]),
-        described=tuple(row for kind in kinds.values() for row in kind.values() if row.note),
+        described=tuple(row for row in described if row.note),
+        ours=ours,
     )
 
 
@@ -193,7 +200,8 @@ class Features:
 
     def _of(self, dialect: str, model: str) -> list[Feature]:
         """A row for this very model stands before one for all of them."""
-        mine = [row for row in self._rows if row.dialect == dialect and _has(model)(row)]
+        spoken = (dialect, OURS) if families.chats(dialect) else (dialect,)
+        mine = [row for row in self._rows if row.dialect in spoken and _has(model)(row)]
         return sorted(mine, key=lambda row: bool(row.only_models))
 
     def rows(self) -> list[Feature]:
@@ -221,8 +229,11 @@ class _Last:
 
 
 def load() -> Features:
-    """Read the list."""
-    rows = list(Feature.objects.filter(active=True).order_by("pk").values_list(*_FIELDS))
+    """Read the list; without what we run ourselves while nobody searches for us."""
+    listed = Feature.objects.filter(active=True)
+    if not SearchProvider.objects.filter(active=True).exists():
+        listed = listed.exclude(dialect=OURS)
+    rows = list(listed.order_by("pk").values_list(*_FIELDS))
     if rows != _Last.rows:
         made = [Feature(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
         _Last.rows, _Last.features = rows, Features(made)
