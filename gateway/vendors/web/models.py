@@ -42,9 +42,11 @@ class SearchProvider(Announced):
         validators=[http_url],
         help_text=_("Empty for Brave's own."),
     )
-    sealed = models.TextField(blank=True, db_default="", editable=False)
+    sealed = models.TextField(blank=True, default="", db_default="", editable=False)
     # The home its key was entered for: it is sent nowhere else (vendors/models.py, Credential).
-    entered_for = models.CharField(max_length=300, blank=True, db_default="", editable=False)
+    entered_for = models.CharField(
+        max_length=300, blank=True, default="", db_default="", editable=False
+    )
     internal = models.BooleanField(
         _("in our own network"),
         default=False,

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from django.utils.translation import gettext as _
+
 from gateway.vendors.probing import Verdict
 from gateway.vendors.web import searching
 from gateway.vendors.web.models import SearchProvider
@@ -14,9 +16,10 @@ def test(row: SearchProvider) -> Verdict:
     try:
         found = asyncio.run(searching.ask(searching.of(row), searching.Wanted(_QUERY)))
     except ValueError as error:
-        return Verdict(False, f"cannot be used: {error}")
+        return Verdict(False, _("cannot be used: %(why)s") % {"why": error})
     except searching.Failed as failed:
-        return Verdict(False, f"says {failed.detail}")
+        return Verdict(False, _("says %(why)s") % {"why": failed.detail})
     if not found:
-        return Verdict(False, "answers, and finds nothing")
-    return Verdict(True, f"found {len(found)} pages, the first at {found[0].url[:100]}")
+        return Verdict(False, _("answers, and finds nothing"))
+    told = {"count": len(found), "url": found[0].url[:100]}
+    return Verdict(True, _("found %(count)s pages, the first at %(url)s") % told)
