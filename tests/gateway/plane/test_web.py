@@ -13,9 +13,11 @@ from gateway.dialects.codecs import pages
 from gateway.plane import large
 from gateway.usage.models import UsageEvent
 from gateway.vendors import fetching, vault
+from gateway.vendors.own_keys import keeping
 from gateway.vendors.web import searching
 from gateway.vendors.web.models import SearchProvider
 from sandbox.vendors.faults import Fault
+from tests.gateway.vendors.own_keys import charge, offer
 from tests.gateway_server import Gateway, fund, settled
 from tests.vendors import KEY
 from tests.world import Person
@@ -496,11 +498,25 @@ def test_a_large_request_is_searched_for_as_well(
 def test_a_search_is_in_the_price_list_once_there_is_a_provider(
     gateway: Gateway, alice: Person
 ) -> None:
-    def named() -> set[str]:
+    def ours() -> int:
         with gateway.http(alice) as http:
             listed = http.get("/v1/models").json()["data"]
-        return {feature["name"] for model in listed for feature in model.get("features", ())}
+        (model,) = [each for each in listed if each["id"] == "gpt-4o"]
+        return len([f for f in model["features"] if f["name"] in ("web_search", "web_fetch")])
 
-    assert "web_fetch" not in {n for n in named() if n == "hontoni"}
+    assert ours() == 0
     provider(gateway)
-    assert "web_search" in named()
+    assert ours() == 2
+
+
+def test_a_customers_own_key_pays_for_what_we_run(gateway: Gateway, alice: Person) -> None:
+    """The vendor bills the tokens; the search is ours all the same."""
+    fund(alice, "10")
+    offer(gateway.vendors)
+    charge("0.10")
+    provider(gateway)
+    keeping.add(alice.user, "openai", KEY)
+    post(gateway, alice, "/v1/messages", messages(call("web_search", query="tin"), "gpt-4o"))
+    (event,) = gateway.books()
+    assert event.details["own_key"] and calls_of(event) == {"web_search": 1}
+    assert event.cost >= 10_000_000
