@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from django.db.models import Exists, Q
+
 from gateway.catalogue.features.models import OURS, WHOLE, Feature, Kind, Pricing
 from gateway.dialects.codecs import families
 from gateway.vendors.web.models import SearchProvider
@@ -230,9 +232,8 @@ class _Last:
 
 def load() -> Features:
     """Read the list; without what we run ourselves while nobody searches for us."""
-    listed = Feature.objects.filter(active=True)
-    if not SearchProvider.objects.filter(active=True).exists():
-        listed = listed.exclude(dialect=OURS)
+    nobody = ~Exists(SearchProvider.objects.filter(active=True))
+    listed = Feature.objects.filter(active=True).exclude(nobody & Q(dialect=OURS))
     rows = list(listed.order_by("pk").values_list(*_FIELDS))
     if rows != _Last.rows:
         made = [Feature(**dict(zip(_FIELDS, row, strict=True))) for row in rows]

@@ -29,4 +29,4 @@ def run(**cases: Callable[[], Any]) -> None:
             found[name] = {"said": case()}
         except Exception as error:
             found[name] = {"raised": f"{type(error).__name__}: {error}"[:2000]}
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found))
