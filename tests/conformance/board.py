@@ -39,10 +39,10 @@ and afterwards the books balanced to the last nano-dollar.
 _EDITORS = """\
 ## Editors
 
-Cursor and Windsurf cannot be run without a screen. What they send was recorded by others, and is
-sent here byte for byte, in the order of a conversation; its sources are named in
-`tests/conformance/editors/`. ✓: every request was answered in the shape that the editor reads, and
-the vendor was sent nothing that it would refuse.
+Cursor cannot be run without a screen. These are its requests in the shapes that public reports of
+other gateways quote; each file of `tests/conformance/editors/` names its source. ✓: answered in
+the shape that it reads, and the vendor was sent nothing that it would refuse. Of Windsurf no public
+recording was found, so it has no row.
 """
 _NODE = Path(__file__).parent / "node" / "package.json"
 
