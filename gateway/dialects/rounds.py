@@ -11,9 +11,10 @@ sum of all rounds. Each round is an iteration of the bill, by its own prompt.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from gateway.dialects import codecs
-from gateway.dialects.codecs import pages, wire
+from gateway.dialects.codecs import pages, turns, wire
 from gateway.dialects.codecs.fold import Fold
 from gateway.dialects.codecs.hosted import Helped
 from gateway.dialects.codecs.reader import size
@@ -119,7 +120,7 @@ class Rounds(Translator):
         if isinstance(event, TextOpen | ReasoningOpen | CallOpen):
             self._indexes[index] = self._place()
             self._others += isinstance(event, CallOpen)
-        return [*self._annotated(event, index), replace(event, index=self._indexes[index])]  # type: ignore[call-arg]
+        return [*self._annotated(event, index), _moved(event, self._indexes[index])]
 
     def _place(self) -> int:
         self._next += 1
@@ -210,7 +211,7 @@ class Rounds(Translator):
         itself."""
         self.last = last
         self._made, used = [*self.conversation()], self._last_usage()
-        results = sum(size(part.text) for each in self._results for part in each.parts)
+        results = sum(size(turns.plain(each.parts)) for each in self._results)
         read = Usage(input=sum(used) + results // 3)
         self._before.append(used)
         rounds = [*self._before, read]
@@ -226,6 +227,12 @@ class Rounds(Translator):
         reason = "length" if short and not self._others else "tool_calls"
         self.waiting = []
         return self._send([Finish(reason)])
+
+
+def _moved(event: Any, index: int) -> Event:
+    """The same at another index."""
+    moved: Event = replace(event, index=index)
+    return moved
 
 
 def _sum(rounds: list[Usage]) -> Usage:

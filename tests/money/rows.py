@@ -123,13 +123,13 @@ class Rows:
             if row.pricing == "per_call"
             for meter in row.meter.split(",")
         }
-        theirs = sum(amounts.get(counter, 0) * times for counter, times in bill.calls.items())
+        theirs: int = sum(amounts.get(counter, 0) * times for counter, times in bill.calls.items())
         return theirs + self.ours(event)
 
     def ours(self, event: UsageEvent) -> int:
         """Nano-dollars for what we ran ourselves, as often as the receipt says: no vendor knows
         (tests/gateway/plane/test_web.py counts them at the search provider)."""
-        amounts = {row.pk: row.amount for row in self.features.get("ours", ())}
+        amounts: dict[int, int] = {row.pk: row.amount for row in self.features.get("ours", ())}
         lines = event.details.get("lines", ())
         called = (line for line in lines if line["kind"] == "calls")
         return sum(amounts.get(line["feature_id"], 0) * line["calls"] for line in called)

@@ -157,12 +157,12 @@ def _told(json: Mapping[str, Any], key: bytes) -> tuple[str, bool] | None:
 
 def _page(content: Any) -> WebPage | None:
     """Of a page that was read, whoever did: nothing of it is encrypted."""
-    document = content.get("content") if isinstance(content, Mapping) else None
-    source = document.get("source") if isinstance(document, Mapping) else None
-    text = source.get("data") if isinstance(source, Mapping) else None
-    if not isinstance(text, str) or source.get("type") != "text":
+    document = _member(content, "content")
+    source = _member(document, "source")
+    text = _member(source, "data")
+    if not isinstance(text, str) or _member(source, "type") != "text":
         return None
-    return WebPage(str(content.get("url")), str(document.get("title") or ""), text)
+    return WebPage(str(_member(content, "url")), str(_member(document, "title") or ""), text)
 
 
 def _pages(content: Any, key: bytes) -> list[WebPage] | None:

@@ -69,7 +69,8 @@ def test_a_framework_does_its_tasks(
     key = product.key(f"{framework} {model}")
     env = {"ROOT": product.url, "KEY": key.raw, "MODEL": model}
     found = _driven(known, provider, runs, env, tmp_path, pytestconfig)
-    assert found["tools"].get("said", "").startswith("Found 42-there"), found["tools"]
+    told = found["tools"].get("said", "")  # some wrap what a tool gave in an object
+    assert told.startswith("Found") and "42-there" in told, found["tools"]
     assert {name: found[name].get("said", found[name]) for name in EXPECTED} == EXPECTED
     asked = product.asked(key, least=6)
     assert {event["status"] for event in asked} == {200}
