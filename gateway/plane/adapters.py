@@ -9,7 +9,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import orjson
 
@@ -325,7 +325,7 @@ class Translation:
         for word in dict.fromkeys(each.tool for each in self.helped.values()):
             mine = [each.declared for each in self.helped.values() if each.tool == word]
             bounds = (rows[word].most_calls, self._most, whole, mine[0].get("max_uses"))
-            yield Use(rows[word], min(filter(_is_count, bounds)), mine[0])
+            yield Use(rows[word], min(each for each in bounds if _is_count(each)), mine[0])
 
     def declared(self, call: HostedCall) -> dict[str, Any]:
         """What the client said of the tool that is called."""
@@ -410,7 +410,7 @@ class Translation:
         return failed.message == failures.malformed("").message
 
 
-def _is_count(number: Any) -> bool:
+def _is_count(number: Any) -> TypeGuard[int]:
     return isinstance(number, int) and not isinstance(number, bool) and number >= 0
 
 

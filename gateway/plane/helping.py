@@ -6,7 +6,7 @@ round behind the last use offers none, so there are never more rounds than that.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ _BYTES_PER_TOKEN = 3
 _OVERUSED = "max_uses_exceeded"
 
 
-async def run(call: Call, tap: Rounds) -> AsyncIterator[bytes]:
+async def run(call: Call, tap: Rounds) -> AsyncGenerator[bytes, None]:
     """Run what is waiting; what to send the client, as it comes. Then the tap has begun the next
     round, and its request is the lane's body; or it has finished."""
     lane = call.lane

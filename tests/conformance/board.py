@@ -41,8 +41,8 @@ _EDITORS = """\
 
 Cursor cannot be run without a screen. These are its requests in the shapes that public reports of
 other gateways quote; each file of `tests/conformance/editors/` names its source. ✓: answered in
-the shape that it reads, and the vendor was sent nothing that it would refuse. Of Windsurf no public
-recording was found, so it has no row.
+the shape that it reads, and the vendor was sent nothing that it would refuse. Of Windsurf no
+public recording was found, so it has no row.
 """
 _NODE = Path(__file__).parent / "node" / "package.json"
 
