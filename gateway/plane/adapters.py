@@ -7,9 +7,9 @@
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
 import orjson
 
@@ -33,7 +33,7 @@ from gateway.dialects.json_patch import patch
 from gateway.dialects.rounds import Rounds
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
-from gateway.plane import compaction, end_users
+from gateway.plane import compaction, end_users, our_tools
 from gateway.plane.inbound import InboundRequest
 from gateway.vendors.manners import PLAIN
 from hontoni.errors import BadRequest, PaymentRequired
@@ -112,7 +112,7 @@ def _needs_the_hub(inbound: InboundRequest) -> bool:
         return True
     if foreign.speaks(inbound.dialect.name, inbound.parsed):
         return True
-    if inbound.target.ours and _asks_for_ours(inbound):
+    if inbound.target.ours and our_tools.are_asked_for(inbound):
         return True
     if summaries.asks(inbound.parsed.get("input")) and not _compacts(inbound):
         return True
@@ -122,19 +122,6 @@ def _needs_the_hub(inbound: InboundRequest) -> bool:
     wanted = inbound.parsed.get("response_format")
     shaped = isinstance(config, dict) and bool(config.get("format"))
     return shaped or (isinstance(wanted, dict) and wanted.get("type") == "json_schema")
-
-
-def _asks_for_ours(inbound: InboundRequest) -> bool:
-    """A tool that its host has not, and we run ourselves."""
-    if "web_search_options" in inbound.parsed:
-        return True
-    tools, known = inbound.parsed.get("tools"), inbound.model.rules().tools
-    return any(
-        isinstance(tool, dict)
-        and hosted.ours(tool) in inbound.target.ours
-        and known.find(str(tool.get("type"))) is None
-        for tool in (tools if isinstance(tools, list) else ())
-    )
 
 
 def _compacts(inbound: InboundRequest) -> bool:
@@ -317,15 +304,9 @@ class Translation:
             for name in hosted.run(self.request, self.target)
             if (row := rules.tools.find(name)) is not None and row.pricing != Pricing.INCLUDED
         )
-        return Sifted(inbound.parsed, left, (*uses, *self._our_uses()))
-
-    def _our_uses(self) -> Iterator[Use]:
-        """Of each tool that we run; what bounds them in the client's words bounds all of it."""
-        rows, whole = self._inbound.model.rules().ours, self._inbound.parsed.get("max_tool_calls")
-        for word in dict.fromkeys(each.tool for each in self.helped.values()):
-            mine = [each.declared for each in self.helped.values() if each.tool == word]
-            bounds = (rows[word].most_calls, self._most, whole, mine[0].get("max_uses"))
-            yield Use(rows[word], min(each for each in bounds if _is_count(each)), mine[0])
+        return Sifted(
+            inbound.parsed, left, (*uses, *our_tools.uses(inbound, self.helped, self._most))
+        )
 
     def declared(self, call: HostedCall) -> dict[str, Any]:
         """What the client said of the tool that is called."""
@@ -408,10 +389,6 @@ class Translation:
             self._send(replace(self.request, items=items))
             return self.body != before
         return failed.message == failures.malformed("").message
-
-
-def _is_count(number: Any) -> TypeGuard[int]:
-    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
 
 
 def _without_carriers(item: Any) -> Any:

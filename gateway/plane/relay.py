@@ -197,10 +197,8 @@ async def _between(call: Call, tap: Rounds) -> None:
         async for out in told:
             if out:
                 await _pass_on(call, tap, out)
-    if tap.finished and not call.stream:
-        await _respond_whole(call, tap)
-    elif tap.finished:
-        await call.http.end_stream()
+    if tap.finished:
+        await (call.http.end_stream() if call.stream else _respond_whole(call, tap))
 
 
 def _owners(call: Call, access: Access, failed: Failed | None) -> Failed | None:
