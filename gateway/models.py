@@ -1,6 +1,7 @@
 """Every model of the app, for Django. Their rooms define them; code imports them from there."""
 
 from gateway.archive.models import UsageBroughtForward
+from gateway.batches.models import Batch, BatchRequest, FilePiece, StoredFile
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import Feature, LeftOut
 from gateway.catalogue.models import Alias, Model, Price
@@ -28,6 +29,8 @@ from gateway.vendors.web.models import SearchProvider
 
 __all__ = [
     "Alias",
+    "Batch",
+    "BatchRequest",
     "CorrectedAccount",
     "CorrectedRequest",
     "Correction",
@@ -37,6 +40,7 @@ __all__ = [
     "Dialect",
     "Feature",
     "FeatureCost",
+    "FilePiece",
     "LeftOut",
     "MarginAlarm",
     "MarkUp",
@@ -57,6 +61,7 @@ __all__ = [
     "SavedView",
     "SearchProvider",
     "StoreEpoch",
+    "StoredFile",
     "UsageBroughtForward",
     "UsageEvent",
     "UsageHour",

@@ -128,7 +128,7 @@ class Rows:
 
     def ours(self, event: UsageEvent) -> int:
         """Nano-dollars for what we ran ourselves, as often as the receipt says: no vendor knows
-        (tests/gateway/plane/test_web.py counts them at the search provider)."""
+        (tests/gateway/plane/web/ counts them at the search provider)."""
         amounts: dict[int, int] = {row.pk: row.amount for row in self.features.get("ours", ())}
         lines = event.details.get("lines", ())
         called = (line for line in lines if line["kind"] == "calls")

@@ -1,74 +1,37 @@
-"""The web for models whose vendor does not look at it: searched and read by us, on the way."""
+"""The web for models whose vendor does not look at it: searched by us, on the way."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
 
 import orjson
 import pytest
 
-from gateway.catalogue import snapshot
-from gateway.dialects.codecs import pages
 from gateway.plane import large
-from gateway.usage.models import UsageEvent
-from gateway.vendors import fetching, vault
 from gateway.vendors.own_keys import keeping
 from gateway.vendors.web import searching
 from gateway.vendors.web.models import SearchProvider
 from sandbox.vendors.faults import Fault
+from tests.gateway.plane.web.world import (
+    MODELS,
+    SEARCH,
+    call,
+    calls_of,
+    events,
+    messages,
+    post,
+    provider,
+)
 from tests.gateway.vendors.own_keys import charge, offer
 from tests.gateway_server import Gateway, fund, settled
 from tests.vendors import KEY
 from tests.world import Person
 
-MODELS = ("gpt-4o", "gpt-5.2")
-SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
-
-
-def provider(gateway: Gateway, shape: str = "searxng", **more: Any) -> SearchProvider:
-    row = SearchProvider(name=shape, shape=shape, base_url=gateway.vendors.url, internal=True)
-    for name, value in more.items():
-        setattr(row, name, value)
-    row.sealed, row.entered_for = vault.seal(KEY), row.home
-    row.save()
-    snapshot.forget()
-    searching.forget()
-    return row
-
 
 @pytest.fixture
-def web(gateway: Gateway) -> Iterator[Gateway]:
-    provider(gateway)
-    yield gateway
-    searching.forget()
-    snapshot.forget()
-
-
-def call(name: str, **args: Any) -> str:
-    return f"[[tool: {orjson.dumps({'name': name, 'args': args}).decode()}]]"
-
-
-def messages(text: str, model: str = "gpt-5.2", **more: Any) -> dict[str, Any]:
-    said = [{"role": "user", "content": text}]
-    return {"model": model, "max_tokens": 500, "messages": said, "tools": [SEARCH], **more}
-
-
-def post(gateway: Gateway, person: Person, path: str, body: dict[str, Any]) -> Any:
-    with gateway.http(person) as http:
-        reply = http.post(path, json=body)
-    assert reply.status_code == 200, reply.text
-    return reply
-
-
-def events(text: str) -> list[dict[str, Any]]:
-    lines = (line[6:] for line in text.split("\n") if line.startswith("data: "))
-    return [orjson.loads(line) for line in lines if line != "[DONE]"]
-
-
-def calls_of(event: UsageEvent) -> dict[str, int]:
-    lines = event.details.get("lines", ())
-    return {line["name"]: line["calls"] for line in lines if line["kind"] == "calls"}
+def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(large, "_FEW_BYTES", 0)
+    monkeypatch.setattr(large, "LARGE_OBJECTS", 0)
+    yield
+    large.stop()
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -355,116 +318,6 @@ def test_a_second_round_that_fails_costs_nothing(web: Gateway, alice: Person) ->
         web.vendors.faults.clear()
     costs = [event.cost for event in web.books()]
     assert costs[0] == 0
-
-
-# -- Pages ---------------------------------------------------------------------------------------
-
-FETCH = {"type": "web_fetch_20250910", "name": "web_fetch", "max_uses": 3}
-HTML = b"""<html><head><title>Tin</title><script>steal()</script></head><body><nav>Home</nav>
-<main><h1>On tin</h1><p>Tin   melts at 232 degrees.</p></main></body></html>"""
-
-
-class Site(BaseHTTPRequestHandler):
-    """A page, a redirect into our own network, and a file that is no text."""
-
-    seen: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.seen.append(self.path)
-        if self.path == "/away":
-            self.send_response(302)
-            self.send_header("Location", "http://169.254.169.254/latest/meta-data/")
-            self.end_headers()
-            return
-        kind = {"/zip": "application/zip"}.get(self.path, "text/html; charset=utf-8")
-        self.send_response(404 if self.path == "/gone" else 200)
-        self.send_header("Content-Type", kind)
-        self.end_headers()
-        self.wfile.write(HTML if self.path != "/long" else b"<p>" + b"tin " * 100_000)
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(large, "_FEW_BYTES", 0)
-    monkeypatch.setattr(large, "LARGE_OBJECTS", 0)
-    yield
-    large.stop()
-
-
-@pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """It counts as public; nothing else inside does."""
-    real = fetching.is_public
-    monkeypatch.setattr(fetching, "is_public", lambda a: a == "127.0.0.1" or real(a))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    Site.seen.clear()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-def fetched(gateway: Gateway, person: Person, url: str, said: str, **tool: Any) -> Any:
-    written = call("web_fetch", url=url).replace("/", "\\u002f")  # which names it to nobody
-    text = f"{said} {written}"
-    body = messages(text, "gpt-4o", tools=[{**FETCH, **tool}])
-    reply = post(gateway, person, "/v1/messages", body).json()
-    (result,) = [b for b in reply["content"] if b["type"] == "web_fetch_tool_result"]
-    return result["content"]
-
-
-def test_a_page_that_was_named_is_read_as_text(web: Gateway, alice: Person, site: str) -> None:
-    fund(alice, "10")
-    content = fetched(web, alice, f"{site}/tin", f"Read {site}/tin.")
-    assert content["url"] == f"{site}/tin" and content["content"]["title"] == "Tin"
-    text = content["content"]["source"]["data"]
-    assert text == "On tin\nTin melts at 232 degrees."
-    assert "Tin melts" in orjson.dumps(web.vendors.last.body).decode()
-    (event,) = web.books()
-    assert calls_of(event) == {"web_fetch": 1} and event.cost <= event.hold
-
-
-def test_what_cannot_be_read_is_told_by_anthropics_words(
-    web: Gateway, alice: Person, site: str
-) -> None:
-    fund(alice, "10")
-    for url, said, code, tool in (
-        (f"{site}/secret?of=ours", "Hi", "url_not_allowed", {}),  # nobody has named it
-        (f"{site}/gone", f"{site}/gone", "url_not_accessible", {}),
-        (f"{site}/away", f"{site}/away", "url_not_accessible", {}),
-        ("http://169.254.169.254/x", "http://169.254.169.254/x", "url_not_accessible", {}),
-        (f"{site}/zip", f"{site}/zip", "unsupported_content_type", {}),
-        (f"{site}/tin", f"{site}/tin", "url_not_allowed", {"allowed_domains": ["example.com"]}),
-        (f"{site}/tin", f"{site}/tin", "url_not_allowed", {"blocked_domains": ["127.0.0.1"]}),
-    ):
-        assert fetched(web, alice, url, said, **tool)["error_code"] == code, url
-    assert not any("secret" in path for path in Site.seen)
-    assert {tuple(calls_of(event)) for event in web.books()} == {()}
-
-
-def test_a_long_page_is_cut_to_what_was_held_for(web: Gateway, alice: Person, site: str) -> None:
-    fund(alice, "10")
-    content = fetched(web, alice, f"{site}/long", f"{site}/long", max_content_tokens=100)
-    assert len(content["content"]["source"]["data"]) <= 300
-    whole = fetched(web, alice, f"{site}/long", f"{site}/long")
-    assert len(whole["content"]["source"]["data"]) <= pages.MOST_PAGE_BYTES
-    assert all(event.cost <= event.hold for event in web.books())
-
-
-def test_responses_opens_a_page_it_has_found(web: Gateway, alice: Person, site: str) -> None:
-    fund(alice, "10")
-    body = {
-        "model": "gpt-4o-mini",
-        "input": f"{site}/tin" + call("open_page", url=f"{site}/tin"),
-        "tools": [{"type": "web_search"}],
-        "max_tool_calls": 2,
-    }
-    items = post(web, alice, "/v1/responses", body).json()["output"]
-    (opened,) = [item for item in items if item["type"] == "web_search_call"]
-    assert opened["action"] == {"type": "open_page", "url": f"{site}/tin"}
 
 
 # -- Who leaves, who pays, what is large ---------------------------------------------------------
