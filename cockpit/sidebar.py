@@ -125,6 +125,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
             Item(_t("Customers' own keys"), "key", "gateway.ownkey"),
             Item(_t("Choice and health"), "alt_route", "gateway.routing"),
             Item(_t("Vendors of models"), "route", "gateway.routeterms"),
+            Item(_t("Web search"), "travel_explore", "gateway.searchprovider"),
             Item(_t("Bills"), "request_quote", "gateway.vendorbill"),
             Item(
                 _t("Differences"),

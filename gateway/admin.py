@@ -25,6 +25,7 @@ from gateway.usage.corrections.models import corrected
 from gateway.usage.models import DeadEvent, Refusal, UsageEvent
 from gateway.usage.quarantine import admin as quarantine  # noqa: F401
 from gateway.vendors import admin as pools  # noqa: F401
+from gateway.vendors.web import admin as web  # noqa: F401
 from hontoni.money import dollars
 
 

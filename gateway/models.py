@@ -25,6 +25,7 @@ from gateway.usage.vendor_day import UsageVendorDay
 from gateway.vendors.models import Credential, Dialect, Offering, Provider, Vendor
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from gateway.vendors.routing.models import RouteTerms, Routing
+from gateway.vendors.web.models import SearchProvider
 
 __all__ = [
     "Alias",
@@ -60,6 +61,7 @@ __all__ = [
     "RouteTerms",
     "Routing",
     "SavedView",
+    "SearchProvider",
     "StoreEpoch",
     "StoredFile",
     "UsageBroughtForward",

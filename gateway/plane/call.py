@@ -89,6 +89,7 @@ class Call:
     priced_for: tuple[int, int] = (0, 0)  # from when, until when these prices are in force
     admitted_at: int = 0  # by Redis's clock, in microseconds
     epoch: str = ""  # of the stores, in which Redis was asked
+    rounds: list[str] = field(default_factory=list)  # the vendor's ids of those before the last
     spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     trace: object = None  # its spans (tracing.py)
@@ -378,7 +379,7 @@ class Call:
     def _learn(self, usage: Usage) -> None:
         """The vendor told everything: that sharpens later estimates."""
         tap = self.tap
-        if tap is None or not tap.spoke_at:
+        if tap is None or not tap.spoke_at or self.rounds:
             return
         pace, thought = calibration.of(self.model.id), 0 if usage.reasoning else tap.thought_bytes
         pace.heard(tap.text_bytes + thought, usage.output)

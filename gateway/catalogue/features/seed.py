@@ -17,7 +17,7 @@ off stays off. Names are those of the vendors' published SDKs.
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.catalogue.features.models import Feature, Kind, Pricing
+from gateway.catalogue.features.models import OURS, Feature, Kind, Pricing
 from gateway.vendors.models import Dialect
 from hontoni.money import nanos
 
@@ -236,6 +236,16 @@ def _gemini() -> Iterator[Feature]:
                 only_models=newer, note="Gemini searches the web, by the search")  # fmt: skip
 
 
+def _ours() -> Iterator[Feature]:
+    """Where a vendor does not; off until there is a search provider. A search costs us about half
+    of that at Brave."""
+    uses = {"bound": "tools.max_uses"}
+    yield _call(OURS, "web_search", "0.01", "hontoni_web_search_requests", 8,
+                note="we search the web, for models whose vendor does not", **uses)  # fmt: skip
+    yield _call(OURS, "web_fetch", "0.001", "hontoni_web_fetch_requests", 8,
+                note="we read web pages, for models whose vendor does not", **uses)  # fmt: skip
+
+
 def _sounds() -> Iterator[Feature]:
     """A token of sound, beside the price of one of text: nothing at most of Google's."""
     for amount, only in (
@@ -258,6 +268,7 @@ def rows() -> Iterator[Feature]:
     yield from _openai()
     yield from _gemini()
     yield from _sounds()
+    yield from _ours()
 
 
 def seed() -> None:
