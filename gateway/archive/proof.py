@@ -13,10 +13,10 @@ from django.db.models import Sum
 
 from billing.books import checkpoints
 from billing.books.models import Checkpoint
-from gateway.archive import expiry, sums, tables
+from gateway.archive import expiry, sums
 from gateway.archive.models import UsageBroughtForward
 from gateway.archive.sums import Key, Sums
-from hontoni import months
+from hontoni import archive_files, months
 
 
 def costs() -> dict[int, int]:
@@ -86,9 +86,9 @@ def wrong_files() -> Iterator[str]:
 def _faults(checkpoint: Checkpoint, file: dict[str, Any], path: Path) -> Iterator[str]:
     name = file["name"]
     try:
-        tables.store().get(name, path)
+        archive_files.store().get(name, path)
     except Exception as error:  # whatever the storage has for it
         yield f"{checkpoint}: {name} is not to be had: {type(error).__name__}: {error}"
         return
-    if tables.sha256(path) != file["sha256"]:
+    if archive_files.sha256(path) != file["sha256"]:
         yield f"{checkpoint}: {name} is not the file that was written"
