@@ -7,6 +7,7 @@ from gateway.catalogue.models import Alias, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.dashboard.models import RoleGrant, SavedView
 from gateway.pricing.models import Proposal
+from gateway.reconciliation.models import ProvenMonth, ProvenUsage
 from gateway.reconciliation.vendors.models import (
     MarginAlarm,
     ReportSource,
@@ -47,6 +48,8 @@ __all__ = [
     "OwnKeyHour",
     "Price",
     "Proposal",
+    "ProvenMonth",
+    "ProvenUsage",
     "Provider",
     "Refusal",
     "ReportSource",

@@ -19,10 +19,11 @@ from gateway.archive.sums import Key, Sums
 from hontoni import archive_files, months
 
 
-def costs() -> dict[int, int]:
-    """By account, what events that are gone cost."""
-    rows = UsageBroughtForward.objects.order_by().values_list("user_id").annotate(Sum("cost"))
-    return dict(rows)
+def by_account() -> dict[int, tuple[int, int]]:
+    """How many events are gone of each account, and what they cost."""
+    rows = UsageBroughtForward.objects.order_by().values_list("user_id")
+    summed = rows.annotate(Sum("requests"), Sum("cost"))
+    return {user: (count, cost) for user, count, cost in summed}
 
 
 class Rollups:
@@ -37,7 +38,7 @@ class Rollups:
         self._beyond: dict[Key, Sums] = {}
         for each in self.signed.values():
             for key, found in sums.read(checkpoints.contents(each)["usage"]["beyond"]).items():
-                self._beyond[key] = _plus(self._beyond.get(key, sums.NOTHING), found)
+                self._beyond[key] = sums.plus(self._beyond.get(key, sums.NOTHING), found)
         self._gone: defaultdict[datetime, dict[Key, Sums]] = defaultdict(dict)
 
     def knows(self, key: Key) -> bool:
@@ -63,10 +64,6 @@ class Rollups:
                 yield f"{each}: what accounts used is not what it says"
         for key in self._beyond:
             yield f"the rollup of {key} is missing, of which requests are in the archive"
-
-
-def _plus(left: Sums, right: Sums) -> Sums:
-    return tuple(a + b for a, b in zip(left, right, strict=True))
 
 
 # -- The files -----------------------------------------------------------------------------------
