@@ -82,7 +82,7 @@ FROM (SELECT charged.id, a.id AS account, -amount AS amount, a.balance, a.versio
 WINDOW numbered AS (PARTITION BY account ORDER BY id);
 UPDATE billing_ledgeraccount a SET balance = balance + moved.amount, version = version + moved.n
 FROM (SELECT account_id, sum(amount) AS amount, count(*) AS n FROM billing_entry
-      WHERE id > %(number)s AND id < %(number)s + 100000000000 GROUP BY 1) AS moved
+      WHERE id > %(number)s AND id < %(number)s + 99000000000 GROUP BY 1) AS moved
 WHERE moved.account_id = a.id;
 UPDATE billing_wallet w SET settled_total = settled_total + used.cost
 FROM (SELECT customers.user_id, sum(cost) AS cost FROM made JOIN customers ON customers.n = who
