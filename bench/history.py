@@ -160,7 +160,7 @@ def _fill(month: datetime, until: datetime, rows: int) -> None:
     from billing.books.monthly import first_number
 
     # The ids of payments made today are the first thousand of this month.
-    values = {
+    values: dict[str, Any] = {
         **{"since": month, "until": until, "month": f"{month:%Y-%m}", "rows": rows},
         **{"number": first_number(month) + 1_000_000, "customers": CUSTOMERS},
     }

@@ -94,9 +94,9 @@ def _requests(text: str) -> Iterator[Found]:
             about = f"{event.model}, {event.status}, {event.user.email}"
             yield Found(event, f"Request {event.request_id}", about, "bolt")
             return
-        if event := _archived(pk):
-            about = f"{event.model}, {event.status}, {event.user.email}, in the archive"
-            yield Found(event, f"Request {event.request_id}", about, "bolt")
+        if gone := _archived(pk):
+            about = f"{gone.model}, {gone.status}, {gone.user.email}, in the archive"
+            yield Found(gone, f"Request {gone.request_id}", about, "bolt")
 
 
 def _archived(pk: UUID) -> UsageEvent | None:

@@ -51,10 +51,11 @@ def prove(*, whole: bool = False) -> Proof:
 def _proof(known: Proven | None) -> list[str]:
     """The database's books as they stood at one moment; and Valkey's counters, which are looked
     at account by account."""
+    floor = known.floor if known else None
     with snapshot():
         found = [
-            *reconcile.problems(known and known.floor),
-            *rollups.problems(known and known.floor.month),
+            *reconcile.problems(floor),
+            *rollups.problems(floor.month if floor else None),
             *_charges(known),
             *corrections.problems(),
             *_dead(),

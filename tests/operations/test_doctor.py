@@ -114,7 +114,7 @@ def test_a_disk_that_is_full(
         setattr(settings, name, str(tmp_path / name))
     assert failing("disk") == "" and len(examined("disk")) == 4
     full = SimpleNamespace(total=100, free=4)
-    monkeypatch.setattr(stores.shutil, "disk_usage", lambda _path: full)
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: full)
     assert failing("disk").count("4% free") == 4
     full.free = 10
     assert {level for level, _ in examined("disk")} == {"warning"}

@@ -88,7 +88,7 @@ def test_a_charge_that_is_here_lists_requests_that_are_gone(lived: Person) -> No
 
 def _at_edge(person: Person) -> str:
     found = pages(person, f"{LIST}?kind=usage")
-    return next(each["created_at"] for each in found if each["created_at"] < "2025-10-02")
+    return next(str(each["created_at"]) for each in found if each["created_at"] < "2025-10-02")
 
 
 def test_the_page_and_the_file_of_all_data_show_old_charges(
