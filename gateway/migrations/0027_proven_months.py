@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0022_own_keys_and_routing'),
+        ('gateway', '0026_cost_versions'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
