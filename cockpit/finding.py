@@ -31,13 +31,16 @@ from billing.stripe import mirror
 from billing.stripe.models import StripeCustomer, StripeEvent
 from billing.subscriptions.models import PlanOrder
 from cockpit.sidebar import may_see
+from gateway.archive import receipts as archived
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
+from hontoni.errors import Unavailable
 from hontoni.money import dollars
 
 MOST = 5  # of one kind
 VENDORS_DAYS = (1, 7, 31, 366)
 SECONDS = 2  # for each of these
+ARCHIVE_SECONDS = 5  # for all of it
 SHOWN = 10  # characters of a key that are kept in clear (accounts/keys/api_keys.py)
 _REQUEST = re.compile(r"(?:\breq_|\A)([0-9a-f]{32})\b", re.IGNORECASE)  # also within an address
 _KEY = re.compile(r"sk-gw-[0-9a-z]{2,}", re.IGNORECASE)
@@ -90,6 +93,18 @@ def _requests(text: str) -> Iterator[Found]:
         for event in UsageEvent.objects.filter(pk=pk).select_related("user"):
             about = f"{event.model}, {event.status}, {event.user.email}"
             yield Found(event, f"Request {event.request_id}", about, "bolt")
+            return
+        if gone := _archived(pk):
+            about = f"{gone.model}, {gone.status}, {gone.user.email}, in the archive"
+            yield Found(gone, f"Request {gone.request_id}", about, "bolt")
+
+
+def _archived(pk: UUID) -> UsageEvent | None:
+    """A request in the archive; none where that is away: what else is found is shown."""
+    try:
+        return archived.find(None, pk)
+    except Unavailable:
+        return None
 
 
 def _about(request: UUID) -> tuple[datetime, datetime]:
@@ -212,6 +227,13 @@ def _vendor_requests(text: str) -> Iterator[Found]:
         if events:
             return
         end = begin
+    try:
+        gone = archived.by_vendors_id(text, ARCHIVE_SECONDS, MOST)
+    except Unavailable:
+        return
+    for event in gone:
+        about = f"the vendor's {text}, in the archive"
+        yield Found(event, f"Request {event.request_id}", about, "bolt")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Staff: the catalogue may be edited (its prices in its own room); usage may be read."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -8,6 +9,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
+from gateway.archive import receipts
 from gateway.batches import admin as batches  # noqa: F401  registers
 from gateway.catalogue.models import BUCKETS, Model
 from gateway.pricing import admin as pricing  # noqa: F401  registers
@@ -83,6 +85,16 @@ class UsageAdmin(ReadOnly, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UsageEvent]:
         return corrected(super().get_queryset(request))
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> UsageEvent | None:
+        """Out of the archive, too."""
+        found: UsageEvent | None = super().get_object(request, object_id, from_field)
+        try:
+            return found or receipts.find(None, UUID(object_id))
+        except ValueError:
+            return None
 
     @admin.display(description="charged", ordering="cost")
     def charged_dollars(self, event: UsageEvent) -> str:

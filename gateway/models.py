@@ -8,6 +8,7 @@ from gateway.catalogue.models import Alias, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.dashboard.models import RoleGrant, SavedView
 from gateway.pricing.models import Proposal
+from gateway.reconciliation.models import ProvenMonth, ProvenUsage
 from gateway.reconciliation.vendors.models import (
     MarginAlarm,
     ReportSource,
@@ -54,6 +55,8 @@ __all__ = [
     "OwnKeyHour",
     "Price",
     "Proposal",
+    "ProvenMonth",
+    "ProvenUsage",
     "Provider",
     "Refusal",
     "ReportSource",

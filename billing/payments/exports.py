@@ -6,9 +6,11 @@ themselves is kept from being taken for a formula.
 """
 
 import csv
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from django.db import connection
@@ -16,6 +18,7 @@ from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncMonth
 
 from accounts.models import User
+from billing.books import archived
 from billing.books.ledger import Kind
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice
@@ -75,11 +78,14 @@ def _at(moment: datetime | None) -> str:
 
 
 def _transfers(since: datetime, until: datetime) -> Iterator[Row]:
-    found = Transfer.objects.filter(created_at__gte=since, created_at__lt=until).order_by("pk")
-    columns = ("pk", "created_at", "kind", "amount", "debit__code", "credit__code")
-    rows = found.values_list(*columns, "key", "reason", "actor").iterator(CHUNK)
-    for pk, at, kind, amount, *rest in rows:
-        yield (pk, _at(at), kind, dollars(amount), *rest)
+    """Also those that are in the archive. Raises Unavailable where it is away."""
+    kept = Transfer.objects.filter(created_at__gte=since, created_at__lt=until).order_by("pk")
+    rows = kept.select_related("debit", "credit").iterator(CHUNK)
+    with archived.reading():
+        for each in heapq.merge(rows, archived.charges(since, until), key=attrgetter("pk")):
+            sides = each.debit.code, each.credit.code
+            moved = each.pk, _at(each.created_at), each.kind, dollars(each.amount)
+            yield (*moved, *sides, each.key, each.reason, each.actor)
 
 
 def _invoices(since: datetime, until: datetime) -> Iterator[Row]:

@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
+from billing.books import archived
 from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
 from billing.invoices.links import link
 from billing.invoices.models import Invoice, InvoiceSeries
@@ -59,6 +60,15 @@ class TransferAdmin(ReadOnlyAdmin):
     readonly_fields = ["shown_amount"]
     ordering = ["-id"]
     show_full_result_count = False
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Transfer | None:
+        """Charges out of the archive, too."""
+        found: Transfer | None = super().get_object(request, object_id, from_field)
+        if found is None and object_id.isdecimal() and len(object_id) <= 18:
+            found = archived.charge(int(object_id))
+        return found
 
     @admin.display(description="amount", ordering="amount")
     def shown_amount(self, transfer: Transfer) -> str:

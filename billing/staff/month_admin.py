@@ -5,7 +5,7 @@ payouts that nothing explains.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
 
@@ -22,6 +22,7 @@ from django.utils.html import format_html, format_html_join
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminSelectWidget
 
+from billing.books import archived
 from billing.books.models import ClosedMonth
 from billing.mails.models import Notice
 from billing.payments import closing, exports
@@ -162,7 +163,10 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
 
 
 def csv_of(name: str, first: date, last: date) -> StreamingHttpResponse:
-    """The file, as it is read from the database."""
+    """The file, as it is read from the books. Raises Unavailable where the archive is needed and
+    away."""
+    if name == "transfers":
+        archived.check(datetime.combine(first, time(), UTC))
     found = exports.lines(exports.EXPORTS[name], first, last)
     response = StreamingHttpResponse(_sent(found), content_type="text/csv; charset=utf-8")
     file = f"hontoni-{name}-{first}-{last}.csv"
