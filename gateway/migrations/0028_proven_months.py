@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('gateway', '0026_cost_versions'),
+        ('gateway', '0027_search_providers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
