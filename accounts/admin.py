@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -45,12 +46,12 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     ]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
-        ("Keys", {"fields": ["key_cap", "terms_version", "frozen_at", "frozen_reason"]}),
+        (_("Keys"), {"fields": ["key_cap", "terms_version", "frozen_at", "frozen_reason"]}),
         (
-            "Permissions",
+            _("Permissions"),
             {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]},
         ),
-        ("Dates", {"fields": ["created_at", "last_login"]}),
+        (_("Dates"), {"fields": ["created_at", "last_login"]}),
     ]
     add_fieldsets = [
         (None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})
@@ -90,11 +91,11 @@ class SecretAdmin(ModelAdmin):
     exclude = ["digest"]
     end: Callable[[Any], bool]
 
-    @admin.display(description="Status")
+    @admin.display(description=_("Status"))
     def state(self, secret: ApiKey | PersonalToken) -> str:
         return secret.status(timezone.now())
 
-    @admin.action(description="Revoke for good", permissions=["revoke"])
+    @admin.action(description=_("Revoke for good"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for secret in queryset:
             self.end(secret)
@@ -132,11 +133,11 @@ class LegalTextAdmin(ModelAdmin):
     list_filter = ["page"]
     readonly_fields = ["version"]
 
-    @admin.display(description="In force", boolean=True)
+    @admin.display(description=_("In force"), boolean=True)
     def holds(self, text: LegalText) -> bool:
         return texts.current(text.page, timezone.now()).pk == text.pk
 
-    @admin.display(description="Agreed to by")
+    @admin.display(description=_("Agreed to by"))
     def consents(self, text: LegalText) -> int:
         return Consent.objects.filter(page=text.page, version=text.version).count()
 
@@ -178,7 +179,7 @@ class AddressAdmin(EmailAddressAdmin, ModelAdmin):
 
     actions = ["make_verified"]
 
-    @admin.action(description="Confirm")
+    @admin.action(description=_("Confirm"))
     def make_verified(self, request: HttpRequest, queryset: QuerySet[EmailAddress]) -> None:
         for address in queryset.filter(verified=False):
             _vouch(address)

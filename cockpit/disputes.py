@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
@@ -44,7 +45,7 @@ class AnswerForm(forms.Form):
 
 class GiveUpForm(ReasonForm):
     reason = forms.CharField(
-        max_length=200, widget=UnfoldAdminTextInputWidget, help_text="For the audit."
+        max_length=200, widget=UnfoldAdminTextInputWidget, help_text=_("For the audit.")
     )
 
 
@@ -64,7 +65,7 @@ class DisputePage(DisputeAdmin):
         rows = Dispute.objects.filter(pk=unquote(object_id), status__in=Dispute.ANSWERABLE)
         return rows.exists()
 
-    @action(description="Answer with evidence", url_path="answer", permissions=["answer"])
+    @action(description=_("Answer with evidence"), url_path="answer", permissions=["answer"])
     def answer(self, request: HttpRequest, object_id: str) -> HttpResponse:
         named = Dispute.objects.filter(pk=unquote(object_id))
         dispute = named.select_related("topup__user", "user").first()
@@ -72,7 +73,7 @@ class DisputePage(DisputeAdmin):
         form = AnswerForm(request.POST or None, initial=initial)
         return self.ask(request, object_id, "Answer", form, _answer, at_once=False)
 
-    @action(description="Give it up", url_path="give-up", permissions=["answer"])
+    @action(description=_("Give it up"), url_path="give-up", permissions=["answer"])
     def give_up(self, request: HttpRequest, object_id: str) -> HttpResponse:
         form = GiveUpForm(request.POST or None)
         return self.ask(request, object_id, "Give up", form, _give_up, at_once=False)

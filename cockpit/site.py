@@ -230,10 +230,13 @@ class Site(UnfoldAdminSite):  # type: ignore[misc]
 
 
 class Theme(DefaultAppConfig):  # type: ignore[misc]
-    """The theme's app, with our site for its own."""
+    """The theme's app, with our site for its own. It is ready before anybody makes a form."""
 
     default = False
 
     def ready(self) -> None:
+        from cockpit import labels
+
+        labels.translate()
         site = Site()
         admin.site = sites.site = site

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
@@ -42,7 +43,7 @@ class ReadOnly:
 class ModelFilter(admin.SimpleListFilter):
     """Those of the catalogue: the table is too large to be asked which it has."""
 
-    title, parameter_name = "model", "model"
+    title, parameter_name = _("model"), "model"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(name, name) for name in Model.objects.values_list("pk", flat=True)]
@@ -52,7 +53,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    title, parameter_name = "outcome", "outcome"
+    title, parameter_name = _("outcome"), "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("failed", "failed"), ("fine", "answered")]
@@ -81,15 +82,15 @@ class UsageAdmin(ReadOnly, ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[UsageEvent]:
         return corrected(super().get_queryset(request))
 
-    @admin.display(description="charged", ordering="cost")
+    @admin.display(description=_("charged"), ordering="cost")
     def charged_dollars(self, event: UsageEvent) -> str:
         return f"${dollars(event.charged)}"
 
-    @admin.display(description="charged before any correction")
+    @admin.display(description=_("charged before any correction"))
     def cost_dollars(self, event: UsageEvent) -> str:
         return f"${dollars(event.cost)}"
 
-    @admin.display(description="held")
+    @admin.display(description=_("held"))
     def hold_dollars(self, event: UsageEvent) -> str:
         return f"${dollars(event.hold)}"
 
@@ -111,7 +112,7 @@ class DeadEventAdmin(ReadOnly, ModelAdmin):
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("gateway.change_deadevent")
 
-    @admin.action(description="Write into the books after all", permissions=["replay"])
+    @admin.action(description=_("Write into the books after all"), permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[DeadEvent]) -> None:
         for dead in queryset.order_by("pk"):
             before = {"problem": dead.problem}

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy as _
 
 from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
 from billing.invoices.links import link
@@ -21,15 +22,15 @@ class WalletAdmin(ReadOnlyAdmin):
     readonly_fields = ["shown_balance", "shown_credits", "shown_usage"]
     ordering = ["-pk"]
 
-    @admin.display(description="balance")
+    @admin.display(description=_("balance"))
     def shown_balance(self, wallet: Wallet) -> str:
         return f"${dollars(wallet.balance)}"
 
-    @admin.display(description="credits", ordering="credits_total")
+    @admin.display(description=_("credits"), ordering="credits_total")
     def shown_credits(self, wallet: Wallet) -> str:
         return f"${dollars(wallet.credits_total)}"
 
-    @admin.display(description="settled usage", ordering="settled_total")
+    @admin.display(description=_("settled usage"), ordering="settled_total")
     def shown_usage(self, wallet: Wallet) -> str:
         return f"${dollars(wallet.settled_total)}"
 
@@ -41,7 +42,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
     fields = ["code", "shown_balance", "version", "may_go_negative"]
     readonly_fields = ["shown_balance"]
 
-    @admin.display(description="balance", ordering="balance")
+    @admin.display(description=_("balance"), ordering="balance")
     def shown_balance(self, account: LedgerAccount) -> str:
         return f"${dollars(account.balance)}"
 
@@ -60,7 +61,7 @@ class TransferAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     show_full_result_count = False
 
-    @admin.display(description="amount", ordering="amount")
+    @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, transfer: Transfer) -> str:
         return f"${dollars(transfer.amount)}"
 
@@ -77,11 +78,11 @@ class EntryAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     show_full_result_count = False
 
-    @admin.display(description="amount", ordering="amount")
+    @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, entry: Entry) -> str:
         return f"${dollars(entry.amount)}"
 
-    @admin.display(description="balance after", ordering="balance_after")
+    @admin.display(description=_("balance after"), ordering="balance_after")
     def shown_balance(self, entry: Entry) -> str:
         return f"${dollars(entry.balance_after)}"
 
@@ -114,24 +115,24 @@ class InvoiceAdmin(ReadOnlyAdmin):
         found: QuerySet[Invoice] = super().get_queryset(request).defer("pdf")
         return found
 
-    @admin.display(description="total", ordering="total")
+    @admin.display(description=_("total"), ordering="total")
     def shown_total(self, invoice: Invoice) -> str:
         return f"${dollars(invoice.total)}"
 
-    @admin.display(description="net")
+    @admin.display(description=_("net"))
     def shown_net(self, invoice: Invoice) -> str:
         return f"${dollars(invoice.net)}"
 
-    @admin.display(description="tax")
+    @admin.display(description=_("tax"))
     def shown_tax(self, invoice: Invoice) -> str:
         return f"{invoice.tax_name} ${dollars(invoice.tax)}".strip()
 
-    @admin.display(description="lines")
+    @admin.display(description=_("lines"))
     def shown_lines(self, invoice: Invoice) -> str:
         rows = ((line["text"], dollars(line["amount"])) for line in invoice.lines)
         return format_html_join("", "<div>{}: ${}</div>", rows)
 
-    @admin.display(description="PDF")
+    @admin.display(description=_("PDF"))
     def shown_pdf(self, invoice: Invoice) -> str:
         return format_html('<a href="{}">{}.pdf</a>', link(invoice), invoice.number)
 

@@ -159,7 +159,11 @@ class SubscriptionAdmin(ReadOnlyAdmin):
             self._each(request, queryset, changes.end_now, reason)
             return None
         context = {**self.admin_site.each_context(request), "opts": self.model._meta}
-        context |= {"form": form, "title": f"End {len(chosen)} plans now", "button": "End now"}
+        context |= {
+            "form": form,
+            "title": f"End {len(chosen)} plans now",
+            "button": gettext("End now"),
+        }
         return render(request, "admin/billing/customer/ask.html", context | {"chosen": chosen})
 
     def _each(

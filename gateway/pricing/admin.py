@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from billing.staff.dollars import RATES
@@ -70,15 +71,15 @@ class VendorPriceAdmin(RateAdmin):
     list_filter = ["model", "since"]
     search_fields = ["model__id", "source"]
 
-    @admin.display(description="input", ordering="input")
+    @admin.display(description=_("input"), ordering="input")
     def input_price(self, price: VendorPrice) -> str:
         return f"${dollars(price.input)}"
 
-    @admin.display(description="cached", ordering="cache_read")
+    @admin.display(description=_("cached"), ordering="cache_read")
     def cached_price(self, price: VendorPrice) -> str:
         return f"${dollars(price.cache_read)}"
 
-    @admin.display(description="output", ordering="output")
+    @admin.display(description=_("output"), ordering="output")
     def output_price(self, price: VendorPrice) -> str:
         return f"${dollars(price.output)}"
 
@@ -89,7 +90,7 @@ class FeatureCostAdmin(RateAdmin):
     list_filter = ["since"]
     list_select_related = ["feature"]
 
-    @admin.display(description="a call", ordering="amount")
+    @admin.display(description=_("a call"), ordering="amount")
     def costs(self, row: FeatureCost) -> str:
         return f"${dollars(row.amount)}"
 
@@ -98,11 +99,11 @@ class FeatureCostAdmin(RateAdmin):
 class MarkUpAdmin(RateAdmin):
     list_display = ["vendor", "times", "rounded"]
 
-    @admin.display(description="cost ×", ordering="factor")
+    @admin.display(description=_("cost ×"), ordering="factor")
     def times(self, row: MarkUp) -> str:
         return f"{row.factor / WHOLE:g}"
 
-    @admin.display(description="rounded up to", ordering="step")
+    @admin.display(description=_("rounded up to"), ordering="step")
     def rounded(self, row: MarkUp) -> str:
         return f"${dollars(row.step)} per million tokens"
 
@@ -165,13 +166,13 @@ class CustomerPriceAdmin(RateAdmin):
     search_fields = ["user__email", "model__id", "reason"]
     autocomplete_fields = ["user"]
 
-    @admin.display(description="agreed")
+    @admin.display(description=_("agreed"))
     def agreed(self, row: CustomerPrice) -> str:
         if row.multiplier:
             return f"{row.multiplier / 100:g} % of the list"
         return f"${dollars(row.input or 0)} in, ${dollars(row.output or 0)} out"
 
-    @admin.display(description="earns, per million")
+    @admin.display(description=_("earns, per million"))
     def earns(self, row: CustomerPrice) -> str:
         return own_prices.earns(row, clock.now())
 

@@ -7,6 +7,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminTextareaWidget,
@@ -24,26 +26,28 @@ from hontoni.drf import request_id
 
 class ManyForm(forms.Form):
     text = forms.CharField(
-        label="List",
+        label=_("List"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 12, "spellcheck": "false"}),
         help_text="CSV in dollars per million tokens. The first line names the columns: "
         f"{', '.join(many.COLUMNS)}. An empty cell is as it was.",
     )
     begins = forms.DateTimeField(
-        label="In force from",
+        label=_("In force from"),
         required=False,
         widget=UnfoldAdminTextInputWidget,
-        help_text="UTC: 2027-01-01 00:00. Empty: what falls at once, what rises when its "
-        "customers have had their notice.",
+        help_text=_(
+            "UTC: 2027-01-01 00:00. Empty: what falls at once, what rises when its "
+            "customers have had their notice."
+        ),
     )
     reason = forms.CharField(
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="For a price below cost, or a rise sooner than its notice.",
+        help_text=_("For a price below cost, or a rise sooner than its notice."),
     )
     large = forms.BooleanField(
-        label="Changes of more than half are meant",
+        label=_("Changes of more than half are meant"),
         required=False,
         widget=UnfoldBooleanSwitchWidget,
     )
@@ -67,7 +71,7 @@ def change(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
     context = {
         **page.admin_site.each_context(request),
         "opts": page.model._meta,
-        "title": "Change many prices",
+        "title": gettext("Change many prices"),
         "form": form,
         "lines": _shown(lines),
         "button": "Apply, or preview another list" if _applies(lines) else "Preview",
@@ -80,7 +84,7 @@ def _is_confirmed(form: ManyForm, lines: list[Line]) -> bool:
     if not _applies(lines) or requested["seen"] != many.confirmation(lines):
         return False
     if many.is_large(lines) and not requested["large"]:
-        form.add_error("large", "Some amounts change by more than half. Is that meant?")
+        form.add_error("large", gettext("Some amounts change by more than half. Is that meant?"))
         return False
     return True
 

@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -30,14 +32,14 @@ class CatalogueForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         initial=list,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        help_text='A list of words, as ["reasoning", "tools", "vision"]; none: [].',
+        help_text=_('A list of words, as ["reasoning", "tools", "vision"]; none: [].'),
     )
 
     def clean_capabilities(self) -> list[str]:
         """What the catalogue is made of: anything else would stop it from being read."""
         given = self.cleaned_data["capabilities"] or []
         if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
-            raise forms.ValidationError("It is a list of words.")
+            raise forms.ValidationError(gettext("It is a list of words."))
         return given
 
 
@@ -65,7 +67,7 @@ class CatalogueAdmin(ModelAdmin):
             },
         ),
         (
-            "Its life",
+            _("Its life"),
             {
                 "fields": (
                     *("available_from", "ends_at", "deprecated_at", "successor", "redirects"),
@@ -84,12 +86,12 @@ class CatalogueAdmin(ModelAdmin):
             row.earned = costs.of(row.listed) if row.listed else []
         return found
 
-    @admin.display(description="in / out, per million")
+    @admin.display(description=_("in / out, per million"))
     def price(self, row: Any) -> str:
         listed = getattr(row, "listed", None) or schedule.in_force(row.pk, clock.now())
         return f"${dollars(listed.input)} / ${dollars(listed.output)}" if listed else "none"
 
-    @admin.display(description="earns, per million")
+    @admin.display(description=_("earns, per million"))
     def earns(self, row: Any) -> str:
         earned = getattr(row, "earned", None)
         if earned is None:
@@ -97,7 +99,7 @@ class CatalogueAdmin(ModelAdmin):
             earned = margins.known([row.pk]).of(listed) if listed else []
         return margins.words(earned)
 
-    @admin.display(description="customers of the last 30 days")
+    @admin.display(description=_("customers of the last 30 days"))
     def users(self, row: Model) -> str:
         """Who is told of its end."""
         return str(len(announcements.users_of(row.pk, timezone.now()))) if row.pk else "–"

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
@@ -100,22 +101,22 @@ class PriceAdmin(ModelAdmin):
             price.margins = costs.of(price)
         return found
 
-    @admin.display(description="version", ordering="id")
+    @admin.display(description=_("version"), ordering="id")
     def version(self, price: Price) -> int:
         """As receipts and `reprice --price` call it."""
         return price.pk
 
-    @admin.display(description="in force from", ordering="effective_at")
+    @admin.display(description=_("in force from"), ordering="effective_at")
     def since(self, price: Price) -> str:
         return f"{price.effective_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def state(self, price: Any) -> str:
         if price.effective_at > timezone.now():
             return "coming"
         return "in force" if price.pk == price.current else "past"
 
-    @admin.display(description="earns least with")
+    @admin.display(description=_("earns least with"))
     def earns(self, price: Any) -> str:
         worst = margins.least(price.margins)
         return f"{worst.label}: {worst}" if worst else "cost unknown"
@@ -128,7 +129,7 @@ class PriceAdmin(ModelAdmin):
 
     readonly_fields = ("version", "state", "rates")
 
-    @admin.display(description="dollars per million tokens")
+    @admin.display(description=_("dollars per million tokens"))
     def rates(self, price: Price) -> SafeString:
         """Each bucket before, after and beside its cost; and who is told."""
         earlier = Price.objects.filter(model=price.model_id, effective_at__lt=price.effective_at)
@@ -194,18 +195,18 @@ class PriceAdmin(ModelAdmin):
     def has_correct_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("gateway.correct_requests")
 
-    @action(description="Correct requests…", url_path="correct", permissions=["correct"])
+    @action(description=_("Correct requests…"), url_path="correct", permissions=["correct"])
     def correct(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Price requests anew at this version: preview, then confirm."""
         price = Price.objects.select_related("model").get(pk=object_id)
         return pages.correct(self, request, price)
 
-    @action(description="Change many…", url_path="many", permissions=["add"])
+    @action(description=_("Change many…"), url_path="many", permissions=["add"])
     def many(self, request: HttpRequest) -> HttpResponse:
         """Paste a list, look at what it changes, apply it."""
         return many_pages.change(self, request)
 
-    @action(description="Export as CSV", url_path="export", permissions=["view"])
+    @action(description=_("Export as CSV"), url_path="export", permissions=["view"])
     def export(self, request: HttpRequest) -> HttpResponse:
         """What is in force, in the columns that "Change many" takes."""
         return many_pages.export(self, request)

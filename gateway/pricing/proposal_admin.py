@@ -11,6 +11,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
@@ -24,7 +26,9 @@ from hontoni.drf import request_id
 
 
 class AcceptForm(forms.Form):
-    source = forms.ChoiceField(widget=UnfoldAdminSelectWidget, help_text="Whose price is right.")
+    source = forms.ChoiceField(
+        widget=UnfoldAdminSelectWidget, help_text=_("Whose price is right.")
+    )
 
     def __init__(self, *args: Any, choices: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,10 +41,10 @@ class AcceptForm(forms.Form):
 
 class SyncForm(forms.Form):
     offline = forms.BooleanField(
-        label="The copies that came with the product",
+        label=_("The copies that came with the product"),
         required=False,
         widget=UnfoldBooleanSwitchWidget,
-        help_text="Off: the sources themselves, from this machine.",
+        help_text=_("Off: the sources themselves, from this machine."),
     )
     confirmed = forms.CharField(widget=forms.HiddenInput, initial="yes")
 
@@ -61,20 +65,20 @@ class ProposalAdmin(ReadOnlyAdmin):
     actions_list = ["sync"]
     actions_detail = ["accept"]
 
-    @admin.display(description="proposal", ordering="name")
+    @admin.display(description=_("proposal"), ordering="name")
     def what(self, row: Proposal) -> str:
         return row.model_id or row.name
 
-    @admin.display(description="says")
+    @admin.display(description=_("says"))
     def says(self, row: Proposal) -> str:
         return summary(row)
 
-    @admin.display(description="sources")
+    @admin.display(description=_("sources"))
     def sources(self, row: Proposal) -> SafeString:
         given = orjson.dumps(row.listings, option=orjson.OPT_INDENT_2).decode()
         return format_html("<pre>{}</pre>", given)
 
-    @admin.display(description="accepting it would announce")
+    @admin.display(description=_("accepting it would announce"))
     def would_write(self, row: Proposal) -> SafeString | str:
         choices = list(row.facts.get("choices", {})) or [""]
         tables = [(source, table(row, source)) for source in choices]
@@ -83,7 +87,7 @@ class ProposalAdmin(ReadOnlyAdmin):
     def has_decide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("gateway.decide_proposal")
 
-    @action(description="Read the sources…", url_path="sync", permissions=["decide"])
+    @action(description=_("Read the sources…"), url_path="sync", permissions=["decide"])
     def sync(self, request: HttpRequest) -> HttpResponse:
         """Ask which; read them; show what is proposed."""
         form = SyncForm(request.POST or None)
@@ -91,9 +95,9 @@ class ProposalAdmin(ReadOnlyAdmin):
             context = {
                 **self.admin_site.each_context(request),
                 "opts": self.model._meta,
-                "title": "Read what public sources say",
+                "title": gettext("Read what public sources say"),
                 "form": form,
-                "button": "Read",
+                "button": gettext("Read"),
             }
             return render(request, "admin/gateway/proposal/accept.html", context)
         found = proposals.sync(offline=form.cleaned_data["offline"])
@@ -101,7 +105,7 @@ class ProposalAdmin(ReadOnlyAdmin):
         self.message_user(request, str(found), level)
         return redirect(reverse("admin:gateway_proposal_changelist") + "?state__exact=open")
 
-    @action(description="Accept…", url_path="accept", permissions=["decide"])
+    @action(description=_("Accept…"), url_path="accept", permissions=["decide"])
     def accept(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Show what it would write; when that is confirmed, write it."""
         row = Proposal.objects.select_related("model").get(pk=object_id)
@@ -117,7 +121,7 @@ class ProposalAdmin(ReadOnlyAdmin):
             "opts": self.model._meta,
             "title": f"Accept: {row}",
             "form": form,
-            "button": "Accept",
+            "button": gettext("Accept"),
             "says": summary(row),
             "would_write": self.would_write(row),
         }
@@ -130,7 +134,7 @@ class ProposalAdmin(ReadOnlyAdmin):
         self.message_user(request, f"{row}: {done}.", messages.SUCCESS)
         return redirect(reverse("admin:gateway_proposal_changelist") + "?state__exact=open")
 
-    @admin.action(description="Decline", permissions=["decide"])
+    @admin.action(description=_("Decline"), permissions=["decide"])
     def decline(self, request: HttpRequest, queryset: QuerySet[Proposal]) -> None:
         for row in queryset.filter(state=State.OPEN):
             accepting.decline(row.pk, actor=email_of(request), request_id=request_id(request))

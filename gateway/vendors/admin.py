@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from gateway.vendors import probing
@@ -49,9 +50,9 @@ class ProviderAdmin(ModelAdmin):
     change_form_before_template = "admin/gateway/provider/presets.html"
     fieldsets = [
         (None, {"fields": ("name", "vendor", "base_url", "everything", "own_keys", "active")}),
-        ("How it is spoken to", {"fields": ("dialect", "auth")}),
-        ("In a cloud", {"fields": ("hosting", "region", "project", "api_version")}),
-        ("What it does otherwise", {"fields": _QUIRKS}),
+        (_("How it is spoken to"), {"fields": ("dialect", "auth")}),
+        (_("In a cloud"), {"fields": ("hosting", "region", "project", "api_version")}),
+        (_("What it does otherwise"), {"fields": _QUIRKS}),
     ]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class CredentialAdmin(ModelAdmin):
 
     @admin.action(
         permissions=["change"],
-        description="Try them: is the provider reached, does it take the key?",
+        description=_("Try them: is the provider reached, does it take the key?"),
     )
     def try_them(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
         for credential in queryset.select_related("provider")[:_MOST_TRIED]:

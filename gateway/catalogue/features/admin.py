@@ -12,6 +12,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -36,7 +38,9 @@ class FeatureForm(ConfirmedForm):
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Why it is below what it costs us, or dearer than before. The audit keeps it.",
+        help_text=_(
+            "Why it is below what it costs us, or dearer than before. The audit keeps it."
+        ),
     )
 
     @cached_property
@@ -52,7 +56,7 @@ class FeatureForm(ConfirmedForm):
         typed = Feature(**{name: cleaned[name] for name in names if name in cleaned})
         before = Feature.objects.filter(pk=self.instance.pk, active=True).first()
         if before is not None and _rises(before, typed):
-            self.add_error("reason", "Dearer than before, within seconds. Say why.")
+            self.add_error("reason", gettext("Dearer than before, within seconds. Say why."))
         cost = _cost(self.instance.pk)
         is_price = typed.pricing in (Pricing.PER_CALL, Pricing.FACTOR)
         if cost is None or not is_price:
@@ -95,11 +99,11 @@ class FeatureAdmin(MoneyAdmin):
     list_filter = ["dialect", "kind", "pricing", "active"]
     search_fields = ["name", "note", "only_models"]
 
-    @admin.display(description="kind", ordering="kind")
+    @admin.display(description=_("kind"), ordering="kind")
     def what(self, row: Feature) -> str:
         return row.kind
 
-    @admin.display(description="costs", ordering="pricing")
+    @admin.display(description=_("costs"), ordering="pricing")
     def costs(self, row: Feature) -> str:
         if row.pricing == Pricing.PER_CALL:
             of = "unit" if row.kind == Kind.COUNTER else "call"
@@ -118,7 +122,7 @@ class FeatureAdmin(MoneyAdmin):
             row.cost = costs.get(row.pk)
         return found
 
-    @admin.display(description="costs us, and earns")
+    @admin.display(description=_("costs us, and earns"))
     def earns(self, row: Any) -> str:
         cost = row.cost if hasattr(row, "cost") else _cost(row.pk)
         return margins.spoken(row, cost)
@@ -148,23 +152,23 @@ class LeftOutAdmin(ReadOnlyAdmin):
     def has_allow_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.allow_leftout")
 
-    @admin.display(description="name", ordering="name")
+    @admin.display(description=_("name"), ordering="name")
     def short_name(self, row: LeftOut) -> str:
         return row.name if len(row.name) <= _SHOWN else f"{row.name[:_SHOWN]}…"
 
-    @admin.display(description="kind", ordering="kind")
+    @admin.display(description=_("kind"), ordering="kind")
     def what(self, row: LeftOut) -> str:
         return row.kind
 
     def has_add_feature_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.add_feature")
 
-    @admin.display(description="last request", ordering="last_request_id")
+    @admin.display(description=_("last request"), ordering="last_request_id")
     def last_request(self, row: LeftOut) -> str:
         """Shortened, for telephones."""
         return row.last_request_id and f"…{row.last_request_id[-8:]}"
 
-    @action(description="Allow (costs nothing of its own)", permissions=["allow"])
+    @action(description=_("Allow (costs nothing of its own)"), permissions=["allow"])
     def allow(self, request: HttpRequest, chosen: QuerySet[LeftOut]) -> None:
         """Put them on the list, and off this one. What costs money is allowed at a price."""
         allowed = 0
@@ -178,7 +182,7 @@ class LeftOutAdmin(ReadOnlyAdmin):
             said = f"{allowed} allowed. Customers' next requests have it."
             self.message_user(request, said, messages.SUCCESS)
 
-    @action(description="Allow…", permissions=["add_feature"], url_path="price")
+    @action(description=_("Allow…"), permissions=["add_feature"], url_path="price")
     def allow_at_a_price(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Go to the form of a new row of the list, with its name filled in."""
         row = self.get_object(request, object_id)
@@ -187,12 +191,14 @@ class LeftOutAdmin(ReadOnlyAdmin):
         query = urlencode({"dialect": row.dialect, "kind": row.kind, "name": row.name})
         return redirect(f"{reverse('admin:gateway_feature_add')}?{query}")
 
-    @action(description="Forget, and count anew", permissions=["allow"])
+    @action(description=_("Forget, and count anew"), permissions=["allow"])
     def forget(self, request: HttpRequest, chosen: QuerySet[LeftOut]) -> None:
         """Make room: names come from clients, and there is an end to how many are kept."""
         for row in chosen:
             _forget(request, row)
-        self.message_user(request, "Forgotten until they are asked for again.", messages.SUCCESS)
+        self.message_user(
+            request, gettext("Forgotten until they are asked for again."), messages.SUCCESS
+        )
 
 
 @transaction.atomic

@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
@@ -29,22 +31,24 @@ MOST = 20_000  # requests; more are for `manage.py reprice`, which nobody waits 
 
 class CorrectionForm(forms.Form):
     since = forms.DateTimeField(
-        label="From", widget=UnfoldAdminTextInputWidget, help_text="UTC: 2026-11-30 08:00"
+        label=_("From"), widget=UnfoldAdminTextInputWidget, help_text=_("UTC: 2026-11-30 08:00")
     )
     until = forms.DateTimeField(
-        label="To", widget=UnfoldAdminTextInputWidget, help_text="The first moment not meant."
+        label=_("To"),
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("The first moment not meant."),
     )
     account = forms.EmailField(
-        required=False, widget=UnfoldAdminEmailInputWidget, help_text="Empty: all accounts."
+        required=False, widget=UnfoldAdminEmailInputWidget, help_text=_("Empty: all accounts.")
     )
     debit = forms.BooleanField(
-        label="Charge what was too cheap, too",
+        label=_("Charge what was too cheap, too"),
         required=False,
         widget=UnfoldBooleanSwitchWidget,
-        help_text="Never more than was held for a request, and only from who can pay.",
+        help_text=_("Never more than was held for a request, and only from who can pay."),
     )
     reason = forms.CharField(
-        max_length=200, widget=UnfoldAdminTextInputWidget, help_text="The customers see it."
+        max_length=200, widget=UnfoldAdminTextInputWidget, help_text=_("The customers see it.")
     )
     # What was shown, when it was shown: a confirmation of something else is shown again.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -53,7 +57,7 @@ class CorrectionForm(forms.Form):
         address = self.cleaned_data["account"].lower()
         user = User.objects.filter(email=address).first() if address else None
         if address and user is None:
-            raise forms.ValidationError("There is no such account.")
+            raise forms.ValidationError(gettext("There is no such account."))
         return user
 
 
@@ -141,7 +145,7 @@ def _booked(
         request_id=request_id(request),
     )
     if correction is None:
-        page.message_user(request, "There was nothing to correct.", messages.WARNING)
+        page.message_user(request, gettext("There was nothing to correct."), messages.WARNING)
         return redirect(reverse("admin:gateway_price_changelist"))
     for each in done:
         if each.refused:
