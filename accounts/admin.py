@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -100,7 +101,7 @@ class SecretAdmin(ModelAdmin):
         for secret in queryset:
             self.end(secret)
             self.log_change(request, secret, "Revoked.")
-        self.message_user(request, f"The {self.opts.verbose_name_plural} are revoked.")
+        self.message_user(request, gettext("Revoked."))
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"accounts.change_{self.opts.model_name}")

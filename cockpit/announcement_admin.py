@@ -68,11 +68,11 @@ class AnnouncementAdmin(MoneyAdmin):
         },
     )
     def state(self, announcement: Announcement) -> tuple[str, str]:
-        return announcement.status, announcement.status
+        return announcement.status, gettext(announcement.status)
 
     @admin.display(description=_("state"))
     def status(self, announcement: Announcement) -> str:
-        return announcement.status if announcement.pk else "new"
+        return gettext(announcement.status) if announcement.pk else gettext("new")
 
     @admin.display(description=_("reached"))
     def reached(self, announcement: Announcement) -> str:
@@ -80,9 +80,9 @@ class AnnouncementAdmin(MoneyAdmin):
             return ""
         rows = Told.objects.filter(announcement=announcement)
         dismissed = rows.exclude(dismissed_at=None).count()
-        return f"{rows.count()}, of them mailed {rows.filter(mailed=True).count()}, " + (
-            f"dismissed {dismissed}"
-        )
+        mailed = rows.filter(mailed=True).count()
+        said = gettext("%(count)d, of them mailed %(mailed)d, dismissed %(dismissed)d")
+        return said % {"count": rows.count(), "mailed": mailed, "dismissed": dismissed}
 
     # -- What may be done ------------------------------------------------------------------------
 
@@ -112,17 +112,21 @@ class AnnouncementAdmin(MoneyAdmin):
 
     @action(description=_("Preview"), url_path="preview", permissions=["try"])
     def preview(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        return self._show(request, self._found(request, object_id), "Preview", "")
+        return self._show(request, self._found(request, object_id), gettext("Preview"), "")
 
     @action(description=_("Send me a test"), url_path="test", permissions=["try"])
     def test(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """To who asks, in both languages."""
         found = self._found(request, object_id)
         if request.method != "POST":
-            return self._show(request, found, "Send me a test", "Send me a test")
+            return self._show(request, found, gettext("Send me a test"), gettext("Send me a test"))
         for language in ("en", "vi"):
             _mail(found, request.user, language).send()
-        self.message_user(request, f"Two mails sent to {email_of(request)}.", messages.SUCCESS)
+        self.message_user(
+            request,
+            gettext("Two mails sent to %(email)s.") % {"email": email_of(request)},
+            messages.SUCCESS,
+        )
         return redirect("admin:billing_announcement_change", object_id)
 
     @action(description=_("Release"), url_path="release", permissions=["release"])
@@ -130,17 +134,21 @@ class AnnouncementAdmin(MoneyAdmin):
         """After a look at what it says, and to how many."""
         found = self._found(request, object_id)
         if request.method != "POST":
-            return self._show(request, found, "Release", "Release it")
+            return self._show(request, found, gettext("Release"), gettext("Release it"))
         if announcing.release(found, email_of(request), timezone.now()):
             _audit(request, found, "release")
-            self.message_user(request, f"It begins at {found.starts_at:%Y-%m-%d %H:%M} UTC.")
+            self.message_user(
+                request,
+                gettext("It begins at %(at)s.")
+                % {"at": timezone.localtime(found.starts_at).strftime("%Y-%m-%d %H:%M %Z")},
+            )
         return redirect("admin:billing_announcement_change", object_id)
 
     @action(description=_("Withdraw"), url_path="withdraw", permissions=["withdraw"])
     def withdraw(self, request: HttpRequest, object_id: int) -> HttpResponse:
         found = self._found(request, object_id)
         if request.method != "POST":
-            return self._show(request, found, "Withdraw", "Withdraw it")
+            return self._show(request, found, gettext("Withdraw"), gettext("Withdraw it"))
         if announcing.withdraw(found, timezone.now()):
             _audit(request, found, "withdraw")
             self.message_user(request, gettext("Withdrawn."))

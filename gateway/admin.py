@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
@@ -55,8 +56,8 @@ class ModelFilter(admin.SimpleListFilter):
 class OutcomeFilter(admin.SimpleListFilter):
     title, parameter_name = _("outcome"), "outcome"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failed", "failed"), ("fine", "answered")]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("failed", _("failed")), ("fine", _("answered"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() == "failed":
@@ -122,4 +123,8 @@ class DeadEventAdmin(ReadOnly, ModelAdmin):
             if problem:
                 self.message_user(request, f"{dead.stream_id}: {problem}", messages.ERROR)
             else:
-                self.message_user(request, f"{dead.stream_id} is recorded.", messages.SUCCESS)
+                self.message_user(
+                    request,
+                    gettext("%(id)s is recorded.") % {"id": dead.stream_id},
+                    messages.SUCCESS,
+                )

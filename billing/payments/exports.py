@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncMonth
+from django.utils.translation import gettext_noop
 
 from accounts.models import User
 from billing.books.ledger import Kind
@@ -182,12 +183,12 @@ def _liability(since: datetime, until: datetime) -> Iterator[Row]:
 
 EXPORTS = {
     "transfers": Export(
-        "Transfers",
+        gettext_noop("Transfers"),
         ("id", "at", "kind", "amount", "from", "to", "key", "reason", "actor"),
         _transfers,
     ),
     "invoices": Export(
-        "Invoices and credit notes",
+        gettext_noop("Invoices and credit notes"),
         (
             *("number", "kind", "issued_at", "paid_at", "customer", "email", "name", "country"),
             *("tax_id", "net", "tax_name", "tax", "total", "currency", "paid_by", "credits"),
@@ -196,7 +197,7 @@ EXPORTS = {
         _invoices,
     ),
     "top-ups": Export(
-        "Top-ups",
+        gettext_noop("Top-ups"),
         (
             *("id", "paid_at", "customer", "email", "route", "amount", "tax", "charged"),
             *("payment_intent", "invoice"),
@@ -204,7 +205,7 @@ EXPORTS = {
         _top_ups,
     ),
     "refunds": Export(
-        "Refunds and disputes",
+        gettext_noop("Refunds and disputes"),
         (
             *("at", "kind", "customer", "balance", "card", "top_up", "payment_intent", "key"),
             "credit_note",
@@ -212,7 +213,11 @@ EXPORTS = {
         _refunds,
     ),
     "tax": Export(
-        "Tax", ("month", "country", "tax_name", "documents", "net", "tax", "total"), _tax
+        gettext_noop("Tax"),
+        ("month", "country", "tax_name", "documents", "net", "tax", "total"),
+        _tax,
     ),
-    "liability": Export("Balances owed at the end", ("customer", "email", "balance"), _liability),
+    "liability": Export(
+        gettext_noop("Balances owed at the end"), ("customer", "email", "balance"), _liability
+    ),
 }

@@ -140,14 +140,16 @@ def credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> st
 
 def freeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     if not freezing.freeze(customer.pk, data["reason"]):
-        raise errors.Conflict(f"It is frozen already: {customer.frozen_reason}")
+        raise errors.Conflict(
+            gettext("It is frozen already: %(why)s") % {"why": customer.frozen_reason}
+        )
     _audit(request, customer, "freeze", data["reason"])
     return gettext("Frozen: its keys are refused from now on.")
 
 
 def unfreeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     if not freezing.unfreeze(customer.pk):
-        raise errors.Conflict("It is not frozen.")
+        raise errors.Conflict(gettext("It is not frozen."))
     _audit(request, customer, "unfreeze", data["reason"])
     return gettext("Unfrozen: its keys work again.")
 
@@ -217,9 +219,9 @@ def _by(request: HttpRequest, data: dict[str, Any]) -> dict[str, str]:
 def delete(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     """As its owner would (accounts/sign_in/deletion.py): the books stay."""
     if customer.is_staff:
-        raise errors.Conflict("It is of staff: take that away first.")
+        raise errors.Conflict(gettext("It is of staff: take that away first."))
     if data["email"].strip().lower() != customer.email:
-        raise errors.BadRequest("That is not its address.")
+        raise errors.BadRequest(gettext("That is not its address."))
     before, after = {"active": customer.is_active}, {"deleted": True, "reason": data["reason"]}
     audit_deed(request, "delete customer", f"user:{customer.pk}", before=before, after=after)
     deletion.delete(customer)

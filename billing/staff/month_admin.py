@@ -24,7 +24,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminSelectWidget
 
-from billing.books.models import ClosedMonth
+from billing.books.models import ClosedMonth, Transfer
+from billing.invoices.models import Invoice
 from billing.mails.models import Notice
 from billing.payments import closing, exports
 from billing.payments.models import AutoTopUp, Payout, TopUp
@@ -33,6 +34,7 @@ from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from hontoni import errors, months
 from hontoni.drf import request_id
 from hontoni.money import dollars
+from hontoni.translated_errors import to_staff
 
 DAYS = 30
 CHUNK = 500  # lines that are sent at once
@@ -41,7 +43,7 @@ CHUNK = 500  # lines that are sent at once
 class ExportForm(forms.Form):
     export = forms.ChoiceField(
         label=_("What"),
-        choices=[(name, each.title) for name, each in exports.EXPORTS.items()],
+        choices=[(name, _(each.title)) for name, each in exports.EXPORTS.items()],
         widget=UnfoldAdminSelectWidget,
     )
     first = forms.DateField(label=_("From (UTC)"), widget=UnfoldAdminDateWidget)
@@ -81,7 +83,9 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
         rows = (
             (
                 *(name, dollars(each["opening"])),
-                ", ".join(f"{kind} ${dollars(sum_)}" for kind, sum_ in each["moved"].items()),
+                ", ".join(
+                    f"{_kind(kind)} ${dollars(sum_)}" for kind, sum_ in each["moved"].items()
+                ),
                 dollars(each["closing"]),
             )
             for name, each in accounts
@@ -91,8 +95,8 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
     @admin.display(description=_("invoices"))
     def shown_invoices(self, closed: ClosedMonth) -> str:
         found = closing.contents(closed)["invoices"].items()
-        row = "<div>{}: {} of ${}, of that ${} tax</div>"
-        rows = ((k, e["count"], dollars(e["total"]), dollars(e["tax"])) for k, e in found)
+        row = format_html("<div>{{}}: {}</div>", gettext("{} of ${}, of that ${} tax"))
+        rows = ((_kind(k), e["count"], dollars(e["total"]), dollars(e["tax"])) for k, e in found)
         return format_html_join("", row, rows)
 
     @admin.display(description=_("digest"))
@@ -121,11 +125,20 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
                     request_id=request_id(request),
                 )
             except errors.ApiError as error:
-                form.add_error(None, error.message)
+                form.add_error(None, to_staff(error))
             else:
-                self.message_user(request, f"{closed} is closed and signed.", messages.SUCCESS)
+                self.message_user(
+                    request,
+                    gettext("%(month)s is closed and signed.") % {"month": closed},
+                    messages.SUCCESS,
+                )
                 return redirect(reverse("admin:billing_closedmonth_change", args=[closed.pk]))
-        return self._form(request, f"Close {months.name(month)}", form, "Close it for good")
+        return self._form(
+            request,
+            gettext("Close %(month)s") % {"month": months.name(month)},
+            form,
+            gettext("Close it for good"),
+        )
 
     def _form(
         self, request: HttpRequest, title: str, form: forms.Form, button: str
@@ -145,7 +158,9 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
         initial = {"first": before.replace(day=1), "last": before}
         form = ExportForm(request.POST or None, initial=initial)
         if request.method != "POST" or not form.is_valid():
-            return self._form(request, "Export for accountants", form, "Download")
+            return self._form(
+                request, gettext("Export for accountants"), form, gettext("Download")
+            )
         data = form.cleaned_data
         about = {"from": f"{data['first']}", "to": f"{data['last']}"}
         audit_deed(request, "export", f"books:{data['export']}", before={}, after=about)
@@ -163,6 +178,11 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
         context = {**self.admin_site.each_context(request), "opts": self.model._meta}
         context |= {"title": gettext("Money desk"), "days": DAYS, **behind()}
         return render(request, "admin/billing/desk.html", context)
+
+
+def _kind(name: str) -> str:
+    """Of a transfer or a document, as it is called."""
+    return gettext({**dict(Transfer.Kind.choices), **dict(Invoice.Kind.choices)}.get(name, name))
 
 
 def csv_of(name: str, first: date, last: date) -> StreamingHttpResponse:

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.rewards import promos, referrals
@@ -112,4 +113,4 @@ class ReferralAdmin(ReadOnlyAdmin):
                 referrals.review(referral.pk, approve=approve)
                 subject = f"referral:{referral.pk}"
                 audit_deed(request, verb, subject, before=before, after={"decision": verb})
-        self.message_user(request, f"Decided: {verb}.")
+        self.message_user(request, gettext("Decided."))

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from billing.books import audit
 from gateway.catalogue import clock
@@ -49,7 +50,7 @@ def decline(proposal_id: int, *, actor: str, request_id: str = "") -> None:
 def _open(proposal_id: int) -> Proposal:
     proposal = Proposal.objects.select_for_update().get(pk=proposal_id)
     if proposal.state != State.OPEN:
-        raise Conflict(f"It is {proposal.get_state_display()}.")
+        raise Conflict(gettext("It is %(state)s.") % {"state": proposal.get_state_display()})
     return proposal
 
 
@@ -87,7 +88,9 @@ def chosen(proposal: Proposal, source: str) -> dict[str, Any]:
     choices: dict[str, dict[str, Any]] = facts["choices"]
     if source not in choices:
         named = " or ".join(sorted(choices))
-        raise BadRequest(f"The sources disagree. Choose {named}.", param="source")
+        raise BadRequest(
+            gettext("The sources disagree. Choose %(names)s.") % {"names": named}, param="source"
+        )
     return choices[source]
 
 
@@ -165,7 +168,7 @@ def _below_cost(proposal: Proposal, source: str, actor: str) -> str:
     price = schedule.in_force(model.pk, now)
     cost = VendorPrice.objects.filter(model=model, since__lte=now.date()).first()
     if price is None or cost is None:
-        raise BadRequest("Its price or its cost is no longer known.")
+        raise BadRequest(gettext("Its price or its cost is no longer known."))
     return _announced(raised(model, cost, price), actor)
 
 
@@ -176,7 +179,7 @@ def _new_model(proposal: Proposal, source: str, actor: str) -> str:
     facts = proposal.facts
     model = new_model(proposal)
     if Model.objects.filter(pk=model.pk).exists():
-        raise BadRequest(f"There is a model {model.pk} already.")
+        raise BadRequest(gettext("There is a model %(id)s already.") % {"id": model.pk})
     model.save(force_insert=True)
     cost = _write_cost(model, chosen(proposal, source), source or _sources(proposal))
     price = marked_up(model, cost)

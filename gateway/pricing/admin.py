@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
@@ -33,11 +34,12 @@ class RateAdmin(MoneyAdmin):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         bucket = db_field.name.removeprefix("long_")
         if bucket in LABELS:
-            long = ", in long contexts" if bucket != db_field.name else ""
-            field.label = f"{LABELS[bucket].capitalize()}{long}"
-            field.help_text = "Dollars per million tokens."
+            label = gettext(LABELS[bucket].capitalize())
+            long = gettext("%(bucket)s, in long contexts") % {"bucket": label}
+            field.label = label if bucket == db_field.name else long
+            field.help_text = gettext("Dollars per million tokens.")
             if bucket == "reasoning" and not field.required:
-                field.help_text += " Empty: as output."
+                field.help_text += " " + gettext("Empty: as output.")
         return field
 
 
@@ -105,7 +107,7 @@ class MarkUpAdmin(RateAdmin):
 
     @admin.display(description=_("rounded up to"), ordering="step")
     def rounded(self, row: MarkUp) -> str:
-        return f"${dollars(row.step)} per million tokens"
+        return gettext("%s per million tokens") % f"${dollars(row.step)}"
 
 
 class OwnForm(ConfirmedForm):
@@ -169,8 +171,9 @@ class CustomerPriceAdmin(RateAdmin):
     @admin.display(description=_("agreed"))
     def agreed(self, row: CustomerPrice) -> str:
         if row.multiplier:
-            return f"{row.multiplier / 100:g} % of the list"
-        return f"${dollars(row.input or 0)} in, ${dollars(row.output or 0)} out"
+            return gettext("%(percent)s %% of the list") % {"percent": f"{row.multiplier / 100:g}"}
+        rates = {"input": f"${dollars(row.input or 0)}", "output": f"${dollars(row.output or 0)}"}
+        return gettext("%(input)s in, %(output)s out") % rates
 
     @admin.display(description=_("earns, per million"))
     def earns(self, row: CustomerPrice) -> str:
@@ -190,4 +193,6 @@ class CustomerPriceAdmin(RateAdmin):
         super().save_model(request, obj, form, change)
         announcements.own(obj)
         announcements.own_ends(clock.now())
-        self.message_user(request, f"{obj}: its customer is told by mail.")
+        self.message_user(
+            request, gettext("%(price)s: its customer is told by mail.") % {"price": obj}
+        )

@@ -17,6 +17,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext
 
 from billing.staff.dollars import RateField
 from billing.staff.price_changes import Change, seal
@@ -74,10 +75,10 @@ def read(text: str, begins: datetime | None = None, reason: str = "") -> list[Li
         name = row.get("model", "")
         try:
             if name in seen:
-                raise BadRequest("The same model twice.")
+                raise BadRequest(gettext("The same model twice."))
             seen.add(name)
             if name not in models:
-                raise BadRequest("There is no such model.")
+                raise BadRequest(gettext("There is no such model."))
             found.append(_read(number, models[name], row, begins, reason, now))
         except (BadRequest, ValidationError) as error:
             words = error.message if isinstance(error, BadRequest) else " ".join(error.messages)
@@ -92,11 +93,12 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     rows = [[cell.strip() for cell in row] for row in reader]
     columns = [name.lower().replace(" ", "_") for name in rows[0]] if rows else []
-    if "model" not in columns or (unknown := set(columns) - set(COLUMNS)):
-        odd = f" Unknown: {', '.join(sorted(unknown))}." if "model" in columns else ""
-        raise BadRequest(f"The first line names the columns, of {', '.join(COLUMNS)}.{odd}")
+    if "model" not in columns or set(columns) - set(COLUMNS):
+        names = {"names": ", ".join(COLUMNS), "odd": ", ".join(sorted(set(columns) - {*COLUMNS}))}
+        said = gettext("The first line names the columns, of %(names)s. Unknown: %(odd)s.")
+        raise BadRequest(said % {**names, "odd": names["odd"] or "–"})
     if len(rows) > MOST:
-        raise BadRequest(f"More than {MOST} lines.")
+        raise BadRequest(gettext("More than %(count)d lines.") % {"count": MOST})
     for number, row in enumerate(rows[1:], 2):
         if any(row):
             yield number, dict(zip(columns, row, strict=False))
@@ -125,7 +127,9 @@ def _read(
         )
     schedule.check(price, now)
     line = Line(number, model.pk, before, price, notified=announcements.told_of(price, now))
-    return line if line.steps else Line(number, model.pk, before, problem="Nothing changes.")
+    return (
+        line if line.steps else Line(number, model.pk, before, problem=gettext("Nothing changes."))
+    )
 
 
 def _columns(row: Mapping[str, str], before: Price | None) -> dict[str, Any]:
@@ -141,13 +145,16 @@ def _columns(row: Mapping[str, str], before: Price | None) -> dict[str, Any]:
             found[name] = field.clean(cell)
     missing = [name for name in BUCKETS if found[name] is None]
     if missing:
-        raise BadRequest(f"The model has no price yet: {', '.join(missing)} is missing.")
+        raise BadRequest(
+            gettext("The model has no price yet: %(missing)s is missing.")
+            % {"missing": ", ".join(missing)}
+        )
     return found
 
 
 def _whole(cell: str) -> int:
     if not cell.isdecimal():
-        raise BadRequest("long_context_above is a number of tokens.")
+        raise BadRequest(gettext("long_context_above is a number of tokens."))
     return int(cell)
 
 
@@ -162,7 +169,7 @@ def _moment(cell: str) -> datetime | None:
     if moment is None and day is not None:
         moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001  made aware below
     if moment is None:
-        raise BadRequest("effective_at is a moment, such as 2027-01-01 00:00.")
+        raise BadRequest(gettext("effective_at is a moment, such as 2027-01-01 00:00."))
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -185,7 +192,10 @@ def apply(lines: Iterable[Line], *, actor: str, request_id: str = "") -> int:
     notified = 0
     for line in lines:
         if line.price is None:
-            raise BadRequest(f"Line {line.number}: {line.problem}")
+            raise BadRequest(
+                gettext("Line %(number)d: %(problem)s")
+                % {"number": line.number, "problem": line.problem}
+            )
         notified += announcements.announce(line.price, actor, request_id)
     return notified
 

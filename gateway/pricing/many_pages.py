@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -22,14 +23,19 @@ from gateway.pricing import many
 from gateway.pricing.many import Line
 from hontoni import errors
 from hontoni.drf import request_id
+from hontoni.translated_errors import to_staff
 
 
 class ManyForm(forms.Form):
     text = forms.CharField(
         label=_("List"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 12, "spellcheck": "false"}),
-        help_text="CSV in dollars per million tokens. The first line names the columns: "
-        f"{', '.join(many.COLUMNS)}. An empty cell is as it was.",
+        help_text=format_lazy(
+            "{} {}. {}",
+            _("CSV in dollars per million tokens. The first line names the columns:"),
+            ", ".join(many.COLUMNS),
+            _("An empty cell is as it was."),
+        ),
     )
     begins = forms.DateTimeField(
         label=_("In force from"),
@@ -67,14 +73,16 @@ def change(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
                 return _applied(page, request, lines)
             form.data = {**request.POST.dict(), "seen": many.confirmation(lines)}
         except errors.BadRequest as error:
-            form.add_error(None, error.message)
+            form.add_error(None, to_staff(error))
     context = {
         **page.admin_site.each_context(request),
         "opts": page.model._meta,
         "title": gettext("Change many prices"),
         "form": form,
         "lines": _shown(lines),
-        "button": "Apply, or preview another list" if _applies(lines) else "Preview",
+        "button": (
+            gettext("Apply, or preview another list") if _applies(lines) else gettext("Preview")
+        ),
     }
     return render(request, "admin/gateway/price/many.html", context)
 
@@ -110,7 +118,10 @@ def _shown(lines: list[Line]) -> list[dict[str, Any]]:
 
 def _applied(page: ModelAdmin, request: HttpRequest, lines: list[Line]) -> HttpResponse:
     notified = many.apply(lines, actor=email_of(request), request_id=request_id(request))
-    words = f"{len(lines)} prices are announced. {notified} mails tell customers of what rises."
+    words = gettext(
+        "%(prices)d prices are announced. %(mails)d mails tell customers of what rises."
+    )
+    words %= {"prices": len(lines), "mails": notified}
     page.message_user(request, words, messages.SUCCESS)
     return redirect(reverse("admin:gateway_price_changelist"))
 

@@ -4,7 +4,6 @@ Wherever a price stands, what it earns stands beside it, and before it is saved,
 """
 
 from collections.abc import Mapping
-from datetime import UTC
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -32,6 +33,7 @@ from gateway.usage.corrections import pages
 from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import dollars
+from hontoni.translated_errors import to_staff
 
 _LONG = [f"long_{bucket}" for bucket in BUCKETS]
 
@@ -108,18 +110,18 @@ class PriceAdmin(ModelAdmin):
 
     @admin.display(description=_("in force from"), ordering="effective_at")
     def since(self, price: Price) -> str:
-        return f"{price.effective_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        return timezone.localtime(price.effective_at).strftime("%Y-%m-%d %H:%M:%S")
 
     @admin.display(description=_("state"))
     def state(self, price: Any) -> str:
         if price.effective_at > timezone.now():
-            return "coming"
-        return "in force" if price.pk == price.current else "past"
+            return gettext("coming")
+        return gettext("in force") if price.pk == price.current else gettext("past")
 
     @admin.display(description=_("earns least with"))
     def earns(self, price: Any) -> str:
         worst = margins.least(price.margins)
-        return f"{worst.label}: {worst}" if worst else "cost unknown"
+        return f"{gettext(worst.label)}: {worst}" if worst else gettext("cost unknown")
 
     def get_fields(self, request: HttpRequest, obj: Price | None = None) -> list[str]:
         if obj is not None:
@@ -140,19 +142,21 @@ class PriceAdmin(ModelAdmin):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         bucket = db_field.name.removeprefix("long_")
         if bucket in LABELS:
-            long = ", in long contexts" if bucket != db_field.name else ""
-            field.label = f"{LABELS[bucket].capitalize()}{long}"
-            field.help_text = "Dollars per million tokens." + _beside(request, db_field.name)
+            label = gettext(LABELS[bucket].capitalize())
+            long = gettext("%(bucket)s, in long contexts") % {"bucket": label}
+            field.label = label if bucket == db_field.name else long
+            per_million = gettext("Dollars per million tokens.")
+            field.help_text = per_million + _beside(request, db_field.name)
         elif db_field.name == "long_context_above":
-            field.help_text = (
+            field.help_text = gettext(
                 "Tokens of a prompt, from which on the prices below hold. Empty: none."
             )
         elif db_field.name == "effective_at":
-            field.label, field.required, field.initial = "In force from", False, None
-            field.help_text = (
-                f"UTC. Empty: in {schedule.LEAD.seconds} seconds, when every node knows it; a "
-                f"rise {changes.notice().days} days from now, when its customers have been told."
-            )
+            field.label, field.required, field.initial = gettext("In force from"), False, None
+            field.help_text = gettext(
+                "Empty: in %(seconds)d seconds, when every node knows it; a rise %(days)d days "
+                "from now, when its customers have been told."
+            ) % {"seconds": schedule.LEAD.seconds, "days": changes.notice().days}
         return field
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -177,10 +181,11 @@ class PriceAdmin(ModelAdmin):
         self, request: HttpRequest, obj: Price, form: "ModelForm[Any]", change: bool
     ) -> None:
         notified = announcements.announce(obj, email_of(request), request_id(request))
-        self.message_user(
-            request,
-            f"{obj}: in force from then on, on every node at once. {notified} customers are told.",
+        said = gettext(
+            "%(price)s: in force from then on, on every node at once. "
+            "%(count)d customers are told."
         )
+        self.message_user(request, said % {"price": obj, "count": notified})
 
     def delete_model(self, request: HttpRequest, obj: Price) -> None:
         announcements.withdraw(obj.pk, actor=email_of(request), request_id=request_id(request))
@@ -190,7 +195,7 @@ class PriceAdmin(ModelAdmin):
             try:
                 self.delete_model(request, price)
             except errors.Conflict as late:
-                self.message_user(request, f"{price}: {late.message}", messages.ERROR)
+                self.message_user(request, f"{price}: {to_staff(late)}", messages.ERROR)
 
     def has_correct_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("gateway.correct_requests")
@@ -233,13 +238,18 @@ def _beside(request: HttpRequest, name: str) -> str:
     if price is None:
         return ""
     now = getattr(price, name)
-    words = f" Now ${dollars(now)}." if now is not None else " Now none of its own."
+    words = gettext("Now none of its own.")
+    if now is not None:
+        words = gettext("Now %(amount)s.") % {"amount": f"${dollars(now)}"}
     cost = margins.known([price.model_id]).on(price.model_id, clock.now().date())
-    return f"{words} Costs us ${dollars(cost.rate(name))}." if cost else words
+    costs = {"amount": f"${dollars(cost.rate(name))}"} if cost else {}
+    return " ".join(["", words, *([gettext("Costs us %(amount)s.") % costs] if costs else [])])
 
 
 def _shown(bucket: str) -> Any:
-    @admin.display(description=f"{SHORT[bucket]}, per million", ordering=bucket)
+    @admin.display(
+        description=format_lazy("{}, {}", _(SHORT[bucket]), _("per million")), ordering=bucket
+    )
     def shown(self: PriceAdmin, price: Any) -> str:
         earned = {each.bucket: each for each in price.margins}.get(bucket)
         return f"${dollars(getattr(price, bucket))}" + (f" {earned}" if earned else "")

@@ -23,6 +23,7 @@ from gateway.pricing import accepting, price_admin, proposals
 from gateway.pricing.models import Kind, Proposal, State
 from hontoni import errors
 from hontoni.drf import request_id
+from hontoni.translated_errors import to_staff
 
 
 class AcceptForm(forms.Form):
@@ -115,11 +116,11 @@ class ProposalAdmin(ReadOnlyAdmin):
             try:
                 return self._accepted(request, row, source)
             except errors.ApiError as error:
-                form.add_error(None, error.message)
+                form.add_error(None, to_staff(error))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.model._meta,
-            "title": f"Accept: {row}",
+            "title": gettext("Accept: %(what)s") % {"what": row},
             "form": form,
             "button": gettext("Accept"),
             "says": summary(row),
@@ -144,7 +145,7 @@ def table(row: Proposal, source: str) -> SafeString | str:
     """The price before and after, beside the cost that is accepted."""
     prices = accepting.preview(row, source)
     if prices is None:
-        return "no price"
+        return gettext("no price")
     before, after = prices
     if row.kind == Kind.BELOW_COST:
         return price_admin.table(before, after, margins.known([row.model_id or ""]))
@@ -156,18 +157,24 @@ def summary(row: Proposal) -> str:
     """In one line."""
     facts = row.facts
     if row.kind == Kind.END:
-        return f"ends {facts['ends']}, here {facts['present'] or 'never'}"
+        never = gettext("never")
+        return gettext("ends %(there)s, here %(here)s") % {
+            **{"there": facts["ends"], "here": facts["present"] or never}
+        }
     if row.kind == Kind.BELOW_COST:
-        lost = (f"{name}: ${ours} for ${theirs}" for name, (ours, theirs) in facts["lost"].items())
-        return "; ".join(lost)
+        said = gettext("%(bucket)s: $%(ours)s for $%(theirs)s")
+        return "; ".join(
+            said % {"bucket": gettext(name), "ours": ours, "theirs": theirs}
+            for name, (ours, theirs) in facts["lost"].items()
+        )
     if row.kind == Kind.CAPABILITY:
         return "; ".join(f"{name}: {ours} → {theirs}" for name, (ours, theirs) in facts.items())
     choices = facts.get("choices") or {"": facts.get("cost", {})}
     present = facts.get("present") or {}
     costs = [_cost(source, cost) for source, cost in choices.items()]
-    return "; ".join([*costs, *([_cost("here", present)] if present else [])])
+    return "; ".join([*costs, *([_cost(gettext("here"), present)] if present else [])])
 
 
 def _cost(source: str, cost: dict[str, Any]) -> str:
-    words = f"${cost['input']} in, ${cost['output']} out, ${cost['cache_read']} cached"
+    words = gettext("$%(input)s in, $%(output)s out, $%(cache_read)s cached") % cost
     return f"{source} {words}".strip()

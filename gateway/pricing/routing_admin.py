@@ -27,7 +27,7 @@ class RoutingAdmin(ModelAdmin):
 
     @admin.display(description=_("model"), ordering="model")
     def of_model(self, row: Routing) -> str:
-        return row.model_id or "every other model"
+        return row.model_id or gettext("every other model")
 
     @action(description=_("Health of vendors"), url_path="health", permissions=["view"])
     def health(self, request: HttpRequest) -> HttpResponse:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
@@ -93,10 +94,14 @@ class ProviderAdmin(ModelAdmin):
         super().save_model(request, obj, form, change)
         mine = Credential.objects.filter(provider=obj, active=True)
         if count := mine.exclude(entered_for=obj.home).update(active=False):
-            said = f"{count} credentials are inactive until they are entered again."
+            said = gettext("%(count)d credentials are inactive until they are entered again.")
+            said %= {"count": count}
             self.message_user(request, said, messages.WARNING)
         if count := keeping.moved(obj):
-            said = f"{count} keys of customers' own are off until their owners enter them again."
+            said = gettext(
+                "%(count)d keys of customers' own are off until their owners enter them again."
+            )
+            said %= {"count": count}
             self.message_user(request, said, messages.WARNING)
 
 
@@ -132,13 +137,13 @@ class CredentialAdmin(ModelAdmin):
         for credential in queryset.select_related("provider")[:_MOST_TRIED]:
             verdict = probing.credential(credential)
             level = messages.SUCCESS if verdict.good else messages.ERROR
-            self.message_user(request, f"{credential} {verdict.text}.", level)
+            self.message_user(request, f"{credential} {gettext(verdict.text)}.", level)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         if settings.SANDBOX and request.method == "GET":
-            said = "In the sandbox nobody else is asked: set SANDBOX=false to use these."
+            said = gettext("In the sandbox nobody else is asked: set SANDBOX=false to use these.")
             self.message_user(request, said, messages.WARNING)
         response: HttpResponse = super().changelist_view(request, extra_context)
         return response

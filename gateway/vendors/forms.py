@@ -4,6 +4,8 @@ from itertools import count
 from typing import Any
 
 from django import forms
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
@@ -122,7 +124,7 @@ def _told(quirks: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hidden(help_text: str, label: str | None = None) -> forms.CharField:
+def _hidden(help_text: str | Promise, label: str | Promise | None = None) -> forms.CharField:
     return forms.CharField(
         required=False,
         max_length=4000,
@@ -132,7 +134,7 @@ def _hidden(help_text: str, label: str | None = None) -> forms.CharField:
     )
 
 
-def _plain(help_text: str, label: str | None = None) -> forms.CharField:
+def _plain(help_text: str | Promise, label: str | Promise | None = None) -> forms.CharField:
     return forms.CharField(
         required=False,
         max_length=200,
@@ -146,13 +148,23 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic a
     """A secret is entered in the parts that its provider's scheme has, sealed, never shown."""
 
     secret = _hidden(
-        "The provider's API key; of AWS the secret access key, of Entra the client secret. It is "
-        "sealed and never shown again; leave it empty to keep the one there is."
+        _(
+            "The provider's API key; of AWS the secret access key, of Entra the client secret. It "
+            "is sealed and never shown again; leave it empty to keep the one there is."
+        ),
+        _("secret"),
     )
-    key_id = _plain("AWS: the access key id. Entra: the application's client id.", "id")
-    tenant = _plain("Entra: the directory's id.")
-    authority = _plain(f"Entra, in a cloud of a nation's own: who signs in. Else {AUTHORITY}.")
-    session_token = _hidden("AWS: where the key is one for a while.")
+    key_id = _plain(_("AWS: the access key id. Entra: the application's client id."), _("id"))
+    tenant = _plain(_("Entra: the directory's id."), _("tenant"))
+    authority = _plain(
+        format_lazy(
+            "{} {}",
+            _("Entra, in a cloud of a nation's own: who signs in. Else:"),
+            AUTHORITY,
+        ),
+        _("authority"),
+    )
+    session_token = _hidden(_("AWS: where the key is one for a while."), _("session token"))
     service_account = forms.FileField(
         required=False,
         widget=UnfoldAdminFileFieldWidget(),
@@ -194,12 +206,16 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic a
         try:
             cleaned["text"] = text = self._text(provider, cleaned)
         except ValueError as error:
-            self.add_error(field, str(error))
+            self.add_error(field, gettext(str(error)))
             return cleaned
         moved = self.instance.sealed and before not in ("", provider.home)
         moved = moved or (self.instance.pk and not before and "provider" in self.changed_data)
         if text is None and moved:
-            self.add_error(field, f"Enter it again: it was for {before or 'another provider'}.")
+            self.add_error(
+                field,
+                gettext("Enter it again: it was for %(whom)s.")
+                % {"whom": before or gettext("another provider")},
+            )
         elif text is None and not self.instance.sealed:
             self.add_error(field, gettext("A new credential needs its secret."))
         return cleaned
@@ -213,7 +229,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic a
                 return None if known else ""
             case Auth.SERVICE_ACCOUNT:
                 if secret and not given.get("service_account"):
-                    raise ValueError("Choose the file; nothing is typed here.")
+                    raise ValueError(gettext("Choose the file; nothing is typed here."))
                 return given.get("service_account") or None
             case Auth.SIGV4:
                 text = AccessKey(key_id, secret, given.get("session_token") or None).text()

@@ -63,7 +63,10 @@ class FeatureForm(ConfirmedForm):
             return cleaned
         margin = margins.of_feature(typed, cost)
         if margin.earned < 0:
-            self.add_error("reason", f"Below cost: {margin.percent}. Say why.")
+            self.add_error(
+                "reason",
+                gettext("Below cost: %(percent)s. Say why.") % {"percent": margin.percent},
+            )
         return cleaned
 
 
@@ -101,16 +104,19 @@ class FeatureAdmin(MoneyAdmin):
 
     @admin.display(description=_("kind"), ordering="kind")
     def what(self, row: Feature) -> str:
-        return row.kind
+        return str(row.get_kind_display())
 
     @admin.display(description=_("costs"), ordering="pricing")
     def costs(self, row: Feature) -> str:
         if row.pricing == Pricing.PER_CALL:
-            of = "unit" if row.kind == Kind.COUNTER else "call"
-            return f"${dollars(row.amount)} a {of}"
+            said = gettext("%s a unit") if row.kind == Kind.COUNTER else gettext("%s a call")
+            return said % f"${dollars(row.amount)}"
         if row.pricing == Pricing.FACTOR:
-            return f"{times(row.factor)} ×" if row.factor != WHOLE else "the price as it is"
-        return "tokens" if row.pricing == Pricing.TOKENS else "nothing of its own"
+            return (
+                f"{times(row.factor)} ×" if row.factor != WHOLE else gettext("the price as it is")
+            )
+        tokens = row.pricing == Pricing.TOKENS
+        return gettext("tokens") if tokens else gettext("nothing of its own")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """With what the features cost us."""
@@ -158,7 +164,7 @@ class LeftOutAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("kind"), ordering="kind")
     def what(self, row: LeftOut) -> str:
-        return row.kind
+        return str(row.get_kind_display())
 
     def has_add_feature_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.add_feature")
@@ -174,12 +180,19 @@ class LeftOutAdmin(ReadOnlyAdmin):
         allowed = 0
         for row in chosen:
             if why := allowing.refusal(row):
-                self.message_user(request, f"Not allowed, {row}: {why}.", messages.ERROR)
+                self.message_user(
+                    request,
+                    gettext("Not allowed, %(what)s: %(why)s.")
+                    % {"what": row, "why": gettext(why)},
+                    messages.ERROR,
+                )
                 continue
             _allow(request, row)
             allowed += 1
         if allowed:
-            said = f"{allowed} allowed. Customers' next requests have it."
+            said = gettext("%(count)d allowed. Customers' next requests have it.") % {
+                "count": allowed
+            }
             self.message_user(request, said, messages.SUCCESS)
 
     @action(description=_("Allow…"), permissions=["add_feature"], url_path="price")

@@ -111,7 +111,7 @@ class VendorBillAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("costs us"), ordering="dollars")
     def costs_us(self, bill: VendorBill) -> str:
-        return "not told yet" if bill.dollars is None else f"${dollars(bill.dollars)}"
+        return gettext("not told yet") if bill.dollars is None else f"${dollars(bill.dollars)}"
 
 
 @admin.register(VendorDifference)
@@ -204,13 +204,15 @@ class VendorImportAdmin(ReadOnlyAdmin):
                 file.read(), name=file.name, by=email_of(request), account=account
             )
         except BadReport as error:
-            form.add_error("report", f"{error} Nothing was imported.")
+            form.add_error("report", f"{error} {gettext('Nothing was imported.')}")
             return False
         after = {"source": found.source, "sha256": found.sha256, "rows": found.rows}
         audit_deed(request, "import", f"vendor_import:{found.pk}", before={}, after=after)
-        said = f"{found.rows} bills, {found.changed} of them changed."
+        said = gettext("%(rows)d bills, %(changed)d of them changed.")
+        said %= {"rows": found.rows, "changed": found.changed}
         self.message_user(request, said, messages.SUCCESS)
         if odd := alarms.look(found.first_day, found.last_day):
-            said = f"{len(odd)} bills have more than the thresholds that nothing explains."
+            said = gettext("%(count)d bills have more than the thresholds that nothing explains.")
+            said %= {"count": len(odd)}
             self.message_user(request, said, messages.WARNING)
         return True

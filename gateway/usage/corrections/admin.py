@@ -5,8 +5,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.staff.audited import ReadOnlyAdmin
@@ -47,4 +48,6 @@ class CorrectionAdmin(ReadOnlyAdmin):
             (each.user.email, each.requests, dollars(each.credited), dollars(each.debited))
             for each in found
         )
-        return format_html_join("", "<div>{}: {} requests, +${}, −${}</div>", rows)
+        return format_html_join(
+            "", format_html("<div>{}</div>", gettext("{}: {} requests, +${}, −${}")), rows
+        )

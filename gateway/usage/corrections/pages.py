@@ -25,6 +25,7 @@ from gateway.usage.corrections.booking import Range, Sum
 from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import dollars
+from hontoni.translated_errors import to_staff
 
 MOST = 20_000  # requests; more are for `manage.py reprice`, which nobody waits for
 
@@ -75,21 +76,26 @@ def correct(page: ModelAdmin, request: HttpRequest, price: Price) -> HttpRespons
                 return _booked(page, request, wanted, form.cleaned_data)
             form.data = {**request.POST.dict(), "seen": _seal(form.cleaned_data, found)}
         except errors.ApiError as error:
-            form.add_error(None, error.message)
+            form.add_error(None, to_staff(error))
     context = {
         **page.admin_site.each_context(request),
         "opts": page.model._meta,
-        "title": f"Correct requests: {price}",
+        "title": gettext("Correct requests: %(price)s") % {"price": price},
         "form": form,
         "rows": _rows(found or []),
         "shown": found is not None,
         "heads": _HEADS,
-        "button": "Book it, or preview other values" if _moves(found) else "Preview",
+        "button": (
+            gettext("Book it, or preview other values") if _moves(found) else gettext("Preview")
+        ),
     }
     return render(request, "admin/gateway/price/correct.html", context)
 
 
-_HEADS = ("Account", "Requests", "Credited", "Debited", "Not charged by prices", "Not debited")
+_HEADS = (
+    *(_("Account"), _("Requests"), _("Credited"), _("Debited")),
+    *(_("Not charged by prices"), _("Not debited")),
+)
 
 
 def _moves(found: list[Sum] | None) -> bool:
@@ -100,7 +106,10 @@ def _range(price: Price, fields: dict[str, Any]) -> Range:
     user = fields["account"]
     wanted = Range(price, fields["since"], fields["until"], user.pk if user else None)
     if wanted.events()[MOST : MOST + 1].exists():
-        raise errors.BadRequest(f"More than {MOST:,} requests: use manage.py reprice.")
+        raise errors.BadRequest(
+            gettext("More than %(count)s requests: use manage.py reprice.")
+            % {"count": f"{MOST:,}"}
+        )
     return wanted
 
 
@@ -119,7 +128,7 @@ def _total(found: list[Sum]) -> tuple[int, int]:
 def _rows(found: list[Sum]) -> list[dict[str, Any]]:
     names = dict(User.objects.filter(pk__in=[e.user_id for e in found]).values_list("pk", "email"))
     rows = [_row(names[each.user_id], [each], each.refused) for each in found]
-    return [*rows, _row("All", found, "")] if found else []
+    return [*rows, _row(gettext("All"), found, "")] if found else []
 
 
 def _row(name: str, found: list[Sum], refused: str) -> dict[str, Any]:
@@ -130,7 +139,7 @@ def _row(name: str, found: list[Sum], refused: str) -> dict[str, Any]:
         "credited": dollars(credited),
         "debited": dollars(debited),
         "odd": sum(each.odd for each in found),
-        "refused": refused,
+        "refused": gettext(refused) if refused else "",
     }
 
 
@@ -150,7 +159,12 @@ def _booked(
     for each in done:
         if each.refused:
             page.message_user(
-                request, f"Account {each.user_id}: not debited: {each.refused}", messages.WARNING
+                request,
+                gettext("Account %(id)s: not debited: %(why)s")
+                % {"id": each.user_id, "why": gettext(each.refused)},
+                messages.WARNING,
             )
-    page.message_user(request, f"Booked as {correction}.", messages.SUCCESS)
+    page.message_user(
+        request, gettext("Booked as %(what)s.") % {"what": correction}, messages.SUCCESS
+    )
     return redirect(reverse("admin:gateway_correction_change", args=[correction.pk]))

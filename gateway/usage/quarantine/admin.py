@@ -92,7 +92,7 @@ class UsageQuarantineAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("tokens told"))
     def told_tokens(self, found: UsageQuarantine) -> str:
-        shown = (f"{name.replace('_', ' ')} {n:,}" for name, n in found.told.items() if n)
+        shown = (f"{gettext(name.replace('_', ' '))} {n:,}" for name, n in found.told.items() if n)
         return ", ".join(shown)
 
     @admin.display(description=_("billed (the hold)"), ordering="event__cost")
@@ -123,7 +123,11 @@ class UsageQuarantineAdmin(ReadOnlyAdmin):
             else:
                 self.message_user(request, gettext("It was closed already."), messages.WARNING)
             return redirect(reverse("admin:gateway_usagequarantine_changelist"))
-        shown = {"form": form, "title": f"Close {found}", "button": gettext("Close")}
+        shown = {
+            "form": form,
+            "title": gettext("Close %(what)s") % {"what": found},
+            "button": gettext("Close"),
+        }
         context = {**self.admin_site.each_context(request), "opts": self.model._meta, **shown}
         return render(request, "admin/billing/customer/ask.html", context)
 
