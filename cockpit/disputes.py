@@ -35,7 +35,7 @@ class AnswerForm(forms.Form):
         super().__init__(*args, **kwargs)
         for name in disputes.FIELDS:
             widget = UnfoldAdminTextareaWidget if name in _LONG else UnfoldAdminTextInputWidget
-            label = gettext(name.replace("_", " ").capitalize().replace(" ip", " IP"))
+            label = gettext(disputes.label(name))
             self.fields[name] = forms.CharField(
                 required=False,
                 max_length=disputes.MOST_CHARACTERS,

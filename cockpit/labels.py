@@ -13,6 +13,15 @@ from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
+from billing.payments import disputes
+from gateway.catalogue.prices.labels import LABELS, SHORT
+from gateway.vendors.presets import PRESETS
+
+# Words of a few that code computes with: how an announcement stands, how a breaker does.
+_WORDS = (
+    *("draft", "scheduled", "running", "over", "withdrawn"),
+    *("closed", "half-open", "open"),
+)
 OURS = ("accounts", "billing", "cockpit", "gateway", "operations")
 
 
@@ -33,8 +42,12 @@ def translate() -> None:
 
 def shown() -> Iterator[str]:
     """Every one of them that a page of the admin shows, in English."""
-    for config in _apps():
-        yield str(config.verbose_name)
+    yield from (str(config.verbose_name) for config in _apps())
+    yield from _WORDS
+    yield from (words for preset in PRESETS for words in (preset.group, preset.note))
+    yield from (*LABELS.values(), *(each.capitalize() for each in LABELS.values()))
+    yield from SHORT.values()
+    yield from map(disputes.label, disputes.FIELDS)
     for model in sorted(_on_pages(), key=lambda each: each._meta.label):
         yield from map(str, (model._meta.verbose_name, model._meta.verbose_name_plural))
         yield from (name for _, name in model._meta.permissions)

@@ -126,7 +126,7 @@ def earns(row: CustomerPrice, now: datetime) -> str:
     if row.model_id:
         return margins.words(found)
     worst = margins.least(found)
-    return f"{worst.label}: {worst}" if worst else "cost unknown"
+    return f"{worst.label}: {worst}" if worst else gettext("cost unknown")
 
 
 def _listed(row: CustomerPrice, moment: datetime) -> list[Price]:

@@ -121,7 +121,7 @@ class PriceAdmin(ModelAdmin):
     @admin.display(description=_("earns least with"))
     def earns(self, price: Any) -> str:
         worst = margins.least(price.margins)
-        return f"{gettext(worst.label)}: {worst}" if worst else gettext("cost unknown")
+        return f"{worst.label}: {worst}" if worst else gettext("cost unknown")
 
     def get_fields(self, request: HttpRequest, obj: Price | None = None) -> list[str]:
         if obj is not None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
+from django.utils.translation import gettext
+
 from gateway.catalogue.costs.models import FeatureCost, VendorPrice
 from gateway.catalogue.features.models import WHOLE, Feature, Pricing
 from gateway.catalogue.models import BUCKETS, Price
@@ -35,7 +37,8 @@ class Margin(NamedTuple):
     @property
     def label(self) -> str:
         bucket = self.bucket.removeprefix("long_")
-        return LABELS[bucket] + (", long" if bucket != self.bucket else "")
+        label = gettext(LABELS[bucket])
+        return label if bucket == self.bucket else gettext("%s, long") % label
 
     def __str__(self) -> str:
         sign = "−" if self.earned < 0 else "+"
@@ -110,7 +113,7 @@ def least(found: Iterable[Margin]) -> Margin | None:
 
 def words(found: Iterable[Margin]) -> str:
     """Every bucket's, for a list."""
-    return "; ".join(f"{each.label}: {each}" for each in found) or "cost unknown"
+    return "; ".join(f"{each.label}: {each}" for each in found) or gettext("cost unknown")
 
 
 def of_feature(feature: Feature, cost: FeatureCost) -> Margin:
