@@ -94,7 +94,7 @@ class SecretAdmin(ModelAdmin):
 
     @admin.display(description=_("Status"))
     def state(self, secret: ApiKey | PersonalToken) -> str:
-        return secret.status(timezone.now())
+        return gettext(secret.status(timezone.now()))
 
     @admin.action(description=_("Revoke for good"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

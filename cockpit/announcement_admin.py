@@ -19,6 +19,7 @@ from billing.staff.audited import audit_deed, email_of
 from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
 from cockpit import announcing
 from gateway.catalogue.models import Model
+from hontoni.pages import at
 
 Audience = Announcement.Audience
 
@@ -139,8 +140,7 @@ class AnnouncementAdmin(MoneyAdmin):
             _audit(request, found, "release")
             self.message_user(
                 request,
-                gettext("It begins at %(at)s.")
-                % {"at": timezone.localtime(found.starts_at).strftime("%Y-%m-%d %H:%M %Z")},
+                gettext("It begins at %(at)s.") % {"at": at(found.starts_at)},
             )
         return redirect("admin:billing_announcement_change", object_id)
 

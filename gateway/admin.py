@@ -80,6 +80,10 @@ class UsageAdmin(ReadOnly, ModelAdmin):
     )
     readonly_fields = ("request_id", "charged_dollars", "cost_dollars", "hold_dollars")
 
+    @admin.display(description=_("request id"))
+    def request_id(self, event: UsageEvent) -> str:
+        return event.request_id
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[UsageEvent]:
         return corrected(super().get_queryset(request))
 

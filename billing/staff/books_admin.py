@@ -1,11 +1,15 @@
 """Staff read the books: wallets, transfers, invoices, and the log of what staff did."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from billing.books.audit_actions import ACTIONS
 from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
 from billing.invoices.links import link
 from billing.invoices.models import Invoice, InvoiceSeries
@@ -87,13 +91,33 @@ class EntryAdmin(ReadOnlyAdmin):
         return f"${dollars(entry.balance_after)}"
 
 
+class DeedFilter(admin.SimpleListFilter):
+    """Those that are known: the table is too large to be asked which it has."""
+
+    title, parameter_name = _("action"), "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return sorted(((name, gettext(name)) for name in ACTIONS), key=lambda each: each[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     keyset = True
-    list_display = ["at", "actor", "action", "subject"]
-    list_filter = ["action", "at"]
+    list_display = ["at", "actor", "deed", "subject"]
+    fields = [
+        *("at", "actor", "deed", "subject", "before", "after", "request_id"),
+    ]
+    readonly_fields = ["deed"]
+    list_filter = [DeedFilter, "at"]
     search_fields = ["actor", "subject", "request_id"]
     ordering = ["-id"]
+
+    @admin.display(description=_("action"), ordering="action")
+    def deed(self, entry: AuditEntry) -> str:
+        return gettext(entry.action)
 
 
 @admin.register(Invoice)

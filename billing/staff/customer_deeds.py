@@ -29,6 +29,7 @@ from billing.subscriptions import changes, complimentary
 from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import dollars
+from hontoni.pages import at
 
 AUDITED = _("For the audit: the customer does not see it.")
 
@@ -183,7 +184,7 @@ def lower_limits(request: HttpRequest, customer: Customer, data: dict[str, Any])
 
 def extend_trial(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     mine = complimentary.extend_trial(customer.pk, data["days"], **_by(request, data))
-    return gettext("It lasts until %(time)s UTC.") % {"time": f"{mine.period_end:%Y-%m-%d %H:%M}"}
+    return gettext("It lasts until %(time)s.") % {"time": at(mine.period_end)}
 
 
 def end_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
@@ -191,12 +192,12 @@ def end_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> 
     mine = change_plan(request, customer.pk, do, data["reason"])
     if data["when"] == "now":
         return gettext("Ended: what was unused is credited.")
-    return gettext("It ends on %(time)s UTC.") % {"time": f"{mine.period_end:%Y-%m-%d %H:%M}"}
+    return gettext("It ends on %(time)s.") % {"time": at(mine.period_end)}
 
 
 def keep_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     mine = change_plan(request, customer.pk, changes.resume, data["reason"])
-    return gettext("It renews on %(time)s UTC.") % {"time": f"{mine.period_end:%Y-%m-%d %H:%M}"}
+    return gettext("It renews on %(time)s.") % {"time": at(mine.period_end)}
 
 
 def change_plan(

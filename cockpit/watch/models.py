@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from gateway.vendors.models import http_url
@@ -52,7 +53,7 @@ class Rule(models.Model):
         verbose_name_plural = "rules of the watch"
 
     def __str__(self) -> str:
-        return str(Kind(self.kind).label)
+        return gettext(Kind(self.kind).label)
 
 
 class Finding(models.Model):
@@ -101,4 +102,6 @@ class Finding(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.text
+        from cockpit.watch import sentences  # which names the kinds
+
+        return sentences.translated(self.kind, self.text)

@@ -141,7 +141,10 @@ class Price(Announced):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_id} from {self.effective_at:%Y-%m-%d %H:%M}"
+        return gettext("%(what)s from %(since)s") % {
+            "what": self.model_id,
+            "since": f"{self.effective_at:%Y-%m-%d %H:%M}",
+        }
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:

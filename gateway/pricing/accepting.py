@@ -76,7 +76,8 @@ def _cost(proposal: Proposal, source: str, actor: str) -> str:
     assert model is not None
     cost = _write_cost(model, chosen(proposal, source), source or _sources(proposal))
     price = marked_up(model, cost)
-    return f"cost from {cost.since}; {_announced(price, actor)}"
+    said = gettext("cost from %(since)s") % {"since": cost.since}
+    return f"{said}; {_announced(price, actor)}"
 
 
 def chosen(proposal: Proposal, source: str) -> dict[str, Any]:
@@ -156,9 +157,10 @@ def raised(model: Model, cost: VendorPrice, price: Price) -> Price:
 def _announced(price: Price, actor: str) -> str:
     before = schedule.in_force(price.model_id, price.effective_at)
     if before and not any(s.before != s.after for s in changes.steps(before, price)):
-        return "the price stays"
+        return gettext("the price stays")
     given = announcements.announce(price, actor)
-    return f"price from {price.effective_at:%Y-%m-%d %H:%M}, {given} customers told"
+    said = gettext("price from %(at)s, %(count)d customers told")
+    return said % {"at": f"{price.effective_at:%Y-%m-%d %H:%M}", "count": given}
 
 
 def _below_cost(proposal: Proposal, source: str, actor: str) -> str:

@@ -42,7 +42,7 @@ class ManyForm(forms.Form):
         required=False,
         widget=UnfoldAdminTextInputWidget,
         help_text=_(
-            "UTC: 2027-01-01 00:00. Empty: what falls at once, what rises when its "
+            "As 2027-01-01 00:00. Empty: what falls at once, what rises when its "
             "customers have had their notice."
         ),
     )

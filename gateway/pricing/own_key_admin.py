@@ -30,7 +30,7 @@ class FeeForm(ConfirmedForm):
         required=False,
         widget=UnfoldAdminSplitDateTimeWidget,
         label=_("In force from"),
-        help_text=_("UTC. Empty: as soon as every node knows it, a rise after its notice."),
+        help_text=_("Empty: as soon as every node knows it, a rise after its notice."),
     )
 
     def clean(self) -> dict[str, Any]:

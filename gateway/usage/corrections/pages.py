@@ -32,7 +32,7 @@ MOST = 20_000  # requests; more are for `manage.py reprice`, which nobody waits 
 
 class CorrectionForm(forms.Form):
     since = forms.DateTimeField(
-        label=_("From"), widget=UnfoldAdminTextInputWidget, help_text=_("UTC: 2026-11-30 08:00")
+        label=_("From"), widget=UnfoldAdminTextInputWidget, help_text=_("As 2026-11-30 08:00")
     )
     until = forms.DateTimeField(
         label=_("To"),
