@@ -80,6 +80,7 @@ class Transfer(WrittenOnce):
         REFERRAL = "referral", "referral reward"
         SUBSCRIPTION = "subscription", "plan or add-on"
         ADJUSTMENT = "adjustment", "adjustment by staff"
+        BALANCE_REFUND = "balance_refund", "refund to the balance"
         CORRECTION = "correction", "correction of usage"
         USAGE = "usage", "usage"
 

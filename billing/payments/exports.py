@@ -117,9 +117,11 @@ def _top_ups(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _refunds(since: datetime, until: datetime) -> Iterator[Row]:
-    """What went back to cards, by refund or dispute, and what came back of that (negative)."""
+    """What left the balance for the card, by refund or dispute; negative what came back of that,
+    and what was given back to the balance."""
+    kinds = (Kind.REFUND, Kind.DISPUTE, Kind.BALANCE_REFUND)
     back = Transfer.objects.filter(
-        ~Q(kind=Kind.USAGE), kind__in=(Kind.REFUND, Kind.DISPUTE), created_at__gte=since
+        ~Q(kind=Kind.USAGE), kind__in=kinds, created_at__gte=since
     ).filter(created_at__lt=until)
     back = back.select_related("debit", "credit", "invoice").defer("invoice__pdf").order_by("pk")
     for moved in back.iterator(CHUNK):

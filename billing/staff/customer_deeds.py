@@ -19,6 +19,7 @@ from unfold.widgets import (
 from accounts.people import freezing
 from accounts.sign_in import deletion
 from billing.books import adjustments, audit, credit_requests
+from billing.payments import balance_refunds
 from billing.plans import raises
 from billing.plans.models import Subscription
 from billing.staff.audited import audit_deed, email_of, member
@@ -28,7 +29,7 @@ from billing.staff.models import Customer, CustomerNote
 from billing.subscriptions import changes, complimentary
 from hontoni import errors
 from hontoni.drf import request_id
-from hontoni.money import dollars
+from hontoni.money import CENT, dollars
 from hontoni.pages import at
 
 AUDITED = _("For the audit: the customer does not see it.")
@@ -49,6 +50,33 @@ class CreditForm(OnceForm):
         except errors.BadRequest as error:
             raise forms.ValidationError(error.message) from None
         return amount
+
+
+class BalanceRefundForm(OnceForm):
+    """Of what the balance paid for, whole or in part."""
+
+    of = forms.ChoiceField(label=_("Of"), widget=UnfoldAdminSelectWidget)
+    amount = DollarsField(
+        label=_("Amount"),
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Dollars and whole cents: all that is left of it, or a part."),
+    )
+    field_order = ["of", "amount", "reason", "once"]
+
+    def __init__(self, data: Any, customer: int) -> None:
+        super().__init__(data)
+        found = balance_refunds.refundable(customer)
+        field: Any = self.fields["of"]
+        field.choices = [
+            (name, f"{_what(name)}: ${dollars(left // CENT * CENT)}")
+            for name, left in found.items()
+        ]
+
+
+def _what(name: str) -> str:
+    if name == balance_refunds.USAGE:
+        return gettext("Usage")
+    return gettext("Invoice %(number)s") % {"number": name}
 
 
 class AuditedForm(ReasonForm):
@@ -137,6 +165,19 @@ def credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> st
     elif credit_requests.credit(key=str(data["once"]), staff=member(request), **deed) is not None:
         return gettext("Requested: %(amount)s waits for somebody else to approve it.") % amount
     return gettext("Credited %(made)s.") % {"made": amount["amount"]}
+
+
+def refund_to_balance(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    made, _created = balance_refunds.refund(
+        key=f"balance_refund:{data['once']}",
+        user_id=customer.pk,
+        of=data["of"],
+        amount=data["amount"],
+        reason=data["reason"],
+        actor=email_of(request),
+        request_id=request_id(request),
+    )
+    return gettext("Refunded %(amount)s to the balance.") % {"amount": f"${dollars(made.amount)}"}
 
 
 def freeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:

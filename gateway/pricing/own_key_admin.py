@@ -69,6 +69,9 @@ class OwnKeyFeeAdmin(RateAdmin):
     list_display = ("vendors", "tokens", "a_request", "effective_at", "reason")
     list_filter = ("vendor",)
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields if obj is None else self.fields[:-1]
+
     @admin.display(description=_("vendor"), ordering="vendor")
     def vendors(self, row: OwnKeyFee) -> str:
         return row.get_vendor_display() if row.vendor else gettext("every other vendor")

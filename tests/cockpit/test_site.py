@@ -1,6 +1,7 @@
 """What every page of the admin has: before and after in the audit, a date to narrow by, pages of
 large tables that are never counted."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from billing.books import audit
 from billing.books.models import AuditEntry
 from cockpit.site import KeysetList, Watched
 from gateway.catalogue.models import Model
+from gateway.usage.models import UsageEvent
 from gateway.vendors.models import Credential, Provider
 from tests.gateway.usage.test_quarantine import staff
 from tests.world import Person, used
@@ -143,8 +145,30 @@ def test_pages_of_a_large_table_follow_each_other_and_count_nothing(
     assert finance.get("/admin/gateway/usageevent/?before=nonsense").status_code == 200
 
 
-def test_the_zone_of_times_is_named(owner: Client) -> None:
-    assert "Times are UTC" in owner.get("/admin/").content.decode()
+def test_the_zone_of_times_is_named_and_is_what_each_of_staff_chose(
+    owner: Client, alice: Person
+) -> None:
+    assert "Times are those of UTC" in owner.get("/admin/").content.decode()
+    event = used(alice)
+    at = datetime(2026, 11, 30, 20, 30, tzinfo=UTC)
+    UsageEvent.objects.filter(pk=event.pk).update(created_at=at)
+    chosen = {"time_zone": "Asia/Ho_Chi_Minh", "language": "en"}
+    assert owner.post("/admin/preferences", chosen).status_code == 302
+    path = "/admin/gateway/usageevent/"
+    page = owner.get(path).content.decode()
+    assert "Times are those of Asia/Ho_Chi_Minh (UTC+07:00)" in page
+    assert "3:30 a.m." in page or "03:30" in page
+    (dates,) = [f for f in owner.get(path).context["cl"].filter_specs if hasattr(f, "links")]
+    today = dict(dates.links[1][1])["created_at__gte"]
+    assert str(today).endswith("00:00:00+07:00"), (
+        "a day to filter by begins at the reader's midnight"
+    )
+
+
+def test_no_time_zone_is_made_up(owner: Client) -> None:
+    page = owner.post("/admin/preferences", {"time_zone": "Mars/Olympus", "language": "en"})
+    assert page.status_code == 200
+    assert User.objects.get(email="owner@example.com").time_zone == ""
 
 
 def test_what_is_told_is_forgotten_again() -> None:
