@@ -6,6 +6,12 @@ from typing import Any
 
 from allauth.account.admin import EmailAddressAdmin
 from allauth.account.models import EmailAddress
+from allauth.mfa import admin as mfa  # noqa: F401  registers
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount import admin as socialaccount  # noqa: F401  registers
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions import admin as usersessions  # noqa: F401  registers
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -172,6 +178,8 @@ class LegalTextAdmin(ModelAdmin):
 
 admin.site.unregister(Group)
 admin.site.unregister(EmailAddress)
+# How one signs in by Google or GitHub is a setting; a row would be a second one beside it.
+admin.site.unregister([SocialApp, SocialToken, SocialAccount, Authenticator, UserSession])
 
 
 @admin.register(EmailAddress)
@@ -201,6 +209,40 @@ class AddressAdmin(EmailAddressAdmin, ModelAdmin):
 def _vouch(address: EmailAddress) -> None:
     if proof.is_due(address.user):
         proof.vouch(address.user)
+
+
+class ProofAdmin(ModelAdmin):
+    """What people prove with who they are: listed, never edited, its secrets never shown."""
+
+    list_select_related = ["user"]
+    search_fields = ["user__email"]
+    list_filter = ["created_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ProofAdmin):
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    exclude = ["data"]
+
+
+@admin.register(SocialAccount)
+class SocialAccountAdmin(ProofAdmin):
+    list_display = ["user", "provider", "uid", "last_login", "date_joined"]
+    list_filter = ["provider", "date_joined"]
+
+
+@admin.register(UserSession)
+class SessionAdmin(ProofAdmin):
+    """Deleting one signs its browser out."""
+
+    list_display = ["user", "ip", "user_agent", "created_at", "last_seen_at"]
+    exclude = ["data", "session_key"]
 
 
 @admin.register(Group)
