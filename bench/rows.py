@@ -59,8 +59,8 @@ _DAYS = """
 INSERT INTO gateway_usagevendorday (day, vendor, credential, model, part, requests, input,
   cache_read, cache_write_5m, cache_write_1h, output, cost)
 SELECT (created_at AT TIME ZONE 'UTC')::date, 'anthropic', 'anthropic/environment', model,
-  CASE WHEN status >= 400 THEN 'given_away' ELSE 'charged' END, count(*), sum(input), sum(cache_read),
-  sum(cache_write_5m), sum(cache_write_1h), sum(output), sum(cost)
+  CASE WHEN status >= 400 THEN 'given_away' ELSE 'charged' END, count(*), sum(input),
+  sum(cache_read), sum(cache_write_5m), sum(cache_write_1h), sum(output), sum(cost)
 FROM gateway_usageevent GROUP BY 1, 4, 5
 """
 
