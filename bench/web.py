@@ -52,7 +52,7 @@ STAFF_PAGES = {
     "staff: report, failures": "/admin/reports/failed?days=30",
     "staff: customers": "/admin/billing/customer/",
     "staff: the customer who has half of it": "/admin/billing/customer/{first}/change/",
-    "staff: their live requests": "/admin/billing/customer/{first}/live",
+    "staff: their live requests": "/admin/billing/customer/{first}/live/",
     "staff: requests": "/admin/gateway/usageevent/",
     "staff: requests, from a month ago on": "/admin/gateway/usageevent/?before={month_ago_uuid}",
     "staff: failed requests": "/admin/gateway/usageevent/?outcome=failed",
