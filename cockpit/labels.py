@@ -92,7 +92,7 @@ def shown() -> Iterator[str]:
 
 
 def _on_pages() -> set[type[models.Model]]:
-    pages = admin.site._registry.values()
+    pages: list[Any] = list(admin.site._registry.values())
     found = {each.model for each in (*pages, *(tab for page in pages for tab in page.inlines))}
     ours = {model for config in _apps() for model in config.get_models()}
     return found & ours

@@ -44,7 +44,8 @@ def link(request: HttpRequest) -> str:
 
 def show(request: HttpRequest) -> HttpResponse:
     """Ask; keep what is chosen, and go home."""
-    user = User.objects.get(pk=request.user.pk)
+    user = request.user
+    assert isinstance(user, User)
     chosen = {"time_zone": user.time_zone, "language": user.language}
     form = PreferencesForm(request.POST or None, initial=chosen)
     if request.method == "POST" and form.is_valid():

@@ -239,7 +239,7 @@ class Site(UnfoldAdminSite):  # type: ignore[misc]
         if not issubclass(chosen, Watched):
             own = {"__module__": chosen.__module__, "__doc__": chosen.__doc__}
             chosen = type(chosen.__name__, (Watched, chosen), own)
-        labels.name_fields(chosen.form)
+        labels.name_fields(chosen.form)  # type: ignore[misc]
         super().register(model_or_iterable, chosen, **options)
 
 

@@ -6,7 +6,6 @@ from typing import ClassVar
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from gateway.vendors.models import http_url
@@ -53,7 +52,7 @@ class Rule(models.Model):
         verbose_name_plural = "rules of the watch"
 
     def __str__(self) -> str:
-        return gettext(Kind(self.kind).label)
+        return str(Kind(self.kind).label)
 
 
 class Finding(models.Model):

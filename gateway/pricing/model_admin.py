@@ -63,7 +63,7 @@ class CatalogueForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _get_validation_exclusions(self) -> set[str]:
         """Names of models have points, which a slug has not."""
-        return {*super()._get_validation_exclusions(), "id"}
+        return {*super()._get_validation_exclusions(), "id"}  # type: ignore[misc]
 
     def clean_id(self) -> str:
         given: str = self.cleaned_data["id"]

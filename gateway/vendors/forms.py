@@ -4,7 +4,6 @@ from itertools import count
 from typing import Any
 
 from django import forms
-from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -124,7 +123,7 @@ def _told(quirks: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hidden(help_text: str | Promise, label: str | Promise | None = None) -> forms.CharField:
+def _hidden(help_text: Any, label: Any = None) -> forms.CharField:
     return forms.CharField(
         required=False,
         max_length=4000,
@@ -134,7 +133,7 @@ def _hidden(help_text: str | Promise, label: str | Promise | None = None) -> for
     )
 
 
-def _plain(help_text: str | Promise, label: str | Promise | None = None) -> forms.CharField:
+def _plain(help_text: Any, label: Any = None) -> forms.CharField:
     return forms.CharField(
         required=False,
         max_length=200,

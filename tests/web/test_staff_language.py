@@ -112,7 +112,9 @@ def typed() -> list[str]:
         *((Announcement, "body"), (UsageEvent, "tool")),
     )
     found = {
-        text for model, column in named for text in model.objects.values_list(column, flat=True)
+        text
+        for model, column in named
+        for text in model._default_manager.values_list(column, flat=True)
     }
     return sorted({each.lower() for each in found if each}, key=len, reverse=True)
 
