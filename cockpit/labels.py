@@ -16,10 +16,6 @@ from django.forms.utils import pretty_name
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, gettext_noop
 
-from billing.payments import disputes
-from gateway.catalogue.prices.labels import LABELS, SHORT
-from gateway.vendors.presets import PRESETS
-
 # Words of a few that code computes with: how an announcement stands, how a breaker does.
 _WORDS = (
     *("draft", "scheduled", "running", "over", "withdrawn"),
@@ -70,7 +66,12 @@ def choice(permission: Permission) -> str:
 
 
 def shown() -> Iterator[str]:
-    """Every one of them that a page of the admin shows, in English."""
+    """Every one of them that a page of the admin shows, in English. Who only serves needs none of
+    what names them."""
+    from billing.payments import disputes
+    from gateway.catalogue.prices.labels import LABELS, SHORT
+    from gateway.vendors.presets import PRESETS
+
     yield from _WORDS
     yield from (words for preset in PRESETS for words in (preset.group, preset.title, preset.note))
     yield from (*LABELS.values(), *(each.capitalize() for each in LABELS.values()))
