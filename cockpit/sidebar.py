@@ -84,6 +84,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         gettext_noop("Usage"),
         (
             Item(gettext_noop("Requests"), "bolt", "gateway.usageevent"),
+            Item(gettext_noop("Batches"), "stacks", "gateway.batch"),
             Item(gettext_noop("Refusals"), "block", "gateway.refusal"),
             Item(
                 gettext_noop("Odd bills"),
@@ -107,6 +108,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(gettext_noop("Models"), "psychology", "gateway.model"),
             Item(gettext_noop("Prices"), "sell", "gateway.price"),
+            Item(gettext_noop("Feature prices"), "price_check", "gateway.featureprice"),
             Item(gettext_noop("Customer prices"), "handshake", "gateway.customerprice"),
             Item(gettext_noop("Vendor prices"), "payments", "gateway.vendorprice"),
             Item(gettext_noop("Fees for own keys"), "toll", "gateway.ownkeyfee"),

@@ -7,8 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
-from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
@@ -20,7 +19,7 @@ from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from hontoni import errors
 from hontoni.money import dollars
 
-_PARTS = (("per_million", _("Per million tokens")), ("per_request", _("Per request")))
+_PARTS = (("per_million", "Per million tokens"), ("per_request", "Per request"))
 
 
 class FeeForm(ConfirmedForm):
@@ -29,8 +28,8 @@ class FeeForm(ConfirmedForm):
     effective_at = forms.SplitDateTimeField(
         required=False,
         widget=UnfoldAdminSplitDateTimeWidget,
-        label=_("In force from"),
-        help_text=_("Empty: as soon as every node knows it, a rise after its notice."),
+        label="In force from",
+        help_text="UTC. Empty: as soon as every node knows it, a rise after its notice.",
     )
 
     def clean(self) -> dict[str, Any]:
@@ -54,7 +53,7 @@ class FeeForm(ConfirmedForm):
         row = self.row(cleaned)
         before = own_key_fees.before(row, clock.now())
         return [
-            Change(str(label), getattr(before, name), getattr(row, name))
+            Change(label, getattr(before, name), getattr(row, name))
             for name, label in _PARTS
             if before is not None and getattr(before, name) != getattr(row, name)
         ]
@@ -69,18 +68,15 @@ class OwnKeyFeeAdmin(RateAdmin):
     list_display = ("vendors", "tokens", "a_request", "effective_at", "reason")
     list_filter = ("vendor",)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields if obj is None else self.fields[:-1]
-
-    @admin.display(description=_("vendor"), ordering="vendor")
+    @admin.display(description=_t("vendor"), ordering="vendor")
     def vendors(self, row: OwnKeyFee) -> str:
-        return row.get_vendor_display() if row.vendor else gettext("every other vendor")
+        return row.get_vendor_display() if row.vendor else "every other vendor"
 
-    @admin.display(description=_("per million tokens"), ordering="per_million")
+    @admin.display(description=_t("per million tokens"), ordering="per_million")
     def tokens(self, row: OwnKeyFee) -> str:
         return f"${dollars(row.per_million)}"
 
-    @admin.display(description=_("per request"), ordering="per_request")
+    @admin.display(description=_t("per request"), ordering="per_request")
     def a_request(self, row: OwnKeyFee) -> str:
         return f"${dollars(row.per_request)}"
 
@@ -96,11 +92,7 @@ class OwnKeyFeeAdmin(RateAdmin):
     ) -> None:
         super().save_model(request, obj, form, change)
         count = announcements.own_key_fee(obj, clock.now())
-        self.message_user(
-            request,
-            gettext("%(fee)s. %(count)d customers are told of it by mail.")
-            % {"fee": obj, "count": count},
-        )
+        self.message_user(request, f"{obj}. {count} customers are told of it by mail.")
 
 
 @admin.register(OwnKey)
