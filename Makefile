@@ -131,7 +131,9 @@ bench-history: $(VENV)/.test ## the nightly proof and the pages with 13 months i
 	$(PY) -m bench.history $(ARGS)
 
 messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)
+	$(PY) manage.py labels > hontoni/labels.py
 	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
+	rm hontoni/labels.py
 	$(PY) manage.py compilemessages -v 0 -i .venv
 
 conformance: $(VENV)/.test node-sdks ## every SDK and real agents (2 GB) on every vendor, into docs/conformance.md

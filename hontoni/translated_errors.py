@@ -4,6 +4,7 @@ The API answers an error's `message` as it is, in English. A page says the same 
 """
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hontoni.errors import ApiError
@@ -59,6 +60,11 @@ MESSAGES: dict[str, Promise] = {
     "generic_decline": _("The card was declined."),
     "insufficient_funds": _("The card has insufficient funds."),
 }
+
+
+def to_staff(error: ApiError) -> str:
+    """What a page of staff's says about it: all that the API would."""
+    return gettext(error.message)
 
 
 def translated(error: ApiError) -> str:

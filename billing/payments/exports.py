@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncMonth
+from django.utils.translation import gettext_noop
 
 from accounts.models import User
 from billing.books import archived
@@ -122,9 +123,11 @@ def _top_ups(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _refunds(since: datetime, until: datetime) -> Iterator[Row]:
-    """What went back to cards, by refund or dispute, and what came back of that (negative)."""
+    """What left the balance for the card, by refund or dispute; negative what came back of that,
+    and what was given back to the balance."""
+    kinds = (Kind.REFUND, Kind.DISPUTE, Kind.BALANCE_REFUND)
     back = Transfer.objects.filter(
-        ~Q(kind=Kind.USAGE), kind__in=(Kind.REFUND, Kind.DISPUTE), created_at__gte=since
+        ~Q(kind=Kind.USAGE), kind__in=kinds, created_at__gte=since
     ).filter(created_at__lt=until)
     back = back.select_related("debit", "credit", "invoice").defer("invoice__pdf").order_by("pk")
     for moved in back.iterator(CHUNK):
@@ -188,12 +191,12 @@ def _liability(since: datetime, until: datetime) -> Iterator[Row]:
 
 EXPORTS = {
     "transfers": Export(
-        "Transfers",
+        gettext_noop("Transfers"),
         ("id", "at", "kind", "amount", "from", "to", "key", "reason", "actor"),
         _transfers,
     ),
     "invoices": Export(
-        "Invoices and credit notes",
+        gettext_noop("Invoices and credit notes"),
         (
             *("number", "kind", "issued_at", "paid_at", "customer", "email", "name", "country"),
             *("tax_id", "net", "tax_name", "tax", "total", "currency", "paid_by", "credits"),
@@ -202,7 +205,7 @@ EXPORTS = {
         _invoices,
     ),
     "top-ups": Export(
-        "Top-ups",
+        gettext_noop("Top-ups"),
         (
             *("id", "paid_at", "customer", "email", "route", "amount", "tax", "charged"),
             *("payment_intent", "invoice"),
@@ -210,7 +213,7 @@ EXPORTS = {
         _top_ups,
     ),
     "refunds": Export(
-        "Refunds and disputes",
+        gettext_noop("Refunds and disputes"),
         (
             *("at", "kind", "customer", "balance", "card", "top_up", "payment_intent", "key"),
             "credit_note",
@@ -218,7 +221,11 @@ EXPORTS = {
         _refunds,
     ),
     "tax": Export(
-        "Tax", ("month", "country", "tax_name", "documents", "net", "tax", "total"), _tax
+        gettext_noop("Tax"),
+        ("month", "country", "tax_name", "documents", "net", "tax", "total"),
+        _tax,
     ),
-    "liability": Export("Balances owed at the end", ("customer", "email", "balance"), _liability),
+    "liability": Export(
+        gettext_noop("Balances owed at the end"), ("customer", "email", "balance"), _liability
+    ),
 }

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from accounts.models import User
 from bench import browser, rows, web
 from billing.plans.seed import seed as seed_billing
 from gateway.catalogue.seed import seed
@@ -43,8 +44,12 @@ def test_every_page_it_opens_is_one(alice: Person) -> None:
     seed()
     client = Client()
     client.force_login(alice.user, "allauth.account.auth_backends.AuthenticationBackend")
-    for path in web.paths().values():
+    for path in web.paths(web.PAGES, alice.user.pk).values():
         assert client.get(path, follow=True).status_code == 200, path
+    owner = User.objects.create_superuser("staff@example.com", "x")
+    client.force_login(owner, "allauth.account.auth_backends.AuthenticationBackend")
+    for path in web.paths(web.STAFF_PAGES, alice.user.pk).values():
+        assert client.get(path).status_code == 200, path
 
 
 def test_the_tables_say_what_was_measured() -> None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from gateway.catalogue import clock, snapshot
+from gateway.catalogue import capabilities, clock, snapshot
 from gateway.catalogue.features.models import Kind
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.price_examples import TYPICAL
@@ -20,17 +20,6 @@ from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
 from hontoni.money import per_million
 
-ABILITIES = {
-    "reasoning": _("reasoning"),
-    "tools": _("tools"),
-    "vision": _("vision"),
-    "code": _("code"),
-    "embeddings": _("embeddings"),
-    "moderation": _("moderation"),
-    "images": _("images"),
-    "transcription": _("transcription"),
-    "speech": _("speech"),
-}
 # Where models are asked that answer no prompts.
 _ADDRESSES = {
     "embeddings": "/v1/embeddings",
@@ -76,7 +65,7 @@ def _row(model: Model) -> dict[str, Any]:
         "context": model.context_window // 1000,
         "rates": model.price.rates,
         "coming": [(clock.moment(price.since), price.rates) for price in model.coming],
-        "abilities": [ABILITIES.get(name, name) for name in model.capabilities],
+        "abilities": [capabilities.name(each) for each in model.capabilities],
         **{name: model.price.cost(usage) for name, usage in TYPICAL.items()},
     }
 
@@ -93,7 +82,7 @@ def _other(model: Model) -> dict[str, Any]:
     return {
         "model": model,
         "vendor": VENDORS.get(model.vendor, model.vendor),
-        "abilities": [ABILITIES.get(name, name) for name in model.capabilities],
+        "abilities": [capabilities.name(each) for each in model.capabilities],
         "address": next((_ADDRESSES[n] for n in model.capabilities if n in _ADDRESSES), ""),
         # The notes as they are shipped are translated; what staff write is shown as it is.
         "prices": prices
@@ -118,7 +107,7 @@ def models(request: HttpRequest) -> HttpResponse:
         "rows": [_row(model) for model in found if model.chats],
         "others": [_other(model) for model in found if not model.chats],
         "vendors": makers,
-        "abilities": ABILITIES,
+        "abilities": {n: v for n, v in capabilities.NAMES.items() if n != "chat"},
         "vendor": vendor,
         "ability": ability,
         "compared": chosen,
