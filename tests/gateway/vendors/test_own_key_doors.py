@@ -16,6 +16,7 @@ from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.prices import changes
 from gateway.pricing import announcements
 from gateway.vendors import vault
+from gateway.vendors.models import Provider
 from gateway.vendors.own_keys import keeping
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from gateway.vendors.own_keys.seed import seed
@@ -25,6 +26,7 @@ from tests.gateway.vendors.own_keys import SECRET, charge
 from tests.gateway.vendors.test_own_keys import last
 from tests.gateway_server import Gateway, fund
 from tests.vendors import Vendors
+from tests.web.furnished import NOWHERE
 from tests.world import Person
 
 
@@ -128,6 +130,27 @@ def test_what_is_wrong_with_a_key_is_said_in_its_owners_language(
         words = page.content.decode()
         assert "Nhà cung cấp đã đổi địa chỉ" in words
         assert "It has moved" not in words and "enter it again" not in words
+
+
+@pytest.mark.parametrize(
+    ("changes", "vietnamese"),
+    [
+        ({"sealed": "sealed under a key that is gone"}, "Không còn đọc được khoá này"),
+        ({}, "openai không trả lời (ConnectError)."),
+    ],
+)
+def test_what_no_vendor_said_is_said_by_us(
+    alice: Person, hers: OwnKey, client: Browser, changes: dict[str, str], vietnamese: str
+) -> None:
+    Provider.objects.filter(pk=hers.provider_id).update(base_url=NOWHERE)
+    OwnKey.objects.update(entered_for=Provider.objects.get(pk=hers.provider_id).home, **changes)
+    client.force_login(alice.user)
+    client.cookies["django_language"] = "vi"
+    tested = client.post(f"/own-keys/{hers.pk}/test", follow=True).content.decode()
+    assert tested.count(vietnamese) == 2  # what came of it, and beside the key from now on
+    assert "Nhà cung cấp nói" not in tested and "không chấp nhận" not in tested
+    told = alice.client().post(f"/api/own-keys/{hers.pk}/test", format="json").json()["problem"]
+    assert told.isascii() and told
 
 
 def test_keys_are_not_tried_out_by_the_thousand(alice: Person, offered: Vendors) -> None:
