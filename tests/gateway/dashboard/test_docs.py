@@ -17,6 +17,7 @@ from gateway.plane.v1 import V1
 from gateway.usage.explanations import EXPLANATIONS
 from hontoni.translated_errors import MESSAGES
 from tests.conformance import vietnamese
+from tests.web.crawling import english
 from tests.world import Person
 
 pytestmark = pytest.mark.any_database
@@ -184,8 +185,9 @@ def test_an_error_has_a_page_of_its_own(client: Client, code: str) -> None:
 
 
 @pytest.mark.parametrize("code", [*EXPLANATIONS, *MESSAGES])
-def test_no_error_leads_nowhere(client: Client, code: str) -> None:
-    assert client.get(f"/errors/{code}").status_code == 200
+def test_no_error_leads_nowhere_or_to_english(client: Client, code: str) -> None:
+    page = client.get(f"/errors/{code}", headers={"Accept-Language": "vi"})
+    assert page.status_code == 200 and english(page.content.decode()) == []
 
 
 def test_an_error_says_where_its_page_is(api: APIClient) -> None:
