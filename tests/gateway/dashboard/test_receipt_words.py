@@ -40,7 +40,7 @@ def test_what_was_limited_and_left_out_is_said_in_the_readers_language(alice: Pe
     assert "<dt>Thinking tokens</dt><dd>4,096</dd>" in english  # nothing took any away
     assert "tool <code>web_search</code>" in english and "<code>odd</code>" in english
     assert "your balance did not cover it" in english
-    assert "1.500 thay vì 32.000, do trần chi của khoá" in vietnamese
+    assert "1.500 thay vì 32.000, do mức chi tối đa của khoá" in vietnamese
     assert "$0,0205 thay vì $0,04, do số đã giữ" in vietnamese
     assert "công cụ <code>web_search</code>" in vietnamese
     assert "cờ beta <code>context-9m</code>" in vietnamese
