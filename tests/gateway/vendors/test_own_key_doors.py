@@ -220,7 +220,7 @@ def test_a_fee_that_rises_is_told_before_it_binds(
         "own_key_fee_rises", told.get().facts, to="a@example.com", name="A", language="vi",
         message_id="<1>",
     )  # fmt: skip
-    assert "$0.12" in str(mail.body) and "khoá riêng" in str(mail.body)
+    assert "$0,12" in str(mail.body) and "khoá riêng" in str(mail.body)
 
 
 @pytest.mark.any_database
