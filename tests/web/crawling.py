@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 # language.
 _ENGLISH = re.compile(
     r"\b(?:the|of|is|are|was|and|or|your|you|this|that|with|from|not|it|its|has|have|been|for|"
-    r"by|be|which|what|when|each|every|all|any|none|no|yet|here|there)\b",
+    r"by|be|which|what|when|each|every|all|any|none|no|yet|here|there|to|until)\b",
     re.IGNORECASE,
 )
 _NOT_READ = {"script", "style", "code", "pre", "textarea", "kbd", "svg"}

@@ -14,7 +14,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
+from billing.plans.models import Plan
 from billing.plans.seed import seed as seed_billing
+from billing.subscriptions import balance_changes
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
 from gateway.usage.models import Refusal
@@ -120,7 +122,7 @@ class Visit:
         elif not kind.startswith("text/html"):
             kept = answer.get("Content-Disposition", "").startswith("attachment")
             if not (kept and kind.startswith(_FILES)) and not kind.startswith(
-                ("text/plain", "text/markdown")
+                ("text/plain", "text/markdown", "application/pdf")
             ):
                 self.faults.append(f"{what} answers {kind}, which nobody can read")
         page = bool(status < 400 and kind.startswith("text/html") and not answer.streaming)
@@ -160,6 +162,7 @@ class Visit:
 def _everything(alice: Person) -> None:
     """Something on every page."""
     fund(alice, "100")
+    balance_changes.subscribe(alice.user.pk, Plan.objects.get(slug="basic"), now=timezone.now())
     used(alice)
     used(alice, status=500, error="upstream_error", details=_DETAILS)
     now = timezone.now()
