@@ -6,8 +6,7 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.utils.translation import pgettext_lazy as in_context
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from gateway.catalogue.features.models import Kind
 from hontoni.money import dollars
@@ -45,12 +44,12 @@ _CLAMPED: dict[str, Promise] = {
     "context": gettext_lazy("Context"),
 }
 _KINDS: dict[str, Promise] = {
-    Kind.TOOL: in_context("left out", "tool"),
-    Kind.MEMBER: in_context("left out", "member"),
-    Kind.VALUE: in_context("left out", "value"),
-    Kind.BETA: in_context("left out", "beta flag"),
-    Kind.HEADER: in_context("left out", "header"),
-    Kind.BLOCK: in_context("left out", "content block"),
+    Kind.TOOL: pgettext_lazy("left out", "tool"),
+    Kind.MEMBER: pgettext_lazy("left out", "member"),
+    Kind.VALUE: pgettext_lazy("left out", "value"),
+    Kind.BETA: pgettext_lazy("left out", "beta flag"),
+    Kind.HEADER: pgettext_lazy("left out", "header"),
+    Kind.BLOCK: pgettext_lazy("left out", "content block"),
 }
 _BALANCE = " (balance)"  # as gateway/usage/left_out.py has it
 

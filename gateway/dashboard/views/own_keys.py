@@ -117,7 +117,8 @@ def _problem(row: OwnKey) -> str:
         return str(MESSAGES["own_key_moved"])
     if not row.refusal:
         return ""
-    return problems.shown(row.refusal) or f"{_('The vendor said:')} {row.refusal}"
+    vendor = _("The vendor said:")
+    return problems.shown(row.refusal) or f"{vendor} {row.refusal}"
 
 
 @login_required
