@@ -25,7 +25,7 @@ _PARAGRAPHS = {
     ),
 }
 _WORDS = {
-    "# Conformance": "# Mức tương thích",
+    "# Conformance": "# Tính tương thích",
     "## Agents": "## Agent { #agents }",
     "text": "văn bản",
     "tools": "công cụ",
