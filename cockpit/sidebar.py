@@ -80,6 +80,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         _t("Usage"),
         (
             Item(_t("Requests"), "bolt", "gateway.usageevent"),
+            Item(_t("Batches"), "stacks", "gateway.batch"),
             Item(_t("Refusals"), "block", "gateway.refusal"),
             Item(
                 _t("Odd bills"),

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
+from gateway.batches import admin as batches  # noqa: F401  registers
 from gateway.catalogue.features import admin as features  # noqa: F401
 from gateway.catalogue.models import BUCKETS, Model
 from gateway.pricing import admin as pricing  # noqa: F401  registers

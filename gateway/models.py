@@ -1,6 +1,7 @@
 """Every model of the app, for Django. Their rooms define them; code imports them from there."""
 
 from gateway.archive.models import UsageBroughtForward
+from gateway.batches.models import Batch, BatchRequest, FilePiece, StoredFile
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import Feature, LeftOut
 from gateway.catalogue.models import Alias, Model, Price
@@ -27,6 +28,8 @@ from gateway.vendors.routing.models import RouteTerms, Routing
 
 __all__ = [
     "Alias",
+    "Batch",
+    "BatchRequest",
     "CorrectedAccount",
     "CorrectedRequest",
     "Correction",
@@ -36,6 +39,7 @@ __all__ = [
     "Dialect",
     "Feature",
     "FeatureCost",
+    "FilePiece",
     "LeftOut",
     "MarginAlarm",
     "MarkUp",
@@ -55,6 +59,7 @@ __all__ = [
     "Routing",
     "SavedView",
     "StoreEpoch",
+    "StoredFile",
     "UsageBroughtForward",
     "UsageEvent",
     "UsageHour",

@@ -153,6 +153,12 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     return found + _calls(_counted(tally.calls, sifted.uses), rules.meters)
 
 
+def in_batch(sifted: Sifted) -> Sifted:
+    """The same of what came in a batch: its price has a factor of its own where staff have set one
+    (`processing=batch`). No vendor hears of it, and no request can ask for it: it is no member."""
+    return sifted._replace(requested={**sifted.requested, "processing": "batch"})
+
+
 def _fees(used: Usage, model: Model) -> list[Line]:
     """Whatever the vendor ran is on the bill of the customer's own key: there is the fee alone."""
     found: list[Line] = [Tokens("own_key", model.id, model.price, used)]

@@ -1,7 +1,7 @@
 -- Admit one request to every window, a lease and a hold, or refuse it.
 --
 -- EPOCH   the epoch that the caller believes both stores to be in (docs/stores.md)
--- KEYS    1..6 as in state.lua
+-- KEYS    1..6 as in state.lua; 7 request:<batch> if it is one of a batch's (earmark.lua)
 -- ARGV    1 request id, 2 numbers of 8 bytes and two flags of one, packed:
 --           1 terms version, 2 credits version of the caller's snapshot
 --           3 full, 4 floor: nano-dollars to hold, and the least that will do
@@ -13,6 +13,8 @@
 --           17 stretch: 1 = between full and floor hold all there is, 0 = hold exactly the floor
 --           18 commit: 0 = only look
 --         3 credits of the snapshot, 4 the rest of the record (request.lua)
+--         5 of a batch's: how much of its hold is taken out of what is set aside for the batch, if that is
+--           there; it is as good as free money to this request, and to no other
 -- Answer  {outdated, now in microseconds}: the hold is not for this moment; reckon it anew.
 --         {stale}: the snapshot is older than the account's terms; load it again.
 --         {cold}: the account is not here, or was not made in this epoch, or not by this release: make it anew.
@@ -99,7 +101,11 @@ end
 
 local credits = ask[2] > known_version and tonumber(ARGV[3]) or tonumber(account[2])
 local balance = credits - charged
-local spendable = math.max(balance - held, 0)
+local drawn, earmark = 0, nil
+if KEYS[7] then
+  --@ drawn
+end
+local spendable = math.max(balance - held + drawn, 0)
 local affordable, hold = spendable, full
 local spend, fresh, purse
 if capped then
@@ -170,9 +176,13 @@ if binding == 0 and commit then
   local length = ask[5]
   --@ lease
   --@ keep
-  held = held + hold
-  if hold > 0 then
-    redis.call('HINCRBY', ACCOUNT, 'held', string.format('%d', hold))
+  if drawn > 0 then
+    drawn = math.min(drawn, hold)
+    --@ draw
+  end
+  held = held + hold - drawn
+  if hold ~= drawn then
+    redis.call('HINCRBY', ACCOUNT, 'held', string.format('%d', hold - drawn))
   end
   if capped then
     local counts, cost, more = {true, true, true}, 0, hold

@@ -63,7 +63,7 @@ async def serve(http: Exchange, endpoint: Endpoint, upstream: Upstream) -> None:
     http.dialect = http.dialect or endpoint.dialect.name  # Google's door words its errors
     try:
         caller = callers.at_hand(http) or await callers.enter(http)
-        call = await _prepare(http, endpoint, caller, upstream)
+        call = await prepare(http, endpoint, caller, upstream)
     except ApiError as error:
         await pipeline.refuse(http, error)
         return
@@ -72,7 +72,8 @@ async def serve(http: Exchange, endpoint: Endpoint, upstream: Upstream) -> None:
     await pipeline.run(call, upstream)
 
 
-async def _prepare(http: Exchange, endpoint: Endpoint, caller: Caller, upstream: Upstream) -> Call:
+async def prepare(http: Exchange, endpoint: Endpoint, caller: Caller, upstream: Upstream) -> Call:
+    """Read and understand the request. Raises ApiError, ClientGone."""
     body = http.whole_body() or await bodies.read(http, caller)
     http.parsed = parsed = await endpoint.read(http, body)
     model, variant = await inbound.model_of(parsed, upstream, caller)
