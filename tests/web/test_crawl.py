@@ -38,7 +38,7 @@ _DETAILS = {
 # What is a file by its name, and is kept rather than read.
 _FILES = (
     *("text/csv", "application/vnd.apache.parquet"),
-    *("application/pdf", "application/json", "application/zip"),
+    *("application/pdf", "application/json", "application/zip", "application/x-jsonl"),
 )
 
 
