@@ -52,7 +52,7 @@ def profile(request: HttpRequest) -> HttpResponse:
         "form": form,
         "privacy": PrivacyForm(initial=allowed),
         "zones": zones(),
-        "zone": timezone.get_current_timezone_name(),
+        "chosen_zone": timezone.get_current_timezone_name(),
     }
     return render(request, "accounts/profile.html", context)
 

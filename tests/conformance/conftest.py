@@ -1,4 +1,5 @@
-"""`--board FILE`: write what the tests of this folder found as tables, no cell by hand.
+"""`--board FILE`: write what the tests of this folder found as tables, no cell by hand; and the
+same in Vietnamese beside it.
 
 Only then are real agents and frameworks run: they are some 3 GB, installed into `--agents FOLDER`.
 """
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance import vietnamese
 from tests.conformance.board import Board
 
 _board = Board()
@@ -53,3 +55,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     path = session.config.getoption("--board", None)
     if path is not None:
         path.write_text(_board.text())
+        (path.parent / "vi" / path.name).write_text(vietnamese.twin(_board.text()))

@@ -20,8 +20,10 @@ from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
 from hontoni.money import per_million
 
-# Where models are asked that answer no prompts.
+_CHAT = "chat"
+# Where models are asked: those that answer prompts, and what each of the others is for.
 _ADDRESSES = {
+    _CHAT: "/v1/chat/completions",
     "embeddings": "/v1/embeddings",
     "moderation": "/v1/moderations",
     "images": "/v1/images/generations",
@@ -70,6 +72,13 @@ def _row(model: Model) -> dict[str, Any]:
     }
 
 
+def _purpose(model: Model) -> str:
+    """What it is for: one of `_ADDRESSES`, or "" where none of them is known to serve it."""
+    if model.chats:
+        return _CHAT
+    return next((name for name in model.capabilities if name in _ADDRESSES), "")
+
+
 def _other(model: Model) -> dict[str, Any]:
     """A model that answers no prompts: what for, where, and its prices by what is counted."""
     input_rate, output_rate = model.price.rates[0], model.price.rates[4]
@@ -83,7 +92,7 @@ def _other(model: Model) -> dict[str, Any]:
         "model": model,
         "vendor": VENDORS.get(model.vendor, model.vendor),
         "abilities": [capabilities.name(each) for each in model.capabilities],
-        "address": next((_ADDRESSES[n] for n in model.capabilities if n in _ADDRESSES), ""),
+        "address": _ADDRESSES.get(_purpose(model), ""),
         # The notes as they are shipped are translated; what staff write is shown as it is.
         "prices": prices
         + [(_(row.note) if row.note else row.name, row.amount) for row in counted],
@@ -121,9 +130,12 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     found = snapshot.load().listed.get(name)
     if found is None:
         raise Http404
-    price = found.price
+    price, kind = found.price, _purpose(found)
     context = {
         "model": found,
+        "kind": kind,
+        "address": _ADDRESSES.get(kind, ""),
+        "by_picture": not any(price.rates),
         "row": _row(found),
         "other": None if found.chats else _other(found),
         "prices": list(zip(BUCKETS, price.rates, price.long_rates or price.rates, strict=True)),
