@@ -14,7 +14,7 @@ from reportlab.platypus import Flowable, Spacer, Table
 
 from billing.invoices import pdf_layout
 from billing.invoices.spoken import spoken
-from hontoni.money import dollars
+from hontoni.templatetags.money import usd
 
 if TYPE_CHECKING:
     from billing.invoices.models import Invoice
@@ -60,7 +60,7 @@ def _day(moment: datetime) -> str:
 
 
 def _lines(invoice: "Invoice") -> Table:
-    rows = [(spoken(line["text"]), dollars(line["amount"])) for line in invoice.lines]
+    rows = [(spoken(line["text"]), usd(line["amount"])) for line in invoice.lines]
     total = _("Total in %(currency)s") % {"currency": invoice.currency}
     totals = [(total, invoice.total)]
     if invoice.tax or invoice.tax_name:

@@ -1,6 +1,7 @@
 """A statement to download: as PDF, and as CSV. Amounts are dollars, in whole cents.
 
-The PDF is in the language that is spoken right now; the CSV is for programs, and always the same.
+The PDF is in the language that is spoken right now, numbers too; the CSV is for programs, and
+always the same.
 """
 
 import csv
@@ -103,10 +104,10 @@ def _midnight(day: datetime) -> str:
 
 
 def _summary(statement: Statement) -> list[tuple[str, str]]:
-    rows = [(_("Opening balance"), dollars(statement.opening))]
+    rows = [(_("Opening balance"), money.usd(statement.opening))]
     for section, title in SECTION_NAMES.items():
         if statement.of(section):
-            rows.append((str(title), dollars(statement.total(section))))
+            rows.append((str(title), money.usd(statement.total(section))))
     return rows
 
 
@@ -116,9 +117,9 @@ def _section(section: str, lines: list[Line]) -> list[Flowable]:
     if section == "usage":
         heads = [title, _("Requests"), _("Prompt tokens"), _("Output tokens"), "USD"]
         return [
-            pdf_layout.sums(heads, [_used(line) for line in lines], total, [66, 24, 28, 30, 22])
+            pdf_layout.sums(heads, [_used(line) for line in lines], total, [62, 24, 28, 30, 26])
         ]
-    rows = [(_moved(line), line.number, dollars(line.shown)) for line in lines]
+    rows = [(_moved(line), line.number, money.usd(line.shown)) for line in lines]
     return [pdf_layout.sums([title, _("Invoice"), "USD"], rows, total, [100, 40, 30])]
 
 
@@ -135,9 +136,9 @@ def _used(line: Line) -> list[str]:
     used = line.used
     if used is None:
         text = _("Charged in another month than it was sent")
-        return [text, "", "", "", dollars(line.shown)]
+        return [text, "", "", "", money.usd(line.shown)]
     counts = [money.counted(n) for n in (used.requests, used.prompt, used.output)]
-    return [line.text, *counts, dollars(line.shown)]
+    return [line.text, *counts, money.usd(line.shown)]
 
 
 def download(user: User, month: str, ending: str) -> HttpResponse:

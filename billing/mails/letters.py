@@ -147,8 +147,9 @@ def compose(
 
 
 def _shown(fact: str, value: Any) -> Any:
-    """Moments travel as ISO text; templates format them. Windows have names to translate."""
-    if fact == "window":
+    """Moments travel as ISO text; templates format them. Windows and features have names
+    to translate."""
+    if fact in ("window", "about") and value:
         return gettext(value)
     if fact == "rows":
         return [_row(row) for row in value]

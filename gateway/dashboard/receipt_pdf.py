@@ -14,7 +14,7 @@ from gateway.dashboard.receipt_words import RULES, TURNS
 from gateway.usage.models import UsageEvent
 from gateway.vendors.own_keys.fees import REQUEST_LINE
 from hontoni.money import nanos
-from hontoni.templatetags.money import counted, decimal, in_words, usd
+from hontoni.templatetags.money import counted, decimal, in_words
 
 BUCKET_NAMES = {
     "input": "Input",
@@ -49,7 +49,6 @@ def draw(event: UsageEvent, receipt: dict[str, Any], url: str) -> bytes:
                 (_("Charged"), nanos(receipt["charged"])),
             ],
             (70, 30, 35, 35),
-            write=usd,
         ),
         Spacer(0, 6 * mm),
         pdf_layout.text(_("Check it without an account: %(url)s") % {"url": url}, size=8),

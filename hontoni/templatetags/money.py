@@ -52,3 +52,9 @@ def counted(number: int) -> str:
 def decimal(text: str) -> str:
     """ "92.5" is 92.5 in English, 92,5 in Vietnamese."""
     return _grouped(text)
+
+
+@register.filter
+def localized(text: str) -> str:
+    """ "+12.5 %" is that in English, +12,5 % in Vietnamese: a figure among other signs."""
+    return text.replace(".", get_format("DECIMAL_SEPARATOR"))

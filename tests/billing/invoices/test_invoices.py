@@ -231,8 +231,11 @@ def _words(pdf: bytes) -> str:
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("en", ("Invoice", "Paid by", "Prepaid balance", "Total in USD", "nothing is due")),
-        ("vi", ("Hoá đơn", "Thanh toán bằng", "Số dư trả trước", "Tổng cộng bằng USD")),
+        (
+            "en",
+            ("Invoice", "Paid by", "Prepaid balance", "Total in USD", "nothing is due", "$0.10"),
+        ),
+        ("vi", ("Hoá đơn", "Thanh toán bằng", "Số dư trả trước", "Tổng cộng bằng USD", "$0,10")),
     ],
 )
 def test_it_is_printed_in_its_buyers_language(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -197,9 +198,13 @@ def test_a_pdf_speaks_its_readers_language(bob: User, key: ApiKey, at: At) -> No
     path = "/api/billing/statements/2026-11.pdf"
     english = printed(client(bob).get(path))
     assert "Opening balance" in english and "Số dư" not in english
+    assert re.findall(r"\$[\d,]+\.\d\d", english) and not re.search(r"\d,\d\d\b", english)
     bob.language = "vi"
     vietnamese = printed(client(bob).get(path))
     assert "Sao kê" in vietnamese and "Số dư đầu kỳ" in vietnamese
+    amounts = re.findall(r"\$[\d.]*\d,\d\d", vietnamese)
+    assert len(amounts) == len(re.findall(r"\$[\d,]+\.\d\d", english))
+    assert not re.search(r"\d\.\d\d\b", vietnamese)
     for word in ("Opening", "Closing", "Summary", "Payments", "Usage", "Requests", "Until"):
         assert word not in vietnamese
     shop = Browser()

@@ -157,11 +157,12 @@ def test_a_rise_waits_for_its_notice_and_those_who_use_it_are_told(
     assert timedelta(days=14) <= made.effective_at - now < timedelta(days=14, minutes=1)
     (notice,) = Notice.objects.all()
     assert (notice.user, notice.kind) == (alice.user, "feature_price_rises")
+    rise = {"en": "$0.01 → $0.0125 (+25 %)", "vi": "$0,01 → $0,0125 (+25 %)"}
     for language, words in (("en", "web_search"), ("vi", "mỗi lượt gọi")):
         mail = letters.compose(
             notice.kind, notice.facts, to="a@x", name="", language=language, message_id="<1@x>"
         )
-        assert words in mail.body and "$0.01 → $0.0125 (+25 %)" in mail.body
+        assert words in mail.body and rise[language] in mail.body
     users(carol, row=search)
     assert (announcements.rises(timezone.now()), announcements.rises(timezone.now())) == (1, 0)
     entry = AuditEntry.objects.get(action="add feature price")
