@@ -34,6 +34,7 @@ from billing.stripe import customers, stripe_api
 from billing.subscriptions.models import PlanOrder
 from hontoni import errors
 from hontoni.money import dollars
+from hontoni.templatetags.money import decimal
 from hontoni.translated_errors import translated
 from ratelimits import throttle
 
@@ -141,7 +142,7 @@ def _order(request: HttpRequest, form: TopUpForm) -> HttpResponse:
 def _charged(request: HttpRequest, order: TopUp, back: str) -> HttpResponse:
     """A saved card was charged; or its bank wants to ask, which only the payment page can do."""
     if order.state == TopUp.State.PAID:
-        messages.success(request, _("$%s is on your balance.") % dollars(order.amount))
+        messages.success(request, _("$%s is on your balance.") % decimal(dollars(order.amount)))
         ours = url_has_allowed_host_and_scheme(back, None) and back.startswith("/billing/plans")
         return redirect(back if ours else "billing")
     raise _bank_asks()

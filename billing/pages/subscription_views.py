@@ -28,7 +28,7 @@ from billing.pages.billing_forms import OnceForm
 from billing.pages.card_forms import card_name
 from billing.pages.card_views import saved_cards, top_up_at_once
 from billing.payments.card_throttles import OrdersByAccount
-from billing.plans import quotes, terms
+from billing.plans import price_list, quotes, terms
 from billing.plans.models import AddOn, Plan, Subscription
 from billing.plans.quotes import Quote
 from billing.stripe import stripe_api
@@ -36,6 +36,7 @@ from billing.subscriptions import changes
 from billing.subscriptions.balance_changes import Outcome
 from hontoni import errors
 from hontoni.money import CENT, MAX, dollars, nanos
+from hontoni.templatetags.money import decimal
 from hontoni.translated_errors import translated
 from ratelimits import throttle
 
@@ -72,7 +73,8 @@ class ChangeForm(OnceForm):
         if short:
             words = _("%(card)s: $%(amount)s is charged, and put on your balance first")
             field.choices = [
-                (card["id"], words % {"card": card_name(card), "amount": short}) for card in cards
+                (card["id"], words % {"card": card_name(card), "amount": decimal(short)})
+                for card in cards
             ]
             field.initial, field.required = cards[0]["id"] if cards else "", bool(cards)
             self.fields["first"].initial = short
@@ -116,10 +118,19 @@ def plans(request: HttpRequest) -> HttpResponse:
         ),
         "other_way": _other_way(mine),
         "grace_until": mine.grace_until if mine and past_due else None,
-        "offers": [(each, _way_to(each, plan, mine)) for each in Plan.objects.filter(active=True)],
-        "add_ons": AddOn.objects.filter(active=True),
+        **_on_sale(plan, mine),
     }
     return render(request, "billing/plans.html", context)
+
+
+def _on_sale(current: Plan, mine: Subscription | None) -> dict[str, Any]:
+    """Every plan with the way to it and what add-ons would cost, and the add-ons."""
+    on_sale = list(Plan.objects.filter(active=True))
+    add_ons = list(AddOn.objects.filter(active=True))
+    found = price_list.offers(on_sale, add_ons)
+    beside = {plan.pk: price_list.compared(plan, found) for plan in on_sale if plan.price}
+    ways = [(plan, _way_to(plan, current, mine), beside.get(plan.pk)) for plan in on_sale]
+    return {"offers": ways, "add_ons": add_ons}
 
 
 def _other_way(mine: Subscription | None) -> str:

@@ -72,17 +72,49 @@ def every_day(limits: Limits) -> tuple[int, str]:
     return room[window], window
 
 
-def rival(plan: Plan, found: Iterable[Offer]) -> Offer | None:
-    """The cheapest other way to every rate limit of a plan: another plan with an add-on."""
+class Comparison(NamedTuple):
+    """A plan beside the cheapest add-on way to every rate limit it has, which may not exist.
+
+    No add-on multiplies the thinking budget or the keys, so whoever needs more of these than the
+    rival's plan has is not helped by a lower price.
+    """
+
+    plan: Plan
+    rival: Offer | None
+
+    @property
+    def saved(self) -> int:
+        """Nano-dollars a month by which the plan is cheaper."""
+        return max(0, self.rival.price - self.plan.price) if self.rival else 0
+
+    @property
+    def lost(self) -> int:
+        """Nano-dollars a month by which it is dearer."""
+        return max(0, self.plan.price - self.rival.price) if self.rival else 0
+
+    @property
+    def thinks_more(self) -> bool:
+        return bool(self.rival) and self.plan.thinking_budget > self.rival.plan.thinking_budget
+
+    @property
+    def more_keys(self) -> bool:
+        return bool(self.rival) and self.plan.key_cap > self.rival.plan.key_cap
+
+
+def compared(plan: Plan, found: Iterable[Offer]) -> Comparison:
+    """A plan beside other plans with an add-on. `found`: all offers, the cheapest first."""
     wanted = terms.limits(plan)
-    return next(
-        (
-            each
-            for each in found
-            if each.add_on and each.plan.pk != plan.pk and each.plan.subject == plan.subject
-            if each.covers(wanted)
+    return Comparison(
+        plan,
+        next(
+            (
+                each
+                for each in found
+                if each.add_on and each.plan.pk != plan.pk and each.plan.subject == plan.subject
+                if each.covers(wanted)
+            ),
+            None,
         ),
-        None,
     )
 
 

@@ -147,6 +147,38 @@ def test_the_calculator_finds_the_cheapest_plan_with_room(client: Client) -> Non
     assert "Premium, $39.00" in many
 
 
+@pytest.mark.parametrize("path", ["/", "/pricing", "/billing/plans"])
+def test_a_plan_says_what_it_saves_over_add_ons_or_what_they_would(
+    as_alice: Client, path: str
+) -> None:
+    def sentence(slug: str) -> str:
+        card = re.search(rf'aria-labelledby="(?:offer|plan)-{slug}".*?</section>', page(), re.S)
+        assert card
+        return card[0]
+
+    def page() -> str:
+        return text(as_alice.get(path))
+
+    less = "a month, {} less. Take the plan for its {} tokens of thinking or {} keys; else that"
+    assert "as Pay as you go + Rate Limit 2x: $4.99 a month, $1.01 less. That is" in sentence(
+        "basic"
+    )
+    assert less.format("$3.01", "16,000", "10") in sentence("standard")
+    assert "Standard + Rate Limit 5x: $22.99 " + less.format("$16.01", "32,000", "20") in sentence(
+        "premium"
+    )
+    assert "better buy" not in sentence("pay-as-you-go")
+    Plan.objects.filter(slug="standard").update(price=nanos("8"), thinking_budget=8_000)
+    assert "Saves $1.99 a month against Pay as you go + Rate Limit 5x" in sentence("standard")
+    Plan.objects.filter(slug="standard").update(price=nanos("9.99"))
+    same = sentence("standard")
+    assert "Rate Limit 5x: $9.99 a month, the same." in same and "better buy" not in same
+    Plan.objects.filter(slug="ultimate").update(rpm=9_000)
+    assert "No add-on to another plan has all of these rate limits." in sentence("ultimate")
+    AddOn.objects.update(active=False)
+    assert "No add-on" not in page() and "better buy" not in page()
+
+
 def test_the_calculator_keeps_what_was_typed_and_says_what_is_wrong(client: Client) -> None:
     page = text(client.get("/pricing", {"model": "claude-sonnet-4", "requests": "-7"}))
     assert 'value="-7"' in page

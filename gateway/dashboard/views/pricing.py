@@ -38,15 +38,12 @@ def on_sale() -> dict[str, Any]:
 
 def _offer(plan: Plan, plans: list[Plan], found: list[price_list.Offer]) -> dict[str, Any]:
     a_day, window = price_list.every_day(limits(plan))
-    rival = price_list.rival(plan, found) if plan.price else None
-    saved = rival.price - plan.price if rival else 0
     below = [other for other in plans if other.price < plan.price]
     return {
         "plan": plan,
         "a_day": a_day,
         "window": WINDOWS[window],
-        "rival": rival,
-        "saved": max(0, saved),
+        "compared": price_list.compared(plan, found) if plan.price else None,
         "together": plan.key_cap * a_day if plan.subject == Plan.Subject.KEY else a_day,
         # What no add-on multiplies, where the plan has more of it than any cheaper one.
         "thinks_more": plan.thinking_budget > max((p.thinking_budget for p in below), default=0),
