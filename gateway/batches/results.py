@@ -9,6 +9,7 @@ from django.db.models import F, QuerySet, Sum
 
 from gateway.batches.models import Batch, BatchRequest, State
 from gateway.batches.sealing import opened
+from hontoni.errors import page
 
 _PAGE = 50
 _UNRUN = {
@@ -33,7 +34,8 @@ def _openai(request: BatchRequest, answer: bytes) -> dict[str, Any]:
     words: dict[str, Any] = {"id": f"batch_req_{named}", "custom_id": request.custom_id}
     if unrun := _UNRUN.get(State(request.state)):
         code, message = unrun
-        return words | {"response": None, "error": {"code": code, "message": message}}
+        error = {"code": code, "message": message, **page(code)}
+        return words | {"response": None, "error": error}
     response = {
         "status_code": request.status,
         "request_id": request.request_id,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.batches.models import OPEN, Batch, Status, StoredFile
+from hontoni.errors import page
 
 WINDOW = "24h"
 
@@ -33,7 +34,7 @@ def batch(row: Batch, files: Sequence[StoredFile]) -> dict[str, Any]:
         "object": "batch",
         "endpoint": row.endpoint,
         "model": row.model or None,
-        "errors": {"object": "list", "data": row.errors} if row.errors else None,
+        "errors": _errors(row) if row.errors else None,
         "input_file_id": row.input_file_id,
         "completion_window": WINDOW,
         "status": row.status,
@@ -55,6 +56,11 @@ def batch(row: Batch, files: Sequence[StoredFile]) -> dict[str, Any]:
         },
         "metadata": row.metadata or None,
     }
+
+
+def _errors(row: Batch) -> dict[str, Any]:
+    data = [each | page(each["code"]) for each in row.errors]
+    return {"object": "list", "data": data}
 
 
 def message_batch(row: Batch, results_url: str) -> dict[str, Any]:

@@ -134,6 +134,8 @@ def test_a_file_that_is_no_batch_fails_with_a_reason_a_line(
         (5, "missing_required_parameter"),
         (6, "invalid_request"),
     ]
+    pages = [each.to_dict()["doc_url"] for each in made.errors.data]
+    assert pages[0].endswith("/errors/invalid_json_line") and pages[0].startswith("http")
     assert gateway.books() == [] and held(alice.user) == 0
 
 

@@ -106,6 +106,8 @@ def test_an_expired_batch_ends_with_what_it_has(gateway: Gateway, alice: Person)
     done = ended(gateway, alice, made.id)
     assert done.status == "expired" and done.expired_at
     assert set(codes(gateway, alice, done.error_file_id).values()) == {"batch_expired"}
+    unrun = results(gateway, alice, done.error_file_id).values()
+    assert all(each["error"]["doc_url"].endswith("/errors/batch_expired") for each in unrun)
     assert held(alice.user) == 0 and gateway.books() == []
 
 

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
+from rest_framework import exceptions
 from rest_framework.test import APIClient
 
 from accounts.keys import api_keys
+from gateway.batches import results
 from gateway.catalogue.models import Alias
 from gateway.catalogue.seed import seed
 from gateway.dashboard import docs
@@ -188,6 +191,38 @@ def test_an_error_has_a_page_of_its_own(client: Client, code: str) -> None:
 def test_no_error_leads_nowhere_or_to_english(client: Client, code: str) -> None:
     page = client.get(f"/errors/{code}", headers={"Accept-Language": "vi"})
     assert page.status_code == 200 and english(page.content.decode()) == []
+
+
+_ROOMS = ("accounts", "billing", "gateway", "hontoni", "ratelimits")
+_NO_ERRORS = {"code_execution_containers"}  # what is charged for
+_LITERAL = re.compile(r"""(?:\bcode=|_Bad\(|_of_file\(|^    code = )"([a-z]\w+)\"""", re.MULTILINE)
+
+
+def _codes() -> set[str]:
+    """Every code that we write into an error, DRF's own and those of a batch's lines."""
+    root = Path(docs.__file__).parents[2]
+    files = [path for room in _ROOMS for path in (root / room).rglob("*.py")]
+    ours = {code for path in files for code in _LITERAL.findall(path.read_text())}
+    drf = {kind.default_code for kind in exceptions.APIException.__subclasses__()}
+    unrun = {code for code, _ in results._UNRUN.values()}
+    return ours - _NO_ERRORS | drf - {"invalid", "throttled", "permission_denied"} | unrun
+
+
+def test_every_code_has_words_of_its_own_in_both_languages() -> None:
+    found = _codes()
+    assert {
+        "unknown_route",
+        "batch_expired",
+        "empty_file",
+        "parse_error",
+        "file_not_found",
+    } < found
+    told = EXPLANATIONS.keys() | MESSAGES.keys()
+    assert [
+        code
+        for code in sorted(found - told)
+        if not all(docs.about_code(code, "", language) for language in ("en", "vi"))
+    ] == []
 
 
 def test_an_error_says_where_its_page_is(api: APIClient) -> None:
