@@ -18,6 +18,7 @@ from billing.rewards import promos
 from billing.rewards.models import PromoCode
 from billing.stripe import customers
 from billing.subscriptions import balance_changes
+from gateway.usage.models import UsageEvent
 from hontoni.money import nanos
 from tests.confirmed import confirm
 from tests.gateway.usage.test_refusals import seen
@@ -34,12 +35,13 @@ BILLING = [
     *("/billing", "/billing/topup", "/billing/topup/done", "/billing/plan/done", "/billing/plans"),
     *("/billing/plans/change?plan=basic", "/billing/plans/change?plan=premium"),
     *("/billing/plans/change?add_on=rate-limit-5x", "/billing/cards", "/billing/invoices"),
-    *("/billing/promo", "/billing/referrals", "/billing/mails"),
+    *("/billing/promo", "/billing/referrals", "/billing/mails", "/billing/statements"),
 ]
 PUBLIC = [
     *("/", "/models", "/pricing", "/status", "/docs/quickstart", "/docs/tools", "/docs/names"),
     *("/docs/errors", "/docs/receipts", "/docs/search?q=limits", "/errors/plan_limit_5h"),
     *("/terms", "/privacy", "/refunds", "/contact", "/proof", "/verify"),
+    *("/docs/models-and-pricing", "/docs/own-keys"),
     *("/docs/conformance", "/docs/endpoints", "/docs/batches", "/models/tts-1"),
 ]
 ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
@@ -60,7 +62,8 @@ OWN = [
 
 
 # What of a row that became a card does not fit on it.
-_CUT_OFF = """() => [...document.querySelectorAll('.scroll:has(> .stack)')]
+_CUT_OFF = """() => [...document.querySelectorAll('.scroll')]
+    .filter(one => one.querySelector(':scope > :is(.stack, .log, .groups, .ledger, .lines)'))
     .filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"""
 
 
@@ -126,9 +129,16 @@ def test_every_page_fits_a_phone_is_accessible_and_speaks_vietnamese(
     assert site.chat(alice, model="no-such-model").status_code == 404
     assert seen(1)[0].code == "model_not_found"
     books_now(site, 1)
+    (event,) = site.books()
     furnish(alice)
     _look_at(open_page, None, ENTRANCE, scheme)
-    _look_at(open_page, alice, [*PUBLIC, *OWN, f"/keys/{alice.key.pk}"], scheme)
+    _look_at(open_page, alice, [*PUBLIC, *OWN, *_of(alice, event)], scheme)
+
+
+def _of(person: Person, event: UsageEvent) -> list[str]:
+    """Their key, the receipt of a request, and the month it is in."""
+    month = f"{event.created_at:%Y-%m}"
+    return [f"/keys/{person.key.pk}", f"/usage/{event.request_id}", f"/billing/statements/{month}"]
 
 
 def _look_at(open_page: Open, person: Person | None, paths: list[str], scheme: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.conf import settings as django_settings
 from django.core import mail
 from django.db import connections
 from django.test import AsyncClient, Client
@@ -65,6 +66,24 @@ def test_no_page_needs_an_inline_script_or_style(path: str, as_alice: Client) ->
     assert not re.search(
         r"<script(?![^>]*(src=|application/json))|<style|\sstyle=|\son\w+=", text(answer)
     )
+
+
+# Of which a row becomes a card on a phone (static/css): names and values, or a grid of its own.
+CARDS = {"stack", "log", "groups", "ledger", "lines"}
+SMALL = {"_sample.html"}  # an example of ours, as narrow as it is
+
+
+def test_a_row_becomes_a_card_on_a_phone() -> None:
+    rooms = [
+        django_settings.BASE_DIR / "templates" / name
+        for name in ("accounts", "billing", "gateway")
+    ]
+    wide = {}
+    for path in (each for room in rooms for each in room.rglob("*.html")):
+        for kind, head in re.findall(r"<table([^>]*)>\s*<thead>(.*?)</thead>", path.read_text()):
+            if head.count("<th ") > 3 and CARDS.isdisjoint(re.findall(r"\w+", kind)):
+                wide[path.name] = head.count("<th ")
+    assert wide.keys() == SMALL
 
 
 def test_the_sandbox_says_so_on_every_page(client: Client, settings: Settings) -> None:
