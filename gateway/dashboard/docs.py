@@ -29,7 +29,11 @@ NAMES = "<!-- the live table of names -->"  # a page may hold it; the view puts 
 FEATURES = "<!-- the live table of features -->"  # likewise
 # `30 days<!-- PRICE_NOTICE_DAYS -->`: the number is this deployment's.
 _SET = re.compile(r"\b\d+( \w+)<!-- ([A-Z_]+) -->")
-_MARKS = re.compile(r"<!-- .*? -->|<span id=\"[^\"]*\"></span>")  # for us, not for readers
+# For us, not for readers of Markdown: all but where a live table goes, and headings' anchors.
+_MARKS = re.compile(
+    r"<!-- (?!the live table).*? -->|<span id=\"[^\"]*\"></span>|(?<=\S) \{ #[\w-]+ \}$",
+    re.MULTILINE,
+)
 ENGLISH = "en"
 BOARD = "conformance"  # written by `make conformance` in both languages; the last of the pages
 FOLDER = Path(settings.BASE_DIR) / "docs"
@@ -118,8 +122,8 @@ def _operable(html: str, language: str) -> str:
 
 
 def written(slug: str, base_url: str, language: str = ENGLISH) -> str:
-    """A page as Markdown, with this deployment's address: for programs that read. Raises
-    KeyError."""
+    """A page as Markdown, with this deployment's address: for programs that read. Live
+    tables are still to be put in. Raises KeyError."""
     source = sources(language)[slug]
     text = f"# {source.title}\n{source.text}".replace(BASE_URL, base_url)
     return _MARKS.sub("", text)

@@ -46,7 +46,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     here = slugs.index(slug)
     context = {
         "page": found,
-        "html": mark_safe(_with_names(found.html)),  # ours, from docs/
+        "html": mark_safe(_with_tables(found.html)),  # ours, from docs/
         "slug": slug,
         "sources": sources,
         "keys": keys,
@@ -56,19 +56,18 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "gateway/docs/page.html", context)
 
 
-def _with_names(html: str) -> str:
-    """The page, with the names and the features as they are served this minute."""
-    if docs.NAMES in html:
+def _with_tables(text: str, ending: str = "html") -> str:
+    """The page, or its Markdown (`md`), with names and features as they are served this minute."""
+    if docs.NAMES in text:
         known = snapshot.load()
         rows = [(known.models[name], others) for name, others in known.other_names().items()]
-        table = render_to_string("gateway/docs/_names.html", {"rows": rows})
-        return html.replace(docs.NAMES, table)
-    if docs.FEATURES in html:
+        table = render_to_string(f"gateway/docs/_names.{ending}", {"rows": rows})
+        return text.replace(docs.NAMES, table)
+    if docs.FEATURES in text:
         offered = {"rows": offers.table(snapshot.load())}
-        return html.replace(
-            docs.FEATURES, render_to_string("gateway/docs/_features.html", offered)
-        )
-    return html
+        table = render_to_string(f"gateway/docs/_features.{ending}", offered)
+        return text.replace(docs.FEATURES, table)
+    return text
 
 
 def _keys(request: HttpRequest) -> list[ApiKey]:
@@ -108,7 +107,7 @@ def markdown(request: HttpRequest, slug: str) -> HttpResponse:
     language = get_language() or docs.ENGLISH
     if slug not in docs.sources():
         raise Http404
-    text = docs.written(slug, base_url(request), language)
+    text = _with_tables(docs.written(slug, base_url(request), language), "md")
     return HttpResponse(text, content_type="text/markdown; charset=utf-8")
 
 

@@ -158,7 +158,9 @@ def test_the_visitors_language_is_spoken(client: Client, db: None) -> None:
 # -- For programs that read ----------------------------------------------------------------------
 
 
-def test_every_page_is_there_as_markdown_and_listed_for_language_models(client: Client) -> None:
+def test_every_page_is_there_as_markdown_and_listed_for_language_models(
+    client: Client, db: None
+) -> None:
     listed = client.get("/llms.txt", headers={"Host": "localhost:8123"})
     assert listed["Content-Type"].startswith("text/plain")
     found = re.findall(r"http://localhost:8123(/docs/[a-z-]+\.md)", listed.content.decode())
@@ -168,6 +170,21 @@ def test_every_page_is_there_as_markdown_and_listed_for_language_models(client: 
         text = page.content.decode()
         assert page["Content-Type"].startswith("text/markdown")
         assert text.startswith("# ") and "hontoni.example" not in text and "<!--" not in text
+
+
+def test_markdown_has_the_live_tables_too(client: Client, db: None) -> None:
+    seed()
+    names = client.get("/docs/names.md").content.decode()
+    shown = re.findall(r"^\| `([^`]+)` \| `", names, re.MULTILINE)
+    page = client.get("/docs/names").content.decode()
+    assert shown and all(f"<code>{name}</code>" in page for name in shown)
+    for language, words in (("en", "$0.01 each"), ("vi", "$0,01 mỗi lần")):
+        headers = {"Accept-Language": language}
+        text = client.get("/docs/models-and-pricing.md", headers=headers).content.decode()
+        assert re.search(
+            rf"^\| `web_search` \| [^|]+ \| {re.escape(words)} \|", text, re.MULTILINE
+        )
+        assert "{ #" not in text and "&" not in text.replace(" & ", "")
 
 
 def test_the_openapi_document_of_v1_has_every_endpoint(client: Client) -> None:
