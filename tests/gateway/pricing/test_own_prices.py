@@ -350,7 +350,7 @@ def test_who_has_a_multiple_of_the_list_reads_what_they_pay(
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     for who in (alice, bob, carol):
         UsageHour.objects.create(user=who.user, api_key=who.key, hour=hour, model="gpt-4o")
-    agree(alice, multiplier=8000)
+    agree(alice, multiplier=8250)
     agree(carol, model_id="gpt-4o", multiplier=None, **dict.fromkeys(BUCKETS, nanos("2")))
     moment = timezone.now() + timedelta(days=20)
     present = Price.objects.filter(model_id="gpt-4o").latest("effective_at")
@@ -358,10 +358,14 @@ def test_who_has_a_multiple_of_the_list_reads_what_they_pay(
     announcements.announce(Price(model_id="gpt-4o", effective_at=moment, **rates), "tests")
     told = {n.user_id: n for n in Notice.objects.filter(kind="model_price_rises")}
     assert set(told) == {alice.user.pk, bob.user.pk}
-    row = {"bucket": "output", "old": "8.00", "new": "12.00"}
+    row = {"bucket": "output", "old": "8.25", "new": "12.375"}
     assert told[alice.user.pk].facts["rows"] == [row]
     assert told[bob.user.pk].facts["rows"][0]["new"] == "15.00"
-    for language, words in (("en", "you pay 80 % of the list"), ("vi", "80 % giá niêm yết")):
+    words = {
+        "en": ("you pay 82.5 % of the list", "$8.25 → $12.375 (+50 %)"),
+        "vi": ("82,5 % giá niêm yết", "$8,25 → $12,375 (+50 %)"),
+    }
+    for language, expected in words.items():
         mail = letters.compose(
             "model_price_rises",
             told[alice.user.pk].facts,
@@ -370,4 +374,4 @@ def test_who_has_a_multiple_of_the_list_reads_what_they_pay(
             language=language,
             message_id="<1@x>",
         )
-        assert "$8.00 → $12.00 (+50 %)" in mail.body and words in mail.body
+        assert [each for each in expected if each not in mail.body] == []
