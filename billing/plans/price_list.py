@@ -94,11 +94,13 @@ class Comparison(NamedTuple):
 
     @property
     def thinks_more(self) -> bool:
-        return bool(self.rival) and self.plan.thinking_budget > self.rival.plan.thinking_budget
+        return (
+            self.rival is not None and self.plan.thinking_budget > self.rival.plan.thinking_budget
+        )
 
     @property
     def more_keys(self) -> bool:
-        return bool(self.rival) and self.plan.key_cap > self.rival.plan.key_cap
+        return self.rival is not None and self.plan.key_cap > self.rival.plan.key_cap
 
 
 def compared(plan: Plan, found: Iterable[Offer]) -> Comparison:
