@@ -14,25 +14,62 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.keys import api_keys, personal_tokens
 from accounts.legal import texts
-from accounts.models import ApiKey, Consent, LegalText, PersonalToken, User
+from accounts.models import (
+    ApiKey,
+    Consent,
+    Invitation,
+    LegalText,
+    Membership,
+    PersonalToken,
+    TeamEvent,
+    User,
+)
 from accounts.people import terms
 from accounts.sign_in import proof
 
 NOTICE = timedelta(days=30)  # what the shipped terms promise, and staff may change
 
 
+class _Told(TabularInline):
+    """Read beside an account; changed by its members alone."""
+
+    extra, max_num = 0, 0
+    can_delete = False
+    show_change_link = False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class MembersInline(_Told):
+    model = Membership
+    fk_name = "account"
+    verbose_name, verbose_name_plural = "member", "members"
+    fields = ["person", "role", "joined_at", "ended_at"]
+    readonly_fields = fields
+
+
+class TeamsInline(_Told):
+    model = Membership
+    fk_name = "person"
+    verbose_name, verbose_name_plural = "team", "teams"
+    fields = ["account", "role", "joined_at", "ended_at"]
+    readonly_fields = fields
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+    inlines = [MembersInline, TeamsInline]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ["email", "name", "is_active", "is_staff", "created_at", "last_login"]
-    list_filter = ["is_active", "is_staff"]
+    list_filter = ["is_active", "is_staff", "is_team"]
     search_fields = ["email", "name"]
     ordering = ["-id"]
     readonly_fields = [
@@ -72,7 +109,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     ) -> None:
         super().save_model(request, obj, form, change)
         if "is_active" in form.changed_data:
-            terms.changed(obj.pk)
+            theirs = Membership.objects.filter(person=obj, ended_at=None)
+            terms.changed(obj.pk, *theirs.values_list("account_id", flat=True))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # money hangs on it: deactivate instead
@@ -116,12 +154,51 @@ class SecretAdmin(ModelAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(SecretAdmin):
+    list_select_related = ["user", "member__person"]
     end = staticmethod(api_keys.revoke)
 
 
 @admin.register(PersonalToken)
 class PersonalTokenAdmin(SecretAdmin):
     end = staticmethod(personal_tokens.revoke)
+
+
+class RecordAdmin(ModelAdmin):
+    """What teams keep of themselves: staff read it."""
+
+    ordering = ["-id"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Membership)
+class MembershipAdmin(RecordAdmin):
+    list_display = ["account", "person", "role", "joined_at", "ended_at"]
+    list_filter = ["role", "ended_at"]
+    list_select_related = ["account", "person"]
+    search_fields = ["account__name", "person__email"]
+
+
+@admin.register(Invitation)
+class InvitationAdmin(RecordAdmin):
+    list_display = ["account", "email", "role", "invited_by", "created_at", "expires_at"]
+    list_select_related = ["account", "invited_by"]
+    search_fields = ["account__name", "email"]
+    exclude = ["digest"]
+
+
+@admin.register(TeamEvent)
+class TeamEventAdmin(RecordAdmin):
+    list_display = ["at", "account", "actor_email", "action", "subject", "ip"]
+    list_select_related = ["account"]
+    search_fields = ["account__name", "actor_email", "action", "subject"]
 
 
 @admin.register(LegalText)

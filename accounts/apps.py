@@ -6,9 +6,11 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.legal import consents  # noqa: F401  listens to allauth
-        from accounts.sign_in import endings, session_store  # noqa: F401  likewise
+        from accounts.sign_in import deletion, endings, session_store  # noqa: F401  likewise
+        from accounts.teams import memberships
 
         session_store.keep_keys_enciphered()
+        deletion.follow(lambda user_id, now: memberships.end_all(user_id))
 
 
 class Books(AppConfig):

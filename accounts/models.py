@@ -26,9 +26,21 @@ from accounts.team_models import (
 )
 
 __all__ = [
-    *("ApiKey", "Consent", "DirectoryGroup", "Invitation", "KeyPlace", "LegalText"),
-    *("Membership", "PersonalToken", "RefreshToken", "Role", "SignOn", "SignOnIdentity"),
-    *("TeamDomain", "TeamEvent", "User"),
+    "ApiKey",
+    "Consent",
+    "DirectoryGroup",
+    "Invitation",
+    "KeyPlace",
+    "LegalText",
+    "Membership",
+    "PersonalToken",
+    "RefreshToken",
+    "Role",
+    "SignOn",
+    "SignOnIdentity",
+    "TeamDomain",
+    "TeamEvent",
+    "User",
 ]
 
 

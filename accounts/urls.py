@@ -1,10 +1,10 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import account_api
+from accounts.api import account_api, team_api
 from accounts.leaks import api as leaks_api
 from accounts.leaks import views as leaks
-from accounts.pages import account_views, confirming, legal_views, token_views
+from accounts.pages import account_views, confirming, legal_views, team_views, token_views
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("keys", account_api.Keys, basename="api-key")
@@ -24,6 +24,20 @@ pages = [
     path("account/agree", legal_views.agree, name="account-agree"),
     path("account/tokens", token_views.tokens, name="tokens"),
     path("account/tokens/<int:pk>/revoke", token_views.revoke, name="token-revoke"),
+    path("teams", team_views.teams, name="teams"),
+    path("teams/new", team_views.new, name="team-new"),
+    path("teams/switch", team_views.switch, name="team-switch"),
+    path("teams/join/<str:token>", team_views.join, name="team-join"),
+    path("team", team_views.team, name="team"),
+    path("team/settings", team_views.settings, name="team-settings"),
+    path("team/invite", team_views.invite, name="team-invite"),
+    path("team/invitations/<int:pk>/revoke", team_views.take_back, name="team-take-back"),
+    path("team/members/<int:pk>", team_views.member, name="team-member"),
+    path("team/members/<int:pk>/remove", team_views.remove, name="team-remove"),
+    path("team/leave", team_views.leave, name="team-leave"),
+    path("team/transfer", team_views.transfer, name="team-transfer"),
+    path("team/delete", team_views.delete, name="team-delete"),
+    path("team/audit", team_views.audit, name="team-audit"),
     path("keys", account_views.keys, name="keys"),
     path("keys/<int:pk>", account_views.key, name="key"),
     path("keys/<int:pk>/limits", account_views.limits, name="key-limits"),
@@ -38,5 +52,21 @@ urlpatterns = [
     path("auth/me", account_api.Me.as_view(), name="me"),
     path("auth/me/privacy", account_api.Privacy.as_view(), name="privacy"),
     path("leaks/github", leaks_api.GitHub.as_view(), name="leaks-github"),
+    path("teams", team_api.Teams.as_view(), name="api-teams"),
+    path("teams/join", team_api.Join.as_view(), name="api-team-join"),
+    path("teams/<int:pk>", team_api.Team.as_view(), name="api-team"),
+    path("teams/<int:pk>/members", team_api.Members.as_view(), name="api-team-members"),
+    path("teams/<int:pk>/members/<int:member>", team_api.Member.as_view(), name="api-team-member"),
+    path(
+        "teams/<int:pk>/invitations", team_api.Invitations.as_view(), name="api-team-invitations"
+    ),
+    path(
+        "teams/<int:pk>/invitations/<int:invitation>",
+        team_api.OneInvitation.as_view(),
+        name="api-team-invitation",
+    ),
+    path("teams/<int:pk>/leave", team_api.Leave.as_view(), name="api-team-leave"),
+    path("teams/<int:pk>/transfer", team_api.HandOver.as_view(), name="api-team-transfer"),
+    path("teams/<int:pk>/events", team_api.Events.as_view(), name="api-team-events"),
     *router.urls,
 ]

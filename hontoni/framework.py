@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "accounts.sign_in.viewing.Viewing",
+    "accounts.teams.acting.OnPages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "hontoni.origins.ContentPolicy",
     "django_htmx.middleware.HtmxMiddleware",
@@ -72,7 +73,10 @@ TEMPLATES = [
                 "hontoni.pages.everywhere",
             ],
             "builtins": ["hontoni.templatetags.icons"],
-            "libraries": {"announcements": "billing.pages.announcement_tags"},
+            "libraries": {
+                "accounts": "accounts.pages.account_tags",
+                "announcements": "billing.pages.announcement_tags",
+            },
         },
     }
 ]
@@ -153,7 +157,7 @@ UNFOLD = {
 # -- /api ----------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sign_in.tokens.AccessTokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.teams.acting.OnApi"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["hontoni.drf.JSONParser"],

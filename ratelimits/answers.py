@@ -63,8 +63,9 @@ class State(NamedTuple):
     """Where a subject and its account stand, as the last script left them.
 
     `binding` names what refused: of several limits the one that frees last. `windows` are rpm, 5h,
-    daily, weekly and monthly; `spend` is told of a purse with caps, `member` of a member's. `now` is Redis's clock in
-    microseconds. `outdated` tells `now` alone; `stale`, `cold`, `unseeded` nothing but themselves.
+    daily, weekly and monthly; `spend` is told of a purse with caps, `member` of a member's. `now`
+    is Redis's clock in microseconds. `outdated` tells `now` alone; `stale`, `cold`, `unseeded`
+    nothing but themselves.
     """
 
     status: Status

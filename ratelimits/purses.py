@@ -1,8 +1,8 @@
 """What a purse may spend in a UTC day, in a UTC month and in its life, and how it stands.
 
-A purse is whose spending is capped together: a key, and whatever it was rotated to; or all keys of
-a member of an account, beside each key's own. What it has spent is in Redis from when it first asks with a cap, and is rebuilt from the books when Redis has
-lost it. Nano-dollars.
+A purse is whose spending is capped together: a key, and whatever it was rotated to; or all keys
+of a member of an account, beside each key's own. What it has spent is in Redis from when it first
+asks with a cap, and is rebuilt from the books when Redis has lost it. Nano-dollars.
 """
 
 from collections.abc import Sequence

@@ -89,6 +89,12 @@ def mint(
     return made, raw
 
 
+def of(user: User, person: User) -> QuerySet[PersonalToken]:
+    """Those a person has for an account, revoked ones included."""
+    whose = None if person.pk == user.pk else person
+    return PersonalToken.objects.filter(user=user, person=whose)
+
+
 def active(user: User, now: datetime) -> QuerySet[PersonalToken]:
     """Those of an account that work."""
     return PersonalToken.objects.filter(user=user, revoked_at=None, expires_at__gt=now)

@@ -39,11 +39,16 @@ def enter(request: Request, raw: str) -> tuple[User, Grant]:
     where the scope is missing."""
     key = raw.startswith(api_keys.PREFIX)
     user, grant = _of_key(request, raw) if key else _of_token(request, raw)
-    view, method = request.parser_context["view"], str(request.method)
-    needed = getattr(view, "scopes", {}).get("GET" if method == "HEAD" else method, "")
-    if method != "OPTIONS" and needed != scopes.ANY and needed not in grant.scopes:
-        raise scopes.missing(needed, grant.holder)
+    method = str(request.method)
+    scope = needed(request.parser_context["view"], method)
+    if method != "OPTIONS" and scope != scopes.ANY and scope not in grant.scopes:
+        raise scopes.missing(scope, grant.holder)
     return user, grant
+
+
+def needed(view: Any, method: str) -> str:
+    """The scope that a method of a view takes; empty: a session."""
+    return str(getattr(view, "scopes", {}).get("GET" if method == "HEAD" else method, ""))
 
 
 def _of_key(request: Request, raw: str) -> tuple[User, Grant]:
