@@ -1,10 +1,17 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import account_api, team_api
+from accounts.api import account_api, scim_api, sign_on_api, team_api
 from accounts.leaks import api as leaks_api
 from accounts.leaks import views as leaks
-from accounts.pages import account_views, confirming, legal_views, team_views, token_views
+from accounts.pages import (
+    account_views,
+    confirming,
+    legal_views,
+    sign_on_views,
+    team_views,
+    token_views,
+)
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("keys", account_api.Keys, basename="api-key")
@@ -38,6 +45,14 @@ pages = [
     path("team/transfer", team_views.transfer, name="team-transfer"),
     path("team/delete", team_views.delete, name="team-delete"),
     path("team/audit", team_views.audit, name="team-audit"),
+    path("team/sign-on", sign_on_views.settings_page, name="team-sign-on"),
+    path("team/sign-on/domain", sign_on_views.domain, name="team-domain"),
+    path("team/sign-on/scim", sign_on_views.scim_token, name="team-scim"),
+    path("team/sign-on/groups/<int:pk>", sign_on_views.group, name="team-group"),
+    path("sign-on", sign_on_views.find, name="sign-on-find"),
+    path("sign-on/callback", sign_on_views.callback, name="sign-on-callback"),
+    path("sign-on/<slug:slug>", sign_on_views.begin, name="sign-on"),
+    path("domains/<int:pk>/<str:secret>", sign_on_views.prove, name="domain-proof"),
     path("keys", account_views.keys, name="keys"),
     path("keys/<int:pk>", account_views.key, name="key"),
     path("keys/<int:pk>/limits", account_views.limits, name="key-limits"),
@@ -67,6 +82,29 @@ urlpatterns = [
     ),
     path("teams/<int:pk>/leave", team_api.Leave.as_view(), name="api-team-leave"),
     path("teams/<int:pk>/transfer", team_api.HandOver.as_view(), name="api-team-transfer"),
+    path("teams/<int:pk>/sign-on", sign_on_api.TeamSignOn.as_view(), name="api-team-sign-on"),
+    path("teams/<int:pk>/domains", sign_on_api.Domains.as_view(), name="api-team-domains"),
+    path(
+        "teams/<int:pk>/domains/<int:domain>",
+        sign_on_api.Domain.as_view(),
+        name="api-team-domain",
+    ),
+    path("teams/<int:pk>/scim-token", sign_on_api.ScimToken.as_view(), name="api-team-scim"),
+    path("teams/<int:pk>/groups", sign_on_api.TeamGroups.as_view(), name="api-team-groups"),
+    path(
+        "teams/<int:pk>/groups/<int:group>",
+        sign_on_api.TeamGroup.as_view(),
+        name="api-team-group",
+    ),
     path("teams/<int:pk>/events", team_api.Events.as_view(), name="api-team-events"),
     *router.urls,
+]
+scim = [
+    path("Users", scim_api.Users.as_view(), name="scim-users"),
+    path("Users/<str:pk>", scim_api.OneUser.as_view(), name="scim-user"),
+    path("Groups", scim_api.Groups.as_view(), name="scim-groups"),
+    path("Groups/<str:pk>", scim_api.OneGroup.as_view(), name="scim-group"),
+    path("ServiceProviderConfig", scim_api.Config.as_view(), name="scim-config"),
+    path("ResourceTypes", scim_api.Types.as_view(), name="scim-types"),
+    path("Schemas", scim_api.Schemas.as_view(), name="scim-schemas"),
 ]

@@ -38,6 +38,7 @@ from accounts.legal import texts
 from accounts.models import ApiKey, PersonalToken, User
 from accounts.people import privacy
 from accounts.sign_in import callers, devices, factors, grants, opening, throttles, tokens
+from accounts.sign_on import entering
 from accounts.teams import acting, memberships
 from hontoni import errors, origins
 from hontoni.drf import problems, takes_nothing
@@ -117,6 +118,7 @@ class Login(_Door):
                 "The e-mail address or the password is wrong.", code="invalid_credentials"
             )
         factors.check(user, body["code"])
+        entering.check(user)
         update_last_login(User, user)
         devices.remember(request, user.email)
         return _answer(tokens.issue(user))

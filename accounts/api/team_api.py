@@ -52,13 +52,19 @@ def work_in(request: Request, account_id: int, permission: str) -> Acting:
     return found
 
 
-def _place(work: Acting) -> Membership:
+def place_of(work: Acting) -> Membership:
+    """The caller's own, in a team."""
     assert work.membership is not None
     return work.membership
 
 
-def _confirmed(person: User, body: dict[str, Any]) -> None:
-    """Raises Unauthenticated unless the caller has just shown to be it."""
+def confirmed_once_more(request: Request, person: User, body: dict[str, Any]) -> None:
+    """Raises Unauthenticated unless the caller has just shown to be it, RateLimited for who
+    guesses."""
+    throttle = ConfirmationsByPerson()
+    if not throttle.allow_request(request):
+        seconds = str(int(throttle.wait()) + 1)
+        raise errors.RateLimited("Too many attempts.", headers={"Retry-After": seconds})
     if not person.check_password(body["password"]):
         raise errors.Unauthenticated("The password is wrong.", code="invalid_credentials")
     factors.check(person, body["code"])
@@ -109,7 +115,7 @@ class Team(APIView):
         responses={200: TeamSerializer, **problems(400, 401, 404)},
     )
     def get(self, request: Request, pk: int) -> Response:
-        return Response(TeamSerializer(_place(work_in(request, pk, roles.ANYBODY))).data)
+        return Response(TeamSerializer(place_of(work_in(request, pk, roles.ANYBODY))).data)
 
     @extend_schema(
         tags=["teams"],
@@ -126,7 +132,7 @@ class Team(APIView):
             work.account.save(update_fields=list(body))
             ip = callers.address(request)
             events.record(pk, work.person, "renamed", work.account.name, ip=ip, **body)
-        return Response(TeamSerializer(_place(work)).data)
+        return Response(TeamSerializer(place_of(work)).data)
 
     @extend_schema(
         tags=["teams"],
@@ -138,19 +144,11 @@ class Team(APIView):
     )
     def delete(self, request: Request, pk: int) -> Response:
         body, work = valid(Deletion, request.data), work_in(request, pk, roles.OWNING)
-        _throttle(request)
-        _confirmed(work.person, body)
+        confirmed_once_more(request, work.person, body)
         if body["name"].strip() != work.account.name:
             raise errors.BadRequest("This is not the name of the team.", param="name")
         deletion.delete(work.account)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-def _throttle(request: Request) -> None:
-    throttle = ConfirmationsByPerson()
-    if not throttle.allow_request(request):
-        seconds = str(int(throttle.wait()) + 1)
-        raise errors.RateLimited("Too many attempts.", headers={"Retry-After": seconds})
 
 
 @extend_schema_view(
@@ -207,7 +205,7 @@ class Member(APIView):
         work = work_in(request, pk, roles.MEMBERS)
         found = self._found(work, member)
         fields = dict(body.validated_data)
-        memberships.change(_place(work), found, ip=callers.address(request), **fields)
+        memberships.change(place_of(work), found, ip=callers.address(request), **fields)
         return Response(MemberSerializer(found).data)
 
     @extend_schema(
@@ -221,7 +219,7 @@ class Member(APIView):
         takes_nothing(request)
         work = work_in(request, pk, roles.MEMBERS)
         found = self._found(work, member)
-        memberships.remove(_place(work), found, ip=callers.address(request))
+        memberships.remove(place_of(work), found, ip=callers.address(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -260,7 +258,7 @@ class Invitations(generics.ListAPIView[Invitation]):
         body = valid(InvitationSerializer, request.data)
         work = work_in(request, pk, roles.MEMBERS)
         ip = callers.address(request)
-        made = invitations.invite(_place(work), body["email"], body["role"], ip=ip)
+        made = invitations.invite(place_of(work), body["email"], body["role"], ip=ip)
         return Response(InvitationSerializer(made).data, status=status.HTTP_201_CREATED)
 
 
@@ -277,7 +275,7 @@ class OneInvitation(APIView):
         found = Invitation.objects.filter(account=work.account, pk=invitation).first()
         if found is None:
             raise errors.NotFound("There is no such invitation.")
-        invitations.revoke(_place(work), found, ip=callers.address(request))
+        invitations.revoke(place_of(work), found, ip=callers.address(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -308,7 +306,7 @@ class Leave(APIView):
     def post(self, request: Request, pk: int) -> Response:
         takes_nothing(request)
         work = work_in(request, pk, roles.ANYBODY)
-        memberships.leave(_place(work), ip=callers.address(request))
+        memberships.leave(place_of(work), ip=callers.address(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -323,14 +321,13 @@ class HandOver(APIView):
     )
     def post(self, request: Request, pk: int) -> Response:
         body, work = valid(Transfer, request.data), work_in(request, pk, roles.OWNING)
-        _throttle(request)
-        _confirmed(work.person, body)
+        confirmed_once_more(request, work.person, body)
         to = memberships.active(pk).filter(pk=body["member"]).first()
         if to is None:
             raise errors.NotFound("There is no such member.")
-        ownership.transfer(_place(work), to, ip=callers.address(request))
+        ownership.transfer(place_of(work), to, ip=callers.address(request))
         work = work_in(request, pk, roles.ANYBODY)
-        return Response(TeamSerializer(_place(work)).data)
+        return Response(TeamSerializer(place_of(work)).data)
 
 
 @extend_schema_view(

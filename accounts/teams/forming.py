@@ -20,6 +20,7 @@ from hontoni import errors
 
 TEAM_ADDRESS = "@teams.invalid"  # how the addresses of rows end that nobody writes to
 MOST_OWNED = 20  # by one person
+_SHOWN = "account_authentication_methods_user"  # allauth's
 _MOVED = (EmailAddress, Authenticator, SocialAccount, RefreshToken)
 
 
@@ -120,4 +121,6 @@ def _go_on(request: HttpRequest, person: User) -> None:
     """The session of who is here, from now on the person's."""
     request.session[SESSION_KEY] = str(person.pk)
     request.session[HASH_SESSION_KEY] = person.get_session_auth_hash()
+    if _SHOWN in request.session:  # when they last showed to be it stays true of them
+        request.session[_SHOWN] = str(person.pk)
     request.user = person

@@ -132,14 +132,27 @@ def change(
     for name, value in {"role": role, **limits}.items():
         setattr(target, name, value)
     target.save(update_fields=["role", *limits])
-    if not roles.may(role, scopes.KEYS):
-        _end_secrets(target)
+    _fit_keys(target)
     after = {name: getattr(target, name) for name in before}
     facts = {"before": before, "after": after}
     events.record(
         target.account_id, actor.person, "member_changed", target.person.email, ip=ip, **facts
     )
     terms.changed(target.account_id)
+
+
+def set_role(target: Membership, role: str) -> None:
+    """As its directory says. In a transaction; the owner's stays."""
+    if role != target.role and target.role != Role.OWNER:
+        target.role = role
+        target.save(update_fields=["role"])
+        _fit_keys(target)
+        terms.changed(target.account_id)
+
+
+def _fit_keys(target: Membership) -> None:
+    if not roles.may(target.role, scopes.KEYS):
+        _end_secrets(target)
 
 
 def _check_there(actor: Membership, target: Membership) -> None:

@@ -44,7 +44,8 @@ GIVEN_BY: dict[str, frozenset[str]] = {
 PERSONAL = frozenset(
     {
         *("account", "account-delete", "account-agree", "preferences"),
-        *("teams", "team-new", "team-switch", "team-join", "sign-on", "sign-on-callback"),
+        *("teams", "team-new", "team-switch", "team-join"),
+        *("sign-on-find", "sign-on", "sign-on-callback", "domain-proof"),
     }
 )
 _ALLAUTH = ("account_", "mfa_", "usersessions_", "socialaccount_", "github_", "google_")
@@ -85,7 +86,11 @@ PAGES: dict[str, tuple[str, str]] = {
     "team-usage": (scopes.USAGE, scopes.USAGE),
     "team-usage-csv": (scopes.USAGE, scopes.USAGE),
     **dict.fromkeys(
-        ("team-transfer", "team-delete", "team-audit", "team-sign-on"), (OWNING, OWNING)
+        (
+            *("team-transfer", "team-delete", "team-audit"),
+            *("team-sign-on", "team-domain", "team-scim", "team-group"),
+        ),
+        (OWNING, OWNING),
     ),
 }
 # Doors on /api that take a session and no scope, as far as they are not for admins only.
