@@ -105,7 +105,8 @@ class TeamSignOn(APIView):
         responses={200: SignOnSerializer, **_FAILS},
     )
     def put(self, request: Request, pk: int) -> Response:
-        body, mine = valid(SignOnChange, request.data), _mine(request, pk)
+        mine = _mine(request, pk)
+        body = valid(SignOnChange, request.data)
         confirmed_once_more(request, mine.person, body)
         found = setting_up.change(
             mine,
@@ -138,7 +139,8 @@ class Domains(APIView):
         responses={201: DomainSerializer, **_FAILS},
     )
     def post(self, request: Request, pk: int) -> Response:
-        body, mine = valid(DomainSerializer, request.data), _mine(request, pk)
+        mine = _mine(request, pk)
+        body = valid(DomainSerializer, request.data)
         made = domains.add(mine, body["name"], ip=callers.address(request))
         return Response(DomainSerializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -158,7 +160,8 @@ class Domain(APIView):
         responses={200: DomainSerializer, **_FAILS},
     )
     def post(self, request: Request, pk: int, domain: int) -> Response:
-        body, mine = valid(Proof, request.data), _mine(request, pk)
+        mine = _mine(request, pk)
+        body = valid(Proof, request.data)
         found = self._found(mine, domain)
         if body["by"] == "record":
             domains.prove_by_record(mine, found, ip=callers.address(request))
@@ -189,7 +192,8 @@ class ScimToken(APIView):
         responses={201: TokenShown, **_FAILS},
     )
     def post(self, request: Request, pk: int) -> Response:
-        body, mine = valid(Confirmation, request.data), _mine(request, pk)
+        mine = _mine(request, pk)
+        body = valid(Confirmation, request.data)
         confirmed_once_more(request, mine.person, body)
         found = setting_up.of_team(mine)
         raw = directory.make_token(found, mine, ip=callers.address(request))
@@ -230,7 +234,8 @@ class TeamGroup(APIView):
         responses={200: GroupSerializer, **_FAILS},
     )
     def patch(self, request: Request, pk: int, group: int) -> Response:
-        body, mine = valid(GroupSerializer, request.data), _mine(request, pk)
+        mine = _mine(request, pk)
+        body = valid(GroupSerializer, request.data)
         found = DirectoryGroup.objects.filter(account=mine.account_id, pk=group).first()
         if found is None:
             raise errors.NotFound("There is no such group.")

@@ -125,7 +125,8 @@ class Team(APIView):
         responses={200: TeamSerializer, **_FAILS},
     )
     def patch(self, request: Request, pk: int) -> Response:
-        body, work = valid(TeamChange, request.data), work_in(request, pk, roles.ACCOUNT)
+        work = work_in(request, pk, roles.ACCOUNT)
+        body = valid(TeamChange, request.data)
         for name, value in body.items():
             setattr(work.account, name, value)
         if body:
@@ -143,7 +144,8 @@ class Team(APIView):
         responses={204: None, **_FAILS},
     )
     def delete(self, request: Request, pk: int) -> Response:
-        body, work = valid(Deletion, request.data), work_in(request, pk, roles.OWNING)
+        work = work_in(request, pk, roles.OWNING)
+        body = valid(Deletion, request.data)
         confirmed_once_more(request, work.person, body)
         if body["name"].strip() != work.account.name:
             raise errors.BadRequest("This is not the name of the team.", param="name")
@@ -200,9 +202,9 @@ class Member(APIView):
         ],
     )
     def patch(self, request: Request, pk: int, member: int) -> Response:
+        work = work_in(request, pk, roles.MEMBERS)
         body = MemberSerializer(data=request.data, partial=True)
         body.is_valid(raise_exception=True)
-        work = work_in(request, pk, roles.MEMBERS)
         found = self._found(work, member)
         fields = dict(body.validated_data)
         memberships.change(place_of(work), found, ip=callers.address(request), **fields)
@@ -255,8 +257,8 @@ class Invitations(generics.ListAPIView[Invitation]):
         ],
     )
     def post(self, request: Request, pk: int) -> Response:
-        body = valid(InvitationSerializer, request.data)
         work = work_in(request, pk, roles.MEMBERS)
+        body = valid(InvitationSerializer, request.data)
         ip = callers.address(request)
         made = invitations.invite(place_of(work), body["email"], body["role"], ip=ip)
         return Response(InvitationSerializer(made).data, status=status.HTTP_201_CREATED)
@@ -320,7 +322,8 @@ class HandOver(APIView):
         responses={200: TeamSerializer, **_FAILS},
     )
     def post(self, request: Request, pk: int) -> Response:
-        body, work = valid(Transfer, request.data), work_in(request, pk, roles.OWNING)
+        work = work_in(request, pk, roles.OWNING)
+        body = valid(Transfer, request.data)
         confirmed_once_more(request, work.person, body)
         to = memberships.active(pk).filter(pk=body["member"]).first()
         if to is None:

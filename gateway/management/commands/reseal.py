@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from accounts.sign_in import factors
+from accounts.sign_on import provider
 from billing.books import signing
 from gateway.reconciliation.vendors.models import ReportSource
 from gateway.vendors import vault
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         own_keys = list(OwnKey.objects.select_for_update())
         try:
             seeds, keys = factors.reseal(), signing.reseal()
+            providers = provider.reseal()
             for credential in credentials:
                 credential.sealed = vault.reseal(credential.sealed)
             for source in sources:
@@ -39,4 +41,5 @@ class Command(BaseCommand):
             + (f" So are {len(own_keys)} keys of customers' own." if own_keys else "")
             + (f" So are {seeds} second factors." if seeds else "")
             + (f" So are {keys} keys that sign receipts." if keys else "")
+            + (f" So are {providers} secrets of teams' providers." if providers else "")
         )

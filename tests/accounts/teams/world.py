@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core import mail
-from django.test import Client
+from django.test import Client, TestCase
 from rest_framework.test import APIClient
 
 from accounts.keys import api_keys
 from accounts.models import ApiKey, Membership, User
 from accounts.sign_in import tokens
 from accounts.teams import acting, forming, invitations
+from billing.plans.seed import seed
 from tests.confirmed import confirm
 from tests.world import Person, person
 
@@ -66,6 +67,7 @@ def browser(user: User, account: int | None = None) -> Client:
 
 def team_of(owner: Person, name: str = "Acme") -> Member:
     """The owner's account becomes a team."""
+    seed()
     confirm(owner.user)
     return Member(forming.part(User.objects.get(pk=owner.user.pk), name))
 
@@ -83,7 +85,8 @@ def joined(team: Member, name: str, role: str, **limits: Any) -> Member:
 
 def with_team(team: Member, email: str, role: str) -> None:
     mail.outbox.clear()
-    invitations.invite(team.now(), email, role)
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        invitations.invite(team.now(), email, role)
 
 
 def link(body: str = "") -> str:
