@@ -31,7 +31,9 @@ _PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 _TYPE = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 _MOST = 200
-_FILTER = re.compile(r'\s*([\w.\[\]:" ]+?)\s+eq\s+("(?:[^"\\]|\\.)*"|true|false)\s*', re.I)
+_FILTER = re.compile(
+    r'\s*([\w.:]+(?:\[[^\]]*\])?(?:\.\w+)?)\s+eq\s+("(?:[^"\\]|\\.)*"|true|false)\s*', re.I
+)
 _MEMBER = re.compile(r'members\[\s*value\s+eq\s+"([^"]*)"\s*\]', re.I)
 
 

@@ -45,6 +45,8 @@ class MemberUsageSerializer(serializers.Serializer[Any]):
 
 
 class MembersUsage(APIView):
+    filters = SpanQuery
+
     @extend_schema(
         tags=["teams"],
         operation_id="team_usage",

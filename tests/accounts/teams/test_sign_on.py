@@ -148,7 +148,7 @@ def test_whoever_was_shown_out_does_not_come_back_by_signing_in(
     arrive(acme)
     memberships.remove(team.now(), Membership.objects.get(person__email="dora@acme.test"))
     _, status, text = arrive(acme)
-    assert (status, "no longer a member" in text) == (403, True)
+    assert (status, "no longer, a member" in text) == (403, True)
 
 
 def test_enforced_it_is_the_only_way_but_for_the_owner(team: Member, acme: Provider) -> None:
