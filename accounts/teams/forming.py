@@ -5,6 +5,8 @@ which becomes the team's. What signs in parts from it: its owner gets a row of t
 address, password, second factors and sessions, and is the team's first member. No money moves.
 """
 
+import secrets
+
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
@@ -42,15 +44,9 @@ def make(person: User, name: str, *, ip: str | None = None) -> Membership:
     owned = Membership.objects.active().filter(person=person, role=Role.OWNER)
     if owned.count() >= MOST_OWNED:
         raise errors.Conflict(f"Nobody owns more than {MOST_OWNED} teams.", code="too_many_teams")
-    account = User(
-        email=f"new-{person.pk}-{owned.count()}{TEAM_ADDRESS}",
-        name=name,
-        language=person.language,
-        is_team=True,
-    )
+    account = User(email=_address(), name=name, language=person.language, is_team=True)
     account.set_unusable_password()
     account.save()
-    _name(account)
     return _owned(account, person, ip)
 
 
@@ -90,13 +86,14 @@ def _person_of(account: User) -> User:
         last_login=account.last_login,
         session_epoch=account.session_epoch,
     )
-    _name(account)
+    account.email = _address()
+    account.save(update_fields=["email"])
     return person
 
 
-def _name(account: User) -> None:
-    account.email = f"team-{account.pk}{TEAM_ADDRESS}"
-    account.save(update_fields=["email"])
+def _address() -> str:
+    """Which nobody can have signed up with before."""
+    return f"{secrets.token_hex(12)}{TEAM_ADDRESS}"
 
 
 def _move(account: User, person: User, session: str | None) -> None:

@@ -63,8 +63,11 @@ def keys_of(account: User, membership: Membership | None, role: str) -> QuerySet
 
 
 def may_rotate(mine: Membership | None, key: ApiKey) -> bool:
-    """Who replaces a key sees the new one: so only whose it is, or an admin if it is nobody's."""
-    return mine is None or key.member_id in (None, mine.pk)
+    """Who replaces a key sees the new one, which no cap of theirs may bind: so only whose it is,
+    and the owner where it is the account's."""
+    if mine is None or key.member_id == mine.pk:
+        return True
+    return key.member_id is None and mine.role == Role.OWNER
 
 
 def add(

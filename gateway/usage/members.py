@@ -52,7 +52,7 @@ def used(account_id: int, first: date, last: date) -> list[MemberUsage]:
     return _shown(found.values())
 
 
-def _by_member(rows: QuerySet[Any]) -> QuerySet[Any, dict[str, Any]]:
+def _by_member(rows: QuerySet[Any]) -> Any:
     return rows.order_by().annotate(member=F("api_key__member_id")).values("member")
 
 
