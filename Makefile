@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
 DATA_DIR ?= var
 AGENTS ?= $(DATA_DIR)/agents
-SLOW := tests/bench tests/test_run.py tests/billing/stripe/test_mirror.py tests/hontoni/test_stopping.py \
+SLOW := tests/bench tests/faults tests/test_run.py tests/billing/stripe/test_mirror.py tests/hontoni/test_stopping.py \
   tests/hontoni/test_broker.py tests/operations tests/security/test_origins.py tests/ratelimits/test_model.py \
   tests/ratelimits/test_races.py tests/web tests/test_api.py tests/test_tally.py
 NODE_SDKS := tests/conformance/node/node_modules

@@ -14,13 +14,13 @@ import signal
 import socket
 import sys
 import threading
-from multiprocessing.process import BaseProcess
+
+from hontoni.watching import STOPS
 
 os.environ.setdefault("SPT_NOENV", "1")  # a process's title leaves its environment readable
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")  # `prepare` has made them
 FORKS = sys.platform == "linux"
 _CONTEXT = multiprocessing.get_context("fork" if FORKS else "spawn")
-_STOPS = {signal.SIGINT, signal.SIGTERM}
 # Not hontoni.asgi itself: it configures logging anew once uvicorn has configured its own.
 _LOADED = (
     *("hontoni.urls", "hontoni.edge", "hontoni.health", "hontoni.bodies", "hontoni.stopping"),
@@ -70,24 +70,24 @@ def preload() -> None:
     gc.freeze()
 
 
-def start(command: Command, listener: socket.socket | None = None) -> BaseProcess:
+def start(command: Command, listener: socket.socket | None = None) -> int:
     """Run a command of Python's: `python -m module …` or `python script.py …`. `--fd` and the
-    number of `listener` are added to it."""
+    number of `listener` are added to it. Its process id, for watching.py."""
     child = _CONTEXT.Process(target=_run, args=(command, listener))  # type: ignore[attr-defined]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         child.start()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return child  # type: ignore[no-any-return]
+    return int(child.pid)
 
 
 def _run(command: Command, listener: socket.socket | None) -> None:
     """In the child: Ctrl-C reaches only the supervisor, which decides the order of the end."""
     os.setsid()
-    for number in _STOPS:
+    for number in STOPS:
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     gc.enable()
     if listener is not None:
         command = [*command, "--fd", str(listener.fileno())]

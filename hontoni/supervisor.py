@@ -2,42 +2,26 @@
 
 Valkey, then migrations and seeds, then settlement, web and a worker with beat in it, side by side.
 If one of them dies, the others are stopped too: half a product is worse than none. All but Valkey
-are forked from this process (children.py).
+are forked from this process (children.py), which then becomes one that only watches
+(watching.py).
 """
 
-import contextlib
 import errno
 import os
-import signal
 import socket
 import sys
 import time
 import urllib.error
 import urllib.request
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
 
-from hontoni import children
+from hontoni import children, watching
 from hontoni.children import Command
+from hontoni.watching import PAUSE_SECONDS, Failed, Signals, Stop, Watched, say
 
 READY_SECONDS = 60
 STREAM_SECONDS = 30  # STOP_STREAM_SECONDS here, where whoever presses Ctrl-C waits for it
-LAST_WORDS_SECONDS = 20  # after them
-PAUSE_SECONDS = 0.05
 STRIPE_PORT = 8001  # of the simulated Stripe, or another where it is taken
-
-
-class Stop(Exception):
-    """Somebody asked us to stop."""
-
-
-class Failed(Exception):
-    """It cannot start, or a child died. Says why."""
-
-
-def _say(text: str) -> None:
-    print(f"hontoni: {text}", flush=True)
 
 
 def _commands(host: str, port: int, data_dir: str, web_processes: int = 1) -> dict[str, Command]:
@@ -58,37 +42,28 @@ def _commands(host: str, port: int, data_dir: str, web_processes: int = 1) -> di
 
 
 class Supervisor:
-    """Starts the children in order, watches them, stops them in the opposite order."""
+    """Starts the children in order, and stops them if it does not come to the last."""
 
     def __init__(self) -> None:
-        self.children: dict[str, BaseProcess] = {}
-        self.asked_to_stop = False
-
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Only note it: raising here could lose a child between its birth and our knowing it."""
-        self.asked_to_stop = True
+        self.watched, self.signals = Watched(), Signals()
 
     def start(self, name: str, command: Command, listener: socket.socket | None = None) -> None:
-        self.children[name] = children.start(command, listener)
+        self.watched.pids[name] = children.start(command, listener)
 
     def run(self, command: Command) -> int:
         """The exit status of a command that ends by itself; raises Stop like everything else."""
         child = children.start(command)
         try:
-            while child.is_alive():
+            while (status := watching.ended(child)) is None:
                 self.check()
                 time.sleep(PAUSE_SECONDS)
         finally:
-            child.kill()
-            child.join()
-        return child.exitcode or 0
+            watching.kill(child)
+        return status
 
     def check(self) -> None:
-        if self.asked_to_stop:
-            raise Stop
-        for name, child in self.children.items():
-            if not child.is_alive():
-                raise Failed(f"{name} ended unexpectedly (exit status {child.exitcode})")
+        self.signals.check()
+        self.watched.check()
 
     def wait_until_ready(self, url: str) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -102,47 +77,25 @@ class Supervisor:
                 time.sleep(PAUSE_SECONDS)
         raise Failed(f"not ready within {READY_SECONDS} seconds; {url}/readyz tells why")
 
-    def watch(self) -> None:
-        while True:
-            self.check()
-            time.sleep(4 * PAUSE_SECONDS)
-
-    def stop(self) -> None:
-        for name in ("web", "worker", "settlement", "stripe"):
-            child = self.children.get(name)
-            if child is not None and child.is_alive():
-                child.terminate()
-        patience = float(os.environ["STOP_STREAM_SECONDS"]) + LAST_WORDS_SECONDS
-        deadline = time.monotonic() + patience
-        for name, child in self.children.items():
-            child.join(max(0.1, deadline - time.monotonic()))
-            if child.is_alive():
-                _say(f"{name} did not stop in time; killing it")
-                child.kill()
-                child.join()
-
 
 def main(*, demo: bool = False) -> int:
     """Run until stopped; a `demo` is filled first (operations/demo). Exit status 0 after a signal,
     1 if something failed."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hontoni.settings")
     os.environ.setdefault("STOP_STREAM_SECONDS", str(STREAM_SECONDS))
-    supervisor, url, status = Supervisor(), "", 0
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, supervisor.on_signal)
-    with contextlib.ExitStack() as stack:
-        try:
-            url = _start(supervisor, stack, demo=demo)
-            supervisor.watch()
-        except Stop:
-            pass
-        except Failed as failure:
-            _say(str(failure))
-            status = 1
-        finally:
-            _say("stopping ..." if url else "stopping before it was ready ...")
-            supervisor.stop()
-    _say(f"stopped; {url} is free again" if url else "stopped")
+    supervisor, status = Supervisor(), 0
+    try:
+        _start(supervisor, demo=demo)
+        watching.stay(supervisor.watched, supervisor.signals)
+    except Stop:
+        pass
+    except Failed as failure:
+        say(str(failure))
+        status = 1
+    finally:
+        say("stopping before it was ready ...")
+        supervisor.watched.stop()
+    say("stopped")
     return status
 
 
@@ -191,38 +144,31 @@ def _reachable(host: str) -> str:
     return "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
 
 
-def _start(supervisor: Supervisor, stack: contextlib.ExitStack, *, demo: bool) -> str:
-    _say("starting ...")
-    stripe = stack.enter_context(_listen_for_stripe())
-    # Before anybody reads the settings: they, and every child, learn it from here.
-    os.environ["STRIPE_SIMULATOR_PORT"] = str(stripe.getsockname()[1])
-    from django.conf import settings
+def _start(supervisor: Supervisor, *, demo: bool) -> None:
+    say("starting ...")
+    with _listen_for_stripe() as stripe:
+        # Before anybody reads the settings: they, and every child, learn it from here.
+        os.environ["STRIPE_SIMULATOR_PORT"] = str(stripe.getsockname()[1])
+        from django.conf import settings
 
-    from hontoni import private
+        from hontoni import private
 
-    _refuse_a_taken_port(settings.HOST, settings.PORT)
-    private.close(settings.DATA_DIR)
-    children.preload()
-    if settings.EMBEDDED_REDIS:
-        from hontoni.valkey import Valkey
-
-        _say("embedded Valkey ...")
-        try:
-            stack.enter_context(Valkey(settings.DATA_DIR / "valkey", settings.EMBEDDED_SOCKET))
-        except RuntimeError as error:
-            raise Failed(str(error)) from error
-    if settings.STRIPE_SIMULATED:
-        _say("simulated Stripe ...")
-        supervisor.start("stripe", _stripe(stripe, settings.PORT, settings.DATA_DIR), stripe)
-    stripe.close()
-    _say("database: migrations and seeds ...")
+        _refuse_a_taken_port(settings.HOST, settings.PORT)
+        private.close(settings.DATA_DIR)
+        children.preload()
+        if settings.EMBEDDED_REDIS:
+            _start_valkey(supervisor, settings.DATA_DIR / "valkey", settings.EMBEDDED_SOCKET)
+        if settings.STRIPE_SIMULATED:
+            say("simulated Stripe ...")
+            supervisor.start("stripe", _stripe(stripe, settings.PORT, settings.DATA_DIR), stripe)
+    say("database: migrations and seeds ...")
     if supervisor.run([sys.executable, "manage.py", "prepare"]):
         raise Failed("preparing the database failed")
     if demo:
-        _say("a business to look at: a minute or two ...")
+        say("a business to look at: a minute or two ...")
         if supervisor.run([sys.executable, "manage.py", "demo"]):
             raise Failed("filling the database failed")
-    _say("settlement, web, worker and beat ...")
+    say("settlement, web, worker and beat ...")
     listen, folder = (settings.HOST, settings.PORT), str(settings.DATA_DIR)
     for name, command in _commands(*listen, folder, settings.WEB_CONCURRENCY).items():
         supervisor.check()
@@ -230,8 +176,22 @@ def _start(supervisor: Supervisor, stack: contextlib.ExitStack, *, demo: bool) -
     url = f"http://{_reachable(settings.HOST)}:{settings.PORT}"
     supervisor.wait_until_ready(url)
     mode = "  (sandbox: no vendor key is set, answers are simulated)" if settings.SANDBOX else ""
-    _say(f"ready on {url}{mode}")
-    return url
+    supervisor.watched.url = url
+    say(f"ready on {url}{mode}")
+
+
+def _start_valkey(supervisor: Supervisor, folder: Path, address: Path) -> None:
+    from hontoni.valkey import Valkey
+
+    say("embedded Valkey ...")
+    valkey = Valkey(folder, address)
+    try:
+        valkey.start()
+    except RuntimeError as error:
+        raise Failed(str(error)) from error
+    assert valkey.process is not None
+    supervisor.watched.pids["valkey"] = valkey.process.pid
+    supervisor.watched.socket = str(address)
 
 
 if __name__ == "__main__":

@@ -34,17 +34,29 @@ def find(
     """What of these shards is overdue, or will be in `soon_ms`; at most `limit`. `furthest_ms` is
     more than any lease is long."""
     found: list[Overdue] = []
-    for shard in shards:
-        for name in (keys.open_before(shard), keys.open_requests(shard)):
-            before = name == keys.open_before(shard)
-            args = (limit - len(found), soon_ms, furthest_ms)
-            now, *rest = scripts.run_sync(scripts.EXPIRED, (name,), args)
-            for request_id, deadline in zip(rest[::2], rest[1::2], strict=True):
-                at = int(float(deadline))
-                found.append(Overdue(shard, request_id.decode(), at, before, at <= now))
-            if len(found) >= limit:
-                return found
+    for shard, name in _open(shards):
+        before = name == keys.open_before(shard)
+        args = (limit - len(found), soon_ms, furthest_ms)
+        now, *rest = scripts.run_sync(scripts.EXPIRED, (name,), args)
+        for request_id, deadline in zip(rest[::2], rest[1::2], strict=True):
+            at = int(float(deadline))
+            found.append(Overdue(shard, request_id.decode(), at, before, at <= now))
+        if len(found) >= limit:
+            return found
     return found
+
+
+def _open(shards: Sequence[int]) -> list[tuple[int, str]]:
+    """The shards that have open requests, and under which name. Asked for in one go: an idle
+    product looks every few seconds, and finds none."""
+    names = [(s, name) for s in shards for name in (keys.open_before(s), keys.open_requests(s))]
+    try:
+        with redis.sync().pipeline(transaction=False) as batch:
+            for _, name in names:
+                batch.exists(name)
+            return [each for each, exists in zip(names, batch.execute(), strict=True) if exists]
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
 
 
 def read(overdue: Overdue) -> Expired | None:

@@ -139,7 +139,7 @@ class Copy:
         return status
 
     def terminate(self) -> int:
-        os.kill(self.pid("-m hontoni.supervisor"), signal.SIGTERM)
+        os.kill(self.pid("-m hontoni.watching"), signal.SIGTERM)
         status = self.ended()
         assert f"stopped; {self.url} is free again" in self.output
         return status

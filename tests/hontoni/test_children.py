@@ -12,9 +12,11 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not children.FORKS, reason="it does not fork here")
 
 OPENED = """
-import os, threading
+import os, sys, threading
 from hontoni import children
 children.preload()
+printing = {"reportlab", "PIL", "pypdf"} & {*sys.modules}
+assert not printing, f"for few: {printing}"
 from django.db import connection
 assert connection.connection is None, "a connection would be shared"
 assert threading.active_count() == 1
@@ -26,32 +28,33 @@ assert not any(name.startswith("socket:") or "sqlite3" in name for name in socke
 STARTED = """
 import os, signal, sys, time
 from pathlib import Path
-from hontoni import children
+from hontoni import children, watching
 signal.signal(signal.SIGTERM, lambda *_: print("the parent's own"))
+def status(child):
+    end = time.monotonic() + 20
+    while (found := watching.ended(child)) is None and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
 command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "0"]
 child = children.start(command)
-facts = Path("/proc") / str(child.pid)
+facts = Path("/proc") / str(child)
 end = time.monotonic() + 20
 while not (facts / "cmdline").read_bytes().startswith(b"-m http.server"):
     if time.monotonic() > end:
-        child.kill()
+        watching.kill(child)
         sys.exit("it has no name of its own")
     time.sleep(0.01)
-own_session = os.getsid(child.pid) == child.pid
+own_session = os.getsid(child) == child
 marked = os.environ["MARK"].encode() in (facts / "environ").read_bytes()
-child.terminate()
-child.join()
+watching.kill(child, signal.SIGTERM)
+assert status(child) == -signal.SIGTERM
 assert own_session, "Ctrl-C would reach it"
 assert marked, "its environment is not readable"
-assert child.exitcode == -signal.SIGTERM, child.exitcode
 for _ in range(50):  # at any moment after its birth
     child = children.start(command)
-    child.terminate()
-    child.join(20)
-    assert child.exitcode == -signal.SIGTERM, child.exitcode
-failing = children.start([sys.executable, "-c-is-no-file"])
-failing.join()
-assert failing.exitcode == 1
+    watching.kill(child, signal.SIGTERM)
+    assert status(child) == -signal.SIGTERM
+assert status(children.start([sys.executable, "-c-is-no-file"])) == 1
 """
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages.visitors import customer
 from gateway.archive import receipts as archived
-from gateway.dashboard import receipt_pdf, signed_receipts
+from gateway.dashboard import signed_receipts
 from gateway.dashboard.serializers import ReceiptSerializer
 from gateway.dashboard.views.proof import receipt_json
 from gateway.usage.models import UsageEvent
@@ -58,6 +58,8 @@ def receipt_file(request: HttpRequest, request_id: str, ending: str) -> HttpResp
         raise Http404
     if ending == "json":
         return receipt_json(signed_receipts.document(event, timezone.now()))
+    from gateway.dashboard import receipt_pdf  # what prints it, only for who prints
+
     url = origins.absolute(reverse("verify"))
     pdf = receipt_pdf.draw(event, ReceiptSerializer(event).data, url)
     response = HttpResponse(pdf, content_type="application/pdf")
