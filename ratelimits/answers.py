@@ -110,9 +110,9 @@ def state(reply: bytes, limits: Limits, caps: Caps, member: Caps = _NONE) -> Sta
         ("weekly", weekly, used_week, in_week if since_week else 0),
         ("monthly", monthly, used_month, in_month if since_month else 0),
     )
-    if len(reply) == _STATE.size:
-        spend = theirs = ()
-    else:  # of the purse, of the member's, or of both
+    spend: tuple[Spend, ...] = ()
+    theirs: tuple[Spend, ...] = ()
+    if len(reply) > _STATE.size:  # of the purse, of the member's, or of both
         spend = standing(reply, _STATE.size, caps, ms) if caps.any else ()
         theirs = standing(reply, len(reply) - PACKED, member, ms) if member.any else ()
     return State(

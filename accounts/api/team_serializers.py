@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.account_serializers import CapField, PasswordField
+from accounts.api.account_serializers import CapField, PasswordField, UserSerializer
 from accounts.keys import restrictions
 from accounts.models import Invitation, Membership, Role, TeamEvent, User
 from hontoni.drf import Strict
@@ -119,16 +119,23 @@ class EventSerializer(serializers.ModelSerializer[TeamEvent]):
         read_only_fields = fields
 
 
-class WhoSerializer(serializers.ModelSerializer[User]):
-    """Who is signed in, and for which account the request was."""
+class ActedFor(serializers.Serializer[Any]):
+    id = serializers.IntegerField(source="account.pk")
+    name = serializers.CharField(source="account.name")
+    role = serializers.ChoiceField(Role.values)
 
-    account: Any = serializers.SerializerMethodField(help_text="The account acted for.")
 
-    class Meta:
-        model = User
-        fields = ["id", "email", "name", "created_at", "account"]
+class WhoSerializer(UserSerializer):
+    """Who is signed in and, in a team, for which account the request was."""
+
+    account = ActedFor(required=False, read_only=True)
+
+    class Meta(UserSerializer.Meta):
+        fields = [*UserSerializer.Meta.fields, "account"]
         read_only_fields = fields
 
-    def get_account(self, user: User) -> dict[str, Any]:
+    def to_representation(self, instance: User) -> dict[str, Any]:
         work = self.context["work"]
-        return {"id": work.account.pk, "name": work.account.name, "role": work.role}
+        instance.account = work if work.membership else None  # type: ignore[attr-defined]
+        found: dict[str, Any] = super().to_representation(instance)
+        return found if work.membership else {k: v for k, v in found.items() if k != "account"}

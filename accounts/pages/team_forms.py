@@ -88,7 +88,7 @@ class MemberForm(forms.Form):
             "allowed_models": member.allowed_models,
             "allowed_ips": "\n".join(member.allowed_ips),
         }
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(*args, **kwargs | {"initial": initial})
         mine = [(member.role, ROLE_WORDS[Role(member.role)])]
         given = [] if member.role == Role.OWNER else given_by(by)
         choices = given if member.role in dict(given) else mine + given
