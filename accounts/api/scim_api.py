@@ -6,7 +6,7 @@ some directories do, `active` may come as text, and attributes nobody here keeps
 
 import json
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import Http404
@@ -66,10 +66,10 @@ class Wrong(Exception):
 
 
 class _Door(APIView):
-    authentication_classes: ClassVar = (Directory,)  # type: ignore[assignment]
-    permission_classes: ClassVar = (IsAuthenticated,)  # type: ignore[assignment]
-    parser_classes: ClassVar = (Parser, JSONParser)  # type: ignore[assignment]
-    renderer_classes: ClassVar = (Renderer, JSONRenderer)  # type: ignore[assignment]
+    authentication_classes = (Directory,)
+    permission_classes = (IsAuthenticated,)
+    parser_classes = (Parser, JSONParser)
+    renderer_classes = (Renderer, JSONRenderer)
     schema = None
 
     @property

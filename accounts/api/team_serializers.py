@@ -12,7 +12,7 @@ from hontoni.drf import Strict
 _GIVEN = [role for role in Role.values if role != Role.OWNER]
 
 
-class TeamSerializer(serializers.Serializer[Membership]):
+class TeamSerializer(serializers.Serializer[Any]):
     """An account as one of its members has it."""
 
     id = serializers.IntegerField(source="account_id", help_text="For the header X-Account.")

@@ -1,5 +1,7 @@
 """Personal access tokens of the account: see them, make one, end one."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -28,7 +30,8 @@ def tokens(request: HttpRequest) -> HttpResponse:
     work, now = at_work(request), timezone.now()
     form = TokenForm(request.POST or None)
     may = [each for each in scopes.OF_TOKENS if work.may(each)]
-    form.fields["scopes"].choices = [(each, scopes.WORDS[each]) for each in may]
+    offered: Any = form.fields["scopes"]
+    offered.choices = [(each, scopes.WORDS[each]) for each in may]
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         if not cache.add(f"once:{data['once']}", 1, 3600):
@@ -43,8 +46,8 @@ def tokens(request: HttpRequest) -> HttpResponse:
                 callers.address(request),
                 work.person,
             )
-            shown = {"token": made, "raw": raw, "base_url": settings.PUBLIC_URL}
-            answer = render(request, "accounts/token_made.html", shown)
+            context = {"token": made, "raw": raw, "base_url": settings.PUBLIC_URL}
+            answer = render(request, "accounts/token_made.html", context)
             answer.done = True  # type: ignore[attr-defined]  # for the team's audit
             return answer
         except errors.ApiError as error:

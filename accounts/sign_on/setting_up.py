@@ -1,5 +1,7 @@
 """A team's own sign-in as its owner sets it up."""
 
+from typing import Any
+
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
@@ -54,7 +56,7 @@ def change(
         if secret:
             sign_on.sealed_secret = provider.seal(secret)
         sign_on.save()
-        facts = {"issuer": issuer, "enforced": enforced, "joins_as": joins_as}
+        facts: dict[str, Any] = {"issuer": issuer, "enforced": enforced, "joins_as": joins_as}
         events.record(mine.account_id, mine.person, "sign_on_changed", ip=ip, **facts)
         if begins:
             entering.end_others(sign_on)

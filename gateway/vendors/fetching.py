@@ -19,7 +19,7 @@ from django.conf import settings
 from yarl import URL
 
 from hontoni.errors import ApiError, BadRequest
-from hontoni.internet import is_public
+from hontoni.internet import is_public as is_public
 
 MOST_BYTES = 20 * 1024 * 1024
 MOST_SECONDS = 15

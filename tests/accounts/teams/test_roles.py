@@ -181,11 +181,7 @@ def test_another_team_is_no_affair_of_its_neighbours(team: Member, bob: Person) 
         assert other.api().get(f"{base}{path}").status_code == 404, path
     path = f"/api/teams/{other.account.pk}/members/{team.place.pk}"
     assert other.api().patch(path, {"role": "viewer"}, format="json").status_code == 404
-    client = other.api()
-    client.credentials(
-        HTTP_AUTHORIZATION=client._credentials["HTTP_AUTHORIZATION"],
-        HTTP_X_ACCOUNT=str(team.account.pk),
-    )
+    client = Member(Membership(account=team.account, person=other.person)).api()
     assert client.get("/api/keys").json()["error"]["code"] == "not_a_member"
     page = other.browser()
     assert page.post("/teams/switch", {"account": team.account.pk}).status_code == 404

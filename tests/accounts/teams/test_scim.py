@@ -117,7 +117,8 @@ def test_it_answers_errors_as_scim_does(scim: Scim) -> None:
     scim.made("dora@acme.test")
     status, body = scim("post", "/Users", {"userName": "dora@acme.test"})
     assert (status, body["scimType"], body["status"]) == (409, "uniqueness", "409")
-    for wrong in ({}, {"userName": 7}, {"userName": "x@acme.test", "active": "perhaps"}, []):
+    wrongs: list[Any] = [{}, {"userName": 7}, {"userName": "x@acme.test", "active": "?"}, []]
+    for wrong in wrongs:
         assert scim("post", "/Users", wrong)[0] == 400, wrong
     assert scim("get", "/Users/none")[0] == 404
     assert scim.patch("/Users/none", {"op": "add"})[0] == 404
