@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from accounts.keys import api_keys
-from accounts.models import Membership
+from accounts.models import Membership, User
 from accounts.sign_in import mail_adapter
 from accounts.teams import memberships
 from billing.books import ledger
@@ -36,6 +36,7 @@ def team(gateway: Gateway, alice: Person) -> Member:
     """Alice's team, whom neither its balance nor its plan stops."""
     found = team_of(fund(alice, "100"))
     limit(alice, **dict.fromkeys(Plan.LIMITS, 1_000))
+    User.objects.filter(pk=found.account.pk).update(key_cap=20)
     return found
 
 
@@ -77,7 +78,7 @@ def test_four_on_one_wallet_race_and_no_cap_is_passed(gateway: Gateway, team: Me
 def test_a_member_leaves_in_mid_stream(gateway: Gateway, team: Member) -> None:
     bob = joined(team, "bob", "developer")
     key = bob.key()
-    with gateway.begun(key, "Count to a hundred") as arriving:
+    with gateway.begun(key, "[[slow: 0.3]] [[say: a b c d e f]]") as arriving:
         memberships.remove(team.now(), bob.now())
         text = b"".join(arriving).decode()
     assert "[DONE]" in text  # what has begun ends well
