@@ -123,7 +123,10 @@ def _prove(domain: TeamDomain, actor: User | None, ip: str | None) -> None:
     try:
         with transaction.atomic():
             if TeamDomain.objects.filter(pk=domain.pk, proven_at=None).update(proven_at=now):
-                events.record(domain.account_id, actor, "domain_proven", domain.name, ip=ip)
+                who = f"@{domain.name}"  # whoever reads its administrators' mail
+                events.record(
+                    domain.account_id, actor, "domain_proven", domain.name, ip=ip, who=who
+                )
     except IntegrityError:
         taken = errors.Conflict("Another team has proven this domain.", code="domain_taken")
         raise taken from None

@@ -55,13 +55,15 @@ def record(
     subject: str = "",
     *,
     ip: str | None = None,
+    who: str = "",
     **facts: Any,
 ) -> None:
-    """In the transaction of the deed. Without an actor it was the team's own directory."""
+    """In the transaction of the deed. Without an actor it was `who`, or the team's own
+    directory."""
     TeamEvent.objects.create(
         account_id=account_id,
         actor=actor,
-        actor_email=actor.email if actor else "",
+        actor_email=actor.email if actor else who,
         action=action,
         subject=subject[:254],
         facts=facts,
