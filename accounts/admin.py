@@ -70,7 +70,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     change_password_form = AdminPasswordChangeForm
     list_display = ["email", "name", "is_active", "is_staff", "created_at", "last_login"]
     list_filter = ["is_active", "is_staff", "is_team"]
-    search_fields = ["email", "name"]
+    search_fields = ["email", "name", "memberships__person__email"]
     ordering = ["-id"]
     readonly_fields = [
         "created_at",
