@@ -2,6 +2,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from accounts.api import account_api, scim_api, sign_on_api, team_api
+from accounts.api import scim as scim_docs
 from accounts.leaks import api as leaks_api
 from accounts.leaks import views as leaks
 from accounts.pages import (
@@ -104,7 +105,7 @@ scim = [
     path("Users/<str:pk>", scim_api.OneUser.as_view(), name="scim-user"),
     path("Groups", scim_api.Groups.as_view(), name="scim-groups"),
     path("Groups/<str:pk>", scim_api.OneGroup.as_view(), name="scim-group"),
-    path("ServiceProviderConfig", scim_api.Config.as_view(), name="scim-config"),
-    path("ResourceTypes", scim_api.Types.as_view(), name="scim-types"),
-    path("Schemas", scim_api.Schemas.as_view(), name="scim-schemas"),
+    path("ServiceProviderConfig", scim_docs.Config.as_view(), name="scim-config"),
+    path("ResourceTypes", scim_docs.Types.as_view(), name="scim-types"),
+    path("Schemas", scim_docs.Schemas.as_view(), name="scim-schemas"),
 ]
