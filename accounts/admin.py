@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.keys import api_keys, personal_tokens
@@ -35,36 +35,8 @@ from accounts.sign_in import proof
 NOTICE = timedelta(days=30)  # what the shipped terms promise, and staff may change
 
 
-class _Told(TabularInline):
-    """Read beside an account; changed by its members alone."""
-
-    extra, max_num = 0, 0
-    can_delete = False
-    show_change_link = False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class MembersInline(_Told):
-    model = Membership
-    fk_name = "account"
-    verbose_name, verbose_name_plural = "member", "members"
-    fields = ["person", "role", "joined_at", "ended_at"]
-    readonly_fields = fields
-
-
-class TeamsInline(_Told):
-    model = Membership
-    fk_name = "person"
-    verbose_name, verbose_name_plural = "team", "teams"
-    fields = ["account", "role", "joined_at", "ended_at"]
-    readonly_fields = fields
-
-
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    inlines = [MembersInline, TeamsInline]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -78,10 +50,13 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         "frozen_reason",
         "key_cap",
         "last_login",
+        "members",
+        "teams",
         "terms_version",
     ]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
+        ("Teams", {"fields": ["teams", "members"]}),
         ("Keys", {"fields": ["key_cap", "terms_version", "frozen_at", "frozen_reason"]}),
         (
             "Permissions",
@@ -92,6 +67,17 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     add_fieldsets = [
         (None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})
     ]
+
+    @admin.display(description="Members")
+    def members(self, user: User) -> str:
+        """Of a team: who is in it."""
+        found = Membership.objects.filter(account=user.pk, ended_at=None).select_related("person")
+        return ", ".join(f"{each.person.email} ({each.role})" for each in found) or "-"
+
+    @admin.display(description="In teams")
+    def teams(self, user: User) -> str:
+        found = Membership.objects.filter(person=user.pk, ended_at=None).select_related("account")
+        return ", ".join(f"{each.account} ({each.role})" for each in found) or "-"
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """Who may change people must not make himself more than he is."""

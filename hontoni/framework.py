@@ -174,6 +174,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "KeyScopeEnum": "accounts.keys.scopes.OF_KEYS",
         "TokenScopeEnum": "accounts.keys.scopes.OF_TOKENS",
+        "RoleEnum": "accounts.team_models.Role",
+        "GivenRoleEnum": "accounts.api.team_serializers.GIVEN",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from accounts.api.requests import valid
 from accounts.api.team_api import confirmed_once_more, place_of, work_in
-from accounts.api.team_serializers import Confirmation
+from accounts.api.team_serializers import GIVEN, Confirmation
 from accounts.models import DirectoryGroup, Membership, Role, SignOn, TeamDomain
 from accounts.sign_in import callers
 from accounts.sign_on import directory, domains, setting_up
@@ -71,7 +71,7 @@ class TokenShown(serializers.Serializer[Any]):
 
 
 class GroupSerializer(Strict, serializers.ModelSerializer[DirectoryGroup]):
-    role = serializers.ChoiceField([Role.ADMIN.value, *_JOINS], allow_blank=True)
+    role = serializers.ChoiceField(GIVEN, allow_blank=True)
     members = serializers.SerializerMethodField()
 
     class Meta:

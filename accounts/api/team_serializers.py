@@ -9,7 +9,7 @@ from accounts.keys import restrictions
 from accounts.models import Invitation, Membership, Role, TeamEvent, User
 from hontoni.drf import Strict
 
-_GIVEN = [role for role in Role.values if role != Role.OWNER]
+GIVEN = [role for role in Role.choices if role[0] != Role.OWNER]
 
 
 class TeamSerializer(serializers.Serializer[Any]):
@@ -17,7 +17,7 @@ class TeamSerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField(source="account_id", help_text="For the header X-Account.")
     name = serializers.CharField(source="account.name")
-    role = serializers.ChoiceField(Role.values)
+    role = serializers.ChoiceField(Role.choices)
     is_team = serializers.BooleanField(source="account.is_team")
     billing_email = serializers.EmailField(source="account.billing_email")
     joined_at = serializers.DateTimeField()
@@ -61,7 +61,7 @@ class JoinSerializer(Strict):
 class MemberSerializer(Strict, serializers.ModelSerializer[Membership]):
     email = serializers.EmailField(source="person.email", read_only=True)
     name = serializers.CharField(source="person.name", read_only=True)
-    role = serializers.ChoiceField(Role.values)
+    role = serializers.ChoiceField(Role.choices)
     daily_spend_cap = CapField(
         source="daily_cap", help_text="Dollars that all their keys may spend in a UTC day."
     )
@@ -101,7 +101,7 @@ class MemberSerializer(Strict, serializers.ModelSerializer[Membership]):
 
 
 class InvitationSerializer(Strict, serializers.ModelSerializer[Invitation]):
-    role = serializers.ChoiceField(_GIVEN)
+    role = serializers.ChoiceField(GIVEN)
     invited_by = serializers.EmailField(source="invited_by.email", read_only=True)
 
     class Meta:
@@ -122,7 +122,7 @@ class EventSerializer(serializers.ModelSerializer[TeamEvent]):
 class ActedFor(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="account.pk")
     name = serializers.CharField(source="account.name")
-    role = serializers.ChoiceField(Role.values)
+    role = serializers.ChoiceField(Role.choices)
 
 
 class WhoSerializer(UserSerializer):

@@ -104,8 +104,10 @@ class OnPages(MiddlewareMixin):
         name = _name(request)
         if acting.membership is None and chosen not in (None, person.pk):
             return _shown_out(request, name)
-        if acting.membership is None or roles.is_personal(name):
+        if roles.is_personal(name):
             return None
+        if acting.membership is None:
+            return redirect("teams") if name in roles.OF_TEAMS else None
         permission = roles.of_page(name, reads=request.method in ("GET", "HEAD"))
         if not acting.may(permission):
             request.user = acting.account

@@ -137,7 +137,7 @@ def change(
     target.save(update_fields=["role", *limits])
     _fit_keys(target)
     after = {name: getattr(target, name) for name in before}
-    facts = {"before": before, "after": after}
+    facts: dict[str, Any] = {"before": before, "after": after}
     events.record(
         target.account_id, actor.person, "member_changed", target.person.email, ip=ip, **facts
     )

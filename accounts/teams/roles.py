@@ -93,6 +93,8 @@ PAGES: dict[str, tuple[str, str]] = {
         (OWNING, OWNING),
     ),
 }
+# Pages that there are in a team only.
+OF_TEAMS = frozenset(name for name in PAGES if name.startswith("team")) | {"team-settings"}
 # Doors on /api that take a session and no scope, as far as they are not for admins only.
 SESSIONS: dict[str, str] = {
     **dict.fromkeys(("api-token-list", "api-token-detail", "api-models"), ANYBODY),

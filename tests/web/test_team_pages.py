@@ -1,6 +1,8 @@
 """The pages of a team in a browser: on the smallest phone, light and dark, in Vietnamese, with
 axe; and in words on a screen."""
 
+from typing import Any
+
 import pytest
 
 from accounts.models import TeamDomain, User
@@ -22,7 +24,8 @@ def a_busy_team(alice: Person) -> tuple[Member, list[str]]:
     team = team_of(alice, "Công ty trách nhiệm hữu hạn Rất Dài Tên")
     bob = confirm(person("bob.with.quite.a.long.address").user)
     member = memberships.add(team.account, bob, "developer")
-    limits = {"daily_cap": nanos("5"), "allowed_models": ["gpt-4o"], "allowed_ips": ["10.0.0.0/8"]}
+    listed = {"allowed_models": ["gpt-4o"], "allowed_ips": ["10.0.0.0/8"]}
+    limits: dict[str, Any] = {"daily_cap": nanos("5"), **listed}
     memberships.change(team.now(), member, **limits)
     invitations.invite(team.now(), "somebody.else@example.com", "billing")
     made = domains.add(team.now(), "acme.test")
