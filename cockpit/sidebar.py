@@ -80,6 +80,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         _t("Usage"),
         (
             Item(_t("Requests"), "bolt", "gateway.usageevent"),
+            Item(_t("Batches"), "stacks", "gateway.batch"),
             Item(_t("Refusals"), "block", "gateway.refusal"),
             Item(
                 _t("Odd bills"),
@@ -99,6 +100,7 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (
             Item(_t("Models"), "psychology", "gateway.model"),
             Item(_t("Prices"), "sell", "gateway.price"),
+            Item(_t("Feature prices"), "price_check", "gateway.featureprice"),
             Item(_t("Customer prices"), "handshake", "gateway.customerprice"),
             Item(_t("Vendor prices"), "payments", "gateway.vendorprice"),
             Item(_t("Fees for own keys"), "toll", "gateway.ownkeyfee"),

@@ -8,9 +8,11 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
-from gateway.catalogue.features import admin as features  # noqa: F401
+from gateway.batches import admin as batches  # noqa: F401  registers
 from gateway.catalogue.models import BUCKETS, Model
 from gateway.pricing import admin as pricing  # noqa: F401  registers
+from gateway.pricing import feature_admin as features  # noqa: F401
+from gateway.pricing import feature_price_admin as feature_prices  # noqa: F401
 from gateway.pricing import model_admin as models  # noqa: F401
 from gateway.pricing import own_key_admin as own_keys  # noqa: F401
 from gateway.pricing import price_admin as prices  # noqa: F401

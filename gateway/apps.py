@@ -9,6 +9,7 @@ class GatewayConfig(AppConfig):
         from accounts.people import privacy
         from accounts.sign_in import deletion
         from billing.invoices import statements
+        from gateway.batches import closing
         from gateway.catalogue import snapshot
         from gateway.dashboard.models import SavedView
         from gateway.state import records
@@ -24,6 +25,7 @@ class GatewayConfig(AppConfig):
         deletion.follow(lambda account, now: records.forget_all(account))
         deletion.follow(lambda account, now: SavedView.forget(account))
         deletion.follow(keeping.forget_all)
+        deletion.follow(closing.forget_all)
 
 
 class Books(AppConfig):

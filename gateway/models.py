@@ -1,8 +1,9 @@
 """Every model of the app, for Django. Their rooms define them; code imports them from there."""
 
 from gateway.archive.models import UsageBroughtForward
+from gateway.batches.models import Batch, BatchRequest, FilePiece, StoredFile
 from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
-from gateway.catalogue.features.models import Feature, LeftOut
+from gateway.catalogue.features.models import Feature, FeaturePrice, LeftOut
 from gateway.catalogue.models import Alias, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.dashboard.models import RoleGrant, SavedView
@@ -17,7 +18,7 @@ from gateway.reconciliation.vendors.models import (
 )
 from gateway.stores.models import Node, StoreEpoch
 from gateway.usage.corrections.models import CorrectedAccount, CorrectedRequest, Correction
-from gateway.usage.models import DeadEvent, OwnKeyHour, Refusal, UsageEvent, UsageHour
+from gateway.usage.models import DeadEvent, FeatureUse, OwnKeyHour, Refusal, UsageEvent, UsageHour
 from gateway.usage.probes import VendorProbe
 from gateway.usage.quarantine.models import UsageQuarantine
 from gateway.usage.vendor_day import UsageVendorDay
@@ -27,6 +28,8 @@ from gateway.vendors.routing.models import RouteTerms, Routing
 
 __all__ = [
     "Alias",
+    "Batch",
+    "BatchRequest",
     "CorrectedAccount",
     "CorrectedRequest",
     "Correction",
@@ -36,6 +39,9 @@ __all__ = [
     "Dialect",
     "Feature",
     "FeatureCost",
+    "FeaturePrice",
+    "FeatureUse",
+    "FilePiece",
     "LeftOut",
     "MarginAlarm",
     "MarkUp",
@@ -55,6 +61,7 @@ __all__ = [
     "Routing",
     "SavedView",
     "StoreEpoch",
+    "StoredFile",
     "UsageBroughtForward",
     "UsageEvent",
     "UsageHour",

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from gateway.archive import expiry
 from gateway.archive.dropping import MONTHLY
+from gateway.batches import closing
 from gateway.pricing import announcements, proposals
 from gateway.reconciliation import books, counters
 from gateway.reconciliation.vendors import margin_alarms, rounds
@@ -76,6 +77,13 @@ def root_ledger(**_: Any) -> int:
 def forget_refusals(**_: Any) -> None:
     """Refusals are kept for a month."""
     refusals.forget()
+
+
+@shared_task(expires=1800)
+def forget_files(**_: Any) -> None:
+    """Files and results of batches are kept for as long as their owners were told."""
+    if gone := closing.forget_expired(timezone.now()):
+        logger.info("files.forgotten %d", gone)
 
 
 @shared_task(expires=3600)

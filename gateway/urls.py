@@ -6,6 +6,7 @@ from django.urls import path, re_path
 from gateway.dashboard import api, member_api, own_key_api, vendor_health_api
 from gateway.dashboard.consumers import Dashboard
 from gateway.dashboard.views import (
+    batches,
     docs,
     exports,
     members,
@@ -42,6 +43,9 @@ pages = [
     path("usage/views", usage.save_view, name="usage-view-save"),
     path("usage/views/<int:pk>/remove", usage.remove_view, name="usage-view-remove"),
     path("usage/refusals", usage.refusals, name="usage-refusals"),
+    path("usage/batches", batches.batches, name="batches"),
+    path("usage/batches/<str:batch_id>/results", batches.batch_results, name="batch-results"),
+    path("usage/batches/<str:batch_id>/cancel", batches.batch_cancel, name="batch-cancel"),
     path("verify", proof.check, name="verify"),
     path("verify.pyz", proof.program, name="verify-program"),
     path("proof", proof.proof, name="proof"),

@@ -26,6 +26,7 @@ app.conf.beat_schedule = {
     },
     "root-ledger": {"task": "gateway.tasks.root_ledger", "schedule": crontab(minute=15)},
     "forget-refusals": {"task": "gateway.tasks.forget_refusals", "schedule": 3600.0},
+    "forget-files": {"task": "gateway.tasks.forget_files", "schedule": 1800.0},
     "reconcile-counters": {"task": "gateway.tasks.reconcile_counters", "schedule": 3600.0},
     "compare-vendor-bills": {
         "task": "gateway.tasks.compare_vendor_bills",

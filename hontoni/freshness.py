@@ -103,6 +103,19 @@ async def query(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         raise away() from error
 
 
+async def thorough(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `query`, for work that takes its time and is not given up: what it answers is so. Raises
+    Unavailable."""
+    if is_away():
+        raise away()
+    try:
+        return await in_thread(work, *args, **kwargs)
+    except (OperationalError, InterfaceError) as error:
+        logger.error("database.away: %r", error)
+        _note_absence()
+        raise away() from error
+
+
 class _Taken(NamedTuple, Generic[T]):
     """By the monotonic clock: `since` when reading it began, `good` when it was last known to be
     what the database has. `version` is what Redis called it."""

@@ -165,6 +165,14 @@ OPTIONS = (
         ),
     ),
     Option("STATE_ACCOUNT_BYTES", "16 MiB", "how much of it an account may have; the oldest go"),
+    Option("FILES_DAYS", "`30`", "how long files of `/v1/files` and results of batches are kept"),
+    Option("FILES_ACCOUNT_BYTES", "256 MiB", "how much of them an account may have"),
+    Option("BATCH_REQUESTS", "`10000`", "how many requests a batch may have"),
+    Option("BATCHES_PER_ACCOUNT", "`20`", "how many batches of an account may be open"),
+    Option(
+        "BATCH_CONCURRENCY", "`8`", "how many requests of batches a process sends at once, in all"
+    ),
+    Option("BATCH_ACCOUNT_CONCURRENCY", "`4`", "how many of one account's, in all processes"),
     Option("MAX_BODY_BYTES", "32 MiB", "the largest request on `/v1`, decompressed"),
     Option(
         "MAX_BODIES_BYTES",

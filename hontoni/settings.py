@@ -251,6 +251,14 @@ DEFAULT_FROM_EMAIL: str = env("DEFAULT_FROM_EMAIL", default="Hontoni <no-reply@l
 STATE_HOURS: float = env.float("STATE_HOURS", default=24)
 STATE_ACCOUNT_BYTES: int = env.int("STATE_ACCOUNT_BYTES", default=16 * 1024 * 1024)
 
+# Files and batches (gateway/batches).
+FILES_DAYS: float = env.float("FILES_DAYS", default=30)
+FILES_ACCOUNT_BYTES: int = env.int("FILES_ACCOUNT_BYTES", default=256 * 1024 * 1024)
+BATCH_REQUESTS: int = env.int("BATCH_REQUESTS", default=10_000)
+BATCHES_PER_ACCOUNT: int = env.int("BATCHES_PER_ACCOUNT", default=20)
+BATCH_CONCURRENCY: int = env.int("BATCH_CONCURRENCY", default=8)
+BATCH_ACCOUNT_CONCURRENCY: int = env.int("BATCH_ACCOUNT_CONCURRENCY", default=4)
+
 MAX_BODY_BYTES: int = env.int("MAX_BODY_BYTES", default=32 * 1024 * 1024)
 MAX_BODIES_BYTES: int = env.int("MAX_BODIES_BYTES", default=256 * 1024 * 1024)
 PREPARERS: int = env.int("PREPARERS", default=1)

@@ -38,7 +38,8 @@ class Ask(NamedTuple):
     affords less than `full`, `stretch` holds all it affords, else exactly `floor` is held.
     `draft` is the usage event (JSON) to settle with if nothing is heard of the request again.
     `holds_from` and `holds_until` bound the moment of admission that `full` and `floor` are right
-    for, in microseconds by Redis's clock; 0 = any moment.
+    for, in microseconds by Redis's clock; 0 = any moment. A batch's request takes at most `drawn`
+    of its hold out of what is set aside for `batch`.
     """
 
     request_id: str
@@ -57,6 +58,8 @@ class Ask(NamedTuple):
     holds_from: int = 0
     holds_until: int = 0
     member: Caps = Caps()
+    batch: str = ""
+    drawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,10 @@ class Account:
 
 # Longer than a snapshot lives, so that by then everybody knows the credits that a purchase left.
 RESERVATION_MS = 120_000
+# What is set aside for a batch outlives a restart of all that runs it.
+EARMARK_MS = 600_000
 _PURCHASES = "purchases"  # the subject of reservations, which count in no window
+_BATCHES = "batches"  # the subject of what is set aside for them, likewise
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
 _NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
 _ADMISSION = Struct(">16q??")  # as admit.lua unpacks it
@@ -133,11 +139,16 @@ def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Arg
         day, month, life, ask.holds_from, ask.holds_until, ask.stretch, commit,
     )  # fmt: skip
     rest = records.rest(account, subject, purse, ask.draft)
-    names, args = _keys(ask), (ask.request_id, numbers, ask.credits, rest)
-    if not ask.member.any:
-        return names, args
-    theirs, *most = ask.member
-    return (*names, keys.spend(account, theirs)), (*args, _MEMBER.pack(*most))
+    names = _keys(ask)
+    args: tuple[redis.Argument, ...] = (ask.request_id, numbers, ask.credits, rest)
+    if ask.batch:
+        names = (*names, keys.request(account, ask.batch))
+        args = (*args, ask.drawn)
+    if ask.member.any:
+        theirs, *most = ask.member
+        names = (*names, keys.spend(account, theirs))
+        args = (*args, *(() if ask.batch else ("",)), _MEMBER.pack(*most))
+    return names, args
 
 
 def _keys(ask: Ask) -> tuple[str, ...]:
@@ -192,6 +203,31 @@ async def give(ask: Ask, *, amount: int, most: int, given: int | None = None) ->
     args = (ask.request_id, amount, most, epochs.believed(), before)
     answer: int = await scripts.run(scripts.GIVE, (keys.given(ask.account),), args)
     return None if answer < 0 else answer > 0
+
+
+async def earmark(account: int, batch: str, *, amount: int, lease_ms: int) -> Reservation:
+    """Set exactly `amount` aside for a batch, whatever was set aside before; 0 frees all of it.
+
+    "hold": running requests hold too much; "balance": there is not enough; "cold": seed it.
+    """
+    names = keys.account(account), keys.open_requests(keys.shard(account))
+    rest = records.rest(account, _BATCHES, "", "")
+    args = batch, amount, lease_ms, rest
+    where = (*names, keys.request(account, batch))
+    answer: bytes = await scripts.run(scripts.EARMARK, where, args)
+    return _RESERVATION[answer]
+
+
+async def may_still_be_booked(account: int, request_id: str) -> bool:
+    """Whether a request that is not in the books may get there yet: it is open, or has just ended,
+    or events of its shard wait to be written."""
+    pipe = redis.pipe()
+    try:
+        record = pipe.execute("EXISTS", keys.request(account, request_id))
+        waiting = pipe.execute("XLEN", keys.usage(keys.shard(account)))
+        return bool(await record) or bool(await waiting)
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
 
 
 async def terms_version(account: int) -> int:

@@ -39,6 +39,7 @@ class Guarded:
 ADMIT = Guarded(_LUA / "admit.lua")
 EXTEND = Guarded(_LUA / "extend.lua")
 RESERVE = Guarded(_LUA / "reserve.lua")
+EARMARK = Guarded(_LUA / "earmark.lua")
 COUNT = Guarded(_LUA / "count.lua")
 SEED = Guarded(_LUA / "seed.lua")
 ANNOUNCE = Guarded(_LUA / "announce.lua")

@@ -26,6 +26,7 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.features.models import Feature, Kind
 from gateway.metering import calibration
 from gateway.plane import admission, callers, stores
+from gateway.plane.batches.runner import Runner
 from gateway.reconciliation.books import problems
 from gateway.stores.spool import Spool
 from gateway.usage import settlement, vendor_days
@@ -100,11 +101,18 @@ class _Watching:
 
     allowed = False
     look = staticmethod(stores.watch)
+    runs_batches = True
+    take_over = Runner.look
 
     @classmethod
     async def watch(cls) -> None:
         if cls.allowed:
             await cls.look()
+
+    @staticmethod
+    async def run_batches(runner: Runner) -> None:
+        if _Watching.allowed and _Watching.runs_batches:
+            await _Watching.take_over(runner)
 
 
 def _chat(text: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,6 +140,7 @@ def _server(vendor_server: Vendors, django_db_setup: None) -> Iterator[str]:
     roots = {name.replace("API_KEY", "BASE_URL"): vendor_server.url for name in vendors}
     listener = socket.create_server(("127.0.0.1", 0))
     stores.watch = _Watching.watch
+    Runner.look = _Watching.run_batches  # type: ignore[assignment,method-assign]
     with override_settings(SANDBOX=False, **vendors, **roots):
         from hontoni.asgi import application
 
@@ -206,6 +215,20 @@ def settled(vendors: Vendors, seconds: float = 10.0) -> None:
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)
+
+
+@contextmanager
+def nobody_runs_batches() -> Iterator[None]:
+    """As if every gateway was away: afterwards this one looks for what it missed."""
+    from hontoni.asgi import v1
+
+    _Watching.runs_batches = False
+    try:
+        yield
+    finally:
+        _Watching.runs_batches = True
+    assert v1.batches is not None and v1.batches.loop is not None
+    v1.batches.loop.call_soon_threadsafe(v1.batches.woken.set)
 
 
 @pytest.fixture

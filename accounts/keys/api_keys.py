@@ -159,6 +159,14 @@ def rotate(key: ApiKey, overlap: timedelta, made_from: str | None = None) -> tup
     return successor, raw
 
 
+def latest(pk: int, now: datetime) -> ApiKey:
+    """The key of that id; of one that has ended, what it was rotated to."""
+    key = ApiKey.objects.get(pk=pk)
+    while key.replaced_by is not None and key.status(now) != "active":
+        key = key.replaced_by
+    return key
+
+
 def _not_rotatable(message: str) -> errors.Conflict:
     return errors.Conflict(message, code="key_not_rotatable")
 

@@ -77,7 +77,11 @@ PAGES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(_MONEY, (scopes.BILLING, scopes.BUYING)),
     **dict.fromkeys(("keys", "key"), (KEYS_READ, scopes.KEYS)),
     **dict.fromkeys(("key-limits", "key-rotate", "key-revoke"), (scopes.KEYS, scopes.KEYS)),
-    **dict.fromkeys(("usage-receipt-share", "playground"), (scopes.KEYS, scopes.KEYS)),
+    "batches": (scopes.USAGE, scopes.KEYS),
+    **dict.fromkeys(
+        ("usage-receipt-share", "playground", "batch-results", "batch-cancel"),
+        (scopes.KEYS, scopes.KEYS),
+    ),
     **dict.fromkeys(("tokens", "token-revoke", "team-leave"), (ANYBODY, ANYBODY)),
     "team": (ANYBODY, MEMBERS),
     **dict.fromkeys(

@@ -11,7 +11,10 @@ as text and moments in ISO 8601:
 * correction: correction (its number), model, from_at, to_at, requests, amount, credited (else
   debited), reason, invoice (a number, or null), balance
 * promo: code, kind, amount, plan, days
-* model_price_rises: model, from_at, rows (of bucket, old, new), or `withdrawn` and no rows
+* model_price_rises: model, from_at, rows (of bucket, old, new), or `withdrawn` and no rows; own
+  (what the customer pays of the list in percent, where the rows are that; or empty)
+* feature_price_rises: feature (as it is asked for), about (what it is), models (those of it alone;
+  empty: all), from_at, rows (of per_call or times, old, new), or `withdrawn` and no rows
 * model_ends: model, ends_at, successor (or empty), redirects (does it answer then?), dearer (is
   it, if so?), notice (where the vendor says so, or empty)
 * announcement, news: announcement (its number), and by `announcements.facts` subject, body and
@@ -65,6 +68,11 @@ LETTERS = {
     "price_rises": Letter(_("A price rises"), _("A price rises"), required=True),
     "model_price_rises": Letter(
         _("A model's price changes"), _("The price of a model you use rises"), required=True
+    ),
+    "feature_price_rises": Letter(
+        _("The price of a tool or an option changes"),
+        _("The price of a tool or an option you use rises"),
+        required=True,
     ),
     "model_ends": Letter(_("A model you use ends"), _("A model you use ends")),
     "own_price": Letter(
@@ -164,6 +172,8 @@ BUCKETS = {
     "cache_write_1h": _("cache write, 1 hour"),
     "output": _("output"),
     "reasoning": _("reasoning"),
+    "per_call": _("each call"),
+    "times": _("what a dollar of tokens comes to"),
 }
 
 

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
+from gateway.catalogue.versions import Version
 from gateway.vendors.models import Dialect, Vendor
 from hontoni.announced import Announced
 
@@ -89,7 +90,7 @@ def living(now: datetime) -> models.Q:
     return begun & (models.Q(ends_at=None) | models.Q(ends_at__gt=now) | models.Q(redirects=True))
 
 
-class Price(Announced):
+class Price(Version):
     """One version of a model's prices, in nano-dollars per million tokens. Never changed: a new
     price is a new row, so that every receipt can name the one it was made from.
 
@@ -98,7 +99,6 @@ class Price(Announced):
     """
 
     model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="prices")
-    effective_at = models.DateTimeField(default=timezone.now)
     input = models.BigIntegerField()
     cache_read = models.BigIntegerField()
     cache_write_5m = models.BigIntegerField()
@@ -112,14 +112,6 @@ class Price(Announced):
     long_cache_write_1h = models.BigIntegerField(null=True, blank=True)
     long_output = models.BigIntegerField(null=True, blank=True)
     long_reasoning = models.BigIntegerField(null=True, blank=True)
-    reason = models.CharField(
-        max_length=200,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="Why it is below what the vendor charges, or rises without the usual notice. "
-        "For staff.",
-    )
 
     class Meta:
         ordering = ("-effective_at", "-id")
@@ -142,15 +134,8 @@ class Price(Announced):
     def __str__(self) -> str:
         return f"{self.model_id} from {self.effective_at:%Y-%m-%d %H:%M}"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise ValueError("A price is never changed; add a new one.")
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        if self.effective_at <= timezone.now():
-            raise ValueError("A price that is or was in force stays.")
-        return super().delete(*args, **kwargs)
+    def kin(self) -> "models.QuerySet[Price]":
+        return Price.objects.filter(model=self.model_id)
 
 
 class Alias(Announced):

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from gateway.catalogue import models
-from gateway.catalogue.features.models import Feature
+from gateway.catalogue.features.models import Feature, FeaturePrice
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.vendors.models import Credential, Offering, Provider
 from gateway.vendors.own_keys.models import OwnKeyFee
@@ -17,7 +17,7 @@ from gateway.vendors.routing.models import RouteTerms, Routing
 _TABLES = tuple(
     row._meta.db_table
     for row in (
-        *(models.Model, models.Price, models.Alias, CustomerPrice, Feature),
+        *(models.Model, models.Price, models.Alias, CustomerPrice, Feature, FeaturePrice),
         *(Provider, Credential, Offering, OwnKeyFee, Routing, RouteTerms),
     )
 )

@@ -156,7 +156,7 @@ class Snapshot:
         moments = {price.since for _, prices in priced for price in prices}
         moments |= {at for model, _ in priced for at in (model.life.begins, model.life.ends)}
         moments |= {at for each in agreed for at in (each.since, each.until)}
-        moments |= {each.since for each in own_key_fees}
+        moments |= {each.since for each in own_key_fees} | features.moments()
         self._switches = sorted(moments - {0})
         self._views: dict[int, Catalogue] = {}  # by how many of the switches are past
 
@@ -169,7 +169,7 @@ class Snapshot:
 
     def _view(self, micros: int, past: int) -> Catalogue:
         own = terms.at(self._agreed, micros)
-        book = Book(self._features, own, fees.at(self._fees, micros))
+        book = Book(self._features.at(micros), own, fees.at(self._fees, micros))
         on_sale: dict[str, Model] = {}
         retired: dict[str, Retired] = {}
         for model, prices in self._priced:
@@ -272,7 +272,8 @@ def _read(read_at: float) -> Snapshot:
         for alias in models.Alias.objects.all()
     }
     features, agreed, charged = snapshot.load(), _agreed(), _fees()
-    listed = [_columns(row) for row in (*rows, *features.rows())]
+    listed: list[Any] = [_columns(row) for row in (*rows, *features.rows())]
+    listed += [features.versions()]
     seen = (prices, pools, names, listed, agreed, charged, carrier_key())
     if _Last.made is not None and _Last.made[0] == seen:
         _Last.made[1].read_at = max(read_at, _Last.made[1].read_at)

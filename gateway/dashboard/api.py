@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from accounts.keys import scopes
 from gateway.archive import receipts as archived
 from gateway.archive.log import Log, Narrowing
+from gateway.catalogue import clock
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.models import Model, Price, living
 from gateway.dashboard import signed_receipts
@@ -54,7 +55,7 @@ class ModelsView(APIView):
                 prices[price.model_id] = price
             else:
                 coming[price.model_id].append(price)
-        features = snapshot.load()
+        features = snapshot.load().at(clock.of(now))
         models = Model.objects.filter(living(now), active=True).prefetch_related("aliases")
         known = {model.id: model for model in models}
         data = [

@@ -11,7 +11,8 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from accounts.api.requests import caller, valid
-from gateway.vendors.own_keys import fees, keeping, testing
+from gateway.vendors.models import Provider
+from gateway.vendors.own_keys import fees, keeping, parts, testing
 from gateway.vendors.own_keys.keeping import TriesByAccount
 from gateway.vendors.own_keys.models import OwnKey
 from hontoni.drf import Strict, problems, takes_nothing
@@ -40,6 +41,9 @@ class OwnKeySerializer(serializers.ModelSerializer[OwnKey]):
 class OfferedSerializer(serializers.Serializer[Any]):
     provider = serializers.CharField()
     vendor = serializers.CharField()
+    parts = serializers.ListField(
+        child=serializers.CharField(), help_text="what a key there is entered in"
+    )
     fee_per_million_tokens = serializers.CharField(allow_null=True, help_text="dollars")
     fee_per_request = serializers.CharField(allow_null=True, help_text="dollars")
 
@@ -49,14 +53,35 @@ class OwnKeysSerializer(serializers.Serializer[Any]):
     offered = OfferedSerializer(many=True)
 
 
-class NewOwnKey(Strict):
+class _Parts(Strict):
+    """A key of one line is `secret`; others have the parts that `offered` names."""
+
+    secret = serializers.CharField(max_length=parts.LONGEST, required=False)
+    resource = serializers.CharField(
+        max_length=64, required=False, help_text="Azure: the name of your resource"
+    )
+    access_key_id = serializers.CharField(max_length=200, required=False, help_text="AWS")
+    secret_access_key = serializers.CharField(max_length=400, required=False, help_text="AWS")
+    session_token = serializers.CharField(max_length=4_000, required=False, help_text="AWS")
+    service_account = serializers.CharField(
+        max_length=parts.MOST_FILE,
+        required=False,
+        help_text="Google: the JSON file of a service account's key, as it is",
+    )
+
+
+def _entered(body: dict[str, Any]) -> dict[str, str]:
+    """The parts of a key that a request names."""
+    names = {name for each in parts.NAMES.values() for name in each}
+    return {name: value for name, value in body.items() if name in names}
+
+
+class NewOwnKey(_Parts):
     provider = serializers.CharField(max_length=40)
-    secret = serializers.CharField(max_length=1_000)
     falls_back = serializers.BooleanField(default=False)
 
 
-class OwnKeyChange(Strict):
-    secret = serializers.CharField(max_length=1_000, required=False)
+class OwnKeyChange(_Parts):
     active = serializers.BooleanField(required=False)
     falls_back = serializers.BooleanField(required=False)
 
@@ -86,7 +111,7 @@ class OwnKeysView(APIView):
     )
     def get(self, request: Request) -> Response:
         rows = keeping.of(caller(request))
-        offered = [_offer(each.name, each.vendor) for each in keeping.offered()]
+        offered = [_offer(each) for each in keeping.offered()]
         return Response({"data": OwnKeySerializer(rows, many=True).data, "offered": offered})
 
     @extend_schema(
@@ -101,7 +126,7 @@ class OwnKeysView(APIView):
     def post(self, request: Request) -> Response:
         body = valid(NewOwnKey, request.data)
         made = keeping.add(
-            caller(request), body["provider"], body["secret"], falls_back=body["falls_back"]
+            caller(request), body["provider"], _entered(body), falls_back=body["falls_back"]
         )
         return Response(OwnKeySerializer(made).data, status=status.HTTP_201_CREATED)
 
@@ -130,7 +155,9 @@ class OwnKeyView(APIView):
     )
     def patch(self, request: Request, pk: int) -> Response:
         body = valid(OwnKeyChange, request.data)
-        return Response(OwnKeySerializer(keeping.change(_mine(request, pk), **body)).data)
+        switched = {name: body[name] for name in ("active", "falls_back") if name in body}
+        row = keeping.change(_mine(request, pk), secret=_entered(body) or None, **switched)
+        return Response(OwnKeySerializer(row).data)
 
     @extend_schema(
         tags=_TAGS,
@@ -169,11 +196,12 @@ def _mine(request: Request, pk: int) -> OwnKey:
     return found
 
 
-def _offer(provider: str, vendor: str) -> dict[str, str | None]:
-    fee = fees.in_force(vendor, timezone.now())
+def _offer(provider: Provider) -> dict[str, Any]:
+    fee = fees.in_force(provider.vendor, timezone.now())
     return {
-        "provider": provider,
-        "vendor": vendor,
+        "provider": provider.name,
+        "vendor": provider.vendor,
+        "parts": parts.NAMES[parts.kind(provider)],
         "fee_per_million_tokens": dollars(fee.per_million) if fee else None,
         "fee_per_request": dollars(fee.per_request) if fee else None,
     }

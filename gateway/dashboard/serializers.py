@@ -40,6 +40,15 @@ class ComingPriceSerializer(serializers.Serializer[Any]):
     long_context_prices_per_million_tokens = PricesSerializer(allow_null=True)
 
 
+class ComingFeaturePriceSerializer(serializers.Serializer[Any]):
+    """What a feature will cost, announced and not in force yet."""
+
+    effective_at = serializers.DateTimeField(help_text="from this moment on")
+    pricing = serializers.ChoiceField(Pricing.choices)
+    price_per_call = serializers.CharField(required=False, help_text="dollars")
+    factor = serializers.CharField(required=False, help_text="times the price of the tokens")
+
+
 class FeatureSerializer(serializers.Serializer[Any]):
     """What the model can be asked for beside text, and what it costs."""
 
@@ -49,6 +58,7 @@ class FeatureSerializer(serializers.Serializer[Any]):
     pricing = serializers.ChoiceField(Pricing.choices)
     price_per_call = serializers.CharField(required=False, help_text="dollars")
     factor = serializers.CharField(required=False, help_text="times the price of the tokens")
+    coming_prices = ComingFeaturePriceSerializer(many=True, required=False)
     most_calls = serializers.IntegerField(required=False, help_text="in one request")
 
 
@@ -169,6 +179,11 @@ class RefusalSerializer(serializers.ModelSerializer[Refusal]):
         return str(explain(refusal))
 
 
+class FeatureVersionSerializer(serializers.Serializer[Any]):
+    feature = serializers.IntegerField()
+    version = serializers.IntegerField(allow_null=True, help_text="null: its first price")
+
+
 class ReceiptLineSerializer(serializers.Serializer[Any]):
     """One line of a receipt: tokens x price x factor, or calls x price. Exact; only the total is
     rounded. Where other models helped, or the conversation was summarised, each of these
@@ -184,6 +199,9 @@ class ReceiptLineSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(required=False, help_text="the tool that was called")
     calls = serializers.IntegerField(required=False)
     price_per_call = serializers.CharField(required=False)
+    price_versions = FeatureVersionSerializer(
+        many=True, help_text="of what the call, or the factor, costs"
+    )
     cost = serializers.CharField()
 
 

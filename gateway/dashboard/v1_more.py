@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 _JSON, _FORM, _EVENTS = "application/json", "multipart/form-data", "text/event-stream"
 _GOOGLE = "https://ai.google.dev/api"
 _TEXT: dict[str, Any] = {"type": "string"}
+_FILE = {"type": "string", "format": "binary"}
 _OBJECTS: dict[str, Any] = {"type": "array", "items": {"type": "object"}}
 _MODEL = {"type": "string", "description": "A model's id, with a suffix or without."}
 
@@ -24,6 +25,7 @@ class Door(NamedTuple):
 
 
 _OPENAI = "https://platform.openai.com/docs/api-reference"
+_ANTHROPIC = "https://docs.anthropic.com/en/api"
 _MODELS = "/v1beta/models/{id}"
 DOORS = (
     Door(f"{_MODELS}:generateContent", "post", "generate_content", "Google Gemini",
@@ -49,10 +51,38 @@ DOORS = (
          {"model": _MODEL, "prompt": _TEXT}),
     Door("/v1/audio/transcriptions", "post", "transcriptions", "Sound to text",
          f"{_OPENAI}/audio/createTranscription",
-         {"model": _MODEL, "file": {"type": "string", "format": "binary"}},
+         {"model": _MODEL, "file": _FILE},
          (_JSON, "text/plain"), _FORM),
     Door("/v1/audio/speech", "post", "speech", "Text to sound", f"{_OPENAI}/audio/createSpeech",
          {"model": _MODEL, "input": _TEXT, "voice": _TEXT}, ("audio/mpeg", "audio/wav")),
+    Door("/v1/files", "post", "upload_file", "Upload a file of requests",
+         f"{_OPENAI}/files/create", {"file": _FILE, "purpose": {"enum": ["batch"]}},
+         sent_as=_FORM),
+    Door("/v1/files", "get", "files", "Your files", f"{_OPENAI}/files/list"),
+    Door("/v1/files/{id}", "get", "file", "One file", f"{_OPENAI}/files/retrieve"),
+    Door("/v1/files/{id}", "delete", "delete_file", "Delete a file", f"{_OPENAI}/files/delete"),
+    Door("/v1/files/{id}/content", "get", "file_content", "What is in a file",
+         f"{_OPENAI}/files/retrieve-contents", gives=("application/octet-stream",)),
+    Door("/v1/batches", "post", "create_batch", "Run the requests of a file within a day",
+         f"{_OPENAI}/batch/create", {"input_file_id": _TEXT, "endpoint": _TEXT,
+                                     "completion_window": {"enum": ["24h"]}}),
+    Door("/v1/batches", "get", "batches", "Your batches", f"{_OPENAI}/batch/list"),
+    Door("/v1/batches/{id}", "get", "batch", "How far a batch is", f"{_OPENAI}/batch/retrieve"),
+    Door("/v1/batches/{id}/cancel", "post", "cancel_batch", "Cancel a batch",
+         f"{_OPENAI}/batch/cancel"),
+    Door("/v1/messages/batches", "post", "create_message_batch", "Run requests within a day",
+         f"{_ANTHROPIC}/creating-message-batches", {"requests": _OBJECTS}),
+    Door("/v1/messages/batches", "get", "message_batches", "Your message batches",
+         f"{_ANTHROPIC}/listing-message-batches"),
+    Door("/v1/messages/batches/{id}", "get", "message_batch", "How far a message batch is",
+         f"{_ANTHROPIC}/retrieving-message-batches"),
+    Door("/v1/messages/batches/{id}", "delete", "delete_message_batch", "Delete a message batch",
+         f"{_ANTHROPIC}/deleting-message-batches"),
+    Door("/v1/messages/batches/{id}/cancel", "post", "cancel_message_batch",
+         "Cancel a message batch", f"{_ANTHROPIC}/canceling-message-batches"),
+    Door("/v1/messages/batches/{id}/results", "get", "message_batch_results",
+         "The results of a message batch, a line a request",
+         f"{_ANTHROPIC}/retrieving-message-batch-results", gives=("application/x-jsonl",)),
     Door(_MODELS, "get", "gemini_model", "One model as Google has it", f"{_GOOGLE}/models"),
 )  # fmt: skip
 

@@ -4,16 +4,18 @@ A line is one sampling of one model, or the calls of one tool:
 
     {"kind": "message", "model": "claude-sonnet-4.6", "price_id": 7, "usage": [23000, 0, 0, 0,
      1000, 0], "long": false, "factor": 10000}
-    {"kind": "calls", "name": "web_search_*", "feature_id": 12, "calls": 2, "amount": 10000000}
+    {"kind": "calls", "name": "web_search_*", "feature_id": 12, "version": 3, "calls": 2,
+     "amount": 10000000}
 
 A line at a customer's own price has `own` (gateway/catalogue/own_prices/terms.py), and so has that
 of a request through a customer's own key: all its tokens at the fee, and the fee a request as a
-call. `usage` is in
-the order of `gateway.models.BUCKETS`; `long` says whether the long-context prices of
-that version apply, by this line's own prompt; `factor` is in basis points. So a line of tokens is
-usage x prices x factor / 10000 / a million, and one of calls is calls x amount (nano-dollars). The
-event keeps them in `details.lines`, where there is more than one plain line: readers price them
-anew with `read` and other versions for `price_id`, and `cost` of what it gives.
+call. `usage` is in the order of `gateway.models.BUCKETS`; `long` says whether the long-context
+prices of that version apply, by this line's own prompt; `factor` is in basis points, of `factors`:
+the features that it is the product of, each with the version of its price (0, or none: its first).
+So a line of tokens is usage x prices x factor / 10000 / a million, and one of calls is calls x
+amount (nano-dollars). The event keeps them in `details.lines`, where there is more than one plain
+line: readers price them anew with `read` and other versions for `price_id`, and `cost` of what it
+gives.
 """
 
 import logging
@@ -51,6 +53,7 @@ class Tokens(NamedTuple):
     price: Price
     usage: Usage
     factor: int = WHOLE
+    factors: tuple[tuple[int, int], ...] = ()
 
     @property
     def weight(self) -> int:
@@ -58,6 +61,9 @@ class Tokens(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         own = self.price.own
+        more: dict[str, Any] = {"own": own.as_dict()} if own else {}
+        if self.factors:
+            more["factors"] = [list(each) for each in self.factors]
         return {
             "kind": self.kind,
             "model": self.model,
@@ -65,7 +71,7 @@ class Tokens(NamedTuple):
             "usage": list(self.usage),
             "long": is_long(self),
             "factor": self.factor,
-        } | ({"own": own.as_dict()} if own else {})
+        } | more
 
 
 class Calls(NamedTuple):
@@ -75,6 +81,7 @@ class Calls(NamedTuple):
     feature: int
     calls: int
     amount: int
+    version: int = 0
 
     @property
     def weight(self) -> int:
@@ -87,7 +94,7 @@ class Calls(NamedTuple):
             "feature_id": self.feature,
             "calls": self.calls,
             "amount": self.amount,
-        }
+        } | ({"version": self.version} if self.version else {})
 
 
 Line = Tokens | Calls
@@ -117,10 +124,12 @@ def read(lines: Iterable[Mapping[str, Any]], prices: Mapping[int, Price]) -> lis
 def line_of(raw: Mapping[str, Any], price: Price | None) -> Line:
     """One of them, at that version; what a customer agreed for himself stays agreed."""
     if raw["kind"] == "calls":
-        return Calls(raw["name"], raw["feature_id"], raw["calls"], raw["amount"])
+        priced = (raw["calls"], raw["amount"], raw.get("version", 0))
+        return Calls(raw["name"], raw["feature_id"], *priced)
     assert price is not None
     paid = price.at(terms.read(raw["own"])) if "own" in raw else price
-    return Tokens(raw["kind"], raw["model"], paid, Usage(*raw["usage"]), raw["factor"])
+    factors = tuple((feature, version) for feature, version in raw.get("factors", ()))
+    return Tokens(raw["kind"], raw["model"], paid, Usage(*raw["usage"]), raw["factor"], factors)
 
 
 def is_plain(lines: list[Line]) -> bool:
@@ -141,22 +150,30 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     answer that does not say what was applied, and tools with a model of their own.
     """
     if model.fee is not None:
-        return _fees(used, model)
+        return _fees(used, tally, model)
     rules, requested = model.rules(), sifted.requested
     if not tally.iterations and not tally.calls:
-        return [Tokens("message", model.id, model.price, used, factor(tally, requested, rules))]
+        return [Tokens("message", model.id, model.price, used, *factored(tally, requested, rules))]
     found: list[Line] = []
     for each in _completed(used, tally.iterations):
         by = _served_by(each, model, sifted.uses)
         its = rules if by is model else by.rules()
-        found.append(Tokens(each.kind, by.id, by.price, each.usage, factor(tally, requested, its)))
+        times = factored(tally, requested, its)
+        found.append(Tokens(each.kind, by.id, by.price, each.usage, *times))
     return found + _calls(_counted(tally.calls, sifted.uses), rules.meters)
 
 
-def _fees(used: Usage, model: Model) -> list[Line]:
-    """Whatever the vendor ran is on the bill of the customer's own key: there is the fee alone."""
+def in_batch(sifted: Sifted) -> Sifted:
+    """The same of what came in a batch: its price has a factor of its own where staff have set one
+    (`processing=batch`). No vendor hears of it, and no request can ask for it: it is no member."""
+    return sifted._replace(requested={**sifted.requested, "processing": "batch"})
+
+
+def _fees(used: Usage, tally: Tally, model: Model) -> list[Line]:
+    """Whatever the vendor ran is on the bill of the customer's own key: there is the fee alone.
+    What has neither tokens nor a counter that moved is free, as it is at our price."""
     found: list[Line] = [Tokens("own_key", model.id, model.price, used)]
-    if (amount := estimates.per_request(model)) and any(used):
+    if (amount := estimates.per_request(model)) and (any(used) or any(tally.calls.values())):
         found.append(Calls(REQUEST_LINE, 0, 1, amount))
     return found
 
@@ -182,16 +199,20 @@ def helper(model: Model, use: Use) -> Model | None:
     return model.sister(named) if isinstance(named, str) else None
 
 
-def factor(tally: Tally, requested: Mapping[str, str], rules: Rules) -> int:
-    """All factors together, in basis points. The answer's word counts, else the request's."""
+def factored(
+    tally: Tally, requested: Mapping[str, str], rules: Rules
+) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """All factors together, in basis points, and whose they are. The answer's word counts, else
+    the request's."""
     if not rules.factors:
-        return WHOLE
-    product, applied = WHOLE, tally.applied
+        return WHOLE, ()
+    product, applied, whose = WHOLE, tally.applied, []
     for meter, values in rules.factors.items():
         row = values.get(applied.get(meter) or requested.get(meter, ""))
         if row is not None:
             product = product * row.factor // WHOLE
-    return product
+            whose.append((row.id, row.version))
+    return product, tuple(whose)
 
 
 def _completed(used: Usage, iterations: tuple[Iteration, ...]) -> list[Iteration]:
@@ -233,7 +254,7 @@ def _counted(calls: Mapping[str, int], uses: Sequence[Use]) -> Mapping[str, int]
 
 def _calls(counted: Mapping[str, int], meters: tuple[Row, ...]) -> list[Line]:
     return [
-        Calls(row.name, row.id, calls, row.amount)
+        Calls(row.name, row.id, calls, row.amount, row.version)
         for row in meters
         if (calls := sum(counted.get(meter, 0) for meter in row.meters)) > 0
     ]

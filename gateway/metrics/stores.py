@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from gateway.batches import records
 from gateway.stores.models import StoreEpoch
 from gateway.usage.models import DeadEvent
 from hontoni import health, redis
@@ -82,5 +83,8 @@ def _ask_database(found: Stores) -> bool:
     if epoch := StoreEpoch.objects.filter(pk=StoreEpoch.THE).first():
         began = epoch.began_at.timestamp()
         found.values["epoch_began_seconds"] = "When the two stores last began anew.", began
+    batches, waiting = records.underway()
+    found.values["batches"] = "Batches that have not ended.", batches
+    found.values["batch_requests_waiting"] = "Requests of them that have not ended.", waiting
     found.values["dead_events"] = "Usage events that were set aside.", count
     return True

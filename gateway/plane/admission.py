@@ -8,6 +8,7 @@ cold account is seeded from the ledger, and a concurrency conflict waits a while
 import asyncio
 import logging
 from collections import defaultdict
+from dataclasses import replace
 
 from django.conf import settings
 
@@ -33,7 +34,7 @@ from hontoni import freshness, redis
 from hontoni.errors import ApiError, Unavailable
 from ratelimits import epochs, limiter
 from ratelimits.headers import refusal
-from ratelimits.limiter import Ask, Extension, State
+from ratelimits.limiter import Ask, Extension, Limits, State
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +168,9 @@ async def _ask_limiter(call: Call) -> State:
         draft=usage_events.draft(call),
         price=call.priced_for,
     )
+    if call.earmark is not None:
+        batch, drawn = call.earmark
+        call.ask = call.ask._replace(batch=batch, drawn=drawn)
     call.epoch = epochs.believed()
     call.become(life.ASKED)
     try:
@@ -183,6 +187,8 @@ async def _renew(call: Call, state: State) -> None:
     """Read anew whatever was too old for it to be decided."""
     before = call.caller.own_keys
     call.caller = await _renewed(call.caller, state)
+    if call.earmark is not None:
+        call.caller = call.caller.in_batch()
     if call.caller.own_keys != before:
         own_keys.renew(call)
     call.http.limits = call.caller.limits
@@ -242,6 +248,45 @@ async def extend(call: Call, step: int) -> Extension:
             return more
         await _anew(call.caller, more.status)
     raise Unavailable("Your account is changing right now. Try again.")
+
+
+async def earmark(account: int, batch: str, amount: int, lease_ms: int) -> limiter.Reservation:
+    """Set so much aside for a batch (limiter.earmark), in an account made anew if need be. Raises
+    Unavailable."""
+    for _ in range(_MOST_RENEWALS):
+        answer = await limiter.earmark(account, batch, amount=amount, lease_ms=lease_ms)
+        if answer != "cold":
+            return answer
+        await stores.rebuilt(account)
+    raise Unavailable("Your account is changing right now. Try again.")
+
+
+async def affords(caller: Caller, request_id: str, amount: int) -> None:
+    """Raises what refuses so large a hold, all of it, whatever the windows say: the balance, what
+    others hold of it, or a cap of the key's."""
+    unhurried = replace(caller, limits=Limits())
+    state = await look(unhurried, request_id, Hold(amount, amount))
+    if state is not None and state.status == "refused":
+        raise refusal(state, caller.limits)
+
+
+async def enter_windows(caller: Caller, request_id: str) -> Ask:
+    """Take a place in every window, and a slot, for what is no request to a vendor: it holds
+    nothing, and `leave` ends it. Raises what refuses it."""
+    for _ in range(_MOST_RENEWALS):
+        ask = _ask(caller, request_id, _NOTHING, stretch=False, lease_ms=limiter.RESERVATION_MS)
+        state = await limiter.admit(ask)
+        if state.status == "ok":
+            return ask
+        if state.status == "refused" and not callers.old(caller):
+            raise refusal(state, caller.limits)
+        caller = await _renewed(caller, state)
+    raise Unavailable("Your account is changing right now. Try again.")
+
+
+async def leave(ask: Ask, *, giveback: bool) -> None:
+    """The slot is free again; with `giveback` so is the place in every window."""
+    await limiter.settle(ask, cost=0, event=b"", giveback=giveback)
 
 
 async def _may_give(call: Call) -> bool:

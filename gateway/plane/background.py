@@ -13,11 +13,12 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from starlette.types import Message, Scope
+from starlette.types import Scope
 from uuid_utils import uuid7
 
 from gateway.plane import kept_responses, pipeline, wire
 from gateway.plane.client_dialects import RESPONSES
+from gateway.plane.detached import Detached
 from gateway.plane.exchange import Exchange
 from gateway.plane.kept_responses import UNDERWAY, Detach, Keeping
 from gateway.plane.upstream import Upstream
@@ -38,37 +39,6 @@ _LOST = {
 }
 
 
-class Detached(Exchange):
-    """An exchange whose client has gone to do something else. What is answered is kept in
-    `status`, `heads` and `reply`; once `left` is set its client has left."""
-
-    __slots__ = ("_sent", "heads", "left", "reply", "status")
-
-    def __init__(self, http: Exchange, body: bytes, keeping: Keeping) -> None:
-        self.left = asyncio.Event()
-        self._sent = False
-        self.status, self.reply = 0, b""
-        self.heads: list[tuple[bytes, bytes]] = []
-        super().__init__(_scope(http, len(body)), self._receive(body), self._send, http.config)
-        self.kept = keeping
-
-    def _receive(self, body: bytes) -> Any:
-        async def receive() -> Message:
-            if not self._sent:
-                self._sent = True
-                return {"type": "http.request", "body": body, "more_body": False}
-            await self.left.wait()
-            return {"type": "http.disconnect"}
-
-        return receive
-
-    async def _send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status, self.heads = message["status"], list(message["headers"])
-        else:
-            self.reply += message.get("body", b"")
-
-
 def _scope(http: Exchange, length: int) -> Scope:
     kept = [each for each in http.headers.items() if not each[0].startswith(_OF_BODIES)]
     headers = [*kept, (b"content-length", b"%d" % length)]
@@ -84,7 +54,8 @@ async def start(http: Exchange, upstream: Upstream, requested: Detach) -> None:
     assert owner is not None
     account = owner[0]
     admitted = asyncio.Event()
-    detached = Detached(http, body, Keeping(account, [], (), identity, admitted))
+    detached = Detached(_scope(http, len(body)), body, http.config)
+    detached.kept = Keeping(account, [], (), identity, admitted)
     queued = _queued(identity, requested.parsed)
     own = conversation.items(parsed.get("input"))
     await kept_responses.write(account, Record(identity, queued, own))

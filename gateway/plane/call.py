@@ -90,6 +90,7 @@ class Call:
     spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     trace: object = None  # its spans (tracing.py)
+    earmark: tuple[str, int] | None = None  # its batch, and what is set aside there for it
     _reported: Usage | None = None  # `usage` as the vendor told it
     full: Usage | None = None  # what is owed if nothing more may be given away
     bound: bool = False  # that is so
@@ -276,7 +277,8 @@ class Call:
         priced = tally, self.model.price, self.named
         if last is not None and last[0] is usage and last[1] == priced:
             return last[2]
-        found = bill.lines(usage, tally, self.model.at(self.named), self.lane.sifted)
+        sifted = self.lane.sifted if self.earmark is None else bill.in_batch(self.lane.sifted)
+        found = bill.lines(usage, tally, self.model.at(self.named), sifted)
         self._lines = usage, priced, found
         return found
 

@@ -10,7 +10,7 @@ will do, for SNAPSHOT_SECONDS; whom nobody here knows is told to come again.
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -58,6 +58,12 @@ class Caller:
     own_keys: tuple[Key, ...] = ()  # the account's own, at vendors
     scopes: frozenset[str] = frozenset((scopes.INFERENCE,))
     member: Caps = Caps()  # of whose key it is in a team
+
+    def in_batch(self) -> "Caller":
+        """The same for a request of a batch: it uses up no window of the key's or the account's,
+        and has slots apart, of all the account's batches."""
+        limits = Limits(concurrent=settings.BATCH_ACCOUNT_CONCURRENCY)
+        return replace(self, subject=f"b{self.account}", limits=limits)
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses
@@ -173,6 +179,11 @@ async def authenticate(headers: dict[bytes, bytes]) -> Caller:
     return _live(await _find(headers))
 
 
+async def of_digest(digest: bytes) -> Caller:
+    """The caller behind a key that is presented by nobody now. Raises as `reload`."""
+    return _live(await _by_digest(digest))
+
+
 async def reload(digest: bytes) -> Caller:
     """Read a key's snapshot from the database. Raises Unauthenticated, or what refuses it."""
     return _live(await _read(digest))
@@ -192,10 +203,14 @@ def _live(found: Caller | Ended) -> Caller:
 async def _find(headers: dict[bytes, bytes]) -> Caller | Ended:
     raw = presented(headers)
     digest = api_keys.digest(raw)
+    if digest not in _callers and not api_keys.well_formed(raw):
+        raise Unauthenticated("Invalid API key provided.")
+    return await _by_digest(digest)
+
+
+async def _by_digest(digest: bytes) -> Caller | Ended:
     caller = _callers.get(digest)
     if caller is None:
-        if not api_keys.well_formed(raw):
-            raise Unauthenticated("Invalid API key provided.")
         return await _read(digest)
     if caller.expires_at is not None and time.time() >= caller.expires_at:
         return await _read(digest)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 from django.conf import settings
@@ -103,6 +103,13 @@ class Exchange:
     def client_ip(self) -> str:
         """The address of the client, past the proxies we trust."""
         return addresses.client(self.scope, self.config.trusted_proxies)
+
+    def origin(self) -> str:
+        """Where this client reaches us: for links that only it follows."""
+        host, public = self.header(b"host"), settings.PUBLIC_URL.rstrip("/")
+        if urlsplit(public).netloc == host:
+            return str(public)
+        return f"{addresses.believed(self.scope).get('scheme', 'http')}://{host}"
 
     def whole_body(self) -> bytes | None:
         """As `body`, where nothing of it need be waited for."""

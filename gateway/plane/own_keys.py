@@ -14,6 +14,7 @@ from gateway.plane import callers
 from gateway.plane.callers import Caller
 from gateway.vendors import errors
 from gateway.vendors.access import Access
+from gateway.vendors.manners import PLAIN, Named
 from gateway.vendors.own_keys import failing
 from gateway.vendors.own_keys.access import Key
 from gateway.vendors.routes import Route
@@ -44,12 +45,19 @@ class Mine(NamedTuple):
         return HEADER, (self.key.name + (f"; fell-back={why}" if why else "")).encode()
 
 
+def takes(model: Model, named: Named) -> bool:
+    """Whether whoever has the model under that name can be asked: for what is no conversation,
+    where its own dialect is spoken as its vendor does."""
+    there = model.at(named)
+    return model.chats or (there.manners is PLAIN and there.dialect == model.dialect)
+
+
 def chosen(caller: Caller, model: Model) -> Mine | None:
     """The caller's own key for this model, one that can be used before one that cannot."""
     found = None
     for key in caller.own_keys:
         for way in model.pool.own:
-            if way.provider != key.provider:
+            if way.provider != key.provider or not takes(model, way.named):
                 continue
             if way.open and key.access is not None and model.by_own_key() is not None:
                 return Mine(key, Route(key.access, key.access.breaker(model.id), way.named))

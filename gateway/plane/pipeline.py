@@ -59,7 +59,7 @@ async def serve(http: Exchange, dialect: Dialect, upstream: Upstream) -> None:
     http.dialect = dialect.name
     try:
         caller = callers.at_hand(http) or await callers.enter(http)
-        call = await _prepare(http, dialect, caller, upstream)
+        call = await prepare(http, dialect, caller, upstream)
     except ApiError as error:
         await refuse(http, error)
         return
@@ -96,7 +96,7 @@ def _tell_of_end(http: Exchange) -> None:
         http.extra += known.resolve(name)[0].life.headers
 
 
-async def _prepare(
+async def prepare(
     http: Exchange, dialect: Dialect, caller: callers.Caller, upstream: Upstream
 ) -> Call:
     """Read and understand the request. Raises BadRequest, Forbidden, TooLarge, NotFound,
@@ -177,15 +177,15 @@ async def run(call: Call, upstream: Upstream) -> None:
         await call.http.present(_serve(call, upstream), call.http.config.total_seconds)
     except ClientGone:
         call.end, call.status, call.error = End.LEFT, _CLIENT_CLOSED, "client_closed"
-    except Overdue as error:  # what was produced until then is no less produced
-        call.end, call.status, call.error = End.OVERDUE, error.status, error.code
+    except Overdue as error:
+        _cut(call, error)
         await _tell(call, error)
     except ApiError as error:
         call.fail(error)
         await _tell(call, error)
     except asyncio.CancelledError:  # by the server, which waits for nobody any more
         stopping = Stopping()
-        call.end, call.status, call.error = End.OVERDUE, stopping.status, stopping.code
+        _cut(call, stopping)
         await _tell(call, stopping)
         raise
     except Exception:
@@ -197,6 +197,15 @@ async def run(call: Call, upstream: Upstream) -> None:
         await _settle(call)
         if call.trace is not None and call.hearing is life.CLIENT:
             tracing.end(call)  # it was refused
+
+
+def _cut(call: Call, error: Overdue) -> None:
+    """What was produced until then is no less produced, and paid; but of a batch's request, which
+    is sent again when its gateway stops, nobody has seen any of it."""
+    if call.earmark is not None and isinstance(error, Stopping):
+        call.fail(error)
+    else:
+        call.end, call.status, call.error = End.OVERDUE, error.status, error.code
 
 
 async def _settle(call: Call) -> None:

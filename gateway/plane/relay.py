@@ -120,7 +120,10 @@ def _resting(routes: Sequence[Route]) -> Unavailable:
 async def _fits(call: Call, route: Route) -> bool:
     """Put the request as this route wants it. False if it cannot be."""
     try:
-        lane = await large.choose(call.request.at(route.named))
+        if isinstance(call.lane, Forward):
+            lane: Lane = call.lane.at(route.named)
+        else:
+            lane = await large.choose(call.request.at(route.named))
         await complete(call, lane)
         if call.http.compacts:
             await large.beside(lane, lane.compact)

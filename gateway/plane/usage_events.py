@@ -76,6 +76,8 @@ def _details(call: Call) -> dict[str, Any]:
         "price_read_at": call.price_read_at,
         "admitted_at": call.admitted_at,
     }
+    if call.earmark is not None:
+        details["batch"] = call.earmark[0]  # it counts in no window of its key's
     if not call.reached:
         details["given_back"] = True  # it counts in no window
     if call.clamps:

@@ -37,6 +37,7 @@ from gateway.plane import (
     stores,
     tracing,
 )
+from gateway.plane.batches import batch_doors, file_doors, message_doors, runner
 from gateway.plane.client_dialects import (
     CHAT,
     COMPLETIONS,
@@ -141,6 +142,21 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("/v1/responses/{id}/input_items", "GET", response_doors.input_items),
     ("/v1/responses/{id}/cancel", "POST", response_doors.cancel),
     ("/v1/messages/count_tokens", "POST", counting.count_tokens),
+    ("/v1/files", "POST", file_doors.upload),
+    ("/v1/files", "GET", file_doors.listing),
+    ("/v1/files/{id}", "GET", file_doors.retrieve),
+    ("/v1/files/{id}", "DELETE", file_doors.delete),
+    ("/v1/files/{id}/content", "GET", file_doors.content),
+    ("/v1/batches", "POST", batch_doors.create),
+    ("/v1/batches", "GET", batch_doors.listing),
+    ("/v1/batches/{id}", "GET", batch_doors.retrieve),
+    ("/v1/batches/{id}/cancel", "POST", batch_doors.cancel),
+    ("/v1/messages/batches", "POST", message_doors.create),
+    ("/v1/messages/batches", "GET", message_doors.listing),
+    ("/v1/messages/batches/{id}", "GET", message_doors.retrieve),
+    ("/v1/messages/batches/{id}", "DELETE", message_doors.delete),
+    ("/v1/messages/batches/{id}/results", "GET", message_doors.read_results),
+    ("/v1/messages/batches/{id}/cancel", "POST", message_doors.cancel),
     ("/v1/embeddings", "POST", serving.paid(embeddings.EMBEDDINGS)),
     ("/v1/moderations", "POST", serving.paid(moderations.MODERATIONS)),
     ("/v1/images/generations", "POST", serving.paid(images.IMAGES)),
@@ -227,6 +243,7 @@ class V1:
     def __init__(self) -> None:
         self.upstream: Upstream | None = None
         self.health: health.Sharing | None = None
+        self.batches: runner.Runner | None = None
         self.config = Config.read()
         handlers: dict[str, dict[str, Handler]] = {}
         for path, method, run in _HANDLERS:
@@ -250,17 +267,21 @@ class V1:
         gc.set_threshold(10_000, 20, 100)
         await stores.start()
         self.health = health.Sharing(self.upstream)
+        self.batches = runner.Runner(self.upstream, self.config)
         work = (
             admission.beat_for_ever(),
             refusals.flush_for_ever(),
             stores.watch_for_ever(),
             sockets.look_for_ever(),
             self.health.for_ever(),
+            self.batches.for_ever(),
             probing.Prober(self.upstream).for_ever(),
         )
         self._working = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
+        if self.batches is not None:
+            await self.batches.stop()
         await drains.stop()
         await background.stop()
         for task in self._working:

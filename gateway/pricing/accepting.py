@@ -12,7 +12,8 @@ from billing.books import audit
 from gateway.catalogue import clock
 from gateway.catalogue.costs.models import MarkUp, VendorPrice
 from gateway.catalogue.models import BUCKETS, Alias, Model, Price
-from gateway.catalogue.prices import changes, schedule
+from gateway.catalogue.prices import changes, losses, schedule
+from gateway.catalogue.prices.losses import Loss
 from gateway.pricing import announcements
 from gateway.pricing.models import Kind, Proposal, State
 from gateway.pricing.sources.listings import canonical
@@ -31,11 +32,22 @@ _LONG = tuple(f"long_{bucket}" for bucket in BUCKETS)
 
 
 @transaction.atomic
-def accept(proposal_id: int, *, actor: str, source: str = "", request_id: str = "") -> str:
-    """Write what it proposes; `source` chooses where sources disagree. What was written, in
-    words. Raises BadRequest, and Conflict if it is decided already."""
+def accept(
+    proposal_id: int, *, actor: str, source: str = "", reason: str = "", request_id: str = ""
+) -> str:
+    """Write what it proposes; `source` chooses where sources disagree, `reason` says why customers
+    whose own prices fall below cost keep them. What was written, in words. Raises BadRequest, and
+    Conflict if it is decided already."""
     proposal = _open(proposal_id)
-    done = _DEEDS[Kind(proposal.kind)](proposal, source, actor)
+    if not reason and (lost := lost_by(proposal, source)):
+        raise BadRequest(
+            f"Below cost with prices of their own: {losses.words(lost)}. Say why they stay, or "
+            "end them first.",
+            param="reason",
+        )
+    done = _DEEDS[Kind(proposal.kind)](proposal, source, actor, reason)
+    if reason:
+        done = f"{done}; {reason}"
     _decide(proposal, State.ACCEPTED, actor, request_id, done)
     return done
 
@@ -70,12 +82,22 @@ def _decide(proposal: Proposal, state: State, actor: str, request_id: str, done:
 # -- Costs and prices ----------------------------------------------------------------------------
 
 
-def _cost(proposal: Proposal, source: str, actor: str) -> str:
+def _cost(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     model = proposal.model
     assert model is not None
-    cost = _write_cost(model, chosen(proposal, source), source or _sources(proposal))
+    given = source or _sources(proposal)
+    cost = _write_cost(model, chosen(proposal, source), given, reason)
     price = marked_up(model, cost)
+    price.reason = reason
     return f"cost from {cost.since}; {_announced(price, actor)}"
+
+
+def lost_by(proposal: Proposal, source: str) -> list[Loss]:
+    """Which customers' own prices its cost puts below cost, once the list is marked up."""
+    if proposal.kind not in (Kind.COST, Kind.DISAGREEMENT) or proposal.model is None:
+        return []
+    cost = cost_of(proposal.model, chosen(proposal, source))
+    return losses.by_cost(cost, marked_up(proposal.model, cost))
 
 
 def chosen(proposal: Proposal, source: str) -> dict[str, Any]:
@@ -95,18 +117,20 @@ def _sources(proposal: Proposal) -> str:
     return ", ".join(proposal.listings)[:200]
 
 
-def _write_cost(model: Model, facts: Mapping[str, Any], source: str) -> VendorPrice:
+def _write_cost(
+    model: Model, facts: Mapping[str, Any], source: str, reason: str = ""
+) -> VendorPrice:
     """The version from today on; what was noted earlier today was not the last word."""
-    today = clock.now().astimezone(UTC).date()
-    cost, _ = VendorPrice.objects.update_or_create(
-        model=model, since=today, defaults={**_columns(facts), "source": source}
-    )
+    cost = cost_of(model, facts)
+    cost.source, cost.reason = source, reason
+    cost.save()
     return cost
 
 
 def cost_of(model: Model, facts: Mapping[str, Any]) -> VendorPrice:
     """The version that these facts would make, not saved."""
-    return VendorPrice(model=model, since=clock.now().date(), **_columns(facts))
+    today = clock.now().astimezone(UTC).date()
+    return VendorPrice(model=model, since=today, **_columns(facts))
 
 
 def _columns(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +182,7 @@ def _announced(price: Price, actor: str) -> str:
     return f"price from {price.effective_at:%Y-%m-%d %H:%M}, {given} customers told"
 
 
-def _below_cost(proposal: Proposal, source: str, actor: str) -> str:
+def _below_cost(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     model = proposal.model
     assert model is not None
     now = clock.now()
@@ -166,13 +190,15 @@ def _below_cost(proposal: Proposal, source: str, actor: str) -> str:
     cost = VendorPrice.objects.filter(model=model, since__lte=now.date()).first()
     if price is None or cost is None:
         raise BadRequest("Its price or its cost is no longer known.")
-    return _announced(raised(model, cost, price), actor)
+    made = raised(model, cost, price)
+    made.reason = reason
+    return _announced(made, actor)
 
 
 # -- Models --------------------------------------------------------------------------------------
 
 
-def _new_model(proposal: Proposal, source: str, actor: str) -> str:
+def _new_model(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     facts = proposal.facts
     model = new_model(proposal)
     if Model.objects.filter(pk=model.pk).exists():
@@ -220,7 +246,7 @@ def _named(model: Model) -> list[str]:
     return names
 
 
-def _end(proposal: Proposal, source: str, actor: str) -> str:
+def _end(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     model = proposal.model
     assert model is not None
     now = clock.now()
@@ -240,7 +266,7 @@ def _midnight(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), time(), UTC)
 
 
-def _capability(proposal: Proposal, source: str, actor: str) -> str:
+def _capability(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     model, facts = proposal.model, proposal.facts
     assert model is not None
     for name in ("context_window", "max_output"):

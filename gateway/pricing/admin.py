@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 
 from billing.staff.dollars import RATES
@@ -17,10 +18,12 @@ from gateway.catalogue.costs.models import FeatureCost, MarkUp, VendorPrice
 from gateway.catalogue.features.models import WHOLE
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.own_prices.models import CustomerPrice
+from gateway.catalogue.prices import losses
 from gateway.catalogue.prices.labels import LABELS
+from gateway.catalogue.prices.losses import Loss
 from gateway.pricing import announcements, own_prices
 from hontoni import errors
-from hontoni.money import dollars
+from hontoni.money import DOLLAR, dollars
 
 
 class RateAdmin(MoneyAdmin):
@@ -41,55 +44,104 @@ class RateAdmin(MoneyAdmin):
 
 
 class CostForm(ConfirmedForm):
-    """Every price is held against it, so a slip in a new version is looked at twice, too."""
+    """Every price is held against it: a slip is looked at twice, and what it newly makes a loss
+    needs a reason, as a price below cost does."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "source" in self.fields:
             self.fields["source"].required = True
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if not self.errors and not cleaned.get("reason") and (lost := self.lost(cleaned)):
+            words = losses.words(lost)
+            self.add_error("reason", f"Sold below cost from then on: {words}. Say why.")
+        return cleaned
+
+    def row(self, cleaned: Mapping[str, Any]) -> Any:
+        """What is typed."""
+        columns = {field.name for field in self._meta.model._meta.concrete_fields}
+        return self._meta.model(**{n: value for n, value in cleaned.items() if n in columns})
+
+    def lost(self, cleaned: Mapping[str, Any]) -> list[Loss]:
+        return losses.by_cost(self.row(cleaned))
+
     def amounts(self, cleaned: Mapping[str, Any]) -> list[Change]:
-        """Of a new version, beside the one before it."""
+        """Beside the version before it."""
         model, since = cleaned.get("model"), cleaned.get("since")
-        if self.instance.pk or model is None or since is None:
-            return super().amounts(cleaned)
-        before = margins.known([model.pk]).on(model.pk, since)
+        before = model and since and margins.known([model.pk]).on(model.pk, since)
         return [
             Change(str(self.fields[name].label), before.rate(name), cleaned[name])
             for name in (*BUCKETS, *margins.LONG)
-            if before is not None and cleaned.get(name) is not None
+            if before and cleaned.get(name) is not None
         ]
 
 
-@admin.register(VendorPrice)
-class VendorPriceAdmin(RateAdmin):
-    """Versions: what was true on a day stays; what is true from another day on is a new row."""
+class CostAdmin(RateAdmin):
+    """Versions: what was true on a day stays; what is true from another day on, and what was a
+    slip, is a new row."""
 
     form = CostForm
-    list_display = ["model", "since", "input_price", "cached_price", "output_price", "source"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(VendorPrice)
+class VendorPriceAdmin(CostAdmin):
+    list_display = [
+        *("model", "since", "input_price", "cached_price", "output_price", "source", "noted_at"),
+        "reason",
+    ]
     list_filter = ["model", "since"]
     search_fields = ["model__id", "source"]
 
-    @admin.display(description="input", ordering="input")
+    @admin.display(description=_t("input"), ordering="input")
     def input_price(self, price: VendorPrice) -> str:
         return f"${dollars(price.input)}"
 
-    @admin.display(description="cached", ordering="cache_read")
+    @admin.display(description=_t("cached"), ordering="cache_read")
     def cached_price(self, price: VendorPrice) -> str:
         return f"${dollars(price.cache_read)}"
 
-    @admin.display(description="output", ordering="output")
+    @admin.display(description=_t("output"), ordering="output")
     def output_price(self, price: VendorPrice) -> str:
         return f"${dollars(price.output)}"
 
 
+class FeatureCostForm(CostForm):
+    def lost(self, cleaned: Mapping[str, Any]) -> list[Loss]:
+        return losses.by_feature_cost(self.row(cleaned))
+
+    def amounts(self, cleaned: Mapping[str, Any]) -> list[Change]:
+        """A call, and what a dollar of tokens comes to."""
+        feature, since = cleaned.get("feature"), cleaned.get("since")
+        if feature is None or since is None or self.errors:
+            return []
+        before = margins.feature_costs(since, [feature.pk]).get(feature.pk)
+        if before is None:
+            return []
+        after = self.row(cleaned)
+        times = (DOLLAR * each.factor // WHOLE for each in (before, after))
+        return [
+            Change("A call", before.amount, after.amount),
+            Change("A dollar of tokens", *times),
+        ]
+
+
 @admin.register(FeatureCost)
-class FeatureCostAdmin(RateAdmin):
-    list_display = ["feature", "since", "costs", "factor", "source"]
+class FeatureCostAdmin(CostAdmin):
+    form = FeatureCostForm
+    list_display = ["feature", "since", "costs", "factor", "source", "noted_at", "reason"]
     list_filter = ["since"]
     list_select_related = ["feature"]
+    autocomplete_fields = ["feature"]
 
-    @admin.display(description="a call", ordering="amount")
+    @admin.display(description=_t("a call"), ordering="amount")
     def costs(self, row: FeatureCost) -> str:
         return f"${dollars(row.amount)}"
 
@@ -98,11 +150,11 @@ class FeatureCostAdmin(RateAdmin):
 class MarkUpAdmin(RateAdmin):
     list_display = ["vendor", "times", "rounded"]
 
-    @admin.display(description="cost ×", ordering="factor")
+    @admin.display(description=_t("cost ×"), ordering="factor")
     def times(self, row: MarkUp) -> str:
         return f"{row.factor / WHOLE:g}"
 
-    @admin.display(description="rounded up to", ordering="step")
+    @admin.display(description=_t("rounded up to"), ordering="step")
     def rounded(self, row: MarkUp) -> str:
         return f"${dollars(row.step)} per million tokens"
 
@@ -165,13 +217,13 @@ class CustomerPriceAdmin(RateAdmin):
     search_fields = ["user__email", "model__id", "reason"]
     autocomplete_fields = ["user"]
 
-    @admin.display(description="agreed")
+    @admin.display(description=_t("agreed"))
     def agreed(self, row: CustomerPrice) -> str:
         if row.multiplier:
             return f"{row.multiplier / 100:g} % of the list"
         return f"${dollars(row.input or 0)} in, ${dollars(row.output or 0)} out"
 
-    @admin.display(description="earns, per million")
+    @admin.display(description=_t("earns, per million"))
     def earns(self, row: CustomerPrice) -> str:
         return own_prices.earns(row, clock.now())
 

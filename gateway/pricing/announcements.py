@@ -11,18 +11,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing.mails import notices
 from billing.mails.models import Notice
 from gateway.catalogue import life
+from gateway.catalogue.features.models import WHOLE, Feature, FeaturePrice
+from gateway.catalogue.features.prices import Displaced
+from gateway.catalogue.features.snapshot import has
 from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.own_prices import terms
 from gateway.catalogue.own_prices.models import CustomerPrice
+from gateway.catalogue.own_prices.terms import Terms
 from gateway.catalogue.prices import changes, schedule
+from gateway.catalogue.prices.changes import Priced
 from gateway.pricing import own_key_fees, own_prices
-from gateway.usage.models import UsageHour
+from gateway.usage.models import FeatureUse, UsageHour
 from gateway.vendors.own_keys import fees
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from hontoni.money import dollars
@@ -40,7 +45,7 @@ def users_of(model_id: str, now: datetime) -> set[int]:
 # -- Prices --------------------------------------------------------------------------------------
 
 
-def announce(price: Price, actor: str, request_id: str = "") -> int:
+def announce(price: Priced, actor: str, request_id: str = "") -> int:
     """Make a version known, and whom it makes things dearer for. How many were told. Raises
     BadRequest (catalogue/prices/changes.py)."""
     with transaction.atomic():
@@ -48,56 +53,119 @@ def announce(price: Price, actor: str, request_id: str = "") -> int:
         return _tell_of_rise(price, timezone.now())
 
 
-def told_of(price: Price, now: datetime) -> int:
+def told_of(price: Priced, now: datetime) -> int:
     """How many will be, were it announced."""
-    before = schedule.in_force(price.model_id, price.effective_at)
-    return len(users_of(price.model_id, now)) if changes.rises(before, price) else 0
+    before = price.current(price.effective_at)
+    return len(_concerned(price, now)) if changes.rises(before, price) else 0
 
 
 def rises(now: datetime) -> int:
-    """Tell of rises that came past the pages, and who has begun to use a model since it was
-    announced. How many were told."""
+    """Tell of rises that came past the pages, and who has begun to use a model or a feature since
+    it was announced. How many were told."""
     coming = Price.objects.filter(effective_at__gt=now).select_related("model")
-    return sum(_tell_of_rise(price, now) for price in coming)
+    features = FeaturePrice.objects.filter(effective_at__gt=now).select_related("feature")
+    return sum(_tell_of_rise(each, now) for each in coming) + sum(
+        _tell_of_rise(each, now) for each in features
+    )
 
 
-def withdraw(price_id: int, *, actor: str, request_id: str = "") -> None:
+def withdraw(price: Priced, *, actor: str, request_id: str = "") -> None:
     """Take back a price that is to come, and the news of it. Raises Conflict."""
-    price = Price.objects.get(pk=price_id)
-    facts = {"model": price.model_id, "withdrawn": True, "from_at": price.effective_at.isoformat()}
+    facts = _sold(price) | {"withdrawn": True, "from_at": price.effective_at.isoformat()}
+    key, kind = _key(price), _kind(price)
     with transaction.atomic():
-        schedule.withdraw(price_id, actor=actor, request_id=request_id)
-        given = Notice.objects.filter(key__startswith=f"price:{price_id}:")
+        schedule.withdraw(price, actor=actor, request_id=request_id)
+        given = Notice.objects.filter(key__startswith=f"{key}:")
         users = set(given.values_list("user_id", flat=True))
-        _tell(users, "model_price_rises", f"price-withdrawn:{price_id}", facts)
+        _tell(users, kind, key.replace(":", "-withdrawn:"), facts)
 
 
-def _tell_of_rise(price: Price, now: datetime) -> int:
-    before = _before(price)
+def _tell_of_rise(price: Priced, now: datetime) -> int:
+    before = price.previous()
     if before is None or not changes.rises(before, price):
         return 0
-    rows = [
-        {"bucket": step.bucket, "old": dollars(step.before or 0), "new": dollars(step.after)}
-        for step in changes.steps(before, price)
-        if step.before != step.after
-    ]
-    facts = {"model": price.model_id, "rows": rows, "from_at": price.effective_at.isoformat()}
-    users = users_of(price.model_id, now) - _with_rates(price)
-    return _tell(users, "model_price_rises", f"price:{price.pk}", facts)
+    facts = _sold(price) | {"from_at": price.effective_at.isoformat()}
+    notified = 0
+    for own, users in _by_terms(price, _concerned(price, now)).items():
+        steps = [_paid(step, own) for step in changes.steps(before, price)]
+        rows = [_row(step) for step in steps if step.before != step.after]
+        percent = f"{own.multiplier / 100:g}" if own else ""
+        notified += _tell(users, _kind(price), _key(price), facts | {"rows": rows, "own": percent})
+    return notified
 
 
-def _before(price: Price) -> Price | None:
-    earlier = Price.objects.filter(model=price.model_id, effective_at__lt=price.effective_at)
-    return earlier.order_by("-effective_at", "-id").first()
+def _by_terms(price: Priced, users: set[int]) -> dict[Terms | None, set[int]]:
+    """Who of them pays which multiple of the list's price when it begins; None: the list's. Calls
+    and factors cost everybody the same, and the list is nothing to who has rates of their own."""
+    if not isinstance(price, Price):
+        return {None: users}
+    agreed = own_prices.at(CustomerPrice.objects.filter(user__in=users), price.effective_at)
+    found: dict[Terms | None, set[int]] = {}
+    for user in users:
+        own = terms.held(agreed, user, price.model_id)
+        if own is None or own.rates is None:
+            found.setdefault(own, set()).add(user)
+    return found
 
 
-def _with_rates(price: Price) -> set[int]:
-    """Whoever has rates of their own when it begins: the list is nothing to them."""
-    holding = Q(until_at=None) | Q(until_at__gt=price.effective_at)
-    rows = CustomerPrice.objects.filter(
-        holding, model=price.model_id, multiplier=None, from_at__lte=price.effective_at
-    )
-    return set(rows.values_list("user_id", flat=True))
+def _paid(step: changes.Step, own: Terms | None) -> changes.Step:
+    """A step of the list's as a customer with these terms pays it."""
+    if own is None:
+        return step
+    before, after = own.on((step.before or 0,) * 6)[0], own.on((step.after,) * 6)[0]
+    return step._replace(before=before, after=after)
+
+
+def _row(step: changes.Step) -> dict[str, str]:
+    return {"bucket": step.bucket, "old": dollars(step.before or 0), "new": dollars(step.after)}
+
+
+def _key(price: Priced) -> str:
+    return f"price:{price.pk}" if isinstance(price, Price) else f"feature_price:{price.pk}"
+
+
+def _kind(price: Priced) -> str:
+    return "model_price_rises" if isinstance(price, Price) else "feature_price_rises"
+
+
+def _sold(price: Priced) -> dict[str, Any]:
+    """What the price is of, as its customers know it."""
+    if isinstance(price, Price):
+        return {"model": price.model_id}
+    row = price.feature
+    return {"feature": row.name.rstrip("_*"), "about": row.note, "models": row.only_models}
+
+
+def _concerned(price: Priced, now: datetime) -> set[int]:
+    """Who is told of a rise."""
+    if isinstance(price, Price):
+        users = users_of(price.model_id, now)
+        return set().union(*_by_terms(price, users).values())
+    return users_of_feature(price, now)
+
+
+def users_of_feature(price: FeaturePrice, now: datetime) -> set[int]:
+    """Whoever has paid for it in the last 30 days; of what was free so far, whoever has used a
+    model that has it: nobody counts that."""
+    row, before = price.feature, price.current(now) or price.first()
+    uses = FeatureUse.objects.filter(feature=row, last_at__gte=now - USED_WITHIN)
+    users = set(uses.values_list("user_id", flat=True))
+    if before.per_call or before.times != WHOLE:
+        return users
+    models = Model.objects.filter(dialect=row.dialect).values_list("pk", flat=True)
+    return users.union(*(users_of(pk, now) for pk in models if has(row, pk)))
+
+
+def displaced(edited: Feature, found: Iterable[Displaced], now: datetime) -> int:
+    """Tell whom an edit of the list makes a feature dearer for, from within seconds on."""
+    notified = 0
+    for before, after in found:
+        price = FeaturePrice(feature=before.feature, effective_at=now)
+        rows = [_row(step) for step in changes.steps(before, after) if step.before != step.after]
+        facts = _sold(price) | {"rows": rows, "from_at": now.isoformat()}
+        key = f"feature:{edited.pk}:{before.feature_id}:{now.timestamp():.0f}"
+        notified += _tell(users_of_feature(price, now), "feature_price_rises", key, facts)
+    return notified
 
 
 # -- Ends ----------------------------------------------------------------------------------------

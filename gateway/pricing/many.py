@@ -1,15 +1,16 @@
-"""Many prices changed at once, from a list in dollars per million tokens: all of it, or nothing.
+"""Many prices changed at once, from a list in dollars: all of it, or nothing.
 
     model,input,cache_read,output,effective_at,reason
     gpt-4o,2.60,1.30,10.40,2027-01-01 00:00,
 
 The first line names the columns; a column that is not there, and an empty cell, is as it was.
-Commas, semicolons or tabs.
+Commas, semicolons or tabs. A `Sheet` is the list of one kind of price: this is that of models,
+many_features.py that of features.
 """
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,14 +25,14 @@ from gateway.catalogue import clock
 from gateway.catalogue.costs import margins
 from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.prices import changes, schedule
-from gateway.catalogue.prices.changes import LONG, Step
+from gateway.catalogue.prices.changes import LONG, Priced, Step
 from gateway.pricing import announcements
 from hontoni.errors import BadRequest
 from hontoni.money import dollars
 
-COLUMNS = ("model", *BUCKETS, "long_context_above", *LONG, "effective_at", "reason")
 _RATES = (*BUCKETS, *LONG)
 MOST = 500  # lines
+Row = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,9 @@ class Line:
     `notified` is how many customers hear of a rise."""
 
     number: int
-    model: str
-    before: Price | None = None
-    price: Price | None = None
+    sold: str
+    before: Priced | None = None
+    price: Priced | None = None
     problem: str = ""
     notified: int = 0
 
@@ -56,45 +57,72 @@ class Line:
     @property
     def amounts(self) -> list[Change]:
         return [
-            Change(f"{self.model} {step.label}", step.before, step.after)
+            Change(f"{self.sold} {step.label}", step.before, step.after)
             for step in self.steps
             if step.before is not None
         ]
 
 
-def read(text: str, begins: datetime | None = None, reason: str = "") -> list[Line]:
+class Sheet:
+    """A list of one kind of price. `keys` are the columns that say what a line is about."""
+
+    keys: Sequence[str]
+    amounts: Sequence[str]
+    unit: str
+    name: str  # of the file, and of the admin's page
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.keys, *self.amounts, "effective_at", "reason")
+
+    def prepare(self, rows: list[Row]) -> None:
+        """Look up what the lines are about."""
+
+    def sold(self, row: Row) -> str:
+        """What a line is about, in words. Raises BadRequest if there is no such thing."""
+        raise NotImplementedError
+
+    def version(self, row: Row, reason: str, moment: datetime) -> Priced:
+        """What a line says; what it does not say as it is at that moment. Raises BadRequest."""
+        raise NotImplementedError
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """What is in force now, as `version` reads it."""
+        raise NotImplementedError
+
+
+def read(sheet: Sheet, text: str, begins: datetime | None = None, reason: str = "") -> list[Line]:
     """What a list would change. `begins` and `reason` are of the lines that say nothing else.
     Raises BadRequest for what is no list."""
-    lines = list(_lines(text))
+    lines = list(_lines(sheet, text))
     now = clock.now()
-    models = Model.objects.in_bulk([row.get("model", "") for _, row in lines])
+    sheet.prepare([row for _, row in lines])
     seen: set[str] = set()
     found = []
     for number, row in lines:
-        name = row.get("model", "")
+        sold = " ".join(filter(None, (row.get(key, "") for key in sheet.keys)))
         try:
-            if name in seen:
-                raise BadRequest("The same model twice.")
-            seen.add(name)
-            if name not in models:
-                raise BadRequest("There is no such model.")
-            found.append(_read(number, models[name], row, begins, reason, now))
+            if sold in seen:
+                raise BadRequest(f"The same {sheet.keys[0]} twice.")
+            seen.add(sold)
+            found.append(_read(sheet, number, row, begins, reason, now))
         except (BadRequest, ValidationError) as error:
             words = error.message if isinstance(error, BadRequest) else " ".join(error.messages)
-            found.append(Line(number, name, problem=words))
+            found.append(Line(number, sold, problem=words))
     return found
 
 
-def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _lines(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, str]]]:
     text = text.strip().lstrip("\ufeff")
     head = text.partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     rows = [[cell.strip() for cell in row] for row in reader]
     columns = [name.lower().replace(" ", "_") for name in rows[0]] if rows else []
-    if "model" not in columns or (unknown := set(columns) - set(COLUMNS)):
-        odd = f" Unknown: {', '.join(sorted(unknown))}." if "model" in columns else ""
-        raise BadRequest(f"The first line names the columns, of {', '.join(COLUMNS)}.{odd}")
+    is_list = sheet.keys[0] in columns
+    if not is_list or (unknown := set(columns) - set(sheet.columns)):
+        odd = f" Unknown: {', '.join(sorted(unknown))}." if is_list else ""
+        raise BadRequest(f"The first line names the columns, of {', '.join(sheet.columns)}.{odd}")
     if len(rows) > MOST:
         raise BadRequest(f"More than {MOST} lines.")
     for number, row in enumerate(rows[1:], 2):
@@ -103,32 +131,52 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _read(
-    number: int,
-    model: Model,
-    row: Mapping[str, str],
-    begins: datetime | None,
-    reason: str,
-    now: datetime,
+    sheet: Sheet, number: int, row: Row, begins: datetime | None, reason: str, now: datetime
 ) -> Line:
+    sold, reason = sheet.sold(row), row.get("reason") or reason
     wanted = _moment(row.get("effective_at", "")) or begins
-    before = schedule.in_force(model.pk, wanted or now)
-    price = Price(model=model, reason=row.get("reason") or reason, **_columns(row, before))
-    price.effective_at = schedule.beginning(model.pk, wanted, price)
-    later = schedule.in_force(model.pk, price.effective_at)
-    if later != before:  # what is not in the list is as it is then
-        before = later
-        price = Price(
-            model=model,
-            reason=price.reason,
-            effective_at=price.effective_at,
-            **_columns(row, before),
-        )
+    price = sheet.version(row, reason, wanted or now)
+    begins = schedule.beginning(wanted, price)
+    price = sheet.version(row, reason, begins)  # what is not in the list is as it is then
+    price.effective_at = begins
+    before = price.current(begins)
     schedule.check(price, now)
-    line = Line(number, model.pk, before, price, notified=announcements.told_of(price, now))
-    return line if line.steps else Line(number, model.pk, before, problem="Nothing changes.")
+    line = Line(number, sold, before, price, notified=announcements.told_of(price, now))
+    return line if line.steps else Line(number, sold, before, problem="Nothing changes.")
 
 
-def _columns(row: Mapping[str, str], before: Price | None) -> dict[str, Any]:
+class ModelSheet(Sheet):
+    keys = ("model",)
+    amounts = (*BUCKETS, "long_context_above", *LONG)
+    unit = "dollars per million tokens"
+    name = "price"
+
+    def __init__(self) -> None:
+        self._models: dict[str, Model] = {}
+
+    def prepare(self, rows: list[Row]) -> None:
+        self._models = Model.objects.in_bulk([row.get("model", "") for row in rows])
+
+    def sold(self, row: Row) -> str:
+        if row.get("model", "") not in self._models:
+            raise BadRequest("There is no such model.")
+        return row["model"]
+
+    def version(self, row: Row, reason: str, moment: datetime) -> Price:
+        model = self._models[row["model"]]
+        before = schedule.in_force(model.pk, moment)
+        return Price(model=model, reason=reason, effective_at=moment, **_columns(row, before))
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """Of every active model."""
+        now = clock.now()
+        for pk in Model.objects.filter(active=True).values_list("pk", flat=True):
+            if (price := schedule.in_force(pk, now)) is not None:
+                cells = {name: _cell(name, getattr(price, name)) for name in self.amounts}
+                yield {"model": pk, **cells}
+
+
+def _columns(row: Row, before: Price | None) -> dict[str, Any]:
     field = RateField(required=False)
     found: dict[str, Any] = {}
     for name in (*_RATES, "long_context_above"):
@@ -169,7 +217,7 @@ def _moment(cell: str) -> datetime | None:
 def confirmation(lines: Iterable[Line]) -> str:
     """What somebody confirms who has seen these: every amount, and when it begins."""
     amounts = [amount for line in lines for amount in line.amounts]
-    begins = [f"{line.model} {line.price.reason}" for line in lines if line.price]
+    begins = [f"{line.sold} {line.price.reason}" for line in lines if line.price]
     return seal([*amounts, *(Change(each, 0, 0) for each in begins)])
 
 
@@ -190,15 +238,12 @@ def apply(lines: Iterable[Line], *, actor: str, request_id: str = "") -> int:
     return notified
 
 
-def written(prices: Iterable[Price]) -> str:
-    """The list of these, as `read` takes it, with their costs and what they earn."""
+def written(sheet: Sheet) -> str:
+    """What is in force, as `read` takes it."""
     out = io.StringIO()
-    names = [name for name in COLUMNS if name not in ("effective_at", "reason")]
-    writer = csv.DictWriter(out, names)
+    writer = csv.DictWriter(out, [*sheet.keys, *sheet.amounts])
     writer.writeheader()
-    for price in prices:
-        cells = {name: getattr(price, name) for name in names if name != "model"}
-        writer.writerow({"model": price.model_id, **{n: _cell(n, v) for n, v in cells.items()}})
+    writer.writerows(sheet.rows())
     return out.getvalue()
 
 
@@ -208,21 +253,10 @@ def _cell(name: str, value: int | None) -> str:
     return str(value) if name == "long_context_above" else dollars(value)
 
 
-def listed() -> list[Price]:
-    """What is in force now, of every active model."""
-    now = clock.now()
-    found = (
-        schedule.in_force(pk, now)
-        for pk in Model.objects.filter(active=True).values_list("pk", flat=True)
-    )
-    return [price for price in found if price is not None]
-
-
-def earned(lines: Iterable[Line]) -> dict[str, dict[str, margins.Margin]]:
-    """By model and bucket, what the new versions earn."""
-    costs = margins.known()
+def earned(lines: Iterable[Line]) -> dict[int, dict[str, margins.Margin]]:
+    """By line and bucket, what the new versions earn."""
     return {
-        line.model: {each.bucket: each for each in costs.of(line.price)}
+        line.number: {each.bucket: each for each in margins.earned(line.price)}
         for line in lines
         if line.price is not None
     }

@@ -7,6 +7,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminTextareaWidget,
@@ -17,62 +19,75 @@ from unfold.widgets import (
 from billing.staff.audited import email_of
 from gateway.catalogue.prices import changes
 from gateway.pricing import many
-from gateway.pricing.many import Line
+from gateway.pricing.many import Line, Sheet
 from hontoni import errors
 from hontoni.drf import request_id
 
 
 class ManyForm(forms.Form):
     text = forms.CharField(
-        label="List",
+        label=_t("List"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 12, "spellcheck": "false"}),
-        help_text="CSV in dollars per million tokens. The first line names the columns: "
-        f"{', '.join(many.COLUMNS)}. An empty cell is as it was.",
     )
     begins = forms.DateTimeField(
-        label="In force from",
+        label=_t("In force from"),
         required=False,
         widget=UnfoldAdminTextInputWidget,
-        help_text="UTC: 2027-01-01 00:00. Empty: what falls at once, what rises when its "
-        "customers have had their notice.",
+        help_text=_t(
+            "UTC: 2027-01-01 00:00. Empty: what falls at once, what rises when its customers have "
+            "had their notice."
+        ),
     )
     reason = forms.CharField(
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="For a price below cost, or a rise sooner than its notice.",
+        help_text=_t("For a price below cost, or a rise sooner than its notice."),
     )
     large = forms.BooleanField(
-        label="Changes of more than half are meant",
+        label=_t("Changes of more than half are meant"),
         required=False,
         widget=UnfoldBooleanSwitchWidget,
     )
     # What was shown, when it was shown: a confirmation of something else is shown again.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
+    def __init__(self, *args: Any, sheet: Sheet, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["text"].help_text = (
+            f"CSV, in {sheet.unit}. The first line names the columns: "
+            f"{', '.join(sheet.columns)}. An empty cell is as it was."
+        )
 
-def change(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
+
+def change(page: ModelAdmin, request: HttpRequest, sheet: Sheet) -> HttpResponse:
     """Ask for the list; show what it would change; when that is confirmed, do it."""
-    form = ManyForm(request.POST or None)
+    form = ManyForm(request.POST or None, sheet=sheet)
     lines: list[Line] = []
     if request.method == "POST" and form.is_valid():
         requested = form.cleaned_data
         try:
-            lines = many.read(requested["text"], requested["begins"], requested["reason"])
+            lines = many.read(sheet, requested["text"], requested["begins"], requested["reason"])
             if _is_confirmed(form, lines):
-                return _applied(page, request, lines)
+                return _applied(page, request, sheet, lines)
             form.data = {**request.POST.dict(), "seen": many.confirmation(lines)}
         except errors.BadRequest as error:
             form.add_error(None, error.message)
     context = {
         **page.admin_site.each_context(request),
         "opts": page.model._meta,
-        "title": "Change many prices",
+        "title": gettext("Change many prices"),
         "form": form,
         "lines": _shown(lines),
-        "button": "Apply, or preview another list" if _applies(lines) else "Preview",
+        "button": gettext("Apply, or preview another list")
+        if _applies(lines)
+        else gettext("Preview"),
     }
     return render(request, "admin/gateway/price/many.html", context)
+
+
+def _button(lines: list[Line]) -> str:
+    return gettext("Apply, or preview another list") if _applies(lines) else gettext("Preview")
 
 
 def _is_confirmed(form: ManyForm, lines: list[Line]) -> bool:
@@ -96,7 +111,7 @@ def _shown(lines: list[Line]) -> list[dict[str, Any]]:
             "line": line,
             "rises": line.price is not None and changes.rises(line.before, line.price),
             "rows": [
-                {"step": step, "margin": earned[line.model].get(step.bucket)}
+                {"step": step, "margin": earned[line.number].get(step.bucket)}
                 for step in line.steps
             ],
         }
@@ -104,15 +119,17 @@ def _shown(lines: list[Line]) -> list[dict[str, Any]]:
     ]
 
 
-def _applied(page: ModelAdmin, request: HttpRequest, lines: list[Line]) -> HttpResponse:
+def _applied(
+    page: ModelAdmin, request: HttpRequest, sheet: Sheet, lines: list[Line]
+) -> HttpResponse:
     notified = many.apply(lines, actor=email_of(request), request_id=request_id(request))
     words = f"{len(lines)} prices are announced. {notified} mails tell customers of what rises."
     page.message_user(request, words, messages.SUCCESS)
-    return redirect(reverse("admin:gateway_price_changelist"))
+    return redirect(reverse(f"admin:gateway_{sheet.name}_changelist"))
 
 
-def export(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
+def export(request: HttpRequest, sheet: Sheet) -> HttpResponse:
     """What is in force, as a file."""
-    answer = HttpResponse(many.written(many.listed()), content_type="text/csv")
-    answer["Content-Disposition"] = 'attachment; filename="prices.csv"'
+    answer = HttpResponse(many.written(sheet), content_type="text/csv")
+    answer["Content-Disposition"] = f'attachment; filename="{sheet.name}s.csv"'
     return answer

@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -84,12 +85,12 @@ class CatalogueAdmin(ModelAdmin):
             row.earned = costs.of(row.listed) if row.listed else []
         return found
 
-    @admin.display(description="in / out, per million")
+    @admin.display(description=_t("in / out, per million"))
     def price(self, row: Any) -> str:
         listed = getattr(row, "listed", None) or schedule.in_force(row.pk, clock.now())
         return f"${dollars(listed.input)} / ${dollars(listed.output)}" if listed else "none"
 
-    @admin.display(description="earns, per million")
+    @admin.display(description=_t("earns, per million"))
     def earns(self, row: Any) -> str:
         earned = getattr(row, "earned", None)
         if earned is None:
@@ -97,7 +98,7 @@ class CatalogueAdmin(ModelAdmin):
             earned = margins.known([row.pk]).of(listed) if listed else []
         return margins.words(earned)
 
-    @admin.display(description="customers of the last 30 days")
+    @admin.display(description=_t("customers of the last 30 days"))
     def users(self, row: Model) -> str:
         """Who is told of its end."""
         return str(len(announcements.users_of(row.pk, timezone.now()))) if row.pk else "–"

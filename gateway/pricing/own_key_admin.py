@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
@@ -67,15 +68,15 @@ class OwnKeyFeeAdmin(RateAdmin):
     list_display = ("vendors", "tokens", "a_request", "effective_at", "reason")
     list_filter = ("vendor",)
 
-    @admin.display(description="vendor", ordering="vendor")
+    @admin.display(description=_t("vendor"), ordering="vendor")
     def vendors(self, row: OwnKeyFee) -> str:
         return row.get_vendor_display() if row.vendor else "every other vendor"
 
-    @admin.display(description="per million tokens", ordering="per_million")
+    @admin.display(description=_t("per million tokens"), ordering="per_million")
     def tokens(self, row: OwnKeyFee) -> str:
         return f"${dollars(row.per_million)}"
 
-    @admin.display(description="per request", ordering="per_request")
+    @admin.display(description=_t("per request"), ordering="per_request")
     def a_request(self, row: OwnKeyFee) -> str:
         return f"${dollars(row.per_request)}"
 

@@ -4,84 +4,50 @@ Wherever a price stands, what it earns stands beside it, and before it is saved,
 """
 
 from collections.abc import Mapping
-from datetime import UTC
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
+from django.utils.translation import gettext_lazy as _t
 from unfold.decorators import action
 
-from billing.staff.audited import email_of
-from billing.staff.dollars import RATES
-from billing.staff.price_changes import Change, ConfirmedForm
 from gateway.catalogue import clock
 from gateway.catalogue.costs import margins
-from gateway.catalogue.costs.margins import Known
 from gateway.catalogue.models import BUCKETS, Price
-from gateway.catalogue.prices import changes, schedule
+from gateway.catalogue.prices import schedule
 from gateway.catalogue.prices.labels import LABELS, SHORT
-from gateway.pricing import announcements, many_pages
+from gateway.pricing import many_pages
+from gateway.pricing.many import ModelSheet
+from gateway.pricing.version_admin import VersionAdmin, VersionForm, table
 from gateway.usage.corrections import pages
-from hontoni import errors
-from hontoni.drf import request_id
 from hontoni.money import dollars
 
 _LONG = [f"long_{bucket}" for bucket in BUCKETS]
 
 
-class PriceForm(ConfirmedForm):
-    """A new version. Without a moment it begins as soon as every node knows it, and a rise when
-    its customers have had their notice."""
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        if cleaned.get("model") is None or "effective_at" in self.errors or self.errors:
-            return cleaned
-        try:
-            price = self.price(cleaned)
-            begins = schedule.beginning(price.model_id, cleaned.get("effective_at"), price)
-            cleaned["effective_at"] = price.effective_at = begins
-            schedule.check(price, clock.now())
-        except errors.BadRequest as error:
-            self.add_error(error.param, error.message)
-        return cleaned
-
+class PriceForm(VersionForm):
     def price(self, cleaned: Mapping[str, Any]) -> Price:
         """What is typed, as a version."""
         columns = {name: cleaned.get(name) for name in (*BUCKETS, "long_context_above", *_LONG)}
         return Price(model=cleaned["model"], reason=cleaned.get("reason", ""), **columns)
 
-    def amounts(self, cleaned: Mapping[str, Any]) -> list[Change]:
-        """Beside the version that is in force when this one begins."""
-        if cleaned.get("model") is None or any(cleaned.get(name) is None for name in BUCKETS):
-            return []
-        price = self.price(cleaned)
-        moment = cleaned.get("effective_at") or clock.now()
-        return [
-            Change(step.label.capitalize(), step.before, step.after)
-            for step in changes.steps(schedule.in_force(price.model_id, moment), price)
-            if step.before is not None
-        ]
+    def is_whole(self, cleaned: Mapping[str, Any]) -> bool:
+        rated = all(cleaned.get(name) is not None for name in BUCKETS)
+        return rated and cleaned.get("model") is not None
 
 
 @admin.register(Price)
-class PriceAdmin(ModelAdmin):
-    audits_itself = True
+class PriceAdmin(VersionAdmin):
     form = PriceForm
-    formfield_overrides = RATES
     list_display = (
         *("model", "version", "since", "state", "earns"),
         *(f"shown_{name}" for name in BUCKETS),
     )
     list_filter = ("model", "effective_at")
     list_select_related = ("model",)
-    ordering = ("-effective_at", "-id")
     actions_detail = ("correct",)
     actions_list = ("many", "export")
 
@@ -90,7 +56,7 @@ class PriceAdmin(ModelAdmin):
         begun = Price.objects.filter(model=OuterRef("model"), effective_at__lte=now)
         newest = begun.order_by("-effective_at", "-id").values("pk")[:1]
         found: QuerySet[Price] = super().get_queryset(request)
-        return found.annotate(current=Subquery(newest))
+        return found.annotate(in_force=Subquery(newest))
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """With what everything on the page costs us."""
@@ -100,22 +66,7 @@ class PriceAdmin(ModelAdmin):
             price.margins = costs.of(price)
         return found
 
-    @admin.display(description="version", ordering="id")
-    def version(self, price: Price) -> int:
-        """As receipts and `reprice --price` call it."""
-        return price.pk
-
-    @admin.display(description="in force from", ordering="effective_at")
-    def since(self, price: Price) -> str:
-        return f"{price.effective_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-    @admin.display(description="state")
-    def state(self, price: Any) -> str:
-        if price.effective_at > timezone.now():
-            return "coming"
-        return "in force" if price.pk == price.current else "past"
-
-    @admin.display(description="earns least with")
+    @admin.display(description=_t("earns least with"))
     def earns(self, price: Any) -> str:
         worst = margins.least(price.margins)
         return f"{worst.label}: {worst}" if worst else "cost unknown"
@@ -128,12 +79,10 @@ class PriceAdmin(ModelAdmin):
 
     readonly_fields = ("version", "state", "rates")
 
-    @admin.display(description="dollars per million tokens")
+    @admin.display(description=_t("dollars per million tokens"))
     def rates(self, price: Price) -> SafeString:
         """Each bucket before, after and beside its cost; and who is told."""
-        earlier = Price.objects.filter(model=price.model_id, effective_at__lt=price.effective_at)
-        before = earlier.order_by("-effective_at", "-id").first()
-        return table(before, price, margins.known([price.model_id]))
+        return table(price.previous(), price, margins.earned(price))
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -146,12 +95,6 @@ class PriceAdmin(ModelAdmin):
             field.help_text = (
                 "Tokens of a prompt, from which on the prices below hold. Empty: none."
             )
-        elif db_field.name == "effective_at":
-            field.label, field.required, field.initial = "In force from", False, None
-            field.help_text = (
-                f"UTC. Empty: in {schedule.LEAD.seconds} seconds, when every node knows it; a "
-                f"rise {changes.notice().days} days from now, when its customers have been told."
-            )
         return field
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -163,62 +106,24 @@ class PriceAdmin(ModelAdmin):
         names = (*BUCKETS, "long_context_above", *_LONG)
         return {name: getattr(price, name) for name in names} | given
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        allowed = super().has_delete_permission(request, obj)
-        return allowed and (
-            obj is None or (schedule.is_coming(obj) and schedule.leaves_no_rise(obj))
-        )
-
-    def save_model(
-        self, request: HttpRequest, obj: Price, form: "ModelForm[Any]", change: bool
-    ) -> None:
-        notified = announcements.announce(obj, email_of(request), request_id(request))
-        self.message_user(
-            request,
-            f"{obj}: in force from then on, on every node at once. {notified} customers are told.",
-        )
-
-    def delete_model(self, request: HttpRequest, obj: Price) -> None:
-        announcements.withdraw(obj.pk, actor=email_of(request), request_id=request_id(request))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Price]) -> None:
-        for price in queryset:
-            try:
-                self.delete_model(request, price)
-            except errors.Conflict as late:
-                self.message_user(request, f"{price}: {late.message}", messages.ERROR)
-
     def has_correct_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("gateway.correct_requests")
 
-    @action(description="Correct requests…", url_path="correct", permissions=["correct"])
+    @action(description=_t("Correct requests…"), url_path="correct", permissions=["correct"])
     def correct(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Price requests anew at this version: preview, then confirm."""
         price = Price.objects.select_related("model").get(pk=object_id)
         return pages.correct(self, request, price)
 
-    @action(description="Change many…", url_path="many", permissions=["add"])
+    @action(description=_t("Change many…"), url_path="many", permissions=["add"])
     def many(self, request: HttpRequest) -> HttpResponse:
         """Paste a list, look at what it changes, apply it."""
-        return many_pages.change(self, request)
+        return many_pages.change(self, request, ModelSheet())
 
-    @action(description="Export as CSV", url_path="export", permissions=["view"])
+    @action(description=_t("Export as CSV"), url_path="export", permissions=["view"])
     def export(self, request: HttpRequest) -> HttpResponse:
         """What is in force, in the columns that "Change many" takes."""
-        return many_pages.export(self, request)
-
-
-def table(before: Price | None, price: Price, costs: Known) -> SafeString:
-    """A version beside the one before it, and beside what it costs."""
-    earned = {each.bucket: each for each in costs.of(price)}
-    rows = [
-        {"step": step, "margin": earned.get(step.bucket)} for step in changes.steps(before, price)
-    ]
-    found = {"rows": rows, "price": price, "before": before}
-    return render_to_string("admin/gateway/price/table.html", found)
+        return many_pages.export(request, ModelSheet())
 
 
 def _in_force(request: HttpRequest) -> Price | None:

@@ -11,13 +11,17 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _t
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from billing.staff.audited import ReadOnlyAdmin, email_of
 from gateway.catalogue.costs import margins
-from gateway.catalogue.costs.margins import Known
-from gateway.pricing import accepting, price_admin, proposals
+from gateway.pricing import accepting, proposals, version_admin
 from gateway.pricing.models import Kind, Proposal, State
 from hontoni import errors
 from hontoni.drf import request_id
@@ -25,6 +29,12 @@ from hontoni.drf import request_id
 
 class AcceptForm(forms.Form):
     source = forms.ChoiceField(widget=UnfoldAdminSelectWidget, help_text="Whose price is right.")
+    reason = forms.CharField(
+        required=False,
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Why customers keep prices of their own that fall below this cost.",
+    )
 
     def __init__(self, *args: Any, choices: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,20 +71,20 @@ class ProposalAdmin(ReadOnlyAdmin):
     actions_list = ["sync"]
     actions_detail = ["accept"]
 
-    @admin.display(description="proposal", ordering="name")
+    @admin.display(description=_t("proposal"), ordering="name")
     def what(self, row: Proposal) -> str:
         return row.model_id or row.name
 
-    @admin.display(description="says")
+    @admin.display(description=_t("says"))
     def says(self, row: Proposal) -> str:
         return summary(row)
 
-    @admin.display(description="sources")
+    @admin.display(description=_t("sources"))
     def sources(self, row: Proposal) -> SafeString:
         given = orjson.dumps(row.listings, option=orjson.OPT_INDENT_2).decode()
         return format_html("<pre>{}</pre>", given)
 
-    @admin.display(description="accepting it would announce")
+    @admin.display(description=_t("accepting it would announce"))
     def would_write(self, row: Proposal) -> SafeString | str:
         choices = list(row.facts.get("choices", {})) or [""]
         tables = [(source, table(row, source)) for source in choices]
@@ -83,7 +93,7 @@ class ProposalAdmin(ReadOnlyAdmin):
     def has_decide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("gateway.decide_proposal")
 
-    @action(description="Read the sources…", url_path="sync", permissions=["decide"])
+    @action(description=_t("Read the sources…"), url_path="sync", permissions=["decide"])
     def sync(self, request: HttpRequest) -> HttpResponse:
         """Ask which; read them; show what is proposed."""
         form = SyncForm(request.POST or None)
@@ -101,15 +111,14 @@ class ProposalAdmin(ReadOnlyAdmin):
         self.message_user(request, str(found), level)
         return redirect(reverse("admin:gateway_proposal_changelist") + "?state__exact=open")
 
-    @action(description="Accept…", url_path="accept", permissions=["decide"])
+    @action(description=_t("Accept…"), url_path="accept", permissions=["decide"])
     def accept(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Show what it would write; when that is confirmed, write it."""
         row = Proposal.objects.select_related("model").get(pk=object_id)
         form = AcceptForm(request.POST or None, choices=list(row.facts.get("choices", {})))
         if request.method == "POST" and form.is_valid():
-            source = form.cleaned_data.get("source", "")
             try:
-                return self._accepted(request, row, source)
+                return self._accepted(request, row, **form.cleaned_data)
             except errors.ApiError as error:
                 form.add_error(None, error.message)
         context = {
@@ -123,14 +132,14 @@ class ProposalAdmin(ReadOnlyAdmin):
         }
         return render(request, "admin/gateway/proposal/accept.html", context)
 
-    def _accepted(self, request: HttpRequest, row: Proposal, source: str) -> HttpResponse:
+    def _accepted(self, request: HttpRequest, row: Proposal, **typed: str) -> HttpResponse:
         done = accepting.accept(
-            row.pk, actor=email_of(request), source=source, request_id=request_id(request)
+            row.pk, actor=email_of(request), request_id=request_id(request), **typed
         )
         self.message_user(request, f"{row}: {done}.", messages.SUCCESS)
         return redirect(reverse("admin:gateway_proposal_changelist") + "?state__exact=open")
 
-    @admin.action(description="Decline", permissions=["decide"])
+    @admin.action(description=_t("Decline"), permissions=["decide"])
     def decline(self, request: HttpRequest, queryset: QuerySet[Proposal]) -> None:
         for row in queryset.filter(state=State.OPEN):
             accepting.decline(row.pk, actor=email_of(request), request_id=request_id(request))
@@ -143,9 +152,9 @@ def table(row: Proposal, source: str) -> SafeString | str:
         return "no price"
     before, after = prices
     if row.kind == Kind.BELOW_COST:
-        return price_admin.table(before, after, margins.known([row.model_id or ""]))
+        return version_admin.table(before, after, margins.earned(after))
     cost = accepting.cost_of(after.model, accepting.chosen(row, source))
-    return price_admin.table(before, after, Known({after.model_id: [cost]}))
+    return version_admin.table(before, after, margins.margins(after, cost))
 
 
 def summary(row: Proposal) -> str:

@@ -131,7 +131,7 @@ def _cost(
     if all(_same(facts, present) for facts in given.values()):
         return
     kind = Kind.COST if _agree(given.values()) else Kind.DISAGREEMENT
-    facts = {"cost": next(iter(given.values()))} if kind == Kind.COST else {"choices": given}
+    facts = {"cost": _together(given)} if kind == Kind.COST else {"choices": given}
     yield _proposal(kind, model, model.upstream_id, facts | {"present": present}, listings, now)
 
 
@@ -148,6 +148,14 @@ def _agree(given: Iterable[Mapping[str, Any]]) -> bool:
             if first.setdefault(name, value) != value:
                 return False
     return True
+
+
+def _together(given: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """What sources that agree say, each what it knows: not every one has tiers."""
+    found: dict[str, Any] = {}
+    for facts in given.values():
+        found |= facts
+    return found
 
 
 def _below_cost(model: Model, costs: Known, now: datetime) -> Iterator[Proposal]:
@@ -218,7 +226,7 @@ def _new(listings: list[Listing], now: datetime) -> Iterator[Proposal]:
         "max_output": max(each.max_output for each in listings),
         "capabilities": sorted(frozenset().union(*(each.capabilities for each in listings))),
     }
-    facts |= {"cost": next(iter(given.values()))} if _agree(given.values()) else {"choices": given}
+    facts |= {"cost": _together(given)} if _agree(given.values()) else {"choices": given}
     if released:
         facts["released"] = released.isoformat()
     yield _proposal(Kind.NEW_MODEL, None, name, facts, listings, now, priced[0].vendor)

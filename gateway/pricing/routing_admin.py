@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
@@ -23,11 +24,11 @@ class RoutingAdmin(ModelAdmin):
     search_fields = ("model__id",)
     actions_list = ("health",)
 
-    @admin.display(description="model", ordering="model")
+    @admin.display(description=_t("model"), ordering="model")
     def of_model(self, row: Routing) -> str:
         return row.model_id or "every other model"
 
-    @action(description="Health of vendors", url_path="health", permissions=["view"])
+    @action(description=_t("Health of vendors"), url_path="health", permissions=["view"])
     def health(self, request: HttpRequest) -> HttpResponse:
         """Every credential and model that was asked in the last minutes, by any gateway."""
         try:
@@ -52,15 +53,15 @@ class RouteTermsAdmin(RateAdmin):
     list_select_related = ("model", "provider")
     search_fields = ("model__id", "provider__name")
 
-    @admin.display(description="input", ordering="input")
+    @admin.display(description=_t("input"), ordering="input")
     def in_price(self, row: RouteTerms) -> str:
         return _shown(row.input)
 
-    @admin.display(description="cached", ordering="cache_read")
+    @admin.display(description=_t("cached"), ordering="cache_read")
     def cached_price(self, row: RouteTerms) -> str:
         return _shown(row.cache_read)
 
-    @admin.display(description="output", ordering="output")
+    @admin.display(description=_t("output"), ordering="output")
     def out_price(self, row: RouteTerms) -> str:
         return _shown(row.output)
 

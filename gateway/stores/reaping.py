@@ -41,7 +41,8 @@ class Reaper:
     def _dead(self, shards: Sequence[int]) -> list[Expired]:
         patience = settings.LEASE_SECONDS / 2  # a heartbeat is due after a third
         soon = int((patience + HOUSE_SECONDS) * 1000)
-        furthest = 2 * max(settings.LEASE_SECONDS * 1000, limiter.RESERVATION_MS)
+        leases = settings.LEASE_SECONDS * 1000, limiter.RESERVATION_MS, limiter.EARMARK_MS
+        furthest = 2 * max(leases)
         # If Valkey does not answer now, nobody could be heard meanwhile: all are watched anew.
         watched, self._watched = self._watched, {}
         found = overdue.find(reaper.MOST, shards, soon_ms=soon, furthest_ms=furthest)

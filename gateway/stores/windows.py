@@ -109,9 +109,10 @@ def _event(text: bytes) -> dict[str, Any] | None:
 
 
 def _seen(event: dict[str, Any]) -> _Seen | None:
-    """None where it does not tell when it was admitted: the last word of a lost process."""
+    """None where it does not tell when it was admitted: the last word of a lost process. Nor has a
+    batch's request been counted in its key's windows."""
     details = event.get("details") or {}
-    if not details.get("admitted_at") or not details.get("windows"):
+    if not details.get("admitted_at") or not details.get("windows") or details.get("batch"):
         return None
     admitted = details["admitted_at"]
     return _Seen(

@@ -150,8 +150,27 @@ def roll_up(rows: Sequence[Booked]) -> None:
             if value:
                 total[place] += value
     _add_up("gateway_usagehour", _HOUR_SUMS, sums)
+    _note_features(rows)
     if own := [row for row in rows if is_by_own_key(row)]:
         _roll_up_own(own)
+
+
+def _note_features(rows: Sequence[Booked]) -> None:
+    """Who has paid for which feature. The wallets are locked, so nobody else writes of these."""
+    last: dict[tuple[int, int], datetime] = {}
+    for row in rows:
+        for line in row.details.get("lines", ()):
+            priced = [line.get("feature_id", 0), *(each for each, _ in line.get("factors", ()))]
+            for feature in filter(None, priced):
+                key = (row.user_id, feature)
+                last[key] = max(row.created_at, last.get(key, row.created_at))
+    rowsets.insert(
+        "gateway_featureuse",
+        (("user_id", "bigint"), ("feature_id", "bigint"), ("last_at", "timestamptz")),
+        [(*key, at) for key, at in sorted(last.items())],
+        "ON CONFLICT (user_id, feature_id) DO UPDATE SET last_at = excluded.last_at "
+        "WHERE excluded.last_at > gateway_featureuse.last_at",
+    )
 
 
 def is_by_own_key(row: Used) -> bool:

@@ -18,11 +18,16 @@ EXPLANATIONS: dict[str, Promise | str] = {
     "balance_on_hold": _(
         "Requests that were still running held the money. A retry or a top-up helps."
     ),
+    "batch_limit_reached": _("As many of your batches were open as may be."),
+    "batch_not_found": _("You have no batch of that id."),
     "concurrency_limit": _(
         "More requests ran at the same time than your plan allows, and no slot became free."
     ),
     "content_policy": _("The model's vendor refuses such content. It was not charged."),
     "context_length_exceeded": _("The prompt was longer than the model's context."),
+    "file_not_found": _("You have no file of that id, or it is kept no longer."),
+    "file_storage_full": _("Your files and batches take all the room there is."),
+    "file_unreadable": _("It was sealed under a key that is gone. Send it again."),
     "insufficient_balance": _(
         "The request could cost more than your balance. Top up, or ask for fewer max_tokens."
     ),
@@ -65,6 +70,7 @@ EXPLANATIONS: dict[str, Promise | str] = {
     "previous_response_not_found": _("We keep no conversations: send the whole one."),
     "rate_limit_exceeded": _("More requests in 60 seconds than your plan allows."),
     "request_too_large": _("The request's body was too large."),
+    "results_expired": _("The results of that batch are kept no longer."),
     "unsupported_parameter": _("The model does not know a parameter: the message names it."),
     "unsupported_encoding": _("The request's body was compressed in a way we do not read."),
     "websocket_limit": _("Your account had too many WebSockets open on one server."),

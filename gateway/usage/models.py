@@ -181,6 +181,28 @@ class OwnKeyHour(models.Model):
         return f"{self.user_id} {self.model} {self.hour:%Y-%m-%d %H}:00"
 
 
+class FeatureUse(models.Model):
+    """Who has paid for which feature (a tool's calls, a tier, a region), and when last: whom a
+    change of its price is told."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
+    # What a gateway still had, staff may have deleted since: settlement does not ask.
+    feature = models.ForeignKey(
+        "gateway.Feature", on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=("user", "feature"), name="feature_use_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.feature_id}"
+
+
 class Refusal(models.Model):
     """Equal refusals of one hour: what was asked of which key, why not, and how often.
 

@@ -1,6 +1,6 @@
 """The lines of a receipt: what was used x its price, each exact; only their sum is rounded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gateway.catalogue.costs import margins
@@ -35,6 +35,7 @@ def shown(line: bill.Line) -> Iterator[dict[str, Any]]:
             "name": line.name.rstrip("_*"),
             "calls": line.calls,
             "price_per_call": dollars(line.amount),
+            "price_versions": _versions([(line.feature, line.version)]),
             "cost": exact(line.weight),
         }
         return
@@ -48,8 +49,14 @@ def shown(line: bill.Line) -> Iterator[dict[str, Any]]:
             "price_per_million_tokens": dollars(rate),
             "long_context": rates is not line.price.rates,
             "factor": times(line.factor),
+            "price_versions": _versions(line.factors),
             "cost": exact(tokens * rate * line.factor),
         }
+
+
+def _versions(priced: Iterable[tuple[int, int]]) -> list[dict[str, int | None]]:
+    """Of which features' prices it is made, each by its version (null: the first price)."""
+    return [{"feature": each, "version": version or None} for each, version in priced if each]
 
 
 def own(event: UsageEvent) -> dict[str, Any] | None:

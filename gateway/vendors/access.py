@@ -51,7 +51,8 @@ class Proof(Protocol):
 class Access:
     """`credential` is its id in the database, None for the environment's; `marked_at` when staff
     were last told that it is refused, by the monotonic clock. `own_key` is the id of a customer's
-    own, and `failures` what became of it last, by model."""
+    own, `failures` what became of it last, by model, and `project` the one to ask in place of the
+    provider's, of a cloud whose paths name it."""
 
     label: str
     origin: Origin
@@ -61,6 +62,7 @@ class Access:
     proof: Proof | None = None
     hosting: str = ""
     own_key: int | None = None
+    project: tuple[str, str] | None = None
     failures: dict[str, Failed] = field(default_factory=dict)
     marked_at: float = -math.inf
     _heads: dict[str, bytes] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Access:
 
     async def introduced(self, path: str, extra: Headers, body: bytes) -> tuple[bytes, bytes]:
         """Head and body of a request that does not go as it is. Raises UpstreamFailed."""
+        path = self._in_project(path)
         if self.hosting == Hosting.BEDROCK:
             extra, body = _without_beta(extra, body)
         if self.proof is None:
@@ -94,7 +97,14 @@ class Access:
         proven = await self.proof.headers(self.url(path), headers, body)
         return self._head(path, {**headers, **proven}), body
 
+    def _in_project(self, path: str) -> str:
+        if self.project is None:
+            return path
+        theirs, own = self.project
+        return path.replace(f"/projects/{theirs}/", f"/projects/{own}/", 1)
+
     def url(self, path: str) -> str:
+        path = self._in_project(path)
         scheme = "https" if self.origin.tls else "http"
         return f"{scheme}://{self.headers[b'host'].decode()}{self.prefix}{path}"
 

@@ -1,7 +1,8 @@
 -- Admit one request to every window, a lease and a hold, or refuse it.
 --
 -- EPOCH   the epoch that the caller believes both stores to be in (docs/stores.md)
--- KEYS    1..6 as in state.lua; where a member's spending is capped too: 7 {s:NN}:spend:<their purse>
+-- KEYS    1..6 as in state.lua; 7 request:<batch> if it is one of a batch's (earmark.lua)
+--         where a member's spending is capped too, last: {s:NN}:spend:<their purse>
 -- ARGV    1 request id, 2 numbers of 8 bytes and two flags of one, packed:
 --           1 terms version, 2 credits version of the caller's snapshot
 --           3 full, 4 floor: nano-dollars to hold, and the least that will do
@@ -13,7 +14,10 @@
 --           17 stretch: 1 = between full and floor hold all there is, 0 = hold exactly the floor
 --           18 commit: 0 = only look
 --         3 credits of the snapshot, 4 the rest of the record (request.lua)
---         5 with KEYS[7] only: what that purse may spend in a day, a month and its life, packed
+--         5 of a batch's: how much of its hold is taken out of what is set aside for the batch, if that is
+--           there; it is as good as free money to this request, and to no other
+--         6 of a capped member: what their purse may spend in a day, a month and its life, packed; then
+--           5 is empty where there is no batch
 -- Answer  {outdated, now in microseconds}: the hold is not for this moment; reckon it anew.
 --         {stale}: the snapshot is older than the account's terms; load it again.
 --         {cold}: the account is not here, or was not made in this epoch, or not by this release: make it anew.
@@ -46,7 +50,7 @@ local ask = {struct.unpack('>i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8BB', ARGV[2])}
 local terms, full, floor, stretch, commit = ask[1], ask[3], ask[4], ask[17] == 1, ask[18] == 1
 local rpm, concurrent = ask[6], ask[11]
 local capped = ask[12] ~= 0 or ask[13] ~= 0 or ask[14] ~= 0
-local member_caps = KEYS[7] and {struct.unpack('>i8i8i8', ARGV[5])}
+local member_caps = ARGV[6] and {struct.unpack('>i8i8i8', ARGV[6])}
 --@ frees
 
 local account = redis.call('HMGET', ACCOUNT,
@@ -103,7 +107,11 @@ end
 
 local credits = ask[2] > known_version and tonumber(ARGV[3]) or tonumber(account[2])
 local balance = credits - charged
-local spendable = math.max(balance - held, 0)
+local drawn, earmark = 0, nil
+if ARGV[5] and ARGV[5] ~= '' then
+  --@ drawn
+end
+local spendable = math.max(balance - held + drawn, 0)
 local affordable, hold = spendable, full
 local spend, fresh, purse
 if capped then
@@ -116,7 +124,7 @@ if capped then
 end
 local member
 if member_caps then
-  local PURSE, caps, spent, on_hold = KEYS[7], member_caps, MEMBER_SPENT, MEMBER_HOLD
+  local PURSE, caps, spent, on_hold = KEYS[#KEYS], member_caps, MEMBER_SPENT, MEMBER_HOLD
   local spend, fresh, purse
   --@ purse
   if not spend or purse[2] ~= account[6] then
@@ -168,16 +176,20 @@ if binding == 0 and commit then
   local length = ask[5]
   --@ lease
   --@ keep
-  held = held + hold
-  if hold > 0 then
-    redis.call('HINCRBY', ACCOUNT, 'held', string.format('%d', hold))
+  if drawn > 0 then
+    drawn = math.min(drawn, hold)
+    --@ draw
+  end
+  held = held + hold - drawn
+  if hold ~= drawn then
+    redis.call('HINCRBY', ACCOUNT, 'held', string.format('%d', hold - drawn))
   end
   if capped then
     local counts, cost, more = {true, true, true}, 0, hold
     --@ keep_purse
   end
   if member then
-    local PURSE, spend, fresh = KEYS[7], member[1], member[2]
+    local PURSE, spend, fresh = KEYS[#KEYS], member[1], member[2]
     local counts, cost, more = {true, true, true}, 0, hold
     --@ keep_purse
     redis.call('HSET', PURSE, 'open.' .. ARGV[1], string.format('%d', spend[2][1]))

@@ -1,6 +1,8 @@
 """What fills the pages of an account that has been here for a while, and opens all of them."""
 
+import uuid
 from datetime import timedelta
+from typing import Any
 
 from allauth.account.internal.flows.login import record_authentication
 from django.http import HttpRequest
@@ -11,6 +13,7 @@ from accounts.keys import api_keys, personal_tokens, scopes
 from accounts.keys.restrictions import Restrictions
 from accounts.models import User
 from billing.mails.models import Announcement, Told
+from gateway.batches.models import Batch
 from gateway.vendors.models import Provider
 from gateway.vendors.own_keys import keeping
 from gateway.vendors.own_keys.models import OwnKeyFee
@@ -23,7 +26,7 @@ NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 
 def furnish(person: Person) -> None:
     """A token, a key that may do more than others, a key of their own at a vendor (and another
-    vendor that they could bring one for), and an announcement of each kind."""
+    vendor that they could bring one for), an announcement of each kind, and batches."""
     personal_tokens.mint(person.user, "report", scopes.OF_TOKENS)
     api_keys.mint(person.user, "keeper", None, Restrictions(scopes=scopes.OF_KEYS))
     now = timezone.now()
@@ -43,6 +46,36 @@ def furnish(person: Person) -> None:
         times = {"starts_at": now, "ends_at": ends, "released_at": now, "begun_at": now}
         made = Announcement.objects.create(kind=kind, banner=True, **words, **times)
         Told.objects.create(announcement=made, user=person.user)
+    _batches(person)
+
+
+def _batches(person: Person) -> None:
+    """One that runs (elsewhere), one that has ended, and one that was none."""
+    now = timezone.now()
+    error = {"code": "empty_file", "message": "The input file is empty.", "line": None}
+    lives: dict[str, dict[str, Any]] = {
+        "in_progress": {"runner": "elsewhere", "lease_until": now + timedelta(days=1)},
+        "completed": {"ended_at": now, "errored": 100},
+        "failed": {"ended_at": now, "errors": [error], "total": 0, "succeeded": 0},
+    }
+    for status, life in lives.items():
+        row: dict[str, Any] = {
+            "endpoint": "/v1/chat/completions",
+            "model": "claude-sonnet-4.6",
+            "total": 1_500,
+            "succeeded": 1_400,
+            "held": nanos("12.5"),
+            "cost": nanos("3.251"),
+        }
+        Batch.objects.create(
+            id=f"batch_{uuid.uuid4().hex}",
+            user=person.user,
+            api_key=person.key,
+            status=status,
+            expires_at=now + timedelta(days=1),
+            keeps_seconds=2_592_000,
+            **row | life,
+        )
 
 
 def sign_in(client: Client, user: User) -> None:

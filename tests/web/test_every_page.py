@@ -40,11 +40,19 @@ PUBLIC = [
     *("/", "/models", "/pricing", "/status", "/docs/quickstart", "/docs/tools", "/docs/names"),
     *("/docs/errors", "/docs/receipts", "/docs/search?q=limits", "/errors/plan_limit_5h"),
     *("/terms", "/privacy", "/refunds", "/contact", "/proof", "/verify"),
-    *("/docs/conformance", "/docs/endpoints", "/models/tts-1"),
+    *("/docs/conformance", "/docs/endpoints", "/docs/batches", "/models/tts-1"),
 ]
 ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
 OWN = [
-    *("/overview", "/keys", "/usage", "/usage/refusals", "/playground", "/account"),
+    *(
+        "/overview",
+        "/keys",
+        "/usage",
+        "/usage/refusals",
+        "/usage/batches",
+        "/playground",
+        "/account",
+    ),
     *("/usage?days=30&by=day&then=model", "/models/gpt-4o"),
     *("/own-keys", "/account/tokens"),
     *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),

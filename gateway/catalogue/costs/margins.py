@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 from gateway.catalogue.costs.models import FeatureCost, VendorPrice
-from gateway.catalogue.features.models import WHOLE, Feature, Pricing
+from gateway.catalogue.features.models import WHOLE, FeaturePrice, Pricing
 from gateway.catalogue.models import BUCKETS, Price
-from gateway.catalogue.prices.labels import LABELS
-from hontoni.money import change, dollars
+from gateway.catalogue.prices import labels
+from hontoni.money import DOLLAR, change, dollars
 
 LONG = tuple(f"long_{bucket}" for bucket in BUCKETS)
 
@@ -34,8 +34,7 @@ class Margin(NamedTuple):
 
     @property
     def label(self) -> str:
-        bucket = self.bucket.removeprefix("long_")
-        return LABELS[bucket] + (", long" if bucket != self.bucket else "")
+        return labels.label(self.bucket)
 
     def __str__(self) -> str:
         sign = "−" if self.earned < 0 else "+"
@@ -66,7 +65,7 @@ class Known:
 
 def known(models: Iterable[str] | None = None) -> Known:
     """Of these models, or of all."""
-    rows = VendorPrice.objects.order_by("-since")
+    rows = VendorPrice.objects.order_by("-since", "-id")
     found: defaultdict[str, list[VendorPrice]] = defaultdict(list)
     for row in rows if models is None else rows.filter(model__in=list(models)):
         found[row.model_id].append(row)
@@ -113,18 +112,42 @@ def words(found: Iterable[Margin]) -> str:
     return "; ".join(f"{each.label}: {each}" for each in found) or "cost unknown"
 
 
-def of_feature(feature: Feature, cost: FeatureCost) -> Margin:
-    """A call's, or of a factor a whole one's, in the unit of the feature."""
-    if feature.pricing == Pricing.FACTOR:
-        return Margin(feature.name, feature.factor, cost.factor)
-    return Margin(feature.name, feature.amount, cost.amount)
+def earned(price: Price | FeaturePrice) -> list[Margin]:
+    """What a version earns from when it binds, or now if it is in force."""
+    if isinstance(price, Price):
+        return known([price.model_id]).of(price)
+    moment = max(price.effective_at, datetime.now(UTC)).astimezone(UTC)
+    cost = feature_costs(moment.date(), [price.feature_id]).get(price.feature_id)
+    return of_feature(price, cost) if cost else []
 
 
-def spoken(feature: Feature, cost: FeatureCost | None) -> str:
+def feature_costs(day: date, features: Iterable[int] | None = None) -> dict[int, FeatureCost]:
+    """Of these features or of all, by their ids: the version of that day."""
+    rows = FeatureCost.objects.filter(since__lte=day).order_by("since", "id")
+    if features is not None:
+        rows = rows.filter(feature__in=list(features))
+    return {row.feature_id: row for row in rows}
+
+
+def of_feature(price: FeaturePrice, cost: FeatureCost) -> list[Margin]:
+    """A call's; of a factor what a dollar of tokens comes to, as customers and we pay it. What
+    costs us a call or a factor is sold below cost where it is included."""
+    found = []
+    if price.pricing != Pricing.TOKENS and (price.per_call or cost.amount):
+        found.append(Margin("per_call", price.per_call, cost.amount))
+    if price.times != WHOLE or cost.factor != WHOLE:
+        paid, costs = (DOLLAR * times // WHOLE for times in (price.times, cost.factor))
+        found.append(Margin("times", paid, costs))
+    return found
+
+
+def spoken(price: FeaturePrice, cost: FeatureCost | None) -> str:
     """Of a feature, for a list: the cost, and what is earned."""
-    if cost is None or feature.pricing not in (Pricing.FACTOR, Pricing.PER_CALL):
-        return "–"
-    margin = of_feature(feature, cost)
-    if feature.pricing == Pricing.FACTOR:
-        return f"{cost.factor / WHOLE:g} × ({margin.percent})"
-    return f"${dollars(cost.amount)}: {margin}"
+    found = of_feature(price, cost) if cost else []
+    words = []
+    for each in found:
+        if each.bucket == "times":
+            words.append(f"{each.cost / DOLLAR:g} × ({each.percent})")
+        else:
+            words.append(f"${dollars(each.cost)}: {each}")
+    return "; ".join(words) or "–"

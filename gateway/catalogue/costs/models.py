@@ -1,6 +1,6 @@
 """What models and features cost us, and the rules by which a price is made of that."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -11,7 +11,36 @@ from gateway.catalogue.features.models import WHOLE
 from gateway.vendors.models import Vendor
 
 
-class VendorPrice(models.Model):
+class Cost(models.Model):
+    """One version of a cost, from a day (UTC) until the next; of several of one day the last that
+    was noted. Never changed: what was a slip is superseded, and who looks later sees both."""
+
+    since = models.DateField()
+    source = models.CharField(
+        max_length=200, blank=True, default="", db_default="", help_text="Who says so."
+    )
+    reason = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why prices that fall below it stay: the list's, or one agreed with a customer.",
+    )
+    noted_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise ValueError("A cost is never changed; note another one.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise ValueError("A cost stays; note another one.")
+
+
+class VendorPrice(Cost):
     """What a model costs us, in nano-dollars per million tokens: one version, from a day (UTC)
     until the next. It is the estimate until the vendor's bill, and what prices are held against.
 
@@ -23,7 +52,6 @@ class VendorPrice(models.Model):
     model = models.ForeignKey(
         "gateway.Model", on_delete=models.CASCADE, related_name="vendor_prices"
     )
-    since = models.DateField()
     input = models.BigIntegerField()
     cache_read = models.BigIntegerField()
     cache_write_5m = models.BigIntegerField()
@@ -44,16 +72,9 @@ class VendorPrice(models.Model):
         blank=True,
         help_text="Basis points of these prices in the vendor's batches: 5000 is half.",
     )
-    source = models.CharField(
-        max_length=200, blank=True, default="", db_default="", help_text="Who says so."
-    )
-    noted_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
     class Meta:
-        ordering = ("model", "-since")
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=("model", "since"), name="vendor_price_once_a_day"),
-        ]
+        ordering = ("model", "-since", "-id")
 
     def __str__(self) -> str:
         return f"{self.model_id} from {self.since}"
@@ -68,25 +89,19 @@ class VendorPrice(models.Model):
         return found
 
 
-class FeatureCost(models.Model):
+class FeatureCost(Cost):
     """What a tool's call costs us, or by how much a service tier, a region or a speed multiplies
     what tokens cost us: one version, from a day (UTC) until the next."""
 
     feature = models.ForeignKey("gateway.Feature", on_delete=models.CASCADE, related_name="costs")
-    since = models.DateField()
     amount = models.BigIntegerField(default=0, db_default=0, help_text="Dollars a call.")
     factor = models.PositiveIntegerField(
         default=WHOLE, db_default=WHOLE, help_text="Basis points: 10000 is the price as it is."
     )
-    source = models.CharField(
-        max_length=200, blank=True, default="", db_default="", help_text="Who says so."
-    )
-    noted_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
     class Meta:
-        ordering = ("feature", "-since")
+        ordering = ("feature", "-since", "-id")
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=("feature", "since"), name="feature_cost_once_a_day"),
             models.CheckConstraint(
                 condition=models.Q(amount__gte=0), name="feature_cost_not_negative"
             ),

@@ -6,6 +6,8 @@ beginning, a member of a member that is not listed so far) is no vendor's, and i
 
 import re
 
+from gateway.catalogue import clock
+from gateway.catalogue.features import prices
 from gateway.catalogue.features.models import Feature, Kind, LeftOut, Pricing
 
 _NAME = re.compile(r"[A-Za-z0-9_.:/@-]+")
@@ -19,8 +21,9 @@ def refusal(row: LeftOut) -> str:
     if spelled is None or len(row.name) >= _SHORTENED or not _has_container(row):
         return "no vendor has something of that name"
     of_it = Feature.objects.filter(dialect=row.dialect, kind=row.kind, name=row.name)
-    if of_it.exclude(pricing=Pricing.INCLUDED).filter(active=True).exists():
-        return "it costs money where it is allowed: allow it at a price"
+    priced = prices.in_force(of_it, clock.now()).values()
+    if any(each.pricing != Pricing.INCLUDED for each in priced):
+        return "it costs money: allow it at a price"
     return ""
 
 

@@ -1,17 +1,21 @@
 """The allow-list of what a vendor is asked for by name, and the count of what was not on it."""
 
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from gateway.catalogue.versions import Version
 from gateway.vendors.models import Dialect
 from hontoni.announced import Announced
 
 WHOLE = 10_000  # basis points: the price as it is
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kind(models.TextChoices):
@@ -43,6 +47,8 @@ class Feature(Announced):
     was applied. For `tokens`: the rows of kind `counter` whose units a use may cost; none where
     the answer counts them by model (gateway/codecs/*/usage.py). `most_calls` bounds the hold (for
     a counter: in units) and is told to the vendor as `bound`, where it has such a member.
+
+    `pricing`, `amount` and `factor` are its first price; what is paid after it is a FeaturePrice.
     """
 
     dialect = models.CharField(
@@ -100,16 +106,85 @@ class Feature(Announced):
         ]
 
     def __str__(self) -> str:
-        return f"{self.dialect} {self.kind}:{self.name}"
+        only = f" ({self.only_models})" if self.only_models else ""
+        return f"{self.dialect} {self.kind}:{self.name}{only}"
 
     def clean(self) -> None:
         """Raises ValidationError for what could not be billed or bounded."""
         if self.name.rstrip("*") == "" or "*" in self.name[:-1]:
             raise ValidationError({"name": "A name, or the beginning of one and a single *."})
-        if self.pricing == Pricing.PER_CALL and not (self.meter and self.most_calls):
-            raise ValidationError("A call that costs money needs a meter and a most.")
-        if self.pricing == Pricing.FACTOR and not (self.factor and self.kind == Kind.VALUE):
-            raise ValidationError("A factor is a value's (member=value), and more than 0.")
+        ways = {self.pricing: self.factor}
+        if self.pk:
+            ways |= dict(self.prices.values_list("pricing", "factor"))
+        for pricing, factor in ways.items():
+            self.check_pricing(pricing, factor)
+
+    def check_pricing(self, pricing: str, factor: int) -> None:
+        """Raises ValidationError for what could not be counted, or bounded."""
+        if pricing == Pricing.PER_CALL and not (self.meter and self.most_calls):
+            raise ValidationError(_("A call that costs money needs a meter and a most."))
+        if pricing == Pricing.FACTOR and not (factor and self.kind == Kind.VALUE):
+            raise ValidationError(_("A factor is a value's (member=value), and more than 0."))
+
+
+class FeaturePrice(Version):
+    """One version of what a feature costs, after its first price."""
+
+    feature = models.ForeignKey(Feature, on_delete=models.PROTECT, related_name="prices")
+    pricing = models.CharField(max_length=10, choices=Pricing)
+    amount = models.BigIntegerField(
+        default=0, db_default=0, validators=[MinValueValidator(0)], help_text="Dollars a call."
+    )
+    factor = models.PositiveIntegerField(
+        default=WHOLE,
+        db_default=WHOLE,
+        validators=[MinValueValidator(1)],
+        help_text="Basis points: 10000 is the price as it is.",
+    )
+
+    class Meta:
+        ordering = ("-effective_at", "-id")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=("feature", "effective_at"), name="feature_price_once_a_moment"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount__gte=0, factor__gt=0), name="feature_price_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.feature} from {self.effective_at:%Y-%m-%d %H:%M}"
+
+    def kin(self) -> "models.QuerySet[FeaturePrice]":
+        return FeaturePrice.objects.filter(feature=self.feature_id).select_related("feature")
+
+    def first(self) -> "FeaturePrice":
+        """As the feature itself has it."""
+        row = self.feature
+        kept: dict[str, Any] = {"pricing": row.pricing, "amount": row.amount}
+        return FeaturePrice(feature=row, factor=row.factor or WHOLE, effective_at=_ALWAYS, **kept)
+
+    def clean(self) -> None:
+        """Raises ValidationError for what could not be billed or bounded."""
+        if self.feature_id:
+            self.feature.check_pricing(self.pricing, self.factor)
+
+    @property
+    def per_call(self) -> int:
+        """Nano-dollars; 0 where a call costs nothing of its own."""
+        return self.amount if self.pricing == Pricing.PER_CALL else 0
+
+    @property
+    def times(self) -> int:
+        """Basis points of the tokens' price."""
+        return self.factor if self.pricing == Pricing.FACTOR else WHOLE
+
+    def is_dearer_than(self, other: "FeaturePrice") -> bool:
+        """Whether some request can cost more: a call, or its tokens by a factor, or whatever the
+        tokens of a tool come to where they were free, or cost so much a call."""
+        tokens = self.pricing == Pricing.TOKENS and other.pricing != Pricing.TOKENS
+        return tokens or self.per_call > other.per_call or self.times > other.times
 
 
 class LeftOut(models.Model):

@@ -1,13 +1,17 @@
 """The allow-list in memory: one set of rules for each dialect and model, made when first asked.
 
-Read with the catalogue, so that an edit is in force on every node as soon as a price is.
+Read with the catalogue, so that an edit is in force on every node as soon as a price is; what a
+feature costs is a price, and changes at one instant on every node (gateway/catalogue/snapshot.py).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from gateway.catalogue.features.models import WHOLE, Feature, Kind, Pricing
+from gateway.catalogue import clock
+from gateway.catalogue.features.models import WHOLE, Feature, FeaturePrice, Kind, Pricing
 
 
 class Row(NamedTuple):
@@ -23,6 +27,22 @@ class Row(NamedTuple):
     most_calls: int
     bound: str
     note: str
+    version: int = 0  # of its price; 0: the first one
+    coming: "tuple[Version, ...]" = ()
+
+
+class Version(NamedTuple):
+    """Of a feature's price, from a moment on (microseconds since 1970)."""
+
+    id: int
+    since: int
+    pricing: str
+    amount: int
+    factor: int
+
+
+Versions = Mapping[int, tuple[Version, ...]]  # by feature, oldest first
+_NONE: Versions = {}
 
 
 TOOLS, EDITS = "tools", "context_management"
@@ -103,17 +123,22 @@ class Rules:
         return True
 
 
-def _row(row: Feature) -> Row:
+def row_of(row: Feature, versions: tuple[Version, ...] = (), micros: int = 0) -> Row:
+    """At the price of a moment."""
     meters = tuple(name for part in row.meter.split(",") if (name := part.strip()))
-    numbers = (row.amount, row.factor, meters, row.most_calls, row.bound, row.note)
-    return Row(row.pk, row.kind, row.name, row.pricing, *numbers)
+    begun = bisect_right(versions, micros, key=lambda version: version.since)
+    now = Version(0, 0, row.pricing, row.amount, row.factor)
+    if begun:
+        now = versions[begun - 1]
+    numbers = (now.pricing, now.amount, now.factor, meters, row.most_calls, row.bound, row.note)
+    return Row(row.pk, row.kind, row.name, *numbers, now.id, versions[begun:])
 
 
-def rules(rows: Iterable[Feature]) -> Rules:
-    """The rules that rows of one dialect make."""
+def rules(rows: Iterable[Feature], versions: Versions = _NONE, micros: int = 0) -> Rules:
+    """The rules that rows of one dialect make, at the prices of a moment."""
     kinds: dict[str, dict[str, Row]] = {kind: {} for kind in Kind.values}
     for row in rows:
-        kinds[row.kind][row.name] = _row(row)
+        kinds[row.kind][row.name] = row_of(row, versions.get(row.pk, ()), micros)
     priced = (*kinds[Kind.TOOL].values(), *kinds[Kind.COUNTER].values())
     members = _split({f".{name}": row for name, row in kinds[Kind.MEMBER].items()}, ".")
     return Rules(
@@ -179,32 +204,46 @@ def _factors(rows: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
 
 
 class Features:
-    """Every active row; `rules` of a dialect and a model, made once."""
+    """Every active row, at the prices of a moment; `rules` of a dialect and a model, made once."""
 
-    def __init__(self, rows: Iterable[Feature] = ()) -> None:
+    def __init__(
+        self, rows: Iterable[Feature] = (), versions: Versions = _NONE, micros: int = 0
+    ) -> None:
         self._rows = list(rows)
+        self._versions, self._micros = versions, micros
         self._made: dict[tuple[str, str], Rules] = {}
+
+    def at(self, micros: int) -> "Features":
+        """The same at the prices of that moment."""
+        return Features(self._rows, self._versions, micros) if self._versions else self
+
+    def moments(self) -> set[int]:
+        """When some price begins."""
+        return {each.since for versions in self._versions.values() for each in versions}
 
     def rules(self, dialect: str, model: str) -> Rules:
         made = self._made.get((dialect, model))
         if made is None:
-            made = self._made[dialect, model] = rules(self._of(dialect, model))
+            mine = self._of(dialect, model)
+            made = self._made[dialect, model] = rules(mine, self._versions, self._micros)
         return made
 
     def _of(self, dialect: str, model: str) -> list[Feature]:
         """A row for this very model stands before one for all of them."""
-        mine = [row for row in self._rows if row.dialect == dialect and _has(model)(row)]
+        mine = [row for row in self._rows if row.dialect == dialect and has(row, model)]
         return sorted(mine, key=lambda row: bool(row.only_models))
 
     def rows(self) -> list[Feature]:
         """For pages that show what costs what."""
         return list(self._rows)
 
+    def versions(self) -> Versions:
+        return self._versions
 
-def _has(model: str) -> Callable[[Feature], bool]:
-    return lambda row: (
-        not row.only_models or model in [name.strip() for name in row.only_models.split(",")]
-    )
+
+def has(row: Feature, model: str) -> bool:
+    """Whether a row is one of a model's."""
+    return not row.only_models or model in [name.strip() for name in row.only_models.split(",")]
 
 
 _FIELDS = (
@@ -217,13 +256,25 @@ class _Last:
     """The list as it was read last: until somebody edits it, its rules need not be made anew."""
 
     rows: Sequence[tuple[object, ...]] = ()
+    versions: Versions = _NONE
     features = Features()
 
 
 def load() -> Features:
-    """Read the list."""
+    """Read the list, and the prices that were, are and come."""
     rows = list(Feature.objects.filter(active=True).order_by("pk").values_list(*_FIELDS))
-    if rows != _Last.rows:
+    versions = _versions()
+    if rows != _Last.rows or versions != _Last.versions:
         made = [Feature(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
-        _Last.rows, _Last.features = rows, Features(made)
+        _Last.rows, _Last.versions = rows, versions
+        _Last.features = Features(made, versions)
     return _Last.features
+
+
+def _versions() -> Versions:
+    found: defaultdict[int, tuple[Version, ...]] = defaultdict(tuple)
+    names = ("feature_id", "id", "effective_at", "pricing", "amount", "factor")
+    rows = FeaturePrice.objects.order_by("effective_at", "id").values_list(*names)
+    for feature, pk, since, *price in rows:
+        found[feature] += (Version(pk, clock.of(since), *price),)
+    return dict(found)

@@ -2,7 +2,8 @@
 
 Always true of every way in which a price is made (pages, lists, proposals, commands):
 
-1. A price below what the vendor charges has a reason.
+1. A price below what the vendor charges has a reason: the list's, and what it makes of customers'
+   own ones (losses.py).
 2. A rise begins `MODEL_PRICE_NOTICE_DAYS` from now, and its customers are told at once. It may
    begin sooner only with a reason; then they are told all the same.
 """
@@ -13,16 +14,22 @@ from typing import NamedTuple
 from django.conf import settings
 
 from gateway.catalogue.costs import margins
+from gateway.catalogue.features.models import WHOLE, FeaturePrice
 from gateway.catalogue.models import BUCKETS, Price
-from gateway.catalogue.prices.labels import LABELS
+from gateway.catalogue.prices import labels, losses
 from hontoni import money
 from hontoni.errors import BadRequest
 
 LONG = tuple(f"long_{bucket}" for bucket in BUCKETS)
 
 
+Priced = Price | FeaturePrice
+PER_CALL, TIMES = "per_call", "times"
+
+
 class Step(NamedTuple):
-    """One bucket of two versions. Nano-dollars per million tokens; None: there was none."""
+    """One bucket of two versions. Nano-dollars per million tokens; None: there was none. Of a
+    feature: a call, in nano-dollars, or what a dollar of tokens comes to by its factor."""
 
     bucket: str
     before: int | None
@@ -38,18 +45,29 @@ class Step(NamedTuple):
 
     @property
     def label(self) -> str:
-        bucket = self.bucket.removeprefix("long_")
-        return LABELS[bucket] + (", long" if bucket != self.bucket else "")
+        return labels.label(self.bucket)
 
 
-def steps(before: Price | None, after: Price) -> list[Step]:
+def steps(before: Priced | None, after: Priced) -> list[Step]:
     """Side by side, whatever has changed or not."""
+    if isinstance(after, FeaturePrice):
+        assert isinstance(before, FeaturePrice)
+        return _steps_of_feature(before, after)
+    assert before is None or isinstance(before, Price)
     names: tuple[str, ...] = BUCKETS
     if after.long_context_above is not None or (before and before.long_context_above is not None):
         names += LONG
     return [
         Step(name, rate(before, name) if before else None, rate(after, name)) for name in names
     ]
+
+
+def _steps_of_feature(before: FeaturePrice, after: FeaturePrice) -> list[Step]:
+    found = [Step(PER_CALL, before.per_call, after.per_call)]
+    times = (money.DOLLAR * each.times // WHOLE for each in (before, after))
+    found.append(Step(TIMES, *times))
+    changing = [step for step in found if step.before != step.after]
+    return changing or [step for step in found if (step.bucket == TIMES) == (after.times != WHOLE)]
 
 
 def rate(price: Price, name: str) -> int:
@@ -59,10 +77,14 @@ def rate(price: Price, name: str) -> int:
     return short if found is None else found
 
 
-def rises(before: Price | None, after: Price) -> bool:
+def rises(before: Priced | None, after: Priced) -> bool:
     """Whether any request can cost more: also one that is long from fewer tokens on."""
     if before is None:
         return False
+    if isinstance(after, FeaturePrice):
+        assert isinstance(before, FeaturePrice)
+        return after.is_dearer_than(before)
+    assert isinstance(before, Price)
     if any(step.rises for step in steps(before, after)):
         return True
     sooner = (after.long_context_above or 0) < (before.long_context_above or 0)
@@ -75,14 +97,22 @@ def notice() -> timedelta:
     return timedelta(days=settings.MODEL_PRICE_NOTICE_DAYS)
 
 
-def check(before: Price | None, after: Price, now: datetime) -> None:
+def check(before: Priced | None, after: Priced, now: datetime) -> None:
     """Raises BadRequest for a price that breaks a rule above."""
     if after.reason:
         return
-    lost = margins.below(margins.known([after.model_id]).of(after))
+    lost = margins.below(margins.earned(after))
     if lost:
         words = "; ".join(f"{each.label} {each}" for each in lost)
         raise BadRequest(f"Below what the vendor charges: {words}. Say why.", param="reason")
+    if isinstance(after, Price) and isinstance(before, Price | None):
+        sold = list(losses.by_price(before, after))
+        if sold:
+            raise BadRequest(
+                f"Below what the vendor charges, for customers with prices of their own: "
+                f"{losses.words(sold)}. Say why.",
+                param="reason",
+            )
     if rises(before, after) and after.effective_at < now + notice() - timedelta(minutes=5):
         raise BadRequest(
             f"A rise is told {settings.MODEL_PRICE_NOTICE_DAYS} days before it binds. Begin it "

@@ -8,9 +8,17 @@ LABELS = {
     "output": "output",
     "reasoning": "reasoning",
 }
+OF_FEATURES = {"per_call": "a call", "times": "a dollar of tokens"}
 # As heads of columns.
 SHORT = LABELS | {
     "cache_read": "cached",
     "cache_write_5m": "to cache, 5 min",
     "cache_write_1h": "to cache, 1 h",
 }
+
+
+def label(bucket: str) -> str:
+    """Of a bucket, `long_` of one, or a part of what a feature costs."""
+    short = bucket.removeprefix("long_")
+    named = LABELS.get(short) or OF_FEATURES[short]
+    return named + (", long" if short != bucket else "")

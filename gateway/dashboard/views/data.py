@@ -1,6 +1,7 @@
 """Everything we keep about a customer, in one file."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any, cast
 
 import orjson
@@ -19,6 +20,8 @@ from billing.payments import invoice_list
 from billing.plans.models import Subscription
 from billing.rewards.models import Mark
 from gateway.archive.log import Log, Narrowing
+from gateway.batches import files, sealing, wording
+from gateway.batches.models import Batch, BatchRequest, StoredFile
 from gateway.dashboard.models import SavedView
 from gateway.dashboard.own_key_api import OwnKeySerializer
 from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
@@ -27,6 +30,7 @@ from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.vendors.own_keys import keeping
 from hontoni.db import in_thread
+from hontoni.money import dollars
 
 _CHUNK = 1000
 Chunk = Callable[[Any], list[tuple[Any, dict[str, Any]]]]
@@ -69,6 +73,8 @@ async def _document(user: User) -> AsyncIterator[bytes]:
         "requests": _events,
         "refusals": _refusals,
         "kept_responses": _kept,
+        "batches": _batches,
+        "batch_requests": _requests,
         "saved_views": _views,
     }
     for name, chunk in lists.items():
@@ -76,7 +82,10 @@ async def _document(user: User) -> AsyncIterator[bytes]:
         async for part in _all(user, cast(Any, chunk)):
             yield part
         yield b"]"
-    yield b"}"
+    yield b',"files":['
+    async for part in _files(user):
+        yield part
+    yield b"]}"
 
 
 async def _all(user: User, chunk: Callable[[User, Any], Any]) -> AsyncIterator[bytes]:
@@ -187,6 +196,43 @@ def _kept(user: User, after: int | None) -> list[tuple[int, Any]]:
     found = (records.read(user.pk, name) for name in records.identities(user.pk))
     rows = [{"input": each.input, "response": each.response} for each in found if each is not None]
     return list(enumerate(rows))
+
+
+def _batches(user: User, after: datetime | None) -> list[tuple[datetime, Any]]:
+    found = Batch.objects.filter(user=user).order_by("created_at").prefetch_related("files")
+    rows = found.filter(created_at__gt=after) if after else found
+    return [
+        (row.created_at, wording.batch(row, list(row.files.all())) | {"cost": dollars(row.cost)})
+        for row in rows[:_CHUNK]
+    ]
+
+
+def _requests(user: User, after: int | None) -> list[tuple[int, Any]]:
+    """What was sent in batches and is waiting, and what was answered, as long as it is kept."""
+    found = BatchRequest.objects.filter(batch__user=user, pk__gt=after or 0).order_by("pk")
+    return [(row.pk, _request(row)) for row in found[:_CHUNK]]
+
+
+def _request(row: BatchRequest) -> dict[str, Any]:
+    stored = {name: bytes(getattr(row, name)) for name in ("body", "answer")}
+    texts = {
+        name: sealing.opened(kept).decode("utf-8", "replace")
+        for name, kept in stored.items()
+        if kept
+    }
+    return {"batch": row.batch_id, "custom_id": row.custom_id, "status": row.status, **texts}
+
+
+async def _files(user: User) -> AsyncIterator[bytes]:
+    """Each with its content; one at a time, for one may be large."""
+    for number, file in enumerate(await in_thread(list, files.of(user.pk))):
+        yield (b"," if number else b"") + orjson.dumps(await in_thread(_file, file))
+
+
+def _file(file: StoredFile) -> dict[str, Any]:
+    """Of results there is no copy: they are the answers of a batch."""
+    content = None if file.batch_id else b"".join(files.content(file)).decode("utf-8", "replace")
+    return {**wording.file(file), "content": content}
 
 
 def _refusals(user: User, after: int | None) -> list[tuple[int, Any]]:

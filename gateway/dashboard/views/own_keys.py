@@ -17,32 +17,74 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.pages.visitors import customer
 from gateway.dashboard.logged import VENDORS
-from gateway.vendors.own_keys import fees, keeping, testing
+from gateway.vendors.own_keys import fees, keeping, parts, testing
 from gateway.vendors.own_keys.keeping import TriesByAccount
 from gateway.vendors.own_keys.models import OwnKey
 from hontoni import errors
 from hontoni.translated_errors import MESSAGES, translated
 from ratelimits import throttle
 
-_SECRET: dict[str, Any] = {
-    "min_length": keeping.SHORTEST,
-    "max_length": keeping.LONGEST,
-    "validators": [
-        RegexValidator(
-            r"\A[!-~]*\Z", gettext_lazy("A key has no spaces and no letters beyond ASCII.")
-        )
-    ],
-    "widget": forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+_LINE = RegexValidator(
+    r"\A[!-~]*\Z", gettext_lazy("A key has no spaces and no letters beyond ASCII.")
+)
+_LABELS = {
+    "secret": gettext_lazy("Key"),
+    "resource": gettext_lazy("Name of your resource"),
+    "access_key_id": gettext_lazy("Access key id"),
+    "secret_access_key": gettext_lazy("Secret access key"),
+    "session_token": gettext_lazy("Session token, if it has one"),
+    "service_account": gettext_lazy("JSON file of the service account's key"),
+}
+KINDS = {
+    parts.LINE: gettext_lazy("Enter a key"),
+    parts.RESOURCE: gettext_lazy("Enter a key of Azure"),
+    parts.ACCESS_KEY: gettext_lazy("Enter an access key of AWS"),
+    parts.FILE: gettext_lazy("Enter a service account of Google Cloud"),
 }
 
 
-class AddForm(forms.Form):
-    provider = forms.ChoiceField(label=gettext_lazy("Vendor"))
-    secret = forms.CharField(
-        label=gettext_lazy("Key"),
-        help_text=gettext_lazy("It is sealed, and never shown again."),
-        **_SECRET,
+def _field(name: str, *, required: bool) -> forms.CharField:
+    """Where a part of a key is entered; nothing of it is ever filled in."""
+    hidden = {"autocomplete": "off", "spellcheck": "false"}
+    shortest, longest = parts.bounds(name)
+    kind: type[forms.Widget] = forms.PasswordInput
+    if name in ("service_account", "resource"):
+        kind = forms.Textarea if name == "service_account" else forms.TextInput
+    return forms.CharField(
+        label=_LABELS[name],
+        required=required,
+        min_length=shortest,
+        max_length=longest,
+        validators=[] if name == "service_account" else [_LINE],
+        widget=kind(attrs=hidden),
     )
+
+
+class PartsForm(forms.Form):
+    """The parts in which a key of that kind is entered."""
+
+    def __init__(self, *args: Any, kind: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.kind = kind
+        rest = {name: self.fields.pop(name) for name in list(self.fields) if name != "provider"}
+        for name in parts.NAMES[kind]:
+            needed = "provider" in self.fields and name != "session_token"
+            self.fields[name] = _field(name, required=needed)
+        self.fields |= rest
+        self.hint(gettext_lazy("It is sealed, and never shown again."))
+
+    def hint(self, text: Any) -> None:
+        self.fields[parts.NAMES[self.kind][-1]].help_text = text
+
+    @property
+    def entered(self) -> dict[str, str]:
+        """What of a key was typed."""
+        typed = self.cleaned_data
+        return {name: typed[name] for name in parts.NAMES[self.kind] if typed.get(name)}
+
+
+class AddForm(PartsForm):
+    provider = forms.ChoiceField(label=gettext_lazy("Vendor"))
     falls_back = forms.BooleanField(
         label=gettext_lazy("If the vendor fails it, ask through our accounts at the list price"),
         required=False,
@@ -53,53 +95,77 @@ class AddForm(forms.Form):
         self.fields["provider"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
 
 
-class ChangeForm(forms.Form):
-    secret = forms.CharField(
-        label=gettext_lazy("New key"),
-        required=False,
-        help_text=gettext_lazy("Empty: the one there is."),
-        **_SECRET,
-    )
+class ChangeForm(PartsForm):
     active = forms.BooleanField(label=gettext_lazy("In use"), required=False)
     falls_back = forms.BooleanField(label=AddForm.base_fields["falls_back"].label, required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.hint(gettext_lazy("Empty: the one there is."))
 
 
 @login_required
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def own_keys(request: HttpRequest) -> HttpResponse:
-    """All of them, and the form for another."""
+    """All of them, and a form for each kind of another."""
     user, kept = customer(request), list(keeping.of(customer(request)))
-    taken = {row.provider_id for row in kept}
-    names = [each.name for each in keeping.offered() if each.pk not in taken]
-    form = AddForm(request.POST or None, names=names)
-    if request.method == "POST" and form.is_valid():
+    free = _free(kept)
+    wanted = request.POST.get("provider", "")
+    shown = [
+        AddForm(
+            request.POST if request.method == "POST" and wanted in names else None,
+            kind=kind,
+            names=names,
+            auto_id=f"id_{kind}_%s",
+        )
+        for kind, names in free.items()
+    ]
+    form = next((each for each in shown if each.is_bound), None)
+    if form is not None and form.is_valid():
         data = form.cleaned_data
         try:
             throttle.count(request, TriesByAccount)
-            made = keeping.add(
-                user, data["provider"], data["secret"], falls_back=data["falls_back"]
-            )
+            made = keeping.add(user, wanted, form.entered, falls_back=data["falls_back"])
         except errors.ApiError as error:
-            form.add_error("secret" if error.param == "secret" else None, translated(error))
+            form.add_error(error.param if error.param in form.fields else None, translated(error))
         else:
             _tell(request, made)
             return redirect("own-keys")
-    return render(request, "gateway/own_keys.html", _context(form, names, kept))
+    return render(request, "gateway/own_keys.html", _context(shown, kept))
 
 
-def _context(form: AddForm, names: list[str], kept: list[OwnKey]) -> dict[str, Any]:
+def _free(kept: list[OwnKey]) -> dict[str, list[str]]:
+    """Where there is none yet, by the kind of key that is entered there."""
+    taken = {row.provider_id for row in kept}
+    found: dict[str, list[str]] = {}
+    for provider in keeping.offered():
+        if provider.pk not in taken:
+            found.setdefault(parts.kind(provider), []).append(provider.name)
+    return {kind: found[kind] for kind in KINDS if kind in found}
+
+
+def _context(shown: list[AddForm], kept: list[OwnKey]) -> dict[str, Any]:
     now = timezone.now()
     rows = []
     for row in kept:
         given = {"active": row.active, "falls_back": row.falls_back}
-        change = ChangeForm(initial=given, auto_id=f"id_{row.pk}_%s")
+        change = ChangeForm(initial=given, kind=_kind(row), auto_id=f"id_{row.pk}_%s")
         rows.append((row, state(row), _problem(row), change))
     vendors = {each.vendor for each in keeping.offered()}
     charged = [
         (each, VENDORS.get(each, each), fees.in_force(each, now)) for each in sorted(vendors)
     ]
-    return {"form": form, "names": names, "rows": rows, "fees": charged}
+    named = [(KINDS[form.kind], form) for form in shown]
+    return {"forms": named, "rows": rows, "fees": charged}
+
+
+def _kind(row: OwnKey) -> str:
+    """How it is entered; a line where its provider takes none any more."""
+    try:
+        return parts.kind(row.provider)
+    except errors.BadRequest:
+        return parts.LINE
 
 
 def state(row: OwnKey) -> tuple[str, str | Promise]:
@@ -122,15 +188,16 @@ def _problem(row: OwnKey) -> str:
 @require_POST
 def own_key(request: HttpRequest, pk: int) -> HttpResponse:
     """Replace its secret, switch it, choose the way back."""
-    row, form = _mine(request, pk), ChangeForm(request.POST)
+    row = _mine(request, pk)
+    form = ChangeForm(request.POST, kind=_kind(row))
     if form.is_valid():
         data = form.cleaned_data
         try:
-            if data["secret"]:
+            if form.entered:
                 throttle.count(request, TriesByAccount)
             keeping.change(
                 row,
-                secret=data["secret"] or None,
+                secret=form.entered or None,
                 active=data["active"],
                 falls_back=data["falls_back"],
             )
@@ -138,10 +205,10 @@ def own_key(request: HttpRequest, pk: int) -> HttpResponse:
             messages.error(request, translated(error))
             return redirect("own-keys")
         messages.success(request, _("Saved. It holds from the next request on."))
-        if data["secret"]:
+        if form.entered:
             _tell(request, row)
     else:
-        messages.error(request, str(form.errors["secret"][0]))
+        messages.error(request, str(next(iter(form.errors.values()))[0]))
     return redirect("own-keys")
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from accounts.sign_in import factors
 from accounts.sign_on import provider
 from billing.books import signing
+from gateway.batches import sealing
 from gateway.reconciliation.vendors.models import ReportSource
 from gateway.vendors import vault
 from gateway.vendors.models import Credential
@@ -36,10 +37,12 @@ class Command(BaseCommand):
         Credential.objects.bulk_update(credentials, ["sealed"])
         ReportSource.objects.bulk_update(sources, ["sealed"])
         OwnKey.objects.bulk_update(own_keys, ["sealed"])
+        rows = sealing.reseal()
         self.stdout.write(
             f"{len(credentials) + len(sources)} credentials are sealed under the newest key."
             + (f" So are {len(own_keys)} keys of customers' own." if own_keys else "")
             + (f" So are {seeds} second factors." if seeds else "")
             + (f" So are {keys} keys that sign receipts." if keys else "")
             + (f" So are {providers} secrets of teams' providers." if providers else "")
+            + (f" So are {rows} pieces of files and batches." if rows else "")
         )

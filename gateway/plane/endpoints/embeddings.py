@@ -18,8 +18,7 @@ from gateway.dialects.ir import Usage
 from gateway.dialects.json_patch import parse, patch
 from gateway.plane import gemini_bodies
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.endpoints.lane import Answered, without_unknown
-from gateway.plane.endpoints.serving import Job
+from gateway.plane.endpoints.lane import Answered, Job, without_unknown
 from gateway.plane.exchange import Exchange
 from hontoni.errors import BadRequest, UpstreamFailed
 

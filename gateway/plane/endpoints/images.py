@@ -13,8 +13,7 @@ from gateway.dialects.codecs.tokens import count
 from gateway.dialects.ir import Tally, Usage
 from gateway.dialects.json_patch import parse
 from gateway.plane.client_dialects import Dialect, positive
-from gateway.plane.endpoints.lane import Answered, without_unknown
-from gateway.plane.endpoints.serving import Job
+from gateway.plane.endpoints.lane import Answered, Job, without_unknown
 from gateway.plane.exchange import Exchange
 from hontoni.errors import BadRequest, UpstreamFailed
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from gateway.catalogue.features.sift import Sifted
 from gateway.dialects.ir import Failed, Tally, Thinking, Usage
 from gateway.plane.adapters import Stream
+from gateway.vendors.manners import Named
 
 JSON = b"application/json"
 
@@ -25,6 +26,21 @@ class Answered(NamedTuple):
 Reading = Callable[[bytes, str], Answered]
 
 
+class Job(NamedTuple):
+    """What a request comes to at one model: what is sent where, how the answer is read, and what
+    it can cost at most: tokens, and units of counters by their names."""
+
+    path: str
+    body: bytes
+    reading: Reading
+    input: int = 0
+    output: int = 0
+    heard: int = 0
+    units: Mapping[str, int] = {}
+    left_out: tuple[str, ...] = ()
+    sent_as: bytes = JSON
+
+
 class Forward:
     """A lane (adapters.py) of which nothing can be asked for less, and nothing streams."""
 
@@ -32,19 +48,15 @@ class Forward:
     thinks: Thinking | None = None
 
     def __init__(
-        self,
-        dialect: str,
-        path: str,
-        body: bytes,
-        reading: Reading,
-        sifted: Sifted,
-        sent_as: bytes,
+        self, dialect: str, job: Job, sifted: Sifted, at: Callable[[Named], "Forward"]
     ) -> None:
-        self.dialect, self.path, self.body = dialect, path, body
-        self.sifted, self.read, self._sent_as = sifted, reading, sent_as
+        """`at` makes the same for who has the model under another name. Raises BadRequest."""
+        self.dialect, self.job, self.sifted, self.at = dialect, job, sifted, at
+        self.path, self.body, self.read = job.path, job.body, job.reading
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-        return {} if self._sent_as == JSON else {b"content-type": self._sent_as}
+        sent_as = self.job.sent_as
+        return {} if sent_as == JSON else {b"content-type": sent_as}
 
     def limit_output(self, tokens: int) -> None:
         pass  # all of it is held

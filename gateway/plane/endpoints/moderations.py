@@ -7,8 +7,7 @@ import orjson
 from gateway.catalogue.sold import Model
 from gateway.dialects.json_patch import parse, patch
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.endpoints.lane import Answered, without_unknown
-from gateway.plane.endpoints.serving import Job
+from gateway.plane.endpoints.lane import Answered, Job, without_unknown
 from gateway.plane.exchange import Exchange
 from hontoni.errors import BadRequest, UpstreamFailed
 

@@ -1,7 +1,7 @@
 """One such request, from its body to its receipt."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.sift import Sifted, Use
@@ -10,34 +10,19 @@ from gateway.catalogue.variants import Variant
 from gateway.dialects.ir import UNSAID
 from gateway.metering import estimates
 from gateway.metering.estimates import Estimate
-from gateway.plane import bodies, callers, inbound, pipeline
+from gateway.plane import bodies, callers, inbound, own_keys, pipeline
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.endpoints.lane import JSON, Forward, Reading
+from gateway.plane.endpoints.lane import Forward, Job
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.upstream import Upstream
 from gateway.plane.watching import ClientGone
 from gateway.vendors import sessions
-from gateway.vendors.manners import PLAIN
+from gateway.vendors.manners import Named
 from gateway.vendors.routes import Route, ordered
 from hontoni.errors import ApiError, BadRequest
-
-
-class Job(NamedTuple):
-    """What a request comes to at one model: what is sent where, how the answer is read, and what
-    it can cost at most: tokens, and units of counters by their names."""
-
-    path: str
-    body: bytes
-    reading: Reading
-    input: int = 0
-    output: int = 0
-    heard: int = 0
-    units: Mapping[str, int] = {}
-    left_out: tuple[str, ...] = ()
-    sent_as: bytes = JSON
 
 
 class Endpoint(Protocol):
@@ -63,7 +48,7 @@ async def serve(http: Exchange, endpoint: Endpoint, upstream: Upstream) -> None:
     http.dialect = http.dialect or endpoint.dialect.name  # Google's door words its errors
     try:
         caller = callers.at_hand(http) or await callers.enter(http)
-        call = await _prepare(http, endpoint, caller, upstream)
+        call = await prepare(http, endpoint, caller, upstream)
     except ApiError as error:
         await pipeline.refuse(http, error)
         return
@@ -72,7 +57,8 @@ async def serve(http: Exchange, endpoint: Endpoint, upstream: Upstream) -> None:
     await pipeline.run(call, upstream)
 
 
-async def _prepare(http: Exchange, endpoint: Endpoint, caller: Caller, upstream: Upstream) -> Call:
+async def prepare(http: Exchange, endpoint: Endpoint, caller: Caller, upstream: Upstream) -> Call:
+    """Read and understand the request. Raises ApiError, ClientGone."""
     body = http.whole_body() or await bodies.read(http, caller)
     http.parsed = parsed = await endpoint.read(http, body)
     model, variant = await inbound.model_of(parsed, upstream, caller)
@@ -84,19 +70,30 @@ async def _prepare(http: Exchange, endpoint: Endpoint, caller: Caller, upstream:
             code="model_not_supported",
             param="model",
         )
-    routes = _routes(upstream, model, parsed, http, caller)
-    there = model.at(routes[0].named)
-    job = endpoint.job(parsed, there, parsed["model"])
-    request = _request(endpoint, parsed, body, caller, model, variant, job)
+    ours = _ours(upstream, model, parsed, http, caller)
+    caller, mine, routes = await own_keys.found(caller, model, ours)
+    if not routes:
+        raise BadRequest(f"{model.id} is not available here.", code="model_not_supported")
+    if mine is not None:
+        http.extra.append(mine.header())
+
+    def lane(named: Named) -> Forward:
+        job = endpoint.job(parsed, model.at(named), parsed["model"])
+        sifted = Sifted(parsed, job.left_out, tuple(_uses(job, model)))
+        return Forward(model.dialect, job, sifted, lane)
+
+    first = lane(routes[0].named)
+    request = _request(endpoint, parsed, body, caller, model, variant, first.job)
     http.extra += pipeline.served(request)
-    sifted = Sifted(parsed, job.left_out, tuple(_uses(job, model)))
-    lane = Forward(model.dialect, job.path, job.body, job.reading, sifted, job.sent_as)
     return Call(
         http=http,
         caller=caller,
-        request=request.covering(sifted),
-        lane=lane,
+        request=own_keys.priced(request, mine, first.sifted),
+        lane=first,
         routes=routes,
+        ours=ours,
+        mine=mine,
+        fell_back=mine.fell_back if mine else "",
         named=routes[0].named,
         stream=False,
         clamps={},
@@ -113,20 +110,14 @@ async def _permitted(caller: Caller, http: Exchange, model: Model, variant: Vari
     return caller
 
 
-def _routes(
+def _ours(
     upstream: Upstream, model: Model, parsed: dict[str, Any], http: Exchange, caller: Caller
 ) -> tuple[Route, ...]:
-    """Who has such an endpoint, and can be asked with the same body: by the name that the first of
-    them has for the model. Raises BadRequest."""
-    native = tuple(r for r in upstream.routes(model) if _is_native(model.at(r.named), model))
+    """Who of ours has such an endpoint, in the order in which this session asks them."""
+    native = tuple(r for r in upstream.routes(model) if own_keys.takes(model, r.named))
     if not native:
-        raise BadRequest(f"{model.id} is not available here.", code="model_not_supported")
-    found = ordered(native, lambda: sessions.key(parsed, http.headers, caller.account))
-    return tuple(route for route in found if route.named == found[0].named)
-
-
-def _is_native(there: Model, model: Model) -> bool:
-    return there.manners is PLAIN and there.dialect == model.dialect
+        return ()
+    return ordered(native, lambda: sessions.key(parsed, http.headers, caller.account))
 
 
 def _request(

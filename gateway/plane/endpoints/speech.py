@@ -9,8 +9,7 @@ from gateway.dialects.codecs import wire
 from gateway.dialects.ir import Tally
 from gateway.dialects.json_patch import parse
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.endpoints.lane import Answered, without_unknown
-from gateway.plane.endpoints.serving import Job
+from gateway.plane.endpoints.lane import Answered, Job, without_unknown
 from gateway.plane.exchange import Exchange
 from hontoni.errors import UpstreamFailed
 

@@ -18,9 +18,8 @@ from gateway.dialects.json_patch import parse
 from gateway.metering import sound
 from gateway.plane.client_dialects import Dialect
 from gateway.plane.endpoints import multipart
-from gateway.plane.endpoints.lane import JSON, Answered
+from gateway.plane.endpoints.lane import JSON, Answered, Job
 from gateway.plane.endpoints.multipart import File
-from gateway.plane.endpoints.serving import Job
 from gateway.plane.exchange import Exchange
 from hontoni.errors import BadRequest, TooLarge, UpstreamFailed
 

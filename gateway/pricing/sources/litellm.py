@@ -9,7 +9,7 @@ from gateway.pricing.sources.listings import Listing
 
 NAME = "LiteLLM"
 URL = "https://raw.githubusercontent.com/BerriAI/litellm/main/model_prices_and_context_window.json"
-_VENDORS = {
+VENDORS = {
     **{name: name for name in ("anthropic", "openai", "deepseek", "mistral", "xai", "moonshot")},
     **{"gemini": "google", "dashscope": "qwen", "zai": "zai"},
 }
@@ -24,7 +24,7 @@ _CAPABILITIES = {
 def read(body: Any) -> Iterator[Listing]:
     """Raises Unreadable."""
     for name, row in listings.table(body, NAME).items():
-        vendor = _VENDORS.get(listings.table(row, NAME).get("litellm_provider", ""))
+        vendor = VENDORS.get(listings.table(row, NAME).get("litellm_provider", ""))
         if vendor is None or row.get("mode") not in ("chat", "responses"):
             continue
         if name.count("/") > 1 or name.startswith(("ft:", "us/", "eu/")):

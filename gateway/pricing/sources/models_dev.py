@@ -8,7 +8,7 @@ from gateway.pricing.sources import listings
 from gateway.pricing.sources.listings import Listing
 
 NAME, URL = "models.dev", "https://models.dev/api.json"
-_VENDORS = {
+VENDORS = {
     **{name: name for name in ("anthropic", "openai", "google", "deepseek", "mistral", "xai")},
     **{"alibaba": "qwen", "moonshotai": "moonshot", "zai": "zai"},
 }
@@ -17,7 +17,7 @@ _VENDORS = {
 def read(body: Any) -> Iterator[Listing]:
     """Raises Unreadable."""
     providers = listings.table(body, NAME)
-    for known, vendor in _VENDORS.items():
+    for known, vendor in VENDORS.items():
         provider = listings.table(providers.get(known, {"models": {}}), NAME)
         for name, model in listings.table(provider.get("models"), NAME).items():
             found = _model(vendor, name, listings.table(model, NAME))

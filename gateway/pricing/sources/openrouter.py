@@ -8,7 +8,7 @@ from gateway.pricing.sources import listings
 from gateway.pricing.sources.listings import Listing
 
 NAME, URL = "OpenRouter", "https://openrouter.ai/api/v1/models"
-_VENDORS = {
+VENDORS = {
     **{name: name for name in ("anthropic", "openai", "google", "deepseek", "qwen")},
     **{"moonshotai": "moonshot", "z-ai": "zai", "mistralai": "mistral", "x-ai": "xai"},
 }
@@ -18,8 +18,8 @@ def read(body: Any) -> Iterator[Listing]:
     """Raises Unreadable."""
     for row in listings.listed(listings.table(body, NAME).get("data"), NAME):
         author, _, name = str(row.get("id", "")).partition("/")
-        if author in _VENDORS and ":" not in name:
-            yield _model(_VENDORS[author], name, row)
+        if author in VENDORS and ":" not in name:
+            yield _model(VENDORS[author], name, row)
 
 
 def _model(vendor: str, name: str, row: dict[str, Any]) -> Listing:

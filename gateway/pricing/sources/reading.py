@@ -12,7 +12,7 @@ import httpx
 import orjson
 from django.conf import settings
 
-from gateway.pricing.sources import litellm, models_dev, openrouter, vendors
+from gateway.pricing.sources import announced, litellm, models_dev, openrouter, vendors
 from gateway.pricing.sources.listings import Listing, Unreadable
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,10 @@ class Source(NamedTuple):
 
 def _openly() -> dict[str, str]:
     return {}
+
+
+def _nowhere() -> None:
+    return None
 
 
 def _openai() -> dict[str, str] | None:
@@ -62,6 +66,7 @@ def sources() -> tuple[Source, ...]:
         Source(models_dev.NAME, "models.dev.json", models_dev.URL, models_dev.read, _openly),
         Source(litellm.NAME, "litellm.json", litellm.URL, litellm.read, _openly),
         Source(openrouter.NAME, "openrouter.json", openrouter.URL, openrouter.read, _openly),
+        Source(announced.NAME, "announced.json", "", announced.read, _nowhere),
         Source("OpenAI", "openai.json", f"{openai}/v1/models", vendors.openai, _openai),
         Source(
             "Anthropic",

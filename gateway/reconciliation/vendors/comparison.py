@@ -266,7 +266,7 @@ class Prices:
 
     def __init__(self, last: date) -> None:
         self._known: defaultdict[str, list[VendorPrice]] = defaultdict(list)
-        for price in VendorPrice.objects.filter(since__lte=last).order_by("-since"):
+        for price in VendorPrice.objects.filter(since__lte=last).order_by("-since", "-id"):
             self._known[price.model_id].append(price)
         self._ours: dict[str, Price] = {}
         for ours in Price.objects.filter(effective_at__date__lte=last).order_by("effective_at"):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gateway.vendors import vault
 from gateway.vendors.access import Access, introduce
+from gateway.vendors.own_keys import parts
 from gateway.vendors.own_keys.models import OwnKey
 
 logger = logging.getLogger(__name__)
@@ -59,18 +60,20 @@ def address(row: OwnKey) -> str:
 def introduced(row: OwnKey) -> Access:
     """How a request with it begins. Raises ValueError, vault.Unreadable among them."""
     provider, label = row.provider, f"{LABEL}/{row.provider.name}"
-    secret = vault.unseal(row.sealed)
+    shown = parts.read(provider, vault.unseal(row.sealed), address(row))
     made = introduce(
         label,
         provider.vendor,
-        address(row),
-        secret,
+        shown.address,
+        shown.secret,
         auth=provider.auth,
         hosting=provider.hosting,
         dialect=provider.dialect,
         region=provider.region,
     )
     made.own_key = row.pk
+    if shown.project and provider.project:
+        made.project = provider.project, shown.project
     return made
 
 
@@ -81,7 +84,10 @@ def _key(row: OwnKey) -> Key:
 
 def _access(row: OwnKey) -> Access | None:
     provider = row.provider
-    shown = (provider.auth, provider.hosting, provider.dialect, provider.region)
+    shown = (
+        *(provider.auth, provider.hosting, provider.dialect, provider.region),
+        provider.project,
+    )
     same = (row.pk, row.version, row.sealed, provider.vendor, address(row), *shown)
     with _making:
         if same not in _made:

@@ -11,13 +11,14 @@ from accounts.models import User
 from accounts.people import terms
 from billing.books import audit
 from gateway.vendors import vault
-from gateway.vendors.models import PROOFS, Auth, Provider
+from gateway.vendors.models import Auth, Provider
+from gateway.vendors.own_keys import parts
 from gateway.vendors.own_keys.models import OwnKey
-from hontoni.errors import BadRequest, Conflict, NotFound
+from gateway.vendors.own_keys.parts import Entered
+from hontoni.errors import Conflict, NotFound
 from ratelimits.throttle import Throttle
 
-SHORTEST, LONGEST = 16, 1_000
-_SHOWN = 8  # characters, and never more than a third of a key
+Parts = Mapping[str, str]
 
 
 class TriesByAccount(Throttle):
@@ -30,40 +31,32 @@ class TriesByAccount(Throttle):
 
 
 def offered() -> QuerySet[Provider]:
-    """Where customers may bring a key of their own: where one key is all it takes. In a cloud, and
-    where something is signed, an account has an address of its own as well."""
-    found = Provider.objects.filter(own_keys=True, active=True, hosting="")
-    return found.exclude(auth__in=(*PROOFS, Auth.NONE)).order_by("name")
+    """Where customers may bring a key of their own."""
+    found = Provider.objects.filter(own_keys=True, active=True)
+    return found.exclude(auth__in=(Auth.ENTRA, Auth.NONE)).order_by("name")
 
 
 def of(user: User) -> QuerySet[OwnKey]:
     return OwnKey.objects.filter(user=user).select_related("provider")
 
 
-def sound(secret: str) -> str:
-    """The secret, without what surrounds it. Raises BadRequest for what is no key."""
-    secret = secret.strip()
-    if any(not "!" <= letter <= "~" for letter in secret):
-        raise BadRequest("A key has no spaces and no letters beyond ASCII.", param="secret")
-    if not SHORTEST <= len(secret) <= LONGEST:
-        raise BadRequest(f"A vendor's key has {SHORTEST} to {LONGEST} characters.", param="secret")
-    return secret
-
-
 @transaction.atomic
-def add(user: User, provider_name: str, secret: str, *, falls_back: bool = False) -> OwnKey:
-    """Use this key for the account's requests to that provider. Raises BadRequest, NotFound, and
-    Conflict where it has one there."""
-    secret, provider = sound(secret), offered().filter(name=provider_name).first()
-    if provider is None:
+def add(
+    user: User, provider_name: str, secret: str | Parts, *, falls_back: bool = False
+) -> OwnKey:
+    """Use this key (a line, or its parts) for the account's requests to that provider. Raises
+    BadRequest, NotFound, and Conflict where it has one there."""
+    provider = Provider.objects.filter(name=provider_name, own_keys=True, active=True).first()
+    if provider is None or provider.auth == Auth.NONE:
         raise NotFound("Own keys are not offered for that provider.", param="provider")
+    entered = parts.sound(provider, _parts(secret))
     User.objects.select_for_update().get(pk=user.pk)
     if OwnKey.objects.filter(user=user, provider=provider).exists():
         raise Conflict(
             "You have a key at that provider: replace or remove it.", code="own_key_exists"
         )
     made = OwnKey.objects.create(
-        user=user, provider=provider, falls_back=falls_back, **_sealed(provider, secret)
+        user=user, provider=provider, falls_back=falls_back, **_sealed(provider, entered)
     )
     _changed(made, "add own key", {}, _facts(made))
     return made
@@ -73,7 +66,7 @@ def add(user: User, provider_name: str, secret: str, *, falls_back: bool = False
 def change(
     row: OwnKey,
     *,
-    secret: str | None = None,
+    secret: str | Parts | None = None,
     active: bool | None = None,
     falls_back: bool | None = None,
 ) -> OwnKey:
@@ -81,7 +74,7 @@ def change(
     Raises BadRequest, and Conflict for one that must be entered again."""
     before = _facts(row)
     if secret:
-        fields = _sealed(row.provider, sound(secret))
+        fields = _sealed(row.provider, parts.sound(row.provider, _parts(secret)))
         fields |= {"refused_at": None, "refusal": "", "tested_at": None, "active": True}
         _set(row, fields | {"version": row.version + 1})
     if active and not row.is_at_home:
@@ -132,10 +125,14 @@ def moved(provider: Provider) -> int:
     return len(users)
 
 
-def _sealed(provider: Provider, secret: str) -> dict[str, Any]:
+def _parts(secret: str | Parts) -> Parts:
+    return {"secret": secret} if isinstance(secret, str) else secret
+
+
+def _sealed(provider: Provider, entered: Entered) -> dict[str, Any]:
     return {
-        "sealed": vault.seal(secret),
-        "prefix": secret[: min(_SHOWN, len(secret) // 3)],
+        "sealed": vault.seal(entered.text),
+        "prefix": entered.shown,
         "entered_for": provider.home,
     }
 

@@ -27,6 +27,9 @@ def _problem(row: OwnKey) -> str:
         made = access.introduced(row)
     except ValueError:  # it was sealed under another key, or is none for that provider
         return "It cannot be read any more: enter it again."
+    if made.proof is not None or made.hosting:  # a cloud looks at who asks before at what
+        verdict = probing.access(made, probing.asking(row.provider))
+        return "" if verdict.good else f"{row.provider.name} {verdict.text}."
     url = made.url(probing.asking(row.provider))
     headers = {n.decode(): v.decode() for n, v in made.headers.items() if n not in _OURS}
     try:

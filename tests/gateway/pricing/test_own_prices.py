@@ -15,9 +15,11 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
+from gateway.catalogue.seed import seed
 from gateway.pricing import announcements
 from gateway.usage.corrections import booking
 from gateway.usage.corrections.booking import Range
+from gateway.usage.models import UsageHour
 from hontoni.money import nanos
 from tests.gateway.plane.test_limits import limit
 from tests.gateway.usage.test_quarantine import staff
@@ -284,3 +286,88 @@ def test_the_mail_of_an_end_says_what_the_successor_costs_its_reader(
     assert announcements.ends(now) == 2 and announcements.ends(now) == 0
     told = {each.user_id: each.facts["dearer"] for each in Notice.objects.all()}
     assert told == {alice.user.pk: True, bob.user.pk: False}
+
+
+# -- When the list or the vendor moves -----------------------------------------------------------
+
+
+def cost_of(rate: str, since: str = "2026-01-01") -> dict[str, Any]:
+    names = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+    empty = [f"long_{bucket}" for bucket in BUCKETS]
+    empty += ["reasoning", "long_context_above", "batch_factor", "reason"]
+    return {
+        "model": "gpt-4o",
+        "since": since,
+        "source": "its list",
+        **dict.fromkeys(names, rate),
+    } | (dict.fromkeys(empty, ""))
+
+
+@pytest.mark.any_database
+def test_a_cost_that_rises_above_an_agreed_price_needs_a_reason(
+    gateway: Gateway, alice: Person, bob: Person
+) -> None:
+    """Rates, a multiple of the list, and the list itself: all are named, and none is by itself."""
+    now = timezone.now()
+    rates = dict.fromkeys(BUCKETS, nanos("2"))
+    Price.objects.create(model_id="gpt-4o", effective_at=now - timedelta(minutes=5), **rates)
+    agree(alice, model_id="gpt-4o", multiplier=None, **dict.fromkeys(BUCKETS, nanos("1.5")))
+    agree(bob, multiplier=9000)
+    client, url = staff("catalogue"), "/admin/gateway/vendorprice/add/"
+    assert client.post(url, cost_of("1.25")).status_code == 302
+    named = {"1.6": {"alice"}, "1.85": {"alice", "bob"}, "1.87": {"alice", "bob"}}
+    for rate, people in named.items():
+        page = client.post(url, cost_of(rate)).content.decode()
+        assert "Sold below cost from then on" in page and "the list:" not in page
+        assert {who for who in ("alice", "bob") if f"{who}@" in page} == people
+    assert client.post(url, cost_of("1.85") | {"reason": "They stay."}).status_code == 302
+    assert VendorPrice.objects.latest("pk").reason == "They stay."
+    assert client.post(url, cost_of("1.86")).status_code == 302, "that is decided"
+    assert "the list: input" in client.post(url, cost_of("2.10")).content.decode()
+
+
+@pytest.mark.any_database
+def test_a_fall_of_the_list_below_cost_for_some_needs_a_reason(
+    gateway: Gateway, alice: Person
+) -> None:
+    from gateway.catalogue.prices import schedule
+    from hontoni.errors import BadRequest
+
+    agree(alice, multiplier=8000)
+    costs = dict.fromkeys(BUCKETS, nanos("1"))
+    VendorPrice.objects.create(model_id="gpt-4o", since="2026-01-01", **costs)
+    moment = timezone.now() + timedelta(days=1)
+    fall = {"model_id": "gpt-4o", **dict.fromkeys(BUCKETS, nanos("1.2"))}
+    with pytest.raises(BadRequest, match="prices of their own: alice"):
+        schedule.announce(Price(effective_at=moment, **fall), actor="tests")
+    schedule.announce(Price(effective_at=moment, reason="A sale.", **fall), actor="tests")
+
+
+def test_who_has_a_multiple_of_the_list_reads_what_they_pay(
+    db: None, alice: Person, bob: Person, carol: Person
+) -> None:
+    seed()
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    for who in (alice, bob, carol):
+        UsageHour.objects.create(user=who.user, api_key=who.key, hour=hour, model="gpt-4o")
+    agree(alice, multiplier=8000)
+    agree(carol, model_id="gpt-4o", multiplier=None, **dict.fromkeys(BUCKETS, nanos("2")))
+    moment = timezone.now() + timedelta(days=20)
+    present = Price.objects.filter(model_id="gpt-4o").latest("effective_at")
+    rates = {name: getattr(present, name) for name in BUCKETS} | {"output": nanos("15")}
+    announcements.announce(Price(model_id="gpt-4o", effective_at=moment, **rates), "tests")
+    told = {n.user_id: n for n in Notice.objects.filter(kind="model_price_rises")}
+    assert set(told) == {alice.user.pk, bob.user.pk}
+    row = {"bucket": "output", "old": "8.00", "new": "12.00"}
+    assert told[alice.user.pk].facts["rows"] == [row]
+    assert told[bob.user.pk].facts["rows"][0]["new"] == "15.00"
+    for language, words in (("en", "you pay 80 % of the list"), ("vi", "80 % giá niêm yết")):
+        mail = letters.compose(
+            "model_price_rises",
+            told[alice.user.pk].facts,
+            to="a@x",
+            name="",
+            language=language,
+            message_id="<1@x>",
+        )
+        assert "$8.00 → $12.00 (+50 %)" in mail.body and words in mail.body

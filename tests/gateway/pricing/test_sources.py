@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -16,7 +16,8 @@ from billing.books.models import AuditEntry
 from billing.mails.models import Notice
 from gateway.catalogue import snapshot
 from gateway.catalogue.costs.models import MarkUp, VendorPrice
-from gateway.catalogue.models import Alias, Model, Price
+from gateway.catalogue.models import BUCKETS, Alias, Model, Price
+from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.seed import seed
 from gateway.pricing import published
 from gateway.pricing.models import Kind, Proposal, State
@@ -64,7 +65,7 @@ def test_every_source_says_the_same_of_one_model_in_its_own_units() -> None:
         *litellm.read(copy("litellm.json")),
         *openrouter.read(copy("openrouter.json")),
     ]
-    found = [each for each in listings if each.canonical == "gpt-5-4"]
+    found = [each for each in listings if each.name == "gpt-5.4"]
     assert [list(each.rates.values()) for each in found] == [rates] * 3
     for each in found[:2]:
         assert (each.long_above, each.long_rates["input"]) == (272_000, nanos("5"))
@@ -109,7 +110,7 @@ def test_what_is_of_no_known_shape_is_refused(read: Any, body: Any) -> None:
 
 
 def test_the_first_start_knows_costs_ends_and_newer_models(mirror: Path) -> None:
-    assert VendorPrice.objects.count() == 19 and MarkUp.objects.count() == len(Vendor)
+    assert VendorPrice.objects.count() == 22 and MarkUp.objects.count() == len(Vendor)
     assert VendorPrice.objects.get(model_id="gpt-5.4-mini").output == nanos("4.5")
     ending = dict(Model.objects.exclude(ends_at=None).values_list("pk", "ends_at"))
     proposed = {row.model_id for row in opened(kind=Kind.END)}
@@ -182,7 +183,7 @@ def test_models_of_every_vendor_are_compared_where_somebody_sells_them(mirror: P
     assert not opened(vendor="deepseek")
     Provider.objects.create(name="whale", vendor="deepseek", base_url="https://api.deepseek.com")
     call_command("catalogue", "sync")
-    (row,) = opened(vendor="deepseek")
+    (row,) = opened(vendor="deepseek", name="deepseek-v9")
     assert (row.kind, row.facts["cost"]["cache_read"]) == (Kind.NEW_MODEL, "0.028")
     assert accept(row).status_code == 302
     model = Model.objects.get(pk="deepseek-v9")
@@ -195,7 +196,7 @@ def test_a_risen_cost_becomes_a_price_after_its_notice(mirror: Path, alice: Pers
     UsageHour.objects.create(user=alice.user, api_key=alice.key, hour=hour, model="gpt-5.2")
     dearer(mirror, "gpt-5.2", 28.0, "models.dev.json", "litellm.json")
     call_command("catalogue", "sync")
-    (row,) = opened(kind=Kind.COST)
+    (row,) = opened(kind=Kind.COST, model="gpt-5.2")
     assert row.facts["cost"]["output"] == "28.00" and row.facts["present"]["output"] == "14.00"
     price = Price.objects.filter(model_id="gpt-5.2").latest("effective_at")
     assert price.output == nanos("20"), "a proposal changes nothing"
@@ -213,7 +214,7 @@ def test_a_risen_cost_becomes_a_price_after_its_notice(mirror: Path, alice: Pers
     entry = AuditEntry.objects.get(action="accept proposal")
     assert entry.after["facts"]["cost"]["output"] == "28.00"
     call_command("catalogue", "sync")
-    assert opened(kind=Kind.COST) == []
+    assert opened(kind=Kind.COST, model="gpt-5.2") == []
 
 
 def test_sources_that_disagree_are_shown_and_staff_choose(mirror: Path) -> None:
@@ -240,17 +241,17 @@ def test_sources_that_disagree_are_shown_and_staff_choose(mirror: Path) -> None:
 def test_what_was_declined_comes_back_only_when_something_else_is_said(mirror: Path) -> None:
     dearer(mirror, "gpt-5.2", 15.0, "models.dev.json", "litellm.json")
     call_command("catalogue", "sync")
-    (row,) = opened(kind=Kind.COST)
+    (row,) = opened(kind=Kind.COST, model="gpt-5.2")
     client = catalogue()
     client.post(LIST, {"action": "decline", "_selected_action": row.pk})
     call_command("catalogue", "sync")
-    assert opened(kind=Kind.COST) == []
+    assert opened(kind=Kind.COST, model="gpt-5.2") == []
     dearer(mirror, "gpt-5.2", 15.5, "models.dev.json", "litellm.json")
     call_command("catalogue", "sync")
-    assert len(opened(kind=Kind.COST)) == 1
+    assert len(opened(kind=Kind.COST, model="gpt-5.2")) == 1
     dearer(mirror, "gpt-5.2", 14.0, "models.dev.json", "litellm.json")
     call_command("catalogue", "sync")
-    assert opened(kind=Kind.COST) == [], "it is no longer so"
+    assert opened(kind=Kind.COST, model="gpt-5.2") == [], "it is no longer so"
 
 
 def test_a_new_model_is_sold_when_it_is_accepted_and_its_names_mean_it(mirror: Path) -> None:
@@ -289,7 +290,9 @@ def test_a_source_that_is_away_or_mad_keeps_nobody_from_the_others(
     call_command("catalogue", "sync")
     errors = capsys.readouterr().err
     assert "left out: LiteLLM" in errors and "OpenRouter" in errors
-    assert len(opened(kind=Kind.COST)) == 1 and there <= {row.pk for row in opened()}
+    assert len(opened(kind=Kind.COST, model="gpt-5.2")) == 1 and there <= {
+        row.pk for row in opened()
+    }
 
 
 def test_the_copies_need_no_internet(db: None, settings: Settings) -> None:
@@ -305,3 +308,55 @@ def test_staff_read_the_sources_from_a_page(mirror: Path) -> None:
     dearer(mirror, "gpt-5.2", 15.0, "models.dev.json", "litellm.json")
     answer = client.post(f"{LIST}sync/", {"confirmed": "yes"}, follow=True).content.decode()
     assert "1 new proposals" in answer and "changed price of the vendor" in answer
+
+
+# -- The copies that come with the product -------------------------------------------------------
+
+
+def test_the_copies_are_made_of_the_sources_answers(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is old and not sold is left out; a row that is kept is the source's own; made anew of
+    themselves they stay as they are; an answer of another shape changes nothing."""
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(reading, "COPIES", copies)
+    old = {"name": "Old", "release_date": "2023-01-01", "cost": {"input": 1, "output": 2}}
+    edit(mirror / "models.dev.json", lambda b: b["openai"]["models"].update({"gpt-3": old}))
+    edit(mirror / "models.dev.json", lambda b: _row(b).update(description="long words"))
+    call_command("catalogue", "copy", str(mirror), "--on", "2026-07-24")
+    files = ("models.dev.json", "litellm.json", "openrouter.json")
+    made = {file: orjson.loads((copies / file).read_bytes()) for file in files}
+    assert "gpt-3" not in made["models.dev.json"]["openai"]["models"]
+    given = orjson.loads((mirror / "models.dev.json").read_bytes())
+    kept = _row(made["models.dev.json"])
+    assert kept == {n: v for n, v in _row(given).items() if n != "description"}
+    shipped = Path(reading.__file__).with_name("data")
+    for file in files:
+        assert made[file] == orjson.loads((shipped / file).read_bytes())
+    (mirror / "litellm.json").write_bytes(b"<html>")
+    before = {file: (copies / file).read_bytes() for file in files}
+    with pytest.raises(CommandError, match="Nothing is written"):
+        call_command("catalogue", "copy", str(mirror), "--on", "2026-07-24")
+    assert before == {file: (copies / file).read_bytes() for file in files}
+
+
+def _row(body: Any) -> Any:
+    return body["openai"]["models"]["gpt-5.4"]
+
+
+def test_a_customers_rates_below_the_new_cost_stay_for_a_reason_only(
+    mirror: Path, alice: Person
+) -> None:
+    """The list is marked up; what was agreed is staff's to decide, where the cost is accepted."""
+    rates = dict.fromkeys(BUCKETS, nanos("16"))
+    CustomerPrice.objects.create(user=alice.user, model_id="gpt-5.2", **rates)
+    dearer(mirror, "gpt-5.2", 28.0, "models.dev.json", "litellm.json")
+    call_command("catalogue", "sync")
+    (row,) = opened(kind=Kind.COST, model="gpt-5.2")
+    refused = accept(row).content.decode()
+    assert "Below cost with prices of their own" in refused and "output −$12.00" in refused
+    assert opened(kind=Kind.COST, model="gpt-5.2") == [row]
+    assert accept(row, reason="They stay until June.").status_code == 302
+    entry = AuditEntry.objects.get(action="accept proposal")
+    assert "They stay until June." in entry.after["written"]

@@ -38,6 +38,7 @@ def test_a_key_is_entered_tested_switched_and_removed_by_api(
         {
             "provider": "openai",
             "vendor": "openai",
+            "parts": ["secret"],
             "fee_per_million_tokens": "0.10",
             "fee_per_request": "0.00",
         }

@@ -32,7 +32,7 @@ def today(gateway: Gateway, alice: Person, settings: Settings) -> date:
 
 def costs(of: str, day: date) -> None:
     rates = dict.fromkeys(BUCKETS[:5], nanos(of))
-    VendorPrice.objects.update_or_create(model_id="gpt-4o", since=day, defaults=rates)
+    VendorPrice.objects.create(model_id="gpt-4o", since=day, **rates)
 
 
 def test_a_day_that_lost_money_is_told_once_until_it_has_lost_twice_as_much(

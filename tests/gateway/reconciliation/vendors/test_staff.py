@@ -327,6 +327,7 @@ def test_prices_are_entered_in_dollars() -> None:
     body = dict.fromkeys(("input", "cache_read", "cache_write_5m", "cache_write_1h"), "2.50")
     url = "/admin/gateway/vendorprice/add/"
     asked = body | {"model": "gpt-4o", "since": DAY, "output": "10", "source": "its list"}
+    asked |= {"reason": "It caches nothing."}
     assert page("finance").post(url, asked).status_code == 302
     found = VendorPrice.objects.get()
     assert (found.input, found.output) == (2_500_000_000, 10_000_000_000)
