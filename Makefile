@@ -124,8 +124,16 @@ bench-large: $(VENV)/.test ## what others notice of one request of 300,000 messa
 bench-hostile: $(VENV)/.test ## an honest client beside one that holds connections, headers and bodies
 	$(PY) -m bench.hostile $(ARGS)
 
+lint-deploy: ## the files of deploy/, by hadolint, helm, kubernetes-validate, caddy, nginx, systemd-analyze (STRICT=1)
+	@deploy/lint $(DATA_DIR)/lint
+
+bench-history: $(VENV)/.test ## the nightly proof and the pages with 13 months in the books (ARGS="--rows 1000000")
+	$(PY) -m bench.history $(ARGS)
+
 messages: $(VENV)/.run ## collect and compile what is to be translated (needs gettext)
+	$(PY) manage.py labels > hontoni/labels.py
 	$(PY) manage.py makemessages -l vi --no-location --no-obsolete -i 'tests/*' -i 'var/*' -i .venv -i 'locale/*'
+	rm hontoni/labels.py
 	$(PY) manage.py compilemessages -v 0 -i .venv
 
 conformance: $(VENV)/.test node-sdks ## every SDK and real agents (2 GB) on every vendor, into docs/conformance.md
@@ -143,4 +151,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: providers previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-request bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage demo lint test bench conformance lock
+.PHONY: bench-history lint-deploy providers previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-request bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage demo lint test bench conformance lock

@@ -6,6 +6,12 @@ from typing import Any
 
 from allauth.account.admin import EmailAddressAdmin
 from allauth.account.models import EmailAddress
+from allauth.mfa import admin as mfa  # noqa: F401  registers
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount import admin as socialaccount  # noqa: F401  registers
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions import admin as usersessions  # noqa: F401  registers
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -14,6 +20,8 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -56,25 +64,25 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     ]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
-        ("Teams", {"fields": ["teams", "members"]}),
-        ("Keys", {"fields": ["key_cap", "terms_version", "frozen_at", "frozen_reason"]}),
+        (_("Teams"), {"fields": ["teams", "members"]}),
+        (_("Keys"), {"fields": ["key_cap", "terms_version", "frozen_at", "frozen_reason"]}),
         (
-            "Permissions",
+            _("Permissions"),
             {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]},
         ),
-        ("Dates", {"fields": ["created_at", "last_login"]}),
+        (_("Dates"), {"fields": ["created_at", "last_login"]}),
     ]
     add_fieldsets = [
         (None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})
     ]
 
-    @admin.display(description="Members")
+    @admin.display(description=_("Members"))
     def members(self, user: User) -> str:
         """Of a team: who is in it."""
         found = Membership.objects.filter(account=user.pk, ended_at=None).select_related("person")
         return ", ".join(f"{each.person.email} ({each.role})" for each in found) or "-"
 
-    @admin.display(description="In teams")
+    @admin.display(description=_("In teams"))
     def teams(self, user: User) -> str:
         found = Membership.objects.filter(person=user.pk, ended_at=None).select_related("account")
         return ", ".join(f"{each.account} ({each.role})" for each in found) or "-"
@@ -114,16 +122,16 @@ class SecretAdmin(ModelAdmin):
     exclude = ["digest"]
     end: Callable[[Any], bool]
 
-    @admin.display(description="Status")
+    @admin.display(description=_("Status"))
     def state(self, secret: ApiKey | PersonalToken) -> str:
-        return secret.status(timezone.now())
+        return gettext(secret.status(timezone.now()))
 
-    @admin.action(description="Revoke for good", permissions=["revoke"])
+    @admin.action(description=_("Revoke for good"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for secret in queryset:
             self.end(secret)
             self.log_change(request, secret, "Revoked.")
-        self.message_user(request, f"The {self.opts.verbose_name_plural} are revoked.")
+        self.message_user(request, gettext("Revoked."))
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"accounts.change_{self.opts.model_name}")
@@ -195,11 +203,11 @@ class LegalTextAdmin(ModelAdmin):
     list_filter = ["page"]
     readonly_fields = ["version"]
 
-    @admin.display(description="In force", boolean=True)
+    @admin.display(description=_("In force"), boolean=True)
     def holds(self, text: LegalText) -> bool:
         return texts.current(text.page, timezone.now()).pk == text.pk
 
-    @admin.display(description="Agreed to by")
+    @admin.display(description=_("Agreed to by"))
     def consents(self, text: LegalText) -> int:
         return Consent.objects.filter(page=text.page, version=text.version).count()
 
@@ -233,6 +241,8 @@ class LegalTextAdmin(ModelAdmin):
 
 admin.site.unregister(Group)
 admin.site.unregister(EmailAddress)
+# How one signs in by Google or GitHub is a setting; a row would be a second one beside it.
+admin.site.unregister([SocialApp, SocialToken, SocialAccount, Authenticator, UserSession])
 
 
 @admin.register(EmailAddress)
@@ -241,7 +251,7 @@ class AddressAdmin(EmailAddressAdmin, ModelAdmin):
 
     actions = ["make_verified"]
 
-    @admin.action(description="Confirm")
+    @admin.action(description=_("Confirm"))
     def make_verified(self, request: HttpRequest, queryset: QuerySet[EmailAddress]) -> None:
         for address in queryset.filter(verified=False):
             _vouch(address)
@@ -262,6 +272,40 @@ class AddressAdmin(EmailAddressAdmin, ModelAdmin):
 def _vouch(address: EmailAddress) -> None:
     if proof.is_due(address.user):
         proof.vouch(address.user)
+
+
+class ProofAdmin(ModelAdmin):
+    """What people prove with who they are: listed, never edited, its secrets never shown."""
+
+    list_select_related = ["user"]
+    search_fields = ["user__email"]
+    list_filter = ["created_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ProofAdmin):
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    exclude = ["data"]
+
+
+@admin.register(SocialAccount)
+class SocialAccountAdmin(ProofAdmin):
+    list_display = ["user", "provider", "uid", "last_login", "date_joined"]
+    list_filter = ["provider", "date_joined"]
+
+
+@admin.register(UserSession)
+class SessionAdmin(ProofAdmin):
+    """Deleting one signs its browser out."""
+
+    list_display = ["user", "ip", "user_agent", "created_at", "last_seen_at"]
+    exclude = ["data", "session_key"]
 
 
 @admin.register(Group)

@@ -71,6 +71,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=200, blank=True)
     # Of mails, which nobody's browser asks for: of signing up, then as last chosen on a page.
     language = models.CharField(max_length=10, default=spoken, editable=False)
+    # In which the admin tells times to a member of staff. Empty: UTC.
+    time_zone = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
     is_active = models.BooleanField(
         "active", default=True, help_text="Switch off instead of deleting: keys stop at once."
     )
@@ -326,7 +330,7 @@ class LegalText(models.Model):
     english = models.TextField(help_text="Markdown. {seller}, {email} and {site} are filled in.")
     vietnamese = models.TextField(blank=True, help_text="Empty: the English text is shown.")
     effective_at = models.DateTimeField(
-        default=timezone.now, help_text="From this moment (UTC) on it holds, and stays as it is."
+        default=timezone.now, help_text="From this moment on it holds, and stays as it is."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

@@ -1,5 +1,6 @@
 """Years of usage at once, for Postgres: `python -m bench.rows ROWS`, in an installation's
-environment. Prints, as JSON, the session of every customer made; the first owns half of the rows.
+environment. Prints, as JSON, the session of every customer made, the first of whom owns half of
+the rows, and that of a member of staff.
 
 Ids are UUIDv7 of the moments, as the gateway makes them, over the last 90 days. The indexes are
 made again after the rows: that is minutes faster than keeping them up to date.
@@ -10,6 +11,7 @@ import sys
 
 import django
 from django.db import connection, transaction
+from django.utils import timezone
 
 CUSTOMERS = 100
 DAYS = 90
@@ -52,6 +54,14 @@ SELECT date_trunc('hour', created_at, 'UTC'), user_id, api_key_id, model, tool, 
   count(*) FILTER (WHERE status >= 400), sum(input), sum(cache_read), sum(cache_write_5m),
   sum(cache_write_1h), sum(output), sum(reasoning), sum(cost)
 FROM gateway_usageevent GROUP BY 1, 2, 3, 4, 5
+"""
+_DAYS = """
+INSERT INTO gateway_usagevendorday (day, vendor, credential, model, part, requests, input,
+  cache_read, cache_write_5m, cache_write_1h, output, cost)
+SELECT (created_at AT TIME ZONE 'UTC')::date, 'anthropic', 'anthropic/environment', model,
+  CASE WHEN status >= 400 THEN 'given_away' ELSE 'charged' END, count(*), sum(input),
+  sum(cache_read), sum(cache_write_5m), sum(cache_write_1h), sum(output), sum(cost)
+FROM gateway_usageevent GROUP BY 1, 4, 5
 """
 
 
@@ -106,15 +116,30 @@ def fill(rows: int, owners: list[tuple[int, int]]) -> None:
         for _, definition in indexes:
             cursor.execute(definition.replace(" ON ONLY ", " ON "))  # of every month
         cursor.execute(_HOURS)
+        cursor.execute(_DAYS)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE gateway_usageevent")
         cursor.execute("VACUUM ANALYZE gateway_usagehour")
 
 
+def staff() -> str:
+    """The session of a superuser, who has a second factor."""
+    from allauth.mfa.totp.internal import auth as totp
+
+    from accounts.models import User
+    from cockpit import daily
+
+    owner = User.objects.create_superuser("staff@example.com", "for the bench only")
+    totp.TOTP.activate(owner, "JBSWY3DPEHPK3PXP")
+    daily.catch_up(timezone.now())  # which the worker does every hour
+    return session(owner.pk)
+
+
 def main() -> None:
     owners = customers()
     fill(int(sys.argv[1]), owners)
-    print(json.dumps([session(user_id) for user_id, _ in owners]))
+    sessions = [session(user_id) for user_id, _ in owners]
+    print(json.dumps({"customers": sessions, "first": owners[0][0], "staff": staff()}))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
@@ -198,12 +199,16 @@ class CustomerPage(CustomerAdmin):
     def live(self, request: HttpRequest, object_id: int) -> HttpResponse:
         customer = self._one(request, object_id)
         context = {**self.admin_site.each_context(request), "opts": self.model._meta}
-        return looking.live(request, customer, context | {"title": f"Live: {customer}"})
+        return looking.live(
+            request,
+            customer,
+            context | {"title": gettext("Live: %(customer)s") % {"customer": customer}},
+        )
 
     @action(description=_("As the customer sees it"), url_path="look", permissions=["look"])
     def look(self, request: HttpRequest, object_id: int) -> HttpResponse:
         form = looking.LookForm(request.POST or None)
-        return self.ask(request, object_id, "Look as customer", form, looking.begin)
+        return self.ask(request, object_id, gettext("Look as customer"), form, looking.begin)
 
     @action(description=_("Own price"), url_path="own-price", permissions=["own_price"])
     def own_price(self, request: HttpRequest, object_id: int) -> HttpResponse:

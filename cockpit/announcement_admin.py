@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 
 from accounts.models import User
@@ -17,6 +19,7 @@ from billing.staff.audited import audit_deed, email_of
 from billing.staff.price_changes import ConfirmedForm, MoneyAdmin
 from cockpit import announcing
 from gateway.catalogue.models import Model
+from hontoni.pages import at
 
 Audience = Announcement.Audience
 
@@ -27,15 +30,15 @@ class AnnouncementForm(ConfirmedForm):
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean()
         if not given.get("banner") and not given.get("mail"):
-            self.add_error("banner", "Choose a banner, a mail, or both.")
+            self.add_error("banner", gettext("Choose a banner, a mail, or both."))
         starts, ends = given.get("starts_at"), given.get("ends_at")
         if starts and ends and ends <= starts:
-            self.add_error("ends_at", "It ends after it starts.")
+            self.add_error("ends_at", gettext("It ends after it starts."))
         audience = given.get("audience")
         if audience == Audience.PLAN and not given.get("plans"):
-            self.add_error("plans", "Choose the plans it is for.")
+            self.add_error("plans", gettext("Choose the plans it is for."))
         if audience == Audience.MODEL and not _is_model(given.get("model", "")):
-            self.add_error("model", "There is no such model.")
+            self.add_error("model", gettext("There is no such model."))
         return given
 
 
@@ -57,7 +60,7 @@ class AnnouncementAdmin(MoneyAdmin):
     actions_detail = ["preview", "test", "release", "withdraw"]
 
     @display(
-        description="state",
+        description=_("state"),
         label={
             "draft": "info",
             "scheduled": "warning",
@@ -66,21 +69,21 @@ class AnnouncementAdmin(MoneyAdmin):
         },
     )
     def state(self, announcement: Announcement) -> tuple[str, str]:
-        return announcement.status, announcement.status
+        return announcement.status, gettext(announcement.status)
 
-    @admin.display(description="state")
+    @admin.display(description=_("state"))
     def status(self, announcement: Announcement) -> str:
-        return announcement.status if announcement.pk else "new"
+        return gettext(announcement.status) if announcement.pk else gettext("new")
 
-    @admin.display(description="reached")
+    @admin.display(description=_("reached"))
     def reached(self, announcement: Announcement) -> str:
         if announcement.pk is None:
             return ""
         rows = Told.objects.filter(announcement=announcement)
         dismissed = rows.exclude(dismissed_at=None).count()
-        return f"{rows.count()}, of them mailed {rows.filter(mailed=True).count()}, " + (
-            f"dismissed {dismissed}"
-        )
+        mailed = rows.filter(mailed=True).count()
+        said = gettext("%(count)d, of them mailed %(mailed)d, dismissed %(dismissed)d")
+        return said % {"count": rows.count(), "mailed": mailed, "dismissed": dismissed}
 
     # -- What may be done ------------------------------------------------------------------------
 
@@ -108,40 +111,47 @@ class AnnouncementAdmin(MoneyAdmin):
         found = Announcement.objects.filter(pk=object_id).first() if object_id else None
         return object_id is None or (found is not None and found.status in states)
 
-    @action(description="Preview", url_path="preview", permissions=["try"])
+    @action(description=_("Preview"), url_path="preview", permissions=["try"])
     def preview(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        return self._show(request, self._found(request, object_id), "Preview", "")
+        return self._show(request, self._found(request, object_id), gettext("Preview"), "")
 
-    @action(description="Send me a test", url_path="test", permissions=["try"])
+    @action(description=_("Send me a test"), url_path="test", permissions=["try"])
     def test(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """To who asks, in both languages."""
         found = self._found(request, object_id)
         if request.method != "POST":
-            return self._show(request, found, "Send me a test", "Send me a test")
+            return self._show(request, found, gettext("Send me a test"), gettext("Send me a test"))
         for language in ("en", "vi"):
             _mail(found, request.user, language).send()
-        self.message_user(request, f"Two mails sent to {email_of(request)}.", messages.SUCCESS)
+        self.message_user(
+            request,
+            gettext("Two mails sent to %(email)s.") % {"email": email_of(request)},
+            messages.SUCCESS,
+        )
         return redirect("admin:billing_announcement_change", object_id)
 
-    @action(description="Release", url_path="release", permissions=["release"])
+    @action(description=_("Release"), url_path="release", permissions=["release"])
     def release(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """After a look at what it says, and to how many."""
         found = self._found(request, object_id)
         if request.method != "POST":
-            return self._show(request, found, "Release", "Release it")
+            return self._show(request, found, gettext("Release"), gettext("Release it"))
         if announcing.release(found, email_of(request), timezone.now()):
             _audit(request, found, "release")
-            self.message_user(request, f"It begins at {found.starts_at:%Y-%m-%d %H:%M} UTC.")
+            self.message_user(
+                request,
+                gettext("It begins at %(at)s.") % {"at": at(found.starts_at)},
+            )
         return redirect("admin:billing_announcement_change", object_id)
 
-    @action(description="Withdraw", url_path="withdraw", permissions=["withdraw"])
+    @action(description=_("Withdraw"), url_path="withdraw", permissions=["withdraw"])
     def withdraw(self, request: HttpRequest, object_id: int) -> HttpResponse:
         found = self._found(request, object_id)
         if request.method != "POST":
-            return self._show(request, found, "Withdraw", "Withdraw it")
+            return self._show(request, found, gettext("Withdraw"), gettext("Withdraw it"))
         if announcing.withdraw(found, timezone.now()):
             _audit(request, found, "withdraw")
-            self.message_user(request, "Withdrawn.")
+            self.message_user(request, gettext("Withdrawn."))
         return redirect("admin:billing_announcement_change", object_id)
 
     def _found(self, request: HttpRequest, object_id: int) -> Announcement:

@@ -97,7 +97,7 @@ def cash(span: Span) -> Report:
     when = {"created_at__gte": span.begin.isoformat(), "created_at__lt": span.end.isoformat()}
     rows = [
         [
-            Cell(labels[kind], link := rows_of("billing_transfer", kind__exact=kind, **when)),
+            Cell(_(labels[kind]), link := rows_of("billing_transfer", kind__exact=kind, **when)),
             number(count, link),
             usd(amount, link),
         ]

@@ -9,6 +9,8 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
@@ -33,7 +35,7 @@ class AnswerForm(forms.Form):
         super().__init__(*args, **kwargs)
         for name in disputes.FIELDS:
             widget = UnfoldAdminTextareaWidget if name in _LONG else UnfoldAdminTextInputWidget
-            label = name.replace("_", " ").capitalize().replace(" ip", " IP")
+            label = gettext(disputes.label(name))
             self.fields[name] = forms.CharField(
                 required=False,
                 max_length=disputes.MOST_CHARACTERS,
@@ -44,7 +46,7 @@ class AnswerForm(forms.Form):
 
 class GiveUpForm(ReasonForm):
     reason = forms.CharField(
-        max_length=200, widget=UnfoldAdminTextInputWidget, help_text="For the audit."
+        max_length=200, widget=UnfoldAdminTextInputWidget, help_text=_("For the audit.")
     )
 
 
@@ -64,27 +66,27 @@ class DisputePage(DisputeAdmin):
         rows = Dispute.objects.filter(pk=unquote(object_id), status__in=Dispute.ANSWERABLE)
         return rows.exists()
 
-    @action(description="Answer with evidence", url_path="answer", permissions=["answer"])
+    @action(description=_("Answer with evidence"), url_path="answer", permissions=["answer"])
     def answer(self, request: HttpRequest, object_id: str) -> HttpResponse:
         named = Dispute.objects.filter(pk=unquote(object_id))
         dispute = named.select_related("topup__user", "user").first()
         initial = evidence.gather(dispute) if dispute and request.method != "POST" else None
         form = AnswerForm(request.POST or None, initial=initial)
-        return self.ask(request, object_id, "Answer", form, _answer, at_once=False)
+        return self.ask(request, object_id, gettext("Answer"), form, _answer, at_once=False)
 
-    @action(description="Give it up", url_path="give-up", permissions=["answer"])
+    @action(description=_("Give it up"), url_path="give-up", permissions=["answer"])
     def give_up(self, request: HttpRequest, object_id: str) -> HttpResponse:
         form = GiveUpForm(request.POST or None)
-        return self.ask(request, object_id, "Give up", form, _give_up, at_once=False)
+        return self.ask(request, object_id, gettext("Give up"), form, _give_up, at_once=False)
 
 
 def _answer(request: HttpRequest, dispute: Dispute, data: dict[str, Any]) -> str:
     disputes.answer(dispute, data, actor=email_of(request), request_id=request_id(request))
-    return "Handed in: the bank decides."
+    return gettext("Handed in: the bank decides.")
 
 
 def _give_up(request: HttpRequest, dispute: Dispute, data: dict[str, Any]) -> str:
     disputes.give_up(
         dispute, reason=data["reason"], actor=email_of(request), request_id=request_id(request)
     )
-    return "Given up: the money stays with the customer."
+    return gettext("Given up: the money stays with the customer.")

@@ -18,7 +18,10 @@ from accounts.models import ApiKey, Consent, LegalText, User
 from accounts.people import mailboxes
 from billing.invoices.models import BillingDetails, Invoice
 from billing.payments.models import Dispute, TopUp
+from gateway.archive.log import Log, Narrowing
 from gateway.usage.models import UsageEvent, UsageHour
+from gateway.usage.request_ids import first_id
+from hontoni.errors import Unavailable
 from hontoni.money import CENT, dollars
 
 PRODUCT = (
@@ -27,6 +30,8 @@ PRODUCT = (
     "customer makes on our site. Nothing is shipped."
 )
 RECEIPTS = 25
+_END = datetime.max.replace(tzinfo=UTC)
+_SLACK = 120  # seconds that an id's clock may differ
 SIGN_INS = 50
 
 
@@ -117,8 +122,15 @@ def _days(user: User, paid: datetime) -> Iterator[str]:
 
 def _receipts(user: User, paid: datetime) -> Iterator[str]:
     yield "\nRECEIPTS OF THE FIRST REQUESTS AFTER IT"
-    since = UsageEvent.objects.filter(user=user, created_at__gte=paid, status__lt=400)
-    for event in since.order_by("id")[:RECEIPTS]:
+    events = UsageEvent.objects.filter(user=user, created_at__gte=paid, status__lt=400)
+    of = Narrowing(user.pk, failed=False, began=(paid, _END))
+    log = Log(events, of.between(first_id(paid.timestamp() - _SLACK), None)).order_by("pk")
+    try:
+        found = log[:RECEIPTS]
+    except Unavailable:
+        yield "(What is older than a year could not be read from the archive: gather again.)"
+        found = list(log.events[:RECEIPTS])
+    for event in found:
         yield (
             f"{_at(event.created_at)} {event.request_id} {event.model}, "
             f"{event.prompt_tokens + event.output_tokens:,} tokens, ${dollars(event.charged)}"

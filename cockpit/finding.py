@@ -18,6 +18,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Model, Q
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from unfold.dataclasses import SearchResult
 
 from accounts.keys import api_keys
@@ -31,13 +32,16 @@ from billing.stripe import mirror
 from billing.stripe.models import StripeCustomer, StripeEvent
 from billing.subscriptions.models import PlanOrder
 from cockpit.sidebar import may_see
+from gateway.archive import receipts as archived
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
+from hontoni.errors import Unavailable
 from hontoni.money import dollars
 
 MOST = 5  # of one kind
 VENDORS_DAYS = (1, 7, 31, 366)
 SECONDS = 2  # for each of these
+ARCHIVE_SECONDS = 5  # for all of it
 SHOWN = 10  # characters of a key that are kept in clear (accounts/keys/api_keys.py)
 _REQUEST = re.compile(r"(?:\breq_|\A)([0-9a-f]{32})\b", re.IGNORECASE)  # also within an address
 _KEY = re.compile(r"sk-gw-[0-9a-z]{2,}", re.IGNORECASE)
@@ -86,10 +90,23 @@ def _requests(text: str) -> Iterator[Found]:
         refusals = Refusal.objects.filter(request_id=f"req_{pk.hex}", hour__range=_about(pk))
         for refusal in refusals.select_related("user"):
             about = f"{refusal.code}, {refusal.user.email}: {refusal.message}"
-            yield Found(refusal, f"Refused: {refusal.request_id}", about, "block")
+            yield Found(refusal, _("Refused: %(id)s") % {"id": refusal.request_id}, about, "block")
         for event in UsageEvent.objects.filter(pk=pk).select_related("user"):
             about = f"{event.model}, {event.status}, {event.user.email}"
-            yield Found(event, f"Request {event.request_id}", about, "bolt")
+            yield Found(event, _("Request %(id)s") % {"id": event.request_id}, about, "bolt")
+            return
+        if gone := _archived(pk):
+            facts = {"model": gone.model, "status": gone.status, "email": gone.user.email}
+            about = _("%(model)s, %(status)s, %(email)s, in the archive") % facts
+            yield Found(gone, _("Request %(id)s") % {"id": gone.request_id}, about, "bolt")
+
+
+def _archived(pk: UUID) -> UsageEvent | None:
+    """A request in the archive; none where that is away: what else is found is shown."""
+    try:
+        return archived.find(None, pk)
+    except Unavailable:
+        return None
 
 
 def _about(request: UUID) -> tuple[datetime, datetime]:
@@ -107,7 +124,9 @@ def _people(text: str) -> Iterator[Found]:
         theirs = Q(email__istartswith=text) | Q(memberships__person__email__istartswith=text)
         found = Customer.objects.filter(theirs).distinct()
         for customer in found.order_by("is_team", "email")[:MOST]:
-            state = "frozen" if customer.frozen_at else "deleted" if not customer.is_active else ""
+            state = (
+                _("frozen") if customer.frozen_at else "" if customer.is_active else _("deleted")
+            )
             name = str(customer) if customer.is_team else customer.email
             yield Found(customer, name, state or customer.name, "group")
 
@@ -122,14 +141,19 @@ def _keys(text: str) -> Iterator[Found]:
     begin = keys.filter(prefix__istartswith=found[0][:SHOWN]).order_by("-pk")
     for key in whole or begin[:MOST]:
         about = f"{key.name}, {key.user.email}"
-        yield Found(key, f"Key {key.prefix}…{key.last4}", about, "key")
+        yield Found(key, _("Key %(key)s") % {"key": f"{key.prefix}…{key.last4}"}, about, "key")
 
 
 def _invoices(text: str) -> Iterator[Found]:
     if "-" in text and not text.startswith("sk-"):
         rows = Invoice.objects.filter(number__iexact=text).select_related("user")
         for invoice in rows:
-            yield Found(invoice, f"Invoice {invoice.number}", invoice.user.email, "receipt_long")
+            yield Found(
+                invoice,
+                _("Invoice %(number)s") % {"number": invoice.number},
+                invoice.user.email,
+                "receipt_long",
+            )
 
 
 def _orders(text: str) -> Iterator[Found]:
@@ -139,9 +163,11 @@ def _orders(text: str) -> Iterator[Found]:
     except ValueError:
         return
     for order in TopUp.objects.filter(pk=pk).select_related("user"):
-        yield Found(order, f"Top-up {order}", order.get_state_display(), "add_card")
+        yield Found(
+            order, _("Top-up %(what)s") % {"what": order}, order.get_state_display(), "add_card"
+        )
     for plan in PlanOrder.objects.filter(pk=pk):
-        yield Found(plan, "Order of a plan", plan.get_state_display(), "layers")
+        yield Found(plan, _("Order of a plan"), plan.get_state_display(), "layers")
 
 
 # -- Stripe's ids: letters count in them, and every one is found by an index ---------------------
@@ -157,16 +183,20 @@ def _payments(text: str) -> Iterator[Found]:
 def _paid(text: str) -> Iterator[Found]:
     named = Q(session_id=text) | Q(intent_id=text) | Q(invoice_id=text)
     for order in TopUp.objects.filter(named).select_related("user")[:MOST]:
-        yield Found(order, f"Top-up {order}", order.get_state_display(), "add_card")
+        yield Found(
+            order, _("Top-up %(what)s") % {"what": order}, order.get_state_display(), "add_card"
+        )
     for dispute in Dispute.objects.filter(pk=text):
-        yield Found(dispute, f"Dispute {dispute.pk}", dispute.status, "gavel")
+        yield Found(dispute, _("Dispute %(id)s") % {"id": dispute.pk}, dispute.status, "gavel")
 
 
 def _subscribed(text: str) -> Iterator[Found]:
     for mine in Subscription.objects.filter(stripe_id=text).select_related("user", "plan"):
-        yield Found(mine, f"Subscription {mine.stripe_id}", str(mine), "autorenew")
+        yield Found(
+            mine, _("Subscription %(id)s") % {"id": mine.stripe_id}, str(mine), "autorenew"
+        )
     for order in PlanOrder.objects.filter(Q(session_id=text) | Q(invoice_id=text))[:MOST]:
-        yield Found(order, "Order of a plan", order.get_state_display(), "layers")
+        yield Found(order, _("Order of a plan"), order.get_state_display(), "layers")
     for payer in StripeCustomer.objects.filter(stripe_id=text).select_related("user"):
         customer = Customer.objects.get(pk=payer.user_id)
         yield Found(customer, customer.email, payer.stripe_id, "group")
@@ -177,10 +207,15 @@ def _booked(text: str) -> Iterator[Found]:
     facts = [f"{of}:{text}{what}" for of, what in _FACTS]
     for transfer in Transfer.objects.filter(key__in=facts).exclude(kind=Transfer.Kind.USAGE):
         about = f"{transfer.get_kind_display()}, ${dollars(transfer.amount)}"
-        yield Found(transfer, f"Transfer {transfer.key}", about, "swap_horiz")
+        yield Found(transfer, _("Transfer %(key)s") % {"key": transfer.key}, about, "swap_horiz")
     documents = Invoice.objects.filter(Q(cause__in=facts) | Q(cause__gt="", cause=text))
     for invoice in documents.select_related("user"):
-        yield Found(invoice, f"Invoice {invoice.number}", invoice.user.email, "receipt_long")
+        yield Found(
+            invoice,
+            _("Invoice %(number)s") % {"number": invoice.number},
+            invoice.user.email,
+            "receipt_long",
+        )
 
 
 def _told(text: str) -> Iterator[Found]:
@@ -211,10 +246,22 @@ def _vendor_requests(text: str) -> Iterator[Found]:
         except OperationalError:
             return
         for event in events:
-            yield Found(event, f"Request {event.request_id}", f"the vendor's {text}", "bolt")
+            yield Found(
+                event,
+                _("Request %(id)s") % {"id": event.request_id},
+                _("the vendor's %(id)s") % {"id": text},
+                "bolt",
+            )
         if events:
             return
         end = begin
+    try:
+        gone = archived.by_vendors_id(text, ARCHIVE_SECONDS, MOST)
+    except Unavailable:
+        return
+    for event in gone:
+        about = f"the vendor's {text}, in the archive"
+        yield Found(event, f"Request {event.request_id}", about, "bolt")
 
 
 @contextmanager

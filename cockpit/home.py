@@ -134,7 +134,7 @@ def _work(span: Span) -> list[Card]:
     requests = Figure(used.requests, earlier.requests)
     failed = Figure(used.errors, earlier.errors)
     waiting, oldest = usage_reports.queue()
-    since = _("since %(at)s") % {"at": f"{oldest:%H:%M:%S}"} if oldest else ""
+    since = _("since %(at)s") % {"at": f"{timezone.localtime(oldest):%H:%M:%S}"} if oldest else ""
     revenue, failures = report("revenue", days=span.days), report("failed", days=span.days)
     return [
         Card(_("Requests"), f"{requests.now:,}", revenue, requests.change),

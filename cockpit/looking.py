@@ -20,6 +20,7 @@ from billing.staff.audited import audit_deed
 from billing.staff.customer_deeds import AuditedForm
 from billing.staff.models import Customer
 from gateway.usage.models import Refusal, UsageEvent
+from hontoni.pages import at
 
 NEWEST = 30
 
@@ -39,8 +40,8 @@ def begin(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str
     after = {"until": until.isoformat(), "reason": data["reason"]}
     before = {"looks": False}
     audit_deed(request, "look as customer", f"user:{user.pk}", before=before, after=after)
-    return gettext("You see what %(email)s sees at %(path)s, until %(time)s UTC.") % {
-        **{"email": user.email, "path": reverse("overview"), "time": f"{until:%H:%M}"}
+    return gettext("You see what %(email)s sees at %(path)s, until %(time)s.") % {
+        **{"email": user.email, "path": reverse("overview"), "time": at(until)}
     }
 
 

@@ -64,6 +64,17 @@ class Watched:
             with _telling(values(each), {}):
                 super().log_deletions(request, [each])  # type: ignore[misc]
 
+    # -- Forms -----------------------------------------------------------------------------------
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Permissions are named in the reader's language."""
+        from cockpit import labels
+
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
+        if db_field.related_model._meta.label == "auth.Permission" and field is not None:
+            field.label_from_instance = labels.choice
+        return field
+
     # -- Lists -----------------------------------------------------------------------------------
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
@@ -222,18 +233,24 @@ class KeysetList(ChangeList):
 
 class Site(UnfoldAdminSite):  # type: ignore[misc]
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        from cockpit import labels
+
         chosen = admin_class or admin.ModelAdmin
         if not issubclass(chosen, Watched):
             own = {"__module__": chosen.__module__, "__doc__": chosen.__doc__}
             chosen = type(chosen.__name__, (Watched, chosen), own)
+        labels.name_fields(chosen.form)  # type: ignore[misc]
         super().register(model_or_iterable, chosen, **options)
 
 
 class Theme(DefaultAppConfig):  # type: ignore[misc]
-    """The theme's app, with our site for its own."""
+    """The theme's app, with our site for its own. It is ready before anybody makes a form."""
 
     default = False
 
     def ready(self) -> None:
+        from cockpit import labels
+
+        labels.translate()
         site = Site()
         admin.site = sites.site = site

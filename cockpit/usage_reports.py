@@ -16,6 +16,7 @@ from cockpit.reports import Cell, Report, customer, number, report, rows_of, usd
 from gateway.metrics import stores
 from gateway.usage.models import DeadEvent
 from hontoni import health
+from hontoni.pages import at
 from hontoni.redis import RedisError
 
 
@@ -128,7 +129,7 @@ def _until(due: datetime | None, now: datetime) -> Cell:
         return Cell(_("not known"), number=True)
     hours = int((due - now).total_seconds() // 3600)
     left = _("%(days)s days left") % {"days": hours // 24} if hours >= 0 else _("over")
-    return Cell(f"{due:%Y-%m-%d %H:%M} UTC, {left}", number=True, bad=hours < 72)
+    return Cell(f"{at(due)}, {left}", number=True, bad=hours < 72)
 
 
 # -- What waits ----------------------------------------------------------------------------------
@@ -143,13 +144,13 @@ def queues(_span: Span) -> Report:
 
 
 def _alarms() -> dict[str, str]:
-    return health.alarms()
+    return {_(part): _(text) for part, text in health.alarms().items()}
 
 
 def _queues() -> list[tuple[str, int, str, str]]:
     usage, oldest = queue()
     mails = Mail.objects.filter(status=Mail.Status.WAITING).aggregate(n=Count("pk"))["n"]
-    age = "" if oldest is None else _("the oldest is of %(at)s") % {"at": f"{oldest:%H:%M:%S}"}
+    age = "" if oldest is None else _("the oldest is of %(at)s") % {"at": at(oldest)}
     return [
         (_("Usage on its way into the books"), usage, "", age),
         (_("Usage that did not get there"), DeadEvent.objects.count(), _dead(), ""),
@@ -187,8 +188,8 @@ def books() -> tuple[str, bool]:
         return _("The books do not balance."), False
     if last is None:
         return _("Books balanced; not proved yet."), True
-    at = f"{datetime.fromtimestamp(last.at, UTC):%Y-%m-%d %H:%M} UTC"
+    when = at(datetime.fromtimestamp(last.at, UTC))
     if last.differences:
         said = _("The proof of %(at)s found %(number)s differences.")
-        return said % {"at": at, "number": last.differences}, False
-    return _("Books balanced, proved at %(at)s.") % {"at": at}, True
+        return said % {"at": when, "number": last.differences}, False
+    return _("Books balanced, proved at %(at)s.") % {"at": when}, True

@@ -1,13 +1,17 @@
 """Staff: the catalogue may be edited (its prices in its own room); usage may be read."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
+from gateway.archive import receipts
 from gateway.batches import admin as batches  # noqa: F401  registers
 from gateway.catalogue.models import BUCKETS, Model
 from gateway.pricing import admin as pricing  # noqa: F401  registers
@@ -25,6 +29,7 @@ from gateway.usage.corrections.models import corrected
 from gateway.usage.models import DeadEvent, Refusal, UsageEvent
 from gateway.usage.quarantine import admin as quarantine  # noqa: F401
 from gateway.vendors import admin as pools  # noqa: F401
+from gateway.vendors.web import admin as web  # noqa: F401
 from hontoni.money import dollars
 
 
@@ -44,7 +49,7 @@ class ReadOnly:
 class ModelFilter(admin.SimpleListFilter):
     """Those of the catalogue: the table is too large to be asked which it has."""
 
-    title, parameter_name = "model", "model"
+    title, parameter_name = _("model"), "model"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(name, name) for name in Model.objects.values_list("pk", flat=True)]
@@ -54,10 +59,10 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    title, parameter_name = "outcome", "outcome"
+    title, parameter_name = _("outcome"), "outcome"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failed", "failed"), ("fine", "answered")]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("failed", _("failed")), ("fine", _("answered"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() == "failed":
@@ -80,18 +85,32 @@ class UsageAdmin(ReadOnly, ModelAdmin):
     )
     readonly_fields = ("request_id", "charged_dollars", "cost_dollars", "hold_dollars")
 
+    @admin.display(description=_("request id"))
+    def request_id(self, event: UsageEvent) -> str:
+        return event.request_id
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[UsageEvent]:
         return corrected(super().get_queryset(request))
 
-    @admin.display(description="charged", ordering="cost")
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> UsageEvent | None:
+        """Out of the archive, too."""
+        found: UsageEvent | None = super().get_object(request, object_id, from_field)
+        try:
+            return found or receipts.find(None, UUID(object_id))
+        except ValueError:
+            return None
+
+    @admin.display(description=_("charged"), ordering="cost")
     def charged_dollars(self, event: UsageEvent) -> str:
         return f"${dollars(event.charged)}"
 
-    @admin.display(description="charged before any correction")
+    @admin.display(description=_("charged before any correction"))
     def cost_dollars(self, event: UsageEvent) -> str:
         return f"${dollars(event.cost)}"
 
-    @admin.display(description="held")
+    @admin.display(description=_("held"))
     def hold_dollars(self, event: UsageEvent) -> str:
         return f"${dollars(event.hold)}"
 
@@ -113,7 +132,7 @@ class DeadEventAdmin(ReadOnly, ModelAdmin):
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("gateway.change_deadevent")
 
-    @admin.action(description="Write into the books after all", permissions=["replay"])
+    @admin.action(description=_("Write into the books after all"), permissions=["replay"])
     def replay(self, request: HttpRequest, queryset: QuerySet[DeadEvent]) -> None:
         for dead in queryset.order_by("pk"):
             before = {"problem": dead.problem}
@@ -123,4 +142,8 @@ class DeadEventAdmin(ReadOnly, ModelAdmin):
             if problem:
                 self.message_user(request, f"{dead.stream_id}: {problem}", messages.ERROR)
             else:
-                self.message_user(request, f"{dead.stream_id} is recorded.", messages.SUCCESS)
+                self.message_user(
+                    request,
+                    gettext("%(id)s is recorded.") % {"id": dead.stream_id},
+                    messages.SUCCESS,
+                )

@@ -8,6 +8,7 @@ from gateway.catalogue.models import Alias, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.dashboard.models import RoleGrant, SavedView
 from gateway.pricing.models import Proposal
+from gateway.reconciliation.models import ProvenMonth, ProvenUsage
 from gateway.reconciliation.vendors.models import (
     MarginAlarm,
     ReportSource,
@@ -25,6 +26,7 @@ from gateway.usage.vendor_day import UsageVendorDay
 from gateway.vendors.models import Credential, Dialect, Offering, Provider, Vendor
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from gateway.vendors.routing.models import RouteTerms, Routing
+from gateway.vendors.web.models import SearchProvider
 
 __all__ = [
     "Alias",
@@ -53,6 +55,8 @@ __all__ = [
     "OwnKeyHour",
     "Price",
     "Proposal",
+    "ProvenMonth",
+    "ProvenUsage",
     "Provider",
     "Refusal",
     "ReportSource",
@@ -60,6 +64,7 @@ __all__ = [
     "RouteTerms",
     "Routing",
     "SavedView",
+    "SearchProvider",
     "StoreEpoch",
     "StoredFile",
     "UsageBroughtForward",

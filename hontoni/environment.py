@@ -3,6 +3,7 @@
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from hontoni.options import OPTIONS
 
@@ -15,7 +16,12 @@ class Environment(environ.Env):  # type: ignore[misc]  # it is untyped
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
         if var not in _NAMES:
             raise KeyError(f"{var} is read, but hontoni/options.py does not say what it means")
-        return super().get_value(var, *args, **kwargs)
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError as error:  # said without a word of the value: it may be a secret
+            raise ImproperlyConfigured(
+                f"{var} cannot be read: see docs/configuration.md"
+            ) from error
 
 
 _HEAD = """# Configuration

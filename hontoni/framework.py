@@ -43,10 +43,10 @@ MIDDLEWARE = [
     "hontoni.static.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "hontoni.pages.TimeZone",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "hontoni.pages.TimeZone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "accounts.sign_in.viewing.Viewing",
     "accounts.teams.acting.OnPages",
@@ -94,7 +94,7 @@ PASSWORD_HASHERS = ["accounts.sign_in.hashing.Argon2", "accounts.sign_in.hashing
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("vi", "Tiếng Việt")]
-LOCALE_PATHS = [BASE_DIR / "locale", BASE_DIR / "locale" / "allauth"]
+LOCALE_PATHS = [BASE_DIR / "locale" / room for room in ("", "allauth", "admin")]
 FORMAT_MODULE_PATH = ["hontoni.formats"]
 USE_THOUSAND_SEPARATOR = True
 TIME_ZONE = "UTC"  # of visitors whose browser did not tell theirs
@@ -127,7 +127,7 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": "hontoni.pages.icon"},
     ],
-    "SITE_SUBHEADER": "Times are UTC",
+    "SITE_SUBHEADER": "hontoni.pages.times",
     "ENVIRONMENT": "hontoni.pages.label",
     "COLORS": {
         "primary": {  # the site's accent (static/css/base.css), from pale to dark
@@ -143,6 +143,9 @@ UNFOLD = {
             "900": "#0f3835",
             "950": "#072220",
         }
+    },
+    "ACCOUNT": {
+        "navigation": [{"title": "cockpit.preferences.title", "link": "cockpit.preferences.link"}]
     },
     "DASHBOARD_CALLBACK": "cockpit.home.show",
     "SIDEBAR": {

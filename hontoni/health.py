@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
+from django.utils.translation import gettext_noop
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
@@ -119,12 +120,12 @@ def _redis() -> None:
 
 def _settlement() -> None:
     if not redis.sync().exists(HEARTBEAT):
-        raise RuntimeError("no settlement process has been heard of lately")
+        raise RuntimeError(gettext_noop("no settlement process has been heard of lately"))
 
 
 def _worker() -> None:
     if not redis.sync().exists(WORKER):
-        raise RuntimeError("no worker with beat has been heard of lately")
+        raise RuntimeError(gettext_noop("no worker with beat has been heard of lately"))
 
 
 def _books() -> None:

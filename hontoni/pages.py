@@ -5,6 +5,7 @@ a form sets them without any JavaScript. The browser tells its time zone by stat
 """
 
 import zoneinfo
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -48,6 +49,16 @@ def zone() -> str:
     return name if name == "UTC" else f"{name} (UTC{offset[:3]}:{offset[3:]})"
 
 
+def times(request: HttpRequest) -> str:
+    """What the admin says of its times, under its title."""
+    return _("Times are those of %(zone)s") % {"zone": zone()}
+
+
+def at(moment: datetime) -> str:
+    """A moment in a sentence to whoever reads it: "2026-11-30 15:00 +07"."""
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M %Z}"
+
+
 def base_url(request: HttpRequest) -> str:
     """Where this deployment is: `https://host`, without a slash. On a laptop, as the visitor
     reached it."""
@@ -76,12 +87,14 @@ def zones() -> list[str]:
 
 
 class TimeZone(MiddlewareMixin):
-    """Dates are shown in the visitor's own time zone. In the admin they are UTC, whoever reads
-    or types them: what a member of staff says to another must be the same moment."""
+    """Dates are shown in the visitor's own time zone. In the admin that is what a member of staff
+    chose, else UTC: every page names it."""
 
     def process_request(self, request: HttpRequest) -> None:
-        in_admin = request.path.startswith(reverse("admin:index"))
-        name = "" if in_admin else request.COOKIES.get(ZONE_COOKIE, "")
+        if request.path.startswith(reverse("admin:index")):
+            name = getattr(request.user, "time_zone", "")
+        else:
+            name = request.COOKIES.get(ZONE_COOKIE, "")
         try:
             timezone.activate(zoneinfo.ZoneInfo(name))
         except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):

@@ -3,10 +3,14 @@
 The API answers an error's `message` as it is, in English. A page says the same by its `code`.
 """
 
+import re
+
 from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from hontoni.errors import ApiError
+from hontoni.templatetags.money import in_words
 
 MESSAGES: dict[str, Promise] = {
     "account_closed": _("This account is closed."),
@@ -36,10 +40,14 @@ MESSAGES: dict[str, Promise] = {
         "This invitation is for another address, or for one that you have not confirmed yet."
     ),
     "insufficient_balance": _("Your balance is too low for this. Add funds first."),
+    "key_ended": _("This key has ended: make a new one instead."),
     "key_limit_reached": _("Your plan allows no more active keys: revoke one, or upgrade."),
     "key_not_rotatable": _("This key has ended, or is rotated already."),
     "not_a_member": _("You are not, or no longer, a member of this team."),
     "no_payment_method": _("Save a card first."),
+    "not_a_downgrade": _("Your plan has changed meanwhile. Look at it again."),
+    "not_an_upgrade": _("Your plan has changed meanwhile. Look at it again."),
+    "not_for_card": _("This cannot be paid by card: pay from your balance."),
     "not_for_sale": _("This is not for sale."),
     "not_subscribed": _("You have no plan and no add-on."),
     "owner_stays": _("You own a team: hand it over, or delete it, first."),
@@ -82,6 +90,21 @@ MESSAGES: dict[str, Promise] = {
 }
 
 
+# How a field says between which amounts it is to be.
+_RANGE = re.compile(r"\w+: from \$(?P<least>[\d.,]+) to \$(?P<most>[\d.,]+)\.")
+_UNTOLD = _("Something in this does not fit. Look at it again.")
+
+
+def to_staff(error: ApiError) -> str:
+    """What a page of staff's says about it: all that the API would."""
+    return gettext(error.message)
+
+
 def translated(error: ApiError) -> str:
-    """What a page says about it."""
-    return str(MESSAGES.get(error.code, error.message))
+    """What a page says about it: never English to who reads another language."""
+    if error.code in MESSAGES:
+        return str(MESSAGES[error.code])
+    if found := _RANGE.fullmatch(error.message):
+        shown = {name: in_words(text.replace(",", "")) for name, text in found.groupdict().items()}
+        return str(_("From %(least)s to %(most)s.")) % shown
+    return error.message if (get_language() or "en").startswith("en") else str(_UNTOLD)

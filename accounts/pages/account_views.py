@@ -56,7 +56,7 @@ def profile(request: HttpRequest) -> HttpResponse:
         "in_team": at_work(request).membership is not None,
         "privacy": PrivacyForm(initial=allowed),
         "zones": zones(),
-        "zone": timezone.get_current_timezone_name(),
+        "chosen_zone": timezone.get_current_timezone_name(),
     }
     return render(request, "accounts/profile.html", context)
 

@@ -84,6 +84,7 @@ def _person_of(account: User) -> User:
         language=account.language,
         password=account.password,
         last_login=account.last_login,
+        time_zone=account.time_zone,
         session_epoch=account.session_epoch,
     )
     account.email = _address()

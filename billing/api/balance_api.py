@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -24,7 +23,7 @@ from billing.api.serializers import (
     TransactionFilter,
     TransactionSerializer,
 )
-from billing.books import adjustments, balances, ledger
+from billing.books import adjustments, balances, ledger, transactions
 from billing.books.models import Entry, LedgerAccount, Transfer
 from billing.payments import funding
 from hontoni import errors
@@ -72,22 +71,20 @@ class NewestFirst(KeysetPagination):
         description="Usage is settled in batches, one transaction each. Its `usage` says of which "
         "requests it is the sum, and where they are listed.",
         parameters=[TransactionFilter],
-        responses={200: TransactionSerializer(many=True), **problems(400, 401)},
+        responses={200: TransactionSerializer(many=True), **problems(400, 401, 503)},
     )
 )
 class Transactions(generics.ListAPIView[Entry]):
     scopes: ClassVar = {"GET": scopes.BILLING}
-    queryset = Entry.objects.select_related("transfer")
+    queryset = Entry.objects.none()
     serializer_class = TransactionSerializer
     pagination_class = NewestFirst
     filters = TransactionFilter
 
-    def get_queryset(self) -> QuerySet[Entry]:
+    def get_queryset(self) -> Any:
         wanted = valid(TransactionFilter, self.request.query_params)
-        found = super().get_queryset().filter(account=_account(caller(self.request)))
-        if kinds := wanted.get("kind"):
-            found = found.filter(transfer__kind__in=kinds)
-        return found
+        kinds = frozenset(wanted.get("kind") or transactions.KINDS)
+        return transactions.Transactions(_account(caller(self.request)), kinds)
 
 
 class TopUp(APIView):

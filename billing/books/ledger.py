@@ -51,6 +51,7 @@ COUNTERPARTS = {
     Kind.REFERRAL: "referral:expense",
     Kind.SUBSCRIPTION: "revenue:subscriptions",
     Kind.ADJUSTMENT: "adjustment",
+    Kind.BALANCE_REFUND: "refunds:balance",
     Kind.CORRECTION: "revenue:usage",
     Kind.USAGE: "revenue:usage",
 }

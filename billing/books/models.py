@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from billing.books.written_once import WrittenOnce
 from hontoni import money
@@ -79,6 +80,7 @@ class Transfer(WrittenOnce):
         REFERRAL = "referral", "referral reward"
         SUBSCRIPTION = "subscription", "plan or add-on"
         ADJUSTMENT = "adjustment", "adjustment by staff"
+        BALANCE_REFUND = "balance_refund", "refund to the balance"
         CORRECTION = "correction", "correction of usage"
         USAGE = "usage", "usage"
 
@@ -234,7 +236,7 @@ class ClosedMonth(WrittenOnce):
     """A month of the books that is closed (closing.py): nothing is booked into it any more."""
 
     month = models.DateField(unique=True)
-    ends_at = models.DateTimeField(help_text="The first moment after it (UTC).")
+    ends_at = models.DateTimeField(help_text="The first moment after it.")
     statement = models.TextField(help_text="JSON, to the byte what was signed.")
     public_key = models.CharField(max_length=64)
     signature = models.CharField(max_length=128)
@@ -268,7 +270,7 @@ class AuditEntry(WrittenOnce):
         indexes = [models.Index(fields=["subject", "at"], name="audit_by_subject")]
 
     def __str__(self) -> str:
-        return f"{self.actor} {self.action} {self.subject}"
+        return f"{self.actor} {gettext(self.action)} {self.subject}"
 
 
 class SigningKey(models.Model):

@@ -12,6 +12,7 @@ KIND_NAMES = {
     "referral": gettext_lazy("Referral reward"),
     "subscription": gettext_lazy("Plan or add-on"),
     "adjustment": gettext_lazy("Adjustment by staff"),
+    "balance_refund": gettext_lazy("Refund to your balance"),
     "correction": gettext_lazy("Correction of usage"),
     "usage": gettext_lazy("Usage"),
 }

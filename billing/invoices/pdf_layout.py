@@ -1,6 +1,6 @@
 """What our printed pages have in common: the fonts, the mark, a table that ends in sums."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -121,14 +121,17 @@ def sums(
     rows: Sequence[Sequence[str]],
     totals: Sequence[tuple[str, int]],
     widths: Sequence[float],
+    *,
+    write: Callable[[int], str] = dollars,
 ) -> Table:
-    """A table whose last column is numbers; its totals, in nano-dollars, the last one in bold."""
+    """A table whose last column is numbers; its totals, in nano-dollars, the last one in bold, as
+    `write` has them."""
     last, left = len(heads) - 1, [""] * (len(heads) - 2)
     table = [[text(h, bold=True, size=8, right=at > 0) for at, h in enumerate(heads)]]
     table += [[text(cell, right=at > 0) for at, cell in enumerate(row)] for row in rows]
     for at, (name, amount) in enumerate(totals, 1):
         bold = at == len(totals)
-        cells = [text(name, bold=bold), *left, text(dollars(amount), bold=bold, right=True)]
+        cells = [text(name, bold=bold), *left, text(write(amount), bold=bold, right=True)]
         table.append(cells)
     first = len(table) - len(totals)
     rules: list[Any] = [

@@ -5,7 +5,7 @@ The PDF is in the language that is spoken right now; the CSV is for programs, an
 
 import csv
 import io
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -21,6 +21,7 @@ from billing.invoices import issuing, pdf_layout, statements
 from billing.invoices.spoken import spoken
 from billing.invoices.statements import Line, Statement
 from hontoni.money import dollars
+from hontoni.templatetags import moments, money
 
 HEAD = (
     "section", "date", "description", "number", "requests", "prompt_tokens", "output_tokens",
@@ -62,7 +63,7 @@ def as_pdf(statement: Statement, user: User) -> bytes:
     """For the seller's and the buyer's accountants."""
     seller = issuing.seller()
     story: list[Flowable] = [
-        *pdf_layout.head(seller["name"], _("Statement"), statement.month),
+        *pdf_layout.head(seller["name"], _("Statement"), moments.month(statement.month)),
         pdf_layout.columns(
             pdf_layout.party(pgettext("a seller", "From"), seller, tax_id=_("Tax ID")),
             pdf_layout.party(pgettext("a buyer", "To"), issuing.buyer(user), tax_id=_("Tax ID")),
@@ -78,7 +79,9 @@ def as_pdf(statement: Statement, user: User) -> bytes:
         Spacer(0, 6 * mm),
         pdf_layout.sums([_("Summary"), "USD"], _summary(statement), closing, _WIDE),
     ]
-    return pdf_layout.bytes_of(f"{_('Statement')} {statement.month}", seller["name"], story)
+    return pdf_layout.bytes_of(
+        f"{_('Statement')} {moments.month(statement.month)}", seller["name"], story
+    )
 
 
 _WIDE = [125, 45]
@@ -121,7 +124,7 @@ def _section(section: str, lines: list[Line]) -> list[Flowable]:
 
 def _moved(line: Line) -> str:
     """The day in UTC, what it is, and what the books say of it."""
-    day = f"{line.at:%Y-%m-%d}  " if line.at else ""
+    day = f"{date_format(line.at.astimezone(UTC).date())}  " if line.at else ""
     kind = KIND_NAMES.get(line.kind)
     said = spoken(line.text.strip())
     named = said if kind is None else str(kind)
@@ -133,7 +136,7 @@ def _used(line: Line) -> list[str]:
     if used is None:
         text = _("Charged in another month than it was sent")
         return [text, "", "", "", dollars(line.shown)]
-    counts = [f"{n:,}" for n in (used.requests, used.prompt, used.output)]
+    counts = [money.counted(n) for n in (used.requests, used.prompt, used.output)]
     return [line.text, *counts, dollars(line.shown)]
 
 

@@ -36,6 +36,7 @@ SECTIONS = {
     Kind.SANDBOX: "payments",
     Kind.REFUND: "refunds",
     Kind.DISPUTE: "refunds",
+    Kind.BALANCE_REFUND: "refunds",
     Kind.SUBSCRIPTION: "purchases",
     Kind.CORRECTION: "corrections",
 }

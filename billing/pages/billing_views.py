@@ -10,7 +10,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages.visitors import customer
 from billing.books import balances, ledger
-from billing.books.models import Entry, Transfer
+from billing.books.models import LedgerAccount, Transfer
+from billing.books.transactions import KINDS, MOST, Transactions
 from billing.books.transfer_names import KIND_NAMES
 from billing.pages.billing_forms import SandboxForm
 from billing.pages.card_views import empty_form, top_up_page
@@ -50,23 +51,22 @@ def _gift(user_id: int) -> dict[str, object] | None:
 
 def _transactions(request: HttpRequest, user_id: int) -> dict[str, object]:
     """One keyset page: entries are numbered within their account."""
-    found = Entry.objects.filter(account__code=ledger.wallet_code(user_id))
+    account = LedgerAccount.objects.filter(code=ledger.wallet_code(user_id)).first()
     kind = request.GET.get("kind", "")
     # Money in and out; the charges of usage, of which there are many, are asked for.
-    found = (
-        found.filter(transfer__kind=kind)
-        if kind in KIND_NAMES
-        else found.exclude(transfer__kind=Transfer.Kind.USAGE)
-    )
-    before = request.GET.get("before", "")
+    kinds = frozenset({kind}) if kind in KIND_NAMES else KINDS - {Transfer.Kind.USAGE}
+    before, last = request.GET.get("before", ""), MOST
     if before:
         if not before.isdecimal() or len(before) > 18:
             raise Http404
-        found = found.filter(account_version__lt=int(before))
-    rows = list(found.select_related("transfer").order_by("-account_version")[: PAGE + 1])
+        last = int(before) - 1
+    rows, away = Transactions(account, kinds, last=last).page(PAGE + 1) if account else ([], False)
     shown = [{"entry": row, "kind": KIND_NAMES[row.transfer.kind]} for row in rows[:PAGE]]
     more = rows[PAGE - 1].account_version if len(rows) > PAGE else None
-    return {"rows": shown, "more": more, "kind": kind, "kinds": KIND_NAMES, "before": before}
+    return {
+        **{"rows": shown, "more": more, "kind": kind, "kinds": KIND_NAMES, "before": before},
+        "archive_away": away,
+    }
 
 
 @login_required

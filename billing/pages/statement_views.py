@@ -1,15 +1,19 @@
 """The pages of monthly statements."""
 
+from datetime import UTC
+
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.pages.visitors import customer
 from billing.books.transfer_names import KIND_NAMES, SECTION_NAMES
 from billing.invoices import statements as monthly
+from billing.invoices.spoken import spoken
 from hontoni import errors
 from hontoni.translated_errors import translated
 
@@ -42,17 +46,19 @@ def statement(request: HttpRequest, month: str) -> HttpResponse:
 
 
 def _named(lines: list[monthly.Line]) -> list[dict[str, object]]:
-    """With the day in UTC, as months are, and the kind in the visitor's language."""
-    return [
-        {
-            "day": line.at and line.at.strftime("%Y-%m-%d"),
-            "kind": KIND_NAMES.get(line.kind, line.kind),
-            "text": line.text,
-            "number": line.number,
-            "amount": line.shown,
-        }
-        for line in lines
-    ]
+    """With the day in UTC, as months are, and what it is in the visitor's language."""
+    return [_row(line) for line in lines]
+
+
+def _row(line: monthly.Line) -> dict[str, object]:
+    kind, text = str(KIND_NAMES.get(line.kind, line.kind)), spoken(line.text.strip())
+    return {
+        "day": line.at and date_format(line.at.astimezone(UTC).date()),
+        "kind": kind,
+        "text": "" if text == kind else text,
+        "number": line.number,
+        "amount": line.shown,
+    }
 
 
 @login_required

@@ -20,7 +20,13 @@ FIELDS = (
     *("billing_address", "service_date", "access_activity_log", "refund_policy_disclosure"),
     *("refund_refusal_explanation", "uncategorized_text"),
 )
+
 MOST_CHARACTERS = 150_000  # of all fields together
+
+
+def label(field: str) -> str:
+    """What a field is called on a page: "Customer purchase IP"."""
+    return field.replace("_", " ").capitalize().replace(" ip", " IP")
 
 
 def answer(

@@ -289,6 +289,9 @@ def problems() -> Iterator[str]:
         yield f"the payment {order.intent_id} has an invoice of Stripe's and one of ours"
     for moved in _bare_backs():
         yield f"{moved.key} of {moved.amount} has no credit note"
+    given = Transfer.objects.filter(kind=Kind.BALANCE_REFUND, invoice=None)
+    for moved in given.filter(ref__has_key="invoice"):
+        yield f"{moved.key} of {moved.amount} has no credit note"
     bought = Transfer.objects.filter(kind=Kind.SUBSCRIPTION, invoice=None)
     for moved in bought.filter(ref__has_key="subscription"):
         yield f"{moved.key} of {moved.amount} has no invoice"

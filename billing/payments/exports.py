@@ -6,16 +6,20 @@ themselves is kept from being taken for a formula.
 """
 
 import csv
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from django.db import connection
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncMonth
+from django.utils.translation import gettext_noop
 
 from accounts.models import User
+from billing.books import archived
 from billing.books.ledger import Kind
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice
@@ -75,11 +79,14 @@ def _at(moment: datetime | None) -> str:
 
 
 def _transfers(since: datetime, until: datetime) -> Iterator[Row]:
-    found = Transfer.objects.filter(created_at__gte=since, created_at__lt=until).order_by("pk")
-    columns = ("pk", "created_at", "kind", "amount", "debit__code", "credit__code")
-    rows = found.values_list(*columns, "key", "reason", "actor").iterator(CHUNK)
-    for pk, at, kind, amount, *rest in rows:
-        yield (pk, _at(at), kind, dollars(amount), *rest)
+    """Also those that are in the archive. Raises Unavailable where it is away."""
+    kept = Transfer.objects.filter(created_at__gte=since, created_at__lt=until).order_by("pk")
+    rows = kept.select_related("debit", "credit").iterator(CHUNK)
+    with archived.reading():
+        for each in heapq.merge(rows, archived.charges(since, until), key=attrgetter("pk")):
+            sides = each.debit.code, each.credit.code
+            moved = each.pk, _at(each.created_at), each.kind, dollars(each.amount)
+            yield (*moved, *sides, each.key, each.reason, each.actor)
 
 
 def _invoices(since: datetime, until: datetime) -> Iterator[Row]:
@@ -116,9 +123,11 @@ def _top_ups(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _refunds(since: datetime, until: datetime) -> Iterator[Row]:
-    """What went back to cards, by refund or dispute, and what came back of that (negative)."""
+    """What left the balance for the card, by refund or dispute; negative what came back of that,
+    and what was given back to the balance."""
+    kinds = (Kind.REFUND, Kind.DISPUTE, Kind.BALANCE_REFUND)
     back = Transfer.objects.filter(
-        ~Q(kind=Kind.USAGE), kind__in=(Kind.REFUND, Kind.DISPUTE), created_at__gte=since
+        ~Q(kind=Kind.USAGE), kind__in=kinds, created_at__gte=since
     ).filter(created_at__lt=until)
     back = back.select_related("debit", "credit", "invoice").defer("invoice__pdf").order_by("pk")
     for moved in back.iterator(CHUNK):
@@ -182,12 +191,12 @@ def _liability(since: datetime, until: datetime) -> Iterator[Row]:
 
 EXPORTS = {
     "transfers": Export(
-        "Transfers",
+        gettext_noop("Transfers"),
         ("id", "at", "kind", "amount", "from", "to", "key", "reason", "actor"),
         _transfers,
     ),
     "invoices": Export(
-        "Invoices and credit notes",
+        gettext_noop("Invoices and credit notes"),
         (
             *("number", "kind", "issued_at", "paid_at", "customer", "email", "name", "country"),
             *("tax_id", "net", "tax_name", "tax", "total", "currency", "paid_by", "credits"),
@@ -196,7 +205,7 @@ EXPORTS = {
         _invoices,
     ),
     "top-ups": Export(
-        "Top-ups",
+        gettext_noop("Top-ups"),
         (
             *("id", "paid_at", "customer", "email", "route", "amount", "tax", "charged"),
             *("payment_intent", "invoice"),
@@ -204,7 +213,7 @@ EXPORTS = {
         _top_ups,
     ),
     "refunds": Export(
-        "Refunds and disputes",
+        gettext_noop("Refunds and disputes"),
         (
             *("at", "kind", "customer", "balance", "card", "top_up", "payment_intent", "key"),
             "credit_note",
@@ -212,7 +221,11 @@ EXPORTS = {
         _refunds,
     ),
     "tax": Export(
-        "Tax", ("month", "country", "tax_name", "documents", "net", "tax", "total"), _tax
+        gettext_noop("Tax"),
+        ("month", "country", "tax_name", "documents", "net", "tax", "total"),
+        _tax,
     ),
-    "liability": Export("Balances owed at the end", ("customer", "email", "balance"), _liability),
+    "liability": Export(
+        gettext_noop("Balances owed at the end"), ("customer", "email", "balance"), _liability
+    ),
 }

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q, Value
+from django.utils.translation import gettext
 
 from billing.invoices import taxes
 from billing.stripe.models import (
@@ -123,7 +124,10 @@ class TopUp(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"${money.dollars(self.amount)} for {self.user}"
+        return gettext("%(amount)s for %(user)s") % {
+            "amount": f"${money.dollars(self.amount)}",
+            "user": self.user,
+        }
 
     @property
     def cents(self) -> int:
@@ -177,7 +181,7 @@ class AutoTopUp(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"automatic top-up of {self.user}"
+        return gettext("automatic top-up of %(user)s") % {"user": self.user}
 
 
 class Dispute(models.Model):

@@ -2,7 +2,8 @@
 
 Stripe is told once (`key`), and what it answers is booked at once, as its webhook would be: under
 the refund's own id, so that the webhook finds it booked. What the balance does not cover takes it
-below zero, as every refund does (settlements.py). To give back to the balance is an adjustment.
+below zero, as every refund does (settlements.py). What the balance paid for goes back to it:
+balance_refunds.py.
 """
 
 from billing.books import audit

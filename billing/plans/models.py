@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext
 
 from billing.plans import periods
 from hontoni.money import dollars
@@ -176,7 +177,7 @@ class Subscription(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} on {self.plan}"
+        return gettext("%(user)s on %(plan)s") % {"user": self.user, "plan": self.plan}
 
     @property
     def on_trial(self) -> bool:
@@ -212,7 +213,10 @@ class PriceNotice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.plan or self.add_on} at ${dollars(self.price)}"
+        return gettext("%(what)s at %(where)s") % {
+            "what": self.plan or self.add_on,
+            "where": f"${dollars(self.price)}",
+        }
 
 
 class LimitRaise(models.Model):
@@ -235,4 +239,7 @@ class LimitRaise(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.multiplier} times until {self.until:%Y-%m-%d %H:%M} UTC"
+        return gettext("%(times)s times until %(until)s") % {
+            "times": self.multiplier,
+            "until": f"{self.until:%Y-%m-%d %H:%M} UTC",
+        }

@@ -6,6 +6,8 @@ from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
+from django.utils.translation import gettext
+
 from billing.plans import quotes, terms
 from billing.plans.models import AddOn, Plan
 from hontoni.money import dollars
@@ -93,8 +95,11 @@ def dominated() -> list[str]:
     plans = list(Plan.objects.filter(active=True))
     found = [offer for offer in offers(plans, AddOn.objects.filter(active=True)) if offer.add_on]
     return [
-        f"{offer} (${dollars(offer.price)}) has every rate limit of "
-        f"{dearer} (${dollars(dearer.price)}) or more."
+        gettext("%(offer)s has every rate limit of %(dearer)s or more.")
+        % {
+            "offer": f"{offer} (${dollars(offer.price)})",
+            "dearer": f"{dearer} (${dollars(dearer.price)})",
+        }
         for dearer in plans
         for offer in found
         if offer.plan.pk != dearer.pk and offer.price < dearer.price

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, Q
+from django.utils.translation import gettext
 
 from billing.books import standing
 from billing.mails import notices
@@ -152,20 +153,26 @@ def first_at(mine: Subscription, moment: datetime) -> datetime:
 def binding(sold: Sold) -> str:
     """Whom its price binds and from when, for staff."""
     if sold.pk is None:
-        return "Nobody yet."
+        return gettext("Nobody yet.")
     kind = kind_of(sold)
     live = Subscription.objects.filter(
         **{kind: sold, f"{kind}_price__lt": sold.price, f"{kind}_price__gt": 0},
         status__in=Subscription.LIVE,
     )
     if not (waiting := live.count()):
-        return "Everybody: who buys it now, and who has it from the next renewal on."
+        return gettext("Everybody: who buys it now, and who has it from the next renewal on.")
     noticed = PriceNotice.objects.filter(
         subscription__in=live, price=sold.price, **{kind: sold}
     ).order_by("binds_at")
     dates = list(noticed.values_list("binds_at", flat=True))
-    when = f"between {dates[0]:%d %b %Y} and {dates[-1]:%d %b %Y}" if dates else "soon"
-    return (
-        f"Who buys it now; {waiting} who paid less, from their first renewal that is "
-        f"{settings.PRICE_NOTICE_DAYS} days after they are told ({len(dates)} are: {when})."
-    )
+    when = gettext("soon")
+    if dates:
+        between = {"first": f"{dates[0]:%Y-%m-%d}", "last": f"{dates[-1]:%Y-%m-%d}"}
+        when = gettext("between %(first)s and %(last)s") % between
+    return gettext(
+        "Who buys it now; %(waiting)d who paid less, from their first renewal that is %(days)d "
+        "days after they are told (%(told)d are: %(when)s)."
+    ) % {
+        **{"waiting": waiting, "days": settings.PRICE_NOTICE_DAYS},
+        **{"told": len(dates), "when": when},
+    }

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext
 
 from billing.books.written_once import WrittenOnce
 
@@ -172,7 +173,10 @@ class ReferralProgram(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.percent} % of {self.get_basis_display()}"
+        return gettext("%(percent)s %% of %(basis)s") % {
+            "percent": self.percent,
+            "basis": self.get_basis_display(),
+        }
 
 
 class ReferralCode(models.Model):
@@ -235,7 +239,10 @@ class Referral(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.invitee} by {self.referrer}"
+        return gettext("%(invitee)s by %(referrer)s") % {
+            "invitee": self.invitee,
+            "referrer": self.referrer,
+        }
 
 
 class Accrual(WrittenOnce):

@@ -1,10 +1,16 @@
 """Staff read the books: wallets, transfers, invoices, and the log of what staff did."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
+from billing.books import archived
+from billing.books.audit_actions import ACTIONS
 from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
 from billing.invoices.links import link
 from billing.invoices.models import Invoice, InvoiceSeries
@@ -21,15 +27,15 @@ class WalletAdmin(ReadOnlyAdmin):
     readonly_fields = ["shown_balance", "shown_credits", "shown_usage"]
     ordering = ["-pk"]
 
-    @admin.display(description="balance")
+    @admin.display(description=_("balance"))
     def shown_balance(self, wallet: Wallet) -> str:
         return f"${dollars(wallet.balance)}"
 
-    @admin.display(description="credits", ordering="credits_total")
+    @admin.display(description=_("credits"), ordering="credits_total")
     def shown_credits(self, wallet: Wallet) -> str:
         return f"${dollars(wallet.credits_total)}"
 
-    @admin.display(description="settled usage", ordering="settled_total")
+    @admin.display(description=_("settled usage"), ordering="settled_total")
     def shown_usage(self, wallet: Wallet) -> str:
         return f"${dollars(wallet.settled_total)}"
 
@@ -41,7 +47,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
     fields = ["code", "shown_balance", "version", "may_go_negative"]
     readonly_fields = ["shown_balance"]
 
-    @admin.display(description="balance", ordering="balance")
+    @admin.display(description=_("balance"), ordering="balance")
     def shown_balance(self, account: LedgerAccount) -> str:
         return f"${dollars(account.balance)}"
 
@@ -60,7 +66,16 @@ class TransferAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     show_full_result_count = False
 
-    @admin.display(description="amount", ordering="amount")
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Transfer | None:
+        """Charges out of the archive, too."""
+        found: Transfer | None = super().get_object(request, object_id, from_field)
+        if found is None and object_id.isdecimal() and len(object_id) <= 18:
+            found = archived.charge(int(object_id))
+        return found
+
+    @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, transfer: Transfer) -> str:
         return f"${dollars(transfer.amount)}"
 
@@ -77,22 +92,42 @@ class EntryAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     show_full_result_count = False
 
-    @admin.display(description="amount", ordering="amount")
+    @admin.display(description=_("amount"), ordering="amount")
     def shown_amount(self, entry: Entry) -> str:
         return f"${dollars(entry.amount)}"
 
-    @admin.display(description="balance after", ordering="balance_after")
+    @admin.display(description=_("balance after"), ordering="balance_after")
     def shown_balance(self, entry: Entry) -> str:
         return f"${dollars(entry.balance_after)}"
+
+
+class DeedFilter(admin.SimpleListFilter):
+    """Those that are known: the table is too large to be asked which it has."""
+
+    title, parameter_name = _("action"), "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return sorted(((name, gettext(name)) for name in ACTIONS), key=lambda each: each[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(action=self.value()) if self.value() else queryset
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin):
     keyset = True
-    list_display = ["at", "actor", "action", "subject"]
-    list_filter = ["action", "at"]
+    list_display = ["at", "actor", "deed", "subject"]
+    fields = [
+        *("at", "actor", "deed", "subject", "before", "after", "request_id"),
+    ]
+    readonly_fields = ["deed"]
+    list_filter = [DeedFilter, "at"]
     search_fields = ["actor", "subject", "request_id"]
     ordering = ["-id"]
+
+    @admin.display(description=_("action"), ordering="action")
+    def deed(self, entry: AuditEntry) -> str:
+        return gettext(entry.action)
 
 
 @admin.register(Invoice)
@@ -114,24 +149,24 @@ class InvoiceAdmin(ReadOnlyAdmin):
         found: QuerySet[Invoice] = super().get_queryset(request).defer("pdf")
         return found
 
-    @admin.display(description="total", ordering="total")
+    @admin.display(description=_("total"), ordering="total")
     def shown_total(self, invoice: Invoice) -> str:
         return f"${dollars(invoice.total)}"
 
-    @admin.display(description="net")
+    @admin.display(description=_("net"))
     def shown_net(self, invoice: Invoice) -> str:
         return f"${dollars(invoice.net)}"
 
-    @admin.display(description="tax")
+    @admin.display(description=_("tax"))
     def shown_tax(self, invoice: Invoice) -> str:
         return f"{invoice.tax_name} ${dollars(invoice.tax)}".strip()
 
-    @admin.display(description="lines")
+    @admin.display(description=_("lines"))
     def shown_lines(self, invoice: Invoice) -> str:
         rows = ((line["text"], dollars(line["amount"])) for line in invoice.lines)
         return format_html_join("", "<div>{}: ${}</div>", rows)
 
-    @admin.display(description="PDF")
+    @admin.display(description=_("PDF"))
     def shown_pdf(self, invoice: Invoice) -> str:
         return format_html('<a href="{}">{}.pdf</a>', link(invoice), invoice.number)
 

@@ -20,6 +20,7 @@ from unfold.decorators import action
 from accounts.models import ApiKey
 from billing.books import credit_requests, ledger
 from billing.books.models import CreditRequest, Entry
+from billing.payments import balance_refunds
 from billing.payments.models import TopUp
 from billing.plans import raises, terms
 from billing.plans.models import Subscription
@@ -62,7 +63,7 @@ class CustomerAdmin(DeedAdmin):
     actions = ["freeze_all"]
     actions_detail = [
         "credit",
-        "refund",
+        {"title": _("Refund"), "items": ["refund", "refund_to_balance"]},
         "note",
         {
             "title": _("Limits and plan"),
@@ -77,7 +78,7 @@ class CustomerAdmin(DeedAdmin):
         counted = keys.values("user").annotate(number=Count("pk")).values("number")
         found: QuerySet[Customer] = super().get_queryset(request)
         return found.select_related("wallet").annotate(
-            plan_name=Coalesce(Subquery(live.values("plan__name")[:1]), Value("none")),
+            plan_name=Coalesce(Subquery(live.values("plan__name")[:1]), Value("–")),
             active_keys=Coalesce(Subquery(counted), 0),
         )
 
@@ -167,6 +168,14 @@ class CustomerAdmin(DeedAdmin):
             return False
         return object_id is None or _paid(object_id).exists()
 
+    def has_refund_to_balance_permission(
+        self, request: HttpRequest, object_id: Any = None
+    ) -> bool:
+        """Where the balance paid for something that has not gone back yet."""
+        if not request.user.has_perm("payments.refund_topup"):
+            return False
+        return object_id is None or bool(balance_refunds.refundable(int(object_id)))
+
     def has_close_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         if not request.user.has_perm("billing.close_customer"):
             return False
@@ -215,7 +224,7 @@ class CustomerAdmin(DeedAdmin):
             request, object_id, gettext("Keep plan"), form, deeds.keep_plan, at_once=False
         )
 
-    @action(description=_("Refund"), url_path="refund", permissions=["refund"])
+    @action(description=_("To the card"), url_path="refund", permissions=["refund"])
     def refund(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Of a payment: the only one, or the list of them."""
         first = list(_paid(object_id)[:2])
@@ -225,6 +234,16 @@ class CustomerAdmin(DeedAdmin):
             f"{reverse('admin:payments_topup_changelist')}"
             f"?user__id__exact={int(object_id)}&state__exact=paid"
         )
+
+    @action(
+        description=_("To the balance"),
+        url_path="refund-to-balance",
+        permissions=["refund_to_balance"],
+    )
+    def refund_to_balance(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        form = deeds.BalanceRefundForm(request.POST or None, int(object_id))
+        title = gettext("Refund to the balance")
+        return self.ask(request, object_id, title, form, deeds.refund_to_balance)
 
     @action(description=_("Freeze"), url_path="freeze", permissions=["freeze"])
     def freeze(self, request: HttpRequest, object_id: int) -> HttpResponse:

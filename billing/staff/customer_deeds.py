@@ -19,6 +19,7 @@ from unfold.widgets import (
 from accounts.people import freezing
 from accounts.sign_in import deletion
 from billing.books import adjustments, audit, credit_requests
+from billing.payments import balance_refunds
 from billing.plans import raises
 from billing.plans.models import Subscription
 from billing.staff.audited import audit_deed, email_of, member
@@ -28,7 +29,8 @@ from billing.staff.models import Customer, CustomerNote
 from billing.subscriptions import changes, complimentary
 from hontoni import errors
 from hontoni.drf import request_id
-from hontoni.money import dollars
+from hontoni.money import CENT, dollars
+from hontoni.pages import at
 
 AUDITED = _("For the audit: the customer does not see it.")
 
@@ -48,6 +50,33 @@ class CreditForm(OnceForm):
         except errors.BadRequest as error:
             raise forms.ValidationError(error.message) from None
         return amount
+
+
+class BalanceRefundForm(OnceForm):
+    """Of what the balance paid for, whole or in part."""
+
+    of = forms.ChoiceField(label=_("Of"), widget=UnfoldAdminSelectWidget)
+    amount = DollarsField(
+        label=_("Amount"),
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Dollars and whole cents: all that is left of it, or a part."),
+    )
+    field_order = ["of", "amount", "reason", "once"]
+
+    def __init__(self, data: Any, customer: int) -> None:
+        super().__init__(data)
+        found = balance_refunds.refundable(customer)
+        field: Any = self.fields["of"]
+        field.choices = [
+            (name, f"{_what(name)}: ${dollars(left // CENT * CENT)}")
+            for name, left in found.items()
+        ]
+
+
+def _what(name: str) -> str:
+    if name == balance_refunds.USAGE:
+        return gettext("Usage")
+    return gettext("Invoice %(number)s") % {"number": name}
 
 
 class AuditedForm(ReasonForm):
@@ -138,16 +167,31 @@ def credit(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> st
     return gettext("Credited %(made)s.") % {"made": amount["amount"]}
 
 
+def refund_to_balance(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
+    made, _created = balance_refunds.refund(
+        key=f"balance_refund:{data['once']}",
+        user_id=customer.pk,
+        of=data["of"],
+        amount=data["amount"],
+        reason=data["reason"],
+        actor=email_of(request),
+        request_id=request_id(request),
+    )
+    return gettext("Refunded %(amount)s to the balance.") % {"amount": f"${dollars(made.amount)}"}
+
+
 def freeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     if not freezing.freeze(customer.pk, data["reason"]):
-        raise errors.Conflict(f"It is frozen already: {customer.frozen_reason}")
+        raise errors.Conflict(
+            gettext("It is frozen already: %(why)s") % {"why": customer.frozen_reason}
+        )
     _audit(request, customer, "freeze", data["reason"])
     return gettext("Frozen: its keys are refused from now on.")
 
 
 def unfreeze(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     if not freezing.unfreeze(customer.pk):
-        raise errors.Conflict("It is not frozen.")
+        raise errors.Conflict(gettext("It is not frozen."))
     _audit(request, customer, "unfreeze", data["reason"])
     return gettext("Unfrozen: its keys work again.")
 
@@ -181,7 +225,7 @@ def lower_limits(request: HttpRequest, customer: Customer, data: dict[str, Any])
 
 def extend_trial(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     mine = complimentary.extend_trial(customer.pk, data["days"], **_by(request, data))
-    return gettext("It lasts until %(time)s UTC.") % {"time": f"{mine.period_end:%Y-%m-%d %H:%M}"}
+    return gettext("It lasts until %(time)s.") % {"time": at(mine.period_end)}
 
 
 def end_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
@@ -189,12 +233,12 @@ def end_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> 
     mine = change_plan(request, customer.pk, do, data["reason"])
     if data["when"] == "now":
         return gettext("Ended: what was unused is credited.")
-    return gettext("It ends on %(time)s UTC.") % {"time": f"{mine.period_end:%Y-%m-%d %H:%M}"}
+    return gettext("It ends on %(time)s.") % {"time": at(mine.period_end)}
 
 
 def keep_plan(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     mine = change_plan(request, customer.pk, changes.resume, data["reason"])
-    return gettext("It renews on %(time)s UTC.") % {"time": f"{mine.period_end:%Y-%m-%d %H:%M}"}
+    return gettext("It renews on %(time)s.") % {"time": at(mine.period_end)}
 
 
 def change_plan(
@@ -217,9 +261,9 @@ def _by(request: HttpRequest, data: dict[str, Any]) -> dict[str, str]:
 def delete(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
     """As its owner would (accounts/sign_in/deletion.py): the books stay."""
     if customer.is_staff:
-        raise errors.Conflict("It is of staff: take that away first.")
+        raise errors.Conflict(gettext("It is of staff: take that away first."))
     if data["email"].strip().lower() != customer.email:
-        raise errors.BadRequest("That is not its address.")
+        raise errors.BadRequest(gettext("That is not its address."))
     before, after = {"active": customer.is_active}, {"deleted": True, "reason": data["reason"]}
     audit_deed(request, "delete customer", f"user:{customer.pk}", before=before, after=after)
     deletion.delete(customer)

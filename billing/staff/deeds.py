@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing.staff.audited import ReadOnlyAdmin
 from hontoni import errors
+from hontoni.translated_errors import to_staff
 
 Deed = Callable[[HttpRequest, Any, dict[str, Any]], str]
 
@@ -65,7 +66,7 @@ class DeedAdmin(ReadOnlyAdmin):
                 name = f"admin:{options.app_label}_{options.model_name}_change"
                 return redirect(reverse(name, args=[quote(row.pk)]))
             except errors.ApiError as error:
-                form.add_error(None, error.message)
+                form.add_error(None, to_staff(error))
         shown = {"form": form, "title": f"{title}: {row}", "button": title}
         context = {**self.admin_site.each_context(request), "opts": self.model._meta, **shown}
         return render(request, "admin/billing/customer/ask.html", context)

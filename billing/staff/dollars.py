@@ -5,6 +5,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from hontoni.money import CENT, DOLLAR, dollars, nanos
@@ -13,7 +15,7 @@ from hontoni.money import CENT, DOLLAR, dollars, nanos
 class DollarsField(forms.CharField):
     """Nano-dollars in the database, dollars and whole cents for people."""
 
-    step, refusal = CENT, "Dollars and whole cents, such as 4.99."
+    step, refusal = CENT, _("Dollars and whole cents, such as 4.99.")
 
     def __init__(self, *, min_value: object = None, max_value: object = None, **kwargs: Any):
         super().__init__(**kwargs)  # an integer field's bounds mean nothing to a text
@@ -39,13 +41,15 @@ class RateField(DollarsField):
     """What one of very many costs, a million tokens or a call: no whole cents. Who types more than
     MOST has typed another unit."""
 
-    step, refusal = 1, "Dollars, such as 0.0375."
+    step, refusal = 1, _("Dollars, such as 0.0375.")
     MOST = 10_000 * DOLLAR
 
     def to_python(self, value: Any) -> int | None:  # type: ignore[override]
         amount = super().to_python(value)
         if amount is not None and not 0 <= amount <= self.MOST:
-            raise ValidationError(f"Dollars, from 0 to {dollars(self.MOST)}.")
+            raise ValidationError(
+                gettext("Dollars, from 0 to %(most)s.") % {"most": dollars(self.MOST)}
+            )
         return amount
 
 

@@ -5,7 +5,7 @@ payouts that nothing explains.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
 
@@ -19,10 +19,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminDateWidget, UnfoldAdminSelectWidget
 
-from billing.books.models import ClosedMonth
+from billing.books import archived
+from billing.books.models import ClosedMonth, Transfer
+from billing.invoices.models import Invoice
 from billing.mails.models import Notice
 from billing.payments import closing, exports
 from billing.payments.models import AutoTopUp, Payout, TopUp
@@ -31,6 +35,7 @@ from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from hontoni import errors, months
 from hontoni.drf import request_id
 from hontoni.money import dollars
+from hontoni.translated_errors import to_staff
 
 DAYS = 30
 CHUNK = 500  # lines that are sent at once
@@ -38,22 +43,22 @@ CHUNK = 500  # lines that are sent at once
 
 class ExportForm(forms.Form):
     export = forms.ChoiceField(
-        label="What",
-        choices=[(name, each.title) for name, each in exports.EXPORTS.items()],
+        label=_("What"),
+        choices=[(name, _(each.title)) for name, each in exports.EXPORTS.items()],
         widget=UnfoldAdminSelectWidget,
     )
-    first = forms.DateField(label="From (UTC)", widget=UnfoldAdminDateWidget)
-    last = forms.DateField(label="To, included (UTC)", widget=UnfoldAdminDateWidget)
+    first = forms.DateField(label=_("From (UTC)"), widget=UnfoldAdminDateWidget)
+    last = forms.DateField(label=_("To, included (UTC)"), widget=UnfoldAdminDateWidget)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if {"first", "last"} <= cleaned.keys() and cleaned["last"] < cleaned["first"]:
-            self.add_error("last", "The period ends before it begins.")
+            self.add_error("last", gettext("The period ends before it begins."))
         return cleaned
 
 
 class CloseForm(forms.Form):
-    confirmed = forms.BooleanField(label="Yes: nothing is booked into it any more, by anybody.")
+    confirmed = forms.BooleanField(label=_("Yes: nothing is booked into it any more, by anybody."))
 
 
 @admin.register(ClosedMonth)
@@ -67,33 +72,35 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
     readonly_fields = ["shown_accounts", "shown_invoices", "shown_digest"]
     actions_list = ["desk", "close", "export"]
 
-    @admin.display(description="owed to customers at its end")
+    @admin.display(description=_("owed to customers at its end"))
     def shown_owed(self, closed: ClosedMonth) -> str:
         wallets = closing.contents(closed)["accounts"].get(closing.WALLETS, {})
         return f"${dollars(wallets.get('closing', 0))}"
 
-    @admin.display(description="accounts")
+    @admin.display(description=_("accounts"))
     def shown_accounts(self, closed: ClosedMonth) -> str:
         accounts = closing.contents(closed)["accounts"].items()
         row = '<tr><td>{}</td><td class="px-3">${}</td><td class="px-3">{}</td><td>${}</td></tr>'
         rows = (
             (
                 *(name, dollars(each["opening"])),
-                ", ".join(f"{kind} ${dollars(sum_)}" for kind, sum_ in each["moved"].items()),
+                ", ".join(
+                    f"{_kind(kind)} ${dollars(sum_)}" for kind, sum_ in each["moved"].items()
+                ),
                 dollars(each["closing"]),
             )
             for name, each in accounts
         )
         return format_html("<table>{}</table>", format_html_join("", row, rows))
 
-    @admin.display(description="invoices")
+    @admin.display(description=_("invoices"))
     def shown_invoices(self, closed: ClosedMonth) -> str:
         found = closing.contents(closed)["invoices"].items()
-        row = "<div>{}: {} of ${}, of that ${} tax</div>"
-        rows = ((k, e["count"], dollars(e["total"]), dollars(e["tax"])) for k, e in found)
+        row = format_html("<div>{{}}: {}</div>", gettext("{} of ${}, of that ${} tax"))
+        rows = ((_kind(k), e["count"], dollars(e["total"]), dollars(e["tax"])) for k, e in found)
         return format_html_join("", row, rows)
 
-    @admin.display(description="digest")
+    @admin.display(description=_("digest"))
     def shown_digest(self, closed: ClosedMonth) -> str:
         return closing.digest(closed)
 
@@ -102,11 +109,13 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
     def has_close_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("billing.close_month")
 
-    @action(description="Close a month", url_path="close", permissions=["close"])
+    @action(description=_("Close a month"), url_path="close", permissions=["close"])
     def close(self, request: HttpRequest) -> HttpResponse:
         month, form = closing.next_month(timezone.now()), CloseForm(request.POST or None)
         if month is None:
-            self.message_user(request, "No month is over that is still open.", messages.WARNING)
+            self.message_user(
+                request, gettext("No month is over that is still open."), messages.WARNING
+            )
             return redirect("admin:billing_closedmonth_changelist")
         if request.method == "POST" and form.is_valid():
             try:
@@ -117,11 +126,20 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
                     request_id=request_id(request),
                 )
             except errors.ApiError as error:
-                form.add_error(None, error.message)
+                form.add_error(None, to_staff(error))
             else:
-                self.message_user(request, f"{closed} is closed and signed.", messages.SUCCESS)
+                self.message_user(
+                    request,
+                    gettext("%(month)s is closed and signed.") % {"month": closed},
+                    messages.SUCCESS,
+                )
                 return redirect(reverse("admin:billing_closedmonth_change", args=[closed.pk]))
-        return self._form(request, f"Close {months.name(month)}", form, "Close it for good")
+        return self._form(
+            request,
+            gettext("Close %(month)s") % {"month": months.name(month)},
+            form,
+            gettext("Close it for good"),
+        )
 
     def _form(
         self, request: HttpRequest, title: str, form: forms.Form, button: str
@@ -135,13 +153,15 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
     def has_export_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("billing.export_books")
 
-    @action(description="Export as CSV", url_path="export", permissions=["export"])
+    @action(description=_("Export as CSV"), url_path="export", permissions=["export"])
     def export(self, request: HttpRequest) -> Any:
         before = timezone.now().date().replace(day=1) - timedelta(days=1)
         initial = {"first": before.replace(day=1), "last": before}
         form = ExportForm(request.POST or None, initial=initial)
         if request.method != "POST" or not form.is_valid():
-            return self._form(request, "Export for accountants", form, "Download")
+            return self._form(
+                request, gettext("Export for accountants"), form, gettext("Download")
+            )
         data = form.cleaned_data
         about = {"from": f"{data['first']}", "to": f"{data['last']}"}
         audit_deed(request, "export", f"books:{data['export']}", before={}, after=about)
@@ -152,17 +172,25 @@ class ClosedMonthAdmin(ReadOnlyAdmin):
     def has_desk_permission(self, request: HttpRequest) -> bool:
         return bool(self.has_view_permission(request))
 
-    @action(description="Money desk", url_path="desk", permissions=["desk"])
+    @action(description=_("Money desk"), url_path="desk", permissions=["desk"])
     def desk(self, request: HttpRequest) -> HttpResponse:
         if not request.user.has_perm("payments.view_topup"):
             raise PermissionDenied
         context = {**self.admin_site.each_context(request), "opts": self.model._meta}
-        context |= {"title": "Money desk", "days": DAYS, **behind()}
+        context |= {"title": gettext("Money desk"), "days": DAYS, **behind()}
         return render(request, "admin/billing/desk.html", context)
 
 
+def _kind(name: str) -> str:
+    """Of a transfer or a document, as it is called."""
+    return gettext({**dict(Transfer.Kind.choices), **dict(Invoice.Kind.choices)}.get(name, name))
+
+
 def csv_of(name: str, first: date, last: date) -> StreamingHttpResponse:
-    """The file, as it is read from the database."""
+    """The file, as it is read from the books. Raises Unavailable where the archive is needed and
+    away."""
+    if name == "transfers":
+        archived.check(datetime.combine(first, time(), UTC))
     found = exports.lines(exports.EXPORTS[name], first, last)
     response = StreamingHttpResponse(_sent(found), content_type="text/csv; charset=utf-8")
     file = f"hontoni-{name}-{first}-{last}.csv"

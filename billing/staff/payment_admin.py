@@ -120,7 +120,11 @@ class StripeEventAdmin(ReadOnlyAdmin):
     def replay(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
         failed = [event.pk for event in queryset if not self._replay(request, event)]
         if failed:
-            self.message_user(request, f"Failed again: {', '.join(failed)}", messages.ERROR)
+            self.message_user(
+                request,
+                gettext("Failed again: %(what)s") % {"what": ", ".join(failed)},
+                messages.ERROR,
+            )
         else:
             self.message_user(request, gettext("Handled."))
 
@@ -154,7 +158,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
                 after = {"subject": found.subject, "resolved": True}
                 subject = f"quarantine:{found.pk}"
                 audit_deed(request, "resolve", subject, before=before, after=after)
-        self.message_user(request, f"{len(resolved)} dealt with.")
+        self.message_user(request, gettext("%(count)d dealt with.") % {"count": len(resolved)})
 
 
 @admin.register(Dispute)
@@ -192,7 +196,9 @@ class DisputeAdmin(DeedAdmin):
             return ""
         at = timezone.localtime(dispute.due_at)
         left = (dispute.due_at - timezone.now()).days
-        return f"{at:%Y-%m-%d %H:%M %Z}, " + (f"in {left} days" if left >= 0 else "past due")
+        return f"{at:%Y-%m-%d %H:%M %Z}, " + (
+            gettext("in %(days)d days") % {"days": left} if left >= 0 else gettext("past due")
+        )
 
     @admin.display(description=_("evidence handed in"))
     def shown_evidence(self, dispute: Dispute) -> str:

@@ -24,6 +24,7 @@ from billing.staff.price_changes import MoneyAdmin
 from billing.subscriptions import changes
 from hontoni import errors
 from hontoni.money import dollars
+from hontoni.translated_errors import to_staff
 
 
 def _subject(sold: Plan | AddOn) -> str:
@@ -59,7 +60,10 @@ class SoldAdmin(MoneyAdmin):
             self.apply(obj)
         if change and "price" in form.changed_data:
             self.message_user(
-                request, f"${dollars(obj.price)} binds: {prices.binding(obj)}", messages.WARNING
+                request,
+                gettext("%(price)s binds: %(whom)s")
+                % {"price": f"${dollars(obj.price)}", "whom": prices.binding(obj)},
+                messages.WARNING,
             )
 
     def apply(self, sold: Any) -> None:
@@ -106,7 +110,7 @@ class PlanAdmin(SoldAdmin):
                 before={"plan": before},
                 after={"plan": plan.slug},
             )
-        self.message_user(request, f"{plan} is the default now.")
+        self.message_user(request, gettext("%(plan)s is the default now.") % {"plan": plan})
 
 
 @admin.register(AddOn)
@@ -159,7 +163,11 @@ class SubscriptionAdmin(ReadOnlyAdmin):
             self._each(request, queryset, changes.end_now, reason)
             return None
         context = {**self.admin_site.each_context(request), "opts": self.model._meta}
-        context |= {"form": form, "title": f"End {len(chosen)} plans now", "button": "End now"}
+        context |= {
+            "form": form,
+            "title": gettext("End %(count)d plans now") % {"count": len(chosen)},
+            "button": gettext("End now"),
+        }
         return render(request, "admin/billing/customer/ask.html", context | {"chosen": chosen})
 
     def _each(
@@ -175,9 +183,9 @@ class SubscriptionAdmin(ReadOnlyAdmin):
             try:
                 deeds.change_plan(request, mine.user_id, change, reason)
             except errors.ApiError as refused:
-                self.message_user(request, f"{mine}: {refused.message}", messages.ERROR)
+                self.message_user(request, f"{mine}: {to_staff(refused)}", messages.ERROR)
             else:
-                self.message_user(request, f"{mine}: done.")
+                self.message_user(request, gettext("%(what)s: done.") % {"what": mine})
         if not live:
             self.message_user(request, gettext("None of these is live."), messages.WARNING)
 

@@ -18,6 +18,8 @@ from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldBooleanWidget
 
@@ -62,7 +64,7 @@ class ConfirmedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
     """A form in which a big change of an amount is confirmed. `amounts` says what they are."""
 
     confirmed = forms.CharField(
-        required=False, label="Yes, these amounts are meant", widget=forms.HiddenInput
+        required=False, label=_("Yes, these amounts are meant"), widget=forms.HiddenInput
     )
 
     @cached_property
@@ -94,7 +96,7 @@ class ConfirmedForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscript
     def _ask(self, large: list[Change]) -> None:
         field = self.fields["confirmed"]
         field.widget = _Tick(attrs={"value": seal(large)})
-        self.add_error("confirmed", "More than half is a lot. Before and after:")
+        self.add_error("confirmed", gettext("More than half is a lot. Before and after:"))
         for each in large:
             self.add_error("confirmed", str(each))
 

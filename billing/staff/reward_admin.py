@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing.rewards import promos, referrals
 from billing.rewards.models import PromoCode, Redemption, Referral, ReferralProgram
@@ -32,7 +34,7 @@ class PromoCodeAdmin(GivenAdmin):
     ordering = ["-id"]
     readonly_fields = ["uses", "created_at"]
 
-    @admin.display(description="gives")
+    @admin.display(description=_("gives"))
     def gives(self, code: PromoCode) -> str:
         return promos.describe(code)
 
@@ -50,7 +52,7 @@ class RedemptionAdmin(ReadOnlyAdmin):
     search_fields = ["code__code", "user__email"]
     ordering = ["-id"]
 
-    @admin.display(description="granted", ordering="granted")
+    @admin.display(description=_("granted"), ordering="granted")
     def shown(self, redemption: Redemption) -> str:
         return f"${dollars(redemption.granted)}"
 
@@ -82,22 +84,22 @@ class ReferralAdmin(ReadOnlyAdmin):
     ordering = ["-status", "-id"]
     actions = ["approve", "reject"]
 
-    @admin.display(description="pending")
+    @admin.display(description=_("pending"))
     def pending(self, referral: Referral) -> str:
         return f"${dollars(max(referral.accrued - referral.paid, 0))}"
 
-    @admin.display(description="earned", ordering="paid")
+    @admin.display(description=_("earned"), ordering="paid")
     def earned(self, referral: Referral) -> str:
         return f"${dollars(referral.paid)}"
 
     def has_review_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("billing.change_referral")
 
-    @admin.action(description="Approve: it earns", permissions=["review"])
+    @admin.action(description=_("Approve: it earns"), permissions=["review"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Referral]) -> None:
         self._decide(request, queryset, approve=True)
 
-    @admin.action(description="Reject: it earns nothing", permissions=["review"])
+    @admin.action(description=_("Reject: it earns nothing"), permissions=["review"])
     def reject(self, request: HttpRequest, queryset: QuerySet[Referral]) -> None:
         self._decide(request, queryset, approve=False)
 
@@ -111,4 +113,4 @@ class ReferralAdmin(ReadOnlyAdmin):
                 referrals.review(referral.pk, approve=approve)
                 subject = f"referral:{referral.pk}"
                 audit_deed(request, verb, subject, before=before, after={"decision": verb})
-        self.message_user(request, f"Decided: {verb}.")
+        self.message_user(request, gettext("Decided."))

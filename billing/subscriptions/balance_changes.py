@@ -280,7 +280,11 @@ def audited(action: str, mine: Subscription, actor: str, request_id: str, **afte
         actor=actor,
         action=action,
         subject=f"user:{mine.user_id}",
-        before=renewals.facts(mine) | {"period_end": mine.period_end.isoformat()},
+        before={
+            "plan": mine.plan.slug,
+            "add_on": mine.add_on and mine.add_on.slug,
+            "period_end": mine.period_end.isoformat(),
+        },
         after=after,
         request_id=request_id,
     )

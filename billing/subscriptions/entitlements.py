@@ -265,7 +265,7 @@ def _change_plan(mine: Subscription, found: Object, sold: Sold) -> None:
     elif price < mine.plan_price:
         mine.next_plan, mine.next_plan_price = sold.plan, price
     else:
-        details = {"plan": sold.plan.slug}
+        details = {"plan": sold.plan.name}
         _tell_paid(mine, "plan_upgraded", found["latest_invoice"], **details)
         mine.plan, mine.plan_price = sold.plan, price
 
@@ -280,7 +280,7 @@ def _change_add_on(mine: Subscription, found: Object, sold: Sold) -> None:
     elif mine.add_on is not None and price < mine.add_on_price:
         mine.next_add_on, mine.next_add_on_price = sold.add_on, price
     else:
-        details = {"add_on": sold.add_on.slug}
+        details = {"add_on": sold.add_on.name}
         _tell_paid(mine, "add_on_started", found["latest_invoice"], **details)
         mine.add_on, mine.add_on_price = sold.add_on, price
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 
 
 class PlanOrder(models.Model):
@@ -49,7 +50,10 @@ class PlanOrder(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.plan or self.add_on} for {self.user}"
+        return gettext("%(amount)s for %(user)s") % {
+            "amount": self.plan or self.add_on,
+            "user": self.user,
+        }
 
     @property
     def idempotency_key(self) -> str:

@@ -217,8 +217,8 @@ def _soon(mine: Subscription, plan: Plan, add_on: AddOn | None) -> dict[str, Any
 
 
 def facts(mine: Subscription) -> dict[str, Any]:
-    """What a notice says of a subscription."""
-    return {"plan": mine.plan.slug, "add_on": mine.add_on and mine.add_on.slug}
+    """What a notice says of a subscription, by the names that its reader knows."""
+    return {"plan": mine.plan.name, "add_on": mine.add_on and mine.add_on.name}
 
 
 def _amounts(mine: Subscription, plan: Plan, add_on: AddOn | None) -> dict[str, Any]:

@@ -102,7 +102,9 @@ class RuleAdmin(MoneyAdmin):
         try:
             telling.post(rule, name, about, now)
         except telling.NOT_TAKEN as error:
-            self.message_user(request, f"Not taken: {error}", messages.ERROR)
+            self.message_user(
+                request, gettext("Not taken: %(error)s") % {"error": error}, messages.ERROR
+            )
         else:
             self.message_user(request, gettext("Taken."), messages.SUCCESS)
         return redirect("admin:cockpit_rule_change", object_id)
@@ -141,7 +143,7 @@ class FreezeForm(ReasonForm):
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
         help_text=_("The customers see it."),
-        initial="Several accounts look like one. Please write to us.",
+        initial=_("Several accounts look like one. Please write to us."),
     )
     field_order = ["accounts", "reason"]
 

@@ -101,4 +101,6 @@ class Finding(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.text
+        from cockpit.watch import sentences  # which names the kinds
+
+        return sentences.translated(self.kind, self.text)

@@ -27,38 +27,39 @@ class Meaning:
     mails: bool = True
 
 
-_t = gettext_noop
 MEANINGS = {
     Kind.SPEND: Meaning(
-        _t("times what the customer spent a day in the seven days before"),
+        gettext_noop("times what the customer spent a day in the seven days before"),
         "5",
-        _t("dollars in the day, at least"),
+        gettext_noop("dollars in the day, at least"),
         "20",
     ),
     Kind.ACCOUNTS: Meaning(
-        _t("times as many sign-ups in 24 hours as on a day of the seven before"),
+        gettext_noop("times as many sign-ups in 24 hours as on a day of the seven before"),
         "5",
-        _t("sign-ups in 24 hours, at least"),
+        gettext_noop("sign-ups in 24 hours, at least"),
         "20",
     ),
-    Kind.ADDRESS: Meaning(_t("accounts that were used from one address within seven days"), "5"),
-    Kind.PERSON: Meaning(_t("accounts with the same browser, card or mailbox"), "3"),
-    Kind.KEY_PLACES: Meaning(_t("networks from which one key was used in a day"), "20"),
+    Kind.ADDRESS: Meaning(
+        gettext_noop("accounts that were used from one address within seven days"), "5"
+    ),
+    Kind.PERSON: Meaning(gettext_noop("accounts with the same browser, card or mailbox"), "3"),
+    Kind.KEY_PLACES: Meaning(gettext_noop("networks from which one key was used in a day"), "20"),
     Kind.CAPPED: Meaning(
-        _t("requests of one model in 24 hours that cost more than was held"), "3"
+        gettext_noop("requests of one model in 24 hours that cost more than was held"), "3"
     ),
     Kind.QUARANTINE: Meaning(
-        _t("bills, payments or events that wait for somebody"), "1", gone=True
+        gettext_noop("bills, payments or events that wait for somebody"), "1", gone=True
     ),
     Kind.MARGIN: Meaning(
-        _t("per cent that yesterday earned of what it was charged: below that"),
+        gettext_noop("per cent that yesterday earned of what it was charged: below that"),
         "0",
-        _t("dollars of cost, at least"),
+        gettext_noop("dollars of cost, at least"),
         "1",
         mails=False,
     ),
     Kind.VENDOR_BILL: Meaning(
-        _t("dollars that nothing explains, on one day"), "1", gone=True, mails=False
+        gettext_noop("dollars that nothing explains, on one day"), "1", gone=True, mails=False
     ),
 }
 

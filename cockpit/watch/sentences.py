@@ -12,19 +12,27 @@ from django.utils.translation import gettext, gettext_noop
 
 from cockpit.watch.models import Kind
 
-_t = gettext_noop
 PATTERNS: dict[str, str] = {
-    Kind.SPEND: _t("%(who)s spent %(spent)s on %(day)s; %(usual)s a day before"),
-    Kind.ACCOUNTS: _t("%(count)s new accounts in 24 hours; %(usual)s a day before"),
-    Kind.ADDRESS: _t("%(count)s accounts on %(place)s"),
-    Kind.PERSON: _t("%(count)s accounts of one %(mark)s"),
-    Kind.KEY_PLACES: _t("Key %(key)s of %(who)s was used from %(count)s networks on %(day)s"),
-    Kind.CAPPED: _t("%(model)s: %(count)s charges of 24 hours were cut at %(amount)s"),
-    Kind.QUARANTINE: _t("%(count)s %(list)s in quarantine"),
-    Kind.MARGIN: _t("%(model)s: charged %(charged)s, cost %(cost)s on %(day)s"),
-    Kind.VENDOR_BILL: _t("%(difference)s: %(amount)s that nothing explains"),
+    Kind.SPEND: gettext_noop("%(who)s spent %(spent)s on %(day)s; %(usual)s a day before"),
+    Kind.ACCOUNTS: gettext_noop("%(count)s new accounts in 24 hours; %(usual)s a day before"),
+    Kind.ADDRESS: gettext_noop("%(count)s accounts on %(place)s"),
+    Kind.PERSON: gettext_noop("%(count)s accounts of one %(mark)s"),
+    Kind.KEY_PLACES: gettext_noop(
+        "Key %(key)s of %(who)s was used from %(count)s networks on %(day)s"
+    ),
+    Kind.CAPPED: gettext_noop("%(model)s: %(count)s charges of 24 hours were cut at %(amount)s"),
+    Kind.QUARANTINE: gettext_noop("%(count)s %(list)s in quarantine"),
+    Kind.MARGIN: gettext_noop("%(model)s: charged %(charged)s, cost %(cost)s on %(day)s"),
+    Kind.VENDOR_BILL: gettext_noop("%(difference)s: %(amount)s that nothing explains"),
 }
-WORDS = (_t("mailbox"), _t("card"), _t("browser"), _t("bills"), _t("payments"), _t("events"))
+WORDS = (
+    gettext_noop("mailbox"),
+    gettext_noop("card"),
+    gettext_noop("browser"),
+    gettext_noop("bills"),
+    gettext_noop("payments"),
+    gettext_noop("events"),
+)
 
 
 def sentence(kind: str, **facts: Any) -> str:

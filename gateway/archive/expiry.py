@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, transaction
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Sum
 
 from billing.books import brought_forward, checkpoints
 from billing.books.models import Checkpoint, Transfer
@@ -38,7 +38,7 @@ class Changed(Exception):
 def due(now: datetime) -> Iterator[datetime]:
     """The months that ended RETENTION_MONTHS ago, or before, and are still here; the oldest
     first."""
-    month = _oldest()
+    month = oldest()
     while settings.RETENTION_MONTHS and month is not None and _is_over(month, now):
         yield month
         month = months.shifted(month, 1)
@@ -48,13 +48,13 @@ def _is_over(month: datetime, now: datetime) -> bool:
     return months.shifted(month, 1 + max(settings.RETENTION_MONTHS, LEAST_MONTHS)) <= now
 
 
-def _oldest() -> datetime | None:
+def oldest() -> datetime | None:
     """The one after the last checkpoint; before the first one, that of the first usage."""
     if (until := checkpoints.archived_until()) is not None:
         return until
     event = UsageEvent.objects.order_by("pk").values_list("created_at", flat=True).first()
-    charges = Transfer.objects.filter(kind=Transfer.Kind.USAGE)
-    began = [event, charges.aggregate(at=Min("created_at"))["at"]]
+    charges = Transfer.objects.filter(kind=Transfer.Kind.USAGE).order_by("pk")
+    began = [event, charges.values_list("created_at", flat=True).first()]
     return min((months.begin(at) for at in began if at is not None), default=None)
 
 

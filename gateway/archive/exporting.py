@@ -9,10 +9,12 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from gateway.archive import tables
+from billing.books.ledger_files import ENTRIES, TRANSFERS
 from gateway.archive.span import Span
-from gateway.archive.tables import ENTRIES, TRANSFERS, USAGE, Table
+from gateway.archive.tables import USAGE
 from gateway.usage.models import UsageEvent
+from hontoni import archive_files
+from hontoni.archive_files import Table
 
 _CHUNK = 5_000
 _TRANSFER = (
@@ -61,8 +63,8 @@ def _file(
     home: Path, month: datetime, table: Table, rows: Iterable[Sequence[Any]]
 ) -> dict[str, Any]:
     path = home / table.name
-    count = tables.write(table, path, rows)
-    digest, size = tables.sha256(path), path.stat().st_size
+    count = archive_files.write(table, path, rows)
+    digest, size = archive_files.sha256(path), path.stat().st_size
     name = table.file(month, digest)
-    tables.store().put(path, name)
+    archive_files.store().put(path, name)
     return {"name": name, "sha256": digest, "bytes": size, "rows": count}

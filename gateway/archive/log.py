@@ -17,9 +17,10 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.models import ApiKey
-from billing.books import checkpoints
+from billing.books import archived, checkpoints
 from billing.books.models import Checkpoint
 from gateway.archive import receipts
+from gateway.usage.charges import Charge
 from gateway.usage.models import UsageEvent, UsageHour
 from hontoni import months
 
@@ -38,24 +39,26 @@ class Narrowing:
     failed: bool | None = None
     since: uuid.UUID = _LEAST
     until: uuid.UUID = _MOST
-    began: tuple[datetime, datetime] | None = (
-        None  # from when to before when, by the rollups' clock
-    )
+    began: tuple[datetime, datetime] | None = None  # from when to before when, by the rollups
+    batch: uuid.UUID | None = None  # with which they were charged
 
     def between(self, since: uuid.UUID | None, until: uuid.UUID | None) -> "Narrowing":
         """From an id to before another one, besides."""
         first, last = max(self.since, since or _LEAST), min(self.until, until or _MOST)
         return replace(self, since=first, until=last)
 
-    def nowhere(self) -> "Narrowing":
-        """Of the archive nothing."""
-        return self.between(_MOST, None)
+    def charged_with(self, charge: Charge) -> "Narrowing":
+        """Those that a charge is the sum of."""
+        after = uuid.UUID(int=charge.last.int + 1)
+        return replace(self.between(charge.first, after), batch=charge.first)
 
     def has(self, row: Row) -> bool:
         """Whether a row of this account is one of them."""
         if self.failed is not None and (row["status"] >= 400) != self.failed:
             return False
         if self.began and not self.began[0] <= row["created_at"] < self.began[1]:
+            return False
+        if self.batch and row["batch"] not in (None, self.batch.hex):
             return False
         return all(row[name] == value for name, value in self.wanted.items())
 
@@ -89,7 +92,7 @@ class Log:
         known = {event.pk for event in kept}
         rows = read(self.narrowing, ascending=self.ascending)
         others = (event for event in map(receipts.event_of, rows) if event.pk not in known)
-        with receipts.reading():
+        with archived.reading():
             found = list(islice(others, part.stop))
         both = sorted([*kept, *found], key=lambda e: e.pk.int, reverse=not self.ascending)
         return _listed(both[part.start : part.stop])
@@ -154,10 +157,9 @@ def _merged(files: list[Checkpoint], wanted: Narrowing, ascending: bool) -> Iter
 
 
 def _rows(checkpoint: Checkpoint, wanted: Narrowing, ascending: bool) -> Iterator[Row]:
-    from gateway.archive import tables  # Arrow is 50 MB, which a gateway needs for nothing else
-
-    name = checkpoints.contents(checkpoint)["files"][0]["name"]
     first, last = f"req_{wanted.since.hex}", f"req_{wanted.until.hex}"
-    for row in tables.of_account(name, wanted.user_id, ascending=ascending):
-        if first <= row["request_id"] < last and wanted.has(row):
-            yield row
+    mine = {"user_id": (wanted.user_id, wanted.user_id), "request_id": (first, last)}
+    with archived.file(checkpoint, receipts.USAGE) as file:
+        for row in file.rows(ascending=ascending, **mine):
+            if row["request_id"] < last and wanted.has(row):
+                yield row

@@ -13,16 +13,17 @@ from django.db.models import Sum
 
 from billing.books import checkpoints
 from billing.books.models import Checkpoint
-from gateway.archive import expiry, sums, tables
+from gateway.archive import expiry, sums
 from gateway.archive.models import UsageBroughtForward
 from gateway.archive.sums import Key, Sums
-from hontoni import months
+from hontoni import archive_files, months
 
 
-def costs() -> dict[int, int]:
-    """By account, what events that are gone cost."""
-    rows = UsageBroughtForward.objects.order_by().values_list("user_id").annotate(Sum("cost"))
-    return dict(rows)
+def by_account() -> dict[int, tuple[int, int]]:
+    """How many events are gone of each account, and what they cost."""
+    rows = UsageBroughtForward.objects.order_by().values_list("user_id")
+    summed = rows.annotate(Sum("requests"), Sum("cost"))
+    return {user: (count, cost) for user, count, cost in summed}
 
 
 class Rollups:
@@ -37,7 +38,7 @@ class Rollups:
         self._beyond: dict[Key, Sums] = {}
         for each in self.signed.values():
             for key, found in sums.read(checkpoints.contents(each)["usage"]["beyond"]).items():
-                self._beyond[key] = _plus(self._beyond.get(key, sums.NOTHING), found)
+                self._beyond[key] = sums.plus(self._beyond.get(key, sums.NOTHING), found)
         self._gone: defaultdict[datetime, dict[Key, Sums]] = defaultdict(dict)
 
     def knows(self, key: Key) -> bool:
@@ -65,10 +66,6 @@ class Rollups:
             yield f"the rollup of {key} is missing, of which requests are in the archive"
 
 
-def _plus(left: Sums, right: Sums) -> Sums:
-    return tuple(a + b for a, b in zip(left, right, strict=True))
-
-
 # -- The files -----------------------------------------------------------------------------------
 
 
@@ -86,9 +83,9 @@ def wrong_files() -> Iterator[str]:
 def _faults(checkpoint: Checkpoint, file: dict[str, Any], path: Path) -> Iterator[str]:
     name = file["name"]
     try:
-        tables.store().get(name, path)
+        archive_files.store().get(name, path)
     except Exception as error:  # whatever the storage has for it
         yield f"{checkpoint}: {name} is not to be had: {type(error).__name__}: {error}"
         return
-    if tables.sha256(path) != file["sha256"]:
+    if archive_files.sha256(path) != file["sha256"]:
         yield f"{checkpoint}: {name} is not the file that was written"

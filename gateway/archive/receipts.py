@@ -1,31 +1,18 @@
 """A receipt out of the archive, for whom it belongs to."""
 
-import logging
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import orjson
 
-from billing.books import checkpoints
-from billing.books.models import Checkpoint, LedgerAccount, Transfer
+from billing.books import archived, checkpoints
+from billing.books.archived import reading
+from billing.books.models import Checkpoint
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent
-from hontoni import storage
-from hontoni.errors import Unavailable
-
-logger = logging.getLogger(__name__)
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Where the archive is away, that is said as of any other store. Raises Unavailable."""
-    try:
-        yield
-    except storage.ERRORS as error:
-        logger.error("archive.away: %r", error)
-        raise Unavailable("Older requests cannot be read right now. Try again.") from error
 
 
 @reading()
@@ -39,7 +26,7 @@ def find(user_id: int | None, request: uuid.UUID) -> UsageEvent | None:
     if user_id is not None:
         wanted["user_id"] = user_id
     for each in [first, *_with_late_ones(first)]:
-        for row in _rows(each, _USAGE, **wanted):
+        for row in _rows(each, USAGE, **wanted):
             return event_of(row)
     return None
 
@@ -52,19 +39,34 @@ def proof(event: UsageEvent) -> dict[str, Any] | None:
         return None
     key = f"usage:req_{event.batch.hex}"
     for each in Checkpoint.objects.filter(number__gte=first.number).order_by("number")[:_NEAR]:
-        for row in _rows(each, _TRANSFERS, key=key):
-            return ledger_roots.path(event, _transfer_of(row), _charged(event, first))
+        for row in _rows(each, archived.TRANSFERS, key=key):
+            charge = archived.transfer_of(row)
+            return ledger_roots.path(event, charge, _charged(event, first))
     return None
 
 
-_USAGE, _TRANSFERS = 0, 1  # the places of a checkpoint's files
+@reading()
+def by_vendors_id(text: str, seconds: float, most: int) -> list[UsageEvent]:
+    """Requests in the archive alone that a vendor calls so: the newest month first, as far back
+    as so many seconds go. Raises Unavailable."""
+    until = time.monotonic() + seconds
+    for each in Checkpoint.objects.order_by("-number"):
+        rows = _rows(each, USAGE, upstream_request_id=text)
+        if found := [event_of(row) for row in islice(rows, most)]:
+            return found
+        if time.monotonic() > until:
+            break
+    return []
+
+
+USAGE = 0  # the place among a checkpoint's files
 _NEAR = 3  # a request is charged in its month or the next one, and rarely later
 
 
 def _charged(event: UsageEvent, first: Checkpoint) -> list[ledger_roots.Charged]:
     """The requests that were charged with this one."""
     wanted = {"user_id": event.user_id, "batch": event.batch and event.batch.hex}
-    found = (event_of(row) for near in _around(first) for row in _rows(near, _USAGE, **wanted))
+    found = (event_of(row) for near in _around(first) for row in _rows(near, USAGE, **wanted))
     return sorted((each.pk, each.cost) for each in found)
 
 
@@ -75,21 +77,8 @@ def _around(checkpoint: Checkpoint) -> list[Checkpoint]:
 
 
 def _rows(checkpoint: Checkpoint, place: int, **wanted: Any) -> Iterator[dict[str, Any]]:
-    from gateway.archive import tables  # Arrow is 50 MB, which a gateway needs for nothing else
-
-    yield from tables.find(checkpoints.contents(checkpoint)["files"][place]["name"], **wanted)
-
-
-def _transfer_of(row: dict[str, Any]) -> Transfer:
-    """As it was in the database, as far as it is shown."""
-    return Transfer(
-        pk=row["id"],
-        kind=row["kind"],
-        amount=row["amount"],
-        debit=LedgerAccount(pk=1, code=row["debit"]),
-        credit=LedgerAccount(pk=2, code=row["credit"]),
-        created_at=row["created_at"],
-    )
+    with archived.file(checkpoint, place) as file:
+        yield from file.rows(**{column: (value, value) for column, value in wanted.items()})
 
 
 def _with_late_ones(first: Checkpoint) -> list[Checkpoint]:

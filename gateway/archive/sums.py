@@ -33,6 +33,11 @@ def of_events(events: QuerySet[UsageEvent]) -> dict[Key, Sums]:
     return {row[: len(BY)]: row[len(BY) :] for row in rows.iterator()}
 
 
+def plus(left: Sums, right: Sums) -> Sums:
+    """Each with the other."""
+    return tuple(a + b for a, b in zip(left, right, strict=True))
+
+
 def minus(left: Sums, right: Sums) -> Sums:
     """Each less the other."""
     return tuple(a - b for a, b in zip(left, right, strict=True))

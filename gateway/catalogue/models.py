@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from gateway.catalogue.versions import Version
 from gateway.vendors.models import Dialect, Vendor
@@ -72,11 +73,11 @@ class Model(Announced):
     def clean(self) -> None:
         """Raises ValidationError for a life that cannot be."""
         if self.ends_at and self.available_from and self.ends_at <= self.available_from:
-            raise ValidationError({"ends_at": "It ends before it begins."})
+            raise ValidationError({"ends_at": gettext("It ends before it begins.")})
         if self.successor_id == self.pk:
-            raise ValidationError({"successor": "Another model."})
+            raise ValidationError({"successor": gettext("Another model.")})
         if self.redirects and not (self.successor_id and self.ends_at):
-            raise ValidationError({"redirects": "That needs an end and a successor."})
+            raise ValidationError({"redirects": gettext("That needs an end and a successor.")})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.ends_at and not self.deprecated_at:
@@ -132,7 +133,10 @@ class Price(Version):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_id} from {self.effective_at:%Y-%m-%d %H:%M}"
+        return gettext("%(what)s from %(since)s") % {
+            "what": self.model_id,
+            "since": f"{self.effective_at:%Y-%m-%d %H:%M}",
+        }
 
     def kin(self) -> "models.QuerySet[Price]":
         return Price.objects.filter(model=self.model_id)

@@ -13,12 +13,13 @@ from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.vendors.models import Credential, Offering, Provider
 from gateway.vendors.own_keys.models import OwnKeyFee
 from gateway.vendors.routing.models import RouteTerms, Routing
+from gateway.vendors.web.models import SearchProvider
 
 _TABLES = tuple(
     row._meta.db_table
     for row in (
         *(models.Model, models.Price, models.Alias, CustomerPrice, Feature, FeaturePrice),
-        *(Provider, Credential, Offering, OwnKeyFee, Routing, RouteTerms),
+        *(Provider, Credential, Offering, OwnKeyFee, Routing, RouteTerms, SearchProvider),
     )
 )
 

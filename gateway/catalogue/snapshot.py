@@ -349,6 +349,7 @@ def _model(row: models.Model, price: Price, pool: Pool, features: Features) -> M
             max_output=row.max_output,
             key=carrier_key(),
             hosts=_hosts(row, features),
+            ours=frozenset(features.rules(row.dialect, row.id).ours),
         ),
         long_context_window=row.long_context_window,
         long_context_beta=row.long_context_beta,

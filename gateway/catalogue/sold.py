@@ -236,6 +236,7 @@ def _elsewhere(model: Model, named: Named) -> Model:
         max_output=model.max_output,
         key=carrier_key(),
         hosts=model.target.hosts if dialect == model.dialect and named.manners.hosts else _NONE,
+        ours=model.target.ours,
     )
     return replace(
         model,

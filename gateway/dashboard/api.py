@@ -114,10 +114,11 @@ def _log(user_id: int, requested: Mapping[str, Any]) -> Log:
     columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
     wanted = {columns[name]: requested[name] for name in columns if name in requested}
     of = Narrowing(user_id, {name: value for name, value in wanted.items() if value})
+    events = UsageEvent.objects.filter(user_id=user_id)
     if "transaction" in requested:
-        of = of.nowhere()  # the archive has charges of its own
-    events = corrected(_charged(user_id, requested.get("transaction")))
-    events = log.narrowed(events, user_id, wanted)
+        charge = _charge(user_id, requested["transaction"])
+        events, of = charge.events(), of.charged_with(charge)
+    events = log.narrowed(corrected(events), user_id, wanted)
     if "since" in requested:
         since = first_id(requested["since"].timestamp())
         events, of = events.filter(id__gte=since), of.between(since, None)
@@ -127,11 +128,8 @@ def _log(user_id: int, requested: Mapping[str, Any]) -> Log:
     return Log(events, of)
 
 
-def _charged(user_id: int, transaction: str | None) -> QuerySet[UsageEvent]:
-    """All requests of an account, or those of one charge."""
-    if transaction is None:
-        return UsageEvent.objects.filter(user_id=user_id)
-    found = charges.requests_of(user_id, transaction)
+def _charge(user_id: int, transaction: str) -> charges.Charge:
+    found = charges.find(user_id, transaction)
     if found is None:
         raise BadRequest("transaction: not a usage charge of yours.", param="transaction")
     return found

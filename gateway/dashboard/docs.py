@@ -31,7 +31,7 @@ FEATURES = "<!-- the live table of features -->"  # likewise
 _SET = re.compile(r"\b\d+( \w+)<!-- ([A-Z_]+) -->")
 _MARKS = re.compile(r"<!-- .*? -->|<span id=\"[^\"]*\"></span>")  # for us, not for readers
 ENGLISH = "en"
-BOARD = "conformance"  # written by `make conformance`, and the last of the pages
+BOARD = "conformance"  # written by `make conformance` in both languages; the last of the pages
 FOLDER = Path(settings.BASE_DIR) / "docs"
 _EXTENSIONS = [
     "markdown.extensions.tables",

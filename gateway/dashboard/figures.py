@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.models import ApiKey
 from gateway.catalogue import snapshot
@@ -51,8 +52,7 @@ def _chart(
     found = _series(user_id, chosen, along)
     if not found:
         return None
-    if chosen.split == "api_key_id":
-        found = [series.Series(names.of("api_key_id", s.name), s.values) for s in found]
+    found = [series.Series(names.of(chosen.split, s.name), s.values) for s in found]
     compared = _series(user_id, chosen, past) if past else []
     sums = [sum(stack) for stack in zip(*(s.values for s in compared), strict=True)]
     show = about if chosen.measure == "cost" else counted
@@ -71,12 +71,15 @@ def _series(user_id: int, chosen: Selection, along: list[series.Moment]) -> list
 
 
 class _Names:
-    """What groups are called: keys by their names, everything else by itself."""
+    """What groups are called: keys by their names, everything else by itself, in the reader's
+    language."""
 
     def __init__(self, user_id: int) -> None:
         self._keys = {str(k.pk): k.name for k in ApiKey.objects.filter(user_id=user_id)}
 
     def of(self, by: str, value: Any) -> Any:
+        if by == "tool":
+            return gettext(value)
         return self._keys.get(str(value), str(value)) if by == "api_key_id" else value
 
 

@@ -60,11 +60,10 @@ def selected(user_id: int, chosen: Selection, within: series.Span | None, *, mos
     of = of.between(None, chosen.before)
     if not chosen.transaction:
         return Log(narrowed(user_id, chosen, within=within, most=most), of)
-    charged = charges.requests_of(user_id, chosen.transaction)
-    if charged is None:
+    charge = charges.find(user_id, chosen.transaction)
+    if charge is None:
         raise Http404
-    # The archive has charges of its own.
-    return Log(narrowed(user_id, chosen, events=charged), of.nowhere())
+    return Log(narrowed(user_id, chosen, events=charge.events()), of.charged_with(charge))
 
 
 def page(log: Log, most: int) -> tuple[list[UsageEvent], bool]:

@@ -10,8 +10,11 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Spacer
 
 from billing.invoices import pdf_layout
+from gateway.dashboard.receipt_words import RULES, TURNS
 from gateway.usage.models import UsageEvent
+from gateway.vendors.own_keys.fees import REQUEST_LINE
 from hontoni.money import nanos
+from hontoni.templatetags.money import counted, decimal, in_words, usd
 
 BUCKET_NAMES = {
     "input": "Input",
@@ -33,8 +36,8 @@ def draw(event: UsageEvent, receipt: dict[str, Any], url: str) -> bytes:
                 (_("When"), f"{when} {localtime(event.created_at):%Z}"),
                 (_("Model"), event.model),
                 (_("Price list of"), str(event.price_id)),
-                (_("Duration"), f"{event.duration_ms} ms"),
-                (_("Rule"), str(receipt["rule"])),
+                (_("Duration"), f"{counted(event.duration_ms)} ms"),
+                (_("Rule"), str(RULES.get(receipt["rule"], receipt["rule"]))),
             ]
         ),
         Spacer(0, 6 * mm),
@@ -46,6 +49,7 @@ def draw(event: UsageEvent, receipt: dict[str, Any], url: str) -> bytes:
                 (_("Charged"), nanos(receipt["charged"])),
             ],
             (70, 30, 35, 35),
+            write=usd,
         ),
         Spacer(0, 6 * mm),
         pdf_layout.text(_("Check it without an account: %(url)s") % {"url": url}, size=8),
@@ -54,9 +58,13 @@ def draw(event: UsageEvent, receipt: dict[str, Any], url: str) -> bytes:
 
 
 def _line(line: dict[str, Any]) -> tuple[str, str, str, str]:
+    cost = in_words(line["cost"])
     if "calls" in line:
-        return line["name"], str(line["calls"]), line["price_per_call"], line["cost"]
+        name = _("Fee for the request") if line["name"] == REQUEST_LINE else line["name"]
+        return name, counted(line["calls"]), in_words(line["price_per_call"]), cost
     name = _(BUCKET_NAMES[line["bucket"]])
+    if line["kind"] in TURNS and line["kind"] != "message":
+        name = f"{name} ({line['model']}, {TURNS[line['kind']]})"
     if line["factor"] != "1":
-        name = f"{name} × {line['factor']}"
-    return name, f"{line['tokens']:,}", line["price_per_million_tokens"], line["cost"]
+        name = f"{name} × {decimal(line['factor'])}"
+    return name, counted(line["tokens"]), in_words(line["price_per_million_tokens"]), cost

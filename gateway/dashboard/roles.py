@@ -135,6 +135,7 @@ ROLES = {
             *("view_proposal", "decide_proposal", "view_marginalarm"),
             *(f"{verb}_routing" for verb in _EDIT),
             *(f"{verb}_routeterms" for verb in _EDIT),
+            *(f"{verb}_searchprovider" for verb in _EDIT),
             *("view_ownkey", "add_ownkeyfee", "view_ownkeyfee", "delete_ownkeyfee"),
         ),
     },

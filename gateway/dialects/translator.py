@@ -53,7 +53,7 @@ class Translator:
         self.stopped = (
             False  # by a stop sequence of ours: what the vendor said after it is nobody's
         )
-        self._snapshots = 2 if target.dialect == "anthropic_messages" else 1
+        self._snapshots = snapshots(target)
         self.runs = target.dialect == "gemini"
         self.begun = self.finished = self.reported = self.reasoned = False
         self.error: Failed | None = None
@@ -177,6 +177,11 @@ class Translator:
 
     def fail(self, failed: Failed, request_id: str) -> bytes:
         return self._encoder.feed(failed)
+
+
+def snapshots(target: Target) -> int:
+    """How often this vendor tells what was used, until it has told all."""
+    return 2 if target.dialect == "anthropic_messages" else 1
 
 
 def _opened_to_fail(events: list[Event]) -> Failed | None:

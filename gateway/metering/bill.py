@@ -150,7 +150,8 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     answer that does not say what was applied, and tools with a model of their own.
     """
     if model.fee is not None:
-        return _fees(used, tally, model)
+        ours = tuple(model.rules().ours.values())
+        return _fees(used, tally, model) + _calls(tally.calls, ours)
     rules, requested = model.rules(), sifted.requested
     if not tally.iterations and not tally.calls:
         return [Tokens("message", model.id, model.price, used, *factored(tally, requested, rules))]

@@ -5,7 +5,10 @@ process for itself, and sound defaults hold until something was learnt. A sample
 would give (a scripted number, a prompt that is mostly media) teaches nothing.
 """
 
+import math
 from collections import defaultdict
+
+from gateway.dialects.ir import Usage
 
 _FADES = 0.98  # what an older sample counts beside the next one
 _SANE = (1.5, 9.0)  # bytes a token, of any vendor's tokenizer and any language
@@ -54,6 +57,17 @@ class Pace:
     def read(self, prompt_bytes: int, tokens: int) -> None:
         if tokens and _is_sane(prompt_bytes / tokens):
             self.prompt.learn(prompt_bytes, tokens)
+
+    def made(self, text: float, thought: int, reasoned: int, most: int) -> Usage:
+        """What an answer of `most` tokens is likely to have used that showed so many bytes of text
+        and of thought, and may have reasoned `reasoned` tokens unseen."""
+        output = min(math.ceil(text / self.text.value), most)
+        reasoning = max(math.ceil(thought / self.text.value), reasoned)
+        return Usage(output=output, reasoning=min(reasoning, most - output))
+
+    def ticked(self, seconds: float, most: int) -> int:
+        """Tokens that are made in that time."""
+        return min(max(0, int(seconds * self.reasoning.value)), most)
 
     def thought(self, tokens: int, seconds: float) -> None:
         if tokens and seconds > 0:

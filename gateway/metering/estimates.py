@@ -5,8 +5,11 @@ are a bound that no prompt can exceed: holding them, no request overdraws. The l
 third of that; it decides what the least affordable hold is.
 """
 
+import json
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+import orjson
 
 from gateway.catalogue.own_prices.terms import Rates
 from gateway.catalogue.sold import Model
@@ -142,9 +145,11 @@ def shared(usage: Usage, shown: int, said: int) -> Usage:
 _UNSAID = frozenset(
     ("type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "cache_control")
 )
+_TOOLS = ("tools", "functions", "toolConfig")
+_READ = frozenset((*_TOOLS, "input", "args", "response"))  # the model reads all of their JSON
 _PROMPTS = (
     *("system", "instructions", "messages", "input", "tools", "functions"),
-    *("contents", "systemInstruction", "prompt", "suffix"),
+    *("contents", "systemInstruction", "prompt", "suffix", "toolConfig"),
 )
 
 
@@ -154,14 +159,25 @@ def _is_data(text: str) -> bool:
 
 
 def prompt_bytes(parsed: dict[str, Any]) -> int:
-    """Bytes of what a prompt says: without the JSON around it and without what is attached."""
-    size, pending = 0, [parsed[name] for name in _PROMPTS if name in parsed]
+    """Bytes of what a prompt says: without the JSON around it and without what is attached. Tools,
+    what they were given and what they answered are JSON that the model itself reads."""
+    given = [(name, parsed[name]) for name in _PROMPTS if name in parsed]
+    size, pending = 0, [(name if name in _TOOLS else "", value) for name, value in given]
     while pending:
-        node = pending.pop()
+        name, node = pending.pop()
         if isinstance(node, str):
             size += 0 if _is_data(node) else len(node.encode("utf-8", "replace"))
         elif isinstance(node, list):
-            pending.extend(node)
+            pending.extend((name, each) for each in node)
+        elif isinstance(node, dict) and name in _READ:
+            size += _json_bytes(node)
         elif isinstance(node, dict):
-            pending.extend(value for name, value in node.items() if name not in _UNSAID)
+            pending.extend(each for each in node.items() if each[0] not in _UNSAID)
     return size
+
+
+def _json_bytes(node: dict[str, Any]) -> int:
+    try:
+        return len(orjson.dumps(node))
+    except orjson.JSONEncodeError:  # half a surrogate pair, or a number of any length
+        return len(json.dumps(node, ensure_ascii=False).encode("utf-8", "replace"))

@@ -17,6 +17,8 @@ from typing import NamedTuple
 from gateway.catalogue.features.models import WHOLE, Kind, Pricing
 from gateway.catalogue.features.sift import PAGE_TOKENS, Sifted, Use
 from gateway.catalogue.sold import Model
+from gateway.dialects.codecs.hosted import FETCH, SEARCH
+from gateway.dialects.codecs.pages import MOST_FOUND_BYTES, MOST_PAGE_BYTES
 from gateway.metering.estimates import Estimate, Hold, caches
 from hontoni.money import per_million
 
@@ -26,6 +28,8 @@ _RESULTS = (
     ("tool_search", 500),  # names of tools: the request has them
 )
 _RESULT_TOKENS = 20_000
+# The same of what we run ourselves: a token covers at least one byte (codecs/pages.py).
+_OF_OURS = {SEARCH: MOST_FOUND_BYTES, FETCH: MOST_PAGE_BYTES}
 
 
 class Bound(NamedTuple):
@@ -79,8 +83,8 @@ def _most(use: Use, model: Model, estimated: Estimate) -> int:
 
 
 def _calls(use: Use, model: Model) -> int:
-    """Of a customer's own key the vendor asks for them himself."""
-    if model.fee is not None:
+    """Of a customer's own key the vendor asks for them himself, but for what we run."""
+    if model.fee is not None and not use.row.ours:
         return 0
     calls = use.calls * use.row.amount if use.row.pricing == Pricing.PER_CALL else 0
     return calls + sum(
@@ -93,6 +97,10 @@ def _calls(use: Use, model: Model) -> int:
 def prompts(use: Use, model: Model, estimated: Estimate) -> list[int]:
     """Tokens that the model reads at most, in the turn behind each call."""
     window = max(model.context_window, model.long_context_window or 0)
+    if use.row.ours:  # what the model said before is read again, too
+        brought = _OF_OURS.get(use.row.name, _RESULT_TOKENS)
+        begun = estimated.most + estimated.output
+        return [min(window, begun + turn * brought) for turn in range(1, use.calls + 1)]
     result = next((most for name, most in _RESULTS if use.row.name.startswith(name)), None)
     result = _RESULT_TOKENS if result is None else result
     return [min(window, estimated.most + turn * result) for turn in range(1, use.calls + 1)]

@@ -17,13 +17,23 @@ from gateway.catalogue.features.models import Pricing
 from gateway.catalogue.features.sift import Sifted, Use, sift
 from gateway.catalogue.features.switches import headers
 from gateway.dialects import codecs
-from gateway.dialects.codecs import failures, hosted, leftovers, media, summaries
+from gateway.dialects.codecs import failures, hosted, leftovers, media, pages, searches, summaries
 from gateway.dialects.codecs.shapes import foreign
-from gateway.dialects.ir import Failed, Head, Reasoning, Request, Thinking, ToolCall
+from gateway.dialects.ir import (
+    Failed,
+    Head,
+    HostedCall,
+    Item,
+    Reasoning,
+    Request,
+    Thinking,
+    ToolCall,
+)
 from gateway.dialects.json_patch import patch
+from gateway.dialects.rounds import Rounds
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
-from gateway.plane import compaction, end_users
+from gateway.plane import compaction, end_users, our_tools
 from gateway.plane.inbound import InboundRequest
 from gateway.vendors.manners import PLAIN
 from hontoni.errors import BadRequest, PaymentRequired
@@ -101,6 +111,8 @@ def _needs_the_hub(inbound: InboundRequest) -> bool:
     if inbound.dialect.tap is None:
         return True
     if foreign.speaks(inbound.dialect.name, inbound.parsed):
+        return True
+    if inbound.target.ours and our_tools.are_asked_for(inbound):
         return True
     if summaries.asks(inbound.parsed.get("input")) and not _compacts(inbound):
         return True
@@ -259,13 +271,26 @@ class Translation:
     def __init__(self, inbound: InboundRequest) -> None:
         self._inbound = inbound
         request = codecs.decode_request(inbound.dialect.name, inbound.parsed)
-        self.request = replace(request, thinking=inbound.thinking)
         self.target = replace(inbound.target, end_user=inbound.end_user(request.end_user))
-        self.sifted = self._sifted()
+        request = replace(request, thinking=inbound.thinking)
+        self._requested = searches.recalled(request, self.target.key)
+        self._most: int | None = None  # uses of each of our tools, if the balance covers no more
+        self._offer()
         self.dialect = self.target.dialect
         self.path = inbound.model.path(streams=True)
         self.thinks: Thinking | None = None
-        self.body = b"" if self.to_fetch() else self._encoded()
+        self.body = b"" if self.to_fetch() else self._encoded(self.request)
+
+    def _offer(self, why: str = "") -> None:
+        """The tools that this upstream is offered: its own, and those that we run in its place."""
+        self.helped = hosted.helped(self._requested, self.target)
+        self.request = hosted.offered(self._requested, self.helped)
+        self.mentioned = (
+            pages.mentioned(self.request)
+            if any(each.tool == hosted.FETCH for each in self.helped.values())
+            else frozenset()
+        )
+        self.sifted = self._sifted(why)
 
     def _sifted(self, why: str = "") -> Sifted:
         """What another dialect has no words for; and what its vendor will do of its own."""
@@ -279,19 +304,37 @@ class Translation:
             for name in hosted.run(self.request, self.target)
             if (row := rules.tools.find(name)) is not None and row.pricing != Pricing.INCLUDED
         )
-        return Sifted(inbound.parsed, left, tuple(uses))
+        return Sifted(
+            inbound.parsed, left, (*uses, *our_tools.uses(inbound, self.helped, self._most))
+        )
 
-    def _encoded(self) -> bytes:
+    def declared(self, call: HostedCall) -> dict[str, Any]:
+        """What the client said of the tool that is called."""
+        known = self.helped.values()
+        of_it = (e.declared for e in known if (e.tool, e.name) == (call.tool, call.name))
+        return dict(next(of_it, {}))
+
+    def _encoded(self, request: Request) -> bytes:
         upstream = codecs.UPSTREAMS[self.target.dialect]
-        sent = upstream.encode_request(self.request, self.target)
-        if self.request.thinking.mode:
+        sent = upstream.encode_request(request, self.target)
+        if request.thinking.mode:
             self.thinks = upstream.decode_thinking(sent)
         end_users.introduce(sent, self.dialect, self._inbound.account)
         return orjson.dumps(self._inbound.model.manners.applied(sent))
 
     def _send(self, request: Request) -> None:
         self.request = request
-        self.body = self._encoded()
+        self.body = self._encoded(request)
+
+    def onward(self, said: tuple[Item, ...], most: int, spent: bool) -> None:
+        """Ask for what follows what was said up to now, in at most so many tokens; with nothing
+        said, ask from the beginning. `spent`: the tools that we run may be used no more."""
+        request = self.request
+        if said:
+            request = hosted.onward(request, self.helped, spent=spent)
+            items = (*request.items, *said)
+            request = replace(request, items=items, max_output_tokens=most)
+        self.body = self._encoded(request)
 
     def to_fetch(self) -> list[str]:
         """What the request only points at and this upstream takes only as bytes."""
@@ -309,11 +352,14 @@ class Translation:
         self._send(replace(self.request, max_output_tokens=most))
 
     def spare(self, calls: int) -> None:
-        if calls:
-            return  # Gemini cannot be told how often
-        self.target = replace(self.target, hosts=frozenset())
-        self.sifted = self._sifted(" (balance)")
-        self._send(self.request)
+        self._most = calls
+        if calls:  # Gemini cannot be told how often
+            self.sifted = self._sifted()
+            return
+        before = self.request
+        self.target = replace(self.target, hosts=frozenset(), ours=frozenset())
+        self._offer(" (balance)")
+        self._send(replace(before, tools=self.request.tools, tool_choice=self.request.tool_choice))
 
     def let_store(self, allowed: bool) -> None:
         pass  # what is translated is never stored
@@ -332,6 +378,8 @@ class Translation:
             key=self.target.key,
             body=inbound.parsed,
         )
+        if self.helped:
+            return Rounds(head, self.target, self.helped)
         return Translator(head, self.target)
 
     def repair(self, failed: Failed) -> bool:

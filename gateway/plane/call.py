@@ -13,13 +13,14 @@ from typing import Any
 from gateway.catalogue.sold import Model, Price
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import NO_TALLY, Tally, Usage
+from gateway.dialects.json_patch import parse
 from gateway.dialects.stream_readers import text_bytes
 from gateway.metering import bill, calibration, estimates, unseen
 from gateway.metering.estimates import Estimate, Hold
 from gateway.plane import life
 from gateway.plane.adapters import Lane, Stream
 from gateway.plane.callers import Caller
-from gateway.plane.endpoints.lane import Answered
+from gateway.plane.endpoints.lane import Answered, Forward
 from gateway.plane.exchange import Exchange
 from gateway.plane.inbound import InboundRequest
 from gateway.plane.life import End, Hearing, Stage
@@ -61,6 +62,7 @@ class Call:
     end: End = End.UNDERWAY
     tap: Stream | None = None
     sent_at: float = 0.0  # when a vendor was asked
+    left_at: float = 0.0  # when it had noticed that nobody listens any more
     tally: Tally = NO_TALLY  # of a unary answer
     whole: bytes = b""  # a unary answer, as the vendor sent it
     ended: str = ""  # why it ended (`ir.Finish`)
@@ -87,11 +89,13 @@ class Call:
     priced_for: tuple[int, int] = (0, 0)  # from when, until when these prices are in force
     admitted_at: int = 0  # by Redis's clock, in microseconds
     epoch: str = ""  # of the stores, in which Redis was asked
+    rounds: list[str] = field(default_factory=list)  # the vendor's ids of those before the last
     spared: int | None = None  # how often each tool may be used, if the balance covers no more
     hidden: bool = field(init=False)  # it may cost output that we cannot watch being produced
     trace: object = None  # its spans (tracing.py)
     earmark: tuple[str, int] | None = None  # its batch, and what is set aside there for it
     _reported: Usage | None = None  # `usage` as the vendor told it
+    _sent: tuple[bytes, int] | None = None  # the body it was sent, and what of it is the prompt
     full: Usage | None = None  # what is owed if nothing more may be given away
     bound: bool = False  # that is so
     _lines: tuple[Usage, tuple[Tally, Price, Named], list[bill.Line]] | None = None
@@ -228,15 +232,16 @@ class Call:
         reported = self.tap.decoded_usage() if self.tap else self._reported
         if self.failed or reported is not None or not (self.sent_at and self.aborted):
             return reported or Usage()
-        return Usage(input=self._prompt(), output=self._ticked(time.time() - 1))
+        until = (self.left_at or time.time()) - 1 if self.tap is None or self.hidden else 0.0
+        return Usage(input=self._prompt(), output=self._ticked(until))  # seen, it made nothing
 
     def _is_empty(self) -> bool:
-        """Nothing came out, and no stop sequence, limit or call is the reason. Filling a prompt
-        cache is asking for nothing on purpose."""
+        """Nothing came out, and no stop sequence, limit or call is the reason; nor did its client
+        leave too early. Filling a prompt cache is asking for nothing on purpose."""
         assert self.usage is not None
         if self.usage.output or self.usage.reasoning or self.quarantined is not None:
             return False
-        if self.request.parsed.get("max_tokens") == 0:
+        if self.request.parsed.get("max_tokens") == 0 or self.aborted and not self._is_whole():
             return False
         ending = self.ended if self.tap is None else self.tap.ending()
         stops = self.request.parsed.get("stop") or self.request.parsed.get("stop_sequences")
@@ -287,6 +292,10 @@ class Call:
         usage, estimated = self._heard()
         return (self.unseen_work().on(usage) if estimated else usage), estimated
 
+    def _is_whole(self) -> bool:
+        tap = self.tap
+        return bool(self.whole or self.ended) if tap is None else tap.finished and not tap.cut
+
     def _heard(self) -> tuple[Usage, bool]:
         """The same without what tools did unseen."""
         tap = self.tap
@@ -297,8 +306,8 @@ class Call:
                 if given.output or given.reasoning:  # nearly always: then it is believed
                     return given, False
                 return self._believed(given, text_bytes(self.whole))
-            return self._untold(text_bytes(self.whole)) if self.whole else (Usage(), False)
-        reported, whole = tap.decoded_usage(), tap.finished and not tap.cut
+            return self._unheard() if not self.whole else self._untold(text_bytes(self.whole))
+        reported, whole = tap.decoded_usage(), self._is_whole()
         if reported is not None and (tap.reported or whole):
             return self._believed(reported, tap.made)
         if whole and not tap.stopped:
@@ -309,15 +318,17 @@ class Call:
         """What the vendor told so far, and for the rest our estimate."""
         guess = self._guessed(text, thought)
         if not (guess.output or guess.reasoning):
-            if reported is None and self.aborted and self.reached:
-                return self._wasted(), True  # left before a word: the prompt was read
-            return reported or Usage(), False
+            return (reported, False) if reported is not None else self._unheard()
         if reported is None:
             return guess, True
         if self.tap is not None and self.tap.runs:  # true at any moment
             return reported._replace(reasoning=reported.reasoning or guess.reasoning), True
         output, reasoning = max(reported.output, guess.output), max(reported[5], guess.reasoning)
         return reported._replace(output=output, reasoning=reasoning), True
+
+    def _unheard(self) -> tuple[Usage, bool]:
+        """Left before a word: the prompt was read."""
+        return (self._wasted(), True) if self.aborted and self.reached else (Usage(), False)
 
     def _believed(self, given: Usage, made: int) -> tuple[Usage, bool]:
         """The vendor's numbers, unless they tell of no output where there is some: then they are
@@ -340,42 +351,41 @@ class Call:
 
     def _guessed(self, text: int, thought: int) -> Usage:
         """By this model's own pace. Reasoning that nobody saw is known by the time it took."""
-        most, pace = self.estimate.output, calibration.of(self.model.id)
-        output = min(math.ceil(text / pace.text.value), most)
-        reasoning = math.ceil(thought / pace.text.value)
+        most, reasoned = self.estimate.output, 0
         if self.hidden and self.reached and not self.failed:
-            until = (self.tap.spoke_at if self.tap else 0.0) or time.time()
-            bound = self.request.settled().budget or most  # an effort is none
-            reasoning = max(reasoning, min(self._ticked(until), bound))
-        return Usage(
-            input=self._prompt() if output or reasoning else 0,
-            output=output,
-            reasoning=min(reasoning, most - output),
-        )
+            until = (self.tap.spoke_at if self.tap else 0.0) or self.left_at or time.time()
+            reasoned = min(self._ticked(until), self.request.settled().budget or most)
+        pace, begun = calibration.of(self.model.id), bool(self.left_at)  # a word, when it noticed
+        made = pace.made(text + begun * pace.text.value, thought, reasoned, most)
+        return made._replace(input=self._prompt()) if any(made) else made
 
     def _ticked(self, until: float) -> int:
         """Tokens that this model makes from being asked to then."""
-        speed = calibration.of(self.model.id).reasoning.value
-        return min(max(0, int((until - self.sent_at) * speed)), self.estimate.output)
+        return calibration.of(self.model.id).ticked(until - self.sent_at, self.estimate.output)
 
     def _prompt(self) -> int:
         """Tokens of the prompt: its text by this model's own count, and what is attached."""
-        said = self.request.prompt_bytes()
-        tokens = math.ceil(said / calibration.of(self.model.id).prompt.value)
+        tokens = math.ceil(self._prompt_bytes() / calibration.of(self.model.id).prompt.value)
         return tokens + self.estimate.attached
+
+    def _prompt_bytes(self) -> int:
+        """Of what the vendor was sent: what is a word in one dialect may be a page in another."""
+        if self.request.beside is not None or isinstance(self.lane, Forward):
+            return self.request.prompt_bytes()
+        if self._sent is None or self._sent[0] is not self.lane.body:
+            self._sent = self.lane.body, estimates.prompt_bytes(parse(self.lane.body))
+        return self._sent[1]
 
     def _learn(self, usage: Usage) -> None:
         """The vendor told everything: that sharpens later estimates."""
         tap = self.tap
-        if tap is None or not tap.spoke_at:
+        if tap is None or not tap.spoke_at or self.rounds:
             return
-        pace = calibration.of(self.model.id)
-        pace.heard(tap.text_bytes + (0 if usage.reasoning else tap.thought_bytes), usage.output)
-        if usage.reasoning:
-            pace.thought(usage.reasoning, tap.spoke_at - self.sent_at)
+        pace, thought = calibration.of(self.model.id), 0 if usage.reasoning else tap.thought_bytes
+        pace.heard(tap.text_bytes + thought, usage.output)
+        pace.thought(usage.reasoning, tap.spoke_at - self.sent_at)
         if pace.wants_a_prompt() and len(self.request.body) < _MOST_LEARNT_FROM:
-            said = estimates.prompt_bytes(self.request.parsed)
-            pace.read(said, sum(usage[:4]) - self.estimate.attached)
+            pace.read(self._prompt_bytes(), sum(usage[:4]) - self.estimate.attached)
 
     def so_far(self) -> "Call":
         """A copy as it stands now: what to settle with, should this process die."""

@@ -18,7 +18,7 @@ from gateway.catalogue import snapshot
 from gateway.catalogue.features.snapshot import Features
 from gateway.catalogue.snapshot import Catalogue, Snapshot
 from gateway.catalogue.sold import Book
-from gateway.dialects.ir import Failed
+from gateway.dialects.ir import Failed, Item
 from gateway.plane import adapters, callers
 from gateway.plane.adapters import Lane, PassThrough, Translation
 from gateway.plane.callers import Caller
@@ -277,6 +277,9 @@ class _LargeTranslation(_Large, Translation):
 
     def to_fetch(self) -> list[str]:
         return self.urls
+
+    def onward(self, said: tuple[Item, ...], most: int, spent: bool) -> None:
+        self._edit("onward", said, most, spent)
 
     def inline(self, fetched: Mapping[str, tuple[str, str]]) -> None:
         self._edit("inline", dict(fetched))

@@ -14,6 +14,7 @@ import orjson
 
 from gateway.catalogue.features.sift import Sifted
 from gateway.catalogue.snapshot import Catalogue
+from gateway.dialects.codecs.hosted import Helped
 from gateway.dialects.ir import (
     Message,
     Request,
@@ -77,6 +78,8 @@ class Drawn(NamedTuple):
     urls: list[str]
     request: Request | None
     target: Target | None
+    helped: Mapping[str, Helped]
+    mentioned: frozenset[str]
 
 
 class Unpermitted(ApiError):
@@ -150,6 +153,8 @@ def draw(request: InboundRequest, named: Named, edits: tuple[Edit, ...]) -> Draw
         urls=lane.to_fetch() if isinstance(lane, Translation) else [],
         request=_bare(lane.request) if isinstance(lane, Translation) else None,
         target=lane.target if isinstance(lane, Translation) else None,
+        helped=lane.helped if isinstance(lane, Translation) else {},
+        mentioned=lane.mentioned if isinstance(lane, Translation) else frozenset(),
     )
 
 

@@ -10,6 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from gateway.dialects.codecs import endings, failures
 from gateway.dialects.codecs.tokens import guessed
 from gateway.dialects.ir import Failed
 from gateway.dialects.json_patch import parse, patch
+from gateway.dialects.rounds import Rounds
 from gateway.dialects.stream_readers import text_bytes
 from gateway.dialects.translator import Translator
 from gateway.metering.estimates import FIRST_STEP_TOKENS
@@ -26,6 +28,7 @@ from gateway.plane import (
     counts,
     drains,
     fitting,
+    helping,
     kept_responses,
     large,
     left_out,
@@ -176,6 +179,10 @@ async def _attempt(call: Call, upstream: Upstream, route: Route) -> Failed | Non
     call.attempts.append(attempt)
     try:
         failed = await _exchange(call, upstream, attempt)
+        while failed is None and isinstance(call.tap, Rounds) and call.tap.waiting:
+            await _between(call, call.tap)
+            if not call.tap.finished:
+                failed = await _exchange(call, upstream, attempt)
     except (UpstreamFailed, UpstreamTimeout) as error:
         failed = failures.of(error)
     except BaseException:
@@ -184,6 +191,17 @@ async def _attempt(call: Call, upstream: Upstream, route: Route) -> Failed | Non
     failed = _owners(call, route.access, failed)
     attempt.ended(failed)
     return failed
+
+
+async def _between(call: Call, tap: Rounds) -> None:
+    """Run what is waiting, and make ready for the next round, or the end where none follows."""
+    call.rounds.append(call.upstream_request_id or tap.upstream_id)
+    async with aclosing(helping.run(call, tap)) as told:
+        async for out in told:
+            if out:
+                await _pass_on(call, tap, out)
+    if tap.finished:
+        await (call.http.end_stream() if call.stream else _respond_whole(call, tap))
 
 
 def _owners(call: Call, access: Access, failed: Failed | None) -> Failed | None:
@@ -222,6 +240,9 @@ async def _exchange(call: Call, upstream: Upstream, attempt: Attempt) -> Failed 
         return await _stream(call, call.tap, reply)
     except asyncio.CancelledError:
         drains.take(call, reply)  # its client left, or we cut it off
+        raise
+    except PaymentRequired:
+        await drains.farewell(call, reply)
         raise
     finally:
         if call.hearing is life.CLIENT:
@@ -295,6 +316,8 @@ async def _stream(call: Call, tap: Stream, reply: Reply) -> Failed | None:
         await _pass_on(call, tap, out)
     if tap.error is not None:
         return tap.error
+    if isinstance(tap, Rounds) and tap.waiting:
+        return None  # for what is run between two rounds
     if not tap.finished:
         raise UpstreamFailed("The model's provider broke off in mid-answer.")
     if isinstance(tap, Translator) and not call.stream:

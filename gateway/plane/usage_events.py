@@ -89,6 +89,8 @@ def _details(call: Call) -> dict[str, Any]:
         details["upstream_dialect"] = call.lane.dialect
     if call.attempts:
         details["attempts"] = [attempt.as_dict() for attempt in call.attempts]
+    if call.rounds:
+        details["rounds"] = call.rounds
     lines = call.lines(call.usage or Usage())
     if not bill.is_plain(lines):
         details["lines"] = [line.as_dict() for line in lines]

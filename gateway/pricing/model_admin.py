@@ -7,12 +7,17 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _t
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from billing.staff.audited import audit_deed
-from gateway.catalogue import clock
+from gateway.catalogue import capabilities, clock
 from gateway.catalogue.costs import margins
 from gateway.catalogue.models import Alias, Model
 from gateway.catalogue.prices import schedule
@@ -27,19 +32,59 @@ class AliasInline(TabularInline):
 
 
 class CatalogueForm(forms.ModelForm):  # type: ignore[type-arg]
-    capabilities = forms.JSONField(
+    """What a model can do is ticked; what the product has no word for is typed beside it."""
+
+    id = forms.RegexField(
+        label=_("id"),
+        regex=r"^[a-z0-9][a-z0-9._-]*$",
+        max_length=100,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("As customers ask for it: small letters, digits, points and dashes."),
+    )
+    capabilities = forms.MultipleChoiceField(
+        label=_("Capabilities"),
         required=False,
-        initial=list,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        help_text='A list of words, as ["reasoning", "tools", "vision"]; none: [].',
+        choices=list(capabilities.NAMES.items()),
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
+    others = forms.CharField(
+        label=_("Other capabilities"),
+        required=False,
+        max_length=400,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("Words with commas between them, sold as they are written."),
     )
 
-    def clean_capabilities(self) -> list[str]:
-        """What the catalogue is made of: anything else would stop it from being read."""
-        given = self.cleaned_data["capabilities"] or []
-        if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
-            raise forms.ValidationError("It is a list of words.")
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        has = self.instance.capabilities if self.instance.pk else []
+        self.initial["others"] = ", ".join(capabilities.others(has))
+        self.initial["capabilities"] = [each for each in capabilities.NAMES if each in has]
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """Names of models have points, which a slug has not."""
+        return {*super()._get_validation_exclusions(), "id"}  # type: ignore[misc]
+
+    def clean_id(self) -> str:
+        given: str = self.cleaned_data["id"]
+        if Model.objects.filter(pk=given).exists():
+            raise forms.ValidationError(
+                gettext("There is a model %(id)s already.") % {"id": given}
+            )
         return given
+
+    @cached_property
+    def changed_data(self) -> list[str]:
+        """Both fields are one column."""
+        found = ["capabilities" if name == "others" else name for name in super().changed_data]
+        return list(dict.fromkeys(found))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        typed = (each.strip() for each in cleaned.get("others", "").split(","))
+        chosen = [*cleaned.get("capabilities", []), *filter(None, typed)]
+        cleaned["capabilities"] = list(dict.fromkeys(chosen))
+        return cleaned
 
 
 @admin.register(Model)
@@ -60,13 +105,19 @@ class CatalogueAdmin(ModelAdmin):
             {
                 "fields": (
                     *("id", "name", "vendor", "upstream_id", "dialect", "context_window"),
-                    *("max_output", "long_context_window", "long_context_beta", "capabilities"),
+                    *(
+                        "max_output",
+                        "long_context_window",
+                        "long_context_beta",
+                        "capabilities",
+                        "others",
+                    ),
                     *("active", "sort_order", "released_at", "price", "earns"),
                 )
             },
         ),
         (
-            "Its life",
+            _("Its life"),
             {
                 "fields": (
                     *("available_from", "ends_at", "deprecated_at", "successor", "redirects"),
@@ -75,6 +126,10 @@ class CatalogueAdmin(ModelAdmin):
             },
         ),
     )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """What it is called stays: books, prices and keys name it."""
+        return self.readonly_fields if obj is None else (*self.readonly_fields, "id")
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """With the price and the cost of everything on the page."""
@@ -85,12 +140,14 @@ class CatalogueAdmin(ModelAdmin):
             row.earned = costs.of(row.listed) if row.listed else []
         return found
 
-    @admin.display(description=_t("in / out, per million"))
+    @admin.display(description=_("in / out, per million"))
     def price(self, row: Any) -> str:
         listed = getattr(row, "listed", None) or schedule.in_force(row.pk, clock.now())
-        return f"${dollars(listed.input)} / ${dollars(listed.output)}" if listed else "none"
+        return (
+            f"${dollars(listed.input)} / ${dollars(listed.output)}" if listed else gettext("none")
+        )
 
-    @admin.display(description=_t("earns, per million"))
+    @admin.display(description=_("earns, per million"))
     def earns(self, row: Any) -> str:
         earned = getattr(row, "earned", None)
         if earned is None:
@@ -98,7 +155,7 @@ class CatalogueAdmin(ModelAdmin):
             earned = margins.known([row.pk]).of(listed) if listed else []
         return margins.words(earned)
 
-    @admin.display(description=_t("customers of the last 30 days"))
+    @admin.display(description=_("customers of the last 30 days"))
     def users(self, row: Model) -> str:
         """Who is told of its end."""
         return str(len(announcements.users_of(row.pk, timezone.now()))) if row.pk else "–"

@@ -9,6 +9,8 @@ Always true of every way in which one is made:
 
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext
+
 from gateway.catalogue.prices import changes, schedule
 from gateway.vendors.own_keys import fees
 from gateway.vendors.own_keys.models import OwnKeyFee
@@ -20,14 +22,17 @@ def beginning(row: OwnKeyFee, now: datetime) -> datetime:
     BadRequest for a moment that is past, or a rise without notice or reason."""
     wanted = row.effective_at
     if wanted is not None and wanted < now - schedule.LEAD:
-        raise BadRequest("A fee cannot begin in the past.", param="effective_at")
+        raise BadRequest(gettext("A fee cannot begin in the past."), param="effective_at")
     earliest = now + changes.notice()
     if row.reason or not fees.is_dearer(row, before(row, now)):
         return max(wanted or now, now + schedule.LEAD)
     if wanted is not None and wanted < earliest - timedelta(minutes=5):
         raise BadRequest(
-            f"Dearer than now. A rise is told {changes.notice().days} days before it binds: begin "
-            "it then, or say why not.",
+            gettext(
+                "Dearer than now. A rise is told %(days)d days before it binds: begin it then, or "
+                "say why not."
+            )
+            % {"days": changes.notice().days},
             param="reason",
         )
     return wanted or earliest

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils.translation import gettext
+
 from gateway.catalogue import clock, life
 from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.margins import Margin
@@ -33,19 +35,26 @@ _EVERY = (*BUCKETS, *changes.LONG)
 def check(row: CustomerPrice, now: datetime) -> None:
     """Raises BadRequest for one that breaks a rule above."""
     if row.from_at < now - timedelta(minutes=5):
-        raise BadRequest("It cannot begin in the past.", param="from_at")
+        raise BadRequest(gettext("It cannot begin in the past."), param="from_at")
     row.from_at = max(row.from_at, now + schedule.LEAD)
     if row.reason:
         return
     for price in _listed(row, max(now, row.from_at)):
         if lost := margins.below(_earned(row, price)):
             words = ", ".join(f"{each.label} {each}" for each in lost)
-            raise BadRequest(f"{price.model_id} below cost: {words}. Say why.", param="reason")
+            raise BadRequest(
+                gettext("%(model)s below cost: %(what)s. Say why.")
+                % {"model": price.model_id, "what": words},
+                param="reason",
+            )
         rises = life.compared(_present(row, price, now), _paid(row, price)) == "higher"
         if rises and row.from_at < now + changes.notice() - timedelta(minutes=5):
             raise BadRequest(
-                f"Dearer for {price.model_id} than now. A rise is told "
-                f"{changes.notice().days} days before it binds: begin it then, or say why not.",
+                gettext(
+                    "Dearer for %(model)s than now. A rise is told %(days)d days before it binds: "
+                    "begin it then, or say why not."
+                )
+                % {"model": price.model_id, "days": changes.notice().days},
                 param="reason",
             )
 
@@ -58,19 +67,24 @@ def check_end(
     things dearer before the customer has had the notice of a rise, unless staff say why."""
     before = row.until_at
     if before is not None and before <= now + schedule.LEAD:
-        raise BadRequest("It has ended: agree on another one.", param="until_at")
+        raise BadRequest(gettext("It has ended: agree on another one."), param="until_at")
     if before is not None and (until_at is None or until_at > before):
         for price in _listed(row, before):
             if life.compared(_rates(price), _paid(row, price)) == "higher":
-                raise BadRequest("Dearer than the list: agree on another one.", param="until_at")
+                raise BadRequest(
+                    gettext("Dearer than the list: agree on another one."), param="until_at"
+                )
         return until_at
     if until_at is None:
         return None
     soon = until_at < now + changes.notice() - timedelta(minutes=5)
     if soon and not explained and (dearer := ends_dearer(row, until_at)):
         raise BadRequest(
-            f"The list is dearer for {dearer}. That is told {changes.notice().days} days before: "
-            "end it then, or say why not.",
+            gettext(
+                "The list is dearer for %(model)s. That is told %(days)d days before: end it "
+                "then, or say why not."
+            )
+            % {"model": dearer, "days": changes.notice().days},
             param="reason",
         )
     return max(until_at, now + schedule.LEAD)
@@ -112,7 +126,7 @@ def earns(row: CustomerPrice, now: datetime) -> str:
     if row.model_id:
         return margins.words(found)
     worst = margins.least(found)
-    return f"{worst.label}: {worst}" if worst else "cost unknown"
+    return f"{worst.label}: {worst}" if worst else gettext("cost unknown")
 
 
 def _listed(row: CustomerPrice, moment: datetime) -> list[Price]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from gateway.catalogue import clock
 from gateway.catalogue.costs import margins
@@ -45,7 +46,8 @@ class Round:
     problems: list[str]
 
     def __str__(self) -> str:
-        listings = f"{self.new} new proposals, {self.open} open, {self.gone} no longer so"
+        said = gettext("%(new)d new proposals, %(open)d open, %(gone)d no longer so")
+        listings = said % {"new": self.new, "open": self.open, "gone": self.gone}
         return "; ".join([listings, *self.problems])
 
 

@@ -5,75 +5,98 @@ added up on its own and compared. What was corrected is added: events are writte
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
+from billing.books import checkpoints
 from billing.books.models import Wallet
 from billing.payments import reconcile
 from billing.payments.reconcile import counters
 from gateway.archive import proof as archived
-from gateway.archive import sums
+from gateway.reconciliation import proven_months, rollups
+from gateway.reconciliation.proven_months import Proven, by_account, plus
 from gateway.usage import ledger_roots
 from gateway.usage.corrections import proof as corrections
 from gateway.usage.models import DeadEvent, UsageEvent, UsageHour
 from gateway.usage.settlement import recorded
+from hontoni.db_snapshot import snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found, in words; nothing means that the books balance. `whole`: of all rows."""
+
+    found: list[str]
+    whole: bool
 
 
 def problems() -> list[str]:
-    """Every difference found, in words. Empty means the books balance."""
-    return [
-        *reconcile.problems(),
-        *counters(recorded=recorded),
-        *_rollups(),
-        *_charges(),
-        *corrections.problems(),
-        *_dead(),
-        *ledger_roots.problems(timezone.now()),
-    ]
+    """Every difference found, in words, whatever was proven before."""
+    return _proof(None)
 
 
-def _rollups() -> Iterator[str]:
-    """Rollups = events, as corrected, by account, hour, key, model and tool; and those that
-    checkpoints say are in the archive."""
-    events = sums.of_events(UsageEvent.objects.all())
-    corrected, archive = corrections.changed(), archived.Rollups()
-    for key, rolled_up in _hours():
-        if key not in events and not archive.knows(key):
-            yield f"the rollup of {key} has no events"
-            continue
-        here = events.pop(key, sums.NOTHING)
-        added_up = (*here[:-1], here[-1] + corrected.get(key, 0))
-        difference = sums.minus(rolled_up, added_up)
-        if not archive.is_explained(key, difference):
-            yield from _named(key, rolled_up, difference)
-    for key, added_up in events.items():
-        if not archive.is_explained(key, sums.minus(sums.NOTHING, added_up)):
-            yield f"usage of {key} has no rollup"
-    yield from archive.problems()
+def prove(*, whole: bool = False) -> Proof:
+    """The same, of what came since the last month that is proven; of all of it where that does
+    not suffice: nothing is proven, or sums differ that are older."""
+    faults = list(proven_months.problems())
+    known = None if whole else proven_months.known()
+    if known is not None:
+        with snapshot():
+            known = known if _adds_up(known) else None
+    return Proof(faults + _proof(known), whole=known is None)
 
 
-def _named(key: sums.Key, rolled_up: sums.Sums, difference: sums.Sums) -> Iterator[str]:
-    for name, value, more in zip(sums.SUMS, rolled_up, difference, strict=True):
-        if more:
-            stands = f"{value} requests" if name == "requests" else f"{name} is {value}"
-            yield f"rollup of {key}: {stands}, not {value - more}"
+def _proof(known: Proven | None) -> list[str]:
+    """The database's books as they stood at one moment; and Valkey's counters, which are looked
+    at account by account."""
+    floor = known.floor if known else None
+    with snapshot():
+        found = [
+            *reconcile.problems(floor),
+            *rollups.problems(floor.month if floor else None),
+            *_charges(known),
+            *corrections.problems(),
+            *_dead(),
+            *ledger_roots.problems(timezone.now()),
+        ]
+    return [*found, *counters(recorded=recorded)]
 
 
-def _hours() -> Iterator[tuple[sums.Key, sums.Sums]]:
-    columns = (*sums.BY, *sums.SUMS)
-    for row in UsageHour.objects.order_by().values_list(*columns).iterator():
-        yield row[: len(sums.BY)], row[len(sums.BY) :]
+def _adds_up(known: Proven) -> bool:
+    """Whether rollups say of each account what its events come to, here, proven and archived."""
+    hours = UsageHour.objects.order_by().values_list("user_id")
+    rolled_up = {
+        user: (count, cost)
+        for user, count, cost in hours.annotate(Sum("requests"), Sum("cost")).iterator()
+    }
+    changed: dict[int, tuple[int, int]] = {}
+    for (user, *_), more in corrections.changed().items():
+        changed = plus(changed, {user: (0, more)})
+    events = plus(known.usage, by_account(_younger(known)), by_account(_stayed()))
+    return rolled_up == plus(events, archived.by_account(), changed)
 
 
-def _charges() -> Iterator[str]:
+def _younger(known: Proven) -> QuerySet[UsageEvent]:
+    return UsageEvent.objects.filter(pk__gte=known.since)
+
+
+def _stayed() -> QuerySet[UsageEvent]:
+    """What is here of months that are in the archive."""
+    return UsageEvent.objects.filter(pk__lt=checkpoints.usage_floor())
+
+
+def _charges(known: Proven | None) -> Iterator[str]:
     """Every account's ledger charges for usage = the cost of its events, here and archived."""
     settled = dict(Wallet.objects.values_list("user_id", "settled_total"))
-    here = dict(UsageEvent.objects.order_by().values_list("user_id").annotate(Sum("cost")))
-    gone = archived.costs()
-    for user_id in settled.keys() | here.keys() | gone.keys():
-        charged = settled.get(user_id, 0)
-        cost = here.get(user_id, 0) + gone.get(user_id, 0)
+    if known is None:
+        here = by_account(UsageEvent.objects.all())
+    else:
+        here = plus(known.usage, by_account(_younger(known)), by_account(_stayed()))
+    used = plus(here, archived.by_account())
+    for user_id in settled.keys() | used.keys():
+        charged, (_, cost) = settled.get(user_id, 0), used.get(user_id, (0, 0))
         if charged != cost:
             yield f"account {user_id}: usage charged {charged}, events cost {cost}"
 

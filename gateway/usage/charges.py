@@ -6,25 +6,45 @@ them. So each names its batch.
 """
 
 import uuid
+from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 
-from billing.books import ledger
+from billing.books import archived, checkpoints, ledger
 from billing.books.models import Transfer
 from gateway.usage.models import UsageEvent
 
 
-def requests_of(user_id: int, transaction: str) -> QuerySet[UsageEvent] | None:
-    """The requests of a charge of this account's (`txn_12`); None if it has no such charge."""
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Of this account's requests, from the first to the last."""
+
+    user_id: int
+    first: uuid.UUID
+    last: uuid.UUID
+
+    def events(self) -> QuerySet[UsageEvent]:
+        """Those in the database."""
+        within = UsageEvent.objects.filter(user_id=self.user_id, id__range=(self.first, self.last))
+        return within.filter(Q(batch=self.first) | Q(batch=None))
+
+
+def find(user_id: int, transaction: str) -> Charge | None:
+    """A charge of this account's (`txn_12`), in the archive too; None if it has no such charge.
+    Raises Unavailable where the archive is needed and away."""
     number = transaction.removeprefix("txn_")
     if not (number.isascii() and number.isdecimal() and len(number) <= 18):
         return None
-    mine = Transfer.objects.filter(
-        kind=Transfer.Kind.USAGE, debit__code=ledger.wallet_code(user_id), pk=int(number)
-    )
-    charge = mine.first()
-    if charge is None or "first" not in charge.ref:
+    made = _transfer(int(number))
+    if made is None or made.debit.code != ledger.wallet_code(user_id) or "first" not in made.ref:
         return None
-    first, last = (uuid.UUID(hex=charge.ref[n].removeprefix("req_")) for n in ("first", "last"))
-    within = UsageEvent.objects.filter(user_id=user_id, id__range=(first, last))
-    return within.filter(Q(batch=first) | Q(batch=None))
+    first, last = (uuid.UUID(hex=made.ref[n].removeprefix("req_")) for n in ("first", "last"))
+    return Charge(user_id, first, last)
+
+
+def _transfer(number: int) -> Transfer | None:
+    usage = Transfer.objects.filter(kind=Transfer.Kind.USAGE, pk=number).select_related("debit")
+    kept = usage.first()
+    if kept is None and number < checkpoints.transfers_floor():
+        return archived.charge(number)
+    return kept

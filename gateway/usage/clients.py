@@ -1,8 +1,13 @@
-"""Which tool a request came from, by its User-Agent: what the usage page splits by."""
+"""Which tool a request came from, by its User-Agent: what the usage page splits by.
+
+What is no name of a tool is translated where it is shown.
+"""
 
 from functools import lru_cache
 
-UNKNOWN = "Other"
+from django.utils.translation import gettext_noop as _
+
+UNKNOWN = _("Other")
 
 # The first that is part of the User-Agent (in lower case) names the tool; agents that are built
 # on an SDK say so behind their own name, so SDKs come last.
@@ -30,7 +35,7 @@ _TOOLS = (
     ("anthropic/python", "Anthropic SDK, Python"),
     ("anthropic/js", "Anthropic SDK, Node"),
     ("ai-sdk", "Vercel AI SDK"),
-    ("mozilla/", "Browser"),
+    ("mozilla/", _("Browser")),
     ("curl/", "curl"),
 )
 NAMES = (*dict.fromkeys(name for _, name in _TOOLS), UNKNOWN)

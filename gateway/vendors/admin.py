@@ -7,6 +7,8 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 
 from gateway.vendors import probing
@@ -49,9 +51,9 @@ class ProviderAdmin(ModelAdmin):
     change_form_before_template = "admin/gateway/provider/presets.html"
     fieldsets = [
         (None, {"fields": ("name", "vendor", "base_url", "everything", "own_keys", "active")}),
-        ("How it is spoken to", {"fields": ("dialect", "auth")}),
-        ("In a cloud", {"fields": ("hosting", "region", "project", "api_version")}),
-        ("What it does otherwise", {"fields": _QUIRKS}),
+        (_("How it is spoken to"), {"fields": ("dialect", "auth")}),
+        (_("In a cloud"), {"fields": ("hosting", "region", "project", "api_version")}),
+        (_("What it does otherwise"), {"fields": _QUIRKS}),
     ]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
@@ -92,10 +94,14 @@ class ProviderAdmin(ModelAdmin):
         super().save_model(request, obj, form, change)
         mine = Credential.objects.filter(provider=obj, active=True)
         if count := mine.exclude(entered_for=obj.home).update(active=False):
-            said = f"{count} credentials are inactive until they are entered again."
+            said = gettext("%(count)d credentials are inactive until they are entered again.")
+            said %= {"count": count}
             self.message_user(request, said, messages.WARNING)
         if count := keeping.moved(obj):
-            said = f"{count} keys of customers' own are off until their owners enter them again."
+            said = gettext(
+                "%(count)d keys of customers' own are off until their owners enter them again."
+            )
+            said %= {"count": count}
             self.message_user(request, said, messages.WARNING)
 
 
@@ -125,19 +131,19 @@ class CredentialAdmin(ModelAdmin):
 
     @admin.action(
         permissions=["change"],
-        description="Try them: is the provider reached, does it take the key?",
+        description=_("Try them: is the provider reached, does it take the key?"),
     )
     def try_them(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
         for credential in queryset.select_related("provider")[:_MOST_TRIED]:
             verdict = probing.credential(credential)
             level = messages.SUCCESS if verdict.good else messages.ERROR
-            self.message_user(request, f"{credential} {verdict.text}.", level)
+            self.message_user(request, f"{credential} {gettext(verdict.text)}.", level)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         if settings.SANDBOX and request.method == "GET":
-            said = "In the sandbox nobody else is asked: set SANDBOX=false to use these."
+            said = gettext("In the sandbox nobody else is asked: set SANDBOX=false to use these.")
             self.message_user(request, said, messages.WARNING)
         response: HttpResponse = super().changelist_view(request, extra_context)
         return response

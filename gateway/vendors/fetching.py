@@ -9,8 +9,9 @@ import asyncio
 import base64
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -29,23 +30,96 @@ _CHUNK = 2**16
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-class _Guard(AbstractResolver):
-    """Resolves names to public addresses only: what is checked is what is connected to."""
+def is_internal(address: str) -> bool:
+    """Whether it may be a machine of our own network: never one that a cloud's own secrets are
+    told at (169.254.169.254 and such)."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    return (ip.is_private or ip.is_loopback) and not (ip.is_link_local or ip.is_unspecified)
 
-    def __init__(self) -> None:
+
+class _Guard(AbstractResolver):
+    """Resolves names to public addresses only: what is checked is what is connected to.
+    `internal`: to those of our own network as well, for what staff have put there."""
+
+    def __init__(self, *, internal: bool = False) -> None:
         self._resolver = ThreadedResolver()
+        self._internal = internal
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
-        public = [each for each in found if is_public(each["host"])]
+        public = [each for each in found if _may_ask(each["host"], internal=self._internal)]
         if not public:
             raise OSError(f"{host} is not on the public internet")
         return public
 
     async def close(self) -> None:
         await self._resolver.close()
+
+
+def _may_ask(address: str, *, internal: bool) -> bool:
+    return is_public(address) or (internal and is_internal(address))
+
+
+@asynccontextmanager
+async def guarded(
+    seconds: float, *, internal: bool = False
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session that connects to nothing but the public internet, and keeps nothing. An address
+    that stands in a URL itself meets no resolver: it is refused as it is asked for."""
+
+    async def look(
+        session: aiohttp.ClientSession, context: Any, told: aiohttp.TraceRequestStartParams
+    ) -> None:
+        _check(told.url, internal=internal)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(look)
+    guard = _Guard(internal=internal)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=guard, use_dns_cache=False, limit=4),
+        timeout=aiohttp.ClientTimeout(total=seconds),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": "hontoni"},
+        trace_configs=[trace],
+    ) as session:
+        yield session
+
+
+class Got(NamedTuple):
+    """What an address answered with, in the end."""
+
+    url: str
+    status: int
+    media_type: str
+    charset: str
+    body: bytes
+
+
+async def page(url: URL, most_bytes: int, seconds: float, check: Callable[[URL], None]) -> Got:
+    """The first so many bytes of what is there; `check` is asked before every step, and raises
+    what it likes. Raises what aiohttp does, OSError, TimeoutError or ValueError."""
+    async with guarded(seconds) as session:
+        for _ in range(_MOST_REDIRECTS + 1):
+            check(url)
+            async with session.get(url, allow_redirects=False) as reply:
+                if reply.status in _REDIRECTS:
+                    url = url.join(URL(reply.headers.get("Location", "")))
+                    continue
+                body = await _first(reply, most_bytes)
+                charset = reply.charset or ""
+                return Got(str(url), reply.status, reply.content_type, charset, body)
+    raise ValueError("too many redirects")
+
+
+async def _first(reply: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in reply.content.iter_chunked(_CHUNK):
+        body += chunk
+        if len(body) >= most_bytes:
+            break
+    return bytes(body[:most_bytes])
 
 
 class Fetched:
@@ -75,14 +149,8 @@ async def fetch_all(
     wanted = list(urls)
     if len(wanted) > _MOST_URLS:
         raise BadRequest(f"At most {_MOST_URLS} images or documents can be fetched by URL.")
-    connector = aiohttp.TCPConnector(resolver=_Guard(), use_dns_cache=False, limit=4)
     fetched = Fetched(taken)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(total=MOST_SECONDS),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": "hontoni"},
-    ) as session:
+    async with guarded(MOST_SECONDS) as session:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(_fetch(session, url, fetched)) for url in wanted]
@@ -105,7 +173,6 @@ async def _fetch(session: aiohttp.ClientSession, url: str, fetched: Fetched) -> 
 
 async def _follow(session: aiohttp.ClientSession, url: URL, fetched: Fetched) -> tuple[str, str]:
     for _ in range(_MOST_REDIRECTS + 1):
-        _check(url)
         async with session.get(url, allow_redirects=False) as reply:
             if reply.status in _REDIRECTS:
                 url = url.join(URL(reply.headers.get("Location", "")))
@@ -117,15 +184,14 @@ async def _follow(session: aiohttp.ClientSession, url: URL, fetched: Fetched) ->
     raise ValueError("too many redirects")
 
 
-def _check(url: URL) -> None:
-    """An address in the URL itself meets no resolver."""
+def _check(url: URL, *, internal: bool) -> None:
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("no http address")
     try:
         address: Any = ipaddress.ip_address(url.host)
     except ValueError:
         return
-    if not is_public(str(address)):
+    if not _may_ask(str(address), internal=internal):
         raise OSError(f"{address} is not on the public internet")
 
 

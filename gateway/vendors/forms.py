@@ -4,6 +4,9 @@ from itertools import count
 from typing import Any
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
     UnfoldAdminPasswordWidget,
@@ -24,37 +27,39 @@ _INSTRUCTION = "instruction"
 class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at run time
     without = forms.CharField(
         required=False,
-        label="members it refuses",
+        label=_("members it refuses"),
         widget=UnfoldAdminTextInputWidget(),
-        help_text="Of a request's body, with commas between them: store, safety_identifier",
+        help_text=_("Of a request's body, with commas between them: store, safety_identifier"),
     )
     renames = forms.CharField(
         required=False,
-        label="members it calls otherwise",
+        label=_("members it calls otherwise"),
         widget=UnfoldAdminTextInputWidget(),
-        help_text="With commas between them: max_completion_tokens=max_tokens",
+        help_text=_("With commas between them: max_completion_tokens=max_tokens"),
     )
     bare = forms.BooleanField(
         required=False,
-        label="the address is complete",
+        label=_("the address is complete"),
         widget=UnfoldBooleanSwitchWidget(),
-        help_text="Nothing like /v1 is put behind it; so it is anyway where it ends in another "
-        "version, such as /api/paas/v4.",
+        help_text=_(
+            "Nothing like /v1 is put behind it; so it is anyway where it ends in another "
+            "version, such as /api/paas/v4."
+        ),
     )
     system = forms.BooleanField(
-        required=False, label="it knows no developer's role", widget=UnfoldBooleanSwitchWidget()
+        required=False, label=_("it knows no developer's role"), widget=UnfoldBooleanSwitchWidget()
     )
     schemaless = forms.BooleanField(
         required=False,
-        label="it takes no JSON schema",
+        label=_("it takes no JSON schema"),
         widget=UnfoldBooleanSwitchWidget(),
-        help_text="The shape of an answer is asked for in words.",
+        help_text=_("The shape of an answer is asked for in words."),
     )
     replays = forms.BooleanField(
         required=False,
-        label="it wants its reasoning back",
+        label=_("it wants its reasoning back"),
         widget=UnfoldBooleanSwitchWidget(),
-        help_text="Beside the calls that followed it, as reasoning_content.",
+        help_text=_("Beside the calls that followed it, as reasoning_content."),
     )
 
     class Meta:
@@ -75,7 +80,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at 
         for pair in _listed(self.cleaned_data["renames"]):
             old, equals, new = (word.strip() for word in pair.partition("="))
             if not (old and equals and new):
-                raise forms.ValidationError("Write each as theirs=ours: old=new.")
+                raise forms.ValidationError(gettext("Write each as theirs=ours: old=new."))
             found[old] = new
         return found
 
@@ -118,7 +123,7 @@ def _told(quirks: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hidden(help_text: str, label: str | None = None) -> forms.CharField:
+def _hidden(help_text: Any, label: Any = None) -> forms.CharField:
     return forms.CharField(
         required=False,
         max_length=4000,
@@ -128,7 +133,7 @@ def _hidden(help_text: str, label: str | None = None) -> forms.CharField:
     )
 
 
-def _plain(help_text: str, label: str | None = None) -> forms.CharField:
+def _plain(help_text: Any, label: Any = None) -> forms.CharField:
     return forms.CharField(
         required=False,
         max_length=200,
@@ -142,17 +147,27 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic a
     """A secret is entered in the parts that its provider's scheme has, sealed, never shown."""
 
     secret = _hidden(
-        "The provider's API key; of AWS the secret access key, of Entra the client secret. It is "
-        "sealed and never shown again; leave it empty to keep the one there is."
+        _(
+            "The provider's API key; of AWS the secret access key, of Entra the client secret. It "
+            "is sealed and never shown again; leave it empty to keep the one there is."
+        ),
+        _("secret"),
     )
-    key_id = _plain("AWS: the access key id. Entra: the application's client id.", "id")
-    tenant = _plain("Entra: the directory's id.")
-    authority = _plain(f"Entra, in a cloud of a nation's own: who signs in. Else {AUTHORITY}.")
-    session_token = _hidden("AWS: where the key is one for a while.")
+    key_id = _plain(_("AWS: the access key id. Entra: the application's client id."), _("id"))
+    tenant = _plain(_("Entra: the directory's id."), _("tenant"))
+    authority = _plain(
+        format_lazy(
+            "{} {}",
+            _("Entra, in a cloud of a nation's own: who signs in. Else:"),
+            AUTHORITY,
+        ),
+        _("authority"),
+    )
+    session_token = _hidden(_("AWS: where the key is one for a while."), _("session token"))
     service_account = forms.FileField(
         required=False,
         widget=UnfoldAdminFileFieldWidget(),
-        help_text="Google: the JSON file of a service account's key.",
+        help_text=_("Google: the JSON file of a service account's key."),
     )
 
     class Meta:
@@ -162,7 +177,9 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic a
     def clean_secret(self) -> str:
         secret: str = self.cleaned_data["secret"]
         if any(not "!" <= letter <= "~" for letter in secret):
-            raise forms.ValidationError("A key has no spaces and no letters beyond ASCII.")
+            raise forms.ValidationError(
+                gettext("A key has no spaces and no letters beyond ASCII.")
+            )
         return secret
 
     def clean_service_account(self) -> str:
@@ -174,7 +191,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic a
             secrets.service_account(text)
         except (UnicodeDecodeError, ValueError):
             raise forms.ValidationError(
-                "This is not the JSON file of a service account's key."
+                gettext("This is not the JSON file of a service account's key.")
             ) from None
         return str(text)
 
@@ -188,14 +205,18 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic a
         try:
             cleaned["text"] = text = self._text(provider, cleaned)
         except ValueError as error:
-            self.add_error(field, str(error))
+            self.add_error(field, gettext(str(error)))
             return cleaned
         moved = self.instance.sealed and before not in ("", provider.home)
         moved = moved or (self.instance.pk and not before and "provider" in self.changed_data)
         if text is None and moved:
-            self.add_error(field, f"Enter it again: it was for {before or 'another provider'}.")
+            self.add_error(
+                field,
+                gettext("Enter it again: it was for %(whom)s.")
+                % {"whom": before or gettext("another provider")},
+            )
         elif text is None and not self.instance.sealed:
-            self.add_error(field, "A new credential needs its secret.")
+            self.add_error(field, gettext("A new credential needs its secret."))
         return cleaned
 
     def _text(self, provider: Provider, given: dict[str, Any]) -> str | None:
@@ -207,7 +228,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic a
                 return None if known else ""
             case Auth.SERVICE_ACCOUNT:
                 if secret and not given.get("service_account"):
-                    raise ValueError("Choose the file; nothing is typed here.")
+                    raise ValueError(gettext("Choose the file; nothing is typed here."))
                 return given.get("service_account") or None
             case Auth.SIGV4:
                 text = AccessKey(key_id, secret, given.get("session_token") or None).text()

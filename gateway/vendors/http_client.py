@@ -15,6 +15,7 @@ import asyncio
 import socket
 import ssl
 from collections import defaultdict
+from contextlib import suppress
 from functools import cache
 from typing import NamedTuple, cast
 
@@ -45,6 +46,7 @@ class _Connection(asyncio.Protocol):
         self.heard = 0.0
         self._headers: dict[bytes, bytes] = {}
         self.on_header = self._headers.__setitem__  # vendors send thirty: no Python for each
+        self._left = False  # its vendor was told that nothing more is wanted
         self._before = 0  # bytes since a head, or a piece of a body, was whole
         self._parser = HttpResponseParser(self)
         self._timer: asyncio.TimerHandle | None = None
@@ -74,6 +76,15 @@ class _Connection(asyncio.Protocol):
         self.heard = self.loop.time()
         if self.is_open() and not self._transport.is_reading():
             self._transport.resume_reading()
+
+    def hang_up(self) -> None:
+        """Nothing more is wanted: our side ends, and what the vendor has sent is still heard. Most
+        servers take that for a client that left, and end theirs. The socket is told itself: a
+        transport with TLS cannot."""
+        self._left = True
+        if self.is_open() and (sock := self._transport.get_extra_info("socket")) is not None:
+            with suppress(OSError), socket.fromfd(sock.fileno(), sock.family, sock.type) as ours:
+                ours.shutdown(socket.SHUT_WR)
 
     def abort(self) -> None:
         self._transport.abort()
@@ -157,7 +168,7 @@ class _Connection(asyncio.Protocol):
         self.reply, self._before = None, 0
         reply.end()
         self.resume()
-        if self._transport.get_write_buffer_size():  # answered before we were heard out
+        if self._left or self._transport.get_write_buffer_size():  # or it has not heard us out
             self.abort()
         elif self._parser.should_keep_alive():
             self.client.keep(self)

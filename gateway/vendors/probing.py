@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import httpx
+from django.utils.translation import gettext_noop
 
 from gateway.vendors.access import Access
 from gateway.vendors.manners import Hosting
@@ -52,13 +53,13 @@ def access(by: Access, path: str) -> Verdict:
             method, url, headers=headers, content=body, timeout=SECONDS
         ).status_code
     except UpstreamFailed:
-        return Verdict(False, "gets no token from its issuer")
+        return Verdict(False, gettext_noop("gets no token from its issuer"))
     except httpx.HTTPError as error:
         return Verdict(False, f"is not reached: {type(error).__name__}")
     if status < 300 or (posts and status in (400, 404)):
-        return Verdict(True, "takes our key")
+        return Verdict(True, gettext_noop("takes our key"))
     if status == 404:
-        return Verdict(True, "answers, and has no list of models to try our key on")
+        return Verdict(True, gettext_noop("answers, and has no list of models to try our key on"))
     return Verdict(False, f"says {status}")
 
 

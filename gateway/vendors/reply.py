@@ -22,6 +22,7 @@ class Line(Protocol):
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
+    def hang_up(self) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -62,6 +63,12 @@ class Reply:
         """A vendor still writing must notice that nobody reads any more."""
         if not self._complete:
             self._connection.abort()
+
+    def hang_up(self) -> None:
+        """The vendor hears that nobody listens any more; what it had sent until then still comes,
+        and `chunk` raises at its end."""
+        if not self._complete:
+            self._connection.hang_up()
 
     def header(self, name: bytes) -> str:
         return self.headers.get(name, b"").decode("latin-1")

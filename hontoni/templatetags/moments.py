@@ -30,3 +30,10 @@ def short_local(moment: datetime) -> str:
 def day(moment: date) -> str:
     """The day without its year, as `short` writes it: "24 Nov"."""
     return formats.date_format(moment, _DAYS.get(get_language() or "", ("j M", ""))[0], False)
+
+
+@register.filter
+def month(name: str) -> str:
+    """ "2026-11" is "November 2026" in English, "11/2026" in Vietnamese."""
+    shape = "m/Y" if get_language() == "vi" else "F Y"
+    return formats.date_format(date.fromisoformat(f"{name}-01"), shape, use_l10n=False)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from django.utils import timezone
 
 from billing.books import checkpoints
-from gateway.archive import expiry, tables
+from gateway.archive import expiry
 from gateway.archive.dropping import MONTHLY
-from hontoni import months, partitions
+from hontoni import archive_files, months, partitions
 from operations.doctor.findings import Finding, failing, ok, warning
 
 
@@ -41,7 +41,7 @@ def archive() -> Iterator[Finding]:
         yield ok("nothing is in the archive")
         return
     name = checkpoints.contents(last)["files"][0]["name"]
-    with tables.store().open(name) as file:
+    with archive_files.store().open(name) as file:
         whole = file.read(4) == b"PAR1"
     if whole:
         yield ok(f"all until {months.name(months.of_day(last.month))} is in the archive")

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core import checks as django_checks
 from django.db import connection
+from redis.exceptions import ResponseError
 
-from hontoni import health, redis
+from hontoni import health, redis, storage
 from operations.backups import shelves
 from operations.doctor.findings import Finding, failing, ok, warning
 
@@ -82,10 +83,20 @@ def valkey() -> Iterator[Finding]:
     each master."""
     if not redis.is_cluster():
         yield from _keeps("Valkey", redis.sync().info())
+        yield from _writes("Valkey")
         return
     nodes: dict[str, dict[str, Any]] = redis.sync().info(target_nodes="primaries")
     for name, info in sorted(nodes.items()):
         yield from _keeps(f"Valkey at {name}", info)
+
+
+def _writes(name: str) -> Iterator[Finding]:
+    try:
+        (often,) = redis.sync().config_get("appendfsync").values()
+    except (ResponseError, ValueError):
+        return  # it may not be asked: managed ones often forbid it
+    if often in ("no", b"no"):
+        yield failing(f"{name}: appendfsync is no: a crash loses half a minute. Set everysec.")
 
 
 def _keeps(name: str, info: dict[str, Any]) -> Iterator[Finding]:
@@ -110,7 +121,7 @@ def _evicts(name: str, info: dict[str, Any]) -> Iterator[Finding]:
 
 def disk() -> Iterator[Finding]:
     """Room where this machine writes."""
-    for path in {settings.DATA_DIR, *shelves.folders()}:
+    for path in {settings.DATA_DIR, Path(settings.SPOOL_DIR), *_archive(), *shelves.folders()}:
         there = _existing(path)
         usage = shutil.disk_usage(there)
         free = usage.free / usage.total
@@ -119,6 +130,11 @@ def disk() -> Iterator[Finding]:
             yield failing(text)
         else:
             yield warning(text) if free < DISK_WARNING else ok(text)
+
+
+def _archive() -> list[Path]:
+    store = storage.store(settings.ARCHIVE_URL)
+    return [store.path] if isinstance(store, storage.Folder) else []
 
 
 def _existing(path: Path) -> Path:

@@ -37,6 +37,7 @@ from sandbox.vendors.faults import Fault
 from sandbox.vendors.meter import Bill, Meter, meter
 from sandbox.vendors.recorder import Record, hashed, record
 from sandbox.vendors.script import Attempts, Turn, plan
+from sandbox.vendors.searches import Search, brave, searxng
 from sandbox.vendors.usage import PromptCache, total
 from sandbox.vendors.vendors import MODELS, VendorError
 from sandbox.vendors.wire import EVENT_STREAM, Answer, Frame, Sending, half, said
@@ -58,6 +59,7 @@ class Sandbox:
     pace: float = 0.015
     history: int = 1000
     requests: list[Record] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
     faults: deque[Fault] = field(default_factory=deque)
     meter: Meter = field(default_factory=Meter)
     cache: PromptCache = field(default_factory=PromptCache)
@@ -69,7 +71,14 @@ class Sandbox:
 
     def reset(self) -> None:
         """Forget every request, bill, fault, cached prompt and counted attempt."""
-        for kept in (self.requests, self.meter, self.faults, self.cache, self.attempts):
+        for kept in (
+            self.requests,
+            self.searches,
+            self.meter,
+            self.faults,
+            self.cache,
+            self.attempts,
+        ):
             kept.clear()
         self.identities.reset()
 
@@ -129,6 +138,8 @@ def _routes(sandbox: Sandbox) -> Iterable[Route]:
     yield post("/v1beta/models/{model}:countTokens", _count, gemini, counted=gemini.counted)
     for path, endpoint in endpoints.ENDPOINTS.items():
         yield Route(path, partial(_forward, sandbox, endpoint), methods=["POST"])
+    yield Route("/search", partial(searxng, sandbox))
+    yield Route("/res/v1/web/search", partial(brave, sandbox))
     yield Route("/v1beta/models", partial(_gemini_models, sandbox))
     yield Route("/v1/models", partial(_models, sandbox))
     yield Route("/v1/models/{model}", partial(_models, sandbox))

@@ -147,7 +147,7 @@ class Sending(Response):
         )
         for n, frame in enumerate(answer.frames):
             if (frame.content or frame.thought) and not self._pondered.began:
-                await self._ponder(aloud=frame.thought and frame.content)
+                await self._ponder(aloud=said(answer.frames)[0] > 0)
             if n == answer.silence_at:
                 await asyncio.sleep(answer.silence)
             await asyncio.sleep(self._pause(frame))

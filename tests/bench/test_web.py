@@ -7,10 +7,11 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from accounts.models import User
 from bench import browser, rows, web
 from billing.plans.seed import seed as seed_billing
 from gateway.catalogue.seed import seed
-from gateway.reconciliation import books
+from gateway.reconciliation import rollups
 from gateway.usage.models import UsageEvent, UsageHour
 from tests.world import Person
 
@@ -22,7 +23,7 @@ def test_the_rows_are_a_usage_as_it_could_have_been(alice: Person, bob: Person) 
     rows.fill(3_000, [(alice.user.pk, alice.key.pk)] + [(bob.user.pk, bob.key.pk)] * 99)
     assert UsageEvent.objects.count() == 3_000
     assert UsageEvent.objects.filter(user=alice.user).count() == 1_500
-    assert list(books._rollups()) == []
+    assert list(rollups.problems(None)) == []
     assert set(UsageHour.objects.values_list("tool", flat=True)) == {
         "Claude Code", "Codex", "OpenAI SDK, Python", "curl",
     }  # fmt: skip
@@ -43,8 +44,12 @@ def test_every_page_it_opens_is_one(alice: Person) -> None:
     seed()
     client = Client()
     client.force_login(alice.user, "allauth.account.auth_backends.AuthenticationBackend")
-    for path in web.paths().values():
+    for path in web.paths(web.PAGES, alice.user.pk).values():
         assert client.get(path, follow=True).status_code == 200, path
+    owner = User.objects.create_superuser("staff@example.com", "x")
+    client.force_login(owner, "allauth.account.auth_backends.AuthenticationBackend")
+    for path in web.paths(web.STAFF_PAGES, alice.user.pk).values():
+        assert client.get(path).status_code == 200, path
 
 
 def test_the_tables_say_what_was_measured() -> None:

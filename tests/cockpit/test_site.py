@@ -1,12 +1,14 @@
 """What every page of the admin has: before and after in the audit, a date to narrow by, pages of
 large tables that are never counted."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db import connection, models
+from django.forms import JSONField
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
@@ -15,6 +17,8 @@ from billing.books import audit
 from billing.books.models import AuditEntry
 from cockpit.site import KeysetList, Watched
 from gateway.catalogue.models import Model
+from gateway.catalogue.seed import seed as seed_catalogue
+from gateway.usage.models import UsageEvent
 from gateway.vendors.models import Credential, Provider
 from tests.gateway.usage.test_quarantine import staff
 from tests.world import Person, used
@@ -71,20 +75,51 @@ def test_what_is_added_and_deleted_is_told_whole(owner: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
-    [("", []), ("[]", []), ('["tools", "vision"]', ["tools", "vision"]), ('"tools"', None)]
-    + [("{}", []), ('{"tools": 1}', None), ("[1]", None), ("true", None)],
+    ("ticked", "typed", "kept"),
+    [
+        ([], "", []),
+        (["tools", "vision"], "", ["tools", "vision"]),
+        (["chat"], "tools, , maths,maths", ["chat", "tools", "maths"]),
+        (["fly"], "", None),
+    ],
 )
-def test_a_new_model_can_do_what_is_said_or_nothing(
-    owner: Client, given: str, kept: list[str] | None
+def test_what_a_new_model_can_do_is_ticked_or_typed(
+    owner: Client, ticked: list[str], typed: str, kept: list[str] | None
 ) -> None:
     form = form_of(owner.get("/admin/gateway/model/add/"))
-    form |= {"id": "newest", "name": "Newest", "vendor": "openai", "upstream_id": "newest"}
+    form |= {"id": "newest-4.5", "name": "Newest", "vendor": "openai", "upstream_id": "newest"}
     form |= {"dialect": "openai_chat", "context_window": 1000, "max_output": 100}
     form |= {"released_at_0": "2026-11-30", "released_at_1": "12:00:00"}
-    owner.post("/admin/gateway/model/add/", form | {"capabilities": given})
-    made = Model.objects.filter(pk="newest").first()
+    owner.post("/admin/gateway/model/add/", form | {"capabilities": ticked, "others": typed})
+    made = Model.objects.filter(pk="newest-4.5").first()
     assert (made.capabilities if made else None) == kept
+
+
+def test_what_a_model_can_do_stays_where_nobody_changes_it(owner: Client) -> None:
+    seed_catalogue()
+    model = Model.objects.get(pk="claude-sonnet-4.5")
+    noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    can = ["chat", "maths", "tools"]
+    Model.objects.filter(pk=model.pk).update(capabilities=can, released_at=noon)
+    path = f"/admin/gateway/model/{model.pk}/change/"
+    form = form_of(owner.get(path))
+    assert (form["capabilities"], form["others"]) == (["tools", "chat"], "maths")
+    form |= {"released_at_0": "2026-11-30", "released_at_1": "12:00:00"}
+    answer = owner.post(path, form | {"name": "Renamed"})
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    assert last().before["name"] == model.name and "capabilities" not in last().before
+    owner.post(path, form | {"name": "Renamed", "others": ""})
+    assert last().before["capabilities"] == can
+    assert last().after["capabilities"] == ["tools", "chat"]
+
+
+def test_staff_type_no_json() -> None:
+    request = RequestFactory().get("/admin/")
+    request.user = User(is_superuser=True, is_staff=True, is_active=True)
+    for page in admin.site._registry.values():
+        if page.has_add_permission(request) or page.has_change_permission(request):
+            fields = page.get_form(request).base_fields
+            assert not [n for n, f in fields.items() if isinstance(f, JSONField)], page
 
 
 def test_no_secret_gets_into_the_audit(owner: Client, alice: Person) -> None:
@@ -143,8 +178,30 @@ def test_pages_of_a_large_table_follow_each_other_and_count_nothing(
     assert finance.get("/admin/gateway/usageevent/?before=nonsense").status_code == 200
 
 
-def test_the_zone_of_times_is_named(owner: Client) -> None:
-    assert "Times are UTC" in owner.get("/admin/").content.decode()
+def test_the_zone_of_times_is_named_and_is_what_each_of_staff_chose(
+    owner: Client, alice: Person
+) -> None:
+    assert "Times are those of UTC" in owner.get("/admin/").content.decode()
+    event = used(alice)
+    at = datetime(2026, 11, 30, 20, 30, tzinfo=UTC)
+    UsageEvent.objects.filter(pk=event.pk).update(created_at=at)
+    chosen = {"time_zone": "Asia/Ho_Chi_Minh", "language": "en"}
+    assert owner.post("/admin/preferences", chosen).status_code == 302
+    path = "/admin/gateway/usageevent/"
+    page = owner.get(path).content.decode()
+    assert "Times are those of Asia/Ho_Chi_Minh (UTC+07:00)" in page
+    assert "3:30 a.m." in page or "03:30" in page
+    (dates,) = [f for f in owner.get(path).context["cl"].filter_specs if hasattr(f, "links")]
+    today = dict(dates.links[1][1])["created_at__gte"]
+    assert str(today).endswith("00:00:00+07:00"), (
+        "a day to filter by begins at the reader's midnight"
+    )
+
+
+def test_no_time_zone_is_made_up(owner: Client) -> None:
+    page = owner.post("/admin/preferences", {"time_zone": "Mars/Olympus", "language": "en"})
+    assert page.status_code == 200
+    assert User.objects.get(email="owner@example.com").time_zone == ""
 
 
 def test_what_is_told_is_forgotten_again() -> None:

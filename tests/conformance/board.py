@@ -28,6 +28,22 @@ key of a product that was just started empty. ✓: the agent wrote the file it w
 this run's random content, told the final answer, ended by itself, none of its requests was refused
 or failed, and afterwards the books balanced to the last nano-dollar.
 """
+_FRAMEWORKS = """\
+## Frameworks
+
+From the public registries, each in an environment of its own, by each of their providers, with
+nothing set but the address and a key. ✓: text with its usage, a stream, a loop of two calls of a
+tool and a structured answer were what they must be, none of the requests was refused or failed,
+and afterwards the books balanced to the last nano-dollar.
+"""
+_EDITORS = """\
+## Editors
+
+Cursor cannot be run without a screen. These are its requests in the shapes that public reports of
+other gateways quote; each file of `tests/conformance/editors/` names its source. ✓: answered in
+the shape that it reads, and the vendor was sent nothing that it would refuse. Of Windsurf no
+public recording was found, so it has no row.
+"""
 _NODE = Path(__file__).parent / "node" / "package.json"
 
 Cell = tuple[str, str, str]  # what was tested, client dialect, upstream dialect
@@ -40,6 +56,8 @@ class Board:
 
     _sdks: dict[str, dict[Cell, Found]] = field(default_factory=dict)
     _agents: dict[str, dict[str, Found]] = field(default_factory=dict)
+    _frameworks: dict[str, dict[str, Found]] = field(default_factory=dict)
+    _editors: dict[str, dict[str, Found]] = field(default_factory=dict)
 
     def note(self, test: str, params: Mapping[str, str], outcome: str, reason: str) -> None:
         """What one test found; `params` are those it is parametrized with."""
@@ -47,17 +65,27 @@ class Board:
             name = test.removeprefix("test_").replace("_", " ")
             family = self._sdks.setdefault(params["family"], defaultdict(list))
             family[name, params["dialect"], params["upstream"]].append((outcome, reason))
-        elif "agent" in params:
-            agent = self._agents.setdefault(params["agent"], defaultdict(list))
-            agent[params["model"]].append((outcome, reason))
+        for kind, rows in self._rows().items():
+            if kind in params:
+                row = rows.setdefault(params[kind], defaultdict(list))
+                row[params["model"]].append((outcome, reason))
+
+    def _rows(self) -> dict[str, dict[str, dict[str, Found]]]:
+        return {
+            "agent": self._agents,
+            "framework": self._frameworks,
+            "editor": self._editors,
+        }
 
     def text(self) -> str:
         parts = [_HEAD]
         for family, found in self._sdks.items():
             parts.append(f"\n## {family} SDKs\n\n{_versions(family)}, streamed and unary.\n")
             parts.append(_sdk_table(found))
-        if self._agents:
-            parts += [_AGENTS, _agent_table(self._agents)]
+        heads = (_AGENTS, _FRAMEWORKS, _EDITORS)
+        for head, rows in zip(heads, self._rows().values(), strict=True):
+            if rows:
+                parts += [head, _agent_table(rows)]
         return "\n".join(parts)
 
 

@@ -1,6 +1,7 @@
-"""`--board FILE`: write what the tests of this folder found as tables, no cell by hand.
+"""`--board FILE`: write what the tests of this folder found as tables, no cell by hand; and the
+same in Vietnamese beside it.
 
-Only then are real agents run: they are some 2 GB, installed into `--agents FOLDER`.
+Only then are real agents and frameworks run: they are some 3 GB, installed into `--agents FOLDER`.
 """
 
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.conformance import vietnamese
 from tests.conformance.board import Board
 
 _board = Board()
+_INSTALLED = ("agents", "frameworks")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,9 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Agents are run for the board only."""
+    """Agents and frameworks are run for the board only."""
     wanted = config.getoption("--board", None) is not None
-    return True if collection_path.name == "agents" and not wanted else None
+    return True if collection_path.name in _INSTALLED and not wanted else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -52,3 +55,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     path = session.config.getoption("--board", None)
     if path is not None:
         path.write_text(_board.text())
+        (path.parent / "vi" / path.name).write_text(vietnamese.twin(_board.text()))

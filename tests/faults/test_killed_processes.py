@@ -1,5 +1,6 @@
 """Real processes, killed by kill -9 in an order that a seed draws, under traffic: two gateways,
-two settlement processes and Valkey. `make test-faults` plays more seeds (PROCESS_RUNS)."""
+two settlement processes, the worker and Valkey. `make test-faults` plays more seeds
+(PROCESS_RUNS)."""
 
 import os
 import random
@@ -45,10 +46,12 @@ class Installation:
         for each in self.both:
             each.run("settlement")
             each.start()
+        self.first.run("worker")
 
     def kill(self) -> None:
         """One of them, and it is started again."""
-        victim = self.chance.choice(["web", "web", "settlement", "settlement", "valkey"])
+        among = ["web", "web", "settlement", "settlement", "worker", "valkey"]
+        victim = self.chance.choice(among)
         self.story.append(victim)
         if victim == "valkey":
             assert self.valkey.process is not None
@@ -57,7 +60,7 @@ class Installation:
             self.valkey.socket.unlink(missing_ok=True)
             self.valkey.start()
             return
-        product = self.chance.choice(self.both)
+        product = self.first if victim == "worker" else self.chance.choice(self.both)
         dead = product.processes.pop(victim)
         dead.kill()
         dead.wait()

@@ -7,6 +7,7 @@ A receipt agrees with it, or says why it need not (`excuses`). Nothing of the ga
 used here: rows are read, and multiplied.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -99,8 +100,9 @@ def excused(rows: Rows, bill: Bill, event: UsageEvent, owed: int) -> bool:
 
 
 def _given(bill: Bill, event: UsageEvent) -> bool:
-    """Left before anything came of it: given away, within the account's daily bound."""
-    return bill.left and event.details.get("rule") == "given"
+    """Left before anything came of it: given away, within the account's daily bound. The vendor
+    may have been done before it noticed."""
+    return (bill.left or event.aborted) and event.details.get("rule") == "given"
 
 
 def gift(rows: Rows, bill: Bill, event: UsageEvent) -> int:
@@ -129,7 +131,7 @@ def breaches(rows: Rows, bills: Sequence[Bill], events: Sequence[UsageEvent]) ->
     """Every bill beside its receipt, and the bills that nobody was charged for."""
     by_id = {event.upstream_request_id: event for event in events if event.upstream_request_id}
     nameless = [event for event in events if not event.upstream_request_id]
-    for bill in bills:
+    for bill in _of_rounds(bills, events):
         event = by_id.get(bill.request_id) or _nameless(rows, bill, nameless)
         if event is None:
             if not (bill.failed or bill.faulted):
@@ -137,6 +139,36 @@ def breaches(rows: Rows, bills: Sequence[Bill], events: Sequence[UsageEvent]) ->
             continue
         if why := breach(rows, bill, event):
             yield Breach(why, bill, event, due(rows, bill, event))
+
+
+def _of_rounds(bills: Sequence[Bill], events: Sequence[UsageEvent]) -> Iterator[Bill]:
+    """An answer that was made in several rounds is billed as often, and is one receipt: its bills
+    as one."""
+    of_a_later = {
+        one: event.upstream_request_id
+        for event in events
+        for one in event.details.get("rounds", ())
+    }
+    ours: dict[str, list[Bill]] = {}
+    for bill in bills:
+        ours.setdefault(of_a_later.get(bill.request_id, bill.request_id), []).append(bill)
+    for last, each in ours.items():
+        yield each[0] if len(each) == 1 else _one(last, each)
+
+
+def _one(request_id: str, bills: Sequence[Bill]) -> Bill:
+    calls: Counter[str] = Counter()
+    for bill in bills:
+        calls.update(bill.calls)
+    return replace(
+        bills[-1],
+        request_id=request_id,
+        work=replace(bills[-1].work, calls=calls),
+        lines=tuple(line for bill in bills for line in bill.lines),
+        left=any(bill.left for bill in bills),
+        failed=any(bill.failed for bill in bills),
+        faulted=any(bill.faulted for bill in bills),
+    )
 
 
 def _nameless(rows: Rows, bill: Bill, events: list[UsageEvent]) -> UsageEvent | None:

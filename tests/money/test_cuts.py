@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,9 +67,11 @@ def _stream(gateway: Gateway, person: Person, lane: Any, dice: random.Random, mo
     reply = line.getresponse()
     assert reply.status == 200, reply.read()
     until = time.monotonic() + dice.uniform(0, most)
-    with reply:
-        while time.monotonic() < until and reply.read1(65_536):
-            pass
+    with reply, suppress(TimeoutError):
+        while (left := until - time.monotonic()) > 0:
+            line.sock.settimeout(left)  # in mid-silence, too: while it reasons nothing comes
+            if not reply.read1(65_536):
+                break
     line.close()
 
 

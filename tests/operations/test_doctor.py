@@ -4,12 +4,14 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.migrations.recorder import MigrationRecorder
 from pytest_django.fixtures import Settings
 
 from gateway.archive import expiry
@@ -17,7 +19,7 @@ from gateway.usage.models import DeadEvent
 from gateway.usage.request_ids import first_id
 from hontoni import health, months, redis
 from operations.backups import moment
-from operations.doctor import checks, stores
+from operations.doctor import checks, outside, stores
 from tests.gateway_server import Gateway
 from tests.vendors import KEY
 from tests.world import Person, used
@@ -90,7 +92,10 @@ def test_a_valkey_that_forgets_or_evicts(db: None) -> None:
         client.config_set("appendonly", "yes")
         client.config_set("maxmemory-policy", "noeviction")
         assert failing("valkey") == ""
+        client.config_set("appendfsync", "no")
+        assert "appendfsync is no" in failing("valkey")
     finally:
+        client.config_set("appendfsync", "everysec")
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("appendonly", "no")
 
@@ -99,6 +104,50 @@ def test_a_clock_that_is_wrong(db: None, monkeypatch: pytest.MonkeyPatch) -> Non
     assert [level for level, _ in examined("clocks")] == ["ok", "ok"]
     monkeypatch.setattr(stores, "_database_clock", lambda: time.time() - 3600)
     assert "the clock of database is 3600" in failing("clocks")
+
+
+def test_a_disk_that_is_full(
+    db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the data, the spool, the archive and the backups."""
+    for name in ("SPOOL_DIR", "ARCHIVE_URL"):
+        setattr(settings, name, str(tmp_path / name))
+    assert failing("disk") == "" and len(examined("disk")) == 4
+    full = SimpleNamespace(total=100, free=4)
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: full)
+    assert failing("disk").count("4% free") == 4
+    full.free = 10
+    assert {level for level, _ in examined("disk")} == {"warning"}
+
+
+def test_migrations_that_are_missing(db: None) -> None:
+    assert examined("migrations") == [("ok", "all are applied")]
+    MigrationRecorder.Migration.objects.get(app="gateway", name="0001_initial").delete()
+    assert failing("migrations") == "1 migrations are missing: run `manage.py prepare`"
+
+
+@pytest.mark.parametrize(("days", "level"), [(90, "ok"), (20, "warning"), (2, "failing")])
+def test_a_certificate_that_ends(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, days: int, level: str
+) -> None:
+    settings.PUBLIC_URL = "https://gateway.example.com"
+    ends = datetime.now(UTC) + timedelta(days=days, hours=1)
+    monkeypatch.setattr(outside, "_expiry", lambda _host, _port: ends)
+    assert examined("tls") == [
+        (level, f"the certificate of gateway.example.com is good for {days} days")
+    ]
+
+
+def test_an_old_backup(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment.take()
+    monkeypatch.setattr(stores, "BACKUP_HOURS", -1)
+    assert "run `manage.py backup`" in failing("backups")
+
+
+def test_webhooks_that_somebody_else_answers(gateway: Gateway, settings: Settings) -> None:
+    settings.PUBLIC_URL, settings.STRIPE_SECRET_KEY = gateway.vendors.url, "sk_test_1"
+    settings.STRIPE_WEBHOOK_SECRET = "whsec_1"
+    assert "to what Stripe did not sign, not 400" in failing("webhooks")
 
 
 def test_backups_that_are_not_taken(

@@ -143,6 +143,9 @@ def everything() -> dict[bytes, tuple[bytes, bool]]:
 
 # One key a call, so that a cluster can be aged too.
 _AGE = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return -- it has expired since it was listed
+end
 local kind, ms = ARGV[1], tonumber(ARGV[2])
 local function shifted(numbers, by)
   local found = ''

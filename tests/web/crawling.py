@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
+# Words that only English has, and no name of a thing: who reads them was not spoken to in another
+# language.
+_ENGLISH = re.compile(
+    r"\b(?:the|of|is|are|was|and|or|your|you|this|that|with|from|not|it|its|has|have|been|for|"
+    r"by|be|which|what|when|each|every|all|any|none|no|yet|here|there|to|until)\b",
+    re.IGNORECASE,
+)
+_NOT_READ = {"script", "style", "code", "pre", "textarea", "kbd", "svg"}
+_VOID = {"input", "br", "hr", "img", "meta", "link", "source", "wbr", "col"}
+_SAID = ("placeholder", "title", "aria-label", "alt", "data-label", "data-copy", "data-copied")
 _LEFT_ALONE = {"submit", "button", "image", "reset", "file"}
 _FILLED = {
     "email": "crawler@example.com",
@@ -109,3 +120,35 @@ def read(html: str, url: str) -> Read:
     reader = _Reader(url)
     reader.feed(html)
     return Read(reader.links, list(reader.forms.values()))
+
+
+class _Listener(HTMLParser):
+    """What of a page is read by a person, but for what says itself that it is English."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[bool] = []  # of each element whether it is passed over
+        self.heard: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        over = tag in _NOT_READ or found.get("lang") == "en" or (self.open and self.open[-1])
+        if not over:
+            self.heard += [said for name in _SAID if (said := found.get(name))]
+        if tag not in _VOID:
+            self.open.append(bool(over))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in _VOID and self.open:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not (self.open and self.open[-1]) and data.strip():
+            self.heard.append(" ".join(data.split()))
+
+
+def english(html: str) -> list[str]:
+    """What a page says in English."""
+    listener = _Listener()
+    listener.feed(html)
+    return [said for said in listener.heard if _ENGLISH.search(said)]

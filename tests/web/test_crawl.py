@@ -1,6 +1,8 @@
 """Everything that can be pressed works: every link is followed and every form is sent, as a
-visitor, as a customer with everything, as one with nothing, and as staff."""
+visitor, as a customer with everything, as one with nothing, and as staff; and who speaks
+Vietnamese is never answered in English."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -8,23 +10,35 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from django.urls import resolve
+from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import User
+from billing.plans.models import Plan
 from billing.plans.seed import seed as seed_billing
+from billing.subscriptions import balance_changes
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
+from gateway.usage.models import Refusal
 from tests.gateway_server import fund
-from tests.web.crawling import Form, read
+from tests.web.crawling import Form, english, read
 from tests.web.furnished import furnish, sign_in
 from tests.world import Person, used
 
 pytestmark = pytest.mark.any_database
 
+# What is called so in every language, and what staff of the small world noted.
+_NAMES = re.compile(r"Pay as you go|sk-gw-your-key|for the test")
+_DETAILS = {
+    "rule": "drained",
+    "left_out": ["tool:web_search (balance)"],
+    "clamps": {"max_tokens": {"asked": 9_000, "applied": 900, "by": "balance"}},
+    "attempts": [{"status": 529, "error": "overloaded_error", "ms": 9}, {"status": 200, "ms": 9}],
+}
 # What is a file by its name, and is kept rather than read.
 _FILES = (
     *("text/csv", "application/vnd.apache.parquet"),
-    *("application/pdf", "application/json", "application/zip"),
+    *("application/pdf", "application/json", "application/zip", "application/x-jsonl"),
 )
 
 
@@ -39,8 +53,11 @@ def _seeded(db: None, settings: Settings) -> None:
 class Visit:
     """One person's walk through all pages they can find. `faults` says what did not work."""
 
-    def __init__(self, user: User | None, begin: list[str], inside: str = "") -> None:
+    def __init__(
+        self, user: User | None, begin: list[str], inside: str = "", language: str = "en"
+    ) -> None:
         self.user, self.waiting, self.inside = user, list(begin), inside
+        self.language = language
         self.seen: set[Any] = set()
         self.sent: set[Any] = set()
         self.pages, self.token = 0, ""
@@ -53,6 +70,7 @@ class Visit:
 
     def _client(self) -> Client:
         client = Client(enforce_csrf_checks=True, HTTP_ACCEPT="text/html")
+        client.cookies["django_language"] = self.language
         if self.user is not None:
             sign_in(client, self.user)
         return client
@@ -104,10 +122,14 @@ class Visit:
         elif not kind.startswith("text/html"):
             kept = answer.get("Content-Disposition", "").startswith("attachment")
             if not (kept and kind.startswith(_FILES)) and not kind.startswith(
-                ("text/plain", "text/markdown")
+                ("text/plain", "text/markdown", "application/pdf")
             ):
                 self.faults.append(f"{what} answers {kind}, which nobody can read")
-        return bool(status < 400 and kind.startswith("text/html") and not answer.streaming)
+        page = bool(status < 400 and kind.startswith("text/html") and not answer.streaming)
+        if page and self.language != "en":
+            left = [one for one in english(answer.content.decode()) if not _NAMES.search(one)]
+            self.faults += [f"{what} says in English: {one}" for one in left]
+        return page
 
     def _send(self, url: str, form: Form) -> None:
         """Each of its buttons once, as if nobody had pressed any before."""
@@ -140,20 +162,27 @@ class Visit:
 def _everything(alice: Person) -> None:
     """Something on every page."""
     fund(alice, "100")
+    balance_changes.subscribe(alice.user.pk, Plan.objects.get(slug="basic"), now=timezone.now())
     used(alice)
-    used(alice, status=500, error="upstream_error")
+    used(alice, status=500, error="upstream_error", details=_DETAILS)
+    now = timezone.now()
+    for code in ("plan_limit_5h", "insufficient_balance", "own_key_refused", "nobody_knows"):
+        Refusal.objects.create(
+            user=alice.user, api_key=alice.key, hour=now, code=code, status=429, message="No.",
+            request_id=f"req_{code}", count=2, first_at=now, last_at=now,
+        )  # fmt: skip
     furnish(alice)
 
 
 def test_everything_a_visitor_can_press_works(db: None) -> None:
-    visit = Visit(None, ["/"]).walk()
+    visit = Visit(None, ["/"], language="vi").walk()
     assert visit.faults == []
     assert visit.pages > 30
 
 
 def test_everything_a_customer_with_everything_can_press_works(alice: Person) -> None:
     _everything(alice)
-    visit = Visit(alice.user, ["/overview"]).walk()
+    visit = Visit(alice.user, ["/overview"], language="vi").walk()
     assert visit.faults == []
     assert visit.pages > 50
     pressed = {resolve(path).view_name for path, _, _ in visit.sent}

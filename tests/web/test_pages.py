@@ -85,7 +85,7 @@ def test_an_error_page_is_a_page(client: Client) -> None:
     assert "There is no such page" in text(answer)
 
 
-@pytest.mark.parametrize(("language", "word"), [("vi", "hỏng ở phía chúng tôi"), ("en", "broken")])
+@pytest.mark.parametrize(("language", "word"), [("vi", "lỗi ở phía chúng tôi"), ("en", "broken")])
 def test_even_a_bug_speaks_the_visitors_language(
     client: Client, monkeypatch: pytest.MonkeyPatch, language: str, word: str
 ) -> None:

@@ -6,6 +6,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from gateway.catalogue.features.models import WHOLE
 from gateway.vendors.models import Vendor
@@ -77,7 +78,7 @@ class VendorPrice(Cost):
         ordering = ("model", "-since", "-id")
 
     def __str__(self) -> str:
-        return f"{self.model_id} from {self.since}"
+        return gettext("%(what)s from %(since)s") % {"what": self.model_id, "since": self.since}
 
     def rate(self, bucket: str) -> int:
         """Of a bucket, or `long_` of one. Nano-dollars per million tokens."""
@@ -108,7 +109,7 @@ class FeatureCost(Cost):
         ]
 
     def __str__(self) -> str:
-        return f"{self.feature} from {self.since}"
+        return gettext("%(what)s from %(since)s") % {"what": self.feature, "since": self.since}
 
 
 class MarkUp(models.Model):
@@ -132,7 +133,7 @@ class MarkUp(models.Model):
         verbose_name = "mark-up"
 
     def __str__(self) -> str:
-        return f"{self.get_vendor_display()}: cost × {self.factor / WHOLE:g}"
+        return f"{self.get_vendor_display()}: {gettext('cost ×')} {self.factor / WHOLE:g}"
 
     def price(self, cost: int) -> int:
         """Nano-dollars per million tokens. What costs nothing is sold for nothing."""

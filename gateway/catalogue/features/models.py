@@ -16,6 +16,7 @@ from hontoni.announced import Announced
 
 WHOLE = 10_000  # basis points: the price as it is
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+OURS = "ours"  # in place of a dialect: what we run ourselves, whichever vendor's model asks
 
 
 class Kind(models.TextChoices):
@@ -42,6 +43,9 @@ class Feature(Announced):
     `tools.max_uses`): once one of a container is listed, its others must be, too. A value is
     `member=value`: once one of a member is listed, its other values must be, too.
 
+    What we run ourselves (`dialect` is OURS) is offered while a search provider is active
+    (gateway/vendors/web), where the vendor has no such tool.
+
     `meter` is what the vendor's answer counts by. For `per_call`: the counters that are added up
     to the number of calls, with commas between. For `factor`: the member that says which value
     was applied. For `tokens`: the rows of kind `counter` whose units a use may cost; none where
@@ -52,7 +56,9 @@ class Feature(Announced):
     """
 
     dialect = models.CharField(
-        max_length=30, choices=Dialect, help_text="in which the vendor is asked"
+        max_length=30,
+        choices=[*Dialect.choices, (OURS, "run by us")],
+        help_text="in which the vendor is asked",
     )
     kind = models.CharField(max_length=10, choices=Kind)
     name = models.CharField(max_length=100, help_text="exact, or the beginning of it and a *")

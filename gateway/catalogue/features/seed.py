@@ -1,7 +1,8 @@
 """What is allowed from the first day, and its price, from the vendors' public pages.
 
 Idempotent: creates what is missing, never overwrites what staff edited; a row that was switched
-off stays off. Names are those of the vendors' published SDKs.
+off stays off. Names are those of the vendors' published SDKs; notes are for customers, who read
+them in their language.
 
 * Claude: platform.claude.com, "Pricing" (web search 10 dollars a thousand; a container of code
   execution 5 cents an hour, five minutes at least: those are charged for a request that ran
@@ -17,7 +18,9 @@ off stays off. Names are those of the vendors' published SDKs.
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.catalogue.features.models import Feature, Kind, Pricing
+from django.utils.translation import gettext_noop as _
+
+from gateway.catalogue.features.models import OURS, Feature, Kind, Pricing
 from gateway.vendors.models import Dialect
 from hontoni.money import nanos
 
@@ -162,54 +165,58 @@ def _claude() -> Iterator[Feature]:
     to: dict[str, Any] = {"dialect": Dialect.ANTHROPIC_MESSAGES}
     uses = {"bound": "tools.max_uses"}
     yield _call(name="web_search_*", dollars="0.01", meter="web_search_requests", most=8,
-                note="Claude searches the web", **to, **uses)  # fmt: skip
+                note=_("Claude searches the web"), **to, **uses)  # fmt: skip
     yield _call(name="web_fetch_*", dollars="0", meter="web_fetch_requests", most=8,
-                note="Claude reads web pages: their tokens", **to, **uses)  # fmt: skip
+                note=_("Claude reads web pages: their tokens"), **to, **uses)  # fmt: skip
     yield _call(name="code_execution_*", dollars="0.004166667",
                 meter="code_execution_containers", most=20,
-                note="Claude runs code: five minutes of a container, a request", **to)  # fmt: skip
+                note=_("Claude runs code: five minutes of a container, a request"),
+                **to)  # fmt: skip
     for way in ("bm25", "regex"):  # Claude pauses its turn after ten rounds of its own tools
         yield _call(name=f"tool_search_tool_{way}*", dollars="0", meter="tool_search_requests",
-                    most=10, note="Claude looks for tools: their tokens", **to)  # fmt: skip
+                    most=10, note=_("Claude looks for tools: their tokens"), **to)  # fmt: skip
     tokens = to | {"pricing": Pricing.TOKENS}
     yield Feature(kind=Kind.TOOL, name="advisor_*", most_calls=3,
-                  note="another model advises, at its own price", **tokens, **uses)  # fmt: skip
+                  note=_("another model advises, at its own price"), **tokens, **uses)  # fmt: skip
     yield Feature(kind=Kind.BLOCK, name="compact_*", most_calls=1,
-                  note="a long conversation is summarised", **tokens)  # fmt: skip
+                  note=_("a long conversation is summarised"), **tokens)  # fmt: skip
     yield Feature(kind=Kind.MEMBER, name="compaction", most_calls=1,
-                  note="a long conversation is summarised", **tokens)  # fmt: skip
+                  note=_("a long conversation is summarised"), **tokens)  # fmt: skip
     factor = to | {"kind": Kind.VALUE, "pricing": Pricing.FACTOR}
     yield Feature(name="inference_geo=us", factor=11_000, meter="inference_geo", only_models=_US,
-                  note="inference in the United States only", **factor)  # fmt: skip
+                  note=_("inference in the United States only"), **factor)  # fmt: skip
     yield Feature(name="speed=fast", factor=60_000, meter="speed", only_models="claude-opus-4.6",
-                  note="fast mode", **factor)  # fmt: skip
+                  note=_("fast mode"), **factor)  # fmt: skip
 
 
 def _openai() -> Iterator[Feature]:
     to: dict[str, Any] = {"dialect": Dialect.OPENAI_RESPONSES}
     calls = to | {"bound": "max_tool_calls"}
     yield _call(name="web_search*", dollars="0.01", meter="web_search_call", most=4,
-                note="OpenAI searches the web", **calls)  # fmt: skip
+                note=_("OpenAI searches the web"), **calls)  # fmt: skip
     yield _call(name="file_search", dollars="0.0025", meter="file_search_call", most=4,
-                note="OpenAI searches files", **calls)  # fmt: skip
+                note=_("OpenAI searches files"), **calls)  # fmt: skip
     yield _call(name="code_interpreter", dollars="0.03", meter="code_interpreter_call", most=6,
-                note="OpenAI runs code, by the container", **calls)  # fmt: skip
+                note=_("OpenAI runs code, by the container"), **calls)  # fmt: skip
     yield _call(name="tool_search", dollars="0", meter="tool_search_call", most=6,
-                note="OpenAI looks for tools: their tokens", **calls)  # fmt: skip
+                note=_("OpenAI looks for tools: their tokens"), **calls)  # fmt: skip
     counters = {
-        "image_gen.input_text": ("5", "gpt-image-1 reads text"),
-        "image_gen.input_image": ("10", "gpt-image-1 reads images"),
-        "image_gen.output_text": ("10", "gpt-image-1 writes text"),
-        "image_gen.output_image": ("40", "gpt-image-1 draws"),
+        "image_gen.input_text": ("5", _("gpt-image-1 reads text: 5 dollars a million tokens")),
+        "image_gen.input_image": (
+            "10",
+            _("gpt-image-1 reads images: 10 dollars a million tokens"),
+        ),
+        "image_gen.output_text": ("10", _("gpt-image-1 writes text: 10 dollars a million tokens")),
+        "image_gen.output_image": ("40", _("gpt-image-1 draws: 40 dollars a million tokens")),
     }
     yield Feature(kind=Kind.TOOL, name="image_generation", pricing=Pricing.TOKENS, most_calls=2,
-                  meter=",".join(counters), note="OpenAI draws", **calls)  # fmt: skip
+                  meter=",".join(counters), note=_("OpenAI draws"), **calls)  # fmt: skip
     for name, (a_million, note) in counters.items():
         yield Feature(kind=Kind.COUNTER, name=name, meter=name, most_calls=_IMAGE_TOKENS,
                       pricing=Pricing.PER_CALL, amount=nanos(a_million) // 1_000_000,
-                      note=f"{note}: {a_million} dollars a million tokens", **to)  # fmt: skip
+                      note=note, **to)  # fmt: skip
     yield Feature(kind=Kind.BLOCK, name="compaction_*", pricing=Pricing.INCLUDED,
-                  note="a long conversation is summarised", **to)  # fmt: skip
+                  note=_("a long conversation is summarised"), **to)  # fmt: skip
     yield from _tiers()
 
 
@@ -217,23 +224,33 @@ def _tiers() -> Iterator[Feature]:
     tier: dict[str, Any] = {"kind": Kind.VALUE, "pricing": Pricing.FACTOR, "meter": "service_tier"}
     to = tier | {"dialect": Dialect.OPENAI_RESPONSES}
     yield Feature(name="service_tier=flex", factor=5_000, only_models=_FLEX,
-                  note="slower, at half the price", **to)  # fmt: skip
+                  note=_("slower, at half the price"), **to)  # fmt: skip
     for model, factor in _PRIORITY:
         yield Feature(name="service_tier=priority", factor=factor, only_models=model,
-                      note="faster", **to)  # fmt: skip
+                      note=_("faster"), **to)  # fmt: skip
     for model, factor in _PRIORITY_OF_CHAT:
         yield Feature(name="service_tier=priority", factor=factor, only_models=model,
-                      note="faster", **tier, dialect=Dialect.OPENAI_CHAT)  # fmt: skip
+                      note=_("faster"), **tier, dialect=Dialect.OPENAI_CHAT)  # fmt: skip
 
 
 def _gemini() -> Iterator[Feature]:
     yield _call(Dialect.GEMINI, "codeExecution", "0", "code_runs", 5,
-                note="Gemini runs code: its tokens")  # fmt: skip
+                note=_("Gemini runs code: its tokens"))  # fmt: skip
     newer = "gemini-3-flash-preview,gemini-3.1-pro-preview"
     yield _call(Dialect.GEMINI, "googleSearch", "0.035", "grounded_prompts", 1,
-                only_models="gemini-2.5-pro", note="Gemini searches the web")  # fmt: skip
+                only_models="gemini-2.5-pro", note=_("Gemini searches the web"))  # fmt: skip
     yield _call(Dialect.GEMINI, "googleSearch", "0.014", "search_queries", 10,
-                only_models=newer, note="Gemini searches the web, by the search")  # fmt: skip
+                only_models=newer, note=_("Gemini searches the web, by the search"))  # fmt: skip
+
+
+def _ours() -> Iterator[Feature]:
+    """Where a vendor does not; off until there is a search provider. A search costs us about half
+    of that at Brave."""
+    uses = {"bound": "tools.max_uses"}
+    yield _call(OURS, "web_search", "0.01", "hontoni_web_search_requests", 8,
+                note=_("we search the web, for models whose vendor does not"), **uses)  # fmt: skip
+    yield _call(OURS, "web_fetch", "0.001", "hontoni_web_fetch_requests", 8,
+                note=_("we read web pages, for models whose vendor does not"), **uses)  # fmt: skip
 
 
 def _sounds() -> Iterator[Feature]:
@@ -245,7 +262,7 @@ def _sounds() -> Iterator[Feature]:
         yield Feature(dialect=Dialect.GEMINI, kind=Kind.COUNTER, name="audio.input",
                       meter="audio.input", most_calls=1_000_000, pricing=Pricing.PER_CALL,
                       amount=amount, only_models=only,
-                      note="Gemini hears: a token, beside one of text")  # fmt: skip
+                      note=_("Gemini hears: a token, beside one of text"))  # fmt: skip
 
 
 def rows() -> Iterator[Feature]:
@@ -258,6 +275,7 @@ def rows() -> Iterator[Feature]:
     yield from _openai()
     yield from _gemini()
     yield from _sounds()
+    yield from _ours()
 
 
 def seed() -> None:

@@ -10,8 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from django.db.models import Exists, Q
+
 from gateway.catalogue import clock
-from gateway.catalogue.features.models import WHOLE, Feature, FeaturePrice, Kind, Pricing
+from gateway.catalogue.features.models import OURS, WHOLE, Feature, FeaturePrice, Kind, Pricing
+from gateway.dialects.codecs import families
+from gateway.vendors.web.models import SearchProvider
 
 
 class Row(NamedTuple):
@@ -29,6 +33,7 @@ class Row(NamedTuple):
     note: str
     version: int = 0  # of its price; 0: the first one
     coming: "tuple[Version, ...]" = ()
+    ours: bool = False  # we run it ourselves
 
 
 class Version(NamedTuple):
@@ -82,7 +87,7 @@ class Rules:
     containers in it, `costly` those of its members that cost; `values` by member; `meters` the
     counters that
     cost money, `factors` by the member that tells what was applied. What is plain costs nothing;
-    `described` is what customers are told of.
+    `described` is what customers are told of. `ours` are the tools that we run ourselves.
     """
 
     members: Mapping[str, Names]
@@ -99,6 +104,7 @@ class Rules:
     counters: Mapping[str, Row]
     factors: Mapping[str, Mapping[str, Row]]
     described: tuple[Row, ...]
+    ours: Mapping[str, Row] = field(default_factory=dict)
     flags: dict[bytes, tuple[bytes, tuple[str, ...]]] = field(default_factory=dict, compare=False)
     _plain: set[tuple[str, ...]] = field(default_factory=set, compare=False)
 
@@ -131,15 +137,20 @@ def row_of(row: Feature, versions: tuple[Version, ...] = (), micros: int = 0) ->
     if begun:
         now = versions[begun - 1]
     numbers = (now.pricing, now.amount, now.factor, meters, row.most_calls, row.bound, row.note)
-    return Row(row.pk, row.kind, row.name, *numbers, now.id, versions[begun:])
+    ours = row.dialect == OURS
+    return Row(row.pk, row.kind, row.name, *numbers, now.id, versions[begun:], ours)
 
 
 def rules(rows: Iterable[Feature], versions: Versions = _NONE, micros: int = 0) -> Rules:
-    """The rules that rows of one dialect make, at the prices of a moment."""
+    """The rules that rows of one dialect make, with what we run ourselves, at the prices of a
+    moment."""
     kinds: dict[str, dict[str, Row]] = {kind: {} for kind in Kind.values}
+    ours: dict[str, Row] = {}
     for row in rows:
-        kinds[row.kind][row.name] = row_of(row, versions.get(row.pk, ()), micros)
-    priced = (*kinds[Kind.TOOL].values(), *kinds[Kind.COUNTER].values())
+        made = row_of(row, versions.get(row.pk, ()), micros)
+        (ours if row.dialect == OURS else kinds[row.kind])[row.name] = made
+    priced = (*kinds[Kind.TOOL].values(), *kinds[Kind.COUNTER].values(), *ours.values())
+    described = (*(row for kind in kinds.values() for row in kind.values()), *ours.values())
     members = _split({f".{name}": row for name, row in kinds[Kind.MEMBER].items()}, ".")
     return Rules(
         members={"tools": Names({"*": _ANY})} | members,
@@ -155,7 +166,8 @@ def rules(rows: Iterable[Feature], versions: Versions = _NONE, micros: int = 0) 
         meters=tuple(row for row in priced if row.pricing == Pricing.PER_CALL and row.amount),
         counters=kinds[Kind.COUNTER],
         factors=_factors(kinds[Kind.VALUE]),
-        described=tuple(row for kind in kinds.values() for row in kind.values() if row.note),
+        described=tuple(row for row in described if row.note),
+        ours=ours,
     )
 
 
@@ -230,7 +242,8 @@ class Features:
 
     def _of(self, dialect: str, model: str) -> list[Feature]:
         """A row for this very model stands before one for all of them."""
-        mine = [row for row in self._rows if row.dialect == dialect and has(row, model)]
+        spoken = (dialect, OURS) if families.chats(dialect) else (dialect,)
+        mine = [row for row in self._rows if row.dialect in spoken and has(row, model)]
         return sorted(mine, key=lambda row: bool(row.only_models))
 
     def rows(self) -> list[Feature]:
@@ -261,8 +274,11 @@ class _Last:
 
 
 def load() -> Features:
-    """Read the list, and the prices that were, are and come."""
-    rows = list(Feature.objects.filter(active=True).order_by("pk").values_list(*_FIELDS))
+    """Read the list, and the prices that were, are and come; without what we run ourselves while
+    nobody searches for us."""
+    nobody = ~Exists(SearchProvider.objects.filter(active=True))
+    listed = Feature.objects.filter(active=True).exclude(nobody & Q(dialect=OURS))
+    rows = list(listed.order_by("pk").values_list(*_FIELDS))
     versions = _versions()
     if rows != _Last.rows or versions != _Last.versions:
         made = [Feature(**dict(zip(_FIELDS, row, strict=True))) for row in rows]

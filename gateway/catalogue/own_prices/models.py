@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from gateway.catalogue.models import BUCKETS, Model
 from hontoni.announced import Announced
@@ -67,8 +68,11 @@ class CustomerPrice(Announced):
         ]
 
     def __str__(self) -> str:
-        what = "its own rates" if self.multiplier is None else f"{self.multiplier / 100:g} %"
-        return f"{self.user}: {self.model_id or 'all models'} at {what}"
+        percent = None if self.multiplier is None else f"{self.multiplier / 100:g} %"
+        what = self.model_id or gettext("all models")
+        return f"{self.user}: " + gettext("%(what)s at %(where)s") % {
+            **{"what": what, "where": percent or gettext("its own rates")}
+        }
 
     @property
     def rates(self) -> tuple[int, ...] | None:

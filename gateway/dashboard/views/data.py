@@ -13,8 +13,9 @@ from accounts.api.account_serializers import KeySerializer, TokenSerializer, Use
 from accounts.models import ApiKey, Consent, KeyPlace, PersonalToken, User
 from accounts.pages.visitors import customer, reauthenticated
 from billing.api.serializers import ListedInvoiceSerializer, TransactionSerializer
-from billing.books import ledger
-from billing.books.models import Entry
+from billing.books import archived, ledger
+from billing.books.models import LedgerAccount
+from billing.books.transactions import Transactions
 from billing.invoices.models import BillingDetails, Invoice
 from billing.payments import invoice_list
 from billing.plans.models import Subscription
@@ -45,7 +46,8 @@ def data_export(request: HttpRequest) -> StreamingHttpResponse:
 
 
 def exported(user: User) -> StreamingHttpResponse:
-    """The file of that account's."""
+    """The file of that account's. Raises Unavailable where the archive is needed and away."""
+    archived.check()
     response = StreamingHttpResponse(_document(user), content_type="application/json")
     response["Content-Disposition"] = 'attachment; filename="hontoni-data.json"'
     return response
@@ -174,9 +176,10 @@ def _tokens(user: User, after: int | None) -> list[tuple[int, Any]]:
 
 
 def _entries(user: User, after: int | None) -> list[tuple[int, Any]]:
-    code = ledger.wallet_code(user.pk)
-    found = Entry.objects.filter(account__code=code, account_version__gt=after or 0)
-    rows = found.select_related("transfer").order_by("account_version")[:_CHUNK]
+    wallet = LedgerAccount.objects.filter(code=ledger.wallet_code(user.pk)).first()
+    if wallet is None:
+        return []
+    rows = Transactions(wallet, first=(after or 0) + 1, ascending=True)[:_CHUNK]
     return [(entry.account_version, TransactionSerializer(entry).data) for entry in rows]
 
 

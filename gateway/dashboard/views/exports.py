@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.pages.visitors import customer
+from billing.books import archived
 from gateway.dashboard import logged
 from gateway.dashboard.selection import Selection
 from gateway.dashboard.tables import HOURS, REQUESTS, Csv, Parquet
@@ -71,6 +72,7 @@ def _requests(request: HttpRequest) -> Pages:
     user_id, chosen = customer(request).pk, Selection.of(request.GET)
     within = chosen.within(timezone.now())
     logged.selected(user_id, chosen, within, most=1)  # no such charge is a 404, in time
+    archived.check(within[0] if within else None)
 
     def pages(most: int) -> Iterator[Sequence[Any]]:
         left = chosen

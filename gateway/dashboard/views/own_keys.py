@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.pages.visitors import customer
 from gateway.dashboard.logged import VENDORS
-from gateway.vendors.own_keys import fees, keeping, parts, testing
+from gateway.vendors.own_keys import fees, keeping, parts, problems, testing
 from gateway.vendors.own_keys.keeping import TriesByAccount
 from gateway.vendors.own_keys.models import OwnKey
 from hontoni import errors
@@ -181,7 +181,10 @@ def _problem(row: OwnKey) -> str:
     """What its owner is to repair; "" if nothing is wrong."""
     if not row.is_at_home:
         return str(MESSAGES["own_key_moved"])
-    return f"{_('The vendor said:')} {row.refusal}" if row.refusal else ""
+    if not row.refusal:
+        return ""
+    vendor = _("The vendor said:")
+    return problems.shown(row.refusal) or f"{vendor} {row.refusal}"
 
 
 @login_required
@@ -242,6 +245,7 @@ def _tell(request: HttpRequest, row: OwnKey) -> None:
     if not row.is_at_home:
         messages.error(request, str(MESSAGES["own_key_moved"]))
     elif problem:
-        messages.error(request, _("The vendor does not accept it: %(why)s") % {"why": problem})
+        refused = _("The vendor does not accept it: %(why)s") % {"why": problem}
+        messages.error(request, problems.shown(problem) or refused)
     else:
         messages.success(request, _("The vendor accepts it."))

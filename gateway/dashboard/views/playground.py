@@ -21,6 +21,7 @@ from accounts.keys.restrictions import Restrictions
 from accounts.models import ApiKey, User
 from accounts.pages.visitors import customer
 from gateway.catalogue import snapshot
+from gateway.usage.explanations import EXPLANATIONS
 from hontoni import errors
 from hontoni.translated_errors import translated
 
@@ -65,11 +66,12 @@ def playground(request: HttpRequest) -> HttpResponse:
             typed["key"] = _key(customer(request))
         elif request.method == "POST":
             form = QuestionForm(request.POST)
-            if not form.is_valid():
-                raise errors.BadRequest(_("Say something, with a key and a limit of output."))
-            context["answer"] = _answer(request, form)
+            if form.is_valid():
+                context["answer"] = _answer(request, form)
+            else:
+                context["problem"] = _("Say something, with a key and a limit of output.")
     except errors.ApiError as error:
-        context["problem"] = translated(error)
+        context["problem"] = EXPLANATIONS.get(error.code) or translated(error)
     return render(request, "gateway/playground.html", context)
 
 
@@ -95,7 +97,7 @@ def _answer(request: HttpRequest, form: QuestionForm) -> dict[str, str]:
         reply = httpx.post(url, json=form.body(), headers=headers, timeout=_PATIENCE_SECONDS)
         answer = reply.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise errors.Unavailable(_("The connection broke.")) from error
+        raise errors.Unavailable("The connection broke.") from error
     if reply.is_error:
         refused = answer["error"]
         raise errors.BadRequest(refused["message"], code=refused["code"])

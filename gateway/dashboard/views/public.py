@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from gateway.catalogue import clock, snapshot
+from gateway.catalogue import capabilities, clock, snapshot
 from gateway.catalogue.features.models import Kind
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.price_examples import TYPICAL
@@ -20,19 +20,10 @@ from gateway.dashboard.views.pricing import on_sale
 from gateway.usage.status import overall, report
 from hontoni.money import per_million
 
-ABILITIES = {
-    "reasoning": _("reasoning"),
-    "tools": _("tools"),
-    "vision": _("vision"),
-    "code": _("code"),
-    "embeddings": _("embeddings"),
-    "moderation": _("moderation"),
-    "images": _("images"),
-    "transcription": _("transcription"),
-    "speech": _("speech"),
-}
-# Where models are asked that answer no prompts.
+_CHAT = "chat"
+# Where models are asked: those that answer prompts, and what each of the others is for.
 _ADDRESSES = {
+    _CHAT: "/v1/chat/completions",
     "embeddings": "/v1/embeddings",
     "moderation": "/v1/moderations",
     "images": "/v1/images/generations",
@@ -76,9 +67,16 @@ def _row(model: Model) -> dict[str, Any]:
         "context": model.context_window // 1000,
         "rates": model.price.rates,
         "coming": [(clock.moment(price.since), price.rates) for price in model.coming],
-        "abilities": [ABILITIES.get(name, name) for name in model.capabilities],
+        "abilities": [capabilities.name(each) for each in model.capabilities],
         **{name: model.price.cost(usage) for name, usage in TYPICAL.items()},
     }
+
+
+def _purpose(model: Model) -> str:
+    """What it is for: one of `_ADDRESSES`, or "" where none of them is known to serve it."""
+    if model.chats:
+        return _CHAT
+    return next((name for name in model.capabilities if name in _ADDRESSES), "")
 
 
 def _other(model: Model) -> dict[str, Any]:
@@ -93,8 +91,8 @@ def _other(model: Model) -> dict[str, Any]:
     return {
         "model": model,
         "vendor": VENDORS.get(model.vendor, model.vendor),
-        "abilities": [ABILITIES.get(name, name) for name in model.capabilities],
-        "address": next((_ADDRESSES[n] for n in model.capabilities if n in _ADDRESSES), ""),
+        "abilities": [capabilities.name(each) for each in model.capabilities],
+        "address": _ADDRESSES.get(_purpose(model), ""),
         # The notes as they are shipped are translated; what staff write is shown as it is.
         "prices": prices
         + [(_(row.note) if row.note else row.name, row.amount) for row in counted],
@@ -118,7 +116,7 @@ def models(request: HttpRequest) -> HttpResponse:
         "rows": [_row(model) for model in found if model.chats],
         "others": [_other(model) for model in found if not model.chats],
         "vendors": makers,
-        "abilities": ABILITIES,
+        "abilities": {n: v for n, v in capabilities.NAMES.items() if n != "chat"},
         "vendor": vendor,
         "ability": ability,
         "compared": chosen,
@@ -132,9 +130,12 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     found = snapshot.load().listed.get(name)
     if found is None:
         raise Http404
-    price = found.price
+    price, kind = found.price, _purpose(found)
     context = {
         "model": found,
+        "kind": kind,
+        "address": _ADDRESSES.get(kind, ""),
+        "by_picture": not any(price.rates),
         "row": _row(found),
         "other": None if found.chats else _other(found),
         "prices": list(zip(BUCKETS, price.rates, price.long_rates or price.rates, strict=True)),

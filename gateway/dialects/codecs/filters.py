@@ -13,6 +13,8 @@ from gateway.dialects.ir import (
     Event,
     Failed,
     Finish,
+    HostedDone,
+    HostedOpen,
     ReasoningOpen,
     TextDelta,
     TextOpen,
@@ -130,6 +132,11 @@ class Serial:
                 return [event]
             self._waiting[event.index] = [event]
             return []
+        if isinstance(event, HostedOpen | HostedDone):  # each is whole at once
+            if self._current is None:
+                return [event]
+            self._waiting.setdefault(event.index, []).append(event)
+            return []
         if self._waiting:
             return self._behind(event)
         if isinstance(event, Close):
@@ -153,7 +160,7 @@ class Serial:
             index = min(self._waiting)
             events = self._waiting.pop(index)
             freed += events
-            if not isinstance(events[-1], Close):
+            if not isinstance(events[-1], Close | HostedOpen | HostedDone):
                 self._current = index
         return freed
 

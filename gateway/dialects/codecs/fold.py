@@ -14,6 +14,9 @@ from gateway.dialects.ir import (
     Event,
     Failed,
     Finish,
+    HostedCall,
+    HostedDone,
+    HostedOpen,
     Item,
     Message,
     Part,
@@ -38,7 +41,7 @@ class _Growing:
 
     __slots__ = ("annotations", "carriers", "opened", "pieces", "summary")
 
-    def __init__(self, opened: TextOpen | ReasoningOpen | CallOpen) -> None:
+    def __init__(self, opened: TextOpen | ReasoningOpen | CallOpen | HostedOpen) -> None:
         self.opened = opened
         self.pieces: dict[int, list[str]] = {}
         self.summary: dict[int, list[str]] = {}
@@ -54,13 +57,15 @@ class _Growing:
             return Refusal(self.text())
         return Text(self.text(), annotations=tuple(self.annotations))
 
-    def item(self) -> Item:
+    def item(self) -> Item | HostedCall:
         carriers = tuple(self.carriers)
         match self.opened:
             case CallOpen(_, call_id, name, namespace, kind):
                 return ToolCall(call_id, name, self.text(), namespace, kind, carriers)
             case ReasoningOpen():
                 return Reasoning(_joined(self.pieces), _joined(self.summary), carriers)
+            case HostedOpen(_, call):
+                return call
             case TextOpen(_, phase):
                 return Message("assistant", (self.part(),), phase)
 
@@ -88,8 +93,10 @@ class Fold:
                 growing = self._growing[index]
                 parts = growing.summary if summary else growing.pieces
                 parts.setdefault(part, []).append(text)
-            case TextOpen(index) | ReasoningOpen(index) | CallOpen(index):
+            case TextOpen(index) | ReasoningOpen(index) | CallOpen(index) | HostedOpen(index):
                 self._growing[index] = _Growing(event)
+            case HostedDone(index, call):
+                self._growing[index] = _Growing(HostedOpen(index, call))
             case CarrierSeen(index, carrier):
                 self._growing[index].carriers.append(carrier)
             case AnnotationSeen(index, annotation):
@@ -128,16 +135,20 @@ def replay(reply: Reply) -> Iterator[Event]:
     for item in reply.items:
         for opened in _unfolded(item, index):
             yield opened
-            index += isinstance(opened, Close)
+            index += isinstance(opened, Close | HostedDone)
     yield UsageSeen(reply.usage)
     if reply.end is not None:
         yield reply.end
 
 
-def _unfolded(item: Item, index: int) -> Iterator[Event]:
+def _unfolded(item: Item | HostedCall, index: int) -> Iterator[Event]:
     if isinstance(item, Message):
         for at, part in enumerate(item.parts):
             yield from _part(part, index + at, item.phase, joined=at > 0)
+        return
+    if isinstance(item, HostedCall):
+        yield HostedOpen(index, item)
+        yield HostedDone(index, item)
         return
     if isinstance(item, ToolCall):
         raw = (item.call_id, item.name, item.namespace, item.kind, item.carriers)

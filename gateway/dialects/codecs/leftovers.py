@@ -20,6 +20,7 @@ _READ = {
         stop_sequences stream stream_options system temperature thinking thinking_budget
         tool_choice tools
         top_k top_logprobs top_p user verbosity prompt_cache_options prompt_cache_retention store
+        web_search_options
     """,
     "openai_responses": """
         background conversation input instructions max_output_tokens metadata model
@@ -75,7 +76,7 @@ def _members(body: Mapping[str, Any], known: frozenset[str]) -> Iterator[str]:
 def _tools(request: Request, target: Target, why: str) -> Iterator[str]:
     for tool in request.tools:
         if tool.kind == "hosted" and not hosted.runs(tool, request, target):
-            yield f"{_type(tool)}{why if hosted.word(tool) else ''}"
+            yield f"{_type(tool)}{why if hosted.word(tool) or hosted.ours(tool.raw or {}) else ''}"
 
 
 def _type(tool: Tool) -> str:

@@ -15,6 +15,8 @@ from gateway.dialects.ir.events import (
     Event,
     Failed,
     Finish,
+    HostedDone,
+    HostedOpen,
     Iteration,
     Ping,
     ReasoningDelta,
@@ -34,6 +36,7 @@ from gateway.dialects.ir.request import (
     Audio,
     Carrier,
     Document,
+    HostedCall,
     Image,
     Item,
     Message,
@@ -52,6 +55,7 @@ from gateway.dialects.ir.request import (
     ToolDecl,
     ToolReference,
     ToolResult,
+    WebPage,
 )
 from gateway.dialects.ir.target import Head, Target
 
@@ -71,6 +75,9 @@ __all__ = [
     "Failed",
     "Finish",
     "Head",
+    "HostedCall",
+    "HostedDone",
+    "HostedOpen",
     "Image",
     "Item",
     "Iteration",
@@ -102,4 +109,5 @@ __all__ = [
     "ToolResult",
     "Usage",
     "UsageSeen",
+    "WebPage",
 ]

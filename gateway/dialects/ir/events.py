@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.dialects.ir.request import Annotation, Carrier, Item
+from gateway.dialects.ir.request import Annotation, Carrier, HostedCall, Item
 
 
 class Usage(NamedTuple):
@@ -133,6 +133,22 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class HostedOpen:
+    """A tool that is run on the way begins; several may be open."""
+
+    index: int
+    call: HostedCall
+
+
+@dataclass(frozen=True, slots=True)
+class HostedDone:
+    """It is done: `call` has what came of it. It closes the index."""
+
+    index: int
+    call: HostedCall
+
+
+@dataclass(frozen=True, slots=True)
 class UsageSeen:
     usage: Usage
     tally: Tally = NO_TALLY
@@ -179,6 +195,8 @@ Event = (
     | AnnotationSeen
     | CarrierSeen
     | Close
+    | HostedOpen
+    | HostedDone
     | UsageSeen
     | Finish
     | Failed
@@ -191,6 +209,6 @@ class Reply:
     """The events, folded. `end` is None when the stream broke off without a word."""
 
     start: Start
-    items: tuple[Item, ...]
+    items: tuple[Item | HostedCall, ...]
     usage: Usage
     end: Finish | Failed | None

@@ -179,6 +179,33 @@ class ToolDecl:
     removed: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class WebPage:
+    """A page that was found, or read. `age` is in the words of whoever found it."""
+
+    url: str
+    title: str = ""
+    text: str = ""
+    age: str = ""
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostedCall:
+    """A call of a tool that is run on the way, and what came of it.
+
+    `tool` is our word for it (`codecs.hosted`), `name` the client's; `query` is what was looked
+    for, or the address that was to be read; `error` says in Anthropic's word why nothing came.
+    """
+
+    call_id: str
+    tool: str
+    name: str
+    query: str
+    pages: tuple[WebPage, ...] = ()
+    error: str = ""
+
+
 Item = Message | Reasoning | ToolCall | ToolResult | ToolDecl | Opaque
 
 

@@ -20,6 +20,7 @@ class Target:
     * `schema`: native, tool (a forced call unwrapped to text) or instruction
     * `key` opens and seals carriers; `account` is the upstream credential they are bound to
     * `hosts`: the tools it runs itself and may be asked for here, by our words for them
+    * `ours`: those that are run on the way, for models whose vendor does not
     * `replays`: it wants its readable reasoning back beside the calls that followed it
     * `thinking_cap`: the plan's thinking budget in tokens; `end_user`: our pseudonym for whom
     """
@@ -42,6 +43,7 @@ class Target:
     signatures: bool = False
     result_media: bool = False
     hosts: frozenset[str] = frozenset()
+    ours: frozenset[str] = frozenset()
     replays: bool = False
     account: str = ""
     key: bytes = b""

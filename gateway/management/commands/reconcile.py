@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
-from gateway.reconciliation import counters
-from gateway.reconciliation.books import problems
+from gateway.reconciliation import books, counters, proven_months
 from gateway.reconciliation.vendors import rounds
 from gateway.reconciliation.vendors.alarms import sentence
 from gateway.reconciliation.vendors.comparison import differences
@@ -29,13 +29,21 @@ class Command(BaseCommand):
             action="store_true",
             help="have the accounts that Valkey counts otherwise made anew from the database",
         )
+        parser.add_argument(
+            "--all",
+            action="store_true",
+            help="read all rows, those of proven months, too",
+        )
         rounds.add_days(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["repair"]:
             self._repair()
-        found = problems()
+        proof = books.prove(whole=options["all"])
+        found = proof.found
         health.note_reconcile(len(found))
+        if not found:
+            proven_months.keep(timezone.now(), renewed=proof.whole)
         if options["vendors"]:
             found += self._vendors(*rounds.span(options["first"], options["last"]))
         for problem in found:

@@ -6,13 +6,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from accounts.sign_in import factors
-from accounts.sign_on import provider
+from accounts.sign_on import provider as sign_on
 from billing.books import signing
 from gateway.batches import sealing
 from gateway.reconciliation.vendors.models import ReportSource
 from gateway.vendors import vault
 from gateway.vendors.models import Credential
 from gateway.vendors.own_keys.models import OwnKey
+from gateway.vendors.web.models import SearchProvider
 
 
 class Command(BaseCommand):
@@ -23,23 +24,28 @@ class Command(BaseCommand):
         credentials = list(Credential.objects.select_for_update())
         sources = list(ReportSource.objects.select_for_update())
         own_keys = list(OwnKey.objects.select_for_update())
+        searches = list(SearchProvider.objects.exclude(sealed="").select_for_update())
         try:
             seeds, keys = factors.reseal(), signing.reseal()
-            providers = provider.reseal()
+            providers = sign_on.reseal()
             for credential in credentials:
                 credential.sealed = vault.reseal(credential.sealed)
             for source in sources:
                 source.sealed = vault.reseal(source.sealed)
             for own_key in own_keys:
                 own_key.sealed = vault.reseal(own_key.sealed)
+            for provider in searches:
+                provider.sealed = vault.reseal(provider.sealed)
         except vault.Unreadable as error:
             raise CommandError(f"{error} Nothing was changed.") from error
         Credential.objects.bulk_update(credentials, ["sealed"])
         ReportSource.objects.bulk_update(sources, ["sealed"])
         OwnKey.objects.bulk_update(own_keys, ["sealed"])
+        SearchProvider.objects.bulk_update(searches, ["sealed"])
         rows = sealing.reseal()
         self.stdout.write(
-            f"{len(credentials) + len(sources)} credentials are sealed under the newest key."
+            f"{len(credentials) + len(sources) + len(searches)} credentials "
+            "are sealed under the newest key."
             + (f" So are {len(own_keys)} keys of customers' own." if own_keys else "")
             + (f" So are {seeds} second factors." if seeds else "")
             + (f" So are {keys} keys that sign receipts." if keys else "")

@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminPasswordWidget
@@ -37,8 +39,10 @@ class SourceForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at ru
         required=False,
         max_length=10_000,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text="An admin key; at Google the JSON of a service account's key. It is sealed and "
-        "never shown again; leave it empty to keep the one there is.",
+        help_text=_(
+            "An admin key; at Google the JSON of a service account's key. It is sealed and "
+            "never shown again; leave it empty to keep the one there is."
+        ),
     )
 
     class Meta:
@@ -48,15 +52,15 @@ class SourceForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at ru
     def clean_secret(self) -> str:
         secret: str = self.cleaned_data["secret"].strip()
         if not secret and not self.instance.sealed:
-            raise forms.ValidationError("A new source needs its secret.")
+            raise forms.ValidationError(gettext("A new source needs its secret."))
         return secret
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if cleaned.get("vendor") == "google" and not cleaned.get("table"):
-            self.add_error("table", "Google needs the table: project.dataset.table.")
+            self.add_error("table", gettext("Google needs the table: project.dataset.table."))
         if self.instance.pk and not cleaned.get("secret") and self._moved(cleaned):
-            self.add_error("secret", "Enter it again: it was for another address.")
+            self.add_error("secret", gettext("Enter it again: it was for another address."))
         return cleaned
 
     def _moved(self, cleaned: dict[str, Any]) -> bool:
@@ -105,9 +109,9 @@ class VendorBillAdmin(ReadOnlyAdmin):
     ordering = ["-day", "vendor", "vendor_model"]
     show_full_result_count = False
 
-    @admin.display(description="costs us", ordering="dollars")
+    @admin.display(description=_("costs us"), ordering="dollars")
     def costs_us(self, bill: VendorBill) -> str:
-        return "not told yet" if bill.dollars is None else f"${dollars(bill.dollars)}"
+        return gettext("not told yet") if bill.dollars is None else f"${dollars(bill.dollars)}"
 
 
 @admin.register(VendorDifference)
@@ -116,11 +120,11 @@ class VendorDifferenceAdmin(ReadOnlyAdmin):
     list_filter = ["vendor", ("gone_at", admin.EmptyFieldListFilter), "day"]
     search_fields = ["credential", "model"]
 
-    @admin.display(description="unexplained", ordering="rest")
+    @admin.display(description=_("unexplained"), ordering="rest")
     def unexplained(self, found: VendorDifference) -> str:
         return f"${dollars(found.rest)}"
 
-    @admin.display(description="of", ordering="billed")
+    @admin.display(description=_("of"), ordering="billed")
     def of(self, found: VendorDifference) -> str:
         return f"${dollars(found.billed)}"
 
@@ -130,15 +134,15 @@ class MarginAlarmAdmin(ReadOnlyAdmin):
     list_display = ["day", "model", "customer", "charged", "costs_us", "earned", "told_at"]
     list_filter = ["day", "model"]
 
-    @admin.display(description="charged", ordering="revenue")
+    @admin.display(description=_("charged"), ordering="revenue")
     def charged(self, alarm: MarginAlarm) -> str:
         return f"${dollars(alarm.revenue)}"
 
-    @admin.display(description="cost us", ordering="cost")
+    @admin.display(description=_("cost us"), ordering="cost")
     def costs_us(self, alarm: MarginAlarm) -> str:
         return f"${dollars(alarm.cost)}"
 
-    @admin.display(description="earned")
+    @admin.display(description=_("earned"))
     def earned(self, alarm: MarginAlarm) -> str:
         earned = alarm.revenue - alarm.cost
         sign = "−" if earned < 0 else ""
@@ -148,18 +152,18 @@ class MarginAlarmAdmin(ReadOnlyAdmin):
 class UploadForm(forms.Form):
     report = forms.FileField(
         widget=UnfoldAdminFileFieldWidget,
-        help_text="A vendor's answer saved as JSON (all its pages in a list), or a CSV export.",
+        help_text=_("A vendor's answer saved as JSON (all its pages in a list), or a CSV export."),
     )
     account = forms.SlugField(
         max_length=40,
         initial=DEFAULT_ACCOUNT,
         widget=TextInput,
-        help_text="Our name for the organization at the vendor.",
+        help_text=_("Our name for the organization at the vendor."),
     )
 
     def clean_report(self) -> Any:
         if self.cleaned_data["report"].size > _MOST_BYTES:
-            raise forms.ValidationError("It is larger than 64 MiB.")
+            raise forms.ValidationError(gettext("It is larger than 64 MiB."))
         return self.cleaned_data["report"]
 
 
@@ -177,7 +181,7 @@ class VendorImportAdmin(ReadOnlyAdmin):
     def has_upload_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("gateway.add_vendorimport")
 
-    @action(description="Import a report", url_path="upload", permissions=["upload"])
+    @action(description=_("Import a report"), url_path="upload", permissions=["upload"])
     def upload(self, request: HttpRequest) -> HttpResponse:
         """Ask for a file; import it, whole or not at all."""
         if not self.has_upload_permission(request):
@@ -185,7 +189,11 @@ class VendorImportAdmin(ReadOnlyAdmin):
         form = UploadForm(request.POST or None, request.FILES or None)
         if request.method == "POST" and form.is_valid() and self._import(request, form):
             return redirect(reverse("admin:gateway_vendorimport_changelist"))
-        shown = {"form": form, "title": "Import a vendor's report", "button": "Import"}
+        shown = {
+            "form": form,
+            "title": gettext("Import a vendor's report"),
+            "button": gettext("Import"),
+        }
         context = {**self.admin_site.each_context(request), "opts": self.model._meta, **shown}
         return render(request, "admin/gateway/vendorimport/upload.html", context)
 
@@ -196,13 +204,15 @@ class VendorImportAdmin(ReadOnlyAdmin):
                 file.read(), name=file.name, by=email_of(request), account=account
             )
         except BadReport as error:
-            form.add_error("report", f"{error} Nothing was imported.")
+            form.add_error("report", f"{error} {gettext('Nothing was imported.')}")
             return False
         after = {"source": found.source, "sha256": found.sha256, "rows": found.rows}
         audit_deed(request, "import", f"vendor_import:{found.pk}", before={}, after=after)
-        said = f"{found.rows} bills, {found.changed} of them changed."
+        said = gettext("%(rows)d bills, %(changed)d of them changed.")
+        said %= {"rows": found.rows, "changed": found.changed}
         self.message_user(request, said, messages.SUCCESS)
         if odd := alarms.look(found.first_day, found.last_day):
-            said = f"{len(odd)} bills have more than the thresholds that nothing explains."
+            said = gettext("%(count)d bills have more than the thresholds that nothing explains.")
+            said %= {"count": len(odd)}
             self.message_user(request, said, messages.WARNING)
         return True

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from gateway.vendors.models import Credential, Vendor, home, http_url
 
@@ -91,7 +92,7 @@ class VendorName(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} is {self.label}"
+        return gettext("%(name)s is %(what)s") % {"name": self.name, "what": self.label}
 
     @property
     def label(self) -> str:
@@ -122,7 +123,7 @@ class VendorImport(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.vendor}/{self.account} {self.kind} {self.first_day} to {self.last_day}"
+        return f"{self.vendor}/{self.account} {self.kind} {self.first_day} – {self.last_day}"
 
 
 class VendorBill(models.Model):

@@ -5,8 +5,10 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing.staff.audited import ReadOnlyAdmin
 from gateway.usage.corrections.models import Correction
@@ -31,19 +33,21 @@ class CorrectionAdmin(ReadOnlyAdmin):
             sum_credited=Sum("accounts__credited"), sum_debited=Sum("accounts__debited")
         )
 
-    @admin.display(description="credited")
+    @admin.display(description=_("credited"))
     def credited(self, correction: Any) -> str:
         return f"${dollars(correction.sum_credited or 0)}"
 
-    @admin.display(description="debited")
+    @admin.display(description=_("debited"))
     def debited(self, correction: Any) -> str:
         return f"${dollars(correction.sum_debited or 0)}"
 
-    @admin.display(description="accounts")
+    @admin.display(description=_("accounts"))
     def by_account(self, correction: Correction) -> SafeString:
         found = correction.accounts.select_related("user").order_by("user_id")[:200]
         rows = (
             (each.user.email, each.requests, dollars(each.credited), dollars(each.debited))
             for each in found
         )
-        return format_html_join("", "<div>{}: {} requests, +${}, −${}</div>", rows)
+        return format_html_join(
+            "", format_html("<div>{}</div>", gettext("{}: {} requests, +${}, −${}")), rows
+        )

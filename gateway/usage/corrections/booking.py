@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext, gettext_noop
 
 from accounts.models import User
 from billing.books import audit, checkpoints, ledger
@@ -52,7 +53,7 @@ class Range:
 
     def __post_init__(self) -> None:
         if self.since >= self.until:
-            raise errors.BadRequest("The range ends before it begins.", param="until")
+            raise errors.BadRequest(gettext("The range ends before it begins."), param="until")
         self.must_be_here()
 
     def must_be_here(self) -> None:
@@ -139,7 +140,11 @@ def _refusal(whole: Sum) -> str:
     except errors.PaymentRequired as error:
         return error.message
     more = whole.debited - whole.credited
-    return "The balance does not cover it." if more > ledger.balance(whole.user_id) else ""
+    return (
+        gettext_noop("The balance does not cover it.")
+        if more > ledger.balance(whole.user_id)
+        else ""
+    )
 
 
 def changes_of(wanted: Range, user_id: int) -> tuple[list[Change], int]:
@@ -170,7 +175,7 @@ def apply(
     and doing it again does the rest.
     """
     if not reason.strip():
-        raise errors.BadRequest("A reason is required.", param="reason")
+        raise errors.BadRequest(gettext("A reason is required."), param="reason")
     planned = preview(wanted, debit=debit)
     if not any(each.requests for each in planned):
         return None, planned
@@ -230,7 +235,7 @@ def _booked(correction: Correction, wanted: Range, planned: Sum, debit: bool) ->
 def _may_be_debited(user: User) -> None:
     """Raises PaymentRequired for who cannot use what he would pay for."""
     if not user.is_active or user.frozen_at is not None:
-        raise errors.PaymentRequired("The account is frozen or deleted.")
+        raise errors.PaymentRequired(gettext_noop("The account is frozen or deleted."))
 
 
 def _book(correction: Correction, wanted: Range, user: User, *, debit: bool) -> Sum | None:

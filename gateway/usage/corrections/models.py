@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from billing.books.written_once import WrittenOnce
 
@@ -38,7 +39,7 @@ class Correction(WrittenOnce):
         permissions = (("correct_requests", "Can price requests anew"),)
 
     def __str__(self) -> str:
-        return f"correction {self.pk}"
+        return gettext("correction %(number)s") % {"number": self.pk}
 
 
 class CorrectedAccount(WrittenOnce):

@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
     UnfoldAdminEmailInputWidget,
@@ -23,28 +25,31 @@ from gateway.usage.corrections.booking import Range, Sum
 from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import dollars
+from hontoni.translated_errors import to_staff
 
 MOST = 20_000  # requests; more are for `manage.py reprice`, which nobody waits for
 
 
 class CorrectionForm(forms.Form):
     since = forms.DateTimeField(
-        label="From", widget=UnfoldAdminTextInputWidget, help_text="UTC: 2026-11-30 08:00"
+        label=_("From"), widget=UnfoldAdminTextInputWidget, help_text=_("As 2026-11-30 08:00")
     )
     until = forms.DateTimeField(
-        label="To", widget=UnfoldAdminTextInputWidget, help_text="The first moment not meant."
+        label=_("To"),
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("The first moment not meant."),
     )
     account = forms.EmailField(
-        required=False, widget=UnfoldAdminEmailInputWidget, help_text="Empty: all accounts."
+        required=False, widget=UnfoldAdminEmailInputWidget, help_text=_("Empty: all accounts.")
     )
     debit = forms.BooleanField(
-        label="Charge what was too cheap, too",
+        label=_("Charge what was too cheap, too"),
         required=False,
         widget=UnfoldBooleanSwitchWidget,
-        help_text="Never more than was held for a request, and only from who can pay.",
+        help_text=_("Never more than was held for a request, and only from who can pay."),
     )
     reason = forms.CharField(
-        max_length=200, widget=UnfoldAdminTextInputWidget, help_text="The customers see it."
+        max_length=200, widget=UnfoldAdminTextInputWidget, help_text=_("The customers see it.")
     )
     # What was shown, when it was shown: a confirmation of something else is shown again.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -53,7 +58,7 @@ class CorrectionForm(forms.Form):
         address = self.cleaned_data["account"].lower()
         user = User.objects.filter(email=address).first() if address else None
         if address and user is None:
-            raise forms.ValidationError("There is no such account.")
+            raise forms.ValidationError(gettext("There is no such account."))
         return user
 
 
@@ -71,21 +76,26 @@ def correct(page: ModelAdmin, request: HttpRequest, price: Price) -> HttpRespons
                 return _booked(page, request, wanted, form.cleaned_data)
             form.data = {**request.POST.dict(), "seen": _seal(form.cleaned_data, found)}
         except errors.ApiError as error:
-            form.add_error(None, error.message)
+            form.add_error(None, to_staff(error))
     context = {
         **page.admin_site.each_context(request),
         "opts": page.model._meta,
-        "title": f"Correct requests: {price}",
+        "title": gettext("Correct requests: %(price)s") % {"price": price},
         "form": form,
         "rows": _rows(found or []),
         "shown": found is not None,
         "heads": _HEADS,
-        "button": "Book it, or preview other values" if _moves(found) else "Preview",
+        "button": (
+            gettext("Book it, or preview other values") if _moves(found) else gettext("Preview")
+        ),
     }
     return render(request, "admin/gateway/price/correct.html", context)
 
 
-_HEADS = ("Account", "Requests", "Credited", "Debited", "Not charged by prices", "Not debited")
+_HEADS = (
+    *(_("Account"), _("Requests"), _("Credited"), _("Debited")),
+    *(_("Not charged by prices"), _("Not debited")),
+)
 
 
 def _moves(found: list[Sum] | None) -> bool:
@@ -96,7 +106,10 @@ def _range(price: Price, fields: dict[str, Any]) -> Range:
     user = fields["account"]
     wanted = Range(price, fields["since"], fields["until"], user.pk if user else None)
     if wanted.events()[MOST : MOST + 1].exists():
-        raise errors.BadRequest(f"More than {MOST:,} requests: use manage.py reprice.")
+        raise errors.BadRequest(
+            gettext("More than %(count)s requests: use manage.py reprice.")
+            % {"count": f"{MOST:,}"}
+        )
     return wanted
 
 
@@ -115,7 +128,7 @@ def _total(found: list[Sum]) -> tuple[int, int]:
 def _rows(found: list[Sum]) -> list[dict[str, Any]]:
     names = dict(User.objects.filter(pk__in=[e.user_id for e in found]).values_list("pk", "email"))
     rows = [_row(names[each.user_id], [each], each.refused) for each in found]
-    return [*rows, _row("All", found, "")] if found else []
+    return [*rows, _row(gettext("All"), found, "")] if found else []
 
 
 def _row(name: str, found: list[Sum], refused: str) -> dict[str, Any]:
@@ -126,7 +139,7 @@ def _row(name: str, found: list[Sum], refused: str) -> dict[str, Any]:
         "credited": dollars(credited),
         "debited": dollars(debited),
         "odd": sum(each.odd for each in found),
-        "refused": refused,
+        "refused": gettext(refused) if refused else "",
     }
 
 
@@ -141,12 +154,17 @@ def _booked(
         request_id=request_id(request),
     )
     if correction is None:
-        page.message_user(request, "There was nothing to correct.", messages.WARNING)
+        page.message_user(request, gettext("There was nothing to correct."), messages.WARNING)
         return redirect(reverse("admin:gateway_price_changelist"))
     for each in done:
         if each.refused:
             page.message_user(
-                request, f"Account {each.user_id}: not debited: {each.refused}", messages.WARNING
+                request,
+                gettext("Account %(id)s: not debited: %(why)s")
+                % {"id": each.user_id, "why": gettext(each.refused)},
+                messages.WARNING,
             )
-    page.message_user(request, f"Booked as {correction}.", messages.SUCCESS)
+    page.message_user(
+        request, gettext("Booked as %(what)s.") % {"what": correction}, messages.SUCCESS
+    )
     return redirect(reverse("admin:gateway_correction_change", args=[correction.pk]))

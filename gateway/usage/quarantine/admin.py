@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -24,7 +26,7 @@ class NoteForm(forms.Form):
     note = forms.CharField(
         max_length=500,
         widget=UnfoldAdminTextInputWidget,
-        help_text="What was found, and what was agreed with the vendor.",
+        help_text=_("What was found, and what was agreed with the vendor."),
     )
 
 
@@ -67,48 +69,48 @@ class UsageQuarantineAdmin(ReadOnlyAdmin):
     ]
     actions_detail = ["close"]
 
-    @admin.display(description="request")
+    @admin.display(description=_("request"))
     def request_id(self, found: UsageQuarantine) -> str:
         return found.event.request_id
 
-    @admin.display(description="customer", ordering="event__user__email")
+    @admin.display(description=_("customer"), ordering="event__user__email")
     def customer(self, found: UsageQuarantine) -> str:
         return found.event.user.email
 
-    @admin.display(description="model", ordering="event__model")
+    @admin.display(description=_("model"), ordering="event__model")
     def sold_model(self, found: UsageQuarantine) -> str:
         return found.event.model
 
-    @admin.display(description="answered by")
+    @admin.display(description=_("answered by"))
     def credential(self, found: UsageQuarantine) -> str:
         attempts = found.event.details.get("attempts") or [{}]
         return str(attempts[-1].get("credential", ""))
 
-    @admin.display(description="the vendor's request id")
+    @admin.display(description=_("the vendor's request id"))
     def vendors_request(self, found: UsageQuarantine) -> str:
         return found.event.upstream_request_id
 
-    @admin.display(description="tokens told")
+    @admin.display(description=_("tokens told"))
     def told_tokens(self, found: UsageQuarantine) -> str:
-        shown = (f"{name.replace('_', ' ')} {n:,}" for name, n in found.told.items() if n)
+        shown = (f"{gettext(name.replace('_', ' '))} {n:,}" for name, n in found.told.items() if n)
         return ", ".join(shown)
 
-    @admin.display(description="billed (the hold)", ordering="event__cost")
+    @admin.display(description=_("billed (the hold)"), ordering="event__cost")
     def billed(self, found: UsageQuarantine) -> str:
         return f"${dollars(found.event.cost)}"
 
-    @admin.display(description="held")
+    @admin.display(description=_("held"))
     def held(self, found: UsageQuarantine) -> str:
         return f"${dollars(found.event.hold)}"
 
-    @admin.display(description="what was told would cost")
+    @admin.display(description=_("what was told would cost"))
     def told_cost(self, found: UsageQuarantine) -> str:
         return f"${dollars(price_of(found.event.price).cost(Usage(**found.told)))}"
 
     def has_close_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("gateway.close_usagequarantine")
 
-    @action(description="Close", url_path="close", permissions=["close"])
+    @action(description=_("Close"), url_path="close", permissions=["close"])
     def close(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for a note; with it, close. Money is moved by an adjustment, never here."""
         found = self.get_object(request, object_id)
@@ -117,11 +119,15 @@ class UsageQuarantineAdmin(ReadOnlyAdmin):
         form = NoteForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             if _close(request, found, form.cleaned_data["note"]):
-                self.message_user(request, "Closed.", messages.SUCCESS)
+                self.message_user(request, gettext("Closed."), messages.SUCCESS)
             else:
-                self.message_user(request, "It was closed already.", messages.WARNING)
+                self.message_user(request, gettext("It was closed already."), messages.WARNING)
             return redirect(reverse("admin:gateway_usagequarantine_changelist"))
-        shown = {"form": form, "title": f"Close {found}", "button": "Close"}
+        shown = {
+            "form": form,
+            "title": gettext("Close %(what)s") % {"what": found},
+            "button": gettext("Close"),
+        }
         context = {**self.admin_site.each_context(request), "opts": self.model._meta, **shown}
         return render(request, "admin/billing/customer/ask.html", context)
 

@@ -12,7 +12,7 @@ from accounts.people import terms
 from billing.books import audit
 from gateway.vendors import vault
 from gateway.vendors.models import Auth, Provider
-from gateway.vendors.own_keys import parts
+from gateway.vendors.own_keys import parts, problems
 from gateway.vendors.own_keys.models import OwnKey
 from gateway.vendors.own_keys.parts import Entered
 from hontoni.errors import Conflict, NotFound
@@ -119,7 +119,7 @@ def moved(provider: Provider) -> int:
     """Its address is another one: no customer's key is sent there. How many that stops."""
     away = OwnKey.objects.filter(provider=provider, active=True).exclude(entered_for=provider.home)
     users = list(away.values_list("user_id", flat=True))
-    away.update(active=False, refusal="The provider has moved: enter the key again.")
+    away.update(active=False, refusal=problems.MOVED)
     if users:
         terms.changed(*users)
     return len(users)

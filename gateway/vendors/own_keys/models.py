@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from gateway.vendors.models import Provider, Vendor
 from hontoni.announced import Announced
@@ -42,7 +43,10 @@ class OwnKey(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.prefix}… at {self.provider.name}"
+        return gettext("%(what)s at %(where)s") % {
+            "what": f"{self.prefix}…",
+            "where": self.provider.name,
+        }
 
     @property
     def is_at_home(self) -> bool:
@@ -92,4 +96,7 @@ class OwnKeyFee(Announced):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_vendor_display() or 'every vendor'} from {self.effective_at:%Y-%m-%d}"
+        return gettext("%(what)s from %(since)s") % {
+            "what": self.get_vendor_display() or gettext("every vendor"),
+            "since": f"{self.effective_at:%Y-%m-%d}",
+        }

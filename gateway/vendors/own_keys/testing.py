@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from gateway.dialects.codecs import failures
 from gateway.vendors import probing
-from gateway.vendors.own_keys import access, keeping
+from gateway.vendors.own_keys import access, keeping, problems
 from gateway.vendors.own_keys.models import OwnKey
 
 _SECONDS = 10.0
@@ -14,7 +14,7 @@ _OURS = (b"host", b"content-type", b"accept-encoding")
 
 
 def test(row: OwnKey) -> str:
-    """What is wrong with it, in the vendor's words; "" if it works."""
+    """What is wrong with it, in the vendor's words or ours (problems.py); "" if it works."""
     problem = _problem(row)
     keeping.tested(row, problem, timezone.now())
     return problem
@@ -22,11 +22,11 @@ def test(row: OwnKey) -> str:
 
 def _problem(row: OwnKey) -> str:
     if not row.is_at_home:
-        return "Its provider has moved since it was entered: enter it again."
+        return problems.MOVED
     try:
         made = access.introduced(row)
     except ValueError:  # it was sealed under another key, or is none for that provider
-        return "It cannot be read any more: enter it again."
+        return problems.UNREADABLE
     if made.proof is not None or made.hosting:  # a cloud looks at who asks before at what
         verdict = probing.access(made, probing.asking(row.provider))
         return "" if verdict.good else f"{row.provider.name} {verdict.text}."
@@ -36,7 +36,7 @@ def _problem(row: OwnKey) -> str:
         with httpx.stream("GET", url, headers=headers, timeout=_SECONDS) as answer:
             body = next(answer.iter_bytes(_MOST_BYTES), b"")
     except httpx.HTTPError as error:
-        return f"{row.provider.name} did not answer ({type(error).__name__})."
+        return problems.silent(row.provider.name, error)
     if answer.status_code < 300:
         return ""
     return f"{answer.status_code} {failures.words(body)}".strip()

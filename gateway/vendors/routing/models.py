@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils.translation import gettext
 
 from gateway.vendors.models import Provider
 from hontoni.announced import Announced
@@ -36,7 +37,7 @@ class Routing(Announced):
         verbose_name_plural = "choices of vendors"
 
     def __str__(self) -> str:
-        return f"{self.model_id or 'every other model'}: {self.get_choose_display()}"
+        return f"{self.model_id or gettext('every other model')}: {self.get_choose_display()}"
 
     def clean(self) -> None:
         if self.model_id is None and Routing.objects.filter(model=None).exclude(pk=self.pk):
@@ -70,7 +71,10 @@ class RouteTerms(Announced):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_id} at {self.provider.name}"
+        return gettext("%(what)s at %(where)s") % {
+            "what": self.model_id,
+            "where": self.provider.name,
+        }
 
     def clean(self) -> None:
         given = [rate is not None for rate in (self.input, self.output)]

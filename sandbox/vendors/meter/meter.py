@@ -39,10 +39,11 @@ class Meter:
 
 def end(bill: Bill, progress: Progress, *, left: bool) -> None:
     """Nothing more is generated. What a fault took from the wire was generated all the same."""
-    bill.left, bill.ended = left, True
+    bill.left = left
     if bill.faulted and not left:
         progress = Progress(1.0, 1.0)
     advance(bill, progress)
+    bill.ended = True  # last: whoever waits for it, in another thread, reads the whole bill
 
 
 def advance(bill: Bill, progress: Progress) -> None:

@@ -30,7 +30,7 @@ from tests.billing.rewards.test_promos import AtOnce, promo, send
 URL = "/api/auth/me/notifications"
 NOW = timezone.now()
 FACTS: dict[str, Any] = {
-    "add_on": "rate-limit-2x",
+    "add_on": "Rate Limit 2x",
     "amount": "5.00",
     "balance": "1.50",
     "code": "WELCOME",
@@ -43,8 +43,9 @@ FACTS: dict[str, Any] = {
     "kind": "credit",
     "limit": 250,
     "paid": "6.00",
-    "plan": "basic",
+    "plan": "Basic",
     "failures": 3,
+    "requests": 1_200,
     "charged": "27.50",
     "reason": "unpaid",
     "sold": "Basic",
@@ -106,7 +107,11 @@ def test_every_kind_has_a_letter_in_text_and_html(bob: User, kind: str, language
 def test_a_mail_speaks_the_language_last_chosen_on_a_page(bob: User) -> None:
     page = Client()
     page.force_login(bob, "allauth.account.auth_backends.AuthenticationBackend")
-    for language, words in (("vi", "1.50"), ("en", "has come down"), ("xx", "has come down")):
+    for language, words in (
+        ("vi", "$1,50"),
+        ("en", "come down to $1.50"),
+        ("xx", "has come down"),
+    ):
         page.post("/preferences", {"language": language})
         tell(bob, key=language)
         deliver()
@@ -292,7 +297,7 @@ def test_a_plan_that_begins_is_told_in_its_own_words(alice: User) -> None:
     balance_changes.subscribe(alice.pk, Plan.objects.get(slug="basic"), now=timezone.now())
     assert deliver() == 1
     (sent,) = mail.outbox
-    assert "Your plan basic has begun. We took $6.00" in str(sent.body)
+    assert "Your plan Basic has begun. We took $6.00" in str(sent.body)
 
 
 @pytest.mark.parametrize("name", ["email_confirmation", "password_reset_key"])

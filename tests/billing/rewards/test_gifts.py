@@ -28,6 +28,7 @@ from tests.billing.api.test_balance_api import error
 from tests.billing.conftest import client
 from tests.billing.rewards.test_promos import card, percent, promo, send, trial
 from tests.billing.rewards.test_referrals import accept, code_of
+from tests.billing.shop import worker as worker
 from tests.confirmed import confirm
 
 AtOnce = Callable[[Callable[[int], Any], int], list[Any]]
@@ -36,10 +37,9 @@ SIGNUP = "/account/signup/"
 
 
 @pytest.fixture(autouse=True)
-def gift(settings: Settings) -> None:
+def gift(settings: Settings, worker: None) -> None:
     """Signing up is worth $5; mails are read from the outbox."""
     settings.SIGNUP_CREDIT = "5"
-    settings.CELERY_TASK_ALWAYS_EAGER = True
 
 
 def sign_up(browser: Client, email: str) -> User:

@@ -104,7 +104,7 @@ def test_a_renewal_by_card_is_announced_with_its_price(
     assert facts["amount"] == shown(shop, bob)["period"]["renewal"]["amount"] == "10.99"
     for language, said in (
         ("en", "for $10.99 plus tax, from your card."),
-        ("vi", "với giá $10.99 cộng thuế, lấy từ thẻ."),
+        ("vi", "với giá $10,99 cộng thuế, lấy từ thẻ."),
     ):
         letter = letters.compose(
             "plan_renewal_soon", facts, to="b@x.io", name="", language=language, message_id="<m>"

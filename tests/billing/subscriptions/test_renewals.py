@@ -64,7 +64,7 @@ def test_a_paid_renewal_begins_where_the_last_period_ended(alice: User) -> None:
     assert (mine.status, balance(alice)) == ("active", "8.00")
     assert told(alice) == ["plan_started", "plan_renewed"]
     assert facts("plan_renewed") == {
-        "plan": "basic",
+        "plan": "Basic",
         "add_on": None,
         "paid": "6.00",
         "invoice": "INV-2026-000002",
@@ -106,7 +106,7 @@ def test_an_unpaid_renewal_goes_on_in_grace(alice: User) -> None:
     assert terms.plan_of(alice.pk)[0].slug == "basic"
     assert told(alice) == ["plan_started", "plan_renewal_failed"]
     assert facts("plan_renewal_failed") == {
-        "plan": "basic",
+        "plan": "Basic",
         "add_on": None,
         "amount": "6.00",
         "balance": "4.00",
@@ -382,7 +382,7 @@ def test_a_renewal_is_announced_once_three_days_before(alice: User) -> None:
         assert renewals.announce(END - timedelta(days=3 - hour)) == 1
     assert told(alice) == ["plan_started", "plan_renewal_soon"]
     assert facts("plan_renewal_soon") == {
-        "plan": "basic",
+        "plan": "Basic",
         "add_on": None,
         "amount": "6.00",
         "balance": "4.00",

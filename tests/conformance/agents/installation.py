@@ -42,7 +42,7 @@ def _node(name: str, home: Path) -> Path:
         shutil.copytree(LOCKS / name, home)
         env = os.environ | {"PATH": f"{NODE.parent}:{os.environ['PATH']}"}
         # Not `ci`: a lockfile need not list what is for other platforms only.
-        _run([str(NODE), str(NPM), "install", "--no-audit", "--no-fund"], home, env)
+        run([str(NODE), str(NPM), "install", "--no-audit", "--no-fund"], home, env)
         done.write_bytes(wanted.read_bytes())
     return home / "node_modules" / ".bin"
 
@@ -51,13 +51,14 @@ def _aider(home: Path) -> Path:
     done = home / AIDER
     if not done.exists():
         shutil.rmtree(home, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(home)], Path.cwd(), dict(os.environ))
-        _run([str(home / "bin" / "pip"), "install", "-q", AIDER], home, dict(os.environ))
+        run([sys.executable, "-m", "venv", str(home)], Path.cwd(), dict(os.environ))
+        run([str(home / "bin" / "pip"), "install", "-q", AIDER], home, dict(os.environ))
         done.touch()
     return home / "bin"
 
 
-def _run(command: list[str], folder: Path, env: dict[str, str]) -> None:
+def run(command: list[str], folder: Path, env: dict[str, str]) -> None:
+    """Run it to its end. Raises NotInstallable."""
     env.pop("SSL_CERT_FILE", None)  # the tests trust nobody, but a registry has to be
     try:
         subprocess.run(

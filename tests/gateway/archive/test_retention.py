@@ -2,13 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
@@ -18,40 +16,34 @@ from pytest_django.fixtures import Settings
 from billing.books import checkpoints, ledger
 from billing.books.models import BroughtForward, Checkpoint, Entry, Transfer
 from billing.invoices import statements
-from gateway.archive import dropping, expiry, exporting, tables
+from gateway.archive import dropping, expiry, exporting
 from gateway.archive.dropping import MONTHLY
 from gateway.dashboard import signed_receipts
-from gateway.dashboard.views import data
 from gateway.reconciliation.books import problems
 from gateway.usage import ledger_roots
 from gateway.usage.models import UsageEvent, UsageHour
-from hontoni import errors, months, partitions
-from tests.gateway.archive.years import FIRST, NOW, YEAR, layout, live, paid, requests, send
+from hontoni import archive_files, errors, months, partitions
+from tests.gateway.archive.years import (
+    GONE,
+    KEPT,
+    NOW,
+    YEAR,
+    archive,
+    exported,
+    joined,
+    layout,
+    live,
+    lived,
+    pages,
+    paid,
+    requests,
+    retain,
+    send,
+)
 from tests.operations.storage import Storage, storage
 from tests.world import Person
 
-__all__ = ["layout", "storage"]
-
-GONE = [FIRST, datetime(2025, 9, 1, tzinfo=UTC)]
-KEPT = datetime(2025, 10, 1, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def archive(settings: Settings, tmp_path: Path) -> Path:
-    settings.ARCHIVE_URL, settings.RETENTION_MONTHS = str(tmp_path / "archive"), 13
-    return tmp_path / "archive"
-
-
-@pytest.fixture
-def lived(layout: str, alice: Person, bob: Person) -> Person:
-    """Alice, and bob beside her, for more than a year."""
-    live(alice, bob)
-    assert problems() == []
-    return alice
-
-
-def retain() -> list[Checkpoint]:
-    return expiry.run(NOW)
+__all__ = ["archive", "layout", "lived", "storage"]
 
 
 def balances(*people: Person) -> list[int]:
@@ -352,20 +344,10 @@ def test_the_files_are_readable_by_any_tool(lived: Person, archive: Path) -> Non
     assert sum(row["amount"] for row in sides) == 0 and len(sides) == 2 * len(moved)
     lines = BroughtForward.objects.filter(checkpoint=made)
     assert sum(line.amount for line in lines) == 0
-    assert tables.sha256(archive / usage["name"]) == usage["sha256"]
+    assert archive_files.sha256(archive / usage["name"]) == usage["sha256"]
 
 
 # -- Lists ---------------------------------------------------------------------------------------
-
-
-def pages(person: Person, path: str) -> list[dict[str, Any]]:
-    """Of /api, all of them, from the newest on."""
-    found = []
-    while path:
-        answer = person.client().get(path).json()
-        found += answer["results"]
-        path = answer["next"]
-    return found
 
 
 def test_a_list_goes_on_into_the_archive_and_back_out_of_it(lived: Person, bob: Person) -> None:
@@ -411,14 +393,14 @@ def test_the_page_and_its_export_show_old_requests(
     ]
     output = [rows_of(client, address) for address in addresses]
     assert [len(rows) for rows in output] == [24, 0, 0, 6]
-    export, everything = csv_of(client), exported(lived)
+    export, everything = csv_of(client), exported(lived, "requests")
     moments = [each["created_at"] for each in everything]
     assert len(everything) == 24 and moments == sorted(moments)
     assert len(export) == 1 + 24
     retain()
     assert [rows_of(client, address) for address in addresses] == output
     assert csv_of(client) == export
-    assert exported(lived) == everything
+    assert exported(lived, "requests") == everything
     client.force_login(bob.user)
     assert not set(csv_of(client)[1:]) & set(export)
 
@@ -430,18 +412,7 @@ def rows_of(client: Client, address: str) -> list[str]:
 
 def csv_of(client: Client) -> list[bytes]:
     response: Any = client.get("/usage.csv")
-    return asyncio.run(_joined(response.streaming_content)).splitlines()
-
-
-async def _joined(parts: AsyncIterator[bytes]) -> bytes:
-    return b"".join([part async for part in parts])
-
-
-def exported(person: Person) -> list[Any]:
-    """The requests in the file of all that is kept about a customer."""
-    document = asyncio.run(_joined(data._document(person.user)))
-    requests: list[Any] = orjson.loads(document)["requests"]
-    return requests
+    return asyncio.run(joined(response.streaming_content)).splitlines()
 
 
 def test_what_came_late_and_what_stays_is_listed_once_and_in_its_place(lived: Person) -> None:

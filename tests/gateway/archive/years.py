@@ -1,21 +1,29 @@
 """A year and more of usage, written into the books as settlement writes it, month by month."""
 
+import asyncio
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import orjson
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from billing.books import ledger
+from billing.books.models import Checkpoint
+from gateway.archive import expiry
 from gateway.archive.dropping import MONTHLY
 from gateway.catalogue import seed
+from gateway.dashboard.views import data
+from gateway.reconciliation.books import problems
 from gateway.usage import events as spelled
 from gateway.usage import settlement
 from gateway.usage.models import UsageEvent
@@ -141,3 +149,46 @@ def layout(request: pytest.FixtureRequest, transactional_db: None) -> str:
     if name != "one table":
         {"partitions": a_partition_each, "before": nothing_but_before}[name]()
     return name
+
+
+GONE = [FIRST, datetime(2025, 9, 1, tzinfo=UTC)]
+KEPT = datetime(2025, 10, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def archive(settings: Settings, tmp_path: Path) -> Path:
+    settings.ARCHIVE_URL, settings.RETENTION_MONTHS = str(tmp_path / "archive"), 13
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def lived(layout: str, alice: Person, bob: Person) -> Person:
+    """Alice, and bob beside her, for more than a year."""
+    live(alice, bob)
+    assert problems() == []
+    return alice
+
+
+def retain() -> list[Checkpoint]:
+    return expiry.run(NOW)
+
+
+def pages(person: Person, path: str) -> list[dict[str, Any]]:
+    """Of /api, all of them, from the newest on."""
+    found = []
+    while path:
+        answer = person.client().get(path).json()
+        found += answer["results"]
+        path = answer["next"]
+    return found
+
+
+async def joined(parts: AsyncIterator[bytes]) -> bytes:
+    return b"".join([part async for part in parts])
+
+
+def exported(person: Person, part: str) -> list[Any]:
+    """A list in the file of all that is kept about a customer."""
+    document = asyncio.run(joined(data._document(person.user)))
+    found: list[Any] = orjson.loads(document)[part]
+    return found

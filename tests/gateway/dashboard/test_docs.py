@@ -1,6 +1,7 @@
 """The documentation: every link leads somewhere, every address is this deployment's."""
 
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +16,8 @@ from gateway.dashboard import docs
 from gateway.plane.v1 import V1
 from gateway.usage.explanations import EXPLANATIONS
 from hontoni.translated_errors import MESSAGES
+from tests.conformance import vietnamese
+from tests.web.crawling import english
 from tests.world import Person
 
 pytestmark = pytest.mark.any_database
@@ -103,7 +106,26 @@ VIETNAMESE = [slug for slug, source in docs.sources("vi").items() if source.lang
 
 
 def test_every_page_is_there_in_vietnamese() -> None:
-    assert list(docs.sources()) == [*VIETNAMESE, docs.BOARD]  # whose cells need no language
+    assert list(docs.sources()) == VIETNAMESE
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Paragraphs, and what the rows of tables begin with."""
+    for paragraph in text.split("\n\n"):
+        lines = paragraph.strip().split("\n")
+        table = lines[0].startswith("|")
+        yield from (line.split("|")[1] for line in lines) if table else (paragraph,)
+
+
+def test_the_board_is_the_same_in_vietnamese_and_none_of_it_is_english() -> None:
+    english, twin = vietnamese.ENGLISH.read_text(), vietnamese.TWIN.read_text()
+    assert twin == vietnamese.twin(english)  # else: python -m tests.conformance.vietnamese
+    left = []
+    for ours, theirs in zip(_pieces(english), _pieces(twin), strict=True):
+        words = re.sub(r"`.*?`", "", ours)
+        if ours == theirs and re.search(r"[a-z]{3}", words) and not re.search(r"\d", words):
+            left.append(ours)
+    assert left == []  # their words are missing in tests/conformance/vietnamese.py
 
 
 @pytest.mark.parametrize("slug", VIETNAMESE)
@@ -163,8 +185,9 @@ def test_an_error_has_a_page_of_its_own(client: Client, code: str) -> None:
 
 
 @pytest.mark.parametrize("code", [*EXPLANATIONS, *MESSAGES])
-def test_no_error_leads_nowhere(client: Client, code: str) -> None:
-    assert client.get(f"/errors/{code}").status_code == 200
+def test_no_error_leads_nowhere_or_to_english(client: Client, code: str) -> None:
+    page = client.get(f"/errors/{code}", headers={"Accept-Language": "vi"})
+    assert page.status_code == 200 and english(page.content.decode()) == []
 
 
 def test_an_error_says_where_its_page_is(api: APIClient) -> None:

@@ -164,6 +164,20 @@ def test_where_everything_is_seen_the_vendor_is_left_at_once(
     assert 0 < event.output < 100 and event.cost == cost(event)
 
 
+@pytest.mark.parametrize("door", [CHAT, RESPONSES, MESSAGES])
+def test_who_leaves_a_model_that_does_not_reason_before_its_first_word_pays_the_prompt(
+    gateway: Gateway, alice: Person, door: tuple[str, dict[str, Any]]
+) -> None:
+    fund(alice, "10")
+    calibration.of("gpt-4o").thought(80_000, 1)  # whatever else it may have been seen to do
+    body = asked(door, "gpt-4o", "[[ponder: 20]] [[say: hello]]")
+    leave_after(gateway, alice, door[0], body, b"role", b"created", b"message_start")
+    calibration.forget()
+    event = settled(gateway, alice)
+    assert (event.output, event.reasoning, event.details["rule"]) == (1, 0, "left")
+    assert 5 < event.input < 20 and event.cost == cost(event)
+
+
 @pytest.mark.parametrize(
     ("door", "model", "mark"),
     [(CHAT, "gpt-4o", b'"usage":{'), (MESSAGES, "claude-sonnet-4.5", b"message_delta")],

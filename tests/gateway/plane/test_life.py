@@ -170,7 +170,7 @@ def test_whose_client_left_is_settled_all_the_same(
     ):
         next(part for part in answer.iter_bytes() if b"fairly" in part)
     settled(gateway.vendors)
-    assert lives == {answer.headers["x-request-id"]: [*BEGUN, "BROKEN", "CLOSED", "SETTLED"]}
+    assert lives == {answer.headers["x-request-id"]: [*BEGUN, "CLOSED", "SETTLED"]}
     (event,) = gateway.books()
     assert event.aborted and 0 < event.cost == nanos("10") - gateway.balance(alice)
 

@@ -6,6 +6,7 @@ import gzip
 import socket
 import ssl
 import struct
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -418,6 +419,58 @@ async def test_a_certificate_nobody_vouches_for_is_refused(
             await (await client.post(origin, HEAD, b"")).read()
         assert script.connections == 1
         await client.close()
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_who_hangs_up_still_hears_what_was_under_way(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    context, trusting = _certified(tmp_path)
+    monkeypatch.setattr(http_client, "_tls", lambda: trusting)
+    left, heard = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        origin = Origin("localhost", listening.getsockname()[1], tls)
+        given = listening, context if tls else None, left, heard
+        speaking = asyncio.create_task(asyncio.to_thread(_slow_to_notice, *given))
+        reply = await client.post(origin, HEAD, b"")
+        assert await reply.chunk() == b"hello"
+        reply.hang_up()
+        left.set()
+        assert await reply.chunk() == b" world"
+        heard.set()
+        with pytest.raises(UpstreamFailed):  # for it never said that this was all
+            await reply.chunk()
+        assert await speaking == b""
+    assert not client._idle[origin]
+
+
+def _slow_to_notice(
+    listening: socket.socket,
+    context: ssl.SSLContext | None,
+    left: threading.Event,
+    heard: threading.Event,
+) -> bytes:
+    """A server that says more before it looks whether its client has left; and what it saw."""
+    plain, _ = listening.accept()
+    with context.wrap_socket(plain, server_side=True) if context else plain as line:
+        line.recv(65_536)
+        line.sendall(OK + b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        left.wait(5)
+        line.sendall(b"6\r\n world\r\n")
+        heard.wait(5)
+        return line.recv(65_536)
+
+
+async def test_a_whole_answer_is_not_the_last_on_its_connection_unless_it_was_left(
+    server: Server, post: Post
+) -> None:
+    server.says(WHOLE)
+    reply = await post()
+    await reply.read()
+    reply.hang_up()  # too late to be rude
+    server.says(WHOLE)
+    assert await (await post()).read() == b"hello"
+    assert server.connections == 1
 
 
 def _certified(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -16,6 +16,7 @@ from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.prices import changes
 from gateway.pricing import announcements
 from gateway.vendors import vault
+from gateway.vendors.models import Provider
 from gateway.vendors.own_keys import keeping
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from gateway.vendors.own_keys.seed import seed
@@ -25,6 +26,7 @@ from tests.gateway.vendors.own_keys import SECRET, charge
 from tests.gateway.vendors.test_own_keys import last
 from tests.gateway_server import Gateway, fund
 from tests.vendors import Vendors
+from tests.web.furnished import NOWHERE
 from tests.world import Person
 
 
@@ -131,6 +133,27 @@ def test_what_is_wrong_with_a_key_is_said_in_its_owners_language(
         assert "It has moved" not in words and "enter it again" not in words
 
 
+@pytest.mark.parametrize(
+    ("changes", "vietnamese"),
+    [
+        ({"sealed": "sealed under a key that is gone"}, "Không còn đọc được khoá này"),
+        ({}, "openai không trả lời (ConnectError)."),
+    ],
+)
+def test_what_no_vendor_said_is_said_by_us(
+    alice: Person, hers: OwnKey, client: Browser, changes: dict[str, str], vietnamese: str
+) -> None:
+    Provider.objects.filter(pk=hers.provider_id).update(base_url=NOWHERE)
+    OwnKey.objects.update(entered_for=Provider.objects.get(pk=hers.provider_id).home, **changes)
+    client.force_login(alice.user)
+    client.cookies["django_language"] = "vi"
+    tested = client.post(f"/own-keys/{hers.pk}/test", follow=True).content.decode()
+    assert tested.count(vietnamese) == 2  # what came of it, and beside the key from now on
+    assert "Nhà cung cấp nói" not in tested and "không chấp nhận" not in tested
+    told = alice.client().post(f"/api/own-keys/{hers.pk}/test", format="json").json()["problem"]
+    assert told.isascii() and told
+
+
 def test_keys_are_not_tried_out_by_the_thousand(alice: Person, offered: Vendors) -> None:
     client, body = alice.client(), {"provider": "elsewhere", "secret": SECRET}
     found = {client.post("/api/own-keys", body, format="json").status_code for _ in range(25)}
@@ -198,7 +221,7 @@ def test_a_fee_that_rises_is_told_before_it_binds(
         "own_key_fee_rises", told.get().facts, to="a@example.com", name="A", language="vi",
         message_id="<1>",
     )  # fmt: skip
-    assert "$0.12" in str(mail.body) and "khoá riêng" in str(mail.body)
+    assert "$0,12" in str(mail.body) and "khoá riêng" in str(mail.body)
 
 
 @pytest.mark.any_database

@@ -22,8 +22,10 @@ from gateway.dialects.codecs.anthropic_messages.reply import (
 )
 from gateway.dialects.codecs.anthropic_messages.usage import encode_usage
 from gateway.dialects.codecs.filters import Serial
+from gateway.dialects.codecs.searches import citation, result, use, uses
 from gateway.dialects.codecs.tools import INPUT
 from gateway.dialects.ir import (
+    AnnotationSeen,
     ArgsDelta,
     CallOpen,
     Carrier,
@@ -33,6 +35,9 @@ from gateway.dialects.ir import (
     Failed,
     Finish,
     Head,
+    HostedCall,
+    HostedDone,
+    HostedOpen,
     Ping,
     ReasoningDelta,
     ReasoningOpen,
@@ -60,6 +65,7 @@ class Encoder:
         "_custom",
         "_handlers",
         "_head",
+        "_hosted_calls",
         "_kind",
         "_last",
         "_late",
@@ -79,6 +85,7 @@ class Encoder:
         self._carriers: list[Carrier] = []
         self._part: tuple[int, bool] | None = None
         self._custom: list[str] | None = None
+        self._hosted_calls: list[HostedCall] = []
         self._started = False
         self._serial = Serial()
         self._handlers: dict[type, Callable[[Any], bytes]] = {
@@ -90,6 +97,9 @@ class Encoder:
             CarrierSeen: self._carrier,
             CallOpen: self._call,
             ArgsDelta: self._args,
+            AnnotationSeen: self._annotation,
+            HostedOpen: self._hosted,
+            HostedDone: self._hosted_done,
             Close: self._close,
             UsageSeen: self._seen,
             Finish: self._finish,
@@ -174,6 +184,23 @@ class Encoder:
             return b""
         return _JSON % (self._block, orjson.dumps(event.text))
 
+    def _annotation(self, event: AnnotationSeen) -> bytes:
+        if self._kind != "text":
+            return b""
+        delta = {"type": "citations_delta", "citation": citation(event.annotation, self._head.key)}
+        return _event("content_block_delta", index=self._block, delta=delta)
+
+    def _hosted(self, event: HostedOpen) -> bytes:
+        block = use(event.call)
+        opening = self._open(block["type"], block | {"input": {}})
+        given = wire.dump(block["input"])
+        return opening + _JSON % (self._block, orjson.dumps(given)) + self._shut()
+
+    def _hosted_done(self, event: HostedDone) -> bytes:
+        self._hosted_calls.append(event.call)
+        block = result(event.call, self._head.key)
+        return self._open(block["type"], block) + self._shut()
+
     def _close(self, event: Close) -> bytes:
         carriers, self._carriers = self._carriers, []
         if self._kind == "thinking":
@@ -218,7 +245,7 @@ class Encoder:
                 "message_delta",
                 delta={"stop_reason": reason, "stop_sequence": event.stop_sequence}
                 | unguarded(self._head.body),
-                usage=encode_usage(self._usage),
+                usage=encode_usage(self._usage) | uses(self._hosted_calls),
             )
             + _event("message_stop")
         )

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.dialects.codecs import carrier, dependents, names, schemas, thinking
+from gateway.dialects.codecs import carrier, dependents, names, schemas, searches, thinking
 from gateway.dialects.codecs.anthropic_messages import additions
 from gateway.dialects.codecs.anthropic_messages.body import possible
 from gateway.dialects.ir import Target, Thinking
@@ -90,7 +90,7 @@ def _messages(messages: list[Any], target: Target) -> Iterator[Any]:
         elif message.get("role") == "system" and not target.mid_system:
             waiting += _reminders(message)
         else:
-            raw = _without_foreign(message)
+            raw = _without_foreign(message, target)
             if waiting and raw.get("role") == "user" and _has_results(raw):
                 raw = {**raw, "content": [*raw["content"], *waiting]}
                 waiting = []
@@ -118,13 +118,15 @@ def _has_results(message: dict[str, Any]) -> bool:
     return any(isinstance(b, dict) and b.get("type") == "tool_result" for b in blocks)
 
 
-def _without_foreign(message: dict[str, Any]) -> dict[str, Any]:
-    """The message itself, unless it holds a secret of another vendor's or of ours, or calls with
-    ids that another gateway made."""
+def _without_foreign(message: dict[str, Any], target: Target) -> dict[str, Any]:
+    """The message itself, unless it holds a secret of another vendor's or of ours, calls with ids
+    that another gateway made, or searches that were not Claude's."""
     content = message.get("content")
     if not isinstance(content, list):
         return message
-    kept = [_with_plain_id(block) for block in content if not _foreign(block)]
+    own = message.get("role") == "assistant"
+    told = searches.for_claude(content, target.key) if own else content
+    kept = [_with_plain_id(block) for block in told if not _foreign(block)]
     if len(kept) == len(content) and all(a is b for a, b in zip(kept, content, strict=True)):
         return message
     return {**message, "content": kept}

@@ -5,12 +5,14 @@ from typing import Any
 
 from gateway.dialects.codecs import carrier, failures, wire
 from gateway.dialects.codecs.anthropic_messages.usage import encode_usage
+from gateway.dialects.codecs.searches import citation, result, use, uses
 from gateway.dialects.codecs.tools import INPUT
 from gateway.dialects.ir import (
     Carrier,
     Failed,
     Finish,
     Head,
+    HostedCall,
     Message,
     Reasoning,
     Refusal,
@@ -43,7 +45,8 @@ def encode_reply(reply: Reply, head: Head) -> dict[str, Any]:
         "content": _content(reply.items, head.key),
         "stop_reason": STOP_REASONS.get(end.reason, "end_turn"),
         "stop_sequence": end.stop_sequence,
-        "usage": encode_usage(reply.usage),
+        "usage": encode_usage(reply.usage)
+        | uses([item for item in reply.items if isinstance(item, HostedCall)]),
     } | unguarded(head.body)
 
 
@@ -74,7 +77,10 @@ def _is_bare(block: dict[str, Any]) -> bool:
 def _blocks(item: Any, key: bytes) -> Iterator[dict[str, Any]]:
     if isinstance(item, Message):
         said = (part for part in item.parts if isinstance(part, Text | Refusal) and part.text)
-        yield from ({"type": "text", "text": part.text} for part in said)
+        yield from (_text(part, key) for part in said)
+    elif isinstance(item, HostedCall):
+        yield use(item)
+        yield result(item, key)
     elif isinstance(item, Reasoning):
         shown = "\n\n".join(text for text in (*item.summary, *item.text) if text)
         yield from thinking(shown, item.carriers, key)
@@ -86,6 +92,12 @@ def _blocks(item: Any, key: bytes) -> Iterator[dict[str, Any]]:
             "name": item.name,
             "input": {INPUT: item.args} if item.kind == "custom" else wire.arguments(item.args),
         }
+
+
+def _text(part: Text | Refusal, key: bytes) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "text", "text": part.text}
+    notes = part.annotations if isinstance(part, Text) else ()
+    return block | ({"citations": [citation(note, key) for note in notes]} if notes else {})
 
 
 def thinking(shown: str, carriers: Iterable[Carrier], key: bytes) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import orjson
 from gateway.dialects.codecs import carrier, failures, wire
 from gateway.dialects.codecs.fold import replay
 from gateway.dialects.codecs.gemini.usage import encode_usage
+from gateway.dialects.codecs.hosted import FETCH
 from gateway.dialects.ir import (
     AnnotationSeen,
     ArgsDelta,
@@ -27,6 +28,7 @@ from gateway.dialects.ir import (
     Failed,
     Finish,
     Head,
+    HostedDone,
     ReasoningDelta,
     RefusalDelta,
     Reply,
@@ -50,12 +52,14 @@ _FINISH = {
 class Parts:
     """The parts that events stand for, in their order."""
 
-    __slots__ = ("_args", "_calls", "_gap", "_handlers", "_key", "_secrets", "_spoke", "_thought", "cited", "usage")  # noqa: E501  # fmt: skip
+    __slots__ = ("_args", "_calls", "_gap", "_handlers", "_key", "_secrets", "_spoke", "_thought", "cited", "queries", "read", "usage")  # noqa: E501  # fmt: skip
 
     def __init__(self, head: Head) -> None:
         self._key = head.key
         self.usage = Usage(input=head.input_tokens)
         self.cited: dict[str, str] = {}  # titles by address
+        self.queries: list[str] = []
+        self.read: list[dict[str, str]] = []  # addresses of pages, and whether they were had
         self._secrets: list[Carrier] = []
         self._calls: dict[int, CallOpen] = {}
         self._args: dict[int, list[str]] = {}
@@ -71,6 +75,7 @@ class Parts:
             ArgsDelta: self._delta,
             Close: self._close,
             AnnotationSeen: self._annotation,
+            HostedDone: self._hosted,
             UsageSeen: self._seen,
         }
 
@@ -120,6 +125,18 @@ class Parts:
 
     def _annotation(self, event: AnnotationSeen) -> list[Part]:
         self.cited.setdefault(event.annotation.url, event.annotation.title)
+        return []
+
+    def _hosted(self, event: HostedDone) -> list[Part]:
+        call = event.call
+        if call.tool == FETCH:
+            had = "ERROR" if call.error else "SUCCESS"
+            status = f"URL_RETRIEVAL_STATUS_{had}"
+            self.read.append({"retrievedUrl": call.query, "urlRetrievalStatus": status})
+            return []
+        if not call.error:
+            self.queries.append(call.query)
+        self.cited |= {page.url: page.title for page in call.pages if page.url not in self.cited}
         return []
 
     def _seen(self, event: UsageSeen) -> list[Part]:
@@ -184,9 +201,13 @@ def _finished(parts: Parts, finish: Finish, head: Head) -> dict[str, Any]:
     chunk = _chunk(parts.last(), head)
     candidate = chunk["candidates"][0]
     candidate["finishReason"] = _FINISH.get(finish.reason, "STOP")
-    if parts.cited:
+    if parts.cited or parts.queries:
         pages = [{"web": {"uri": url, "title": title}} for url, title in parts.cited.items()]
-        candidate["groundingMetadata"] = {"groundingChunks": pages}
+        candidate["groundingMetadata"] = {"groundingChunks": pages} | wire.only(
+            webSearchQueries=tuple(parts.queries)
+        )
+    if parts.read:
+        candidate["urlContextMetadata"] = {"urlMetadata": parts.read}
     return {**chunk, "usageMetadata": encode_usage(parts.usage)}
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import orjson
 
 from gateway.dialects.codecs import carrier
-from gateway.dialects.codecs.openai_chat.reply import FINISH, encode_error, signature
+from gateway.dialects.codecs.openai_chat.reply import FINISH, citation, encode_error, signature
 from gateway.dialects.codecs.openai_chat.usage import encode_usage
 from gateway.dialects.ir import (
+    AnnotationSeen,
     ArgsDelta,
     CallOpen,
     CarrierSeen,
@@ -46,7 +47,9 @@ class Encoder:
         "_open",
         "_part",
         "_spoke",
+        "_start_of_text",
         "_usage",
+        "_written",
     )
 
     def __init__(self, head: Head) -> None:
@@ -58,6 +61,7 @@ class Encoder:
         self._part: tuple[int, int, bool] | None = None
         self._spoke = self._open = False
         self._gap = ""
+        self._written = self._start_of_text = 0  # characters of the content
         shared = {
             "id": f"chatcmpl-{head.reply_id}",
             "object": "chat.completion.chunk",
@@ -72,6 +76,7 @@ class Encoder:
             TextOpen: self._text_open,
             TextDelta: self._text,
             RefusalDelta: self._refusal,
+            AnnotationSeen: self._annotation,
             ReasoningDelta: self._reasoning,
             CarrierSeen: self._carrier,
             CallOpen: self._call,
@@ -100,10 +105,15 @@ class Encoder:
     def _text_open(self, event: TextOpen) -> bytes:
         """A second message is a second paragraph: Chat has room for one message only."""
         self._gap = "\n\n" if self._spoke and not event.joined else ""
+        self._start_of_text = self._written + len(self._gap)
         return b""
+
+    def _annotation(self, event: AnnotationSeen) -> bytes:
+        return self._chunk({"annotations": [citation(event.annotation, self._start_of_text)]})
 
     def _text(self, event: TextDelta) -> bytes:
         text, self._gap, self._spoke = self._gap + event.text, "", True
+        self._written += len(text)
         return (
             self._before
             + b',"choices":[{"index":0,"delta":{"content":'

@@ -1,11 +1,12 @@
 """A whole reply as one `chat.completion`; and an error as a stream ends with it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gateway.dialects.codecs import carrier
 from gateway.dialects.codecs.openai_chat.usage import encode_usage
 from gateway.dialects.ir import (
+    Annotation,
     Carrier,
     Failed,
     Finish,
@@ -20,6 +21,7 @@ from gateway.dialects.ir import (
 )
 from hontoni.errors import page
 
+_GAP = "\n\n"  # between messages, for Chat has room for one only
 FINISH = {
     "stop": "stop",
     "stop_sequence": "stop",
@@ -56,9 +58,9 @@ def _message(reply: Reply, key: bytes) -> dict[str, Any]:
     calls = [_call(item, key) for item in reply.items if isinstance(item, ToolCall)]
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": "\n\n".join(said) if said or not (calls or refusal) else None,
+        "content": _GAP.join(said) if said or not (calls or refusal) else None,
         "refusal": refusal or None,
-        "annotations": [note for m in messages for note in _annotations(m.parts)],
+        "annotations": list(_annotations(messages)),
     }
     if calls:
         message["tool_calls"] = calls
@@ -69,21 +71,23 @@ def _text(parts: Iterable[Part]) -> str:
     return "".join(part.text for part in parts if isinstance(part, Text))
 
 
-def _annotations(parts: Iterable[Part]) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "url_citation",
-            "url_citation": {
-                "url": note.url,
-                "title": note.title,
-                "start_index": note.start,
-                "end_index": note.end,
-            },
-        }
-        for part in parts
-        if isinstance(part, Text)
-        for note in part.annotations
-    ]
+def _annotations(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:
+    """In the characters of the whole content (`_message`)."""
+    start = 0
+    for message in messages:
+        at = start
+        for part in message.parts:
+            if isinstance(part, Text):
+                yield from (citation(note, at) for note in part.annotations)
+                at += len(part.text)
+        start = at + len(_GAP) if at > start else start
+
+
+def citation(note: Annotation, start: int) -> dict[str, Any]:
+    """Of a text that begins at `start`."""
+    cited = {"url": note.url, "title": note.title}
+    span = {"start_index": start + note.start, "end_index": start + note.end}
+    return {"type": "url_citation", "url_citation": cited | span}
 
 
 def _reasoning(reply: Reply, key: bytes) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 Read as leniently as clients write (`codecs.shapes`), with null where nothing is, and `functions`
 of old.
-Not kept: `logit_bias`, `prediction`, `service_tier`, `store`, `web_search_options` (no other
-dialect has them). Refused: `n` over 1, `logprobs` and spoken answers, which could not be given.
+`web_search_options` is a tool elsewhere, and one here. Not kept: `logit_bias`, `prediction`,
+`service_tier`, `store` (no other dialect has them). Refused: `n` over 1, `logprobs` and spoken
+answers, which could not be given.
 """
 
 from collections.abc import Iterator, Mapping
@@ -85,6 +86,9 @@ def _items(body: Mapping[str, Any]) -> Iterator[Item]:
 def _tools(body: Mapping[str, Any]) -> Iterator[Tool]:
     yield from tools.decode_tools(body.get("tools"), "tools")
     yield from tools.decode_tools(body.get("functions"), "functions")
+    if (options := body.get("web_search_options")) is not None:
+        raw = wire.obj(options, "web_search_options")
+        yield Tool("web_search", kind="hosted", raw={"type": "web_search", **raw})
 
 
 def _choice(body: Mapping[str, Any]) -> ToolChoice:

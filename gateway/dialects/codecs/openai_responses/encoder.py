@@ -15,6 +15,7 @@ from gateway.dialects.codecs.openai_responses.usage import encode_usage
 from gateway.dialects.codecs.openai_responses.writers import (
     CallWriter,
     CompactionWriter,
+    HostedWriter,
     MessageWriter,
     ReasoningWriter,
     SearchWriter,
@@ -31,6 +32,8 @@ from gateway.dialects.ir import (
     Failed,
     Finish,
     Head,
+    HostedDone,
+    HostedOpen,
     ReasoningDelta,
     ReasoningOpen,
     RefusalDelta,
@@ -42,6 +45,7 @@ from gateway.dialects.ir import (
     UsageSeen,
 )
 
+_SOURCES = "web_search_call.action.sources"  # a client asks to be told of them
 _NO_SUMMARY = Failed(
     500, "api_error", "upstream_error", "The model wrote no summary of the conversation."
 )
@@ -55,6 +59,8 @@ class Encoder:
         "_carriers",
         "_compaction",
         "_handlers",
+        "_hosts",
+        "_include",
         "_message",
         "_reasoning",
         "_refused",
@@ -73,6 +79,8 @@ class Encoder:
         self._compaction: CompactionWriter | None = None
         self._reasoning: ReasoningWriter | None = None
         self._calls: dict[int, CallWriter | SearchWriter] = {}
+        self._hosts: dict[int, HostedWriter] = {}
+        self._include = head.body.get("include") or ()
         self._carriers: list[Carrier] = []
         self._started = self._refused = False
         # Thoughts nobody asked to have summarised are shown as what they are.
@@ -88,6 +96,8 @@ class Encoder:
             CarrierSeen: self._carrier,
             CallOpen: self._call,
             ArgsDelta: self._args,
+            HostedOpen: self._hosted,
+            HostedDone: self._hosted_done,
             Close: self._close,
             UsageSeen: self._seen,
             Finish: self._end,
@@ -180,6 +190,15 @@ class Encoder:
     def _args(self, event: ArgsDelta) -> bytes:
         return self._calls[event.index].delta(event.text)
 
+    def _hosted(self, event: HostedOpen) -> bytes:
+        said = self._leave() + self._secrets([])
+        sources = _SOURCES in self._include
+        writer = self._hosts[event.index] = HostedWriter(self._stream, event.call, sources=sources)
+        return said + writer.begun()
+
+    def _hosted_done(self, event: HostedDone) -> bytes:
+        return self._hosts.pop(event.index).told(event.call)
+
     def _close(self, event: Close) -> bytes:
         call = self._calls.pop(event.index, None)
         if call is not None:
@@ -210,7 +229,8 @@ class Encoder:
         said = self._start(Start())
         if isinstance(event, Finish):
             said += self._leave()
-        for writer in (self._message, self._reasoning, *self._calls.values()):
+        open_calls = (*self._calls.values(), *self._hosts.values())
+        for writer in (self._message, self._reasoning, *open_calls):
             if writer is not None:
                 writer.abandon()
         self.response |= ended(event, self._refused)

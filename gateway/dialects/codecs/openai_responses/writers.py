@@ -9,7 +9,8 @@ import orjson
 
 from gateway.dialects import sse
 from gateway.dialects.codecs import carrier, summaries, wire
-from gateway.dialects.ir import Annotation, CallOpen, Carrier
+from gateway.dialects.codecs.hosted import FETCH
+from gateway.dialects.ir import Annotation, CallOpen, Carrier, HostedCall
 
 _CALLS = {
     "function": ("fc", "function_call", "arguments", "response.function_call_arguments"),
@@ -281,3 +282,35 @@ class SearchWriter(Writer):
     def done(self) -> bytes:
         self.item["arguments"] = wire.arguments("".join(self._pieces))
         return self._finish()
+
+
+class HostedWriter(Writer):
+    """A search of the web, or a page that was opened, run on the way."""
+
+    __slots__ = ("_sources",)
+
+    def __init__(self, stream: Stream, call: HostedCall, *, sources: bool) -> None:
+        action = {"type": "search", "query": call.query}
+        if call.tool == FETCH:
+            action = {"type": "open_page", "url": call.query}
+        super().__init__(stream, stream.item("ws", type="web_search_call", action=action))
+        self._sources = sources
+
+    def begun(self) -> bytes:
+        return self.added() + self._said("in_progress") + self._said("searching")
+
+    def _said(self, stage: str) -> bytes:
+        place = {"item_id": self.item["id"], "output_index": self._index}
+        return self._stream.event(f"response.web_search_call.{stage}", **place)
+
+    def told(self, call: HostedCall) -> bytes:
+        """What came of it: one that failed says so as its status alone."""
+        if self._sources and call.tool != FETCH:
+            found = [{"type": "url", "url": page.url} for page in call.pages]
+            self.item["action"]["sources"] = found
+        if not call.error:
+            return self._said("completed") + self._finish()
+        self.item["status"] = "failed"
+        return self._stream.event(
+            "response.output_item.done", output_index=self._index, item=self.item
+        )

@@ -26,4 +26,6 @@ def test_lists_and_page_say_what_a_call_costs(gateway: Gateway, alice: Person) -
     for language in ("en", "vi"):
         head = {"Accept-Language": language}
         page = Client().get("/docs/models-and-pricing", headers=head).content.decode()
-        assert "$0.0777" in page and "<code>googleSearch</code>" in page
+        assert {"en": "$0.0777 each", "vi": "$0,0777 mỗi lần"}[language] in page
+        assert {"en": "fast mode", "vi": "chế độ nhanh"}[language] in page
+        assert "<code>googleSearch</code>" in page

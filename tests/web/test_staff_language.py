@@ -1,0 +1,174 @@
+"""Staff read Vietnamese where they chose it: no page of the admin says a word of English.
+
+English is what the product's own sentences are written in and its Vietnamese ones are not; names,
+terms and what was typed are neither.
+"""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polib
+import pytest
+from django.conf import settings as configured
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext
+from pytest_django import Settings
+
+from accounts.models import PersonalToken, User
+from billing.books.audit_actions import ACTIONS
+from billing.books.models import LedgerAccount, Transfer
+from billing.mails.models import Announcement
+from billing.plans.models import AddOn, Plan
+from billing.plans.seed import seed as seed_billing
+from billing.stripe.models import Quarantine
+from cockpit import labels
+from cockpit.views import REPORTS
+from cockpit.watch import findings
+from gateway.catalogue.features.models import Feature
+from gateway.catalogue.seed import seed as seed_catalogue
+from gateway.dashboard.roles import seed as seed_roles
+from gateway.usage.models import UsageEvent
+from tests.gateway_server import fund
+from tests.web.furnished import furnish, sign_in
+from tests.world import Person, used
+
+pytestmark = pytest.mark.any_database
+SHOWN = ("aria-label", "title", "placeholder", "alt")
+UNREAD = ("script", "style", "code", "pre", "textarea", "template", "svg")
+# A name, a path, a number, a placeholder: whatever is no word.
+LOANED = {"website", "english"}  # a language is called in its own words
+NO_WORD = re.compile(r"\S*[\d@_./:%{}$-]\S*")
+WORD = re.compile(r"(?<![\w-])[A-Za-z']{3,}(?![\w-])")
+
+
+class Texts(HTMLParser):
+    """What a page says, and to screen readers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.within: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in UNREAD or "material-symbols" in (given.get("class") or ""):
+            self.within.append(tag)
+        self.found += [given[name] or "" for name in SHOWN if name in given]
+        if tag == "input" and given.get("type") == "submit":
+            self.found.append(given.get("value") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.within and tag == self.within[-1]:
+            self.within.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self.within:
+            self.found.append(data)
+
+
+def words(text: str) -> set[str]:
+    return {word.lower() for word in WORD.findall(NO_WORD.sub(" ", text))}
+
+
+@pytest.fixture(scope="module")
+def english() -> set[str]:
+    """The words of what is translated, but for those that its translations have, too."""
+    entries = polib.pofile(str(Path(configured.BASE_DIR) / "locale/vi/LC_MESSAGES/django.po"))
+    said = {word for each in entries for word in words(each.msgid)}
+    shown = {word for each in entries for word in words(each.msgstr)}
+    return said - shown - LOANED
+
+
+def said(page: str, english: set[str], data: list[str]) -> set[str]:
+    """What a page says in English, less what staff and customers have typed themselves."""
+    reader = Texts()
+    reader.feed(page)
+    texts = {" ".join(each.split()) for each in reader.found}
+    return {
+        text for text in texts if any(_is_english(p, english, data) for p in text.split(" | "))
+    }
+
+
+def _is_english(piece: str, english: set[str], data: list[str]) -> bool:
+    """Names of several words are found within a sentence, too."""
+    rest = piece.lower()
+    for typed in data:
+        rest = rest.replace(typed, " ") if " " in typed else rest
+    return bool(words(rest) & english) and NO_WORD.sub(" ", rest).strip(" ()") not in data
+
+
+def typed() -> list[str]:
+    """The longest first. "Rate Limit 2x" is the name of what is sold, not a sentence of ours."""
+    named: tuple[tuple[type[Model], str], ...] = (
+        *((Plan, "name"), (AddOn, "name"), (Group, "name"), (LedgerAccount, "code")),
+        *((Feature, "name"), (Feature, "note"), (Transfer, "reason"), (PersonalToken, "name")),
+        *((Announcement, "body"), (UsageEvent, "tool")),
+    )
+    found = {
+        text
+        for model, column in named
+        for text in model._default_manager.values_list(column, flat=True)
+    }
+    return sorted({each.lower() for each in found if each}, key=len, reverse=True)
+
+
+@pytest.fixture
+def reader(db: None, settings: Settings, alice: Person) -> Client:
+    """A superuser who reads Vietnamese, of a business with something on most pages."""
+    settings.SANDBOX, settings.SIGNUP_CREDIT = True, "5"
+    seed_billing()
+    seed_catalogue()
+    seed_roles()
+    fund(alice, "100")
+    used(alice)
+    used(alice, status=500, error="upstream_error")
+    furnish(alice)
+    Quarantine.note("pi_odd", "unknown_order", {})
+    findings.look(timezone.now())
+    client = Client(HTTP_ACCEPT="text/html", raise_request_exception=False)
+    owner = User.objects.create_superuser("staff@example.com", "x", language="vi")
+    sign_in(client, owner)
+    client.cookies[configured.LANGUAGE_COOKIE_NAME] = "vi"
+    return client
+
+
+def pages() -> Iterator[str]:
+    """The home, every report, and of every table its list and a form (a row's, if any)."""
+    yield from ("/admin/", reverse("cockpit-tables"), reverse("cockpit-preferences"))
+    yield from (reverse("cockpit-report", args=[name]) for name in REPORTS)
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        yield reverse(f"{name}_changelist")
+        row = model._default_manager.order_by("-pk").first()
+        yield reverse(f"{name}_change", args=[row.pk]) if row else reverse(f"{name}_add")
+
+
+def test_no_page_of_staffs_says_a_word_of_english(reader: Client, english: set[str]) -> None:
+    data, found = typed(), dict[str, str]()
+    for path in pages():
+        answer = reader.get(path)
+        if answer.status_code == 200 and not answer.streaming:
+            for text in said(answer.content.decode(), english, data):
+                found.setdefault(text, path)
+    assert found == {}
+
+
+def test_every_label_of_a_table_has_its_vietnamese() -> None:
+    with translation.override("en"):
+        shown = {each for each in labels.shown() if each}
+    files = (Path(path) / "vi/LC_MESSAGES/django.po" for path in configured.LOCALE_PATHS)
+    known = {entry.msgid for file in files for entry in polib.pofile(str(file))}
+    with translation.override("vi"):
+        assert sorted(each for each in shown - known if gettext(each) == each) == []
+
+
+def test_every_deed_that_the_audit_knows_has_its_vietnamese() -> None:
+    with translation.override("vi"):
+        assert [deed for deed in ACTIONS if gettext(deed) == deed] == []
