@@ -1,4 +1,4 @@
-"""Mails of teams: templates/emails/<kind>.txt, in English, and in templates/emails/<language>/.
+"""Mails of teams: templates/accounts/mails/<kind>.txt, in English, and in <language>/ beside it.
 
 kind                facts
 team_invitation     team, by, role, link, until
@@ -29,7 +29,9 @@ def send(kind: str, to: str, language: str, **facts: Any) -> None:
     with translation.override(language if language in dict(settings.LANGUAGES) else "en"):
         spoken, subject = translation.get_language(), gettext(SUBJECTS[kind])
         context = {**facts, "public_url": settings.PUBLIC_URL, "required": True}
-        text = render_to_string([f"emails/{spoken}/{kind}.txt", f"emails/{kind}.txt"], context)
+        text = render_to_string(
+            [f"accounts/mails/{spoken}/{kind}.txt", f"accounts/mails/{kind}.txt"], context
+        )
         around = {"subject": subject, "text": text, "language": spoken}
         letter = Letter(subject, text, None, [to])
         letter.attach_alternative(render_to_string("emails/_layout.html", around), "text/html")
