@@ -24,7 +24,7 @@ from typing import Any
 from bench import report, servers
 from bench.product import product
 from bench.rows import CUSTOMERS
-from bench.web import paths, postgres, say, server_times
+from bench.web import PAGES, paths, postgres, say, server_times
 
 ROWS, MONTHS = 10_000_000, 13
 TIMES = 5
@@ -256,7 +256,7 @@ def main() -> None:
         return
     with _filled(args.rows, args.months) as (installed, made):
         url = f"http://127.0.0.1:{installed.server.port}"
-        pages = server_times(url, made["sessions"][0], paths(), TIMES)
+        pages = server_times(url, made["sessions"][0], paths(PAGES, 0), TIMES)
         proofs = _inside(installed.env, "prove")
         print(table(args.rows, args.months, made["bytes"], pages, proofs))
 
