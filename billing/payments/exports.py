@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from django.db import connection
@@ -123,8 +123,25 @@ def _top_ups(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _refunds(since: datetime, until: datetime) -> Iterator[Row]:
-    """What left the balance for the card, by refund or dispute; negative what came back of that,
-    and what was given back to the balance."""
+    """What left for the card, by refund or dispute, of a balance or of a plan that a card paid;
+    negative what came back of that, and what was given back to the balance."""
+    return heapq.merge(
+        _refunds_of_balance(since, until), _refunds_of_plans(since, until), key=itemgetter(0)
+    )
+
+
+def _refunds_of_plans(since: datetime, until: datetime) -> Iterator[Row]:
+    """No balance was bought: the documents say it, under the fact at Stripe."""
+    for note in _issued(since, until).filter(transfer=None).iterator(CHUNK):
+        kind = note.cause.partition(":")[0]
+        card = dollars(-note.total)
+        yield (
+            *(_at(note.issued_at), kind, str(note.user_id), dollars(0), card),
+            *("", "", note.cause, note.number),
+        )
+
+
+def _refunds_of_balance(since: datetime, until: datetime) -> Iterator[Row]:
     kinds = (Kind.REFUND, Kind.DISPUTE, Kind.BALANCE_REFUND)
     back = Transfer.objects.filter(
         ~Q(kind=Kind.USAGE), kind__in=kinds, created_at__gte=since
