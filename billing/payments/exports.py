@@ -24,6 +24,8 @@ from billing.books.ledger import Kind
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice
 from billing.payments.models import TopUp
+from billing.subscriptions import card_bills
+from billing.subscriptions.card_bills import CardBill
 from hontoni.money import CENT, dollars
 
 CHUNK = 2_000
@@ -90,6 +92,41 @@ def _transfers(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _invoices(since: datetime, until: datetime) -> Iterator[Row]:
+    """Ours, and those that Stripe made; of a top-up's only Stripe's id is kept."""
+    return heapq.merge(_ours(since, until), _stripes(since, until), key=itemgetter(2))
+
+
+def _stripes(since: datetime, until: datetime) -> Iterator[Row]:
+    found = _made_by_stripe(since, until)
+    emails = dict(
+        User.objects.filter(pk__in={bill.user_id for bill in found}).values_list("pk", "email")
+    )
+    for bill in found:
+        yield (
+            *(bill.number, "stripe", _at(bill.at), _at(bill.at), bill.user_id),
+            *(emails[bill.user_id], "", "", "", dollars(bill.net), "Tax" if bill.tax else ""),
+            *(dollars(bill.tax), dollars(bill.paid), "USD", "Card", "", f"stripe:{bill.number}"),
+        )
+
+
+def _made_by_stripe(since: datetime, until: datetime) -> list[CardBill]:
+    """Of top-ups on its page, and of what it billed itself: the oldest first."""
+    paid = TopUp.objects.filter(state=TopUp.State.PAID, paid_at__gte=since, paid_at__lt=until)
+    top_ups = [
+        CardBill(
+            order.user_id,
+            order.invoice_id,
+            order.paid_at or order.created_at,
+            order.charged_cents * CENT,
+            order.charged_cents * CENT - order.amount,
+        )
+        for order in paid.exclude(invoice_id="").iterator(CHUNK)
+    ]
+    bills = card_bills.paid(since, until)
+    return sorted([*top_ups, *bills], key=attrgetter("at"))
+
+
+def _ours(since: datetime, until: datetime) -> Iterator[Row]:
     for one in _issued(since, until).select_related("user", "transfer").iterator(CHUNK):
         buyer = one.buyer
         yield (
@@ -161,7 +198,8 @@ def _refunds_of_balance(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _tax(since: datetime, until: datetime) -> Iterator[Row]:
-    """By month, buyer's country and tax: invoices less credit notes."""
+    """By month, buyer's country and tax: invoices less credit notes. Of those that Stripe made we
+    know no country."""
     rows = (
         _issued(since, until)
         .order_by()
@@ -175,9 +213,14 @@ def _tax(since: datetime, until: datetime) -> Iterator[Row]:
         )
         .order_by("month", "buyer__country", "tax_name")
     )
-    for month, country, name, documents, net, taxes, whole in rows:
-        amounts = (dollars(net), dollars(taxes), dollars(whole))
-        yield (f"{month:%Y-%m}", country or "", name, documents, *amounts)
+    sums = {(f"{row[0]:%Y-%m}", row[1] or "", row[2]): list(row[3:]) for row in rows}
+    for bill in _made_by_stripe(since, until):
+        key = (f"{bill.at.astimezone(UTC):%Y-%m}", "", "Tax" if bill.tax else "")
+        before = sums.setdefault(key, [0, 0, 0, 0])
+        more = (1, bill.net, bill.tax, bill.paid)
+        sums[key] = [sum_ + each for sum_, each in zip(before, more, strict=True)]
+    for key, (documents, *amounts) in sorted(sums.items()):
+        yield (*key, documents, *map(dollars, amounts))
 
 
 # -- What was owed -------------------------------------------------------------------------------

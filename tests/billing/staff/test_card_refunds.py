@@ -29,16 +29,6 @@ def staff(finance: User) -> Client:
     return browser
 
 
-@pytest.fixture
-def paid(shop: Shop, bob: User) -> str:
-    """Bob's plan of $6, by card: the intent."""
-    card = shop.saved_card(bob)
-    wanted = {"plan": "basic", "payment_method": "stripe", "card": card}
-    assert shop.api(bob).post("/api/subscription", wanted).status_code == 201
-    shop.deliver()
-    return str(shop.intents()[0].id)
-
-
 def page(user: User) -> str:
     return f"/admin/billing/customer/{user.pk}/refund/"
 
