@@ -31,6 +31,7 @@ from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import CENT, dollars
 from hontoni.pages import at
+from hontoni.translated_errors import to_staff
 
 AUDITED = _("For the audit: the customer does not see it.")
 
@@ -48,7 +49,7 @@ class CreditForm(OnceForm):
         try:
             adjustments.check_amount(amount)
         except errors.BadRequest as error:
-            raise forms.ValidationError(error.message) from None
+            raise forms.ValidationError(to_staff(error)) from None
         return amount
 
 
