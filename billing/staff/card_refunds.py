@@ -14,7 +14,7 @@ from billing.payments import refunds
 from billing.payments.models import TopUp
 from billing.payments.refunds import Choice, Payment
 from billing.staff.audited import email_of
-from billing.staff.deeds import OnceForm
+from billing.staff.deeds import AuditedForm, OnceForm
 from billing.staff.dollars import DollarsField
 from billing.staff.models import Customer
 from billing.stripe.models import StripeCustomer
@@ -23,11 +23,14 @@ from hontoni.money import CENT, cents, dollars
 from hontoni.pages import at
 
 
-class RefundForm(OnceForm):
+class RefundForm(AuditedForm, OnceForm):
     amount = DollarsField(
         label=_("Amount"),
         widget=UnfoldAdminTextInputWidget,
-        help_text=_("Dollars of what the card paid, tax included. All that is left, or a part."),
+        help_text=_(
+            "Dollars of what the card paid, tax included. All that is left, or a part. "
+            "Nobody can undo this."
+        ),
     )
     field_order = ["amount", "reason", "once"]
 

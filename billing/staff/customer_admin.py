@@ -25,7 +25,7 @@ from billing.plans.models import Subscription
 from billing.staff import card_refunds
 from billing.staff import customer_deeds as deeds
 from billing.staff.audited import ReadOnlyAdmin, member
-from billing.staff.deeds import DeedAdmin, ReasonForm
+from billing.staff.deeds import AuditedForm, DeedAdmin, ReasonForm
 from billing.staff.models import Customer, CustomerNote
 from hontoni import errors
 from hontoni.drf import request_id
@@ -198,7 +198,7 @@ class CustomerAdmin(DeedAdmin):
 
     @action(description=_("Limits as sold"), url_path="lower-limits", permissions=["lower"])
     def lower_limits(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        form = deeds.AuditedForm(request.POST or None)
+        form = AuditedForm(request.POST or None)
         return self.ask(request, object_id, gettext("Limits as sold"), form, deeds.lower_limits)
 
     @action(description=_("Extend trial"), url_path="extend-trial", permissions=["trial"])
@@ -215,7 +215,7 @@ class CustomerAdmin(DeedAdmin):
 
     @action(description=_("Keep plan"), url_path="keep-plan", permissions=["keep_plan"])
     def keep_plan(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        form = deeds.AuditedForm(request.POST or None)
+        form = AuditedForm(request.POST or None)
         return self.ask(
             request, object_id, gettext("Keep plan"), form, deeds.keep_plan, at_once=False
         )
@@ -330,7 +330,7 @@ class CreditRequestAdmin(DeedAdmin):
 
     @action(description=_("Decline"), url_path="decline", permissions=["decide"])
     def decline(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        form = deeds.AuditedForm(request.POST or None)
+        form = AuditedForm(request.POST or None)
         return self.ask(request, object_id, gettext("Decline"), form, _decline)
 
 

@@ -23,7 +23,7 @@ from billing.payments import balance_refunds
 from billing.plans import raises
 from billing.plans.models import Subscription
 from billing.staff.audited import audit_deed, email_of, member
-from billing.staff.deeds import OnceForm, ReasonForm
+from billing.staff.deeds import AuditedForm, OnceForm, ReasonForm
 from billing.staff.dollars import DollarsField
 from billing.staff.models import Customer, CustomerNote
 from billing.subscriptions import changes, complimentary
@@ -32,8 +32,6 @@ from hontoni.drf import request_id
 from hontoni.money import CENT, dollars
 from hontoni.pages import at
 from hontoni.translated_errors import to_staff
-
-AUDITED = _("For the audit: the customer does not see it.")
 
 
 class CreditForm(OnceForm):
@@ -78,12 +76,6 @@ def _what(name: str) -> str:
     if name == balance_refunds.USAGE:
         return gettext("Usage")
     return gettext("Invoice %(number)s") % {"number": name}
-
-
-class AuditedForm(ReasonForm):
-    reason = forms.CharField(
-        label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget, help_text=AUDITED
-    )
 
 
 class RingForm(ReasonForm):

@@ -52,6 +52,7 @@ def test_a_plan_goes_back_in_parts_up_to_the_whole_and_no_more(
     shop: Shop, bob: User, paid: str, staff: Client
 ) -> None:
     assert filled(staff, bob)["amount"] == "6.00"
+    assert "does not see it" in staff.get(page(bob)).content.decode(), "the reason is ours"
     assert "Refunded $2.50" in send(staff, bob, amount="2.50")
     assert notes() == [-nanos("2.50")], "booked before Stripe says so"
     shop.knobs(duplicate=1, reorder=True)
