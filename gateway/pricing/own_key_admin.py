@@ -54,7 +54,7 @@ class FeeForm(ConfirmedForm):
         row = self.row(cleaned)
         before = own_key_fees.before(row, clock.now())
         return [
-            Change(label, getattr(before, name), getattr(row, name))
+            Change(str(label), getattr(before, name), getattr(row, name))
             for name, label in _PARTS
             if before is not None and getattr(before, name) != getattr(row, name)
         ]
