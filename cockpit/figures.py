@@ -18,6 +18,7 @@ from billing.books.models import LedgerAccount, Transfer, Wallet
 from billing.invoices.models import Invoice
 from billing.payments.models import TopUp
 from billing.plans.models import Subscription
+from billing.subscriptions import card_bills
 from cockpit import daily
 from cockpit.daily import Period, Used, midnight
 from gateway.usage.models import Refusal, UsageEvent
@@ -81,8 +82,8 @@ class Span:
 
 
 def sold(spans: Sequence["Span"]) -> list[int]:
-    """What plans and add-ons earned in each: from balances, and on invoices that no transfer is
-    behind, as Stripe bills them; less what was given back of them."""
+    """What plans and add-ons earned in each: from balances, and from cards, as Stripe bills them;
+    less what was given back of them, and without tax."""
     begin = min(span.begin for span in spans)
     moves = Transfer.objects.filter(kind=Kind.SUBSCRIPTION, created_at__gte=begin)
     bills = Invoice.objects.filter(transfer=None, issued_at__gte=begin)
@@ -94,8 +95,12 @@ def sold(spans: Sequence["Span"]) -> list[int]:
         issued = Q(issued_at__gte=span.begin, issued_at__lt=span.end)
         billed[f"n{n}"] = Sum(F("total") - F("tax"), filter=issued, default=0)
     sums, cards = moves.aggregate(**earned, **returned), bills.aggregate(**billed)
-    numbers = range(len(spans))
-    return [int(sums[f"n{n}"] - sums[f"r{n}"] + cards[f"n{n}"]) for n in numbers]
+    at_stripe = card_bills.paid(begin)
+    return [
+        int(sums[f"n{n}"] - sums[f"r{n}"] + cards[f"n{n}"])
+        + sum(bill.net for bill in at_stripe if span.begin <= bill.at < span.end)
+        for n, span in enumerate(spans)
+    ]
 
 
 def used(spans: Sequence["Span"]) -> list[tuple[Used, Used]]:
@@ -157,6 +162,8 @@ def fees(span: Span) -> dict[int, int]:
     ).values_list("user")
     for user, net in billed.annotate(net=Sum(F("total") - F("tax"))).order_by():
         found[user] += net
+    for bill in card_bills.paid(span.begin, span.end):
+        found[bill.user_id] += bill.net
     return dict(found)
 
 
@@ -220,8 +227,8 @@ def payers(users: Iterable[int]) -> set[int]:
     """Those of them who have ever paid by card: a top-up, or a plan at Stripe."""
     among = list(users)
     topped = TopUp.objects.filter(user__in=among, state=TopUp.State.PAID)
-    billed = Invoice.objects.filter(user__in=among, transfer=None, total__gt=0)
-    return {*topped.values_list("user", flat=True), *billed.values_list("user", flat=True)}
+    billed = card_bills.paid(user__in=among)
+    return {*topped.values_list("user", flat=True), *(bill.user_id for bill in billed)}
 
 
 def changes(now: Mapping[int, Used], before: Mapping[int, Used]) -> list[tuple[int, Figure]]:

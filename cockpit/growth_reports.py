@@ -9,11 +9,11 @@ from django.db.models.functions import TruncMonth
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from billing.invoices.models import Invoice
 from billing.payments.models import TopUp
 from billing.plans import price_list
 from billing.plans.models import Plan, Subscription
 from billing.rewards.models import PromoCode, Redemption, Referral
+from billing.subscriptions import card_bills
 from cockpit import daily, figures
 from cockpit.figures import Span
 from cockpit.reports import Cell, Report, number, percent, report, rows_of, usd
@@ -159,11 +159,11 @@ def _members(since: datetime) -> dict[date, set[int]]:
 def _payments(since: datetime) -> dict[date, set[int]]:
     """Who paid by card, by month: a top-up, or a plan at Stripe."""
     topped = TopUp.objects.filter(state=TopUp.State.PAID, paid_at__gte=since)
-    billed = Invoice.objects.filter(transfer=None, total__gt=0, issued_at__gte=since)
+    billed = card_bills.paid(since)
     return _by_month(
         [
             *topped.values_list(TruncMonth("paid_at", tzinfo=UTC), "user").distinct(),
-            *billed.values_list(TruncMonth("issued_at", tzinfo=UTC), "user").distinct(),
+            *((months.begin(bill.at), bill.user_id) for bill in billed),
         ]
     )
 

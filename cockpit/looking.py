@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from accounts.models import User
 from accounts.sign_in import viewing
 from billing.staff.audited import audit_deed
-from billing.staff.customer_deeds import AuditedForm
+from billing.staff.deeds import AuditedForm
 from billing.staff.models import Customer
 from gateway.usage.models import Refusal, UsageEvent
 from hontoni.pages import at

@@ -19,6 +19,7 @@ The body satisfies our spec and both SDK families (protocols.md section 4.1).
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 _pages = {"at": ""}  # where every code has a page; hontoni/apps.py says so when it starts
@@ -36,11 +37,16 @@ def page(code: str) -> dict[str, str]:
 
 
 class ApiError(Exception):
-    """An error that knows how it is answered. `message` is shown to the customer as it is."""
+    """An error that knows how it is answered. `message` is shown to the customer as it is.
+
+    With `about` it is a template: so that a page can say the same in another language.
+    """
 
     status = 500
     type = "api_error"
     code = "internal_error"
+    template = ""
+    about: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,
@@ -50,7 +56,11 @@ class ApiError(Exception):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
         details: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
+        if about:
+            self.template, self.about = message, about
+            message %= about
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code

@@ -97,6 +97,8 @@ _UNTOLD = _("Something in this does not fit. Look at it again.")
 
 def to_staff(error: ApiError) -> str:
     """What a page of staff's says about it: all that the API would."""
+    if error.about:
+        return gettext(error.template) % error.about
     return gettext(error.message)
 
 

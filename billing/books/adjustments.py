@@ -13,7 +13,9 @@ MOST = 100_000 * DOLLAR  # at a time, on a page or by /api: a typing error has a
 def check_amount(amount: int) -> None:
     """Raises BadRequest for nothing, and for more than MOST, of nano-dollars."""
     if not 0 < abs(amount) <= MOST:
-        raise errors.BadRequest(f"Not 0, and up to ${dollars(MOST)}.", param="amount")
+        raise errors.BadRequest(
+            "Not 0, and up to %(most)s.", param="amount", about={"most": f"${dollars(MOST)}"}
+        )
 
 
 def adjust(

@@ -114,7 +114,10 @@ def decline(pk: int, *, note: str, staff: User, request_id: str = "") -> CreditR
 def _open(pk: int, staff: User) -> CreditRequest:
     request = CreditRequest.objects.select_for_update().get(pk=pk)
     if request.state != State.OPEN:
-        raise errors.Conflict(f"It was {request.state} by {request.decided_by}.")
+        raise errors.Conflict(
+            "It was %(state)s by %(decided_by)s.",
+            about={"state": request.state, "decided_by": request.decided_by},
+        )
     if request.requester_id == staff.pk:
         raise errors.Forbidden("Somebody else decides about what you requested.")
     return request

@@ -329,7 +329,9 @@ def _move(
     if earlier is not None:
         return _same(earlier, kind, user_id, amount), False
     if amount < 0 and theirs.balance + amount < 0 and kind not in TAKES_BELOW_ZERO:
-        raise Overdrawn(f"The balance is only ${money.dollars(theirs.balance)}.")
+        raise Overdrawn(
+            "The balance is only %(left)s.", about={"left": f"${money.dollars(theirs.balance)}"}
+        )
     debit, credit = (ours, theirs) if amount > 0 else (theirs, ours)
     transfer = Transfer.objects.create(
         key=key, kind=kind, amount=abs(amount), debit=debit, credit=credit, **note

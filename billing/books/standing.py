@@ -45,7 +45,8 @@ def _judge(user: User) -> None:
 
 def _frozen(reason: str) -> NoReturn:
     raise errors.Forbidden(
-        f"This account is frozen: {reason} Until that is settled nothing can be bought, and "
+        "This account is frozen: %(reason)s Until that is settled nothing can be bought, and "
         "nothing is charged.",
         code="account_frozen",
+        about={"reason": reason},
     )

@@ -14,7 +14,8 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 * dispute, dispute_won: amount, balance
 * account_frozen: request (the last whose bill was strange)
 
-`by_card` is true where Stripe took the money; `balance` of a renewal is null then.
+`by_card` is true where Stripe took the money; `balance` of a renewal is null then, and `tax` says
+how much of what was `paid` is tax.
 `add_on` and `invoice` may be null. Whoever sends mail reads the rows and remembers what it sent.
 """
 

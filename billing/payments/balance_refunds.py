@@ -13,7 +13,7 @@ What a card paid goes back to the card (refunds.py).
 from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.utils import timezone, translation
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from accounts.models import User
 from billing.books import audit, ledger
@@ -22,6 +22,7 @@ from billing.books.models import Entry, Transfer
 from billing.invoices import issuing
 from billing.invoices.issuing import Line, Payment
 from billing.invoices.models import Invoice
+from billing.payments import documents
 from hontoni import errors
 from hontoni.money import CENT, dollars
 
@@ -35,7 +36,7 @@ def refundable(user_id: int) -> dict[str, int]:
     bought = Invoice.objects.filter(
         user=user_id, kind=Invoice.Kind.INVOICE, transfer__kind=Kind.SUBSCRIPTION
     )
-    credited = _credited(user_id)
+    credited = documents.credited(user_id)
     found = {USAGE: _of_usage(user_id)}
     for number, total in bought.order_by("-pk").values_list("number", "total")[:SHOWN]:
         found[number] = total - credited.get(number, 0)
@@ -65,8 +66,11 @@ def refund(
         if not Transfer.objects.filter(key=key).exists():
             left = refundable(user_id).get(of, 0)
             if not 0 < amount <= left or amount % CENT:
-                said = gettext("Up to %(most)s can go back.") % {"most": f"${_cents(left)}"}
-                raise errors.BadRequest(said, param="amount")
+                raise errors.BadRequest(
+                    gettext_noop("Up to %(most)s can go back."),
+                    param="amount",
+                    about={"most": f"${_cents(left)}"},
+                )
         transfer, created = ledger.post(
             key=key,
             kind=Kind.BALANCE_REFUND,
@@ -113,16 +117,6 @@ def _note(transfer: Transfer, user_id: int, of: str, request_id: str) -> None:
         },
         request_id=request_id,
     )
-
-
-def _credited(user_id: int) -> dict[str, int]:
-    """What credit notes gave back of each invoice; one of several counts for each of them."""
-    notes = Invoice.objects.filter(user=user_id, kind=Invoice.Kind.CREDIT_NOTE)
-    found: dict[str, int] = {}
-    for numbers, total in notes.values_list("credits", "total"):
-        for number in numbers:
-            found[number] = found.get(number, 0) - total
-    return found
 
 
 def _of_usage(user_id: int) -> int:

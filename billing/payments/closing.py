@@ -74,7 +74,9 @@ def close(month: datetime, *, actor: str, now: datetime, request_id: str = "") -
     due = next_month(now)
     if due != month:
         name = months.name(due) if due else "none yet"
-        raise errors.Conflict(f"Months are closed in order: next is {name}.")
+        raise errors.Conflict(
+            "Months are closed in order: next is %(name)s.", about={"name": name}
+        )
     statement = _statement(month, now, actor)
     if sum(account["closing"] for account in statement["accounts"].values()):
         raise errors.Conflict("The books do not balance: see `manage.py reconcile`.")
@@ -93,7 +95,10 @@ def close(month: datetime, *, actor: str, now: datetime, request_id: str = "") -
             },
         )
         if not created:
-            raise errors.Conflict(f"{closed} was closed by {closed.closed_by} a moment ago.")
+            raise errors.Conflict(
+                "%(closed)s was closed by %(closed_by)s a moment ago.",
+                about={"closed": closed, "closed_by": closed.closed_by},
+            )
         audit.record(
             actor=actor,
             action="close month",

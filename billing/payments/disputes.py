@@ -62,9 +62,14 @@ def _check(dispute: Dispute, given: Mapping[str, str]) -> None:
     if not given:
         raise errors.BadRequest("Evidence is required.")
     if unknown := given.keys() - set(FIELDS):
-        raise errors.BadRequest(f"Stripe knows no {', '.join(sorted(unknown))}.")
+        raise errors.BadRequest(
+            "Stripe knows no %(names)s.", about={"names": ", ".join(sorted(unknown))}
+        )
     if (length := sum(map(len, given.values()))) > MOST_CHARACTERS:
-        raise errors.BadRequest(f"{length:,} characters: up to {MOST_CHARACTERS:,} are read.")
+        raise errors.BadRequest(
+            "%(length)s characters: up to %(most_characters)s are read.",
+            about={"length": f"{length:,}", "most_characters": f"{MOST_CHARACTERS:,}"},
+        )
 
 
 def give_up(dispute: Dispute, *, reason: str, actor: str, request_id: str = "") -> Dispute:

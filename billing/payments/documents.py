@@ -97,7 +97,7 @@ def remember(order: TopUp, invoice_id: str | None) -> None:
 def settle_invoice(id: str) -> None:
     """An invoice of Stripe's was paid, or not: of a top-up, or of a subscription."""
     invoice = stripe_api.invoice(id)
-    order = _ordered((invoice["metadata"] or {}).get("topup"))
+    order = ordered((invoice["metadata"] or {}).get("topup"))
     if order is None or invoice["status"] != "paid":
         entitlements.settle_invoice(id)
     elif invoice["customer"] == StripeCustomer.objects.get(pk=order.user_id).stripe_id:
@@ -106,7 +106,8 @@ def settle_invoice(id: str) -> None:
             Quarantine.note(id, "invoice_amount", {"total": invoice["total"]}, order)
 
 
-def _ordered(claim: Any) -> TopUp | None:
+def ordered(claim: Any) -> TopUp | None:
+    """The order of that id, if it is one."""
     try:
         return TopUp.objects.filter(pk=claim).first() if claim else None
     except ValidationError:
@@ -174,6 +175,21 @@ def _tax_back(order: TopUp, moved: Transfer, cents: int) -> Tax:
     whole = order.charged_cents
     tax = taxes.share(ours.tax, before, whole) - taxes.share(ours.tax, before + cents, whole)
     return Tax(tax, ours.tax_name, note=ours.note)
+
+
+def credited(user_id: int) -> dict[str, int]:
+    """What credit notes gave back of each invoice, Stripe's or ours, and was not undone; one of
+    several counts for each of them."""
+    known = Invoice.objects.filter(user=user_id)
+    causes = set(known.exclude(cause="").values_list("cause", flat=True))
+    notes = known.filter(kind=Invoice.Kind.CREDIT_NOTE)
+    found: dict[str, int] = {}
+    for numbers, total, cause in notes.values_list("credits", "total", "cause"):
+        undone = {f"{cause}:failed", cause.replace(":withdrawn", ":reinstated")} - {cause}
+        if not undone & causes:
+            for number in numbers:
+                found[number] = found.get(number, 0) - total
+    return found
 
 
 # -- Of what Stripe billed itself ----------------------------------------------------------------

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from django.db import connection
@@ -24,6 +24,8 @@ from billing.books.ledger import Kind
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice
 from billing.payments.models import TopUp
+from billing.subscriptions import card_bills
+from billing.subscriptions.card_bills import CardBill
 from hontoni.money import CENT, dollars
 
 CHUNK = 2_000
@@ -90,6 +92,41 @@ def _transfers(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _invoices(since: datetime, until: datetime) -> Iterator[Row]:
+    """Ours, and those that Stripe made; of a top-up's only Stripe's id is kept."""
+    return heapq.merge(_ours(since, until), _stripes(since, until), key=itemgetter(2))
+
+
+def _stripes(since: datetime, until: datetime) -> Iterator[Row]:
+    found = _made_by_stripe(since, until)
+    emails = dict(
+        User.objects.filter(pk__in={bill.user_id for bill in found}).values_list("pk", "email")
+    )
+    for bill in found:
+        yield (
+            *(bill.number, "stripe", _at(bill.at), _at(bill.at), bill.user_id),
+            *(emails[bill.user_id], "", "", "", dollars(bill.net), "Tax" if bill.tax else ""),
+            *(dollars(bill.tax), dollars(bill.paid), "USD", "Card", "", f"stripe:{bill.number}"),
+        )
+
+
+def _made_by_stripe(since: datetime, until: datetime) -> list[CardBill]:
+    """Of top-ups on its page, and of what it billed itself: the oldest first."""
+    paid = TopUp.objects.filter(state=TopUp.State.PAID, paid_at__gte=since, paid_at__lt=until)
+    top_ups = [
+        CardBill(
+            order.user_id,
+            order.invoice_id,
+            order.paid_at or order.created_at,
+            order.charged_cents * CENT,
+            order.charged_cents * CENT - order.amount,
+        )
+        for order in paid.exclude(invoice_id="").iterator(CHUNK)
+    ]
+    bills = card_bills.paid(since, until)
+    return sorted([*top_ups, *bills], key=attrgetter("at"))
+
+
+def _ours(since: datetime, until: datetime) -> Iterator[Row]:
     for one in _issued(since, until).select_related("user", "transfer").iterator(CHUNK):
         buyer = one.buyer
         yield (
@@ -123,8 +160,25 @@ def _top_ups(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _refunds(since: datetime, until: datetime) -> Iterator[Row]:
-    """What left the balance for the card, by refund or dispute; negative what came back of that,
-    and what was given back to the balance."""
+    """What left for the card, by refund or dispute, of a balance or of a plan that a card paid;
+    negative what came back of that, and what was given back to the balance."""
+    return heapq.merge(
+        _refunds_of_balance(since, until), _refunds_of_plans(since, until), key=itemgetter(0)
+    )
+
+
+def _refunds_of_plans(since: datetime, until: datetime) -> Iterator[Row]:
+    """No balance was bought: the documents say it, under the fact at Stripe."""
+    for note in _issued(since, until).filter(transfer=None).iterator(CHUNK):
+        kind = note.cause.partition(":")[0]
+        card = dollars(-note.total)
+        yield (
+            *(_at(note.issued_at), kind, str(note.user_id), dollars(0), card),
+            *("", "", note.cause, note.number),
+        )
+
+
+def _refunds_of_balance(since: datetime, until: datetime) -> Iterator[Row]:
     kinds = (Kind.REFUND, Kind.DISPUTE, Kind.BALANCE_REFUND)
     back = Transfer.objects.filter(
         ~Q(kind=Kind.USAGE), kind__in=kinds, created_at__gte=since
@@ -144,7 +198,8 @@ def _refunds(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _tax(since: datetime, until: datetime) -> Iterator[Row]:
-    """By month, buyer's country and tax: invoices less credit notes."""
+    """By month, buyer's country and tax: invoices less credit notes. Of those that Stripe made we
+    know no country."""
     rows = (
         _issued(since, until)
         .order_by()
@@ -158,9 +213,14 @@ def _tax(since: datetime, until: datetime) -> Iterator[Row]:
         )
         .order_by("month", "buyer__country", "tax_name")
     )
-    for month, country, name, documents, net, taxes, whole in rows:
-        amounts = (dollars(net), dollars(taxes), dollars(whole))
-        yield (f"{month:%Y-%m}", country or "", name, documents, *amounts)
+    sums = {(f"{row[0]:%Y-%m}", row[1] or "", row[2]): list(row[3:]) for row in rows}
+    for bill in _made_by_stripe(since, until):
+        key = (f"{bill.at.astimezone(UTC):%Y-%m}", "", "Tax" if bill.tax else "")
+        before = sums.setdefault(key, [0, 0, 0, 0])
+        more = (1, bill.net, bill.tax, bill.paid)
+        sums[key] = [sum_ + each for sum_, each in zip(before, more, strict=True)]
+    for key, (documents, *amounts) in sorted(sums.items()):
+        yield (*key, documents, *map(dollars, amounts))
 
 
 # -- What was owed -------------------------------------------------------------------------------

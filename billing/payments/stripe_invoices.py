@@ -28,16 +28,17 @@ def of(user_id: int) -> list[dict[str, Any]]:
     listed = islice(stripe_api.invoices(customer), MOST)
     found = [invoice for invoice in listed if invoice["status"] in SHOWN]
     ours = _invoiced_here(found)
-    return [_shown(invoice) for invoice in found if _top_up(invoice) not in ours]
+    return [_shown(invoice) for invoice in found if top_up_of(invoice) not in ours]
 
 
-def _top_up(invoice: Object) -> str:
+def top_up_of(invoice: Object) -> str:
+    """The top-up that an invoice of Stripe's is of; empty: of a plan."""
     return str((invoice["metadata"] or {}).get("topup") or "")
 
 
 def _invoiced_here(found: list[Object]) -> set[str]:
     """The top-ups that had an invoice of ours before Stripe told of its own."""
-    claims = {_top_up(invoice) for invoice in found} - {""}
+    claims = {top_up_of(invoice) for invoice in found} - {""}
     paid = TopUp.objects.filter(id__in=[claim for claim in claims if _is_uuid(claim)])
     keys = {f"topup:{order.intent_id}": str(order.pk) for order in paid.filter(invoice_id="")}
     made = Invoice.objects.filter(transfer__key__in=keys) if keys else Invoice.objects.none()

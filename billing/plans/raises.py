@@ -34,9 +34,13 @@ def give(
 ) -> LimitRaise:
     """Raise them. Raises BadRequest for a number or a time that makes no sense."""
     if not 2 <= multiplier <= MOST_TIMES:
-        raise errors.BadRequest(f"From 2 to {MOST_TIMES} times.", param="times")
+        raise errors.BadRequest(
+            "From 2 to %(most_times)s times.", param="times", about={"most_times": MOST_TIMES}
+        )
     if not now < until or (until - now).days > MOST_DAYS:
-        raise errors.BadRequest(f"From now on, up to {MOST_DAYS} days.", param="days")
+        raise errors.BadRequest(
+            "From now on, up to %(most_days)s days.", param="days", about={"most_days": MOST_DAYS}
+        )
     before = _end(user_id, now)
     made = LimitRaise.objects.create(
         user_id=user_id, multiplier=multiplier, until=until, reason=reason, made_by=actor

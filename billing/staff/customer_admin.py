@@ -4,13 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
@@ -20,23 +19,20 @@ from unfold.decorators import action
 from accounts.models import ApiKey
 from billing.books import credit_requests, ledger
 from billing.books.models import CreditRequest, Entry
-from billing.payments import balance_refunds
-from billing.payments.models import TopUp
+from billing.payments import balance_refunds, refunds
 from billing.plans import raises, terms
 from billing.plans.models import Subscription
+from billing.staff import card_refunds
 from billing.staff import customer_deeds as deeds
 from billing.staff.audited import ReadOnlyAdmin, member
-from billing.staff.deeds import DeedAdmin, ReasonForm
+from billing.staff.deeds import AuditedForm, DeedAdmin, ReasonForm
 from billing.staff.models import Customer, CustomerNote
+from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import dollars
+from hontoni.translated_errors import to_staff
 
 SPEND_DAYS = 30
-
-
-def _paid(customer: Any) -> QuerySet[TopUp]:
-    """Payments that can go back to their card."""
-    return TopUp.objects.filter(user=customer, state=TopUp.State.PAID).exclude(intent_id="")
 
 
 @admin.register(Customer)
@@ -166,7 +162,7 @@ class CustomerAdmin(DeedAdmin):
     def has_refund_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         if not request.user.has_perm("payments.refund_topup"):
             return False
-        return object_id is None or _paid(object_id).exists()
+        return object_id is None or card_refunds.may_have_paid(object_id)
 
     def has_refund_to_balance_permission(
         self, request: HttpRequest, object_id: Any = None
@@ -202,7 +198,7 @@ class CustomerAdmin(DeedAdmin):
 
     @action(description=_("Limits as sold"), url_path="lower-limits", permissions=["lower"])
     def lower_limits(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        form = deeds.AuditedForm(request.POST or None)
+        form = AuditedForm(request.POST or None)
         return self.ask(request, object_id, gettext("Limits as sold"), form, deeds.lower_limits)
 
     @action(description=_("Extend trial"), url_path="extend-trial", permissions=["trial"])
@@ -219,21 +215,26 @@ class CustomerAdmin(DeedAdmin):
 
     @action(description=_("Keep plan"), url_path="keep-plan", permissions=["keep_plan"])
     def keep_plan(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        form = deeds.AuditedForm(request.POST or None)
+        form = AuditedForm(request.POST or None)
         return self.ask(
             request, object_id, gettext("Keep plan"), form, deeds.keep_plan, at_once=False
         )
 
     @action(description=_("To the card"), url_path="refund", permissions=["refund"])
     def refund(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Of a payment: the only one, or the list of them."""
-        first = list(_paid(object_id)[:2])
-        if len(first) == 1:
-            return redirect("admin:payments_topup_refund", str(first[0].pk))
-        return redirect(
-            f"{reverse('admin:payments_topup_changelist')}"
-            f"?user__id__exact={int(object_id)}&state__exact=paid"
-        )
+        """Of a top-up, or of a plan or an add-on that Stripe billed."""
+        try:
+            found = refunds.choices(int(object_id))
+        except errors.ApiError as error:
+            self.message_user(request, to_staff(error), messages.ERROR)
+            return redirect("admin:billing_customer_change", object_id)
+        if not found and request.method != "POST":
+            said = gettext("Nothing is left of what a card paid.")
+            self.message_user(request, said, messages.WARNING)
+            return redirect("admin:billing_customer_change", object_id)
+        form = card_refunds.CardRefundForm(request.POST or None, found)
+        title = gettext("Refund to the card")
+        return self.ask(request, object_id, title, form, card_refunds.refund_of, at_once=False)
 
     @action(
         description=_("To the balance"),
@@ -329,7 +330,7 @@ class CreditRequestAdmin(DeedAdmin):
 
     @action(description=_("Decline"), url_path="decline", permissions=["decide"])
     def decline(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        form = deeds.AuditedForm(request.POST or None)
+        form = AuditedForm(request.POST or None)
         return self.ask(request, object_id, gettext("Decline"), form, _decline)
 
 

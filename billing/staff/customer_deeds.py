@@ -23,7 +23,7 @@ from billing.payments import balance_refunds
 from billing.plans import raises
 from billing.plans.models import Subscription
 from billing.staff.audited import audit_deed, email_of, member
-from billing.staff.deeds import OnceForm, ReasonForm
+from billing.staff.deeds import AuditedForm, OnceForm, ReasonForm
 from billing.staff.dollars import DollarsField
 from billing.staff.models import Customer, CustomerNote
 from billing.subscriptions import changes, complimentary
@@ -31,8 +31,7 @@ from hontoni import errors
 from hontoni.drf import request_id
 from hontoni.money import CENT, dollars
 from hontoni.pages import at
-
-AUDITED = _("For the audit: the customer does not see it.")
+from hontoni.translated_errors import to_staff
 
 
 class CreditForm(OnceForm):
@@ -48,7 +47,7 @@ class CreditForm(OnceForm):
         try:
             adjustments.check_amount(amount)
         except errors.BadRequest as error:
-            raise forms.ValidationError(error.message) from None
+            raise forms.ValidationError(to_staff(error)) from None
         return amount
 
 
@@ -77,12 +76,6 @@ def _what(name: str) -> str:
     if name == balance_refunds.USAGE:
         return gettext("Usage")
     return gettext("Invoice %(number)s") % {"number": name}
-
-
-class AuditedForm(ReasonForm):
-    reason = forms.CharField(
-        label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget, help_text=AUDITED
-    )
 
 
 class RingForm(ReasonForm):

@@ -32,6 +32,15 @@ class ReasonForm(forms.Form):
     )
 
 
+class AuditedForm(ReasonForm):
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("For the audit: the customer does not see it."),
+    )
+
+
 class OnceForm(ReasonForm):
     """Sent twice, this very form does its deed once."""
 

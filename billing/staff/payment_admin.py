@@ -12,29 +12,17 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminTextInputWidget
 
-from billing.books.ledger import balance
 from billing.payments import inbox, refunds
 from billing.payments.models import AutoTopUp, Dispute, Payout, TopUp
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
-from billing.staff.deeds import DeedAdmin, OnceForm
-from billing.staff.dollars import DollarsField
+from billing.staff.card_refunds import RefundForm, refund_to_card
+from billing.staff.deeds import DeedAdmin
 from billing.stripe import mirror
 from billing.stripe.models import Quarantine, StripeCustomer, StripeEvent
 from billing.subscriptions.models import PlanOrder
 from hontoni import errors
-from hontoni.drf import request_id
-from hontoni.money import CENT, cents, dollars
-
-
-class RefundForm(OnceForm):
-    amount = DollarsField(
-        label=_("Amount"),
-        widget=UnfoldAdminTextInputWidget,
-        help_text=_("Dollars of what the card paid, tax included. All that is left, or a part."),
-    )
-    field_order = ["amount", "reason", "once"]
+from hontoni.money import CENT, dollars
 
 
 @admin.register(TopUp)
@@ -64,7 +52,7 @@ class TopUpAdmin(DeedAdmin):
         else:
             order = TopUp.objects.filter(pk=object_id).first()
             try:
-                most = refunds.left(order) if order else 0
+                most = refunds.left(refunds.of_top_up(order)) if order else 0
             except errors.ApiError:  # Stripe is away: its answer decides when the form is sent
                 most = order.charged_cents if order else 0
             form = RefundForm(initial={"amount": most * CENT})
@@ -72,18 +60,7 @@ class TopUpAdmin(DeedAdmin):
 
 
 def _refund(request: HttpRequest, order: TopUp, data: dict[str, Any]) -> str:
-    made = refunds.refund(
-        order,
-        cents(data["amount"]),
-        key=str(data["once"]),
-        reason=data["reason"],
-        actor=email_of(request),
-        request_id=request_id(request),
-    )
-    back = f"${dollars(made['amount'] * CENT)}"
-    left = f"${dollars(balance(order.user_id))}"
-    about = {"back": back, "user": order.user, "left": left}
-    return gettext("Refunded %(back)s. The balance of %(user)s is %(left)s.") % about
+    return refund_to_card(request, refunds.of_top_up(order), data)
 
 
 @admin.register(PlanOrder)

@@ -282,6 +282,12 @@ def invoice_of(intent: str) -> Object | None:
     return paid and invoice(paid["invoice"])
 
 
+def payments_of(invoice: str) -> Iterator[Object]:
+    """What cards paid of an invoice: each with its PaymentIntent."""
+    listed = _list("/v1/invoice_payments", {"invoice": _id(invoice), "status": "paid"})
+    return (each for each in listed if each["payment"]["type"] == "payment_intent")
+
+
 # -- Events --------------------------------------------------------------------------------------
 
 
@@ -373,6 +379,8 @@ def _translated() -> Iterator[None]:
         if error.http_status == 404 or error.code == "resource_missing":
             raise errors.NotFound("There is no such object.") from None
         logger.warning("Stripe refused: %s", error)
+        if error.code == "charge_disputed":
+            raise errors.Conflict("It is disputed: its bank has taken the money.") from None
         raise Refused("The payment provider refused this.") from None
     except (stripe.AuthenticationError, stripe.PermissionError, stripe.IdempotencyError) as error:
         logger.error("Stripe refused: %s", error)

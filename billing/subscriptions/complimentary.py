@@ -43,10 +43,12 @@ def give(
         terms.apply(user_id)
         return mine
     if plan is not None and mine.plan != plan:
-        raise Occupied(f"The account is on the plan {mine.plan} already.")
+        raise Occupied("The account is on the plan %(plan)s already.", about={"plan": mine.plan})
     if add_on is not None and mine.add_on != add_on:
         if mine.add_on is not None:
-            raise Occupied(f"The account has the add-on {mine.add_on} already.")
+            raise Occupied(
+                "The account has the add-on %(add_on)s already.", about={"add_on": mine.add_on}
+            )
         mine.add_on, mine.add_on_price, mine.add_on_ends = add_on, 0, True
         mine.save()
         terms.apply(user_id)
@@ -63,7 +65,9 @@ def extend_trial(
     its owner has it go on at its price.
     """
     if not 1 <= days <= MOST_DAYS:
-        raise errors.BadRequest(f"From 1 to {MOST_DAYS} days.", param="days")
+        raise errors.BadRequest(
+            "From 1 to %(most_days)s days.", param="days", about={"most_days": MOST_DAYS}
+        )
     mine = renewals.locked(user_id)
     if mine is None or not mine.on_trial:
         raise errors.Conflict("No trial is live.")

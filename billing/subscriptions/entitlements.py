@@ -324,6 +324,7 @@ def _over(mine: Subscription, found: Object, now: datetime) -> None:
 def _tell_paid(mine: Subscription, kind: str, invoice: Object, **changed: str) -> None:
     facts: dict[str, Any] = renewals.facts(mine) | {
         "paid": dollars(invoice["amount_paid"] * CENT),
+        "tax": dollars(sum(int(each["amount"]) for each in invoice["total_taxes"] or []) * CENT),
         "invoice": invoice["number"],
         "renews_at": mine.period_end.isoformat(),
         "by_card": True,

@@ -41,9 +41,10 @@ def accept(
     proposal = _open(proposal_id)
     if not reason and (lost := lost_by(proposal, source)):
         raise BadRequest(
-            f"Below cost with prices of their own: {losses.words(lost)}. Say why they stay, or "
-            "end them first.",
+            "Below cost with prices of their own: %(words)s. "
+            "Say why they stay, or end them first.",
             param="reason",
+            about={"words": losses.words(lost)},
         )
     done = _DEEDS[Kind(proposal.kind)](proposal, source, actor, reason)
     if reason:
@@ -61,7 +62,7 @@ def decline(proposal_id: int, *, actor: str, request_id: str = "") -> None:
 def _open(proposal_id: int) -> Proposal:
     proposal = Proposal.objects.select_for_update().get(pk=proposal_id)
     if proposal.state != State.OPEN:
-        raise Conflict(f"It is {proposal.get_state_display()}.")
+        raise Conflict("It is %(state)s.", about={"state": proposal.get_state_display()})
     return proposal
 
 
@@ -109,7 +110,9 @@ def chosen(proposal: Proposal, source: str) -> dict[str, Any]:
     choices: dict[str, dict[str, Any]] = facts["choices"]
     if source not in choices:
         named = " or ".join(sorted(choices))
-        raise BadRequest(f"The sources disagree. Choose {named}.", param="source")
+        raise BadRequest(
+            "The sources disagree. Choose %(named)s.", param="source", about={"named": named}
+        )
     return choices[source]
 
 
@@ -202,7 +205,7 @@ def _new_model(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     facts = proposal.facts
     model = new_model(proposal)
     if Model.objects.filter(pk=model.pk).exists():
-        raise BadRequest(f"There is a model {model.pk} already.")
+        raise BadRequest("There is a model %(pk)s already.", about={"pk": model.pk})
     model.save(force_insert=True)
     cost = _write_cost(model, chosen(proposal, source), source or _sources(proposal))
     price = marked_up(model, cost)

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 
@@ -19,11 +20,12 @@ from gateway.catalogue.features.models import WHOLE
 from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.prices import losses
-from gateway.catalogue.prices.labels import LABELS
+from gateway.catalogue.prices.labels import LABELS, field_label
 from gateway.catalogue.prices.losses import Loss
 from gateway.pricing import announcements, own_prices
 from hontoni import errors
 from hontoni.money import DOLLAR, dollars
+from hontoni.translated_errors import to_staff
 
 
 class RateAdmin(MoneyAdmin):
@@ -35,11 +37,10 @@ class RateAdmin(MoneyAdmin):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         bucket = db_field.name.removeprefix("long_")
         if bucket in LABELS:
-            long = ", in long contexts" if bucket != db_field.name else ""
-            field.label = f"{LABELS[bucket].capitalize()}{long}"
-            field.help_text = "Dollars per million tokens."
+            field.label = field_label(db_field.name)
+            field.help_text = gettext("Dollars per million tokens.")
             if bucket == "reasoning" and not field.required:
-                field.help_text += " Empty: as output."
+                field.help_text += " " + gettext("Empty: as output.")
         return field
 
 
@@ -56,7 +57,8 @@ class CostForm(ConfirmedForm):
         cleaned = super().clean()
         if not self.errors and not cleaned.get("reason") and (lost := self.lost(cleaned)):
             words = losses.words(lost)
-            self.add_error("reason", f"Sold below cost from then on: {words}. Say why.")
+            said = gettext("Sold below cost from then on: %(words)s. Say why.")
+            self.add_error("reason", said % {"words": words})
         return cleaned
 
     def row(self, cleaned: Mapping[str, Any]) -> Any:
@@ -170,7 +172,7 @@ class OwnForm(ConfirmedForm):
                 row.clean()
                 own_prices.check(row, clock.now())
             except errors.BadRequest as error:
-                self.add_error(error.param, error.message)
+                self.add_error(error.param, to_staff(error))
             except forms.ValidationError as error:
                 self.add_error(None, error)
         return cleaned
@@ -203,7 +205,7 @@ class OwnForm(ConfirmedForm):
                 explained=bool(cleaned.get("reason")) and "reason" in self.changed_data,
             )
         except errors.BadRequest as error:
-            self.add_error(error.param, error.message)
+            self.add_error(error.param, to_staff(error))
 
 
 @admin.register(CustomerPrice)

@@ -103,7 +103,7 @@ def read(sheet: Sheet, text: str, begins: datetime | None = None, reason: str = 
         sold = " ".join(filter(None, (row.get(key, "") for key in sheet.keys)))
         try:
             if sold in seen:
-                raise BadRequest(f"The same {sheet.keys[0]} twice.")
+                raise BadRequest("The same %(column)s twice.", about={"column": sheet.keys[0]})
             seen.add(sold)
             found.append(_read(sheet, number, row, begins, reason, now))
         except (BadRequest, ValidationError) as error:
@@ -122,9 +122,12 @@ def _lines(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, str]]]:
     is_list = sheet.keys[0] in columns
     if not is_list or (unknown := set(columns) - set(sheet.columns)):
         odd = f" Unknown: {', '.join(sorted(unknown))}." if is_list else ""
-        raise BadRequest(f"The first line names the columns, of {', '.join(sheet.columns)}.{odd}")
+        raise BadRequest(
+            "The first line names the columns, of %(names)s.%(odd)s",
+            about={"names": ", ".join(sheet.columns), "odd": odd},
+        )
     if len(rows) > MOST:
-        raise BadRequest(f"More than {MOST} lines.")
+        raise BadRequest("More than %(most)s lines.", about={"most": MOST})
     for number, row in enumerate(rows[1:], 2):
         if any(row):
             yield number, dict(zip(columns, row, strict=False))
@@ -189,7 +192,10 @@ def _columns(row: Row, before: Price | None) -> dict[str, Any]:
             found[name] = field.clean(cell)
     missing = [name for name in BUCKETS if found[name] is None]
     if missing:
-        raise BadRequest(f"The model has no price yet: {', '.join(missing)} is missing.")
+        raise BadRequest(
+            "The model has no price yet: %(names)s is missing.",
+            about={"names": ", ".join(missing)},
+        )
     return found
 
 
@@ -233,7 +239,10 @@ def apply(lines: Iterable[Line], *, actor: str, request_id: str = "") -> int:
     notified = 0
     for line in lines:
         if line.price is None:
-            raise BadRequest(f"Line {line.number}: {line.problem}")
+            raise BadRequest(
+                "Line %(number)s: %(problem)s",
+                about={"number": line.number, "problem": line.problem},
+            )
         notified += announcements.announce(line.price, actor, request_id)
     return notified
 

@@ -83,7 +83,9 @@ class FeatureSheet(Sheet):
 
 def _pricing(cell: str) -> str:
     if cell not in Pricing.values:
-        raise BadRequest(f"pricing is one of {', '.join(Pricing.values)}.")
+        raise BadRequest(
+            "pricing is one of %(names)s.", about={"names": ", ".join(Pricing.values)}
+        )
     return cell
 
 

@@ -22,6 +22,7 @@ from gateway.pricing import many
 from gateway.pricing.many import Line, Sheet
 from hontoni import errors
 from hontoni.drf import request_id
+from hontoni.translated_errors import to_staff
 
 
 class ManyForm(forms.Form):
@@ -72,7 +73,7 @@ def change(page: ModelAdmin, request: HttpRequest, sheet: Sheet) -> HttpResponse
                 return _applied(page, request, sheet, lines)
             form.data = {**request.POST.dict(), "seen": many.confirmation(lines)}
         except errors.BadRequest as error:
-            form.add_error(None, error.message)
+            form.add_error(None, to_staff(error))
     context = {
         **page.admin_site.each_context(request),
         "opts": page.model._meta,

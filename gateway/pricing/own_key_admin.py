@@ -18,8 +18,9 @@ from gateway.pricing.admin import RateAdmin
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from hontoni import errors
 from hontoni.money import dollars
+from hontoni.translated_errors import to_staff
 
-_PARTS = (("per_million", "Per million tokens"), ("per_request", "Per request"))
+_PARTS = (("per_million", _t("Per million tokens")), ("per_request", _t("Per request")))
 
 
 class FeeForm(ConfirmedForm):
@@ -28,8 +29,8 @@ class FeeForm(ConfirmedForm):
     effective_at = forms.SplitDateTimeField(
         required=False,
         widget=UnfoldAdminSplitDateTimeWidget,
-        label="In force from",
-        help_text="UTC. Empty: as soon as every node knows it, a rise after its notice.",
+        label=_t("In force from"),
+        help_text=_t("UTC. Empty: as soon as every node knows it, a rise after its notice."),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -38,7 +39,7 @@ class FeeForm(ConfirmedForm):
             try:
                 cleaned["effective_at"] = own_key_fees.beginning(self.row(cleaned), clock.now())
             except errors.BadRequest as error:
-                self.add_error(error.param, error.message)
+                self.add_error(error.param, to_staff(error))
         return cleaned
 
     def row(self, cleaned: Mapping[str, Any]) -> OwnKeyFee:
@@ -53,7 +54,7 @@ class FeeForm(ConfirmedForm):
         row = self.row(cleaned)
         before = own_key_fees.before(row, clock.now())
         return [
-            Change(label, getattr(before, name), getattr(row, name))
+            Change(str(label), getattr(before, name), getattr(row, name))
             for name, label in _PARTS
             if before is not None and getattr(before, name) != getattr(row, name)
         ]

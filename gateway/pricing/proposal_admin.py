@@ -25,6 +25,7 @@ from gateway.pricing import accepting, proposals, version_admin
 from gateway.pricing.models import Kind, Proposal, State
 from hontoni import errors
 from hontoni.drf import request_id
+from hontoni.translated_errors import to_staff
 
 
 class AcceptForm(forms.Form):
@@ -120,7 +121,7 @@ class ProposalAdmin(ReadOnlyAdmin):
             try:
                 return self._accepted(request, row, **form.cleaned_data)
             except errors.ApiError as error:
-                form.add_error(None, error.message)
+                form.add_error(None, to_staff(error))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.model._meta,

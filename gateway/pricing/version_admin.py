@@ -26,6 +26,7 @@ from gateway.catalogue.prices.changes import Priced
 from gateway.pricing import announcements
 from hontoni import errors
 from hontoni.drf import request_id
+from hontoni.translated_errors import to_staff
 
 
 class VersionForm(ConfirmedForm):
@@ -42,7 +43,7 @@ class VersionForm(ConfirmedForm):
             cleaned["effective_at"] = price.effective_at = begins
             schedule.check(price, clock.now())
         except errors.BadRequest as error:
-            self.add_error(error.param, error.message)
+            self.add_error(error.param, to_staff(error))
         return cleaned
 
     def price(self, cleaned: Mapping[str, Any]) -> Priced:

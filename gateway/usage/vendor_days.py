@@ -270,7 +270,9 @@ def rebuild(first: date, last: date) -> int:
     BadRequest for days whose events are in the archive.
     """
     if first < (here := _first_day()):
-        raise errors.BadRequest(f"The requests of before {here} are in the archive.")
+        raise errors.BadRequest(
+            "The requests of before %(here)s are in the archive.", about={"here": here}
+        )
     done, day = 0, first
     while day <= last:
         done += _rebuild(day)

@@ -90,10 +90,11 @@ class Till:
     def refund(self, order: TopUp) -> None:
         """By finance, of all or of half."""
         self.clock.tell()
-        left = refunds.left(order)
+        payment = refunds.of_top_up(order)
+        left = refunds.left(payment)
         cents = left if self.chance.random() < 0.5 else left // 2
         refunds.refund(
-            order,
+            payment,
             cents,
             key=self._key(),
             reason=self.chance.choice(("Bought twice", "Goodwill", "Not what was expected")),

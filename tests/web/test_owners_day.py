@@ -72,7 +72,8 @@ def sell_a_new_model(page: Page) -> None:
     given = {"id": "gpt-6", "name": "GPT-6", "upstream_id": "gpt-6"}
     for name, text in {**given, "context_window": "400000", "max_output": "128000"}.items():
         page.fill(f"[name={name}]", text)
-    page.fill("[name=capabilities]", '["chat", "tools"]')
+    for can in ("chat", "tools"):
+        page.check(f"[name=capabilities][value={can}]")
     page.select_option("[name=vendor]", "openai")
     page.select_option("[name=dialect]", "openai_responses")
     page.locator("[name=_save]").click()

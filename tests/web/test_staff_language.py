@@ -4,8 +4,9 @@ English is what the product's own sentences are written in and its Vietnamese on
 terms and what was typed are neither.
 """
 
+import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from gateway.catalogue.features.models import Feature
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.dashboard.roles import seed as seed_roles
 from gateway.usage.models import UsageEvent
+from hontoni import errors
 from tests.gateway_server import fund
 from tests.web.furnished import furnish, sign_in
 from tests.world import Person, used
@@ -43,7 +45,7 @@ pytestmark = pytest.mark.any_database
 SHOWN = ("aria-label", "title", "placeholder", "alt")
 UNREAD = ("script", "style", "code", "pre", "textarea", "template", "svg")
 # A name, a path, a number, a placeholder: whatever is no word.
-LOANED = {"website", "english"}  # a language is called in its own words
+LOANED = {"website", "email", "english"}  # a language is called in its own words
 NO_WORD = re.compile(r"\S*[\d@_./:%{}$-]\S*")
 WORD = re.compile(r"(?<![\w-])[A-Za-z']{3,}(?![\w-])")
 
@@ -157,7 +159,7 @@ def test_no_page_of_staffs_says_a_word_of_english(reader: Client, english: set[s
         if answer.status_code == 200 and not answer.streaming:
             for text in said(answer.content.decode(), english, data):
                 found.setdefault(text, path)
-    assert found == {}
+    assert found | answered(reader, english, data) == {}
 
 
 def test_every_label_of_a_table_has_its_vietnamese() -> None:
@@ -172,3 +174,96 @@ def test_every_label_of_a_table_has_its_vietnamese() -> None:
 def test_every_deed_that_the_audit_knows_has_its_vietnamese() -> None:
     with translation.override("vi"):
         assert [deed for deed in ACTIONS if gettext(deed) == deed] == []
+
+
+# Where what staff send may be refused. Their pages say why by `to_staff`, or by a field's error.
+REFUSING = (
+    *("billing/books", "billing/staff", "billing/plans/raises.py", "billing/payments/closing.py"),
+    *("billing/payments/disputes.py", "billing/payments/refunds.py", "cockpit"),
+    *("billing/payments/balance_refunds.py", "billing/subscriptions/complimentary.py"),
+    *("billing/subscriptions/renewals.py", "gateway/pricing", "gateway/catalogue/prices"),
+    *("gateway/catalogue/own_prices", "gateway/catalogue/features", "gateway/usage/corrections"),
+    *("gateway/vendors/models.py", "gateway/vendors/routing", "accounts/legal", "accounts/people"),
+)
+NOT_PAGES = ("account_opening.py", "sift.py")  # a command, and requests to a model
+
+
+def refusals() -> Iterator[tuple[str, str, ast.expr]]:
+    """Every error that is raised there: where, its class, and what it says."""
+    kinds = {"ApiError", "ValidationError"} | {kind.__name__ for kind in _below(errors.ApiError)}
+    base = Path(configured.BASE_DIR)
+    for place in REFUSING:
+        path = base / place
+        for file in [path] if path.suffix else path.rglob("*.py"):
+            raised = (node for node in ast.walk(ast.parse(file.read_text())))
+            for call in (node.exc for node in raised if isinstance(node, ast.Raise)):
+                if not isinstance(call, ast.Call) or not call.args or file.name in NOT_PAGES:
+                    continue
+                name = ast.unparse(call.func).rpartition(".")[2]
+                if name in kinds:
+                    yield f"{file.relative_to(base)}:{call.lineno}", name, call.args[0]
+
+
+def _below(kind: type) -> Iterator[type]:
+    one: type
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)
+
+
+def test_why_something_is_refused_has_its_vietnamese() -> None:
+    """A sentence with a value in it is a template (`about`): else nobody could translate it."""
+    with translation.override("vi"):
+        untold = {
+            place: ast.unparse(text)
+            for place, kind, text in refusals()
+            if isinstance(text, ast.JoinedStr)
+            or (isinstance(text, ast.Constant) and kind == "ValidationError")
+            or (isinstance(text, ast.Constant) and gettext(str(text.value)) == text.value)
+        }
+    assert untold == {}
+
+
+def posts() -> Iterator[tuple[str, dict[str, str]]]:
+    """What a page only says when something is sent: forms with nonsense in them, deeds, and what
+    is done to the chosen rows of a list, forms that ask why among them."""
+    for model, page in admin.site._registry.items():
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        row = model._default_manager.order_by("-pk").first()
+        forms = [reverse(f"{name}_add")]
+        if row is not None:
+            for deed in _deeds(getattr(page, "actions_detail", ())):
+                forms.append(reverse(f"{name}_{deed}", args=[row.pk]))
+            for done in page.actions or ():
+                named = done if isinstance(done, str) else done.__name__
+                chosen = {"action": named, "_selected_action": str(row.pk)}
+                yield reverse(f"{name}_changelist"), chosen
+        for form in forms:
+            yield form, dict.fromkeys(GUESSED, "-7")
+
+
+# A name, and what Django and httpx say in English alone of what no page sends.
+FOREIGN = ("Brave Search", "ManagementForm", "Không được nhận: Request URL")
+GUESSED = (
+    *("amount", "reason", "input", "output", "id", "name", "slug", "days", "times", "of", "email"),
+    *("effective_at_0", "effective_at_1", "base_url", "region", "multiplier", "month", "factor"),
+)
+
+
+def _deeds(given: Iterable[object]) -> Iterator[str]:
+    for each in given or ():
+        yield from each["items"] if isinstance(each, dict) else [str(each)]
+
+
+def answered(reader: Client, english: set[str], data: list[str]) -> dict[str, str]:
+    """What is answered in English to what is sent."""
+    found = dict[str, str]()
+    for path, sent in posts():
+        answer = reader.post(path, sent, follow=True)
+        assert answer.status_code < 500, path
+        if path.endswith("/preview/") or answer.streaming:
+            continue  # as its readers see it, in both languages
+        for text in said(answer.content.decode(), english, data):
+            if not text.startswith(FOREIGN):
+                found.setdefault(text, f"{path} {sent}")
+    return found

@@ -9,6 +9,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _t
 
 from gateway.catalogue.versions import Version
 from gateway.vendors.models import Dialect
@@ -57,7 +58,7 @@ class Feature(Announced):
 
     dialect = models.CharField(
         max_length=30,
-        choices=[*Dialect.choices, (OURS, "run by us")],
+        choices=[*Dialect.choices, (OURS, _t("run by us"))],
         help_text="in which the vendor is asked",
     )
     kind = models.CharField(max_length=10, choices=Kind)
@@ -118,7 +119,7 @@ class Feature(Announced):
     def clean(self) -> None:
         """Raises ValidationError for what could not be billed or bounded."""
         if self.name.rstrip("*") == "" or "*" in self.name[:-1]:
-            raise ValidationError({"name": "A name, or the beginning of one and a single *."})
+            raise ValidationError({"name": _("A name, or the beginning of one and a single *.")})
         ways = {self.pricing: self.factor}
         if self.pk:
             ways |= dict(self.prices.values_list("pricing", "factor"))

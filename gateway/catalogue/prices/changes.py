@@ -104,18 +104,23 @@ def check(before: Priced | None, after: Priced, now: datetime) -> None:
     lost = margins.below(margins.earned(after))
     if lost:
         words = "; ".join(f"{each.label} {each}" for each in lost)
-        raise BadRequest(f"Below what the vendor charges: {words}. Say why.", param="reason")
+        raise BadRequest(
+            "Below what the vendor charges: %(words)s. Say why.",
+            param="reason",
+            about={"words": words},
+        )
     if isinstance(after, Price) and isinstance(before, Price | None):
         sold = list(losses.by_price(before, after))
         if sold:
             raise BadRequest(
-                f"Below what the vendor charges, for customers with prices of their own: "
-                f"{losses.words(sold)}. Say why.",
+                "Below what the vendor charges, for customers with prices of their own: "
+                "%(words)s. Say why.",
                 param="reason",
+                about={"words": losses.words(sold)},
             )
     if rises(before, after) and after.effective_at < now + notice() - timedelta(minutes=5):
         raise BadRequest(
-            f"A rise is told {settings.MODEL_PRICE_NOTICE_DAYS} days before it binds. Begin it "
-            "then, or say why not.",
+            "A rise is told %(days)s days before it binds. Begin it then, or say why not.",
             param="reason",
+            about={"days": settings.MODEL_PRICE_NOTICE_DAYS},
         )

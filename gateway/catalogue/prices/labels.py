@@ -1,5 +1,7 @@
 """What the buckets of a price are called where staff read and type them."""
 
+from django.utils.translation import gettext
+
 LABELS = {
     "input": "input",
     "cache_read": "read from the cache",
@@ -22,3 +24,12 @@ def label(bucket: str) -> str:
     short = bucket.removeprefix("long_")
     named = LABELS.get(short) or OF_FEATURES[short]
     return named + (", long" if short != bucket else "")
+
+
+def field_label(bucket: str) -> str:
+    """Of a bucket, or `long_` of one, over its field, in the reader's language."""
+    short = bucket.removeprefix("long_")
+    named = gettext(LABELS[short].capitalize())
+    if short == bucket:
+        return named
+    return gettext("%(bucket)s, in long contexts") % {"bucket": named}

@@ -73,9 +73,10 @@ def check(price: Priced, now: datetime) -> None:
     changes.check(before, price, now)
     if not price.reason and (risen := _rises_soon(before, price, price.effective_at, now)):
         raise BadRequest(
-            f"The price of {_shown(risen.effective_at)} would be a rise after it, without its "
-            "notice. Withdraw that one first, or say why not.",
+            "The price of %(shown)s would be a rise after it, without its notice. "
+            "Withdraw that one first, or say why not.",
             param="reason",
+            about={"shown": _shown(risen.effective_at)},
         )
 
 
@@ -97,8 +98,8 @@ def withdraw(price: Priced, *, actor: str, request_id: str = "") -> None:
         price = type(price)._default_manager.select_for_update().get(pk=price.pk)
         if not is_coming(price):
             raise Conflict(
-                f"It has been in force since {_shown(price.effective_at)}, or is about to be: "
-                "announce another one."
+                "It has been in force since %(shown)s, or is about to be: announce another one.",
+                about={"shown": _shown(price.effective_at)},
             )
         if not leaves_no_rise(price):
             raise Conflict("The next one would be a rise without its notice: withdraw that first.")

@@ -204,7 +204,7 @@ class VendorImportAdmin(ReadOnlyAdmin):
                 file.read(), name=file.name, by=email_of(request), account=account
             )
         except BadReport as error:
-            form.add_error("report", f"{error} {gettext('Nothing was imported.')}")
+            form.add_error("report", f"{gettext(str(error))} {gettext('Nothing was imported.')}")
             return False
         after = {"source": found.source, "sha256": found.sha256, "rows": found.rows}
         audit_deed(request, "import", f"vendor_import:{found.pk}", before={}, after=after)

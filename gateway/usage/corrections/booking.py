@@ -61,7 +61,9 @@ class Range:
         until = checkpoints.archived_until()
         if until is not None and self.since < until:
             raise errors.BadRequest(
-                f"Requests of before {until:%Y-%m-%d} are in the archive.", param="since"
+                "Requests of before %(until)s are in the archive.",
+                param="since",
+                about={"until": f"{until:%Y-%m-%d}"},
             )
 
     def events(self) -> QuerySet[UsageEvent]:

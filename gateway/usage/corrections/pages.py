@@ -40,7 +40,10 @@ class CorrectionForm(forms.Form):
         help_text=_("The first moment not meant."),
     )
     account = forms.EmailField(
-        required=False, widget=UnfoldAdminEmailInputWidget, help_text=_("Empty: all accounts.")
+        label=_("Account"),
+        required=False,
+        widget=UnfoldAdminEmailInputWidget,
+        help_text=_("Empty: all accounts."),
     )
     debit = forms.BooleanField(
         label=_("Charge what was too cheap, too"),
@@ -49,7 +52,10 @@ class CorrectionForm(forms.Form):
         help_text=_("Never more than was held for a request, and only from who can pay."),
     )
     reason = forms.CharField(
-        max_length=200, widget=UnfoldAdminTextInputWidget, help_text=_("The customers see it.")
+        label=_("Reason"),
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=_("The customers see it."),
     )
     # What was shown, when it was shown: a confirmation of something else is shown again.
     seen = forms.CharField(required=False, widget=forms.HiddenInput)
