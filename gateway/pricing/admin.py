@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 
@@ -35,11 +36,12 @@ class RateAdmin(MoneyAdmin):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         bucket = db_field.name.removeprefix("long_")
         if bucket in LABELS:
-            long = ", in long contexts" if bucket != db_field.name else ""
-            field.label = f"{LABELS[bucket].capitalize()}{long}"
-            field.help_text = "Dollars per million tokens."
+            label = gettext(LABELS[bucket].capitalize())
+            long = gettext("%(bucket)s, in long contexts") % {"bucket": label}
+            field.label = label if bucket == db_field.name else long
+            field.help_text = gettext("Dollars per million tokens.")
             if bucket == "reasoning" and not field.required:
-                field.help_text += " Empty: as output."
+                field.help_text += " " + gettext("Empty: as output.")
         return field
 
 
@@ -56,7 +58,8 @@ class CostForm(ConfirmedForm):
         cleaned = super().clean()
         if not self.errors and not cleaned.get("reason") and (lost := self.lost(cleaned)):
             words = losses.words(lost)
-            self.add_error("reason", f"Sold below cost from then on: {words}. Say why.")
+            refusal = gettext("Sold below cost from then on: %(what)s. Say why.")
+            self.add_error("reason", refusal % {"what": words})
         return cleaned
 
     def row(self, cleaned: Mapping[str, Any]) -> Any:
@@ -128,8 +131,8 @@ class FeatureCostForm(CostForm):
         after = self.row(cleaned)
         times = (DOLLAR * each.factor // WHOLE for each in (before, after))
         return [
-            Change("A call", before.amount, after.amount),
-            Change("A dollar of tokens", *times),
+            Change(gettext("A call"), before.amount, after.amount),
+            Change(gettext("A dollar of tokens"), *times),
         ]
 
 
@@ -156,7 +159,7 @@ class MarkUpAdmin(RateAdmin):
 
     @admin.display(description=_t("rounded up to"), ordering="step")
     def rounded(self, row: MarkUp) -> str:
-        return f"${dollars(row.step)} per million tokens"
+        return gettext("%s per million tokens") % f"${dollars(row.step)}"
 
 
 class OwnForm(ConfirmedForm):
@@ -220,8 +223,9 @@ class CustomerPriceAdmin(RateAdmin):
     @admin.display(description=_t("agreed"))
     def agreed(self, row: CustomerPrice) -> str:
         if row.multiplier:
-            return f"{row.multiplier / 100:g} % of the list"
-        return f"${dollars(row.input or 0)} in, ${dollars(row.output or 0)} out"
+            return gettext("%(percent)s %% of the list") % {"percent": f"{row.multiplier / 100:g}"}
+        rates = {"input": f"${dollars(row.input or 0)}", "output": f"${dollars(row.output or 0)}"}
+        return gettext("%(input)s in, %(output)s out") % rates
 
     @admin.display(description=_t("earns, per million"))
     def earns(self, row: CustomerPrice) -> str:
@@ -241,4 +245,6 @@ class CustomerPriceAdmin(RateAdmin):
         super().save_model(request, obj, form, change)
         announcements.own(obj)
         announcements.own_ends(clock.now())
-        self.message_user(request, f"{obj}: its customer is told by mail.")
+        self.message_user(
+            request, gettext("%(price)s: its customer is told by mail.") % {"price": obj}
+        )

@@ -18,6 +18,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _t
 
 from billing.staff.dollars import RateField
 from billing.staff.price_changes import Change, seal
@@ -68,7 +71,8 @@ class Sheet:
 
     keys: Sequence[str]
     amounts: Sequence[str]
-    unit: str
+    unit: str | Promise
+    twice: str | Promise
     name: str  # of the file, and of the admin's page
 
     @property
@@ -103,7 +107,7 @@ def read(sheet: Sheet, text: str, begins: datetime | None = None, reason: str = 
         sold = " ".join(filter(None, (row.get(key, "") for key in sheet.keys)))
         try:
             if sold in seen:
-                raise BadRequest(f"The same {sheet.keys[0]} twice.")
+                raise BadRequest(str(sheet.twice))
             seen.add(sold)
             found.append(_read(sheet, number, row, begins, reason, now))
         except (BadRequest, ValidationError) as error:
@@ -121,10 +125,13 @@ def _lines(sheet: Sheet, text: str) -> Iterator[tuple[int, dict[str, str]]]:
     columns = [name.lower().replace(" ", "_") for name in rows[0]] if rows else []
     is_list = sheet.keys[0] in columns
     if not is_list or (unknown := set(columns) - set(sheet.columns)):
-        odd = f" Unknown: {', '.join(sorted(unknown))}." if is_list else ""
-        raise BadRequest(f"The first line names the columns, of {', '.join(sheet.columns)}.{odd}")
+        refusal = gettext("The first line names the columns, of %(names)s.")
+        if is_list:
+            refusal = gettext("The first line names the columns, of %(names)s. Unknown: %(odd)s.")
+        odd = ", ".join(sorted(unknown)) if is_list else ""
+        raise BadRequest(refusal % {"names": ", ".join(sheet.columns), "odd": odd})
     if len(rows) > MOST:
-        raise BadRequest(f"More than {MOST} lines.")
+        raise BadRequest(gettext("More than %(count)d lines.") % {"count": MOST})
     for number, row in enumerate(rows[1:], 2):
         if any(row):
             yield number, dict(zip(columns, row, strict=False))
@@ -142,13 +149,14 @@ def _read(
     before = price.current(begins)
     schedule.check(price, now)
     line = Line(number, sold, before, price, notified=announcements.told_of(price, now))
-    return line if line.steps else Line(number, sold, before, problem="Nothing changes.")
+    return line if line.steps else Line(number, sold, before, problem=gettext("Nothing changes."))
 
 
 class ModelSheet(Sheet):
     keys = ("model",)
     amounts = (*BUCKETS, "long_context_above", *LONG)
-    unit = "dollars per million tokens"
+    unit = _t("dollars per million tokens")
+    twice = _t("The same model twice.")
     name = "price"
 
     def __init__(self) -> None:
@@ -159,7 +167,7 @@ class ModelSheet(Sheet):
 
     def sold(self, row: Row) -> str:
         if row.get("model", "") not in self._models:
-            raise BadRequest("There is no such model.")
+            raise BadRequest(gettext("There is no such model."))
         return row["model"]
 
     def version(self, row: Row, reason: str, moment: datetime) -> Price:
@@ -189,13 +197,16 @@ def _columns(row: Row, before: Price | None) -> dict[str, Any]:
             found[name] = field.clean(cell)
     missing = [name for name in BUCKETS if found[name] is None]
     if missing:
-        raise BadRequest(f"The model has no price yet: {', '.join(missing)} is missing.")
+        raise BadRequest(
+            gettext("The model has no price yet: %(missing)s is missing.")
+            % {"missing": ", ".join(missing)}
+        )
     return found
 
 
 def _whole(cell: str) -> int:
     if not cell.isdecimal():
-        raise BadRequest("long_context_above is a number of tokens.")
+        raise BadRequest(gettext("long_context_above is a number of tokens."))
     return int(cell)
 
 
@@ -210,7 +221,7 @@ def _moment(cell: str) -> datetime | None:
     if moment is None and day is not None:
         moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001  made aware below
     if moment is None:
-        raise BadRequest("effective_at is a moment, such as 2027-01-01 00:00.")
+        raise BadRequest(gettext("effective_at is a moment, such as 2027-01-01 00:00."))
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -233,7 +244,10 @@ def apply(lines: Iterable[Line], *, actor: str, request_id: str = "") -> int:
     notified = 0
     for line in lines:
         if line.price is None:
-            raise BadRequest(f"Line {line.number}: {line.problem}")
+            raise BadRequest(
+                gettext("Line %(number)d: %(problem)s")
+                % {"number": line.number, "problem": line.problem}
+            )
         notified += announcements.announce(line.price, actor, request_id)
     return notified
 

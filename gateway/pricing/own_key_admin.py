@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
@@ -19,7 +20,7 @@ from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from hontoni import errors
 from hontoni.money import dollars
 
-_PARTS = (("per_million", "Per million tokens"), ("per_request", "Per request"))
+_PARTS = (("per_million", _t("Per million tokens")), ("per_request", _t("Per request")))
 
 
 class FeeForm(ConfirmedForm):
@@ -28,8 +29,8 @@ class FeeForm(ConfirmedForm):
     effective_at = forms.SplitDateTimeField(
         required=False,
         widget=UnfoldAdminSplitDateTimeWidget,
-        label="In force from",
-        help_text="UTC. Empty: as soon as every node knows it, a rise after its notice.",
+        label=_t("In force from"),
+        help_text=_t("UTC. Empty: as soon as every node knows it, a rise after its notice."),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class FeeForm(ConfirmedForm):
         row = self.row(cleaned)
         before = own_key_fees.before(row, clock.now())
         return [
-            Change(label, getattr(before, name), getattr(row, name))
+            Change(str(label), getattr(before, name), getattr(row, name))
             for name, label in _PARTS
             if before is not None and getattr(before, name) != getattr(row, name)
         ]
@@ -70,7 +71,7 @@ class OwnKeyFeeAdmin(RateAdmin):
 
     @admin.display(description=_t("vendor"), ordering="vendor")
     def vendors(self, row: OwnKeyFee) -> str:
-        return row.get_vendor_display() if row.vendor else "every other vendor"
+        return row.get_vendor_display() if row.vendor else gettext("every other vendor")
 
     @admin.display(description=_t("per million tokens"), ordering="per_million")
     def tokens(self, row: OwnKeyFee) -> str:
@@ -92,7 +93,11 @@ class OwnKeyFeeAdmin(RateAdmin):
     ) -> None:
         super().save_model(request, obj, form, change)
         count = announcements.own_key_fee(obj, clock.now())
-        self.message_user(request, f"{obj}. {count} customers are told of it by mail.")
+        self.message_user(
+            request,
+            gettext("%(fee)s. %(count)d customers are told of it by mail.")
+            % {"fee": obj, "count": count},
+        )
 
 
 @admin.register(OwnKey)

@@ -11,6 +11,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.decorators import action
 
@@ -69,7 +71,7 @@ class PriceAdmin(VersionAdmin):
     @admin.display(description=_t("earns least with"))
     def earns(self, price: Any) -> str:
         worst = margins.least(price.margins)
-        return f"{worst.label}: {worst}" if worst else "cost unknown"
+        return f"{worst.label}: {worst}" if worst else gettext("cost unknown")
 
     def get_fields(self, request: HttpRequest, obj: Price | None = None) -> list[str]:
         if obj is not None:
@@ -88,11 +90,13 @@ class PriceAdmin(VersionAdmin):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         bucket = db_field.name.removeprefix("long_")
         if bucket in LABELS:
-            long = ", in long contexts" if bucket != db_field.name else ""
-            field.label = f"{LABELS[bucket].capitalize()}{long}"
-            field.help_text = "Dollars per million tokens." + _beside(request, db_field.name)
+            label = gettext(LABELS[bucket].capitalize())
+            long = gettext("%(bucket)s, in long contexts") % {"bucket": label}
+            field.label = label if bucket == db_field.name else long
+            per_million = gettext("Dollars per million tokens.")
+            field.help_text = per_million + _beside(request, db_field.name)
         elif db_field.name == "long_context_above":
-            field.help_text = (
+            field.help_text = gettext(
                 "Tokens of a prompt, from which on the prices below hold. Empty: none."
             )
         return field
@@ -137,13 +141,18 @@ def _beside(request: HttpRequest, name: str) -> str:
     if price is None:
         return ""
     now = getattr(price, name)
-    words = f" Now ${dollars(now)}." if now is not None else " Now none of its own."
+    words = gettext("Now none of its own.")
+    if now is not None:
+        words = gettext("Now %(amount)s.") % {"amount": f"${dollars(now)}"}
     cost = margins.known([price.model_id]).on(price.model_id, clock.now().date())
-    return f"{words} Costs us ${dollars(cost.rate(name))}." if cost else words
+    costs = {"amount": f"${dollars(cost.rate(name))}"} if cost else {}
+    return " ".join(["", words, *([gettext("Costs us %(amount)s.") % costs] if costs else [])])
 
 
 def _shown(bucket: str) -> Any:
-    @admin.display(description=f"{SHORT[bucket]}, per million", ordering=bucket)
+    @admin.display(
+        description=format_lazy("{}, {}", _t(SHORT[bucket]), _t("per million")), ordering=bucket
+    )
     def shown(self: PriceAdmin, price: Any) -> str:
         earned = {each.bucket: each for each in price.margins}.get(bucket)
         return f"${dollars(getattr(price, bucket))}" + (f" {earned}" if earned else "")

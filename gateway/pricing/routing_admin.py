@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -26,7 +27,7 @@ class RoutingAdmin(ModelAdmin):
 
     @admin.display(description=_t("model"), ordering="model")
     def of_model(self, row: Routing) -> str:
-        return row.model_id or "every other model"
+        return row.model_id or gettext("every other model")
 
     @action(description=_t("Health of vendors"), url_path="health", permissions=["view"])
     def health(self, request: HttpRequest) -> HttpResponse:
@@ -37,7 +38,7 @@ class RoutingAdmin(ModelAdmin):
             rows, problem = [], str(error)
         context = {
             **self.admin_site.each_context(request),
-            "title": "Health of vendors",
+            "title": gettext("Health of vendors"),
             "opts": self.model._meta,
             "rows": rows,
             "problem": problem,

@@ -118,7 +118,7 @@ class Feature(Announced):
     def clean(self) -> None:
         """Raises ValidationError for what could not be billed or bounded."""
         if self.name.rstrip("*") == "" or "*" in self.name[:-1]:
-            raise ValidationError({"name": "A name, or the beginning of one and a single *."})
+            raise ValidationError({"name": _("A name, or the beginning of one and a single *.")})
         ways = {self.pricing: self.factor}
         if self.pk:
             ways |= dict(self.prices.values_list("pricing", "factor"))
@@ -160,7 +160,8 @@ class FeaturePrice(Version):
         ]
 
     def __str__(self) -> str:
-        return f"{self.feature} from {self.effective_at:%Y-%m-%d %H:%M}"
+        since = f"{self.effective_at:%Y-%m-%d %H:%M}"
+        return _("%(what)s from %(since)s") % {"what": self.feature, "since": since}
 
     def kin(self) -> "models.QuerySet[FeaturePrice]":
         return FeaturePrice.objects.filter(feature=self.feature_id).select_related("feature")

@@ -84,8 +84,8 @@ class CustomerPrice(Announced):
         given: list[Any] = [getattr(self, name) for name in BUCKETS]
         if self.multiplier:
             if any(rate is not None for rate in given):
-                raise ValidationError("A multiplier, or rates; not both.")
+                raise ValidationError(gettext("A multiplier, or rates; not both."))
         elif self.model_id is None or any(rate is None for rate in given):
-            raise ValidationError("A multiplier, or a model and all of its rates.")
+            raise ValidationError(gettext("A multiplier, or a model and all of its rates."))
         if self.until_at and self.until_at <= self.from_at:
-            raise ValidationError({"until_at": "It ends before it begins."})
+            raise ValidationError({"until_at": gettext("It ends before it begins.")})

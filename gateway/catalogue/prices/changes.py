@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from gateway.catalogue.costs import margins
 from gateway.catalogue.features.models import WHOLE, FeaturePrice
@@ -41,7 +42,7 @@ class Step(NamedTuple):
 
     @property
     def percent(self) -> str:
-        return "new" if self.before is None else money.change(self.before, self.after)
+        return gettext("new") if self.before is None else money.change(self.before, self.after)
 
     @property
     def label(self) -> str:
@@ -104,18 +105,24 @@ def check(before: Priced | None, after: Priced, now: datetime) -> None:
     lost = margins.below(margins.earned(after))
     if lost:
         words = "; ".join(f"{each.label} {each}" for each in lost)
-        raise BadRequest(f"Below what the vendor charges: {words}. Say why.", param="reason")
+        raise BadRequest(
+            gettext("Below what the vendor charges: %(what)s. Say why.") % {"what": words},
+            param="reason",
+        )
     if isinstance(after, Price) and isinstance(before, Price | None):
         sold = list(losses.by_price(before, after))
         if sold:
             raise BadRequest(
-                f"Below what the vendor charges, for customers with prices of their own: "
-                f"{losses.words(sold)}. Say why.",
+                gettext(
+                    "Below what the vendor charges, for customers with prices of their own: "
+                    "%(what)s. Say why."
+                )
+                % {"what": losses.words(sold)},
                 param="reason",
             )
     if rises(before, after) and after.effective_at < now + notice() - timedelta(minutes=5):
         raise BadRequest(
-            f"A rise is told {settings.MODEL_PRICE_NOTICE_DAYS} days before it binds. Begin it "
-            "then, or say why not.",
+            gettext("A rise is told %(days)d days before it binds. Begin it then, or say why not.")
+            % {"days": settings.MODEL_PRICE_NOTICE_DAYS},
             param="reason",
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import formats, timezone
+from django.utils.translation import gettext
 
 from billing.books import audit
 from gateway.catalogue import clock
@@ -42,7 +43,9 @@ def beginning(wanted: datetime | None, price: Priced) -> datetime:
         return now + changes.notice()
     if wanted is not None and wanted < now - LEAD:
         raise BadRequest(
-            "A price cannot begin in the past. Make one from now on, and correct the requests.",
+            gettext(
+                "A price cannot begin in the past. Make one from now on, and correct the requests."
+            ),
             param="effective_at",
         )
     return max(wanted or now, now + LEAD)
@@ -73,8 +76,11 @@ def check(price: Priced, now: datetime) -> None:
     changes.check(before, price, now)
     if not price.reason and (risen := _rises_soon(before, price, price.effective_at, now)):
         raise BadRequest(
-            f"The price of {_shown(risen.effective_at)} would be a rise after it, without its "
-            "notice. Withdraw that one first, or say why not.",
+            gettext(
+                "The price of %(moment)s would be a rise after it, without its notice. Withdraw "
+                "that one first, or say why not."
+            )
+            % {"moment": _shown(risen.effective_at)},
             param="reason",
         )
 
@@ -97,11 +103,16 @@ def withdraw(price: Priced, *, actor: str, request_id: str = "") -> None:
         price = type(price)._default_manager.select_for_update().get(pk=price.pk)
         if not is_coming(price):
             raise Conflict(
-                f"It has been in force since {_shown(price.effective_at)}, or is about to be: "
-                "announce another one."
+                gettext(
+                    "It has been in force since %(moment)s, or is about to be: announce another "
+                    "one."
+                )
+                % {"moment": _shown(price.effective_at)}
             )
         if not leaves_no_rise(price):
-            raise Conflict("The next one would be a rise without its notice: withdraw that first.")
+            raise Conflict(
+                gettext("The next one would be a rise without its notice: withdraw that first.")
+            )
         before, about = as_dict(price), subject(price)
         price.delete()
         audit.record(

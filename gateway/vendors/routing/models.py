@@ -41,7 +41,7 @@ class Routing(Announced):
 
     def clean(self) -> None:
         if self.model_id is None and Routing.objects.filter(model=None).exclude(pk=self.pk):
-            raise ValidationError("There is one for every other model already.")
+            raise ValidationError(gettext("There is one for every other model already."))
 
 
 class RouteTerms(Announced):
@@ -79,7 +79,7 @@ class RouteTerms(Announced):
     def clean(self) -> None:
         given = [rate is not None for rate in (self.input, self.output)]
         if any(given) and not all(given):
-            raise ValidationError("Both input and output, or neither.")
+            raise ValidationError(gettext("Both input and output, or neither."))
 
     @property
     def cost(self) -> int | None:
