@@ -1,4 +1,4 @@
-"""Staff: who is asked first for a model, what each vendor of it costs, and how all of them are."""
+"""Staff: who is asked first for a model, by what its vendors are compared, and how all are."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -53,6 +53,20 @@ class RouteTermsAdmin(RateAdmin):
     list_filter = ("provider", "model")
     list_select_related = ("model", "provider")
     search_fields = ("model__id", "provider__name")
+    fieldsets = (
+        (None, {"fields": ("provider", "model", "share")}),
+        (
+            _t("To compare by"),
+            {
+                "fields": ("input", "cache_read", "output", "confirmed"),
+                "description": _t(
+                    "By these alone the cheapest provider is chosen, from now on. They are no "
+                    "costs: what margins, alarms and bills are held against are the versions in "
+                    "Vendor prices."
+                ),
+            },
+        ),
+    )
 
     @admin.display(description=_t("input"), ordering="input")
     def in_price(self, row: RouteTerms) -> str:

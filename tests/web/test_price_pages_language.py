@@ -42,6 +42,7 @@ FORMS: dict[str, dict[str, str]] = {
     | {"multiplier": "90", "until_at_0": "2030-01-01", "until_at_1": "00:00:00"},
     "ownkeyfee/add/": _PAST | {"vendor": "", "per_million": "9", "per_request": "1", "reason": ""},
     "routeterms/add/": {"model": "gpt-4o", "input": "1", "output": ""},
+    "routing/add/": {"model": "", "choose": "fast"},
     "proposal/sync/": {"offline": "on", "confirmed": "yes"},
 }
 
