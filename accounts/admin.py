@@ -27,7 +27,16 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from accounts.keys import api_keys, personal_tokens
 from accounts.legal import texts
-from accounts.models import ApiKey, Consent, LegalText, PersonalToken, User
+from accounts.models import (
+    ApiKey,
+    Consent,
+    Invitation,
+    LegalText,
+    Membership,
+    PersonalToken,
+    TeamEvent,
+    User,
+)
 from accounts.people import terms
 from accounts.sign_in import proof
 
@@ -40,8 +49,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ["email", "name", "is_active", "is_staff", "created_at", "last_login"]
-    list_filter = ["is_active", "is_staff"]
-    search_fields = ["email", "name"]
+    list_filter = ["is_active", "is_staff", "is_team"]
+    search_fields = ["email", "name", "memberships__person__email"]
     ordering = ["-id"]
     readonly_fields = [
         "created_at",
@@ -49,10 +58,13 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         "frozen_reason",
         "key_cap",
         "last_login",
+        "members",
+        "teams",
         "terms_version",
     ]
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
+        (_("Teams"), {"fields": ["teams", "members"]}),
         (_("Keys"), {"fields": ["key_cap", "terms_version", "frozen_at", "frozen_reason"]}),
         (
             _("Permissions"),
@@ -63,6 +75,17 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     add_fieldsets = [
         (None, {"fields": ["email", "name", "usable_password", "password1", "password2"]})
     ]
+
+    @admin.display(description=_("Members"))
+    def members(self, user: User) -> str:
+        """Of a team: who is in it."""
+        found = Membership.objects.filter(account=user.pk, ended_at=None).select_related("person")
+        return ", ".join(f"{each.person.email} ({each.role})" for each in found) or "-"
+
+    @admin.display(description=_("In teams"))
+    def teams(self, user: User) -> str:
+        found = Membership.objects.filter(person=user.pk, ended_at=None).select_related("account")
+        return ", ".join(f"{each.account} ({each.role})" for each in found) or "-"
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """Who may change people must not make himself more than he is."""
@@ -80,7 +103,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     ) -> None:
         super().save_model(request, obj, form, change)
         if "is_active" in form.changed_data:
-            terms.changed(obj.pk)
+            theirs = Membership.objects.filter(person=obj, ended_at=None)
+            terms.changed(obj.pk, *theirs.values_list("account_id", flat=True))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # money hangs on it: deactivate instead
@@ -124,12 +148,51 @@ class SecretAdmin(ModelAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(SecretAdmin):
+    list_select_related = ["user", "member__person"]
     end = staticmethod(api_keys.revoke)
 
 
 @admin.register(PersonalToken)
 class PersonalTokenAdmin(SecretAdmin):
     end = staticmethod(personal_tokens.revoke)
+
+
+class RecordAdmin(ModelAdmin):
+    """What teams keep of themselves: staff read it."""
+
+    ordering = ["-id"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Membership)
+class MembershipAdmin(RecordAdmin):
+    list_display = ["account", "person", "role", "joined_at", "ended_at"]
+    list_filter = ["role", "ended_at"]
+    list_select_related = ["account", "person"]
+    search_fields = ["account__name", "person__email"]
+
+
+@admin.register(Invitation)
+class InvitationAdmin(RecordAdmin):
+    list_display = ["account", "email", "role", "invited_by", "created_at", "expires_at"]
+    list_select_related = ["account", "invited_by"]
+    search_fields = ["account__name", "email"]
+    exclude = ["digest"]
+
+
+@admin.register(TeamEvent)
+class TeamEventAdmin(RecordAdmin):
+    list_display = ["at", "account", "actor_email", "action", "subject", "ip"]
+    list_select_related = ["account"]
+    search_fields = ["account__name", "actor_email", "action", "subject"]
 
 
 @admin.register(LegalText)

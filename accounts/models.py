@@ -14,6 +14,35 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from accounts.team_models import (
+    DirectoryGroup,
+    Invitation,
+    Membership,
+    Role,
+    SignOn,
+    SignOnIdentity,
+    TeamDomain,
+    TeamEvent,
+)
+
+__all__ = [
+    "ApiKey",
+    "Consent",
+    "DirectoryGroup",
+    "Invitation",
+    "KeyPlace",
+    "LegalText",
+    "Membership",
+    "PersonalToken",
+    "RefreshToken",
+    "Role",
+    "SignOn",
+    "SignOnIdentity",
+    "TeamDomain",
+    "TeamEvent",
+    "User",
+]
+
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
@@ -66,6 +95,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     # While this is set every key refuses (accounts/people/freezing.py).
     frozen_at = models.DateTimeField(null=True, editable=False)
     frozen_reason = models.CharField(max_length=200, blank=True, editable=False)
+    # Whether it is a team's: an account that nobody signs in with, only its members
+    # (team_models.py). Mails to it go to its owner, or there.
+    is_team = models.BooleanField(default=False, db_default=False, editable=False)
+    billing_email = models.EmailField(blank=True, default="", db_default="")
+    # Of a person: the account whose pages were opened last (empty: their own).
+    acts_for = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -74,7 +111,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     CHANGED_BY_UPDATE = (
         *("terms_version", "key_cap", "session_epoch"),
         *("address_vouched", "vendors_may_store", "keeps_responses"),
-        *("frozen_at", "frozen_reason"),
+        *("frozen_at", "frozen_reason", "acts_for"),
     )
 
     class Meta:
@@ -82,7 +119,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         indexes = [models.Index(fields=["created_at"], name="user_by_age")]
 
     def __str__(self) -> str:
-        return self.email
+        return f"{self.name} (team {self.pk})" if self.is_team else self.email
 
     def end_sessions(self) -> None:
         """Every one, in browsers and on /api, whatever a store still knows of it."""
@@ -134,6 +171,10 @@ class ApiKey(models.Model):
     """What a program signs its requests with. `keys/api_keys.py` makes, ends and finds them."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="keys")
+    # Whose it is in a team: it spends by their caps, and ends with them. Empty: the account's.
+    member = models.ForeignKey(
+        Membership, on_delete=models.RESTRICT, null=True, blank=True, related_name="keys"
+    )
     name = models.CharField(max_length=100)
     digest = models.BinaryField(max_length=32, unique=True)
     prefix = models.CharField(max_length=12)
@@ -227,6 +268,8 @@ class PersonalToken(models.Model):
     finds them."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="personal_tokens")
+    # Who acts by it for the account `user`; empty: the same.
+    person = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")
     name = models.CharField(max_length=100)
     digest = models.BinaryField(max_length=32, unique=True)
     prefix = models.CharField(max_length=12)
@@ -261,6 +304,8 @@ class RefreshToken(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="refresh_tokens")
     # Of the password it was issued under: another password, and the whole session is over.
     credentials = models.CharField(max_length=16)
+    # For which account it acts where a request names none; empty: the user's own.
+    account = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     issued_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True)

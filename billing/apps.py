@@ -9,6 +9,7 @@ class BillingConfig(AppConfig):
         from accounts.leaks import ended
         from accounts.people import freezing
         from accounts.sign_in import deletion, proof
+        from accounts.sign_on import entering
         from billing.books import audit  # noqa: F401  listens to the admin's log
         from billing.payments import clean_starts, pauses
         from billing.rewards import gifts, referrals
@@ -20,6 +21,7 @@ class BillingConfig(AppConfig):
         ended.follow(leaked_keys.tell)
         deletion.follow(notes.forget)
         proof.follow(referrals.forget_unconfirmed)
+        entering.follow(gifts.provisioned)
         from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses
 
         # It logs many at once without a signal; one by one, each is audited.

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.legal import texts
 from accounts.models import ApiKey, Consent, LegalText, User
+from accounts.people import mailboxes
 from billing.invoices.models import BillingDetails, Invoice
 from billing.payments.models import Dispute, TopUp
 from gateway.archive.log import Log, Narrowing
@@ -44,7 +45,7 @@ def gather(dispute: Dispute) -> dict[str, str]:
     return {
         "product_description": PRODUCT,
         "customer_name": user.name,
-        "customer_email_address": user.email,
+        "customer_email_address": mailboxes.address(user),
         "customer_purchase_ip": _address(user, paid),
         "billing_address": _billing_address(user),
         "service_date": f"{paid:%Y-%m-%d}",

@@ -121,11 +121,14 @@ def _about(request: UUID) -> tuple[datetime, datetime]:
 
 def _people(text: str) -> Iterator[Found]:
     if "@" in text:
-        for customer in Customer.objects.filter(email__istartswith=text).order_by("email")[:MOST]:
+        theirs = Q(email__istartswith=text) | Q(memberships__person__email__istartswith=text)
+        found = Customer.objects.filter(theirs).distinct()
+        for customer in found.order_by("is_team", "email")[:MOST]:
             state = (
                 _("frozen") if customer.frozen_at else "" if customer.is_active else _("deleted")
             )
-            yield Found(customer, customer.email, state or customer.name, "group")
+            name = str(customer) if customer.is_team else customer.email
+            yield Found(customer, name, state or customer.name, "group")
 
 
 def _keys(text: str) -> Iterator[Found]:

@@ -3,12 +3,13 @@
 from channels.security.websocket import WebsocketDenier
 from django.urls import path, re_path
 
-from gateway.dashboard import api, own_key_api, vendor_health_api
+from gateway.dashboard import api, member_api, own_key_api, vendor_health_api
 from gateway.dashboard.consumers import Dashboard
 from gateway.dashboard.views import (
     batches,
     docs,
     exports,
+    members,
     own_keys,
     playground,
     pricing,
@@ -58,6 +59,8 @@ pages = [
     ),
     path("usage/<str:request_id>/share", receipts.share, name="usage-receipt-share"),
     path("usage/<str:request_id>", receipts.receipt, name="usage-receipt"),
+    path("team/usage", members.usage, name="team-usage"),
+    path("team/usage.csv", members.usage_csv, name="team-usage-csv"),
     path("own-keys", own_keys.own_keys, name="own-keys"),
     path("own-keys/<int:pk>", own_keys.own_key, name="own-key"),
     path("own-keys/<int:pk>/test", own_keys.test, name="own-key-test"),
@@ -71,6 +74,7 @@ sockets = [
 ]
 urlpatterns = [
     path("models", api.ModelsView.as_view(), name="api-models"),
+    path("teams/<int:pk>/usage", member_api.MembersUsage.as_view(), name="api-team-usage"),
     path("usage", api.UsageListView.as_view(), name="usage"),
     path("usage/refusals", api.RefusalsView.as_view(), name="refusals"),
     path("usage/<str:request_id>", api.ReceiptView.as_view(), name="receipt"),

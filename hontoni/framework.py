@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "hontoni.pages.TimeZone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "accounts.sign_in.viewing.Viewing",
+    "accounts.teams.acting.OnPages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "hontoni.origins.ContentPolicy",
     "django_htmx.middleware.HtmxMiddleware",
@@ -72,7 +73,10 @@ TEMPLATES = [
                 "hontoni.pages.everywhere",
             ],
             "builtins": ["hontoni.templatetags.icons"],
-            "libraries": {"announcements": "billing.pages.announcement_tags"},
+            "libraries": {
+                "accounts": "accounts.pages.account_tags",
+                "announcements": "billing.pages.announcement_tags",
+            },
         },
     }
 ]
@@ -156,7 +160,7 @@ UNFOLD = {
 # -- /api ----------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.sign_in.tokens.AccessTokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.teams.acting.OnApi"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["hontoni.drf.JSONParser"],
@@ -173,6 +177,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "KeyScopeEnum": "accounts.keys.scopes.OF_KEYS",
         "TokenScopeEnum": "accounts.keys.scopes.OF_TOKENS",
+        "RoleEnum": "accounts.team_models.Role",
+        "GivenRoleEnum": "accounts.api.team_serializers.GIVEN",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

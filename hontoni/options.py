@@ -97,6 +97,15 @@ OPTIONS = (
         "`https://api.github.com/meta/public_keys/secret_scanning`",
         "whose signatures reports of leaked keys at `/api/leaks/github` carry",
     ),
+    Option(
+        "SIGN_ON_PRIVATE_NETWORKS",
+        "`False`",
+        (
+            "whether teams' own sign-in providers may be at private addresses and without TLS: "
+            "for an installation in a network of its own"
+        ),
+    ),
+    Option("DNS_SERVER", "the system's", "who is asked for TXT records, as `address:port`"),
     Option("GITHUB_CLIENT_ID", "none", "sign-in with GitHub"),
     Option("GITHUB_CLIENT_SECRET", "none", "sign-in with GitHub"),
     Option("GOOGLE_CLIENT_ID", "none", "sign-in with Google"),

@@ -182,6 +182,8 @@ GITHUB_SCANNING_KEYS_URL: str = env(
 # WebAuthn wants https, which a laptop's own address cannot have.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE
 MFA_TOTP_ISSUER = "Hontoni"
+SIGN_ON_PRIVATE_NETWORKS: bool = env.bool("SIGN_ON_PRIVATE_NETWORKS", default=False)
+DNS_SERVER: str = env("DNS_SERVER", default="")
 GITHUB_CLIENT_ID: str = env("GITHUB_CLIENT_ID", default="")
 GITHUB_CLIENT_SECRET: str = env("GITHUB_CLIENT_SECRET", default="")
 GOOGLE_CLIENT_ID: str = env("GOOGLE_CLIENT_ID", default="")

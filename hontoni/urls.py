@@ -35,6 +35,7 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("api/", include(accounts)),
+    path("scim/v2/", include(accounts.scim)),
     path("api/", include(billing)),
     path("api/", include(gateway)),
 ]

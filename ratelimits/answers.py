@@ -6,7 +6,7 @@ How long until something resets is reckoned here: scripts run alone, and gateway
 from struct import Struct
 from typing import Literal, NamedTuple
 
-from ratelimits.purses import Caps, Spend, standing
+from ratelimits.purses import PACKED, Caps, Spend, standing
 
 Status = Literal[
     "ok", "outdated", "stale", "cold", "unseeded", "refused",  # of admit
@@ -15,6 +15,7 @@ Status = Literal[
 Binding = Literal[
     "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled",
     "spent_day", "spent_month", "spent_life", "purse_hold",
+    "member_day", "member_month", "member_life", "member_hold",
 ]  # fmt: skip
 Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
 
@@ -26,10 +27,12 @@ _STATUS: tuple[Status, ...] = (
 _BINDING: tuple[Binding, ...] = (
     *("", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled"),
     *("spent_day", "spent_month", "spent_life", "purse_hold"),
+    *("member_day", "member_month", "member_life", "member_hold"),
 )
 LENGTHS_MS = (18_000_000, 86_400_000, 604_800_000, 2_592_000_000)
 _FIVE_HOURS, _DAY, _WEEK, _MONTH = LENGTHS_MS
 _MINUTE = 60_000_000  # microseconds
+_NONE = Caps()
 _NOW = Struct(">q")
 _STATE = Struct(">BBqqqqqIIqqIqIqIqI")
 
@@ -60,8 +63,9 @@ class State(NamedTuple):
     """Where a subject and its account stand, as the last script left them.
 
     `binding` names what refused: of several limits the one that frees last. `windows` are rpm, 5h,
-    daily, weekly and monthly; `spend` is told of a purse with caps. `now` is Redis's clock in
-    microseconds. `outdated` tells `now` alone; `stale`, `cold`, `unseeded` nothing but themselves.
+    daily, weekly and monthly; `spend` is told of a purse with caps, `member` of a member's. `now`
+    is Redis's clock in microseconds. `outdated` tells `now` alone; `stale`, `cold`, `unseeded`
+    nothing but themselves.
     """
 
     status: Status
@@ -74,6 +78,7 @@ class State(NamedTuple):
     now: int = 0
     windows: tuple[Window, ...] = ()
     spend: tuple[Spend, ...] = ()
+    member: tuple[Spend, ...] = ()
 
     @property
     def available(self) -> int:
@@ -81,7 +86,7 @@ class State(NamedTuple):
         return self.balance - self.held
 
 
-def state(reply: bytes, limits: Limits, caps: Caps) -> State:
+def state(reply: bytes, limits: Limits, caps: Caps, member: Caps = _NONE) -> State:
     """The answer of admit.lua or settle.lua."""
     if len(reply) < _STATE.size:
         now = _NOW.unpack_from(reply, 1)[0] if len(reply) > 1 else 0
@@ -105,7 +110,12 @@ def state(reply: bytes, limits: Limits, caps: Caps) -> State:
         ("weekly", weekly, used_week, in_week if since_week else 0),
         ("monthly", monthly, used_month, in_month if since_month else 0),
     )
-    spend = standing(reply, _STATE.size, caps, ms) if len(reply) > _STATE.size else ()
+    spend: tuple[Spend, ...] = ()
+    theirs: tuple[Spend, ...] = ()
+    if len(reply) > _STATE.size:  # of the purse, of the member's, or of both
+        spend = standing(reply, _STATE.size, caps, ms) if caps.any else ()
+        theirs = standing(reply, len(reply) - PACKED, member, ms) if member.any else ()
     return State(
-        _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows, spend
-    )
+        _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows,
+        spend, theirs,
+    )  # fmt: skip

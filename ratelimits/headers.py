@@ -10,9 +10,10 @@
 * RateLimit names the window with the fewest requests left; of equals the one that resets last.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from hontoni import errors
 from hontoni.money import dollars
@@ -129,13 +130,21 @@ def refusal(state: State, limits: Limits) -> errors.ApiError:
     """
     match state.binding:
         case "spent_day":
-            return _cap_reached(state, state.spend[0])
+            return _cap_reached(state, state.spend[0], _KEY)
         case "spent_month":
-            return _cap_reached(state, state.spend[1])
+            return _cap_reached(state, state.spend[1], _KEY)
         case "spent_life":
-            return _life_over(state.spend[2])
+            return _life_over(state.spend[2], _KEY)
         case "purse_hold":
-            return _cap_on_hold(state)
+            return _cap_on_hold(state.spend, _KEY)
+        case "member_day":
+            return _cap_reached(state, state.member[0], _MEMBER)
+        case "member_month":
+            return _cap_reached(state, state.member[1], _MEMBER)
+        case "member_life":
+            return _life_over(state.member[2], _MEMBER)
+        case "member_hold":
+            return _cap_on_hold(state.member, _MEMBER)
         case "balance":
             return _insufficient(state)
         case "hold":
@@ -169,32 +178,45 @@ def _on_hold(state: State) -> errors.PaymentRequired:
 
 
 _CAPS = {
-    "day": ("key_cap_daily", "a day"),
-    "month": ("key_cap_monthly", "a month"),
-    "life": ("key_cap_lifetime", "in all"),
+    "day": ("cap_daily", "a day"),
+    "month": ("cap_monthly", "a month"),
+    "life": ("cap_lifetime", "in all"),
 }
 
 
-def _cap_reached(state: State, spend: Spend) -> errors.PaymentRequired:
-    code, each = _CAPS[spend.period]
+class _Capped(NamedTuple):
+    """Whose cap it is, how their codes begin, and who can raise it."""
+
+    who: str
+    code: str
+    raiser: str
+    instead: str = ""
+
+
+_KEY = _Capped("This API key", "key_", "its owner", ", or use another key")
+_MEMBER = _Capped("The member whose API key this is", "member_", "an admin of the team")
+
+
+def _cap_reached(state: State, spend: Spend, whose: _Capped) -> errors.PaymentRequired:
+    code, each = whose.code + _CAPS[spend.period][0], _CAPS[spend.period][1]
     seconds, _ = _when(state)
     frees = datetime.fromtimestamp((state.now // 1000 + spend.reset_ms) // 1000, UTC)  # midnight
     return errors.PaymentRequired(
-        f"This API key may spend ${dollars(spend.cap)} {each}, and has spent "
+        f"{whose.who} may spend ${dollars(spend.cap)} {each}, and has spent "
         f"{_spent(spend)}. It can spend again in {duration(seconds)}, at "
-        f"{frees:%Y-%m-%d %H:%M} UTC, or when its owner raises the cap.",
+        f"{frees:%Y-%m-%d %H:%M} UTC, or when {whose.raiser} raises the cap.",
         code=code,
         headers={"Retry-After": str(seconds), "x-should-retry": "false"},
         details=_details(code, dollars(spend.cap), frees),
     )
 
 
-def _life_over(spend: Spend) -> errors.PaymentRequired:
+def _life_over(spend: Spend, whose: _Capped) -> errors.PaymentRequired:
     """Waiting does not help: there is no Retry-After, and nothing frees."""
-    code, each = _CAPS[spend.period]
+    code, each = whose.code + _CAPS[spend.period][0], _CAPS[spend.period][1]
     return errors.PaymentRequired(
-        f"This API key may spend ${dollars(spend.cap)} {each}, and has spent {_spent(spend)}. "
-        "This cap does not free by itself: its owner can raise it, or use another key.",
+        f"{whose.who} may spend ${dollars(spend.cap)} {each}, and has spent {_spent(spend)}. "
+        f"This cap does not free by itself: {whose.raiser} can raise it{whose.instead}.",
         code=code,
         headers={"x-should-retry": "false"},
         details={"limit": code, "allowed": dollars(spend.cap), "frees_at": None},
@@ -207,17 +229,17 @@ def _spent(spend: Spend) -> str:
     return f"${dollars(spend.spent)}{rest}"
 
 
-def _cap_on_hold(state: State) -> errors.PaymentRequired:
+def _cap_on_hold(spend: Sequence[Spend], whose: _Capped) -> errors.PaymentRequired:
     lines = " and ".join(
         f"${dollars(each.cap)} {_CAPS[each.period][1]} (${dollars(each.spent)} spent, "
         f"${dollars(each.held)} held)"
-        for each in state.spend
+        for each in spend
         if each.cap
     )
     return errors.PaymentRequired(
-        f"This API key may spend {lines}, and requests that are still running hold the rest. "
+        f"{whose.who} may spend {lines}, and requests that are still running hold the rest. "
         "Try again in 2 seconds.",
-        code="key_cap_on_hold",
+        code=f"{whose.code}cap_on_hold",
         headers={"Retry-After": "2"},
     )
 

@@ -9,7 +9,7 @@ Always true, and checked by tests/ratelimits/test_model.py:
 4. A request is charged once, however often it is settled, and its event is appended with it.
 5. A refusal takes nothing.
 6. What a purse (a key, and what it is rotated to) has spent and holds in a UTC day, in a month and
-   in its life is at most its caps.
+   in its life is at most its caps; and likewise a member's purse, which all their keys share.
 
 The clock is Redis's. Money is nano-dollars. An account is a number, a subject (whom the windows
 belong to) a string; nothing here knows what they stand for. A limit of 0 means there is none.
@@ -57,6 +57,7 @@ class Ask(NamedTuple):
     caps: Caps = Caps()
     holds_from: int = 0
     holds_until: int = 0
+    member: Caps = Caps()
     batch: str = ""
     drawn: int = 0
 
@@ -105,6 +106,7 @@ _BATCHES = "batches"  # the subject of what is set aside for them, likewise
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
 _NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
 _ADMISSION = Struct(">16q??")  # as admit.lua unpacks it
+_MEMBER = Struct(">3q")  # likewise
 _SETTLEMENT = Struct(">q??")  # as settle.lua does
 
 # -- The data plane ------------------------------------------------------------------------------
@@ -119,13 +121,13 @@ async def admit(ask: Ask, commit: bool = True) -> State:
     admission and takes nothing.
     """
     reply = await scripts.run(scripts.ADMIT, *_admission(ask, commit))
-    return state(reply, ask.limits, ask.caps)
+    return state(reply, ask.limits, ask.caps, ask.member)
 
 
 def look_sync(ask: Ask) -> State:
     """Where a subject stands, asked by the control plane: `admit` that only looks."""
     reply = scripts.run_sync(scripts.ADMIT, *_admission(ask, False))
-    return state(reply, ask.limits, ask.caps)
+    return state(reply, ask.limits, ask.caps, ask.member)
 
 
 def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
@@ -137,10 +139,16 @@ def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Arg
         day, month, life, ask.holds_from, ask.holds_until, ask.stretch, commit,
     )  # fmt: skip
     rest = records.rest(account, subject, purse, ask.draft)
-    args = ask.request_id, numbers, ask.credits, rest
+    names = _keys(ask)
+    args: tuple[redis.Argument, ...] = (ask.request_id, numbers, ask.credits, rest)
     if ask.batch:
-        return (*_keys(ask), keys.request(account, ask.batch)), (*args, ask.drawn)
-    return _keys(ask), args
+        names = (*names, keys.request(account, ask.batch))
+        args = (*args, ask.drawn)
+    if ask.member.any:
+        theirs, *most = ask.member
+        names = (*names, keys.spend(account, theirs))
+        args = (*args, *(() if ask.batch else ("",)), _MEMBER.pack(*most))
+    return names, args
 
 
 def _keys(ask: Ask) -> tuple[str, ...]:
@@ -166,12 +174,16 @@ async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Ex
     `hold` is answered with what was granted already.
     """
     purse, *caps = ask.caps
-    names = (
+    names: tuple[str, ...] = (
         keys.account(ask.account),
         keys.request(ask.account, ask.request_id),
         keys.spend(ask.account, purse),
     )
-    args = (hold, step, 1 if stretch else 0, *caps)
+    args: tuple[redis.Argument, ...] = (hold, step, 1 if stretch else 0, *caps)
+    if ask.member.any:
+        theirs, *most = ask.member
+        names = (*names, keys.spend(ask.account, theirs))
+        args = (*args, *most, ask.request_id)
     reply = await scripts.run(scripts.EXTEND, names, args)
     return Extension(*reply) if len(reply) == 3 else Extension(0, hold, 0, _NOT_EXTENDED[reply[0]])
 
@@ -290,9 +302,11 @@ def read_account_sync(account: int) -> Account | None:
     return Account(*(int(value or 0) for value in values))
 
 
-def reap_sync(dead: Expired, *, cost: int, event: str | bytes) -> State:
-    """Settle a request for its dead process. "alive" if it beat meanwhile: nothing happened."""
+def reap_sync(dead: Expired, *, cost: int, event: str | bytes, member: str = "") -> State:
+    """Settle a request for its dead process; `member` is the purse of whose key it was. "alive"
+    if it beat meanwhile: nothing happened."""
     ask = _closing(dead.request_id, dead.account, dead.subject, dead.purse)
+    ask = ask._replace(member=Caps(member))
     reply = scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True))
     return state(reply, ask.limits, ask.caps)
 
@@ -313,6 +327,8 @@ def _settlement(
     ask: Ask, cost: int, event: str | bytes, giveback: bool = False, reaping: bool = False
 ) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
     """KEYS and ARGV of settle.lua."""
-    names = *_keys(ask), keys.usage(keys.shard(ask.account))
+    names = (*_keys(ask), keys.usage(keys.shard(ask.account)))
+    if ask.member.purse:
+        names = (*names, keys.spend(ask.account, ask.member.purse))
     how = _SETTLEMENT.pack(ask.limits.rpm, giveback, reaping)
     return names, (ask.request_id, ask.account, cost, event, how)

@@ -1,8 +1,8 @@
 """What a purse may spend in a UTC day, in a UTC month and in its life, and how it stands.
 
-A purse is whose spending is capped together: a key, and whatever it was rotated to. What it has
-spent is in Redis from when it first asks with a cap, and is rebuilt from the books when Redis has
-lost it. Nano-dollars.
+A purse is whose spending is capped together: a key, and whatever it was rotated to; or all keys
+of a member of an account, beside each key's own. What it has spent is in Redis from when it first
+asks with a cap, and is rebuilt from the books when Redis has lost it. Nano-dollars.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,11 @@ class Caps(NamedTuple):
     month: int = 0
     life: int = 0
 
+    @property
+    def any(self) -> bool:
+        """Whether there is a cap at all."""
+        return bool(self.day or self.month or self.life)
+
 
 class Spend(NamedTuple):
     """How a purse stands in its `day`, `month` or `life`; ms until that is over (0: never)."""
@@ -36,6 +41,7 @@ class Spend(NamedTuple):
 
 
 _NUMBERS = Struct(">6q")
+PACKED = _NUMBERS.size
 _DAY_MS = 86_400_000
 
 
@@ -66,6 +72,7 @@ def seed_sync(
     month: tuple[int, int],
     life: int,
     key_ids: Sequence[int],
+    purses: Sequence[str] = (),
     last_event_id: str = "0-0",
     opened: Sequence[str] = (),
 ) -> bool:
@@ -73,13 +80,14 @@ def seed_sync(
 
     Call it under the lock of the account's wallet. `day` and `month` are (number of its first day
     since 1970, what these keys have spent in it up to `last_event_id` of the shard's stream),
-    `life` what they have ever spent up to it; `opened` the account's open requests.
+    `life` what they have ever spent up to it; `opened` the account's open requests. `purses` are
+    those of a member's keys, where it is a member's.
     Raises errors.Unavailable.
     """
     names = [keys.spend(account, purse), keys.usage(keys.shard(account)), keys.account(account)]
     for each in opened:
         names += [keys.request(account, each), keys.request_before(account, each)]
-    args: list[str | int] = [account, last_event_id, *day, *month, life, *key_ids]
+    args: list[str | int] = [account, last_event_id, *day, *month, life, *key_ids, *purses]
     return bool(scripts.run_sync(scripts.SEED_SPEND, names, args))
 
 

@@ -158,7 +158,12 @@ async def announce(
     knows that it has ended."""
     account, subject, purse = ask.account, ask.subject, ask.caps.purse
     own, counts, log, running, spend = keys.of(account, subject, purse)
-    names = own, counts, log, running, keys.request(account, ask.request_id), spend
+    names: tuple[str, ...] = (
+        *(own, counts, log, running),
+        *(keys.request(account, ask.request_id), spend),
+    )
+    if ask.member.any:
+        names = (*names, keys.spend(account, ask.member.purse))
     rest = records.rest(account, subject, purse, draft, windows)
     args = (ask.request_id, hold, cost, ask.lease_ms, admitted, 1 if purse else 0, rest)
     return bool(await scripts.run(scripts.ANNOUNCE, names, args))

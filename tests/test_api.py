@@ -22,7 +22,9 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.test import APIClient
 
 from accounts.keys import personal_tokens
-from accounts.models import ApiKey
+from accounts.models import ApiKey, Membership, User
+from accounts.sign_on import directory, domains, setting_up
+from accounts.teams import forming, invitations, memberships
 from billing.books import ledger
 from billing.invoices.models import Invoice
 from billing.payments.models import TopUp
@@ -33,6 +35,7 @@ from billing.subscriptions import balance_changes
 from gateway.vendors.models import Provider
 from gateway.vendors.own_keys import keeping
 from hontoni.money import DOLLAR, nanos
+from tests.confirmed import confirm
 from tests.world import Person, used
 
 PUBLIC = {
@@ -91,6 +94,34 @@ def tokened(alice: Person) -> int:
     return personal_tokens.mint(alice.user, "report", ["usage:read"])[0].pk
 
 
+def team(alice: Person) -> Membership:
+    """A team of alice's."""
+    return forming.make(confirm(alice.user), "Acme")
+
+
+def membered(alice: Person) -> dict[str, Any]:
+    place = team(alice)
+    other = memberships.add(place.account, User.objects.create_user("dora@acme.test"), "viewer")
+    return {"pk": place.account_id, "member": other.pk}
+
+
+def invited(alice: Person) -> dict[str, Any]:
+    place = team(alice)
+    made = invitations.invite(place, "dora@acme.test", "viewer")
+    return {"pk": place.account_id, "invitation": made.pk}
+
+
+def claimed(alice: Person) -> dict[str, Any]:
+    place = team(alice)
+    return {"pk": place.account_id, "domain": domains.add(place, "acme.test").pk}
+
+
+def grouped(alice: Person) -> dict[str, Any]:
+    place = team(alice)
+    group = directory.make_group(setting_up.of_team(place), "Devs")
+    return {"pk": place.account_id, "group": group.pk}
+
+
 # For every route with an id: the ids of something of alice's.
 ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}": lambda alice: {"pk": alice.key.pk},
@@ -113,6 +144,17 @@ ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/billing/topups/{}": lambda alice: {"pk": ordered(alice).pk},
     "api/billing/payment-methods/{}": lambda alice: {"pk": at_stripe(alice)},
     "api/billing/payment-methods/{}/default": lambda alice: {"pk": at_stripe(alice)},
+    **{
+        f"api/teams/{{}}{path}": lambda alice: {"pk": team(alice).account_id}
+        for path in (
+            *("", "/members", "/invitations", "/leave", "/transfer", "/events", "/usage"),
+            *("/sign-on", "/domains", "/scim-token", "/groups"),
+        )
+    },
+    "api/teams/{}/members/{}": membered,
+    "api/teams/{}/invitations/{}": invited,
+    "api/teams/{}/domains/{}": claimed,
+    "api/teams/{}/groups/{}": grouped,
 }
 
 

@@ -29,15 +29,17 @@ from accounts.api.account_serializers import (
     Rotation,
     SessionSerializer,
     TokenSerializer,
-    UserSerializer,
 )
 from accounts.api.requests import caller, valid
+from accounts.api.team_serializers import WhoSerializer
 from accounts.keys import api_keys, personal_tokens, scopes
 from accounts.keys.restrictions import Restrictions
 from accounts.legal import texts
 from accounts.models import ApiKey, PersonalToken, User
 from accounts.people import privacy
 from accounts.sign_in import callers, devices, factors, grants, opening, throttles, tokens
+from accounts.sign_on import entering
+from accounts.teams import acting, memberships
 from hontoni import errors, origins
 from hontoni.drf import problems, takes_nothing
 
@@ -116,6 +118,7 @@ class Login(_Door):
                 "The e-mail address or the password is wrong.", code="invalid_credentials"
             )
         factors.check(user, body["code"])
+        entering.check(user)
         update_last_login(User, user)
         devices.remember(request, user.email)
         return _answer(tokens.issue(user))
@@ -163,10 +166,11 @@ class Me(APIView):
         tags=["auth"],
         operation_id="me",
         summary="Who am I?",
-        responses={200: UserSerializer, **problems(401)},
+        responses={200: WhoSerializer, **problems(401)},
     )
     def get(self, request: Request) -> Response:
-        return Response(UserSerializer(caller(request)).data)
+        work = acting.at_door(request)
+        return Response(WhoSerializer(work.person, context={"work": work}).data)
 
 
 class Privacy(APIView):
@@ -235,7 +239,11 @@ class Keys(
     scopes: ClassVar = dict.fromkeys(("GET", "POST", "PATCH", "DELETE"), scopes.KEYS)
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        return super().get_queryset().filter(user_id=caller(self.request).pk)
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset()
+        work = acting.at_door(self.request)
+        found = memberships.keys_of(work.account, work.membership, work.role)
+        return found.select_related("member__person")
 
     @extend_schema(
         operation_id="create_key",
@@ -255,7 +263,8 @@ class Keys(
         name, expires_at = fields.pop("name"), fields.pop("expires_at", None)
         restricted, ip = Restrictions(**fields), callers.address(request)
         grants.check(request.auth, restricted.scopes)
-        return _show(*api_keys.mint(caller(request), name, expires_at, restricted, ip))
+        member = acting.at_door(request).membership
+        return _show(*api_keys.mint(caller(request), name, expires_at, restricted, ip, member))
 
     def perform_update(self, serializer: BaseSerializer[ApiKey]) -> None:
         # By its name nothing is gained, but a limit that is lifted is power given on.
@@ -287,6 +296,11 @@ class Keys(
     def rotate(self, request: Request, **_: Any) -> Response:
         key, body = self.get_object(), valid(Rotation, request.data)
         grants.check(request.auth, key.scopes)
+        if not memberships.may_rotate(acting.at_door(request).membership, key):
+            raise errors.Forbidden(
+                "A key is replaced by whose it is: revoke it, and have them make another.",
+                code="role_missing",
+            )
         overlap = timedelta(seconds=body["overlap_seconds"])
         return _show(*api_keys.rotate(key, overlap, callers.address(request)))
 
@@ -315,7 +329,10 @@ class Tokens(
     http_method_names = ["get", "head", "options", "post", "delete"]
 
     def get_queryset(self) -> QuerySet[PersonalToken]:
-        return super().get_queryset().filter(user_id=caller(self.request).pk)
+        if getattr(self, "swagger_fake_view", False):
+            return super().get_queryset()
+        work = acting.at_door(self.request)
+        return personal_tokens.of(work.account, work.person)
 
     @extend_schema(
         operation_id="create_token",
@@ -331,13 +348,16 @@ class Tokens(
         ],
     )
     def create(self, request: Request) -> Response:
-        body = valid(TokenSerializer, request.data)
+        body, work = valid(TokenSerializer, request.data), acting.at_door(request)
+        for scope in body["scopes"]:
+            work.check(scope)
         made, raw = personal_tokens.mint(
-            caller(request),
+            work.account,
             body["name"],
             body["scopes"],
             body.get("expires_at"),
             callers.address(request),
+            work.person,
         )
         shown = NewTokenSerializer(made, context={"token": raw})
         return Response(shown.data, status=status.HTTP_201_CREATED)

@@ -139,6 +139,10 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
         help_text="What the key may do. Without a word: inference and usage:read.",
     )
 
+    member = serializers.SerializerMethodField(
+        help_text="Whose it is in a team, by their address; null: the account's."
+    )
+
     class Meta:
         model = ApiKey
         fields = [
@@ -159,11 +163,15 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
             "allowed_models",
             "allowed_ips",
             "scopes",
+            "member",
         ]
         read_only_fields = [
             *("id", "prefix", "last4", "status", "created_at", "revoked_at", "replaced_by"),
             *("last_used_at", "last_used_ip"),
         ]
+
+    def get_member(self, key: ApiKey) -> str | None:
+        return key.member.person.email if key.member else None
 
     @extend_schema_field(serializers.ChoiceField(["active", "revoked", "expired"]))
     def get_status(self, key: ApiKey) -> str:

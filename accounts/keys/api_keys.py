@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from accounts.keys import shape
 from accounts.keys.restrictions import FIELDS, Restrictions, check
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, Membership, User
 from accounts.people import terms
 from hontoni import errors, rowsets
 
@@ -48,8 +48,9 @@ def _peppered(pepper: str) -> hmac.HMAC:
 
 
 def find(digest: bytes) -> ApiKey | None:
-    """The key with this digest and its user, *whatever its state*: see `refusal`."""
-    return ApiKey.objects.select_related("user").filter(digest=digest).first()
+    """The key with this digest, its user and its member, *whatever its state*: see `refusal`."""
+    found = ApiKey.objects.select_related("user", "member__person")
+    return found.filter(digest=digest).first()
 
 
 def refusal(key: ApiKey, now: datetime) -> errors.ApiError | None:
@@ -59,6 +60,10 @@ def refusal(key: ApiKey, now: datetime) -> errors.ApiError | None:
     status = key.status(now)
     if status != "active":
         return errors.Unauthenticated(f"This API key is {status}.")
+    if key.member is not None and not (
+        key.member.ended_at is None and key.member.person.is_active
+    ):
+        return errors.Unauthenticated("The member whose API key this is has left the team.")
     if key.user.frozen_at is not None:
         return errors.Forbidden(
             f"This account is frozen: {key.user.frozen_reason}", code="account_frozen"
@@ -72,14 +77,18 @@ def mint(
     expires_at: datetime | None = None,
     restrictions: Restrictions = _UNRESTRICTED,
     made_from: str | None = None,
+    member: Membership | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key, and the key in clear. `made_from` is the IP address of who asked. Raises
-    Forbidden at the account's cap, and BadRequest as `restrictions.check`."""
+    """A new key, and the key in clear. `made_from` is the IP address of who asked, `member` whose
+    it is in a team. Raises Forbidden at the account's cap, and BadRequest as
+    `restrictions.check`."""
     check(restrictions)
     with transaction.atomic():
         locked = _lock(user.pk)
+        if member is not None and not Membership.objects.filter(pk=member.pk, ended_at=None):
+            raise errors.Forbidden("You are no longer a member of this team.", code="not_a_member")
         slot = _free_slot(locked, timezone.now())
-        shared = restrictions.stored()
+        shared = restrictions.stored() | {"member": member}
         return _store(locked, name, slot, expires_at, made_from=made_from, **shared)
 
 
@@ -138,7 +147,7 @@ def rotate(key: ApiKey, overlap: timedelta, made_from: str | None = None) -> tup
         if key.replaced_by_id is not None:
             raise _not_rotatable("This key is already rotated: rotate its successor instead.")
         end = key.expires_at and now + (key.expires_at - key.created_at)
-        shared = {name: getattr(key, name) for name in FIELDS}
+        shared = {name: getattr(key, name) for name in (*FIELDS, "member_id")}
         lineage = key.lineage or key.pk
         successor, raw = _store(
             user, key.name, key.slot, end, lineage=lineage, made_from=made_from, **shared

@@ -34,12 +34,13 @@ def find(raw: str) -> PersonalToken | None:
     if not well_formed(raw):
         return None
     digest = api_keys.digest(raw)
-    return PersonalToken.objects.select_related("user").filter(digest=digest).first()
+    found = PersonalToken.objects.select_related("user", "person")
+    return found.filter(digest=digest).first()
 
 
 def refusal(token: PersonalToken, now: datetime) -> errors.ApiError | None:
     """Why it may not be used; None if it may."""
-    if not token.user.is_active:
+    if not (token.user.is_active and (token.person is None or token.person.is_active)):
         return errors.Unauthenticated("This account is deactivated.")
     status = token.status(now)
     if status != "active":
@@ -53,8 +54,10 @@ def mint(
     granted: Iterable[str],
     expires_at: datetime | None = None,
     made_from: str | None = None,
+    person: User | None = None,
 ) -> tuple[PersonalToken, str]:
-    """A new token, and the token in clear. Without an end it lasts for BY_DEFAULT. Raises
+    """A new token, and the token in clear. It acts for `user`; `person` is who, if another.
+    Without an end it lasts for BY_DEFAULT. Raises
     BadRequest for scopes that no token has, and for an end that is past or too far away; Forbidden
     beyond MOST."""
     now = timezone.now()
@@ -81,8 +84,15 @@ def mint(
             scopes=chosen,
             expires_at=end,
             made_from=made_from,
+            person=None if person is None or person.pk == user.pk else person,
         )
     return made, raw
+
+
+def of(user: User, person: User) -> QuerySet[PersonalToken]:
+    """Those a person has for an account, revoked ones included."""
+    whose = None if person.pk == user.pk else person
+    return PersonalToken.objects.filter(user=user, person=whose)
 
 
 def active(user: User, now: datetime) -> QuerySet[PersonalToken]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from accounts.keys import scopes
-from accounts.models import ApiKey
+from accounts.models import ApiKey, Membership
 from hontoni import errors
 from hontoni.money import DOLLAR
 
@@ -56,9 +56,39 @@ def check(given: Restrictions) -> None:
         )
 
 
-def caps(key: ApiKey) -> tuple[int, int, int]:
-    """What a key may spend in a UTC day, in a month and in all, in nano-dollars. 0 = no cap."""
+def caps(key: "ApiKey | Membership") -> tuple[int, int, int]:
+    """What a key, or a member, may spend in a UTC day, in a month and in all, in nano-dollars.
+    0 = no cap."""
     return key.daily_cap or 0, key.monthly_cap or 0, key.lifetime_cap or 0
+
+
+NO_MODEL = "(none)"
+_NOBODY = ipaddress.ip_network("255.255.255.255/32")  # a broadcast: no client has it
+
+
+def models_of(key: ApiKey) -> tuple[str, ...]:
+    """Those it may ask, and its member too; empty: every one, NO_MODEL: none."""
+    mine, theirs = key.allowed_models, key.member.allowed_models if key.member else []
+    if not (mine and theirs):
+        return tuple(mine or theirs)
+    return tuple(name for name in mine if name in theirs) or (NO_MODEL,)
+
+
+def networks_of(key: ApiKey) -> tuple[Network, ...]:
+    """From where it may ask, and its member too; empty: everywhere."""
+    mine = [ipaddress.ip_network(each) for each in key.allowed_ips]
+    member = key.member.allowed_ips if key.member else []
+    theirs = [ipaddress.ip_network(each) for each in member]
+    if not (mine and theirs):
+        return tuple(mine or theirs)
+    # Of two networks one contains the other, or they have nothing in common.
+    both = [
+        max(one, other, key=lambda network: network.prefixlen)
+        for one in mine
+        for other in theirs
+        if one.version == other.version and one.overlaps(other)
+    ]
+    return tuple(both) or (_NOBODY,)
 
 
 _names: Callable[[], Mapping[str, str]] = dict

@@ -34,8 +34,8 @@ OVERLAPS = {
 }
 
 
-_CAPS = ("daily_cap", "monthly_cap", "lifetime_cap")
-_CAP: dict[str, Any] = {
+CAPS = ("daily_cap", "monthly_cap", "lifetime_cap")
+CAP: dict[str, Any] = {
     "required": False,
     "min_value": Decimal("0.01"),
     "max_value": Decimal(1_000_000),
@@ -65,17 +65,17 @@ class LimitsForm(forms.Form):
     daily_cap = forms.DecimalField(
         label=_("Daily cap (USD)"),
         help_text=_("A day ends at midnight UTC."),
-        **_CAP,
+        **CAP,
     )
     monthly_cap = forms.DecimalField(
         label=_("Monthly cap (USD)"),
         help_text=_("A month ends with its last day, UTC."),
-        **_CAP,
+        **CAP,
     )
     lifetime_cap = forms.DecimalField(
         label=_("Lifetime cap (USD)"),
         help_text=_("Once it is spent the key stops, until you raise this."),
-        **_CAP,
+        **CAP,
     )
     allowed_ips = forms.CharField(
         label=_("Only from these addresses"),
@@ -108,7 +108,7 @@ class LimitsForm(forms.Form):
     def restrictions(self) -> restrictions.Restrictions:
         """What was chosen, once it is valid."""
         chosen = self.cleaned_data
-        given = (chosen[name] for name in _CAPS)
+        given = (chosen[name] for name in CAPS)
         daily, monthly, lifetime = (None if cap is None else nanos(cap) for cap in given)
         return restrictions.Restrictions(
             daily,
@@ -126,12 +126,12 @@ class KeyLimitsForm(LimitsForm):
     expires = forms.ChoiceField(
         label=_("Expires"), choices={"keep": _("As it is"), **LIFETIMES}, required=False
     )
-    field_order = (*_CAPS, "expires", "allowed_ips", "allowed_models", "scopes")
+    field_order = (*CAPS, "expires", "allowed_ips", "allowed_models", "scopes")
 
     @classmethod
     def of(cls, key: ApiKey, data: Any = None) -> "KeyLimitsForm":
         """Filled in with what the key has."""
-        caps = {name: getattr(key, name) for name in _CAPS}
+        caps = {name: getattr(key, name) for name in CAPS}
         filled = {name: dollars(cap) for name, cap in caps.items() if cap is not None}
         listed = {
             "allowed_models": key.allowed_models,

@@ -5,14 +5,15 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.cache import cache
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.keys import api_keys
+from accounts.keys import api_keys, scopes
 from accounts.models import ApiKey
 from accounts.pages.account_forms import (
     DeletionForm,
@@ -24,9 +25,10 @@ from accounts.pages.account_forms import (
     RenameForm,
     RotateForm,
 )
-from accounts.pages.visitors import customer, reauthenticated
+from accounts.pages.visitors import at_work, customer, reauthenticated
 from accounts.people import privacy
 from accounts.sign_in import callers, deletion
+from accounts.teams import memberships
 from hontoni import errors
 from hontoni.pages import zones
 from hontoni.translated_errors import translated
@@ -37,7 +39,8 @@ _pages = require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 @_pages
 def profile(request: HttpRequest) -> HttpResponse:
-    """Name and time zone, and the way to export or delete everything."""
+    """Name and time zone, and the way to export or delete everything: the person's, whatever
+    account they act for."""
     form = ProfileForm(request.POST or None, instance=customer(request))
     if request.method == "POST" and form.is_valid():
         form.save()
@@ -50,6 +53,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     }
     context = {
         "form": form,
+        "in_team": at_work(request).membership is not None,
         "privacy": PrivacyForm(initial=allowed),
         "zones": zones(),
         "chosen_zone": timezone.get_current_timezone_name(),
@@ -66,7 +70,7 @@ def change_privacy(request: HttpRequest) -> HttpResponse:
         privacy.let_vendors_store(customer(request), form.cleaned_data["vendors_may_store"])
         privacy.keep_responses(customer(request), form.cleaned_data["keeps_responses"])
         messages.success(request, _("Saved. It holds from the next request on."))
-    return redirect("account")
+    return redirect("team" if at_work(request).membership else "account")
 
 
 @login_required
@@ -76,7 +80,11 @@ def delete(request: HttpRequest) -> HttpResponse:
     """Close the account, once its address is typed and the password asked for again."""
     form = DeletionForm(request.POST or None, user=customer(request))
     if request.method == "POST" and form.is_valid():
-        deletion.delete(customer(request))
+        try:
+            deletion.delete(customer(request))
+        except errors.Conflict as error:
+            form.add_error(None, translated(error))
+            return render(request, "accounts/delete.html", {"form": form})
         logout(request)
         messages.success(request, _("Your account is deleted."))
         return redirect("home")
@@ -91,7 +99,7 @@ def delete(request: HttpRequest) -> HttpResponse:
 @_pages
 def keys(request: HttpRequest) -> HttpResponse:
     """All keys, and the form for another. The new key is in the answer, this once."""
-    user = customer(request)
+    user, work = customer(request), at_work(request)
     form, limits = KeyForm(request.POST or None), LimitsForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and limits.is_valid():
         if not cache.add(f"once:{form.cleaned_data['once']}", 1, 3600):
@@ -100,24 +108,34 @@ def keys(request: HttpRequest) -> HttpResponse:
         try:
             data = form.cleaned_data
             restricted, ip = limits.restrictions(), callers.address(request)
-            made = api_keys.mint(user, data["name"], data["expires"], restricted, ip)
+            made = api_keys.mint(
+                user, data["name"], data["expires"], restricted, ip, work.membership
+            )
             return _show(request, *made)
         except errors.ApiError as error:
             form.add_error(None, translated(error))
-    rows = ApiKey.objects.filter(user=user).select_related("replaced_by").order_by("-pk")
+    rows = _visible(request).select_related("replaced_by", "member__person").order_by("-pk")
     active = ApiKey.objects.active(timezone.now()).filter(user=user)
     used = active.values("slot").distinct().count()
     now = timezone.now()
-    context = {"form": form, "limits": limits, "keys": rows[:200], "now": now, "used": used}
-    return render(request, "accounts/keys.html", context)
+    shown = {"form": form, "limits": limits, "keys": rows[:200], "now": now, "used": used}
+    makes = work.may(scopes.KEYS)
+    return render(request, "accounts/keys.html", shown | {"work": work, "makes": makes})
 
 
 def _show(request: HttpRequest, key: ApiKey, raw: str) -> HttpResponse:
-    return render(request, "accounts/key_made.html", {"key": key, "raw": raw})
+    answer = render(request, "accounts/key_made.html", {"key": key, "raw": raw})
+    answer.done = True  # type: ignore[attr-defined]  # for the team's audit
+    return answer
+
+
+def _visible(request: HttpRequest) -> QuerySet[ApiKey]:
+    work = at_work(request)
+    return memberships.keys_of(work.account, work.membership, work.role)
 
 
 def _own_key(request: HttpRequest, pk: int) -> ApiKey:
-    return get_object_or_404(ApiKey, pk=pk, user=customer(request))
+    return get_object_or_404(_visible(request).select_related("member__person", "user"), pk=pk)
 
 
 @login_required
@@ -140,9 +158,15 @@ def _key_page(request: HttpRequest, found: ApiKey, **forms: object) -> HttpRespo
         "limits": KeyLimitsForm.of(found),
         "rotation": RotateForm(),
     }
-    return render(
-        request, "accounts/key.html", {**fresh, **forms, "key": found, "now": timezone.now()}
-    )
+    work = at_work(request)
+    shown = {
+        "key": found,
+        "now": timezone.now(),
+        "work": work,
+        "makes": work.may(scopes.KEYS),
+        "rotates": memberships.may_rotate(work.membership, found),
+    }
+    return render(request, "accounts/key.html", {**fresh, **forms, **shown})
 
 
 @login_required
@@ -167,6 +191,8 @@ def limits(request: HttpRequest, pk: int) -> HttpResponse:
 def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     """A successor, shown once; the old key ends after the overlap. Sent twice, it makes one."""
     found, form = _own_key(request, pk), RotateForm(request.POST)
+    if not memberships.may_rotate(at_work(request).membership, found):
+        raise Http404
     if form.is_valid():
         try:
             overlap = form.cleaned_data["overlap"]

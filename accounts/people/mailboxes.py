@@ -7,6 +7,9 @@ addresses are two mailboxes: a wrong "the same" takes from one customer what ano
 import unicodedata
 
 from allauth.account.models import EmailAddress
+from django.db.models import Q
+
+from accounts.models import Membership, Role, User
 
 # Names of one provider for one and the same mailbox.
 _ALIASES = {
@@ -53,6 +56,37 @@ def _ascii(domain: str) -> str:
 
 
 def confirmed(user_id: int) -> list[str]:
-    """The addresses of an account that are confirmed; none: nobody knows whose they are."""
-    found = EmailAddress.objects.filter(user_id=user_id, verified=True)
-    return list(found.values_list("email", flat=True))
+    """The addresses of an account that are confirmed, a team's by its owner; none: nobody knows
+    whose they are."""
+    mine = Q(user_id=user_id) | Q(
+        user__teams__account_id=user_id,
+        user__teams__role=Role.OWNER,
+        user__teams__ended_at=None,
+    )
+    found = EmailAddress.objects.filter(mine, verified=True)
+    return list(found.values_list("email", flat=True).distinct())
+
+
+def address(user: User) -> str:
+    """Whose account it is, by their address: a team's is its owner's."""
+    return owner(user).email
+
+
+def owner(user: User) -> User:
+    """Who an account belongs to: itself, or the owner of a team."""
+    if not user.is_team:
+        return user
+    found = Membership.objects.filter(account=user, role=Role.OWNER, ended_at=None)
+    first = found.select_related("person").first()
+    return user if first is None else first.person
+
+
+def recipients(user: User) -> list[str]:
+    """Who gets the mails of an account: of a team its own address for that, or the owner and who
+    minds its money."""
+    if not user.is_team:
+        return [user.email]
+    if user.billing_email:
+        return [user.billing_email]
+    minding = Membership.objects.active().filter(account=user, role__in=(Role.OWNER, Role.BILLING))
+    return list(minding.order_by("pk").values_list("person__email", flat=True)) or [user.email]

@@ -15,7 +15,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.keys import api_keys
-from accounts.models import ApiKey, Consent, KeyPlace, PersonalToken, RefreshToken, User
+from accounts.models import (
+    ApiKey,
+    Consent,
+    Invitation,
+    KeyPlace,
+    PersonalToken,
+    RefreshToken,
+    SignOn,
+    TeamDomain,
+    TeamEvent,
+    User,
+)
 from accounts.people import terms
 
 DELETED = "@deleted.invalid"  # how the addresses of deleted accounts end
@@ -40,6 +51,11 @@ def delete(user: User) -> None:
     for key in ApiKey.objects.filter(user=user, revoked_at=None):
         api_keys.revoke(key)
     ApiKey.objects.filter(user=user).update(name="deleted", last_used_ip=None, made_from=None)
+    PersonalToken.objects.filter(person=user).delete()
+    TeamEvent.objects.filter(actor=user).update(actor_email="", ip=None)
+    Invitation.objects.filter(email=user.email).delete()
+    TeamDomain.objects.filter(account=user).delete()
+    SignOn.objects.filter(account=user).delete()
     personal = (RefreshToken, PersonalToken, EmailAddress, Authenticator, SocialAccount)
     for kind in (*personal, UserSession, Consent, KeyPlace):
         kind.objects.filter(user=user).delete()

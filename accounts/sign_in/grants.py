@@ -5,7 +5,6 @@ A view says which scope each of its methods takes: `scopes = {"GET": scopes.USAG
 nothing about takes a session, so a door that nobody thought of stays shut to programs.
 """
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,8 @@ class Grant:
     holder: str  # "API key" or "token"
     id: int
     scopes: frozenset[str]
+    person: int | None = None  # who acts by it, where that is not the account
+    member: int | None = None  # whose membership the key is of
 
 
 def is_grant(token: str) -> bool:
@@ -38,11 +39,16 @@ def enter(request: Request, raw: str) -> tuple[User, Grant]:
     where the scope is missing."""
     key = raw.startswith(api_keys.PREFIX)
     user, grant = _of_key(request, raw) if key else _of_token(request, raw)
-    view, method = request.parser_context["view"], str(request.method)
-    needed = getattr(view, "scopes", {}).get("GET" if method == "HEAD" else method, "")
-    if method != "OPTIONS" and needed != scopes.ANY and needed not in grant.scopes:
-        raise scopes.missing(needed, grant.holder)
+    method = str(request.method)
+    scope = needed(request.parser_context["view"], method)
+    if method != "OPTIONS" and scope != scopes.ANY and scope not in grant.scopes:
+        raise scopes.missing(scope, grant.holder)
     return user, grant
+
+
+def needed(view: Any, method: str) -> str:
+    """The scope that a method of a view takes; empty: a session."""
+    return str(getattr(view, "scopes", {}).get("GET" if method == "HEAD" else method, ""))
 
 
 def _of_key(request: Request, raw: str) -> tuple[User, Grant]:
@@ -51,12 +57,13 @@ def _of_key(request: Request, raw: str) -> tuple[User, Grant]:
         raise AuthenticationFailed("This is not a valid API key.", code="invalid_token")
     if problem := api_keys.refusal(found, timezone.now()):
         raise problem
-    networks = [ipaddress.ip_network(each) for each in found.allowed_ips]
+    networks = restrictions.networks_of(found)
     if networks and not restrictions.contains(networks, callers.address(request) or ""):
         raise errors.Forbidden(
             "This API key may not be used from this address.", code="ip_not_allowed"
         )
-    return found.user, Grant("API key", found.pk, frozenset(found.scopes))
+    person = found.member.person_id if found.member else None
+    return found.user, Grant("API key", found.pk, frozenset(found.scopes), person, found.member_id)
 
 
 def _of_token(request: Request, raw: str) -> tuple[User, Grant]:
@@ -66,7 +73,7 @@ def _of_token(request: Request, raw: str) -> tuple[User, Grant]:
     if problem := personal_tokens.refusal(found, now):
         raise problem
     personal_tokens.touch(found, callers.address(request), now)
-    return found.user, Grant("token", found.pk, frozenset(found.scopes))
+    return found.user, Grant("token", found.pk, frozenset(found.scopes), found.person_id)
 
 
 def check(auth: Any, wanted: Iterable[str]) -> None:

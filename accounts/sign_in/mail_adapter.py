@@ -5,6 +5,7 @@ adapter, for there is only one: who is counted with whom when passwords are trie
 """
 
 import json
+from collections.abc import Callable
 from email.utils import make_msgid
 from typing import Any, cast
 
@@ -77,6 +78,14 @@ class Letter(EmailMultiAlternatives):
         return 1
 
 
+_gatekeepers: list[Callable[[HttpRequest, User], HttpResponse | None]] = []
+
+
+def keep_gate(elsewhere: Callable[[HttpRequest, User], HttpResponse | None]) -> None:
+    """Have this asked before anybody is signed in on the web: imports point down."""
+    _gatekeepers.append(elsewhere)
+
+
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untyped
     def render_mail(self, *args: Any, **kwargs: Any) -> Letter:
         """As allauth does, to be sent as ours."""
@@ -90,6 +99,13 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is untype
         """Strangers' guesses do not lock the owner out."""
         email = str(credentials.get("email") or "")
         return f"login:{devices.counted_as(request, email)}"
+
+    def pre_login(self, request: HttpRequest, user: AbstractBaseUser, **how: Any) -> Any:
+        """Somebody has shown who they are, and may still have to go another way in."""
+        for elsewhere in _gatekeepers:
+            if (answer := elsewhere(request, cast(User, user))) is not None:
+                return answer
+        return super().pre_login(request, user, **how)
 
     def post_login(self, request: HttpRequest, user: AbstractBaseUser, **how: Any) -> HttpResponse:
         response: HttpResponse = super().post_login(request, user, **how)

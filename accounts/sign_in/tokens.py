@@ -46,8 +46,8 @@ class Session:
 
 
 def issue(user: User) -> Session:
-    """A new session, in a family of its own."""
-    return _extend(user, uuid4(), timezone.now())
+    """A new session, in a family of its own, for the account that the user opened last."""
+    return _extend(user, uuid4(), timezone.now(), user.acts_for_id)
 
 
 def rotate(refresh: str) -> Session:
@@ -62,7 +62,7 @@ def rotate(refresh: str) -> Session:
             pk=link.pk, used_at=None, revoked_at=None, expires_at__gt=now
         )
         if _alive(user, link.credentials) and fresh.update(used_at=now):
-            return _extend(user, link.family, now)
+            return _extend(user, link.family, now, link.account_id)
         _end(RefreshToken.objects.filter(family=link.family))
     raise errors.Unauthenticated(
         "This refresh token is used, expired or revoked. Log in again.", code="invalid_token"
@@ -102,13 +102,14 @@ def _end(links: QuerySet[RefreshToken]) -> None:
     links.filter(revoked_at=None).update(revoked_at=timezone.now())
 
 
-def _extend(user: User, family: UUID, now: datetime) -> Session:
+def _extend(user: User, family: UUID, now: datetime, account: int | None) -> Session:
     refresh = PREFIX + secrets.token_urlsafe(32)
     RefreshToken.objects.create(
         digest=_digest(refresh),
         family=family,
         user=user,
         credentials=_credentials(user),
+        account_id=account,
         issued_at=now,
         expires_at=now + settings.REFRESH_TOKEN_LIFETIME,
     )
@@ -119,6 +120,7 @@ def _extend(user: User, family: UUID, now: datetime) -> Session:
             "type": "access",
             "family": family.hex,
             "exp": now + life,
+            **({"account": account} if account else {}),
         }
     )
     return Session(user, access, refresh, int(life.total_seconds()))
@@ -182,6 +184,7 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
     """How the OpenAPI document describes the class above."""
 
     target_class = AccessTokenAuthentication
+    match_subclasses = True
     name = "accessToken"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

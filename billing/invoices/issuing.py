@@ -27,6 +27,7 @@ from django.utils import translation
 from django.utils.translation import gettext_noop
 
 from accounts.models import User
+from accounts.people import mailboxes
 from accounts.sign_in.deletion import DELETED
 from billing.books.models import Transfer
 from billing.invoices import taxes
@@ -151,7 +152,7 @@ def seller() -> dict[str, str]:
 
 def buyer(user: User) -> dict[str, object]:
     """Who bought it, as they want to be named on it."""
-    known = {"name": user.name, "email": user.email, "account": user.pk}
+    known = {"name": user.name, "email": mailboxes.recipients(user)[0], "account": user.pk}
     details = BillingDetails.objects.filter(pk=user.pk).first()
     if details is None:
         return known

@@ -28,7 +28,7 @@ The HTML is the text, laid out: they cannot say different things. What the law o
 safety asks for cannot be switched off (`required`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,7 +118,13 @@ LETTERS = {
 
 
 def compose(
-    kind: str, facts: Mapping[str, Any], *, to: str, name: str, language: str, message_id: str
+    kind: str,
+    facts: Mapping[str, Any],
+    *,
+    to: str | Sequence[str],
+    name: str,
+    language: str,
+    message_id: str,
 ) -> EmailMultiAlternatives:
     """The mail about these facts, in text and HTML. Raises KeyError for an unknown kind.
 
@@ -141,7 +147,9 @@ def compose(
     if unsubscribe := facts.get("unsubscribe"):  # RFC 8058: a reader's button, without signing in
         headers["List-Unsubscribe"] = f"<{unsubscribe}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    mail = EmailMultiAlternatives(subject, text, to=[to], headers=headers)
+    mail = EmailMultiAlternatives(
+        subject, text, to=[to] if isinstance(to, str) else to, headers=headers
+    )
     mail.attach_alternative(html, "text/html")
     return mail
 

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, Max
 
+from accounts.people import mailboxes
 from billing.mails import announcements, letters
 from billing.mails.models import Mail, Notice, Preferences
 
@@ -76,7 +77,7 @@ def _compose(notice: Notice) -> EmailMultiAlternatives:
     return letters.compose(
         notice.kind,
         facts,
-        to=notice.user.email,
+        to=mailboxes.recipients(notice.user),
         name=notice.user.name,
         language=notice.user.language,
         message_id=f"<notice-{notice.pk}@{domain}>",

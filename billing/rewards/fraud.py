@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from accounts.models import ApiKey, User
-from accounts.people.mailboxes import mailbox
+from accounts.people.mailboxes import address, mailbox
 from billing.rewards import gifts
 from billing.rewards.models import Card, Referral
 from hontoni.addresses import network
@@ -47,7 +47,7 @@ _PUBLIC = {
 
 def same_person(one: User, other: User) -> bool:
     """Beyond doubt: the same account, or the same mailbox."""
-    return one.pk == other.pk or mailbox(one.email) == mailbox(other.email)
+    return one.pk == other.pk or mailbox(address(one)) == mailbox(address(other))
 
 
 def digest(address: str) -> str:
@@ -98,10 +98,10 @@ def _burst(digest: str, now: datetime) -> bool:
 
 def _own_domain(referrer: User, invitee: User) -> bool:
     """A private domain, where mailboxes cost nothing: the referrer's own, or a crowd's."""
-    domain = invitee.email.rpartition("@")[2]
+    domain = address(invitee).rpartition("@")[2]
     if domain in _PUBLIC:
         return False
-    if referrer.email.endswith(f"@{domain}"):
+    if address(referrer).endswith(f"@{domain}"):
         return True
     invited = Referral.objects.filter(referrer=referrer, invitee__email__endswith=f"@{domain}")
     return invited.count() >= CROWD - 1

@@ -117,6 +117,13 @@ def waive(user_id: int, gift: str) -> None:
     _hold(user_id, gift)
 
 
+def provisioned(user: User) -> None:
+    """A team made this account, as many as it likes: no mailbox has answered, and nothing is
+    given for it."""
+    recognise(user.pk, Mark.Kind.MAILBOX, mailbox(user.email))
+    waive(user.pk, SIGNUP)
+
+
 def second(user_id: int, gift: str) -> str:
     """By which mark somebody who took the gift earlier is the same person; empty if nobody is."""
     mine = Claim.objects.filter(gift=gift, user_id=user_id).aggregate(first=Min("pk"))["first"]

@@ -43,7 +43,7 @@ def _paid(customer: Any) -> QuerySet[TopUp]:
 class CustomerAdmin(DeedAdmin):
     list_display = ["email", "name", "balance", "plan", "live_keys", "frozen_at", "created_at"]
     list_filter = [("frozen_at", admin.EmptyFieldListFilter), "is_active", "created_at"]
-    search_fields = ["email", "name"]
+    search_fields = ["email", "name", "memberships__person__email"]  # of a team
     ordering = ["-id"]
     fields = [
         "email",

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.models import User
+from accounts.people import mailboxes
 from accounts.sign_in.deletion import DELETED
 from billing.invoices import issuing, taxes
 from billing.stripe import stripe_api
@@ -18,12 +19,13 @@ def of(user: User) -> str:
     known = find(user.pk)
     if known is not None:
         return known
+    email = mailboxes.recipients(user)[0]
     made = stripe_api.create_customer(
-        email=user.email,
+        email=email,
         name=user.name,
         user_id=user.pk,
         # With what it is made of: an account that was renamed between two tries is no conflict.
-        key=f"customer:{user.pk}:{user.created_at.timestamp():.0f}:{user.email}:{user.name}"[:255],
+        key=f"customer:{user.pk}:{user.created_at.timestamp():.0f}:{email}:{user.name}"[:255],
     )
     kept, _ = StripeCustomer.objects.get_or_create(user=user, defaults={"stripe_id": made["id"]})
     return kept.stripe_id

@@ -19,7 +19,7 @@ from django.db.models import Count, Sum
 from billing.books import brought_forward, checkpoints
 from billing.books.models import Checkpoint, Transfer
 from billing.books.monthly import first_number
-from gateway.archive import dropping, exporting, sums
+from gateway.archive import dropping, sums
 from gateway.archive.models import UsageBroughtForward
 from gateway.archive.span import Span, of
 from gateway.usage.models import UsageEvent
@@ -69,6 +69,8 @@ def run(now: datetime) -> list[Checkpoint]:
 
 def take_out(month: datetime) -> Checkpoint:
     """Take out this month, of which all before is gone. Raises as `run`."""
+    from gateway.archive import exporting  # Arrow is 50 MB, which a worker seldom needs
+
     span = of(month)
     files = exporting.export(span)
     whole = dropping.whole(month)

@@ -16,7 +16,7 @@ from billing.books.models import Checkpoint
 from gateway.archive import expiry, sums
 from gateway.archive.models import UsageBroughtForward
 from gateway.archive.sums import Key, Sums
-from hontoni import archive_files, months
+from hontoni import months
 
 
 def by_account() -> dict[int, tuple[int, int]]:
@@ -81,6 +81,8 @@ def wrong_files() -> Iterator[str]:
 
 
 def _faults(checkpoint: Checkpoint, file: dict[str, Any], path: Path) -> Iterator[str]:
+    from hontoni import archive_files  # Arrow is 50 MB, which a worker seldom needs
+
     name = file["name"]
     try:
         archive_files.store().get(name, path)

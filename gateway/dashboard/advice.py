@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.db.models import Sum
 from django.urls import reverse
 from django.utils import timezone
@@ -14,6 +13,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.people import mailboxes
 from billing.plans import terms
 from billing.plans.models import AddOn, Plan
 from billing.rewards import gifts
@@ -156,10 +156,11 @@ def _of_a_day(moment: series.Moment) -> str:
 
 def unconfirmed(user: User) -> Unconfirmed | None:
     """None if the account's address is proven."""
-    if EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists():
+    email = mailboxes.address(user)
+    if email in mailboxes.confirmed(user.pk):
         return None
     found = gifts.standing(user.pk)
-    return Unconfirmed(user.email, found.amount if found.status == "unconfirmed" else 0)
+    return Unconfirmed(email, found.amount if found.status == "unconfirmed" else 0)
 
 
 def runway(available: int, week: int, since: datetime, now: datetime) -> int | None:

@@ -16,7 +16,9 @@ from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 from django.utils import timezone, translation
 
+from accounts.keys import scopes
 from accounts.models import User
+from accounts.teams import acting
 from gateway.dashboard.overview import render_live
 from gateway.usage import live
 from hontoni.db import in_thread
@@ -30,8 +32,8 @@ _SIGNED_OUT = 4401
 class Dashboard(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is untyped
     async def connect(self) -> None:
         self.tasks: list[asyncio.Task[None]] = []
-        user = self.scope["user"]
-        if not user.is_authenticated:
+        user = await _account(self.scope, self.scope["user"])
+        if user is None:
             await self.close(_SIGNED_OUT)
             return
         self.account: int = user.pk
@@ -61,12 +63,20 @@ class Dashboard(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels is un
         while True:
             await self.news.wait()
             self.news.clear()
-            user = await get_user(self.scope)
-            if user.pk != self.account:
+            user = await _account(self.scope, await get_user(self.scope))
+            if user is None or user.pk != self.account:
                 await self.close(_SIGNED_OUT)
                 return
             await self.send(await _rendered(user, *_taste(self.scope)))
             await asyncio.sleep(QUIET_SECONDS)
+
+
+async def _account(scope: dict[str, Any], person: Any) -> User | None:
+    """The account that whoever is signed in acts for, if their role there may see its usage."""
+    if not person.is_authenticated:
+        return None
+    found = await in_thread(acting.of_session, person, scope["session"])
+    return found.account if found.may(scopes.USAGE) else None
 
 
 _soon: dict[tuple[int, str, str], asyncio.Task[str]] = {}

@@ -28,7 +28,7 @@ class Gauge:
 
     @property
     def is_money(self) -> bool:
-        return self.name.startswith("spend_")
+        return self.name.startswith(("spend_", "member_"))
 
     @property
     def percent(self) -> int:
@@ -48,7 +48,12 @@ def of_key(key: ApiKey) -> list[Gauge]:
     now = datetime.fromtimestamp(state.now / 1_000_000, UTC)
     running = Gauge("concurrent", concurrent, state.active)
     caps = [_cap(spend, now) for spend in state.spend if spend.cap]
+    caps += [_cap(spend, now, "member") for spend in state.member if spend.cap]
     return [*(gauge(window, now) for window in state.windows), running, *caps]
+
+
+def _member(key: ApiKey) -> Caps:
+    return Caps(key.member.purse, *restrictions.caps(key.member)) if key.member else Caps()
 
 
 def _state(key: ApiKey) -> tuple[State, int]:
@@ -69,6 +74,7 @@ def _state(key: ApiKey) -> tuple[State, int]:
             floor=0,
             lease_ms=0,
             caps=Caps(key.purse, *restrictions.caps(key)),
+            member=_member(key),
         )
         state = limiter.look_sync(ask)
         if state.status in ("ok", "refused"):
@@ -91,17 +97,17 @@ def gauge(window: Window, now: datetime) -> Gauge:
     return Gauge(name, limit, used, opened_at, resets_at, empties_at)
 
 
-def _cap(spend: Spend, now: datetime) -> Gauge:
+def _cap(spend: Spend, now: datetime, of: str = "spend") -> Gauge:
     """A spend cap; what is held counts, since it cannot be spent otherwise."""
     used = spend.spent + spend.held
     if not spend.reset_ms:
-        return Gauge(f"spend_{spend.period}", spend.cap, used)  # of its life: it never resets
+        return Gauge(f"{of}_{spend.period}", spend.cap, used)  # of its life: it never resets
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as the script counts
     resets_at = now + timedelta(milliseconds=spend.reset_ms)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     opened_at = midnight if spend.period == "day" else midnight.replace(day=1)
     empties_at = _forecast(spend.cap, used, opened_at, now, resets_at)
-    return Gauge(f"spend_{spend.period}", spend.cap, used, opened_at, resets_at, empties_at)
+    return Gauge(f"{of}_{spend.period}", spend.cap, used, opened_at, resets_at, empties_at)
 
 
 def _forecast(

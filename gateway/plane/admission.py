@@ -60,7 +60,7 @@ def _ask(
     return Ask(
         request_id, caller.account, caller.subject, caller.limits,
         caller.terms_version, caller.credits, caller.credits_version,
-        hold.full, hold.floor, lease_ms, stretch, draft, caller.caps, *price,
+        hold.full, hold.floor, lease_ms, stretch, draft, caller.caps, *price, caller.member,
     )  # fmt: skip
 
 

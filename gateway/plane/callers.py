@@ -8,7 +8,6 @@ will do, for SNAPSHOT_SECONDS; whom nobody here knows is told to come again.
 """
 
 import asyncio
-import ipaddress
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -58,6 +57,7 @@ class Caller:
     keeps_responses: bool = True  # we, for clients that point at them
     own_keys: tuple[Key, ...] = ()  # the account's own, at vendors
     scopes: frozenset[str] = frozenset((scopes.INFERENCE,))
+    member: Caps = Caps()  # of whose key it is in a team
 
     def in_batch(self) -> "Caller":
         """The same for a request of a batch: it uses up no window of the key's or the account's,
@@ -281,8 +281,9 @@ def _load(digest: bytes) -> Caller | Ended | None:
         expires_at=key.expires_at.timestamp() if key.expires_at else None,
         loaded_at=loaded_at,
         caps=Caps(key.purse, *restrictions.caps(key)),
-        models=tuple(key.allowed_models),
-        networks=tuple(ipaddress.ip_network(each) for each in key.allowed_ips),
+        models=restrictions.models_of(key),
+        networks=restrictions.networks_of(key),
+        member=Caps(key.member.purse, *restrictions.caps(key.member)) if key.member else Caps(),
         may_store=key.user.vendors_may_store,
         keeps_responses=key.user.keeps_responses,
         own_keys=access.of_account(key.user_id),

@@ -1,9 +1,10 @@
 """What a key may ask about itself: `GET /v1/key` and `GET /v1/usage`, free."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from accounts.keys import api_keys, scopes
+from accounts.keys import api_keys, restrictions, scopes
 from billing.plans.terms import plan_of
 from gateway.plane import admission
 from gateway.plane.callers import Caller
@@ -14,6 +15,7 @@ from hontoni import freshness
 from hontoni.errors import BadRequest, Unauthenticated
 from hontoni.money import dollars
 from ratelimits.limiter import State
+from ratelimits.purses import Spend
 
 _USUAL_DAYS, _MOST_DAYS = 30, 366
 
@@ -41,8 +43,9 @@ def _known(digest: bytes) -> dict[str, Any]:
         "limits_times": multiplier,
         "created_at": _moment(found.created_at),
         "expires_at": _moment(found.expires_at),
-        "allowed_models": found.allowed_models or None,
-        "allowed_ips": found.allowed_ips or None,
+        "member": found.member.person.email if found.member else None,
+        "allowed_models": restrictions.models_of(found) or None,
+        "allowed_ips": [str(each) for each in restrictions.networks_of(found)] or None,
     }
 
 
@@ -54,7 +57,8 @@ def _standing(caller: Caller, state: State | None) -> dict[str, Any]:
     """Balance, windows and caps. Money in dollars, as decimal strings; null where there is no
     limit."""
     if state is None:
-        return {"balance": None, "available": None, "held": None, "windows": {}, "caps": {}}
+        nothing = {"balance": None, "available": None, "held": None}
+        return {**nothing, "windows": {}, "caps": {}, "member_caps": {}}
     now = state.now // 1000
     return {
         "currency": "USD",
@@ -71,17 +75,22 @@ def _standing(caller: Caller, state: State | None) -> dict[str, Any]:
             for name, limit, used, reset in state.windows
         },
         "concurrent": {"limit": caller.limits.concurrent or None, "active": state.active},
-        "caps": {
-            each.period: {
-                "cap": dollars(each.cap),
-                "spent": dollars(each.spent),
-                "held": dollars(each.held),
-                "remaining": dollars(max(each.cap - each.spent - each.held, 0)),
-                "resets_at": _at(now, each.reset_ms),
-            }
-            for each in state.spend
-            if each.cap
-        },
+        "caps": _caps(state.spend, now),
+        "member_caps": _caps(state.member, now),
+    }
+
+
+def _caps(spends: Iterable[Spend], now: int) -> dict[str, Any]:
+    return {
+        each.period: {
+            "cap": dollars(each.cap),
+            "spent": dollars(each.spent),
+            "held": dollars(each.held),
+            "remaining": dollars(max(each.cap - each.spent - each.held, 0)),
+            "resets_at": _at(now, each.reset_ms),
+        }
+        for each in spends
+        if each.cap
     }
 
 

@@ -399,6 +399,11 @@ async def _extend(call: Call) -> None:
     extension = await admission.extend(call, step)
     if extension.granted == 0 and call.cost_so_far() >= extension.hold:
         if extension.available > 0:
+            if call.caller.member.any and not call.caller.caps.any:
+                raise PaymentRequired(
+                    "The spend cap of the member whose API key this is was reached in mid-answer.",
+                    code="member_cap_reached",
+                )
             raise PaymentRequired(
                 "This API key's spend cap was reached in mid-answer.", code="key_cap_reached"
             )

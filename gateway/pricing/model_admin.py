@@ -58,6 +58,7 @@ class CatalogueForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         has = self.instance.capabilities if self.instance.pk else []
+        self.initial_capabilities: list[str] = has
         self.initial["others"] = ", ".join(capabilities.others(has))
         self.initial["capabilities"] = [each for each in capabilities.NAMES if each in has]
 
@@ -82,8 +83,9 @@ class CatalogueForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         typed = (each.strip() for each in cleaned.get("others", "").split(","))
-        chosen = [*cleaned.get("capabilities", []), *filter(None, typed)]
-        cleaned["capabilities"] = list(dict.fromkeys(chosen))
+        chosen = list(dict.fromkeys([*cleaned.get("capabilities", []), *filter(None, typed)]))
+        had = self.initial_capabilities  # they are shown in another order, which is no change
+        cleaned["capabilities"] = had if {*had} == {*chosen} else chosen
         return cleaned
 
 

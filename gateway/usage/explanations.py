@@ -10,6 +10,9 @@ from gateway.usage.models import Refusal
 
 _WINDOW = _("A window of your plan is used up. A larger plan or an add-on has more room.")
 _CAP = _("The key's spend cap is reached. Raise the cap on the key's page, or wait.")
+_MEMBER_CAP = _(
+    "The spend cap of the key's member is reached. An admin of the team can raise it, or wait."
+)
 EXPLANATIONS: dict[str, Promise | str] = {
     "account_frozen": _("Your account is frozen. Write to us."),
     "balance_on_hold": _(
@@ -44,6 +47,11 @@ EXPLANATIONS: dict[str, Promise | str] = {
     "key_cap_monthly": _CAP,
     "key_cap_on_hold": _("Requests that were still running held what the key's cap leaves."),
     "key_cap_reached": _CAP,
+    "member_cap_daily": _MEMBER_CAP,
+    "member_cap_lifetime": _MEMBER_CAP,
+    "member_cap_monthly": _MEMBER_CAP,
+    "member_cap_on_hold": _("Requests that were still running held what the member's cap leaves."),
+    "member_cap_reached": _MEMBER_CAP,
     "method_not_allowed": _("The address exists, but not with this HTTP method."),
     "model_not_allowed": _("The key's limits do not allow this model."),
     "model_not_found": _("There is no model of that name here."),

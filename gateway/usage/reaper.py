@@ -8,6 +8,7 @@ slow and settles later is told "already" and changes nothing.
 import logging
 from collections.abc import Sequence
 
+from accounts.models import ApiKey
 from gateway.usage import events
 from ratelimits import limiter
 from ratelimits.limiter import Expired
@@ -27,10 +28,19 @@ def reap(dead: Sequence[Expired]) -> int:
 def _settle(request: Expired) -> bool:
     """False if it lives, or ended by itself meanwhile."""
     cost, event = _last_word(request)
-    if limiter.reap_sync(request, cost=cost, event=event).status != "settled":
+    theirs = _member(request)
+    if limiter.reap_sync(request, cost=cost, event=event, member=theirs).status != "settled":
         return False
     logger.warning("reaped %s at %d nano-dollars", request.request_id, cost)
     return True
+
+
+def _member(request: Expired) -> str:
+    """The purse of the member whose key it was; empty of an account's own."""
+    if not request.purse:
+        return ""
+    key = ApiKey.objects.select_related("member").filter(pk=int(request.purse[1:])).first()
+    return key.member.purse if key is not None and key.member else ""
 
 
 def _last_word(request: Expired) -> tuple[int, bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from accounts.models import ApiKey
@@ -28,15 +28,25 @@ from ratelimits.scripts import unavailable
 
 
 def seed(key_id: int) -> bool:
-    """Tell Redis what a key, and what it was rotated from or to, has spent. False if it knows.
+    """Tell Redis what a key, and what it was rotated from or to, has spent, and so of all keys of
+    its member. False if it knows.
 
     Under the wallet's lock, as billing.books.seeding.seed_account. Raises errors.Unavailable.
     """
-    key = ApiKey.objects.get(pk=key_id)
-    mine = sorted(ApiKey.objects.related(key).values_list("pk", flat=True))
+    key = ApiKey.objects.select_related("member").get(pk=key_id)
+    new = _seed(key, key.purse, ApiKey.objects.related(key))
+    if key.member is not None:
+        new = _seed(key, key.member.purse, ApiKey.objects.filter(member=key.member)) or new
+    return new
+
+
+def _seed(key: ApiKey, purse: str, members: QuerySet[ApiKey]) -> bool:
     ledger.wallet(key.user_id)
     with transaction.atomic():
         Wallet.objects.select_for_update().get(pk=key.user_id)
+        found = list(members.order_by("pk"))
+        mine = [each.pk for each in found]
+        theirs = sorted({each.purse for each in found}) if purse != key.purse else []
         day = _today()
         month = day.replace(day=1)
         events, last_event_id = waiting(key.user_id, recorded)
@@ -44,11 +54,12 @@ def seed(key_id: int) -> bool:
         new = list(_costs(events, mine))
         return purses.seed_sync(
             key.user_id,
-            key.purse,
+            purse,
             day=(_number(day), by_day + sum(cost for began, cost in new if began >= day)),
             month=(_number(month), by_month + sum(cost for began, cost in new if began >= month)),
             life=ever + sum(cost for _, cost in new),
             key_ids=mine,
+            purses=theirs,
             last_event_id=last_event_id,
             opened=[each.request_id for each in rebuilding.open_requests(key.user_id)],
         )
@@ -99,10 +110,14 @@ def corrected(user_id: int, changes: Iterable[tuple[int, datetime, int]]) -> Non
     day = _today()
     month = day.replace(day=1)
     found = list(changes)
-    purses_of = {key.pk: key.purse for key in ApiKey.objects.filter(pk__in={c[0] for c in found})}
+    changed = ApiKey.objects.select_related("member").filter(pk__in={c[0] for c in found})
+    purses_of = {
+        key.pk: [key.purse, *([key.member.purse] if key.member else [])] for key in changed
+    }
     by_purse: defaultdict[str, list[tuple[datetime, int]]] = defaultdict(list)
     for key_id, began, more in found:
-        by_purse[purses_of[key_id]].append((began, more))
+        for purse in purses_of[key_id]:
+            by_purse[purse].append((began, more))
     for purse, members in sorted(by_purse.items()):
         today = sum(more for began, more in members if began >= day)
         this_month = sum(more for began, more in members if began >= month)

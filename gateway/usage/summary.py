@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Sum
-from django.db.models.functions import TruncDate
+from django.db.models.functions import Coalesce, TruncDate
 
 from gateway.catalogue.models import BUCKETS
 from gateway.usage.models import UsageHour
@@ -21,7 +21,7 @@ _NAMES = {
     "day": ("day", TruncDate("hour", tzinfo=UTC)),
     "model": ("model", F("model")),
     "key": ("key_id", F("api_key_id")),
-    "member": ("member", F("api_key__user__email")),
+    "member": ("member", Coalesce(F("api_key__member__person__email"), F("api_key__user__email"))),
 }
 
 

@@ -2,6 +2,7 @@
 --
 -- EPOCH   the epoch that the caller believes both stores to be in (docs/stores.md)
 -- KEYS    1..6 as in state.lua; 7 request:<batch> if it is one of a batch's (earmark.lua)
+--         where a member's spending is capped too, last: {s:NN}:spend:<their purse>
 -- ARGV    1 request id, 2 numbers of 8 bytes and two flags of one, packed:
 --           1 terms version, 2 credits version of the caller's snapshot
 --           3 full, 4 floor: nano-dollars to hold, and the least that will do
@@ -15,6 +16,8 @@
 --         3 credits of the snapshot, 4 the rest of the record (request.lua)
 --         5 of a batch's: how much of its hold is taken out of what is set aside for the batch, if that is
 --           there; it is as good as free money to this request, and to no other
+--         6 of a capped member: what their purse may spend in a day, a month and its life, packed; then
+--           5 is empty where there is no batch
 -- Answer  {outdated, now in microseconds}: the hold is not for this moment; reckon it anew.
 --         {stale}: the snapshot is older than the account's terms; load it again.
 --         {cold}: the account is not here, or was not made in this epoch, or not by this release: make it anew.
@@ -24,7 +27,8 @@
 --         else state.lua's answer with status ok or refused. When several limits bind,
 --         `binding` is the one that frees last: rpm, 5h, daily, weekly, monthly, concurrent,
 --         spent_day, spent_month (a cap is reached), spent_life (only a higher cap helps), purse_hold (other requests hold what is left
---         below a cap), hold (other requests hold the money), balance (only a top-up helps) or
+--         below a cap), member_day, member_month, member_life, member_hold (the same of the
+--         member's purse), hold (other requests hold the money), balance (only a top-up helps) or
 --         settled (this very request has already ended).
 --
 -- A refusal takes nothing: no window, no lease, no hold changes. Newer terms and credits are
@@ -40,11 +44,13 @@ local CONCURRENT_WAIT, HOLD_WAIT = 1000, 2000 -- ms; nobody knows when another r
 local OK, OUTDATED, STALE, COLD, UNSEEDED, REFUSED = 0, 1, 2, 3, 4, 5
 -- Bindings: 0 none, 1 rpm, 2.. windows, and
 local CONCURRENT, HOLD, BALANCE, SETTLED, SPENT, PURSE_HOLD = 6, 7, 8, 9, 10, 13 -- SPENT in a day, a month, a life
+local MEMBER_SPENT, MEMBER_HOLD = 14, 17
 
 local ask = {struct.unpack('>i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8BB', ARGV[2])}
 local terms, full, floor, stretch, commit = ask[1], ask[3], ask[4], ask[17] == 1, ask[18] == 1
 local rpm, concurrent = ask[6], ask[11]
 local capped = ask[12] ~= 0 or ask[13] ~= 0 or ask[14] ~= 0
+local member_caps = ARGV[6] and {struct.unpack('>i8i8i8', ARGV[6])}
 --@ frees
 
 local account = redis.call('HMGET', ACCOUNT,
@@ -102,7 +108,7 @@ end
 local credits = ask[2] > known_version and tonumber(ARGV[3]) or tonumber(account[2])
 local balance = credits - charged
 local drawn, earmark = 0, nil
-if KEYS[7] then
+if ARGV[5] and ARGV[5] ~= '' then
   --@ drawn
 end
 local spendable = math.max(balance - held + drawn, 0)
@@ -113,25 +119,19 @@ if capped then
   if not spend or not spend[3] or purse[2] ~= account[6] then
     return string.char(UNSEEDED)
   end
-  for i = 1, 3 do
-    local cap = ask[11 + i]
-    if cap > 0 then
-      local below = cap - spend[i][2]
-      local free = math.max(below - spend[i][3], 0)
-      if free < full and below < floor then
-        --@ calendar
-        local day = math.floor(now / DAY)
-        local month, length = month_of(day)
-        local ms = i == 3 and math.huge or (i == 1 and day + 1 or month + length) * DAY - now
-        if ms > wait then
-          binding, wait = SPENT + i - 1, ms
-        end
-      elseif free < full and free < floor and HOLD_WAIT > wait then
-        binding, wait = PURSE_HOLD, HOLD_WAIT
-      end
-      affordable = math.min(affordable, free)
-    end
+  local caps, spent, on_hold = {ask[12], ask[13], ask[14]}, SPENT, PURSE_HOLD
+  --@ caps
+end
+local member
+if member_caps then
+  local PURSE, caps, spent, on_hold = KEYS[#KEYS], member_caps, MEMBER_SPENT, MEMBER_HOLD
+  local spend, fresh, purse
+  --@ purse
+  if not spend or purse[2] ~= account[6] then
+    return string.char(UNSEEDED)
   end
+  --@ caps
+  member = {spend, fresh, purse}
 end
 if balance < 0 or balance < floor and spendable < full then
   if wait < math.huge then
@@ -188,6 +188,12 @@ if binding == 0 and commit then
     local counts, cost, more = {true, true, true}, 0, hold
     --@ keep_purse
   end
+  if member then
+    local PURSE, spend, fresh = KEYS[#KEYS], member[1], member[2]
+    local counts, cost, more = {true, true, true}, 0, hold
+    --@ keep_purse
+    redis.call('HSET', PURSE, 'open.' .. ARGV[1], string.format('%d', spend[2][1]))
+  end
   redis.call('ZADD', RUNNING, deadline, ARGV[1])
   redis.call('SET', REQUEST, struct.pack(RECORD, 1, hold, 0, tonumber(account[6]), micros, deadline,
     capped and tonumber(purse[1]) or 0, math.floor(now / DAY_MS), capped and spend[2][1] or 0) .. string.char(#EPOCH) .. EPOCH .. ARGV[4])
@@ -197,7 +203,12 @@ local answer = struct.pack(ANSWER, binding == 0 and OK or REFUSED, binding,
   balance, held, micros, active, logged, frees,
   windows[1], windows[2], windows[3], windows[4], windows[5], windows[6], windows[7], windows[8])
 if capped then
-  return answer .. struct.pack('>i8i8i8i8i8i8', spend[1][2], spend[1][3], spend[2][2], spend[2][3],
+  answer = answer .. struct.pack('>i8i8i8i8i8i8', spend[1][2], spend[1][3], spend[2][2], spend[2][3],
     spend[3][2], spend[3][3])
+end
+if member then
+  local theirs = member[1]
+  answer = answer .. struct.pack('>i8i8i8i8i8i8', theirs[1][2], theirs[1][3], theirs[2][2], theirs[2][3],
+    theirs[3][2], theirs[3][3])
 end
 return answer

@@ -1,7 +1,7 @@
 -- A gateway says that a request of its own is alive, to a Redis that may not know of it any more.
 --
 -- EPOCH   the epoch both stores are in (docs/stores.md)
--- KEYS    1..6 as in state.lua
+-- KEYS    1..6 as in state.lua; of a capped member also 7 {s:NN}:spend:<their purse>
 -- ARGV    1 request id, 2 hold, 3 cost so far, 4 lease in ms, 5 when it was admitted (microseconds),
 --         6 1 = its purse is counted, 7 the rest of its record (request.lua)
 -- Answer  1, or 0 if it is known to have ended; then nothing changed.
@@ -61,6 +61,19 @@ if not known and account[1] == EPOCH and not string.find(account[2], '.', 1, tru
     end
     --@ keep_purse
     counted, month = tonumber(purse[1]), ids[2]
+  end
+  if KEYS[7] then
+    local PURSE, spend, fresh, purse = KEYS[7]
+    --@ purse
+    if spend and purse[2] == account[2] and redis.call('HEXISTS', PURSE, 'open.' .. ARGV[1]) == 0 then
+      --@ calendar
+      local counts, ids, cost, more = {}, {day, (month_of(day)), 0}, 0, hold
+      for i = 1, 3 do
+        counts[i] = ids[i] == spend[i][1]
+      end
+      --@ keep_purse
+      redis.call('HSET', PURSE, 'open.' .. ARGV[1], string.format('%d', ids[2]))
+    end
   end
 end
 redis.call('SET', REQUEST, struct.pack(RECORD, 1, hold, cost, seeded, at, deadline, counted, day, month)

@@ -2,10 +2,11 @@
 --
 -- EPOCH   the epoch both stores are in (docs/stores.md)
 -- KEYS    1 {s:NN}:acct:<account> (as in state.lua), 2 {s:NN}:request:<request id> (as in request.lua)
---         3 {s:NN}:spend:<purse> (as in purse.lua)
+--         3 {s:NN}:spend:<purse> (as in purse.lua), of a capped member also 4 {s:NN}:spend:<their purse>
 -- ARGV    1 hold: what the caller has, 2 step: what it wants on top (nano-dollars)
 --         3 stretch: 1 = less than the step will do, 0 = all of it or nothing
 --         4 what the purse may spend in a day, 5 in a month, 6 in its life (0 = no cap)
+--         7..9 the same of the member, and 10 the request id; with KEYS[4] only
 -- Answer  {granted on top of the caller's hold, hold, available: of the account, without caps}
 --         or {'cold'}, {'unseeded'} as in admit.lua; then nothing changed
 --
@@ -33,22 +34,31 @@ local before = tonumber(ARGV[1])
 local wanted = before + tonumber(ARGV[2]) - hold
 local affordable = available
 local capped = ARGV[4] ~= '0' or ARGV[5] ~= '0' or ARGV[6] ~= '0'
-if capped and redis.call('HGET', KEYS[3], 'of') ~= account[4] then
+if capped and redis.call('HGET', KEYS[3], 'of') ~= account[4]
+  or KEYS[4] and redis.call('HGET', KEYS[4], 'of') ~= account[4] then
   return {'unseeded'}
 end
--- The purse as it was left, and in which of its periods the request's hold is.
-local stored, mine = nil, {}
-if counted ~= 0 then
-  stored = redis.call('HMGET', KEYS[3], 'seeded', 'day', 'day.spent', 'day.held',
+-- A purse as it was left: in which of its periods the request's hold is, and what its caps leave.
+local function periods(key, first, seeding, since)
+  local stored = redis.call('HMGET', key, 'seeded', 'day', 'day.spent', 'day.held',
     'month', 'month.spent', 'month.held', 'life', 'life.spent', 'life.held')
-  local since = {day, month, 0}
+  local found = {}
   for i = 1, 3 do
-    local cap = tonumber(ARGV[3 + i])
-    mine[i] = tonumber(stored[1]) == counted and tonumber(stored[3 * i - 1]) == since[i]
+    local cap = tonumber(ARGV[first + i - 1])
+    found[i] = (not seeding or tonumber(stored[1]) == seeding) and tonumber(stored[3 * i - 1]) == since[i]
     if cap > 0 then
-      affordable = math.min(affordable, mine[i] and cap - stored[3 * i] - stored[3 * i + 1] or 0)
+      affordable = math.min(affordable, found[i] and cap - stored[3 * i] - stored[3 * i + 1] or 0)
     end
   end
+  return found
+end
+local mine, members = {}, {}
+if counted ~= 0 then
+  mine = periods(KEYS[3], 4, counted, {day, month, 0})
+end
+local open = KEYS[4] and redis.call('HGET', KEYS[4], 'open.' .. ARGV[10])
+if open then
+  members = periods(KEYS[4], 7, nil, {day, tonumber(open), 0})
 end
 local more = math.max(math.min(wanted, affordable), 0)
 if more < wanted and ARGV[3] ~= '1' then
@@ -58,9 +68,12 @@ if more > 0 then
   redis.call('HINCRBY', KEYS[1], 'held', string.format('%d', more))
   redis.call('SET', KEYS[2], struct.pack(RECORD, 1, hold + more, cost, seeded, at, lease, counted, day, month)
     .. string.sub(record, RECORD_BYTES + 1))
-  for i = 1, 3 do
+  for i, name in ipairs({'day.held', 'month.held', 'life.held'}) do
     if mine[i] then
-      redis.call('HINCRBY', KEYS[3], ({'day.held', 'month.held', 'life.held'})[i], string.format('%d', more))
+      redis.call('HINCRBY', KEYS[3], name, string.format('%d', more))
+    end
+    if members[i] then
+      redis.call('HINCRBY', KEYS[4], name, string.format('%d', more))
     end
   end
 end

@@ -6,7 +6,8 @@
 -- ARGV    1 account, 2 id of the last event of the stream the caller saw ("0-0" = none)
 --         3 the day and 4 what was spent in it, 5 the month and 6 what was spent in it, 7 what was
 --           ever spent: in the database, and by the events up to ARGV[2] which are not in it yet
---         8.. the ids of the keys whose spending it is
+--         8.. the ids of the keys whose spending it is; of a member's purse also the names of the purses of
+--           these keys: their open requests are its own
 -- Answer  1, or 0 if it is there already, with a count of its life, and made under the account as it
 --         is; then nothing changed.
 --
@@ -30,9 +31,10 @@ local spent = {0, 0, tonumber(ARGV[7])}
 for i = 1, 2 do
   spent[i] = tonumber(ARGV[2 * i + 1]) == ids[i] and tonumber(ARGV[2 * i + 2]) or 0
 end
-local mine = {}
+local mine, of_member = {}, false
 for i = 8, #ARGV do
   mine[ARGV[i]] = true
+  of_member = of_member or not tonumber(ARGV[i])
 end
 for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '(' .. ARGV[2], '+')) do
   local fields = entry[2] -- account, its number, cost, its amount, event, its JSON
@@ -62,8 +64,12 @@ local name = string.match(PURSE, ':spend:(.*)$')
 local seeded = string.format('%d', micros)
 for i = 4, #KEYS, 2 do
   local record = redis.call('GET', KEYS[i])
-  local before = not record and redis.call('HMGET', KEYS[i + 1], 'state', 'purse', 'hold', 'at') or {}
-  if record and record ~= ENDED and select(2, who(record)) == name then
+  local before = not record and not of_member and redis.call('HMGET', KEYS[i + 1], 'state', 'purse', 'hold', 'at') or {}
+  local whose = record and record ~= ENDED and select(2, who(record))
+  if of_member and whose and mine[whose] then
+    local _, amount, _, _, _, _, _, day = struct.unpack(RECORD, record)
+    redis.call('HSET', PURSE, 'open.' .. string.match(KEYS[i], ':request:(.*)$'), string.format('%d', hold(day, amount)[2]))
+  elseif whose == name then
     local _, amount, cost, account, at, lease, _, day = struct.unpack(RECORD, record)
     local since = hold(day, amount)
     redis.call('SET', KEYS[i], struct.pack(RECORD, 1, amount, cost, account, at, lease, micros, day, since[2])

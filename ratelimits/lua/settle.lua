@@ -2,6 +2,7 @@
 --
 -- KEYS    1..6 as in state.lua, and
 --         7 {s:NN}:usage  stream of usage events: account, cost, event
+--         of a member's key also 8 {s:NN}:spend:<the member's purse>
 -- ARGV    1 request id, 2 account, 3 cost in nano-dollars (all of it is charged, also above the
 --         hold), 4 usage event (JSON; empty = none, only with cost 0)
 --         5 a number of 8 bytes and two flags of one, packed: limit of requests a minute (for the answer);
@@ -83,6 +84,19 @@ if status == SETTLED or status == UNKNOWN and not reaping then
       counts = {day == spend[1][1], month == spend[2][1], true}
     end
     --@ keep_purse
+  end
+  if KEYS[8] then
+    local PURSE, spend, fresh, purse = KEYS[8]
+    --@ purse
+    if spend then
+      local open = redis.call('HGET', PURSE, 'open.' .. request)
+      local counts, more = {true, true, true}, 0
+      if open then
+        redis.call('HDEL', PURSE, 'open.' .. request)
+        counts, more = {day == spend[1][1], tonumber(open) == spend[2][1], true}, -hold
+      end
+      --@ keep_purse
+    end
   end
 
   local freed = hold ~= 0 and tonumber(account[4]) == seeded and hold or 0

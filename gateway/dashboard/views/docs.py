@@ -10,6 +10,8 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey
+from accounts.pages.visitors import at_work
+from accounts.teams import memberships
 from gateway.catalogue import snapshot
 from gateway.catalogue.features import offers
 from gateway.dashboard import docs
@@ -74,8 +76,10 @@ def _with_names(html: str) -> str:
 def _keys(request: HttpRequest) -> list[ApiKey]:
     if not request.user.is_authenticated:
         return []
+    work = at_work(request)
+    mine = memberships.keys_of(work.account, work.membership, work.role)
     active = ApiKey.objects.active(timezone.now())
-    return list(active.filter(user_id=request.user.pk).order_by("-pk"))
+    return list(active.filter(pk__in=mine.values("pk")).order_by("-pk"))
 
 
 def _chosen(request: HttpRequest, keys: list[ApiKey]) -> ApiKey | None:

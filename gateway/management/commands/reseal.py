@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from accounts.sign_in import factors
+from accounts.sign_on import provider as sign_on
 from billing.books import signing
 from gateway.batches import sealing
 from gateway.reconciliation.vendors.models import ReportSource
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         searches = list(SearchProvider.objects.exclude(sealed="").select_for_update())
         try:
             seeds, keys = factors.reseal(), signing.reseal()
+            providers = sign_on.reseal()
             for credential in credentials:
                 credential.sealed = vault.reseal(credential.sealed)
             for source in sources:
@@ -47,5 +49,6 @@ class Command(BaseCommand):
             + (f" So are {len(own_keys)} keys of customers' own." if own_keys else "")
             + (f" So are {seeds} second factors." if seeds else "")
             + (f" So are {keys} keys that sign receipts." if keys else "")
+            + (f" So are {providers} secrets of teams' providers." if providers else "")
             + (f" So are {rows} pieces of files and batches." if rows else "")
         )

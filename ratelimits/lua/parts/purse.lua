@@ -6,6 +6,9 @@
 --                       and <name>.held in nano-dollars; of = the account's `seeded` it was made
 --                       under: with another one, the account was made anew, and so must it be
 --
+-- Of a member's purse, whose spending is that of several keys, also open.<request id> = the month in which the
+-- hold of an open request is counted: its record knows only the purse of its key.
+--
 -- A request belongs to the periods it was admitted in, as its receipt does: its hold is counted
 -- there, and its cost takes the hold's place when it ends. Of a period that is over nothing is kept.
 --

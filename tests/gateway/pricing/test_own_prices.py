@@ -370,4 +370,5 @@ def test_who_has_a_multiple_of_the_list_reads_what_they_pay(
             language=language,
             message_id="<1@x>",
         )
-        assert "$8.00 → $12.00 (+50 %)" in mail.body and words in mail.body
+        change = "$8.00 → $12.00" if language == "en" else "$8,00 → $12,00"
+        assert f"{change} (+50 %)" in mail.body and words in mail.body
