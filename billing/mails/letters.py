@@ -20,9 +20,9 @@ as text and moments in ISO 8601:
 * announcement, news: announcement (its number), and by `announcements.facts` subject, body and
   unsubscribe (an address; of news)
 * own_key_fee_rises: vendor (empty: every other), from_at, old_tokens, new_tokens (a million),
-  old_request, new_request
+  old_request, new_request; or `withdrawn` and no amounts
 * own_price, own_price_ends: model (empty: all), percent of the list's prices (or empty), rows (of
-  bucket, new), from_at, until_at (or null)
+  bucket, new), from_at, until_at (or null); own_price may be `withdrawn`
 
 The HTML is the text, laid out: they cannot say different things. What the law or the account's
 safety asks for cannot be switched off (`required`).

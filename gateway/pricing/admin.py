@@ -239,6 +239,10 @@ class CustomerPriceAdmin(RateAdmin):
         allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or own_prices.is_coming(obj, clock.now()))
 
+    def delete_model(self, request: HttpRequest, obj: CustomerPrice) -> None:
+        announcements.own_withdrawn(obj)
+        super().delete_model(request, obj)
+
     def save_model(
         self, request: HttpRequest, obj: CustomerPrice, form: "ModelForm[Any]", change: bool
     ) -> None:

@@ -86,7 +86,15 @@ class OwnKeyFeeAdmin(RateAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         allowed = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or own_key_fees.is_coming(obj, clock.now()))
+        now = clock.now()
+        return allowed and (
+            obj is None
+            or (own_key_fees.is_coming(obj, now) and own_key_fees.leaves_no_rise(obj, now))
+        )
+
+    def delete_model(self, request: HttpRequest, obj: OwnKeyFee) -> None:
+        announcements.own_key_fee_withdrawn(obj)
+        super().delete_model(request, obj)
 
     def save_model(
         self, request: HttpRequest, obj: OwnKeyFee, form: "ModelForm[Any]", change: bool

@@ -13,6 +13,7 @@ from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.pricing.many import ModelSheet
 from gateway.pricing.models import Kind, Proposal
+from gateway.vendors.routing.models import Routing
 from tests.web.furnished import sign_in
 from tests.web.test_staff_language import english, said, typed
 
@@ -42,7 +43,7 @@ FORMS: dict[str, dict[str, str]] = {
     | {"multiplier": "90", "until_at_0": "2030-01-01", "until_at_1": "00:00:00"},
     "ownkeyfee/add/": _PAST | {"vendor": "", "per_million": "9", "per_request": "1", "reason": ""},
     "routeterms/add/": {"model": "gpt-4o", "input": "1", "output": ""},
-    "routing/add/": {"model": "", "choose": "fast"},
+    "routing/add/": {"model": "", "choose": "cost"},
     "proposal/sync/": {"offline": "on", "confirmed": "yes"},
 }
 
@@ -51,6 +52,7 @@ FORMS: dict[str, dict[str, str]] = {
 def post(db: None) -> Iterator[Callable[[str, dict[str, str]], str]]:
     """What a page answers to a form, once it is followed."""
     seed_catalogue()
+    Routing.objects.create(choose="share")
     client = Client(HTTP_ACCEPT="text/html")
     owner = User.objects.create_superuser("staff@example.com", "x", language="vi")
     sign_in(client, owner)
