@@ -15,8 +15,8 @@ as text and moments in ISO 8601:
   (what the customer pays of the list in percent, where the rows are that; or empty)
 * feature_price_rises: feature (as it is asked for), about (what it is), models (those of it alone;
   empty: all), from_at, rows (of per_call or times, old, new), or `withdrawn` and no rows
-* model_ends: model, ends_at, successor (or empty), redirects (does it answer then?), dearer (is
-  it, if so?), notice (where the vendor says so, or empty)
+* model_ends: model, ends_at, over (it has ended), successor (or empty), redirects (does it answer
+  then?), dearer (is it, if so?), notice (where the vendor says so, or empty)
 * announcement, news: announcement (its number), and by `announcements.facts` subject, body and
   unsubscribe (an address; of news)
 * own_key_fee_rises: vendor (empty: every other), from_at, old_tokens, new_tokens (a million),

@@ -1,7 +1,8 @@
 """Customers hear of what changes for them before it does: by mail, each once.
 
 * A rise, from the moment it is announced: whoever used the model in the last 30 days.
-* The end of a model: 60, 14 and 1 days before, whoever used it in the last 30 days by then.
+* The end of a model: 60, 14 and 1 days before, whoever used it in the last 30 days by then; and
+  where staff say that it has ended already.
 * A price of one's own: when it is agreed, and before its end makes things dearer.
 * A rise of the fee for own keys, from the moment it is announced: whoever has one there.
 * That what they heard of is withdrawn.
@@ -184,6 +185,12 @@ def ends(now: datetime) -> int:
     return sum(_tell_of_end(model, now) for model in found)
 
 
+def ended(model: Model, now: datetime) -> int:
+    """Tell of an end that staff have put into the past. How many had not heard of it."""
+    is_over = model.active and model.ends_at is not None and model.ends_at <= now
+    return _tell_of_end(model, now) if is_over else 0
+
+
 def _tell_of_end(model: Model, now: datetime) -> int:
     assert model.ends_at is not None
     left = model.ends_at - now
@@ -191,6 +198,7 @@ def _tell_of_end(model: Model, now: datetime) -> int:
     facts = {
         "model": model.pk,
         "ends_at": model.ends_at.isoformat(),
+        "over": model.ends_at <= now,
         "successor": model.successor_id or "",
         "redirects": model.redirects,
         "notice": model.vendor_notice,
