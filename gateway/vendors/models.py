@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from gateway.vendors.manners import HELD, LIMITS, QUIRKS, Hosting, Manners, Quirk
 from hontoni.announced import Announced
@@ -97,7 +98,7 @@ def http_url(text: str) -> None:
     except ValueError:  # of a port that is none, brackets of no IPv6, a name of no host
         sound = False
     if not sound:
-        raise ValidationError("An address such as https://api.example.com/v1.")
+        raise ValidationError(gettext("An address such as https://api.example.com/v1."))
 
 
 def home(vendor: str, base_url: str) -> str:
@@ -218,8 +219,9 @@ class Provider(Announced):
     def clean(self) -> None:
         """A cloud needs to know where, and a scheme of its own needs its cloud."""
         if self.hosting and self.dialect and self.dialect not in self.spoken:
-            spoken = " or ".join(_CLOUDS[self.hosting])
-            raise ValidationError({"dialect": f"This cloud speaks {spoken}."})
+            words = gettext("This cloud speaks %(names)s.")
+            names = {"names": ", ".join(_CLOUDS[self.hosting])}
+            raise ValidationError({"dialect": words % names})
         needed: dict[str, tuple[str, ...]] = {
             Hosting.AZURE: ("api_version",),
             Hosting.BEDROCK: ("region",),
@@ -227,15 +229,16 @@ class Provider(Announced):
         }
         lacking = [name for name in needed.get(self.hosting, ()) if not getattr(self, name)]
         if lacking:
-            raise ValidationError(dict.fromkeys(lacking, "This cloud needs it."))
+            raise ValidationError(dict.fromkeys(lacking, gettext("This cloud needs it.")))
         if self.auth == Auth.SIGV4 and not self.region:
-            raise ValidationError({"region": "A signature is good for one region."})
+            raise ValidationError({"region": gettext("A signature is good for one region.")})
         if unknown := set(self.quirks) - set(QUIRKS):
-            raise ValidationError(f"No such quirks: {', '.join(sorted(unknown))}.")
+            names = {"names": ", ".join(sorted(unknown))}
+            raise ValidationError(gettext("No such quirks: %(names)s.") % names)
         gone = set(self.quirks.get(Quirk.WITHOUT) or ()) & HELD
         if gone := gone | (set(self.quirks.get(Quirk.RENAMES) or ()) & (HELD - LIMITS)):
-            names = ", ".join(sorted(gone))
-            raise ValidationError(f"What is asked and paid for cannot be left out: {names}.")
+            words = gettext("What is asked and paid for cannot be left out: %(names)s.")
+            raise ValidationError(words % {"names": ", ".join(sorted(gone))})
 
 
 class Offering(Announced):
@@ -261,7 +264,8 @@ class Offering(Announced):
     def clean(self) -> None:
         spoken = self.provider.spoken
         if self.dialect and self.dialect not in spoken:
-            raise ValidationError({"dialect": f"This provider speaks {' or '.join(spoken)}."})
+            words = gettext("This provider speaks %(names)s.")
+            raise ValidationError({"dialect": words % {"names": ", ".join(spoken)}})
 
 
 class Credential(Announced):

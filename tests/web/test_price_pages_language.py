@@ -29,6 +29,7 @@ _PRICE = _COST | {"model": "gpt-4o", "reasoning": "1", "effective_at_0": "", "ef
 _LATER = {"from_at_0": "2031-01-01", "from_at_1": "00:00:00", "until_at_0": "", "until_at_1": ""}
 _PAST = {"effective_at_0": "2020-01-01", "effective_at_1": "00:00:00"}
 _COLUMNS = ", ".join(ModelSheet().columns)  # names of a file's, in no language
+_NO_ROWS = {"offerings-TOTAL_FORMS": "0", "offerings-INITIAL_FORMS": "0"}
 FORMS: dict[str, dict[str, str]] = {
     "price/add/?model=gpt-4o": _PRICE | dict.fromkeys(("input", "output"), "0.01"),
     "price/add/": _PRICE | _PAST,
@@ -44,6 +45,10 @@ FORMS: dict[str, dict[str, str]] = {
     "ownkeyfee/add/": _PAST | {"vendor": "", "per_million": "9", "per_request": "1", "reason": ""},
     "routeterms/add/": {"model": "gpt-4o", "input": "1", "output": ""},
     "routing/add/": {"model": "", "choose": "cost"},
+    "provider/add/": {"name": "x", "vendor": "anthropic", "hosting": "bedrock", "auth": "sigv4"}
+    | {"base_url": "nowhere", "dialect": "gemini", "region": ""},
+    "provider/add/#lacking": {"name": "x", "vendor": "google", "hosting": "vertex"}
+    | {"base_url": "https://x.example", "auth": "bearer", "dialect": ""},
     "proposal/sync/": {"offline": "on", "confirmed": "yes"},
 }
 
@@ -59,7 +64,7 @@ def post(db: None) -> Iterator[Callable[[str, dict[str, str]], str]]:
     client.cookies[configured.LANGUAGE_COOKIE_NAME] = "vi"
 
     def post(path: str, form: dict[str, str]) -> str:
-        form = form | {"user": str(owner.pk)} if "customerprice" in path else form
+        form = {"user": str(owner.pk), **_NO_ROWS, **form}
         answer = client.post(f"/admin/gateway/{path}", form, follow=True)
         assert answer.status_code == 200, path
         return answer.content.decode().replace(_COLUMNS, "")
