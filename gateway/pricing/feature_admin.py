@@ -100,7 +100,7 @@ class FeatureAdmin(MoneyAdmin):
 
     @admin.display(description=_t("kind"), ordering="kind")
     def what(self, row: Feature) -> str:
-        return row.kind
+        return str(row.get_kind_display())
 
     @admin.display(description=_t("costs"))
     def costs(self, row: Any) -> str:
@@ -190,7 +190,7 @@ class LeftOutAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_t("kind"), ordering="kind")
     def what(self, row: LeftOut) -> str:
-        return row.kind
+        return str(row.get_kind_display())
 
     def has_add_feature_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.add_feature")
