@@ -69,13 +69,13 @@ def shown() -> Iterator[str]:
     """Every one of them that a page of the admin shows, in English. Who only serves needs none of
     what names them."""
     from billing.payments import disputes
-    from gateway.catalogue.prices.labels import LABELS, SHORT
+    from gateway.catalogue.prices.labels import LABELS, OF_FEATURES, SHORT
     from gateway.vendors.presets import PRESETS
 
     yield from _WORDS
     yield from (words for preset in PRESETS for words in (preset.group, preset.title, preset.note))
     yield from (*LABELS.values(), *(each.capitalize() for each in LABELS.values()))
-    yield from SHORT.values()
+    yield from (*SHORT.values(), *OF_FEATURES.values())
     yield from map(disputes.label, disputes.FIELDS)
     for page in admin.site._registry.values():
         for name in getattr(page.form, "declared_fields", {}):

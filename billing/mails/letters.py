@@ -15,14 +15,14 @@ as text and moments in ISO 8601:
   (what the customer pays of the list in percent, where the rows are that; or empty)
 * feature_price_rises: feature (as it is asked for), about (what it is), models (those of it alone;
   empty: all), from_at, rows (of per_call or times, old, new), or `withdrawn` and no rows
-* model_ends: model, ends_at, successor (or empty), redirects (does it answer then?), dearer (is
-  it, if so?), notice (where the vendor says so, or empty)
+* model_ends: model, ends_at, over (it has ended), successor (or empty), redirects (does it answer
+  then?), dearer (is it, if so?), notice (where the vendor says so, or empty)
 * announcement, news: announcement (its number), and by `announcements.facts` subject, body and
   unsubscribe (an address; of news)
 * own_key_fee_rises: vendor (empty: every other), from_at, old_tokens, new_tokens (a million),
-  old_request, new_request
+  old_request, new_request; or `withdrawn` and no amounts
 * own_price, own_price_ends: model (empty: all), percent of the list's prices (or empty), rows (of
-  bucket, new), from_at, until_at (or null)
+  bucket, new), from_at, until_at (or null); own_price may be `withdrawn`
 
 The HTML is the text, laid out: they cannot say different things. What the law or the account's
 safety asks for cannot be switched off (`required`).

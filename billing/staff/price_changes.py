@@ -141,6 +141,16 @@ class MoneyAdmin(ModelAdmin):
         """What the audit calls it."""
         return f"{obj._meta.model_name}:{obj.pk}"
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who only looks has nothing to confirm."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return found
+        return [
+            (title, {**shown, "fields": [each for each in shown["fields"] if each != "confirmed"]})
+            for title, shown in found
+        ]
+
     def save_model(
         self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool
     ) -> None:

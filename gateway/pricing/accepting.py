@@ -6,7 +6,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from billing.books import audit
 from gateway.catalogue import clock
@@ -21,6 +25,7 @@ from gateway.vendors.models import Dialect
 from hontoni.errors import BadRequest, Conflict
 from hontoni.money import nanos
 
+Words = str | Promise
 _DIALECTS = {
     "anthropic": Dialect.ANTHROPIC_MESSAGES,
     "openai": Dialect.OPENAI_RESPONSES,
@@ -36,8 +41,8 @@ def accept(
     proposal_id: int, *, actor: str, source: str = "", reason: str = "", request_id: str = ""
 ) -> str:
     """Write what it proposes; `source` chooses where sources disagree, `reason` says why customers
-    whose own prices fall below cost keep them. What was written, in words. Raises BadRequest, and
-    Conflict if it is decided already."""
+    whose own prices fall below cost keep them. What was written, in the reader's language; the
+    audit has it in English. Raises BadRequest, and Conflict if it is decided already."""
     proposal = _open(proposal_id)
     if not reason and (lost := lost_by(proposal, source)):
         raise BadRequest(
@@ -48,9 +53,10 @@ def accept(
         )
     done = _DEEDS[Kind(proposal.kind)](proposal, source, actor, reason)
     if reason:
-        done = f"{done}; {reason}"
-    _decide(proposal, State.ACCEPTED, actor, request_id, done)
-    return done
+        done = format_lazy("{}; {}", done, reason)
+    with translation.override("en"):
+        _decide(proposal, State.ACCEPTED, actor, request_id, str(done))
+    return str(done)
 
 
 @transaction.atomic
@@ -83,14 +89,15 @@ def _decide(proposal: Proposal, state: State, actor: str, request_id: str, done:
 # -- Costs and prices ----------------------------------------------------------------------------
 
 
-def _cost(proposal: Proposal, source: str, actor: str, reason: str) -> str:
+def _cost(proposal: Proposal, source: str, actor: str, reason: str) -> Words:
     model = proposal.model
     assert model is not None
     given = source or _sources(proposal)
     cost = _write_cost(model, chosen(proposal, source), given, reason)
     price = marked_up(model, cost)
     price.reason = reason
-    return f"cost from {cost.since}; {_announced(price, actor)}"
+    written = _announced(price, actor)
+    return format_lazy(_("cost from {day}; {price}"), day=cost.since, price=written)
 
 
 def lost_by(proposal: Proposal, source: str) -> list[Loss]:
@@ -177,22 +184,23 @@ def raised(model: Model, cost: VendorPrice, price: Price) -> Price:
     return found
 
 
-def _announced(price: Price, actor: str) -> str:
+def _announced(price: Price, actor: str) -> Words:
     before = schedule.in_force(price.model_id, price.effective_at)
     if before and not any(s.before != s.after for s in changes.steps(before, price)):
-        return "the price stays"
+        return format_lazy(_("the price stays"))
     given = announcements.announce(price, actor)
-    return f"price from {price.effective_at:%Y-%m-%d %H:%M}, {given} customers told"
+    since = f"{price.effective_at:%Y-%m-%d %H:%M}"
+    return format_lazy(_("price from {since}, {count} customers told"), since=since, count=given)
 
 
-def _below_cost(proposal: Proposal, source: str, actor: str, reason: str) -> str:
+def _below_cost(proposal: Proposal, source: str, actor: str, reason: str) -> Words:
     model = proposal.model
     assert model is not None
     now = clock.now()
     price = schedule.in_force(model.pk, now)
     cost = VendorPrice.objects.filter(model=model, since__lte=now.date()).first()
     if price is None or cost is None:
-        raise BadRequest("Its price or its cost is no longer known.")
+        raise BadRequest(gettext("Its price or its cost is no longer known."))
     made = raised(model, cost, price)
     made.reason = reason
     return _announced(made, actor)
@@ -201,7 +209,7 @@ def _below_cost(proposal: Proposal, source: str, actor: str, reason: str) -> str
 # -- Models --------------------------------------------------------------------------------------
 
 
-def _new_model(proposal: Proposal, source: str, actor: str, reason: str) -> str:
+def _new_model(proposal: Proposal, source: str, actor: str, reason: str) -> Words:
     facts = proposal.facts
     model = new_model(proposal)
     if Model.objects.filter(pk=model.pk).exists():
@@ -213,7 +221,9 @@ def _new_model(proposal: Proposal, source: str, actor: str, reason: str) -> str:
     schedule.announce(price, actor=actor)
     names = _named(model)
     proposal.model = model
-    return f"{model.pk}, {facts['title']}, on sale; also as {', '.join(names) or 'nothing else'}"
+    what = f"{model.pk}, {facts['title']}"
+    also = ", ".join(names) or "–"
+    return format_lazy(_("{what}, on sale; also as {names}"), what=what, names=also)
 
 
 def new_model(proposal: Proposal) -> Model:
@@ -249,7 +259,7 @@ def _named(model: Model) -> list[str]:
     return names
 
 
-def _end(proposal: Proposal, source: str, actor: str, reason: str) -> str:
+def _end(proposal: Proposal, source: str, actor: str, reason: str) -> Words:
     model = proposal.model
     assert model is not None
     now = clock.now()
@@ -262,14 +272,16 @@ def _end(proposal: Proposal, source: str, actor: str, reason: str) -> str:
         model.redirects = False
     model.save()
     notified = announcements.ends(now)
-    return f"{model.pk} ends on {model.ends_at:%Y-%m-%d}, {notified} customers told"
+    day = f"{model.ends_at:%Y-%m-%d}"
+    words = _("{model} ends on {day}, {count} customers told")
+    return format_lazy(words, model=model.pk, day=day, count=notified)
 
 
 def _midnight(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), time(), UTC)
 
 
-def _capability(proposal: Proposal, source: str, actor: str, reason: str) -> str:
+def _capability(proposal: Proposal, source: str, actor: str, reason: str) -> Words:
     model, facts = proposal.model, proposal.facts
     assert model is not None
     for name in ("context_window", "max_output"):

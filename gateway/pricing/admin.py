@@ -130,8 +130,8 @@ class FeatureCostForm(CostForm):
         after = self.row(cleaned)
         times = (DOLLAR * each.factor // WHOLE for each in (before, after))
         return [
-            Change("A call", before.amount, after.amount),
-            Change("A dollar of tokens", *times),
+            Change(gettext("A call"), before.amount, after.amount),
+            Change(gettext("A dollar of tokens"), *times),
         ]
 
 
@@ -158,7 +158,7 @@ class MarkUpAdmin(RateAdmin):
 
     @admin.display(description=_t("rounded up to"), ordering="step")
     def rounded(self, row: MarkUp) -> str:
-        return f"${dollars(row.step)} per million tokens"
+        return gettext("%s per million tokens") % f"${dollars(row.step)}"
 
 
 class OwnForm(ConfirmedForm):
@@ -222,8 +222,9 @@ class CustomerPriceAdmin(RateAdmin):
     @admin.display(description=_t("agreed"))
     def agreed(self, row: CustomerPrice) -> str:
         if row.multiplier:
-            return f"{row.multiplier / 100:g} % of the list"
-        return f"${dollars(row.input or 0)} in, ${dollars(row.output or 0)} out"
+            return gettext("%(percent)s %% of the list") % {"percent": f"{row.multiplier / 100:g}"}
+        rates = {"input": f"${dollars(row.input or 0)}", "output": f"${dollars(row.output or 0)}"}
+        return gettext("%(input)s in, %(output)s out") % rates
 
     @admin.display(description=_t("earns, per million"))
     def earns(self, row: CustomerPrice) -> str:
@@ -237,10 +238,16 @@ class CustomerPriceAdmin(RateAdmin):
         allowed = super().has_delete_permission(request, obj)
         return allowed and (obj is None or own_prices.is_coming(obj, clock.now()))
 
+    def delete_model(self, request: HttpRequest, obj: CustomerPrice) -> None:
+        announcements.own_withdrawn(obj)
+        super().delete_model(request, obj)
+
     def save_model(
         self, request: HttpRequest, obj: CustomerPrice, form: "ModelForm[Any]", change: bool
     ) -> None:
         super().save_model(request, obj, form, change)
         announcements.own(obj)
         announcements.own_ends(clock.now())
-        self.message_user(request, f"{obj}: its customer is told by mail.")
+        self.message_user(
+            request, gettext("%(price)s: its customer is told by mail.") % {"price": obj}
+        )

@@ -1,9 +1,11 @@
 """Customers hear of what changes for them before it does: by mail, each once.
 
 * A rise, from the moment it is announced: whoever used the model in the last 30 days.
-* The end of a model: 60, 14 and 1 days before, whoever used it in the last 30 days by then.
+* The end of a model: 60, 14 and 1 days before, whoever used it in the last 30 days by then; and
+  where staff say that it has ended already.
 * A price of one's own: when it is agreed, and before its end makes things dearer.
 * A rise of the fee for own keys, from the moment it is announced: whoever has one there.
+* That what they heard of is withdrawn.
 """
 
 from collections.abc import Iterable, Iterator
@@ -71,13 +73,18 @@ def rises(now: datetime) -> int:
 
 def withdraw(price: Priced, *, actor: str, request_id: str = "") -> None:
     """Take back a price that is to come, and the news of it. Raises Conflict."""
-    facts = _sold(price) | {"withdrawn": True, "from_at": price.effective_at.isoformat()}
+    facts = _sold(price) | {"from_at": price.effective_at.isoformat()}
     key, kind = _key(price), _kind(price)
     with transaction.atomic():
         schedule.withdraw(price, actor=actor, request_id=request_id)
-        given = Notice.objects.filter(key__startswith=f"{key}:")
-        users = set(given.values_list("user_id", flat=True))
-        _tell(users, kind, key.replace(":", "-withdrawn:"), facts)
+        _take_back(kind, key, facts)
+
+
+def _take_back(kind: str, key: str, facts: dict[str, Any]) -> None:
+    """Tell whoever was told of it."""
+    given = Notice.objects.filter(key__startswith=f"{key}:")
+    users = set(given.values_list("user_id", flat=True))
+    _tell(users, kind, key.replace(":", "-withdrawn:"), facts | {"withdrawn": True})
 
 
 def _tell_of_rise(price: Priced, now: datetime) -> int:
@@ -178,6 +185,12 @@ def ends(now: datetime) -> int:
     return sum(_tell_of_end(model, now) for model in found)
 
 
+def ended(model: Model, now: datetime) -> int:
+    """Tell of an end that staff have put into the past. How many had not heard of it."""
+    is_over = model.active and model.ends_at is not None and model.ends_at <= now
+    return _tell_of_end(model, now) if is_over else 0
+
+
 def _tell_of_end(model: Model, now: datetime) -> int:
     assert model.ends_at is not None
     left = model.ends_at - now
@@ -185,6 +198,7 @@ def _tell_of_end(model: Model, now: datetime) -> int:
     facts = {
         "model": model.pk,
         "ends_at": model.ends_at.isoformat(),
+        "over": model.ends_at <= now,
         "successor": model.successor_id or "",
         "redirects": model.redirects,
         "notice": model.vendor_notice,
@@ -229,6 +243,11 @@ def own(row: CustomerPrice) -> int:
     return _tell([row.user_id], "own_price", f"own_price:{row.pk}", _agreed(row))
 
 
+def own_withdrawn(row: CustomerPrice) -> None:
+    """Before it begins."""
+    _take_back("own_price", f"own_price:{row.pk}", _agreed(row))
+
+
 def own_ends(now: datetime) -> int:
     """Tell whose own prices end within the notice, if the list is dearer."""
     soon = now + changes.notice()
@@ -252,7 +271,10 @@ def own_key_fee(row: OwnKeyFee, now: datetime) -> int:
         return 0
     assert before is not None
     keys = OwnKey.objects.filter(active=True)
-    keys = keys.filter(provider__vendor=row.vendor) if row.vendor else _elsewhere(keys)
+    if row.vendor:
+        keys = keys.filter(provider__vendor=row.vendor)
+    else:
+        keys = _elsewhere(keys, row.effective_at)
     facts = {
         "vendor": row.get_vendor_display() if row.vendor else "",
         "from_at": row.effective_at.isoformat(),
@@ -265,9 +287,16 @@ def own_key_fee(row: OwnKeyFee, now: datetime) -> int:
     return _tell(users, "own_key_fee_rises", f"own_key_fee:{row.pk}", facts)
 
 
-def _elsewhere(keys: "QuerySet[OwnKey]") -> "QuerySet[OwnKey]":
-    """Those of vendors without a fee of their own."""
-    own = OwnKeyFee.objects.exclude(vendor="").values("vendor")
+def own_key_fee_withdrawn(row: OwnKeyFee) -> None:
+    """Before it begins."""
+    vendor = row.get_vendor_display() if row.vendor else ""
+    facts = {"vendor": vendor, "from_at": row.effective_at.isoformat()}
+    _take_back("own_key_fee_rises", f"own_key_fee:{row.pk}", facts)
+
+
+def _elsewhere(keys: "QuerySet[OwnKey]", moment: datetime) -> "QuerySet[OwnKey]":
+    """Those of vendors without a fee of their own at that moment."""
+    own = OwnKeyFee.objects.exclude(vendor="").filter(effective_at__lte=moment).values("vendor")
     return keys.exclude(provider__vendor__in=own)
 
 

@@ -100,7 +100,7 @@ class FeatureAdmin(MoneyAdmin):
 
     @admin.display(description=_t("kind"), ordering="kind")
     def what(self, row: Feature) -> str:
-        return row.kind
+        return str(row.get_kind_display())
 
     @admin.display(description=_t("costs"))
     def costs(self, row: Any) -> str:
@@ -190,7 +190,7 @@ class LeftOutAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_t("kind"), ordering="kind")
     def what(self, row: LeftOut) -> str:
-        return row.kind
+        return str(row.get_kind_display())
 
     def has_add_feature_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         return request.user.has_perm("gateway.add_feature")
@@ -206,13 +206,15 @@ class LeftOutAdmin(ReadOnlyAdmin):
         allowed = 0
         for row in chosen:
             if why := allowing.refusal(row):
-                self.message_user(request, f"Not allowed, {row}: {why}.", messages.ERROR)
+                words = gettext("Not allowed, %(what)s: %(why)s.")
+                words %= {"what": row, "why": gettext(why)}
+                self.message_user(request, words, messages.ERROR)
                 continue
             _allow(request, row)
             allowed += 1
         if allowed:
-            said = f"{allowed} allowed. Customers' next requests have it."
-            self.message_user(request, said, messages.SUCCESS)
+            words = gettext("%(count)d allowed. Customers' next requests have it.")
+            self.message_user(request, words % {"count": allowed}, messages.SUCCESS)
 
     @action(description=_t("Allow…"), permissions=["add_feature"], url_path="price")
     def allow_at_a_price(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -228,7 +230,8 @@ class LeftOutAdmin(ReadOnlyAdmin):
         """Make room: names come from clients, and there is an end to how many are kept."""
         for row in chosen:
             _forget(request, row)
-        self.message_user(request, "Forgotten until they are asked for again.", messages.SUCCESS)
+        words = gettext("Forgotten until they are asked for again.")
+        self.message_user(request, words, messages.SUCCESS)
 
 
 @transaction.atomic

@@ -18,6 +18,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _t
 
 from billing.staff.dollars import RateField
 from billing.staff.price_changes import Change, seal
@@ -68,7 +71,8 @@ class Sheet:
 
     keys: Sequence[str]
     amounts: Sequence[str]
-    unit: str
+    unit: str | Promise
+    twice: str | Promise
     name: str  # of the file, and of the admin's page
 
     @property
@@ -145,13 +149,14 @@ def _read(
     before = price.current(begins)
     schedule.check(price, now)
     line = Line(number, sold, before, price, notified=announcements.told_of(price, now))
-    return line if line.steps else Line(number, sold, before, problem="Nothing changes.")
+    return line if line.steps else Line(number, sold, before, problem=gettext("Nothing changes."))
 
 
 class ModelSheet(Sheet):
     keys = ("model",)
     amounts = (*BUCKETS, "long_context_above", *LONG)
-    unit = "dollars per million tokens"
+    unit = _t("dollars per million tokens")
+    twice = _t("The same model twice.")
     name = "price"
 
     def __init__(self) -> None:
@@ -162,7 +167,7 @@ class ModelSheet(Sheet):
 
     def sold(self, row: Row) -> str:
         if row.get("model", "") not in self._models:
-            raise BadRequest("There is no such model.")
+            raise BadRequest(gettext("There is no such model."))
         return row["model"]
 
     def version(self, row: Row, reason: str, moment: datetime) -> Price:
@@ -201,7 +206,7 @@ def _columns(row: Row, before: Price | None) -> dict[str, Any]:
 
 def _whole(cell: str) -> int:
     if not cell.isdecimal():
-        raise BadRequest("long_context_above is a number of tokens.")
+        raise BadRequest(gettext("long_context_above is a number of tokens."))
     return int(cell)
 
 
@@ -216,7 +221,7 @@ def _moment(cell: str) -> datetime | None:
     if moment is None and day is not None:
         moment = datetime(day.year, day.month, day.day)  # noqa: DTZ001  made aware below
     if moment is None:
-        raise BadRequest("effective_at is a moment, such as 2027-01-01 00:00.")
+        raise BadRequest(gettext("effective_at is a moment, such as 2027-01-01 00:00."))
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

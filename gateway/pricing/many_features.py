@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _t
+
 from billing.staff.dollars import RateField
 from gateway.catalogue import clock
 from gateway.catalogue.features import prices
@@ -24,7 +27,8 @@ _MOST = 100 * WHOLE
 class FeatureSheet(Sheet):
     keys = ("name", "dialect", "kind", "only_models")
     amounts = ("pricing", "per_call", "factor")
-    unit = "dollars a call, and factors such as 1.1"
+    unit = _t("dollars a call, and factors such as 1.1")
+    twice = _t("The same feature twice.")
     name = "featureprice"
 
     def __init__(self) -> None:
@@ -43,10 +47,10 @@ class FeatureSheet(Sheet):
         given = {key: row[key] for key in self.keys if row.get(key)}
         found = [r for r in self._rows if all(getattr(r, k) == v for k, v in given.items())]
         if not found:
-            raise BadRequest("There is no such feature.")
+            raise BadRequest(gettext("There is no such feature."))
         exact = [each for each in found if len(found) == 1 or not each.only_models]
         if len(exact) != 1:
-            raise BadRequest("More than one feature is meant.")
+            raise BadRequest(gettext("More than one feature is meant."))
         return exact[0]
 
     def version(self, row: Row, reason: str, moment: datetime) -> FeaturePrice:
@@ -96,5 +100,5 @@ def _factor(cell: str) -> int:
     except InvalidOperation:
         points = Decimal(0)
     if not points.is_finite() or points != points.to_integral_value() or not 0 < points <= _MOST:
-        raise BadRequest("factor is a number such as 1.1, with four decimals at most.")
+        raise BadRequest(gettext("factor is a number such as 1.1, with four decimals at most."))
     return int(points)

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
@@ -40,6 +41,7 @@ class ManyForm(forms.Form):
         ),
     )
     reason = forms.CharField(
+        label=_t("Reason"),
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
@@ -55,10 +57,12 @@ class ManyForm(forms.Form):
 
     def __init__(self, *args: Any, sheet: Sheet, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["text"].help_text = (
-            f"CSV, in {sheet.unit}. The first line names the columns: "
-            f"{', '.join(sheet.columns)}. An empty cell is as it was."
+        words = gettext(
+            "CSV, in %(unit)s. The first line names the columns: %(names)s. An empty cell is as "
+            "it was."
         )
+        names = format_html("<code>{}</code>", ", ".join(sheet.columns))
+        self.fields["text"].help_text = words % {"unit": sheet.unit, "names": names}
 
 
 def change(page: ModelAdmin, request: HttpRequest, sheet: Sheet) -> HttpResponse:
@@ -80,9 +84,7 @@ def change(page: ModelAdmin, request: HttpRequest, sheet: Sheet) -> HttpResponse
         "title": gettext("Change many prices"),
         "form": form,
         "lines": _shown(lines),
-        "button": gettext("Apply, or preview another list")
-        if _applies(lines)
-        else gettext("Preview"),
+        "button": _button(lines),
     }
     return render(request, "admin/gateway/price/many.html", context)
 
@@ -96,7 +98,7 @@ def _is_confirmed(form: ManyForm, lines: list[Line]) -> bool:
     if not _applies(lines) or requested["seen"] != many.confirmation(lines):
         return False
     if many.is_large(lines) and not requested["large"]:
-        form.add_error("large", "Some amounts change by more than half. Is that meant?")
+        form.add_error("large", gettext("Some amounts change by more than half. Is that meant?"))
         return False
     return True
 
@@ -124,7 +126,10 @@ def _applied(
     page: ModelAdmin, request: HttpRequest, sheet: Sheet, lines: list[Line]
 ) -> HttpResponse:
     notified = many.apply(lines, actor=email_of(request), request_id=request_id(request))
-    words = f"{len(lines)} prices are announced. {notified} mails tell customers of what rises."
+    words = gettext(
+        "%(prices)d prices are announced. %(mails)d mails tell customers of what rises."
+    )
+    words %= {"prices": len(lines), "mails": notified}
     page.message_user(request, words, messages.SUCCESS)
     return redirect(reverse(f"admin:gateway_{sheet.name}_changelist"))
 

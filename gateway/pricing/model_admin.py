@@ -180,6 +180,8 @@ class CatalogueAdmin(ModelAdmin):
                 after=_json(after),
             )
         announcements.ends(timezone.now())
+        if "ends_at" in names:
+            announcements.ended(obj, timezone.now())
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """The other names it has."""

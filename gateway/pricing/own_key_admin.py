@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
@@ -71,7 +72,7 @@ class OwnKeyFeeAdmin(RateAdmin):
 
     @admin.display(description=_t("vendor"), ordering="vendor")
     def vendors(self, row: OwnKeyFee) -> str:
-        return row.get_vendor_display() if row.vendor else "every other vendor"
+        return row.get_vendor_display() if row.vendor else gettext("every other vendor")
 
     @admin.display(description=_t("per million tokens"), ordering="per_million")
     def tokens(self, row: OwnKeyFee) -> str:
@@ -86,14 +87,26 @@ class OwnKeyFeeAdmin(RateAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         allowed = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or own_key_fees.is_coming(obj, clock.now()))
+        now = clock.now()
+        return allowed and (
+            obj is None
+            or (own_key_fees.is_coming(obj, now) and own_key_fees.leaves_no_rise(obj, now))
+        )
+
+    def delete_model(self, request: HttpRequest, obj: OwnKeyFee) -> None:
+        announcements.own_key_fee_withdrawn(obj)
+        super().delete_model(request, obj)
 
     def save_model(
         self, request: HttpRequest, obj: OwnKeyFee, form: "ModelForm[Any]", change: bool
     ) -> None:
         super().save_model(request, obj, form, change)
         count = announcements.own_key_fee(obj, clock.now())
-        self.message_user(request, f"{obj}. {count} customers are told of it by mail.")
+        self.message_user(
+            request,
+            gettext("%(fee)s. %(count)d customers are told of it by mail.")
+            % {"fee": obj, "count": count},
+        )
 
 
 @admin.register(OwnKey)

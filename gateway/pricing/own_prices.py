@@ -103,13 +103,16 @@ def amounts(row: CustomerPrice, now: datetime) -> list[tuple[str, int, int]]:
     a dollar of the list."""
     if not row.model_id:
         paid = terms.of(row).on((DOLLAR,) * 6)
-        return [("A dollar of the list", DOLLAR, paid[0])]
+        return [(gettext("A dollar of the list"), DOLLAR, paid[0])]
     begins = max(now, row.from_at)
     return [
         change
         for price in _listed(row, begins)
         for change in zip(
-            LABELS.values(), _present(row, price, begins), _paid(row, price), strict=False
+            map(gettext, LABELS.values()),
+            _present(row, price, begins),
+            _paid(row, price),
+            strict=False,
         )
     ]
 

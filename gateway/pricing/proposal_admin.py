@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.decorators import action
 from unfold.widgets import (
@@ -21,6 +22,7 @@ from unfold.widgets import (
 
 from billing.staff.audited import ReadOnlyAdmin, email_of
 from gateway.catalogue.costs import margins
+from gateway.catalogue.prices import labels
 from gateway.pricing import accepting, proposals, version_admin
 from gateway.pricing.models import Kind, Proposal, State
 from hontoni import errors
@@ -29,12 +31,15 @@ from hontoni.translated_errors import to_staff
 
 
 class AcceptForm(forms.Form):
-    source = forms.ChoiceField(widget=UnfoldAdminSelectWidget, help_text="Whose price is right.")
+    source = forms.ChoiceField(
+        label=_t("Source"), widget=UnfoldAdminSelectWidget, help_text=_t("Whose price is right.")
+    )
     reason = forms.CharField(
+        label=_t("Reason"),
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Why customers keep prices of their own that fall below this cost.",
+        help_text=_t("Why customers keep prices of their own that fall below this cost."),
     )
 
     def __init__(self, *args: Any, choices: list[str], **kwargs: Any) -> None:
@@ -48,10 +53,10 @@ class AcceptForm(forms.Form):
 
 class SyncForm(forms.Form):
     offline = forms.BooleanField(
-        label="The copies that came with the product",
+        label=_t("The copies that came with the product"),
         required=False,
         widget=UnfoldBooleanSwitchWidget,
-        help_text="Off: the sources themselves, from this machine.",
+        help_text=_t("Off: the sources themselves, from this machine."),
     )
     confirmed = forms.CharField(widget=forms.HiddenInput, initial="yes")
 
@@ -102,9 +107,9 @@ class ProposalAdmin(ReadOnlyAdmin):
             context = {
                 **self.admin_site.each_context(request),
                 "opts": self.model._meta,
-                "title": "Read what public sources say",
+                "title": gettext("Read what public sources say"),
                 "form": form,
-                "button": "Read",
+                "button": gettext("Read"),
             }
             return render(request, "admin/gateway/proposal/accept.html", context)
         found = proposals.sync(offline=form.cleaned_data["offline"])
@@ -125,9 +130,9 @@ class ProposalAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.model._meta,
-            "title": f"Accept: {row}",
+            "title": gettext("Accept: %(what)s") % {"what": row},
             "form": form,
-            "button": "Accept",
+            "button": gettext("Accept"),
             "says": summary(row),
             "would_write": self.would_write(row),
         }
@@ -150,7 +155,7 @@ def table(row: Proposal, source: str) -> SafeString | str:
     """The price before and after, beside the cost that is accepted."""
     prices = accepting.preview(row, source)
     if prices is None:
-        return "no price"
+        return gettext("no price")
     before, after = prices
     if row.kind == Kind.BELOW_COST:
         return version_admin.table(before, after, margins.earned(after))
@@ -162,18 +167,24 @@ def summary(row: Proposal) -> str:
     """In one line."""
     facts = row.facts
     if row.kind == Kind.END:
-        return f"ends {facts['ends']}, here {facts['present'] or 'never'}"
+        never = gettext("never")
+        return gettext("ends %(there)s, here %(here)s") % {
+            **{"there": facts["ends"], "here": facts["present"] or never}
+        }
     if row.kind == Kind.BELOW_COST:
-        lost = (f"{name}: ${ours} for ${theirs}" for name, (ours, theirs) in facts["lost"].items())
-        return "; ".join(lost)
+        words = gettext("%(bucket)s: $%(ours)s for $%(theirs)s")
+        return "; ".join(
+            words % {"bucket": labels.label(name), "ours": ours, "theirs": theirs}
+            for name, (ours, theirs) in facts["lost"].items()
+        )
     if row.kind == Kind.CAPABILITY:
         return "; ".join(f"{name}: {ours} → {theirs}" for name, (ours, theirs) in facts.items())
     choices = facts.get("choices") or {"": facts.get("cost", {})}
     present = facts.get("present") or {}
     costs = [_cost(source, cost) for source, cost in choices.items()]
-    return "; ".join([*costs, *([_cost("here", present)] if present else [])])
+    return "; ".join([*costs, *([_cost(gettext("here"), present)] if present else [])])
 
 
 def _cost(source: str, cost: dict[str, Any]) -> str:
-    words = f"${cost['input']} in, ${cost['output']} out, ${cost['cache_read']} cached"
+    words = gettext("$%(input)s in, $%(output)s out, $%(cache_read)s cached") % cost
     return f"{source} {words}".strip()

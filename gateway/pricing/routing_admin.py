@@ -1,9 +1,10 @@
-"""Staff: who is asked first for a model, what each vendor of it costs, and how all of them are."""
+"""Staff: who is asked first for a model, by what its vendors are compared, and how all are."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -26,7 +27,7 @@ class RoutingAdmin(ModelAdmin):
 
     @admin.display(description=_t("model"), ordering="model")
     def of_model(self, row: Routing) -> str:
-        return row.model_id or "every other model"
+        return row.model_id or gettext("every other model")
 
     @action(description=_t("Health of vendors"), url_path="health", permissions=["view"])
     def health(self, request: HttpRequest) -> HttpResponse:
@@ -37,7 +38,7 @@ class RoutingAdmin(ModelAdmin):
             rows, problem = [], str(error)
         context = {
             **self.admin_site.each_context(request),
-            "title": "Health of vendors",
+            "title": gettext("Health of vendors"),
             "opts": self.model._meta,
             "rows": rows,
             "problem": problem,
@@ -52,6 +53,20 @@ class RouteTermsAdmin(RateAdmin):
     list_filter = ("provider", "model")
     list_select_related = ("model", "provider")
     search_fields = ("model__id", "provider__name")
+    fieldsets = (
+        (None, {"fields": ("provider", "model", "share")}),
+        (
+            _t("To compare by"),
+            {
+                "fields": ("input", "cache_read", "output", "confirmed"),
+                "description": _t(
+                    "By these alone the cheapest provider is chosen, from now on. They are no "
+                    "costs: what margins, alarms and bills are held against are the versions in "
+                    "Vendor prices."
+                ),
+            },
+        ),
+    )
 
     @admin.display(description=_t("input"), ordering="input")
     def in_price(self, row: RouteTerms) -> str:

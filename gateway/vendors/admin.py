@@ -137,7 +137,7 @@ class CredentialAdmin(ModelAdmin):
         for credential in queryset.select_related("provider")[:_MOST_TRIED]:
             verdict = probing.credential(credential)
             level = messages.SUCCESS if verdict.good else messages.ERROR
-            self.message_user(request, f"{credential} {gettext(verdict.text)}.", level)
+            self.message_user(request, f"{credential} {verdict.shown}.", level)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

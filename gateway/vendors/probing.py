@@ -5,37 +5,30 @@ model that nobody has: it looks at who asks before it looks at what.
 """
 
 import asyncio
-from typing import NamedTuple
 from urllib.parse import quote
 
 import httpx
-from django.utils.translation import gettext_noop
 
+from gateway.vendors import verdicts
 from gateway.vendors.access import Access
 from gateway.vendors.manners import Hosting
 from gateway.vendors.models import Credential, Provider
 from gateway.vendors.routes import of
+from gateway.vendors.verdicts import Verdict
 from hontoni.errors import UpstreamFailed
 
 SECONDS = 5.0
 _NOBODYS = "hontoni.none"
 
 
-class Verdict(NamedTuple):
-    """`text` completes a sentence that begins with who was asked."""
-
-    good: bool
-    text: str
-
-
 def credential(tried: Credential) -> Verdict:
     """One of staff's. Reads its secret, and asks its provider."""
     if not tried.is_at_home:
-        return Verdict(False, f"was entered for {tried.entered_for}")
+        return Verdict(False, verdicts.ELSEWHERE, tried.entered_for)
     try:
         return access(of(tried), asking(tried.provider))
     except ValueError as error:
-        return Verdict(False, f"cannot be used: {error}")
+        return Verdict(False, verdicts.UNUSABLE, error)
 
 
 def access(by: Access, path: str) -> Verdict:
@@ -53,14 +46,14 @@ def access(by: Access, path: str) -> Verdict:
             method, url, headers=headers, content=body, timeout=SECONDS
         ).status_code
     except UpstreamFailed:
-        return Verdict(False, gettext_noop("gets no token from its issuer"))
+        return Verdict(False, verdicts.NO_TOKEN)
     except httpx.HTTPError as error:
-        return Verdict(False, f"is not reached: {type(error).__name__}")
+        return Verdict(False, verdicts.UNREACHED, type(error).__name__)
     if status < 300 or (posts and status in (400, 404)):
-        return Verdict(True, gettext_noop("takes our key"))
+        return Verdict(True, verdicts.TAKES)
     if status == 404:
-        return Verdict(True, gettext_noop("answers, and has no list of models to try our key on"))
-    return Verdict(False, f"says {status}")
+        return Verdict(True, verdicts.UNTRIED)
+    return Verdict(False, verdicts.REFUSES, status)
 
 
 def asking(provider: Provider) -> str:

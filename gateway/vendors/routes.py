@@ -31,7 +31,7 @@ class Route(NamedTuple):
     named: Named = NATIVE
     priority: int = 0
     weight: int = 1
-    cost: int | None = None  # nano-dollars of a million tokens there (RouteTerms.cost)
+    rate: int | None = None  # nano-dollars of a million tokens, to compare by (RouteTerms)
 
 
 class OwnWay(NamedTuple):
@@ -77,11 +77,11 @@ def ordered(
 
 
 def _preference(route: Route, choose: str) -> float:
-    """The less, the sooner it is asked. A cost that nobody knows comes after all others. Latencies
-    within a quarter of each other are equal, so that sessions stay where their prompt cache is;
-    one that nobody has measured lately is tried, and so becomes known."""
+    """The less, the sooner it is asked. A rate that nobody wrote down comes after all others.
+    Latencies within a quarter of each other are equal, so that sessions stay where their prompt
+    cache is; one that nobody has measured lately is tried, and so becomes known."""
     if choose == Choice.COST:
-        return math.inf if route.cost is None else route.cost
+        return math.inf if route.rate is None else route.rate
     if choose == Choice.LATENCY:
         shared = route.breaker.shared
         first_ms = shared.first_ms if shared is not None else None
@@ -152,10 +152,10 @@ def _route(
     if named is None:
         return None
     terms = chosen.terms.get((credential.provider_id, model))
-    weight, cost = credential.weight, None
+    weight, rate = credential.weight, None
     if terms is not None:
-        weight, cost = terms.share or weight, terms.cost
-    return Route(access, access.breaker(model), named, credential.priority, weight, cost)
+        weight, rate = terms.share or weight, terms.compared
+    return Route(access, access.breaker(model), named, credential.priority, weight, rate)
 
 
 def _named(

@@ -16,6 +16,7 @@ from billing.stripe import stripe_api
 from gateway.plane.upstream import configured
 from gateway.vendors import probing
 from gateway.vendors.models import Credential
+from gateway.vendors.verdicts import Verdict
 from operations.doctor.findings import Finding, failing, ok, warning
 
 SECONDS = 5.0
@@ -108,6 +109,6 @@ def vendors() -> Iterator[Finding]:
             yield _said(str(credential), probing.credential(credential))
 
 
-def _said(who: str, verdict: probing.Verdict) -> Finding:
+def _said(who: str, verdict: Verdict) -> Finding:
     text = f"{who} {verdict.text}"
     return ok(text) if verdict.good else failing(text)

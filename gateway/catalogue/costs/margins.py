@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
+from django.utils.translation import gettext
+
 from gateway.catalogue.costs.models import FeatureCost, VendorPrice
 from gateway.catalogue.features.models import WHOLE, FeaturePrice, Pricing
 from gateway.catalogue.models import BUCKETS, Price
@@ -109,7 +111,7 @@ def least(found: Iterable[Margin]) -> Margin | None:
 
 def words(found: Iterable[Margin]) -> str:
     """Every bucket's, for a list."""
-    return "; ".join(f"{each.label}: {each}" for each in found) or "cost unknown"
+    return "; ".join(f"{each.label}: {each}" for each in found) or gettext("cost unknown")
 
 
 def earned(price: Price | FeaturePrice) -> list[Margin]:

@@ -6,6 +6,8 @@ beginning, a member of a member that is not listed so far) is no vendor's, and i
 
 import re
 
+from django.utils.translation import gettext_noop
+
 from gateway.catalogue import clock
 from gateway.catalogue.features import prices
 from gateway.catalogue.features.models import Feature, Kind, LeftOut, Pricing
@@ -19,11 +21,11 @@ def refusal(row: LeftOut) -> str:
     """Why it cannot be allowed as it is, for nothing; empty if it can."""
     spelled = (_VALUE if row.kind == Kind.VALUE else _NAME).fullmatch(row.name)
     if spelled is None or len(row.name) >= _SHORTENED or not _has_container(row):
-        return "no vendor has something of that name"
+        return gettext_noop("no vendor has something of that name")
     of_it = Feature.objects.filter(dialect=row.dialect, kind=row.kind, name=row.name)
     priced = prices.in_force(of_it, clock.now()).values()
     if any(each.pricing != Pricing.INCLUDED for each in priced):
-        return "it costs money: allow it at a price"
+        return gettext_noop("it costs money: allow it at a price")
     return ""
 
 

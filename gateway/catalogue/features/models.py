@@ -161,7 +161,8 @@ class FeaturePrice(Version):
         ]
 
     def __str__(self) -> str:
-        return f"{self.feature} from {self.effective_at:%Y-%m-%d %H:%M}"
+        since = f"{self.effective_at:%Y-%m-%d %H:%M}"
+        return _("%(what)s from %(since)s") % {"what": self.feature, "since": since}
 
     def kin(self) -> "models.QuerySet[FeaturePrice]":
         return FeaturePrice.objects.filter(feature=self.feature_id).select_related("feature")

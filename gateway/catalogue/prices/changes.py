@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from gateway.catalogue.costs import margins
 from gateway.catalogue.features.models import WHOLE, FeaturePrice
@@ -41,7 +42,7 @@ class Step(NamedTuple):
 
     @property
     def percent(self) -> str:
-        return "new" if self.before is None else money.change(self.before, self.after)
+        return gettext("new") if self.before is None else money.change(self.before, self.after)
 
     @property
     def label(self) -> str:

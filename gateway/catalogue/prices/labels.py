@@ -1,4 +1,4 @@
-"""What the buckets of a price are called where staff read and type them."""
+"""What the buckets of a price are called where staff read and type them, in their language."""
 
 from django.utils.translation import gettext
 
@@ -23,7 +23,7 @@ def label(bucket: str) -> str:
     """Of a bucket, `long_` of one, or a part of what a feature costs."""
     short = bucket.removeprefix("long_")
     named = LABELS.get(short) or OF_FEATURES[short]
-    return named + (", long" if short != bucket else "")
+    return gettext(named) if short == bucket else gettext("%s, long") % gettext(named)
 
 
 def field_label(bucket: str) -> str:

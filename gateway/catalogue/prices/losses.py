@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time
 from typing import NamedTuple
 
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.margins import LONG, Margin
@@ -29,8 +30,10 @@ class Loss(NamedTuple):
 def words(found: Iterable[Loss]) -> str:
     """For people, the first few of them."""
     found = list(found)
-    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return "; ".join(map(str, found[:_SHOWN])) + more
+    shown = [str(each) for each in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        shown.append(gettext("and %(count)d more") % {"count": len(found) - _SHOWN})
+    return "; ".join(shown)
 
 
 _SHOWN = 8
@@ -44,7 +47,7 @@ def by_cost(cost: VendorPrice, price: Price | None = None) -> list[Loss]:
     found: dict[tuple[str, str], Loss] = {}
     for each in [price] if price else _paid(cost, begins):
         rows = _agreements(each, begins)
-        listed = [("the list", each)] if price is None else []
+        listed = [(gettext("the list"), each)] if price is None else []
         for whose, sold in [*listed, *((str(row), _own(row, each)) for row in rows)]:
             lost = _below(whose, sold, cost)
             known = {} if before is None else _below(whose, sold, before)
@@ -80,7 +83,7 @@ def by_feature_cost(cost: FeatureCost) -> list[Loss]:
         )
         for margin in margins.below(margins.of_feature(each, cost)):
             if margin.bucket not in known:
-                found[margin.bucket] = Loss("the list", margin)
+                found[margin.bucket] = Loss(gettext("the list"), margin)
     return list(found.values())
 
 

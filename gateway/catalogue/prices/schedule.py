@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import formats, timezone
+from django.utils.translation import gettext
 
 from billing.books import audit
 from gateway.catalogue import clock
@@ -42,7 +43,9 @@ def beginning(wanted: datetime | None, price: Priced) -> datetime:
         return now + changes.notice()
     if wanted is not None and wanted < now - LEAD:
         raise BadRequest(
-            "A price cannot begin in the past. Make one from now on, and correct the requests.",
+            gettext(
+                "A price cannot begin in the past. Make one from now on, and correct the requests."
+            ),
             param="effective_at",
         )
     return max(wanted or now, now + LEAD)
@@ -102,7 +105,9 @@ def withdraw(price: Priced, *, actor: str, request_id: str = "") -> None:
                 about={"shown": _shown(price.effective_at)},
             )
         if not leaves_no_rise(price):
-            raise Conflict("The next one would be a rise without its notice: withdraw that first.")
+            raise Conflict(
+                gettext("The next one would be a rise without its notice: withdraw that first.")
+            )
         before, about = as_dict(price), subject(price)
         price.delete()
         audit.record(

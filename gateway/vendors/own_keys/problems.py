@@ -8,6 +8,8 @@ import re
 
 from django.utils.translation import gettext, gettext_noop
 
+from gateway.vendors import verdicts
+
 MOVED = gettext_noop("Its provider has moved since it was entered: enter it again.")
 UNREADABLE = gettext_noop("It cannot be read any more: enter it again.")
 _SILENT = gettext_noop("%(name)s did not answer (%(error)s).")
@@ -24,4 +26,4 @@ def shown(problem: str) -> str:
     if problem in (MOVED, UNREADABLE):
         return gettext(problem)
     found = _WHO.fullmatch(problem)
-    return gettext(_SILENT) % found.groupdict() if found else ""
+    return gettext(_SILENT) % found.groupdict() if found else verdicts.shown(problem)

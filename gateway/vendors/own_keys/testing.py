@@ -4,7 +4,7 @@ import httpx
 from django.utils import timezone
 
 from gateway.dialects.codecs import failures
-from gateway.vendors import probing
+from gateway.vendors import probing, verdicts
 from gateway.vendors.own_keys import access, keeping, problems
 from gateway.vendors.own_keys.models import OwnKey
 
@@ -29,7 +29,7 @@ def _problem(row: OwnKey) -> str:
         return problems.UNREADABLE
     if made.proof is not None or made.hosting:  # a cloud looks at who asks before at what
         verdict = probing.access(made, probing.asking(row.provider))
-        return "" if verdict.good else f"{row.provider.name} {verdict.text}."
+        return "" if verdict.good else verdicts.kept_as(row.provider.name, verdict)
     url = made.url(probing.asking(row.provider))
     headers = {n.decode(): v.decode() for n, v in made.headers.items() if n not in _OURS}
     try:

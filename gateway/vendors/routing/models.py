@@ -45,8 +45,12 @@ class Routing(Announced):
 
 
 class RouteTerms(Announced):
-    """What a model costs us at one provider, in nano-dollars per million tokens, and the
-    provider's share of its sessions. Empty shares are the credentials' weights."""
+    """By what one provider of a model is chosen among others: rates to compare by, in nano-dollars
+    per million tokens, and its share of the sessions. Empty shares are the credentials' weights.
+
+    The rates are a setting, and the present one alone matters: nothing is priced, earned or
+    reconciled by them. What a model costs us are the versions of VendorPrice.
+    """
 
     provider = models.ForeignKey(Provider, on_delete=models.CASCADE, related_name="terms")
     model = models.ForeignKey("gateway.Model", on_delete=models.CASCADE, related_name="routes")
@@ -82,7 +86,7 @@ class RouteTerms(Announced):
             raise ValidationError(gettext("Both input and output, or neither."))
 
     @property
-    def cost(self) -> int | None:
+    def compared(self) -> int | None:
         """To compare by: of a million tokens as agents use them, 70 cached, 25 fresh and 5 out of
         a hundred. None: nobody knows."""
         if self.input is None or self.output is None:

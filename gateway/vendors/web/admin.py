@@ -47,4 +47,4 @@ class SearchProviderAdmin(ModelAdmin):
     def _try(self, request: HttpRequest, row: SearchProvider) -> None:
         verdict = testing.test(row)
         level = messages.SUCCESS if verdict.good else messages.ERROR
-        self.message_user(request, f"{row} {verdict.text}.", level)
+        self.message_user(request, f"{row} {verdict.shown}.", level)

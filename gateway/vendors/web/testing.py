@@ -4,7 +4,8 @@ import asyncio
 
 from django.utils.translation import gettext as _
 
-from gateway.vendors.probing import Verdict
+from gateway.vendors import verdicts
+from gateway.vendors.verdicts import Verdict
 from gateway.vendors.web import searching
 from gateway.vendors.web.models import SearchProvider
 
@@ -16,9 +17,9 @@ def test(row: SearchProvider) -> Verdict:
     try:
         found = asyncio.run(searching.ask(searching.of(row), searching.Wanted(_QUERY)))
     except ValueError as error:
-        return Verdict(False, _("cannot be used: %(why)s") % {"why": error})
+        return Verdict(False, verdicts.UNUSABLE, error)
     except searching.Failed as failed:
-        return Verdict(False, _("says %(why)s") % {"why": failed.detail})
+        return Verdict(False, verdicts.REFUSES, failed.detail)
     if not found:
         return Verdict(False, _("answers, and finds nothing"))
     told = {"count": len(found), "url": found[0].url[:100]}

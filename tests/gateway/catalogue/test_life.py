@@ -1,6 +1,6 @@
 """A model begins, is announced to end, and has ended: what its customers hear at each moment."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -10,10 +10,15 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from accounts.keys import api_keys
+from billing.mails import letters
+from billing.mails.models import Notice
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import BUCKETS, Alias, Model, Price
 from gateway.catalogue.own_prices.models import CustomerPrice
+from gateway.catalogue.seed import seed
+from gateway.usage.models import UsageHour
 from hontoni.money import nanos
+from tests.cockpit.test_site import form_of
 from tests.gateway.plane.test_limits import limit
 from tests.gateway.plane.test_translation import ask
 from tests.gateway_server import Gateway, fund
@@ -235,8 +240,6 @@ def test_every_list_has_the_end_and_the_successor(
 
 
 def test_of_two_models_a_name_means_the_one_that_is_not_dearer(db: None) -> None:
-    from gateway.catalogue.seed import seed
-
     seed()
     Alias.objects.filter(name="claude-opus-5-5").update(alternative="claude-sonnet-4.6")
     assert snapshot.load().resolve("claude-opus-5-5")[0].id == "claude-sonnet-4.6"
@@ -244,3 +247,30 @@ def test_of_two_models_a_name_means_the_one_that_is_not_dearer(db: None) -> None
     rates = {bucket: 9 * getattr(first, bucket) for bucket in BUCKETS}
     Price.objects.create(model_id="claude-sonnet-4.6", effective_at=timezone.now(), **rates)
     assert snapshot.load().resolve("claude-opus-5-5")[0].id == "claude-opus-4.6"
+
+
+@pytest.mark.any_database
+def test_an_end_that_staff_put_into_the_past_is_told_once(
+    alice: Person, bob: Person, admin_client: Client
+) -> None:
+    """A vendor switches it off, and staff hear of it when it has happened."""
+    seed()
+    row = Model.objects.get(pk="gpt-4o")
+    Model.objects.filter(pk=row.pk).update(released_at=datetime(2026, 1, 1, tzinfo=UTC))
+    for who, days in ((alice, 2), (bob, 40)):
+        then = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(days=days)
+        UsageHour.objects.create(user=who.user, api_key=who.key, hour=then, model=row.pk)
+    path, yesterday = f"/admin/gateway/model/{row.pk}/change/", timezone.now() - timedelta(days=1)
+    form = form_of(admin_client.get(path)) | {"successor": "gpt-5.4", "redirects": ""}
+    form |= {"released_at_0": "2026-01-01", "released_at_1": "00:00:00"}
+    form |= {"ends_at_0": f"{yesterday:%Y-%m-%d}", "ends_at_1": "00:00:00"}
+    for _ in range(2):
+        answer = admin_client.post(path, form)
+        assert answer.status_code == 302, answer.context["adminform"].form.errors
+    (notice,) = Notice.objects.filter(kind="model_ends")
+    assert (notice.user, notice.facts["over"]) == (alice.user, True)
+    for language, words in (("en", "gpt-4o ended on"), ("vi", "gpt-4o đã ngừng hoạt động")):
+        mail = letters.compose(
+            notice.kind, notice.facts, to="a@x", name="", language=language, message_id="<1@x>"
+        )
+        assert words in mail.body and "gpt-5.4" in mail.body

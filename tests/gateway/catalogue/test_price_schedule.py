@@ -93,7 +93,7 @@ def test_a_rise_binds_when_its_customers_have_had_their_notice(alice: Person, bo
     mail = letters.compose(
         notice.kind, notice.facts, to="a@x", name="", language="vi", message_id="<1@x>"
     )
-    assert "$12.00" in mail.body and "+20 %" in mail.body and "nano" not in mail.body
+    assert "$12,00" in mail.body and "+20 %" in mail.body and "nano" not in mail.body
     sooner = at(timedelta(days=3))
     refused = add(client, **rates | {"output": "12.50"}, **sooner, reason="")
     assert refused.status_code == 200 and "told 14 days before" in refused.content.decode()

@@ -127,8 +127,16 @@ def test_staff_agree_on_one_and_its_customer_is_told(gateway: Gateway, alice: Pe
     (seen,) = re.findall(r'name="confirmed" value="(\w+)"|value="(\w+)" name="confirmed"', page)
     assert client.post(ADD, typed | {"confirmed": "".join(seen)}).status_code == 302
     assert AuditEntry.objects.latest("pk").after["input"] == "1.50"
+    client.post(f"/admin/gateway/customerprice/{row.pk}/delete/", {"post": "yes"})
+    taken = Notice.objects.get(facts__withdrawn=True)
+    assert (taken.user, taken.kind, taken.facts["percent"]) == (alice.user, "own_price", "80")
+    for language, words in (("en", "are withdrawn"), ("vi", "được rút lại")):
+        mail = letters.compose(
+            taken.kind, taken.facts, to="a@x", name="", language=language, message_id="<2@x>"
+        )
+        assert words in mail.body
     for language in ("en", "vi"):
-        for told in Notice.objects.all():
+        for told in Notice.objects.exclude(pk=taken.pk):
             mail = letters.compose(
                 told.kind, told.facts, to="a@x", name="", language=language, message_id="<1@x>"
             )

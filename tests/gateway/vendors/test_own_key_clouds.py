@@ -88,9 +88,18 @@ def test_her_own_account_at_a_cloud_answers_every_dialect_at_the_fee(
         )
 
 
-@pytest.mark.parametrize("cloud", [bedrock, vertex])
+@pytest.mark.parametrize(
+    ("cloud", "vietnamese"),
+    [(bedrock, "bedrock trả lời 403."), (vertex, "vertex không lấy được token từ nơi cấp.")],
+)
 def test_a_cloud_that_refuses_it_is_told_and_nothing_is_charged(
-    gateway: Gateway, alice: Person, first: Vendors, cloud: Any, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway,
+    alice: Person,
+    first: Vendors,
+    cloud: Any,
+    vietnamese: str,
+    client: Browser,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, key = cloud(first)
     charge()
@@ -102,7 +111,12 @@ def test_a_cloud_that_refuses_it_is_told_and_nothing_is_charged(
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "own_key_refused")
     assert gateway.books()[-1].cost == 0 and gateway.vendors.requests == []
     tested = alice.client().post(f"/api/own-keys/{made.pk}/test").json()
-    assert not tested["works"] and tested["problem"]
+    assert not tested["works"] and tested["problem"].isascii()
+    client.force_login(alice.user)
+    client.cookies["django_language"] = "vi"
+    page = client.post(f"/own-keys/{made.pk}/test", follow=True).content.decode()
+    assert page.count(vietnamese) == 2  # what came of it, and beside the key from now on
+    assert tested["problem"] not in page
 
 
 def test_what_would_send_a_secret_elsewhere_is_refused(

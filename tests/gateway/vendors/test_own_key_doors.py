@@ -222,6 +222,51 @@ def test_a_fee_that_rises_is_told_before_it_binds(
         message_id="<1>",
     )  # fmt: skip
     assert "$0,12" in str(mail.body) and "khoá riêng" in str(mail.body)
+    admin_client.post(f"/admin/gateway/ownkeyfee/{coming.pk}/delete/", {"post": "yes"})
+    (taken,) = Notice.objects.filter(facts__withdrawn=True)
+    assert (taken.user, taken.kind) == (alice.user, "own_key_fee_rises")
+    for language, words in (("en", "is withdrawn"), ("vi", "được rút lại")):
+        mail = letters.compose(
+            taken.kind, taken.facts, to="a@example.com", name="A", language=language,
+            message_id="<1>",
+        )  # fmt: skip
+        assert words in str(mail.body) and "$" not in str(mail.body)
+
+
+@pytest.mark.any_database
+def test_whose_vendor_has_a_fee_of_its_own_only_later_is_told_of_the_rise_until_then(
+    alice: Person, db: None
+) -> None:
+    seed()
+    keeping.add(alice.user, "openai", SECRET)
+    now = timezone.now()
+    own = charge("0.01", vendor="openai")
+    OwnKeyFee.objects.filter(pk=own.pk).update(effective_at=now + timedelta(days=60))
+    rise = charge("0.12")
+    OwnKeyFee.objects.filter(pk=rise.pk).update(effective_at=now + timedelta(days=20))
+    assert announcements.own_key_fees_rise(now) == 1
+
+
+@pytest.mark.any_database
+def test_no_fee_becomes_a_rise_that_nobody_was_told_of(admin_client: Browser) -> None:
+    """Neither by one that is put before it, nor by the withdrawal of one before it."""
+    seed()
+    now = timezone.now()
+
+    def coming(days: int, per_million: str) -> OwnKeyFee:
+        row = charge(per_million)
+        OwnKeyFee.objects.filter(pk=row.pk).update(effective_at=now + timedelta(days=days))
+        return row
+
+    present = OwnKeyFee.objects.get()
+    same = coming(5, dollars(present.per_million))
+    cheaper = admin_client.post(ADD, typed("0.06")).content.decode()
+    assert "would be a rise after it" in cheaper
+    same.delete()
+    told, after = coming(3, "0.12"), coming(6, "0.12")
+    at = f"/admin/gateway/ownkeyfee/{told.pk}/delete/"
+    assert admin_client.post(at, {"post": "yes"}).status_code == 403
+    assert set(OwnKeyFee.objects.all()) == {present, told, after}
 
 
 @pytest.mark.any_database
