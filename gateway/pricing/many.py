@@ -32,6 +32,7 @@ from gateway.catalogue.prices.changes import LONG, Priced, Step
 from gateway.pricing import announcements
 from hontoni.errors import BadRequest
 from hontoni.money import dollars
+from hontoni.translated_errors import to_staff
 
 _RATES = (*BUCKETS, *LONG)
 MOST = 500  # lines
@@ -107,11 +108,11 @@ def read(sheet: Sheet, text: str, begins: datetime | None = None, reason: str = 
         sold = " ".join(filter(None, (row.get(key, "") for key in sheet.keys)))
         try:
             if sold in seen:
-                raise BadRequest("The same %(column)s twice.", about={"column": sheet.keys[0]})
+                raise BadRequest(str(sheet.twice))
             seen.add(sold)
             found.append(_read(sheet, number, row, begins, reason, now))
         except (BadRequest, ValidationError) as error:
-            words = error.message if isinstance(error, BadRequest) else " ".join(error.messages)
+            words = to_staff(error) if isinstance(error, BadRequest) else " ".join(error.messages)
             found.append(Line(number, sold, problem=words))
     return found
 
