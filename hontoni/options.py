@@ -99,7 +99,7 @@ OPTIONS = (
     ),
     Option(
         "SIGN_ON_PRIVATE_NETWORKS",
-        "`False`",
+        "`false`",
         (
             "whether teams' own sign-in providers may be at private addresses and without TLS: "
             "for an installation in a network of its own"

@@ -44,7 +44,10 @@ def problems(since: datetime | None) -> Iterator[str]:
         for key, added_up in sums.of_events(events).items():
             found.add(key, added_up=added_up)
         for row in hours.order_by().values_list(*sums.BY, *sums.SUMS).iterator():
-            found.add(row[: len(sums.BY)], rolled_up=row[len(sums.BY) :])
+            key, rolled_up = row[: len(sums.BY)], row[len(sums.BY) :]
+            found.add(key, rolled_up=rolled_up)
+            if rolled_up == NOTHING:  # it would agree with no events at all
+                yield f"the rollup of {key} has no events"
     for key, (rolled_up, added_up) in found.open.items():
         difference = sums.minus(rolled_up, added_up)
         if added_up == NOTHING and not archive.knows(key):

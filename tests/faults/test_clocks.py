@@ -109,7 +109,7 @@ def test_a_dead_request_is_settled_however_the_clock_jumps(
     advance(jump)
     assert reaper.reap() == 0
     steady.now += LEASE
-    advance(2 * max(LEASE, limiter.RESERVATION_MS // 1000))
+    advance(2 * max(LEASE, limiter.EARMARK_MS // 1000))
     reaper.reap()
     steady.now += LEASE
     reaper.reap()

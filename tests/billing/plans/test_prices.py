@@ -166,4 +166,4 @@ def test_staff_see_whom_a_price_binds(alice: User) -> None:
     now = timezone.now()
     Subscription.objects.update(period_start=now, period_end=now + 30 * DAY)
     tasks.announce_prices()
-    assert f"1 are: between {now + 30 * DAY:%d %b %Y}" in prices.binding(plan("basic"))
+    assert f"1 are: between {now + 30 * DAY:%Y-%m-%d}" in prices.binding(plan("basic"))

@@ -104,7 +104,7 @@ def test_an_advisor_is_paid_at_its_own_price(gateway: Gateway, alice: Person) ->
         assert event.cost <= event.hold
         lines = check_receipt(alice, event)
         assert {line["kind"] for line in lines} == {"message", "advisor_message"}
-        with_page(alice, event, "claude-opus-4.6, advisor_message")
+        with_page(alice, event, "claude-opus-4.6, advice")
 
 
 def test_a_search_of_claudes_costs_a_cent(gateway: Gateway, alice: Person) -> None:
