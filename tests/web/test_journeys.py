@@ -82,6 +82,9 @@ class Walk:
         with translation.override(self.look.language):
             return gettext(english) % values if values else gettext(english)
 
+    def number(self, text: str) -> str:
+        return text.replace(".", ",") if self.look.language == "vi" else text
+
     def well(self) -> None:
         """It fits, in the language and the colours that were wished for."""
         width = self.page.evaluate("document.documentElement.scrollWidth")
@@ -170,7 +173,7 @@ def test_from_a_visit_to_the_first_paid_request(
     walk.page.locator("[data-amount='10']").click()
     walk.button("Continue").click()
     _pay(walk)
-    walk.sees("$%(amount)s is on your balance", amount="10.00")
+    walk.sees("$%(amount)s is on your balance", amount=walk.number("10.00"))
     walk.goto("/keys")
     walk.field("name").fill("laptop")
     walk.button("Create key").click()
@@ -208,7 +211,7 @@ def test_a_wrong_turn_at_each_step_leads_back(
     walk.button("Continue").click()
     _pay(walk, "Visa •••• 0002")  # declined
     _pay(walk, "Visa •••• 4242")
-    walk.sees("$%(amount)s is on your balance", amount="10.00")
+    walk.sees("$%(amount)s is on your balance", amount=walk.number("10.00"))
     walk.goto("/keys")
     walk.button("Create key").click()  # without a name
     assert walk.page.locator("#id_name:invalid").count() == 1
