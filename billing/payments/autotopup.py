@@ -20,6 +20,7 @@ from billing.mails import notices
 from billing.payments import orders
 from billing.payments.models import AutoTopUp, TopUp
 from billing.stripe import customers, stripe_api
+from billing.stripe.checkout import CheckoutRequired
 from hontoni import errors
 from hontoni.money import CENT, dollars, nanos
 
@@ -72,7 +73,7 @@ def change(
 
 def _check_card(user: User, id: str) -> None:
     if settings.STRIPE_TAX:
-        raise stripe_api.CheckoutRequired("Automatic top-ups are not possible where tax is added.")
+        raise CheckoutRequired("Automatic top-ups are not possible where tax is added.")
     if customers.chosen_card(user.pk, id) is None:
         raise errors.BadRequest(
             "Save a card first: top up with `save_card`.", code="no_payment_method"

@@ -23,6 +23,7 @@ from billing.invoices.models import BillingDetails
 from billing.payments import documents, settlements
 from billing.payments.models import TopUp
 from billing.stripe import customers, stripe_api
+from billing.stripe.checkout import CheckoutRequired
 from billing.stripe.stripe_api import Object
 from hontoni import errors
 from hontoni.money import dollars, nanos
@@ -48,7 +49,7 @@ def place(
     """
     standing.must_be_good(user.pk)
     if settings.STRIPE_TAX and route != Route.CHECKOUT:
-        raise stripe_api.CheckoutRequired("Top up by POST /api/billing/topup/checkout.")
+        raise CheckoutRequired("Top up by POST /api/billing/topup/checkout.")
     wanted = {"route": route, "amount": check_amount(amount), **fields}
     if not client_key:
         return TopUp.objects.create(user=user, return_url=return_url, **wanted)

@@ -398,9 +398,3 @@ def _declined(error: stripe.CardError) -> Declined:
         code=details.get("decline_code") or error.code or Declined.code,
         intent=details.get("payment_intent"),
     )
-
-
-class CheckoutRequired(errors.Forbidden):
-    """Tax is on, and only Checkout asks for the address that tax needs."""
-
-    code = "checkout_required"

@@ -14,6 +14,7 @@ from billing.books import standing
 from billing.plans import prices, quotes
 from billing.plans.models import AddOn, Plan, Subscription
 from billing.stripe import catalogue, customers, stripe_api
+from billing.stripe.checkout import CheckoutRequired
 from billing.stripe.models import StripeTaxRate
 from billing.stripe.stripe_api import Object
 from billing.subscriptions import balance_changes, card_changes, contract, entitlements, renewals
@@ -138,7 +139,7 @@ def to_card(mine: Subscription, *, now: datetime) -> Subscription:
     Raises BadRequest `no_payment_method`, CheckoutRequired where tax is added.
     """
     if settings.STRIPE_TAX:
-        raise stripe_api.CheckoutRequired("Tax needs your address, which only Checkout asks for.")
+        raise CheckoutRequired("Tax needs your address, which only Checkout asks for.")
     if customers.chosen_card(mine.user_id) is None:
         raise errors.BadRequest(
             "Save a card first: top up with `save_card`.", code="no_payment_method"

@@ -26,6 +26,7 @@ from billing.plans import quotes, terms
 from billing.plans.models import AddOn, Plan, Subscription
 from billing.plans.quotes import Quote
 from billing.stripe import catalogue, customers, stripe_api
+from billing.stripe.checkout import CheckoutRequired
 from billing.stripe.stripe_api import Object
 from billing.subscriptions import contract, entitlements
 from billing.subscriptions.balance_changes import Outcome
@@ -129,7 +130,7 @@ def _place(order: PlanOrder, mine: Subscription | None, quote: Quote) -> PlanOrd
     if order.card:
         customers.own_card(order.user_id, order.card)
         if settings.STRIPE_TAX:
-            raise stripe_api.CheckoutRequired("Subscribe by Checkout: tax needs your address.")
+            raise CheckoutRequired("Subscribe by Checkout: tax needs your address.")
     for sold in (order.plan, order.add_on):
         if sold is not None:
             catalogue.price_of(sold)

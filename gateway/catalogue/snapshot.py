@@ -272,9 +272,8 @@ def _read(read_at: float) -> Snapshot:
         for alias in models.Alias.objects.all()
     }
     features, agreed, charged = snapshot.load(), _agreed(), _fees()
-    listed: list[Any] = [_columns(row) for row in (*rows, *features.rows())]
-    listed += [features.versions()]
-    seen = (prices, pools, names, listed, agreed, charged, carrier_key())
+    listed = [_columns(row) for row in (*rows, *features.rows())]
+    seen = (prices, pools, names, listed, features.versions(), agreed, charged, carrier_key())
     if _Last.made is not None and _Last.made[0] == seen:
         _Last.made[1].read_at = max(read_at, _Last.made[1].read_at)
         return _Last.made[1]

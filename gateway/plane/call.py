@@ -341,8 +341,7 @@ class Call:
         return guess, estimated
 
     def _untold(self, made: int) -> tuple[Usage, bool]:
-        """Of a whole answer without numbers: those its client was given instead, and reasoning
-        that nobody saw."""
+        """Of a whole answer without numbers: what its client was given, and unseen reasoning."""
         usage = guessed(self.estimate.likely, min(made, 4 * self.estimate.output))
         if not usage.output:
             return Usage(), False

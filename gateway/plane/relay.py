@@ -22,11 +22,11 @@ from gateway.dialects.json_patch import parse, patch
 from gateway.dialects.rounds import Rounds
 from gateway.dialects.stream_readers import text_bytes
 from gateway.dialects.translator import Translator
-from gateway.metering.estimates import FIRST_STEP_TOKENS
 from gateway.plane import (
     admission,
     counts,
     drains,
+    extending,
     fitting,
     helping,
     kept_responses,
@@ -374,7 +374,7 @@ async def _pass_on(call: Call, tap: Stream, out: bytes) -> None:
     if tap.finished and not tap.cut:
         await _finish(call, out)  # before the client can see the end and ask again
     elif tap.text_bytes >= call.extend_at:
-        await _extend(call)
+        await extending.extend(call)
     if not http.write_now(out):
         await http.write(out)
 
@@ -388,24 +388,3 @@ async def _finish(call: Call, answer: bytes = b"") -> None:
         await asyncio.gather(admission.close(call), kept_responses.keep(keeping, answer))
     elif not call.settled:
         await admission.close(call)
-
-
-async def _extend(call: Call) -> None:
-    """Pay for the next step of output before it is used. Raises PaymentRequired when the balance
-    ends or the key's spend cap is reached: what was produced until then is charged, and the
-    stream ends with an error."""
-    rates = call.model.price.rates
-    step = money.per_million(FIRST_STEP_TOKENS * max(rates[4], rates[5]))
-    extension = await admission.extend(call, step)
-    if extension.granted == 0 and call.cost_so_far() >= extension.hold:
-        if extension.available > 0:
-            if call.caller.member.any and not call.caller.caps.any:
-                raise PaymentRequired(
-                    "The spend cap of the member whose API key this is was reached in mid-answer.",
-                    code="member_cap_reached",
-                )
-            raise PaymentRequired(
-                "This API key's spend cap was reached in mid-answer.", code="key_cap_reached"
-            )
-        raise PaymentRequired("Your balance was used up in mid-answer. Top up to continue.")
-    call.hold_is(extension.hold)
