@@ -47,6 +47,8 @@ COUNTERPARTS = {
     Kind.TOPUP: "stripe:clearing",
     Kind.REFUND: "stripe:clearing",
     Kind.DISPUTE: "stripe:clearing",
+    Kind.BANK_TOPUP: "bank:clearing",
+    Kind.BANK_REFUND: "bank:clearing",
     Kind.PROMO: "promo:expense",
     Kind.REFERRAL: "referral:expense",
     Kind.SUBSCRIPTION: "revenue:subscriptions",
@@ -57,8 +59,12 @@ COUNTERPARTS = {
 }
 # What is earned is never below nothing; every other account of ours pays first and is paid later.
 NEVER_NEGATIVE = {"revenue:subscriptions", "revenue:usage"}
-TAKES_BELOW_ZERO = {Kind.USAGE, Kind.REFUND, Kind.DISPUTE, Kind.PROMO, Kind.REFERRAL}
-PAID = (Kind.TOPUP, Kind.SANDBOX)  # what counts as topped up; in the sandbox, play money
+TAKES_BELOW_ZERO = {
+    *(Kind.USAGE, Kind.REFUND, Kind.DISPUTE, Kind.BANK_REFUND, Kind.PROMO, Kind.REFERRAL),
+}
+# What counts as topped up, in the sandbox play money; and what of it went back.
+PAID = (Kind.TOPUP, Kind.BANK_TOPUP, Kind.SANDBOX)
+TAKEN_BACK = (Kind.REFUND, Kind.DISPUTE, Kind.BANK_REFUND)
 
 
 class KeyReused(errors.Conflict):
