@@ -45,6 +45,11 @@ pages = [
     ),
     path("billing/invoices", invoice_views.invoices, name="billing-invoices"),
     path("billing/invoices/<str:invoice_id>.pdf", invoice_views.pdf, name="billing-invoice-pdf"),
+    re_path(
+        r"^billing/e-invoices/(?P<pk>[0-9]{1,18})\.(?P<ending>pdf|xml)\Z",
+        invoice_views.e_invoice,
+        name="billing-e-invoice",
+    ),
     path("billing/invoices/<str:invoice_id>", invoice_views.invoice, name="billing-invoice"),
     path("billing/statements", statement_views.statements, name="billing-statements"),
     re_path(

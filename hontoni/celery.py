@@ -51,6 +51,10 @@ app.conf.beat_schedule = {
         "schedule": 60.0,
     },
     "poll-banks": {"task": "billing.payments.tasks.poll_banks", "schedule": 60.0},
+    "hand-over-invoices": {
+        "task": "billing.payments.tasks.hand_over_invoices",
+        "schedule": 60.0,
+    },
     "propose-rate": {
         "task": "billing.payments.tasks.propose_rate",
         "schedule": crontab(hour=2, minute=30),  # UTC: banks in Vietnam have opened

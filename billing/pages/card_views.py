@@ -35,7 +35,7 @@ from billing.rewards.models import Redemption
 from billing.stripe import customers, stripe_api
 from billing.subscriptions.models import PlanOrder
 from hontoni import errors
-from hontoni.money import dollars
+from hontoni.money import dollars, nanos
 from hontoni.templatetags.money import decimal
 from hontoni.translated_errors import translated
 from ratelimits import throttle
@@ -117,7 +117,12 @@ def _quick(request: HttpRequest, form: TopUpForm) -> list[dict[str, Any]]:
     least, most = Decimal(settings.TOPUP_MIN), Decimal(settings.TOPUP_MAX)
     rest = {"back": back} if back else {}
     return [
-        {"amount": each, "query": urlencode({"amount": each} | rest), "chosen": each == chosen}
+        {
+            "amount": each,
+            "nanos": nanos(each),
+            "query": urlencode({"amount": each} | rest),
+            "chosen": each == chosen,
+        }
         for each in _QUICK
         if least <= Decimal(each) <= most
     ]

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.payments import autotopup, documents, inbox, orders, pauses, payouts
+from billing.payments.einvoice import handing_over
 from billing.payments.vietqr import orders as bank_orders
 from billing.payments.vietqr import polling, rates
 from billing.stripe import customers, mirror, stripe_api
@@ -123,3 +124,9 @@ def poll_banks(**_: Any) -> None:
 def propose_rate(**_: Any) -> None:
     """Each morning: what a dollar costs, for staff to say yes to."""
     rates.propose()
+
+
+@shared_task(expires=60)
+def hand_over_invoices(**_: Any) -> None:
+    """Every minute: to the tax office, one step after another."""
+    handing_over.hand_over(timezone.now())

@@ -26,8 +26,8 @@ class Vietnam:
     """What customers, their banks and the gateways do. Gateways are asked over real HTTP; what
     they call back is handed to the product as they sent it, in the test's own transaction."""
 
-    def __init__(self, sepay: str, payos: str, apps: tuple[Any, Any]) -> None:
-        self.sepay, self.payos = sepay, payos
+    def __init__(self, sepay: str, payos: str, apps: tuple[Any, Any], loop: Loop) -> None:
+        self.sepay, self.payos, self.loop = sepay, payos, loop
         self.bank, self.office = apps[0].state.bank, apps[0].state.office
         self.channel = apps[1].state.channel
         self.nobody = APIClient()
@@ -100,7 +100,7 @@ def vietnam(loop: Loop, settings: Settings, db: None) -> Iterator[Vietnam]:
     with Running(sepay, loop) as one, Running(payos, loop) as other:
         configure(settings, one.url, other.url)
         rates.set_by("staff@example.com", RATE)
-        yield Vietnam(one.url, other.url, (sepay, payos))
+        yield Vietnam(one.url, other.url, (sepay, payos), loop)
 
 
 def configure(settings: Settings, sepay: str, payos: str) -> None:
