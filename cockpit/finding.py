@@ -25,7 +25,7 @@ from accounts.keys import api_keys
 from accounts.models import ApiKey, User
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice
-from billing.payments.models import Dispute, TopUp
+from billing.payments.models import BankOrder, BankTransfer, Dispute, TopUp
 from billing.plans.models import Subscription
 from billing.staff.models import Customer
 from billing.stripe import mirror
@@ -170,6 +170,16 @@ def _orders(text: str) -> Iterator[Found]:
         yield Found(plan, _("Order of a plan"), plan.get_state_display(), "layers")
 
 
+def _banks(text: str) -> Iterator[Found]:
+    """An order by its code, or a transfer by the bank's reference."""
+    for order in BankOrder.objects.filter(code=text.upper()).select_related("user"):
+        about = f"{order.get_state_display()}, {order.user}"
+        yield Found(order, _("Bank order %(code)s") % {"code": order.code}, about, "qr_code")
+    for came in BankTransfer.objects.filter(reference=text)[:MOST]:
+        title = _("Bank transfer %(what)s") % {"what": came}
+        yield Found(came, title, came.get_state_display(), "qr_code_2")
+
+
 # -- Stripe's ids: letters count in them, and every one is found by an index ---------------------
 
 
@@ -275,5 +285,5 @@ def patience(seconds: int) -> Iterator[None]:
 
 Finder = Callable[[str], Iterator[Any]]
 _FINDERS: tuple[Finder, ...] = (
-    *(_requests, _orders, _people, _keys, _invoices, _payments, _vendor_requests),
+    *(_requests, _orders, _banks, _people, _keys, _invoices, _payments, _vendor_requests),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import CharField, Count, F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Concat
+from django.utils.translation import gettext_noop
 
 from billing.books.ledger import COUNTERPARTS, Kind
 from billing.books.models import LedgerAccount, Transfer
@@ -19,18 +20,23 @@ State = BankTransfer.State
 
 def sums() -> dict[str, int]:
     """Dong that came, and where they are; they add up: `came` is all the others."""
-    by_state = dict(BankTransfer.objects.order_by().values_list("state").annotate(sum=Sum("dong")))
-    kept = BankRefund.objects.filter(amount__gt=0)
-    going = kept.filter(state=BankRefund.State.REQUESTED).aggregate(sum=Sum("dong", default=0))
-    gone = kept.filter(state=BankRefund.State.SENT).aggregate(sum=Sum("dong", default=0))
+    rows = BankTransfer.objects.order_by().values_list("state").annotate(sum=Sum("dong"))
+    by_state = {state: int(sum_) for state, sum_ in rows}
     booked = by_state.get(State.BOOKED, 0)
+    going, gone = _back(BankRefund.State.REQUESTED), _back(BankRefund.State.SENT)
     return {
-        "came": sum(by_state.values()),
-        "on balances": booked - going["sum"] - gone["sum"],
-        "in quarantine": by_state.get(State.QUARANTINED, 0),
-        "to be sent back": by_state.get(State.RETURNING, 0) + going["sum"],
-        "sent back": by_state.get(State.RETURNED, 0) + gone["sum"],
+        gettext_noop("came"): sum(by_state.values()),
+        gettext_noop("on balances"): booked - going - gone,
+        gettext_noop("in quarantine"): by_state.get(State.QUARANTINED, 0),
+        gettext_noop("to be sent back"): by_state.get(State.RETURNING, 0) + going,
+        gettext_noop("sent back"): by_state.get(State.RETURNED, 0) + gone,
     }
+
+
+def _back(state: BankRefund.State) -> int:
+    """Of what was on balances."""
+    found = BankRefund.objects.filter(amount__gt=0, state=state)
+    return int(found.aggregate(sum=Sum("dong", default=0))["sum"])
 
 
 def problems() -> Iterator[str]:

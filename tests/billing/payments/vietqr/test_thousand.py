@@ -10,12 +10,13 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.books import ledger
+from billing.invoices import invoice_pdf
 from billing.invoices.models import Invoice
 from billing.payments import reconcile
 from billing.payments.vietqr import dong, orders, proof, quarantine, refunds, settling
 from billing.payments.vietqr.heard import CALLBACK, POLL, Heard
 from billing.payments.vietqr.models import BankOrder, BankTransfer
-from hontoni.money import DOLLAR
+from hontoni.money import CENT, DOLLAR
 from tests.billing.payments.vietqr.conftest import ACCOUNT, Vietnam
 
 # How a transfer may go wrong, and where it ends.
@@ -104,29 +105,42 @@ def play(bank: Bank, kind: str, order: BankOrder, other: BankOrder) -> None:
         User.objects.filter(pk=order.user_id).update(is_active=True)
 
 
-def place(dice: random.Random, people: list[User]) -> BankOrder:
-    rate = dice.randrange(23_000, 28_000)
-    amount = dice.randrange(500, 50_000) * DOLLAR // 100
-    return orders._saved(
-        user=dice.choice(people),
-        gateway="sepay",
-        rate=rate,
-        dong=dong.price(amount, rate),
-        amount=amount,
-        client_key="",
-        expires_at=timezone.now() + timedelta(minutes=30),
-    )
+def place(dice: random.Random, people: list[User], count: int) -> list[BankOrder]:
+    """So many orders of any amounts, at any rates."""
+
+    def one(number: int) -> BankOrder:
+        rate, amount = dice.randrange(23_000, 28_000), dice.randrange(500, 50_000) * CENT
+        return BankOrder(
+            user=dice.choice(people),
+            gateway="sepay",
+            code=f"HT{''.join(dice.choices(orders._LETTERS, k=7))}",
+            number=number,
+            rate=rate,
+            dong=dong.price(amount, rate),
+            amount=amount,
+            expires_at=timezone.now() + timedelta(minutes=30),
+        )
+
+    return BankOrder.objects.bulk_create([one(number) for number in range(1, count + 1)])
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How invoices look on paper is another test's business: here they are many."""
+    monkeypatch.setattr(invoice_pdf, "draw", lambda invoice: b"%PDF")
+
+
+@pytest.mark.any_database
 def test_a_thousand_payments_balance_to_the_dong(
-    vietnam: Vietnam, people: list[User], finance: User
+    vietnam: Vietnam, undrawn: None, people: list[User], finance: User
 ) -> None:
     dice, kinds = random.Random(20261130), list(KINDS)
     bank, played = Bank(dice), Counter[str]()
-    for number in range(1_000):
+    placed = place(dice, people, 1_000)
+    for number, order in enumerate(placed):
         kind = kinds[number % len(kinds)] if number < 2 * len(kinds) else dice.choice(kinds)
         played[kind] += 1
-        play(bank, kind, place(dice, people), place(dice, people))
+        play(bank, kind, order, placed[number - 1])
     sums = proof.sums()
     assert sums["came"] == bank.came == sum(sums[name] for name in list(sums)[1:])
     assert BankTransfer.objects.count() == bank.count
@@ -145,7 +159,7 @@ def test_a_thousand_payments_balance_to_the_dong(
     _decide(dice, people, finance)
     sums = proof.sums()
     assert sums["came"] == bank.came == sum(sums[name] for name in list(sums)[1:])
-    assert sums["in quarantine"] == 0 and sums["to be sent back"] == 0
+    assert sums["in quarantine"] == 0 == sums["to be sent back"] and sums["sent back"] > 0
     assert reconcile.problems() == []
 
 
@@ -153,9 +167,9 @@ def _decide(dice: random.Random, people: list[User], finance: User) -> None:
     """Staff go through all that waits, and give a part of what is booked back."""
     cashier = User.objects.create_user("cashier@example.com", is_staff=True)
     waiting = list(BankTransfer.objects.filter(state="quarantined"))
-    booked = list(BankTransfer.objects.filter(state="booked")[:100])
+    booked = list(BankTransfer.objects.filter(state="booked")[:40])
     for number, found in enumerate(waiting):
-        if number % 2:
+        if number % 8 == 0:
             whose = found.order.user if found.order else dice.choice(people)
             quarantine.book(
                 found.pk, user_id=whose.pk, rate=26_000, note="it is his", actor="f@example.com"
