@@ -156,14 +156,8 @@ async def announce(
 ) -> bool:
     """Say that a request is alive, to a Redis that may have lost it. Twice is once. False if Redis
     knows that it has ended."""
-    account, subject, purse = ask.account, ask.subject, ask.caps.purse
-    own, counts, log, running, spend = keys.of(account, subject, purse)
-    names: tuple[str, ...] = (
-        *(own, counts, log, running),
-        *(keys.request(account, ask.request_id), spend),
-    )
-    if ask.member.any:
-        names = (*names, keys.spend(account, ask.member.purse))
-    rest = records.rest(account, subject, purse, draft, windows)
-    args = (ask.request_id, hold, cost, ask.lease_ms, admitted, 1 if purse else 0, rest)
+    account, subject, log, running, purse = keys.of(ask.account, ask.subject, ask.caps.purse)
+    names = account, subject, log, running, keys.request(ask.account, ask.request_id), purse
+    rest = records.rest(ask.account, ask.subject, ask.caps.purse, draft, windows)
+    args = ask.request_id, hold, cost, ask.lease_ms, admitted, rest
     return bool(await scripts.run(scripts.ANNOUNCE, names, args))
