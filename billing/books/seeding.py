@@ -27,8 +27,11 @@ _PAGE = 1_000
 _START = "0-0"
 
 
-def seed_account(user_id: int, *, recorded: Recorded, windows: Windows | None = None) -> bool:
-    """Make an account in Redis anew; False if it was in this epoch already.
+def seed_account(
+    user_id: int, *, recorded: Recorded, windows: Windows | None = None, epoch: str | None = None
+) -> bool:
+    """Make an account in Redis anew in `epoch` (None: that of now); False if it was in it already,
+    or something is in no sum yet: another epoch began meanwhile, or a request was announced.
 
     While we hold the wallet's lock no batch of its usage can commit, so `settled_total`, the
     events recorded and our answer to Redis belong together. What is settled meanwhile is behind
@@ -38,6 +41,7 @@ def seed_account(user_id: int, *, recorded: Recorded, windows: Windows | None = 
     ledger.wallet(user_id)
     with transaction.atomic():
         wallet = Wallet.objects.select_for_update().get(pk=user_id)
+        announced = rebuilding.announced(user_id)
         opened = rebuilding.open_requests(user_id)
         events, last_event_id = underway(user_id)
         known = _known(list(events), recorded)
@@ -47,12 +51,14 @@ def seed_account(user_id: int, *, recorded: Recorded, windows: Windows | None = 
         event = [text for _, text in events.values()]
         made = rebuilding.seed_sync(
             user_id,
+            epoch=epoch,
             credits=wallet.credits_total,
             credits_version=wallet.credits_version,
             terms_version=_terms(user_id),
             charged=wallet.settled_total + _cost(events, known),
             last_event_id=last_event_id,
             subjects=windows(user_id, live, event) if windows else None,
+            announced=announced,
             opened=[each.request_id for each in live],
             ended=[each.request_id for each in opened if each.request_id in ended],
         )

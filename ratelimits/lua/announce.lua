@@ -7,7 +7,8 @@
 -- Answer  1, or 0 if it is known to have ended; then nothing changed.
 --
 -- Twice is once. Whoever makes its account anew sums the records, and clears those away that have ended
--- by the books. If that was done already (its gateway is late), it is done again before the next request.
+-- by the books. If that was done already (its gateway is late), or is being done, it is done again before the
+-- next request.
 
 --@ clock
 --@ request
@@ -44,7 +45,8 @@ end
 --@ lease
 --@ keep
 redis.call('ZADD', RUNNING, string.format('%d', deadline), ARGV[1])
-if not known and redis.call('HGET', ACCOUNT, 'epoch') == EPOCH then
+if not known then
+  redis.call('HINCRBY', ACCOUNT, 'announced', 1)
   redis.call('HDEL', ACCOUNT, 'epoch')
 end
 redis.call('SET', REQUEST, struct.pack(RECORD, 1, hold, cost, seeded, at, deadline, counted, day, month)

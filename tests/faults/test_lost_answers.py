@@ -1,7 +1,9 @@
-"""Valkey has settled a request, and its gateway never heard of it: it asks again, maybe much
-later, when Valkey has forgotten the request. It is charged once."""
+"""What a gateway says late. It never heard that a request was settled, and asks again when Valkey
+has forgotten the request: it is charged once. Or it announces a request just when its account is
+made anew: what that holds nobody else can spend."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from pytest_django import Settings
 from billing.books import ledger, seeding
 from gateway.plane import admission
 from gateway.stores.models import Node
+from gateway.stores.rebuilding import rebuild
 from gateway.usage import settlement
 from gateway.usage.models import UsageEvent
 from hontoni import redis
@@ -18,6 +21,7 @@ from ratelimits import limiter, rebuilding
 from ratelimits.limiter import Limits
 from ratelimits.purses import Caps
 from tests.faults import gateway as simulated
+from tests.faults import stores
 from tests.faults.test_simulated_faults import price_id as price_id
 from tests.faults.test_simulated_faults import run as run
 from tests.gateway.plane.test_faults import at_rest
@@ -38,35 +42,41 @@ def charged(person: Person) -> tuple[int, int]:
     return found.charged, ledger.wallet(person.user.pk).settled_total
 
 
+@dataclass
+class Line:
+    """Between a gateway and Valkey. What is said is heard there; `answers`, here or not."""
+
+    good: bool = False
+    answers: list[str] = field(default_factory=list)
+
+
 @pytest.fixture
-def deaf(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every settlement is done, and the gateway does not hear of it, while this is empty."""
-    heard: list[str] = []
-    settle = limiter.settle
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    settle, found = limiter.settle, Line()
 
     async def lost(*args: Any, **options: Any) -> Any:
         state = await settle(*args, **options)
-        if not heard:
+        found.answers.append(state.status)
+        if not found.good:
             raise Unavailable("The connection was lost.")
-        heard.append(state.status)
         return state
 
     monkeypatch.setattr(limiter, "settle", lost)
-    return heard
+    return found
 
 
 @pytest.mark.any_database
 def test_who_asks_again_when_it_is_forgotten_is_not_charged_twice(
-    gateway: Gateway, alice: Person, deaf: list[str]
+    gateway: Gateway, alice: Person, line: Line
 ) -> None:
     fund(alice, "1")
     assert gateway.chat(alice).status_code == 200
     assert admission.unsettled() == 1
     (event,) = gateway.books()
     advance(TWO_HOURS)
-    deaf.append("now it hears")
-    until(lambda: admission.unsettled() == 0, "it was not asked again")
-    assert deaf[1:] == ["unknown"]
+    until(lambda: "unknown" in line.answers, "it was not asked again")
+    line.good = True
+    until(lambda: admission.unsettled() == 0, "its answer was not heard")
     assert gateway.chat(alice).status_code == 200
     until(lambda: at_rest(alice))
     costs = [each.cost for each in gateway.books()]
@@ -142,3 +152,51 @@ def test_nor_if_it_asks_while_the_account_is_made_anew(
     seeding.seed_account(alice.user.pk, recorded=settlement.recorded)
     settlement.drain("tests")
     assert charged(alice) == (CENT, CENT)
+
+
+def live(two: list[simulated.Gateway], alice: Person, *, hold: int) -> simulated.Request:
+    """A request that runs at the second gateway."""
+    _, other = two
+    other.awake()
+    assert other.admit(alice, [], hold, Caps()) == "ok"
+    other.asleep()
+    return other.live[0]
+
+
+@pytest.mark.any_database
+@pytest.mark.parametrize("wiped", [False, True])
+def test_what_is_announced_while_the_account_is_made_anew_is_held(
+    two: list[simulated.Gateway], alice: Person, monkeypatch: pytest.MonkeyPatch, wiped: bool
+) -> None:
+    """After the open requests were read, and before Valkey was told; and `wiped` besides: what was
+    read is not even of this life."""
+    sleeper, other = two
+    request = live(two, alice, hold=40 * CENT)
+    stores.wipe_valkey()
+    Node.objects.filter(pk=other.id).delete()  # as of one that was silent for long
+    sleeper.awake()
+    sleeper.unsettled = []
+    sleeper.watch()
+    sleeper.asleep()
+    other.awake()
+    seed = rebuilding.seed_sync
+
+    def seed_late(*args: Any, **options: Any) -> bool:
+        monkeypatch.setattr(rebuilding, "seed_sync", seed)
+        if wiped:
+            stores.wipe_valkey()
+            stores.promote_valkey()
+        else:
+            other.announce(request)
+        return seed(*args, **options)
+
+    monkeypatch.setattr(rebuilding, "seed_sync", seed_late)
+    assert not rebuild(alice.user.pk)
+    assert limiter.read_account_sync(alice.user.pk) is None
+    other.watch()
+    other.asleep()
+    sleeper.awake()
+    assert sleeper.admit(alice, [other], 70 * CENT, Caps()) == "hold"
+    found = limiter.read_account_sync(alice.user.pk)
+    assert found is not None and found.held == 40 * CENT
+    sleeper.asleep()
