@@ -114,7 +114,9 @@ async def prepare(
         http.parsed = request.parsed
     else:
         http.parsed = parsed = parse(body) if parsed is None else parsed
-        request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
+        request = inbound.outlined(
+            dialect, body, parsed, caller, upstream, sent
+        ) or await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += notices(request)
     mine, routes = None, (ours := _routes(request, http, upstream))
     if caller.own_keys:
