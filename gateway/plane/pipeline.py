@@ -230,7 +230,8 @@ async def _serve(call: Call, upstream: Upstream) -> None:
         await large.beside(call.lane, call.lane.let_store, allowed)
     if isinstance(call.lane, Translation):
         await relay.prepare(call)
-    await large.beside(call.lane, fitting.fit, call)
+    if call.held < call.hold.full:
+        await large.beside(call.lane, fitting.fit, call)
     _tell_thinking(call)
     await relay.forward(call, upstream)
 
