@@ -114,7 +114,9 @@ async def prepare(
         http.parsed = request.parsed
     else:
         http.parsed = parsed = parse(body) if parsed is None else parsed
-        request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
+        request = inbound.outlined(
+            dialect, body, parsed, caller, upstream, sent
+        ) or await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += notices(request)
     mine, routes = None, (ours := _routes(request, http, upstream))
     if caller.own_keys:
@@ -228,7 +230,8 @@ async def _serve(call: Call, upstream: Upstream) -> None:
         await large.beside(call.lane, call.lane.let_store, allowed)
     if isinstance(call.lane, Translation):
         await relay.prepare(call)
-    await large.beside(call.lane, fitting.fit, call)
+    if call.held < call.hold.full:
+        await large.beside(call.lane, fitting.fit, call)
     _tell_thinking(call)
     await relay.forward(call, upstream)
 
