@@ -270,6 +270,14 @@ async def affords(caller: Caller, request_id: str, amount: int) -> None:
         raise refusal(state, caller.limits)
 
 
+async def solvent(caller: Caller, request_id: str) -> None:
+    """Raises PaymentRequired where nothing is left of the balance, be it on hold or not: what is
+    kept for a customer, and costs them nothing, is kept for those who can pay for its use."""
+    state = await look(replace(caller, limits=Limits()), request_id, Hold(1, 1))
+    if state is not None and state.status == "refused" and state.binding == "balance":
+        raise refusal(state, caller.limits)
+
+
 async def enter_windows(caller: Caller, request_id: str) -> Ask:
     """Take a place in every window, and a slot, for what is no request to a vendor: it holds
     nothing, and `leave` ends it. Raises what refuses it."""
