@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 _DAY = r"\d\d \w{3} \d{4}"
-# How our lines are written (plans/quotes.py, payments/documents.py), and what is said for them.
+# How our lines are written (plans/quotes.py, payments/documents.py and plan_refunds.py), and what
+# is said for them.
 _SENTENCES = (
     (r"Unused time on (?P<what>.+)", gettext_noop("Unused time on %(what)s")),
     (
@@ -24,10 +25,20 @@ _SENTENCES = (
         r"Back to your card: invoice (?P<what>.+)",
         gettext_noop("Back to your card: invoice %(what)s"),
     ),
+    (
+        r"Back to your balance: invoice (?P<what>.+)",
+        gettext_noop("Back to your balance: invoice %(what)s"),
+    ),
+    (
+        r"Back from your balance: invoice (?P<what>.+)",
+        gettext_noop("Back from your balance: invoice %(what)s"),
+    ),
     (r"(?P<what>.+) ending in (?P<end>\w{4})", gettext_noop("%(what)s ending in %(end)s")),
 )
 _KNOWN = tuple((re.compile(pattern), said) for pattern, said in _SENTENCES)
 gettext_noop("Card")
+gettext_noop("Back to your balance")
+gettext_noop("Back from your balance")
 gettext_noop("Hontoni balance")
 
 
