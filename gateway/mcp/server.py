@@ -98,8 +98,8 @@ def _words(error: ToolError) -> str:
         case ValidationError() as invalid:
             each = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in invalid.errors())
             return "; ".join(each)
-        case ToolError() as told:
-            return str(told)
+        case ToolError() as refused:
+            return str(refused)
         case None:
             return str(error)
         case bug:

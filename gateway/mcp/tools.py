@@ -21,6 +21,7 @@ from gateway.mcp.inner import Answer
 Json = dict[str, Any]
 CALLER: ContextVar[Caller] = ContextVar("CALLER")
 _REQUEST = re.compile(r"req_[0-9a-f]{32}")
+_ASKS_MODELS = ["inference"]
 _LATE = (0.6, 1.2)  # seconds until the books have what has just happened
 Dollars = Annotated[str, Field(pattern=r"^\d{1,7}(\.\d{1,2})?$", description="Dollars: 5.00")]
 
@@ -105,9 +106,9 @@ async def estimate_cost(
     tokens, or of a whole request. With an API key that may ask models, a request is looked at as
     it would be when sent: what is clamped, what is held, and whether it would be admitted now."""
     if request is not None and model is None and CALLER.get().by_key:
-        told = await _doors().post("/v1/estimate", request)
-        if told.status != 403:  # a key that may not ask models
-            return _content(told)
+        estimate = await _doors().post("/v1/estimate", request)
+        if estimate.status != 403:  # a key that may not ask models
+            return _content(estimate)
     tokens = {
         "input_tokens": input_tokens,
         "output_tokens": output_tokens,
@@ -131,11 +132,11 @@ async def models(
 
 
 def _brief(row: Json) -> Json:
-    told = ("id", "name", "vendor", "context_window", "max_output", "capabilities", "aliases")
+    shown = ("id", "name", "vendor", "context_window", "max_output", "capabilities", "aliases")
     more = {name: row[name] for name in ("ends_at", "successor") if row.get(name)}
     prices = row["prices_per_million_tokens"]
     priced = {bucket: prices[bucket] for bucket in BUCKETS}
-    return {**{name: row[name] for name in told}, "prices_per_million_tokens": priced, **more}
+    return {**{name: row[name] for name in shown}, "prices_per_million_tokens": priced, **more}
 
 
 async def list_keys() -> Json:
@@ -146,8 +147,8 @@ async def list_keys() -> Json:
 async def make_key(
     name: Annotated[str, Field(min_length=1, max_length=100)],
     scopes: Annotated[
-        list[str] | None, Field(description="inference, usage:read, keys:manage, billing:read")
-    ] = None,
+        list[str], Field(description="Of inference, usage:read, keys:manage, billing:read")
+    ] = _ASKS_MODELS,
     expires_at: Annotated[
         str | None, Field(description="ISO 8601, such as 2027-01-01T00:00Z")
     ] = None,
@@ -156,8 +157,8 @@ async def make_key(
     lifetime_spend_cap: Dollars | None = None,
     allowed_models: Annotated[list[str] | None, Field(description="None: all")] = None,
 ) -> Json:
-    """Make an API key. The answer shows it in clear, this once. It gets no scope that the caller
-    lacks, but for inference; without a word inference and usage:read. Scope: keys:manage."""
+    """Make an API key, without a word one that only asks models. The answer shows it in clear,
+    this once. It gets no scope that the caller lacks, but for inference. Scope: keys:manage."""
     given = {
         "name": name,
         "scopes": scopes,

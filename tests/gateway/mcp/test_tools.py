@@ -68,9 +68,9 @@ def test_an_agent_asks_why_it_was_refused_and_buys_nothing_without_the_scope(
     assert reply.status_code == 403
     asks = token(alice, scopes.USAGE, scopes.BILLING)
 
-    told = call(gateway, asks, "explain_request", request_id=reply.headers["x-request-id"])
-    assert (told["outcome"], told["exact"]) == ("refused", True)
-    (why,) = told["results"]
+    found = call(gateway, asks, "explain_request", request_id=reply.headers["x-request-id"])
+    assert (found["outcome"], found["exact"]) == ("refused", True)
+    (why,) = found["results"]
     assert why["code"] == "model_not_allowed" and "do not allow this model" in why["explanation"]
 
     quote = call(gateway, asks, "preview_plan", plan="standard")
@@ -94,8 +94,8 @@ def test_an_agent_asks_what_it_paid_and_what_it_would_pay(gateway: Gateway, alic
     cost = paid.headers["x-hontoni-cost"]
     gateway.books()
     raw = key(alice, scopes.INFERENCE, scopes.USAGE, scopes.BILLING)
-    told = call(gateway, raw, "explain_request", request_id=paid.headers["x-request-id"])
-    assert told["outcome"] == "charged" and nanos(told["receipt"]["cost"]) == nanos(cost)
+    found = call(gateway, raw, "explain_request", request_id=paid.headers["x-request-id"])
+    assert found["outcome"] == "charged" and nanos(found["receipt"]["cost"]) == nanos(cost)
     assert nanos(call(gateway, raw, "balance")["available"]) == 10 * DOLLAR - nanos(cost)
     (row,) = call(gateway, raw, "usage", group_by="model")["data"]
     assert (row["model"], nanos(row["cost"])) == ("gpt-4o", nanos(cost))
@@ -192,6 +192,7 @@ def test_a_member_asks_for_the_team_and_within_their_role(
     team = forming.make(alice.user, "Crew").account
     raw = personal_tokens.mint(team, "agent", [scopes.KEYS], person=alice.user)[1]
     made = call(gateway, raw, "make_key", name="of the team")
+    assert isinstance(made, dict), made
     assert ApiKey.objects.get(pk=made["id"]).user == team
     mine = TeamEvent.objects.filter(account=team, action="tool_called")
     assert [each.actor for each in mine] == [alice.user]
@@ -214,8 +215,10 @@ def test_who_has_no_token_is_told_where_one_is_had(gateway: Gateway, alice: Pers
     assert reply.status_code == 401
     where = reply.headers["www-authenticate"].partition('resource_metadata="')[2].rstrip('"')
     path = "/" + where.split("/", 3)[3]
-    told = httpx.get(f"{gateway.url}{path}").json()
-    assert told["resource"].endswith("/mcp") and told["scopes_supported"] == list(scopes.OF_TOKENS)
+    found = httpx.get(f"{gateway.url}{path}").json()
+    assert found["resource"].endswith("/mcp") and found["scopes_supported"] == list(
+        scopes.OF_TOKENS
+    )
     wrong = post(gateway, "pat-gw-nonsense")
     assert wrong.status_code == 401 and "invalid_token" in wrong.headers["www-authenticate"]
     assert httpx.get(f"{gateway.url}/mcp").status_code == 405
