@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # hontoni.verify
 
-from hontoni_cli.main import main  # noqa: E402
+from hontoni_cli.main import main
 
 sys.exit(main())

@@ -42,6 +42,7 @@ def browser(person: Person) -> Client:
     """Of who has just given their password."""
     page = Client()
     page.post("/account/login/", {"login": person.user.email, "password": PASSWORD})
+    page.post("/account/reauthenticate/", {"password": PASSWORD})
     return page
 
 
