@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hontoni_cli.documents import jsonc
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hontoni_cli.documents import jsonc
 
 COMMENTED = """// mine
 {

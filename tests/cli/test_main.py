@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.test import Client as Browser
-from hontoni_cli import gateway as gateways
-from hontoni_cli import login
-from hontoni_cli.clients import CLIENTS
-from hontoni_cli.main import main
 
 from accounts.models import ApiKey, PersonalToken, TeamEvent
 from accounts.sign_in import device_codes
 from hontoni.money import nanos
+from hontoni_cli import gateway as gateways
+from hontoni_cli import login
+from hontoni_cli.clients import CLIENTS
+from hontoni_cli.main import main
 from tests.gateway_server import Gateway, fund
 from tests.world import PASSWORD, Person
 
