@@ -52,7 +52,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await django(addresses.believed(scope), receive, send)
 
 
-mcp_door = mcp.Door(application)
+mcp_door: Any = bodies.Bounded(mcp.Door(application))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -110,7 +110,12 @@ def _model(client: Client, gateway: Gateway) -> str:
 def _make_key(gateway: Gateway, client: Client) -> tuple[int, str]:
     name = f"{client.title} on {platform.node() or 'a computer'}"[:100]
     body = {"name": name, "scopes": ["inference", "usage:read"]}
-    made = gateway.post("/api/keys", body).content
+    try:
+        made = gateway.post("/api/keys", body).content
+    except Failed as failed:
+        if failed.code == "key_limit_reached":
+            raise Failed(f"{failed} Or use one that you have: --key sk-gw-…") from None
+        raise
     return made["id"], made["key"]
 
 

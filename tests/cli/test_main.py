@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.test import Client as Browser
 
+from accounts.keys import api_keys
 from accounts.models import ApiKey, PersonalToken, TeamEvent
 from accounts.sign_in import device_codes
 from hontoni.money import nanos
@@ -62,19 +63,24 @@ def test_somebody_signs_in_sets_tools_up_asks_and_undoes_it_all(
     kept = tmp_path / ".config" / "hontoni" / "login.json"
     assert kept.stat().st_mode & 0o777 == 0o600
 
-    for name in ("codex", "claude-code", "gemini", "aider", "cursor"):
+    for name in ("codex", "claude-code", "gemini", "cursor"):
         assert main(["setup", name, "--yes"]) == 0
     keys = ApiKey.objects.filter(user=alice.user).exclude(pk=alice.key.pk)
     assert {tuple(key.scopes) for key in keys} == {("inference", "usage:read")}
     assert "nothing to change" in _said(capsys, "setup", "codex", "--yes")
-    assert keys.count() == 5
+    assert keys.count() == 4
+    assert main(["setup", "aider", "--yes"]) == 2  # the plan allows no more keys
+    assert "--key" in capsys.readouterr().err and CLIENTS["aider"].read() is None
+    sixth = ["--key", alice.raw, "--url", gateway.url]
+    assert main(["setup", "aider", "--yes", *sixth]) == 0
+    assert main(["undo", "aider"]) == 0
 
     shown = _said(capsys, "doctor")
-    assert "BAD" not in shown and shown.count("A request went end to end") == 4
+    assert "BAD" not in shown and shown.count("A request went end to end") == 3
     assert "tools of the account's" in shown
     (request_id, *_) = re.findall(r"req_[0-9a-f]{32}", shown)
     events = gateway.books()
-    assert len(events) == 4 and {event.api_key.user for event in events} == {alice.user}
+    assert len(events) == 3 and {event.api_key.user for event in events} == {alice.user}
 
     total = _said(capsys, "usage", "--by", "model").split()[-1]
     assert nanos(total) == sum(event.cost for event in events)
@@ -90,7 +96,7 @@ def test_somebody_signs_in_sets_tools_up_asks_and_undoes_it_all(
     file.write_text(json.dumps(document))
     assert main(["verify", str(file), "--keys", str(keys_file)]) == 1
 
-    for name in ("codex", "claude-code", "gemini", "aider", "cursor"):
+    for name in ("codex", "claude-code", "gemini", "cursor"):
         assert main(["undo", name]) == 0
     assert not keys.filter(revoked_at=None).exists()
     assert [each.read() for each in CLIENTS.values()] == [None] * 10
@@ -121,7 +127,7 @@ def test_doctor_says_what_is_wrong(
     main(["setup", "codex", "--yes"])
     assert main(["doctor", "codex"]) == 1  # nothing to pay with
     assert "balance" in capsys.readouterr().out.lower()
-    ApiKey.objects.exclude(pk=alice.key.pk).update(revoked_at="2026-01-01T00:00Z")
+    api_keys.revoke(ApiKey.objects.exclude(pk=alice.key.pk).get())
     assert main(["doctor", "codex"]) == 1
     assert "BAD   key" in capsys.readouterr().out
 
