@@ -388,5 +388,6 @@ LOGGING = {
         "uvicorn.access": {"level": "WARNING"},
         "aiohttp.access": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
     },
 }
