@@ -47,10 +47,10 @@ class Price:
 
     def rates_for(self, usage: Usage) -> Rates:
         """The long-context prices apply to the whole request, by the size of its prompt."""
+        if not self.long_rates or not self.long_context_above:
+            return self.rates
         prompt = usage.input + usage.cache_read + usage.cache_write_5m + usage.cache_write_1h
-        if self.long_rates and self.long_context_above and prompt > self.long_context_above:
-            return self.long_rates
-        return self.rates
+        return self.long_rates if prompt > self.long_context_above else self.rates
 
     def cost(self, usage: Usage) -> int:
         """Nano-dollars, rounded half up once (DESIGN.md section 5)."""
@@ -58,15 +58,9 @@ class Price:
 
     def weigh(self, usage: Usage) -> int:
         """The same, not yet divided by a million."""
-        rates = self.rates_for(usage)
-        return (
-            usage.input * rates[0]
-            + usage.cache_read * rates[1]
-            + usage.cache_write_5m * rates[2]
-            + usage.cache_write_1h * rates[3]
-            + usage.output * rates[4]
-            + usage.reasoning * rates[5]
-        )
+        read, cached, five_minutes, hour, output, reasoning = self.rates_for(usage)
+        a, b, c, d, e, f = usage
+        return a * read + b * cached + c * five_minutes + d * hour + e * output + f * reasoning
 
 
 class Book:

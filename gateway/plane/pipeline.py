@@ -19,6 +19,7 @@ from gateway.catalogue import snapshot
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.plane import (
+    adapters,
     admission,
     bodies,
     callers,
@@ -124,7 +125,8 @@ async def prepare(
     if mine is not None:
         http.extra.append(mine.header())
     named = routes[0].named
-    lane = await large.choose(request if named == NATIVE else request.at(named))
+    there = request if named == NATIVE else request.at(named)
+    lane = adapters.choose(there) if request.beside is None else await large.choose(there)
     if http.compacts:
         await large.beside(lane, lane.compact)
     return Call(
