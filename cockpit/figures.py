@@ -27,7 +27,9 @@ from gateway.usage.vendor_day import Part, UsageVendorDay
 
 Kind = Transfer.Kind
 PAYMENTS = (COUNTERPARTS[Kind.TOPUP], COUNTERPARTS[Kind.BANK_TOPUP])
-PLANS = COUNTERPARTS[Kind.SUBSCRIPTION]
+# Bought from balances, and given back to them; what goes back of usage names no invoice.
+PLANS = (COUNTERPARTS[Kind.SUBSCRIPTION], COUNTERPARTS[Kind.BALANCE_REFUND])
+_OF_PLANS = Q(kind=Kind.SUBSCRIPTION) | Q(kind=Kind.BALANCE_REFUND, ref__has_key="invoice")
 WALLET = "wallet:"
 SAMPLE = 20_000  # requests among which failures are looked for
 
@@ -85,13 +87,13 @@ def sold(spans: Sequence["Span"]) -> list[int]:
     """What plans and add-ons earned in each: from balances, and from cards, as Stripe bills them;
     less what was given back of them, and without tax."""
     begin = min(span.begin for span in spans)
-    moves = Transfer.objects.filter(kind=Kind.SUBSCRIPTION, created_at__gte=begin)
+    moves = Transfer.objects.filter(_OF_PLANS, created_at__gte=begin)
     bills = Invoice.objects.filter(transfer=None, issued_at__gte=begin)
     earned, returned, billed = {}, {}, {}
     for n, span in enumerate(spans):
         when = Q(created_at__gte=span.begin, created_at__lt=span.end)
-        earned[f"n{n}"] = Sum("amount", filter=when & Q(credit__code=PLANS), default=0)
-        returned[f"r{n}"] = Sum("amount", filter=when & Q(debit__code=PLANS), default=0)
+        earned[f"n{n}"] = Sum("amount", filter=when & Q(credit__code__in=PLANS), default=0)
+        returned[f"r{n}"] = Sum("amount", filter=when & Q(debit__code__in=PLANS), default=0)
         issued = Q(issued_at__gte=span.begin, issued_at__lt=span.end)
         billed[f"n{n}"] = Sum(F("total") - F("tax"), filter=issued, default=0)
     sums, cards = moves.aggregate(**earned, **returned), bills.aggregate(**billed)
@@ -152,7 +154,7 @@ def fees(span: Span) -> dict[int, int]:
     """What each customer paid for plans and add-ons, from the balance or at Stripe, less what was
     given back."""
     found: defaultdict[int, int] = defaultdict(int)
-    moves = _moves(span).filter(kind=Kind.SUBSCRIPTION).order_by()
+    moves = _moves(span).filter(_OF_PLANS).order_by()
     for side, sign in (("debit__code", 1), ("credit__code", -1)):
         rows = moves.filter(**{f"{side}__startswith": WALLET}).values_list(side)
         for code, amount in rows.annotate(Sum("amount")):

@@ -392,5 +392,6 @@ LOGGING = {
         "uvicorn.access": {"level": "WARNING"},
         "aiohttp.access": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
     },
 }

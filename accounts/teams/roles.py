@@ -56,6 +56,7 @@ _PUBLIC = (
     *("proof", "proof-roots", "receipt-keys", "shared-receipt", "leaked-key", "invited"),
     *("legal-terms", "legal-privacy", "legal-refunds", "legal-contact", "invoice-file"),
     *("unsubscribe", "security-txt", "schema", "api-docs", "dismiss-announcement"),
+    *("oauth-device", "oauth-token", "oauth-revoke", "oauth-metadata"),
 )
 _USAGE = (
     *("overview", "usage-log", "usage-export", "usage-export-parquet", "usage-hours"),
@@ -83,7 +84,7 @@ PAGES: dict[str, tuple[str, str]] = {
         ("usage-receipt-share", "playground", "batch-results", "batch-cancel"),
         (scopes.KEYS, scopes.KEYS),
     ),
-    **dict.fromkeys(("tokens", "token-revoke", "team-leave"), (ANYBODY, ANYBODY)),
+    **dict.fromkeys(("tokens", "token-revoke", "team-leave", "device"), (ANYBODY, ANYBODY)),
     "team": (ANYBODY, MEMBERS),
     **dict.fromkeys(
         ("team-invite", "team-take-back", "team-member", "team-remove"), (MEMBERS, MEMBERS)

@@ -14,7 +14,8 @@ from django.utils.translation import gettext_noop
 from hontoni.templatetags.money import counted
 
 _DAY = r"\d\d \w{3} \d{4}"
-# How our lines are written (plans/quotes.py, payments/documents.py), and what is said for them.
+# How our lines are written (plans/quotes.py, payments/documents.py and plan_refunds.py), and what
+# is said for them.
 _SENTENCES = (
     (r"Unused time on (?P<what>.+)", gettext_noop("Unused time on %(what)s")),
     (
@@ -25,6 +26,14 @@ _SENTENCES = (
     (
         r"Back to your card: invoice (?P<what>.+)",
         gettext_noop("Back to your card: invoice %(what)s"),
+    ),
+    (
+        r"Back to your balance: invoice (?P<what>.+)",
+        gettext_noop("Back to your balance: invoice %(what)s"),
+    ),
+    (
+        r"Back from your balance: invoice (?P<what>.+)",
+        gettext_noop("Back from your balance: invoice %(what)s"),
     ),
     (
         r"Bank transfer of (?P<dong>\d+) VND at (?P<rate>\d+) VND for a dollar",
@@ -38,6 +47,8 @@ _SENTENCES = (
 )
 _KNOWN = tuple((re.compile(pattern), said) for pattern, said in _SENTENCES)
 gettext_noop("Card")
+gettext_noop("Back to your balance")
+gettext_noop("Back from your balance")
 gettext_noop("Hontoni balance")
 
 

@@ -30,6 +30,7 @@ VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 
 REVERSE_CHARGE = gettext_noop("Reverse charge: the recipient accounts for the tax.")
 FROM_BALANCE = gettext_noop("Any tax on it was charged when the balance was topped up.")
+STAYS_PAID = gettext_noop("Any tax on it stays paid: it is that of the balance.")
 
 
 @dataclass(frozen=True, slots=True)

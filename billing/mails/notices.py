@@ -16,7 +16,7 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 * account_frozen: request (the last whose bill was strange)
 
 `by_card` is true where Stripe took the money; `balance` of a renewal is null then, and `tax` says
-how much of what was `paid` is tax.
+how much of what was `paid` is tax, `on_top` how much of that came on top of the price.
 `add_on` and `invoice` may be null. Whoever sends mail reads the rows and remembers what it sent.
 """
 
