@@ -23,8 +23,8 @@ class BankForm(OnceForm):
         choices=[(DOLLARS, _("US dollars ($)")), (DONG, _("Vietnamese dong (₫)"))],
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="id_bank_%s", **kwargs)
+    def __init__(self, data: Any = None, **kwargs: Any) -> None:
+        super().__init__(data, auto_id="id_bank_%s", **kwargs)
         self.fields["amount"].initial = max(Decimal(25), Decimal(settings.TOPUP_MIN))
         ready = orders.gateways()
         if len(ready) > 1:

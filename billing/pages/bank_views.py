@@ -17,6 +17,7 @@ from billing.pages.bank_forms import DONG, BankForm
 from billing.pages.card_views import empty_form, top_up_page
 from billing.payments.card_throttles import OrdersByAccount
 from billing.payments.vietqr import banks, orders, payload
+from billing.payments.vietqr.heard import Unanswered
 from billing.payments.vietqr.models import BankOrder, BankTransfer
 from hontoni import errors
 from hontoni.translated_errors import translated
@@ -37,7 +38,8 @@ def order(request: HttpRequest) -> HttpResponse:
             return redirect("billing-vietqr", _placed(request, form.cleaned_data).pk)
         except errors.ApiError as error:
             form.add_error("amount" if error.param == "amount" else None, translated(error))
-            form.renew()
+            if not isinstance(error, Unanswered):  # the same form asks about the same order
+                form.renew()
     return top_up_page(request, form=empty_form(request), transfer=form)
 
 

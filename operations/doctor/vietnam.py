@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from billing.payments.einvoice import handing_over, sepay_einvoice
-from billing.payments.models import BankCursor, BankOrder, BankTransfer, EInvoice
+from billing.payments.models import BankCursor, BankOrder, BankTransfer, EInvoice, ExchangeRate
 from billing.payments.vietqr import banks, orders, payos, rates, sepay
 from billing.payments.vietqr.heard import Unanswered
 from operations.doctor.findings import Finding, failing, ok, warning
@@ -40,7 +40,7 @@ def _rate() -> Iterator[Finding]:
         yield failing(f"the rate is older than {days} days: transfers are not offered; set one")
     else:
         yield ok(f"a dollar costs {found.dong:,} dong")
-    proposed = rates.ExchangeRate.objects.filter(state=rates.State.PROPOSED).first()
+    proposed = ExchangeRate.objects.filter(state=ExchangeRate.State.PROPOSED).first()
     if proposed is not None:
         yield warning(
             f"a source proposes {proposed.dong:,} dong for a dollar: decide in the admin"

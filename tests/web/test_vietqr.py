@@ -32,19 +32,24 @@ def offered(site: Gateway, settings: Settings) -> None:
     ExchangeRate.objects.create(dong=RATE, state="set", decided_at=timezone.now())
 
 
-def meanwhile(work: Callable[[], Any]) -> None:
+def meanwhile(work: Callable[[], object]) -> None:
     """What commits, which the thread of the browser may not."""
+
+    def run() -> None:
+        work()
+        connections.close_all()
+
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: (work(), connections.close_all())).result()
+        thread.submit(run).result()
 
 
 def arrive(order: BankOrder, dong: int) -> None:
-    told = Heard(
-        **{"gateway": "sepay", "gateway_id": str(dong), "account": ACCOUNT},
-        **{"reference": f"FT{dong}", "dong": dong, "content": order.code},
-        **{"sent_at": timezone.now(), "raw": {}, "accounts": frozenset({ACCOUNT})},
-    )
-    settling.receive(told, CALLBACK)
+    told: dict[str, Any] = {
+        **{"gateway": "sepay", "gateway_id": str(dong), "account": ACCOUNT, "raw": {}},
+        **{"reference": f"FT{dong}{order.code}", "dong": dong, "content": order.code},
+        **{"sent_at": timezone.now(), "accounts": frozenset({ACCOUNT})},
+    }
+    settling.receive(Heard(**told), CALLBACK)
 
 
 def test_the_page_turns_green_by_itself(

@@ -29,13 +29,13 @@ def poll(now: datetime) -> None:
     """Read both, and end what was not paid in time: after that, so that nothing is late because
     we were."""
     if sepay.configured() and sepay.polled():
-        _told(sepay.GATEWAY, now, _read_sepay)
+        _keep_reading(sepay.GATEWAY, now, _read_sepay)
     if payos.configured():
-        _told(payos.GATEWAY, now, _read_payos)
+        _keep_reading(payos.GATEWAY, now, _read_payos)
     orders.expire(now)
 
 
-def _told(gateway: str, now: datetime, read: Reader) -> None:
+def _keep_reading(gateway: str, now: datetime, read: Reader) -> None:
     cursor, _ = BankCursor.objects.get_or_create(
         gateway=gateway, defaults={"read_until": now - FIRST}
     )

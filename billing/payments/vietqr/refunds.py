@@ -153,7 +153,7 @@ def _open(pk: int, staff: User) -> BankRefund:
     return refund
 
 
-def _decide(refund: BankRefund, state: State, staff: User) -> None:
+def _decide(refund: BankRefund, state: BankRefund.State, staff: User) -> None:
     refund.state, refund.decider = state, staff
     refund.decided_by, refund.decided_at = staff.email, timezone.now()
     refund.save()
