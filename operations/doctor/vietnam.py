@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from billing.payments.einvoice import handing_over, sepay_einvoice
 from billing.payments.models import BankCursor, BankOrder, BankTransfer, EInvoice, ExchangeRate
-from billing.payments.vietqr import banks, orders, payos, rates, sepay
+from billing.payments.vietqr import bank_orders, banks, payos, rates, sepay
 from billing.payments.vietqr.heard import Unanswered
 from operations.doctor.findings import Finding, failing, ok, warning
 
@@ -19,7 +19,7 @@ WAITS = timedelta(days=2)
 
 def bank_transfers() -> Iterator[Finding]:
     """SePay, payOS, the rate, and what waits in quarantine."""
-    if not orders.gateways():
+    if not bank_orders.gateways():
         yield ok("bank transfers are not set up: customers are not offered them")
         return
     yield from _rate()

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q
 from django.utils import timezone
 
-from billing.payments.vietqr import orders, payos, sepay, settling
+from billing.payments.vietqr import bank_orders, payos, sepay, settling
 from billing.payments.vietqr.heard import POLL, Unanswered
 from billing.payments.vietqr.models import BankCursor, BankOrder
 
@@ -32,7 +32,7 @@ def poll(now: datetime) -> None:
         _keep_reading(sepay.GATEWAY, now, _read_sepay)
     if payos.configured():
         _keep_reading(payos.GATEWAY, now, _read_payos)
-    orders.expire(now)
+    bank_orders.expire(now)
 
 
 def _keep_reading(gateway: str, now: datetime, read: Reader) -> None:

@@ -23,7 +23,7 @@ from billing.invoices.issuing import Line, Payment
 from billing.invoices.models import Invoice
 from billing.mails import notices
 from billing.payments import funding
-from billing.payments.vietqr import orders
+from billing.payments.vietqr import bank_orders
 from billing.payments.vietqr.heard import Heard
 from billing.payments.vietqr.models import BankOrder, BankTransfer
 from hontoni import errors
@@ -83,7 +83,7 @@ def _orders(heard: Heard) -> list[BankOrder]:
     if heard.number is not None:
         numbered = BankOrder.objects.filter(number=heard.number, gateway=heard.gateway)
         return list(numbered)
-    return orders.named(heard.content)
+    return bank_orders.named(heard.content)
 
 
 def _problem(heard: Heard, found: list[BankOrder], order: BankOrder | None) -> str:
@@ -112,7 +112,7 @@ def good_until(order: BankOrder) -> datetime:
     """When what is paid to it is late. What was sent before a customer canceled is not."""
     if order.state == BankOrder.State.CANCELED and order.ended_at is not None:
         return order.ended_at
-    return order.expires_at + orders.GRACE
+    return order.expires_at + bank_orders.GRACE
 
 
 def book(
