@@ -21,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from accounts.keys import scopes
+from accounts.keys import api_keys, scopes
 from accounts.sign_in import grants
 from gateway.mcp.inner import Answer, Doors
 from hontoni import addresses, errors, origins
@@ -88,7 +88,8 @@ class Caller:
     @property
     def by_key(self) -> bool:
         """Whether it is an API key, which /v1 knows, too."""
-        return Headers(scope=self.doors.scope)["authorization"].split()[-1].startswith("sk-gw-")
+        token = Headers(scope=self.doors.scope)["authorization"].split()[-1]
+        return token.startswith(api_keys.PREFIX)
 
 
 class _NotHere(errors.BadRequest):

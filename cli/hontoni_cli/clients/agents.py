@@ -124,7 +124,7 @@ def _cline_files(place: Place) -> Sequence[File]:
         "updatedAt": now.replace("+00:00", "Z"),
         "tokenSource": "manual",
     }
-    fresh = () if _cline().exists() else ((("version",), 1), (("modes",), {}))
+    fresh: tuple[Any, ...] = () if _cline().exists() else ((("version",), 1), (("modes",), {}))
     puts = ((("lastUsedProvider",), _CLINE), (("providers", _CLINE), provider))
     return [File(_cline(), JSON, (*fresh, *puts))]
 
