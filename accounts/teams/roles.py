@@ -69,7 +69,8 @@ _MONEY = (
     *("billing-change", "billing-cancel", "billing-resume", "billing-pay-by"),
     *("billing-end-add-on", "billing-invoices", "billing-invoice-pdf", "billing-invoice"),
     *("billing-statements", "billing-statement-file", "billing-statement", "billing-promo"),
-    *("billing-referrals", "billing-mails"),
+    *("billing-referrals", "billing-mails", "billing-vietqr-order", "billing-vietqr"),
+    *("billing-vietqr-state", "billing-vietqr-cancel", "billing-e-invoice"),
 )
 # What it takes to read a page, and to send it something.
 PAGES: dict[str, tuple[str, str]] = {
