@@ -23,6 +23,7 @@ from hontoni_cli.main import main
 from tests.gateway_server import Gateway, fund
 from tests.world import PASSWORD, Person
 
+pytestmark = pytest.mark.any_database
 CLI = Path(settings.BASE_DIR) / "cli"
 
 
