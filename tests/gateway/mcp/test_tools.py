@@ -247,4 +247,7 @@ def test_a_token_asks_so_often_and_no_more(
     monkeypatch.setattr("gateway.mcp.door.BY_TOKEN", (2, 3600))
     raw = token(alice, scopes.USAGE)
     assert [post(gateway, raw).status_code for _ in range(3)] == [200, 200, 429]
-    assert post(gateway, token(alice, scopes.USAGE)).status_code == 200
+    other = token(alice, scopes.USAGE)
+    assert post(gateway, other).status_code == 200
+    monkeypatch.setattr("gateway.mcp.door.BY_ACCOUNT", (3, 3600))
+    assert post(gateway, other).status_code == 429  # whichever token it is
