@@ -16,7 +16,7 @@ from accounts.models import User
 from billing.books.ledger import COUNTERPARTS
 from billing.books.models import LedgerAccount, Transfer, Wallet
 from billing.invoices.models import Invoice
-from billing.payments.models import TopUp
+from billing.payments.models import BankTransfer, TopUp
 from billing.plans.models import Subscription
 from billing.subscriptions import card_bills
 from cockpit import daily
@@ -26,7 +26,7 @@ from gateway.usage.request_ids import first_id
 from gateway.usage.vendor_day import Part, UsageVendorDay
 
 Kind = Transfer.Kind
-CARDS = COUNTERPARTS[Kind.TOPUP]
+PAYMENTS = (COUNTERPARTS[Kind.TOPUP], COUNTERPARTS[Kind.BANK_TOPUP])
 # Bought from balances, and given back to them; what goes back of usage names no invoice.
 PLANS = (COUNTERPARTS[Kind.SUBSCRIPTION], COUNTERPARTS[Kind.BALANCE_REFUND])
 _OF_PLANS = Q(kind=Kind.SUBSCRIPTION) | Q(kind=Kind.BALANCE_REFUND, ref__has_key="invoice")
@@ -142,10 +142,10 @@ def _moves(span: Span) -> QuerySet[Transfer]:
 
 
 def cash(span: Span) -> int:
-    """Paid by card for balances, less what went back by refund or dispute."""
+    """Paid by card and by bank for balances, less what went back by refund or dispute."""
     sums = _moves(span).aggregate(
-        paid=Sum("amount", filter=Q(debit__code=CARDS), default=0),
-        back=Sum("amount", filter=Q(credit__code=CARDS), default=0),
+        paid=Sum("amount", filter=Q(debit__code__in=PAYMENTS), default=0),
+        back=Sum("amount", filter=Q(credit__code__in=PAYMENTS), default=0),
     )
     return int(sums["paid"] - sums["back"])
 
@@ -226,11 +226,16 @@ def newcomers(span: Span, active: Iterable[int]) -> list[Newcomer]:
 
 
 def payers(users: Iterable[int]) -> set[int]:
-    """Those of them who have ever paid by card: a top-up, or a plan at Stripe."""
+    """Those of them who have ever paid: a top-up by card or bank, or a plan at Stripe."""
     among = list(users)
     topped = TopUp.objects.filter(user__in=among, state=TopUp.State.PAID)
+    sent = BankTransfer.objects.filter(user__in=among, state=BankTransfer.State.BOOKED)
     billed = card_bills.paid(user__in=among)
-    return {*topped.values_list("user", flat=True), *(bill.user_id for bill in billed)}
+    return {
+        *topped.values_list("user", flat=True),
+        *sent.values_list("user", flat=True),
+        *(bill.user_id for bill in billed),
+    }
 
 
 def changes(now: Mapping[int, Used], before: Mapping[int, Used]) -> list[tuple[int, Figure]]:

@@ -22,7 +22,7 @@ from unfold.dataclasses import SearchResult
 
 from accounts.keys import api_keys, personal_tokens
 from accounts.models import ApiKey, PersonalToken, User
-from billing.payments.models import TopUp
+from billing.payments.models import BankOrder, BankTransfer, TopUp
 from billing.rewards.models import PromoCode, ReferralCode
 from billing.staff.models import Customer
 from billing.subscriptions.models import PlanOrder
@@ -183,6 +183,16 @@ def _orders(text: str) -> Iterator[Found]:
         yield Found(plan, _("Order of a plan"), plan.get_state_display(), "layers")
 
 
+def _banks(text: str) -> Iterator[Found]:
+    """An order by its code, or a transfer by the bank's reference."""
+    for order in BankOrder.objects.filter(code=text.upper()).select_related("user"):
+        about = f"{order.get_state_display()}, {order.user}"
+        yield Found(order, _("Bank order %(code)s") % {"code": order.code}, about, "qr_code")
+    for came in BankTransfer.objects.filter(reference=text)[:MOST]:
+        title = _("Bank transfer %(what)s") % {"what": came}
+        yield Found(came, title, came.get_state_display(), "qr_code_2")
+
+
 # -- Vendors' ids --------------------------------------------------------------------------------
 
 
@@ -226,6 +236,6 @@ def _vendor_requests(text: str) -> Iterator[Found]:
 
 Finder = Callable[[str], Iterator[Any]]
 _FINDERS: tuple[Finder, ...] = (
-    *(_requests, _batches, _orders, _people, _keys, _codes),
+    *(_requests, _batches, _orders, _banks, _people, _keys, _codes),
     *(payment_ids.documents, payment_ids.at_stripe, _vendor_requests),
 )

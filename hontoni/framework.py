@@ -76,6 +76,7 @@ TEMPLATES = [
             "libraries": {
                 "accounts": "accounts.pages.account_tags",
                 "announcements": "billing.pages.announcement_tags",
+                "dong_prices": "billing.pages.dong_tags",
             },
         },
     }

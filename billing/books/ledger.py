@@ -48,6 +48,8 @@ COUNTERPARTS = {
     Kind.TOPUP: "stripe:clearing",
     Kind.REFUND: "stripe:clearing",
     Kind.DISPUTE: "stripe:clearing",
+    Kind.BANK_TOPUP: "bank:clearing",
+    Kind.BANK_REFUND: "bank:clearing",
     Kind.PROMO: "promo:expense",
     Kind.REFERRAL: "referral:expense",
     Kind.SUBSCRIPTION: "revenue:subscriptions",
@@ -59,9 +61,12 @@ COUNTERPARTS = {
 # What is earned is never below nothing; every other account of ours pays first and is paid later.
 NEVER_NEGATIVE = {"revenue:subscriptions", "revenue:usage"}
 TAKES_BELOW_ZERO = {
-    *(Kind.USAGE, Kind.REFUND, Kind.DISPUTE, Kind.PROMO, Kind.REFERRAL, Kind.BALANCE_REFUND)
+    *(Kind.USAGE, Kind.REFUND, Kind.DISPUTE, Kind.BANK_REFUND, Kind.BALANCE_REFUND),
+    *(Kind.PROMO, Kind.REFERRAL),
 }
-PAID = (Kind.TOPUP, Kind.SANDBOX)  # what counts as topped up; in the sandbox, play money
+# What counts as topped up, in the sandbox play money; and what of it went back.
+PAID = (Kind.TOPUP, Kind.BANK_TOPUP, Kind.SANDBOX)
+TAKEN_BACK = (Kind.REFUND, Kind.DISPUTE, Kind.BANK_REFUND)
 
 
 class KeyReused(errors.Conflict):

@@ -9,7 +9,8 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 * plan_renewed: plan, add_on, paid, invoice, renews_at
 * plan_renewal_failed: plan, add_on, amount, balance, grace_until
 * plan_ended: plan, add_on, reason (canceled, unpaid or staff), credited, invoice
-* topup_receipt, auto_topup: amount, charged (tax included), balance, topup
+* topup_receipt, auto_topup: amount, charged (tax included), balance, topup; of a bank transfer
+  dong and rate, too
 * auto_topup_failed, auto_topup_off: amount, reason, failures, off
 * dispute, dispute_won: amount, balance
 * account_frozen: request (the last whose bill was strange)
