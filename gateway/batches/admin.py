@@ -1,22 +1,20 @@
 """Staff: how batches go. They may be cancelled, and nothing of them is to be read."""
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
 from gateway.batches import records
 from gateway.batches.models import Batch
 from hontoni.money import dollars
+from hontoni.read_only import ReadOnlyAdmin
 
 
 @admin.register(Batch)
-class BatchAdmin(ModelAdmin):
+class BatchAdmin(ReadOnlyAdmin):
     list_display = ("id", "created_at", "user", "status", "progress", "cost_dollars", "endpoint")
     list_filter = ("status", "endpoint", "created_at")
     search_fields = ("id", "user__email")
@@ -30,15 +28,6 @@ class BatchAdmin(ModelAdmin):
         *("runner", "lease_until"),
     )
     readonly_fields = fields
-
-    def has_add_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *args: Any) -> bool:
-        return False
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("gateway.change_batch")
