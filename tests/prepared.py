@@ -63,7 +63,7 @@ def _release() -> str:
 
 def made(path: Path, make: Callable[[Path], None]) -> Path:
     """This file; made if it is not there yet, and there when it is whole."""
-    with _alone(path):
+    with alone(path):
         if not path.exists():
             begun = path.with_suffix(".begun")
             begun.unlink(missing_ok=True)
@@ -73,7 +73,8 @@ def made(path: Path, make: Callable[[Path], None]) -> Path:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
+    """No other process of the tests is at this file meanwhile."""
     with path.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
