@@ -13,7 +13,7 @@ from billing.books.models import (
     Transfer,
     Wallet,
 )
-from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
+from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries, TaxRate
 from billing.mails.models import Announcement, Mail, Notice, Preferences, Told
 from billing.plans.models import AddOn, LimitRaise, Plan, PriceNotice, Subscription
 from billing.rewards.models import (
@@ -62,6 +62,7 @@ __all__ = [
     "ReferralProgram",
     "SigningKey",
     "Subscription",
+    "TaxRate",
     "Told",
     "Transfer",
     "Wallet",

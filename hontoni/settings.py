@@ -321,6 +321,10 @@ if STRIPE_SIMULATED:
     ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1"]  # its webhooks come from here
 STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 
+# -- Money from Vietnam --------------------------------------------------------------------------
+
+from hontoni.vietnam_settings import *  # noqa: E402, F403
+
 # -- Who sells: printed on invoices, and frozen there --------------------------------------------
 
 SELLER_NAME: str = env("SELLER_NAME", default="Hontoni")
@@ -388,5 +392,6 @@ LOGGING = {
         "uvicorn.access": {"level": "WARNING"},
         "aiohttp.access": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
     },
 }

@@ -27,6 +27,8 @@ WORDS: dict[str, Promise] = {
     "key_revoked": _("Revoked an API key"),
     "token_made": _("Made an access token"),
     "token_revoked": _("Revoked an access token"),
+    "tool_called": _("A program called a tool"),
+    "device_allowed": _("Let a program sign in"),
     "domain_added": _("Added a domain"),
     "domain_proven": _("Proved a domain"),
     "domain_removed": _("Removed a domain"),
