@@ -33,19 +33,7 @@ from gateway.usage.request_ids import first_id
 from gateway.vendors import admin as pools  # noqa: F401
 from gateway.vendors.web import admin as web  # noqa: F401
 from hontoni.money import dollars
-
-
-class ReadOnly:
-    """Nobody adds, changes or deletes these by hand."""
-
-    def has_add_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *args: Any) -> bool:
-        return False
+from hontoni.read_only import ReadOnly
 
 
 class ModelFilter(admin.SimpleListFilter):
