@@ -3,6 +3,7 @@ from django.urls import path, re_path
 from billing.api import (
     balance_api,
     card_api,
+    channel_api,
     invoice_api,
     mail_api,
     reward_api,
@@ -12,6 +13,7 @@ from billing.api import (
 from billing.pages import (
     billing_views,
     card_views,
+    channel_views,
     invoice_views,
     mail_views,
     reward_views,
@@ -50,6 +52,16 @@ pages = [
     path("billing/promo", reward_views.promo, name="billing-promo"),
     path("billing/referrals", reward_views.invite, name="billing-referrals"),
     path("billing/mails", mail_views.preferences, name="billing-mails"),
+    path("notifications", channel_views.channels, name="channels"),
+    path("notifications/<int:pk>", channel_views.channel, name="channel"),
+    path("notifications/<int:pk>/test", channel_views.test, name="channel-test"),
+    path("notifications/<int:pk>/secret", channel_views.secret, name="channel-secret"),
+    path("notifications/<int:pk>/remove", channel_views.remove, name="channel-remove"),
+    path(
+        "notifications/<int:pk>/deliveries/<int:delivery>/replay",
+        channel_views.replay,
+        name="channel-replay",
+    ),
     path("announcements/<int:pk>/dismiss", mail_views.dismiss, name="dismiss-announcement"),
     path("unsubscribe/<str:token>", mail_views.unsubscribe, name="unsubscribe"),
     path("r/<str:code>", reward_views.invited, name="invited"),
@@ -75,6 +87,36 @@ urlpatterns = [
     path("billing/signup-credit", reward_api.SignupCredit.as_view(), name="signup-credit"),
     path("billing/referral", reward_api.MyReferrals.as_view(), name="referral"),
     path("auth/me/notifications", mail_api.Notifications.as_view(), name="notifications"),
+    path("webhooks", channel_api.Webhooks.as_view(), name="api-webhooks"),
+    path("webhooks/<int:pk>", channel_api.Webhook.as_view(), name="api-webhook"),
+    path(
+        "webhooks/<int:pk>/secret", channel_api.WebhookSecret.as_view(), name="api-webhook-secret"
+    ),
+    path("webhooks/<int:pk>/test", channel_api.WebhookTest.as_view(), name="api-webhook-test"),
+    path(
+        "webhooks/<int:pk>/deliveries",
+        channel_api.WebhookDeliveries.as_view(),
+        name="api-webhook-deliveries",
+    ),
+    path(
+        "webhooks/<int:pk>/deliveries/<int:delivery>/replay",
+        channel_api.WebhookReplay.as_view(),
+        name="api-webhook-replay",
+    ),
+    path("channels", channel_api.OwnChannels.as_view(), name="own-channels"),
+    path("channels/<int:pk>", channel_api.OwnChannel.as_view(), name="own-channel"),
+    path("channels/<int:pk>/link", channel_api.OwnChannelLink.as_view(), name="own-channel-link"),
+    path("channels/<int:pk>/test", channel_api.OwnChannelTest.as_view(), name="own-channel-test"),
+    path(
+        "channels/<int:pk>/deliveries",
+        channel_api.OwnChannelDeliveries.as_view(),
+        name="own-channel-deliveries",
+    ),
+    path(
+        "channels/<int:pk>/deliveries/<int:delivery>/replay",
+        channel_api.OwnChannelReplay.as_view(),
+        name="own-channel-replay",
+    ),
     path("billing/details", invoice_api.Details.as_view(), name="billing-details"),
     path("billing/invoices", invoice_api.Invoices.as_view(), name="invoices"),
     path(

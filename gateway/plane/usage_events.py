@@ -78,6 +78,8 @@ def _details(call: Call) -> dict[str, Any]:
     }
     if call.earmark is not None:
         details["batch"] = call.earmark[0]  # it counts in no window of its key's
+    if call.caller.caps.any or call.caller.member.any:
+        details["caps"] = True  # settlement looks whether one is reached
     if not call.reached:
         details["given_back"] = True  # it counts in no window
     if call.clamps:
