@@ -77,7 +77,10 @@ PAGES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(_USAGE, (scopes.USAGE, scopes.USAGE)),
     **dict.fromkeys(_MONEY, (scopes.BILLING, scopes.BUYING)),
     **dict.fromkeys(("keys", "key"), (KEYS_READ, scopes.KEYS)),
-    **dict.fromkeys(("key-limits", "key-rotate", "key-revoke"), (scopes.KEYS, scopes.KEYS)),
+    **dict.fromkeys(
+        ("key-limits", "key-rotate", "key-revoke", "key-switch", "keys-switch"),
+        (scopes.KEYS, scopes.KEYS),
+    ),
     "batches": (scopes.USAGE, scopes.KEYS),
     # Of one's own channels everybody is master; webhooks are a matter of the views (keeping.of).
     **dict.fromkeys(
