@@ -14,7 +14,7 @@ from billing.books.models import (
     Wallet,
 )
 from billing.channels.models import Channel, Delivery
-from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
+from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries, TaxRate
 from billing.mails.models import Announcement, Mail, Notice, Preferences, Told
 from billing.plans.models import AddOn, LimitRaise, Plan, PriceNotice, Subscription
 from billing.rewards.models import (
@@ -65,6 +65,7 @@ __all__ = [
     "ReferralProgram",
     "SigningKey",
     "Subscription",
+    "TaxRate",
     "Told",
     "Transfer",
     "Wallet",

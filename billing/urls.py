@@ -2,6 +2,7 @@ from django.urls import path, re_path
 
 from billing.api import (
     balance_api,
+    bank_api,
     card_api,
     channel_api,
     invoice_api,
@@ -11,6 +12,7 @@ from billing.api import (
     subscription_api,
 )
 from billing.pages import (
+    bank_views,
     billing_views,
     card_views,
     channel_views,
@@ -26,6 +28,10 @@ pages = [
     path("billing/sandbox", billing_views.sandbox_funds, name="sandbox-funds"),
     path("billing/topup", card_views.top_up, name="billing-topup"),
     path("billing/topup/done", card_views.topup_done, name="topup-done"),
+    path("billing/topup/vietqr", bank_views.order, name="billing-vietqr-order"),
+    path("billing/topup/vietqr/<uuid:pk>", bank_views.page, name="billing-vietqr"),
+    path("billing/topup/vietqr/<uuid:pk>/state", bank_views.state, name="billing-vietqr-state"),
+    path("billing/topup/vietqr/<uuid:pk>/cancel", bank_views.cancel, name="billing-vietqr-cancel"),
     path("billing/plan/done", card_views.plan_done, name="plan-done"),
     path("billing/cards", card_views.cards, name="billing-cards"),
     path("billing/cards/<str:id>/remove", card_views.remove_card, name="billing-remove-card"),
@@ -41,6 +47,11 @@ pages = [
     ),
     path("billing/invoices", invoice_views.invoices, name="billing-invoices"),
     path("billing/invoices/<str:invoice_id>.pdf", invoice_views.pdf, name="billing-invoice-pdf"),
+    re_path(
+        r"^billing/e-invoices/(?P<pk>[0-9]{1,18})\.(?P<ending>pdf|xml)\Z",
+        invoice_views.e_invoice,
+        name="billing-e-invoice",
+    ),
     path("billing/invoices/<str:invoice_id>", invoice_views.invoice, name="billing-invoice"),
     path("billing/statements", statement_views.statements, name="billing-statements"),
     re_path(
@@ -72,6 +83,8 @@ urlpatterns = [
     path("billing/topup", balance_api.TopUp.as_view(), name="topup"),
     path("billing/topup/checkout", card_api.Checkout.as_view(), name="topup-checkout"),
     path("billing/topup/intent", card_api.Intent.as_view(), name="topup-intent"),
+    path("billing/topup/vietqr", bank_api.BankOrders.as_view(), name="vietqr"),
+    path("billing/topup/vietqr/<uuid:pk>", bank_api.OneBankOrder.as_view(), name="one-vietqr"),
     path("billing/topups", card_api.TopUps.as_view(), name="topups"),
     path("billing/topups/<uuid:pk>", card_api.OneTopUp.as_view(), name="one-topup"),
     path("billing/payment-methods", card_api.Cards.as_view(), name="payment-methods"),

@@ -22,7 +22,7 @@ from unfold.decorators import action
 from accounts.models import ApiKey
 from billing.invoices.models import Invoice
 from billing.mails.models import Notice
-from billing.payments.models import TopUp
+from billing.payments.models import BankOrder, TopUp
 from billing.plans.models import Subscription
 from billing.staff.customer_admin import CustomerAdmin
 from billing.staff.models import Customer, CustomerNote
@@ -75,6 +75,13 @@ class TopUps(Tab):
     model = TopUp
     verbose_name_plural = _("Top-ups")
     fields = readonly_fields = ["link", "created_at", "route", "state", "failure"]
+    order = "-created_at"
+
+
+class BankOrders(Tab):
+    model = BankOrder
+    verbose_name_plural = _("Bank orders")
+    fields = readonly_fields = ["link", "created_at", "gateway", "state", "dong", "rate"]
     order = "-created_at"
 
 
@@ -156,7 +163,18 @@ admin.site.unregister(Customer)
 @admin.register(Customer)
 class CustomerPage(CustomerAdmin):
     inlines = [
-        *(TopUps, Invoices, Subscriptions, Keys, Requests, Refusals, SignIns, Notices, Notes)
+        *(
+            TopUps,
+            BankOrders,
+            Invoices,
+            Subscriptions,
+            Keys,
+            Requests,
+            Refusals,
+            SignIns,
+            Notices,
+            Notes,
+        )
     ]
     actions_detail = [
         *CustomerAdmin.actions_detail,

@@ -20,6 +20,7 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 from unfold.apps import DefaultAppConfig
 from unfold.sites import UnfoldAdminSite
 
@@ -232,6 +233,12 @@ class KeysetList(ChangeList):
 
 
 class Site(UnfoldAdminSite):  # type: ignore[misc]
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """Sorted when it is looked at: Django hands it to every page, a hundred tables named in
+        the reader's language, and hardly one shows it."""
+        listed = super().get_app_list
+        return SimpleLazyObject(lambda: listed(request, app_label))
+
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         from cockpit import labels
 

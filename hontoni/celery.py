@@ -50,6 +50,15 @@ app.conf.beat_schedule = {
         "task": "billing.payments.tasks.top_up_automatically",
         "schedule": 60.0,
     },
+    "poll-banks": {"task": "billing.payments.tasks.poll_banks", "schedule": 60.0},
+    "hand-over-invoices": {
+        "task": "billing.payments.tasks.hand_over_invoices",
+        "schedule": 60.0,
+    },
+    "propose-rate": {
+        "task": "billing.payments.tasks.propose_rate",
+        "schedule": crontab(hour=2, minute=30),  # UTC: banks in Vietnam have opened
+    },
     "forget-expired-sessions": {
         "task": "accounts.tasks.forget_expired_sessions",
         "schedule": 24 * 3600.0,

@@ -5,6 +5,7 @@
 """
 
 from hontoni.operating_options import OPERATING, Option
+from hontoni.vietnam_options import VIETNAM
 
 OPTIONS = (
     Option("HOST", "`127.0.0.1`", "the address the web listens on"),
@@ -306,6 +307,7 @@ OPTIONS = (
         "none; `8001` in `make run`",
         "where the simulated Stripe listens; its card is 4242 4242 4242 4242",
     ),
+    *VIETNAM,
     Option("SELLER_NAME", "`Hontoni`", "printed on invoices"),
     Option("SELLER_ADDRESS", "none", "printed on invoices; lines are separated by `; `"),
     Option("SELLER_TAX_ID", "none", "printed on invoices"),

@@ -324,6 +324,10 @@ if STRIPE_SIMULATED:
     ALLOWED_HOSTS = [*ALLOWED_HOSTS, "127.0.0.1"]  # its webhooks come from here
 STRIPE_LIVE_MODE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
 
+# -- Money from Vietnam --------------------------------------------------------------------------
+
+from hontoni.vietnam_settings import *  # noqa: E402, F403
+
 # -- Who sells: printed on invoices, and frozen there --------------------------------------------
 
 SELLER_NAME: str = env("SELLER_NAME", default="Hontoni")
@@ -388,9 +392,10 @@ LOGGING = {
     "loggers": {
         # Its own handler would write text past us.
         "uvicorn": {"handlers": [], "propagate": True, "level": "WARNING"},
-        "uvicorn.access": {"level": "WARNING"},
-        "aiohttp.access": {"level": "WARNING"},
-        "stripe": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},  # it writes addresses, some of which are secrets
+        # httpx writes addresses, and some of those are secrets.
+        **{
+            name: {"level": "WARNING"}
+            for name in ("uvicorn.access", "aiohttp.access", "stripe", "httpx", "mcp")
+        },
     },
 }

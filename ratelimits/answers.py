@@ -3,8 +3,10 @@
 How long until something resets is reckoned here: scripts run alone, and gateways side by side.
 """
 
+from collections.abc import Callable
+from functools import partial
 from struct import Struct
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ratelimits.purses import PACKED, Caps, Spend, standing
 
@@ -88,6 +90,10 @@ class State(NamedTuple):
         return self.balance - self.held
 
 
+# All of its fields in their order, twice a request: a third of the time that `State(...)` takes.
+_state: Callable[[tuple[Any, ...]], State] = partial(tuple.__new__, State)
+
+
 def state(reply: bytes, limits: Limits, caps: Caps, member: Caps = _NONE) -> State:
     """The answer of admit.lua or settle.lua."""
     if len(reply) < _STATE.size:
@@ -117,7 +123,7 @@ def state(reply: bytes, limits: Limits, caps: Caps, member: Caps = _NONE) -> Sta
     if len(reply) > _STATE.size:  # of the purse, of the member's, or of both
         spend = standing(reply, _STATE.size, caps, ms) if caps.any else ()
         theirs = standing(reply, len(reply) - PACKED, member, ms) if member.any else ()
-    return State(
+    return _state((
         _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows,
         spend, theirs,
-    )  # fmt: skip
+    ))  # fmt: skip

@@ -64,12 +64,13 @@ def rate_limit_lines(state: State | None, limits: Limits | None) -> bytes:
     windows = state.windows if state is not None and state.windows else _exhausted(limits)
     numbers = [state.active if state is not None else 0]
     least: tuple[int, int, str] | None = None
+    fewest = UNLIMITED
     for name, limit, used, reset_ms in windows:
         left = UNLIMITED
         if limit:
             left = limit - used if limit > used else 0
-            if least is None or (left, -reset_ms, name) < least:
-                least = (left, -reset_ms, name)
+            if least is None or (left <= fewest and (left, -reset_ms, name) < least):
+                least, fewest = (left, -reset_ms, name), left
         numbers += (left, -(-reset_ms // 1000))
     lines = _fixed(limits) + _MOVING % tuple(numbers)
     if state is not None and state.binding == "concurrent":

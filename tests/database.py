@@ -8,22 +8,41 @@ them empty them.
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from django.db import connections, transaction
+from django.core.management import call_command
+from django.db import connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase
+
+from tests import prepared
 
 KEPT = ("auth_permission", "django_content_type", "djstripe_")
 
 
-def modify(database: dict[str, Any], folder: str) -> None:
-    """Its settings: a file, for the threads of the server must see what a test wrote."""
+def modify(database: dict[str, Any]) -> None:
+    """Its settings."""
     if database["ENGINE"].endswith("sqlite3"):
-        database.setdefault("TEST", {})["NAME"] = f"{folder}/test.sqlite3"
         options = database["OPTIONS"]
         options["init_command"] = options["init_command"].replace("=FULL", "=OFF")
     database.get("OPTIONS", {}).pop("pool", None)
+
+
+def copy_tables(home: Path) -> None:
+    """SQLite's: a file, for the threads of the server must see what a test wrote."""
+    if connection.vendor == "sqlite":
+        settings = connection.settings_dict
+        settings.setdefault("TEST", {})["NAME"] = str(prepared.tables(home, _migrate))
+
+
+def _migrate(path: Path) -> None:
+    settings = connection.settings_dict
+    connection.close()
+    before, settings["NAME"] = settings["NAME"], str(path)
+    call_command("migrate", interactive=False, verbosity=0, run_syncdb=True)
+    connection.close()
+    settings["NAME"] = before
 
 
 def empty_quickly() -> None:

@@ -29,6 +29,8 @@ WORDS: dict[str, Promise] = {
     "token_revoked": _("Revoked an access token"),
     "key_switched": _("Stopped or started a key"),
     "keys_switched": _("Stopped or started all keys"),
+    "tool_called": _("A program called a tool"),
+    "device_allowed": _("Let a program sign in"),
     "domain_added": _("Added a domain"),
     "domain_proven": _("Proved a domain"),
     "domain_removed": _("Removed a domain"),

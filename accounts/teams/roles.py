@@ -57,6 +57,7 @@ _PUBLIC = (
     *("proof", "proof-roots", "receipt-keys", "shared-receipt", "leaked-key", "invited"),
     *("legal-terms", "legal-privacy", "legal-refunds", "legal-contact", "invoice-file"),
     *("unsubscribe", "security-txt", "schema", "api-docs", "dismiss-announcement"),
+    *("oauth-device", "oauth-token", "oauth-revoke", "oauth-metadata"),
 )
 _USAGE = (
     *("overview", "usage-log", "usage-export", "usage-export-parquet", "usage-hours"),
@@ -69,7 +70,8 @@ _MONEY = (
     *("billing-change", "billing-cancel", "billing-resume", "billing-pay-by"),
     *("billing-end-add-on", "billing-invoices", "billing-invoice-pdf", "billing-invoice"),
     *("billing-statements", "billing-statement-file", "billing-statement", "billing-promo"),
-    *("billing-referrals", "billing-mails"),
+    *("billing-referrals", "billing-mails", "billing-vietqr-order", "billing-vietqr"),
+    *("billing-vietqr-state", "billing-vietqr-cancel", "billing-e-invoice"),
 )
 # What it takes to read a page, and to send it something.
 PAGES: dict[str, tuple[str, str]] = {
@@ -94,7 +96,7 @@ PAGES: dict[str, tuple[str, str]] = {
         ("usage-receipt-share", "playground", "batch-results", "batch-cancel"),
         (scopes.KEYS, scopes.KEYS),
     ),
-    **dict.fromkeys(("tokens", "token-revoke", "team-leave"), (ANYBODY, ANYBODY)),
+    **dict.fromkeys(("tokens", "token-revoke", "team-leave", "device"), (ANYBODY, ANYBODY)),
     "team": (ANYBODY, MEMBERS),
     **dict.fromkeys(
         ("team-invite", "team-take-back", "team-member", "team-remove"), (MEMBERS, MEMBERS)

@@ -24,6 +24,9 @@ ACTIONS = (
     *(_("adjust balance"), _("request credit"), _("approved credit"), _("declined credit")),
     *(_("refund"), _("answer dispute"), _("give up dispute"), _("close month")),
     *(_("correct requests"), _("make default")),
+    *(_("set rate"), _("decline rate"), _("book transfer"), _("replace e-invoice")),
+    *(_("request bank refund"), _("send bank refund"), _("decline bank refund")),
+    _("retry e-invoice"),
     # the catalogue and the watch
     *(_("add price"), _("withdraw price"), _("change aliases"), _("allow"), _("forget")),
     *(_("price feature"), _("sell below cost"), _("accept proposal"), _("decline proposal")),

@@ -52,7 +52,7 @@ class CreditForm(OnceForm):
 
 
 class BalanceRefundForm(OnceForm):
-    """Of what the balance paid for, whole or in part."""
+    """Of what was bought, whole or in part."""
 
     of = forms.ChoiceField(label=_("Of"), widget=UnfoldAdminSelectWidget)
     amount = DollarsField(

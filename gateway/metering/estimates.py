@@ -132,6 +132,8 @@ def absurd(usage: Usage, model: Model, estimated: Estimate) -> bool:
     """Whether a vendor's numbers cannot be true: below nothing, or beyond all it could take."""
     if min(usage) < 0:
         return True
+    if sum(usage) <= model.max_output:  # nearly always
+        return False
     context = max(model.context_window, model.long_context_window or 0, estimated.most)
     output = max(model.max_output, estimated.output)
     return sum(usage) > context + output or sum(usage[4:]) > 2 * output

@@ -263,7 +263,9 @@ class Call:
         """What the vendor counted beside tokens in all, unless nobody believes it."""
         if self.quarantined is not None:
             return NO_TALLY
-        hidden = self.unseen_work() if self.lane.sifted.uses else unseen.NOTHING
+        if not self.lane.sifted.uses:
+            return self._counted()
+        hidden = self.unseen_work()
         return hidden.beside(self._counted()) if hidden.turns else self._counted()
 
     def _counted(self) -> Tally:

@@ -255,7 +255,8 @@ async def _unary(call: Call, reply: Reply) -> Failed | None:
     """The vendor's body as it came, but for the model's name, and our estimate of the usage
     where it has none. Returns how it failed, if that is what it says."""
     call.reach()
-    body = await reply.read()
+    if (body := reply.whole()) is None:
+        body = await reply.read()
     try:
         parsed = parse(body)
     except BadRequest:

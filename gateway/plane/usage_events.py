@@ -44,14 +44,15 @@ def event(call: Call, *, lost: bool = False) -> bytes:
 
 def _of_request(call: Call, error: str) -> tuple[Any, ...]:
     """Who asked for what, and what went wrong."""
+    request, caller = call.request, call.caller
     return (
         call.http.request_id[4:],
-        call.caller.account,
-        call.caller.key_id,
-        call.model.id,
-        call.request.name[:200],
-        call.model.price.id,
-        call.request.dialect.name,
+        caller.account,
+        caller.key_id,
+        request.model.id,
+        request.name[:200],
+        request.model.price.id,
+        request.dialect.name,
         call.stream,
         call.began,
         error,

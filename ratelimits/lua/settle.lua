@@ -14,9 +14,11 @@
 --         settled  done, now;
 --         already  it had been settled; nothing changed;
 --         alive    only_if_expired, and it is; nothing changed;
---         unknown  there is no such request: Redis lost it while it ran. The event is appended and
---                  the cost charged all the same, once, and a marker left. (The reaper, who knows
---                  requests only from Redis, changes nothing.)
+--         unknown  there is no such request: Redis lost it while it ran, or it was settled so long ago
+--                  that its marker is gone, and nobody heard the answer. The event is appended and the cost
+--                  charged all the same, and a marker left; and because only the books can tell whether it
+--                  was charged before, the account is made anew before its next request. (The reaper,
+--                  who knows requests only from Redis, changes nothing.)
 --
 -- Where the account's money is not seeded nothing is charged: seed.lua will count the event. A
 -- hold taken before the money was last seeded is not in `held`, so it is not taken out of it.
@@ -114,6 +116,9 @@ if status == SETTLED or status == UNKNOWN and not reaping then
   elseif credits then
     redis.call('HINCRBY', ACCOUNT, 'charged', ARGV[3])
     redis.call('HINCRBY', ACCOUNT, 'held', string.format('%d', -freed))
+  end
+  if status == UNKNOWN and cost ~= 0 then
+    redis.call('HDEL', ACCOUNT, 'epoch')
   end
   charged, held = charged + (credits and cost or 0), held - freed
   if event ~= '' then

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0020_balance_refunds'),
+        ('billing', '0021_money_from_vietnam'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
