@@ -393,9 +393,8 @@ LOGGING = {
         # Its own handler would write text past us.
         "uvicorn": {"handlers": [], "propagate": True, "level": "WARNING"},
         # httpx writes addresses, and some of those are secrets.
-        **{
-            name: {"level": "WARNING"}
-            for name in ("uvicorn.access", "aiohttp.access", "stripe", "httpx", "mcp")
-        },
+        **dict.fromkeys(
+            ("uvicorn.access", "aiohttp.access", "stripe", "httpx", "mcp"), {"level": "WARNING"}
+        ),
     },
 }
