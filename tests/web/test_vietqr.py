@@ -87,12 +87,17 @@ def test_its_pages_fit_a_phone_are_accessible_and_speak_vietnamese(
         {"state": "expired"},
         {"state": "canceled"},
         {"state": "failed"},
-        {"state": "paid"},
+        {"state": "open", "expires_at": timezone.now() + timedelta(minutes=30)},
     ]
     for changed in states:
         if changed:
             meanwhile(lambda to=changed: BankOrder.objects.update(**to))  # type: ignore[misc]
         page.goto(f"/billing/topup/vietqr/{order.pk}")
+        for check in (_small, _vietnamese, _accessible):
+            check(page)
+    meanwhile(lambda: arrive(order, order.dong))
+    for path in (f"/billing/topup/vietqr/{order.pk}", "/billing/invoices"):
+        page.goto(path)
         for check in (_small, _vietnamese, _accessible):
             check(page)
     for path in ("/billing/topup", "/models", "/pricing", "/billing/plans", "/billing"):

@@ -131,6 +131,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.any_database
+@pytest.mark.timeout(600)  # of a busy machine
 def test_a_thousand_payments_balance_to_the_dong(
     vietnam: Vietnam, undrawn: None, people: list[User], finance: User
 ) -> None:
