@@ -145,7 +145,8 @@ def decline(pk: int, *, staff: User, request_id: str = "") -> BankRefund:
 def _open(pk: int, staff: User) -> BankRefund:
     of = BankRefund.objects.values_list("transfer", flat=True).get(pk=pk)
     BankTransfer.objects.select_for_update().get(pk=of)  # as `request`: the transfer first
-    refund = BankRefund.objects.select_for_update().select_related("transfer__user").get(pk=pk)
+    locked = BankRefund.objects.select_for_update(of=("self",))
+    refund = locked.select_related("transfer__user").get(pk=pk)
     if refund.state != State.REQUESTED:
         raise errors.Conflict(gettext_noop("Somebody has decided about it already."))
     if refund.requester_id == staff.pk:
