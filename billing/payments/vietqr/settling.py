@@ -75,7 +75,8 @@ _HEARD = ("gateway", "gateway_id", "reference", "account", "dong", "content", "s
 
 
 def _locked(order: BankOrder) -> BankOrder:
-    return BankOrder.objects.select_for_update().select_related("user").get(pk=order.pk)
+    locked = BankOrder.objects.select_for_update(of=("self",))
+    return locked.select_related("user").get(pk=order.pk)
 
 
 def _orders(heard: Heard) -> list[BankOrder]:
