@@ -27,7 +27,7 @@ from accounts.sign_on import directory, domains, setting_up
 from accounts.teams import forming, invitations, memberships
 from billing.books import ledger
 from billing.invoices.models import Invoice
-from billing.payments.models import TopUp
+from billing.payments.models import BankOrder, TopUp
 from billing.plans.models import AddOn
 from billing.plans.seed import seed
 from billing.stripe.models import StripeCustomer
@@ -68,6 +68,20 @@ def invoiced(person: Person) -> Invoice:
 
 def ordered(alice: Person) -> TopUp:
     return TopUp.objects.create(user=alice.user, route="checkout", amount=DOLLAR)
+
+
+def transferring(alice: Person) -> BankOrder:
+    """An order that waits for a bank transfer."""
+    return BankOrder.objects.create(
+        user=alice.user,
+        gateway="sepay",
+        code="HT2345678",
+        number=1,
+        dong=26_000,
+        rate=26_000,
+        amount=DOLLAR,
+        expires_at=timezone.now(),
+    )
 
 
 def began(alice: Person) -> str:
@@ -157,6 +171,7 @@ ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/usage/refusals/{}": lambda alice: {"request_id": turned_away(alice)},
     "api/usage/{}/signed": lambda alice: {"request_id": used(alice).request_id},
     "api/billing/topups/{}": lambda alice: {"pk": ordered(alice).pk},
+    "api/billing/topup/vietqr/{}": lambda alice: {"pk": transferring(alice).pk},
     "api/billing/payment-methods/{}": lambda alice: {"pk": at_stripe(alice)},
     "api/billing/payment-methods/{}/default": lambda alice: {"pk": at_stripe(alice)},
     **{
