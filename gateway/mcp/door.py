@@ -4,8 +4,8 @@
   browser or of /api opens nothing here. Who has neither is told where one is had (RFC 9728).
 * A Host that is not ours and an Origin that is not ours are refused: a page of somebody else's,
   by whatever name it reaches this machine, asks nothing (DNS rebinding).
-* Every POST is counted by address, by token and by account. It is one message and one answer; there are no
-  sessions, so any node answers the next one.
+* Every POST is counted by address, by token and by account. It is one message and one answer;
+  there are no sessions, so any node answers the next one.
 """
 
 import asyncio
