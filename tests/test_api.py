@@ -230,6 +230,7 @@ def test_bob_never_sees_what_is_alices(
     assert answer.status_code != 404
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("route", "verb"), VERBS, ids=_name)
 def test_nobody_gets_in_without_a_token(
     alice: Person, api: APIClient, route: Route, verb: str
@@ -271,6 +272,7 @@ PAGED = [
 ]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("route", PAGED, ids=_name)
 def test_a_filter_that_does_not_exist_is_refused_by_name(alice: Person, route: Route) -> None:
     alice.user.is_staff = alice.user.is_superuser = True  # some lists are for staff
@@ -310,6 +312,7 @@ def _asked(document: dict[str, Any], route: Route, verb: str) -> dict[str, Any] 
     return found
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("route", "verb"), BODIES, ids=_name)
 def test_a_member_that_does_not_exist_is_refused_by_name(
     alice: Person, document: dict[str, Any], route: Route, verb: str
@@ -334,6 +337,7 @@ def test_a_member_that_does_not_exist_is_refused_by_name(
     assert told["message"].startswith("no_such_member: There is no such member")
 
 
+@pytest.mark.any_database
 def test_every_route_is_documented(tmp_path: Path) -> None:
     document = tmp_path / "openapi.yaml"
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(document))
