@@ -85,7 +85,7 @@ def test_an_agent_asks_the_account_over_mcp(
     bearer = {"Authorization": f"Bearer {key.raw}"}
     server = {"type": "http", "url": f"{product.url}/mcp", "headers": bearer}
     place.write("mcp.json", json.dumps({"mcpServers": {"hontoni": server}}))
-    servers = [*("--mcp-config", f"{place.home}/mcp.json"), "--allowedTools", "mcp__hontoni__usage"]
+    servers = ["--mcp-config", f"{place.home}/mcp.json", "--allowedTools", "mcp__hontoni__usage"]
     asking = replace(known, command=lambda _: ["claude", "--model", place.model, *servers, "-p"])
     asks = directive("mcp__hontoni__usage", group_by="model")
     said = _run(asking, place, f"Do it. {asks} [[say: {final} {{result}}]]", commands)
