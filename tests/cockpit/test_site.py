@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.models import ApiKey, User
 from billing.books import audit
 from billing.books.models import AuditEntry, Transfer
+from cockpit import by_time
 from cockpit.site import KeysetList, Watched
 from gateway.catalogue.models import Model
 from gateway.catalogue.seed import seed as seed_catalogue
@@ -183,8 +184,12 @@ def test_pages_of_a_large_table_follow_each_other_and_count_nothing(
     assert finance.get("/admin/gateway/usageevent/?before=nonsense").status_code == 200
 
 
-def test_a_large_table_is_narrowed_by_time_as_a_small_one_is(alice: Person) -> None:
+@pytest.mark.parametrize("large", [0, by_time.LARGE])
+def test_a_large_table_is_narrowed_by_time_as_a_small_one_is(
+    alice: Person, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of requests, whose ids begin with their time, and of transfers, whose ids rise with it."""
+    monkeypatch.setattr(by_time, "LARGE", large)
     finance, now = staff("finance"), timezone.now()
     days = [now - timedelta(days=n) for n in range(4)]
     ids = [uuid.UUID(int=first_id(day.timestamp()).int + 1) for day in days]
