@@ -203,8 +203,8 @@ def test_a_large_table_is_narrowed_by_time_as_a_small_one_is(
     for table, rows in (("gateway/usageevent", ids), ("billing/transfer", moved)):
         path = f"/admin/{table}/"
         for first, last in ((0, 0), (1, 2), (2, 3)):
-            since = days[last].date().isoformat()
-            until = (days[first].date() + timedelta(days=1)).isoformat()
+            since = f"{days[last].date()} 00:00:00+00:00"
+            until = f"{days[first].date() + timedelta(days=1)} 00:00:00+00:00"
             given = {"created_at__gte": since, "created_at__lt": until}
             found: Any = finance.get(path, given).context["cl"].result_list
             assert [row.pk for row in found] == rows[first : last + 1], (table, first, last)
