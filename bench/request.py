@@ -48,6 +48,13 @@ def body(kind: str) -> tuple[str, bytes]:
     return dialect.path, json.dumps(wire, separators=(",", ":")).encode()
 
 
+def posted(path: str, sent: bytes, key: str) -> bytes:
+    """As a request on the wire."""
+    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+    head += f"content-length: {len(sent)}\r\nauthorization: Bearer {key}\r\n\r\n"
+    return head.encode() + sent
+
+
 class Wire(asyncio.Transport):
     """A connection to nobody; `heard` is told what is written."""
 
@@ -82,11 +89,9 @@ class Bench:
     def __init__(self, kind: str, key: str) -> None:
         from bench import vendor
 
-        path, sent = body(kind)
-        head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
-        head += f"content-length: {len(sent)}\r\nauthorization: Bearer {key}\r\n\r\n"
-        self.asked = head.encode() + sent
-        self.reply = (vendor.Chat() if "chat" in kind else vendor.Messages()).unary
+        self.key = key
+        self.asked = posted(*body(kind), key)
+        self.reply = [(vendor.Chat() if "chat" in kind else vendor.Messages()).unary]
         self.answers = 0
         self.kept: dict[object, object] = {}  # what Valkey said to each script
 
@@ -106,7 +111,8 @@ class Bench:
             made = http_client._Connection(client, origin, loop)
 
             def answer(_: bytes) -> None:
-                loop.call_soon(made.data_received, self.reply)
+                for piece in self.reply:
+                    loop.call_soon(made.data_received, piece)
 
             made.connection_made(Wire(answer))
             return made
@@ -122,11 +128,15 @@ class Bench:
         config.load()
         self.protocol: Any = Protocol(config, ServerState(), {})
         self.protocol.connection_made(Wire(self._heard))
+        await self._open()
         for _ in range(5):
             await self._ask(pause=0.05)
         self._remember(loop)
         for _ in range(WARM):
             await self._ask()
+
+    async def _open(self) -> None:
+        """What there is to do before the first request."""
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         await self.v1(scope, receive, send)

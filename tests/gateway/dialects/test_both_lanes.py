@@ -130,6 +130,69 @@ MESSAGE = {
 CALLED = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
 SAID = chunk({"content": "ok"})
 
+FOUND = {"type": "web_search_result", "url": "https://a.example/", "title": "A", "page_age": None}
+CITED = {
+    "type": "web_search_result_location",
+    "url": "https://a.example/",
+    "title": "A",
+    "encrypted_index": "Eo8B",
+    "cited_text": "ok",
+}
+SEARCHED = [
+    {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {
+            "type": "server_tool_use",
+            "id": "srvtoolu_1",
+            "name": "web_search",
+            "input": {},
+        },
+    },
+    {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "input_json_delta", "partial_json": '{"query": "a"}'},
+    },
+    {"type": "content_block_stop", "index": 0},
+    {
+        "type": "content_block_start",
+        "index": 1,
+        "content_block": {
+            "type": "web_search_tool_result",
+            "tool_use_id": "srvtoolu_1",
+            "content": [FOUND | {"encrypted_content": "EqgfCioIARgB"}],
+        },
+    },
+    {"type": "content_block_stop", "index": 1},
+    {
+        "type": "content_block_start",
+        "index": 2,
+        "content_block": {"type": "text", "text": "", "citations": []},
+    },
+    {
+        "type": "content_block_delta",
+        "index": 2,
+        "delta": {"type": "citations_delta", "citation": CITED},
+    },
+    {"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": "ok"}},
+    {"type": "content_block_stop", "index": 2},
+]
+SEARCH = {
+    "type": "web_search_call",
+    "id": "ws_1",
+    "status": "completed",
+    "action": {"type": "search", "query": "a"},
+}
+NOTE = {
+    "type": "url_citation",
+    "url": "https://a.example/",
+    "title": "A",
+    "start_index": 0,
+    "end_index": 2,
+}
+CITING = MESSAGE | {"content": [{"type": "output_text", "text": "ok", "annotations": [NOTE]}]}
+
 STREAMS: dict[str, tuple[str, list[Any]]] = {
     "chat unknown": ("openai_chat", [SAID, chunk({}, "melted"), USED, DONE]),
     "chat error": ("openai_chat", [SAID, chunk({}, "error"), DONE]),
@@ -155,6 +218,48 @@ STREAMS: dict[str, tuple[str, list[Any]]] = {
     "chat twice": (
         "openai_chat",
         [SAID, chunk({}, "stop"), chunk({"content": "SECOND"}, id="c2"), DONE],
+    ),
+    "messages searched": ("anthropic_messages", block(*SEARCHED, stop="end_turn")),
+    "messages searched and called": (
+        "anthropic_messages",
+        block(
+            *SEARCHED,
+            *({**event, "index": 3} for event in USE),
+            stop="tool_use",
+        ),
+    ),
+    "messages paused in a search": (
+        "anthropic_messages",
+        block(*SEARCHED[:5], stop="pause_turn"),
+    ),
+    "responses searched": (
+        "openai_responses",
+        streamed("response.completed", response("completed", SEARCH, CITING)),
+    ),
+    "responses searched and called": (
+        "openai_responses",
+        streamed("response.completed", response("completed", SEARCH, CALLED)),
+    ),
+    "responses opened a page": (
+        "openai_responses",
+        streamed(
+            "response.completed",
+            response(
+                "completed",
+                SEARCH | {"action": {"type": "open_page", "url": "https://a.example/"}},
+                CITING,
+            ),
+        ),
+    ),
+    "chat cited": (
+        "openai_chat",
+        [
+            SAID,
+            chunk({"annotations": [{"type": "url_citation", "url_citation": NOTE}]}),
+            chunk({}, "stop"),
+            USED,
+            DONE,
+        ],
     ),
     "messages unknown": ("anthropic_messages", block(*text("ok"), stop="melted")),
     "messages unknown after a call": ("anthropic_messages", block(*USE, stop="melted")),
