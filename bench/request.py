@@ -83,6 +83,15 @@ class Wire(asyncio.Transport):
     close = pause_reading = resume_reading = lambda self: None
 
 
+class Idle(Wire):
+    """One that may be closed where nothing was asked for a minute: a worker waits for its turn."""
+
+    made: Any = None
+
+    def abort(self) -> None:
+        asyncio.get_running_loop().call_soon(self.made.connection_lost, None)
+
+
 class Bench:
     """One gateway, and one client that asks again when it has its answer."""
 
@@ -114,7 +123,9 @@ class Bench:
                 for piece in self.reply:
                     loop.call_soon(made.data_received, piece)
 
-            made.connection_made(Wire(answer))
+            wire = Idle(answer)
+            wire.made = made
+            made.connection_made(wire)
             return made
 
         setattr(http_client.Client, "_connect", connect)  # noqa: B010

@@ -147,7 +147,7 @@ async def work(transport: str, size: str, key: str) -> None:
     os._exit(0)
 
 
-def measured(size: str, key: str, env: dict[str, str]) -> list[float]:
+def measured(size: str, key: str, env: dict[str, str], rounds: int) -> list[float]:
     """Microseconds of CPU a response, the shortest round of each transport."""
     workers = [
         subprocess.Popen(
@@ -161,7 +161,7 @@ def measured(size: str, key: str, env: dict[str, str]) -> list[float]:
         for transport in TRANSPORTS
     ]
     found: list[list[float]] = [[] for _ in workers]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for times, worker in zip(found, workers, strict=True):
             assert worker.stdin and worker.stdout
             print(file=worker.stdin, flush=True)
@@ -174,6 +174,7 @@ def measured(size: str, key: str, env: dict[str, str]) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.sockets", description=__doc__)
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--key", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -192,7 +193,7 @@ def main() -> None:
         key = installed.server.headers["authorization"].removeprefix("Bearer ")
         print(f"{'µs of CPU a response':24}" + "".join(f"{each:>12}" for each in TRANSPORTS))
         for size in SIZES:
-            times = measured(size, key, installed.env)
+            times = measured(size, key, installed.env, options.rounds)
             print(f"{size:24}" + "".join(f"{each:12.0f}" for each in times), flush=True)
 
 
