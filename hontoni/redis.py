@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class Pipe(asyncio.Protocol):
         reply: asyncio.Future[Any] = self.loop.create_future()
         packed = pack_command(command)  # type: ignore[arg-type]
         if self.transport is not None:
-            self._send(packed, (reply,))
+            self._send(packed, reply)
             return reply
         self.waiting.append((packed, reply))
         if self.running is None or self.running.done():
@@ -89,10 +89,8 @@ class Pipe(asyncio.Protocol):
             self.transport = self.connection._writer.transport
             self.transport.set_protocol(self)
             batch, self.waiting = self.waiting, []
-            if batch:
-                self._send(
-                    b"".join([packed for packed, _ in batch]), [reply for _, reply in batch]
-                )
+            for packed, reply in batch:
+                self._send(packed, reply)
             await self.lost
         except (RedisError, OSError) as error:
             self._fail(error)
@@ -101,10 +99,9 @@ class Pipe(asyncio.Protocol):
             await self.connection.disconnect(nowait=True)
             self._fail(ConnectionError("the connection was closed"))
 
-    def _send(self, packed: bytes, replies: Iterable[asyncio.Future[Any]]) -> None:
+    def _send(self, packed: bytes, reply: asyncio.Future[Any]) -> None:
         assert self.transport is not None
-        now = self.loop.time()
-        self.sent.extend([(now, reply) for reply in replies])
+        self.sent.append((self.loop.time(), reply))
         if self.timer is None:
             self.timer = self.loop.call_later(TIMEOUT_SECONDS, self._look_for_overdue)
         self.transport.write(packed)
@@ -255,7 +252,7 @@ class Script:
     async def run(self, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run it from the data plane. Raises RedisError."""
         try:
-            return await pipe().execute(*self._command("EVALSHA", keys, args))
+            return await self.known(keys, args)
         except NoScriptError:
             return await pipe().execute(*self._command("EVAL", keys, args))
 
@@ -272,7 +269,7 @@ class Script:
 
     def known(self, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
         """Run it where it has been run before. Raises NoScriptError where it has not."""
-        return pipe().execute(*self._command("EVALSHA", keys, args))
+        return pipe().execute("EVALSHA", self.sha, len(keys), *keys, *args)
 
     def introduced(self, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
         """Run it on the server that was looked at, which may not know it, and on no other. Raises

@@ -3,8 +3,10 @@
 How long until something resets is reckoned here: scripts run alone, and gateways side by side.
 """
 
+from collections.abc import Callable
+from functools import partial
 from struct import Struct
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ratelimits.purses import PACKED, Caps, Spend, standing
 
@@ -16,6 +18,7 @@ Binding = Literal[
     "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled",
     "spent_day", "spent_month", "spent_life", "purse_hold",
     "member_day", "member_month", "member_life", "member_hold",
+    "brake_spend", "brake_on_hold", "brake_loop", "session_budget", "session_on_hold",
 ]  # fmt: skip
 Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
 
@@ -28,6 +31,7 @@ _BINDING: tuple[Binding, ...] = (
     *("", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled"),
     *("spent_day", "spent_month", "spent_life", "purse_hold"),
     *("member_day", "member_month", "member_life", "member_hold"),
+    *("brake_spend", "brake_on_hold", "brake_loop", "session_budget", "session_on_hold"),
 )
 LENGTHS_MS = (18_000_000, 86_400_000, 604_800_000, 2_592_000_000)
 _FIVE_HOURS, _DAY, _WEEK, _MONTH = LENGTHS_MS
@@ -86,6 +90,10 @@ class State(NamedTuple):
         return self.balance - self.held
 
 
+# All of its fields in their order, twice a request: a third of the time that `State(...)` takes.
+_state: Callable[[tuple[Any, ...]], State] = partial(tuple.__new__, State)
+
+
 def state(reply: bytes, limits: Limits, caps: Caps, member: Caps = _NONE) -> State:
     """The answer of admit.lua or settle.lua."""
     if len(reply) < _STATE.size:
@@ -115,7 +123,7 @@ def state(reply: bytes, limits: Limits, caps: Caps, member: Caps = _NONE) -> Sta
     if len(reply) > _STATE.size:  # of the purse, of the member's, or of both
         spend = standing(reply, _STATE.size, caps, ms) if caps.any else ()
         theirs = standing(reply, len(reply) - PACKED, member, ms) if member.any else ()
-    return State(
+    return _state((
         _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows,
         spend, theirs,
-    )  # fmt: skip
+    ))  # fmt: skip

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from hontoni import errors
 from hontoni.money import dollars
+from ratelimits import guards
+from ratelimits.guards import Guard
 from ratelimits.limiter import Limits, State, Window
 from ratelimits.purses import Spend
 
@@ -62,12 +64,13 @@ def rate_limit_lines(state: State | None, limits: Limits | None) -> bytes:
     windows = state.windows if state is not None and state.windows else _exhausted(limits)
     numbers = [state.active if state is not None else 0]
     least: tuple[int, int, str] | None = None
+    fewest = UNLIMITED
     for name, limit, used, reset_ms in windows:
         left = UNLIMITED
         if limit:
             left = limit - used if limit > used else 0
-            if least is None or (left, -reset_ms, name) < least:
-                least = (left, -reset_ms, name)
+            if least is None or (left <= fewest and (left, -reset_ms, name) < least):
+                least, fewest = (left, -reset_ms, name), left
         numbers += (left, -(-reset_ms // 1000))
     lines = _fixed(limits) + _MOVING % tuple(numbers)
     if state is not None and state.binding == "concurrent":
@@ -122,12 +125,14 @@ def _numbers(limits: Limits) -> dict[str, int]:
 # -- Refusals ------------------------------------------------------------------------------------
 
 
-def refusal(state: State, limits: Limits) -> errors.ApiError:
-    """The error that answers a refused admission: RateLimited or PaymentRequired.
+def refusal(state: State, limits: Limits, guard: Guard | None = None) -> errors.ApiError:
+    """The error that answers a refused admission: RateLimited, PaymentRequired or Forbidden.
 
     It names the limit, the number and when it frees, for programs in `details`.
     `x-should-retry: false` where retrying is futile: agents otherwise hammer, or sleep for hours.
     """
+    if guard is not None and state.binding.startswith(("brake_", "session_")):
+        return guards.refusal(state, guard)
     match state.binding:
         case "spent_day":
             return _cap_reached(state, state.spend[0], _KEY)

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.prepared import SHARED
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -23,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 _home = tempfile.TemporaryDirectory(prefix="hontoni-tests-")
 HOME = Path(_home.name)
 HOME.chmod(0o755)  # Postgres refuses to run as root, so it may run as somebody else
+
+os.environ.setdefault(SHARED, str(HOME))  # of whoever started the others, if anybody did
 
 for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL", "_URL"))]:
     del os.environ[name]

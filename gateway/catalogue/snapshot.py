@@ -25,7 +25,7 @@ from gateway.catalogue.models import BUCKETS
 from gateway.catalogue.own_prices import terms
 from gateway.catalogue.own_prices.models import CustomerPrice
 from gateway.catalogue.own_prices.terms import Agreement
-from gateway.catalogue.sold import Book, Model, Price, carrier_key
+from gateway.catalogue.sold import Book, Model, Price, carrier_key, learnt
 from gateway.catalogue.variants import Variant
 from gateway.dialects.codecs import families, hosted
 from gateway.vendors import routes
@@ -185,9 +185,7 @@ class Snapshot:
                     price=price,
                     coming=prices[begun:],
                     book=book,
-                    _rules=[],
-                    _elsewhere={},
-                    _owned={},
+                    **learnt(),
                 )
         known = {*on_sale, *retired}
         aliases = {name: _meant(*pair, on_sale) for name, pair in self._names.items()}
@@ -218,9 +216,7 @@ class Snapshot:
                     capabilities=model.capabilities,
                     released_at=model.released_at,
                     life=model.life,
-                    _rules=[],
-                    _elsewhere={},
-                    _owned={},
+                    **learnt(),
                 )
         return found
 

@@ -2,6 +2,7 @@
 tokens cost. Frozen values; the snapshot of the catalogue makes them (snapshot.py)."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from django.utils.crypto import salted_hmac
 
@@ -46,10 +47,10 @@ class Price:
 
     def rates_for(self, usage: Usage) -> Rates:
         """The long-context prices apply to the whole request, by the size of its prompt."""
+        if not self.long_rates or not self.long_context_above:
+            return self.rates
         prompt = usage.input + usage.cache_read + usage.cache_write_5m + usage.cache_write_1h
-        if self.long_rates and self.long_context_above and prompt > self.long_context_above:
-            return self.long_rates
-        return self.rates
+        return self.long_rates if prompt > self.long_context_above else self.rates
 
     def cost(self, usage: Usage) -> int:
         """Nano-dollars, rounded half up once (DESIGN.md section 5)."""
@@ -57,15 +58,9 @@ class Price:
 
     def weigh(self, usage: Usage) -> int:
         """The same, not yet divided by a million."""
-        rates = self.rates_for(usage)
-        return (
-            usage.input * rates[0]
-            + usage.cache_read * rates[1]
-            + usage.cache_write_5m * rates[2]
-            + usage.cache_write_1h * rates[3]
-            + usage.output * rates[4]
-            + usage.reasoning * rates[5]
-        )
+        read, cached, five_minutes, hour, output, reasoning = self.rates_for(usage)
+        a, b, c, d, e, f = usage
+        return a * read + b * cached + c * five_minutes + d * hour + e * output + f * reasoning
 
 
 class Book:
@@ -123,6 +118,7 @@ class Model:
     ours: "Model | None" = field(default=None, compare=False, repr=False)
     manners: Manners = PLAIN  # of whoever is asked for it
     book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
+    outlines: dict[bytes, Any] = field(default_factory=dict, compare=False, repr=False)  # plane's
     _rules: list[Rules] = field(default_factory=list, compare=False, repr=False)
     _capped: dict[int, Target] = field(default_factory=dict, compare=False)
     _elsewhere: dict[Named, "Model"] = field(default_factory=dict, compare=False)
@@ -186,7 +182,7 @@ class Model:
 
     def at(self, named: Named) -> "Model":
         """The same model, at the same price, as a provider has it under that name and dialect."""
-        if named in (NATIVE, self.named):
+        if named is NATIVE or named in (NATIVE, self.named):
             return self
         if named not in self._elsewhere:
             self._elsewhere[named] = _elsewhere(self, named)
@@ -195,6 +191,11 @@ class Model:
     def path(self, *, streams: bool) -> str:
         """Where whoever is asked takes a request for it."""
         return self.manners.path(self.dialect, self.target.model, streams=streams)
+
+
+def learnt() -> dict[str, Any]:
+    """What a model has learnt before anybody asked for it: for one that is made of another."""
+    return {"outlines": {}, "_rules": [], "_capped": {}, "_elsewhere": {}, "_owned": {}}
 
 
 _BY_OWN_KEY = -1  # no account's id
@@ -244,10 +245,7 @@ def _elsewhere(model: Model, named: Named) -> Model:
         dialect=dialect,
         manners=named.manners,
         target=named.manners.target(replace(target, model=upstream_id)),
-        _rules=[],
-        _capped={},
-        _elsewhere={},
-        _owned={},
+        **learnt(),
     )
 
 

@@ -24,23 +24,20 @@ from gateway.dialects.ir import (
     Head,
     HostedCall,
     Item,
-    Reasoning,
     Request,
     Thinking,
-    ToolCall,
 )
 from gateway.dialects.json_patch import patch
 from gateway.dialects.rounds import Rounds
 from gateway.dialects.stream_readers import Tap
 from gateway.dialects.translator import Translator
-from gateway.plane import compaction, end_users, our_tools
+from gateway.plane import compaction, end_users, our_tools, outlines, stale
 from gateway.plane.inbound import InboundRequest
+from gateway.plane.outlines import Outline
 from gateway.vendors.manners import PLAIN
 from hontoni.errors import BadRequest, PaymentRequired
 
 logger = logging.getLogger(__name__)
-
-_SECRETS = ("thinking", "redacted_thinking", "reasoning")
 
 # What reading JSON of the wrong shape raises.
 _MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError)
@@ -97,8 +94,14 @@ def choose(inbound: InboundRequest) -> Lane:
     """The way for this request. Raises BadRequest for what its target cannot express, and for a
     body whose members have other shapes than its dialect gives them."""
     try:
+        if inbound.outline is not None:
+            return PassThrough(inbound)
         native = inbound.model.dialect == inbound.dialect.name and not _needs_the_hub(inbound)
-        return PassThrough(inbound) if native else Translation(inbound)
+        if not native:
+            return Translation(inbound)
+        lane = PassThrough(inbound)
+        outlines.note(inbound, lane.sifted, lane.changes, lane.path)
+        return lane
     except _MISSHAPEN as error:
         logger.warning("request.misshapen %s: %r", inbound.dialect.name, error)
         raise BadRequest("The request body does not have the shape it must have.") from error
@@ -156,16 +159,22 @@ class PassThrough:
 
     def __init__(self, inbound: InboundRequest) -> None:
         self._inbound = inbound
-        # Of the client's own body: what is missing in the sifted one nobody could refuse.
-        codecs.CODECS[inbound.dialect.name].refuse_impossible(inbound.parsed)
-        self.sifted = sift(inbound.parsed, inbound.model.rules(), inbound.helper)
-        self._wanted = self.sifted.body
         self.dialect = inbound.model.dialect
         self.streams = bool(inbound.parsed.get("stream"))
-        self.path = inbound.model.path(streams=self.streams)
         self.thinks: Thinking | None = None
+        self.changes: dict[str, Any] = {}
         self._compacts = False
-        self.body = self._patched()
+        if (outline := inbound.outline) is None:
+            # Of the client's own body: what is missing in the sifted one nobody could refuse.
+            codecs.CODECS[inbound.dialect.name].refuse_impossible(inbound.parsed)
+            self.sifted = sift(inbound.parsed, inbound.model.rules(), inbound.helper)
+            self._wanted = self.sifted.body
+            self.path = inbound.model.path(streams=self.streams)
+            self.body = self._patched()
+        else:
+            self.sifted, self._wanted = Sifted(inbound.parsed), inbound.parsed
+            self.path = outline.path
+            self.body = self._outlined(outline)
 
     def compact(self) -> None:
         self._compacts = True
@@ -190,7 +199,14 @@ class PassThrough:
             sent, front = manners.applied(sent), b""
         if inbound.thinking.mode:
             self.thinks = codec.decode_thinking(sent)
-        return patch(inbound.body, inbound.parsed, _changes(inbound.parsed, sent), front)
+        self.changes = _changes(inbound.parsed, sent)
+        return patch(inbound.body, inbound.parsed, self.changes, front)
+
+    def _outlined(self, outline: Outline) -> bytes:
+        """As `_patched`, where it is known what that changes."""
+        inbound, self.changes = self._inbound, outline.changes
+        front = end_users.front({}, self.dialect, inbound.account)
+        return patch(inbound.body, inbound.parsed, outline.changes, front)
 
     def headers(self, sent: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         kept, left = headers(sent, self._inbound.model.rules())
@@ -228,7 +244,7 @@ class PassThrough:
         if failed.vendor_code != failures.STALE:
             return False
         name = self._inbound.dialect.prompts[0]
-        self._wanted = {**self._wanted, name: _without_secrets(self._wanted.get(name))}
+        self._wanted = {**self._wanted, name: stale.without_secrets(self._wanted.get(name))}
         before, self.body = self.body, self._patched()
         return self.body != before
 
@@ -244,23 +260,6 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
         if name not in after and before[name] is not None:
             changes[name] = None
     return changes
-
-
-def _without_secrets(items: Any) -> Any:
-    """A conversation without what the vendor calls stale: its own reasoning."""
-    if not isinstance(items, list):
-        return items
-    kept = [item for item in items if not _is_secret(item)]
-    return [
-        {**item, "content": [b for b in item["content"] if not _is_secret(b)]}
-        if isinstance(item, dict) and isinstance(item.get("content"), list)
-        else item
-        for item in kept
-    ]
-
-
-def _is_secret(item: Any) -> bool:
-    return isinstance(item, dict) and item.get("type") in _SECRETS
 
 
 class Translation:
@@ -385,11 +384,7 @@ class Translation:
     def repair(self, failed: Failed) -> bool:
         if failed.vendor_code == failures.STALE:
             before = self.body
-            items = tuple(map(_without_carriers, self.request.items))
+            items = tuple(map(stale.without_carriers, self.request.items))
             self._send(replace(self.request, items=items))
             return self.body != before
         return failed.message == failures.malformed("").message
-
-
-def _without_carriers(item: Any) -> Any:
-    return replace(item, carriers=()) if isinstance(item, Reasoning | ToolCall) else item

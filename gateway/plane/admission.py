@@ -18,6 +18,7 @@ from gateway.metering.estimates import Hold
 from gateway.plane import (
     callers,
     counts,
+    guard,
     inbound,
     life,
     own_keys,
@@ -109,7 +110,7 @@ async def admit(call: Call) -> None:
     Raises what refused it."""
     renewals, deadline, moment = 0, 0.0, None
     while True:
-        await _price(call, moment)
+        _price(call, snapshot.at_hand(moment) or await snapshot.current(moment))
         state = await _ask_limiter(call)
         if state.status in ("stale", "cold", "unseeded", "outdated"):
             renewals += 1
@@ -127,25 +128,25 @@ async def admit(call: Call) -> None:
             call.become(life.ADMITTED)
             call.admitted_at = state.now
             call.hold_is(state.hold)
-            await stores.admitted(call)
+            if stores.admitted(call):
+                await stores.introduce(call)
             return
         now = asyncio.get_running_loop().time()
         deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
         if state.binding == "concurrent" and now < deadline:
             await _slot(call.caller.subject)
         elif not callers.old(call.caller):
-            raise refusal(state, call.caller.limits)
+            raise refusal(state, call.caller.limits, call.ask and call.ask.guard)
         else:  # an announcement may have been lost: look again
             try:
                 await _renew(call, state)
             except Unavailable as error:
-                raise refusal(state, call.caller.limits) from error
+                raise refusal(state, call.caller.limits, call.ask and call.ask.guard) from error
 
 
-async def _price(call: Call, moment: int | None) -> None:
-    """What it costs now, or at the moment Redis told: it may have waited since it was understood.
-    Raises NotFound if it is no longer sold, and Unavailable."""
-    known = snapshot.at_hand(moment) or await snapshot.current(moment)
+def _price(call: Call, known: snapshot.Catalogue) -> None:
+    """What it costs by that catalogue, of now or of the moment Redis told: it may have waited
+    since it was understood. Raises NotFound if it is no longer sold."""
     call.price_read_at, call.priced_for = known.of.read_at, (known.since, known.until)
     sold = known.models.get(call.model.id)
     if sold is None:
@@ -171,6 +172,9 @@ async def _ask_limiter(call: Call) -> State:
     if call.earmark is not None:
         batch, drawn = call.earmark
         call.ask = call.ask._replace(batch=batch, drawn=drawn)
+    if call.caller.guard is not None:
+        guarded = guard.of(call.caller.guard, call.request, call.http.headers)
+        call.ask = call.ask._replace(guard=guarded)
     call.epoch = epochs.believed()
     call.become(life.ASKED)
     try:
@@ -267,6 +271,14 @@ async def affords(caller: Caller, request_id: str, amount: int) -> None:
     unhurried = replace(caller, limits=Limits())
     state = await look(unhurried, request_id, Hold(amount, amount))
     if state is not None and state.status == "refused":
+        raise refusal(state, caller.limits)
+
+
+async def solvent(caller: Caller, request_id: str) -> None:
+    """Raises PaymentRequired where nothing is left of the balance, be it on hold or not: what is
+    kept for a customer, and costs them nothing, is kept for those who can pay for its use."""
+    state = await look(replace(caller, limits=Limits()), request_id, Hold(1, 1))
+    if state is not None and state.status == "refused" and state.binding == "balance":
         raise refusal(state, caller.limits)
 
 

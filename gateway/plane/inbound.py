@@ -14,9 +14,10 @@ from gateway.dialects.codecs import thinking as thoughts
 from gateway.dialects.ir import UNSAID, Target, Thinking
 from gateway.metering import documents, estimates, feature_holds, sound
 from gateway.metering.estimates import Estimate, Hold
-from gateway.plane import callers, end_users, members
+from gateway.plane import callers, end_users, members, outlines
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import CHAT, Dialect
+from gateway.plane.outlines import Outline
 from gateway.plane.upstream import Upstream
 from gateway.vendors import sessions
 from gateway.vendors.manners import Named
@@ -57,6 +58,7 @@ class InboundRequest(NamedTuple):
     affordable: int | None = None  # output tokens that the balance pays for, if fewer than asked
     may_store: bool = False  # the vendor, what it is sent: the account's own setting
     beside: Beside | None = None  # who has the whole of it, if `parsed` is not (large.py)
+    outline: Outline | None = None  # of a plain one whose settings were seen before
 
     def session(self, headers: Mapping[bytes, bytes]) -> bytes:
         """What stays the same throughout a session."""
@@ -96,7 +98,8 @@ class InboundRequest(NamedTuple):
     def at(self, named: Named) -> "InboundRequest":
         """The same of the model as another provider has it (`Model.at`)."""
         model = self.model.at(named)
-        return self._replace(model=model, target=model.capped(self.target.thinking_cap or 0))
+        target = model.capped(self.target.thinking_cap or 0)
+        return self._replace(model=model, target=target, outline=None)
 
     def priced(self, model: Model, sifted: Sifted) -> "InboundRequest":
         """The same at the prices by now: of `model`, the same model, and of those beside it."""
@@ -145,6 +148,8 @@ class InboundRequest(NamedTuple):
     def hides(self) -> bool:
         """Whether the answer may cost output we cannot watch being produced: reasoning of any
         vendor, for none shows all of it."""
+        if self.outline is not None:
+            return self.outline.hides
         if "reasoning" not in self.model.capabilities:
             return False
         settled, target = self.settled(), self.target
@@ -153,6 +158,36 @@ class InboundRequest(NamedTuple):
                 self.model.vendor != "anthropic" or target.off != "disabled" or target.mid_system
             )
         return settled.mode != "off" and settled.effort != "none" and settled.budget != 0
+
+
+def outlined(
+    dialect: Dialect,
+    body: bytes,
+    parsed: dict[str, Any],
+    caller: Caller,
+    upstream: Upstream,
+    sent: Mapping[bytes, bytes],
+) -> InboundRequest | None:
+    """As `understand`, of a plain request whose settings were seen before (outlines.py); None for
+    any other. Raises BadRequest."""
+    found = _at_hand(parsed, upstream, caller)
+    if found is None or b"anthropic-beta" in sent or caller.models:
+        return None
+    model = found[0]
+    outline: Outline | None = model.outlines.get(outlines.settings(dialect.name, parsed))
+    if outline is None:
+        return None
+    plain, escapes = members.spelling(body, parsed)
+    if not plain:
+        return None
+    model = model.owned(caller.account)
+    spelled = escapes and documents.spelled(body)
+    estimate = estimates.estimate(model, body, outline.most, spelled=spelled)
+    return InboundRequest(
+        dialect, body, parsed, parsed["model"], caller.account, model, PLAIN,
+        model.capped(caller.thinking_budget), UNSAID, estimate, estimates.hold(model, estimate),
+        {}, may_store=caller.may_store, outline=outline,
+    )  # fmt: skip
 
 
 async def understand(

@@ -17,7 +17,7 @@ from django.conf import settings
 from gateway.catalogue import snapshot
 from gateway.catalogue.features.snapshot import Features
 from gateway.catalogue.snapshot import Catalogue, Snapshot
-from gateway.catalogue.sold import Book
+from gateway.catalogue.sold import Book, learnt
 from gateway.dialects.ir import Failed, Item
 from gateway.plane import adapters, callers
 from gateway.plane.adapters import Lane, PassThrough, Translation
@@ -94,9 +94,7 @@ def _bare(catalogue: Catalogue) -> Catalogue:
     models = {}
     for name, model in catalogue.models.items():
         book = books.setdefault(id(model.book), _book(model.book))
-        models[name] = replace(
-            model, pool=EMPTY, book=book, _rules=[], _capped={}, _elsewhere={}, _owned={}
-        )
+        models[name] = replace(model, pool=EMPTY, book=book, **learnt())
     for book in books.values():
         book.write(models, catalogue.aliases)
     return replace(catalogue, models=models, listed={}, of=Snapshot(0.0, [], {}, Features()))

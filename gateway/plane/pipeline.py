@@ -19,6 +19,7 @@ from gateway.catalogue import snapshot
 from gateway.dialects.codecs import failures
 from gateway.dialects.json_patch import parse
 from gateway.plane import (
+    adapters,
     admission,
     bodies,
     callers,
@@ -114,7 +115,9 @@ async def prepare(
         http.parsed = request.parsed
     else:
         http.parsed = parsed = parse(body) if parsed is None else parsed
-        request = await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
+        request = inbound.outlined(
+            dialect, body, parsed, caller, upstream, sent
+        ) or await inbound.understand(dialect, body, parsed, caller, upstream, sent, ip)
     http.extra += notices(request)
     mine, routes = None, (ours := _routes(request, http, upstream))
     if caller.own_keys:
@@ -122,7 +125,8 @@ async def prepare(
     if mine is not None:
         http.extra.append(mine.header())
     named = routes[0].named
-    lane = await large.choose(request if named == NATIVE else request.at(named))
+    there = request if named == NATIVE else request.at(named)
+    lane = adapters.choose(there) if request.beside is None else await large.choose(there)
     if http.compacts:
         await large.beside(lane, lane.compact)
     return Call(
@@ -143,11 +147,10 @@ async def prepare(
 
 def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tuple[Route, ...]:
     """Who can be asked, in the order in which this session asks them."""
-    return ordered(
-        upstream.routes(request.model),
-        lambda: request.session(http.headers),
-        request.model.pool.choose,
-    )
+    routes = upstream.routes(request.model)
+    if len(routes) == 1:  # nearly always
+        return routes
+    return ordered(routes, lambda: request.session(http.headers), request.model.pool.choose)
 
 
 def notices(request: InboundRequest) -> Headers:
@@ -194,7 +197,8 @@ async def run(call: Call, upstream: Upstream) -> None:
         call.fail(failure)
         await _tell(call, failure)
     finally:
-        await _settle(call)
+        if call.life is not life.SETTLED:  # nearly always it is
+            await _settle(call)
         if call.trace is not None and call.hearing is life.CLIENT:
             tracing.end(call)  # it was refused
 
@@ -228,7 +232,8 @@ async def _serve(call: Call, upstream: Upstream) -> None:
         await large.beside(call.lane, call.lane.let_store, allowed)
     if isinstance(call.lane, Translation):
         await relay.prepare(call)
-    await large.beside(call.lane, fitting.fit, call)
+    if call.held < call.hold.full:
+        await large.beside(call.lane, fitting.fit, call)
     _tell_thinking(call)
     await relay.forward(call, upstream)
 

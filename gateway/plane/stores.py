@@ -78,11 +78,10 @@ def answered(call: Call) -> None:
         _Node.spool.answered(call.id)
 
 
-async def admitted(call: Call) -> None:
-    """A request is live. If the epoch changed while it was admitted, it is announced late."""
+def admitted(call: Call) -> bool:
+    """A request is live. True if the epoch changed while it was admitted: `introduce` it late."""
     LIVE.add(call)
-    if _Node.announced and epochs.believed() != call.epoch:
-        await _announce(call)
+    return bool(_Node.announced) and epochs.believed() != call.epoch
 
 
 def spooled() -> int:
@@ -124,14 +123,15 @@ async def _enter(epoch: str) -> None:
         if _Node.announced == epoch or not _Node.id:
             return
         live = [call for call in (*LIVE, *UNSETTLED.values()) if call.admitted_at]
-        await asyncio.gather(*(_announce(call) for call in live))
+        await asyncio.gather(*(introduce(call) for call in live))
         await in_thread(_replay)
         await in_thread(nodes.beat, _Node.id, epoch)
         logger.info("epoch.entered %s with %d requests", epoch, len(live))
         _Node.announced = epoch
 
 
-async def _announce(call: Call) -> None:
+async def introduce(call: Call) -> None:
+    """Make a live request known in the epoch that there is now. Raises Unavailable."""
     now, state = call.so_far(), call.state
     assert state is not None
     call.epoch = epochs.believed()

@@ -44,14 +44,15 @@ def event(call: Call, *, lost: bool = False) -> bytes:
 
 def _of_request(call: Call, error: str) -> tuple[Any, ...]:
     """Who asked for what, and what went wrong."""
+    request, caller = call.request, call.caller
     return (
         call.http.request_id[4:],
-        call.caller.account,
-        call.caller.key_id,
-        call.model.id,
-        call.request.name[:200],
-        call.model.price.id,
-        call.request.dialect.name,
+        caller.account,
+        caller.key_id,
+        request.model.id,
+        request.name[:200],
+        request.model.price.id,
+        request.dialect.name,
         call.stream,
         call.began,
         error,
@@ -78,6 +79,10 @@ def _details(call: Call) -> dict[str, Any]:
     }
     if call.earmark is not None:
         details["batch"] = call.earmark[0]  # it counts in no window of its key's
+    if call.caller.caps.any or call.caller.member.any:
+        details["caps"] = True  # settlement looks whether one is reached
+    if call.ask is not None and call.ask.guard is not None and call.ask.guard.session:
+        details["session"] = call.ask.guard.session  # a dead gateway's is settled by it
     if not call.reached:
         details["given_back"] = True  # it counts in no window
     if call.clamps:

@@ -295,7 +295,14 @@ class V1:
         await redis.close()
         await in_thread(tracing.stop)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """A path without parameters needs no pattern: nearly always."""
+        found = self.exact.get(scope["path"])
+        if found is None or scope["type"] == "websocket" or gemini_bodies.is_ours(scope):
+            return self._routed(scope, receive, send)
+        return found(scope, receive, send)
+
+    async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if gemini_bodies.is_ours(scope):
             scope = gemini_bodies.entered(scope)
@@ -306,7 +313,6 @@ class V1:
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
             return
-        # A path without parameters needs no pattern.
         await self.exact.get(path, self.router)(scope, receive, send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:

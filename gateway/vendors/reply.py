@@ -80,8 +80,10 @@ class Reply:
     @property
     def request_id(self) -> str:
         headers = self.headers
-        raw = next((raw for name in _REQUEST_IDS if (raw := headers.get(name))), b"")
-        return raw.decode("latin-1")
+        for name in _REQUEST_IDS:
+            if raw := headers.get(name):
+                return raw.decode("latin-1")
+        return ""
 
     @property
     def error_type(self) -> str:
@@ -91,6 +93,12 @@ class Reply:
     @property
     def retry_after(self) -> str:
         return self.header(b"retry-after")
+
+    def whole(self) -> bytes | None:
+        """As `read`, if all of it has come: nearly always of a short one."""
+        if not self._complete or self._parts or self._size > _MOST_WHOLE:
+            return None
+        return self.arrived()
 
     async def read(self) -> bytes:
         """The whole body; cancelled, it can go on. Raises UpstreamFailed or UpstreamTimeout."""
@@ -128,9 +136,9 @@ class Reply:
                 raise self._error
             await self._news()
 
-    async def _news(self) -> None:
+    def _news(self) -> asyncio.Future[None]:
         self._waiter = self._connection.loop.create_future()
-        await self._waiter
+        return self._waiter
 
     # -- Said by the connection ------------------------------------------------------------------
 

@@ -89,12 +89,19 @@ _OWN = {
 }
 
 _NONE: Mapping[str, str] = {}
+# What each word means of an answer that called nothing, refused nothing and met no sequence.
+_PLAIN = {
+    dialect: {raw: Finish(reason, raw) for raw, reason in words.items() if raw not in _MUDDLED}
+    for dialect, words in _WORDS.items()
+}
 
 
 def judge(
     dialect: str, raw: str, *, called: bool, refused: bool = False, stop: str | None = None
 ) -> Finish | Failed:
     """What the vendor's word `raw` means, after an answer that called something or not."""
+    if not called and not refused and stop is None and (known := _PLAIN[dialect].get(raw)):
+        return known  # nearly always
     if not raw:
         return failures.CUT
     if raw in _MUDDLED:
@@ -160,7 +167,10 @@ def of_response(
 
 def _of_chat(reply: Mapping[str, Any]) -> Finish | Failed:
     found: Finish | Failed = failures.CUT
-    for choice in _objects(reply.get("choices")):
+    choices = reply.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choice, dict):
+            continue
         if isinstance(choice.get("error"), dict):
             return failures.decode(choice)
         message = choice.get("message")

@@ -41,7 +41,10 @@ def _total(wire: Mapping[str, Any]) -> int:
 
 
 def _told_apart(wire: Mapping[str, Any]) -> int:
-    return next((n for name in _CACHED_APART if (n := count(wire, name))), 0)
+    for name in _CACHED_APART:
+        if name in wire and (told := count(wire, name)):
+            return told
+    return 0
 
 
 def decode_tally(reply: Mapping[str, Any]) -> Tally:
