@@ -1,13 +1,14 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts.api import account_api, scim_api, sign_on_api, team_api
+from accounts.api import account_api, device_api, scim_api, sign_on_api, team_api
 from accounts.api import scim as scim_docs
 from accounts.leaks import api as leaks_api
 from accounts.leaks import views as leaks
 from accounts.pages import (
     account_views,
     confirming,
+    device_views,
     legal_views,
     sign_on_views,
     team_views,
@@ -31,6 +32,11 @@ pages = [
     path("contact", legal_views.contact, name="legal-contact"),
     path("account/agree", legal_views.agree, name="account-agree"),
     path("account/tokens", token_views.tokens, name="tokens"),
+    path("device", device_views.device, name="device"),
+    path("oauth/device", device_api.authorize, name="oauth-device"),
+    path("oauth/token", device_api.token, name="oauth-token"),
+    path("oauth/revoke", device_api.revoke, name="oauth-revoke"),
+    path(".well-known/oauth-authorization-server", device_api.metadata, name="oauth-metadata"),
     path("account/tokens/<int:pk>/revoke", token_views.revoke, name="token-revoke"),
     path("teams", team_views.teams, name="teams"),
     path("teams/new", team_views.new, name="team-new"),
@@ -59,6 +65,8 @@ pages = [
     path("keys/<int:pk>/limits", account_views.limits, name="key-limits"),
     path("keys/<int:pk>/rotate", account_views.rotate, name="key-rotate"),
     path("keys/<int:pk>/revoke", account_views.revoke, name="key-revoke"),
+    path("keys/<int:pk>/switch", account_views.switch, name="key-switch"),
+    path("keys/switch", account_views.switch_all, name="keys-switch"),
 ]
 urlpatterns = [
     path("auth/register", account_api.Register.as_view(), name="register"),

@@ -50,6 +50,9 @@ STAFF_PAGES = {
     "staff: report, a customer a line": "/admin/reports/active?days=30",
     "staff: report, margin by model": "/admin/reports/margin-models?days=30",
     "staff: report, failures": "/admin/reports/failed?days=30",
+    "staff: report, revenue by day": "/admin/reports/revenue?days=30",
+    "staff: report, who used what on a day": "/admin/reports/day?day={yesterday}",
+    "staff: report, what plans earn": "/admin/reports/earnings?days=30",
     "staff: customers": "/admin/billing/customer/",
     "staff: the customer who has half of it": "/admin/billing/customer/{first}/change/",
     "staff: their live requests": "/admin/billing/customer/{first}/live/",
@@ -58,6 +61,12 @@ STAFF_PAGES = {
     "staff: failed requests": "/admin/gateway/usageevent/?outcome=failed",
     "staff: requests of one model": "/admin/gateway/usageevent/?model=claude-sonnet-4.5",
     "staff: requests of one customer": "/admin/gateway/usageevent/?user__id__exact={first}",
+    "staff: requests of a day": (
+        "/admin/gateway/usageevent/?created_at__gte={yesterday}&created_at__lt={today}"
+    ),
+    "staff: search, a request's id": "/admin/search/?extended=1&s=req_{month_ago}",
+    "staff: search, an address": "/admin/search/?extended=1&s=c99@example.com",
+    "staff: refusals": "/admin/gateway/refusal/",
     "staff: ledger": "/admin/billing/transfer/",
     "staff: audit": "/admin/billing/auditentry/",
 }
@@ -103,7 +112,11 @@ def paths(pages: dict[str, str], first: int) -> dict[str, str]:
     """The pages; "a month ago" as the id that a request of then would have."""
     then = int((time.time() - 30 * 86_400) * 1000)
     month_ago = f"{then:012x}7fffbfffffffffffffff"
-    ids = {"month_ago": month_ago, "month_ago_uuid": str(UUID(month_ago)), "first": first}
+    days = {
+        "today": f"{time.strftime('%Y-%m-%d', time.gmtime())}",
+        "yesterday": f"{time.strftime('%Y-%m-%d', time.gmtime(time.time() - 86_400))}",
+    }
+    ids = {"month_ago": month_ago, "month_ago_uuid": str(UUID(month_ago)), "first": first} | days
     return {name: path.format(**ids) for name, path in pages.items()}
 
 

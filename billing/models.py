@@ -13,7 +13,8 @@ from billing.books.models import (
     Transfer,
     Wallet,
 )
-from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries
+from billing.channels.models import Channel, Delivery
+from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries, TaxRate
 from billing.mails.models import Announcement, Mail, Notice, Preferences, Told
 from billing.plans.models import AddOn, LimitRaise, Plan, PriceNotice, Subscription
 from billing.rewards.models import (
@@ -37,12 +38,14 @@ __all__ = [
     "BillingDetails",
     "BroughtForward",
     "Card",
+    "Channel",
     "Checkpoint",
     "Claim",
     "ClosedMonth",
     "CreditRequest",
     "Customer",
     "CustomerNote",
+    "Delivery",
     "Entry",
     "Invoice",
     "InvoiceSeries",
@@ -62,6 +65,7 @@ __all__ = [
     "ReferralProgram",
     "SigningKey",
     "Subscription",
+    "TaxRate",
     "Told",
     "Transfer",
     "Wallet",

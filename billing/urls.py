@@ -2,7 +2,9 @@ from django.urls import path, re_path
 
 from billing.api import (
     balance_api,
+    bank_api,
     card_api,
+    channel_api,
     invoice_api,
     mail_api,
     reward_api,
@@ -10,8 +12,10 @@ from billing.api import (
     subscription_api,
 )
 from billing.pages import (
+    bank_views,
     billing_views,
     card_views,
+    channel_views,
     invoice_views,
     mail_views,
     reward_views,
@@ -24,6 +28,10 @@ pages = [
     path("billing/sandbox", billing_views.sandbox_funds, name="sandbox-funds"),
     path("billing/topup", card_views.top_up, name="billing-topup"),
     path("billing/topup/done", card_views.topup_done, name="topup-done"),
+    path("billing/topup/vietqr", bank_views.order, name="billing-vietqr-order"),
+    path("billing/topup/vietqr/<uuid:pk>", bank_views.page, name="billing-vietqr"),
+    path("billing/topup/vietqr/<uuid:pk>/state", bank_views.state, name="billing-vietqr-state"),
+    path("billing/topup/vietqr/<uuid:pk>/cancel", bank_views.cancel, name="billing-vietqr-cancel"),
     path("billing/plan/done", card_views.plan_done, name="plan-done"),
     path("billing/cards", card_views.cards, name="billing-cards"),
     path("billing/cards/<str:id>/remove", card_views.remove_card, name="billing-remove-card"),
@@ -39,6 +47,11 @@ pages = [
     ),
     path("billing/invoices", invoice_views.invoices, name="billing-invoices"),
     path("billing/invoices/<str:invoice_id>.pdf", invoice_views.pdf, name="billing-invoice-pdf"),
+    re_path(
+        r"^billing/e-invoices/(?P<pk>[0-9]{1,18})\.(?P<ending>pdf|xml)\Z",
+        invoice_views.e_invoice,
+        name="billing-e-invoice",
+    ),
     path("billing/invoices/<str:invoice_id>", invoice_views.invoice, name="billing-invoice"),
     path("billing/statements", statement_views.statements, name="billing-statements"),
     re_path(
@@ -50,6 +63,16 @@ pages = [
     path("billing/promo", reward_views.promo, name="billing-promo"),
     path("billing/referrals", reward_views.invite, name="billing-referrals"),
     path("billing/mails", mail_views.preferences, name="billing-mails"),
+    path("notifications", channel_views.channels, name="channels"),
+    path("notifications/<int:pk>", channel_views.channel, name="channel"),
+    path("notifications/<int:pk>/test", channel_views.test, name="channel-test"),
+    path("notifications/<int:pk>/secret", channel_views.secret, name="channel-secret"),
+    path("notifications/<int:pk>/remove", channel_views.remove, name="channel-remove"),
+    path(
+        "notifications/<int:pk>/deliveries/<int:delivery>/replay",
+        channel_views.replay,
+        name="channel-replay",
+    ),
     path("announcements/<int:pk>/dismiss", mail_views.dismiss, name="dismiss-announcement"),
     path("unsubscribe/<str:token>", mail_views.unsubscribe, name="unsubscribe"),
     path("r/<str:code>", reward_views.invited, name="invited"),
@@ -60,6 +83,8 @@ urlpatterns = [
     path("billing/topup", balance_api.TopUp.as_view(), name="topup"),
     path("billing/topup/checkout", card_api.Checkout.as_view(), name="topup-checkout"),
     path("billing/topup/intent", card_api.Intent.as_view(), name="topup-intent"),
+    path("billing/topup/vietqr", bank_api.BankOrders.as_view(), name="vietqr"),
+    path("billing/topup/vietqr/<uuid:pk>", bank_api.OneBankOrder.as_view(), name="one-vietqr"),
     path("billing/topups", card_api.TopUps.as_view(), name="topups"),
     path("billing/topups/<uuid:pk>", card_api.OneTopUp.as_view(), name="one-topup"),
     path("billing/payment-methods", card_api.Cards.as_view(), name="payment-methods"),
@@ -75,6 +100,36 @@ urlpatterns = [
     path("billing/signup-credit", reward_api.SignupCredit.as_view(), name="signup-credit"),
     path("billing/referral", reward_api.MyReferrals.as_view(), name="referral"),
     path("auth/me/notifications", mail_api.Notifications.as_view(), name="notifications"),
+    path("webhooks", channel_api.Webhooks.as_view(), name="api-webhooks"),
+    path("webhooks/<int:pk>", channel_api.Webhook.as_view(), name="api-webhook"),
+    path(
+        "webhooks/<int:pk>/secret", channel_api.WebhookSecret.as_view(), name="api-webhook-secret"
+    ),
+    path("webhooks/<int:pk>/test", channel_api.WebhookTest.as_view(), name="api-webhook-test"),
+    path(
+        "webhooks/<int:pk>/deliveries",
+        channel_api.WebhookDeliveries.as_view(),
+        name="api-webhook-deliveries",
+    ),
+    path(
+        "webhooks/<int:pk>/deliveries/<int:delivery>/replay",
+        channel_api.WebhookReplay.as_view(),
+        name="api-webhook-replay",
+    ),
+    path("channels", channel_api.OwnChannels.as_view(), name="own-channels"),
+    path("channels/<int:pk>", channel_api.OwnChannel.as_view(), name="own-channel"),
+    path("channels/<int:pk>/link", channel_api.OwnChannelLink.as_view(), name="own-channel-link"),
+    path("channels/<int:pk>/test", channel_api.OwnChannelTest.as_view(), name="own-channel-test"),
+    path(
+        "channels/<int:pk>/deliveries",
+        channel_api.OwnChannelDeliveries.as_view(),
+        name="own-channel-deliveries",
+    ),
+    path(
+        "channels/<int:pk>/deliveries/<int:delivery>/replay",
+        channel_api.OwnChannelReplay.as_view(),
+        name="own-channel-replay",
+    ),
     path("billing/details", invoice_api.Details.as_view(), name="billing-details"),
     path("billing/invoices", invoice_api.Invoices.as_view(), name="invoices"),
     path(

@@ -22,7 +22,7 @@ from unfold.decorators import action
 from accounts.models import ApiKey
 from billing.invoices.models import Invoice
 from billing.mails.models import Notice
-from billing.payments.models import TopUp
+from billing.payments.models import BankOrder, TopUp
 from billing.plans.models import Subscription
 from billing.staff.customer_admin import CustomerAdmin
 from billing.staff.models import Customer, CustomerNote
@@ -35,11 +35,12 @@ from cockpit.watch import admin as watch  # noqa: F401  registers
 from gateway.dashboard.views.data import exported
 from gateway.usage.models import Refusal, UsageEvent
 from hontoni.money import dollars
+from hontoni.read_only import ReadOnly
 
 NEWEST = 20
 
 
-class Tab(TabularInline):
+class Tab(ReadOnly, TabularInline):
     """The newest rows of a customer's, to read."""
 
     tab = True
@@ -61,20 +62,18 @@ class Tab(TabularInline):
     def link(self, row: Model) -> str:
         return format_html('<a class="underline" href="{}">{}</a>', page(row), row)
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
 
 class TopUps(Tab):
     model = TopUp
     verbose_name_plural = _("Top-ups")
     fields = readonly_fields = ["link", "created_at", "route", "state", "failure"]
+    order = "-created_at"
+
+
+class BankOrders(Tab):
+    model = BankOrder
+    verbose_name_plural = _("Bank orders")
+    fields = readonly_fields = ["link", "created_at", "gateway", "state", "dong", "rate"]
     order = "-created_at"
 
 
@@ -99,7 +98,7 @@ class Subscriptions(Tab):
 
 
 class Keys(Tab):
-    model = ApiKey
+    model, fk_name = ApiKey, "user"
     verbose_name_plural = _("Keys")
     fields = readonly_fields = [
         "link",
@@ -156,7 +155,18 @@ admin.site.unregister(Customer)
 @admin.register(Customer)
 class CustomerPage(CustomerAdmin):
     inlines = [
-        *(TopUps, Invoices, Subscriptions, Keys, Requests, Refusals, SignIns, Notices, Notes)
+        *(
+            TopUps,
+            BankOrders,
+            Invoices,
+            Subscriptions,
+            Keys,
+            Requests,
+            Refusals,
+            SignIns,
+            Notices,
+            Notes,
+        )
     ]
     actions_detail = [
         *CustomerAdmin.actions_detail,

@@ -16,7 +16,7 @@ from accounts.models import User
 from billing.books.ledger import COUNTERPARTS
 from billing.books.models import LedgerAccount, Transfer, Wallet
 from billing.invoices.models import Invoice
-from billing.payments.models import TopUp
+from billing.payments.models import BankTransfer, TopUp
 from billing.plans.models import Subscription
 from billing.subscriptions import card_bills
 from cockpit import daily
@@ -26,8 +26,10 @@ from gateway.usage.request_ids import first_id
 from gateway.usage.vendor_day import Part, UsageVendorDay
 
 Kind = Transfer.Kind
-CARDS = COUNTERPARTS[Kind.TOPUP]
-PLANS = COUNTERPARTS[Kind.SUBSCRIPTION]
+PAYMENTS = (COUNTERPARTS[Kind.TOPUP], COUNTERPARTS[Kind.BANK_TOPUP])
+# Bought from balances, and given back to them; what goes back of usage names no invoice.
+PLANS = (COUNTERPARTS[Kind.SUBSCRIPTION], COUNTERPARTS[Kind.BALANCE_REFUND])
+_OF_PLANS = Q(kind=Kind.SUBSCRIPTION) | Q(kind=Kind.BALANCE_REFUND, ref__has_key="invoice")
 WALLET = "wallet:"
 SAMPLE = 20_000  # requests among which failures are looked for
 
@@ -85,13 +87,13 @@ def sold(spans: Sequence["Span"]) -> list[int]:
     """What plans and add-ons earned in each: from balances, and from cards, as Stripe bills them;
     less what was given back of them, and without tax."""
     begin = min(span.begin for span in spans)
-    moves = Transfer.objects.filter(kind=Kind.SUBSCRIPTION, created_at__gte=begin)
+    moves = Transfer.objects.filter(_OF_PLANS, created_at__gte=begin)
     bills = Invoice.objects.filter(transfer=None, issued_at__gte=begin)
     earned, returned, billed = {}, {}, {}
     for n, span in enumerate(spans):
         when = Q(created_at__gte=span.begin, created_at__lt=span.end)
-        earned[f"n{n}"] = Sum("amount", filter=when & Q(credit__code=PLANS), default=0)
-        returned[f"r{n}"] = Sum("amount", filter=when & Q(debit__code=PLANS), default=0)
+        earned[f"n{n}"] = Sum("amount", filter=when & Q(credit__code__in=PLANS), default=0)
+        returned[f"r{n}"] = Sum("amount", filter=when & Q(debit__code__in=PLANS), default=0)
         issued = Q(issued_at__gte=span.begin, issued_at__lt=span.end)
         billed[f"n{n}"] = Sum(F("total") - F("tax"), filter=issued, default=0)
     sums, cards = moves.aggregate(**earned, **returned), bills.aggregate(**billed)
@@ -140,10 +142,10 @@ def _moves(span: Span) -> QuerySet[Transfer]:
 
 
 def cash(span: Span) -> int:
-    """Paid by card for balances, less what went back by refund or dispute."""
+    """Paid by card and by bank for balances, less what went back by refund or dispute."""
     sums = _moves(span).aggregate(
-        paid=Sum("amount", filter=Q(debit__code=CARDS), default=0),
-        back=Sum("amount", filter=Q(credit__code=CARDS), default=0),
+        paid=Sum("amount", filter=Q(debit__code__in=PAYMENTS), default=0),
+        back=Sum("amount", filter=Q(credit__code__in=PAYMENTS), default=0),
     )
     return int(sums["paid"] - sums["back"])
 
@@ -152,7 +154,7 @@ def fees(span: Span) -> dict[int, int]:
     """What each customer paid for plans and add-ons, from the balance or at Stripe, less what was
     given back."""
     found: defaultdict[int, int] = defaultdict(int)
-    moves = _moves(span).filter(kind=Kind.SUBSCRIPTION).order_by()
+    moves = _moves(span).filter(_OF_PLANS).order_by()
     for side, sign in (("debit__code", 1), ("credit__code", -1)):
         rows = moves.filter(**{f"{side}__startswith": WALLET}).values_list(side)
         for code, amount in rows.annotate(Sum("amount")):
@@ -224,11 +226,16 @@ def newcomers(span: Span, active: Iterable[int]) -> list[Newcomer]:
 
 
 def payers(users: Iterable[int]) -> set[int]:
-    """Those of them who have ever paid by card: a top-up, or a plan at Stripe."""
+    """Those of them who have ever paid: a top-up by card or bank, or a plan at Stripe."""
     among = list(users)
     topped = TopUp.objects.filter(user__in=among, state=TopUp.State.PAID)
+    sent = BankTransfer.objects.filter(user__in=among, state=BankTransfer.State.BOOKED)
     billed = card_bills.paid(user__in=among)
-    return {*topped.values_list("user", flat=True), *(bill.user_id for bill in billed)}
+    return {
+        *topped.values_list("user", flat=True),
+        *sent.values_list("user", flat=True),
+        *(bill.user_id for bill in billed),
+    }
 
 
 def changes(now: Mapping[int, Used], before: Mapping[int, Used]) -> list[tuple[int, Figure]]:

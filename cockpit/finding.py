@@ -1,64 +1,50 @@
 """One search for "why?": what staff paste is recognised by its form, and its page opens.
 
-Request ids, our vendors' ids of them, e-mail addresses, key prefixes, invoice numbers, and the ids
-of Stripe. Only what the member of staff may see is found.
+Request ids, our vendors' ids of them, batches and their files, e-mail addresses, names, keys and
+tokens, codes, invoice numbers, and the ids of Stripe (payment_ids.py); in any case, and with any
+spaces in it. Only what the member of staff may see is found.
 """
 
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.contrib.admin.utils import quote
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Model, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from unfold.dataclasses import SearchResult
 
-from accounts.keys import api_keys
-from accounts.models import ApiKey, User
-from billing.books.models import Transfer
-from billing.invoices.models import Invoice
-from billing.payments.models import Dispute, TopUp
-from billing.plans.models import Subscription
+from accounts.keys import api_keys, personal_tokens
+from accounts.models import ApiKey, PersonalToken, User
+from billing.payments.models import BankOrder, BankTransfer, TopUp
+from billing.rewards.models import PromoCode, ReferralCode
 from billing.staff.models import Customer
-from billing.stripe import mirror
-from billing.stripe.models import StripeCustomer, StripeEvent
 from billing.subscriptions.models import PlanOrder
+from cockpit import payment_ids
+from cockpit.found import MOST, Found, patience
 from cockpit.sidebar import may_see
 from gateway.archive import receipts as archived
+from gateway.batches.models import Batch
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
 from hontoni.errors import Unavailable
-from hontoni.money import dollars
 
-MOST = 5  # of one kind
 VENDORS_DAYS = (1, 7, 31, 366)
 SECONDS = 2  # for each of these
 ARCHIVE_SECONDS = 5  # for all of it
 SHOWN = 10  # characters of a key that are kept in clear (accounts/keys/api_keys.py)
 _REQUEST = re.compile(r"(?:\breq_|\A)([0-9a-f]{32})\b", re.IGNORECASE)  # also within an address
-_KEY = re.compile(r"sk-gw-[0-9a-z]{2,}", re.IGNORECASE)
-_STRIPE = re.compile(r"[a-z]{2,8}_[0-9a-zA-Z_]+\Z")
+_DASHED = re.compile(r"\b([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})\b")
+_KEY = re.compile(r"(?:sk|pat)-gw-[0-9a-z]{2,}", re.IGNORECASE)
+_BATCH = re.compile(r"(?:(?:msg)?batch_|file-)[0-9a-z]+\Z", re.IGNORECASE)
+_SPACE = re.compile(r"[\s\u200b-\u200d\u2060\ufeff]+")
 _ID = re.compile(r"[\w.:-]+\Z")
-_FACTS = (*(("topup", ""), ("refund", ""), ("dispute", ":withdrawn"), ("dispute", ":reinstated")),)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A row, and how it is shown."""
-
-    row: Model
-    title: str
-    about: str
-    icon: str
-    needs: str = ""  # the table that one must see for it, if not the row's own
 
 
 def search(request: HttpRequest, text: str) -> list[SearchResult]:
@@ -66,8 +52,9 @@ def search(request: HttpRequest, text: str) -> list[SearchResult]:
     user = request.user
     assert isinstance(user, User)
     # The box makes all letters small, and letters count in Stripe's ids and in vendors'.
-    text = request.GET.get("s", text).replace("\0", "").strip().strip("\"'<>,;")
-    found = (each for find in _FINDERS for each in find(text))
+    text = request.GET.get("s", text).replace("\0", "").strip().strip("\"'`<>()[],.;")
+    squeezed = _SPACE.sub("", text)
+    found = [each for find in _FINDERS for each in find(squeezed)] or list(_names(text))
     return [
         SearchResult(title=each.title, description=each.about, link=page(each.row), icon=each.icon)
         for each in found
@@ -85,7 +72,7 @@ def page(row: Model) -> str:
 
 
 def _requests(text: str) -> Iterator[Found]:
-    if match := _REQUEST.search(text):
+    if match := _REQUEST.search(_DASHED.sub(r"\1\2\3\4\5", text.lower())):
         pk = UUID(match[1])
         refusals = Refusal.objects.filter(request_id=f"req_{pk.hex}", hour__range=_about(pk))
         for refusal in refusals.select_related("user"):
@@ -132,28 +119,54 @@ def _people(text: str) -> Iterator[Found]:
 
 
 def _keys(text: str) -> Iterator[Found]:
-    """A whole key is that key; else all that begin so, as far as they are kept in clear."""
+    """A whole key is that key; else all that begin so, as far as they are kept in clear. Access
+    tokens likewise."""
     found = _KEY.search(text)
     if not found:
         return
-    keys = ApiKey.objects.select_related("user")
-    whole = keys.filter(digest=api_keys.digest(found[0]))
-    begin = keys.filter(prefix__istartswith=found[0][:SHOWN]).order_by("-pk")
-    for key in whole or begin[:MOST]:
+    said = found[0]
+    if said.lower().startswith(personal_tokens.PREFIX):
+        tokens = PersonalToken.objects.select_related("user")
+        whole: Any = tokens.filter(digest=api_keys.digest(said))
+        begin: Any = tokens.filter(prefix__istartswith=said[: SHOWN + 1])
+        title = _("Access token %(key)s")
+    else:
+        keys = ApiKey.objects.select_related("user")
+        whole = keys.filter(digest=api_keys.digest(said))
+        begin = keys.filter(prefix__istartswith=said[:SHOWN])
+        title = _("Key %(key)s")
+    for key in whole or begin.order_by("-pk")[:MOST]:
         about = f"{key.name}, {key.user.email}"
-        yield Found(key, _("Key %(key)s") % {"key": f"{key.prefix}…{key.last4}"}, about, "key")
+        yield Found(key, title % {"key": f"{key.prefix}…{key.last4}"}, about, "key")
 
 
-def _invoices(text: str) -> Iterator[Found]:
-    if "-" in text and not text.startswith("sk-"):
-        rows = Invoice.objects.filter(number__iexact=text).select_related("user")
-        for invoice in rows:
-            yield Found(
-                invoice,
-                _("Invoice %(number)s") % {"number": invoice.number},
-                invoice.user.email,
-                "receipt_long",
-            )
+def _names(text: str) -> Iterator[Found]:
+    """Of people and teams, where nothing else is called that."""
+    if len(text) < 2 or "@" in text:
+        return
+    found = Customer.objects.filter(name__icontains=text).order_by("-pk")
+    for customer in found[:MOST]:
+        yield Found(customer, str(customer), customer.name, "group")
+
+
+def _codes(text: str) -> Iterator[Found]:
+    """Promo codes, and whose a referral code is."""
+    for code in PromoCode.objects.filter(code=text.upper()):
+        yield Found(code, _("Promo code %(code)s") % {"code": code.code}, code.note, "sell")
+    for mine in ReferralCode.objects.filter(code=text.upper()):
+        customer = Customer.objects.get(pk=mine.pk)
+        about = _("Referral code %(code)s") % {"code": mine.code}
+        yield Found(customer, customer.email, about, "group")
+
+
+def _batches(text: str) -> Iterator[Found]:
+    """By their own ids, of either dialect, or of a file of theirs."""
+    if _BATCH.match(text):
+        id = text.lower()
+        named = Q(pk=id) | Q(input_file_id=id) | Q(files__pk=id)
+        for batch in Batch.objects.filter(named).select_related("user").distinct()[:MOST]:
+            about = f"{batch.get_status_display()}, {batch.user.email}"
+            yield Found(batch, _("Batch %(id)s") % {"id": batch.pk}, about, "stacks")
 
 
 def _orders(text: str) -> Iterator[Found]:
@@ -170,61 +183,14 @@ def _orders(text: str) -> Iterator[Found]:
         yield Found(plan, _("Order of a plan"), plan.get_state_display(), "layers")
 
 
-# -- Stripe's ids: letters count in them, and every one is found by an index ---------------------
-
-
-def _payments(text: str) -> Iterator[Found]:
-    """What of ours has that id; what the books moved because of it; what Stripe said of it."""
-    if _STRIPE.match(text):
-        for find in (_paid, _subscribed, _booked, _told):
-            yield from find(text)
-
-
-def _paid(text: str) -> Iterator[Found]:
-    named = Q(session_id=text) | Q(intent_id=text) | Q(invoice_id=text)
-    for order in TopUp.objects.filter(named).select_related("user")[:MOST]:
-        yield Found(
-            order, _("Top-up %(what)s") % {"what": order}, order.get_state_display(), "add_card"
-        )
-    for dispute in Dispute.objects.filter(pk=text):
-        yield Found(dispute, _("Dispute %(id)s") % {"id": dispute.pk}, dispute.status, "gavel")
-
-
-def _subscribed(text: str) -> Iterator[Found]:
-    for mine in Subscription.objects.filter(stripe_id=text).select_related("user", "plan"):
-        yield Found(
-            mine, _("Subscription %(id)s") % {"id": mine.stripe_id}, str(mine), "autorenew"
-        )
-    for order in PlanOrder.objects.filter(Q(session_id=text) | Q(invoice_id=text))[:MOST]:
-        yield Found(order, _("Order of a plan"), order.get_state_display(), "layers")
-    for payer in StripeCustomer.objects.filter(stripe_id=text).select_related("user"):
-        customer = Customer.objects.get(pk=payer.user_id)
-        yield Found(customer, customer.email, payer.stripe_id, "group")
-
-
-def _booked(text: str) -> Iterator[Found]:
-    """Money is posted, and documents issued, under the business fact (settlements.py)."""
-    facts = [f"{of}:{text}{what}" for of, what in _FACTS]
-    for transfer in Transfer.objects.filter(key__in=facts).exclude(kind=Transfer.Kind.USAGE):
-        about = f"{transfer.get_kind_display()}, ${dollars(transfer.amount)}"
-        yield Found(transfer, _("Transfer %(key)s") % {"key": transfer.key}, about, "swap_horiz")
-    documents = Invoice.objects.filter(Q(cause__in=facts) | Q(cause__gt="", cause=text))
-    for invoice in documents.select_related("user"):
-        yield Found(
-            invoice,
-            _("Invoice %(number)s") % {"number": invoice.number},
-            invoice.user.email,
-            "receipt_long",
-        )
-
-
-def _told(text: str) -> Iterator[Found]:
-    """Stripe's objects as it told us, whatever they are: its events, and its mirror."""
-    for event in StripeEvent.objects.filter(Q(pk=text) | Q(object_id=text))[:MOST]:
-        yield Found(event, f"Stripe: {event.type}", event.object_id, "webhook")
-    for kind, model in mirror.models().items():
-        for row in model.objects.filter(id=text)[:1]:
-            yield Found(row, f"Stripe: {kind}", text, "webhook", needs="payments.stripeevent")
+def _banks(text: str) -> Iterator[Found]:
+    """An order by its code, or a transfer by the bank's reference."""
+    for order in BankOrder.objects.filter(code=text.upper()).select_related("user"):
+        about = f"{order.get_state_display()}, {order.user}"
+        yield Found(order, _("Bank order %(code)s") % {"code": order.code}, about, "qr_code")
+    for came in BankTransfer.objects.filter(reference=text)[:MOST]:
+        title = _("Bank transfer %(what)s") % {"what": came}
+        yield Found(came, title, came.get_state_display(), "qr_code_2")
 
 
 # -- Vendors' ids --------------------------------------------------------------------------------
@@ -260,20 +226,16 @@ def _vendor_requests(text: str) -> Iterator[Found]:
     except Unavailable:
         return
     for event in gone:
-        about = f"the vendor's {text}, in the archive"
-        yield Found(event, f"Request {event.request_id}", about, "bolt")
-
-
-@contextmanager
-def patience(seconds: int) -> Iterator[None]:
-    """On Postgres a statement in this transaction may take so long, and then fails."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {seconds * 1000}")
-    yield
+        yield Found(
+            event,
+            _("Request %(id)s") % {"id": event.request_id},
+            _("the vendor's %(id)s, in the archive") % {"id": text},
+            "bolt",
+        )
 
 
 Finder = Callable[[str], Iterator[Any]]
 _FINDERS: tuple[Finder, ...] = (
-    *(_requests, _orders, _people, _keys, _invoices, _payments, _vendor_requests),
+    *(_requests, _batches, _orders, _banks, _people, _keys, _codes),
+    *(payment_ids.documents, payment_ids.at_stripe, _vendor_requests),
 )

@@ -9,7 +9,7 @@ from django.db.models.functions import TruncMonth
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from billing.payments.models import TopUp
+from billing.payments.models import BankTransfer, TopUp
 from billing.plans import price_list
 from billing.plans.models import Plan, Subscription
 from billing.rewards.models import PromoCode, Redemption, Referral
@@ -66,12 +66,16 @@ def _given() -> dict[int, tuple[int, int, int]]:
 
 
 def _paid_since(code: int) -> tuple[int, int]:
-    """Who paid by card after they redeemed it: how many, and nano-dollars."""
+    """Who paid by card or bank after they redeemed it: how many, and nano-dollars."""
     rows = Redemption.objects.filter(code=code).values_list("user").order_by()
     since = dict(rows.annotate(Min("created_at")))
     paid: defaultdict[int, int] = defaultdict(int)
     top_ups = TopUp.objects.filter(state=TopUp.State.PAID, user__in=since)
-    for user, at, amount in top_ups.values_list("user", "paid_at", "amount"):
+    banks = BankTransfer.objects.filter(state=BankTransfer.State.BOOKED, user__in=since)
+    for user, at, amount in [
+        *top_ups.values_list("user", "paid_at", "amount"),
+        *banks.values_list("user", "heard_at", "amount"),
+    ]:
         if at is not None and at > since[user]:
             paid[user] += amount
     return len(paid), sum(paid.values())
@@ -157,11 +161,13 @@ def _members(since: datetime) -> dict[date, set[int]]:
 
 
 def _payments(since: datetime) -> dict[date, set[int]]:
-    """Who paid by card, by month: a top-up, or a plan at Stripe."""
+    """Who paid, by month: a top-up by card or bank, or a plan at Stripe."""
     topped = TopUp.objects.filter(state=TopUp.State.PAID, paid_at__gte=since)
+    banks = BankTransfer.objects.filter(state=BankTransfer.State.BOOKED, heard_at__gte=since)
     billed = card_bills.paid(since)
     return _by_month(
         [
+            *banks.values_list(TruncMonth("heard_at", tzinfo=UTC), "user").distinct(),
             *topped.values_list(TruncMonth("paid_at", tzinfo=UTC), "user").distinct(),
             *((months.begin(bill.at), bill.user_id) for bill in billed),
         ]

@@ -5,6 +5,7 @@ list of all tables has it, at the foot of the last one.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 from django.apps import apps
@@ -76,6 +77,36 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
                 "resolved_at__isempty=1",
                 waiting.odd_payments,
             ),
+            Item(
+                gettext_noop("Bank transfers"),
+                "qr_code_2",
+                "payments.banktransfer",
+                "state__exact=quarantined",
+                waiting.bank_transfers,
+            ),
+            Item(gettext_noop("Bank orders"), "qr_code", "payments.bankorder"),
+            Item(
+                gettext_noop("Bank refunds"),
+                "undo",
+                "payments.bankrefund",
+                "state__exact=requested",
+                waiting.bank_refunds,
+            ),
+            Item(
+                gettext_noop("Exchange rates"),
+                "currency_exchange",
+                "payments.exchangerate",
+                "",
+                waiting.exchange_rates,
+            ),
+            Item(
+                gettext_noop("E-invoices"),
+                "description",
+                "payments.einvoice",
+                "",
+                waiting.e_invoices,
+            ),
+            Item(gettext_noop("Tax rates"), "percent", "billing.taxrate"),
             Item(gettext_noop("Transfers"), "swap_horiz", "billing.transfer"),
             Item(gettext_noop("Audit"), "history", "billing.auditentry"),
         ),
@@ -232,12 +263,18 @@ def may_see(user: User | AnonymousUser, model: str) -> bool:
     return any(user.has_perm(f"{app}.{verb}_{name}") for verb in ("view", "change"))
 
 
-def _shown(item: Item) -> dict[str, Any]:
+@cache
+def _link(item: Item) -> str:
+    """Where it leads, which is the same for everybody and on every page."""
+    if item.report:
+        return reverse("cockpit-report", args=[item.report])
     app, model = item.model.split(".")
     options = apps.get_model(app, model)._meta
-    link = reverse(f"admin:{options.app_label}_{options.model_name}_{item.page}")
-    if item.report:
-        link = reverse("cockpit-report", args=[item.report])
+    return reverse(f"admin:{options.app_label}_{options.model_name}_{item.page}")
+
+
+def _shown(item: Item) -> dict[str, Any]:
+    link = _link(item)
     shown: dict[str, Any] = {"title": _(item.title), "icon": item.icon, "link": link}
     if item.waiting is not None and (count := item.waiting()):
         shown |= {"badge": str(count), "badge_variant": "warning"}

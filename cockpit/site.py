@@ -4,7 +4,7 @@
   them; a page that `audits_itself` says more). What is secret is told as such.
 * A list can be narrowed by a date, where its rows have one.
 * A list of a large table (`keyset`, of ids that rise with time) is read from one id on, and never
-  counted.
+  counted; narrowed by a date it is read by the ids of that time (by_time.py).
 
 Django reads this before there are models, so what needs them is imported where it is used.
 """
@@ -20,6 +20,7 @@ from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 from unfold.apps import DefaultAppConfig
 from unfold.sites import UnfoldAdminSite
 
@@ -208,6 +209,14 @@ class KeysetList(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
         return ["-pk"]
 
+    def get_queryset(self, request: HttpRequest, *more: Any) -> Any:
+        from cockpit import by_time
+
+        found = super().get_queryset(request, *more)
+        for chosen in self.filter_specs:
+            found = by_time.narrowed(found, chosen)
+        return found
+
     def get_results(self, request: HttpRequest) -> None:
         rows, before = self.queryset, request.GET.get(BEFORE, "")
         if before:
@@ -232,6 +241,12 @@ class KeysetList(ChangeList):
 
 
 class Site(UnfoldAdminSite):  # type: ignore[misc]
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """Sorted when it is looked at: Django hands it to every page, a hundred tables named in
+        the reader's language, and hardly one shows it."""
+        listed = super().get_app_list
+        return SimpleLazyObject(lambda: listed(request, app_label))
+
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         from cockpit import labels
 

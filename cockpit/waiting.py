@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from billing.books.models import CreditRequest
 from billing.payments import closing
-from billing.payments.models import Dispute
+from billing.payments.models import BankRefund, BankTransfer, Dispute, EInvoice, ExchangeRate
 from billing.plans.models import Subscription
 from billing.rewards.models import Referral
 from billing.stripe.models import Quarantine, StripeEvent
@@ -49,6 +49,26 @@ def months() -> int:
 def odd_payments() -> int:
     """That could not be booked as they were ordered."""
     return _counted(Quarantine.objects.filter(resolved_at=None))
+
+
+def bank_transfers() -> int:
+    """That came and fitted no order."""
+    return _counted(BankTransfer.objects.filter(state=BankTransfer.State.QUARANTINED))
+
+
+def bank_refunds() -> int:
+    """That somebody else is to send."""
+    return _counted(BankRefund.objects.filter(state=BankRefund.State.REQUESTED))
+
+
+def exchange_rates() -> int:
+    """That a source proposes."""
+    return _counted(ExchangeRate.objects.filter(state=ExchangeRate.State.PROPOSED))
+
+
+def e_invoices() -> int:
+    """That were refused."""
+    return _counted(EInvoice.objects.filter(state=EInvoice.State.FAILED))
 
 
 def odd_bills() -> int:

@@ -3,7 +3,7 @@
 from channels.security.websocket import WebsocketDenier
 from django.urls import path, re_path
 
-from gateway.dashboard import api, member_api, own_key_api, vendor_health_api
+from gateway.dashboard import api, cost_api, member_api, own_key_api, vendor_health_api
 from gateway.dashboard.consumers import Dashboard
 from gateway.dashboard.views import (
     batches,
@@ -77,6 +77,9 @@ urlpatterns = [
     path("teams/<int:pk>/usage", member_api.MembersUsage.as_view(), name="api-team-usage"),
     path("usage", api.UsageListView.as_view(), name="usage"),
     path("usage/refusals", api.RefusalsView.as_view(), name="refusals"),
+    path("usage/refusals/<str:request_id>", api.RefusalView.as_view(), name="refusal"),
+    path("usage/summary", api.SummaryView.as_view(), name="usage-summary"),
+    path("cost", cost_api.CostView.as_view(), name="api-cost"),
     path("usage/<str:request_id>", api.ReceiptView.as_view(), name="receipt"),
     path("usage/<str:request_id>/signed", api.SignedReceiptView.as_view(), name="signed-receipt"),
     path("staff/vendor-bills", vendorbills.VendorBillsView.as_view(), name="vendor-bills"),

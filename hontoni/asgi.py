@@ -18,6 +18,7 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import URLRouter  # noqa: E402
 from starlette.types import Receive, Scope, Send  # noqa: E402
 
+from gateway.mcp import door as mcp  # noqa: E402
 from gateway.metrics.door import Door  # noqa: E402
 from gateway.plane import watching  # noqa: E402
 from gateway.plane.v1 import V1  # noqa: E402
@@ -43,10 +44,15 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await websockets(addresses.believed(scope), receive, send)
     elif path == "/metrics":
         await metrics(scope, receive, send)
+    elif path in mcp.PATHS:
+        await mcp_door(scope, receive, send)
     elif path in health.ROUTES:
         await health.ROUTES[path](scope, receive, send)
     else:
         await django(addresses.believed(scope), receive, send)
+
+
+mcp_door: Any = bodies.Bounded(mcp.Door(application))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

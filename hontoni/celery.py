@@ -50,11 +50,23 @@ app.conf.beat_schedule = {
         "task": "billing.payments.tasks.top_up_automatically",
         "schedule": 60.0,
     },
+    "poll-banks": {"task": "billing.payments.tasks.poll_banks", "schedule": 60.0},
+    "hand-over-invoices": {
+        "task": "billing.payments.tasks.hand_over_invoices",
+        "schedule": 60.0,
+    },
+    "propose-rate": {
+        "task": "billing.payments.tasks.propose_rate",
+        "schedule": crontab(hour=2, minute=30),  # UTC: banks in Vietnam have opened
+    },
     "forget-expired-sessions": {
         "task": "accounts.tasks.forget_expired_sessions",
         "schedule": 24 * 3600.0,
     },
     "send-mails": {"task": "billing.tasks.send_due_mails", "schedule": 10.0},
+    "send-deliveries": {"task": "billing.tasks.send_due_deliveries", "schedule": 5.0},
+    "link-chats": {"task": "billing.tasks.link_chats", "schedule": 5.0},
+    "forget-deliveries": {"task": "billing.tasks.forget_deliveries", "schedule": 3600.0},
     "forget-deleted": {"task": "billing.tasks.forget_deleted", "schedule": 3600.0},
     "write-down-gifts": {"task": "billing.tasks.write_down_gifts", "schedule": 600.0},
     "sum-days": {"task": "cockpit.tasks.sum_days", "schedule": 300.0},

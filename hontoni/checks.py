@@ -10,6 +10,7 @@ from django.core.checks import CheckMessage, Error, register
 
 from hontoni import redis_address
 from hontoni.money import nanos
+from hontoni.vietnam_checks import vietnam
 
 STRIPE_MOST = nanos("999999.99")  # docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 
@@ -38,7 +39,7 @@ def deployment(**_: Any) -> Sequence[CheckMessage]:
                 id="hontoni.E010",
             )
         )
-    return found + _seller() + _payments() + redis_servers()
+    return found + _seller() + _payments() + vietnam() + redis_servers()
 
 
 _MODES = {"server": "standalone", "cluster": "cluster", "sentinel": "sentinel"}

@@ -76,6 +76,7 @@ TEMPLATES = [
             "libraries": {
                 "accounts": "accounts.pages.account_tags",
                 "announcements": "billing.pages.announcement_tags",
+                "dong_prices": "billing.pages.dong_tags",
             },
         },
     }
@@ -127,6 +128,7 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": "hontoni.pages.icon"},
     ],
+    "STYLES": ["hontoni.pages.admin_style"],
     "SITE_SUBHEADER": "hontoni.pages.times",
     "ENVIRONMENT": "hontoni.pages.label",
     "COLORS": {

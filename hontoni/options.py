@@ -5,6 +5,7 @@
 """
 
 from hontoni.operating_options import OPERATING, Option
+from hontoni.vietnam_options import VIETNAM
 
 OPTIONS = (
     Option("HOST", "`127.0.0.1`", "the address the web listens on"),
@@ -96,6 +97,20 @@ OPTIONS = (
             "for an installation in a network of its own"
         ),
     ),
+    Option(
+        "WEBHOOK_PRIVATE_NETWORKS",
+        "`false`",
+        (
+            "whether customers' webhooks and Slack addresses may be at private addresses and "
+            "without TLS: for an installation in a network of its own"
+        ),
+    ),
+    Option(
+        "TELEGRAM_BOT_TOKEN",
+        "none",
+        "the bot that sends customers' notifications by Telegram; without it that is not offered",
+    ),
+    Option("TELEGRAM_API_URL", "`https://api.telegram.org`", "where Telegram's Bot API is asked"),
     Option("DNS_SERVER", "the system's", "who is asked for TXT records, as `address:port`"),
     Option("GITHUB_CLIENT_ID", "none", "sign-in with GitHub"),
     Option("GITHUB_CLIENT_SECRET", "none", "sign-in with GitHub"),
@@ -292,6 +307,7 @@ OPTIONS = (
         "none; `8001` in `make run`",
         "where the simulated Stripe listens; its card is 4242 4242 4242 4242",
     ),
+    *VIETNAM,
     Option("SELLER_NAME", "`Hontoni`", "printed on invoices"),
     Option("SELLER_ADDRESS", "none", "printed on invoices; lines are separated by `; `"),
     Option("SELLER_TAX_ID", "none", "printed on invoices"),

@@ -86,13 +86,18 @@ class Same:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        origin = _origin(headers.get(b"origin", b"").decode("latin-1"))
-        own = headers.get(b"host", b"").decode("latin-1")
-        if origin is not None and origin in _ours(scope["scheme"], own):
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if is_ours(origin, scope["scheme"], headers.get(b"host", b"").decode("latin-1")):
             await self.app(scope, receive, send)
         else:
             denier: Any = WebsocketDenier()
             await denier(scope, receive, send)
+
+
+def is_ours(origin: str, scheme: str, host: str) -> bool:
+    """Whether a page from there is one of ours, as asked for by that Host."""
+    found = _origin(origin)
+    return found is not None and found in _ours(scheme, host)
 
 
 def _ours(scheme: str, host: str) -> set[tuple[str, str, int] | None]:

@@ -29,6 +29,8 @@ YEAR_SECONDS = 365 * 24 * 3600
 ZONE_COOKIE = "time_zone"
 THEME_COOKIE = "theme"
 THEMES = ("auto", "light", "dark")
+CURRENCY_COOKIE = "currency"
+CURRENCIES = ("usd", "both")  # dollars; or what they are in dong, too
 
 
 def everywhere(request: HttpRequest) -> dict[str, Any]:
@@ -39,7 +41,15 @@ def everywhere(request: HttpRequest) -> dict[str, Any]:
         "theme": theme if theme in THEMES else "auto",
         "base_url": base_url(request),
         "zone": zone(),
+        "dong_offered": bool(settings.VIETQR_ACCOUNT or settings.PAYOS_CLIENT_ID),
+        "currency": currency(request),
     }
+
+
+def currency(request: HttpRequest) -> str:
+    """In what the reader wants to see prices."""
+    chosen = request.COOKIES.get(CURRENCY_COOKIE)
+    return chosen if chosen in CURRENCIES else "usd"
 
 
 def zone() -> str:
@@ -78,6 +88,11 @@ def label(request: HttpRequest) -> list[str] | None:
 def icon(request: HttpRequest) -> str:
     """The admin's, which is the site's."""
     return static("favicon.svg")
+
+
+def admin_style(request: HttpRequest) -> str:
+    """What the admin's own styles lack."""
+    return static("css/admin.css")
 
 
 @cache
@@ -131,6 +146,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
     choices = {
         settings.LANGUAGE_COOKIE_NAME: ("language", dict(settings.LANGUAGES)),
         THEME_COOKIE: ("theme", THEMES),
+        CURRENCY_COOKIE: ("currency", CURRENCIES),
         ZONE_COOKIE: ("time_zone", zones()),
     }
     for cookie, (field, allowed) in choices.items():

@@ -9,7 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from accounts import urls as accounts
 from accounts.sign_in import factors
 from billing import urls as billing
-from billing.api import invoice_api, stripe_webhook
+from billing.api import bank_webhooks, invoice_api, stripe_webhook
 from cockpit import urls as cockpit
 from gateway import urls as gateway
 from hontoni import disclosure, pages
@@ -28,6 +28,8 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}favicon.svg")),
     path(".well-known/security.txt", disclosure.security, name="security-txt"),
     path("preferences", pages.preferences, name="preferences"),
+    path("webhooks/sepay", bank_webhooks.from_sepay, name="sepay-webhook"),
+    path("webhooks/payos", bank_webhooks.from_payos, name="payos-webhook"),
     path("webhooks/stripe", stripe_webhook.stripe, name="stripe-webhook"),
     path("admin/", include(cockpit)),
     path("admin/", admin.site.urls),

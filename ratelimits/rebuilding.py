@@ -39,16 +39,19 @@ class Open(NamedTuple):
 def seed_sync(
     account: int,
     *,
+    epoch: str | None = None,
     credits: int,
     credits_version: int,
     terms_version: int,
     charged: int,
     last_event_id: str = "0-0",
     subjects: dict[str, Counted] | None = None,
+    announced: int = 0,
     opened: Sequence[str] = (),
     ended: Sequence[str] = (),
 ) -> bool:
-    """Make an account anew unless it was in this epoch (False).
+    """Make an account anew in `epoch` (None: that of now). False if it was in it already, or
+    another one has begun, or a request was announced since there were `announced` of them.
 
     Call it under the lock of the account's wallet. `charged` = what the database has settled plus
     the account's events which, up to `last_event_id` of its shard's stream, it has not; later ones
@@ -63,8 +66,10 @@ def seed_sync(
     for each in (*opened, *ended):
         names += [keys.request(account, each), keys.request_before(account, each)]
     args: list[redis.Argument] = [account, credits, credits_version, terms_version, charged]
-    args += [last_event_id, len(opened), *opened, *ended]
-    return bool(scripts.run_sync(scripts.SEED, names, args))
+    args += [last_event_id, announced, len(opened), *opened, *ended]
+    if epoch is None:
+        return bool(scripts.run_sync(scripts.SEED, names, args))
+    return bool(scripts.run_within(epoch, scripts.SEED, names, args))
 
 
 def _count(account: int, subject: str, counted: Counted, ended: Sequence[str]) -> None:
@@ -118,6 +123,14 @@ def epoch_of(account: int) -> str:
     return "" if epoch is None or b"." in seeded else str(epoch.decode())
 
 
+def announced(account: int) -> int:
+    """How many requests gateways have announced of an account."""
+    try:
+        return int(redis.sync().hget(keys.account(account), "announced") or 0)
+    except redis.RedisError as error:
+        raise scripts.unavailable(error) from error
+
+
 def open_requests(account: int) -> list[Open]:
     """The open requests of an account, purchases included, and those of the release before."""
     shard = keys.shard(account)
@@ -156,14 +169,8 @@ async def announce(
 ) -> bool:
     """Say that a request is alive, to a Redis that may have lost it. Twice is once. False if Redis
     knows that it has ended."""
-    account, subject, purse = ask.account, ask.subject, ask.caps.purse
-    own, counts, log, running, spend = keys.of(account, subject, purse)
-    names: tuple[str, ...] = (
-        *(own, counts, log, running),
-        *(keys.request(account, ask.request_id), spend),
-    )
-    if ask.member.any:
-        names = (*names, keys.spend(account, ask.member.purse))
-    rest = records.rest(account, subject, purse, draft, windows)
-    args = (ask.request_id, hold, cost, ask.lease_ms, admitted, 1 if purse else 0, rest)
+    account, subject, log, running, purse = keys.of(ask.account, ask.subject, ask.caps.purse)
+    names = account, subject, log, running, keys.request(ask.account, ask.request_id), purse
+    rest = records.rest(ask.account, ask.subject, ask.caps.purse, draft, windows)
+    args = ask.request_id, hold, cost, ask.lease_ms, admitted, rest
     return bool(await scripts.run(scripts.ANNOUNCE, names, args))

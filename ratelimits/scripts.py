@@ -99,6 +99,20 @@ def run_sync(script: redis.Script | Guarded, keys: Keys, args: Args) -> Any:
         raise unavailable(error) from error
 
 
+def run_within(epoch: str, script: Guarded, keys: Keys, args: Args) -> Any:
+    """The same, unless another epoch has begun: None, for what was prepared in this one may not be
+    true in that. Raises errors.Unavailable."""
+    try:
+        try:
+            return script.of(epoch).known_sync(keys, args)
+        except redis.NoScriptError:
+            if epochs.confirm_sync() != epoch:
+                return None
+            return script.of(epoch).introduced_sync(keys, args)
+    except redis.RedisError as error:
+        raise unavailable(error) from error
+
+
 def unavailable(error: redis.RedisError) -> errors.Unavailable:
     """What a customer is told when Redis does not answer."""
     logger.error("Redis failed us: %r", error)

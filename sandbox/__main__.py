@@ -1,9 +1,9 @@
-"""Run one of the simulators: `python -m sandbox vendors …` or `python -m sandbox stripe …`."""
+"""Run one of the simulators: `python -m sandbox {vendors,stripe,sepay,payos} …`."""
 
 import runpy
 import sys
 
-PLAYED = ("vendors", "stripe")
+PLAYED = ("vendors", "stripe", "sepay", "payos")
 
 
 def main() -> None:

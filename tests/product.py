@@ -15,7 +15,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from hontoni.supervisor import _commands
-from tests.test_run import free_port
+from tests import prepared
+from tests.ports import free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +45,10 @@ class Product:
 
     def begin(self) -> None:
         """Before its first process."""
-        self.manage("prepare")
+        if "DATABASE_URL" in self.environment:
+            self.manage("prepare")
+        else:
+            prepared.install(self.home)
         self.key = self.customer("alice")
 
     def customer(self, name: str) -> str:

@@ -15,11 +15,13 @@ FILE = "TESTS_TALLY"  # the environment's name for where a run leaves its tally
 
 @dataclass(frozen=True)
 class Tally:
-    """How many tests passed and failed (or broke down), and how many did not run, by reason."""
+    """How many tests passed and failed (or broke down), how many did not run, by reason, and which
+    passed only when they were run again."""
 
     passed: int
     failed: int
     left_out: Mapping[str, int]
+    unsteady: Sequence[str] = ()
 
     @classmethod
     def of(cls, stats: Mapping[str, Sequence[Any]]) -> Self:
@@ -27,7 +29,8 @@ class Tally:
         reasons = (str(report.longrepr[2]) for report in stats.get("skipped", ()))
         broken = {r.nodeid for outcome in ("failed", "error") for r in stats.get(outcome, ())}
         left_out = Counter(reason.removeprefix("Skipped: ") for reason in reasons)
-        return cls(len(stats.get("passed", ())), len(broken), dict(left_out))
+        unsteady = {r.nodeid for r in stats.get("rerun", ())} - broken
+        return cls(len(stats.get("passed", ())), len(broken), dict(left_out), sorted(unsteady))
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -36,7 +39,10 @@ class Tally:
 
     def __add__(self, other: "Tally") -> "Tally":
         left_out = Counter(self.left_out) + Counter(other.left_out)
-        return Tally(self.passed + other.passed, self.failed + other.failed, dict(left_out))
+        unsteady = [*self.unsteady, *other.unsteady]
+        return Tally(
+            self.passed + other.passed, self.failed + other.failed, dict(left_out), unsteady
+        )
 
 
 def left_out(reasons: Mapping[str, int]) -> str:
@@ -48,10 +54,17 @@ def left_out(reasons: Mapping[str, int]) -> str:
     )
 
 
+def unsteady(names: Sequence[str]) -> str:
+    """In words: what failed first. It is a fault, of the test or of the product."""
+    return f"FAILED AT FIRST, passed again: {', '.join(names)}."
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What did not run is said last, and the tally left for who adds the runs up."""
     tally = Tally.of(terminalreporter.stats)
     if tally.left_out:
         terminalreporter.write_line(left_out(tally.left_out), red=True, bold=True)
+    if tally.unsteady:
+        terminalreporter.write_line(unsteady(tally.unsteady), red=True, bold=True)
     if path := os.environ.get(FILE):
         Path(path).write_text(json.dumps(asdict(tally)))

@@ -19,6 +19,8 @@ import httpx
 import openai
 import pytest
 
+from tests import prepared
+from tests.ports import free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
@@ -35,12 +37,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["git", "clone", "-q", str(ROOT), str(there)], check=True)
     os.utime(there / "requirements.txt", (0, 0))  # older than the virtualenv's marker
     return there
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Copy:
@@ -151,8 +147,11 @@ class Copy:
 
 
 @contextmanager
-def running(clone: Path, home: Path, **settings: str) -> Iterator[Copy]:
+def running(clone: Path, home: Path, *, fresh: bool = False, **settings: str) -> Iterator[Copy]:
+    """Until it is ready; a `fresh` one has nothing before its first start."""
     copy = Copy(clone, home, **settings)
+    if not fresh:
+        prepared.install(copy.data_dir)
     copy.start()
     try:
         copy.ready()
@@ -262,7 +261,9 @@ def _banner(http: httpx.Client, path: str) -> None:
 def test_a_newcomer_sees_exactly_what_was_charged(
     clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with running(clone, tmp_path) as copy:
+    with running(clone, tmp_path, fresh=True) as copy:
+        assert copy.is_private()
+        assert not (copy.data_dir / "backups").exists()  # of nothing
         empty = copy.ready()
         with copy.http() as http:
             assert http.get("/healthz").json() == {"status": "ok"}
@@ -340,7 +341,6 @@ def _pdf(someone: Newcomer, invoice: str) -> bytes:
 
 def test_every_billing_endpoint_answers_a_newcomer(clone: Path, tmp_path: Path) -> None:
     with running(clone, tmp_path) as copy:
-        assert copy.is_private()
         copy.shell(PROMO)
         friend, someone = Newcomer(copy, "a@one.example"), Newcomer(copy, "b@two.example")
         someone.confirm()
@@ -424,6 +424,7 @@ def test_ctrl_c_before_it_is_ready_leaves_nothing(clone: Path, tmp_path: Path) -
 
 def test_a_taken_port_is_said_plainly(clone: Path, tmp_path: Path) -> None:
     copy = Copy(clone, tmp_path)
+    prepared.install(copy.data_dir)
     with socket.create_server(("127.0.0.1", copy.port)):
         copy.start()
         try:

@@ -39,6 +39,15 @@ def test_a_failure_and_what_breaks_after_it_are_one() -> None:
     assert line == "Tests run: 2 on SQLite and 1 on PostgreSQL; 1 FAILED. Nothing was left out."
 
 
+def test_what_failed_at_first_is_named() -> None:
+    tally = Tally.of({"rerun": [report()], "passed": [report()]})
+    line, well = told([Run("SQLite", 0, tally), Run("PostgreSQL", 0, Tally(1, 0, {}))])
+    assert well and "none failed" in line
+    assert line.endswith("FAILED AT FIRST, passed again: tests/test_it.py::test_it.")
+    failed = Tally.of({"rerun": [report()], "failed": [report()]})
+    assert (failed.failed, failed.unsteady) == (1, [])
+
+
 def test_a_run_that_never_began_is_not_well() -> None:
     line, well = told([Run("SQLite", 0, Tally(3, 0, {})), Run("PostgreSQL", 4, None)])
     assert not well and "none on PostgreSQL (pytest exited with 4)" in line

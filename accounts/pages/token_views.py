@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.cache import cache
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -14,11 +15,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.keys import personal_tokens, scopes
+from accounts.models import TeamEvent
 from accounts.pages.account_forms import TokenForm
 from accounts.pages.visitors import at_work, reauthenticated
 from accounts.sign_in import callers
+from accounts.teams.acting import Acting
 from hontoni import errors
 from hontoni.translated_errors import translated
+
+_CALLS = 20
 
 
 @login_required
@@ -54,7 +59,15 @@ def tokens(request: HttpRequest) -> HttpResponse:
             form.add_error(None, translated(error))
     rows = personal_tokens.of(work.account, work.person).order_by("-pk")[:200]
     shown = [(each, each.status(now)) for each in rows]
-    return render(request, "accounts/tokens.html", {"form": form, "tokens": shown})
+    context = {"form": form, "tokens": shown, "calls": _calls(work)}
+    return render(request, "accounts/tokens.html", context)
+
+
+def _calls(work: Acting) -> QuerySet[TeamEvent]:
+    """What programs did for the person, the latest first."""
+    deeds = ("tool_called", "device_allowed")
+    mine = TeamEvent.objects.filter(account=work.account, actor=work.person, action__in=deeds)
+    return mine.order_by("-pk")[:_CALLS]
 
 
 @login_required

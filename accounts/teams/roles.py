@@ -24,6 +24,7 @@ _ADMIN = frozenset(
     {
         *(ANYBODY, KEYS_READ, MEMBERS, ACCOUNT),
         *(scopes.INFERENCE, scopes.USAGE, scopes.KEYS, scopes.BILLING, scopes.BUYING),
+        scopes.WEBHOOKS,
     }
 )
 MAY: dict[str, frozenset[str]] = {
@@ -56,6 +57,7 @@ _PUBLIC = (
     *("proof", "proof-roots", "receipt-keys", "shared-receipt", "leaked-key", "invited"),
     *("legal-terms", "legal-privacy", "legal-refunds", "legal-contact", "invoice-file"),
     *("unsubscribe", "security-txt", "schema", "api-docs", "dismiss-announcement"),
+    *("oauth-device", "oauth-token", "oauth-revoke", "oauth-metadata"),
 )
 _USAGE = (
     *("overview", "usage-log", "usage-export", "usage-export-parquet", "usage-hours"),
@@ -68,7 +70,8 @@ _MONEY = (
     *("billing-change", "billing-cancel", "billing-resume", "billing-pay-by"),
     *("billing-end-add-on", "billing-invoices", "billing-invoice-pdf", "billing-invoice"),
     *("billing-statements", "billing-statement-file", "billing-statement", "billing-promo"),
-    *("billing-referrals", "billing-mails"),
+    *("billing-referrals", "billing-mails", "billing-vietqr-order", "billing-vietqr"),
+    *("billing-vietqr-state", "billing-vietqr-cancel", "billing-e-invoice"),
 )
 # What it takes to read a page, and to send it something.
 PAGES: dict[str, tuple[str, str]] = {
@@ -76,13 +79,24 @@ PAGES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(_USAGE, (scopes.USAGE, scopes.USAGE)),
     **dict.fromkeys(_MONEY, (scopes.BILLING, scopes.BUYING)),
     **dict.fromkeys(("keys", "key"), (KEYS_READ, scopes.KEYS)),
-    **dict.fromkeys(("key-limits", "key-rotate", "key-revoke"), (scopes.KEYS, scopes.KEYS)),
+    **dict.fromkeys(
+        ("key-limits", "key-rotate", "key-revoke", "key-switch", "keys-switch"),
+        (scopes.KEYS, scopes.KEYS),
+    ),
     "batches": (scopes.USAGE, scopes.KEYS),
+    # Of one's own channels everybody is master; webhooks are a matter of the views (keeping.of).
+    **dict.fromkeys(
+        (
+            *("channels", "channel", "channel-test", "channel-remove", "channel-secret"),
+            "channel-replay",
+        ),
+        (ANYBODY, ANYBODY),
+    ),
     **dict.fromkeys(
         ("usage-receipt-share", "playground", "batch-results", "batch-cancel"),
         (scopes.KEYS, scopes.KEYS),
     ),
-    **dict.fromkeys(("tokens", "token-revoke", "team-leave"), (ANYBODY, ANYBODY)),
+    **dict.fromkeys(("tokens", "token-revoke", "team-leave", "device"), (ANYBODY, ANYBODY)),
     "team": (ANYBODY, MEMBERS),
     **dict.fromkeys(
         ("team-invite", "team-take-back", "team-member", "team-remove"), (MEMBERS, MEMBERS)
@@ -103,6 +117,9 @@ OF_TEAMS = frozenset(name for name in PAGES if name.startswith("team")) | {"team
 SESSIONS: dict[str, str] = {
     **dict.fromkeys(("api-token-list", "api-token-detail", "api-models"), ANYBODY),
     "me": ANYBODY,
+    **dict.fromkeys(("own-channels", "own-channel", "own-channel-test"), ANYBODY),
+    **dict.fromkeys(("own-channel-link", "own-channel-deliveries"), ANYBODY),
+    "own-channel-replay": ANYBODY,
     **dict.fromkeys(("payment-methods", "payment-method", "billing-portal"), scopes.BUYING),
     **dict.fromkeys(("default-payment-method", "subscription-payment-method"), scopes.BUYING),
     **dict.fromkeys(("auto-topup", "billing-details", "notifications"), scopes.BUYING),

@@ -11,7 +11,7 @@ ACTIONS = (
     # customers
     *(_("create customer"), _("delete customer"), _("export customer"), _("freeze")),
     *(_("unfreeze"), _("freeze ring"), _("unfreeze ring"), _("look as customer")),
-    *(_("end looking"), _("raise limits"), _("lower limits"), _("extend trial")),
+    *(_("note"), _("end looking"), _("raise limits"), _("lower limits"), _("extend trial")),
     *(_("cancel subscription"), _("resume subscription"), _("end subscription")),
     *(
         _("revoke leaked key"),
@@ -24,8 +24,11 @@ ACTIONS = (
     *(_("adjust balance"), _("request credit"), _("approved credit"), _("declined credit")),
     *(_("refund"), _("answer dispute"), _("give up dispute"), _("close month")),
     *(_("correct requests"), _("make default")),
+    *(_("set rate"), _("decline rate"), _("book transfer"), _("replace e-invoice")),
+    *(_("request bank refund"), _("send bank refund"), _("decline bank refund")),
+    _("retry e-invoice"),
     # the catalogue and the watch
     *(_("add price"), _("withdraw price"), _("change aliases"), _("allow"), _("forget")),
     *(_("price feature"), _("sell below cost"), _("accept proposal"), _("decline proposal")),
-    *(_("new secret"), _("open"), _("acknowledged"), _("closed")),
+    *(_("look"), _("new secret"), _("open"), _("acknowledged"), _("closed")),
 )

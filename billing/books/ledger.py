@@ -10,7 +10,8 @@ Always true, proved by payments/reconcile.py, and checked after every test in te
 6. A wallet's `credits_total` is the sum of its entries without usage, `credits_version` is their
    number, and `settled_total` is minus the sum of its usage entries.
 7. Nobody spends what he does not have: only settled usage and money that is taken back (a refund,
-   a dispute, the bonus or the reward that came with it) bring a wallet below zero.
+   a dispute, the bonus or the reward that came with it, what was given of a plan that then went
+   back to its card) bring a wallet below zero.
 
 Locks are taken in one order, so that nothing waits in a circle: our own account, then the
 wallet's account, then the wallet. A transaction that posts several times begins with `lock`, on
@@ -47,6 +48,8 @@ COUNTERPARTS = {
     Kind.TOPUP: "stripe:clearing",
     Kind.REFUND: "stripe:clearing",
     Kind.DISPUTE: "stripe:clearing",
+    Kind.BANK_TOPUP: "bank:clearing",
+    Kind.BANK_REFUND: "bank:clearing",
     Kind.PROMO: "promo:expense",
     Kind.REFERRAL: "referral:expense",
     Kind.SUBSCRIPTION: "revenue:subscriptions",
@@ -57,8 +60,13 @@ COUNTERPARTS = {
 }
 # What is earned is never below nothing; every other account of ours pays first and is paid later.
 NEVER_NEGATIVE = {"revenue:subscriptions", "revenue:usage"}
-TAKES_BELOW_ZERO = {Kind.USAGE, Kind.REFUND, Kind.DISPUTE, Kind.PROMO, Kind.REFERRAL}
-PAID = (Kind.TOPUP, Kind.SANDBOX)  # what counts as topped up; in the sandbox, play money
+TAKES_BELOW_ZERO = {
+    *(Kind.USAGE, Kind.REFUND, Kind.DISPUTE, Kind.BANK_REFUND, Kind.BALANCE_REFUND),
+    *(Kind.PROMO, Kind.REFERRAL),
+}
+# What counts as topped up, in the sandbox play money; and what of it went back.
+PAID = (Kind.TOPUP, Kind.BANK_TOPUP, Kind.SANDBOX)
+TAKEN_BACK = (Kind.REFUND, Kind.DISPUTE, Kind.BANK_REFUND)
 
 
 class KeyReused(errors.Conflict):

@@ -76,6 +76,8 @@ class Transfer(WrittenOnce):
         TOPUP = "topup", "top-up"
         REFUND = "refund", "refund of a top-up"
         DISPUTE = "dispute", "disputed payment"
+        BANK_TOPUP = "bank_topup", "bank transfer"
+        BANK_REFUND = "bank_refund", "refund of a bank transfer"
         PROMO = "promo", "promo code"
         REFERRAL = "referral", "referral reward"
         SUBSCRIPTION = "subscription", "plan or add-on"

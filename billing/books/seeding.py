@@ -27,17 +27,21 @@ _PAGE = 1_000
 _START = "0-0"
 
 
-def seed_account(user_id: int, *, recorded: Recorded, windows: Windows | None = None) -> bool:
-    """Make an account in Redis anew; False if it was in this epoch already.
+def seed_account(
+    user_id: int, *, recorded: Recorded, windows: Windows | None = None, epoch: str | None = None
+) -> bool:
+    """Make an account in Redis anew in `epoch` (None: that of now); False if it was in it already,
+    or something is in no sum yet: another epoch began meanwhile, or a request was announced.
 
     While we hold the wallet's lock no batch of its usage can commit, so `settled_total`, the
     events recorded and our answer to Redis belong together. What is settled meanwhile is behind
-    the last event seen, and seed.lua adds it. Without `windows` those of Redis are left as they
-    are. Raises errors.Unavailable.
+    the last event seen, and seed.lua adds it; if it was settled before, the account is to be made
+    anew again. Without `windows` those of Redis are left as they are. Raises errors.Unavailable.
     """
     ledger.wallet(user_id)
     with transaction.atomic():
         wallet = Wallet.objects.select_for_update().get(pk=user_id)
+        announced = rebuilding.announced(user_id)
         opened = rebuilding.open_requests(user_id)
         events, last_event_id = underway(user_id)
         known = _known(list(events), recorded)
@@ -47,18 +51,33 @@ def seed_account(user_id: int, *, recorded: Recorded, windows: Windows | None = 
         event = [text for _, text in events.values()]
         made = rebuilding.seed_sync(
             user_id,
+            epoch=epoch,
             credits=wallet.credits_total,
             credits_version=wallet.credits_version,
             terms_version=_terms(user_id),
             charged=wallet.settled_total + _cost(events, known),
             last_event_id=last_event_id,
             subjects=windows(user_id, live, event) if windows else None,
+            announced=announced,
             opened=[each.request_id for each in live],
             ended=[each.request_id for each in opened if each.request_id in ended],
         )
+        if made and _repeated(user_id, last_event_id, set(events), recorded):
+            rebuilding.forget_sync([user_id])
     # Terms that changed while we read them may have been told before we told older ones.
     limiter.publish_terms(user_id, _terms(user_id))
     return made
+
+
+def _repeated(user_id: int, after: str, seen: set[str], recorded: Recorded) -> bool:
+    """Whether an event behind that one is no new one: its gateway heard no answer, and repeated
+    it."""
+    ids = [
+        _event_id(stream_id, fields)
+        for stream_id, fields in _entries(keys.shard(user_id), after)
+        if int(fields[b"account"]) == user_id
+    ]
+    return len(set(ids) - seen) < len(ids) or bool(_known(ids, recorded))
 
 
 def _terms(user_id: int) -> int:
@@ -125,8 +144,7 @@ def _event_id(stream_id: str, fields: dict[bytes, bytes]) -> str:
         return stream_id
 
 
-def _entries(shard: int) -> Iterator[tuple[str, dict[bytes, bytes]]]:
-    after = _START
+def _entries(shard: int, after: str = _START) -> Iterator[tuple[str, dict[bytes, bytes]]]:
     try:
         while page := redis.sync().xrange(keys.usage(shard), f"({after}", "+", _PAGE):
             for stream_id, fields in page:

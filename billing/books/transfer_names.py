@@ -8,6 +8,8 @@ KIND_NAMES = {
     "topup": gettext_lazy("Top-up"),
     "refund": gettext_lazy("Refund of a top-up"),
     "dispute": gettext_lazy("Disputed payment"),
+    "bank_topup": gettext_lazy("Bank transfer"),
+    "bank_refund": gettext_lazy("Refund of a bank transfer"),
     "promo": gettext_lazy("Promo code"),
     "referral": gettext_lazy("Referral reward"),
     "subscription": gettext_lazy("Plan or add-on"),

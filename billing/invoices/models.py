@@ -1,7 +1,9 @@
 """Invoices and their series, written once; and, theirs to change, who they are made out to."""
 
+from decimal import Decimal
+
 from django.conf import settings
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -41,6 +43,24 @@ class BillingDetails(models.Model):
     def of(cls, user: User) -> "BillingDetails":
         """The account's; empty ones, not yet kept, where it has given none."""
         return cls.objects.filter(pk=user.pk).first() or cls(user=user)
+
+
+class TaxRate(models.Model):
+    """The tax that prices contain from a day on, in place of SELLER_TAX_RATE; taxes.py."""
+
+    since = models.DateField(unique=True, help_text="The first day, in the seller's country.")
+    percent = models.DecimalField(
+        max_digits=6,
+        decimal_places=4,
+        validators=[MinValueValidator(0), MaxValueValidator(Decimal("99.9999"))],
+        help_text="Such as 10, or 8 while it is reduced.",
+    )
+
+    class Meta:
+        ordering = ["-since"]
+
+    def __str__(self) -> str:
+        return f"{self.percent.normalize():f} % ({self.since:%Y-%m-%d})"
 
 
 class InvoiceSeries(models.Model):

@@ -11,8 +11,11 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from hontoni.templatetags.money import counted
+
 _DAY = r"\d\d \w{3} \d{4}"
-# How our lines are written (plans/quotes.py, payments/documents.py), and what is said for them.
+# How our lines are written (plans/quotes.py, payments/documents.py and plan_refunds.py), and what
+# is said for them.
 _SENTENCES = (
     (r"Unused time on (?P<what>.+)", gettext_noop("Unused time on %(what)s")),
     (
@@ -24,10 +27,28 @@ _SENTENCES = (
         r"Back to your card: invoice (?P<what>.+)",
         gettext_noop("Back to your card: invoice %(what)s"),
     ),
+    (
+        r"Back to your balance: invoice (?P<what>.+)",
+        gettext_noop("Back to your balance: invoice %(what)s"),
+    ),
+    (
+        r"Back from your balance: invoice (?P<what>.+)",
+        gettext_noop("Back from your balance: invoice %(what)s"),
+    ),
+    (
+        r"Bank transfer of (?P<dong>\d+) VND at (?P<rate>\d+) VND for a dollar",
+        gettext_noop("Bank transfer of %(dong)s ₫ at %(rate)s ₫ for a dollar"),
+    ),
+    (
+        r"Refund: Hontoni balance, invoice (?P<what>.+)",
+        gettext_noop("Refund of the balance bought: invoice %(what)s"),
+    ),
     (r"(?P<what>.+) ending in (?P<end>\w{4})", gettext_noop("%(what)s ending in %(end)s")),
 )
 _KNOWN = tuple((re.compile(pattern), said) for pattern, said in _SENTENCES)
 gettext_noop("Card")
+gettext_noop("Back to your balance")
+gettext_noop("Back from your balance")
 gettext_noop("Hontoni balance")
 
 
@@ -35,8 +56,13 @@ def spoken(text: str) -> str:
     """The same, in the language that is spoken right now."""
     for pattern, said in _KNOWN:
         if found := pattern.fullmatch(text):
-            return _(said) % {name: _day(part) for name, part in found.groupdict().items()}
+            return _(said) % {name: _part(name, part) for name, part in found.groupdict().items()}
     return _(text) if text else ""
+
+
+def _part(name: str, part: str) -> str:
+    """A day, or an amount of dong, as its reader writes them; what is neither stays."""
+    return counted(int(part)) if name in ("dong", "rate") else _day(part)
 
 
 def _day(part: str) -> str:

@@ -33,9 +33,11 @@ from hontoni.money import CENT, whole_cents
 
 SECTIONS = {
     Kind.TOPUP: "payments",
+    Kind.BANK_TOPUP: "payments",
     Kind.SANDBOX: "payments",
     Kind.REFUND: "refunds",
     Kind.DISPUTE: "refunds",
+    Kind.BANK_REFUND: "refunds",
     Kind.BALANCE_REFUND: "refunds",
     Kind.SUBSCRIPTION: "purchases",
     Kind.CORRECTION: "corrections",

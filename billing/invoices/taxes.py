@@ -3,6 +3,7 @@
 * Money is taxed when it is paid in. What the balance buys later was taxed with the top-up, as
   single-purpose vouchers are (Directive 2006/112/EC, Article 30b), and is not taxed again.
 * SELLER_TAX_RATE is a percentage that prices contain: who tops up $25 pays $25, tax included.
+  Staff may set another from a day on (TaxRate), such as a reduced one and when it ends.
 * A business abroad, which is a buyer with a tax id of another country than SELLER_COUNTRY, owes
   the tax itself: no tax, and a sentence that says so. The id must be one: anything else that is
   written there would be a way round the tax.
@@ -11,18 +12,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext_noop
 from stdnum import get_cc_module
 
 from billing.invoices import countries
+from billing.invoices.models import TaxRate
 from hontoni.money import CENT
+
+VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 
 REVERSE_CHARGE = gettext_noop("Reverse charge: the recipient accounts for the tax.")
 FROM_BALANCE = gettext_noop("Any tax on it was charged when the balance was topped up.")
+STAYS_PAID = gettext_noop("Any tax on it stays paid: it is that of the balance.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +46,17 @@ class Tax:
 NONE = Tax()
 
 
-def rate() -> Decimal:
-    """Percent. Raises decimal.InvalidOperation for what is no number (hontoni/checks.py)."""
-    return Decimal(settings.SELLER_TAX_RATE)
+def rate(at: datetime | None = None) -> Decimal:
+    """Percent at that moment, or now. Raises decimal.InvalidOperation where SELLER_TAX_RATE is no
+    number (hontoni/checks.py)."""
+    day = (at or timezone.now()).astimezone(zone()).date()
+    found = TaxRate.objects.filter(since__lte=day).order_by("-since").first()
+    return found.percent if found else Decimal(settings.SELLER_TAX_RATE)
+
+
+def zone() -> tzinfo:
+    """Whose days are those of the seller's tax office, as far as we know it."""
+    return VIETNAM if settings.SELLER_COUNTRY == "VN" else UTC
 
 
 def of_payment(total: int, buyer: Mapping[str, Any]) -> Tax:

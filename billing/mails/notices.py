@@ -9,13 +9,14 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 * plan_renewed: plan, add_on, paid, invoice, renews_at
 * plan_renewal_failed: plan, add_on, amount, balance, grace_until
 * plan_ended: plan, add_on, reason (canceled, unpaid or staff), credited, invoice
-* topup_receipt, auto_topup: amount, charged (tax included), balance, topup
+* topup_receipt, auto_topup: amount, charged (tax included), balance, topup; of a bank transfer
+  dong and rate, too
 * auto_topup_failed, auto_topup_off: amount, reason, failures, off
 * dispute, dispute_won: amount, balance
 * account_frozen: request (the last whose bill was strange)
 
 `by_card` is true where Stripe took the money; `balance` of a renewal is null then, and `tax` says
-how much of what was `paid` is tax.
+how much of what was `paid` is tax, `on_top` how much of that came on top of the price.
 `add_on` and `invoice` may be null. Whoever sends mail reads the rows and remembers what it sent.
 """
 

@@ -24,16 +24,18 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.models import User
 from accounts.pages.visitors import customer
 from billing.books import balances
+from billing.pages.bank_forms import BankForm
 from billing.pages.billing_forms import SandboxForm
 from billing.pages.card_forms import CHECKOUT, AutoTopUpForm, TopUpForm, card_name
 from billing.payments import autotopup, orders, settlements
 from billing.payments.card_throttles import OrdersByAccount
 from billing.payments.models import TopUp
+from billing.payments.vietqr import orders as bank_orders
 from billing.rewards.models import Redemption
 from billing.stripe import customers, stripe_api
 from billing.subscriptions.models import PlanOrder
 from hontoni import errors
-from hontoni.money import dollars
+from hontoni.money import dollars, nanos
 from hontoni.templatetags.money import decimal
 from hontoni.translated_errors import translated
 from ratelimits import throttle
@@ -84,7 +86,11 @@ def empty_form(request: HttpRequest) -> TopUpForm:
 
 
 def top_up_page(
-    request: HttpRequest, *, form: TopUpForm, sandbox: SandboxForm | None = None
+    request: HttpRequest,
+    *,
+    form: TopUpForm,
+    sandbox: SandboxForm | None = None,
+    transfer: BankForm | None = None,
 ) -> HttpResponse:
     """The page with its forms; one that was sent comes back as it was typed."""
     user = customer(request)
@@ -96,6 +102,8 @@ def top_up_page(
         "waiting": waiting.order_by("pk").first(),
         "quick": _quick(request, form),
         "tax": settings.STRIPE_TAX,
+        "rate": (rate := bank_orders.offered()),
+        "bank_form": (transfer or BankForm(initial=_asked_for(request))) if rate else None,
     }
     return render(request, "billing/top_up.html", context)
 
@@ -109,7 +117,12 @@ def _quick(request: HttpRequest, form: TopUpForm) -> list[dict[str, Any]]:
     least, most = Decimal(settings.TOPUP_MIN), Decimal(settings.TOPUP_MAX)
     rest = {"back": back} if back else {}
     return [
-        {"amount": each, "query": urlencode({"amount": each} | rest), "chosen": each == chosen}
+        {
+            "amount": each,
+            "nanos": nanos(each),
+            "query": urlencode({"amount": each} | rest),
+            "chosen": each == chosen,
+        }
         for each in _QUICK
         if least <= Decimal(each) <= most
     ]

@@ -16,6 +16,8 @@ from billing.invoices.models import BillingDetails
 from billing.invoices.spoken import spoken
 from billing.pages.billing_forms import DetailsForm
 from billing.payments import invoice_list, stripe_invoices
+from billing.payments.einvoice.files import file_of
+from billing.payments.einvoice.models import EInvoice
 from billing.payments.tasks import tell_billing_details
 from hontoni import errors
 from hontoni.translated_errors import translated
@@ -58,6 +60,7 @@ def invoice(request: HttpRequest, invoice_id: str) -> HttpResponse:
         "paid_by": spoken(found.paid_by),
         "note": spoken(found.note),
         "lines": _read(found.lines),
+        "e_invoices": found.e_invoices.filter(number__gt="").defer("pdf", "xml").order_by("pk"),
     }
     return render(request, "billing/invoice.html", {"invoice": found, "id": invoice_id, **parties})
 
@@ -71,6 +74,18 @@ def _party(about: dict[str, Any]) -> list[str]:
     lines = [about["name"], *about.get("address", "").split("; "), about.get("country")]
     lines += [about.get("email"), about.get("tax_id")]
     return [line for line in lines if line]
+
+
+@login_required
+@never_cache
+@require_safe
+def e_invoice(request: HttpRequest, pk: str, ending: str) -> HttpResponse:
+    """The tax office's file of one of ours."""
+    mine = EInvoice.objects.filter(invoice__user=customer(request), pk=int(pk), number__gt="")
+    found = mine.first()
+    if found is None:
+        raise Http404
+    return file_of(found, ending)
 
 
 @login_required

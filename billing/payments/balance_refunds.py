@@ -1,4 +1,4 @@
-"""What was bought from the balance, given back to it: a plan, an add-on, or usage.
+"""What was bought, given back to the balance: a plan, an add-on, or usage.
 
 Always true:
 
@@ -7,22 +7,23 @@ Always true:
 2. It is booked once for a key, with its audit entry, and with a credit note where an invoice says
    what was bought: in one transaction.
 
-What a card paid goes back to the card (refunds.py).
+The invoice may be Stripe's, of a plan that a card paid (plan_refunds.py). What a card paid may go
+back to the card instead: refunds.py.
 """
+
+from itertools import islice
 
 from django.db import transaction
 from django.db.models import QuerySet, Sum
-from django.utils import timezone, translation
-from django.utils.translation import gettext, gettext_noop
+from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from accounts.models import User
 from billing.books import audit, ledger
 from billing.books.ledger import Kind
 from billing.books.models import Entry, Transfer
-from billing.invoices import issuing
-from billing.invoices.issuing import Line, Payment
 from billing.invoices.models import Invoice
-from billing.payments import documents
+from billing.payments import documents, plan_refunds
 from hontoni import errors
 from hontoni.money import CENT, dollars
 
@@ -40,6 +41,8 @@ def refundable(user_id: int) -> dict[str, int]:
     found = {USAGE: _of_usage(user_id)}
     for number, total in bought.order_by("-pk").values_list("number", "total")[:SHOWN]:
         found[number] = total - credited.get(number, 0)
+    by_card = plan_refunds.returned(user_id)
+    found |= {number: each.left for number, each in islice(by_card.items(), SHOWN)}
     return {name: left for name, left in found.items() if left >= CENT}
 
 
@@ -62,7 +65,7 @@ def refund(
         raise errors.BadRequest("A reason is required.", param="reason")
     ref = {"usage": True} if of == USAGE else {"invoice": of}
     with transaction.atomic():
-        ledger.lock([ledger.COUNTERPARTS[Kind.BALANCE_REFUND], ledger.wallet_code(user_id)])
+        plan_refunds.lock(user_id)
         if not Transfer.objects.filter(key=key).exists():
             left = refundable(user_id).get(of, 0)
             if not 0 < amount <= left or amount % CENT:
@@ -90,16 +93,9 @@ def _document(transfer: Transfer, user_id: int, of: str) -> None:
     """Usage has no invoice, and so no credit note: the statement of its month says it."""
     if of == USAGE:
         return
-    user = User.objects.get(pk=user_id)
-    with translation.override(user.language):
-        text = gettext("Back to your balance: invoice %(number)s") % {"number": of}
-    issuing.issue(
-        user=user,
-        lines=[Line(text, -transfer.amount)],
-        now=timezone.now(),
-        transfer=transfer,
-        payment=Payment(credits=[of]),
-    )
+    user, now = User.objects.get(pk=user_id), timezone.now()
+    by_card = of in plan_refunds.returned(user_id)
+    plan_refunds.document(user, transfer, transfer.amount, of, now, by_card=by_card)
 
 
 def _note(transfer: Transfer, user_id: int, of: str, request_id: str) -> None:

@@ -6,7 +6,8 @@
   (catalogue.py): a renewal names the rate of its day.
 * Of every other top-up it is ours, issued in the transaction that credits it.
 * Stripe makes no document of a refund or a dispute: what goes back has a credit note of ours,
-  which names the invoice, whosoever that is; what comes back after all, an invoice.
+  which names the invoice, whosoever that is; what comes back after all, an invoice. Of plans
+  that a card paid: plan_refunds.py.
 * Stripe may tell of its invoice later than of the payment: it has a day. What has no document
   then, and what was paid before all had one, gets ours (`complete`), dated when it is made.
 """
@@ -22,7 +23,6 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Concat, Substr
 from django.utils import timezone
 
-from accounts.models import User
 from billing.books import ledger
 from billing.books.ledger import Kind
 from billing.books.models import Transfer
@@ -177,12 +177,12 @@ def _tax_back(order: TopUp, moved: Transfer, cents: int) -> Tax:
     return Tax(tax, ours.tax_name, note=ours.note)
 
 
-def credited(user_id: int) -> dict[str, int]:
+def credited(user_id: int, **of: Any) -> dict[str, int]:
     """What credit notes gave back of each invoice, Stripe's or ours, and was not undone; one of
-    several counts for each of them."""
+    several counts for each of them. Of all notes, or narrowed."""
     known = Invoice.objects.filter(user=user_id)
     causes = set(known.exclude(cause="").values_list("cause", flat=True))
-    notes = known.filter(kind=Invoice.Kind.CREDIT_NOTE)
+    notes = known.filter(kind=Invoice.Kind.CREDIT_NOTE, **of)
     found: dict[str, int] = {}
     for numbers, total, cause in notes.values_list("credits", "total", "cause"):
         undone = {f"{cause}:failed", cause.replace(":withdrawn", ":reinstated")} - {cause}
@@ -190,42 +190,6 @@ def credited(user_id: int) -> dict[str, int]:
             for number in numbers:
                 found[number] = found.get(number, 0) - total
     return found
-
-
-# -- Of what Stripe billed itself ----------------------------------------------------------------
-
-
-def of_plan(user: User, intent: str, cause: str, cents: int, now: datetime) -> Invoice | None:
-    """A credit note of `cents` of a plan that went back to a card (an invoice, below 0).
-
-    Nothing where Stripe has no invoice of the payment. The cause again is the same one.
-    """
-    if Invoice.objects.filter(cause=cause).exists() or not cents:
-        return None
-    theirs = stripe_api.invoice_of(intent)
-    if theirs is None:
-        return None
-    with transaction.atomic():
-        User.objects.select_for_update().get(pk=user.pk)  # one after the other: they add up
-        tax = _tax_of_plan(user, theirs, cents)
-        net = -cents * CENT - tax
-        payment = Payment(
-            by="Card",
-            tax=Tax(tax, "Tax", on_top=True) if tax else taxes.NONE,
-            credits=[theirs["number"]],
-        )
-        lines = [Line(f"Back to your card: invoice {theirs['number']}", net)]
-        return issuing.issue(cause=cause, user=user, lines=lines, now=now, payment=payment)
-
-
-def _tax_of_plan(user: User, theirs: Object, cents: int) -> int:
-    """Nano-dollars, negative on a credit note; together, all parts are all of the tax."""
-    earlier = Invoice.objects.filter(user=user, transfer=None).defer("pdf")
-    about = [(one.total, one.tax) for one in earlier if one.credits == [theirs["number"]]]
-    back = -sum(total for total, _ in about) + cents * CENT
-    whole = sum(int(tax["amount"]) for tax in theirs["total_taxes"] or [])
-    credited: int = sum(tax for _, tax in about)
-    return -taxes.share(back, whole, theirs["total"] or 1) - credited
 
 
 # -- What has none -------------------------------------------------------------------------------

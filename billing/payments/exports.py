@@ -23,7 +23,7 @@ from billing.books import archived
 from billing.books.ledger import Kind
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice
-from billing.payments.models import TopUp
+from billing.payments.models import BankRefund, BankTransfer, EInvoice, TopUp
 from billing.subscriptions import card_bills
 from billing.subscriptions.card_bills import CardBill
 from hontoni.money import CENT, dollars
@@ -159,6 +159,43 @@ def _top_ups(since: datetime, until: datetime) -> Iterator[Row]:
         )
 
 
+def _bank_transfers(since: datetime, until: datetime) -> Iterator[Row]:
+    """Every transfer that came to the bank account, and where it is now. Dong, whole."""
+    came = BankTransfer.objects.filter(sent_at__gte=since, sent_at__lt=until)
+    for each in came.select_related("order", "user").order_by("sent_at", "pk").iterator(CHUNK):
+        yield (
+            *(each.pk, _at(each.sent_at), each.gateway, each.account, each.reference, each.dong),
+            *(each.state, each.problem, each.order.code if each.order else ""),
+            *(each.user_id or "", each.user.email if each.user else "", each.rate or ""),
+            *(dollars(each.amount) if each.amount else "", each.content),
+            each.key if each.amount else "",
+        )
+
+
+def _bank_refunds(since: datetime, until: datetime) -> Iterator[Row]:
+    """What goes, or went, back by hand. Dong, whole."""
+    found = BankRefund.objects.filter(requested_at__gte=since, requested_at__lt=until)
+    for each in found.select_related("transfer").order_by("pk").iterator(CHUNK):
+        yield (
+            *(each.pk, _at(each.requested_at), each.state, each.transfer_id, each.dong),
+            *(dollars(each.amount), each.to, each.reason, each.requested_by),
+            *(each.decided_by, _at(each.decided_at), each.reference),
+            each.ledger_key if each.amount else "",
+        )
+
+
+def _e_invoices(since: datetime, until: datetime) -> Iterator[Row]:
+    """What the tax office has. Dong, whole."""
+    found = EInvoice.objects.filter(created_at__gte=since, created_at__lt=until)
+    found = found.select_related("invoice", "about").defer("pdf", "xml", "invoice__pdf")
+    for each in found.order_by("pk").iterator(CHUNK):
+        yield (
+            *(each.pk, _at(each.issued_at), each.kind, each.state, each.series, each.number),
+            *(each.invoice.number, each.about.number if each.about else "", each.tax_percent),
+            *(each.net, each.tax, each.total, each.rate, each.error),
+        )
+
+
 def _refunds(since: datetime, until: datetime) -> Iterator[Row]:
     """What left for the card, by refund or dispute, of a balance or of a plan that a card paid;
     negative what came back of that, and what was given back to the balance."""
@@ -179,7 +216,7 @@ def _refunds_of_plans(since: datetime, until: datetime) -> Iterator[Row]:
 
 
 def _refunds_of_balance(since: datetime, until: datetime) -> Iterator[Row]:
-    kinds = (Kind.REFUND, Kind.DISPUTE, Kind.BALANCE_REFUND)
+    kinds = (Kind.REFUND, Kind.DISPUTE, Kind.BANK_REFUND, Kind.BALANCE_REFUND)
     back = Transfer.objects.filter(
         ~Q(kind=Kind.USAGE), kind__in=kinds, created_at__gte=since
     ).filter(created_at__lt=until)
@@ -271,6 +308,30 @@ EXPORTS = {
             *("payment_intent", "invoice"),
         ),
         _top_ups,
+    ),
+    "bank-transfers": Export(
+        gettext_noop("Bank transfers"),
+        (
+            *("id", "at", "gateway", "account", "reference", "dong", "state", "problem", "order"),
+            *("customer", "email", "rate", "amount", "content", "booked_as"),
+        ),
+        _bank_transfers,
+    ),
+    "bank-refunds": Export(
+        gettext_noop("Bank refunds"),
+        (
+            *("id", "at", "state", "transfer", "dong", "balance", "to", "reason", "requested_by"),
+            *("decided_by", "decided_at", "reference", "booked_as"),
+        ),
+        _bank_refunds,
+    ),
+    "e-invoices": Export(
+        gettext_noop("E-invoices"),
+        (
+            *("id", "issued_at", "kind", "state", "series", "number", "invoice", "about"),
+            *("tax_percent", "net", "tax", "total", "rate", "error"),
+        ),
+        _e_invoices,
     ),
     "refunds": Export(
         gettext_noop("Refunds and disputes"),

@@ -12,6 +12,14 @@ from django.db.models import Q, Value
 from django.utils.translation import gettext
 
 from billing.invoices import taxes
+from billing.payments.einvoice.models import EInvoice
+from billing.payments.vietqr.models import (
+    BankCursor,
+    BankOrder,
+    BankRefund,
+    BankTransfer,
+    ExchangeRate,
+)
 from billing.stripe.models import (
     PollCursor,
     Quarantine,
@@ -25,7 +33,13 @@ from hontoni import money
 
 __all__ = [
     "AutoTopUp",
+    "BankCursor",
+    "BankOrder",
+    "BankRefund",
+    "BankTransfer",
     "Dispute",
+    "EInvoice",
+    "ExchangeRate",
     "Payout",
     "PayoutLine",
     "PlanOrder",

@@ -33,6 +33,7 @@ from billing.books.seeding import Recorded, unsettled, unsettled_by_account
 from billing.invoices.models import Invoice, InvoiceSeries
 from billing.payments import closing, documents, recent
 from billing.payments.recent import Floor
+from billing.payments.vietqr import proof
 from ratelimits import keys, limiter
 
 _LOOKS = 20  # at an account that is too busy to be seen at rest
@@ -46,6 +47,7 @@ def problems(floor: Floor | None = None) -> list[str]:
         *checkpoints.problems(),
         *_invoices(),
         *documents.problems(),
+        *proof.problems(),
         *closing.problems(floor.month if floor else None),
     ]
 

@@ -14,7 +14,7 @@ from itertools import islice
 from django.db.models import Q
 
 from billing.books import audit
-from billing.payments import documents, settlements, stripe_invoices
+from billing.payments import documents, plan_refunds, settlements, stripe_invoices
 from billing.payments.models import Dispute, TopUp
 from billing.stripe import customers, stripe_api
 from billing.stripe.stripe_api import Object
@@ -33,6 +33,7 @@ class Payment:
     user_id: int
     intent_id: str
     cents: int
+    number: str = ""  # of Stripe's invoice of a plan
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -68,7 +69,7 @@ def of_invoice(user_id: int, id: str) -> Payment:
     if found["status"] != "paid" or paid is None:
         raise errors.Conflict("It was never paid.")
     intent = paid["payment"]["payment_intent"]
-    return Payment(f"invoice:{found['id']}", user_id, intent, paid["amount_paid"])
+    return Payment(f"invoice:{found['id']}", user_id, intent, paid["amount_paid"], found["number"])
 
 
 def find(user_id: int, subject: str) -> Payment:
@@ -102,17 +103,21 @@ def _invoices(user_id: int) -> Iterator[Choice]:
     customer = customers.find(user_id)
     if customer is None:
         return
-    credited = documents.credited(user_id)
+    to_card = documents.credited(user_id, transfer=None)
+    gone = to_card | {n: each.gone for n, each in plan_refunds.returned(user_id).items()}
     for each in stripe_api.invoices(customer):
-        cents = each["amount_paid"] - credited.get(each["number"], 0) // CENT
+        cents = each["amount_paid"] - gone.get(each["number"], 0) // CENT
         if each["status"] == "paid" and cents > 0 and not stripe_invoices.top_up_of(each):
             at = datetime.fromtimestamp(each["created"], UTC)
             yield Choice(f"invoice:{each['id']}", each["number"], at, cents)
 
 
 def left(payment: Payment) -> int:
-    """Cents that have not gone back yet, as Stripe says. Raises as stripe_api."""
+    """Cents that have not gone back yet: to the card, as Stripe says, or to the balance. Raises
+    as stripe_api."""
     gone: int = sum(each["amount"] for each in _made(payment))
+    if each := plan_refunds.returned(payment.user_id).get(payment.number):
+        gone += (each.gone - each.carded) // CENT
     return payment.cents - gone
 
 

@@ -25,7 +25,7 @@ from billing.books.ledger import Kind
 from billing.books.models import Transfer
 from billing.invoices.models import Invoice
 from billing.mails import notices
-from billing.payments import documents, funding
+from billing.payments import documents, funding, plan_refunds
 from billing.payments.models import Dispute, TopUp
 from billing.rewards import fraud
 from billing.stripe import customers, stripe_api
@@ -252,15 +252,15 @@ def _refund(order: TopUp, refund: Object) -> None:
 
 
 def _refund_of_plan(refund: Object) -> None:
-    """No balance was bought, so none is taken back; there is a credit note all the same."""
+    """No balance was bought, and there is a credit note all the same (plan_refunds.py)."""
     payer = _payer(refund["payment_intent"])
     if payer is None:
         return
     key, cents, now = f"refund:{refund['id']}", refund["amount"], timezone.now()
     if refund["status"] not in ("failed", "canceled"):
-        documents.of_plan(payer, refund["payment_intent"], key, cents, now)
+        plan_refunds.to_card(payer, refund["payment_intent"], key, cents, now)
     elif Invoice.objects.filter(cause=key).exists():
-        documents.of_plan(payer, refund["payment_intent"], f"{key}:failed", -cents, now)
+        plan_refunds.to_card(payer, refund["payment_intent"], f"{key}:failed", -cents, now)
 
 
 def _dispute(order: TopUp, dispute: Object) -> None:
@@ -308,14 +308,14 @@ def _booked(dispute: Object) -> tuple[bool, bool]:
 
 
 def _dispute_of_plan(payer: User, dispute: Object) -> None:
-    """No balance was bought, so none is taken back; the keys are frozen all the same."""
+    """No balance was bought; the keys are frozen all the same."""
     withdrawn, reinstated = _booked(dispute)
     key, cents, intent = f"dispute:{dispute['id']}", dispute["amount"], dispute["payment_intent"]
     user_id, worth, now = payer.pk, cents * CENT, timezone.now()
     if withdrawn:
-        documents.of_plan(payer, intent, f"{key}:withdrawn", cents, now)
+        plan_refunds.to_card(payer, intent, f"{key}:withdrawn", cents, now)
     if reinstated:
-        documents.of_plan(payer, intent, f"{key}:reinstated", -cents, now)
+        plan_refunds.to_card(payer, intent, f"{key}:reinstated", -cents, now)
     with transaction.atomic():
         Dispute.objects.get_or_create(
             pk=dispute["id"], defaults={"user_id": user_id, "amount": worth}

@@ -10,6 +10,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.payments import autotopup, documents, inbox, orders, pauses, payouts
+from billing.payments.einvoice import handing_over
+from billing.payments.vietqr import orders as bank_orders
+from billing.payments.vietqr import polling, rates
 from billing.stripe import customers, mirror, stripe_api
 from billing.stripe.models import StripeEvent
 from billing.subscriptions import arrangements
@@ -108,3 +111,22 @@ def top_up_automatically(**_: Any) -> None:
     """Every minute."""
     if stripe_api.configured():
         autotopup.run(now=timezone.now())
+
+
+@shared_task(expires=60)
+def poll_banks(**_: Any) -> None:
+    """Every minute: transfers that no callback told of, and orders that were not paid in time."""
+    if bank_orders.gateways():
+        polling.poll(timezone.now())
+
+
+@shared_task(expires=3600)
+def propose_rate(**_: Any) -> None:
+    """Each morning: what a dollar costs, for staff to say yes to."""
+    rates.propose()
+
+
+@shared_task(expires=60)
+def hand_over_invoices(**_: Any) -> None:
+    """Every minute: to the tax office, one step after another."""
+    handing_over.hand_over(timezone.now())

@@ -263,7 +263,7 @@ def _books(user_id: int) -> tuple[int, int]:
     """What an account topped up, less what was taken back; what it spent on plans and add-ons."""
     code = ledger.wallet_code(user_id)
     signed = Case(When(credit__code=code, then=F("amount")), default=-F("amount"))
-    payments = Q(kind__in=[*ledger.PAID, Kind.REFUND, Kind.DISPUTE])
+    payments = Q(kind__in=[*ledger.PAID, *ledger.TAKEN_BACK])
     # Two queries, each over the index of one side, and never over usage.
     sides = [Q(credit__code=code), Q(debit__code=code)]
     paid = purchases = 0

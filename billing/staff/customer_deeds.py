@@ -52,7 +52,7 @@ class CreditForm(OnceForm):
 
 
 class BalanceRefundForm(OnceForm):
-    """Of what the balance paid for, whole or in part."""
+    """Of what was bought, whole or in part."""
 
     of = forms.ChoiceField(label=_("Of"), widget=UnfoldAdminSelectWidget)
     amount = DollarsField(
@@ -195,7 +195,10 @@ def _audit(request: HttpRequest, customer: Customer, verb: str, reason: str) -> 
 
 
 def note(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
-    CustomerNote.objects.create(user=customer, text=data["text"], author=email_of(request))
+    """Its words are the note's alone: they go with the account, and the audit stays."""
+    made = CustomerNote.objects.create(user=customer, text=data["text"], author=email_of(request))
+    after = {"note": made.pk, "characters": len(made.text)}
+    audit_deed(request, "note", f"user:{customer.pk}", before={}, after=after)
     return gettext("Noted.")
 
 

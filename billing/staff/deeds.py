@@ -76,6 +76,12 @@ class DeedAdmin(ReadOnlyAdmin):
                 return redirect(reverse(name, args=[quote(row.pk)]))
             except errors.ApiError as error:
                 form.add_error(None, to_staff(error))
-        shown = {"form": form, "title": f"{title}: {row}", "button": title}
+        return self.show(request, f"{title}: {row}", form, title)
+
+    def show(
+        self, request: HttpRequest, title: str, form: forms.Form, button: str = ""
+    ) -> HttpResponse:
+        """A form on a page of its own."""
+        shown = {"form": form, "title": title, "button": button or title}
         context = {**self.admin_site.each_context(request), "opts": self.model._meta, **shown}
         return render(request, "admin/billing/customer/ask.html", context)

@@ -30,6 +30,7 @@ from billing.invoices.models import Invoice
 from billing.mails.models import Notice
 from billing.payments import closing, exports
 from billing.payments.models import AutoTopUp, Payout, TopUp
+from billing.payments.vietqr import proof
 from billing.plans.models import Subscription
 from billing.staff.audited import ReadOnlyAdmin, audit_deed, email_of
 from hontoni import errors, months
@@ -223,6 +224,7 @@ def behind() -> dict[str, Any]:
         "cards": AutoTopUp.objects.filter(failures__gt=0).select_related("user"),
         "payouts": Payout.objects.filter(unmatched__gt=0),
         "next_month": closing.next_month(timezone.now()),
+        "banks": [(gettext(name), sum_) for name, sum_ in proof.sums().items()],
     }
 
 

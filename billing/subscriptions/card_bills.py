@@ -16,17 +16,24 @@ KINDS = ("plan_started", "plan_renewed", "plan_upgraded", "add_on_started")
 
 
 class CardBill(NamedTuple):
-    """An invoice of Stripe's that a card paid: nano-dollars, `paid` with its tax."""
+    """An invoice of Stripe's that a card paid, in nano-dollars: `paid` has its tax in it, of which
+    `on_top` was added to the price."""
 
     user_id: int
     number: str
     at: datetime
     paid: int
     tax: int
+    on_top: int = 0
 
     @property
     def net(self) -> int:
         return self.paid - self.tax
+
+    @property
+    def worth(self) -> int:
+        """The balance that would have bought the same: its tax was paid with it."""
+        return self.paid - self.on_top
 
 
 def paid(
@@ -41,7 +48,8 @@ def paid(
     found: dict[str, CardBill] = {}
     for user_id, at, facts in told.order_by("pk").values_list("user", "created_at", "facts"):
         amount, number = nanos(Decimal(facts["paid"])), str(facts["invoice"])
-        tax = nanos(Decimal(facts.get("tax", "0")))  # older ones do not say it
+        said = facts.get("tax", "0")  # older ones do not say it, nor how much came on top
+        tax, on_top = nanos(Decimal(said)), nanos(Decimal(facts.get("on_top", said)))
         if amount:
-            found.setdefault(number, CardBill(user_id, number, at, amount, tax))
+            found.setdefault(number, CardBill(user_id, number, at, amount, tax, on_top))
     return list(found.values())

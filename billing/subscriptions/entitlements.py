@@ -322,9 +322,12 @@ def _over(mine: Subscription, found: Object, now: datetime) -> None:
 
 
 def _tell_paid(mine: Subscription, kind: str, invoice: Object, **changed: str) -> None:
+    taxes = [(int(tax["amount"]), tax["tax_behavior"]) for tax in invoice["total_taxes"] or []]
+    on_top = sum(amount for amount, behavior in taxes if behavior == "exclusive")
     facts: dict[str, Any] = renewals.facts(mine) | {
         "paid": dollars(invoice["amount_paid"] * CENT),
-        "tax": dollars(sum(int(each["amount"]) for each in invoice["total_taxes"] or []) * CENT),
+        "tax": dollars(sum(amount for amount, _ in taxes) * CENT),
+        "on_top": dollars(on_top * CENT),
         "invoice": invoice["number"],
         "renews_at": mine.period_end.isoformat(),
         "by_card": True,

@@ -25,7 +25,7 @@ def forget_expired(now: datetime) -> int:
 def _forget(batch: Batch, now: datetime) -> None:
     batch.requests.all().delete()
     batch.files.all().delete()
-    Batch.objects.filter(pk=batch.pk).update(forgotten_at=now, bytes=0)
+    Batch.objects.filter(pk=batch.pk).update(forgotten_at=now, bytes=0, metadata={}, errors=[])
 
 
 def forget_all(account: int, now: datetime) -> None:

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Sum
+from django.db.models import F, Sum
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from accounts.models import User
@@ -22,6 +23,7 @@ from hontoni.errors import BadRequest, NotFound, TooLarge
 PURPOSE, OUTPUT = "batch", "batch_output"
 LEAST_SECONDS, MOST_SECONDS = 3600, 30 * 86_400  # as at OpenAI
 _PIECE = 256 * 1024
+_LEAST_BYTES = 1024  # what anything kept counts as: its rows take room, too
 
 
 def keeps_seconds(given: int | None = None) -> int:
@@ -32,15 +34,21 @@ def keeps_seconds(given: int | None = None) -> int:
 
 def used_bytes(user_id: int) -> int:
     """Of an account's files, and of its batches' requests and answers."""
-    uploaded = StoredFile.objects.filter(user_id=user_id, batch=None).aggregate(n=Sum("bytes"))
-    batched = Batch.objects.filter(user_id=user_id, forgotten_at=None).aggregate(n=Sum("bytes"))
+    size = Sum(Greatest(F("bytes"), _LEAST_BYTES))
+    uploaded = StoredFile.objects.filter(user_id=user_id, batch=None).aggregate(n=size)
+    batched = Batch.objects.filter(user_id=user_id, forgotten_at=None).aggregate(n=size)
     return int(uploaded["n"] or 0) + int(batched["n"] or 0)
+
+
+def one_at_a_time(user_id: int) -> None:
+    """Until the transaction ends nobody else adds to what is counted of the account."""
+    User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
 def make_room(user_id: int, size: int) -> None:
     """Raises TooLarge where the account may not have so many bytes more."""
     most: int = settings.FILES_ACCOUNT_BYTES
-    if used_bytes(user_id) + size > most:
+    if used_bytes(user_id) + max(size, _LEAST_BYTES) > most:
         raise TooLarge(
             f"Your files and batches may have {most // 1024 // 1024} MB together. "
             "Delete some, or wait until they expire.",
@@ -53,7 +61,7 @@ def upload(user_id: int, name: str, content: bytes, seconds: int | None = None) 
     """Keep a file. Raises BadRequest, TooLarge."""
     if not content:
         raise BadRequest("The file is empty.", param="file")
-    User.objects.select_for_update(no_key=True).get(pk=user_id)  # one at a time: bytes are counted
+    one_at_a_time(user_id)
     make_room(user_id, len(content))
     now = timezone.now()
     file = StoredFile.objects.create(

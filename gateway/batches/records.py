@@ -6,21 +6,22 @@ or Valkey say. Money is not moved here: requests are charged as any others are.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import orjson
+from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from gateway.batches import results
-from gateway.batches.files import OUTPUT
+from gateway.batches import files, results
 from gateway.batches.models import OPEN, Batch, BatchRequest, State, Status, StoredFile, ended
 from gateway.batches.sealing import opened, sealed
 from gateway.usage.models import UsageEvent
-from hontoni.errors import BadRequest, NotFound
+from hontoni.errors import BadRequest, NotFound, RateLimited
 
 WINDOW = timedelta(hours=24)
 LEASE = timedelta(seconds=30)
@@ -40,9 +41,11 @@ class Item(NamedTuple):
 
 @transaction.atomic
 def create(batch: Batch, items: Sequence[Item]) -> None:
-    """Keep a batch that is to be run."""
+    """Keep a batch that is to be run. Raises RateLimited, TooLarge."""
     batch.total, batch.held = len(items), sum(item.bound for item in items)
     batch.bytes = sum(len(item.body) for item in items)
+    files.one_at_a_time(batch.user_id)
+    make_room(batch.user_id, batch.bytes)
     batch.save(force_insert=True)
     BatchRequest.objects.bulk_create(
         (
@@ -79,8 +82,27 @@ def find(user_id: int, batch_id: str, *, anthropic: bool) -> Batch:
     return found
 
 
-def open_count(user_id: int) -> int:
-    return Batch.objects.filter(user_id=user_id, status__in=OPEN).count()
+@transaction.atomic
+def fail(batch: Batch, errors: Sequence[Mapping[str, Any]]) -> None:
+    """Keep a batch of which nothing can be run, and why. Raises TooLarge."""
+    batch.status, batch.errors, batch.ended_at = Status.FAILED, list(errors), batch.created_at
+    batch.bytes = len(orjson.dumps([batch.errors, batch.metadata]))
+    files.one_at_a_time(batch.user_id)
+    files.make_room(batch.user_id, batch.bytes)
+    batch.save(force_insert=True)
+
+
+def make_room(user_id: int, size: int) -> None:
+    """Raises RateLimited where the account may not have another open batch, TooLarge where it may
+    not have so many bytes more."""
+    most: int = settings.BATCHES_PER_ACCOUNT
+    if Batch.objects.filter(user_id=user_id, status__in=OPEN).count() >= most:
+        raise RateLimited(
+            f"You have {most} open batches, which is the most. Wait until one has ended.",
+            code="batch_limit_reached",
+            headers={"Retry-After": "60"},
+        )
+    files.make_room(user_id, size)
 
 
 def underway() -> tuple[int, int]:
@@ -245,7 +267,7 @@ def _results(batch: Batch, now: datetime) -> None:
                 id=f"file-{uuid.uuid4().hex}",
                 user_id=batch.user_id,
                 name=f"{batch.id}_{'error' if errors else 'output'}.jsonl",
-                purpose=OUTPUT,
+                purpose=files.OUTPUT,
                 bytes=results.size(batch, errors=errors),
                 created_at=now,
                 expires_at=now + timedelta(seconds=batch.keeps_seconds),

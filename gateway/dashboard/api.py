@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.requests import valid
 from accounts.keys import scopes
 from gateway.archive import receipts as archived
 from gateway.archive.log import Log, Narrowing
@@ -24,14 +25,16 @@ from gateway.catalogue.features import snapshot
 from gateway.catalogue.models import Model, Price, living
 from gateway.dashboard import signed_receipts
 from gateway.dashboard.serializers import (
+    ExplainedSerializer,
     ModelListSerializer,
     ReceiptSerializer,
     RefusalSerializer,
+    SummaryFilterSerializer,
     UsageFilterSerializer,
     UsageSerializer,
     model_out,
 )
-from gateway.usage import charges, log
+from gateway.usage import charges, log, refusals, summary
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
@@ -151,6 +154,47 @@ class RefusalsView(ListAPIView[Refusal]):
     def get_queryset(self) -> QuerySet[Refusal]:
         assert self.request.user.pk is not None
         return Refusal.objects.filter(user_id=self.request.user.pk)
+
+
+class SummaryView(APIView):
+    """What the account used in some days, added up by day, model, key or member."""
+
+    scopes: ClassVar = {"GET": scopes.USAGE}
+    filters = SummaryFilterSerializer
+
+    @extend_schema(
+        tags=["usage"],
+        operation_id="usage_summary",
+        summary="Add up usage",
+        parameters=[SummaryFilterSerializer],
+        responses={200: OpenApiTypes.OBJECT, **problems(400, 401, 403)},
+    )
+    def get(self, request: Request) -> Response:
+        query = valid(SummaryFilterSerializer, request.query_params)
+        assert request.user.pk is not None
+        span = query.get("from"), query.get("to")
+        return Response(summary.answer(request.user.pk, *span, query["group_by"]))
+
+
+class RefusalView(APIView):
+    """Why one request was refused. Of equal refusals in an hour only the last is named by its id:
+    of another, `exact` is false, and `results` are those of its moment."""
+
+    scopes: ClassVar = {"GET": scopes.USAGE}
+
+    @extend_schema(
+        tags=["usage"],
+        operation_id="refusal",
+        summary="Why was this refused?",
+        responses={200: ExplainedSerializer, **problems(401, 403, 404)},
+    )
+    def get(self, request: Request, request_id: str) -> Response:
+        assert request.user.pk is not None
+        found = refusals.explaining(request.user.pk, request_id)
+        if not found:
+            raise NotFound("There is no such refusal.")
+        exact = found[0].request_id == request_id
+        return Response(ExplainedSerializer({"exact": exact, "results": found}).data)
 
 
 class ReceiptView(APIView):

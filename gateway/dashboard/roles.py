@@ -38,6 +38,8 @@ _PAYMENTS = (
     "view_stripecustomer",
     "view_stripeevent",
     "view_topup",
+    *("view_bankorder", "view_banktransfer", "view_bankrefund", "view_einvoice"),
+    "view_exchangerate",
 )
 _WATCH = ("view_finding", "decide_finding", "view_rule")
 _CUSTOMERS = (
@@ -69,6 +71,7 @@ ROLES = {
             *("decide_creditrequest", "export_customer"),
             *("view_closedmonth", "close_month", "export_books"),
             "view_auditentry",
+            *(f"{verb}_taxrate" for verb in _EDIT),
             "view_plan",
             "view_addon",
             "add_promocode",
@@ -84,6 +87,8 @@ ROLES = {
             *_PAYMENTS,
             *("replay_stripeevent", "resolve_quarantine", "refund_topup"),
             *("view_payout", "answer_dispute"),
+            *("set_exchangerate", "book_banktransfer", "request_bankrefund", "send_bankrefund"),
+            "replace_einvoice",
         ),
         "gateway": (
             *("view_model", "view_price", "view_refusal", "view_usageevent"),

@@ -11,7 +11,7 @@ from gateway.catalogue.features.models import Kind, Pricing
 from gateway.catalogue.features.snapshot import Features
 from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.metering import bill
-from gateway.usage import receipts
+from gateway.usage import receipts, summary
 from gateway.usage.clients import NAMES
 from gateway.usage.explanations import explain
 from gateway.usage.models import Refusal, UsageEvent
@@ -141,6 +141,18 @@ class UsageFilterSerializer(Query):
     until = serializers.DateTimeField(required=False, help_text="before this moment")
 
 
+class SummaryFilterSerializer(Query):
+    """Which days, and by what they are added up."""
+
+    group_by = serializers.ChoiceField(summary.GROUPS, default="day")
+    to = serializers.DateField(required=False, help_text="the last day (UTC); today")
+
+    def get_fields(self) -> dict[str, Any]:
+        """`from` is no name that Python lets a member have."""
+        first = serializers.DateField(required=False, help_text="the first day; 30 days in all")
+        return {**super().get_fields(), "from": first}
+
+
 class UsageSerializer(serializers.ModelSerializer[UsageEvent]):
     """One request in the list."""
 
@@ -177,6 +189,13 @@ class RefusalSerializer(serializers.ModelSerializer[Refusal]):
 
     def get_explanation(self, refusal: Refusal) -> str:
         return str(explain(refusal))
+
+
+class ExplainedSerializer(serializers.Serializer[Any]):
+    """Why a request was refused."""
+
+    exact = serializers.BooleanField(help_text="whether it is the request that was asked about")
+    results = RefusalSerializer(many=True)
 
 
 class FeatureVersionSerializer(serializers.Serializer[Any]):

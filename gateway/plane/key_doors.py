@@ -1,7 +1,7 @@
 """What a key may ask about itself: `GET /v1/key` and `GET /v1/usage`, free."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from accounts.keys import api_keys, restrictions, scopes
@@ -16,8 +16,6 @@ from hontoni.errors import BadRequest, Unauthenticated
 from hontoni.money import dollars
 from ratelimits.limiter import State
 from ratelimits.purses import Spend
-
-_USUAL_DAYS, _MOST_DAYS = 30, 366
 
 
 async def key(http: Exchange, _: Upstream) -> None:
@@ -102,33 +100,19 @@ def _at(now: int, reset_ms: int) -> str | None:
 async def usage(http: Exchange, _: Upstream) -> None:
     """What the account used, by day, model, key or member. Raises ApiError."""
     caller = await admission.enter(http, scopes.USAGE)
-    span, by = _asked_for(http.query())
-    rows = await freshness.query(summary.grouped, caller.account, *span, by)
-    await http.respond_json(
-        {
-            "object": "usage",
-            "currency": "USD",
-            "from": span[0].isoformat(),
-            "to": span[1].isoformat(),
-            "group_by": by,
-            "data": rows,
-            "total": summary.total(rows),
-        }
-    )
+    first, last, by = _wanted(http.query())
+    found = await freshness.query(summary.answer, caller.account, first, last, by)
+    await http.respond_json(found)
 
 
-def _asked_for(query: dict[str, str]) -> tuple[tuple[date, date], str]:
+def _wanted(query: dict[str, str]) -> tuple[date | None, date | None, str]:
     """The days (UTC, both included) and the grouping. Raises BadRequest."""
     if unknown := sorted(query.keys() - {"from", "to", "group_by"}):
         raise BadRequest(f"There is no parameter {unknown[0][:50]} here.", param=unknown[0][:50])
     by = query.get("group_by", "day")
     if by not in summary.GROUPS:
         raise BadRequest(f"group_by is one of {', '.join(summary.GROUPS)}.", param="group_by")
-    last = _day(query, "to") or datetime.now(UTC).date()
-    first = _day(query, "from") or last - timedelta(days=_USUAL_DAYS - 1)
-    if not timedelta(0) <= last - first < timedelta(days=_MOST_DAYS):
-        raise BadRequest(f"From 1 to {_MOST_DAYS} days can be asked for.", param="from")
-    return (first, last), by
+    return _day(query, "from"), _day(query, "to"), by
 
 
 def _day(query: dict[str, str], name: str) -> date | None:

@@ -18,14 +18,15 @@ class Behind(Unavailable):
 
 
 def rebuild(user_id: int) -> bool:
-    """Make an account anew; False if it was in this epoch already. Raises Behind, Unavailable."""
+    """Make an account anew; False if it was in this epoch already, or something happened that its
+    next request will have it made anew for. Raises Behind, Unavailable."""
     epoch = rebuilding.confirmed_sync()
     if waiting := nodes.behind(epoch):
         logger.info("rebuild.waits %d for %s", user_id, waiting)
         raise Behind(
             "Your account is being checked. Try again in a second.", headers={"Retry-After": "1"}
         )
-    return seed_account(user_id, recorded=recorded, windows=windows.counted)
+    return seed_account(user_id, recorded=recorded, windows=windows.counted, epoch=epoch)
 
 
 def rebuild_stale(accounts: Iterable[int]) -> int:

@@ -14,6 +14,7 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -23,8 +24,9 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from gateway.usage import live
+from gateway.usage import cap_alerts, live
 from gateway.usage.models import Refusal
+from gateway.usage.request_ids import made_at
 from hontoni import redis
 from hontoni.errors import ApiError
 
@@ -36,6 +38,8 @@ MOST_KINDS, MOST_ROWS, KEPT_ROWS = 20, 50, 2_000
 MOST_WAITING = 20_000
 KEPT = timedelta(days=30)
 _BATCH = 500
+_WAITED = timedelta(minutes=1)  # the longest from a request's id to its refusal
+_CANDIDATES = 10
 
 _Kind = tuple[int, int, str, str]  # account, key id, code, model
 
@@ -164,6 +168,7 @@ def record(entries: Iterable[dict[str, Any]]) -> None:
         for entry in sorted(mine, key=lambda entry: float(entry["last"])):
             _add(user_id, entry)
         _trim(user_id)
+    cap_alerts.refused(entry for mine in by_user.values() for entry in mine)
     transaction.on_commit(lambda: live.ring(by_user), robust=True)
 
 
@@ -195,6 +200,21 @@ def _trim(user_id: int) -> None:
     surplus: Sequence[int] = list(mine.values_list("pk", flat=True)[KEPT_ROWS : KEPT_ROWS + 1])
     if surplus:
         mine.filter(pk__lte=surplus[0]).delete()
+
+
+def explaining(user_id: int, request_id: str) -> list[Refusal]:
+    """Why that request of an account was refused: the row that names it. Of equal refusals only
+    the last is named: of another, the rows of its moment, which its id begins with."""
+    with suppress(redis.RedisError):  # then what was refused just now is not there yet
+        drain()
+    mine = Refusal.objects.filter(user_id=user_id)
+    if named := list(mine.filter(request_id=request_id)[:1]):
+        return named
+    moment = made_at(request_id)
+    if moment is None:
+        return []
+    along = mine.filter(count__gt=1, first_at__lte=moment + _WAITED, last_at__gte=moment)
+    return list(along.order_by("-last_at")[:_CANDIDATES])
 
 
 def forget() -> int:

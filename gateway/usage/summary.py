@@ -1,4 +1,4 @@
-"""What an account used in some days (UTC), grouped one way: for programs that ask on /v1.
+"""What an account used in some days (UTC), grouped one way: for programs that ask on /v1 or /api.
 
 From the hourly rollups; money as decimal strings of dollars.
 """
@@ -12,8 +12,10 @@ from django.db.models.functions import Coalesce, TruncDate
 
 from gateway.catalogue.models import BUCKETS
 from gateway.usage.models import UsageHour
+from hontoni.errors import BadRequest
 from hontoni.money import dollars, nanos
 
+_USUAL_DAYS, _MOST_DAYS = 30, 366
 GROUPS = ("day", "model", "key", "member")
 _COUNTS = ("requests", "errors")
 _TOKENS = dict(zip(BUCKETS, (f"{name}_tokens" for name in BUCKETS), strict=True))
@@ -23,6 +25,25 @@ _NAMES = {
     "key": ("key_id", F("api_key_id")),
     "member": ("member", Coalesce(F("api_key__member__person__email"), F("api_key__user__email"))),
 }
+
+
+def answer(user_id: int, first: date | None, last: date | None, by: str) -> dict[str, Any]:
+    """The groups of those days (both included; without a word the last 30) and their total.
+    Raises BadRequest."""
+    last = last or datetime.now(UTC).date()
+    first = first or last - timedelta(days=_USUAL_DAYS - 1)
+    if not timedelta(0) <= last - first < timedelta(days=_MOST_DAYS):
+        raise BadRequest(f"From 1 to {_MOST_DAYS} days can be asked for.", param="from")
+    rows = grouped(user_id, first, last, by)
+    return {
+        "object": "usage",
+        "currency": "USD",
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+        "group_by": by,
+        "data": rows,
+        "total": total(rows),
+    }
 
 
 def grouped(user_id: int, first: date, last: date, by: str) -> list[dict[str, Any]]:

@@ -49,6 +49,13 @@ def counted(number: int) -> str:
 
 
 @register.filter
+def dong(amount: int) -> str:
+    """658750 is 658,750 ₫ in English, 658.750 ₫ in Vietnamese."""
+    sign = "−" if amount < 0 else ""
+    return f"{sign}{counted(abs(amount))} ₫"
+
+
+@register.filter
 def decimal(text: str) -> str:
     """ "92.5" is 92.5 in English, 92,5 in Vietnamese."""
     return _grouped(text)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.db import connection
 
-from operations.doctor import growth, outside, stores, work
+from operations.doctor import growth, outside, stores, vietnam, work
 from operations.doctor.findings import Check, Finding, failing
 
 CHECKS: dict[str, Check] = {
@@ -23,6 +23,8 @@ CHECKS: dict[str, Check] = {
     "front door": outside.front_door,
     "tls": outside.tls,
     "webhooks": outside.webhooks,
+    "bank transfers": vietnam.bank_transfers,
+    "e-invoices": vietnam.e_invoices,
     "mail": outside.mail,
     "vendors": outside.vendors,
 }

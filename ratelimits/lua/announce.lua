@@ -1,13 +1,14 @@
 -- A gateway says that a request of its own is alive, to a Redis that may not know of it any more.
 --
 -- EPOCH   the epoch both stores are in (docs/stores.md)
--- KEYS    1..6 as in state.lua; of a capped member also 7 {s:NN}:spend:<their purse>
+-- KEYS    1..6 as in state.lua
 -- ARGV    1 request id, 2 hold, 3 cost so far, 4 lease in ms, 5 when it was admitted (microseconds),
---         6 1 = its purse is counted, 7 the rest of its record (request.lua)
+--         6 the rest of its record (request.lua)
 -- Answer  1, or 0 if it is known to have ended; then nothing changed.
 --
--- Twice is once. If its account was made anew already (its gateway is late) its hold is added; else
--- whoever makes it sums the records.
+-- Twice is once. Whoever makes its account anew sums the records, and clears those away that have ended
+-- by the books. If that was done already (its gateway is late), or is being done, it is done again before the
+-- next request.
 
 --@ clock
 --@ request
@@ -19,8 +20,7 @@ end
 --@ record
 --@ minute
 local hold, cost, at, length = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[4])
-local rest, lease, seeded, counted, known, _ = ARGV[7], 0, 0, 0, false, nil
-local day, month = math.floor(at / 86400000000), 0
+local rest, lease, seeded, counted, day, month, known, _ = ARGV[6], 0, 0, 0, math.floor(at / 86400000000), 0, false, nil
 if record then
   local epoch, known_rest = parts_of(record)
   known = epoch == EPOCH
@@ -45,36 +45,9 @@ end
 --@ lease
 --@ keep
 redis.call('ZADD', RUNNING, string.format('%d', deadline), ARGV[1])
-local account = redis.call('HMGET', ACCOUNT, 'epoch', 'seeded')
-if not known and account[1] == EPOCH and not string.find(account[2], '.', 1, true) then
-  seeded = tonumber(account[2])
-  redis.call('HINCRBY', ACCOUNT, 'held', ARGV[2])
-  local spend, fresh, purse
-  if ARGV[6] == '1' then
-    --@ purse
-  end
-  if spend and spend[3] and purse[2] == account[2] then
-    --@ calendar
-    local counts, ids, cost, more = {}, {day, (month_of(day)), 0}, 0, hold
-    for i = 1, 3 do
-      counts[i] = ids[i] == spend[i][1]
-    end
-    --@ keep_purse
-    counted, month = tonumber(purse[1]), ids[2]
-  end
-  if KEYS[7] then
-    local PURSE, spend, fresh, purse = KEYS[7]
-    --@ purse
-    if spend and purse[2] == account[2] and redis.call('HEXISTS', PURSE, 'open.' .. ARGV[1]) == 0 then
-      --@ calendar
-      local counts, ids, cost, more = {}, {day, (month_of(day)), 0}, 0, hold
-      for i = 1, 3 do
-        counts[i] = ids[i] == spend[i][1]
-      end
-      --@ keep_purse
-      redis.call('HSET', PURSE, 'open.' .. ARGV[1], string.format('%d', ids[2]))
-    end
-  end
+if not known then
+  redis.call('HINCRBY', ACCOUNT, 'announced', 1)
+  redis.call('HDEL', ACCOUNT, 'epoch')
 end
 redis.call('SET', REQUEST, struct.pack(RECORD, 1, hold, cost, seeded, at, deadline, counted, day, month)
   .. string.char(#EPOCH) .. EPOCH .. rest)

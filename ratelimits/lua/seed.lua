@@ -9,8 +9,10 @@
 --         5 charged: the sum settled in the database, plus the cost of the events in the stream that
 --           the caller saw are not in the database yet
 --         6 id of the last event of the stream the caller saw ("0-0" = none)
---         7 how many open requests; then the ids of all, as their keys are
--- Answer  1, or 0 if it was made in this epoch already; then nothing changed.
+--         7 how many requests had been announced when the caller asked for those that are open
+--         8 how many open requests; then the ids of all, as their keys are
+-- Answer  1, or 0 if it was made in this epoch already, or another request was announced meanwhile; then
+--         nothing changed.
 --
 -- The caller keeps the database's total still (it locks the wallet) from reading it until we
 -- answer. Events settled meanwhile are behind ARGV[6] in the stream, and are added here: settle.lua
@@ -24,11 +26,11 @@
 --@ record
 local ACCOUNT, STREAM, RUNNING, OPEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local LONG_MARKER = 86400000 -- ms
-local opened = tonumber(ARGV[7])
-local known = redis.call('HMGET', ACCOUNT, 'credits', 'epoch', 'terms', 'seeded')
+local opened = tonumber(ARGV[8])
+local known = redis.call('HMGET', ACCOUNT, 'credits', 'epoch', 'terms', 'seeded', 'announced')
 local same = known[1] and known[2] == EPOCH
 local before = same and string.find(known[4], '.', 1, true)
-if same and not before then
+if same and not before or (known[5] or '0') ~= ARGV[7] then
   return 0
 end
 
@@ -60,11 +62,11 @@ local function ended(key, of_before, id)
     redis.call('PEXPIRE', of_before, LONG_MARKER)
   end
 end
-for i = 1, #ARGV - 7 do
+for i = 1, #ARGV - 8 do
   if i <= opened then
     open(KEYS[3 + 2 * i], KEYS[4 + 2 * i])
   else
-    ended(KEYS[3 + 2 * i], KEYS[4 + 2 * i], ARGV[7 + i])
+    ended(KEYS[3 + 2 * i], KEYS[4 + 2 * i], ARGV[8 + i])
   end
 end
 

@@ -3,18 +3,22 @@
 -- KEYS    1..6 as in state.lua, and
 --         7 {s:NN}:usage  stream of usage events: account, cost, event
 --         of a member's key also 8 {s:NN}:spend:<the member's purse>
+--         of a guarded purse also, last, its three keys (guard.lua)
 -- ARGV    1 request id, 2 account, 3 cost in nano-dollars (all of it is charged, also above the
 --         hold), 4 usage event (JSON; empty = none, only with cost 0)
 --         5 a number of 8 bytes and two flags of one, packed: limit of requests a minute (for the answer);
 --         giveback: 1 = the call never reached generation, so it leaves every window again;
 --         only_if_expired: 1 = the reaper asks; a request whose deadline is ahead is left alone
+--         6 how many keys of a guard there are: 3, or not said
 -- Answer  state.lua's, with status
 --         settled  done, now;
 --         already  it had been settled; nothing changed;
 --         alive    only_if_expired, and it is; nothing changed;
---         unknown  there is no such request: Redis lost it while it ran. The event is appended and
---                  the cost charged all the same, once, and a marker left. (The reaper, who knows
---                  requests only from Redis, changes nothing.)
+--         unknown  there is no such request: Redis lost it while it ran, or it was settled so long ago
+--                  that its marker is gone, and nobody heard the answer. The event is appended and the cost
+--                  charged all the same, and a marker left; and because only the books can tell whether it
+--                  was charged before, the account is made anew before its next request. (The reaper,
+--                  who knows requests only from Redis, changes nothing.)
 --
 -- Where the account's money is not seeded nothing is charged: seed.lua will count the event. A
 -- hold taken before the money was last seeded is not in `held`, so it is not taken out of it.
@@ -85,7 +89,7 @@ if status == SETTLED or status == UNKNOWN and not reaping then
     end
     --@ keep_purse
   end
-  if KEYS[8] then
+  if #KEYS - (tonumber(ARGV[6]) or 0) >= 8 then
     local PURSE, spend, fresh, purse = KEYS[8]
     --@ purse
     if spend then
@@ -99,6 +103,10 @@ if status == SETTLED or status == UNKNOWN and not reaping then
     end
   end
 
+  if ARGV[6] then
+    --@ guard_settled
+  end
+
   local freed = hold ~= 0 and tonumber(account[4]) == seeded and hold or 0
   if credits and charged + cost < 9007199254740992 then -- beyond it Lua's numbers are not exact
     if cost ~= 0 or freed ~= 0 then
@@ -108,6 +116,9 @@ if status == SETTLED or status == UNKNOWN and not reaping then
   elseif credits then
     redis.call('HINCRBY', ACCOUNT, 'charged', ARGV[3])
     redis.call('HINCRBY', ACCOUNT, 'held', string.format('%d', -freed))
+  end
+  if status == UNKNOWN and cost ~= 0 then
+    redis.call('HDEL', ACCOUNT, 'epoch')
   end
   charged, held = charged + (credits and cost or 0), held - freed
   if event ~= '' then

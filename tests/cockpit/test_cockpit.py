@@ -11,13 +11,19 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts.keys import personal_tokens
+from accounts.keys.scopes import OF_TOKENS
 from accounts.models import User
 from accounts.people import freezing
 from billing.books import ledger
-from billing.payments.models import Dispute, TopUp
+from billing.mails import notices
+from billing.payments.models import Dispute, Payout, TopUp
 from billing.plans.models import Plan, Subscription
+from billing.rewards import referrals
+from billing.rewards.models import PromoCode
 from billing.stripe.models import Quarantine, StripeCustomer, StripeEvent
 from billing.subscriptions.models import PlanOrder
+from gateway.batches.models import Batch
 from gateway.usage import refusals, request_ids
 from hontoni import health
 from hontoni.money import DOLLAR, dollars
@@ -205,6 +211,10 @@ def test_whatever_is_pasted_opens_its_page(busy: Gateway, alice: Person, bob: Pe
         event.upstream_request_id: "Request",
         alice.user.email: alice.user.email,
         "alice@": alice.user.email,
+        f" {alice.user.email.upper()}\u200b": alice.user.email,
+        str(event.id).upper(): "Request",
+        f"`{event.request_id[:9]} {event.request_id[9:]}`": "Request",
+        key[:12].upper(): "Key",
         key: "Key",
         key[:14]: "Key",
     }
@@ -258,6 +268,42 @@ def test_every_kind_of_stripes_ids_opens_what_it_is_about(alice: Person) -> None
         assert results and title in results[0][0], (word, results)
         text(support, results[0][1])
     assert any("Transfer" in title for title, _link in found(support, "pi_3AbC"))
+    for mistyped in ("PI_3ABC", "pi_3abc", "cus_abc", "SUB_1ABC", "du_1a bC", "Evt_1abc"):
+        assert found(support, mistyped), mistyped
+
+
+@pytest.mark.any_database
+def test_whatever_else_has_a_name_or_a_number_is_found(alice: Person) -> None:
+    """Batches and their files, access tokens, codes, payouts and their movements, what is odd,
+    the invoice that Stripe made of a plan, and people by their names."""
+    support, user = staff("support"), alice.user
+    User.objects.filter(pk=user.pk).update(name="Alice Nguyễn")
+    batch = Batch.objects.create(
+        id="msgbatch_0a1", user=user, api_key=alice.key, endpoint="/v1/messages",
+        status="in_progress", input_file_id="file-0b2", expires_at=timezone.now(),
+    )  # fmt: skip
+    _, raw = personal_tokens.mint(user, "ci", [OF_TOKENS[0]])
+    referral = referrals.code_of(user.pk)
+    PromoCode.objects.create(code="AUTUMN", kind="credit", amount=1)
+    payout = Payout.objects.create(
+        id="po_1Out", status="paid", amount=1, arrives_on="2026-11-30", made_at=timezone.now()
+    )
+    payout.lines.create(
+        id="txn_1Line", category="charge", source="ch_1Src", gross=1, fee=0, made_at=timezone.now()
+    )
+    Quarantine.note("pi_Odd", "unknown_order", {})
+    facts = {"by_card": True, "paid": "6.00", "invoice": "A1B2C3D4-0001"}
+    notices.tell(user_id=user.pk, kind="plan_started", key="x", facts=facts)
+    pasted = {
+        batch.pk: "Batch", "MSGBATCH_0A1": "Batch", "file-0b2": "Batch", raw: "Access token",
+        raw[:12]: "Access token", referral: user.email, referral.lower(): user.email,
+        "autumn": "Promo code", "po_1Out": "Payout", "txn_1Line": "Payout", "ch_1Src": "Payout",
+        "pi_Odd": "Odd payment", "a1b2c3d4-0001": user.email, "alice ng": user.email,
+    }  # fmt: skip
+    for word, title in pasted.items():
+        results = found(support, word)
+        assert results and title in results[0][0], (word, results)
+        text(support, results[0][1])
 
 
 def plan_limits() -> dict[str, int]:

@@ -39,10 +39,19 @@ and afterwards the books balanced to the last nano-dollar.
 _EDITORS = """\
 ## Editors
 
-Cursor cannot be run without a screen. These are its requests in the shapes that public reports of
-other gateways quote; each file of `tests/conformance/editors/` names its source. ✓: answered in
-the shape that it reads, and the vendor was sent nothing that it would refuse. Of Windsurf no
-public recording was found, so it has no row.
+Cursor cannot be run without a screen. These are its requests as public reports quote or describe
+them, replayed byte for byte but for the name of the model; each file of
+`tests/conformance/editors/` names its source. ✓: answered in the shape that it reads, and the
+vendor was sent nothing that it would refuse. Windsurf speaks a protocol of its own to its own
+servers; no public recording of a request of its to an address like ours was found, so it has no
+row.
+"""
+_BATCHES = """\
+## Batches
+
+By the vendors' own SDKs in Python: a file uploaded, looked at, run as a batch, its results and
+errors read line by line, all of it listed and deleted; or a batch of messages. ✓: each request was
+answered as its endpoint answers, a bad one failed by itself, and what was booked is what was run.
 """
 _NODE = Path(__file__).parent / "node" / "package.json"
 
@@ -58,6 +67,7 @@ class Board:
     _agents: dict[str, dict[str, Found]] = field(default_factory=dict)
     _frameworks: dict[str, dict[str, Found]] = field(default_factory=dict)
     _editors: dict[str, dict[str, Found]] = field(default_factory=dict)
+    _batches: dict[str, dict[str, Found]] = field(default_factory=dict)
 
     def note(self, test: str, params: Mapping[str, str], outcome: str, reason: str) -> None:
         """What one test found; `params` are those it is parametrized with."""
@@ -75,6 +85,7 @@ class Board:
             "agent": self._agents,
             "framework": self._frameworks,
             "editor": self._editors,
+            "batch": self._batches,
         }
 
     def text(self) -> str:
@@ -82,7 +93,7 @@ class Board:
         for family, found in self._sdks.items():
             parts.append(f"\n## {family} SDKs\n\n{_versions(family)}, streamed and unary.\n")
             parts.append(_sdk_table(found))
-        heads = (_AGENTS, _FRAMEWORKS, _EDITORS)
+        heads = (_AGENTS, _FRAMEWORKS, _EDITORS, _BATCHES)
         for head, rows in zip(heads, self._rows().values(), strict=True):
             if rows:
                 parts += [head, _agent_table(rows)]

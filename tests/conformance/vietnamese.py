@@ -23,10 +23,50 @@ _PARAGRAPHS = {
         "yêu cầu với nội dung ngẫu nhiên của lần chạy này, nói câu trả lời cuối, tự kết thúc, "
         "không yêu cầu nào bị từ chối hay thất bại, và sau đó sổ sách cân đến từng nano-đô la."
     ),
+    "From the public registries, each in an environment of its own, by each of their providers, "
+    "with nothing set but the address and a key. ✓: text with its usage, a stream, a loop of two "
+    "calls of a tool and a structured answer were what they must be, none of the requests was "
+    "refused or failed, and afterwards the books balanced to the last nano-dollar.": (
+        "Lấy từ các kho công khai, mỗi framework trong một môi trường riêng, qua từng nhà cung "
+        "cấp mà nó có, chỉ đặt địa chỉ và một khoá. ✓: văn bản kèm mức dùng, một luồng, một vòng "
+        "gọi công cụ hai lần và một câu trả lời có cấu trúc đều đúng như phải có, không yêu cầu "
+        "nào bị từ chối hay thất bại, và sau đó sổ sách cân đến từng nano-đô la."
+    ),
+    "Cursor cannot be run without a screen. These are its requests as public reports quote or "
+    "describe them, replayed byte for byte but for the name of the model; each file of "
+    "`tests/conformance/editors/` names its source. ✓: answered in the shape that it reads, and "
+    "the vendor was sent nothing that it would refuse. Windsurf speaks a protocol of its own to "
+    "its own servers; no public recording of a request of its to an address like ours was found, "
+    "so it has no row.": (
+        "Cursor không chạy được khi không có màn hình. Đây là các yêu cầu của nó như các báo cáo "
+        "công khai trích dẫn hoặc mô tả, phát lại từng byte trừ tên mô hình; mỗi tệp trong "
+        "`tests/conformance/editors/` ghi rõ nguồn. ✓: được trả lời theo dạng mà nó đọc, và nhà "
+        "cung cấp không nhận điều gì mà họ sẽ từ chối. Windsurf nói một giao thức riêng với máy "
+        "chủ của chính nó; không tìm thấy bản ghi công khai nào về yêu cầu của nó tới một địa chỉ "
+        "như của chúng tôi, nên nó không có hàng nào."
+    ),
+    "By the vendors' own SDKs in Python: a file uploaded, looked at, run as a batch, its results "
+    "and errors read line by line, all of it listed and deleted; or a batch of messages. ✓: each "
+    "request was answered as its endpoint answers, a bad one failed by itself, and what was "
+    "booked is what was run.": (
+        "Bằng SDK Python của chính các nhà cung cấp: một tệp được tải lên, xem lại, chạy thành "
+        "lô, kết quả và lỗi được đọc từng dòng, tất cả được liệt kê rồi xoá; hoặc một lô tin "
+        "nhắn. ✓: mỗi yêu cầu được trả lời như endpoint của nó trả lời, yêu cầu hỏng thất bại "
+        "riêng mình, và những gì ghi sổ đúng là những gì đã chạy."
+    ),
 }
 _WORDS = {
     "# Conformance": "# Tính tương thích",
     "## Agents": "## Agent { #agents }",
+    "## Frameworks": "## Framework { #frameworks }",
+    "## Editors": "## Trình soạn thảo { #editors }",
+    "## Batches": "## Lô { #batches }",
+    "Cursor, agent mode as recorded": "Cursor, chế độ agent như đã ghi",
+    "Cursor, anthropic blocks on chat": "Cursor, khối Anthropic trên Chat",
+    "Cursor, chat with history": "Cursor, Chat có lịch sử",
+    "Cursor, flat custom tool": "Cursor, công cụ tự do dạng phẳng",
+    "Cursor, patch sent back as a function": "Cursor, bản vá gửi lại như một hàm",
+    "Cursor, responses body on chat": "Cursor, thân Responses trên Chat",
     "text": "văn bản",
     "tools": "công cụ",
     "parallel tools": "công cụ song song",

@@ -92,7 +92,7 @@ class Simulator:
             (6, self.watch), (8, self.read), (8, self.write), (8, self.acknowledge),
             (2, self.kill_worker), (2, self.kill_gateway), (2, self.repeat), (2, self.crash),
             (1, self.fail_over), (1, self.wipe), (1, self.copy_database), (1, self.go_back),
-            (2, self.again), (2, self.reap), (1, self.move_clock),
+            (2, self.again), (2, self.reap), (1, self.move_clock), (2, self.reorder),
         ]  # fmt: skip
         if self.payments is not None:
             deeds += [(2, self.buy), (2, self.deliver)]
@@ -257,6 +257,12 @@ class Simulator:
         stream = keys.usage(keys.shard(person.user.pk))
         for _, fields in redis.sync().xrange(stream, count=1):
             redis.sync().xadd(stream, fields)
+
+    def reorder(self) -> None:
+        """What was read and is not written yet, comes in another order."""
+        waiting = self.in_hand[self.written :]
+        self.chance.shuffle(waiting)
+        self.in_hand[self.written :] = waiting
 
     # -- Disasters -------------------------------------------------------------------------------
 

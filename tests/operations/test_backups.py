@@ -20,6 +20,7 @@ from gateway.usage.models import UsageEvent
 from hontoni.money import nanos
 from operations.backups import moment, shelves
 from operations.backups.sealing import Opener, Sealer, Unreadable
+from tests import prepared
 from tests.gateway_server import Gateway, fund
 from tests.operations.storage import Storage, storage
 from tests.waiting import until
@@ -169,8 +170,7 @@ def test_a_backup_is_taken_before_migrations(tmp_path: Path) -> None:
     env = {"DATA_DIR": str(tmp_path), "PATH": "", "PYTHONPATH": ".", "REDIS_URL": _valkey()}
     prepare = [sys.executable, "manage.py", "prepare"]
     root = Path(__file__).parents[2]
-    subprocess.run(prepare, cwd=root, env=env, check=True, capture_output=True)
-    assert not (tmp_path / "backups").exists()
+    prepared.install(tmp_path)
     back = [sys.executable, "manage.py", "migrate", "sessions", "zero"]
     subprocess.run(back, cwd=root, env=env, check=True, capture_output=True)
     done = subprocess.run(prepare, cwd=root, env=env, check=True, capture_output=True)

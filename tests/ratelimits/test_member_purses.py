@@ -123,6 +123,8 @@ async def test_a_member_s_purse_is_counted_anew_with_the_account() -> None:
     await rebuilding.announce(
         running, hold=10, cost=0, draft=b"{}", admitted=admitted.now, windows=()
     )
+    assert (await admit(of_member(day=25))).status == "cold"
+    world.seed()
     assert (await admit(of_member(day=25))).status == "unseeded"
     assert seed_member(day=15, month=15, life=15)
     assert spent("m1")["day.held"] == 10
@@ -132,17 +134,19 @@ async def test_a_member_s_purse_is_counted_anew_with_the_account() -> None:
     assert spent("m1")["day.held"] == 10
 
 
-async def test_a_gateway_that_is_late_adds_its_hold_to_the_member_s() -> None:
+async def test_a_gateway_that_is_late_has_the_account_and_the_purse_made_anew() -> None:
     seed_member()
     running = of_member(day=25)
     admitted = await admit(running)
     redis.sync().flushall()
     world.seed()
     seed_member()
-    for _ in range(2):  # twice is once
+    for made_anew in (True, False):  # twice is once
         assert await rebuilding.announce(
             running, hold=10, cost=0, draft=b"{}", admitted=admitted.now, windows=()
         )
+        assert world.seed() is made_anew
+        assert seed_member() is made_anew
     assert spent("m1") == NONE | {"day.held": 10, "month.held": 10, "life.held": 10}
     await settle(running, cost=6, event=EVENT)
     assert spent("m1") == NONE | {"day.spent": 6, "month.spent": 6, "life.spent": 6}

@@ -476,6 +476,14 @@ class Admission(stateful.RuleBasedStateMachine):
         assert state.status == "unknown"
         self.agree(state, asked.subject, asked.limits.rpm)
         self.ended[asked.request_id] = (asked, self.clock(state) + 720 * MINUTE)
+        if cost and is_seeded(self):
+            self.make_anew()
+
+    def make_anew(self) -> None:
+        """Only the books can tell whether it was charged before."""
+        assert limiter.read_account_sync(ALICE) is None
+        self.lose_the_purses()
+        self.seed()
 
     # -- Always ----------------------------------------------------------------------------------
 

@@ -132,6 +132,7 @@ async def test_what_is_announced_late_takes_its_place_in_the_minute() -> None:
             admitted=now - 59_000_000,
             windows=[(0, 0)] * 4,
         )
+    assert seed()
     assert await _minute() == 21
     advance(1.5)
     assert await _minute() == 20

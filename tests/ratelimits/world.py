@@ -42,6 +42,7 @@ def ask(**changes: Any) -> limiter.Ask:
 
 def seed(account: int = ALICE, credits: int = TEN, **changes: Any) -> bool:
     args = {"credits_version": 1, "terms_version": 1, "charged": 0} | changes
+    args.setdefault("announced", rebuilding.announced(account))
     args.setdefault("opened", [each.request_id for each in rebuilding.open_requests(account)])
     return rebuilding.seed_sync(account, credits=credits, **args)
 

@@ -184,6 +184,7 @@ REFUSING = (
     *("billing/subscriptions/renewals.py", "gateway/pricing", "gateway/catalogue/prices"),
     *("gateway/catalogue/own_prices", "gateway/catalogue/features", "gateway/usage/corrections"),
     *("gateway/vendors/models.py", "gateway/vendors/routing", "accounts/legal", "accounts/people"),
+    "gateway/reconciliation/vendors",
 )
 NOT_PAGES = ("account_opening.py", "sift.py")  # a command, and requests to a model
 
@@ -191,6 +192,7 @@ NOT_PAGES = ("account_opening.py", "sift.py")  # a command, and requests to a mo
 def refusals() -> Iterator[tuple[str, str, ast.expr]]:
     """Every error that is raised there: where, its class, and what it says."""
     kinds = {"ApiError", "ValidationError"} | {kind.__name__ for kind in _below(errors.ApiError)}
+    kinds |= {"BadReport", "Refused"}
     base = Path(configured.BASE_DIR)
     for place in REFUSING:
         path = base / place

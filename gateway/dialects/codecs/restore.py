@@ -39,6 +39,7 @@ class Restore:
         if kind == "custom" and event.kind != "custom":
             self._args[event.index] = []
         kind = kind if event.kind == "function" else event.kind
+        kind = "function" if self._box.is_plain((namespace, name)) else kind
         namespace = event.namespace or namespace
         return CallOpen(event.index, event.call_id, name, namespace, kind, event.carriers)
 

@@ -1,19 +1,22 @@
 """The tools of one request as an upstream sees them, and its calls as the client knows them.
 
 * Namespaces are folded into names (`ns__name`) and restored; names are made to fit.
-* A custom tool is shown as a function with one string, its grammar in the description.
+* A custom tool is shown as a function with one string, its grammar in the description. A client
+  that declares one on Chat in Responses' flat shape (Cursor) knows no custom calls there: it is
+  told of a function's, with the raw text as arguments, and sends it back so.
 * OpenAI Responses knows both, and is shown them as they are.
 * A deferred tool is shown once a result refers to it; until then it does not exist.
 * A hosted tool runs at its own vendor: elsewhere it is dropped, unless it is forced, or the
   target has the same one (codecs/hosted.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from gateway.dialects.codecs import hosted, wire
 from gateway.dialects.codecs.names import Known, Names
 from gateway.dialects.ir import (
+    Item,
     Message,
     Request,
     Target,
@@ -36,7 +39,7 @@ _SEARCH = {
 class Toolbox:
     """What is offered to `target`, and the way back from its names."""
 
-    __slots__ = ("_kinds", "_names", "_native", "offered")
+    __slots__ = ("_kinds", "_names", "_native", "_plain", "offered")
 
     def __init__(self, request: Request, target: Target) -> None:
         self._native = target.dialect == "openai_responses"
@@ -45,6 +48,8 @@ class Toolbox:
         known = dict.fromkeys([(tool.namespace, tool.name) for tool in tools] + called)
         self._names = Names(map(self._key, known), target.dialect)
         self._kinds = {self._key((tool.namespace, tool.name)): tool.kind for tool in tools}
+        chat = request.dialect == "openai_chat"
+        self._plain = {self._key((t.namespace, t.name)) for t in tools if chat and t.flat}
         self.offered = [self._shown(tool) for tool in tools]
 
     def _key(self, known: Known) -> Known:
@@ -64,11 +69,28 @@ class Toolbox:
         known = self._names.restore(name)
         return known, self._kinds.get(known, "function")
 
+    def is_plain(self, known: Known) -> bool:
+        """Whether the client takes its calls for a function's, though their arguments are text."""
+        return self._key(known) in self._plain
+
     def _shown(self, tool: Tool) -> Tool:
         if tool.kind == "hosted":
             return tool
         named = replace(tool, name=self.name(tool.namespace, tool.name))
         return named if self._native else _as_function(named)
+
+
+def as_declared(items: Iterable[Item], tools: Iterable[Tool]) -> Iterator[Item]:
+    """A history, with the calls of custom tools as such, whatever a client calls them."""
+    custom = {tool.name for tool in tools if tool.kind == "custom"}
+    calls = set()
+    for item in items:
+        if isinstance(item, ToolCall) and item.name in custom and item.kind == "function":
+            calls.add(item.call_id)
+            item = replace(item, kind="custom")
+        elif isinstance(item, ToolResult) and item.call_id in calls:
+            item = replace(item, kind="custom")
+        yield item
 
 
 def _as_function(tool: Tool) -> Tool:

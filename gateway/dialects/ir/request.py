@@ -143,7 +143,7 @@ class Tool:
     """`kind` is function, custom (free text in, maybe by `grammar`), tool_search or hosted.
 
     A deferred tool is shown to the model only once a result refers to it. A hosted one runs at
-    its vendor: only `raw` describes it.
+    its vendor: only `raw` describes it. A `flat` one was declared as Responses does it.
     """
 
     name: str
@@ -157,6 +157,7 @@ class Tool:
     deferred: bool = False
     cache: str = ""
     raw: Json | None = None
+    flat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

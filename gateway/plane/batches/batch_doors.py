@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.batches import files, records, wording
-from gateway.batches.models import Batch, Status
+from gateway.batches.models import Batch
 from gateway.dialects.json_patch import parse
 from gateway.plane import bodies
 from gateway.plane.batches import creation, pages, reading, runner
@@ -35,10 +35,7 @@ async def create(http: Exchange, upstream: Upstream) -> None:
     try:
         requests = await asyncio.to_thread(reading.lines, content, endpoint)
     except reading.Unusable as unusable:
-        batch = creation.blank(http, caller, endpoint, **more)
-        batch.status, batch.errors = Status.FAILED, unusable.errors
-        batch.ended_at = batch.created_at
-        await freshness.query(batch.save, force_insert=True)
+        batch = await creation.fail(http, caller, endpoint, unusable.errors, **more)
     else:
         batch = await creation.create(http, caller, upstream, endpoint, requests, **more)
     await http.respond_json(await freshness.query(_told, batch))

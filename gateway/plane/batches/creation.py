@@ -7,10 +7,10 @@ none. So a batch of one gains nothing, and a large one leaves the windows to wha
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
 from gateway.batches import files, records
@@ -24,7 +24,7 @@ from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
 from gateway.plane.upstream import Upstream
 from hontoni import freshness
-from hontoni.errors import ApiError, RateLimited, Unavailable
+from hontoni.errors import ApiError, Unavailable
 from hontoni.money import dollars
 
 FIRST_LEASE_MS = 120_000  # until its runner says more
@@ -41,18 +41,41 @@ async def create(
 ) -> Batch:
     """Set its money aside, keep it, and have it run. Raises ApiError: PaymentRequired where not
     all of it can be paid for."""
-    batch = blank(http, caller, endpoint, **more)
+    batch = _blank(http, caller, endpoint, **more)
     batch.model = requests[0].model
-    await _room(caller, requests)
+    size = sum(len(each.body) for each in requests)
+    await freshness.query(records.make_room, caller.account, size)  # again as it is kept
+    async with _one_request(http, caller):
+        await _keep(http, batch, requests, caller, upstream)
+    runner.wake()
+    return batch
+
+
+async def fail(
+    http: Exchange,
+    caller: Caller,
+    endpoint: str,
+    errors: Sequence[Mapping[str, Any]],
+    **more: Any,
+) -> Batch:
+    """Keep what is no batch, and why not. Raises ApiError."""
+    batch = _blank(http, caller, endpoint, **more)
+    async with _one_request(http, caller):
+        await freshness.thorough(records.fail, batch, errors)
+    return batch
+
+
+@asynccontextmanager
+async def _one_request(http: Exchange, caller: Caller) -> AsyncIterator[None]:
+    """In every window of the key's plan, unless it fails; of an account that can pay at all."""
+    await admission.solvent(caller, http.request_id)
     place = await admission.enter_windows(caller, http.request_id)
     kept = False
     try:
-        await _keep(http, batch, requests, caller, upstream)
+        yield
         kept = True
     finally:
         await asyncio.shield(admission.leave(place, giveback=not kept))
-    runner.wake()
-    return batch
 
 
 async def _keep(
@@ -68,7 +91,7 @@ async def _keep(
         raise
 
 
-def blank(http: Exchange, caller: Caller, endpoint: str, **more: Any) -> Batch:
+def _blank(http: Exchange, caller: Caller, endpoint: str, **more: Any) -> Batch:
     """A batch of nothing yet."""
     now = timezone.now()
     named = "msgbatch" if endpoint == line.MESSAGES_PATH else "batch"
@@ -85,18 +108,6 @@ def blank(http: Exchange, caller: Caller, endpoint: str, **more: Any) -> Batch:
         expires_at=now + records.WINDOW,
         **given,
     )
-
-
-async def _room(caller: Caller, requests: Sequence[Request]) -> None:
-    most: int = settings.BATCHES_PER_ACCOUNT
-    if await freshness.query(records.open_count, caller.account) >= most:
-        raise RateLimited(
-            f"You have {most} open batches, which is the most. Wait until one has ended.",
-            code="batch_limit_reached",
-            headers={"Retry-After": "60"},
-        )
-    size = sum(len(each.body) for each in requests)
-    await freshness.query(files.make_room, caller.account, size)
 
 
 async def _bounded(

@@ -33,8 +33,10 @@ def named(http: Exchange) -> str:
 
 
 async def upload(http: Exchange, upstream: Upstream) -> None:
-    """POST multipart/form-data: `file`, `purpose`, and how long to keep it."""
+    """POST multipart/form-data: `file`, `purpose`, and how long to keep it. Nothing is kept for an
+    account that could not pay for any request."""
     caller = await entered(http)
+    await admission.solvent(caller, http.request_id)
     body = await bodies.read(http, caller, paid=False)
     form = multipart.read(body, http.header(b"content-type"))
     file = form.files.get("file")

@@ -72,6 +72,7 @@ class SourceForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at ru
     def save(self, commit: bool = True) -> ReportSource:
         if secret := self.cleaned_data["secret"]:
             self.instance.sealed, self.instance.problem = vault.seal(secret), ""
+            self.instance.problem_about = {}
             self.instance.entered_for = self.instance.home
         saved: ReportSource = super().save(commit)
         return saved
@@ -80,14 +81,24 @@ class SourceForm(forms.ModelForm):  # type: ignore[type-arg]  # no generic at ru
 @admin.register(ReportSource)
 class ReportSourceAdmin(ModelAdmin):
     form = SourceForm
-    list_display = ["vendor", "account", "active", "fetched_at", "problem"]
+    list_display = ["vendor", "account", "active", "fetched_at", "went_wrong"]
     list_filter = ["vendor", "active"]
-    readonly_fields = ["fetched_at", "problem"]
+    readonly_fields = ["fetched_at", "went_wrong"]
 
     def get_fields(self, request: HttpRequest, obj: ReportSource | None = None) -> list[str]:
         """Of a new one there is nothing to tell yet."""
         found = ["vendor", "account", "secret", "base_url", "table", "active"]
         return [*found, *self.readonly_fields] if obj else found
+
+    @admin.display(description=_("problem"))
+    def went_wrong(self, source: ReportSource) -> str:
+        return _told(source.problem, source.problem_about) if source.problem else ""
+
+
+def _told(template: str, about: dict[str, str]) -> str:
+    """What a report is refused for, in the language of whoever reads it."""
+    said = gettext(template)
+    return said % about if about else said
 
 
 @admin.register(VendorName)
@@ -195,7 +206,7 @@ class VendorImportAdmin(ReadOnlyAdmin):
             "button": gettext("Import"),
         }
         context = {**self.admin_site.each_context(request), "opts": self.model._meta, **shown}
-        return render(request, "admin/gateway/vendorimport/upload.html", context)
+        return render(request, "admin/form_page.html", context)
 
     def _import(self, request: HttpRequest, form: UploadForm) -> bool:
         file, account = form.cleaned_data["report"], form.cleaned_data["account"]
@@ -204,7 +215,10 @@ class VendorImportAdmin(ReadOnlyAdmin):
                 file.read(), name=file.name, by=email_of(request), account=account
             )
         except BadReport as error:
-            form.add_error("report", f"{gettext(str(error))} {gettext('Nothing was imported.')}")
+            form.add_error(
+                "report",
+                f"{_told(error.template, error.about)} {gettext('Nothing was imported.')}",
+            )
             return False
         after = {"source": found.source, "sha256": found.sha256, "rows": found.rows}
         audit_deed(request, "import", f"vendor_import:{found.pk}", before={}, after=after)

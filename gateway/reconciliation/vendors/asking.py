@@ -6,13 +6,14 @@ from typing import Any
 import httpx
 
 from gateway.reconciliation.vendors import formats
+from gateway.reconciliation.vendors.formats.report import BadReport
 
 TRIES = 4
 _MOST_WAIT_SECONDS = 30.0
 
 
-class Refused(Exception):
-    """A vendor's report could not be had. The message is for staff, and names no secret."""
+class Refused(BadReport):
+    """A vendor's report could not be had. What it says names no secret."""
 
 
 def answered(client: httpx.Client, method: str, url: str, **requested: Any) -> dict[str, Any]:
@@ -21,17 +22,23 @@ def answered(client: httpx.Client, method: str, url: str, **requested: Any) -> d
         try:
             reply = client.request(method, url, **requested)
         except httpx.HTTPError as error:
-            problem, wait = f"{url}: {type(error).__name__}: {error}", 2.0**tried
+            said = f"{type(error).__name__}: {error}"
+            problem, wait = Refused("%(url)s: %(said)s", url=url, said=said[:200]), 2.0**tried
         else:
             if reply.status_code < 400:
                 return _object(reply, url)
-            problem = f"{url} answered {reply.status_code}: {reply.text[:200]}"
+            problem = Refused(
+                "%(url)s answered %(status)s: %(said)s",
+                url=url,
+                status=reply.status_code,
+                said=reply.text[:200],
+            )
             if reply.status_code != 429 and reply.status_code < 500:
                 break
             wait = _wait(reply, 2.0**tried)
         if tried < TRIES:
             pause(min(wait, _MOST_WAIT_SECONDS))
-    raise Refused(problem)
+    raise problem
 
 
 def pause(seconds: float) -> None:
@@ -45,7 +52,7 @@ def _object(reply: httpx.Response, url: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise Refused(f"{url} did not answer with a JSON object.")
+        raise Refused("%(url)s did not answer with a JSON object.", url=url)
     return found
 
 

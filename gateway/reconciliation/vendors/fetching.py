@@ -35,8 +35,8 @@ def fetch(source: ReportSource, first: date, last: date, *, by: str) -> list[Ven
     """Import the reports of these days. Raises Refused, BadReport; then nothing was imported."""
     try:
         found = list(_reports(source, first, last))
-    except (Refused, BadReport, vault.Unreadable) as error:
-        ReportSource.objects.filter(pk=source.pk).update(problem=str(error)[:300])
+    except (BadReport, vault.Unreadable) as error:
+        _note(source, error)
         raise
     with transaction.atomic():
         imports = [
@@ -51,14 +51,25 @@ def fetch(source: ReportSource, first: date, last: date, *, by: str) -> list[Ven
             )
             for report, address, sha256 in found
         ]
-    ReportSource.objects.filter(pk=source.pk).update(fetched_at=timezone.now(), problem="")
+    ReportSource.objects.filter(pk=source.pk).update(
+        fetched_at=timezone.now(), problem="", problem_about={}
+    )
     return imports
+
+
+def _note(source: ReportSource, error: Exception) -> None:
+    """For staff, who read it in their language."""
+    if isinstance(error, BadReport):
+        said: dict[str, Any] = {"problem": error.template, "problem_about": error.about}
+    else:
+        said = {"problem": str(error)[:300], "problem_about": {}}
+    ReportSource.objects.filter(pk=source.pk).update(**said)
 
 
 def _reports(source: ReportSource, first: date, last: date) -> Iterator[tuple[Report, str, str]]:
     """(report, address, hash) of every month and kind."""
     if not source.is_at_home:
-        raise Refused(f"Enter the secret again: it was for {source.entered_for}.")
+        raise Refused("Enter the secret again: it was for %(place)s.", place=source.entered_for)
     secret = vault.unseal(source.sealed)
     asks = {Vendor.ANTHROPIC: _anthropic, Vendor.OPENAI: _openai, Vendor.GOOGLE: _google}
     ask = asks.get(Vendor(source.vendor))
@@ -79,7 +90,12 @@ def _report(vendor: str, kind: str, pages: Sequence[Any], days: Sequence[date]) 
     else:
         report = formats.read_pages(pages)
     if report.vendor != vendor or report.kind != kind:
-        raise BadReport(f"{vendor} was asked for {kind} and answered {report.kind}.")
+        raise BadReport(
+            "%(vendor)s was asked for %(kind)s and answered %(other)s.",
+            vendor=vendor,
+            kind=kind,
+            other=report.kind,
+        )
     return Report(vendor, report.lines, report.days | set(days), report.usage, report.costs)
 
 
@@ -152,9 +168,9 @@ def _pages(
         if not page.get("has_more"):
             return pages
         if not page.get("next_page") or following == [("page", page["next_page"])]:
-            raise Refused(f"{address} has more, and does not say where.")
+            raise Refused("%(url)s has more, and does not say where.", url=address)
         following = [("page", page["next_page"])]
-    raise Refused(f"{address} has no end.")
+    raise Refused("%(url)s has no end.", url=address)
 
 
 def _google(

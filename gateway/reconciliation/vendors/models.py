@@ -42,6 +42,10 @@ class ReportSource(models.Model):
     active = models.BooleanField(default=True, db_default=True)
     fetched_at = models.DateTimeField(null=True, blank=True, editable=False)
     problem = models.CharField(max_length=300, blank=True, db_default="", editable=False)
+    # The values in it: it is a template, read by staff in their language.
+    problem_about = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), editable=False
+    )
 
     class Meta:
         ordering = ("vendor", "account")

@@ -5,7 +5,6 @@ from argparse import ArgumentParser
 from datetime import UTC, date, datetime, timedelta
 
 from gateway.reconciliation.vendors import alarms, fetching
-from gateway.reconciliation.vendors.asking import Refused
 from gateway.reconciliation.vendors.comparison import Difference
 from gateway.reconciliation.vendors.formats.report import BadReport
 from gateway.reconciliation.vendors.models import ReportSource
@@ -38,7 +37,7 @@ def fetch_all(first: date, last: date, *, by: str) -> tuple[int, list[str]]:
     for source in ReportSource.objects.filter(active=True):
         try:
             imported += len(fetching.fetch(source, first, last, by=by))
-        except (Refused, BadReport, vault.Unreadable) as error:
+        except (BadReport, vault.Unreadable) as error:
             logger.error("vendorbills.fetch_failed %s: %s", source, error)
             problems.append(f"{source}: {error}")
     return imported, problems

@@ -6,7 +6,7 @@
 --                                 seeded (when it was last made anew, in microseconds; a hold counts only
 --                                 if it was counted then or since; with a dot: by the release before,
 --                                 which counts windows elsewhere), epoch (in which that was,
---                                 docs/stores.md)
+--                                 docs/stores.md), announced = how many requests were (announce.lua)
 --   2 {s:NN}:subject:<subject>, 3 {s:NN}:log:<subject>  windows, the last minute, leases (subject.lua)
 --   4 {s:NN}:running              zset: id of every open request of the shard -> its deadline (ms)
 --   5 {s:NN}:request:<request id> its record (request.lua)

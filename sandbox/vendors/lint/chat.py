@@ -238,7 +238,10 @@ def messages_are_well_formed(sent: Sent) -> None:
         if role not in _PARTS:
             raise openai.invalid(f"messages[{n}].role", role, "'system', 'assistant', 'user' ...")
         excused = role == "assistant" and (message.get("tool_calls") or message.get("refusal"))
-        if content in (None, []) and not excused:
+        if content == []:
+            where = f"messages[{n}].content"
+            raise openai.bare(where, f"Invalid '{where}': empty array. Expected at least 1.")
+        if content is None and not excused:
             raise VendorError(
                 f"Invalid value for 'content': expected a string, got null. messages[{n}]",
                 param=f"messages.[{n}].content",

@@ -24,6 +24,7 @@ from billing.payments import tasks
 from billing.stripe import mirror
 from billing.stripe.models import StripeEvent
 from hontoni.money import nanos
+from tests import prepared
 from tests.billing.conftest import committed
 from tests.billing.shop import Shop, balance
 from tests.billing.subscriptions.test_card_changes import subscribed
@@ -145,14 +146,17 @@ def _shape(path: Path) -> dict[str, Any]:
 
 @pytest.mark.timeout(600)  # the real ones take a minute where nothing else runs
 def test_the_tables_made_at_once_are_those_of_the_real_migrations(tmp_path: Path) -> None:
-    for name, command in (("real", "migrate"), ("at_once", "prepare")):
+    """A real migration of dj-stripe beside what `prepare` has made."""
+
+    def migrate(name: str, *options: str) -> None:
         environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path / name)}
-        manage = [sys.executable, "manage.py"]
-        subprocess.run(
-            [*manage, command], cwd=ROOT, env=environment, check=True, capture_output=True
-        )
-        plan = [*manage, "migrate", "--check"]
-        subprocess.run(plan, cwd=ROOT, env=environment, check=True, capture_output=True)
+        command = [sys.executable, "manage.py", "migrate", *options]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+
+    migrate("real", "djstripe")
+    migrate("real", "djstripe", "--check")
+    prepared.install(tmp_path / "at_once")
+    migrate("at_once", "--check")
     real, at_once = (_shape(tmp_path / name / "hontoni.sqlite3") for name in ("real", "at_once"))
     assert len(real) == 62
     assert real == at_once

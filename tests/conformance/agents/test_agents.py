@@ -4,10 +4,13 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from tests.conformance.agents.agents import AGENTS, Agent, Place
 from tests.conformance.agents.installation import NotInstallable, install, version
@@ -19,6 +22,18 @@ BY_NAME = {f"{agent.name} {version(agent.install)}": agent for agent in AGENTS}
 CLAUDE_CODE = next(name for name, agent in BY_NAME.items() if agent.install == "claude-code")
 SECONDS = 180
 NO_MODEL = "none chosen"
+COMMAND = "hontoni setup"
+CLI = Path(settings.BASE_DIR) / "cli"
+# What the command calls it, and a model that its dialect is at home with.
+SET_UP = {
+    "claude-code": ("claude-code", MODELS[0]),
+    "codex": ("codex", MODELS[1]),
+    "gemini-cli": ("gemini", MODELS[2]),
+    "aider": ("aider", MODELS[0]),
+    "opencode": ("opencode", MODELS[0]),
+    "continue": ("continue", MODELS[0]),
+    "cline": ("cline", MODELS[0]),
+}
 
 pytestmark = pytest.mark.timeout(1200)  # installing one takes a while
 
@@ -43,6 +58,40 @@ def test_the_documented_two_lines_are_enough(
     product: Product, agent: str, model: str, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     _do_the_task(BY_NAME[agent], "", product, tmp_path, pytestconfig)
+
+
+@pytest.mark.parametrize("model", [COMMAND])
+@pytest.mark.parametrize("agent", BY_NAME)
+def test_what_the_command_sets_up_is_enough_and_is_undone(
+    product: Product, agent: str, model: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    known = BY_NAME[agent]
+    _, model = SET_UP[known.install]
+    _do_the_task(_by_command(known), model, product, tmp_path, pytestconfig)
+
+
+def _by_command(agent: Agent) -> Agent:
+    """The same agent, that is told by its own files, and by nothing else, where we are."""
+    name, _ = SET_UP[agent.install]
+
+    def set_up(place: Place) -> list[list[str]]:
+        where = ["--url", place.root, "--key", place.key, "--model", place.model]
+        return [[sys.executable, str(CLI), "setup", name, "--yes", *where]]
+
+    def env(place: Place) -> dict[str, str]:
+        given = agent.env(place).items()
+        return {n: v for n, v in given if v != place.key and place.root not in v}
+
+    def command(place: Place) -> list[str]:
+        theirs = f"{place.home}/config.yaml"
+        return [
+            v.replace(theirs, f"{place.home}/.continue/config.yaml") for v in agent.command(place)
+        ]
+
+    undo = [sys.executable, str(CLI), "undo", name]
+    return replace(
+        agent, set_up=set_up, env=env, command=command, tear_down=[*agent.tear_down, undo]
+    )
 
 
 def _do_the_task(

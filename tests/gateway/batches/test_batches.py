@@ -134,6 +134,7 @@ def test_a_file_that_is_no_batch_fails_with_a_reason_a_line(
         (5, "missing_required_parameter"),
         (6, "invalid_request"),
     ]
+    assert row(made.id).bytes > 0  # what it says takes room
     pages = [each.to_dict()["doc_url"] for each in made.errors.data]
     assert pages[0].endswith("/errors/invalid_json_line") and pages[0].startswith("http")
     assert gateway.books() == [] and held(alice.user) == 0
@@ -152,6 +153,7 @@ def test_a_file_that_is_no_batch_fails_with_a_reason_a_line(
 def test_a_batch_that_is_asked_for_wrongly_is_refused(
     gateway: Gateway, alice: Person, change: dict[str, object], param: str
 ) -> None:
+    fund(alice, "1")
     file = upload(gateway, alice, line("a"))
     asked = {
         "input_file_id": file,

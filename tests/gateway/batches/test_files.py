@@ -23,6 +23,7 @@ SECRET = "the eagle has landed"
 def test_a_file_goes_round_and_is_nobody_elses(
     gateway: Gateway, alice: Person, bob: Person
 ) -> None:
+    fund(alice, "1")
     large = "\n".join(line(f"l{n}", SECRET * 40) for n in range(600))
     name = upload(gateway, alice, large)
     client, other = gateway.openai(alice), gateway.openai(bob)
@@ -50,6 +51,7 @@ def test_a_file_goes_round_and_is_nobody_elses(
 
 
 def test_files_are_listed_by_pages_in_both_orders(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "1")
     client = gateway.openai(alice)
     names = [upload(gateway, alice, line("a")) for _ in range(3)]
     assert [each.id for each in client.files.list(limit=2)] == names[::-1]
@@ -76,6 +78,7 @@ def test_files_are_listed_by_pages_in_both_orders(gateway: Gateway, alice: Perso
 def test_what_is_no_upload_is_refused(
     gateway: Gateway, alice: Person, form: dict[str, str], param: str
 ) -> None:
+    fund(alice, "1")
     with gateway.http(alice) as http:
         reply = http.post("/v1/files", data=form, files={"file": ("a", b"x")})
         nothing = http.post("/v1/files", data={"purpose": "batch"}, files={"file": ("a", b"")})
@@ -103,7 +106,40 @@ def test_an_account_has_so_much_room(gateway: Gateway, alice: Person, settings: 
     assert upload(gateway, alice, one)
 
 
+def test_many_tiny_files_take_room_too(
+    gateway: Gateway, alice: Person, settings: Settings
+) -> None:
+    fund(alice, "1")
+    settings.FILES_ACCOUNT_BYTES = 3000
+    for _ in range(2):
+        upload(gateway, alice, "x")
+    with pytest.raises(openai.APIStatusError) as refused:
+        upload(gateway, alice, "x")
+    assert refused.value.code == "file_storage_full" and StoredFile.objects.count() == 2
+
+
+def test_nothing_is_kept_for_who_could_pay_for_no_request(gateway: Gateway, alice: Person) -> None:
+    """Not as a file, nor as a batch of what cannot be understood and so costs nothing."""
+    with pytest.raises(openai.APIStatusError) as refused:
+        upload(gateway, alice, line("a"))
+    assert (refused.value.status_code, refused.value.code) == (402, "insufficient_balance")
+    nonsense = {"custom_id": "a", "params": {"model": "gpt-4o", "messages": SECRET}}
+    with gateway.http(alice) as http:
+        reply = http.post("/v1/messages/batches", json={"requests": [nonsense]})
+    assert reply.status_code == 402 and reply.json()["error"]["code"] == "insufficient_balance"
+    assert not StoredFile.objects.exists() and not BatchRequest.objects.exists()
+
+
+def test_a_balance_on_hold_still_keeps_files(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "0.004")
+    with nobody_runs_batches():
+        made = create(gateway, alice, line("a", max_tokens=150))
+        assert held(alice.user) > 0 and upload(gateway, alice, line("b"))
+    assert ended(gateway, alice, made.id).status == "completed"
+
+
 def test_a_file_lives_as_long_as_its_owner_says(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "1")
     client = gateway.openai(alice)
     made = client.files.create(
         file=("a", line("a").encode()),

@@ -10,6 +10,7 @@ from django.test import Client
 
 from accounts.models import User
 from billing.books.models import AuditEntry
+from gateway.batches.models import Batch
 from gateway.dashboard.roles import seed as seed_roles
 from tests.gateway.batches.world import create, ended, line, over, row
 from tests.gateway_server import Gateway, fund, nobody_runs_batches
@@ -72,6 +73,12 @@ def test_staff_see_all_and_cancel_one(gateway: Gateway, alice: Person) -> None:
         assert made.id in listed and "0 / 1" in listed
         one = admin_client.get(f"/admin/gateway/batch/{made.id}/change/").content.decode()
         assert "alice@example.com" in one and "a secret" not in one
+        wrong = {"code": "invalid_json", "message": "It is <not> JSON.", "param": None, "line": 3}
+        Batch.objects.filter(pk=made.id).update(errors=[wrong, wrong | {"line": None}])
+        admin_client.cookies["django_language"] = "vi"
+        one = admin_client.get(f"/admin/gateway/batch/{made.id}/change/").content.decode()
+        shown = '<code>invalid_json</code></a> <span lang="en">It is &lt;not&gt; JSON.</span>'
+        assert "Dòng 3: <a" in one and one.count(shown) == 2 and "&#x27;line&#x27;" not in one
         chosen = {"action": "cancel", "_selected_action": [made.id]}
         admin_client.post("/admin/gateway/batch/", chosen)
     over(made.id)

@@ -363,6 +363,8 @@ class Story(RuleBasedStateMachine):
         self.run(admission.settle(call))
         assert call.state is not None and call.state.status == "unknown"
         self.books.settle(call.id, call.cost)
+        if call.cost:  # only the books can tell whether it was charged before
+            self.books.lose_the_account()
         self.ended.append(call)
 
     @rule(data=st.data(), how=moments, ends=st.booleans())

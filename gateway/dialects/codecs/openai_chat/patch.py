@@ -40,10 +40,18 @@ def patch_request(body: dict[str, Any], target: Target, requested: Thinking) -> 
         patched["messages"] = [
             message
             if type(message) is dict and _CALLS.isdisjoint(message)
-            else _with_short_ids(message)
+            else _acceptable(message)
             for message in patched["messages"]
         ]
     return dependents.without_orphans("openai_chat", patched)
+
+
+def _acceptable(message: Any) -> Any:
+    """A message with calls, or of a result, as OpenAI takes it: no content is null there, or an
+    empty text, and never an empty list (Cursor)."""
+    if isinstance(message, dict) and message.get("content") == []:
+        message = message | {"content": "" if message.get("role") == "tool" else None}
+    return _with_short_ids(message)
 
 
 def _with_short_ids(message: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.dialects.codecs import wire
 from gateway.dialects.codecs.shapes import tools, turns
+from gateway.dialects.codecs.tools import as_declared
 from gateway.dialects.ir import (
     UNSAID,
     Item,
@@ -30,11 +31,12 @@ _THINKING = frozenset({"thinking", "reasoning", "reasoning_effort", "thinking_bu
 def decode_request(body: dict[str, Any]) -> Request:
     """BadRequest, naming the field, for what is malformed or cannot be given."""
     _refuse_unwritable(body)
+    offered = tuple(_tools(body))
     return Request(
         dialect=DIALECT,
         model=wire.text(body.get("model"), "model"),
-        items=tuple(_items(body)),
-        tools=tuple(_tools(body)),
+        items=tuple(as_declared(_items(body), offered)),
+        tools=offered,
         tool_choice=_choice(body),
         output=_output(body),
         verbosity=wire.text(body.get("verbosity"), "verbosity"),

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.dialects.codecs import summaries, wire
 from gateway.dialects.codecs.openai_responses import history
 from gateway.dialects.codecs.shapes import tools, turns
+from gateway.dialects.codecs.tools import as_declared
 from gateway.dialects.ir import (
     Item,
     Message,
@@ -35,11 +36,12 @@ def decode_request(body: dict[str, Any]) -> Request:
     text = wire.obj(body.get("text"), "text")
     options = wire.obj(body.get("stream_options"), "stream_options")
     compacts = summaries.asks(body.get("input"))
+    offered = tuple(tools.decode_tools(body.get("tools"), "tools"))
     return Request(
         dialect=DIALECT,
         model=wire.text(body.get("model"), "model"),
-        items=tuple(_items(body)),
-        tools=tuple(tools.decode_tools(body.get("tools"), "tools")),
+        items=tuple(as_declared(_items(body), offered)),
+        tools=offered,
         tool_choice=ToolChoice("none") if compacts else _choice(body),
         output=OutputFormat() if compacts else _output(text.get("format")),
         verbosity=wire.text(text.get("verbosity"), "text.verbosity"),

@@ -43,6 +43,7 @@ def _decode(tool: Mapping[str, Any], namespace: str, note: str, where: str) -> I
             namespace_note=note,
             grammar=_grammar(given, where),
             deferred=bool(given.get("defer_loading")),
+            flat=given is tool,
         )
     elif kind == "tool_search" and tool.get("execution") == "client":
         schema = wire.obj(tool.get("parameters"), f"{where}.parameters")

@@ -37,7 +37,7 @@ def read(data: bytes) -> Report:
     try:
         report = read_pages(_json(text)) if text[0] in "{[" else _csv(text)
     except (ArithmeticError, RecursionError, csv.Error) as error:
-        raise BadReport(f"It has what no report has: {error}.") from None
+        raise BadReport("It has what no report has: %(what)s.", what=error) from None
     if any("\x00" in name for line in report.lines for name in line.identity[:3]):
         raise BadReport("It names something with a NUL character.")
     return report
@@ -57,7 +57,7 @@ def _json(text: str) -> list[Any]:
         try:
             return [json.loads(line, parse_float=Decimal) for line in lines]
         except ValueError as error:
-            raise BadReport(f"It is not JSON: {error}.") from None
+            raise BadReport("It is not JSON: %(why)s.", why=error) from None
     return whole if isinstance(whole, list) else [whole]
 
 
@@ -69,8 +69,8 @@ def read_pages(pages: Sequence[Any]) -> Report:
         return google.export_rows(pages)
     if pages[-1].get("has_more"):
         raise BadReport(
-            f"It goes on at page {pages[-1].get('next_page')!r}: give all pages of a report at "
-            "once, as a list."
+            "It goes on at page %(page)s: give all pages of a report at once, as a list.",
+            page=repr(pages[-1].get("next_page")),
         )
     buckets = [bucket for page in pages for bucket in _buckets(page)]
     if not buckets:
@@ -106,11 +106,14 @@ def _csv(text: str) -> Report:
             return reads(rows)
     raise BadReport(
         "Its first line is not the header of an export that Anthropic, OpenAI or Google make: "
-        f"{lines[0][:200]!r}."
+        "%(line)s.",
+        line=repr(lines[0][:200]),
     )
 
 
 def _row(row: dict[Any, Any], number: int) -> Row:
     if None in row or None in row.values():
-        raise BadReport(f"Line {number} does not have as many columns as the header.")
+        raise BadReport(
+            "Line %(number)s does not have as many columns as the header.", number=number
+        )
     return {name.strip(): value.strip() for name, value in row.items()}

@@ -82,7 +82,9 @@ class _Row:
             try:
                 found = json.loads(found, parse_float=Decimal)
             except ValueError:
-                raise BadReport(f"credits is {found[:80]!r}, not a list.") from None
+                raise BadReport(
+                    "%(name)s is %(value)s, not a list.", name="credits", value=repr(found[:80])
+                ) from None
         return [credit.get("amount") or 0 for credit in found]
 
     def _dollars(self, value: Any, name: str) -> int:
@@ -94,7 +96,9 @@ class _Row:
             rate = Decimal(str(self.row["currency_conversion_rate"]))
             return nanos(value, name, unit=1 / rate)
         except (KeyError, InvalidOperation, ZeroDivisionError):
-            raise BadReport(f"It is in {currency}, and does not say at what rate.") from None
+            raise BadReport(
+                "It is in %(currency)s, and does not say at what rate.", currency=currency
+            ) from None
 
 
 def _report(rows: Sequence[_Row]) -> Report:

@@ -38,7 +38,10 @@ def read(buckets: Sequence[Mapping[str, Any]]) -> Report:
     kinds = {str(result.get("object")) for _, result in results}
     reads = {"organization.usage.completions.result": _usage, "organization.costs.result": _cost}
     if len(kinds) != 1 or not kinds <= reads.keys():
-        raise BadReport(f"Its results are not of one kind that bills: {sorted(kinds)}.")
+        raise BadReport(
+            "Its results are not of one kind that bills: %(kinds)s.",
+            kinds=", ".join(sorted(kinds)),
+        )
     kind = kinds.pop()
     lines = [reads[kind](day, result) for day, result in results]
     costs = kind == "organization.costs.result"
@@ -48,7 +51,9 @@ def read(buckets: Sequence[Mapping[str, Any]]) -> Report:
 def _usage(day: date, row: Mapping[str, Any]) -> Line:
     whole, cached = count(row, "input_tokens"), count(row, "input_cached_tokens")
     if cached > whole:
-        raise BadReport(f"Of {whole} input tokens {cached} are from the cache.")
+        raise BadReport(
+            "Of %(whole)s input tokens %(cached)s are from the cache.", whole=whole, cached=cached
+        )
     if not row.get("model"):
         raise BadReport("A result has no model: group by model.")
     return Line(

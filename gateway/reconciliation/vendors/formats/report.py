@@ -10,7 +10,15 @@ from hontoni import money
 
 
 class BadReport(ValueError):
-    """It cannot be read. The message is for whoever imports it; nothing was imported."""
+    """It cannot be read. The message is for whoever imports it; nothing was imported.
+
+    A template and the values `about` it, so that staff read it in their language.
+    """
+
+    def __init__(self, template: str, **about: object) -> None:
+        super().__init__(template % about if about else template)
+        self.template = template
+        self.about = {name: str(value) for name, value in about.items()}
 
 
 @dataclass(slots=True)
@@ -68,6 +76,10 @@ def summed(lines: Iterable[Line]) -> list[Line]:
 _MOST, _MOST_DOLLARS = 10**15, 10**8  # of a line; no bill is near it
 
 
+def _named(name: str, value: object) -> dict[str, str]:
+    return {"name": name, "value": repr(value)}
+
+
 def count(row: Mapping[str, Any], name: str) -> int:
     """A number of tokens or calls; nothing is 0. Raises BadReport."""
     value = row.get(name)
@@ -76,10 +88,12 @@ def count(row: Mapping[str, Any], name: str) -> int:
     try:
         number = Decimal(str(value).replace(",", ""))
     except InvalidOperation:
-        raise BadReport(f"{name} is {value!r}, not a number.") from None
+        raise BadReport(
+            "%(name)s is %(value)s, not a number.", name=name, value=repr(value)
+        ) from None
     whole = number.is_finite() and 0 <= number <= _MOST and number == number.to_integral_value()
     if isinstance(value, bool) or not whole:
-        raise BadReport(f"{name} is {value!r}, not a count.")
+        raise BadReport("%(name)s is %(value)s, not a count.", **_named(name, value))
     return int(number)
 
 
@@ -91,14 +105,16 @@ def nanos(value: Any, name: str, *, unit: Decimal = Decimal(1)) -> int:
         if isinstance(value, bool) or not amount.is_finite() or abs(amount) > _MOST_DOLLARS:
             raise InvalidOperation
     except InvalidOperation:
-        raise BadReport(f"{name} is {value!r}, not an amount.") from None
+        raise BadReport(
+            "%(name)s is %(value)s, not an amount.", name=name, value=repr(value)
+        ) from None
     return money.nearest(amount)
 
 
 def dollars_only(currency: Any) -> None:
     """Raises BadReport for any other."""
     if str(currency or "usd").lower() != "usd":
-        raise BadReport(f"It is in {currency}; only dollars can be compared.")
+        raise BadReport("It is in %(currency)s; only dollars can be compared.", currency=currency)
 
 
 def day_of(value: Any, name: str) -> date:
@@ -109,14 +125,18 @@ def day_of(value: Any, name: str) -> date:
         moment = datetime.fromisoformat(str(value).replace(" UTC", "+00:00"))
         return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
     except (ValueError, OverflowError, OSError):
-        raise BadReport(f"{name} is {value!r}, not a moment.") from None
+        raise BadReport(
+            "%(name)s is %(value)s, not a moment.", name=name, value=repr(value)
+        ) from None
 
 
 def whole_day(begins: Any, ends: Any) -> date:
     """The day of a bucket, which must be one. Raises BadReport."""
-    day, after = day_of(begins, "the begin of a day"), day_of(ends, "the end of a day")
+    day, after = day_of(begins, "start"), day_of(ends, "end")
     if after - day != timedelta(days=1):
         raise BadReport(
-            f"The bucket from {begins} to {ends} is not a day: ask for bucket_width 1d."
+            "The bucket from %(begins)s to %(ends)s is not a day: ask for bucket_width 1d.",
+            begins=begins,
+            ends=ends,
         )
     return day

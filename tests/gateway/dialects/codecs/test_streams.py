@@ -807,3 +807,25 @@ def test_thinking_is_asked_of_claude_in_tokens() -> None:
     assert budget["thinking"]["budget_tokens"] == 5_000
     off = upstream("openai_chat", world.chat(thinking_budget=0), CLAUDE)
     assert off["thinking"] == {"type": "disabled"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "shape"),
+    [
+        ({"type": "custom", "name": "apply_patch"}, "function"),
+        ({"type": "custom", "custom": {"name": "apply_patch"}}, "custom"),
+    ],
+    ids=["flat", "nested"],
+)
+def test_a_custom_call_on_chat_has_the_shape_its_declaration_has(
+    tool: dict[str, Any], shape: str
+) -> None:
+    """Who declares a tool as Responses does (Cursor) reads all calls of Chat as functions'."""
+    patch = "*** Begin Patch\n*** End Patch"
+    stream = claude(tool_use("t", "apply_patch", {"input": patch}), stop="tool_use")
+    chunks = told("openai_chat", CLAUDE, stream, {"tools": [tool]})
+    deltas = [c["choices"][0]["delta"] for c in chunks if c.get("choices")]
+    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+    member = "arguments" if shape == "function" else "input"
+    assert calls[0]["type"] == shape and calls[0][shape]["name"] == "apply_patch"
+    assert "".join(call[shape].get(member, "") for call in calls) == patch

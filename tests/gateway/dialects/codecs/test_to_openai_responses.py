@@ -221,3 +221,28 @@ def test_what_is_stored_elsewhere_is_refused_in_openais_words(field: str) -> Non
 def test_sampling_is_not_sent_to_a_reasoning_model() -> None:
     body = upstream("openai_chat", world.chat(temperature=0, top_p=0.5, stop=["X"]), "gpt-5.2")
     assert not {"temperature", "top_p", "stop"} & body.keys()
+
+
+@pytest.mark.parametrize("args", ["*** Begin Patch", '{"input": "SELECT 1"}'])
+@pytest.mark.parametrize(
+    "dialect", ["openai_chat", "openai_responses"], ids=["of Chat", "of Responses"]
+)
+def test_a_custom_tools_call_is_one_though_the_history_calls_it_a_functions(
+    dialect: str, args: str
+) -> None:
+    tool = {"type": "custom", "name": "apply_patch"}
+    function = {"name": "apply_patch", "arguments": args}
+    messages = [
+        user("hi"),
+        {"role": "assistant", "tool_calls": [{"id": "c", "function": function}]},
+        {"role": "tool", "tool_call_id": "c", "content": "ok"},
+    ]
+    items = [
+        user("hi"),
+        {"type": "function_call", "call_id": "c", **function},
+        {"type": "function_call_output", "call_id": "c", "output": "ok"},
+    ]
+    told = {"messages": messages} if dialect == "openai_chat" else {"input": items}
+    call, result = upstream(dialect, {**told, "tools": [tool]}, "gpt-5.2")["input"][1:]
+    assert (call["type"], call["input"]) == ("custom_tool_call", args)
+    assert result["type"] == "custom_tool_call_output"

@@ -100,7 +100,8 @@ def test_an_ordinary_key_is_refused_and_staff_see_why(
     with pytest.raises(Refused, match="401"):
         fetching.fetch(made, today(), today(), by="tests")
     made.refresh_from_db()
-    assert "401" in made.problem and secret not in made.problem
+    said = made.problem % made.problem_about
+    assert "answered 401" in said and secret not in said
     assert pauses == [] and VendorImport.objects.count() == 0  # that would not pass
 
 

@@ -274,6 +274,7 @@ def test_odd_questions_are_answered_with_the_field(asked: dict[str, str], field:
 # -- The admin -----------------------------------------------------------------------------------
 
 UPLOAD = "/admin/gateway/vendorimport/upload/"
+SOURCES = "/admin/gateway/reportsource/"
 
 
 def upload(client: Client, data: bytes) -> Any:
@@ -300,6 +301,22 @@ def test_a_bad_upload_says_why_and_imports_nothing() -> None:
     assert VendorImport.objects.count() == VendorBill.objects.count() == 0
 
 
+def test_what_is_wrong_with_a_report_is_told_in_the_language_of_who_reads_it() -> None:
+    """An upload, and what a vendor's own address answered."""
+    client = page("finance")
+    client.cookies["django_language"] = "vi"
+    said = upload(client, b"Vendor,b\n1,2\n").content.decode()
+    assert "Dòng đầu không phải tiêu đề" in said and "Vendor,b" in said
+    ReportSource.objects.create(
+        vendor="openai",
+        problem="%(url)s answered %(status)s: %(said)s",
+        problem_about={"url": "https://x.io", "status": "401", "said": "no"},
+    )
+    client = page("catalogue")
+    client.cookies["django_language"] = "vi"
+    assert "https://x.io trả lời 401: no" in client.get(SOURCES).content.decode()
+
+
 @pytest.mark.parametrize("role", ["support", "catalogue"])
 def test_other_roles_upload_nothing(role: str) -> None:
     assert upload(page(role), reports.OPENAI_USAGE_CSV.encode()).status_code == 403
@@ -308,7 +325,7 @@ def test_other_roles_upload_nothing(role: str) -> None:
 
 def test_a_source_is_sealed_and_never_shown() -> None:
     client = page("catalogue")
-    url, secret = "/admin/gateway/reportsource/", "sk-admin-very-secret"
+    url, secret = SOURCES, "sk-admin-very-secret"
     body = {"vendor": "openai", "account": "main", "secret": secret, "active": "on"}
     assert client.post(f"{url}add/", body).status_code == 302
     made = ReportSource.objects.get()

@@ -1,0 +1,166 @@
+"""The command beside the product: a person signs in, sets tools up, asks, and undoes it all."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import Client as Browser
+
+from accounts.keys import api_keys
+from accounts.models import ApiKey, PersonalToken, TeamEvent
+from accounts.sign_in import device_codes
+from hontoni.money import nanos
+from hontoni_cli import gateway as gateways
+from hontoni_cli import login
+from hontoni_cli.clients import CLIENTS
+from hontoni_cli.main import main
+from tests.gateway_server import Gateway, fund
+from tests.world import PASSWORD, Person
+
+pytestmark = pytest.mark.any_database
+CLI = Path(settings.BASE_DIR) / "cli"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("XDG_CONFIG_HOME", "HONTONI_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    yield
+
+
+def sign_in(gateway: Gateway, person: Person, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command waits; meanwhile the person types the code."""
+    lines: list[str] = []
+    monkeypatch.setattr(device_codes, "_wait", lambda digest: None)
+
+    def type_it(_: float) -> None:
+        (code,) = re.findall(r"\b[A-Z]{4}-[A-Z]{4}\b", "\n".join(lines))
+        page = Browser()
+        page.post("/account/login/", {"login": person.user.email, "password": PASSWORD})
+        page.post("/account/reauthenticate/", {"password": PASSWORD})
+        page.post("/device", {"code": code.lower(), "deed": "allow"})
+
+    login.login(gateway.url, lines.append, type_it)
+    return lines
+
+
+def test_somebody_signs_in_sets_tools_up_asks_and_undoes_it_all(
+    gateway: Gateway,
+    alice: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    fund(alice, "10")
+    assert main(["usage"]) == 2  # nobody is signed in yet
+    assert "Signed in" in sign_in(gateway, alice, monkeypatch)[-1]
+    sign_in(gateway, alice, monkeypatch)  # once more, and the first token is over
+    assert PersonalToken.objects.filter(revoked_at=None).count() == 1
+    kept = tmp_path / ".config" / "hontoni" / "login.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+    for name in ("codex", "claude-code", "gemini", "cursor"):
+        assert main(["setup", name, "--yes"]) == 0
+    keys = ApiKey.objects.filter(user=alice.user).exclude(pk=alice.key.pk)
+    assert {tuple(key.scopes) for key in keys} == {("inference", "usage:read")}
+    assert "nothing to change" in _said(capsys, "setup", "codex", "--yes")
+    assert keys.count() == 4
+    assert main(["setup", "aider", "--yes"]) == 2  # the plan allows no more keys
+    assert "--key" in capsys.readouterr().err and CLIENTS["aider"].read() is None
+    sixth = ["--key", alice.raw, "--url", gateway.url]
+    assert main(["setup", "aider", "--yes", *sixth]) == 0
+    assert main(["undo", "aider"]) == 0
+
+    shown = _said(capsys, "doctor")
+    assert "BAD" not in shown and shown.count("A request went end to end") == 3
+    assert "tools of the account's" in shown
+    (request_id, *_) = re.findall(r"req_[0-9a-f]{32}", shown)
+    events = gateway.books()
+    assert len(events) == 3 and {event.api_key.user for event in events} == {alice.user}
+
+    total = _said(capsys, "usage", "--by", "model").split()[-1]
+    assert nanos(total) == sum(event.cost for event in events)
+    file = tmp_path / "receipt.json"
+    assert "charged" in _said(capsys, "receipt", request_id, "--save", str(file))
+    document = json.loads(file.read_text())
+    document["issuer"] = gateway.url
+    keys_file = tmp_path / "keys.json"
+    found = gateways.Gateway(gateway.url).get("/.well-known/hontoni-receipts.json")
+    keys_file.write_text(json.dumps(found))
+    assert main(["verify", str(file), "--keys", str(keys_file)]) == 0
+    document["receipt"]["total"] = "9"
+    file.write_text(json.dumps(document))
+    assert main(["verify", str(file), "--keys", str(keys_file)]) == 1
+
+    for name in ("codex", "claude-code", "gemini", "cursor"):
+        assert main(["undo", name]) == 0
+    assert not keys.filter(revoked_at=None).exists()
+    assert [each.read() for each in CLIENTS.values()] == [None] * 10
+    assert main(["logout"]) == 0
+    assert not PersonalToken.objects.filter(revoked_at=None).exists() and not kept.exists()
+    assert TeamEvent.objects.filter(action="device_allowed").count() == 2
+
+
+def test_a_receipt_of_somebody_else_is_not_shown(
+    gateway: Gateway, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fund(bob, "5")
+    request_id = gateway.chat(bob).headers["x-request-id"]
+    gateway.books()
+    sign_in(gateway, alice, monkeypatch)
+    assert main(["receipt", request_id]) == 2
+
+
+def test_doctor_says_what_is_wrong(
+    gateway: Gateway,
+    alice: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sign_in(gateway, alice, monkeypatch)
+    assert main(["doctor", "codex"]) == 1
+    assert "It is not set up" in capsys.readouterr().out
+    main(["setup", "codex", "--yes"])
+    assert main(["doctor", "codex"]) == 1  # nothing to pay with
+    assert "balance" in capsys.readouterr().out.lower()
+    api_keys.revoke(ApiKey.objects.exclude(pk=alice.key.pk).get())
+    assert main(["doctor", "codex"]) == 1
+    assert "BAD   key" in capsys.readouterr().out
+
+
+def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def test_it_runs_in_a_checkout() -> None:
+    said = subprocess.check_output([sys.executable, str(CLI), "--help"], text=True)
+    assert all(word in said for word in ("login", "setup", "undo", "receipt", "doctor"))
+
+
+def test_it_is_a_wheel_that_runs_by_itself(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=CLI, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        names = set(packed.namelist())
+        packed.extractall(tmp_path / "there")
+    assert {"hontoni/verify.py", "hontoni_cli/main.py"} <= names
+    assert not {name for name in names if name.startswith(("hontoni/settings", "tests"))}
+    receipt = tmp_path / "none.json"
+    receipt.write_text("{}")
+    ran = subprocess.run(
+        [sys.executable, "-m", "hontoni_cli", "verify", str(receipt)],
+        cwd=tmp_path / "there",
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 2 and "names no issuer" in ran.stderr
