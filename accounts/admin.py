@@ -234,7 +234,7 @@ class AddressAdmin(EmailAddressAdmin, ModelAdmin):
 
     actions = ["make_verified"]
 
-    @admin.action(description=_("Confirm"))
+    @admin.action(description=_("Confirm"), permissions=["change"])
     def make_verified(self, request: HttpRequest, queryset: QuerySet[EmailAddress]) -> None:
         for address in queryset.filter(verified=False):
             _vouch(address)

@@ -98,7 +98,7 @@ class Subscriptions(Tab):
 
 
 class Keys(Tab):
-    model = ApiKey
+    model, fk_name = ApiKey, "user"
     verbose_name_plural = _("Keys")
     fields = readonly_fields = [
         "link",

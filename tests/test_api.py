@@ -32,6 +32,7 @@ from billing.plans.models import AddOn
 from billing.plans.seed import seed
 from billing.stripe.models import StripeCustomer
 from billing.subscriptions import balance_changes
+from gateway.usage.models import Refusal
 from gateway.vendors.models import Provider
 from gateway.vendors.own_keys import keeping
 from hontoni.money import DOLLAR, nanos
@@ -123,6 +124,19 @@ def grouped(alice: Person) -> dict[str, Any]:
 
 
 # For every route with an id: the ids of something of alice's.
+def turned_away(alice: Person) -> str:
+    """A request that was refused."""
+    now = timezone.now()
+    kind = {"code": "model_not_found", "status": 404, "message": "There is none.", "count": 1}
+    of: dict[str, Any] = {
+        "user": alice.user,
+        "api_key": alice.key,
+        "request_id": f"req_{'1' * 32}",
+    }
+    Refusal.objects.create(**kind, **of, hour=now, first_at=now, last_at=now)
+    return str(of["request_id"])
+
+
 ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}": lambda alice: {"pk": alice.key.pk},
     "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
@@ -140,6 +154,7 @@ ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
         lambda alice: {"month": began(alice)},
     ),
     "api/usage/{}": lambda alice: {"request_id": used(alice).request_id},
+    "api/usage/refusals/{}": lambda alice: {"request_id": turned_away(alice)},
     "api/usage/{}/signed": lambda alice: {"request_id": used(alice).request_id},
     "api/billing/topups/{}": lambda alice: {"pk": ordered(alice).pk},
     "api/billing/payment-methods/{}": lambda alice: {"pk": at_stripe(alice)},

@@ -151,6 +151,29 @@ class KeySerializer(Places, Strict, serializers.ModelSerializer[ApiKey]):
         source="lifetime_cap",
         help_text="Dollars this key may spend in all, with what it was rotated from and to.",
     )
+    brake_spend = CapField(
+        help_text="The brake: dollars this key may spend in any ten minutes. null: none."
+    )
+    brake_times = serializers.IntegerField(
+        min_value=1,
+        max_value=restrictions.MOST_TIMES,
+        required=False,
+        allow_null=True,
+        help_text="The same as so many times ten minutes of its busiest hour in the last 7 days, "
+        "but at least $1. Of both the lower holds.",
+    )
+    brake_loop = serializers.IntegerField(
+        min_value=2,
+        max_value=restrictions.MOST_SAME,
+        required=False,
+        allow_null=True,
+        help_text="How often the very same prompt is served within ten minutes.",
+    )
+    session_budget = CapField(help_text="Dollars a session may spend (`x-session-id`).")
+    stopped = serializers.BooleanField(
+        required=False,
+        help_text="The kill switch: a stopped key is refused until it is started again.",
+    )
     scopes = serializers.ListField(
         child=serializers.ChoiceField(scopes.OF_KEYS),
         required=False,
@@ -181,6 +204,8 @@ class KeySerializer(Places, Strict, serializers.ModelSerializer[ApiKey]):
             "lifetime_spend_cap",
             "allowed_models",
             "allowed_ips",
+            *restrictions.GUARD,
+            "stopped",
             "scopes",
             "member",
         ]
@@ -204,8 +229,13 @@ class KeySerializer(Places, Strict, serializers.ModelSerializer[ApiKey]):
     def validate_scopes(self, value: list[str]) -> list[str]:
         return scopes.in_order(value)
 
+    def to_representation(self, instance: ApiKey) -> dict[str, Any]:
+        instance.stopped = instance.stopped_at is not None  # type: ignore[attr-defined]
+        return super().to_representation(instance)
+
     def update(self, instance: ApiKey, validated_data: dict[str, Any]) -> ApiKey:
-        api_keys.change(instance, **validated_data)
+        if validated_data:
+            api_keys.change(instance, **validated_data)
         return instance
 
 

@@ -18,14 +18,17 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.keys import api_keys, restrictions, scopes
+from accounts.models import ApiKey
 from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
 from gateway.stores.epochs import watch_mark
+from gateway.usage import velocity
 from gateway.vendors.own_keys import access
 from gateway.vendors.own_keys.access import Key
 from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated, Unavailable
 from ratelimits import limiter
+from ratelimits.guards import Guard
 from ratelimits.limiter import Limits
 from ratelimits.purses import Caps
 
@@ -58,12 +61,14 @@ class Caller:
     own_keys: tuple[Key, ...] = ()  # the account's own, at vendors
     scopes: frozenset[str] = frozenset((scopes.INFERENCE,))
     member: Caps = Caps()  # of whose key it is in a team
+    guard: Guard | None = None  # against programs that run away
 
     def in_batch(self) -> "Caller":
         """The same for a request of a batch: it uses up no window of the key's or the account's,
         and has slots apart, of all the account's batches."""
         limits = Limits(concurrent=settings.BATCH_ACCOUNT_CONCURRENCY)
-        return replace(self, subject=f"b{self.account}", limits=limits)
+        # The batch as a whole was held for: the key's guard has nothing to brake.
+        return replace(self, subject=f"b{self.account}", limits=limits, guard=None)
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses
@@ -288,7 +293,18 @@ def _load(digest: bytes) -> Caller | Ended | None:
         keeps_responses=key.user.keeps_responses,
         own_keys=access.of_account(key.user_id),
         scopes=frozenset(key.scopes),
+        guard=_guard(key),
     )
+
+
+def _guard(key: ApiKey) -> Guard | None:
+    found = Guard(
+        key.purse,
+        velocity.bound(key, timezone.now()),
+        key.brake_loop or 0,
+        key.session_budget or 0,
+    )
+    return found if found.any else None
 
 
 def forget() -> None:

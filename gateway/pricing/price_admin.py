@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
@@ -116,7 +117,7 @@ class PriceAdmin(SheetPages, VersionAdmin):
     @action(description=_t("Correct requests…"), url_path="correct", permissions=["correct"])
     def correct(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Price requests anew at this version: preview, then confirm."""
-        price = Price.objects.select_related("model").get(pk=object_id)
+        price = get_object_or_404(Price.objects.select_related("model"), pk=object_id)
         return pages.correct(self, request, price)
 
 
