@@ -1,11 +1,12 @@
 """What takes as long as all migrations take is made once, by whichever process of the tests needs
 it first while the others wait for it, and copied: an installation for a run, the empty tables of
-the tests' own database for a day, as long as no code has changed.
+the tests' own database for a day, as long as no migration has changed.
 """
 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,8 @@ SHARED = "TESTS_SHARED"  # the environment's name for a folder that all processe
 DATABASE = "hontoni.sqlite3"
 KEPT = ROOT / "var" / "tests"
 DAY = 24 * 60 * 60.0  # seconds
-APPS = ("accounts", "billing", "cockpit", "gateway", "hontoni", "operations", "ratelimits")
+APPS = ("accounts", "billing", "cockpit", "gateway")
+_OURS = re.compile(r"^(?:from|import) ((?:accounts|billing|cockpit|gateway|hontoni)[\w.]*)", re.M)
 
 
 def install(home: Path) -> None:
@@ -52,12 +54,19 @@ def tables(home: Path, migrate: Callable[[Path], None]) -> Path:
 
 
 def _release() -> str:
-    """What the tables depend on: the code, what it stands on, and the day, for rows have dates."""
+    """What the tables depend on: the migrations and what they import, the packages that have
+    tables, and the day, for rows have dates."""
     found = hashlib.sha256(datetime.now(UTC).date().isoformat().encode())
-    for app in APPS:
-        for path in sorted((ROOT / app).rglob("*.py")):
+    migrations = sorted(path for app in APPS for path in (ROOT / app).rglob("migrations/*.py"))
+    imported = {
+        ROOT / f"{name.replace('.', '/')}.py"
+        for path in migrations
+        for name in _OURS.findall(path.read_text())
+    }
+    mirrored = ROOT / "billing/stripe/mirror_tables/0001_initial.py"
+    for path in (*migrations, *sorted(imported), mirrored, ROOT / "requirements.txt"):
+        if path.is_file():
             found.update(path.read_bytes())
-    found.update((ROOT / "requirements.txt").read_bytes())
     return found.hexdigest()[:16]
 
 

@@ -34,10 +34,6 @@ from ratelimits.limiter import Ask, State
 
 logger = logging.getLogger(__name__)
 
-# What ended an answer that may well be empty; the hub's words (`ir.Finish`), and COMPLETE.
-_ENDS_WITH_A_REASON = frozenset(
-    ("stop_sequence", "length", "context_window", "tool_calls", "pause", "compaction", "complete")
-)
 COMPLETE = "complete"  # an answer that is no conversation (endpoints/)
 _MOST_LEARNT_FROM = 65_536  # bytes of a request
 
@@ -245,7 +241,7 @@ class Call:
             return False
         ending = self.ended if self.tap is None else self.tap.ending()
         stops = self.request.parsed.get("stop") or self.request.parsed.get("stop_sequences")
-        return ending not in _ENDS_WITH_A_REASON and not (ending == "stop" and stops)
+        return ending not in life.ENDS_WITH_A_REASON and not (ending == "stop" and stops)
 
     def _quarantine(self, given: Usage) -> None:
         """Numbers that cannot be true are kept for staff; what was held is billed, and our own
