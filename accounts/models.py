@@ -191,6 +191,17 @@ class ApiKey(models.Model):
     lifetime_cap = models.BigIntegerField(null=True, blank=True)
     allowed_models = models.JSONField(default=list, blank=True)
     allowed_ips = models.JSONField(default=list, blank=True, help_text="CIDR ranges")
+    # Its guard against programs that run away (keys/restrictions.py): nano-dollars in ten minutes,
+    # or so many times what it spent before; how often one prompt; nano-dollars a session.
+    brake_spend = models.BigIntegerField(null=True, blank=True)
+    brake_times = models.PositiveSmallIntegerField(null=True, blank=True)
+    brake_loop = models.PositiveSmallIntegerField(null=True, blank=True)
+    session_budget = models.BigIntegerField(null=True, blank=True)
+    # Stopped by its owner, until they start it again (keys/stopping.py).
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    stopped_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     # What it may do (keys/scopes.py). Keys from before scopes did one thing.
     scopes = models.JSONField(
         default=scopes_by_default, db_default=models.Value(["inference"], models.JSONField())

@@ -65,6 +65,8 @@ pages = [
     path("keys/<int:pk>/limits", account_views.limits, name="key-limits"),
     path("keys/<int:pk>/rotate", account_views.rotate, name="key-rotate"),
     path("keys/<int:pk>/revoke", account_views.revoke, name="key-revoke"),
+    path("keys/<int:pk>/switch", account_views.switch, name="key-switch"),
+    path("keys/switch", account_views.switch_all, name="keys-switch"),
 ]
 urlpatterns = [
     path("auth/register", account_api.Register.as_view(), name="register"),

@@ -2,6 +2,7 @@
 
 from billing.staff import bank_admin as bank_admin
 from billing.staff import books_admin as books_admin
+from billing.staff import channel_admin as channel_admin
 from billing.staff import customer_admin as customer_admin
 from billing.staff import e_invoice_admin as e_invoice_admin
 from billing.staff import mail_admin as mail_admin

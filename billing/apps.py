@@ -11,6 +11,7 @@ class BillingConfig(AppConfig):
         from accounts.sign_in import deletion, proof
         from accounts.sign_on import entering
         from billing.books import audit  # noqa: F401  listens to the admin's log
+        from billing.channels import keeping
         from billing.payments import clean_starts, pauses
         from billing.rewards import gifts, referrals
         from billing.staff import leaked_keys, notes
@@ -20,6 +21,7 @@ class BillingConfig(AppConfig):
         freezing.follow(frozen=lambda user_id: None, thawing=gifts.thawing)
         ended.follow(leaked_keys.tell)
         deletion.follow(notes.forget)
+        deletion.follow(keeping.close)
         proof.follow(referrals.forget_unconfirmed)
         entering.follow(gifts.provisioned)
         from billing.rewards import confirmations  # noqa: F401  listens to confirmed addresses

@@ -13,6 +13,7 @@ from billing.books.models import (
     Transfer,
     Wallet,
 )
+from billing.channels.models import Channel, Delivery
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries, TaxRate
 from billing.mails.models import Announcement, Mail, Notice, Preferences, Told
 from billing.plans.models import AddOn, LimitRaise, Plan, PriceNotice, Subscription
@@ -37,12 +38,14 @@ __all__ = [
     "BillingDetails",
     "BroughtForward",
     "Card",
+    "Channel",
     "Checkpoint",
     "Claim",
     "ClosedMonth",
     "CreditRequest",
     "Customer",
     "CustomerNote",
+    "Delivery",
     "Entry",
     "Invoice",
     "InvoiceSeries",

@@ -7,6 +7,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from billing.channels import deliveries, keeping
 from billing.invoices import issuing
 from billing.mails import key_notices, sending
 from billing.plans import prices, raises
@@ -61,6 +62,32 @@ def send_due_mails(**_: Any) -> None:
 @shared_task
 def send_mail(mail_id: int) -> bool:
     return sending.send(mail_id, timezone.now())
+
+
+@shared_task(expires=5)
+def send_due_deliveries(**_: Any) -> None:
+    """Take new notices to webhooks and other channels, and hand out what is due, one task each."""
+    now = timezone.now()
+    deliveries.collect(now)
+    for delivery_id in deliveries.due(now):
+        send_delivery.delay(delivery_id)
+
+
+@shared_task
+def send_delivery(delivery_id: int) -> bool:
+    return deliveries.send(delivery_id, timezone.now())
+
+
+@shared_task(expires=5)
+def link_chats(**_: Any) -> int:
+    """Link the chats of Telegram that have sent their code; how many."""
+    return keeping.link_started(timezone.now())
+
+
+@shared_task(expires=3600)
+def forget_deliveries(**_: Any) -> int:
+    """What was delivered is kept for a month; how many rows went."""
+    return deliveries.forget(timezone.now())
 
 
 @shared_task

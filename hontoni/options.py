@@ -97,6 +97,20 @@ OPTIONS = (
             "for an installation in a network of its own"
         ),
     ),
+    Option(
+        "WEBHOOK_PRIVATE_NETWORKS",
+        "`false`",
+        (
+            "whether customers' webhooks and Slack addresses may be at private addresses and "
+            "without TLS: for an installation in a network of its own"
+        ),
+    ),
+    Option(
+        "TELEGRAM_BOT_TOKEN",
+        "none",
+        "the bot that sends customers' notifications by Telegram; without it that is not offered",
+    ),
+    Option("TELEGRAM_API_URL", "`https://api.telegram.org`", "where Telegram's Bot API is asked"),
     Option("DNS_SERVER", "the system's", "who is asked for TXT records, as `address:port`"),
     Option("GITHUB_CLIENT_ID", "none", "sign-in with GitHub"),
     Option("GITHUB_CLIENT_SECRET", "none", "sign-in with GitHub"),

@@ -183,6 +183,9 @@ GITHUB_SCANNING_KEYS_URL: str = env(
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE
 MFA_TOTP_ISSUER = "Hontoni"
 SIGN_ON_PRIVATE_NETWORKS: bool = env.bool("SIGN_ON_PRIVATE_NETWORKS", default=False)
+WEBHOOK_PRIVATE_NETWORKS: bool = env.bool("WEBHOOK_PRIVATE_NETWORKS", default=False)
+TELEGRAM_BOT_TOKEN: str = env("TELEGRAM_BOT_TOKEN", default="")
+TELEGRAM_API_URL: str = env("TELEGRAM_API_URL", default="https://api.telegram.org")
 DNS_SERVER: str = env("DNS_SERVER", default="")
 GITHUB_CLIENT_ID: str = env("GITHUB_CLIENT_ID", default="")
 GITHUB_CLIENT_SECRET: str = env("GITHUB_CLIENT_SECRET", default="")
@@ -389,9 +392,9 @@ LOGGING = {
     "loggers": {
         # Its own handler would write text past us.
         "uvicorn": {"handlers": [], "propagate": True, "level": "WARNING"},
-        "uvicorn.access": {"level": "WARNING"},
-        "aiohttp.access": {"level": "WARNING"},
-        "stripe": {"level": "WARNING"},
-        "mcp": {"level": "WARNING"},
+        # httpx writes addresses, and some of those are secrets.
+        **dict.fromkeys(
+            ("uvicorn.access", "aiohttp.access", "stripe", "httpx", "mcp"), {"level": "WARNING"}
+        ),
     },
 }

@@ -18,6 +18,7 @@ Binding = Literal[
     "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled",
     "spent_day", "spent_month", "spent_life", "purse_hold",
     "member_day", "member_month", "member_life", "member_hold",
+    "brake_spend", "brake_on_hold", "brake_loop", "session_budget", "session_on_hold",
 ]  # fmt: skip
 Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
 
@@ -30,6 +31,7 @@ _BINDING: tuple[Binding, ...] = (
     *("", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled"),
     *("spent_day", "spent_month", "spent_life", "purse_hold"),
     *("member_day", "member_month", "member_life", "member_hold"),
+    *("brake_spend", "brake_on_hold", "brake_loop", "session_budget", "session_on_hold"),
 )
 LENGTHS_MS = (18_000_000, 86_400_000, 604_800_000, 2_592_000_000)
 _FIVE_HOURS, _DAY, _WEEK, _MONTH = LENGTHS_MS

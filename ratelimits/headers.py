@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from hontoni import errors
 from hontoni.money import dollars
+from ratelimits import guards
+from ratelimits.guards import Guard
 from ratelimits.limiter import Limits, State, Window
 from ratelimits.purses import Spend
 
@@ -123,12 +125,14 @@ def _numbers(limits: Limits) -> dict[str, int]:
 # -- Refusals ------------------------------------------------------------------------------------
 
 
-def refusal(state: State, limits: Limits) -> errors.ApiError:
-    """The error that answers a refused admission: RateLimited or PaymentRequired.
+def refusal(state: State, limits: Limits, guard: Guard | None = None) -> errors.ApiError:
+    """The error that answers a refused admission: RateLimited, PaymentRequired or Forbidden.
 
     It names the limit, the number and when it frees, for programs in `details`.
     `x-should-retry: false` where retrying is futile: agents otherwise hammer, or sleep for hours.
     """
+    if guard is not None and state.binding.startswith(("brake_", "session_")):
+        return guards.refusal(state, guard)
     match state.binding:
         case "spent_day":
             return _cap_reached(state, state.spend[0], _KEY)

@@ -23,6 +23,7 @@ from typing import Literal, NamedTuple, get_args
 from hontoni import redis
 from ratelimits import epochs, keys, records, scripts
 from ratelimits.answers import Binding, Limits, State, Status, Window, state
+from ratelimits.guards import Guard
 from ratelimits.purses import Caps
 
 # Where everybody looks for it: what is asked, and what is answered.
@@ -39,7 +40,8 @@ class Ask(NamedTuple):
     `draft` is the usage event (JSON) to settle with if nothing is heard of the request again.
     `holds_from` and `holds_until` bound the moment of admission that `full` and `floor` are right
     for, in microseconds by Redis's clock; 0 = any moment. A batch's request takes at most `drawn`
-    of its hold out of what is set aside for `batch`.
+    of its hold out of what is set aside for `batch`. `guard` is what holds programs back that run
+    away.
     """
 
     request_id: str
@@ -60,6 +62,7 @@ class Ask(NamedTuple):
     member: Caps = Caps()
     batch: str = ""
     drawn: int = 0
+    guard: Guard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +147,14 @@ def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Arg
     if ask.batch:
         names = (*names, keys.request(account, ask.batch))
         args = (*args, ask.drawn)
+    if ask.guard is not None:
+        names = (*names, *ask.guard.keys(keys.tag(keys.shard(account))))
     if ask.member.any:
         theirs, *most = ask.member
         names = (*names, keys.spend(account, theirs))
         args = (*args, *(() if ask.batch else ("",)), _MEMBER.pack(*most))
+    if ask.guard is not None:
+        args = (*args, *("",) * (6 - len(args)), ask.guard.packed)
     return names, args
 
 
@@ -302,11 +309,18 @@ def read_account_sync(account: int) -> Account | None:
     return Account(*(int(value or 0) for value in values))
 
 
-def reap_sync(dead: Expired, *, cost: int, event: str | bytes, member: str = "") -> State:
+def reap_sync(
+    dead: Expired,
+    *,
+    cost: int,
+    event: str | bytes,
+    member: str = "",
+    guard: Guard | None = None,
+) -> State:
     """Settle a request for its dead process; `member` is the purse of whose key it was. "alive"
     if it beat meanwhile: nothing happened."""
     ask = _closing(dead.request_id, dead.account, dead.subject, dead.purse)
-    ask = ask._replace(member=Caps(member))
+    ask = ask._replace(member=Caps(member), guard=guard)
     reply = scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True))
     return state(reply, ask.limits, ask.caps)
 
@@ -331,4 +345,8 @@ def _settlement(
     if ask.member.purse:
         names = (*names, keys.spend(ask.account, ask.member.purse))
     how = _SETTLEMENT.pack(ask.limits.rpm, giveback, reaping)
-    return names, (ask.request_id, ask.account, cost, event, how)
+    args: tuple[redis.Argument, ...] = (ask.request_id, ask.account, cost, event, how)
+    if ask.guard is not None:
+        guarding = ask.guard.keys(keys.tag(keys.shard(ask.account)))
+        names, args = (*names, *guarding), (*args, len(guarding))
+    return names, args

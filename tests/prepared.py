@@ -1,11 +1,12 @@
 """What takes as long as all migrations take is made once, by whichever process of the tests needs
 it first while the others wait for it, and copied: an installation for a run, the empty tables of
-the tests' own database for a day, as long as no code has changed.
+the tests' own database for a day, as long as no migration has changed.
 """
 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 SHARED = "TESTS_SHARED"  # the environment's name for a folder that all processes of a run see
 DATABASE = "hontoni.sqlite3"
 KEPT = ROOT / "var" / "tests"
 DAY = 24 * 60 * 60.0  # seconds
-APPS = ("accounts", "billing", "cockpit", "gateway", "hontoni", "operations", "ratelimits")
+APPS = ("accounts", "billing", "cockpit", "gateway")
+_OURS = re.compile(r"^(?:from|import) ((?:accounts|billing|cockpit|gateway|hontoni)[\w.]*)", re.M)
 
 
 def install(home: Path) -> None:
@@ -31,12 +34,12 @@ def install(home: Path) -> None:
 
 
 def _prepare(path: Path) -> None:
-    home = path.parent / "installation"
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(home)}
-    command = [sys.executable, "manage.py", "prepare"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
-    assert done.returncode == 0, (done.stdout + done.stderr).decode()
-    (home / DATABASE).rename(path)
+    with TemporaryDirectory(dir=path.parent) as home:
+        environment = {"PATH": os.environ["PATH"], "DATA_DIR": home}
+        command = [sys.executable, "manage.py", "prepare"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()
+        (Path(home) / DATABASE).rename(path)
 
 
 def tables(home: Path, migrate: Callable[[Path], None]) -> Path:
@@ -51,18 +54,25 @@ def tables(home: Path, migrate: Callable[[Path], None]) -> Path:
 
 
 def _release() -> str:
-    """What the tables depend on: the code, what it stands on, and the day, for rows have dates."""
+    """What the tables depend on: the migrations and what they import, the packages that have
+    tables, and the day, for rows have dates."""
     found = hashlib.sha256(datetime.now(UTC).date().isoformat().encode())
-    for app in APPS:
-        for path in sorted((ROOT / app).rglob("*.py")):
+    migrations = sorted(path for app in APPS for path in (ROOT / app).rglob("migrations/*.py"))
+    imported = {
+        ROOT / f"{name.replace('.', '/')}.py"
+        for path in migrations
+        for name in _OURS.findall(path.read_text())
+    }
+    mirrored = ROOT / "billing/stripe/mirror_tables/0001_initial.py"
+    for path in (*migrations, *sorted(imported), mirrored, ROOT / "requirements.txt"):
+        if path.is_file():
             found.update(path.read_bytes())
-    found.update((ROOT / "requirements.txt").read_bytes())
     return found.hexdigest()[:16]
 
 
 def made(path: Path, make: Callable[[Path], None]) -> Path:
     """This file; made if it is not there yet, and there when it is whole."""
-    with _alone(path):
+    with alone(path):
         if not path.exists():
             begun = path.with_suffix(".begun")
             begun.unlink(missing_ok=True)
@@ -72,7 +82,8 @@ def made(path: Path, make: Callable[[Path], None]) -> Path:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
+    """No other process of the tests is at this file meanwhile."""
     with path.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -261,6 +261,8 @@ class Keys(
         body.is_valid(raise_exception=True)
         fields = dict(body.validated_data)
         name, expires_at = fields.pop("name"), fields.pop("expires_at", None)
+        if fields.pop("stopped", False):
+            raise errors.BadRequest("A new key is not stopped.", param="stopped")
         restricted, ip = Restrictions(**fields), callers.address(request)
         grants.check(request.auth, restricted.scopes)
         member = acting.at_door(request).membership
@@ -270,7 +272,12 @@ class Keys(
         # By its name nothing is gained, but a limit that is lifted is power given on.
         grants.check(self.request.auth, self.get_object().scopes)
         grants.check(self.request.auth, serializer.validated_data.get("scopes", ()))
-        serializer.save()
+        stopped = serializer.validated_data.pop("stopped", None)
+        key = serializer.save()
+        if stopped is not None:
+            work = acting.at_door(self.request)
+            work.switch([key], stopped=stopped)
+            key.refresh_from_db()
 
     @extend_schema(
         operation_id="revoke_key",

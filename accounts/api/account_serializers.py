@@ -108,7 +108,36 @@ class CapField(serializers.DecimalField):
         super().run_validators(Decimal(value) / DOLLAR)
 
 
-class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
+class Places(serializers.Serializer[Any]):
+    """Where from, and for which models: of a key, and of all keys of a member."""
+
+    allowed_models = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        required=False,
+        help_text="Ids of models. None: all of them.",
+    )
+    allowed_ips = serializers.ListField(
+        child=serializers.CharField(max_length=50),
+        required=False,
+        help_text="Addresses or CIDR ranges, v4 or v6. None: everywhere.",
+    )
+
+    def validate_allowed_models(self, value: list[str]) -> list[str]:
+        on_offer = restrictions.models()
+        if unknown := [name for name in value if name not in on_offer]:
+            raise serializers.ValidationError(
+                f"There is no model {unknown[0]}. There are: {', '.join(on_offer)}."
+            )
+        return list(dict.fromkeys(value))
+
+    def validate_allowed_ips(self, value: list[str]) -> list[str]:
+        try:
+            return restrictions.normalised(value)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+class KeySerializer(Places, Strict, serializers.ModelSerializer[ApiKey]):
     """A key without what makes it one: that is shown once, when it is made."""
 
     status = serializers.SerializerMethodField()
@@ -122,15 +151,28 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
         source="lifetime_cap",
         help_text="Dollars this key may spend in all, with what it was rotated from and to.",
     )
-    allowed_models = serializers.ListField(
-        child=serializers.CharField(max_length=100),
-        required=False,
-        help_text="Ids of models. None: all of them.",
+    brake_spend = CapField(
+        help_text="The brake: dollars this key may spend in any ten minutes. null: none."
     )
-    allowed_ips = serializers.ListField(
-        child=serializers.CharField(max_length=50),
+    brake_times = serializers.IntegerField(
+        min_value=1,
+        max_value=restrictions.MOST_TIMES,
         required=False,
-        help_text="Addresses or CIDR ranges, v4 or v6. None: everywhere.",
+        allow_null=True,
+        help_text="The same as so many times ten minutes of its busiest hour in the last 7 days, "
+        "but at least $1. Of both the lower holds.",
+    )
+    brake_loop = serializers.IntegerField(
+        min_value=2,
+        max_value=restrictions.MOST_SAME,
+        required=False,
+        allow_null=True,
+        help_text="How often the very same prompt is served within ten minutes.",
+    )
+    session_budget = CapField(help_text="Dollars a session may spend (`x-session-id`).")
+    stopped = serializers.BooleanField(
+        required=False,
+        help_text="The kill switch: a stopped key is refused until it is started again.",
     )
     scopes = serializers.ListField(
         child=serializers.ChoiceField(scopes.OF_KEYS),
@@ -162,6 +204,8 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
             "lifetime_spend_cap",
             "allowed_models",
             "allowed_ips",
+            *restrictions.GUARD,
+            "stopped",
             "scopes",
             "member",
         ]
@@ -182,25 +226,16 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
             raise serializers.ValidationError("This is in the past.")
         return value
 
-    def validate_allowed_models(self, value: list[str]) -> list[str]:
-        on_offer = restrictions.models()
-        if unknown := [name for name in value if name not in on_offer]:
-            raise serializers.ValidationError(
-                f"There is no model {unknown[0]}. There are: {', '.join(on_offer)}."
-            )
-        return list(dict.fromkeys(value))
-
-    def validate_allowed_ips(self, value: list[str]) -> list[str]:
-        try:
-            return restrictions.normalised(value)
-        except ValueError as error:
-            raise serializers.ValidationError(str(error)) from None
-
     def validate_scopes(self, value: list[str]) -> list[str]:
         return scopes.in_order(value)
 
+    def to_representation(self, instance: ApiKey) -> dict[str, Any]:
+        instance.stopped = instance.stopped_at is not None  # type: ignore[attr-defined]
+        return super().to_representation(instance)
+
     def update(self, instance: ApiKey, validated_data: dict[str, Any]) -> ApiKey:
-        api_keys.change(instance, **validated_data)
+        if validated_data:
+            api_keys.change(instance, **validated_data)
         return instance
 
 

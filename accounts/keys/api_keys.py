@@ -64,6 +64,13 @@ def refusal(key: ApiKey, now: datetime) -> errors.ApiError | None:
         key.member.ended_at is None and key.member.person.is_active
     ):
         return errors.Unauthenticated("The member whose API key this is has left the team.")
+    if key.stopped_at is not None:
+        return errors.Forbidden(
+            f"This API key was stopped on {key.stopped_at:%Y-%m-%d at %H:%M:%S} UTC by its owner. "
+            "It works again once they start it; waiting alone does not help.",
+            code="key_stopped",
+            headers={"x-should-retry": "false"},
+        )
     if key.user.frozen_at is not None:
         return errors.Forbidden(
             f"This account is frozen: {key.user.frozen_reason}", code="account_frozen"
@@ -147,7 +154,10 @@ def rotate(key: ApiKey, overlap: timedelta, made_from: str | None = None) -> tup
         if key.replaced_by_id is not None:
             raise _not_rotatable("This key is already rotated: rotate its successor instead.")
         end = key.expires_at and now + (key.expires_at - key.created_at)
-        shared = {name: getattr(key, name) for name in (*FIELDS, "member_id")}
+        shared = {
+            name: getattr(key, name)
+            for name in (*FIELDS, "member_id", "stopped_at", "stopped_by_id")
+        }
         lineage = key.lineage or key.pk
         successor, raw = _store(
             user, key.name, key.slot, end, lineage=lineage, made_from=made_from, **shared

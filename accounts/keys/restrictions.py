@@ -19,12 +19,18 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LARGEST_CAP = 1_000_000 * DOLLAR
 MOST_NETWORKS = 50
-FIELDS = ("daily_cap", "monthly_cap", "lifetime_cap", "allowed_models", "allowed_ips", "scopes")
+GUARD = ("brake_spend", "brake_times", "brake_loop", "session_budget")
+FIELDS = (
+    *("daily_cap", "monthly_cap", "lifetime_cap", "allowed_models", "allowed_ips", "scopes"),
+    *GUARD,
+)
+MOST_TIMES, MOST_SAME = 100, 1_000  # of a brake: times its history; the same prompt
 
 
 class Restrictions(NamedTuple):
     """Caps in nano-dollars a UTC day, a month and in all; None, and nothing listed, allow
-    everything."""
+    everything. The guard: nano-dollars in ten minutes, so many times what it spent before, one
+    prompt so often in ten minutes, nano-dollars a session."""
 
     daily_cap: int | None = None
     monthly_cap: int | None = None
@@ -32,6 +38,10 @@ class Restrictions(NamedTuple):
     allowed_models: Sequence[str] = ()
     allowed_ips: Sequence[str] = ()
     scopes: Sequence[str] = scopes.BY_DEFAULT
+    brake_spend: int | None = None
+    brake_times: int | None = None
+    brake_loop: int | None = None
+    session_budget: int | None = None
 
     def stored(self) -> dict[str, Any]:
         """The columns of an ApiKey."""

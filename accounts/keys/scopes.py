@@ -7,6 +7,7 @@ access token; a session, by password, may do everything.
     keys:manage     /api/keys: never more than its own scopes can be given on
     billing:read    balance, transactions, invoices, plan on /api
     billing:write   buying and paying on /api; personal access tokens only
+    webhooks:manage /api/webhooks; personal access tokens only
 
 What no scope opens takes a session: passwords, privacy, cards, tokens themselves.
 """
@@ -23,10 +24,11 @@ USAGE = "usage:read"
 KEYS = "keys:manage"
 BILLING = "billing:read"
 BUYING = "billing:write"
+WEBHOOKS = "webhooks:manage"
 ANY = "any"  # of a door that every scope opens
 
 OF_KEYS = (INFERENCE, USAGE, KEYS, BILLING)
-OF_TOKENS = (USAGE, KEYS, BILLING, BUYING)
+OF_TOKENS = (USAGE, KEYS, BILLING, BUYING, WEBHOOKS)
 BY_DEFAULT = tuple(scopes_by_default())
 
 WORDS = {
@@ -35,6 +37,7 @@ WORDS = {
     KEYS: _("Make, change and revoke API keys"),
     BILLING: _("Read balance, plan and invoices"),
     BUYING: _("Buy: top up, change plan and add-ons"),
+    WEBHOOKS: _("Make and change webhooks"),
 }
 
 

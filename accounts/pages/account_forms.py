@@ -1,7 +1,7 @@
 """What the account's own pages ask for."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -35,6 +35,13 @@ OVERLAPS = {
 
 
 CAPS = ("daily_cap", "monthly_cap", "lifetime_cap")
+# What is typed of a guard, as it is kept; in the order of restrictions.GUARD.
+GUARDS: dict[str, Callable[[Any], int]] = {
+    "brake_spend": nanos,
+    "brake_times": int,
+    "brake_loop": int,
+    "session_budget": nanos,
+}
 CAP: dict[str, Any] = {
     "required": False,
     "min_value": Decimal("0.01"),
@@ -59,8 +66,34 @@ class KeyForm(forms.Form):
         return timezone.now() + timedelta(days=int(days)) if days else None
 
 
-class LimitsForm(forms.Form):
+class PlacesForm(forms.Form):
+    """Where from, and for which models: of a key, and of all keys of a member."""
+
+    allowed_ips = forms.CharField(
+        label=_("Only from these addresses"),
+        help_text=_("Addresses or ranges (203.0.113.0/24, 2001:db8::/32), one a line."),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+    )
+    allowed_models = forms.MultipleChoiceField(
+        label=_("Only these models"),
+        choices=restrictions.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def clean_allowed_ips(self) -> list[str]:
+        try:
+            return restrictions.normalised(self.cleaned_data["allowed_ips"].split())
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+
+class LimitsForm(PlacesForm):
     """What a key is restricted to. The same for a new key and for one that there is."""
+
+    field_order: Sequence[str] = (*CAPS, *GUARDS, "allowed_ips", "allowed_models", "scopes")
 
     daily_cap = forms.DecimalField(
         label=_("Daily cap (USD)"),
@@ -77,18 +110,32 @@ class LimitsForm(forms.Form):
         help_text=_("Once it is spent the key stops, until you raise this."),
         **CAP,
     )
-    allowed_ips = forms.CharField(
-        label=_("Only from these addresses"),
-        help_text=_("Addresses or ranges (203.0.113.0/24, 2001:db8::/32), one a line."),
-        required=False,
-        max_length=4000,
-        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+    brake_spend = forms.DecimalField(
+        label=_("Brake: dollars in ten minutes"),
+        help_text=_("Beyond it requests are refused until the ten minutes have passed."),
+        **CAP,
     )
-    allowed_models = forms.MultipleChoiceField(
-        label=_("Only these models"),
-        choices=restrictions.choices,
+    brake_times = forms.IntegerField(
+        label=_("Brake: times its own history"),
+        help_text=_(
+            "So many times ten minutes of its busiest hour in the last 7 days, at least $1. "
+            "Of both brakes the lower holds."
+        ),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        min_value=1,
+        max_value=restrictions.MOST_TIMES,
+    )
+    brake_loop = forms.IntegerField(
+        label=_("Loop brake: the same prompt"),
+        help_text=_("How often the very same prompt is served within ten minutes."),
+        required=False,
+        min_value=2,
+        max_value=restrictions.MOST_SAME,
+    )
+    session_budget = forms.DecimalField(
+        label=_("Session budget (USD)"),
+        help_text=_("What one session of an agent may spend in all."),
+        **CAP,
     )
     scopes = forms.MultipleChoiceField(
         label=_("What it may do"),
@@ -98,12 +145,6 @@ class LimitsForm(forms.Form):
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
-
-    def clean_allowed_ips(self) -> list[str]:
-        try:
-            return restrictions.normalised(self.cleaned_data["allowed_ips"].split())
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from None
 
     def restrictions(self) -> restrictions.Restrictions:
         """What was chosen, once it is valid."""
@@ -117,6 +158,7 @@ class LimitsForm(forms.Form):
             chosen["allowed_models"],
             chosen["allowed_ips"],
             chosen["scopes"] or scopes.BY_DEFAULT,
+            *(None if chosen[each] is None else GUARDS[each](chosen[each]) for each in GUARDS),
         )
 
 
@@ -126,17 +168,19 @@ class KeyLimitsForm(LimitsForm):
     expires = forms.ChoiceField(
         label=_("Expires"), choices={"keep": _("As it is"), **LIFETIMES}, required=False
     )
-    field_order = (*CAPS, "expires", "allowed_ips", "allowed_models", "scopes")
+    field_order = (*CAPS, "expires", *GUARDS, "allowed_ips", "allowed_models", "scopes")
 
     @classmethod
     def of(cls, key: ApiKey, data: Any = None) -> "KeyLimitsForm":
         """Filled in with what the key has."""
-        caps = {name: getattr(key, name) for name in CAPS}
+        caps = {name: getattr(key, name) for name in (*CAPS, "brake_spend", "session_budget")}
         filled = {name: dollars(cap) for name, cap in caps.items() if cap is not None}
         listed = {
             "allowed_models": key.allowed_models,
             "allowed_ips": "\n".join(key.allowed_ips),
             "expires": "keep",
+            "brake_times": key.brake_times,
+            "brake_loop": key.brake_loop,
             "scopes": key.scopes,
         }
         return cls(data, initial={**filled, **listed})

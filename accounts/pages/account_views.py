@@ -204,6 +204,34 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 @require_POST
+def switch(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop a key, or start it again."""
+    found, stopped = _own_key(request, pk), "stop" in request.POST
+    _tell_switched(request, stopped, at_work(request).switch([found], stopped=stopped))
+    return redirect("key", pk=pk)
+
+
+@login_required
+@require_POST
+def switch_all(request: HttpRequest) -> HttpResponse:
+    """The same of all keys one sees: an account's, or one's own in a team."""
+    stopped = "stop" in request.POST
+    mine = _visible(request).filter(revoked_at=None)
+    _tell_switched(request, stopped, at_work(request).switch(mine, stopped=stopped))
+    return redirect("keys")
+
+
+def _tell_switched(request: HttpRequest, stopped: bool, changed: int) -> None:
+    if not changed and not stopped:
+        messages.error(request, _("Nothing was started: who stopped it has to start it."))
+    elif stopped:
+        messages.success(request, _("Stopped. What has begun ends well; nothing else does."))
+    else:
+        messages.success(request, _("Started. It holds from the next request on."))
+
+
+@login_required
+@require_POST
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """End a key for good. Twice is once."""
     found = _own_key(request, pk)

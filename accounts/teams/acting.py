@@ -7,7 +7,7 @@ acts for the account it began with, or the one that X-Account names; keys and to
 Nobody acts for an account they are no longer a member of: it is looked up with every request.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,13 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
-from accounts.keys import scopes
-from accounts.models import Membership, Role, User
+from accounts.keys import scopes, stopping
+from accounts.models import ApiKey, Membership, Role, User
 from accounts.sign_in import callers, grants
 from accounts.sign_in.grants import Grant
 from accounts.sign_in.tokens import AccessTokenAuthentication
@@ -49,6 +50,13 @@ class Acting:
 
     def may(self, permission: str) -> bool:
         return roles.may(self.role, permission)
+
+    def switch(self, keys: Iterable[ApiKey], *, stopped: bool) -> int:
+        """The kill switch (keys/stopping.py); how many keys changed."""
+        manages = self.may(roles.MEMBERS)
+        return stopping.switch(
+            keys, stopped=stopped, by=self.person, manages=manages, now=timezone.now()
+        )
 
     def check(self, permission: str) -> None:
         """Raises Forbidden, in words, unless the role may."""

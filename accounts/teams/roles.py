@@ -24,6 +24,7 @@ _ADMIN = frozenset(
     {
         *(ANYBODY, KEYS_READ, MEMBERS, ACCOUNT),
         *(scopes.INFERENCE, scopes.USAGE, scopes.KEYS, scopes.BILLING, scopes.BUYING),
+        scopes.WEBHOOKS,
     }
 )
 MAY: dict[str, frozenset[str]] = {
@@ -78,8 +79,19 @@ PAGES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(_USAGE, (scopes.USAGE, scopes.USAGE)),
     **dict.fromkeys(_MONEY, (scopes.BILLING, scopes.BUYING)),
     **dict.fromkeys(("keys", "key"), (KEYS_READ, scopes.KEYS)),
-    **dict.fromkeys(("key-limits", "key-rotate", "key-revoke"), (scopes.KEYS, scopes.KEYS)),
+    **dict.fromkeys(
+        ("key-limits", "key-rotate", "key-revoke", "key-switch", "keys-switch"),
+        (scopes.KEYS, scopes.KEYS),
+    ),
     "batches": (scopes.USAGE, scopes.KEYS),
+    # Of one's own channels everybody is master; webhooks are a matter of the views (keeping.of).
+    **dict.fromkeys(
+        (
+            *("channels", "channel", "channel-test", "channel-remove", "channel-secret"),
+            "channel-replay",
+        ),
+        (ANYBODY, ANYBODY),
+    ),
     **dict.fromkeys(
         ("usage-receipt-share", "playground", "batch-results", "batch-cancel"),
         (scopes.KEYS, scopes.KEYS),
@@ -105,6 +117,9 @@ OF_TEAMS = frozenset(name for name in PAGES if name.startswith("team")) | {"team
 SESSIONS: dict[str, str] = {
     **dict.fromkeys(("api-token-list", "api-token-detail", "api-models"), ANYBODY),
     "me": ANYBODY,
+    **dict.fromkeys(("own-channels", "own-channel", "own-channel-test"), ANYBODY),
+    **dict.fromkeys(("own-channel-link", "own-channel-deliveries"), ANYBODY),
+    "own-channel-replay": ANYBODY,
     **dict.fromkeys(("payment-methods", "payment-method", "billing-portal"), scopes.BUYING),
     **dict.fromkeys(("default-payment-method", "subscription-payment-method"), scopes.BUYING),
     **dict.fromkeys(("auto-topup", "billing-details", "notifications"), scopes.BUYING),

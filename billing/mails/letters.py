@@ -6,6 +6,10 @@ as text and moments in ISO 8601:
 
 * low_balance: balance, threshold
 * window_80, window_100: window (a name of `WINDOWS`), limit, resets_at
+* cap_80, cap_100: of (key or member), whose (the key's name, the member's address), period (day,
+  month or life), cap, spent, resets_at (null of a life)
+* channel_off: channel (its name), url (of a webhook, or empty), status (0: no answer), problem,
+  page
 * new_key: key_name, shown
 * key_leaked: key_name, shown, by_github (else somebody reported it), where (or empty)
 * correction: correction (its number), model, from_at, to_at, requests, amount, credited (else
@@ -62,6 +66,18 @@ LETTERS = {
         _("80 % of a limit is used"),
     ),
     "window_100": Letter(_("A limit of your plan is used up"), _("A limit is used up")),
+    "cap_80": Letter(
+        # xgettext:no-python-format
+        _("80 % of a spend cap is spent"),
+        # xgettext:no-python-format
+        _("80 % of a spend cap is spent"),
+    ),
+    "cap_100": Letter(_("A spend cap is reached"), _("A spend cap is reached")),
+    "channel_off": Letter(
+        _("Notifications do not arrive: we switched them off"),
+        _("A webhook or another channel is switched off"),
+        required=True,
+    ),
     "plan_started": Letter(_("Your plan has begun"), _("A plan begins"), required=True),
     "plan_upgraded": Letter(_("Your plan has changed"), _("An upgrade"), required=True),
     "add_on_started": Letter(_("Your add-on is active"), _("An add-on begins"), required=True),
@@ -117,6 +133,31 @@ LETTERS = {
 }
 
 
+def words(
+    kind: str, facts: Mapping[str, Any], *, language: str, **context: Any
+) -> tuple[str, str]:
+    """Subject and text about these facts, the text without greeting and foot unless `name` (which
+    may be empty) is among the context. Raises KeyError for an unknown kind. A language we have no
+    letters in is English."""
+    with _spoken(language):
+        letter, spoken = LETTERS[kind], get_language()
+        subject = facts.get("subject") or gettext(letter.subject)
+        shown = {
+            **{fact: _shown(fact, value) for fact, value in facts.items()},
+            "bare": "name" not in context,
+            "required": letter.required,
+            "public_url": settings.PUBLIC_URL,
+            "choosing": "/billing/mails",
+            **context,
+        }
+        text = render_to_string([f"emails/{spoken}/{kind}.txt", f"emails/{kind}.txt"], shown)
+    return subject, text.strip() if shown["bare"] else text
+
+
+def _spoken(language: str) -> translation.override:
+    return translation.override(language if language in dict(settings.LANGUAGES) else "en")
+
+
 def compose(
     kind: str,
     facts: Mapping[str, Any],
@@ -125,23 +166,29 @@ def compose(
     name: str,
     language: str,
     message_id: str,
+    choosing: str = "/billing/mails",
 ) -> EmailMultiAlternatives:
     """The mail about these facts, in text and HTML. Raises KeyError for an unknown kind.
 
-    A language we have no letters in is English. `message_id` is the same whenever this mail is
-    sent again, so a mailbox shows it once.
+    `message_id` is the same whenever this mail is sent again, so a mailbox shows it once;
+    `choosing` is where its reader says which mails come.
     """
-    with translation.override(language if language in dict(settings.LANGUAGES) else "en"):
-        letter, spoken = LETTERS[kind], get_language()
-        subject = facts.get("subject") or gettext(letter.subject)
-        context = {
-            **{fact: _shown(fact, value) for fact, value in facts.items()},
-            "name": name,
-            "required": letter.required,
-            "public_url": settings.PUBLIC_URL,
-        }
-        text = render_to_string([f"emails/{spoken}/{kind}.txt", f"emails/{kind}.txt"], context)
-        around = {"subject": subject, "text": text, "language": spoken}
+    subject, text = words(kind, facts, language=language, name=name, choosing=choosing)
+    return laid_out(subject, text, facts, to=to, language=language, message_id=message_id)
+
+
+def laid_out(
+    subject: str,
+    text: str,
+    facts: Mapping[str, Any],
+    *,
+    to: str | Sequence[str],
+    language: str,
+    message_id: str,
+) -> EmailMultiAlternatives:
+    """A mail of a text that is written."""
+    with _spoken(language):
+        around = {"subject": subject, "text": text, "language": get_language()}
         html = render_to_string("emails/_layout.html", around)
     headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
     if unsubscribe := facts.get("unsubscribe"):  # RFC 8058: a reader's button, without signing in
@@ -159,6 +206,8 @@ def _shown(fact: str, value: Any) -> Any:
     to translate."""
     if fact in ("window", "about") and value:
         return gettext(value)
+    if fact == "period" and value:
+        return gettext(PERIODS[value])
     if fact == "rows":
         return [_row(row) for row in value]
     if isinstance(value, str) and fact.endswith(("_at", "_until")):
@@ -166,6 +215,7 @@ def _shown(fact: str, value: Any) -> Any:
     return value
 
 
+PERIODS = {"day": _("a UTC day"), "month": _("a UTC month"), "life": _("in all")}
 BUCKETS = {
     "input": _("input"),
     "cache_read": _("cache read"),

@@ -50,7 +50,7 @@ def send(mail_id: int, now: datetime) -> bool:
     if not waiting.update(due_at=now + LEASE, attempts=F("attempts") + 1):
         return False
     mail = Mail.objects.select_related("notice__user").get(pk=mail_id)
-    if not _wanted(mail.notice):
+    if not wanted(mail.notice):
         _finish(mail, status=Status.UNWANTED)
         return False
     try:
@@ -62,7 +62,8 @@ def send(mail_id: int, now: datetime) -> bool:
     return True
 
 
-def _wanted(notice: Notice) -> bool:
+def wanted(notice: Notice) -> bool:
+    """Whether its account gets a mail of it."""
     if not notice.user.is_active:
         return False
     if letters.LETTERS[notice.kind].required:

@@ -1,6 +1,5 @@
 """The kinds of things that are watched: what their numbers mean, and what they are at first."""
 
-import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from django.db.models import F
 from django.utils.translation import gettext_noop
 
 from cockpit.watch.models import Kind, Rule
+from hontoni import standard_webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def secret(rule: Rule) -> str:
     """What signs its webhooks, in the form that verifiers of Standard Webhooks take."""
     of = f"watch:{rule.kind}:{rule.secret_version}".encode()
     key = hmac.new(settings.SECRET_KEY.encode(), of, hashlib.sha256).digest()[:24]
-    return f"whsec_{base64.b64encode(key).decode()}"
+    return standard_webhooks.written(key)
 
 
 def renew_secret(rule: Rule) -> None:

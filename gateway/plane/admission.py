@@ -18,6 +18,7 @@ from gateway.metering.estimates import Hold
 from gateway.plane import (
     callers,
     counts,
+    guard,
     inbound,
     life,
     own_keys,
@@ -135,12 +136,12 @@ async def admit(call: Call) -> None:
         if state.binding == "concurrent" and now < deadline:
             await _slot(call.caller.subject)
         elif not callers.old(call.caller):
-            raise refusal(state, call.caller.limits)
+            raise refusal(state, call.caller.limits, call.ask and call.ask.guard)
         else:  # an announcement may have been lost: look again
             try:
                 await _renew(call, state)
             except Unavailable as error:
-                raise refusal(state, call.caller.limits) from error
+                raise refusal(state, call.caller.limits, call.ask and call.ask.guard) from error
 
 
 def _price(call: Call, known: snapshot.Catalogue) -> None:
@@ -171,6 +172,9 @@ async def _ask_limiter(call: Call) -> State:
     if call.earmark is not None:
         batch, drawn = call.earmark
         call.ask = call.ask._replace(batch=batch, drawn=drawn)
+    if call.caller.guard is not None:
+        guarded = guard.of(call.caller.guard, call.request, call.http.headers)
+        call.ask = call.ask._replace(guard=guarded)
     call.epoch = epochs.believed()
     call.become(life.ASKED)
     try:

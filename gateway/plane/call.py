@@ -34,10 +34,6 @@ from ratelimits.limiter import Ask, State
 
 logger = logging.getLogger(__name__)
 
-# What ended an answer that may well be empty; the hub's words (`ir.Finish`), and COMPLETE.
-_ENDS_WITH_A_REASON = frozenset(
-    ("stop_sequence", "length", "context_window", "tool_calls", "pause", "compaction", "complete")
-)
 COMPLETE = "complete"  # an answer that is no conversation (endpoints/)
 _MOST_LEARNT_FROM = 65_536  # bytes of a request
 
@@ -140,7 +136,7 @@ class Call:
 
     def become(self, stage: Stage) -> None:
         """The next stage of its life. Raises life.Impossible."""
-        self.life = life.step(self.life, stage)
+        self.life = stage if stage in life.NEXT[self.life] else life.step(self.life, stage)
 
     def reach(self) -> None:
         """A vendor accepts it; said as often as one likes."""
@@ -245,7 +241,7 @@ class Call:
             return False
         ending = self.ended if self.tap is None else self.tap.ending()
         stops = self.request.parsed.get("stop") or self.request.parsed.get("stop_sequences")
-        return ending not in _ENDS_WITH_A_REASON and not (ending == "stop" and stops)
+        return ending not in life.ENDS_WITH_A_REASON and not (ending == "stop" and stops)
 
     def _quarantine(self, given: Usage) -> None:
         """Numbers that cannot be true are kept for staff; what was held is billed, and our own
@@ -257,7 +253,9 @@ class Call:
         self.quarantined = given
 
     def _absurd(self, used: Usage) -> bool:
-        return bill.absurd(used, self._tally(), self.model, self.estimate, self.lane.sifted.uses)
+        request = self.request
+        uses = self.lane.sifted.uses
+        return bill.absurd(used, self._tally(), request.model, request.estimate, uses)
 
     def _tally(self) -> Tally:
         """What the vendor counted beside tokens in all, unless nobody believes it."""
@@ -280,12 +278,12 @@ class Call:
 
     def lines(self, usage: Usage) -> list[bill.Line]:
         """What is priced of that usage. The receipt asks once more for what was priced last."""
-        tally, last = self._tally(), self._lines
-        priced = tally, self.model.price, self.named
+        tally, last, model = self._tally(), self._lines, self.request.model
+        priced = tally, model.price, self.named
         if last is not None and last[0] is usage and last[1] == priced:
             return last[2]
         sifted = self.lane.sifted if self.earmark is None else bill.in_batch(self.lane.sifted)
-        found = bill.lines(usage, tally, self.model.at(self.named), sifted)
+        found = bill.lines(usage, tally, model.at(self.named), sifted)
         self._lines = usage, priced, found
         return found
 

@@ -18,18 +18,22 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.keys import api_keys, restrictions, scopes
+from accounts.models import ApiKey
 from billing.plans.terms import terms
 from gateway.plane.exchange import Exchange
 from gateway.stores.epochs import watch_mark
+from gateway.usage import velocity
 from gateway.vendors.own_keys import access
 from gateway.vendors.own_keys.access import Key
 from hontoni import freshness
 from hontoni.errors import ApiError, Forbidden, Unauthenticated, Unavailable
 from ratelimits import limiter
+from ratelimits.guards import Guard
 from ratelimits.limiter import Limits
 from ratelimits.purses import Caps
 
 MAX_AGE_SECONDS = 30.0
+_AHEAD_SECONDS = 25.0  # from then on it is read anew, beside requests: that costs milliseconds
 REFUSES_SECONDS = 5.0  # an older snapshot's limits and credits refuse nobody: it is read anew
 _MOST = 50_000  # snapshots kept; the longest unread go first
 _UNKNOWN_SECONDS = 5.0
@@ -58,12 +62,14 @@ class Caller:
     own_keys: tuple[Key, ...] = ()  # the account's own, at vendors
     scopes: frozenset[str] = frozenset((scopes.INFERENCE,))
     member: Caps = Caps()  # of whose key it is in a team
+    guard: Guard | None = None  # against programs that run away
 
     def in_batch(self) -> "Caller":
         """The same for a request of a batch: it uses up no window of the key's or the account's,
         and has slots apart, of all the account's batches."""
         limits = Limits(concurrent=settings.BATCH_ACCOUNT_CONCURRENCY)
-        return replace(self, subject=f"b{self.account}", limits=limits)
+        # The batch as a whole was held for: the key's guard has nothing to brake.
+        return replace(self, subject=f"b{self.account}", limits=limits, guard=None)
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses
@@ -142,7 +148,7 @@ def at_hand(http: Exchange) -> Caller | None:
         return None
     if scopes.INFERENCE not in caller.scopes:
         return None
-    if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS / 2:
+    if time.monotonic() - caller.loaded_at > _AHEAD_SECONDS:
         return None
     http.owner, http.limits = (caller.account, caller.key_id), caller.limits
     return caller
@@ -215,7 +221,7 @@ async def _by_digest(digest: bytes) -> Caller | Ended:
     if caller.expires_at is not None and time.time() >= caller.expires_at:
         return await _read(digest)
     age = time.monotonic() - caller.loaded_at
-    if age > MAX_AGE_SECONDS / 2:
+    if age > _AHEAD_SECONDS:
         return await _renewed(caller, age)
     return caller
 
@@ -288,7 +294,18 @@ def _load(digest: bytes) -> Caller | Ended | None:
         keeps_responses=key.user.keeps_responses,
         own_keys=access.of_account(key.user_id),
         scopes=frozenset(key.scopes),
+        guard=_guard(key),
     )
+
+
+def _guard(key: ApiKey) -> Guard | None:
+    found = Guard(
+        key.purse,
+        velocity.bound(key, timezone.now()),
+        key.brake_loop or 0,
+        key.session_budget or 0,
+    )
+    return found if found.any else None
 
 
 def forget() -> None:

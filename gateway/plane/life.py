@@ -45,6 +45,11 @@ when there was no more money; FAILED, by the vendor or by us, and then nothing i
 
 from enum import IntEnum
 
+# What ended an answer that may well be empty; the hub's words (`ir.Finish`), and COMPLETE.
+ENDS_WITH_A_REASON = frozenset(
+    ("stop_sequence", "length", "context_window", "tool_calls", "pause", "compaction", "complete")
+)
+
 
 class Stage(IntEnum):
     """Of a call."""

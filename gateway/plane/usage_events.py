@@ -79,6 +79,10 @@ def _details(call: Call) -> dict[str, Any]:
     }
     if call.earmark is not None:
         details["batch"] = call.earmark[0]  # it counts in no window of its key's
+    if call.caller.caps.any or call.caller.member.any:
+        details["caps"] = True  # settlement looks whether one is reached
+    if call.ask is not None and call.ask.guard is not None and call.ask.guard.session:
+        details["session"] = call.ask.guard.session  # a dead gateway's is settled by it
     if not call.reached:
         details["given_back"] = True  # it counts in no window
     if call.clamps:

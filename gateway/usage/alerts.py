@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop as _
 
 from billing.mails import low_balance, notices
 from billing.mails.models import Notice
+from gateway.usage import cap_alerts
 
 # How mails name the windows, and translate them; of a minute nobody wants mail.
 WINDOWS = {
@@ -23,7 +24,8 @@ WINDOWS = {
 
 
 def look(events: Iterable[Mapping[str, Any]]) -> None:
-    """Tell of balances below their thresholds, and of windows at 80 and at 100 %."""
+    """Tell of balances below their thresholds, of windows and of caps at 80 and at 100 %."""
+    events = list(events)
     found: dict[str, dict[str, Any]] = {}
     charged = set()
     for event in events:
@@ -35,6 +37,7 @@ def look(events: Iterable[Mapping[str, Any]]) -> None:
         notices.tell_all(Notice(key=key, **found[key]) for key in sorted(found.keys() - known))
     if charged:
         low_balance.warn(charged)
+        cap_alerts.look(events)
 
 
 def _windows(event: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -40,6 +40,10 @@ EXPLANATIONS: dict[str, Promise | str] = {
         "The key was used from an address its limits do not allow. Was it you? "
         "If not, rotate the key."
     ),
+    "key_brake_loop": _("The key's loop brake: the very same prompt came too often."),
+    "key_brake_spend": _(
+        "The key's brake: it spent in ten minutes what it may. Change its guard, or wait."
+    ),
     "key_cap_daily": _CAP,
     "key_cap_lifetime": _(
         "The key has spent all it may. It stays so until you raise its cap; or make another key."
@@ -47,6 +51,13 @@ EXPLANATIONS: dict[str, Promise | str] = {
     "key_cap_monthly": _CAP,
     "key_cap_on_hold": _("Requests that were still running held what the key's cap leaves."),
     "key_cap_reached": _CAP,
+    "key_guard_on_hold": _(
+        "Requests that were still running held what the key's brake or session budget leaves."
+    ),
+    "key_session_budget": _(
+        "The session has spent its budget. Begin another one, or raise the budget of the key."
+    ),
+    "key_stopped": _("The key is stopped. Start it again on its page."),
     "member_cap_daily": _MEMBER_CAP,
     "member_cap_lifetime": _MEMBER_CAP,
     "member_cap_monthly": _MEMBER_CAP,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from accounts.models import ApiKey
 from gateway.usage import events
 from ratelimits import limiter
+from ratelimits.guards import Guard
 from ratelimits.limiter import Expired
 
 logger = logging.getLogger(__name__)
@@ -28,19 +29,31 @@ def reap(dead: Sequence[Expired]) -> int:
 def _settle(request: Expired) -> bool:
     """False if it lives, or ended by itself meanwhile."""
     cost, event = _last_word(request)
-    theirs = _member(request)
-    if limiter.reap_sync(request, cost=cost, event=event, member=theirs).status != "settled":
+    key = _key(request)
+    theirs = key.member.purse if key is not None and key.member else ""
+    guard = Guard(key.purse, session=_session(event)) if key is not None and guarded(key) else None
+    reaped = limiter.reap_sync(request, cost=cost, event=event, member=theirs, guard=guard)
+    if reaped.status != "settled":
         return False
     logger.warning("reaped %s at %d nano-dollars", request.request_id, cost)
     return True
 
 
-def _member(request: Expired) -> str:
-    """The purse of the member whose key it was; empty of an account's own."""
+def _key(request: Expired) -> ApiKey | None:
+    """The first key of the purse it was charged to; None of a purchase."""
     if not request.purse:
-        return ""
-    key = ApiKey.objects.select_related("member").filter(pk=int(request.purse[1:])).first()
-    return key.member.purse if key is not None and key.member else ""
+        return None
+    return ApiKey.objects.select_related("member").filter(pk=int(request.purse[1:])).first()
+
+
+def guarded(key: ApiKey) -> bool:
+    """Whether a guard counts what it spends."""
+    return bool(key.brake_spend or key.brake_times or key.session_budget)
+
+
+def _session(event: bytes) -> str:
+    """Whose budget it was asked under, where its gateway had told."""
+    return str(events.read(event).get("details", {}).get("session", "")) if event else ""
 
 
 def _last_word(request: Expired) -> tuple[int, bytes]:

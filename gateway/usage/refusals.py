@@ -24,7 +24,7 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from gateway.usage import live
+from gateway.usage import cap_alerts, live
 from gateway.usage.models import Refusal
 from gateway.usage.request_ids import made_at
 from hontoni import redis
@@ -168,6 +168,7 @@ def record(entries: Iterable[dict[str, Any]]) -> None:
         for entry in sorted(mine, key=lambda entry: float(entry["last"])):
             _add(user_id, entry)
         _trim(user_id)
+    cap_alerts.refused(entry for mine in by_user.values() for entry in mine)
     transaction.on_commit(lambda: live.ring(by_user), robust=True)
 
 

@@ -12,15 +12,14 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from django.db import transaction
-from django.db.models import Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 
 from accounts.models import ApiKey
 from billing.books import ledger
 from billing.books.models import Wallet
 from billing.books.seeding import waiting
 from gateway.usage import events as spelled
-from gateway.usage.models import UsageHour
+from gateway.usage import spent
 from gateway.usage.settlement import recorded
 from hontoni import redis
 from ratelimits import purses, rebuilding
@@ -50,7 +49,7 @@ def _seed(key: ApiKey, purse: str, members: QuerySet[ApiKey]) -> bool:
         day = _today()
         month = day.replace(day=1)
         events, last_event_id = waiting(key.user_id, recorded)
-        by_day, by_month, ever = _recorded(key.user_id, mine, day, month)
+        by_day, by_month, ever = spent.recorded(key.user_id, mine, day, month)
         new = list(_costs(events, mine))
         return purses.seed_sync(
             key.user_id,
@@ -77,18 +76,6 @@ def _today() -> datetime:
 def _number(day: datetime) -> int:
     """Days since 1970."""
     return int(day.timestamp()) // 86_400
-
-
-def _recorded(
-    user_id: int, keys: Collection[int], day: datetime, month: datetime
-) -> tuple[int, int, int]:
-    """Of the day, of the month, and of all hours there are: rollups are kept for ever."""
-    sums = UsageHour.objects.filter(user_id=user_id, api_key_id__in=keys).aggregate(
-        day=Coalesce(Sum("cost", filter=Q(hour__gte=day)), 0),
-        month=Coalesce(Sum("cost", filter=Q(hour__gte=month)), 0),
-        ever=Coalesce(Sum("cost"), 0),
-    )
-    return sums["day"], sums["month"], sums["ever"]
 
 
 def _costs(

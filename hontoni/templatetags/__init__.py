@@ -1,0 +1,1 @@
+"""Icons, moments and amounts of money for every template."""

@@ -2,6 +2,7 @@
 --
 -- EPOCH   the epoch that the caller believes both stores to be in (docs/stores.md)
 -- KEYS    1..6 as in state.lua; 7 request:<batch> if it is one of a batch's (earmark.lua)
+--         of a guarded purse then its three keys (guard.lua)
 --         where a member's spending is capped too, last: {s:NN}:spend:<their purse>
 -- ARGV    1 request id, 2 numbers of 8 bytes and two flags of one, packed:
 --           1 terms version, 2 credits version of the caller's snapshot
@@ -18,6 +19,8 @@
 --           there; it is as good as free money to this request, and to no other
 --         6 of a capped member: what their purse may spend in a day, a month and its life, packed; then
 --           5 is empty where there is no batch
+--         7 of a guarded purse: dollars in ten minutes, how often a prompt, a session's budget (0 = not),
+--           packed; then 5 and 6 are empty where they are not
 -- Answer  {outdated, now in microseconds}: the hold is not for this moment; reckon it anew.
 --         {stale}: the snapshot is older than the account's terms; load it again.
 --         {cold}: the account is not here, or was not made in this epoch, or not by this release: make it anew.
@@ -29,7 +32,8 @@
 --         spent_day, spent_month (a cap is reached), spent_life (only a higher cap helps), purse_hold (other requests hold what is left
 --         below a cap), member_day, member_month, member_life, member_hold (the same of the
 --         member's purse), hold (other requests hold the money), balance (only a top-up helps) or
---         settled (this very request has already ended).
+--         brake_spend, brake_loop, session_budget (the guard's), brake_on_hold, session_on_hold (other
+--         requests hold what it leaves) or settled (this very request has already ended).
 --
 -- A refusal takes nothing: no window, no lease, no hold changes. Newer terms and credits are
 -- adopted all the same; they are facts. With commit = 0, and for outdated, stale, cold and
@@ -45,12 +49,13 @@ local OK, OUTDATED, STALE, COLD, UNSEEDED, REFUSED = 0, 1, 2, 3, 4, 5
 -- Bindings: 0 none, 1 rpm, 2.. windows, and
 local CONCURRENT, HOLD, BALANCE, SETTLED, SPENT, PURSE_HOLD = 6, 7, 8, 9, 10, 13 -- SPENT in a day, a month, a life
 local MEMBER_SPENT, MEMBER_HOLD = 14, 17
+local BRAKE_SPEND, BRAKE_ON_HOLD, BRAKE_LOOP, SESSION_BUDGET, SESSION_ON_HOLD = 18, 19, 20, 21, 22
 
 local ask = {struct.unpack('>i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8BB', ARGV[2])}
 local terms, full, floor, stretch, commit = ask[1], ask[3], ask[4], ask[17] == 1, ask[18] == 1
 local rpm, concurrent = ask[6], ask[11]
 local capped = ask[12] ~= 0 or ask[13] ~= 0 or ask[14] ~= 0
-local member_caps = ARGV[6] and {struct.unpack('>i8i8i8', ARGV[6])}
+local member_caps = ARGV[6] and ARGV[6] ~= '' and {struct.unpack('>i8i8i8', ARGV[6])}
 --@ frees
 
 local account = redis.call('HMGET', ACCOUNT,
@@ -133,6 +138,12 @@ if member_caps then
   --@ caps
   member = {spend, fresh, purse}
 end
+local BRAKE, LOOP, SESSION
+if ARGV[7] then
+  local last = #KEYS - (member_caps and 1 or 0)
+  BRAKE, LOOP, SESSION = KEYS[last - 2], KEYS[last - 1], KEYS[last]
+  --@ guard
+end
 if balance < 0 or balance < floor and spendable < full then
   if wait < math.huge then
     binding, wait = BALANCE, math.huge
@@ -193,6 +204,9 @@ if binding == 0 and commit then
     local counts, cost, more = {true, true, true}, 0, hold
     --@ keep_purse
     redis.call('HSET', PURSE, 'open.' .. ARGV[1], string.format('%d', spend[2][1]))
+  end
+  if ARGV[7] then
+    --@ guard_admitted
   end
   redis.call('ZADD', RUNNING, deadline, ARGV[1])
   redis.call('SET', REQUEST, struct.pack(RECORD, 1, hold, 0, tonumber(account[6]), micros, deadline,

@@ -3,11 +3,13 @@
 -- KEYS    1..6 as in state.lua, and
 --         7 {s:NN}:usage  stream of usage events: account, cost, event
 --         of a member's key also 8 {s:NN}:spend:<the member's purse>
+--         of a guarded purse also, last, its three keys (guard.lua)
 -- ARGV    1 request id, 2 account, 3 cost in nano-dollars (all of it is charged, also above the
 --         hold), 4 usage event (JSON; empty = none, only with cost 0)
 --         5 a number of 8 bytes and two flags of one, packed: limit of requests a minute (for the answer);
 --         giveback: 1 = the call never reached generation, so it leaves every window again;
 --         only_if_expired: 1 = the reaper asks; a request whose deadline is ahead is left alone
+--         6 how many keys of a guard there are: 3, or not said
 -- Answer  state.lua's, with status
 --         settled  done, now;
 --         already  it had been settled; nothing changed;
@@ -87,7 +89,7 @@ if status == SETTLED or status == UNKNOWN and not reaping then
     end
     --@ keep_purse
   end
-  if KEYS[8] then
+  if #KEYS - (tonumber(ARGV[6]) or 0) >= 8 then
     local PURSE, spend, fresh, purse = KEYS[8]
     --@ purse
     if spend then
@@ -99,6 +101,10 @@ if status == SETTLED or status == UNKNOWN and not reaping then
       end
       --@ keep_purse
     end
+  end
+
+  if ARGV[6] then
+    --@ guard_settled
   end
 
   local freed = hold ~= 0 and tonumber(account[4]) == seeded and hold or 0

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from billing.books.models import LedgerAccount, LedgerRoot, Transfer
 from gateway.dashboard import signed_receipts
-from gateway.dashboard.serializers import ReceiptSerializer
+from gateway.dashboard.receipt_serializers import ReceiptSerializer
 from hontoni import canonical, health, merkle, verify
 
 _ROOTS_SHOWN, _ROOTS_LISTED = 24, 1000

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.pages.visitors import customer
 from gateway.archive import receipts as archived
 from gateway.dashboard import signed_receipts
-from gateway.dashboard.serializers import ReceiptSerializer
+from gateway.dashboard.receipt_serializers import ReceiptSerializer
 from gateway.dashboard.views.proof import receipt_json
 from gateway.usage.models import UsageEvent
 from gateway.usage.request_ids import first_id

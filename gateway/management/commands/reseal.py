@@ -8,6 +8,7 @@ from django.db import transaction
 from accounts.sign_in import factors
 from accounts.sign_on import provider as sign_on
 from billing.books import signing
+from billing.channels import secrets as channels
 from gateway.batches import sealing
 from gateway.reconciliation.vendors.models import ReportSource
 from gateway.vendors import vault
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         searches = list(SearchProvider.objects.exclude(sealed="").select_for_update())
         try:
             seeds, keys = factors.reseal(), signing.reseal()
-            providers = sign_on.reseal()
+            providers, told = sign_on.reseal(), channels.reseal()
             for credential in credentials:
                 credential.sealed = vault.reseal(credential.sealed)
             for source in sources:
@@ -50,5 +51,6 @@ class Command(BaseCommand):
             + (f" So are {seeds} second factors." if seeds else "")
             + (f" So are {keys} keys that sign receipts." if keys else "")
             + (f" So are {providers} secrets of teams' providers." if providers else "")
+            + (f" So are the secrets of {told} channels." if told else "")
             + (f" So are {rows} pieces of files and batches." if rows else "")
         )

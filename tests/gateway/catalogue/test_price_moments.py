@@ -178,12 +178,18 @@ def test_a_coming_price_binds_at_its_instant(gateway: Gateway, alice: Person) ->
     """Every request is at the price of the moment it was admitted at, before and after."""
     fund(alice, "100")
     limit(alice, rpm=1000, five_hours=1000, daily=1000, weekly=1000, monthly=1000, concurrent=10)
-    switch = timezone.now() + timedelta(seconds=1)
-    new = dearer(at=switch)
     with ThreadPoolExecutor(3) as threads:
-        while timezone.now() < switch + timedelta(seconds=0.5):
+
+        def ask() -> None:
             answers = threads.map(lambda _: gateway.chat(alice, USED, max_tokens=1000), range(3))
             assert {answer.status_code for answer in answers} == {200}
+
+        ask()  # some are before it and some behind it, however busy the machine is
+        switch = timezone.now() + timedelta(seconds=1)
+        new = dearer(at=switch)
+        while timezone.now() < switch + timedelta(seconds=0.5):
+            ask()
+        ask()
     paid: dict[bool, set[int]] = {True: set(), False: set()}
     for event in gateway.books():
         admitted = datetime.fromtimestamp(event.details["admitted_at"] / 1e6, switch.tzinfo)
@@ -192,13 +198,13 @@ def test_a_coming_price_binds_at_its_instant(gateway: Gateway, alice: Person) ->
     assert paid == {False: {OLD}, True: {TENFOLD}}
 
 
-@pytest.mark.parametrize("seconds", [-3, 3])
+@pytest.mark.parametrize("seconds", [-120, 120])
 def test_a_node_whose_clock_is_wrong_goes_by_redis_clock(
     gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
-    """By its own clock the new price is in force three seconds early or late."""
+    """By its own clock the new price is in force a minute early or late."""
     fund(alice, "10")
-    dearer(at=timezone.now() + timedelta(seconds=1 if seconds > 0 else -1))
+    dearer(at=timezone.now() + timedelta(seconds=seconds / 2))
     monkeypatch.setattr(clock._Offset, "ahead", seconds * 1_000_000)
     monkeypatch.setattr(clock._Offset, "heard_at", time.monotonic())
     monkeypatch.setattr(clock, "heard", lambda _: None)
@@ -213,10 +219,10 @@ def test_who_waited_for_a_slot_pays_the_price_of_when_it_began(
     fund(alice, "10")
     limit(alice, concurrent=1, rpm=50)
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(gateway.chat, alice, f"[[delay: 1]] {USED}", max_tokens=1000)
+        first = threads.submit(gateway.chat, alice, f"[[delay: 3]] {USED}", max_tokens=1000)
         while not gateway.vendors.requests:
             time.sleep(0.01)
-        new = dearer(at=timezone.now() + timedelta(seconds=0.6))
+        new = dearer(at=timezone.now() + timedelta(seconds=1))
         idle()
         second = threads.submit(gateway.chat, alice, USED, max_tokens=1000)
         assert (first.result().status_code, second.result().status_code) == (200, 200)
@@ -238,7 +244,7 @@ def test_what_is_switched_off_while_it_waits_is_not_served(
     fund(alice, "10")
     limit(alice, concurrent=1, rpm=50)
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(gateway.chat, alice, "[[delay: 0.8]] [[say: hi]]")
+        first = threads.submit(gateway.chat, alice, "[[delay: 3]] [[say: hi]]")
         while not gateway.vendors.requests:
             time.sleep(0.01)
         second = threads.submit(gateway.chat, alice)

@@ -1,8 +1,13 @@
 """Who is about to run out hears of it, from the usage that passes anyway."""
 
+from accounts.keys import api_keys
 from billing.mails.models import Notice
 from billing.plans.models import Plan
+from gateway.usage import refusals
+from gateway.usage.models import UsageEvent
+from hontoni.money import dollars
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person
 
 
@@ -51,3 +56,45 @@ def test_a_low_balance_is_told_with_the_request_that_made_it_low(
     gateway.books()
     (facts,) = told("low_balance")
     assert facts["threshold"] == "2.00"
+
+
+def test_a_key_s_cap_is_told_at_80_and_at_100_percent_once(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "10")
+    gateway.chat(alice)
+    gateway.books()
+    cost = UsageEvent.objects.get().cost
+
+    def spent_of(cap: int) -> list[int]:
+        """Another request, under a cap that is lowered before it is booked."""
+        api_keys.change(alice.key, daily_cap=100 * cost, lifetime_cap=1000 * cost)
+        assert gateway.chat(alice).status_code == 200
+        api_keys.change(alice.key, daily_cap=cap)
+        gateway.books()
+        return [len(told("cap_80")), len(told("cap_100"))]
+
+    assert spent_of(3 * cost) == [0, 0]
+    assert spent_of(3 * cost + cost // 2) == [1, 0]
+    assert spent_of(4 * cost) == [1, 1]
+    (facts,) = told("cap_100")
+    assert (facts["of"], facts["whose"], facts["period"]) == ("key", "laptop", "day")
+    assert facts["cap"] == facts["spent"] == dollars(4 * cost)
+    assert spent_of(4 * cost) == [1, 1], "it was told"
+
+
+def test_a_refusal_by_a_nearly_spent_cap_is_told(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    gateway.chat(alice)
+    gateway.books()
+    api_keys.change(alice.key, monthly_cap=UsageEvent.objects.get().cost + 1)
+    assert gateway.chat(alice).status_code == 402
+    until(refusals.drain)
+    assert [facts["period"] for facts in told("cap_100")] == ["month"]
+
+
+def test_keys_without_caps_are_not_looked_at(gateway: Gateway, alice: Person) -> None:
+    fund(alice, "10")
+    gateway.chat(alice)
+    gateway.books()
+    assert "caps" not in UsageEvent.objects.get().details
