@@ -61,7 +61,7 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset.filter(status__lt=400) if self.value() == "fine" else queryset
 
 
-class SentFilter(admin.DateFieldListFilter):
+class SentDateFilter(admin.DateFieldListFilter):
     """By the time of a request, with which its id begins: no index has the one, but the other."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -84,7 +84,13 @@ class UsageAdmin(ArchivedList, ReadOnly, ModelAdmin):
     elsewhere = REQUESTS
     list_display = ("request_id", "created_at", "user", "model", "status", "charged_dollars")
     keyset = True
-    list_filter = (ModelFilter, OutcomeFilter, ("created_at", SentFilter), "estimated", "aborted")
+    list_filter = (
+        ModelFilter,
+        OutcomeFilter,
+        ("created_at", SentDateFilter),
+        "estimated",
+        "aborted",
+    )
     list_select_related = ("user",)
     show_full_result_count = False
     fields = (
