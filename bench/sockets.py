@@ -51,11 +51,17 @@ def reply() -> list[bytes]:
     part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     item = {"id": "msg_1", "type": "message", "status": "completed", "role": "assistant"}
     whole = {**item, "content": [part]}
-    said = {"id": "resp_1", "object": "response", "created_at": 1760000000, "model": MODEL}
-    open_, done = {"status": "in_progress", "output": [], "usage": None}, {"status": "completed"}
+    said: dict[str, Any] = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1760000000,
+        "model": MODEL,
+    }
+    open_: dict[str, Any] = {"status": "in_progress", "output": [], "usage": None}
+    done: dict[str, Any] = {"status": "completed"}
     at = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     opened = {**item, "status": "in_progress", "content": []}
-    events = [
+    events: list[tuple[str, dict[str, Any]]] = [
         ("response.created", {"response": said | open_}),
         ("response.in_progress", {"response": said | open_}),
         ("response.output_item.added", {"output_index": 0, "item": opened}),
@@ -182,7 +188,8 @@ def main() -> None:
         import uvloop
 
         django.setup()
-        uvloop.run(work(*options.work, options.key))
+        transport, size = options.work
+        uvloop.run(work(transport, size, options.key))
         return
     from bench import servers
     from bench.product import product

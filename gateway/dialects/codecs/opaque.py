@@ -65,8 +65,10 @@ def _has_opaque(item: Item) -> bool:
 
 
 def _stays(thing: Opaque, by: str, target: Target) -> bool:
-    """What a vendor's own tools did in a turn of the model belongs to that very answer."""
-    return thing.dialect == target.dialect and by != "assistant"
+    """What a vendor's own tools did in a turn of the model belongs to that very answer. Google
+    takes no part that it does not know, and what it knows is read here."""
+    mine = thing.dialect == target.dialect and target.dialect != "gemini"
+    return mine and by != "assistant"
 
 
 def _item(item: Item, target: Target) -> Iterator[Item]:

@@ -44,7 +44,7 @@ def by_file(gateway: Gateway, alice: Person, model: str, endpoint: str) -> Answe
     assert client.files.content(name).text == "\n".join(lines)
     made = client.batches.create(
         input_file_id=name,
-        endpoint=endpoint,  # type: ignore[arg-type]  # one of those that it names
+        endpoint=endpoint,
         completion_window="24h",
         metadata={"of": "the board"},
     )

@@ -239,3 +239,15 @@ def test_sampling_stops_and_limits_have_their_places() -> None:
         "stopSequences": ["X"],
         "maxOutputTokens": 99,
     }
+
+
+def test_what_nobody_knows_at_googles_door_is_text_or_left_out_for_google_too() -> None:
+    parts = [
+        {"text": "hi"},
+        {"executableCode": {"language": "PYTHON", "code": "print(1)"}},
+        {"hologram": {"x": 1}},
+    ]
+    asked = {"contents": [{"role": "user", "parts": parts}]}
+    for model in ("gemini-3-flash-preview", "gpt-5.2", "claude-opus-4-6"):
+        sent = repr(upstream("gemini", asked, model))
+        assert "hi" in sent and "print(1)" in sent and "hologram" not in sent
