@@ -86,6 +86,9 @@ bench: $(VENV)/.test ## CPU a request, all in, and a chunk, beside a bare pass-t
 bench-request: $(VENV)/.test ## CPU a request of the gateway's own code, without sockets (ARGS="--against ../clone")
 	$(PY) -m bench.request $(ARGS)
 
+bench-sockets: $(VENV)/.test ## CPU of a response on a WebSocket, beside the same one streamed to a POST
+	$(PY) -m bench.sockets $(ARGS)
+
 bench-settlement: $(VENV)/.test ## what it costs to write usage into the books, on both databases (ARGS=--quick)
 	$(PY) -m bench.settlement $(ARGS)
 
@@ -137,7 +140,7 @@ messages: $(VENV)/.run ## collect and compile what is to be translated (needs ge
 	$(PY) manage.py compilemessages -v 0 -i .venv
 
 conformance: $(VENV)/.test node-sdks ## every SDK and real agents (2 GB) on every vendor, into docs/conformance.md
-	$(PY) -m pytest tests/conformance -n 0 --agents $(AGENTS) --board docs/conformance.md $(ARGS)
+	$(PY) -m pytest tests/conformance -n 0 --timeout 600 --agents $(AGENTS) --board docs/conformance.md $(ARGS)
 
 providers: $(VENV)/.test ## ask every provider's simulator, and write the README's table of them
 	$(PY) -m pytest -n 0 tests/gateway/vendors/test_hosts.py tests/gateway/vendors/test_clouds.py
@@ -151,4 +154,4 @@ lock: $(VENV)/.test ## pin every version and hash of requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o requirements.txt requirements.in
 	$(VENV)/bin/pip-compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links -o tests/requirements.txt tests/requirements.in
 
-.PHONY: bench-history lint-deploy providers previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-request bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage demo lint test bench conformance lock
+.PHONY: bench-history lint-deploy providers previous-release bench-large audit sbom fuzz check chromium docs test-faults test-money bench-hostile bench-limits bench-request bench-sockets bench-settlement bench-scale bench-web node-sdks screenshots messages help run manage demo lint test bench conformance lock

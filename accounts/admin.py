@@ -236,9 +236,12 @@ class AddressAdmin(EmailAddressAdmin, ModelAdmin):
 
     @admin.action(description=_("Confirm"), permissions=["change"])
     def make_verified(self, request: HttpRequest, queryset: QuerySet[EmailAddress]) -> None:
-        for address in queryset.filter(verified=False):
+        due = list(queryset.filter(verified=False))
+        for address in due:
             _vouch(address)
         super().make_verified(request, queryset)
+        for address in due:
+            self.log_change(request, address, "Confirmed.")
 
     def save_model(
         self,

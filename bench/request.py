@@ -48,6 +48,13 @@ def body(kind: str) -> tuple[str, bytes]:
     return dialect.path, json.dumps(wire, separators=(",", ":")).encode()
 
 
+def posted(path: str, sent: bytes, key: str) -> bytes:
+    """As a request on the wire."""
+    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
+    head += f"content-length: {len(sent)}\r\nauthorization: Bearer {key}\r\n\r\n"
+    return head.encode() + sent
+
+
 class Wire(asyncio.Transport):
     """A connection to nobody; `heard` is told what is written."""
 
@@ -76,17 +83,24 @@ class Wire(asyncio.Transport):
     close = pause_reading = resume_reading = lambda self: None
 
 
+class Idle(Wire):
+    """One that may be closed where nothing was asked for a minute: a worker waits for its turn."""
+
+    made: Any = None
+
+    def abort(self) -> None:
+        asyncio.get_running_loop().call_soon(self.made.connection_lost, None)
+
+
 class Bench:
     """One gateway, and one client that asks again when it has its answer."""
 
     def __init__(self, kind: str, key: str) -> None:
         from bench import vendor
 
-        path, sent = body(kind)
-        head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
-        head += f"content-length: {len(sent)}\r\nauthorization: Bearer {key}\r\n\r\n"
-        self.asked = head.encode() + sent
-        self.reply = (vendor.Chat() if "chat" in kind else vendor.Messages()).unary
+        self.key = key
+        self.asked = posted(*body(kind), key)
+        self.reply = [(vendor.Chat() if "chat" in kind else vendor.Messages()).unary]
         self.answers = 0
         self.kept: dict[object, object] = {}  # what Valkey said to each script
 
@@ -106,9 +120,12 @@ class Bench:
             made = http_client._Connection(client, origin, loop)
 
             def answer(_: bytes) -> None:
-                loop.call_soon(made.data_received, self.reply)
+                for piece in self.reply:
+                    loop.call_soon(made.data_received, piece)
 
-            made.connection_made(Wire(answer))
+            wire = Idle(answer)
+            wire.made = made
+            made.connection_made(wire)
             return made
 
         setattr(http_client.Client, "_connect", connect)  # noqa: B010
@@ -122,11 +139,15 @@ class Bench:
         config.load()
         self.protocol: Any = Protocol(config, ServerState(), {})
         self.protocol.connection_made(Wire(self._heard))
+        await self._open()
         for _ in range(5):
             await self._ask(pause=0.05)
         self._remember(loop)
         for _ in range(WARM):
             await self._ask()
+
+    async def _open(self) -> None:
+        """What there is to do before the first request."""
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         await self.v1(scope, receive, send)

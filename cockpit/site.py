@@ -182,7 +182,8 @@ def _is_date(model: type[models.Model], wanted: Any) -> bool:
     except (FieldDoesNotExist, AttributeError):  # a filter of a page's own making
         return False
     plain = not isinstance(wanted, tuple | list)
-    return plain and isinstance(field, models.DateField)
+    by_date = plain or issubclass(wanted[1], admin.DateFieldListFilter)
+    return by_date and isinstance(field, models.DateField)
 
 
 def _dates(model: type[models.Model]) -> list[str]:

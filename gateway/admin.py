@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
+from billing.staff.archived_lists import REQUESTS, ArchivedList
 from billing.staff.audited import audit_deed
 from gateway.archive import receipts
 from gateway.batches import admin as batches  # noqa: F401  registers
@@ -79,7 +80,8 @@ _BOUNDS = (("created_at__gte", "pk__gte", -3_600), ("created_at__lt", "pk__lt", 
 
 
 @admin.register(UsageEvent)
-class UsageAdmin(ReadOnly, ModelAdmin):
+class UsageAdmin(ArchivedList, ReadOnly, ModelAdmin):
+    elsewhere = REQUESTS
     list_display = ("request_id", "created_at", "user", "model", "status", "charged_dollars")
     keyset = True
     list_filter = (ModelFilter, OutcomeFilter, ("created_at", SentFilter), "estimated", "aborted")

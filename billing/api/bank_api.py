@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from accounts.api.requests import caller, idempotency_key, valid
 from accounts.keys import scopes
 from billing.payments.card_throttles import OrdersByAccount
-from billing.payments.vietqr import orders
+from billing.payments.vietqr import bank_orders
 from billing.payments.vietqr.models import BankOrder
 from hontoni.drf import Strict, problems, takes_nothing
 from hontoni.money import dollars
@@ -89,7 +89,7 @@ class BankOrders(APIView):
     def post(self, request: Request) -> Response:
         body = valid(BankOrderWanted, request.data)
         in_dong = body["currency"] == "VND"
-        order = orders.place(
+        order = bank_orders.place(
             user=caller(request),
             amount=None if in_dong else body["amount"],
             in_dong=int(body["amount"]) if in_dong else None,
@@ -111,7 +111,7 @@ class OneBankOrder(APIView):
         responses={200: BankOrderSerializer, **problems(401, 404)},
     )
     def get(self, request: Request, pk: str) -> Response:
-        order = orders.own(caller(request).pk, pk)
+        order = bank_orders.own(caller(request).pk, pk)
         return Response(BankOrderSerializer(order, context={"request": request}).data)
 
     @extend_schema(
@@ -123,5 +123,5 @@ class OneBankOrder(APIView):
     )
     def delete(self, request: Request, pk: str) -> Response:
         takes_nothing(request)
-        order = orders.cancel(orders.own(caller(request).pk, pk))
+        order = bank_orders.cancel(bank_orders.own(caller(request).pk, pk))
         return Response(BankOrderSerializer(order, context={"request": request}).data)

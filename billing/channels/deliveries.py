@@ -10,13 +10,12 @@
 """
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, Exists, F, Max, OuterRef, Value
-from django.db.models.functions import Greatest
+from django.db.models import F, Max
 
 from accounts.people import mailboxes
 from accounts.teams import acting
@@ -41,7 +40,7 @@ DISABLED_AFTER = timedelta(days=3)
 KEPT = timedelta(days=30)
 NEWS = timedelta(days=7)  # less than KEPT: what was forgotten is not sent anew
 LEASE = timedelta(minutes=2)  # longer than any attempt takes
-_LOOK_BACK = 10_000  # notices commit out of order, but not far
+_LOOK_BACK = 1_000  # notices commit out of order, but not far
 _MOST, _MOST_OF_ONE = 300, 10  # a round; so a channel that is slow holds up no other
 _TRIES = 20  # kept of each
 
@@ -49,24 +48,26 @@ _TRIES = 20  # kept of each
 def collect(now: datetime) -> int:
     """Make a delivery of every new notice for each channel that wants it; how many."""
     last = Delivery.objects.aggregate(last=Max("notice_id"))["last"] or 0
-    there = Delivery.objects.filter(notice=OuterRef("pk"), channel=OuterRef("user__channels__pk"))
-    new = (
-        Notice.objects.filter(
-            pk__gt=last - _LOOK_BACK,
-            kind__in=events.KINDS,
-            user__channels__active=True,
-            created_at__gte=Greatest(
-                F("user__channels__since"), Value(now - NEWS, DateTimeField())
-            ),
-        )
-        .exclude(Exists(there))
-        .order_by("pk")
-        .values_list("pk", "kind", "created_at", "user__channels__pk", "user__channels__events")
+    active = Channel.objects.filter(active=True)
+    new = Notice.objects.filter(
+        pk__gt=last - _LOOK_BACK,
+        kind__in=events.KINDS,
+        created_at__gte=now - NEWS,
+        user__in=active.values("account"),
     )
+    rows = list(new.order_by("pk").values_list("pk", "kind", "created_at", "user_id"))
+    channels: defaultdict[int, list[Channel]] = defaultdict(list)
+    for channel in active.filter(account__in={user for *_, user in rows}):
+        channels[channel.account_id].append(channel)
+    there = Delivery.objects.filter(notice__in=[pk for pk, *_ in rows])
+    known = set(there.values_list("channel_id", "notice_id"))
     made = [
-        Delivery(channel_id=channel, notice_id=pk, due_at=at, begun_at=at)
-        for pk, kind, at, channel, chosen in new
-        if events.wanted(kind, chosen)
+        Delivery(channel=channel, notice_id=pk, due_at=at, begun_at=at)
+        for pk, kind, at, user in rows
+        for channel in channels[user]
+        if at >= channel.since
+        and events.wanted(kind, channel.events)
+        and (channel.pk, pk) not in known
     ]
     Delivery.objects.bulk_create(made, ignore_conflicts=True)
     return len(made)
@@ -113,10 +114,10 @@ def hears(delivery: Delivery) -> bool:
     """Whether the channel may be told of it now: its account is there, its person in it, and the
     person's role lets them know. Nobody gets the same mail twice."""
     channel, notice = delivery.channel, delivery.notice
+    if channel.kind == Channel.Kind.WEBHOOK:  # the account's, whoever made it
+        return channel.account.is_active
     if not (channel.account.is_active and channel.person.is_active):
         return False
-    if channel.kind == Channel.Kind.WEBHOOK:
-        return True
     work = acting.choose(channel.person, channel.account_id)
     if work is None:
         return False

@@ -5,6 +5,7 @@
 * A secret is shown once, when it is made. A new one signs beside the one before for OVERLAP.
 """
 
+import logging
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -24,9 +25,11 @@ from billing.channels.secrets import VAULT
 from hontoni import errors, outbound, standard_webhooks
 from ratelimits.throttle import Throttle
 
+logger = logging.getLogger(__name__)
+
 Kind = Channel.Kind
 PERSONAL = (Kind.SLACK, Kind.TELEGRAM, Kind.MAIL)
-MOST = 20  # of an account
+MOST = 20  # of an account; translated_errors.py says so, too
 OVERLAP = timedelta(hours=24)
 CODE_LASTS = timedelta(minutes=15)
 
@@ -150,7 +153,7 @@ def remove(channel: Channel) -> None:
 
 def close(user_id: int, _: datetime) -> None:
     """Of an account that is deleted."""
-    Channel.objects.filter(Q(account=user_id) | Q(person=user_id)).delete()
+    Channel.objects.filter(Q(account=user_id) | Q(person=user_id, kind__in=PERSONAL)).delete()
 
 
 # -- Telegram ------------------------------------------------------------------------------------
@@ -170,8 +173,13 @@ def link_started(now: datetime) -> int:
     waiting = Channel.objects.filter(code_until__gt=now).exclude(code="")
     if not telegram.offered() or not waiting.exists():
         return 0
+    try:
+        found = telegram.started()
+    except (telegram.Refused, outbound.Failed) as error:
+        logger.warning("channels.telegram %s", error)
+        return 0
     linked = 0
-    for chat, code in telegram.started():
+    for chat, code in found:
         mine = waiting.filter(code=code, kind=Kind.TELEGRAM)
         # One conditional UPDATE: a code is good once.
         linked += mine.update(chat=chat, code="", code_until=None, active=True, since=now)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from billing.pages.billing_forms import OnceForm
-from billing.payments.vietqr import orders
+from billing.payments.vietqr import bank_orders
 from billing.payments.vietqr.models import BankOrder
 
 DOLLARS, DONG = "USD", "VND"
@@ -23,10 +23,10 @@ class BankForm(OnceForm):
         choices=[(DOLLARS, _("US dollars ($)")), (DONG, _("Vietnamese dong (₫)"))],
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="id_bank_%s", **kwargs)
+    def __init__(self, data: Any = None, **kwargs: Any) -> None:
+        super().__init__(data, auto_id="id_bank_%s", **kwargs)
         self.fields["amount"].initial = max(Decimal(25), Decimal(settings.TOPUP_MIN))
-        ready = orders.gateways()
+        ready = bank_orders.gateways()
         if len(ready) > 1:
             names = dict(BankOrder.Gateway.choices)
             self.fields["gateway"] = forms.ChoiceField(

@@ -16,7 +16,8 @@ from accounts.pages.visitors import customer
 from billing.pages.bank_forms import DONG, BankForm
 from billing.pages.card_views import empty_form, top_up_page
 from billing.payments.card_throttles import OrdersByAccount
-from billing.payments.vietqr import banks, orders, payload
+from billing.payments.vietqr import bank_orders, banks, payload
+from billing.payments.vietqr.heard import Unanswered
 from billing.payments.vietqr.models import BankOrder, BankTransfer
 from hontoni import errors
 from hontoni.translated_errors import translated
@@ -37,14 +38,15 @@ def order(request: HttpRequest) -> HttpResponse:
             return redirect("billing-vietqr", _placed(request, form.cleaned_data).pk)
         except errors.ApiError as error:
             form.add_error("amount" if error.param == "amount" else None, translated(error))
-            form.renew()
+            if not isinstance(error, Unanswered):  # the same form asks about the same order
+                form.renew()
     return top_up_page(request, form=empty_form(request), transfer=form)
 
 
 def _placed(request: HttpRequest, data: dict[str, Any]) -> BankOrder:
     in_dong = data["currency"] == DONG
     page_of_it = request.build_absolute_uri(reverse("billing-vietqr", args=[_NOWHERE]))
-    return orders.place(
+    return bank_orders.place(
         user=customer(request),
         amount=None if in_dong else data["amount"],
         in_dong=int(data["amount"]) if in_dong else None,
@@ -94,7 +96,7 @@ def _context(found: BankOrder) -> dict[str, Any]:
 @require_POST
 def cancel(request: HttpRequest, pk: str) -> HttpResponse:
     """Nobody will pay it."""
-    found = orders.cancel(_own(request, pk))
+    found = bank_orders.cancel(_own(request, pk))
     if found.state == BankOrder.State.CANCELED:
         messages.success(request, _("The order is canceled."))
     return redirect("billing-vietqr", found.pk)
@@ -102,6 +104,6 @@ def cancel(request: HttpRequest, pk: str) -> HttpResponse:
 
 def _own(request: HttpRequest, pk: str) -> BankOrder:
     try:
-        return orders.own(customer(request).pk, pk)
+        return bank_orders.own(customer(request).pk, pk)
     except errors.NotFound as error:
         raise Http404(translated(error)) from None

@@ -30,7 +30,7 @@ from billing.pages.card_forms import CHECKOUT, AutoTopUpForm, TopUpForm, card_na
 from billing.payments import autotopup, orders, settlements
 from billing.payments.card_throttles import OrdersByAccount
 from billing.payments.models import TopUp
-from billing.payments.vietqr import orders as bank_orders
+from billing.payments.vietqr import bank_orders
 from billing.rewards.models import Redemption
 from billing.stripe import customers, stripe_api
 from billing.subscriptions.models import PlanOrder

@@ -6,7 +6,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from billing.payments.vietqr import orders
+from billing.payments.vietqr import bank_orders
 from billing.payments.vietqr.dong import about
 from hontoni.pages import currency
 from hontoni.templatetags.money import dong
@@ -22,7 +22,7 @@ def in_dong(context: Any, amount: int | None) -> SafeString | str:
     if request is None or amount is None or currency(request) != "both":
         return ""
     if not hasattr(request, "dong_rate"):
-        request.dong_rate = orders.offered()
+        request.dong_rate = bank_orders.offered()
     if request.dong_rate is None:
         return ""
     return format_html(' <span class="dong">≈ {}</span>', dong(about(amount, request.dong_rate)))

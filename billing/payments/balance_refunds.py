@@ -21,7 +21,7 @@ from django.utils.translation import gettext_noop
 from accounts.models import User
 from billing.books import audit, ledger
 from billing.books.ledger import Kind
-from billing.books.models import Entry, Transfer
+from billing.books.models import Entry, Transfer, Wallet
 from billing.invoices.models import Invoice
 from billing.payments import documents, plan_refunds
 from hontoni import errors
@@ -116,7 +116,9 @@ def _note(transfer: Transfer, user_id: int, of: str, request_id: str) -> None:
 
 
 def _of_usage(user_id: int) -> int:
-    wallet = ledger.wallet(user_id)
+    wallet = Wallet.objects.filter(pk=user_id).first()
+    if wallet is None:
+        return 0
     corrected = _sum(_entries(user_id, Kind.CORRECTION))
     back = _sum(_entries(user_id, Kind.BALANCE_REFUND).filter(transfer__invoice=None))
     return wallet.settled_total - corrected - back

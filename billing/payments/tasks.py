@@ -11,8 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from billing.payments import autotopup, documents, inbox, orders, pauses, payouts
 from billing.payments.einvoice import handing_over
-from billing.payments.vietqr import orders as bank_orders
-from billing.payments.vietqr import polling, rates
+from billing.payments.vietqr import bank_orders, polling, rates
 from billing.stripe import customers, mirror, stripe_api
 from billing.stripe.models import StripeEvent
 from billing.subscriptions import arrangements

@@ -15,7 +15,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from accounts.models import User
-from billing.payments.vietqr import quarantine, rates, refunds
+from billing.payments.vietqr import bank_refunds, quarantine, rates
 from billing.payments.vietqr.models import BankOrder, BankRefund, BankTransfer, ExchangeRate
 from billing.staff.audited import ReadOnlyAdmin, email_of, member
 from billing.staff.deeds import AuditedForm, DeedAdmin, OnceForm
@@ -179,7 +179,7 @@ class BankTransferAdmin(DeedAdmin):
 
     @admin.display(description=_("can go back"))
     def shown_left(self, transfer: BankTransfer) -> str:
-        return in_dong(refunds.left(transfer))
+        return in_dong(bank_refunds.left(transfer))
 
     def has_book_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         if not request.user.has_perm("payments.book_banktransfer"):
@@ -191,7 +191,7 @@ class BankTransferAdmin(DeedAdmin):
         if not request.user.has_perm("payments.request_bankrefund"):
             return False
         found = BankTransfer.objects.filter(pk=object_id).first() if object_id else None
-        return object_id is None or bool(found and refunds.left(found))
+        return object_id is None or bool(found and bank_refunds.left(found))
 
     @admin.action(description=_("Book for the orders they name"), permissions=["book"])
     def book_for_orders(self, request: HttpRequest, queryset: QuerySet[BankTransfer]) -> None:
@@ -229,7 +229,7 @@ class BankTransferAdmin(DeedAdmin):
     @action(description=_("Send back"), url_path="back", permissions=["give_back"])
     def give_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
         found = BankTransfer.objects.filter(pk=object_id).first()
-        initial = {"dong": refunds.left(found)} if found else {}
+        initial = {"dong": bank_refunds.left(found)} if found else {}
         form = BackForm(request.POST or None, initial=initial)
         return self.ask(request, object_id, gettext("Send back"), form, _request_back)
 
@@ -248,7 +248,7 @@ def _book(request: HttpRequest, transfer: BankTransfer, data: dict[str, Any]) ->
 
 
 def _request_back(request: HttpRequest, transfer: BankTransfer, data: dict[str, Any]) -> str:
-    made = refunds.request(
+    made = bank_refunds.request(
         transfer.pk,
         key=str(data["once"]),
         dong=data["dong"],
@@ -308,7 +308,7 @@ class BankRefundAdmin(DeedAdmin):
 
 
 def _sent(request: HttpRequest, refund: BankRefund, data: dict[str, Any]) -> str:
-    refunds.sent(
+    bank_refunds.sent(
         refund.pk,
         reference=data["reference"],
         staff=member(request),
@@ -318,5 +318,5 @@ def _sent(request: HttpRequest, refund: BankRefund, data: dict[str, Any]) -> str
 
 
 def _declined(request: HttpRequest, refund: BankRefund, data: dict[str, Any]) -> str:
-    refunds.decline(refund.pk, staff=member(request), request_id=request_id(request))
+    bank_refunds.decline(refund.pk, staff=member(request), request_id=request_id(request))
     return gettext("%(dong)s are where they were.") % {"dong": in_dong(refund.dong)}

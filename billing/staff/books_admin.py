@@ -14,6 +14,7 @@ from billing.books.audit_actions import ACTIONS
 from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
 from billing.invoices.links import link
 from billing.invoices.models import Invoice, InvoiceSeries
+from billing.staff.archived_lists import ENTRIES, ArchivedList
 from billing.staff.audited import ReadOnlyAdmin
 from hontoni.money import dollars
 
@@ -53,7 +54,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Transfer)
-class TransferAdmin(ReadOnlyAdmin):
+class TransferAdmin(ArchivedList, ReadOnlyAdmin):
     keyset = True
     list_display = ["id", "created_at", "kind", "shown_amount", "debit", "credit", "actor"]
     list_filter = ["kind", "created_at"]
@@ -81,7 +82,8 @@ class TransferAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Entry)
-class EntryAdmin(ReadOnlyAdmin):
+class EntryAdmin(ArchivedList, ReadOnlyAdmin):
+    elsewhere = ENTRIES
     keyset = True
     list_display = ["account", "account_version", "shown_amount", "shown_balance", "transfer"]
     list_filter = ["transfer__created_at"]

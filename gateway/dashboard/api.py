@@ -25,10 +25,9 @@ from gateway.catalogue.features import snapshot
 from gateway.catalogue.models import Model, Price, living
 from gateway.dashboard import signed_receipts
 from gateway.dashboard.receipt_serializers import ReceiptSerializer
+from gateway.dashboard.refusal_serializers import ExplainedSerializer, RefusalSerializer
 from gateway.dashboard.serializers import (
-    ExplainedSerializer,
     ModelListSerializer,
-    RefusalSerializer,
     SummaryFilterSerializer,
     UsageFilterSerializer,
     UsageSerializer,

@@ -11,8 +11,7 @@ from gateway.catalogue.features.snapshot import Features
 from gateway.catalogue.models import BUCKETS, Model, Price
 from gateway.usage import summary
 from gateway.usage.clients import NAMES
-from gateway.usage.explanations import explain
-from gateway.usage.models import Refusal, UsageEvent
+from gateway.usage.models import UsageEvent
 from gateway.vendors.models import Vendor
 from hontoni.drf import Query
 from hontoni.money import dollars
@@ -168,29 +167,3 @@ class UsageSerializer(serializers.ModelSerializer[UsageEvent]):
 
     def get_cost(self, event: UsageEvent) -> str:
         return dollars(event.charged)
-
-
-class RefusalSerializer(serializers.ModelSerializer[Refusal]):
-    """Equal refusals of one hour. The message and the limit are the last one's."""
-
-    key_id = serializers.IntegerField(source="api_key_id")
-    explanation = serializers.SerializerMethodField(help_text="what it means, what to do")
-    limit = serializers.CharField(help_text="which limit bound, if one did")
-    allowed = serializers.CharField(help_text="its number: requests, or dollars")
-
-    class Meta:
-        model = Refusal
-        fields = (
-            *("id", "code", "status", "message", "explanation", "limit", "allowed", "frees_at"),
-            *("key_id", "model", "request_id", "count", "first_at", "last_at"),
-        )
-
-    def get_explanation(self, refusal: Refusal) -> str:
-        return str(explain(refusal))
-
-
-class ExplainedSerializer(serializers.Serializer[Any]):
-    """Why a request was refused."""
-
-    exact = serializers.BooleanField(help_text="whether it is the request that was asked about")
-    results = RefusalSerializer(many=True)

@@ -33,6 +33,7 @@ from ratelimits.limiter import Limits
 from ratelimits.purses import Caps
 
 MAX_AGE_SECONDS = 30.0
+_AHEAD_SECONDS = 25.0  # from then on it is read anew, beside requests: that costs milliseconds
 REFUSES_SECONDS = 5.0  # an older snapshot's limits and credits refuse nobody: it is read anew
 _MOST = 50_000  # snapshots kept; the longest unread go first
 _UNKNOWN_SECONDS = 5.0
@@ -147,7 +148,7 @@ def at_hand(http: Exchange) -> Caller | None:
         return None
     if scopes.INFERENCE not in caller.scopes:
         return None
-    if time.monotonic() - caller.loaded_at > MAX_AGE_SECONDS / 2:
+    if time.monotonic() - caller.loaded_at > _AHEAD_SECONDS:
         return None
     http.owner, http.limits = (caller.account, caller.key_id), caller.limits
     return caller
@@ -220,7 +221,7 @@ async def _by_digest(digest: bytes) -> Caller | Ended:
     if caller.expires_at is not None and time.time() >= caller.expires_at:
         return await _read(digest)
     age = time.monotonic() - caller.loaded_at
-    if age > MAX_AGE_SECONDS / 2:
+    if age > _AHEAD_SECONDS:
         return await _renewed(caller, age)
     return caller
 

@@ -34,7 +34,7 @@ _ROLES = {
     "anthropic_messages": frozenset(("user", "assistant")),
 }
 _LONGEST = 500  # bytes of settings that are worth keeping
-_MOST = 1_000  # kept of one model
+_MOST = 256  # kept of one model
 
 
 class Outline(NamedTuple):

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from billing.payments.einvoice import handing_over, sepay_einvoice
-from billing.payments.models import BankCursor, BankOrder, BankTransfer, EInvoice
-from billing.payments.vietqr import banks, orders, payos, rates, sepay
+from billing.payments.models import BankCursor, BankOrder, BankTransfer, EInvoice, ExchangeRate
+from billing.payments.vietqr import bank_orders, banks, payos, rates, sepay
 from billing.payments.vietqr.heard import Unanswered
 from operations.doctor.findings import Finding, failing, ok, warning
 
@@ -19,7 +19,7 @@ WAITS = timedelta(days=2)
 
 def bank_transfers() -> Iterator[Finding]:
     """SePay, payOS, the rate, and what waits in quarantine."""
-    if not orders.gateways():
+    if not bank_orders.gateways():
         yield ok("bank transfers are not set up: customers are not offered them")
         return
     yield from _rate()
@@ -40,7 +40,7 @@ def _rate() -> Iterator[Finding]:
         yield failing(f"the rate is older than {days} days: transfers are not offered; set one")
     else:
         yield ok(f"a dollar costs {found.dong:,} dong")
-    proposed = rates.ExchangeRate.objects.filter(state=rates.State.PROPOSED).first()
+    proposed = ExchangeRate.objects.filter(state=ExchangeRate.State.PROPOSED).first()
     if proposed is not None:
         yield warning(
             f"a source proposes {proposed.dong:,} dong for a dollar: decide in the admin"

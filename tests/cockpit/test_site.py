@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.models import ApiKey, User
 from billing.books import audit
 from billing.books.models import AuditEntry, Transfer
+from cockpit import by_time
 from cockpit.site import KeysetList, Watched
 from gateway.catalogue.models import Model
 from gateway.catalogue.seed import seed as seed_catalogue
@@ -183,8 +184,12 @@ def test_pages_of_a_large_table_follow_each_other_and_count_nothing(
     assert finance.get("/admin/gateway/usageevent/?before=nonsense").status_code == 200
 
 
-def test_a_large_table_is_narrowed_by_time_as_a_small_one_is(alice: Person) -> None:
+@pytest.mark.parametrize("large", [0, by_time.LARGE])
+def test_a_large_table_is_narrowed_by_time_as_a_small_one_is(
+    alice: Person, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of requests, whose ids begin with their time, and of transfers, whose ids rise with it."""
+    monkeypatch.setattr(by_time, "LARGE", large)
     finance, now = staff("finance"), timezone.now()
     days = [now - timedelta(days=n) for n in range(4)]
     ids = [uuid.UUID(int=first_id(day.timestamp()).int + 1) for day in days]
@@ -198,8 +203,8 @@ def test_a_large_table_is_narrowed_by_time_as_a_small_one_is(alice: Person) -> N
     for table, rows in (("gateway/usageevent", ids), ("billing/transfer", moved)):
         path = f"/admin/{table}/"
         for first, last in ((0, 0), (1, 2), (2, 3)):
-            since = days[last].date().isoformat()
-            until = (days[first].date() + timedelta(days=1)).isoformat()
+            since = f"{days[last].date()} 00:00:00+00:00"
+            until = f"{days[first].date() + timedelta(days=1)} 00:00:00+00:00"
             given = {"created_at__gte": since, "created_at__lt": until}
             found: Any = finance.get(path, given).context["cl"].result_list
             assert [row.pk for row in found] == rows[first : last + 1], (table, first, last)

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from accounts.keys import api_keys, personal_tokens, scopes
 from accounts.keys.restrictions import Restrictions
-from accounts.models import User
+from accounts.models import ApiKey, User
+from billing.channels.models import Channel, Delivery
 from billing.mails.models import Announcement, Told
 from gateway.batches.models import Batch
 from gateway.vendors.models import Provider
@@ -26,7 +27,7 @@ NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 
 def furnish(person: Person) -> None:
     """A token, a key that may do more than others, a key of their own at a vendor (and another
-    vendor that they could bring one for), an announcement of each kind, and batches."""
+    vendor that they could bring one for), an announcement of each kind, channels, and batches."""
     personal_tokens.mint(person.user, "report", scopes.OF_TOKENS)
     api_keys.mint(person.user, "keeper", None, Restrictions(scopes=scopes.OF_KEYS))
     now = timezone.now()
@@ -46,7 +47,26 @@ def furnish(person: Person) -> None:
         times = {"starts_at": now, "ends_at": ends, "released_at": now, "begun_at": now}
         made = Announcement.objects.create(kind=kind, banner=True, **words, **times)
         Told.objects.create(announcement=made, user=person.user)
+    _channels(person)
     _batches(person)
+
+
+def _channels(person: Person) -> None:
+    """A webhook that was switched off, and a chat that is linked; a key that is stopped."""
+    now = timezone.now()
+    mine = {"account": person.user, "person": person.user}
+    hook = Channel.objects.create(
+        **mine, kind="webhook", name="Deploy", url="https://example.com/hook",
+        events=["balance.low", "cap.reached"], active=False, failing_since=now, disabled_at=now,
+    )  # fmt: skip
+    Channel.objects.create(**mine, kind="telegram", name="Telegram", chat="77")
+    missed = {"at": now.isoformat(), "status": 503, "problem": ""}
+    for status in Delivery.Status.values:
+        Delivery.objects.create(channel=hook, status=status, attempts=1, tries=[missed])
+    ApiKey.objects.filter(user=person.user, name="keeper").update(
+        brake_spend=nanos("2.5"), brake_times=5, brake_loop=3, session_budget=nanos("20"),
+        stopped_at=now, stopped_by=person.user,
+    )  # fmt: skip
 
 
 def _batches(person: Person) -> None:

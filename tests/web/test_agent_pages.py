@@ -31,7 +31,5 @@ def test_the_pages_of_programs_fit_a_phone_are_accessible_and_speak_vietnamese(
     page.get_by_text("203.0.113.9").first.wait_for()
     for check in (_small, _vietnamese, _accessible):
         check(page)
-    page.screenshot(path=f"/tmp/tools_allow_{scheme}.png", full_page=True)
     page.locator("button[value=allow]").click()
     page.get_by_text("hontoni on a-laptop").first.wait_for()
-    page.screenshot(path=f"/tmp/tools_tokens_{scheme}.png", full_page=True)

@@ -23,8 +23,16 @@ from pytest_django import Settings
 
 from accounts.models import User
 from billing.books.models import AuditEntry, CreditRequest
+from billing.invoices.models import Invoice
 from billing.mails.models import Announcement
-from billing.payments.models import Dispute, TopUp
+from billing.payments.models import (
+    BankRefund,
+    BankTransfer,
+    Dispute,
+    EInvoice,
+    ExchangeRate,
+    TopUp,
+)
 from billing.plans.models import Plan
 from billing.plans.seed import seed as seed_billing
 from billing.rewards.models import Referral
@@ -93,8 +101,31 @@ def business(settings: Settings, alice: Person, bob: Person) -> Person:
         title="T", title_vi="T", body="b", body_vi="b", starts_at=now,
         ends_at=now + timedelta(days=1),
     )  # fmt: skip
+    _banks(user, bob.user)
     findings.look(now)
     return alice
+
+
+def _banks(user: User, staff: User) -> None:
+    """A rate that is proposed, a transfer that waits, one that goes back, a refused e-invoice."""
+    now = timezone.now()
+    ExchangeRate.objects.create(dong=26_000, state="proposed", source="https://x")
+    told: dict[str, Any] = {"gateway": "sepay", "heard_by": "poll", "sent_at": now, "raw": {}}
+    back, _waiting = (
+        BankTransfer.objects.create(
+            gateway_id=state, identity=state, dong=9_000, state=state, problem="unknown", **told
+        )
+        for state in ("returning", "quarantined")
+    )
+    BankRefund.objects.create(
+        transfer=back, key="k", dong=9_000, to="VCB 1", reason="x", requester=staff,
+        requested_by="b@x",
+    )  # fmt: skip
+    EInvoice.objects.create(
+        invoice=Invoice.objects.filter(user=user)[0], kind="invoice", state="failed",
+        reference_code="x", template="1", series="C26THT", rate=26_000, tax_percent="10",
+        net=1, tax=0, total=1, buyer={}, next_at=now,
+    )  # fmt: skip
 
 
 def sign_in(role: str) -> Client:

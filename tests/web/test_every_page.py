@@ -12,6 +12,7 @@ from django.db import connections
 from django.utils import timezone
 from playwright.sync_api import Page
 
+from billing.channels.models import Channel
 from billing.payments.models import AutoTopUp
 from billing.plans.models import AddOn, Plan
 from billing.rewards import promos
@@ -43,6 +44,7 @@ PUBLIC = [
     *("/terms", "/privacy", "/refunds", "/contact", "/proof", "/verify"),
     *("/docs/models-and-pricing", "/docs/own-keys", "/docs/agents"),
     *("/docs/conformance", "/docs/endpoints", "/docs/batches", "/models/tts-1"),
+    "/docs/notifications",
 ]
 ENTRANCE = ["/account/login/", "/account/signup/", "/account/password/reset/"]
 OWN = [
@@ -56,7 +58,11 @@ OWN = [
         "/account",
     ),
     *("/usage?days=30&by=day&then=model", "/models/gpt-4o"),
+<<<<<<< HEAD
     *("/own-keys", "/account/tokens", "/device"),
+=======
+    *("/own-keys", "/account/tokens", "/notifications"),
+>>>>>>> signals
     *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),
 ]
 
@@ -136,9 +142,13 @@ def test_every_page_fits_a_phone_is_accessible_and_speaks_vietnamese(
 
 
 def _of(person: Person, event: UsageEvent) -> list[str]:
-    """Their key, the receipt of a request, and the month it is in."""
+    """Their key and their webhook, the receipt of a request, and the month it is in."""
     month = f"{event.created_at:%Y-%m}"
-    return [f"/keys/{person.key.pk}", f"/usage/{event.request_id}", f"/billing/statements/{month}"]
+    channel = Channel.objects.get(account=person.user, kind="webhook")
+    return [
+        *(f"/keys/{person.key.pk}", f"/notifications/{channel.pk}"),
+        *(f"/usage/{event.request_id}", f"/billing/statements/{month}"),
+    ]
 
 
 def _look_at(open_page: Open, person: Person | None, paths: list[str], scheme: str) -> None:

@@ -32,19 +32,24 @@ def offered(site: Gateway, settings: Settings) -> None:
     ExchangeRate.objects.create(dong=RATE, state="set", decided_at=timezone.now())
 
 
-def meanwhile(work: Callable[[], Any]) -> None:
+def meanwhile(work: Callable[[], object]) -> None:
     """What commits, which the thread of the browser may not."""
+
+    def run() -> None:
+        work()
+        connections.close_all()
+
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: (work(), connections.close_all())).result()
+        thread.submit(run).result()
 
 
 def arrive(order: BankOrder, dong: int) -> None:
-    told = Heard(
-        **{"gateway": "sepay", "gateway_id": str(dong), "account": ACCOUNT},
-        **{"reference": f"FT{dong}", "dong": dong, "content": order.code},
-        **{"sent_at": timezone.now(), "raw": {}, "accounts": frozenset({ACCOUNT})},
-    )
-    settling.receive(told, CALLBACK)
+    told: dict[str, Any] = {
+        **{"gateway": "sepay", "gateway_id": str(dong), "account": ACCOUNT, "raw": {}},
+        **{"reference": f"FT{dong}{order.code}", "dong": dong, "content": order.code},
+        **{"sent_at": timezone.now(), "accounts": frozenset({ACCOUNT})},
+    }
+    settling.receive(Heard(**told), CALLBACK)
 
 
 def test_the_page_turns_green_by_itself(
@@ -82,12 +87,17 @@ def test_its_pages_fit_a_phone_are_accessible_and_speak_vietnamese(
         {"state": "expired"},
         {"state": "canceled"},
         {"state": "failed"},
-        {"state": "paid"},
+        {"state": "open", "expires_at": timezone.now() + timedelta(minutes=30)},
     ]
     for changed in states:
         if changed:
             meanwhile(lambda to=changed: BankOrder.objects.update(**to))  # type: ignore[misc]
         page.goto(f"/billing/topup/vietqr/{order.pk}")
+        for check in (_small, _vietnamese, _accessible):
+            check(page)
+    meanwhile(lambda: arrive(order, order.dong))
+    for path in (f"/billing/topup/vietqr/{order.pk}", "/billing/invoices"):
+        page.goto(path)
         for check in (_small, _vietnamese, _accessible):
             check(page)
     for path in ("/billing/topup", "/models", "/pricing", "/billing/plans", "/billing"):

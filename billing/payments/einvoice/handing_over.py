@@ -126,7 +126,7 @@ def _keep(
 def _in_dong(invoice: Invoice, now: datetime) -> tuple[int, int]:
     """The rate, and what was paid. Raises NotYet where nobody set a rate."""
     assert invoice.transfer is not None
-    if bank := BankTransfer.objects.filter(pk=_bank_transfer(invoice)).first():
+    if bank := BankTransfer.objects.filter(pk=_named(invoice, "bank_transfer")).first():
         return bank.rate, bank.dong
     rate = rates.current(now)
     if rate is None:
@@ -134,9 +134,9 @@ def _in_dong(invoice: Invoice, now: datetime) -> tuple[int, int]:
     return rate, dong.about(invoice.total, rate)
 
 
-def _bank_transfer(invoice: Invoice) -> int | None:
-    found = invoice.transfer.ref.get("bank_transfer") if invoice.transfer else None
-    return int(found) if found else None
+def _named(invoice: Invoice, name: str) -> int:
+    """What the books say it is about; 0: nothing of that kind."""
+    return int(invoice.transfer.ref.get(name) or 0) if invoice.transfer else 0
 
 
 def _about(note: Invoice) -> EInvoice | None:
@@ -148,7 +148,7 @@ def _about(note: Invoice) -> EInvoice | None:
 def _back_in_dong(note: Invoice, about: EInvoice) -> int:
     """What went back: a bank refund's own dong, else its share; all of them no more than all."""
     assert note.transfer is not None
-    if refund := BankRefund.objects.filter(pk=note.transfer.ref.get("bank_refund")).first():
+    if refund := BankRefund.objects.filter(pk=_named(note, "bank_refund")).first():
         return refund.dong
     whole, paid = about.invoice.total, about.total
     earlier = EInvoice.objects.filter(
@@ -255,8 +255,8 @@ def step(pk: int, now: datetime) -> EInvoice:
 @transaction.atomic
 def _save(found: EInvoice) -> None:
     found.save()
-    if found.kind == EKind.REPLACEMENT and found.state == State.ISSUED:
-        EInvoice.objects.filter(pk=found.about_id).update(state=State.REPLACED)
+    if found.kind == EKind.REPLACEMENT and found.state == State.ISSUED and found.about:
+        EInvoice.objects.filter(pk=found.about.pk).update(state=State.REPLACED)
 
 
 def _hand(found: EInvoice, now: datetime) -> None:
@@ -268,19 +268,19 @@ def _hand(found: EInvoice, now: datetime) -> None:
         if there["status"] in ("issued", "replaced"):
             _issued(found, there, now)
             return
-    said = paper.said(found, now)
-    asked = {
+    body = paper.body(found, now)
+    makers = {
         EKind.INVOICE: sepay_einvoice.create,
         EKind.REPLACEMENT: sepay_einvoice.replace,
         EKind.ADJUSTMENT: sepay_einvoice.adjust,
     }
-    found.tracking_code = asked[EKind(found.kind)](said)
+    found.tracking_code = makers[EKind(found.kind)](body)
     found.state, found.error, found.next_at = State.CREATING, "", now + SOON
 
 
 def _look_whether_made(found: EInvoice, now: datetime) -> None:
-    told = sepay_einvoice.created(found.tracking_code)
-    if _is_over(found, told, now):
+    job = sepay_einvoice.created(found.tracking_code)
+    if _is_over(found, job, now):
         found.state = State.DRAFT
 
 
@@ -290,16 +290,16 @@ def _issue(found: EInvoice, now: datetime) -> None:
 
 
 def _look_whether_issued(found: EInvoice, now: datetime) -> None:
-    told = sepay_einvoice.issued(found.tracking_code)
-    if _is_over(found, told, now):
-        _issued(found, told["invoice"], now)
+    job = sepay_einvoice.issued(found.tracking_code)
+    if _is_over(found, job, now):
+        _issued(found, job["invoice"], now)
 
 
-def _is_over(found: EInvoice, told: sepay_einvoice.Object, now: datetime) -> bool:
-    if told["status"] == FAILED:
-        raise Refused(str(told.get("message") or "refused")[:500])
-    found.next_at = now if told["status"] == SUCCESS else now + SOON
-    return bool(told["status"] == SUCCESS)
+def _is_over(found: EInvoice, job: sepay_einvoice.Object, now: datetime) -> bool:
+    if job["status"] == FAILED:
+        raise Refused(str(job.get("message") or "refused")[:500])
+    found.next_at = now if job["status"] == SUCCESS else now + SOON
+    return bool(job["status"] == SUCCESS)
 
 
 def _issued(found: EInvoice, there: sepay_einvoice.Object, now: datetime) -> None:

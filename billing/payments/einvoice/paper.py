@@ -30,18 +30,18 @@ def percent(invoice: Invoice) -> str:
 
 def buyer(about: Mapping[str, Any]) -> dict[str, object]:
     """Whom it is made out to; a tax code only if it can be a Vietnamese one."""
-    said = {
+    named = {
         "name": str(about.get("name") or about.get("email") or about.get("account") or ""),
         "address": str(about.get("address") or "").replace("; ", ", "),
         "email": str(about.get("email") or ""),
     }
     code = str(about.get("tax_id") or "")
     if mst.is_valid(code):
-        said["tax_code"] = mst.compact(code)
-    return {name: value for name, value in said.items() if value}
+        named["tax_code"] = mst.compact(code)
+    return {name: value for name, value in named.items() if value}
 
 
-def said(found: EInvoice, now: datetime) -> dict[str, Any]:
+def body(found: EInvoice, now: datetime) -> dict[str, Any]:
     """The body of what makes it. Amounts are whole dong, and never negative."""
     body: dict[str, Any] = {
         "reference_code": found.reference_code,

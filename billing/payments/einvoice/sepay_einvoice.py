@@ -49,42 +49,42 @@ def configured() -> bool:
 
 def account() -> Object:
     """Our provider account there. Raises Unanswered and Refused."""
-    return _asked("GET", f"provider-accounts/{quote(settings.EINVOICE_ACCOUNT)}")
+    return _call("GET", f"provider-accounts/{quote(settings.EINVOICE_ACCOUNT)}")
 
 
-def create(said: Mapping[str, Any]) -> str:
+def create(body: Mapping[str, Any]) -> str:
     """Have one made; the tracking code. So with the other two."""
-    return str(_asked("POST", "invoices/create", said)["tracking_code"])
+    return str(_call("POST", "invoices/create", body)["tracking_code"])
 
 
-def replace(said: Mapping[str, Any]) -> str:
-    return str(_asked("POST", "invoices/replace", said)["tracking_code"])
+def replace(body: Mapping[str, Any]) -> str:
+    return str(_call("POST", "invoices/replace", body)["tracking_code"])
 
 
-def adjust(said: Mapping[str, Any]) -> str:
-    return str(_asked("POST", "invoices/adjust", said)["tracking_code"])
+def adjust(body: Mapping[str, Any]) -> str:
+    return str(_call("POST", "invoices/adjust", body)["tracking_code"])
 
 
 def issue(reference_code: str) -> str:
     """Have a draft signed and sent to the tax office; the tracking code."""
-    asked = _asked("POST", "invoices/issue", {"reference_code": reference_code})
-    return str(asked["tracking_code"])
+    begun = _call("POST", "invoices/issue", {"reference_code": reference_code})
+    return str(begun["tracking_code"])
 
 
 def created(tracking_code: str) -> Object:
     """What became of `create`, `replace` or `adjust`: `status`, `message`, `invoice`."""
-    return _asked("GET", f"invoices/create/check/{quote(tracking_code)}")
+    return _call("GET", f"invoices/create/check/{quote(tracking_code)}")
 
 
 def issued(tracking_code: str) -> Object:
     """What became of `issue`."""
-    return _asked("GET", f"invoices/issue/check/{quote(tracking_code)}")
+    return _call("GET", f"invoices/issue/check/{quote(tracking_code)}")
 
 
 def find(reference_code: str) -> Object | None:
     """One that is there, whatever we were told of it; None if it is not."""
     try:
-        return _asked("GET", f"invoices/{quote(reference_code)}")
+        return _call("GET", f"invoices/{quote(reference_code)}")
     except Refused as error:
         if str(error).startswith("404"):
             return None
@@ -93,7 +93,7 @@ def find(reference_code: str) -> Object | None:
 
 def file(tracking_code: str, type: str) -> bytes:
     """The `pdf` or the `xml` of one that is issued."""
-    found = _asked("GET", f"invoices/{quote(tracking_code)}/download?type={type}")
+    found = _call("GET", f"invoices/{quote(tracking_code)}/download?type={type}")
     try:
         content = base64.b64decode(found["content"], validate=True)
     except (ValueError, KeyError, TypeError) as error:
@@ -103,7 +103,7 @@ def file(tracking_code: str, type: str) -> bytes:
     return content
 
 
-def _asked(method: str, path: str, body: Mapping[str, Any] | None = None) -> Object:
+def _call(method: str, path: str, body: Mapping[str, Any] | None = None) -> Object:
     answer = _send(method, path, body, _token())
     if answer.status_code == 401:  # it ended before its time
         cache.delete(_token_key())
@@ -128,10 +128,10 @@ def _read(answer: httpx.Response) -> Object:
     if answer.status_code >= 500 or answer.status_code in (401, 408, 429):
         raise Unanswered(f"it answers {answer.status_code}")
     try:
-        said = answer.json()
-        if said.get("success") is True:
-            return dict(said["data"])
-        message = str(said.get("message") or said.get("error") or "")
+        body = answer.json()
+        if body.get("success") is True:
+            return dict(body["data"])
+        message = str(body.get("message") or body.get("error") or "")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unanswered("it answers no JSON that is documented") from error
     raise Refused(f"{answer.status_code}: {message}"[:500])

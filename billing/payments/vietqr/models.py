@@ -191,7 +191,7 @@ class BankTransfer(models.Model):
 
 
 class BankRefund(models.Model):
-    """Dong that go back by hand: one member of staff says so, another sends them (refunds.py)."""
+    """Dong that go back by hand: one person says so, another sends them (bank_refunds.py)."""
 
     class State(models.TextChoices):
         REQUESTED = "requested", "waits to be sent by somebody else"

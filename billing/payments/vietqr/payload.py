@@ -6,9 +6,9 @@ length included (EMV QR Code Specification for Payment Systems, 4.7.3: CRC-16/CC
 
 import io
 
-import qrcode
+import qrcode  # type: ignore[import-untyped]
 from django.utils.safestring import SafeString, mark_safe
-from qrcode.image.svg import SvgPathImage
+from qrcode.image.svg import SvgPathImage  # type: ignore[import-untyped]
 
 NAPAS, TO_ACCOUNT = "A000000727", "QRIBFTTA"
 DONG, VIETNAM = "704", "VN"

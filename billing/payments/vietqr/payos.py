@@ -36,11 +36,11 @@ def configured() -> bool:
 
 def signature(data: Mapping[str, Any], key: str) -> str:
     """Of all of it, by the names of its members."""
-    text = "&".join(f"{name}={_said(data[name])}" for name in sorted(data))
+    text = "&".join(f"{name}={_text(data[name])}" for name in sorted(data))
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None or value in ("null", "undefined"):
         return ""
     if isinstance(value, bool):
@@ -58,7 +58,7 @@ def make(order: BankOrder, *, back: str) -> dict[str, Any]:
 
     Raises Unanswered, and Refused.
     """
-    said = {
+    wanted = {
         "orderCode": order.number,
         "amount": order.dong,
         "description": order.code,
@@ -66,21 +66,21 @@ def make(order: BankOrder, *, back: str) -> dict[str, Any]:
         "cancelUrl": back,
     }
     expires = {"expiredAt": int(order.expires_at.timestamp())}
-    signed = {"signature": signature(said, settings.PAYOS_CHECKSUM_KEY)}
-    return _asked("POST", "", {**said, **expires, **signed})
+    signed = {"signature": signature(wanted, settings.PAYOS_CHECKSUM_KEY)}
+    return _call("POST", "", {**wanted, **expires, **signed})
 
 
 def found(order: BankOrder) -> dict[str, Any]:
     """An order as payOS has it, with its transfers. Raises Unanswered, and Refused."""
-    return _asked("GET", f"/{order.number}")
+    return _call("GET", f"/{order.number}")
 
 
 def cancel(order: BankOrder) -> dict[str, Any]:
     """Nobody can pay it any more. Raises Unanswered, and Refused."""
-    return _asked("POST", f"/{order.number}/cancel", {"cancellationReason": "canceled"})
+    return _call("POST", f"/{order.number}/cancel", {"cancellationReason": "canceled"})
 
 
-def _asked(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _call(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     try:
         with httpx.Client(timeout=settings.VIETNAM_TIMEOUT_SECONDS, trust_env=False) as client:
             answer = client.request(
@@ -94,12 +94,12 @@ def _asked(method: str, path: str, body: Mapping[str, Any] | None = None) -> dic
             )
         if answer.status_code >= 500 or answer.status_code == 429:
             answer.raise_for_status()
-        said = answer.json()
-        if said["code"] != DONE:
-            raise Refused(f"{said['code']}: {said.get('desc', '')}"[:255])
-        data = dict(said["data"])
+        parsed = answer.json()
+        if parsed["code"] != DONE:
+            raise Refused(f"{parsed['code']}: {parsed.get('desc', '')}"[:255])
+        data = dict(parsed["data"])
         if not hmac.compare_digest(
-            str(said["signature"]), signature(data, settings.PAYOS_CHECKSUM_KEY)
+            str(parsed["signature"]), signature(data, settings.PAYOS_CHECKSUM_KEY)
         ):
             raise ValueError("it is not signed by payOS")
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
@@ -115,10 +115,10 @@ def heard(body: bytes) -> Heard | None:
 
     Raises Forged for what payOS did not sign, ValueError for what is no callback.
     """
-    told = json.loads(body)
-    if not isinstance(told, dict) or not isinstance(told.get("data"), dict):
+    raw = json.loads(body)
+    if not isinstance(raw, dict) or not isinstance(raw.get("data"), dict):
         raise ValueError("not a callback")
-    data, given = told["data"], str(told.get("signature", ""))
+    data, given = raw["data"], str(raw.get("signature", ""))
     if not hmac.compare_digest(
         given.encode(), signature(data, settings.PAYOS_CHECKSUM_KEY).encode()
     ):
@@ -138,22 +138,22 @@ def transfers(order: BankOrder) -> list[Heard]:
     there = found(order)
     try:
         return [
-            _heard(told, order.number, str(there["id"])) for told in there.get("transactions", [])
+            _heard(raw, order.number, str(there["id"])) for raw in there.get("transactions", [])
         ]
     except (KeyError, ValueError, TypeError) as error:
         raise Unanswered from error
 
 
-def _heard(told: Mapping[str, Any], number: int, link: str) -> Heard:
-    account, reference = str(told.get("accountNumber") or ""), str(told.get("reference") or "")
+def _heard(raw: Mapping[str, Any], number: int, link: str) -> Heard:
+    account, reference = str(raw.get("accountNumber") or ""), str(raw.get("reference") or "")
     return Heard(
         gateway=GATEWAY,
         gateway_id=f"{link}:{reference}"[:100],
         account=account[:30],
         reference=reference[:100],
-        dong=whole(told["amount"]),
-        content=str(told.get("description") or "")[:500],
-        sent_at=moment(str(told["transactionDateTime"])),
-        raw=dict(told),
+        dong=whole(raw["amount"]),
+        content=str(raw.get("description") or "")[:500],
+        sent_at=moment(str(raw["transactionDateTime"])),
+        raw=dict(raw),
         number=number,
     )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q
 from django.utils import timezone
 
-from billing.payments.vietqr import orders, payos, sepay, settling
+from billing.payments.vietqr import bank_orders, payos, sepay, settling
 from billing.payments.vietqr.heard import POLL, Unanswered
 from billing.payments.vietqr.models import BankCursor, BankOrder
 
@@ -29,13 +29,13 @@ def poll(now: datetime) -> None:
     """Read both, and end what was not paid in time: after that, so that nothing is late because
     we were."""
     if sepay.configured() and sepay.polled():
-        _told(sepay.GATEWAY, now, _read_sepay)
+        _keep_reading(sepay.GATEWAY, now, _read_sepay)
     if payos.configured():
-        _told(payos.GATEWAY, now, _read_payos)
-    orders.expire(now)
+        _keep_reading(payos.GATEWAY, now, _read_payos)
+    bank_orders.expire(now)
 
 
-def _told(gateway: str, now: datetime, read: Reader) -> None:
+def _keep_reading(gateway: str, now: datetime, read: Reader) -> None:
     cursor, _ = BankCursor.objects.get_or_create(
         gateway=gateway, defaults={"read_until": now - FIRST}
     )

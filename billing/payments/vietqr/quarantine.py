@@ -1,6 +1,8 @@
 """What staff do about a transfer that fitted no order: put it on a balance, or note that it goes
 back. Either is one click, once, and audited."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
@@ -92,8 +94,8 @@ def _needs(note: str) -> None:
 def _note(
     found: BankTransfer,
     action: str,
-    before: dict[str, object],
-    after: dict[str, object],
+    before: Mapping[str, object],
+    after: Mapping[str, object],
     actor: str,
     request_id: str,
 ) -> None:

@@ -116,8 +116,8 @@ def read(answer: bytes) -> int:
     with `rates.VND`. Raises ValueError for anything else, and for what cannot be a rate."""
     text = answer.lstrip(b"\xef\xbb\xbf \r\n\t")
     try:
-        said = _of_xml(text) if text.startswith(b"<") else _of_json(text)
-        rate = Decimal(str(said).replace(",", ""))
+        stated = _of_xml(text) if text.startswith(b"<") else _of_json(text)
+        rate = Decimal(str(stated).replace(",", ""))
     except (ParseError, InvalidOperation, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a list of rates: {error}") from error
     if not rate.is_finite():
@@ -138,7 +138,7 @@ def _of_xml(text: bytes) -> Any:
 
 
 def _of_json(text: bytes) -> Any:
-    said = httpx.Response(200, content=text).json()
-    if said.get("base", said.get("base_code", "USD")) != "USD":
+    stated = httpx.Response(200, content=text).json()
+    if stated.get("base", stated.get("base_code", "USD")) != "USD":
         raise KeyError("USD")
-    return said["rates"]["VND"]
+    return stated["rates"]["VND"]

@@ -74,28 +74,28 @@ def _same(one: str, other: str) -> bool:
 def heard(body: bytes) -> Heard | None:
     """The transfer that a callback tells of; None for money that left. Raises ValueError for what
     is no callback."""
-    told = json.loads(body)
-    if not isinstance(told, dict):
+    raw = json.loads(body)
+    if not isinstance(raw, dict):
         raise ValueError("not an object")
-    if told.get("transferType") != "in":
+    if raw.get("transferType") != "in":
         return None
     try:
         return _heard(
-            told,
-            id=str(told["id"]),
-            at=str(told["transactionDate"]),
-            dong=whole(told["transferAmount"]),
-            content=str(told.get("content") or told.get("description") or ""),
-            reference=str(told.get("referenceCode") or ""),
-            account=str(told["accountNumber"]),
-            virtual=str(told.get("subAccount") or ""),
+            raw,
+            id=str(raw["id"]),
+            at=str(raw["transactionDate"]),
+            dong=whole(raw["transferAmount"]),
+            content=str(raw.get("content") or raw.get("description") or ""),
+            reference=str(raw.get("referenceCode") or ""),
+            account=str(raw["accountNumber"]),
+            virtual=str(raw.get("subAccount") or ""),
         )
     except KeyError as error:
         raise ValueError(f"{error} is missing") from error
 
 
 def _heard(
-    told: Mapping[str, Any],
+    raw: Mapping[str, Any],
     *,
     id: str,
     at: str,
@@ -113,7 +113,7 @@ def _heard(
         dong=dong,
         content=content[:500],
         sent_at=moment(at),
-        raw=told,
+        raw=raw,
         accounts=frozenset(filter(None, (account, virtual))),
     )
 
@@ -131,9 +131,9 @@ def listed(since: datetime) -> Iterator[Heard]:
     ) as client:
         for number in range(1, MOST_PAGES + 1):
             page = _page(client, since, number)
-            for told in page["data"]:
-                if told["transfer_type"] == "in":
-                    yield _of_list(told)
+            for raw in page["data"]:
+                if raw["transfer_type"] == "in":
+                    yield _of_list(raw)
             if not page["meta"]["pagination"]["has_more"]:
                 return
 
@@ -156,17 +156,17 @@ def _page(client: httpx.Client, since: datetime, number: int) -> dict[str, Any]:
     return dict(found)
 
 
-def _of_list(told: Mapping[str, Any]) -> Heard:
+def _of_list(raw: Mapping[str, Any]) -> Heard:
     try:
         return _heard(
-            told,
-            id=str(told["id"]),
-            at=str(told["transaction_date"]),
-            dong=whole(told["amount_in"]),
-            content=str(told.get("transaction_content") or ""),
-            reference=str(told.get("reference_number") or ""),
-            account=str(told["account_number"]),
-            virtual=str(told.get("va") or ""),
+            raw,
+            id=str(raw["id"]),
+            at=str(raw["transaction_date"]),
+            dong=whole(raw["amount_in"]),
+            content=str(raw.get("transaction_content") or ""),
+            reference=str(raw.get("reference_number") or ""),
+            account=str(raw["account_number"]),
+            virtual=str(raw.get("va") or ""),
         )
     except (KeyError, ValueError) as error:
         raise Unanswered from error

@@ -23,7 +23,7 @@ from billing.invoices.issuing import Line, Payment
 from billing.invoices.models import Invoice
 from billing.mails import notices
 from billing.payments import funding
-from billing.payments.vietqr import orders
+from billing.payments.vietqr import bank_orders
 from billing.payments.vietqr.heard import Heard
 from billing.payments.vietqr.models import BankOrder, BankTransfer
 from hontoni import errors
@@ -35,18 +35,21 @@ Gateway, Problem, State = BankOrder.Gateway, BankTransfer.Problem, BankTransfer.
 NAME = "Hontoni balance"
 
 
-def receive(heard: Heard, by: str) -> BankTransfer:
-    """Keep what was told, and book it if it fits. Twice is once."""
+def receive(heard: Heard, by: str) -> BankTransfer | None:
+    """Keep what was told, and book it if it fits. Twice is once. None for what came to another
+    account and names no order: a gateway may watch accounts that are not this shop's."""
     if known := BankTransfer.objects.filter(identity=heard.identity).first():
         return known
     found = _orders(heard)
+    if not found and not _is_ours(heard):
+        return None
     with transaction.atomic():
         order = _locked(found[0]) if len(found) == 1 else None
         problem = _problem(heard, found, order)
         transfer, created = BankTransfer.objects.get_or_create(
             identity=heard.identity,
             defaults={
-                **{name: getattr(heard, name) for name in _SAID},
+                **{name: getattr(heard, name) for name in _HEARD},
                 "raw": dict(heard.raw),
                 "heard_by": by,
                 "order": order,
@@ -68,7 +71,7 @@ def receive(heard: Heard, by: str) -> BankTransfer:
     return transfer
 
 
-_SAID = ("gateway", "gateway_id", "reference", "account", "dong", "content", "sent_at")
+_HEARD = ("gateway", "gateway_id", "reference", "account", "dong", "content", "sent_at")
 
 
 def _locked(order: BankOrder) -> BankOrder:
@@ -80,12 +83,12 @@ def _orders(heard: Heard) -> list[BankOrder]:
     if heard.number is not None:
         numbered = BankOrder.objects.filter(number=heard.number, gateway=heard.gateway)
         return list(numbered)
-    return orders.named(heard.content)
+    return bank_orders.named(heard.content)
 
 
 def _problem(heard: Heard, found: list[BankOrder], order: BankOrder | None) -> str:
     """Why it is not booked by itself; empty if it fits."""
-    if heard.accounts and settings.VIETQR_ACCOUNT not in heard.accounts:
+    if not _is_ours(heard):
         return Problem.ACCOUNT
     if order is None:
         return Problem.SEVERAL if found else Problem.UNKNOWN
@@ -100,11 +103,16 @@ def _problem(heard: Heard, found: list[BankOrder], order: BankOrder | None) -> s
     return ""
 
 
+def _is_ours(heard: Heard) -> bool:
+    """Whether it came to the account that customers are shown; payOS's are its own."""
+    return not heard.accounts or settings.VIETQR_ACCOUNT in heard.accounts
+
+
 def good_until(order: BankOrder) -> datetime:
     """When what is paid to it is late. What was sent before a customer canceled is not."""
     if order.state == BankOrder.State.CANCELED and order.ended_at is not None:
         return order.ended_at
-    return order.expires_at + orders.GRACE
+    return order.expires_at + bank_orders.GRACE
 
 
 def book(
@@ -120,7 +128,7 @@ def book(
 
     Raises as `ledger.post`.
     """
-    about = {"bank_transfer": transfer.pk, "dong": transfer.dong, "rate": rate}
+    about: dict[str, object] = {"bank_transfer": transfer.pk, "dong": transfer.dong, "rate": rate}
     if transfer.order is not None:
         about["bank_order"] = transfer.order.code
     paid, created = funding.credit(

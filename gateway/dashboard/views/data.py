@@ -25,7 +25,8 @@ from gateway.batches import files, sealing, wording
 from gateway.batches.models import Batch, BatchRequest, StoredFile
 from gateway.dashboard.models import SavedView
 from gateway.dashboard.own_key_api import OwnKeySerializer
-from gateway.dashboard.serializers import RefusalSerializer, UsageSerializer
+from gateway.dashboard.refusal_serializers import RefusalSerializer
+from gateway.dashboard.serializers import UsageSerializer
 from gateway.state import records
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent

@@ -135,6 +135,36 @@ def test_each_hears_of_its_own_account_what_it_chose(
     assert seen == [(alice.user.pk, "key.made"), *mine]
 
 
+def test_channels_of_one_account_are_told_each_for_itself(
+    alice: Person, receiver: Receiver
+) -> None:
+    names = {}
+    for name, chosen in (("all", []), ("keys", ["key.made"]), ("off", [])):
+        made = webhook(alice, receiver, name=name, events=chosen)
+        names[made["id"]] = name
+        if name == "off":
+            path = f"/api/webhooks/{made['id']}"
+            alice.client().patch(path, {"active": False}, format="json")
+    tell(alice)
+    tell(alice, "new_key", "key", key_name="ci", shown="sk")
+    assert [deliver(), deliver()] == [3, 0]
+    rows = Delivery.objects.select_related("notice")
+    told = sorted((names[row.channel_id], row.notice.kind) for row in rows if row.notice)
+    assert told == [("all", "low_balance"), ("all", "new_key"), ("keys", "new_key")]
+
+
+def test_a_team_s_webhook_outlives_who_made_it(
+    team: User, alice: Person, bob: Person, receiver: Receiver
+) -> None:
+    Membership.objects.filter(account=team, person=bob.user).update(role="admin")
+    url = {"url": f"{receiver.url}/hook"}
+    assert in_team(bob, team).post("/api/webhooks", url, format="json").status_code == 201
+    Membership.objects.filter(account=team, person=bob.user).update(ended_at=timezone.now())
+    deletion.delete(bob.user)
+    tell(team)
+    assert deliver() == 1
+
+
 def test_a_new_secret_signs_beside_the_old_for_a_day(alice: Person, receiver: Receiver) -> None:
     made = webhook(alice, receiver)
     path = f"/api/webhooks/{made['id']}"

@@ -1,5 +1,6 @@
 """Real agents, headless, on a Claude, a GPT and a Gemini model, doing a real task with tools."""
 
+import json
 import os
 import secrets
 import signal
@@ -14,7 +15,7 @@ from django.conf import settings
 
 from tests.conformance.agents.agents import AGENTS, Agent, Place
 from tests.conformance.agents.installation import NotInstallable, install, version
-from tests.conformance.agents.product import Product, running
+from tests.conformance.agents.product import Product, directive, running
 from tests.conformance.sdks import NODE
 
 MODELS = ("claude-sonnet-4.5", "gpt-5.2", "gemini-3.1-pro-preview")
@@ -70,6 +71,27 @@ def test_what_the_command_sets_up_is_enough_and_is_undone(
     _do_the_task(_by_command(known), model, product, tmp_path, pytestconfig)
 
 
+@pytest.mark.parametrize("model", ["MCP"])
+@pytest.mark.parametrize("agent", [CLAUDE_CODE])
+def test_an_agent_asks_the_account_over_mcp(
+    product: Product, agent: str, model: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    known, final = BY_NAME[agent], f"DONE-{secrets.token_hex(8)}"
+    commands = _installed(known, pytestconfig)
+    key = product.key(f"{agent} {model}")
+    place = Place(tmp_path / "home", tmp_path / "project", product.url, key.raw, MODELS[0])
+    place.home.mkdir()
+    place.project.mkdir()
+    bearer = {"Authorization": f"Bearer {key.raw}"}
+    server = {"type": "http", "url": f"{product.url}/mcp", "headers": bearer}
+    place.write("mcp.json", json.dumps({"mcpServers": {"hontoni": server}}))
+    servers = ["--mcp-config", f"{place.home}/mcp.json", "--allowedTools", "mcp__hontoni__usage"]
+    asking = replace(known, command=lambda _: ["claude", "--model", place.model, *servers, "-p"])
+    asks = directive("mcp__hontoni__usage", group_by="model")
+    said = _run(asking, place, f"Do it. {asks} [[say: {final} {{result}}]]", commands)
+    assert '"group_by"' in said.split(final)[-1].replace("\\", "")
+
+
 def _by_command(agent: Agent) -> Agent:
     """The same agent, that is told by its own files, and by nothing else, where we are."""
     name, _ = SET_UP[agent.install]
@@ -97,10 +119,7 @@ def _by_command(agent: Agent) -> Agent:
 def _do_the_task(
     agent: Agent, model: str, product: Product, folder: Path, config: pytest.Config
 ) -> None:
-    try:
-        commands = install(agent.install, config.getoption("--agents"))
-    except NotInstallable as reason:
-        pytest.skip(str(reason))
+    commands = _installed(agent, config)
     key = product.key(f"{agent.name} {model}")
     place = Place(folder / "home", folder / "project", product.url, key.raw, model)
     place.home.mkdir()
@@ -121,6 +140,14 @@ def _do_the_task(
     assert product.refused(key) == []
     assert not model or model in {event["model"] for event in asked}  # and perhaps a small one
     assert "balance" in product.reconcile()
+
+
+def _installed(agent: Agent, config: pytest.Config) -> Path:
+    """The folder of its commands."""
+    try:
+        return install(agent.install, config.getoption("--agents"))
+    except NotInstallable as reason:
+        pytest.skip(str(reason))
 
 
 def _run(agent: Agent, place: Place, prompt: str, commands: Path) -> str:

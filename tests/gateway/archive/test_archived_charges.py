@@ -165,6 +165,25 @@ def test_staff_find_an_old_request_and_its_charge(lived: Person, staff: Client) 
     assert staff.get(missing).status_code == 302
 
 
+@pytest.mark.parametrize("language", ["en", "vi"])
+def test_lists_of_staff_say_what_is_not_in_them(
+    lived: Person, staff: Client, language: str
+) -> None:
+    names = ("billing_transfer", "billing_entry", "gateway_usageevent")
+    pages = [reverse(f"admin:{name}_changelist") for name in names]
+    words = {"en": "in the archive, and not in this list", "vi": "nằm trong kho lưu trữ"}
+    staff.cookies["django_language"] = language
+
+    def notes(query: str = "") -> list[bool]:
+        answers = [staff.get(page + query).content.decode() for page in pages]
+        return [words[language] in answer and f"{KEPT.date()}" in answer for answer in answers]
+
+    assert notes() == [False] * 3
+    retain()
+    assert notes() == [True] * 3
+    assert notes("?q=nothing")[0], "where none is found"
+
+
 def test_a_bank_is_told_of_receipts_that_are_in_the_archive(lived: Person, archive: Path) -> None:
     before = list(evidence._receipts(lived.user, GONE[0] + timedelta(days=5)))
     assert len(before) == 1 + 22

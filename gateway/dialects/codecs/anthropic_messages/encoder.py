@@ -149,10 +149,11 @@ class Encoder:
         return _event("content_block_stop", index=self._block)
 
     def _text(self, event: TextDelta | RefusalDelta) -> bytes:
-        opening = b""
-        if self._kind != "text":
-            opening = self._open("text", {"type": "text", "text": ""})
-        return opening + _TEXT % (self._block, orjson.dumps(event.text))
+        return self._text_block() + _TEXT % (self._block, orjson.dumps(event.text))
+
+    def _text_block(self) -> bytes:
+        """One is open."""
+        return b"" if self._kind == "text" else self._open("text", {"type": "text", "text": ""})
 
     def _reasoning_open(self, _: ReasoningOpen) -> bytes:
         self._carriers, self._part = [], None
@@ -185,10 +186,10 @@ class Encoder:
         return _JSON % (self._block, orjson.dumps(event.text))
 
     def _annotation(self, event: AnnotationSeen) -> bytes:
-        if self._kind != "text":
-            return b""
+        """It may come before the words it is for."""
+        opening = self._text_block()
         delta = {"type": "citations_delta", "citation": citation(event.annotation, self._head.key)}
-        return _event("content_block_delta", index=self._block, delta=delta)
+        return opening + _event("content_block_delta", index=self._block, delta=delta)
 
     def _hosted(self, event: HostedOpen) -> bytes:
         block = use(event.call)

@@ -14,7 +14,7 @@ from billing.books.models import AuditEntry
 from billing.invoices.models import BillingDetails, Invoice
 from billing.payments.einvoice import handing_over
 from billing.payments.einvoice.models import EInvoice
-from billing.payments.vietqr import refunds
+from billing.payments.vietqr import bank_refunds
 from billing.payments.vietqr.models import BankTransfer
 from hontoni.money import nanos
 from sandbox.sepay.invoice_lint import ACCOUNT
@@ -57,10 +57,10 @@ def back(found: BankTransfer, dong: int, key: str = "1") -> None:
     """One member of staff notes it, another sends it."""
     names = ("clerk@example.com", "cashier@example.com")
     clerk, cashier = (User.objects.get_or_create(email=name)[0] for name in names)
-    note = refunds.request(
+    note = bank_refunds.request(
         found.pk, key=key, dong=dong, to="VCB 1", reason="He asked.", staff=clerk
     )
-    refunds.sent(note.pk, reference="OUT", staff=cashier)
+    bank_refunds.sent(note.pk, reference="OUT", staff=cashier)
 
 
 def test_an_invoice_is_issued_and_its_files_are_kept(

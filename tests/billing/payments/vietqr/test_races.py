@@ -68,6 +68,7 @@ def test_staff_book_it_twice_while_it_is_paid(
     order: BankOrder, bob: User, at_once: AtOnce
 ) -> None:
     wrong = settling.receive(told(order, "FT0", dong=order.dong - 1), CALLBACK)
+    assert wrong is not None
 
     def deed(n: int) -> Any:
         if n == 0:

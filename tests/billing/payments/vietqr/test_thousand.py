@@ -13,7 +13,7 @@ from billing.books import ledger
 from billing.invoices import invoice_pdf
 from billing.invoices.models import Invoice
 from billing.payments import reconcile
-from billing.payments.vietqr import dong, orders, proof, quarantine, refunds, settling
+from billing.payments.vietqr import bank_orders, bank_refunds, dong, proof, quarantine, settling
 from billing.payments.vietqr.heard import CALLBACK, POLL, Heard
 from billing.payments.vietqr.models import BankOrder, BankTransfer
 from hontoni.money import CENT, DOLLAR
@@ -81,7 +81,7 @@ def play(bank: Bank, kind: str, order: BankOrder, other: BankOrder) -> None:
     if kind == "paid_again":
         bank.send(order, order.dong, order.code, now)
     if kind == "told_late":
-        orders.end(order, BankOrder.State.EXPIRED)
+        bank_orders.end(order, BankOrder.State.EXPIRED)
         bank.send(order, order.dong, order.code, now - timedelta(minutes=1), by=[POLL])
     if kind in ("too_little", "too_much"):
         by_dong = bank.dice.choice([1, 7, 1_000, 99_999])
@@ -91,7 +91,7 @@ def play(bank: Bank, kind: str, order: BankOrder, other: BankOrder) -> None:
     if kind == "late":
         bank.send(order, order.dong, order.code, now + timedelta(days=2))
     if kind == "after_cancel":
-        orders.cancel(order)
+        bank_orders.cancel(order)
         bank.send(order, order.dong, order.code, now + timedelta(minutes=5))
     if kind == "no_code":
         bank.send(order, order.dong, "chuyen khoan", now)
@@ -113,7 +113,7 @@ def place(dice: random.Random, people: list[User], count: int) -> list[BankOrder
         return BankOrder(
             user=dice.choice(people),
             gateway="sepay",
-            code=f"HT{''.join(dice.choices(orders._LETTERS, k=7))}",
+            code=f"HT{''.join(dice.choices(bank_orders._LETTERS, k=7))}",
             number=number,
             rate=rate,
             dong=dong.price(amount, rate),
@@ -131,6 +131,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.any_database
+@pytest.mark.timeout(600)  # of a busy machine
 def test_a_thousand_payments_balance_to_the_dong(
     vietnam: Vietnam, undrawn: None, people: list[User], finance: User
 ) -> None:
@@ -176,18 +177,18 @@ def _decide(dice: random.Random, people: list[User], finance: User) -> None:
             )
         else:
             note = _back(found, found.dong, finance)
-            refunds.sent(note, reference=f"OUT{number}", staff=cashier)
+            bank_refunds.sent(note, reference=f"OUT{number}", staff=cashier)
     for number, found in enumerate(booked):
         part = dice.randrange(1, found.dong + 1)
         note = _back(found, part, finance)
         if number % 4:
-            refunds.sent(note, reference=f"B{number}", staff=cashier)
+            bank_refunds.sent(note, reference=f"B{number}", staff=cashier)
         else:
-            refunds.decline(note, staff=cashier)
+            bank_refunds.decline(note, staff=cashier)
 
 
 def _back(found: BankTransfer, dong: int, staff: User) -> int:
-    made = refunds.request(
+    made = bank_refunds.request(
         found.pk, key=f"back-{found.pk}", dong=dong, to="VCB 1", reason="wrong", staff=staff
     )
     return made.pk

@@ -93,7 +93,7 @@ def test_the_list_is_the_net_under_the_callbacks(
 
 def test_one_transfer_that_both_gateways_tell_of_is_one(vietnam: Vietnam, bob: User) -> None:
     order = vietnam.order(bob, gateway="payos")
-    seen = {"reference": "FT26334000001", "account": order.account}
+    seen: dict[str, Any] = {"reference": "FT26334000001", "account": order.account}
     vietnam.pay(order, **seen)
     vietnam.transfer(amount=order.dong, content=order.content, **seen)
     assert balance(bob) == nanos("25") and BankTransfer.objects.count() == 1
@@ -137,6 +137,8 @@ def test_money_of_nobody_knows_whom_is_kept_too(vietnam: Vietnam, alice: User, b
     vietnam.transfer(amount=one.dong, content=f"{one.code} {other.code}")
     vietnam.transfer(amount=one.dong, content=one.code, account="9999")
     vietnam.transfer(amount=one.dong, content=one.code, type="out")
+    vietnam.transfer(amount=70_000, content="rent", account="9999")
+    vietnam.poll()
     assert [problem for problem, _ in waiting()] == ["unknown", "several", "account"]
     assert balance(bob) == 0 and balance(alice) == nanos("10")
 
@@ -308,7 +310,7 @@ def test_nothing_is_offered_until_it_is_set_up(bob: User, settings: Settings) ->
 def test_the_same_key_is_the_same_order_and_nobody_elses_is_seen(
     vietnam: Vietnam, alice: User, bob: User
 ) -> None:
-    key = {"HTTP_IDEMPOTENCY_KEY": "once"}
+    key: dict[str, Any] = {"HTTP_IDEMPOTENCY_KEY": "once"}
     api = vietnam.api(bob)
     first = api.post(WHOLE, {"amount": "25"}, **key).json()
     assert api.post(WHOLE, {"amount": "25"}, **key).json() == first
@@ -320,7 +322,7 @@ def test_the_same_key_is_the_same_order_and_nobody_elses_is_seen(
 
 
 def test_payos_away_makes_no_order_twice(vietnam: Vietnam, bob: User) -> None:
-    key = {"HTTP_IDEMPOTENCY_KEY": "once"}
+    key: dict[str, Any] = {"HTTP_IDEMPOTENCY_KEY": "once"}
     wanted = {"amount": "25", "gateway": "payos"}
     api = vietnam.api(bob)
     vietnam.channel.down = True
@@ -356,5 +358,6 @@ def test_more_than_the_books_can_hold_waits_for_a_person(vietnam: Vietnam, bob: 
     body = json.dumps(callback(order)).encode()
     told = heard(body)
     assert told is not None
-    assert settling.receive(told, CALLBACK).problem == "refused"
+    kept = settling.receive(told, CALLBACK)
+    assert kept is not None and kept.problem == "refused"
     assert vietnam.state(order) == "open" and waiting() == [("refused", order.dong)]

@@ -145,7 +145,8 @@ def decline(pk: int, *, staff: User, request_id: str = "") -> BankRefund:
 def _open(pk: int, staff: User) -> BankRefund:
     of = BankRefund.objects.values_list("transfer", flat=True).get(pk=pk)
     BankTransfer.objects.select_for_update().get(pk=of)  # as `request`: the transfer first
-    refund = BankRefund.objects.select_for_update().select_related("transfer__user").get(pk=pk)
+    locked = BankRefund.objects.select_for_update(of=("self",))
+    refund = locked.select_related("transfer__user").get(pk=pk)
     if refund.state != State.REQUESTED:
         raise errors.Conflict(gettext_noop("Somebody has decided about it already."))
     if refund.requester_id == staff.pk:
@@ -153,7 +154,7 @@ def _open(pk: int, staff: User) -> BankRefund:
     return refund
 
 
-def _decide(refund: BankRefund, state: State, staff: User) -> None:
+def _decide(refund: BankRefund, state: BankRefund.State, staff: User) -> None:
     refund.state, refund.decider = state, staff
     refund.decided_by, refund.decided_at = staff.email, timezone.now()
     refund.save()

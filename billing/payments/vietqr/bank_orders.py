@@ -189,7 +189,7 @@ def cancel(order: BankOrder) -> BankOrder:
     return order
 
 
-def end(order: BankOrder, state: State, *, failure: str = "") -> bool:
+def end(order: BankOrder, state: BankOrder.State, *, failure: str = "") -> bool:
     """It is over. False if it had ended before: it may have been paid."""
     ended = BankOrder.objects.filter(pk=order.pk, state=State.OPEN).update(
         state=state, failure=failure[:255], ended_at=timezone.now()
