@@ -58,11 +58,7 @@ OWN = [
         "/account",
     ),
     *("/usage?days=30&by=day&then=model", "/models/gpt-4o"),
-<<<<<<< HEAD
-    *("/own-keys", "/account/tokens", "/device"),
-=======
-    *("/own-keys", "/account/tokens", "/notifications"),
->>>>>>> signals
+    *("/own-keys", "/account/tokens", "/device", "/notifications"),
     *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),
 ]
 
