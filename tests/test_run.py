@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -146,12 +146,16 @@ class Copy:
         self.make.wait()
 
 
-@contextmanager
-def running(clone: Path, home: Path, *, fresh: bool = False, **settings: str) -> Iterator[Copy]:
-    """Until it is ready; a `fresh` one has nothing before its first start."""
+def running(clone: Path, home: Path, **settings: str) -> AbstractContextManager[Copy]:
+    """One that was prepared before."""
     copy = Copy(clone, home, **settings)
-    if not fresh:
-        prepared.install(copy.data_dir)
+    prepared.install(copy.data_dir)
+    return started(copy)
+
+
+@contextmanager
+def started(copy: Copy) -> Iterator[Copy]:
+    """Until it is ready; killed afterwards."""
     copy.start()
     try:
         copy.ready()
@@ -261,7 +265,7 @@ def _banner(http: httpx.Client, path: str) -> None:
 def test_a_newcomer_sees_exactly_what_was_charged(
     clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with running(clone, tmp_path, fresh=True) as copy:
+    with started(Copy(clone, tmp_path)) as copy:
         assert copy.is_private()
         assert not (copy.data_dir / "backups").exists()  # of nothing
         empty = copy.ready()
