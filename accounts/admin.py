@@ -39,6 +39,7 @@ from accounts.models import (
 )
 from accounts.people import terms
 from accounts.sign_in import proof
+from hontoni.read_only import ReadOnlyAdmin
 
 NOTICE = timedelta(days=30)  # what the shipped terms promise, and staff may change
 
@@ -110,7 +111,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         return False  # money hangs on it: deactivate instead
 
 
-class SecretAdmin(ModelAdmin):
+class SecretAdmin(ReadOnlyAdmin):
     """What a program signs in with: read, and ended for good; made by its owner alone."""
 
     list_display = ["name", "prefix", "last4", "user", "state", "created_at", "last_used_at"]
@@ -136,15 +137,6 @@ class SecretAdmin(ModelAdmin):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"accounts.change_{self.opts.model_name}")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(SecretAdmin):
@@ -157,19 +149,10 @@ class PersonalTokenAdmin(SecretAdmin):
     end = staticmethod(personal_tokens.revoke)
 
 
-class RecordAdmin(ModelAdmin):
+class RecordAdmin(ReadOnlyAdmin):
     """What teams keep of themselves: staff read it."""
 
     ordering = ["-id"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Membership)
@@ -251,7 +234,7 @@ class AddressAdmin(EmailAddressAdmin, ModelAdmin):
 
     actions = ["make_verified"]
 
-    @admin.action(description=_("Confirm"))
+    @admin.action(description=_("Confirm"), permissions=["change"])
     def make_verified(self, request: HttpRequest, queryset: QuerySet[EmailAddress]) -> None:
         for address in queryset.filter(verified=False):
             _vouch(address)

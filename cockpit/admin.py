@@ -35,11 +35,12 @@ from cockpit.watch import admin as watch  # noqa: F401  registers
 from gateway.dashboard.views.data import exported
 from gateway.usage.models import Refusal, UsageEvent
 from hontoni.money import dollars
+from hontoni.read_only import ReadOnly
 
 NEWEST = 20
 
 
-class Tab(TabularInline):
+class Tab(ReadOnly, TabularInline):
     """The newest rows of a customer's, to read."""
 
     tab = True
@@ -60,15 +61,6 @@ class Tab(TabularInline):
     @admin.display(description=_("open"))
     def link(self, row: Model) -> str:
         return format_html('<a class="underline" href="{}">{}</a>', page(row), row)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class TopUps(Tab):

@@ -4,7 +4,7 @@
   them; a page that `audits_itself` says more). What is secret is told as such.
 * A list can be narrowed by a date, where its rows have one.
 * A list of a large table (`keyset`, of ids that rise with time) is read from one id on, and never
-  counted.
+  counted; narrowed by a date it is read by the ids of that time (by_time.py).
 
 Django reads this before there are models, so what needs them is imported where it is used.
 """
@@ -208,6 +208,14 @@ class KeysetList(ChangeList):
 
     def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
         return ["-pk"]
+
+    def get_queryset(self, request: HttpRequest, *more: Any) -> Any:
+        from cockpit import by_time
+
+        found = super().get_queryset(request, *more)
+        for chosen in self.filter_specs:
+            found = by_time.narrowed(found, chosen)
+        return found
 
     def get_results(self, request: HttpRequest) -> None:
         rows, before = self.queryset, request.GET.get(BEFORE, "")

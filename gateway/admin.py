@@ -6,6 +6,7 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.timezone import is_aware, make_aware
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -28,22 +29,11 @@ from gateway.usage.corrections import admin as corrections  # noqa: F401  regist
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import DeadEvent, Refusal, UsageEvent
 from gateway.usage.quarantine import admin as quarantine  # noqa: F401
+from gateway.usage.request_ids import first_id
 from gateway.vendors import admin as pools  # noqa: F401
 from gateway.vendors.web import admin as web  # noqa: F401
 from hontoni.money import dollars
-
-
-class ReadOnly:
-    """Nobody adds, changes or deletes these by hand."""
-
-    def has_add_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *args: Any) -> bool:
-        return False
+from hontoni.read_only import ReadOnly
 
 
 class ModelFilter(admin.SimpleListFilter):
@@ -70,11 +60,29 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset.filter(status__lt=400) if self.value() == "fine" else queryset
 
 
+class SentFilter(admin.DateFieldListFilter):
+    """By the time of a request, with which its id begins: no index has the one, but the other."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        found = super().queryset(request, queryset)
+        for bound, of_ids, seconds in _BOUNDS:
+            given = self.used_parameters.get(bound)
+            moment = UsageEvent._meta.get_field("created_at").to_python(given and given[-1])
+            if moment is not None:
+                moment = moment if is_aware(moment) else make_aware(moment)
+                found = found.filter(**{of_ids: first_id(moment.timestamp() + seconds)})
+        return found
+
+
+# Looser by an hour than the time itself, which says which of them it is.
+_BOUNDS = (("created_at__gte", "pk__gte", -3_600), ("created_at__lt", "pk__lt", 3_600))
+
+
 @admin.register(UsageEvent)
 class UsageAdmin(ReadOnly, ModelAdmin):
     list_display = ("request_id", "created_at", "user", "model", "status", "charged_dollars")
     keyset = True
-    list_filter = (ModelFilter, OutcomeFilter, "created_at", "estimated", "aborted")
+    list_filter = (ModelFilter, OutcomeFilter, ("created_at", SentFilter), "estimated", "aborted")
     list_select_related = ("user",)
     show_full_result_count = False
     fields = (

@@ -94,9 +94,6 @@ class Conduct:
     def idle(self) -> bool:
         return not self.owed and self.stage in (HEAD, ANSWER, IDLE)
 
-    def _enter(self, stage: int) -> None:
-        self.stage, self.since = stage, self.lobby.now
-
     # -- What it sends ---------------------------------------------------------------------------
 
     def sent(self, size: int) -> None:
@@ -105,7 +102,7 @@ class Conduct:
         self._head += size
         self._raw += size
         if self.stage == IDLE:  # with line feeds, perhaps, which are not the start of a request
-            self._enter(HEAD)
+            self.stage, self.since = HEAD, self.lobby.now
             self._head = size
 
     def read(self) -> ApiError | None:
@@ -119,7 +116,7 @@ class Conduct:
     def begins(self) -> None:
         """A request does."""
         if self.stage != HEAD:
-            self._enter(HEAD)
+            self.stage, self.since = HEAD, self.lobby.now
         self._head = self._fed
 
     def may_ask(
@@ -134,7 +131,7 @@ class Conduct:
         if queued >= MOST_QUEUED:
             return BadRequest("Too many requests at once on one connection.")
         self.asked = True
-        self._enter(BODY)
+        self.stage, self.since = BODY, self.lobby.now
         self._raw = self._body = self._marked = self._unread = 0
         return None
 
@@ -147,21 +144,21 @@ class Conduct:
 
     def ends(self) -> None:
         """A request is whole."""
-        self._enter(ANSWER if self.owed else IDLE)
+        self.stage, self.since = ANSWER if self.owed else IDLE, self.lobby.now
 
     def answered(self) -> None:
         """One of its requests is."""
         self.owed -= 1
         if self.stage == ANSWER and not self.owed:
-            self._enter(IDLE)
+            self.stage, self.since = IDLE, self.lobby.now
 
     def opens(self) -> None:
         """It wants to be a websocket."""
-        self._enter(SOCKET)
+        self.stage, self.since = SOCKET, self.lobby.now
 
     def refused(self) -> None:
         """What it still sends is not read."""
-        self._enter(REFUSED)
+        self.stage, self.since = REFUSED, self.lobby.now
 
     # -- What takes too long ---------------------------------------------------------------------
 

@@ -252,7 +252,7 @@ class Script:
     async def run(self, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run it from the data plane. Raises RedisError."""
         try:
-            return await pipe().execute(*self._command("EVALSHA", keys, args))
+            return await self.known(keys, args)
         except NoScriptError:
             return await pipe().execute(*self._command("EVAL", keys, args))
 
@@ -269,7 +269,7 @@ class Script:
 
     def known(self, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
         """Run it where it has been run before. Raises NoScriptError where it has not."""
-        return pipe().execute(*self._command("EVALSHA", keys, args))
+        return pipe().execute("EVALSHA", self.sha, len(keys), *keys, *args)
 
     def introduced(self, keys: Sequence[str], args: Sequence[Argument]) -> asyncio.Future[Any]:
         """Run it on the server that was looked at, which may not know it, and on no other. Raises

@@ -62,13 +62,14 @@ Args = Sequence[redis.Argument]
 
 async def run(script: redis.Script | Guarded, keys: Keys, args: Args) -> Any:
     """The script's answer, on the data plane. Raises errors.Unavailable."""
+    known = script if isinstance(script, redis.Script) else script.of(epochs.believed())
     try:
-        if isinstance(script, redis.Script):
-            return await script.run(keys, args)
         try:
-            return await script.of(epochs.believed()).known(keys, args)
+            return await known.known(keys, args)
         except redis.NoScriptError:
-            return await _introduce(script, keys, args)
+            if isinstance(script, Guarded):
+                return await _introduce(script, keys, args)
+            return await script.run(keys, args)
     except redis.RedisError as error:
         raise unavailable(error) from error
 

@@ -119,6 +119,7 @@ def django_db_setup(django_db_setup: None) -> None:
     from tests import database
 
     database.empty_quickly()
+    database.seed_quickly()
 
 
 @pytest.fixture(autouse=True)

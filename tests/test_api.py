@@ -32,6 +32,7 @@ from billing.plans.models import AddOn
 from billing.plans.seed import seed
 from billing.stripe.models import StripeCustomer
 from billing.subscriptions import balance_changes
+from gateway.usage.models import Refusal
 from gateway.vendors.models import Provider
 from gateway.vendors.own_keys import keeping
 from hontoni.money import DOLLAR, nanos
@@ -123,6 +124,19 @@ def grouped(alice: Person) -> dict[str, Any]:
 
 
 # For every route with an id: the ids of something of alice's.
+def turned_away(alice: Person) -> str:
+    """A request that was refused."""
+    now = timezone.now()
+    kind = {"code": "model_not_found", "status": 404, "message": "There is none.", "count": 1}
+    of: dict[str, Any] = {
+        "user": alice.user,
+        "api_key": alice.key,
+        "request_id": f"req_{'1' * 32}",
+    }
+    Refusal.objects.create(**kind, **of, hour=now, first_at=now, last_at=now)
+    return str(of["request_id"])
+
+
 ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}": lambda alice: {"pk": alice.key.pk},
     "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
@@ -140,6 +154,7 @@ ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
         lambda alice: {"month": began(alice)},
     ),
     "api/usage/{}": lambda alice: {"request_id": used(alice).request_id},
+    "api/usage/refusals/{}": lambda alice: {"request_id": turned_away(alice)},
     "api/usage/{}/signed": lambda alice: {"request_id": used(alice).request_id},
     "api/billing/topups/{}": lambda alice: {"pk": ordered(alice).pk},
     "api/billing/payment-methods/{}": lambda alice: {"pk": at_stripe(alice)},
@@ -215,6 +230,7 @@ def test_bob_never_sees_what_is_alices(
     assert answer.status_code != 404
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("route", "verb"), VERBS, ids=_name)
 def test_nobody_gets_in_without_a_token(
     alice: Person, api: APIClient, route: Route, verb: str
@@ -256,6 +272,7 @@ PAGED = [
 ]
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("route", PAGED, ids=_name)
 def test_a_filter_that_does_not_exist_is_refused_by_name(alice: Person, route: Route) -> None:
     alice.user.is_staff = alice.user.is_superuser = True  # some lists are for staff
@@ -295,6 +312,7 @@ def _asked(document: dict[str, Any], route: Route, verb: str) -> dict[str, Any] 
     return found
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize(("route", "verb"), BODIES, ids=_name)
 def test_a_member_that_does_not_exist_is_refused_by_name(
     alice: Person, document: dict[str, Any], route: Route, verb: str
@@ -319,6 +337,7 @@ def test_a_member_that_does_not_exist_is_refused_by_name(
     assert told["message"].startswith("no_such_member: There is no such member")
 
 
+@pytest.mark.any_database
 def test_every_route_is_documented(tmp_path: Path) -> None:
     document = tmp_path / "openapi.yaml"
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(document))

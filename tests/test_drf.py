@@ -16,6 +16,8 @@ from accounts.models import ApiKey
 from hontoni import errors
 from tests.world import Person
 
+pytestmark = pytest.mark.any_database
+
 
 class Line(serializers.Serializer[Any]):
     amount = serializers.IntegerField()

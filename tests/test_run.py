@@ -20,6 +20,7 @@ import openai
 import pytest
 
 from tests import prepared
+from tests.ports import free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
@@ -36,12 +37,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["git", "clone", "-q", str(ROOT), str(there)], check=True)
     os.utime(there / "requirements.txt", (0, 0))  # older than the virtualenv's marker
     return there
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Copy:

@@ -17,6 +17,7 @@ import uvicorn
 from sandbox.vendors.app import Sandbox, make_app
 from sandbox.vendors.faults import Fault
 from sandbox.vendors.recorder import Record
+from tests.waiting import ENOUGH
 
 KEY = "sk-vendor-key-of-the-tests"
 
@@ -43,7 +44,7 @@ class Vendors:
         """What goes wrong with the next answers, in order."""
         return self.sandbox.faults
 
-    def ended(self, record: Record, timeout: float = 10.0) -> Record:
+    def ended(self, record: Record, timeout: float = ENOUGH) -> Record:
         """The record, once its answer has been sent or given up."""
         deadline = time.monotonic() + timeout
         while record.finished_at is None and time.monotonic() < deadline:

@@ -108,7 +108,36 @@ class CapField(serializers.DecimalField):
         super().run_validators(Decimal(value) / DOLLAR)
 
 
-class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
+class Places(serializers.Serializer[Any]):
+    """Where from, and for which models: of a key, and of all keys of a member."""
+
+    allowed_models = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        required=False,
+        help_text="Ids of models. None: all of them.",
+    )
+    allowed_ips = serializers.ListField(
+        child=serializers.CharField(max_length=50),
+        required=False,
+        help_text="Addresses or CIDR ranges, v4 or v6. None: everywhere.",
+    )
+
+    def validate_allowed_models(self, value: list[str]) -> list[str]:
+        on_offer = restrictions.models()
+        if unknown := [name for name in value if name not in on_offer]:
+            raise serializers.ValidationError(
+                f"There is no model {unknown[0]}. There are: {', '.join(on_offer)}."
+            )
+        return list(dict.fromkeys(value))
+
+    def validate_allowed_ips(self, value: list[str]) -> list[str]:
+        try:
+            return restrictions.normalised(value)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+class KeySerializer(Places, Strict, serializers.ModelSerializer[ApiKey]):
     """A key without what makes it one: that is shown once, when it is made."""
 
     status = serializers.SerializerMethodField()
@@ -121,16 +150,6 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
     lifetime_spend_cap = CapField(
         source="lifetime_cap",
         help_text="Dollars this key may spend in all, with what it was rotated from and to.",
-    )
-    allowed_models = serializers.ListField(
-        child=serializers.CharField(max_length=100),
-        required=False,
-        help_text="Ids of models. None: all of them.",
-    )
-    allowed_ips = serializers.ListField(
-        child=serializers.CharField(max_length=50),
-        required=False,
-        help_text="Addresses or CIDR ranges, v4 or v6. None: everywhere.",
     )
     brake_spend = CapField(
         help_text="The brake: dollars this key may spend in any ten minutes. null: none."
@@ -206,20 +225,6 @@ class KeySerializer(Strict, serializers.ModelSerializer[ApiKey]):
         if value is not None and value <= timezone.now():
             raise serializers.ValidationError("This is in the past.")
         return value
-
-    def validate_allowed_models(self, value: list[str]) -> list[str]:
-        on_offer = restrictions.models()
-        if unknown := [name for name in value if name not in on_offer]:
-            raise serializers.ValidationError(
-                f"There is no model {unknown[0]}. There are: {', '.join(on_offer)}."
-            )
-        return list(dict.fromkeys(value))
-
-    def validate_allowed_ips(self, value: list[str]) -> list[str]:
-        try:
-            return restrictions.normalised(value)
-        except ValueError as error:
-            raise serializers.ValidationError(str(error)) from None
 
     def validate_scopes(self, value: list[str]) -> list[str]:
         return scopes.in_order(value)

@@ -4,8 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.account_serializers import CapField, PasswordField, UserSerializer
-from accounts.keys import restrictions
+from accounts.api.account_serializers import CapField, PasswordField, Places, UserSerializer
 from accounts.models import Invitation, Membership, Role, TeamEvent, User
 from hontoni.drf import Strict
 
@@ -58,7 +57,7 @@ class JoinSerializer(Strict):
     token = serializers.CharField(max_length=100, help_text="The last part of the link.")
 
 
-class MemberSerializer(Strict, serializers.ModelSerializer[Membership]):
+class MemberSerializer(Places, Strict, serializers.ModelSerializer[Membership]):
     email = serializers.EmailField(source="person.email", read_only=True)
     name = serializers.CharField(source="person.name", read_only=True)
     role = serializers.ChoiceField(Role.choices)
@@ -67,16 +66,6 @@ class MemberSerializer(Strict, serializers.ModelSerializer[Membership]):
     )
     monthly_spend_cap = CapField(source="monthly_cap", help_text="In a UTC month.")
     lifetime_spend_cap = CapField(source="lifetime_cap", help_text="In all.")
-    allowed_models = serializers.ListField(
-        child=serializers.CharField(max_length=100),
-        required=False,
-        help_text="Ids of models. None: all of them.",
-    )
-    allowed_ips = serializers.ListField(
-        child=serializers.CharField(max_length=50),
-        required=False,
-        help_text="Addresses or CIDR ranges, v4 or v6. None: everywhere.",
-    )
 
     class Meta:
         model = Membership
@@ -86,18 +75,6 @@ class MemberSerializer(Strict, serializers.ModelSerializer[Membership]):
             *("allowed_models", "allowed_ips"),
         ]
         read_only_fields = ["id", "joined_at", "provisioned"]
-
-    def validate_allowed_models(self, value: list[str]) -> list[str]:
-        on_offer = restrictions.models()
-        if unknown := [name for name in value if name not in on_offer]:
-            raise serializers.ValidationError(f"There is no model {unknown[0]}.")
-        return list(dict.fromkeys(value))
-
-    def validate_allowed_ips(self, value: list[str]) -> list[str]:
-        try:
-            return restrictions.normalised(value)
-        except ValueError as error:
-            raise serializers.ValidationError(str(error)) from None
 
 
 class InvitationSerializer(Strict, serializers.ModelSerializer[Invitation]):

@@ -1,7 +1,7 @@
 """What the account's own pages ask for."""
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -66,8 +66,34 @@ class KeyForm(forms.Form):
         return timezone.now() + timedelta(days=int(days)) if days else None
 
 
-class LimitsForm(forms.Form):
+class PlacesForm(forms.Form):
+    """Where from, and for which models: of a key, and of all keys of a member."""
+
+    allowed_ips = forms.CharField(
+        label=_("Only from these addresses"),
+        help_text=_("Addresses or ranges (203.0.113.0/24, 2001:db8::/32), one a line."),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+    )
+    allowed_models = forms.MultipleChoiceField(
+        label=_("Only these models"),
+        choices=restrictions.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def clean_allowed_ips(self) -> list[str]:
+        try:
+            return restrictions.normalised(self.cleaned_data["allowed_ips"].split())
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+
+class LimitsForm(PlacesForm):
     """What a key is restricted to. The same for a new key and for one that there is."""
+
+    field_order: Sequence[str] = (*CAPS, *GUARDS, "allowed_ips", "allowed_models", "scopes")
 
     daily_cap = forms.DecimalField(
         label=_("Daily cap (USD)"),
@@ -111,19 +137,6 @@ class LimitsForm(forms.Form):
         help_text=_("What one session of an agent may spend in all."),
         **CAP,
     )
-    allowed_ips = forms.CharField(
-        label=_("Only from these addresses"),
-        help_text=_("Addresses or ranges (203.0.113.0/24, 2001:db8::/32), one a line."),
-        required=False,
-        max_length=4000,
-        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
-    )
-    allowed_models = forms.MultipleChoiceField(
-        label=_("Only these models"),
-        choices=restrictions.choices,
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-    )
     scopes = forms.MultipleChoiceField(
         label=_("What it may do"),
         help_text=_("None ticked: it may ask models and read usage."),
@@ -132,12 +145,6 @@ class LimitsForm(forms.Form):
         required=False,
         widget=forms.CheckboxSelectMultiple,
     )
-
-    def clean_allowed_ips(self) -> list[str]:
-        try:
-            return restrictions.normalised(self.cleaned_data["allowed_ips"].split())
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from None
 
     def restrictions(self) -> restrictions.Restrictions:
         """What was chosen, once it is valid."""

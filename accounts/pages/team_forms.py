@@ -5,9 +5,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.keys import restrictions
 from accounts.models import Membership, Role, User
-from accounts.pages.account_forms import CAP, CAPS
+from accounts.pages.account_forms import CAP, CAPS, PlacesForm
 from accounts.teams import roles
 from hontoni.money import dollars, nanos
 
@@ -53,8 +52,10 @@ class InviteForm(forms.Form):
         self.fields["role"].choices = given_by(by)  # type: ignore[attr-defined]
 
 
-class MemberForm(forms.Form):
+class MemberForm(PlacesForm):
     """A member's role and limits; what is empty is not limited."""
+
+    field_order = ("role", *CAPS, "allowed_ips", "allowed_models")
 
     role = forms.ChoiceField(label=_("Role"))
     daily_cap = forms.DecimalField(
@@ -65,19 +66,6 @@ class MemberForm(forms.Form):
         label=_("Lifetime cap (USD)"),
         help_text=_("Once it is spent their keys stop, until an admin raises this."),
         **CAP,
-    )
-    allowed_ips = forms.CharField(
-        label=_("Only from these addresses"),
-        help_text=_("Addresses or ranges (203.0.113.0/24, 2001:db8::/32), one a line."),
-        required=False,
-        max_length=4000,
-        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
-    )
-    allowed_models = forms.MultipleChoiceField(
-        label=_("Only these models"),
-        choices=restrictions.choices,
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
     )
 
     def __init__(self, *args: Any, by: str, member: Membership, **kwargs: Any) -> None:
@@ -93,12 +81,6 @@ class MemberForm(forms.Form):
         given = [] if member.role == Role.OWNER else given_by(by)
         choices = given if member.role in dict(given) else mine + given
         self.fields["role"].choices = choices  # type: ignore[attr-defined]
-
-    def clean_allowed_ips(self) -> list[str]:
-        try:
-            return restrictions.normalised(self.cleaned_data["allowed_ips"].split())
-        except ValueError as error:
-            raise forms.ValidationError(str(error)) from None
 
     def changes(self) -> dict[str, Any]:
         """The columns of the membership, once it is valid."""

@@ -11,7 +11,7 @@ ACTIONS = (
     # customers
     *(_("create customer"), _("delete customer"), _("export customer"), _("freeze")),
     *(_("unfreeze"), _("freeze ring"), _("unfreeze ring"), _("look as customer")),
-    *(_("end looking"), _("raise limits"), _("lower limits"), _("extend trial")),
+    *(_("note"), _("end looking"), _("raise limits"), _("lower limits"), _("extend trial")),
     *(_("cancel subscription"), _("resume subscription"), _("end subscription")),
     *(
         _("revoke leaked key"),
@@ -30,5 +30,5 @@ ACTIONS = (
     # the catalogue and the watch
     *(_("add price"), _("withdraw price"), _("change aliases"), _("allow"), _("forget")),
     *(_("price feature"), _("sell below cost"), _("accept proposal"), _("decline proposal")),
-    *(_("new secret"), _("open"), _("acknowledged"), _("closed")),
+    *(_("look"), _("new secret"), _("open"), _("acknowledged"), _("closed")),
 )

@@ -4,22 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
 from accounts.models import User
 from billing.books import audit
 from hontoni.drf import request_id
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from hontoni.read_only import ReadOnlyAdmin as ReadOnlyAdmin
 
 
 def email_of(request: HttpRequest) -> str:

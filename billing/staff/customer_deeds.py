@@ -195,7 +195,10 @@ def _audit(request: HttpRequest, customer: Customer, verb: str, reason: str) -> 
 
 
 def note(request: HttpRequest, customer: Customer, data: dict[str, Any]) -> str:
-    CustomerNote.objects.create(user=customer, text=data["text"], author=email_of(request))
+    """Its words are the note's alone: they go with the account, and the audit stays."""
+    made = CustomerNote.objects.create(user=customer, text=data["text"], author=email_of(request))
+    after = {"note": made.pk, "characters": len(made.text)}
+    audit_deed(request, "note", f"user:{customer.pk}", before={}, after=after)
     return gettext("Noted.")
 
 

@@ -96,7 +96,7 @@ class EInvoiceAdmin(DeedAdmin):
         return self.has_mend_permission(request) and (object_id is None or failed.exists())
 
     @action(
-        description=_("Replace, for its buyer of today"),
+        description=_("Replace"),
         url_path="replace",
         permissions=["replace"],
     )

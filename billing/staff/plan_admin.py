@@ -94,7 +94,10 @@ class PlanAdmin(SoldAdmin):
         locked = ["active"] if obj is not None and obj.is_default else []
         return [*self.readonly_fields, *locked]
 
-    @admin.action(description=_("Make it what an account without a subscription is on"))
+    @admin.action(
+        description=_("Make it what an account without a subscription is on"),
+        permissions=["change"],
+    )
     def make_default(self, request: HttpRequest, queryset: QuerySet[Plan]) -> None:
         if queryset.count() != 1:
             self.message_user(request, gettext("Choose exactly one plan."), messages.ERROR)

@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from hontoni_cli import home
+from hontoni_cli.documents import earlier
 from hontoni_cli.gateway import Failed
 
 
 @dataclass
 class Kept:
     """A file: `before` its bytes in base 64 (None: there was none), `written` the digest of what
-    was put there."""
+    it was made, `puts` the values in it that are ours."""
 
     path: str
     before: str | None
     mode: int
     written: str
     folders: list[str] = field(default_factory=list)
+    puts: list[Any] = field(default_factory=list)
 
     @property
     def untouched(self) -> bool:
@@ -55,6 +57,7 @@ def push(name: str, entry: Entry) -> None:
         older = entries.pop()
         for now, then in zip(entry.files, older.files, strict=True):
             now.before, now.mode, now.folders = then.before, then.mode, then.folders
+            now.puts = [*then.puts, *now.puts]
         entry.key_id = entry.key_id or older.key_id
     _write(name, [*entries, entry])
 
@@ -64,22 +67,40 @@ def _same(one: Entry, other: Entry) -> bool:
 
 
 def pop(name: str, *, force: bool) -> Entry:
-    """Make everything as it was before the last set-up. Raises Failed where somebody has changed a
-    file since, and there is nothing done then."""
+    """Make everything as it was before the last set-up. Of a file that was changed since, only
+    what is ours is taken back, unless by `force`. Raises Failed where one cannot be understood
+    any more, and there is nothing done then."""
     entries = stack(name)
     if not entries:
         raise Failed(f"{name} was not set up here: there is nothing to undo.")
     entry = entries[-1]
-    changed = [f.path for f in entry.files if not f.untouched]
-    if changed and not force:
-        raise Failed(
-            f"{changed[0]} was changed since, and undoing would lose that. With --force it is as "
-            "it was before the set-up."
-        )
+    changed = {} if force else {f.path: _without(f) for f in entry.files if not f.untouched}
     for kept in entry.files:
-        restore(kept)
+        text = changed.get(kept.path)
+        if not text:
+            restore(kept)
+        else:
+            home.replace(Path(kept.path), text.encode(), kept.mode)
     _write(name, entries[:-1])
     return entry
+
+
+def _without(kept: Kept) -> str:
+    """A changed file without what is ours; empty where there is nothing else. Raises Failed."""
+    path = Path(kept.path)
+    now = (_read(path) or b"").decode("utf-8-sig")
+    before = base64.b64decode(kept.before or "").decode("utf-8-sig")
+    puts = [(tuple(names), value) for names, value in kept.puts]
+    kind = earlier.kind_of(path)
+    try:
+        text = earlier.taken_back(now, before, kind, puts) if now.strip() else ""
+        nothing = kept.before is None and not kind.read(text)
+    except ValueError as error:
+        raise Failed(
+            f"{path} was changed since and cannot be understood ({error}). With --force it is as "
+            "it was before the set-up."
+        ) from None
+    return "" if nothing else text
 
 
 def drop(name: str) -> None:
@@ -99,13 +120,13 @@ def restore(kept: Kept) -> None:
         home.replace(path, base64.b64decode(kept.before), kept.mode)
 
 
-def kept(path: Path, written: bytes) -> Kept:
+def kept(path: Path, written: bytes, puts: Sequence[Any]) -> Kept:
     """A file as it is now, that those bytes are about to be written to."""
     found = _read(path)
     before = None if found is None else base64.b64encode(found).decode()
     mode = 0o600 if found is None else path.stat().st_mode & 0o7777
     missing = [str(each) for each in path.parents if not each.exists()]
-    return Kept(str(path), before, mode, digest(written), missing)
+    return Kept(str(path), before, mode, digest(written), missing, list(puts))
 
 
 def digest(content: bytes) -> str:

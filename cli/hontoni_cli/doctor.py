@@ -24,6 +24,8 @@ def check(client: Client, say: Say, *, free: bool) -> bool:
     if not key:
         say("  -     Its key is in a store of its own: with HONTONI_API_KEY it is tried, too.")
         return True
+    if client.overruled:
+        say(f"  -     The shell sets {', '.join(client.overruled)}: that goes before its files.")
     gateway = Gateway(place.url, key)
     steps: list[tuple[str, Callable[[], str]]] = [
         ("reaches", lambda: _reaches(gateway)),

@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from hontoni_cli import home
@@ -23,7 +24,11 @@ def login(
     say(f"Open {codes['verification_uri']} and type this code:\n\n    {codes['user_code']}\n")
     say("Type it only if you started this yourself, just now.")
     token = _wait(gateway, codes, sleep)
+    before = home.read(_file())
     home.write(_file(), {"url": gateway.url, "token": token["access_token"]})
+    if before is not None:  # one sign-in, one token
+        with suppress(Failed):
+            Gateway(before["url"]).form("/oauth/revoke", token=before["token"])
     say(f"Signed in: {token['scope']}.")
 
 

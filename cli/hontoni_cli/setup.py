@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hontoni_cli import backups, home, login
 from hontoni_cli.clients.client import Client, File, Place
@@ -32,6 +33,7 @@ class _Change:
     path: Path
     before: bytes | None
     after: bytes
+    puts: tuple[tuple[tuple[str, ...], Any], ...]
 
 
 def set_up(client: Client, wanted: Wanted, say: Say, ask: Ask) -> None:
@@ -58,6 +60,8 @@ def set_up(client: Client, wanted: Wanted, say: Say, ask: Ask) -> None:
             gateway.ask("DELETE", f"/api/keys/{key_id}")
         raise
     say(f"{client.title} is set up. As it was before: hontoni undo {client.name}")
+    if client.overruled:
+        say(f"Your shell sets {', '.join(client.overruled)}, which goes before these settings.")
     if client.after:
         say(client.after.format(key=place.key, v1=place.v1, model=place.model))
 
@@ -129,7 +133,7 @@ def _changes(files: Sequence[File]) -> list[_Change]:
         except ValueError as error:
             raise Failed(f"{file.path} cannot be understood ({error}): mend it first.") from None
         if after != before:
-            found.append(_Change(file.path, before, after))
+            found.append(_Change(file.path, before, after, file.puts))
     return found
 
 
@@ -145,7 +149,7 @@ def _edited(before: bytes, file: File) -> bytes:
 def _write(client: Client, place: Place, key_id: int | None) -> None:
     """All files, or none: what was written is taken back where one fails."""
     changes = _changes(client.files(place))
-    kept = [backups.kept(change.path, change.after) for change in changes]
+    kept = [backups.kept(change.path, change.after, change.puts) for change in changes]
     backups.push(client.name, backups.Entry(place.url, key_id, kept))
     written = []
     try:

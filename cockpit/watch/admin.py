@@ -88,8 +88,10 @@ class RuleAdmin(MoneyAdmin):
     def look_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
             return sure(self, request, gettext("Look now"))
-        kind = _rule(object_id).pk
+        rule = _rule(object_id)
+        kind, before = rule.pk, {"looked_at": str(rule.looked_at or "")}
         news = findings.look_at(kind, timezone.now())
+        audit_deed(request, "look", f"rule:{kind}", before=before, after={"found": news})
         self.message_user(request, gettext("Looked: %(count)d new.") % {"count": news})
         return redirect(rows_of("cockpit_finding", kind__exact=kind))
 
@@ -114,9 +116,10 @@ class RuleAdmin(MoneyAdmin):
         if request.method != "POST":
             return sure(self, request, gettext("Make a new secret"))
         rule = _rule(object_id)
+        before = {"secret_version": rule.secret_version}
         rules.renew_secret(rule)
         after = {"secret_version": rule.secret_version}
-        audit_deed(request, "new secret", f"rule:{rule.pk}", before={}, after=after)
+        audit_deed(request, "new secret", f"rule:{rule.pk}", before=before, after=after)
         self.message_user(
             request, gettext("The old secret signs nothing any more."), messages.WARNING
         )

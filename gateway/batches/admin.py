@@ -10,16 +10,16 @@ from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.admin import ModelAdmin
 
 from billing.staff.audited import audit_deed
 from gateway.batches import records
 from gateway.batches.models import Batch
 from hontoni.money import dollars
+from hontoni.read_only import ReadOnlyAdmin
 
 
 @admin.register(Batch)
-class BatchAdmin(ModelAdmin):
+class BatchAdmin(ReadOnlyAdmin):
     list_display = ("id", "created_at", "user", "status", "progress", "cost_dollars", "endpoint")
     list_filter = ("status", "endpoint", "created_at")
     search_fields = ("id", "user__email")
@@ -33,15 +33,6 @@ class BatchAdmin(ModelAdmin):
         *("runner", "lease_until"),
     )
     readonly_fields = fields
-
-    def has_add_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *args: Any) -> bool:
-        return False
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("gateway.change_batch")

@@ -4,8 +4,8 @@
   browser or of /api opens nothing here. Who has neither is told where one is had (RFC 9728).
 * A Host that is not ours and an Origin that is not ours are refused: a page of somebody else's,
   by whatever name it reaches this machine, asks nothing (DNS rebinding).
-* Every POST is counted by token and by address. It is one message and one answer; there are no
-  sessions, so any node answers the next one.
+* Every POST is counted by address, by token and by account. It is one message and one answer;
+  there are no sessions, so any node answers the next one.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from accounts.keys import scopes
+from accounts.keys import api_keys, scopes
 from accounts.sign_in import grants
 from gateway.mcp.inner import Answer, Doors
 from hontoni import addresses, errors, origins
@@ -31,7 +31,8 @@ PATH, METADATA = "/mcp", "/.well-known/oauth-protected-resource"
 PATHS = frozenset((PATH, f"{PATH}/", METADATA, f"{METADATA}{PATH}"))
 # Loaded by the first who speaks the protocol, and in a thread, so that the traffic goes on.
 SERVER = "gateway.mcp.server"
-BY_TOKEN, BY_ADDRESS = (120, 60), (600, 60)  # so many messages in so many seconds
+# So many messages in so many seconds; what an account may in a day bounds its audit.
+BY_TOKEN, BY_ADDRESS, BY_ACCOUNT = (120, 60), (600, 60), (5_000, 86_400)
 
 
 class Door:
@@ -73,8 +74,10 @@ class Door:
         who = await doors.get("/api/auth/me")
         if not who.good:
             raise _same(who)
+        caller = Caller(doors, who.content, address)
         await _count(f"token {token}", *BY_TOKEN)
-        return Caller(doors, who.content, address)
+        await _count(f"account {caller.account}", *BY_ACCOUNT)
+        return caller
 
 
 class Caller:
@@ -88,7 +91,8 @@ class Caller:
     @property
     def by_key(self) -> bool:
         """Whether it is an API key, which /v1 knows, too."""
-        return Headers(scope=self.doors.scope)["authorization"].split()[-1].startswith("sk-gw-")
+        token = Headers(scope=self.doors.scope)["authorization"].split()[-1]
+        return token.startswith(api_keys.PREFIX)
 
 
 class _NotHere(errors.BadRequest):

@@ -75,7 +75,9 @@ def estimate(
 
 def hold(model: Model, estimated: Estimate) -> Hold:
     """What to hold for it, at the price frozen in `model`."""
-    price, heard = model.price, _sounding(model, estimated) + per_request(model)
+    price, heard = model.price, 0
+    if model.fee is not None or estimated.heard or estimated.spoken:  # hardly ever
+        heard = _sounding(model, estimated) + per_request(model)
     most, least, output = estimated.most, _least(estimated), estimated.output
     first, above = min(FIRST_STEP_TOKENS, output), price.long_context_above
     per_input, per_output = _dearest(price.rates, caches(model, estimated))

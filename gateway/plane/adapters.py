@@ -100,7 +100,7 @@ def choose(inbound: InboundRequest) -> Lane:
         if not native:
             return Translation(inbound)
         lane = PassThrough(inbound)
-        outlines.note(inbound, lane.sifted, lane.changes)
+        outlines.note(inbound, lane.sifted, lane.changes, lane.path)
         return lane
     except _MISSHAPEN as error:
         logger.warning("request.misshapen %s: %r", inbound.dialect.name, error)
@@ -159,20 +159,22 @@ class PassThrough:
 
     def __init__(self, inbound: InboundRequest) -> None:
         self._inbound = inbound
-        if inbound.outline is None:
+        self.dialect = inbound.model.dialect
+        self.streams = bool(inbound.parsed.get("stream"))
+        self.thinks: Thinking | None = None
+        self.changes: dict[str, Any] = {}
+        self._compacts = False
+        if (outline := inbound.outline) is None:
             # Of the client's own body: what is missing in the sifted one nobody could refuse.
             codecs.CODECS[inbound.dialect.name].refuse_impossible(inbound.parsed)
             self.sifted = sift(inbound.parsed, inbound.model.rules(), inbound.helper)
+            self._wanted = self.sifted.body
+            self.path = inbound.model.path(streams=self.streams)
+            self.body = self._patched()
         else:
-            self.sifted = Sifted(inbound.parsed)
-        self._wanted = self.sifted.body
-        self.dialect = inbound.model.dialect
-        self.streams = bool(inbound.parsed.get("stream"))
-        self.path = inbound.model.path(streams=self.streams)
-        self.thinks: Thinking | None = None
-        self._compacts = False
-        self.changes: dict[str, Any] = {}
-        self.body = self._patched() if inbound.outline is None else self._outlined(inbound.outline)
+            self.sifted, self._wanted = Sifted(inbound.parsed), inbound.parsed
+            self.path = outline.path
+            self.body = self._outlined(outline)
 
     def compact(self) -> None:
         self._compacts = True

@@ -140,7 +140,7 @@ class Call:
 
     def become(self, stage: Stage) -> None:
         """The next stage of its life. Raises life.Impossible."""
-        self.life = life.step(self.life, stage)
+        self.life = stage if stage in life.NEXT[self.life] else life.step(self.life, stage)
 
     def reach(self) -> None:
         """A vendor accepts it; said as often as one likes."""
@@ -257,7 +257,9 @@ class Call:
         self.quarantined = given
 
     def _absurd(self, used: Usage) -> bool:
-        return bill.absurd(used, self._tally(), self.model, self.estimate, self.lane.sifted.uses)
+        request = self.request
+        uses = self.lane.sifted.uses
+        return bill.absurd(used, self._tally(), request.model, request.estimate, uses)
 
     def _tally(self) -> Tally:
         """What the vendor counted beside tokens in all, unless nobody believes it."""
@@ -280,12 +282,12 @@ class Call:
 
     def lines(self, usage: Usage) -> list[bill.Line]:
         """What is priced of that usage. The receipt asks once more for what was priced last."""
-        tally, last = self._tally(), self._lines
-        priced = tally, self.model.price, self.named
+        tally, last, model = self._tally(), self._lines, self.request.model
+        priced = tally, model.price, self.named
         if last is not None and last[0] is usage and last[1] == priced:
             return last[2]
         sifted = self.lane.sifted if self.earmark is None else bill.in_batch(self.lane.sifted)
-        found = bill.lines(usage, tally, self.model.at(self.named), sifted)
+        found = bill.lines(usage, tally, model.at(self.named), sifted)
         self._lines = usage, priced, found
         return found
 

@@ -39,10 +39,11 @@ _MOST = 1_000  # kept of one model
 
 class Outline(NamedTuple):
     """`most` tokens may come back, all choices together; `changes` are made to the body on its
-    way; `hides` if the answer may cost output that we cannot watch being produced."""
+    way, to `path`; `hides` if the answer may cost output that we cannot watch being produced."""
 
     most: int
     changes: dict[str, Any]
+    path: str
     hides: bool
 
 
@@ -77,7 +78,7 @@ def _is_text(messages: Any, roles: frozenset[str]) -> bool:
     return bool(messages[-1]["role"] == "user")
 
 
-def note(inbound: "InboundRequest", sifted: Sifted, changes: dict[str, Any]) -> None:
+def note(inbound: "InboundRequest", sifted: Sifted, changes: dict[str, Any], path: str) -> None:
     """What became of a request that passes through, for the next one with its settings."""
     model = inbound.model
     if inbound.variant is not PLAIN or model.manners is not manners.PLAIN:
@@ -89,4 +90,4 @@ def note(inbound: "InboundRequest", sifted: Sifted, changes: dict[str, Any]) -> 
     if said := settings(inbound.dialect.name, inbound.parsed):
         if len(model.outlines) >= _MOST:
             model.outlines.clear()
-        model.outlines[said] = Outline(inbound.estimate.output, changes, inbound.hides())
+        model.outlines[said] = Outline(inbound.estimate.output, changes, path, inbound.hides())

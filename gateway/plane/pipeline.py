@@ -147,11 +147,10 @@ async def prepare(
 
 def _routes(request: InboundRequest, http: Exchange, upstream: Upstream) -> tuple[Route, ...]:
     """Who can be asked, in the order in which this session asks them."""
-    return ordered(
-        upstream.routes(request.model),
-        lambda: request.session(http.headers),
-        request.model.pool.choose,
-    )
+    routes = upstream.routes(request.model)
+    if len(routes) == 1:  # nearly always
+        return routes
+    return ordered(routes, lambda: request.session(http.headers), request.model.pool.choose)
 
 
 def notices(request: InboundRequest) -> Headers:
@@ -198,7 +197,8 @@ async def run(call: Call, upstream: Upstream) -> None:
         call.fail(failure)
         await _tell(call, failure)
     finally:
-        await _settle(call)
+        if call.life is not life.SETTLED:  # nearly always it is
+            await _settle(call)
         if call.trace is not None and call.hearing is life.CLIENT:
             tracing.end(call)  # it was refused
 

@@ -188,7 +188,8 @@ async def _attempt(call: Call, upstream: Upstream, route: Route) -> Failed | Non
     except BaseException:
         attempt.abandoned()
         raise
-    failed = _owners(call, route.access, failed)
+    if failed is not None:
+        failed = _owners(call, route.access, failed)
     attempt.ended(failed)
     return failed
 
@@ -204,9 +205,9 @@ async def _between(call: Call, tap: Rounds) -> None:
         await (call.http.end_stream() if call.stream else _respond_whole(call, tap))
 
 
-def _owners(call: Call, access: Access, failed: Failed | None) -> Failed | None:
+def _owners(call: Call, access: Access, failed: Failed) -> Failed:
     """The same in words for its owner, where it was a customer's own key that failed."""
-    if access.own_key is None or call.mine is None or failed is None:
+    if access.own_key is None or call.mine is None:
         return failed
     if failed.code not in failing.CODES:
         key = call.mine.key

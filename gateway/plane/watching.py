@@ -47,12 +47,13 @@ class Watched(Protocol):
 class Watch:
     """Cancels a task, with a reason, when its client leaves or its time is over."""
 
-    __slots__ = ("http", "leaving", "loop", "next_look", "pinging", "reason", "seconds", "since", "task", "timer")  # noqa: E501  # fmt: skip
+    __slots__ = ("among", "http", "leaving", "loop", "next_look", "pinging", "reason", "seconds", "since", "task", "timer")  # noqa: E501  # fmt: skip
 
     def __init__(self, http: Watched, task: asyncio.Task[Any], seconds: float) -> None:
         self.http, self.task, self.seconds = http, task, seconds
         self.loop = task.get_loop()
         self.since = self.loop.time()
+        self.among: _Watches  # all those of its loop
         self.reason: Exception | None = None
         self.timer: asyncio.TimerHandle | None = None
 
@@ -151,13 +152,14 @@ def _watches(loop: asyncio.AbstractEventLoop) -> _Watches:
 def begin(http: Watched, task: asyncio.Task[Any], seconds: float) -> Watch:
     """Watch over that task, for so long at most. `end` it."""
     watch = Watch(http, task, seconds)
-    _watches(watch.loop).add(watch)
+    watch.among = _watches(watch.loop)
+    watch.among.add(watch)
     return watch
 
 
 def end(watch: Watch) -> None:
     """The work is done."""
-    _watches(watch.loop).discard(watch)
+    watch.among.discard(watch)
 
 
 def cut_all() -> None:

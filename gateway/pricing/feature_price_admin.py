@@ -6,20 +6,19 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
-from unfold.decorators import action
 
 from gateway.catalogue import clock
 from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.models import FeatureCost
 from gateway.catalogue.features import prices
 from gateway.catalogue.features.models import Feature, FeaturePrice, Kind, Pricing, times
-from gateway.pricing import many_pages
 from gateway.pricing.many_features import FeatureSheet
+from gateway.pricing.many_pages import SheetPages
 from gateway.pricing.version_admin import VersionAdmin, VersionForm, table
 from hontoni.money import dollars
 
@@ -47,7 +46,8 @@ class FeaturePriceForm(VersionForm):
 
 
 @admin.register(FeaturePrice)
-class FeaturePriceAdmin(VersionAdmin):
+class FeaturePriceAdmin(SheetPages, VersionAdmin):
+    sheet = FeatureSheet
     form = FeaturePriceForm
     list_display = ("feature", "version", "since", "state", "costs", "earns", "reason")
     list_filter = ("effective_at", "feature__dialect", "feature__kind")
@@ -96,16 +96,6 @@ class FeaturePriceAdmin(VersionAdmin):
         if price is None:
             return given
         return {name: getattr(price, name) for name in ("pricing", "amount", "factor")} | given
-
-    @action(description=_t("Change many…"), url_path="many", permissions=["add"])
-    def many(self, request: HttpRequest) -> HttpResponse:
-        """Paste a list, look at what it changes, apply it."""
-        return many_pages.change(self, request, FeatureSheet())
-
-    @action(description=_t("Export as CSV"), url_path="export", permissions=["view"])
-    def export(self, request: HttpRequest) -> HttpResponse:
-        """What is in force, in the columns that "Change many" takes."""
-        return many_pages.export(request, FeatureSheet())
 
 
 def _in_force(request: HttpRequest) -> FeaturePrice | None:

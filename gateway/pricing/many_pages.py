@@ -1,6 +1,7 @@
 """The page of the admin on which many prices change at once: paste, preview, apply."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import messages
@@ -11,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
 from unfold.admin import ModelAdmin
+from unfold.decorators import action
 from unfold.widgets import (
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -63,6 +65,22 @@ class ManyForm(forms.Form):
         )
         names = format_html("<code>{}</code>", ", ".join(sheet.columns))
         self.fields["text"].help_text = words % {"unit": sheet.unit, "names": names}
+
+
+class SheetPages:
+    """Mixed into a page of prices: many change at once, and all are taken away as a file."""
+
+    sheet: ClassVar[Callable[[], Sheet]]
+
+    @action(description=_t("Change many…"), url_path="many", permissions=["add"])
+    def many(self, request: HttpRequest) -> HttpResponse:
+        """Paste a list, look at what it changes, apply it."""
+        return change(self, request, type(self).sheet())
+
+    @action(description=_t("Export as CSV"), url_path="export", permissions=["view"])
+    def export(self, request: HttpRequest) -> HttpResponse:
+        """What is in force, in the columns that "Change many" takes."""
+        return export(request, type(self).sheet())
 
 
 def change(page: ModelAdmin, request: HttpRequest, sheet: Sheet) -> HttpResponse:

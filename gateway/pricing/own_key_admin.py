@@ -9,7 +9,6 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _t
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 from billing.staff.price_changes import Change, ConfirmedForm
@@ -19,6 +18,7 @@ from gateway.pricing.admin import RateAdmin
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from hontoni import errors
 from hontoni.money import dollars
+from hontoni.read_only import ReadOnlyAdmin
 from hontoni.translated_errors import to_staff
 
 _PARTS = (("per_million", _t("Per million tokens")), ("per_request", _t("Per request")))
@@ -110,7 +110,7 @@ class OwnKeyFeeAdmin(RateAdmin):
 
 
 @admin.register(OwnKey)
-class OwnKeyAdmin(ModelAdmin):
+class OwnKeyAdmin(ReadOnlyAdmin):
     """Who has brought which key: only its owner changes it, and nobody reads it."""
 
     list_display = ("user", "provider", "prefix", "active", "falls_back", "refused_at", "refusal")
@@ -121,12 +121,3 @@ class OwnKeyAdmin(ModelAdmin):
         *("user", "provider", "prefix", "active", "falls_back", "refused_at", "refusal"),
         *("tested_at", "created_at"),
     )
-
-    def has_add_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *args: Any) -> bool:
-        return False
-
-    def has_delete_permission(self, *args: Any) -> bool:
-        return False

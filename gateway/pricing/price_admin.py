@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
@@ -21,8 +22,8 @@ from gateway.catalogue.costs import margins
 from gateway.catalogue.models import BUCKETS, Price
 from gateway.catalogue.prices import schedule
 from gateway.catalogue.prices.labels import LABELS, SHORT, field_label
-from gateway.pricing import many_pages
 from gateway.pricing.many import ModelSheet
+from gateway.pricing.many_pages import SheetPages
 from gateway.pricing.version_admin import VersionAdmin, VersionForm, table
 from gateway.usage.corrections import pages
 from hontoni.money import dollars
@@ -42,7 +43,8 @@ class PriceForm(VersionForm):
 
 
 @admin.register(Price)
-class PriceAdmin(VersionAdmin):
+class PriceAdmin(SheetPages, VersionAdmin):
+    sheet = ModelSheet
     form = PriceForm
     list_display = (
         *("model", "version", "since", "state", "earns"),
@@ -115,18 +117,8 @@ class PriceAdmin(VersionAdmin):
     @action(description=_t("Correct requests…"), url_path="correct", permissions=["correct"])
     def correct(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Price requests anew at this version: preview, then confirm."""
-        price = Price.objects.select_related("model").get(pk=object_id)
+        price = get_object_or_404(Price.objects.select_related("model"), pk=object_id)
         return pages.correct(self, request, price)
-
-    @action(description=_t("Change many…"), url_path="many", permissions=["add"])
-    def many(self, request: HttpRequest) -> HttpResponse:
-        """Paste a list, look at what it changes, apply it."""
-        return many_pages.change(self, request, ModelSheet())
-
-    @action(description=_t("Export as CSV"), url_path="export", permissions=["view"])
-    def export(self, request: HttpRequest) -> HttpResponse:
-        """What is in force, in the columns that "Change many" takes."""
-        return many_pages.export(request, ModelSheet())
 
 
 def _in_force(request: HttpRequest) -> Price | None:

@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -120,7 +120,7 @@ class ProposalAdmin(ReadOnlyAdmin):
     @action(description=_t("Accept…"), url_path="accept", permissions=["decide"])
     def accept(self, request: HttpRequest, object_id: int) -> HttpResponse:
         """Show what it would write; when that is confirmed, write it."""
-        row = Proposal.objects.select_related("model").get(pk=object_id)
+        row = get_object_or_404(Proposal.objects.select_related("model"), pk=object_id)
         form = AcceptForm(request.POST or None, choices=list(row.facts.get("choices", {})))
         if request.method == "POST" and form.is_valid():
             try:

@@ -130,7 +130,7 @@ def check(event: Mapping[str, Any]) -> None:
     try:
         found = "unknown" if event.keys() != _KNOWN else _fault(event)
         uuid.UUID(hex=event["id"])
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise Malformed(f"{type(error).__name__}: {error}") from None
     if found:
         raise Malformed(f"members that are missing, of a wrong kind or out of range: {found}")

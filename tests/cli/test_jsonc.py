@@ -83,3 +83,28 @@ def test_it_says_what_a_dict_would(
         here = here[name]
     here[path[-1]] = value
     assert jsonc.read(changed) == json.loads(changed) == document
+
+
+@given(
+    st.dictionaries(KEYS, VALUES, max_size=4),
+    st.lists(KEYS, min_size=1, max_size=3).map(tuple),
+    VALUES,
+    st.sampled_from([None, 2, "\t"]),
+)
+def test_what_was_put_is_removed_again(
+    document: dict[str, Any], path: tuple[str, ...], value: Any, indent: Any
+) -> None:
+    text = jsonc.put(json.dumps(document, indent=indent, ensure_ascii=False), path, value)
+    here = expected = json.loads(text)
+    for name in path[:-1]:
+        here = here[name]
+    del here[path[-1]]
+    assert json.loads(jsonc.remove(text, path)) == expected
+
+
+def test_a_member_goes_with_its_line_and_nobody_elses() -> None:
+    assert jsonc.remove(COMMENTED, ("font",)) == COMMENTED.replace(
+        '    "font": 12, /* large */\n', "     /* large */\n"
+    )
+    assert jsonc.remove('{"a": 1, "b": 2}', ("b",)) == '{"a": 1 }'
+    assert jsonc.remove(COMMENTED, ("nowhere", "at all")) == COMMENTED

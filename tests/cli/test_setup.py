@@ -1,6 +1,5 @@
 """Ten tools are set up on a throwaway home, and made as they were again."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,14 +163,43 @@ def test_setting_up_again_changes_nothing_and_another_model_can_be_undone(home: 
     assert everything(home) == before
 
 
-def test_what_was_changed_since_is_not_lost(home: Path) -> None:
+# What the tool itself, or its person, put there after it was set up.
+SINCE: dict[str, tuple[tuple[str, ...], object]] = {
+    "codex": (("history", "persistence"), "none"),
+    "continue": (("data",), "kept"),
+    "aider": (("light-mode",), True),
+    "gemini": (("ui", "footer"), "off"),
+}
+
+
+@pytest.mark.parametrize("furnished", [True, False], ids=["theirs", "nothing"])
+@pytest.mark.parametrize("name", CLIENTS)
+def test_what_was_changed_since_is_not_lost(home: Path, name: str, furnished: bool) -> None:
+    if furnished:
+        furnish(home, name)
+    set_up(name)
+    file = CLIENTS[name].files(Place(WANTED.url, KEY, WANTED.model))[-1]
+    path, value = SINCE.get(name, (("since",), {"by": "the tool"}))
+    text = file.path.read_text("utf-8-sig")
+    file.path.write_text(file.kind.put(text, path, value))
+    undo(name)
+    now = file.kind.read(file.path.read_text())
+    if furnished:
+        theirs = THEIRS[name][str(file.path.relative_to(home))].lstrip("\ufeff")
+        assert now == file.kind.read(file.kind.put(theirs, path, value))
+    else:
+        assert now == file.kind.read(file.kind.put("", path, value))
+    with pytest.raises(Failed, match="nothing to undo"):
+        undo(name)
+
+
+def test_a_file_that_became_nonsense_since_is_undone_by_force_alone(home: Path) -> None:
     set_up("claude-code")
     file = home / ".claude" / "settings.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"theme": "dark"}))
-    mine = everything(home)
+    file.write_text("{ nonsense")
     with pytest.raises(Failed, match="was changed since"):
         undo("claude-code")
-    assert everything(home) == mine
+    assert file.read_text() == "{ nonsense"
     undo("claude-code", force=True)
     assert not file.exists()
 

@@ -1,8 +1,10 @@
 """What every page of the admin has: before and after in the audit, a date to narrow by, pages of
 large tables that are never counted."""
 
-from datetime import UTC, datetime
+import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.contrib import admin
@@ -11,16 +13,19 @@ from django.db import connection, models
 from django.forms import JSONField
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import ApiKey, User
 from billing.books import audit
-from billing.books.models import AuditEntry
+from billing.books.models import AuditEntry, Transfer
 from cockpit.site import KeysetList, Watched
 from gateway.catalogue.models import Model
 from gateway.catalogue.seed import seed as seed_catalogue
 from gateway.usage.models import UsageEvent
+from gateway.usage.request_ids import first_id
 from gateway.vendors.models import Credential, Provider
 from tests.gateway.usage.test_quarantine import staff
+from tests.gateway_server import fund
 from tests.world import Person, used
 
 pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
@@ -176,6 +181,29 @@ def test_pages_of_a_large_table_follow_each_other_and_count_nothing(
     asked = [q["sql"] for q in queries if '"gateway_usageevent"' in q["sql"]]
     assert not [sql for sql in asked if "COUNT(" in sql or "DISTINCT" in sql]
     assert finance.get("/admin/gateway/usageevent/?before=nonsense").status_code == 200
+
+
+def test_a_large_table_is_narrowed_by_time_as_a_small_one_is(alice: Person) -> None:
+    """Of requests, whose ids begin with their time, and of transfers, whose ids rise with it."""
+    finance, now = staff("finance"), timezone.now()
+    days = [now - timedelta(days=n) for n in range(4)]
+    ids = [uuid.UUID(int=first_id(day.timestamp()).int + 1) for day in days]
+    for pk, day in zip(ids, days, strict=True):
+        UsageEvent.objects.filter(pk=used(alice, id=pk).pk).update(created_at=day)
+    moved = []
+    for day in reversed(days):
+        with mock.patch("django.utils.timezone.now", return_value=day):
+            fund(alice, "1")
+        moved.insert(0, Transfer.objects.latest("pk").pk)
+    for table, rows in (("gateway/usageevent", ids), ("billing/transfer", moved)):
+        path = f"/admin/{table}/"
+        for first, last in ((0, 0), (1, 2), (2, 3)):
+            since = days[last].date().isoformat()
+            until = (days[first].date() + timedelta(days=1)).isoformat()
+            given = {"created_at__gte": since, "created_at__lt": until}
+            found: Any = finance.get(path, given).context["cl"].result_list
+            assert [row.pk for row in found] == rows[first : last + 1], (table, first, last)
+        assert finance.get(path, {"created_at__gte": "nonsense"}).status_code == 302
 
 
 def test_the_zone_of_times_is_named_and_is_what_each_of_staff_chose(

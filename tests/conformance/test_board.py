@@ -3,7 +3,6 @@ client dialect on every upstream dialect. `make conformance` writes the outcome 
 docs/conformance.md.
 """
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from tests.conformance.clients import CLIENTS, Client
 from tests.conformance.sdks import FAILURES, NODE_IS_MISSING, Driver, Node, Python, Sdk
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person
 
 UPSTREAMS = {
@@ -154,10 +154,7 @@ def test_disconnect(client: Client) -> None:
         pass
     stream.close()
     record = client.gateway.vendors.ended(client.gateway.vendors.last)
-    deadline = time.monotonic() + 10
-    while not (books := client.gateway.books()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    (event,) = books
+    (event,) = until(client.gateway.books)
     assert event.aborted and event.status == 499
     assert record.aborted or event.details["rule"] == "drained"  # it may think where nobody sees
 

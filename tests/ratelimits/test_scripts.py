@@ -1,7 +1,6 @@
 """The Lua files: what they say they touch is what they touch, and a cluster keeps it together."""
 
 import re
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from hontoni.redis import Script
 from hontoni.valkey import Valkey
 from ratelimits import keys, limiter, purses, rebuilding, scripts
 from ratelimits.limiter import admit, beat, earmark, extend, reap_sync, settle
+from tests.ports import free_port
 from tests.ratelimits.test_throttle import ByAddress
 from tests.ratelimits.world import (
     ALICE,
@@ -159,10 +159,7 @@ class Cluster(Valkey):
     port = 0
 
     def _options(self) -> list[str]:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            second.bind(("127.0.0.1", 0))
-            self.port, bus = first.getsockname()[1], second.getsockname()[1]
+        self.port, bus = free_port(), free_port()
         return [
             *super()._options(),
             *("--bind", "127.0.0.1", "--port", str(self.port), "--cluster-port", str(bus)),

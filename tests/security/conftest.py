@@ -16,6 +16,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = (ROOT / "Procfile").read_text().partition("web: ")[2].partition("\n")[0]
 HASTE = {
@@ -75,8 +77,7 @@ def heard(client: socket.socket, seconds: float = 15.0) -> bytes:
 @contextmanager
 def process(home: Path, **changes: str) -> Iterator[Process]:
     """One beside the tests, on their SQLite and their Valkey."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    port = free_port()
     environment = {
         **os.environ,
         "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",

@@ -8,11 +8,13 @@ import pytest
 
 from tests.gateway_server import fund
 from tests.security.conftest import Process, heard
+from tests.waiting import ENOUGH, until
 from tests.world import Person
 
 pytestmark = pytest.mark.any_database
 HEAD = b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 MB = 1024 * 1024
+LONG = 200  # pieces, five a second: twenty times what anybody is waited for
 
 
 def head(path: str, *lines: str) -> bytes:
@@ -54,14 +56,14 @@ def test_who_works_is_not_put_out_by_who_is_silent(hasty: Process) -> None:
 @pytest.mark.parametrize("path", ["/v1/messages", "/api/auth/login", "/"])
 def test_half_a_head_is_not_waited_for(hasty: Process, path: str) -> None:
     client = hasty.connect(head(path))
-    began = time.monotonic()
-    for _ in range(20):  # a little of it now and then is no more than nothing
+    for _ in range(LONG):  # a little of it now and then is no more than nothing
         time.sleep(0.2)
         try:
             client.sendall(b"x-a: b\r\n")
         except ConnectionError:
             break
-    assert time.monotonic() - began < 3.5
+    else:
+        pytest.fail("it was waited for")
     assert b" 408 " in heard(client).partition(b"\r\n")[0]
 
 
@@ -71,34 +73,36 @@ def test_half_a_body_is_not_waited_for(hasty: Process, alice: Person) -> None:
     doors = (head("/v1/messages", key), head("/api/auth/login"), head("/webhooks/stripe"))
     for door in doors:
         client = hasty.connect(door, b"Content-Length: 2000\r\n\r\n", b"{")
-        began = time.monotonic()
         assert b" 408 " in heard(client).partition(b"\r\n")[0]
-        assert time.monotonic() - began < 12
 
 
 def test_line_feeds_between_requests_keep_no_connection(hasty: Process) -> None:
     client = hasty.connect(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-    began = time.monotonic()
-    try:
-        while time.monotonic() - began < 10:
+    with pytest.raises(ConnectionError):
+        for _ in range(LONG):
             time.sleep(0.2)
             client.sendall(b"\r\n")
-    except ConnectionError:
-        pass
-    assert time.monotonic() - began < 6
 
 
 def test_who_asks_nothing_more_is_let_go(hasty: Process) -> None:
     asked = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     client, other = hasty.connect(asked), hasty.connect()
-    began = time.monotonic()
-    while time.monotonic() - began < 4:  # for longer than anybody may be idle
-        other.sendall(asked)
-        other.settimeout(5)
+    answer = b""
+
+    def is_let_go() -> bool:
+        nonlocal answer
+        other.sendall(asked)  # who goes on asking stays
+        other.settimeout(ENOUGH)
         assert other.recv(65536)
-        time.sleep(0.5)
-    assert heard(client, 0.1).startswith(b"HTTP/1.1 200 ")
-    assert not is_open(client)
+        client.settimeout(0.2)
+        with suppress(TimeoutError):
+            while piece := client.recv(65536):
+                answer += piece
+            return True
+        return False
+
+    until(is_let_go)
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/api/auth/me", "/"])

@@ -19,6 +19,7 @@ from gateway.usage import settlement
 from hontoni.money import dollars
 from tests.gateway_server import Gateway, fund
 from tests.sandbox.stripe.conftest import World
+from tests.waiting import ENOUGH
 from tests.web.conftest import Open
 from tests.world import PASSWORD, Person
 
@@ -29,7 +30,7 @@ _SERVICE_RESTART = 1012
 
 def books_now(site: Gateway, events: int) -> None:
     """Let the worker's job be done, in a thread like the worker's: the usage is in the books."""
-    deadline, done = time.monotonic() + 20, 0
+    deadline, done = time.monotonic() + ENOUGH, 0
     with ThreadPoolExecutor(1) as worker:
         while done < events and time.monotonic() < deadline:
             done += worker.submit(settlement.drain, "tests").result()

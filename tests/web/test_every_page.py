@@ -42,7 +42,7 @@ PUBLIC = [
     *("/", "/models", "/pricing", "/status", "/docs/quickstart", "/docs/tools", "/docs/names"),
     *("/docs/errors", "/docs/receipts", "/docs/search?q=limits", "/errors/plan_limit_5h"),
     *("/terms", "/privacy", "/refunds", "/contact", "/proof", "/verify"),
-    *("/docs/models-and-pricing", "/docs/own-keys"),
+    *("/docs/models-and-pricing", "/docs/own-keys", "/docs/agents"),
     *("/docs/conformance", "/docs/endpoints", "/docs/batches", "/models/tts-1"),
     "/docs/notifications",
 ]
@@ -58,7 +58,7 @@ OWN = [
         "/account",
     ),
     *("/usage?days=30&by=day&then=model", "/models/gpt-4o"),
-    *("/own-keys", "/account/tokens", "/notifications"),
+    *("/own-keys", "/account/tokens", "/device", "/notifications"),
     *("/account/email/", "/account/password/change/", "/account/2fa/", "/account/sessions/"),
 ]
 

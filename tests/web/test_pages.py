@@ -49,6 +49,7 @@ def text(answer: Any) -> str:
     return re.sub(r"\s+", " ", answer.content.decode())
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("path", OWN)
 def test_what_is_a_customers_own_asks_who_it_is(path: str, client: Client) -> None:
     answer = client.get(path)
@@ -56,6 +57,7 @@ def test_what_is_a_customers_own_asks_who_it_is(path: str, client: Client) -> No
     assert answer["Location"] == f"/account/login/?next={path}"
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("path", [*OWN, *PUBLIC])
 def test_no_page_needs_an_inline_script_or_style(path: str, as_alice: Client) -> None:
     answer = as_alice.get(path, follow=True)

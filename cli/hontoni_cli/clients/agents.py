@@ -59,7 +59,13 @@ def _claude_code_read() -> Place | None:
 
 
 CLAUDE_CODE = Client(
-    "claude-code", "Claude Code", MESSAGES, _CLAUDE, _claude_code_files, _claude_code_read
+    "claude-code",
+    "Claude Code",
+    MESSAGES,
+    _CLAUDE,
+    _claude_code_files,
+    _claude_code_read,
+    shell=("ANTHROPIC_API_KEY",),
 )
 
 
@@ -118,7 +124,7 @@ def _cline_files(place: Place) -> Sequence[File]:
         "updatedAt": now.replace("+00:00", "Z"),
         "tokenSource": "manual",
     }
-    fresh = () if _cline().exists() else ((("version",), 1), (("modes",), {}))
+    fresh: tuple[Any, ...] = () if _cline().exists() else ((("version",), 1), (("modes",), {}))
     puts = ((("lastUsedProvider",), _CLINE), (("providers", _CLINE), provider))
     return [File(_cline(), JSON, (*fresh, *puts))]
 
@@ -193,7 +199,15 @@ def _aider_read() -> Place | None:
     return _found(given.get("openai-api-base"), given.get("openai-api-key"), model)
 
 
-AIDER = Client("aider", "aider", CHAT, _CLAUDE, _aider_files, _aider_read)
+AIDER = Client(
+    "aider",
+    "aider",
+    CHAT,
+    _CLAUDE,
+    _aider_files,
+    _aider_read,
+    shell=("AIDER_MODEL", "AIDER_OPENAI_API_BASE", "AIDER_OPENAI_API_KEY"),
+)
 
 
 # -- OpenCode ------------------------------------------------------------------------------------
@@ -253,4 +267,12 @@ def _gemini_read() -> Place | None:
     return _found(env.get("GOOGLE_GEMINI_BASE_URL"), env.get("GEMINI_API_KEY"), model)
 
 
-GEMINI = Client("gemini", "Gemini CLI", GENERATE, _GOOGLE, _gemini_files, _gemini_read)
+GEMINI = Client(
+    "gemini",
+    "Gemini CLI",
+    GENERATE,
+    _GOOGLE,
+    _gemini_files,
+    _gemini_read,
+    shell=("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_API_KEY", "GEMINI_MODEL"),
+)

@@ -46,7 +46,8 @@ class File:
 @dataclass(frozen=True)
 class Client:
     """A tool. `models` are preferred in this order; `dialect` is how it speaks to us. `read` finds
-    in its files what it was told; `after` is what its person has to do besides."""
+    in its files what it was told; `after` is what its person has to do besides; what a shell says
+    by the names in `shell` goes before its files."""
 
     name: str
     title: str
@@ -55,6 +56,12 @@ class Client:
     files: Callable[[Place], Sequence[File]]
     read: Callable[[], Place | None]
     after: str = ""
+    shell: tuple[str, ...] = ()
+
+    @property
+    def overruled(self) -> list[str]:
+        """What of the shell goes before what its files say."""
+        return [name for name in self.shell if os.environ.get(name)]
 
 
 def at(kind: ModuleType, path: Path, *names: str | int) -> Any:

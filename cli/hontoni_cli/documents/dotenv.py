@@ -10,6 +10,12 @@ def read(text: str) -> dict[str, str]:
     return {name: value.strip("\"'") for name, value in _LINE.findall(text)}
 
 
+def remove(text: str, path: tuple[str, ...], _: object = None) -> str:
+    """Without the name's lines."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if path[0] not in read(line))
+
+
 def put(text: str, path: tuple[str, ...], value: str) -> str:
     """With that value: in the place of the name's last line, or at the end."""
     (name,) = path

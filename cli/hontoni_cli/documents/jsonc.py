@@ -23,6 +23,7 @@ class _Object:
     start: int
     end: int = 0
     members: dict[str, tuple[int, int]] = field(default_factory=dict)
+    names: dict[str, int] = field(default_factory=dict)  # where each member begins
     last: int = 0  # behind the last value
     trailing: bool = False  # whether a comma follows it
 
@@ -57,6 +58,33 @@ def _put(text: str, start: int, path: tuple[str, ...], value: Any, unit: str) ->
         return _put(text, begins, rest, value, unit)
     shown = _shown(_nested(rest, value), _indent(text, begins), unit)
     return text[:begins] + shown + text[ends:]
+
+
+def remove(text: str, path: tuple[str, ...], _: Any = None) -> str:
+    """Without the member at the path, its comma and its line; as it is where there is none."""
+    read(text)
+    start = _skip(text, 0)
+    found = _object(text, start)
+    for name in path[:-1]:
+        begins, _ends = found.members.get(name, (start, start))
+        if text[begins] != "{" or begins == start:
+            return text
+        found = _object(text, begins)
+    if path[-1] not in found.members:
+        return text
+    begins, ends = found.names[path[-1]], found.members[path[-1]][1]
+    behind = _skip(text, ends)
+    if text[behind] == ",":
+        ends = behind + 1
+    elif len(found.members) > 1:  # the last one: the comma before it goes, too
+        before = max(e for _b, e in found.members.values() if e < begins)
+        comma = text.index(",", _skip(text, before))
+        text = text[:comma] + text[comma + 1 :]
+        begins, ends = begins - 1, ends - 1
+    line, rest = text.rfind("\n", 0, begins) + 1, text.find("\n", ends)
+    if not text[line:begins].strip() and rest >= 0 and not text[ends:rest].strip():
+        begins, ends = line, rest + 1
+    return text[:begins] + text[ends:]
 
 
 def _nested(path: tuple[str, ...], value: Any) -> Any:
@@ -128,7 +156,9 @@ def _object(text: str, start: int) -> _Object:
     found = _Object(start)
     at = _skip(text, start + 1)
     while text[at : at + 1] != "}":
+        begins_at = at
         name, at = _string(text, at)
+        found.names[name] = begins_at
         at = _skip(text, at)
         if text[at : at + 1] != ":":
             raise Malformed(f"a colon is missing at {at}")

@@ -24,6 +24,16 @@ def put(text: str, path: tuple[str, ...], value: Any) -> str:
     return tomlkit.dumps(document)
 
 
+def remove(text: str, path: tuple[str, ...], _: Any = None) -> str:
+    """Without what is at the path. Raises ValueError."""
+    document = _parsed(text)
+    table: Any = document
+    for name in path[:-1]:
+        table = table.get(name, {})
+    table.pop(path[-1], None)
+    return tomlkit.dumps(document)
+
+
 def _parsed(text: str) -> tomlkit.TOMLDocument:
     try:
         return tomlkit.parse(text)

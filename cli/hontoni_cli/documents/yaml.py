@@ -17,11 +17,10 @@ def put(text: str, path: tuple[str, ...], value: Any) -> str:
     """With that value at the path. A list at the path's end gets `value`, a mapping, in the place
     of its item of the same `name`, or at its end. Raises ValueError."""
     document = _parsed(text)
+    kept = ""
     if document is None:
         document = {}
         kept = text if not text or text.endswith("\n") else text + "\n"
-    else:
-        kept = ""
     if not isinstance(document, dict):
         raise ValueError("its outermost value is no mapping")
     here = document
@@ -31,14 +30,37 @@ def put(text: str, path: tuple[str, ...], value: Any) -> str:
         _listed(here.setdefault(path[-1], []), value)
     else:
         here[path[-1]] = value
+    return kept + _dumped(document, text)
+
+
+def remove(text: str, path: tuple[str, ...], value: Any = None) -> str:
+    """Without what is at the path: of a list the item of the same `name` as `value`. Raises
+    ValueError."""
+    document = _parsed(text)
+    here = document
+    for name in path[:-1]:
+        here = here.get(name, {})
+    found = here.get(path[-1])
+    if isinstance(found, list) and isinstance(value, dict):
+        found[:] = [each for each in found if not _is(each, value)]
+    else:
+        here.pop(path[-1], None)
+    return _dumped(document, text) if document else ""
+
+
+def _is(item: Any, other: dict[str, Any]) -> bool:
+    return isinstance(item, dict) and item.get("name") == other["name"]
+
+
+def _dumped(document: Any, text: str) -> str:
     out = io.StringIO()
     _as(text).dump(document, out)
-    return kept + out.getvalue()
+    return out.getvalue()
 
 
 def _listed(items: list[Any], item: dict[str, Any]) -> None:
     for at, known in enumerate(items):
-        if isinstance(known, dict) and known.get("name") == item["name"]:
+        if _is(known, item):
             items[at] = item
             return
     items.append(item)

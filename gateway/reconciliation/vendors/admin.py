@@ -206,7 +206,7 @@ class VendorImportAdmin(ReadOnlyAdmin):
             "button": gettext("Import"),
         }
         context = {**self.admin_site.each_context(request), "opts": self.model._meta, **shown}
-        return render(request, "admin/gateway/vendorimport/upload.html", context)
+        return render(request, "admin/form_page.html", context)
 
     def _import(self, request: HttpRequest, form: UploadForm) -> bool:
         file, account = form.cleaned_data["report"], form.cleaned_data["account"]

@@ -18,6 +18,8 @@ from billing.books import ledger
 from billing.plans.seed import seed as seed_plans
 from tests.world import PASSWORD, Person
 
+pytestmark = pytest.mark.any_database
+
 ALL = scopes.OF_TOKENS
 
 

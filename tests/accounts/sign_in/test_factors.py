@@ -13,6 +13,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from tests.world import PASSWORD, Person
 
+pytestmark = pytest.mark.any_database
+
 SECRET = "JBSWY3DPEHPK3PXP"
 
 

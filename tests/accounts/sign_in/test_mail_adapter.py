@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from accounts import tasks
 from accounts.models import User
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 RESET = "/account/password/reset/"
 
 

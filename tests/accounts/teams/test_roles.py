@@ -22,6 +22,7 @@ READS = {
     "/team/usage": {"owner", "admin", "developer", "billing", "viewer"},
     "/team/usage.csv": {"owner", "admin", "developer", "billing", "viewer"},
     "/account/tokens": {"owner", "admin", "developer", "billing", "viewer"},
+    "/device": {"owner", "admin", "developer", "billing", "viewer"},
     "/billing": {"owner", "admin", "billing", "viewer"},
     "/billing/plans": {"owner", "admin", "billing", "viewer"},
     "/billing/invoices": {"owner", "admin", "billing", "viewer"},

@@ -84,6 +84,7 @@ def tell(user: User, kind: str = "low_balance", key: str = "k") -> None:
     notices.tell(user_id=user.pk, kind=kind, key=key, facts=FACTS)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("language", ["en", "vi"])
 @pytest.mark.parametrize("kind", letters.LETTERS)
 def test_every_kind_has_a_letter_in_text_and_html(bob: User, kind: str, language: str) -> None:
@@ -300,6 +301,7 @@ def test_a_plan_that_begins_is_told_in_its_own_words(alice: User) -> None:
     assert "Your plan Basic has begun. We took $6.00" in str(sent.body)
 
 
+@pytest.mark.any_database
 @pytest.mark.parametrize("name", ["email_confirmation", "password_reset_key"])
 @pytest.mark.parametrize("code", ["", "123456"])
 def test_the_mails_of_signing_in_say_what_to_do(bob: User, name: str, code: str) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from typing import Any
 
 import httpx
 from django.conf import settings
+
+from tests.ports import free_port
 
 # Whatever is set around us or in a .env file: no vendor, no Stripe, and data of its own.
 _UNSET = (
@@ -78,7 +79,7 @@ class Product:
 @contextmanager
 def running(folder: Path) -> Iterator[Product]:
     """Started, and everything of it stopped again. Its log is in the folder."""
-    port = _free_port()
+    port = free_port()
     env = {
         **os.environ,
         **dict.fromkeys(_UNSET, ""),
@@ -102,12 +103,6 @@ def running(folder: Path) -> Iterator[Product]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

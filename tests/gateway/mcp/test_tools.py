@@ -24,6 +24,7 @@ from tests.gateway_server import Gateway, fund
 from tests.waiting import until
 from tests.world import Person
 
+pytestmark = pytest.mark.any_database
 CHAT: dict[str, Any] = {
     "model": "gpt-4o",
     "max_tokens": 20,
@@ -66,6 +67,7 @@ def test_an_agent_asks_why_it_was_refused_and_buys_nothing_without_the_scope(
     api_keys.change(alice.key, allowed_models=["gpt-4o"])
     reply = gateway.chat(alice, model="claude-sonnet-4")
     assert reply.status_code == 403
+    until(lambda: refusals.explaining(alice.user.pk, reply.headers["x-request-id"]))
     asks = token(alice, scopes.USAGE, scopes.BILLING)
 
     found = call(gateway, asks, "explain_request", request_id=reply.headers["x-request-id"])
@@ -154,7 +156,10 @@ def test_an_agent_makes_and_ends_keys_and_gives_on_no_more_than_it_has(
     assert made["key"] not in str([each.facts for each in written])
 
 
-def test_nothing_of_somebody_else_is_told(gateway: Gateway, alice: Person, bob: Person) -> None:
+def test_nothing_of_somebody_else_is_told(
+    gateway: Gateway, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.mcp.tools._LATE", ())  # nothing of theirs will come
     fund(alice, "5")
     paid = gateway.chat(alice).headers["x-request-id"]
     refused = gateway.chat(alice, model="no-such-model").headers["x-request-id"]
@@ -239,7 +244,10 @@ def test_a_page_of_somebody_elses_asks_nothing(gateway: Gateway, alice: Person) 
 def test_a_token_asks_so_often_and_no_more(
     gateway: Gateway, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.mcp.door.BY_TOKEN", (2, 60))
+    monkeypatch.setattr("gateway.mcp.door.BY_TOKEN", (2, 3600))
     raw = token(alice, scopes.USAGE)
     assert [post(gateway, raw).status_code for _ in range(3)] == [200, 200, 429]
-    assert post(gateway, token(alice, scopes.USAGE)).status_code == 200
+    other = token(alice, scopes.USAGE)
+    assert post(gateway, other).status_code == 200
+    monkeypatch.setattr("gateway.mcp.door.BY_ACCOUNT", (3, 3600))
+    assert post(gateway, other).status_code == 429  # whichever token it is

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from os import kill
 
+import httpx
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connection
@@ -28,7 +29,10 @@ from ratelimits import limiter
 from tests.environment import HOME
 from tests.gateway.catalogue.test_price_moments import OLD, USED, dearer, idle
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person
+
+SOON = 20.0  # seconds: a database that hangs would keep them until the client gives up
 
 
 @contextmanager
@@ -85,11 +89,13 @@ def told_to_come_again(gateway: Gateway, person: Person) -> float:
 
 
 def back(gateway: Gateway, person: Person) -> None:
-    """Within five seconds of the database everybody is served."""
-    deadline = time.monotonic() + 5
-    while (answer := gateway.chat(person, USED, max_tokens=1000)).status_code == 503:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    """Soon after the database everybody is served."""
+
+    def served() -> httpx.Response | None:
+        answer = gateway.chat(person, USED, max_tokens=1000)
+        return None if answer.status_code == 503 else answer
+
+    answer = until(served)
     assert answer.status_code == 200, answer.text
 
 
@@ -100,14 +106,16 @@ def test_who_is_known_is_served_and_who_is_not_is_told_in_time(
     with away(monkeypatch):
         began = time.monotonic()
         assert warm.chat(alice, USED, max_tokens=1000).status_code == 200, "an idle node's first"
-        assert time.monotonic() - began < 4, "after the database was given up, once for each"
-        assert told_to_come_again(warm, bob) < 2
+        assert time.monotonic() - began < SOON, "after the database was given up, once for each"
+        assert told_to_come_again(warm, bob) < SOON
         began = time.monotonic()
         for _ in range(5):
             idle(6)
             assert warm.chat(alice, USED, max_tokens=1000).status_code == 200
-        assert time.monotonic() - began < 2, "nobody waits for what is known to be away"
-        assert told_to_come_again(warm, bob) < 1
+        assert time.monotonic() - began < 5 * settings.DATABASE_PATIENCE_SECONDS, (
+            "nobody waits for what is known to be away"
+        )
+        assert told_to_come_again(warm, bob) < SOON
     back(warm, bob)
     back(warm, alice)
     events = warm.books()
@@ -123,8 +131,8 @@ def test_a_key_that_is_revoked_elsewhere_is_not_served_on(
     with away(monkeypatch):
         assert warm.chat(alice, USED, max_tokens=1000).status_code == 200
         limiter.publish_terms(alice.user.pk, alice.user.terms_version + 100)
-        assert told_to_come_again(warm, alice) < 2
-        assert told_to_come_again(warm, alice) < 1
+        assert told_to_come_again(warm, alice) < SOON
+        assert told_to_come_again(warm, alice) < SOON
 
 
 def test_a_price_that_changed_elsewhere_is_nobodys_any_more(
@@ -133,7 +141,7 @@ def test_a_price_that_changed_elsewhere_is_nobodys_any_more(
     new: Price = dearer()
     idle(6)
     with away(monkeypatch):
-        assert told_to_come_again(warm, alice) < 2
+        assert told_to_come_again(warm, alice) < SOON
     back(warm, alice)
     assert warm.books()[-1].price == new
 
@@ -143,7 +151,7 @@ def test_what_was_read_too_long_ago_is_not_gone_by(
 ) -> None:
     aged(alice, settings.SNAPSHOT_SECONDS + 1)
     with away(monkeypatch):
-        assert told_to_come_again(warm, alice) < 2
+        assert told_to_come_again(warm, alice) < SOON
     back(warm, alice)
 
 

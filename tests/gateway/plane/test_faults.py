@@ -5,7 +5,6 @@ slot and hold free again.
 """
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ from ratelimits import keys, limiter
 from sandbox.vendors import faults
 from sandbox.vendors.faults import Fault
 from tests.gateway_server import Gateway, fund
+from tests.ports import free_port
 from tests.waiting import until
 from tests.world import Person
 
@@ -224,8 +224,7 @@ def test_a_vendor_nobody_listens_for_is_a_500(
     from hontoni.asgi import v1
 
     assert v1.upstream is not None
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setitem(v1.upstream.own, "openai", introduce("own", "openai", nowhere, "key"))
     fund(alice, "10")
     reply = gateway.chat(alice)

@@ -18,16 +18,19 @@ from gateway.usage.models import Refusal
 from hontoni import redis
 from tests.gateway.plane.test_limits import limit
 from tests.gateway_server import Gateway, fund
+from tests.waiting import until
 from tests.world import Person
 
 
 def seen(count: int, **narrowed: Any) -> list[Refusal]:
     """The log, once `count` refusals are in it."""
-    deadline = time.monotonic() + 20
     rows = Refusal.objects.filter(**narrowed).order_by("pk")
-    while sum(row.count for row in rows.all()) < count and time.monotonic() < deadline:
+
+    def are_there() -> bool:
         refusals.drain()
-        time.sleep(0.05)
+        return sum(row.count for row in rows.all()) >= count
+
+    until(are_there)
     found = list(rows.all())
     assert sum(row.count for row in found) == count
     return found

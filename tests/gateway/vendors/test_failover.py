@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -26,18 +25,12 @@ from tests.gateway.plane.test_faults import at_rest
 from tests.gateway.plane.test_translation import PATHS, ask, said
 from tests.gateway.vendors.world import credential, tried, unlimited, was_asked_with_its_key
 from tests.gateway_server import Gateway, fund
+from tests.ports import free_port
 from tests.vendors import Vendors, serving
 from tests.waiting import until
 from tests.world import Person
 
 LONG = "[[say: a fairly long text that takes a good many events to be told whole]]"
-
-
-def free_port() -> int:
-    """One nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def error(status: int, kind: str, message: str = "No.", **headers: str) -> Fault:

@@ -22,6 +22,7 @@ from gateway.vendors import http_client
 from gateway.vendors.http_client import Client, Origin
 from gateway.vendors.reply import Reply
 from hontoni.errors import UpstreamFailed, UpstreamTimeout
+from tests.waiting import ENOUGH, until_within
 
 HEAD = b"POST /v1/messages HTTP/1.1\r\nhost: vendor\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -243,7 +244,7 @@ async def test_silence_is_told_from_slowness(server: Server) -> None:
     reply = await impatient.post(server.origin, HEAD, b"")
     with pytest.raises(UpstreamTimeout):
         await reply.read()
-    await asyncio.wait_for(server.left.wait(), 5)
+    await asyncio.wait_for(server.left.wait(), ENOUGH)
     await impatient.close()
 
 
@@ -279,7 +280,7 @@ async def test_who_leaves_while_waiting_leaves_no_connection_behind(
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await asyncio.wait_for(server.left.wait(), 5)
+    await asyncio.wait_for(server.left.wait(), ENOUGH)
     for step in range(12):  # cancelled at every step of connecting
         server.says(b"")
         connecting = asyncio.create_task(client.post(server.origin, HEAD, b""))
@@ -288,8 +289,7 @@ async def test_who_leaves_while_waiting_leaves_no_connection_behind(
         connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await connecting
-    await asyncio.sleep(0.1)
-    assert not client._open and not any(client._idle.values())
+    await until_within(lambda: not client._open and not any(client._idle.values()))
 
 
 async def test_a_connection_that_ends_as_it_begins_is_a_failure_at_once(client: Client) -> None:
@@ -307,7 +307,7 @@ async def test_a_connection_that_ends_as_it_begins_is_a_failure_at_once(client: 
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             accepted.close()
             with pytest.raises(UpstreamFailed, match="broke"):
-                await asyncio.wait_for(asking, 2)
+                await asyncio.wait_for(asking, ENOUGH)
     assert not client._open
 
 
@@ -325,7 +325,7 @@ async def test_a_connection_lost_before_we_were_told_of_it_is_a_failure_at_once(
 
     monkeypatch.setattr(loop, "create_connection", lost)
     with pytest.raises(UpstreamFailed, match="broke"):
-        await asyncio.wait_for(post(), 2)
+        await asyncio.wait_for(post(), ENOUGH)
     assert not client._open and not server.requests
 
 
@@ -336,7 +336,7 @@ async def test_an_answer_without_end_is_given_up(
     server.says(OK + b"\r\n" + bytes(2**21))
     with closing(await post()) as reply, pytest.raises(UpstreamFailed, match="cannot read"):
         await reply.read()
-    await asyncio.wait_for(server.left.wait(), 5)
+    await asyncio.wait_for(server.left.wait(), ENOUGH)
     assert not client._open
 
 
@@ -355,7 +355,7 @@ async def test_leaving_an_answer_closes_its_connection(server: Server, post: Pos
     server.says(CHUNKED[:57])
     with closing(await post()) as reply:
         assert await reply.chunk() == b"hello"
-    await asyncio.wait_for(server.left.wait(), 5)
+    await asyncio.wait_for(server.left.wait(), ENOUGH)
     server.says(WHOLE)
     assert await (await post()).read() == b"hello"
     assert server.connections == 2
@@ -372,11 +372,11 @@ async def test_a_connection_that_speaks_unasked_is_not_used_again(
 
 
 async def test_a_connection_the_vendor_closed_is_not_used_again(
-    server: Server, post: Post
+    client: Client, server: Server, post: Post
 ) -> None:
     server.says(WHOLE, close=True)
     assert await (await post()).read() == b"hello"
-    await asyncio.sleep(0.1)
+    await until_within(lambda: not client._open)
     server.says(WHOLE)
     assert await (await post()).read() == b"hello"
     assert server.connections == 2
@@ -388,7 +388,7 @@ async def test_an_idle_connection_is_closed_in_the_end(
     monkeypatch.setattr(http_client, "IDLE_SECONDS", 0.1)
     server.says(WHOLE)
     await (await post()).read()
-    await asyncio.wait_for(server.left.wait(), 5)
+    await asyncio.wait_for(server.left.wait(), ENOUGH)
 
 
 async def test_nobody_there_is_a_failure_that_names_nobody(client: Client) -> None:

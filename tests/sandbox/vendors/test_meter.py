@@ -11,6 +11,7 @@ from sandbox.vendors.meter import Bill, Line
 from sandbox.vendors.usage import Tokens, count
 from tests.money import papers
 from tests.vendors import Vendors
+from tests.waiting import until
 
 CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 GEMINI = "/v1beta/models/gemini-2.5-pro:generateContent"
@@ -32,10 +33,7 @@ def ask(http: httpx.Client, path: str, text: str, **body: Any) -> httpx.Response
 def bill(vendors: Vendors) -> Bill:
     """The one bill there is, when its answer is over."""
     (found,) = vendors.sandbox.meter.bills
-    deadline = time.monotonic() + 5
-    while not found.ended and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert found.ended
+    until(lambda: found.ended)
     return found
 
 
