@@ -15,6 +15,7 @@ from hontoni.money import nanos
 from hontoni.redis import Script
 from hontoni.valkey import Valkey
 from ratelimits import keys, limiter, purses, rebuilding, scripts
+from ratelimits.guards import Guard
 from ratelimits.limiter import admit, beat, earmark, extend, reap_sync, settle
 from tests.ports import free_port
 from tests.ratelimits.test_throttle import ByAddress
@@ -55,6 +56,7 @@ async def everything_once() -> None:
     await one_account()
     await a_batch_s()
     await a_member_s()
+    await a_guarded_s()
     await lost_and_found()
 
 
@@ -103,6 +105,18 @@ async def a_member_s() -> None:
     assert seed_purse("m2", key_ids=[1], purses=["p1"])  # whose request is open
     assert (await settle(request, cost=5, event=EVENT)).status == "settled"
     purses.correct_sync(ALICE, "m1", [("life", 0, 1)])
+
+
+async def a_guarded_s() -> None:
+    """A brake, a prompt and a session, and what a dead gateway left in them."""
+    guard = Guard("p1", spend=TEN, loop=2, budget=TEN, prompt="again", session="one")
+    for times, giveback in ((0, True), (5, False)):
+        request = ask(terms_version=3, guard=guard)
+        for name in guard.keys(keys.tag(keys.shard(ALICE)))[::2]:
+            redis.sync().hset(name, "oreq_of_nobody", 1)
+        assert (await admit(request)).status == "ok"
+        settled = await settle(request, cost=times, event=EVENT, giveback=giveback)
+        assert settled.status == "settled"
 
 
 async def lost_and_found() -> None:
