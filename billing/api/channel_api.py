@@ -1,6 +1,6 @@
 """/api/webhooks: an account's webhooks. /api/channels: one's own Slack, Telegram and mail."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -51,8 +51,8 @@ class _Doors(APIView):
         return [SendsByAccount()] if request.method == "POST" else []
 
 
-_WEBHOOKS = {"tags": ["webhooks"]}
-_OWN = {"tags": ["channels"]}
+_WEBHOOKS: dict[str, Any] = {"tags": ["webhooks"]}
+_OWN: dict[str, Any] = {"tags": ["channels"]}
 _MINE = dict.fromkeys(("GET", "POST", "PATCH", "DELETE"), scopes.WEBHOOKS)
 
 
