@@ -179,8 +179,9 @@ if binding == 0 and commit then
   for i = 1, 7, 2 do
     if windows[i] == 0 then
       windows[i] = now
-      -- By then every window has closed, and every request of then has had to ask for its lease again.
-      expires = i == 7 and LENGTHS[4] + DAY_MS or expires
+      -- By then every window has closed, a week's that opened just before the month's closed too, and
+      -- every request of then has had to ask for its lease again.
+      expires = i == 7 and LENGTHS[4] + LENGTHS[3] or expires
     end
     windows[i + 1] = windows[i + 1] + 1
   end

@@ -69,10 +69,10 @@ for at in pairs(minute) do
   times[#times + 1] = at > after and at or nil
 end
 relog(times)
-if active == 0 and logged == 0 and windows[7] == 0 then
+if active == 0 and logged == 0 and windows[1] + windows[3] + windows[5] + windows[7] == 0 then
   redis.call('DEL', SUBJECT)
   return 1
 end
-expires = windows[7] > 0 and windows[7] + LENGTHS[4] + DAY_MS - now or DAY_MS
+expires = (windows[7] > 0 and windows[7] + LENGTHS[4] - now or 0) + LENGTHS[3]
 --@ keep
 return 1

@@ -197,6 +197,16 @@ async def test_a_window_opens_with_its_first_request_and_lasts_its_length(
     assert window == (name, 2, 1, seconds * 1000)
 
 
+async def test_a_week_that_began_late_in_a_month_is_remembered_to_its_end() -> None:
+    """The month's window opened first, and what is kept of a subject has an end, too."""
+    limits = Limits(weekly=1)
+    await admit(ask(limits=limits))
+    advance(29 * DAY)
+    assert (await admit(ask(limits=limits))).status == "ok"  # a second week, in the first month
+    advance(6 * DAY)
+    assert (await admit(ask(limits=limits))).binding == "weekly"
+
+
 async def test_of_several_limits_the_one_that_frees_last_is_named() -> None:
     limits = Limits(1, 1, 1, 1, 1, 1)
     first = await admit(ask(limits=limits))
@@ -302,5 +312,5 @@ async def test_what_is_over_is_not_kept() -> None:
     await admit(ask())
     two_of_each = 58 + 2 * 8 + 2 * 12  # behind the windows: the last minute, and leases
     assert redis.sync().strlen("{s:07}:subject:k1") == two_of_each
-    advance(31 * DAY)
+    advance(37 * DAY)
     assert redis.sync().exists("{s:07}:subject:k1", "{s:07}:log:k1") == 0
