@@ -71,9 +71,14 @@ class Dialect:
 
     def most_output(self, model: Model, parsed: dict[str, Any], limit: int | None) -> int:
         """How many tokens may come back, all choices together. Raises BadRequest."""
+        return self.room(model, limit) * self.choices(model, parsed) + predicted(parsed)
+
+    def room(self, model: Model, limit: int | None) -> int:
+        """How many tokens one answer may take: the model's most where no limit is said, or 0,
+        which is none where none is needed."""
         if limit is None or (limit == 0 and not self.needs_limit):
-            limit = model.max_output
-        return min(limit, model.max_output) * self.choices(model, parsed) + predicted(parsed)
+            return model.max_output
+        return min(limit, model.max_output)
 
     def limit_output(self, parsed: dict[str, Any], tokens: int) -> dict[str, Any]:
         """The members that ask for no more than that."""

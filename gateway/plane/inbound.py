@@ -128,10 +128,10 @@ class InboundRequest(NamedTuple):
         return thoughts.settle(self.thinking, self.target, self._room())
 
     def _room(self) -> int:
-        """What an answer may take; what the client does not say is the model's most."""
-        most = self.model.max_output
+        """What an answer may take."""
         given = (self.parsed.get(name) for name in self.dialect.limits_of(self.parsed))
-        return min(next((n for n in given if isinstance(n, int)), most), most)
+        limit = next((n for n in given if isinstance(n, int)), None)
+        return self.dialect.room(self.model, limit)
 
     def _culprit(self, applied: int) -> str:
         """Which bound took it down: the one without which more would be left."""

@@ -136,7 +136,8 @@ def test_nothing_is_had_for_less_than_it_costs(rider: Rider) -> None:
     def ride(shape: Shape) -> None:
         target(1.0 - hunt.ride(shape), label="free")
 
-    if one := os.environ.get("FREE_RIDER"):
+    one = os.environ.get("FREE_RIDER")
+    if one:
         hunt.ride(parsed(one))
     else:
         for shape in (*PRICED, *CUT):  # so that chance does not decide whether a run has met them
@@ -144,7 +145,8 @@ def test_nothing_is_had_for_less_than_it_costs(rider: Rider) -> None:
         ride()
     assert not hunt.found, hunt.told()
     assert hunt.paid >= hunt.rider.rides // 3, f"most rides were refused: {hunt.answers}"
-    assert EXAMPLES < 1_000 or hunt.met.keys() >= _COSTS, f"never met: {_COSTS - hunt.met.keys()}"
+    if not one and EXAMPLES >= 1_000:
+        assert hunt.met.keys() >= _COSTS, f"never met: {_COSTS - hunt.met.keys()}"
     assert hunt.given <= 2 * 2 * law.daily_bound(), "two accounts, and a midnight"
     rider.gateway.books()
     charged = UsageEvent.objects.filter(user=rider.poor.user).values_list("cost", flat=True)

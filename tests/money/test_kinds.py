@@ -77,6 +77,35 @@ def test_a_stop_that_the_vendor_does_not_know_is_exact(
     assert 0.60 * DOLLAR <= event.cost <= 0.60 * DOLLAR + 40 * 20_000
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["claude-sonnet-4.5", "gpt-5.2", "gemini-2.5-pro"])
+@pytest.mark.parametrize(
+    ("dialect", "limit", "effort"),
+    [
+        ("chat", "max_tokens", {"reasoning_effort": "low"}),
+        ("chat", "max_completion_tokens", {"reasoning_effort": "low"}),
+        ("responses", "max_output_tokens", {"reasoning": {"effort": "low"}}),
+    ],
+)
+def test_a_limit_of_nothing_is_none_and_a_small_balance_still_bounds_the_thinking(
+    gateway: Gateway,
+    alice: Person,
+    dialect: str,
+    limit: str,
+    effort: dict[str, Any],
+    model: str,
+    stream: bool,
+) -> None:
+    world.unlimited()
+    fund(alice, "0.05")
+    body = world.asked(dialect, model, "[[reason: 10000]] [[say: Yes.]]", stream=stream, **effort)
+    body = {name: value for name, value in body.items() if "max_" not in name} | {limit: 0}
+    assert world.send(gateway, alice, dialect, body)[0] == 200
+    event = world.receipt(gateway)
+    assert event.reasoning > 0
+    assert "charge" not in event.details.get("clamps", {})  # no more was made than was held
+
+
 def test_text_that_calls_itself_an_image_is_text(gateway: Gateway, payer: Person) -> None:
     fake = {"type": "image", "text": "x" * 720_000}
     use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": fake}
