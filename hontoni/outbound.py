@@ -12,13 +12,22 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from hontoni.internet import is_public
 
 
 class Failed(Exception):
-    """It was not asked, or did not answer; the words say how, behind a subject."""
+    """It was not asked, or did not answer; the words say how, behind a subject. They are English,
+    for logs and APIs; `in_words` says them to a reader."""
+
+    def __init__(self, words: str, **about: object) -> None:
+        super().__init__(words % about if about else words)
+        self.template, self.about = words, about
+
+    def in_words(self) -> str:
+        said = gettext(self.template)
+        return said % self.about if self.about else said
 
 
 class Answer(NamedTuple):
@@ -39,9 +48,9 @@ def check(url: str, *, private: bool = False) -> SplitResult:
     except ValueError:
         fine = False
     if not fine or parts.username or parts.password or parts.fragment:
-        raise Failed(gettext("is no https address"))
+        raise Failed(gettext_noop("is no https address"))
     if not private and not _written_public(str(parts.hostname)):
-        raise Failed(gettext("is not on the public internet"))
+        raise Failed(gettext_noop("is not on the public internet"))
     return parts
 
 
@@ -82,7 +91,7 @@ def ask(
             body, whole = _read(answer, most_bytes, until)
             return Answer(answer.status_code, body, whole)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise Failed(gettext("does not answer")) from error
+        raise Failed(gettext_noop("does not answer")) from error
 
 
 def _read(answer: httpx.Response, most: int, until: float) -> tuple[bytes, bool]:
@@ -99,10 +108,10 @@ def _address(host: str, port: int, *, private: bool) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Failed(gettext("has no address")) from error
+        raise Failed(gettext_noop("has no address")) from error
     addresses = [str(each[4][0]) for each in found]
     if not private and not all(map(_is_fine, addresses)):
-        raise Failed(gettext("is not on the public internet"))
+        raise Failed(gettext_noop("is not on the public internet"))
     return addresses[0]
 
 

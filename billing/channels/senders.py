@@ -6,7 +6,7 @@ from datetime import datetime
 from email.utils import parseaddr
 
 from django.conf import settings
-from django.utils.translation import gettext, override
+from django.utils.translation import gettext, gettext_noop, override
 
 from billing.channels import events, telegram
 from billing.channels.models import Channel, Delivery
@@ -17,6 +17,13 @@ from hontoni.vault import Unreadable
 
 SECONDS = 10.0
 _SHOWN = 300  # of what a receiver answers, in the log
+
+
+# What of the log are words of ours, for its pages to say in their language.
+gettext_noop("It is no https address.")
+gettext_noop("It is not on the public internet.")
+gettext_noop("It does not answer.")
+gettext_noop("It has no address.")
 
 
 class NotTaken(Exception):
@@ -32,10 +39,10 @@ def send(delivery: Delivery, now: datetime) -> int:
     try:
         return _SENDERS[delivery.channel.kind](delivery, now)
     except outbound.Failed as error:
-        raise NotTaken(0, gettext("It %(problem)s.") % {"problem": error}) from error
+        raise NotTaken(0, f"It {error}.") from error
     except Unreadable as error:
         raise NotTaken(
-            0, gettext("Its secret cannot be read any more: make a new one.")
+            0, gettext_noop("Its secret cannot be read any more: make a new one.")
         ) from error
 
 

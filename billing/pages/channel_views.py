@@ -139,7 +139,7 @@ def test(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _("It was taken."))
         else:
             last = made.tries[-1]
-            why = {"status": last["status"] or "", "problem": last["problem"]}
+            why = {"status": last["status"] or "", "problem": _(last["problem"])}
             messages.error(request, _("It was not taken: %(status)s %(problem)s") % why)
     return redirect("channel", pk=pk)
 

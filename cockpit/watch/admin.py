@@ -105,7 +105,9 @@ class RuleAdmin(MoneyAdmin):
             telling.post(rule, name, about, now)
         except telling.NOT_TAKEN as error:
             self.message_user(
-                request, gettext("Not taken: %(error)s") % {"error": error}, messages.ERROR
+                request,
+                gettext("Not taken: %(error)s") % {"error": error.in_words()},
+                messages.ERROR,
             )
         else:
             self.message_user(request, gettext("Taken."), messages.SUCCESS)

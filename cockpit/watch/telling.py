@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.mail import send_mass_mail
 from django.db.models import F, Q
 from django.utils import translation
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from accounts.models import User
 from cockpit.watch import rules, sentences
@@ -123,7 +123,7 @@ def post(rule: Rule, name: str, about: dict[str, Any], now: datetime) -> None:
         content=body.encode(),
     )
     if answer.status // 100 != 2:
-        raise outbound.Failed(gettext("answers %(status)s") % {"status": answer.status})
+        raise outbound.Failed(gettext_noop("answers %(status)s"), status=answer.status)
 
 
 def page(found: Finding) -> str:
