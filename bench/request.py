@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -209,8 +209,13 @@ def measured(kind: str, key: str, env: dict[str, str], trees: list[Path]) -> lis
                 text=True,
             )
         )
-    found: list[list[float]] = [[] for _ in trees]
-    for _ in range(ROUNDS):
+    return in_turn(workers, ROUNDS)
+
+
+def in_turn(workers: Sequence[subprocess.Popen[str]], rounds: int) -> list[float]:
+    """The shortest round of each; a round is a line that it is sent, and its answer."""
+    found: list[list[float]] = [[] for _ in workers]
+    for _ in range(rounds):
         for times, worker in zip(found, workers, strict=True):
             assert worker.stdin and worker.stdout
             print(file=worker.stdin, flush=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import request
-from bench.request import HOUSE, Bench, Wire, posted
+from bench.request import HOUSE, Bench, Wire, in_turn, posted
 
 ROUNDS, CHUNKS = 120, 40
 PATH, MODEL = "/v1/responses", "gpt-5.2"
@@ -166,15 +166,7 @@ def measured(size: str, key: str, env: dict[str, str], rounds: int) -> list[floa
         )
         for transport in TRANSPORTS
     ]
-    found: list[list[float]] = [[] for _ in workers]
-    for _ in range(rounds):
-        for times, worker in zip(found, workers, strict=True):
-            assert worker.stdin and worker.stdout
-            print(file=worker.stdin, flush=True)
-            times.append(float(worker.stdout.readline()))
-    for worker in workers:
-        worker.communicate()
-    return [min(times) for times in found]
+    return in_turn(workers, rounds)
 
 
 def main() -> None:
