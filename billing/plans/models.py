@@ -1,6 +1,7 @@
 """What is sold, who has it, and who was told of a higher price. Amounts are nano-dollars."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -30,6 +31,15 @@ class Plan(models.Model):
     concurrent = models.PositiveIntegerField("requests at the same time")
     thinking_budget = models.PositiveIntegerField(help_text="Tokens of thinking in one request.")
     key_cap = models.PositiveIntegerField("active API keys")
+    overflow_surcharge = models.DecimalField(
+        "overflow surcharge",
+        max_digits=5,
+        decimal_places=2,
+        default=Decimal(25),
+        db_default=Decimal(25),
+        validators=[MinValueValidator(0)],
+        help_text="Per cent on the price of requests past a window, for keys with overflow.",
+    )
     subject = models.CharField(
         "limits apply to", max_length=10, choices=Subject.choices, default=Subject.KEY
     )
@@ -70,6 +80,11 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def surcharge(self) -> int:
+        """Of overflow, in basis points."""
+        return int(self.overflow_surcharge * 100)
 
 
 class AddOn(models.Model):

@@ -36,6 +36,7 @@ class Terms:
     credits_total: int
     credits_version: int
     settled_total: int
+    overflow_surcharge: int  # basis points
 
 
 def terms(user_id: int) -> Terms:
@@ -53,6 +54,7 @@ def terms(user_id: int) -> Terms:
         credits_total=wallet.credits_total,
         credits_version=wallet.credits_version,
         settled_total=wallet.settled_total,
+        overflow_surcharge=plan.surcharge,
     )
 
 

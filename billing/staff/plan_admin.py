@@ -83,7 +83,8 @@ class SoldAdmin(MoneyAdmin):
 
 @admin.register(Plan)
 class PlanAdmin(SoldAdmin):
-    list_display = ["name", "monthly_price", *Plan.LIMITS, "key_cap", "active", "is_default"]
+    list_display = ["name", "monthly_price", *Plan.LIMITS, "key_cap", "overflow_surcharge"]
+    list_display += ["active", "is_default"]
     readonly_fields = ["is_default", "binding"]
     actions = ["make_default"]
 

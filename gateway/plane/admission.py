@@ -21,6 +21,7 @@ from gateway.plane import (
     guard,
     inbound,
     life,
+    overflow,
     own_keys,
     stores,
     tracing,
@@ -112,15 +113,17 @@ async def admit(call: Call) -> None:
     while True:
         _price(call, snapshot.at_hand(moment) or await snapshot.current(moment))
         state = await _ask_limiter(call)
-        if state.status in ("stale", "cold", "unseeded", "outdated"):
+        if state.status in ("stale", "cold", "unseeded", "outdated", "inside"):
             renewals += 1
             if renewals > _MOST_RENEWALS:
                 raise Unavailable("Your account is changing right now. Try again.")
             moment = state.now or None  # outdated: by Redis's clock the price is another one
-            if moment is None:
-                await _renew(call, state)
-            else:
+            if moment is not None:
                 clock.set_to(moment)
+            elif state.status == "inside":
+                overflow.leave(call)
+            else:
+                await _renew(call, state)
             continue
         moment = None
         call.state = call.http.state = state
@@ -128,20 +131,23 @@ async def admit(call: Call) -> None:
             call.become(life.ADMITTED)
             call.admitted_at = state.now
             call.hold_is(state.hold)
+            overflow.tell(call)
             if stores.admitted(call):
                 await stores.introduce(call)
             return
+        if overflow.enters(call, state):
+            continue
         now = asyncio.get_running_loop().time()
         deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
         if state.binding == "concurrent" and now < deadline:
             await _slot(call.caller.subject)
         elif not callers.old(call.caller):
-            raise refusal(state, call.caller.limits, call.ask and call.ask.guard)
+            raise overflow.refused(call, state)
         else:  # an announcement may have been lost: look again
             try:
                 await _renew(call, state)
             except Unavailable as error:
-                raise refusal(state, call.caller.limits, call.ask and call.ask.guard) from error
+                raise overflow.refused(call, state) from error
 
 
 def _price(call: Call, known: snapshot.Catalogue) -> None:
@@ -154,6 +160,9 @@ def _price(call: Call, known: snapshot.Catalogue) -> None:
     sold = sold.owned(call.request.account)
     if call.model.fee is not None:
         sold = sold.by_own_key() or sold
+    if call.past is not None:
+        sold = sold.surcharged(call.caller.surcharge)
+        call.request = call.request.priced(sold, call.lane.sifted).whole(call.lane.sifted)
     if sold is call.model:  # nearly always
         return
     call.request = call.request.priced(sold, call.lane.sifted)
@@ -175,6 +184,8 @@ async def _ask_limiter(call: Call) -> State:
     if call.caller.guard is not None:
         guarded = guard.of(call.caller.guard, call.request, call.http.headers)
         call.ask = call.ask._replace(guard=guarded)
+    if call.past is not None:
+        call.ask = call.ask._replace(overflow=call.caller.overflow)
     call.epoch = epochs.believed()
     call.become(life.ASKED)
     try:
@@ -193,6 +204,8 @@ async def _renew(call: Call, state: State) -> None:
     call.caller = await _renewed(call.caller, state)
     if call.earmark is not None:
         call.caller = call.caller.in_batch()
+    if call.caller.overflow is None and call.past is not None:
+        overflow.leave(call)
     if call.caller.own_keys != before:
         own_keys.renew(call)
     call.http.limits = call.caller.limits
