@@ -8,7 +8,6 @@ cold account is seeded from the ledger, and a concurrency conflict waits a while
 import asyncio
 import logging
 from collections import defaultdict
-from dataclasses import replace
 
 from django.conf import settings
 
@@ -36,7 +35,7 @@ from hontoni import freshness, redis
 from hontoni.errors import ApiError, Unavailable
 from ratelimits import epochs, limiter
 from ratelimits.headers import refusal
-from ratelimits.limiter import Ask, Extension, Limits, State
+from ratelimits.limiter import Ask, Extension, State
 
 logger = logging.getLogger(__name__)
 
@@ -276,23 +275,6 @@ async def earmark(account: int, batch: str, amount: int, lease_ms: int) -> limit
             return answer
         await stores.rebuilt(account)
     raise Unavailable("Your account is changing right now. Try again.")
-
-
-async def affords(caller: Caller, request_id: str, amount: int) -> None:
-    """Raises what refuses so large a hold, all of it, whatever the windows say: the balance, what
-    others hold of it, or a cap of the key's."""
-    unhurried = replace(caller, limits=Limits())
-    state = await look(unhurried, request_id, Hold(amount, amount))
-    if state is not None and state.status == "refused":
-        raise refusal(state, caller.limits)
-
-
-async def solvent(caller: Caller, request_id: str) -> None:
-    """Raises PaymentRequired where nothing is left of the balance, be it on hold or not: what is
-    kept for a customer, and costs them nothing, is kept for those who can pay for its use."""
-    state = await look(replace(caller, limits=Limits()), request_id, Hold(1, 1))
-    if state is not None and state.status == "refused" and state.binding == "balance":
-        raise refusal(state, caller.limits)
 
 
 async def enter_windows(caller: Caller, request_id: str) -> Ask:

@@ -254,8 +254,7 @@ class Call:
         self.quarantined = given
 
     def _absurd(self, used: Usage) -> bool:
-        request = self.request
-        uses = self.lane.sifted.uses
+        request, uses = self.request, self.lane.sifted.uses
         return bill.absurd(used, self._tally(), request.model, request.estimate, uses)
 
     def _tally(self) -> Tally:
