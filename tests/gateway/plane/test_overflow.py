@@ -15,8 +15,11 @@ from billing.plans.models import Plan
 from gateway.stores import rebuilding
 from gateway.usage.models import OverflowMonth, UsageEvent
 from hontoni import verify
-from hontoni.money import DOLLAR
+from hontoni.money import DOLLAR, nanos
+from tests.gateway.catalogue.features import vendor
 from tests.gateway.plane.test_limits import limit
+from tests.gateway.usage.test_corrections import first_version, reprice, used, version
+from tests.gateway.usage.test_quarantine import staff
 from tests.gateway_server import Gateway, fund
 from tests.world import Person
 
@@ -177,3 +180,52 @@ def test_an_owner_sets_it_on_the_page_and_by_the_api(gateway: Gateway, alice: Pe
     assert ApiKey.objects.get(pk=alice.key.pk).overflow_cap == 12_500_000_000
     page = browser(alice).get(f"/keys/{alice.key.pk}").content.decode()
     assert "12.50" in page
+
+
+@pytest.mark.parametrize("points", [0, 2_500, 12_340])
+def test_tools_and_what_is_no_conversation_carry_the_surcharge_too(
+    gateway: Gateway, full: Person, points: int
+) -> None:
+    """Of what the vendors' own meters counted: the law of the money proof."""
+    overflow(full, 100 * DOLLAR, points)
+    tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
+    assert vendor.messages(gateway, full, "claude-haiku-4.5", tools=[tool]).status_code == 200
+    with gateway.http(full) as client:
+        body = {"model": "tts-1", "voice": "alloy", "input": "Chào Hà Nội!"}
+        assert client.post("/v1/audio/speech", json=body).status_code == 200
+    past = [event for event in gateway.books() if "overflow" in event.details]
+    assert len(past) == 2 and all(0 < event.cost <= event.hold for event in past)
+    for event in past:
+        told = full.client().get(f"/api/usage/{event.request_id}").json()
+        assert told["total"] == told["charged"] and told["price_version"]["own"] is None
+
+
+def test_a_corrected_price_keeps_its_surcharge_and_frees_the_cap(
+    gateway: Gateway, alice: Person
+) -> None:
+    limit(alice, **FEW)
+    fund(alice, "100")
+    version(10)
+    overflow(alice, 100 * DOLLAR, 2_500)
+    used(gateway, *[alice] * 3)
+    before = OverflowMonth.objects.get().cost
+    assert before == nanos("0.09375")
+    reprice(first_version(), "--apply", "--reason", "A zero too many.")
+    assert OverflowMonth.objects.get().cost == nanos("0.009375")
+    with gateway.http(alice) as client:
+        assert client.get("/v1/key").json()["overflow"]["spent"] == "0.009375"
+    overflow(alice, nanos("0.009375") + 1)
+    assert error(gateway.chat(alice))["details"]["overflow"]["spent"] == "0.009375"
+
+
+def test_staff_set_the_surcharge_as_per_cent(gateway: Gateway, full: Person) -> None:
+    plan = Plan.objects.get(is_default=True)
+    page = f"/admin/billing/plan/{plan.pk}/change/"
+    client = staff("catalogue")
+    form = client.get(page).context["adminform"].form
+    sent = {name: form[name].value() for name in form.fields if form[name].value() is not None}
+    sent = {name: value for name, value in sent.items() if value is not False}
+    answer = client.post(page, {**sent, "overflow_surcharge": "12.5"})
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    overflow(full, 10 * DOLLAR)
+    assert gateway.chat(full).headers["x-hontoni-overflow"] == "5h; surcharge=12.5%"
