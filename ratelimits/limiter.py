@@ -44,7 +44,7 @@ class Ask(NamedTuple):
     for, in microseconds by Redis's clock; 0 = any moment. A batch's request takes at most `drawn`
     of its hold out of what is set aside for `batch`. `guard` is what holds programs back that run
     away. `overflow` asks to go past a full window, which then counts nothing; "inside": none is
-    full.
+    full. No window counts what was before `reset` (ms by Redis's clock; 0: it was never).
     """
 
     request_id: str
@@ -67,6 +67,7 @@ class Ask(NamedTuple):
     drawn: int = 0
     guard: Guard | None = None
     overflow: Overflow | None = None
+    reset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ _PURCHASES = "purchases"  # the subject of reservations, which count in no windo
 _BATCHES = "batches"  # the subject of what is set aside for them, likewise
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
 _NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
-_ADMISSION = Struct(">16q??")  # as admit.lua unpacks it
+_ADMISSION = Struct(">17q??")  # as admit.lua unpacks it
 _MEMBER = Struct(">3q")  # likewise
 _SETTLEMENT = Struct(">qBB")  # as settle.lua does
 _OUT_OF_WINDOWS, _OUT_OF_MINUTE = 1, 2
@@ -144,7 +145,7 @@ def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Arg
     purse, day, month, life = caps
     numbers = _ADMISSION.pack(
         ask.terms_version, ask.credits_version, ask.full, ask.floor, ask.lease_ms, *limits,
-        day, month, life, ask.holds_from, ask.holds_until, ask.stretch, commit,
+        day, month, life, ask.holds_from, ask.holds_until, ask.reset, ask.stretch, commit,
     )  # fmt: skip
     rest = records.rest(account, subject, purse, ask.draft)
     names = _keys(ask)

@@ -62,6 +62,7 @@ def _ask(
         request_id, caller.account, caller.subject, caller.limits,
         caller.terms_version, caller.credits, caller.credits_version,
         hold.full, hold.floor, lease_ms, stretch, draft, caller.caps, *price, caller.member,
+        reset=caller.reset,
     )  # fmt: skip
 
 

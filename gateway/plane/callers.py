@@ -66,6 +66,7 @@ class Caller:
     guard: Guard | None = None  # against programs that run away
     overflow: Overflow | None = None  # what it may spend past full windows
     surcharge: int = 0  # of that, in basis points
+    reset: int = 0  # when its windows were last reset, in ms by Redis's clock
 
     def in_batch(self) -> "Caller":
         """The same for a request of a batch: it uses up no window of the key's or the account's,
@@ -300,6 +301,7 @@ def _load(digest: bytes) -> Caller | Ended | None:
         guard=_guard(key),
         overflow=Overflow(key.purse, key.overflow_cap) if key.overflow_cap else None,
         surcharge=found.overflow_surcharge,
+        reset=found.reset,
     )
 
 

@@ -13,8 +13,9 @@
 --           12 what the purse may spend in a UTC day, 13 in a month, 14 in its life (nano-dollars;
 --              0 = no cap)
 --           15, 16 from when and until when the hold is right, in microseconds (0 = whenever)
---           17 stretch: 1 = between full and floor hold all there is, 0 = hold exactly the floor
---           18 commit: 0 = only look
+--           17 when the windows were last reset, in ms (0 = never): one that opened before is closed
+--           18 stretch: 1 = between full and floor hold all there is, 0 = hold exactly the floor
+--           19 commit: 0 = only look
 --         3 credits of the snapshot, 4 the rest of the record (request.lua)
 --         5 of a batch's: how much of its hold is taken out of what is set aside for the batch, if that is
 --           there; it is as good as free money to this request, and to no other
@@ -56,12 +57,20 @@ local MEMBER_SPENT, MEMBER_HOLD = 14, 17
 local BRAKE_SPEND, BRAKE_ON_HOLD, BRAKE_LOOP, SESSION_BUDGET, SESSION_ON_HOLD = 18, 19, 20, 21, 22
 local OVERFLOW_SPENT, OVERFLOW_HOLD = 23, 24
 
-local ask = {struct.unpack('>i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8BB', ARGV[2])}
-local terms, full, floor, stretch, commit = ask[1], ask[3], ask[4], ask[17] == 1, ask[18] == 1
+local ask = {struct.unpack('>i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8BB', ARGV[2])}
+local terms, full, floor, stretch, commit = ask[1], ask[3], ask[4], ask[18] == 1, ask[19] == 1
 local rpm, concurrent = ask[6], ask[11]
 local capped = ask[12] ~= 0 or ask[13] ~= 0 or ask[14] ~= 0
 local past = ARGV[8] and {spent = 0, held = 0, full = false}
 local member_caps = ARGV[6] and ARGV[6] ~= '' and {struct.unpack('>i8i8i8', ARGV[6])}
+local reset = ask[17]
+if reset > 0 then
+  for i = 1, 7, 2 do
+    if windows[i] < reset then
+      windows[i], windows[i + 1] = 0, 0
+    end
+  end
+end
 --@ frees
 
 local account = redis.call('HMGET', ACCOUNT,
