@@ -111,6 +111,9 @@ class LimitsSerializer(serializers.Serializer[Any]):
 
 
 class PlanSerializer(serializers.ModelSerializer[Plan]):
+    reset_price = DollarsField(
+        help_text="Of a reset pass, sold one time a period; 0.00: not sold."
+    )
     overflow_surcharge_percent = serializers.SerializerMethodField(
         help_text="on requests past a window, of keys with overflow"
     )
@@ -132,6 +135,7 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "thinking_budget",
             "key_cap",
             "overflow_surcharge_percent",
+            "reset_price",
             "is_default",
         ]
 

@@ -23,6 +23,7 @@ _BOOKS = (
     "view_invoice",
     "view_invoiceseries",
     "view_redemption",
+    "view_resetpass",
     "view_referral",
     "view_notice",
     "view_mail",
