@@ -65,9 +65,10 @@ class SentDateFilter(admin.DateFieldListFilter):
     """By the time of a request, with which its id begins: no index has the one, but the other."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        found = super().queryset(request, queryset)
+        found: QuerySet[Any] | None = super().queryset(request, queryset)
+        found = queryset if found is None else found
         for bound, of_ids, seconds in _BOUNDS:
-            given = self.used_parameters.get(bound)
+            given: Any = self.used_parameters.get(bound)
             moment = UsageEvent._meta.get_field("created_at").to_python(given and given[-1])
             if moment is not None:
                 moment = moment if is_aware(moment) else make_aware(moment)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
+from django.utils.translation import gettext
 
 from hontoni.internet import is_public
 
@@ -38,9 +39,9 @@ def check(url: str, *, private: bool = False) -> SplitResult:
     except ValueError:
         fine = False
     if not fine or parts.username or parts.password or parts.fragment:
-        raise Failed("is no https address")
+        raise Failed(gettext("is no https address"))
     if not private and not _written_public(str(parts.hostname)):
-        raise Failed("is not on the public internet")
+        raise Failed(gettext("is not on the public internet"))
     return parts
 
 
@@ -81,7 +82,7 @@ def ask(
             body, whole = _read(answer, most_bytes, until)
             return Answer(answer.status_code, body, whole)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise Failed("does not answer") from error
+        raise Failed(gettext("does not answer")) from error
 
 
 def _read(answer: httpx.Response, most: int, until: float) -> tuple[bytes, bool]:
@@ -98,10 +99,10 @@ def _address(host: str, port: int, *, private: bool) -> str:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Failed("has no address") from error
+        raise Failed(gettext("has no address")) from error
     addresses = [str(each[4][0]) for each in found]
     if not private and not all(map(_is_fine, addresses)):
-        raise Failed("is not on the public internet")
+        raise Failed(gettext("is not on the public internet"))
     return addresses[0]
 
 

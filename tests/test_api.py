@@ -26,6 +26,7 @@ from accounts.models import ApiKey, Membership, User
 from accounts.sign_on import directory, domains, setting_up
 from accounts.teams import forming, invitations, memberships
 from billing.books import ledger
+from billing.channels.models import Channel, Delivery
 from billing.invoices.models import Invoice
 from billing.payments.models import BankOrder, TopUp
 from billing.plans.models import AddOn
@@ -137,7 +138,15 @@ def grouped(alice: Person) -> dict[str, Any]:
     return {"pk": place.account_id, "group": group.pk}
 
 
-# For every route with an id: the ids of something of alice's.
+def heard(alice: Person, kind: str) -> dict[str, Any]:
+    """A channel of alice's, and what was brought there."""
+    channel = Channel.objects.create(
+        account=alice.user, person=alice.user, kind=kind, name="Deploy", url="https://no.invalid"
+    )
+    delivery = Delivery.objects.create(channel=channel, status=Delivery.Status.TAKEN)
+    return {"pk": channel.pk, "delivery": delivery.pk}
+
+
 def turned_away(alice: Person) -> str:
     """A request that was refused."""
     now = timezone.now()
@@ -151,6 +160,7 @@ def turned_away(alice: Person) -> str:
     return str(of["request_id"])
 
 
+# For every route with an id: the ids of something of alice's.
 ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/keys/{}": lambda alice: {"pk": alice.key.pk},
     "api/keys/{}/rotate": lambda alice: {"pk": alice.key.pk},
@@ -185,6 +195,14 @@ ALICES: dict[str, Callable[[Person], dict[str, Any]]] = {
     "api/teams/{}/invitations/{}": invited,
     "api/teams/{}/domains/{}": claimed,
     "api/teams/{}/groups/{}": grouped,
+    **{
+        f"api/webhooks/{{}}{path}": lambda alice: heard(alice, "webhook")
+        for path in ("", "/secret", "/test", "/deliveries", "/deliveries/{}/replay")
+    },
+    **{
+        f"api/channels/{{}}{path}": lambda alice: heard(alice, "telegram")
+        for path in ("", "/link", "/test", "/deliveries", "/deliveries/{}/replay")
+    },
 }
 
 

@@ -14,6 +14,8 @@ from accounts.models import ApiKey, PersonalToken, User
 from hontoni.drf import Strict
 from hontoni.money import DOLLAR, dollars, nanos
 
+STATUSES = ("active", "revoked", "expired")  # of a key, and of an access token
+
 
 class PasswordField(serializers.CharField):
     """As typed, spaces included. The limit bounds the work of hashing it."""
@@ -222,7 +224,7 @@ class KeySerializer(Places, Strict, serializers.ModelSerializer[ApiKey]):
     def get_member(self, key: ApiKey) -> str | None:
         return key.member.person.email if key.member else None
 
-    @extend_schema_field(serializers.ChoiceField(["active", "revoked", "expired"]))
+    @extend_schema_field(serializers.ChoiceField(STATUSES))
     def get_status(self, key: ApiKey) -> str:
         return key.status(timezone.now())
 
@@ -287,7 +289,7 @@ class TokenSerializer(Strict, serializers.ModelSerializer[PersonalToken]):
             *("last_used_at", "last_used_ip"),
         ]
 
-    @extend_schema_field(serializers.ChoiceField(["active", "revoked", "expired"]))
+    @extend_schema_field(serializers.ChoiceField(STATUSES))
     def get_status(self, token: PersonalToken) -> str:
         return token.status(timezone.now())
 

@@ -1,6 +1,6 @@
 """/api/webhooks: an account's webhooks. /api/channels: one's own Slack, Telegram and mail."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -18,12 +18,12 @@ from billing.api.channel_serializers import (
     ChannelChange,
     ChannelSerializer,
     ChannelsSerializer,
+    ChatLinkSerializer,
     DeliveriesSerializer,
     DeliverySerializer,
-    LinkSerializer,
     NewChannel,
     NewWebhook,
-    NewWebhookSerializer,
+    WebhookWithSecretSerializer,
 )
 from billing.channels import deliveries, events, keeping, telegram
 from billing.channels.keeping import SendsByAccount
@@ -51,8 +51,8 @@ class _Doors(APIView):
         return [SendsByAccount()] if request.method == "POST" else []
 
 
-_WEBHOOKS = {"tags": ["webhooks"]}
-_OWN = {"tags": ["channels"]}
+_WEBHOOKS: dict[str, Any] = {"tags": ["webhooks"]}
+_OWN: dict[str, Any] = {"tags": ["channels"]}
 _MINE = dict.fromkeys(("GET", "POST", "PATCH", "DELETE"), scopes.WEBHOOKS)
 
 
@@ -79,7 +79,7 @@ class Webhooks(_Doors):
         summary="Have events sent to a program of yours",
         description="Signed as standardwebhooks.com describes. The secret is shown this once.",
         request=NewWebhook,
-        responses={201: NewWebhookSerializer, **problems(400, 401, 403, 409)},
+        responses={201: WebhookWithSecretSerializer, **problems(400, 401, 403, 409)},
         examples=[
             OpenApiExample(
                 "Money",
@@ -97,7 +97,7 @@ class Webhooks(_Doors):
             url=body["url"],
             chosen=body.get("events", ()),
         )
-        shown = NewWebhookSerializer(made, context={"secret": secret})
+        shown = WebhookWithSecretSerializer(made, context={"secret": secret})
         return Response(shown.data, status=status.HTTP_201_CREATED)
 
 
@@ -160,13 +160,13 @@ class WebhookSecret(_Doors):
         summary="A new secret",
         description="It signs at once; for 24 hours the one before signs, too.",
         request=None,
-        responses={200: NewWebhookSerializer, **problems(400, 401, 403, 404)},
+        responses={200: WebhookWithSecretSerializer, **problems(400, 401, 403, 404)},
     )
     def post(self, request: Request, pk: int) -> Response:
         takes_nothing(request)
         found = self.one(request, pk)
         secret = keeping.rotate(found, timezone.now())
-        return Response(NewWebhookSerializer(found, context={"secret": secret}).data)
+        return Response(WebhookWithSecretSerializer(found, context={"secret": secret}).data)
 
 
 class _Test(_Doors):
@@ -320,7 +320,7 @@ class OwnChannelLink(_Doors):
         operation_id="link_channel",
         summary="The code that links a chat of Telegram",
         request=None,
-        responses={200: LinkSerializer, **problems(400, 401, 404, 503)},
+        responses={200: ChatLinkSerializer, **problems(400, 401, 404, 503)},
     )
     def post(self, request: Request, pk: int) -> Response:
         takes_nothing(request)
@@ -332,7 +332,7 @@ class OwnChannelLink(_Doors):
         code = keeping.linking(found, timezone.now())
         url = f"https://t.me/{bot}?start={code}"
         shown = {"url": url, "code": code, "expires_at": found.code_until}
-        return Response(LinkSerializer(shown).data)
+        return Response(ChatLinkSerializer(shown).data)
 
 
 class OwnChannelTest(_Test):

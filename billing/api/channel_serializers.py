@@ -25,7 +25,7 @@ class ChannelSerializer(serializers.ModelSerializer[Channel]):
         return channel.kind != Kind.TELEGRAM or bool(channel.chat)
 
 
-class NewWebhookSerializer(ChannelSerializer):
+class WebhookWithSecretSerializer(ChannelSerializer):
     secret = serializers.SerializerMethodField(help_text="`whsec_…`, shown this once.")
 
     class Meta(ChannelSerializer.Meta):
@@ -35,14 +35,14 @@ class NewWebhookSerializer(ChannelSerializer):
         return str(self.context["secret"])
 
 
-class EventSerializer(serializers.Serializer[Any]):
+class EventTypeSerializer(serializers.Serializer[Any]):
     type = serializers.CharField()
     about = serializers.CharField()
 
 
 class ChannelsSerializer(serializers.Serializer[Any]):
     data = ChannelSerializer(many=True)  # type: ignore[assignment]  # a field of that name
-    events = EventSerializer(many=True, help_text="All types there are.")
+    events = EventTypeSerializer(many=True, help_text="All types there are.")
 
 
 class _Events(Strict):
@@ -103,7 +103,7 @@ class DeliveriesSerializer(serializers.Serializer[Any]):
     data = DeliverySerializer(many=True)  # type: ignore[assignment]
 
 
-class LinkSerializer(serializers.Serializer[Any]):
+class ChatLinkSerializer(serializers.Serializer[Any]):
     url = serializers.CharField(help_text="Opens the bot; Start links the chat.")
     code = serializers.CharField(help_text="Or send the bot `/start` and this.")
     expires_at = serializers.DateTimeField()

@@ -78,7 +78,8 @@ def due(now: datetime) -> list[int]:
     waiting = Delivery.objects.filter(
         status=Status.WAITING, due_at__lte=now, channel__active=True
     ).order_by("due_at")
-    found, seen = [], Counter[int]()
+    found: list[int] = []
+    seen = Counter[int]()
     for pk, channel in waiting.values_list("pk", "channel_id")[: 10 * _MOST]:
         seen[channel] += 1
         if seen[channel] <= _MOST_OF_ONE and len(found) < _MOST:

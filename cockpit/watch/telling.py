@@ -123,7 +123,7 @@ def post(rule: Rule, name: str, about: dict[str, Any], now: datetime) -> None:
         content=body.encode(),
     )
     if answer.status // 100 != 2:
-        raise outbound.Failed(f"answers {answer.status}")
+        raise outbound.Failed(gettext("answers %(status)s") % {"status": answer.status})
 
 
 def page(found: Finding) -> str:

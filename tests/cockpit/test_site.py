@@ -195,7 +195,7 @@ def test_a_large_table_is_narrowed_by_time_as_a_small_one_is(
     ids = [uuid.UUID(int=first_id(day.timestamp()).int + 1) for day in days]
     for pk, day in zip(ids, days, strict=True):
         UsageEvent.objects.filter(pk=used(alice, id=pk).pk).update(created_at=day)
-    moved = []
+    moved: list[int] = []
     for day in reversed(days):
         with mock.patch("django.utils.timezone.now", return_value=day):
             fund(alice, "1")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import RequestFactory
@@ -149,8 +150,8 @@ async def lost_and_found() -> None:
     assert (await settle(ask(), cost=5, event=EVENT)).status == "unknown"
     counted = {"k1": rebuilding.Counted(((0, 0),) * 4, {})}
     assert seed(terms_version=3, subjects=counted)
-    told = {"hold": 1, "cost": 0, "draft": b"{}", "admitted": 1, "windows": ()}
-    assert await rebuilding.announce(late, **told)
+    said = dict[str, Any](hold=1, cost=0, draft=b"{}", admitted=1, windows=())
+    assert await rebuilding.announce(late, **said)
     assert seed(terms_version=3, subjects=counted, opened=[], ended=[late.request_id])
     before, name = keys.open_before(keys.shard(ALICE)), "req_of_before"
     redis.sync().zadd(before, {name: 1})

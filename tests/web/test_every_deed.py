@@ -150,7 +150,8 @@ def names(given: Iterable[Any]) -> Iterator[str]:
 
 def deeds() -> Iterator[tuple[Any, str, str]]:
     """Each page, the name of a deed on it, and where it stands: at a `row`, or over the `list`."""
-    for page in admin.site._registry.values():
+    pages: Iterable[Any] = admin.site._registry.values()
+    for page in pages:
         for name in [*names(page.actions_detail), *names(page.actions_row)]:
             yield page, name, "row"
         for name in names(page.actions_list):
@@ -159,7 +160,8 @@ def deeds() -> Iterator[tuple[Any, str, str]]:
 
 def actions() -> Iterator[tuple[Any, str, Any]]:
     """What is done to the chosen rows of a list."""
-    for page in admin.site._registry.values():
+    pages: Iterable[Any] = admin.site._registry.values()
+    for page in pages:
         for function, name, _about in page._get_base_actions():
             yield page, name, function
 
@@ -321,7 +323,7 @@ def every_form(owner: Client) -> Iterator[tuple[Any, str, tuple[str, dict[str, s
         row = first(page)
         if where == "list" or row is not None:
             path = address(page, name, row)
-            form = (owner.get(path).context or {}).get("form")
+            form: Any = (owner.get(path).context or {}).get("form")
             shown = {
                 key: str(form[key].value() if form[key].value() is not None else "")
                 for key in getattr(form, "fields", {})

@@ -51,7 +51,7 @@ WORD = re.compile(r"(?<![\w-])[A-Za-z']{3,}(?![\w-])")
 
 
 class Texts(HTMLParser):
-    """What a page says, and to screen readers."""
+    """What a page says, and to screen readers, but for what says itself that it is English."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,8 @@ class Texts(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag in UNREAD or "material-symbols" in (given.get("class") or ""):
+        icon = "material-symbols" in (given.get("class") or "")
+        if tag in UNREAD or icon or (given.get("lang") == "en" and tag != "input"):
             self.within.append(tag)
         self.found += [given[name] or "" for name in SHOWN if name in given]
         if tag == "input" and given.get("type") == "submit":

@@ -34,7 +34,10 @@ pytestmark = committed
 NAMES = ("alice", "bob")
 who = st.sampled_from(NAMES)
 amounts = st.integers(1, 10_000_000_000)
-kinds = st.sampled_from([kind for kind in Transfer.Kind if kind != "usage"])
+# Usage has rules of its own here; a bank's transfers are proven against the bank's rows.
+kinds = st.sampled_from(
+    [each for each in Transfer.Kind if each not in ("usage", "bank_topup", "bank_refund")]
+)
 
 
 class Money(RuleBasedStateMachine):

@@ -209,6 +209,7 @@ def test_events_and_drafts_of_the_release_before_are_settled(
     asyncio.run(_settle_packed(new))
     draft = {name: old[name] for name in events.FIELDS[: events.DRAFT]}
     draft |= {"id": event(alice)["id"], "error": "process_lost", "details": {}}
+    seed_account(alice.user.pk, recorded=settlement.recorded)  # they were settled, never admitted
     die_with(alice, orjson.dumps(draft))
     assert reaper.reap(expired()) == 1
     first, second, lost = gateway.books()
