@@ -57,6 +57,7 @@ def error(answer: httpx.Response) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.both_databases
 def test_past_a_window_a_request_costs_the_surcharge_and_the_plan_nothing(
     gateway: Gateway, full: Person
 ) -> None:
@@ -100,6 +101,7 @@ def test_without_it_a_window_refuses_as_ever(gateway: Gateway, full: Person) -> 
     assert error(gateway.chat(full))["code"] == "plan_limit_5h"
 
 
+@pytest.mark.both_databases
 def test_requests_at_once_do_not_pass_its_cap(gateway: Gateway, full: Person) -> None:
     cap = DOLLAR // 100  # some three holds
     overflow(full, cap)
@@ -123,6 +125,7 @@ def test_a_cap_that_is_spent_leaves_the_windows_refusal_and_says_why(
     assert gateway.balance(full) == 100 * DOLLAR - sum(e.cost for e in gateway.books())
 
 
+@pytest.mark.both_databases
 def test_what_was_spent_past_windows_outlives_a_redis_that_forgot(
     gateway: Gateway, full: Person
 ) -> None:
@@ -200,6 +203,7 @@ def test_tools_and_what_is_no_conversation_carry_the_surcharge_too(
         assert told["total"] == told["charged"] and told["price_version"]["own"] is None
 
 
+@pytest.mark.both_databases
 def test_a_corrected_price_keeps_its_surcharge_and_frees_the_cap(
     gateway: Gateway, alice: Person
 ) -> None:

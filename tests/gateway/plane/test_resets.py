@@ -61,6 +61,7 @@ def test_it_empties_every_window_at_once_and_is_paid_invoiced_and_told(
     assert ResetPass.objects.get().price == 4 * DOLLAR
 
 
+@pytest.mark.both_databases
 def test_many_who_buy_it_at_once_pay_once(gateway: Gateway, full: Person) -> None:
     before = ledger.balance(full.user.pk)
     answers = at_once(lambda: buy(full).status_code, 8)
@@ -80,6 +81,7 @@ def test_the_same_key_again_answers_what_it_bought(gateway: Gateway, full: Perso
     assert buy(full).json()["error"]["code"] == "reset_pass_used"
 
 
+@pytest.mark.both_databases
 def test_an_account_made_anew_counts_nothing_of_before(gateway: Gateway, full: Person) -> None:
     assert buy(full).status_code == 201
     gateway.books()
