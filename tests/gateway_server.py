@@ -30,7 +30,7 @@ from gateway.plane import admission, callers, stores
 from gateway.plane.batches.runner import Runner
 from gateway.reconciliation.books import problems
 from gateway.stores.spool import Spool
-from gateway.usage import settlement, vendor_days
+from gateway.usage import refusals, settlement, vendor_days
 from gateway.usage.models import UsageEvent
 from gateway.vendors.http_client import Client
 from hontoni import edge
@@ -200,6 +200,7 @@ def gateway(
     snapshot.forget()
     callers.forget()
     places.forget()
+    refusals.forget()  # of people of the last test, whom no row here could name
     assert v1.upstream is not None
     v1.upstream.forget()
     epochs.confirm_sync()  # what a test seeds is not made in the epoch of the test before

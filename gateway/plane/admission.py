@@ -86,14 +86,25 @@ async def _anew(caller: Caller, status: limiter.Status) -> None:
 
 
 async def look(
-    caller: Caller, request_id: str, hold: Hold = _NOTHING, *, stretch: bool = False
+    caller: Caller,
+    request_id: str,
+    hold: Hold = _NOTHING,
+    *,
+    stretch: bool = False,
+    past: bool = False,
 ) -> State | None:
     """Where a caller's limits and money stand, nothing taken: for headers, and to tell whether a
-    request with that hold would be admitted. Raises Unavailable."""
+    request with that hold would be admitted, or go `past` a full window. Raises Unavailable."""
     for _ in range(_MOST_RENEWALS):
         ask = _ask(caller, request_id, hold, stretch=stretch)
+        if past:
+            ask = ask._replace(overflow=caller.overflow)
         state = await limiter.admit(ask, commit=False)
-        if state.status == "ok" or state.status == "refused" and not callers.old(caller):
+        if (
+            state.status in ("ok", "inside")
+            or state.status == "refused"
+            and not callers.old(caller)
+        ):
             return state
         caller = await _renewed(caller, state)
     return None

@@ -16,19 +16,26 @@ from ratelimits.limiter import State
 
 if TYPE_CHECKING:
     from gateway.plane.call import Call
+    from gateway.plane.callers import Caller
 
 HEADER = b"x-hontoni-overflow"
 _WINDOWS = ("5h", "daily", "weekly", "monthly")
+CAPPED = ("overflow_month", "overflow_hold")
 # Whoever waits for these goes past the window then.
 _SOON = ("rpm", "concurrent", "hold", "purse_hold", "member_hold", "brake_on_hold")
 
 
 def enters(call: "Call", state: State) -> bool:
     """Whether what a window refused asks once more, past it."""
-    if call.past is not None or call.caller.overflow is None or state.binding not in _WINDOWS:
+    if call.past is not None or not may(call.caller, state):
         return False
     call.past = state
     return True
+
+
+def may(caller: "Caller", state: State) -> bool:
+    """Whether this caller may go past what has refused."""
+    return caller.overflow is not None and state.binding in _WINDOWS
 
 
 def leave(call: "Call") -> None:

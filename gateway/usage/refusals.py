@@ -111,6 +111,12 @@ async def flush() -> None:
     await pipe.execute("LTRIM", WAITING, -MOST_WAITING, -1)
 
 
+def forget() -> None:
+    """Nothing was refused."""
+    _noted.clear()
+    _kinds.clear()
+
+
 async def flush_for_ever() -> None:
     while True:
         await asyncio.sleep(FLUSH_SECONDS)

@@ -233,3 +233,33 @@ def test_staff_set_the_surcharge_as_per_cent(gateway: Gateway, full: Person) -> 
     assert answer.status_code == 302, answer.context["adminform"].form.errors
     overflow(full, 10 * DOLLAR)
     assert gateway.chat(full).headers["x-hontoni-overflow"] == "5h; surcharge=12.5%"
+
+
+def test_a_large_body_is_read_past_a_window_too(gateway: Gateway, full: Person) -> None:
+    long = "word " * 300_000
+    assert gateway.chat(full, long).status_code == 429
+    overflow(full, 100 * DOLLAR)
+    answer = gateway.chat(full, long, model="gpt-4.1")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-hontoni-overflow"] == "5h; surcharge=25%"
+    overflow(full, 1_000_000)
+    refused = gateway.chat(full, long, model="gpt-4.1")
+    assert error(refused)["code"] == "plan_limit_5h"
+
+
+def test_an_estimate_says_whether_and_for_how_much_it_goes_past(
+    gateway: Gateway, full: Person
+) -> None:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 10}
+    with gateway.http(full) as client:
+        before = client.post("/v1/estimate", json=body).json()
+        overflow(full, 10 * DOLLAR)
+        told = client.post("/v1/estimate", json=body).json()
+        overflow(full, 1_000)
+        capped = client.post("/v1/estimate", json=body).json()
+    assert not before["admitted"] and "overflow" not in before
+    assert told["admitted"] and told["refusal"] is None
+    assert told["overflow"]["surcharge_percent"] == "25"
+    assert Decimal(told["overflow"]["most_cost"]) == Decimal(before["most_cost"]) * 5 / 4
+    assert {each["uses"] for each in told["windows"].values()} == {0}
+    assert not capped["admitted"] and capped["refusal"]["code"] == "plan_limit_5h"
