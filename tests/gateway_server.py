@@ -200,7 +200,7 @@ def gateway(
     snapshot.forget()
     callers.forget()
     places.forget()
-    refusals.forget()  # of people of the last test, whom no row here could name
+    refusals.forget_noted()  # of people of the last test, whom no row here could name
     assert v1.upstream is not None
     v1.upstream.forget()
     epochs.confirm_sync()  # what a test seeds is not made in the epoch of the test before

@@ -111,7 +111,7 @@ async def flush() -> None:
     await pipe.execute("LTRIM", WAITING, -MOST_WAITING, -1)
 
 
-def forget() -> None:
+def forget_noted() -> None:
     """Nothing was refused."""
     _noted.clear()
     _kinds.clear()
