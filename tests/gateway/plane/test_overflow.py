@@ -172,7 +172,7 @@ def test_the_key_tells_its_overflow(gateway: Gateway, full: Person) -> None:
     assert told["cap"] == "10.00" and told["surcharge_percent"] == "50"
     assert told["spent"] == f"{cost / DOLLAR:.9f}".rstrip("0")
     page = browser(full).get(f"/keys/{full.key.pk}").content.decode()
-    assert "Overflow this month" in page
+    assert "of $10.00 this month" in page
 
 
 def test_an_owner_sets_it_on_the_page_and_by_the_api(gateway: Gateway, alice: Person) -> None:
