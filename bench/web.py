@@ -62,7 +62,7 @@ STAFF_PAGES = {
     "staff: requests of one model": "/admin/gateway/usageevent/?model=claude-sonnet-4.5",
     "staff: requests of one customer": "/admin/gateway/usageevent/?user__id__exact={first}",
     "staff: requests of a day": (
-        "/admin/gateway/usageevent/?created_at__gte={yesterday}&created_at__lt={today}"
+        "/admin/gateway/usageevent/?created_at__gte={yesterday}T00:00Z&created_at__lt={today}T00:00Z"
     ),
     "staff: search, a request's id": "/admin/search/?extended=1&s=req_{month_ago}",
     "staff: search, an address": "/admin/search/?extended=1&s=c99@example.com",

@@ -14,13 +14,13 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_every_setting_that_is_read_is_documented_and_the_other_way_round() -> None:
-    source = (ROOT / "hontoni/settings.py").read_text()
+    source = "".join(path.read_text() for path in ROOT.glob("hontoni/*settings.py"))
     read = set(re.findall(r"""env(?:\.\w+)?\(\s*"(\w+)\"""", source))
     assert read == {option.name for option in options.OPTIONS}
 
 
 def test_defaults_are_as_documented() -> None:
-    source = (ROOT / "hontoni/settings.py").read_text()
+    source = "".join(path.read_text() for path in ROOT.glob("hontoni/*settings.py"))
     values = re.findall(
         r'env(?:\.\w+)?\("(\w+)", default=(?:"([^"]+)"|([\d.]+)|(True|False))\)', source
     )

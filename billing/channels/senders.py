@@ -32,9 +32,11 @@ def send(delivery: Delivery, now: datetime) -> int:
     try:
         return _SENDERS[delivery.channel.kind](delivery, now)
     except outbound.Failed as error:
-        raise NotTaken(0, f"It {error}.") from error
+        raise NotTaken(0, gettext("It %(problem)s.") % {"problem": error}) from error
     except Unreadable as error:
-        raise NotTaken(0, "Its secret cannot be read any more: make a new one.") from error
+        raise NotTaken(
+            0, gettext("Its secret cannot be read any more: make a new one.")
+        ) from error
 
 
 def _webhook(delivery: Delivery, now: datetime) -> int:

@@ -133,7 +133,7 @@ _PRICED: list[dict[str, Any]] = [
     *(
         {"dialect": dialect, "model": model, "media": media}
         for dialect, model in ((MESSAGES, "claude-opus-4.6"), (RESPONSES, "gpt-5.2"))
-        for media in ("url", "file", "packed")
+        for media in ("url", "file", "packed", "pdf", "fake")
     ),
 ]
 PRICED = [Shape(**each) for each in _PRICED]

@@ -6,9 +6,7 @@ length included (EMV QR Code Specification for Payment Systems, 4.7.3: CRC-16/CC
 
 import io
 
-import qrcode  # type: ignore[import-untyped]
 from django.utils.safestring import SafeString, mark_safe
-from qrcode.image.svg import SvgPathImage  # type: ignore[import-untyped]
 
 NAPAS, TO_ACCOUNT = "A000000727", "QRIBFTTA"
 DONG, VIETNAM = "704", "VN"
@@ -51,6 +49,10 @@ def crc(text: str) -> str:
 
 def svg(text: str) -> SafeString:
     """The code as a drawing, for a page."""
+    # Few pages need it, and it brings Pillow into every process.
+    import qrcode  # type: ignore[import-untyped]
+    from qrcode.image.svg import SvgPathImage  # type: ignore[import-untyped]
+
     code = qrcode.QRCode(border=2, error_correction=qrcode.constants.ERROR_CORRECT_M)
     code.add_data(text)
     drawn = io.BytesIO()

@@ -12,7 +12,8 @@ from django.utils import timezone
 from accounts.models import User
 from billing.books import audit, credit_requests, ledger
 from billing.books.models import AuditEntry, Entry, LedgerAccount, Transfer, Wallet
-from billing.invoices.models import Invoice, InvoiceSeries
+from billing.channels.models import Channel, Delivery
+from billing.invoices.models import Invoice, InvoiceSeries, TaxRate
 from billing.mails import sending
 from billing.mails.models import Announcement, Notice, Preferences
 from billing.payments import closing
@@ -92,11 +93,14 @@ def test_every_page_opens(staff: Client, alice: User) -> None:
         starts_at=now,
         ends_at=now + timedelta(days=1),
     )
+    hook = Channel.objects.create(account=alice, person=alice, kind="webhook", name="x")
+    Delivery.objects.create(channel=hook)
+    TaxRate.objects.create(since=now, percent=10)
     month = months.begin(timezone.now())
     later = months.shifted(month, 1) + timedelta(hours=2)
     closing.close(month, actor="a@example.com", now=later)
     models = [model for model in admin.site._registry if model._meta.app_label == "billing"]
-    assert len(models) == 23
+    assert len(models) == 26
     for model in models:
         name = f"admin:billing_{model._meta.model_name}"
         row = model._default_manager.first()
