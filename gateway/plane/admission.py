@@ -278,17 +278,6 @@ async def extend(call: Call, step: int) -> Extension:
     raise Unavailable("Your account is changing right now. Try again.")
 
 
-async def earmark(account: int, batch: str, amount: int, lease_ms: int) -> limiter.Reservation:
-    """Set so much aside for a batch (limiter.earmark), in an account made anew if need be. Raises
-    Unavailable."""
-    for _ in range(_MOST_RENEWALS):
-        answer = await limiter.earmark(account, batch, amount=amount, lease_ms=lease_ms)
-        if answer != "cold":
-            return answer
-        await stores.rebuilt(account)
-    raise Unavailable("Your account is changing right now. Try again.")
-
-
 async def enter_windows(caller: Caller, request_id: str) -> Ask:
     """Take a place in every window, and a slot, for what is no request to a vendor: it holds
     nothing, and `leave` ends it. Raises what refuses it."""

@@ -87,7 +87,7 @@ async def _keep(
     try:
         await freshness.thorough(records.create, batch, items)
     except BaseException:
-        await asyncio.shield(admission.earmark(caller.account, batch.id, 0, FIRST_LEASE_MS))
+        await asyncio.shield(means.earmark(caller.account, batch.id, 0, FIRST_LEASE_MS))
         raise
 
 
@@ -136,7 +136,7 @@ async def _set_aside(http: Exchange, caller: Caller, name: str, total: int) -> N
     """Raises what refuses so large a hold."""
     try:
         await means.affords(caller, f"{http.request_id}_all", total)
-        if await admission.earmark(caller.account, name, total, FIRST_LEASE_MS) != "ok":
+        if await means.earmark(caller.account, name, total, FIRST_LEASE_MS) != "ok":
             await means.affords(caller, f"{http.request_id}_all", total)
             raise Unavailable("Your balance is changing right now. Try again.")
     except ApiError as error:

@@ -1,12 +1,17 @@
-"""Whether who sends a batch, or a file, can pay for it, whatever their windows say."""
+"""Whether who sends a batch, or a file, can pay for it whatever their windows say, and what is set
+aside for it."""
 
 from dataclasses import replace
 
 from gateway.metering.estimates import Hold
-from gateway.plane import admission
+from gateway.plane import admission, stores
 from gateway.plane.callers import Caller
+from hontoni.errors import Unavailable
+from ratelimits import limiter
 from ratelimits.headers import refusal
 from ratelimits.limiter import Limits
+
+_MOST_TRIES = 5
 
 
 async def affords(caller: Caller, request_id: str, amount: int) -> None:
@@ -23,6 +28,17 @@ async def solvent(caller: Caller, request_id: str) -> None:
     state = await admission.look(_unhurried(caller), request_id, Hold(1, 1))
     if state is not None and state.status == "refused" and state.binding == "balance":
         raise refusal(state, caller.limits)
+
+
+async def earmark(account: int, batch: str, amount: int, lease_ms: int) -> limiter.Reservation:
+    """Set so much aside for a batch (limiter.earmark), in an account made anew if need be. Raises
+    Unavailable."""
+    for _ in range(_MOST_TRIES):
+        answer = await limiter.earmark(account, batch, amount=amount, lease_ms=lease_ms)
+        if answer != "cold":
+            return answer
+        await stores.rebuilt(account)
+    raise Unavailable("Your account is changing right now. Try again.")
 
 
 def _unhurried(caller: Caller) -> Caller:
