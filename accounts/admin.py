@@ -39,6 +39,7 @@ from accounts.models import (
 )
 from accounts.people import terms
 from accounts.sign_in import proof
+from hontoni.money import dollars
 from hontoni.read_only import ReadOnlyAdmin
 
 NOTICE = timedelta(days=30)  # what the shipped terms promise, and staff may change
@@ -141,7 +142,14 @@ class SecretAdmin(ReadOnlyAdmin):
 @admin.register(ApiKey)
 class ApiKeyAdmin(SecretAdmin):
     list_select_related = ["user", "member__person"]
+    list_display = [*SecretAdmin.list_display, "overflow"]
+    exclude = ["digest", "overflow_cap"]
+    readonly_fields = ["overflow"]
     end = staticmethod(api_keys.revoke)
+
+    @admin.display(description=_("overflow a month"), ordering="overflow_cap")
+    def overflow(self, key: ApiKey) -> str:
+        return f"${dollars(key.overflow_cap)}" if key.overflow_cap else "–"
 
 
 @admin.register(PersonalToken)

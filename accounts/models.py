@@ -197,6 +197,8 @@ class ApiKey(models.Model):
     brake_times = models.PositiveSmallIntegerField(null=True, blank=True)
     brake_loop = models.PositiveSmallIntegerField(null=True, blank=True)
     session_budget = models.BigIntegerField(null=True, blank=True)
+    # What it may spend past its plan's windows in a UTC month, nano-dollars; empty: nothing.
+    overflow_cap = models.BigIntegerField(null=True, blank=True)
     # Stopped by its owner, until they start it again (keys/stopping.py).
     stopped_at = models.DateTimeField(null=True, blank=True)
     stopped_by = models.ForeignKey(

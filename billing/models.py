@@ -16,7 +16,7 @@ from billing.books.models import (
 from billing.channels.models import Channel, Delivery
 from billing.invoices.models import BillingDetails, Invoice, InvoiceSeries, TaxRate
 from billing.mails.models import Announcement, Mail, Notice, Preferences, Told
-from billing.plans.models import AddOn, LimitRaise, Plan, PriceNotice, Subscription
+from billing.plans.models import AddOn, LimitRaise, Plan, PriceNotice, ResetPass, Subscription
 from billing.rewards.models import (
     Accrual,
     Card,
@@ -63,6 +63,7 @@ __all__ = [
     "Referral",
     "ReferralCode",
     "ReferralProgram",
+    "ResetPass",
     "SigningKey",
     "Subscription",
     "TaxRate",

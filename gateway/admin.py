@@ -28,7 +28,7 @@ from gateway.reconciliation.vendors import admin as vendorbills  # noqa: F401
 from gateway.usage import dead_events
 from gateway.usage.corrections import admin as corrections  # noqa: F401  registers
 from gateway.usage.corrections.models import corrected
-from gateway.usage.models import DeadEvent, Refusal, UsageEvent
+from gateway.usage.models import DeadEvent, OverflowMonth, Refusal, UsageEvent
 from gateway.usage.quarantine import admin as quarantine  # noqa: F401
 from gateway.usage.request_ids import first_id
 from gateway.vendors import admin as pools  # noqa: F401
@@ -139,6 +139,31 @@ class RefusalAdmin(ReadOnly, ModelAdmin):
     list_filter = ("code", "status", "last_at")
     search_fields = ("user__email", "request_id")
     list_select_related = ("user",)
+
+
+@admin.register(OverflowMonth)
+class OverflowMonthAdmin(ReadOnly, ModelAdmin):
+    """What went past plans' windows, by key and month (docs/20-authentication.md)."""
+
+    list_display = ("month", "api_key", "user", "spent", "cap")
+    list_filter = ("month",)
+    search_fields = ("api_key__user__email", "api_key__name")
+    list_select_related = ("api_key__user",)
+    fields = readonly_fields = ("month", "api_key", "user", "spent", "cap")
+    ordering = ("-month", "-cost")
+
+    @admin.display(description=_("user"))
+    def user(self, row: OverflowMonth) -> str:
+        return str(row.api_key.user)
+
+    @admin.display(description=_("spent"), ordering="cost")
+    def spent(self, row: OverflowMonth) -> str:
+        return f"${dollars(row.cost)}"
+
+    @admin.display(description=_("cap now"))
+    def cap(self, row: OverflowMonth) -> str:
+        most = row.api_key.overflow_cap
+        return f"${dollars(most)}" if most else "–"
 
 
 @admin.register(DeadEvent)

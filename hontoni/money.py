@@ -64,3 +64,8 @@ def change(before: int, after: int) -> str:
     whole, rest = divmod(abs(int(tenths)), 10)
     sign = "+" if after > before else "−"
     return f"{sign}{whole}.{rest} %" if rest else f"{sign}{whole} %"
+
+
+def per_cent(points: int) -> str:
+    """Basis points as per cent: 2_550 -> "25.5"."""
+    return f"{points / 100:.2f}".rstrip("0").rstrip(".")

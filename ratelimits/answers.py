@@ -8,30 +8,34 @@ from functools import partial
 from struct import Struct
 from typing import Any, Literal, NamedTuple
 
+from ratelimits.overflows import PACKED as OVERFLOW
 from ratelimits.purses import PACKED, Caps, Spend, standing
 
 Status = Literal[
     "ok", "outdated", "stale", "cold", "unseeded", "refused",  # of admit
     "settled", "already", "alive", "unknown",  # of settle
+    "inside",  # of admit
 ]  # fmt: skip
 Binding = Literal[
     "", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled",
     "spent_day", "spent_month", "spent_life", "purse_hold",
     "member_day", "member_month", "member_life", "member_hold",
     "brake_spend", "brake_on_hold", "brake_loop", "session_budget", "session_on_hold",
+    "overflow_month", "overflow_hold",
 ]  # fmt: skip
 Window = tuple[str, int, int, int]  # name, limit, used, ms until it resets
 
 # In the order of their numbers.
 _STATUS: tuple[Status, ...] = (
     *("ok", "outdated", "stale", "cold", "unseeded", "refused"),
-    *("settled", "already", "alive", "unknown"),
+    *("settled", "already", "alive", "unknown", "inside"),
 )
 _BINDING: tuple[Binding, ...] = (
     *("", "rpm", "5h", "daily", "weekly", "monthly", "concurrent", "hold", "balance", "settled"),
     *("spent_day", "spent_month", "spent_life", "purse_hold"),
     *("member_day", "member_month", "member_life", "member_hold"),
     *("brake_spend", "brake_on_hold", "brake_loop", "session_budget", "session_on_hold"),
+    *("overflow_month", "overflow_hold"),
 )
 LENGTHS_MS = (18_000_000, 86_400_000, 604_800_000, 2_592_000_000)
 _FIVE_HOURS, _DAY, _WEEK, _MONTH = LENGTHS_MS
@@ -67,9 +71,10 @@ class State(NamedTuple):
     """Where a subject and its account stand, as the last script left them.
 
     `binding` names what refused: of several limits the one that frees last. `windows` are rpm, 5h,
-    daily, weekly and monthly; `spend` is told of a purse with caps, `member` of a member's. `now`
-    is Redis's clock in microseconds. `outdated` tells `now` alone; `stale`, `cold`, `unseeded`
-    nothing but themselves.
+    daily, weekly and monthly; `spend` is told of a purse with caps, `member` of a member's, `past`
+    past a window: what its overflow has spent, and holds. `now` is Redis's clock in microseconds.
+    `outdated` tells `now` alone; `stale`, `cold`, `unseeded`, `inside` nothing but
+    themselves.
     """
 
     status: Status
@@ -83,6 +88,7 @@ class State(NamedTuple):
     windows: tuple[Window, ...] = ()
     spend: tuple[Spend, ...] = ()
     member: tuple[Spend, ...] = ()
+    past: tuple[int, ...] = ()
 
     @property
     def available(self) -> int:
@@ -94,7 +100,9 @@ class State(NamedTuple):
 _state: Callable[[tuple[Any, ...]], State] = partial(tuple.__new__, State)
 
 
-def state(reply: bytes, limits: Limits, caps: Caps, member: Caps = _NONE) -> State:
+def state(
+    reply: bytes, limits: Limits, caps: Caps, member: Caps = _NONE, past: bool = False
+) -> State:
     """The answer of admit.lua or settle.lua."""
     if len(reply) < _STATE.size:
         now = _NOW.unpack_from(reply, 1)[0] if len(reply) > 1 else 0
@@ -120,10 +128,14 @@ def state(reply: bytes, limits: Limits, caps: Caps, member: Caps = _NONE) -> Sta
     )
     spend: tuple[Spend, ...] = ()
     theirs: tuple[Spend, ...] = ()
-    if len(reply) > _STATE.size:  # of the purse, of the member's, or of both
+    overflow: tuple[int, ...] = ()
+    if len(reply) > _STATE.size:  # of a purse, a member's, an overflow
         spend = standing(reply, _STATE.size, caps, ms) if caps.any else ()
         theirs = standing(reply, len(reply) - PACKED, member, ms) if member.any else ()
+        if past:
+            at = _STATE.size + (PACKED if caps.any else 0)
+            overflow = OVERFLOW.unpack_from(reply, at)
     return _state((
         _STATUS[status], _BINDING[binding], wait, hold, balance, held, active, now, windows,
-        spend, theirs,
+        spend, theirs, overflow,
     ))  # fmt: skip

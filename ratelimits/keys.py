@@ -52,6 +52,11 @@ def spend(account: int, purse: str) -> str:
     return f"{tag(shard(account))}:spend:{purse}"
 
 
+def overflow(account: int, purse: str) -> str:
+    """The hash with what a purse of an account has spent past its plan's windows."""
+    return f"{tag(shard(account))}:overflow:{purse}"
+
+
 def given(account: int) -> str:
     """The hash with what an account was given away today."""
     return f"{tag(shard(account))}:given:{account}"

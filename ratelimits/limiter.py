@@ -10,6 +10,7 @@ Always true, and checked by tests/ratelimits/test_model.py:
 5. A refusal takes nothing.
 6. What a purse (a key, and what it is rotated to) has spent and holds in a UTC day, in a month and
    in its life is at most its caps; and likewise a member's purse, which all their keys share.
+7. What a purse has spent and holds past full windows in a month is at most its overflow's cap.
 
 The clock is Redis's. Money is nano-dollars. An account is a number, a subject (whom the windows
 belong to) a string; nothing here knows what they stand for. A limit of 0 means there is none.
@@ -24,6 +25,7 @@ from hontoni import redis
 from ratelimits import epochs, keys, records, scripts
 from ratelimits.answers import Binding, Limits, State, Status, Window, state
 from ratelimits.guards import Guard
+from ratelimits.overflows import Overflow
 from ratelimits.purses import Caps
 
 # Where everybody looks for it: what is asked, and what is answered.
@@ -41,7 +43,8 @@ class Ask(NamedTuple):
     `holds_from` and `holds_until` bound the moment of admission that `full` and `floor` are right
     for, in microseconds by Redis's clock; 0 = any moment. A batch's request takes at most `drawn`
     of its hold out of what is set aside for `batch`. `guard` is what holds programs back that run
-    away.
+    away. `overflow` asks to go past a full window, which then counts nothing; "inside": none is
+    full. No window counts what was before `reset` (ms by Redis's clock; 0: it was never).
     """
 
     request_id: str
@@ -63,6 +66,8 @@ class Ask(NamedTuple):
     batch: str = ""
     drawn: int = 0
     guard: Guard | None = None
+    overflow: Overflow | None = None
+    reset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +113,10 @@ _PURCHASES = "purchases"  # the subject of reservations, which count in no windo
 _BATCHES = "batches"  # the subject of what is set aside for them, likewise
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
 _NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
-_ADMISSION = Struct(">16q??")  # as admit.lua unpacks it
+_ADMISSION = Struct(">17q??")  # as admit.lua unpacks it
 _MEMBER = Struct(">3q")  # likewise
-_SETTLEMENT = Struct(">q??")  # as settle.lua does
+_SETTLEMENT = Struct(">qBB")  # as settle.lua does
+_OUT_OF_WINDOWS, _OUT_OF_MINUTE = 1, 2
 
 # -- The data plane ------------------------------------------------------------------------------
 
@@ -124,7 +130,7 @@ async def admit(ask: Ask, commit: bool = True) -> State:
     admission and takes nothing.
     """
     reply = await scripts.run(scripts.ADMIT, *_admission(ask, commit))
-    return state(reply, ask.limits, ask.caps, ask.member)
+    return state(reply, ask.limits, ask.caps, ask.member, ask.overflow is not None)
 
 
 def look_sync(ask: Ask) -> State:
@@ -139,7 +145,7 @@ def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Arg
     purse, day, month, life = caps
     numbers = _ADMISSION.pack(
         ask.terms_version, ask.credits_version, ask.full, ask.floor, ask.lease_ms, *limits,
-        day, month, life, ask.holds_from, ask.holds_until, ask.stretch, commit,
+        day, month, life, ask.holds_from, ask.holds_until, ask.reset, ask.stretch, commit,
     )  # fmt: skip
     rest = records.rest(account, subject, purse, ask.draft)
     names = _keys(ask)
@@ -147,6 +153,8 @@ def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Arg
     if ask.batch:
         names = (*names, keys.request(account, ask.batch))
         args = (*args, ask.drawn)
+    if ask.overflow is not None:
+        names = (*names, keys.overflow(account, ask.overflow.purse))
     if ask.guard is not None:
         names = (*names, *ask.guard.keys(keys.tag(keys.shard(account))))
     if ask.member.any:
@@ -155,6 +163,8 @@ def _admission(ask: Ask, commit: bool) -> tuple[tuple[str, ...], tuple[redis.Arg
         args = (*args, *(() if ask.batch else ("",)), _MEMBER.pack(*most))
     if ask.guard is not None:
         args = (*args, *("",) * (6 - len(args)), ask.guard.packed)
+    if ask.overflow is not None:
+        args = (*args, *("",) * (7 - len(args)), ask.overflow.packed)
     return names, args
 
 
@@ -316,11 +326,12 @@ def reap_sync(
     event: str | bytes,
     member: str = "",
     guard: Guard | None = None,
+    overflow: Overflow | None = None,
 ) -> State:
-    """Settle a request for its dead process; `member` is the purse of whose key it was. "alive"
-    if it beat meanwhile: nothing happened."""
+    """Settle a request for its dead process; `member` is the purse of whose key it was, `overflow`
+    what it was admitted by. "alive" if it beat meanwhile: nothing happened."""
     ask = _closing(dead.request_id, dead.account, dead.subject, dead.purse)
-    ask = ask._replace(member=Caps(member), guard=guard)
+    ask = ask._replace(member=Caps(member), guard=guard, overflow=overflow)
     reply = scripts.run_sync(scripts.SETTLE, *_settlement(ask, cost, event, reaping=True))
     return state(reply, ask.limits, ask.caps)
 
@@ -344,9 +355,13 @@ def _settlement(
     names = (*_keys(ask), keys.usage(keys.shard(ask.account)))
     if ask.member.purse:
         names = (*names, keys.spend(ask.account, ask.member.purse))
-    how = _SETTLEMENT.pack(ask.limits.rpm, giveback, reaping)
+    out = _OUT_OF_WINDOWS if ask.overflow is None else _OUT_OF_MINUTE
+    how = _SETTLEMENT.pack(ask.limits.rpm, giveback and out, reaping)
     args: tuple[redis.Argument, ...] = (ask.request_id, ask.account, cost, event, how)
     if ask.guard is not None:
         guarding = ask.guard.keys(keys.tag(keys.shard(ask.account)))
         names, args = (*names, *guarding), (*args, len(guarding))
+    if ask.overflow is not None:
+        names = (*names, keys.overflow(ask.account, ask.overflow.purse))
+        args = (*args, *((0,) if ask.guard is None else ()), 1)
     return names, args

@@ -172,6 +172,10 @@ class KeySerializer(Places, Strict, serializers.ModelSerializer[ApiKey]):
         help_text="How often the very same prompt is served within ten minutes.",
     )
     session_budget = CapField(help_text="Dollars a session may spend (`x-session-id`).")
+    overflow_cap = CapField(
+        help_text="Overflow: dollars this key may spend past its plan's windows in a UTC month, "
+        "at the plan's surcharge. null: it stops at them."
+    )
     stopped = serializers.BooleanField(
         required=False,
         help_text="The kill switch: a stopped key is refused until it is started again.",
@@ -207,6 +211,7 @@ class KeySerializer(Places, Strict, serializers.ModelSerializer[ApiKey]):
             "allowed_models",
             "allowed_ips",
             *restrictions.GUARD,
+            "overflow_cap",
             "stopped",
             "scopes",
             "member",

@@ -23,6 +23,7 @@ GUARD = ("brake_spend", "brake_times", "brake_loop", "session_budget")
 FIELDS = (
     *("daily_cap", "monthly_cap", "lifetime_cap", "allowed_models", "allowed_ips", "scopes"),
     *GUARD,
+    "overflow_cap",
 )
 MOST_TIMES, MOST_SAME = 100, 1_000  # of a brake: times its history; the same prompt
 
@@ -30,7 +31,8 @@ MOST_TIMES, MOST_SAME = 100, 1_000  # of a brake: times its history; the same pr
 class Restrictions(NamedTuple):
     """Caps in nano-dollars a UTC day, a month and in all; None, and nothing listed, allow
     everything. The guard: nano-dollars in ten minutes, so many times what it spent before, one
-    prompt so often in ten minutes, nano-dollars a session."""
+    prompt so often in ten minutes, nano-dollars a session. Overflow:
+    nano-dollars a UTC month past the plan's windows; None: it stops at them."""
 
     daily_cap: int | None = None
     monthly_cap: int | None = None
@@ -42,6 +44,7 @@ class Restrictions(NamedTuple):
     brake_times: int | None = None
     brake_loop: int | None = None
     session_budget: int | None = None
+    overflow_cap: int | None = None
 
     def stored(self) -> dict[str, Any]:
         """The columns of an ApiKey."""

@@ -35,12 +35,13 @@ OVERLAPS = {
 
 
 CAPS = ("daily_cap", "monthly_cap", "lifetime_cap")
-# What is typed of a guard, as it is kept; in the order of restrictions.GUARD.
+# What is typed of a guard and of overflow, as it is kept; in the order of restrictions.FIELDS.
 GUARDS: dict[str, Callable[[Any], int]] = {
     "brake_spend": nanos,
     "brake_times": int,
     "brake_loop": int,
     "session_budget": nanos,
+    "overflow_cap": nanos,
 }
 CAP: dict[str, Any] = {
     "required": False,
@@ -137,6 +138,14 @@ class LimitsForm(PlacesForm):
         help_text=_("What one session of an agent may spend in all."),
         **CAP,
     )
+    overflow_cap = forms.DecimalField(
+        label=_("Overflow: dollars a month"),
+        help_text=_(
+            "What it may spend past the windows of your plan in a month (UTC), at the plan's "
+            "surcharge. Empty: it stops at them."
+        ),
+        **CAP,
+    )
     scopes = forms.MultipleChoiceField(
         label=_("What it may do"),
         help_text=_("None ticked: it may ask models and read usage."),
@@ -173,7 +182,10 @@ class KeyLimitsForm(LimitsForm):
     @classmethod
     def of(cls, key: ApiKey, data: Any = None) -> "KeyLimitsForm":
         """Filled in with what the key has."""
-        caps = {name: getattr(key, name) for name in (*CAPS, "brake_spend", "session_budget")}
+        caps = {
+            name: getattr(key, name)
+            for name in (*CAPS, "brake_spend", "session_budget", "overflow_cap")
+        }
         filled = {name: dollars(cap) for name, cap in caps.items() if cap is not None}
         listed = {
             "allowed_models": key.allowed_models,

@@ -71,7 +71,7 @@ _MONEY = (
     *("billing-end-add-on", "billing-invoices", "billing-invoice-pdf", "billing-invoice"),
     *("billing-statements", "billing-statement-file", "billing-statement", "billing-promo"),
     *("billing-referrals", "billing-mails", "billing-vietqr-order", "billing-vietqr"),
-    *("billing-vietqr-state", "billing-vietqr-cancel", "billing-e-invoice"),
+    *("billing-vietqr-state", "billing-vietqr-cancel", "billing-e-invoice", "billing-reset"),
 )
 # What it takes to read a page, and to send it something.
 PAGES: dict[str, tuple[str, str]] = {

@@ -13,7 +13,7 @@ from billing.invoices.models import BillingDetails, Invoice
 from billing.plans import quotes
 from billing.plans.models import AddOn, Plan, Subscription
 from hontoni.drf import Query, Strict
-from hontoni.money import dollars
+from hontoni.money import dollars, per_cent
 
 CURRENCY = "USD"
 
@@ -111,6 +111,12 @@ class LimitsSerializer(serializers.Serializer[Any]):
 
 
 class PlanSerializer(serializers.ModelSerializer[Plan]):
+    reset_price = DollarsField(
+        help_text="Of a reset pass, sold one time a period; 0.00: not sold."
+    )
+    overflow_surcharge_percent = serializers.SerializerMethodField(
+        help_text="on requests past a window, of keys with overflow"
+    )
     id = serializers.CharField(source="slug")
     price = DollarsField(help_text="A month.")
     currency = serializers.CharField(default=CURRENCY, read_only=True)
@@ -128,8 +134,13 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "limits_apply_to",
             "thinking_budget",
             "key_cap",
+            "overflow_surcharge_percent",
+            "reset_price",
             "is_default",
         ]
+
+    def get_overflow_surcharge_percent(self, plan: Plan) -> str:
+        return per_cent(plan.surcharge)
 
 
 class AddOnSerializer(serializers.ModelSerializer[AddOn]):

@@ -33,7 +33,7 @@ from billing.subscriptions.balance_changes import Outcome
 from hontoni import errors
 from hontoni.drf import problems, takes_nothing
 
-_IDEMPOTENCY_KEY = OpenApiParameter(
+IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     location=OpenApiParameter.HEADER,
     description="Yours, up to 100 characters. The same key again pays nothing more and answers "
@@ -141,7 +141,7 @@ class MySubscription(APIView):
         description="Pays the first month and starts at once; so does the plan you have on trial, "
         "whose trial ends then; by card, any plan takes its place. Money that running requests "
         f"hold is not spent: 402 `balance_on_hold` then.\n\n{_STRIPE}",
-        parameters=[_IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY],
         request=SubscribeSerializer,
         responses={
             201: ChangeSerializer,
@@ -186,7 +186,7 @@ class Upgrade(APIView):
         operation_id="upgrade",
         summary="Go to a dearer plan now",
         description="Pays the difference for the rest of the period, by the second.",
-        parameters=[_IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY],
         request=PlanChoiceSerializer,
         responses={
             201: ChangeSerializer,
@@ -304,7 +304,7 @@ class AddOns(APIView):
         "yours begins when the period ends, and nothing is credited. The one you have: 409 "
         "`add_on_active`, or, if it was to end or to change, it goes on. It is "
         f"paid as your plan is; without one, as you say.\n\n{_STRIPE}",
-        parameters=[_IDEMPOTENCY_KEY],
+        parameters=[IDEMPOTENCY_KEY],
         request=AddSerializer,
         responses={
             201: ChangeSerializer,

@@ -43,6 +43,7 @@ TYPES: dict[str, Event] = {
     "plan.renewal_failed": Event(_("A renewal failed"), ("plan_renewal_failed",), _MONEY),
     "plan.ended": Event(_("A plan ends"), ("plan_ended",), _MONEY),
     "addon.started": Event(_("An add-on begins"), ("add_on_started",), _MONEY),
+    "plan.reset": Event(_("The limits of a plan are reset"), ("windows_reset",), _MONEY),
     "payment.received": Event(_("A payment arrived"), ("topup_receipt", "auto_topup"), _MONEY),
     "payment.failed": Event(
         _("An automatic top-up failed"), ("auto_topup_failed", "auto_topup_off"), _MONEY

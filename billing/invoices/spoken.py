@@ -19,6 +19,10 @@ _DAY = r"\d\d \w{3} \d{4}"
 _SENTENCES = (
     (r"Unused time on (?P<what>.+)", gettext_noop("Unused time on %(what)s")),
     (
+        rf"Reset pass of (?P<what>.+), (?P<start>{_DAY}) to (?P<end>{_DAY})",
+        gettext_noop("Reset pass of %(what)s, %(start)s to %(end)s"),
+    ),
+    (
         rf"(?P<what>.+), (?P<start>{_DAY}) to (?P<end>{_DAY})",
         gettext_noop("%(what)s, %(start)s to %(end)s"),
     ),

@@ -81,6 +81,7 @@ LETTERS = {
     "plan_started": Letter(_("Your plan has begun"), _("A plan begins"), required=True),
     "plan_upgraded": Letter(_("Your plan has changed"), _("An upgrade"), required=True),
     "add_on_started": Letter(_("Your add-on is active"), _("An add-on begins"), required=True),
+    "windows_reset": Letter(_("Your limits are reset"), _("A reset pass"), required=True),
     "price_rises": Letter(_("A price rises"), _("A price rises"), required=True),
     "model_price_rises": Letter(
         _("A model's price changes"), _("The price of a model you use rises"), required=True

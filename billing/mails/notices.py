@@ -4,6 +4,7 @@ Kinds, and their facts (amounts are dollars as text, moments ISO 8601):
 
 * plan_started, plan_upgraded, add_on_started: plan and add_on (names, here and below), paid,
   invoice, renews_at
+* windows_reset: plan, add_on, paid, invoice, renews_at
 * plan_renewal_soon: plan, add_on, amount, renews_at, balance, enough (is it?), plus_tax (by card)
 * price_rises: sold (a name), old, new, from_at (the first renewal that costs it)
 * plan_renewed: plan, add_on, paid, invoice, renews_at

@@ -24,9 +24,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.pages.visitors import customer
 from billing.books import balances
+from billing.pages import reset_views
 from billing.pages.billing_forms import OnceForm
 from billing.pages.card_forms import card_name
 from billing.pages.card_views import saved_cards, top_up_at_once
+from billing.payments import reset_orders
 from billing.payments.card_throttles import OrdersByAccount
 from billing.plans import price_list, quotes, terms
 from billing.plans.models import AddOn, Plan, Subscription
@@ -35,7 +37,7 @@ from billing.stripe import stripe_api
 from billing.subscriptions import changes
 from billing.subscriptions.balance_changes import Outcome
 from hontoni import errors
-from hontoni.money import CENT, MAX, dollars, nanos
+from hontoni.money import MAX, dollars
 from hontoni.templatetags.money import decimal
 from hontoni.translated_errors import translated
 from ratelimits import throttle
@@ -118,6 +120,7 @@ def plans(request: HttpRequest) -> HttpResponse:
         ),
         "other_way": _other_way(mine),
         "grace_until": mine.grace_until if mine and past_due else None,
+        **reset_views.shown(request, mine),
         **_on_sale(plan, mine),
     }
     return render(request, "billing/plans.html", context)
@@ -207,11 +210,8 @@ def _dearer(data: dict[str, Any], quote: Quote, short: str) -> bool:
 def _missing(user_id: int, due: int) -> str:
     """Dollars to add before the balance pays this, at least what can be topped up; empty if it
     does already."""
-    short = due - balances.live(user_id).available
-    if short <= 0:
-        return ""
-    cents = -(-short // CENT) * CENT
-    return dollars(max(cents, nanos(settings.TOPUP_MIN)))
+    short = reset_orders.missing(user_id, due)
+    return dollars(short) if short else ""
 
 
 def _chooses_payment(mine: Subscription | None, sold: Plan | AddOn) -> bool:

@@ -1,6 +1,7 @@
 """What is sold, who has it, and who was told of a higher price. Amounts are nano-dollars."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -30,8 +31,23 @@ class Plan(models.Model):
     concurrent = models.PositiveIntegerField("requests at the same time")
     thinking_budget = models.PositiveIntegerField(help_text="Tokens of thinking in one request.")
     key_cap = models.PositiveIntegerField("active API keys")
+    overflow_surcharge = models.DecimalField(
+        "overflow surcharge",
+        max_digits=5,
+        decimal_places=2,
+        default=Decimal(25),
+        db_default=Decimal(25),
+        validators=[MinValueValidator(0)],
+        help_text="Per cent on the price of requests past a window, for keys with overflow.",
+    )
     subject = models.CharField(
         "limits apply to", max_length=10, choices=Subject.choices, default=Subject.KEY
+    )
+    reset_price = models.BigIntegerField(
+        "price of a reset pass",
+        default=0,
+        db_default=0,
+        help_text="Dollars, to have all windows empty at once, one time a period. 0: not sold.",
     )
     active = models.BooleanField(default=True, help_text="Inactive plans are no longer sold.")
     sort_order = models.IntegerField(default=0)
@@ -45,6 +61,9 @@ class Plan(models.Model):
         ordering = ["sort_order", "id"]
         constraints = [
             models.CheckConstraint(condition=Q(price__gte=0), name="plan_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(reset_price__gte=0), name="plan_reset_price_not_negative"
+            ),
             models.CheckConstraint(
                 condition=Q(
                     rpm__gte=1,
@@ -70,6 +89,11 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def surcharge(self) -> int:
+        """Of overflow, in basis points."""
+        return int(self.overflow_surcharge * 100)
 
 
 class AddOn(models.Model):
@@ -216,6 +240,35 @@ class PriceNotice(models.Model):
         return gettext("%(what)s at %(where)s") % {
             "what": self.plan or self.add_on,
             "where": f"${dollars(self.price)}",
+        }
+
+
+class ResetPass(models.Model):
+    """All windows of an account were emptied at once, for money, one time in a period."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    subscription = models.ForeignKey("billing.Subscription", models.PROTECT, related_name="+")
+    plan = models.ForeignKey("billing.Plan", models.PROTECT, related_name="+")
+    period_start = models.DateTimeField()
+    transfer = models.OneToOneField("billing.Transfer", models.PROTECT, related_name="+")
+    price = models.BigIntegerField(help_text="Nano-dollars.")
+    reset_at = models.DateTimeField(help_text="By Redis's clock, which the windows go by.")
+
+    class Meta:
+        verbose_name = "reset pass"
+        verbose_name_plural = "reset passes"
+        indexes = [models.Index(fields=["user", "-reset_at"], name="reset_pass_last")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subscription", "period_start"], name="reset_pass_once_a_period"
+            ),
+            models.CheckConstraint(condition=Q(price__gt=0), name="reset_pass_costs"),
+        ]
+
+    def __str__(self) -> str:
+        return gettext("%(plan)s reset on %(when)s") % {
+            "plan": self.plan,
+            "when": f"{self.reset_at:%Y-%m-%d %H:%M} UTC",
         }
 
 

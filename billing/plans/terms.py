@@ -5,6 +5,7 @@ A gateway's snapshot is made of this. Whoever changes a plan, an add-on or a sub
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models, transaction
@@ -15,7 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.people import terms as accounts_terms
 from billing.books import ledger
-from billing.plans.models import AddOn, LimitRaise, Plan, Subscription
+from billing.plans.models import AddOn, LimitRaise, Plan, ResetPass, Subscription
 from ratelimits.limiter import Limits
 
 _NO_DEFAULT = "No plan is the default: run `manage.py seed`."
@@ -36,12 +37,14 @@ class Terms:
     credits_total: int
     credits_version: int
     settled_total: int
+    overflow_surcharge: int  # basis points
+    reset: int  # when the windows were last reset, in ms by Redis's clock; 0: never
 
 
 def terms(user_id: int) -> Terms:
     """Two queries. Raises ImproperlyConfigured where no plan is the default."""
     wallet = ledger.wallet(user_id)
-    plan, multiplier = plan_of(user_id)
+    plan, multiplier, reset_at = _plan(user_id)
     return Terms(
         plan=plan.slug,
         plan_name=plan.name,
@@ -53,20 +56,29 @@ def terms(user_id: int) -> Terms:
         credits_total=wallet.credits_total,
         credits_version=wallet.credits_version,
         settled_total=wallet.settled_total,
+        overflow_surcharge=plan.surcharge,
+        reset=int(reset_at.timestamp() * 1000) if reset_at else 0,
     )
 
 
 def plan_of(user_id: int) -> tuple[Plan, int]:
     """The plan an account is on, and by how much its add-on and what staff raised multiply its
     limits. One query."""
+    return _plan(user_id)[:2]
+
+
+def _plan(user_id: int) -> tuple[Plan, int, datetime | None]:
+    """The same, and when its windows were last reset."""
     live = Subscription.objects.filter(user_id=user_id, status__in=Subscription.LIVE)
     multiplier = Subquery(live.values("add_on__multiplier")[:1])
     raised = LimitRaise.objects.filter(user_id=user_id, ended_at=None, until__gt=timezone.now())
+    resets = ResetPass.objects.filter(user_id=user_id).order_by("-reset_at")
     plan = (
         Plan.objects.annotate(
             subscribed=Exists(live.filter(plan_id=OuterRef("pk"))),
             multiplier=Coalesce(multiplier, 1)
             * Coalesce(Subquery(raised.values("multiplier")[:1]), 1),
+            reset_at=Subquery(resets.values("reset_at")[:1]),
         )
         .filter(Q(subscribed=True) | Q(is_default=True))
         .order_by("-subscribed")
@@ -74,7 +86,7 @@ def plan_of(user_id: int) -> tuple[Plan, int]:
     )
     if plan is None:
         raise ImproperlyConfigured(_NO_DEFAULT)
-    return plan, plan.multiplier
+    return plan, plan.multiplier, plan.reset_at
 
 
 def default_plan() -> Plan:

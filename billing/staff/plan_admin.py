@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.plans import price_list, prices, terms
-from billing.plans.models import AddOn, Plan, PriceNotice, Subscription
+from billing.plans.models import AddOn, Plan, PriceNotice, ResetPass, Subscription
 from billing.staff import customer_deeds as deeds
 from billing.staff.audited import ReadOnlyAdmin, audit_deed
 from billing.staff.dollars import DOLLARS
@@ -83,7 +83,8 @@ class SoldAdmin(MoneyAdmin):
 
 @admin.register(Plan)
 class PlanAdmin(SoldAdmin):
-    list_display = ["name", "monthly_price", *Plan.LIMITS, "key_cap", "active", "is_default"]
+    list_display = ["name", "monthly_price", *Plan.LIMITS, "key_cap", "overflow_surcharge"]
+    list_display += ["active", "is_default"]
     readonly_fields = ["is_default", "binding"]
     actions = ["make_default"]
 
@@ -191,6 +192,22 @@ class SubscriptionAdmin(ReadOnlyAdmin):
                 self.message_user(request, gettext("%(what)s: done.") % {"what": mine})
         if not live:
             self.message_user(request, gettext("None of these is live."), messages.WARNING)
+
+
+@admin.register(ResetPass)
+class ResetPassAdmin(ReadOnlyAdmin):
+    list_display = ["reset_at", "user", "plan", "shown_price", "period_start"]
+    list_filter = ["reset_at", "plan"]
+    list_select_related = ["user", "plan"]
+    search_fields = ["user__email"]
+    fields = ["user", "subscription", "plan", "period_start", "reset_at", "shown_price"]
+    fields += ["transfer"]
+    readonly_fields = ["shown_price"]
+    ordering = ["-id"]
+
+    @admin.display(description=_("price"), ordering="price")
+    def shown_price(self, bought: ResetPass) -> str:
+        return f"${dollars(bought.price)}"
 
 
 @admin.register(PriceNotice)

@@ -9,7 +9,7 @@ from django.utils.crypto import salted_hmac
 from gateway.catalogue import life, variants
 from gateway.catalogue.features.snapshot import Features, Rules
 from gateway.catalogue.life import Life
-from gateway.catalogue.own_prices.terms import Own, Rates, Terms
+from gateway.catalogue.own_prices.terms import LISTED, Own, Rates, Terms, surcharged
 from gateway.dialects.codecs import families
 from gateway.dialects.ir import Target, Usage
 from gateway.vendors.manners import NATIVE, PLAIN, Manners, Named
@@ -39,6 +39,12 @@ class Price:
                 self, rates=own.on(self.rates), long_context_above=None, long_rates=None, own=own
             )
         return replace(self, rates=own.on(self.rates), long_rates=own.on(self.long_rates), own=own)
+
+    def surcharged(self, surcharge: int) -> "Price":
+        """The same with so many basis points on top."""
+        more = LISTED._replace(surcharge=surcharge)
+        paid = self.at(more)
+        return replace(paid, own=(self.own or more)._replace(surcharge=surcharge))
 
     @property
     def whole(self) -> tuple[int, ...]:
@@ -95,7 +101,8 @@ class Book:
 class Model:
     """What the hot path needs to know of a model. `target` is what it can be asked, `pool` who
     can be asked. `coming` are the prices announced to follow `price`. Through a customer's own key
-    it costs the `fee`, and `ours` is the same at the price of our own credentials."""
+    it costs the `fee`, and `ours` is the same at the price of our own credentials. `surcharge` is
+    what it costs more, in basis points, past a window of the plan."""
 
     id: str
     name: str
@@ -116,6 +123,7 @@ class Model:
     owner: int = 0  # the account whose own price it has
     fee: Fee | None = None
     ours: "Model | None" = field(default=None, compare=False, repr=False)
+    surcharge: int = 0
     manners: Manners = PLAIN  # of whoever is asked for it
     book: Book = field(default_factory=lambda: Book(Features()), compare=False, repr=False)
     outlines: dict[bytes, Any] = field(default_factory=dict, compare=False, repr=False)  # plane's
@@ -142,9 +150,13 @@ class Model:
     def sister(self, name: str) -> "Model | None":
         """Another model, by any of its names, at the prices of the same account."""
         found = self.book.find(name)
-        if found is not None and self.fee is not None:
-            return found.by_own_key() or found
-        return found.owned(self.owner) if found is not None and self.owner else found
+        if found is None:
+            return None
+        if self.fee is not None:
+            found = found.by_own_key() or found
+        elif self.owner:
+            found = found.owned(self.owner)
+        return found.surcharged(self.surcharge)
 
     def by_own_key(self) -> "Model | None":
         """The same at the fee for a customer's own key; None where staff have set none."""
@@ -154,6 +166,19 @@ class Model:
         if _BY_OWN_KEY not in self._owned:
             self._owned[_BY_OWN_KEY] = _by_own_key(self, fee)
         return self._owned[_BY_OWN_KEY]
+
+    def surcharged(self, surcharge: int) -> "Model":
+        """The same past a window of a plan with that surcharge, in basis points."""
+        if surcharge == self.surcharge:  # nearly always: none
+            return self
+        at = _SURCHARGED - surcharge
+        if at not in self._owned:
+            self._owned[at] = _surcharged(self, surcharge)
+        return self._owned[at]
+
+    def paid(self, amount: int) -> int:
+        """What is paid for a call, or another unit, that costs so much: nano-dollars."""
+        return surcharged(amount, self.surcharge) if self.surcharge else amount
 
     def window(self, long_context: bool) -> int:
         """The most tokens of a prompt. A long context without a switch is there for everybody."""
@@ -198,7 +223,7 @@ def learnt() -> dict[str, Any]:
     return {"outlines": {}, "_rules": [], "_capped": {}, "_elsewhere": {}, "_owned": {}}
 
 
-_BY_OWN_KEY = -1  # no account's id
+_BY_OWN_KEY, _SURCHARGED = -1, -2  # no account's id; the latter and all below it
 
 
 def _by_own_key(model: Model, fee: Fee) -> Model:
@@ -211,6 +236,18 @@ def _by_own_key(model: Model, fee: Fee) -> Model:
         coming=(),
         fee=fee,
         ours=model,
+        _elsewhere={},
+        _owned={},
+    )
+
+
+def _surcharged(model: Model, surcharge: int) -> Model:
+    return replace(
+        model,
+        price=model.price.surcharged(surcharge),
+        coming=(),
+        surcharge=surcharge,
+        ours=model.ours.surcharged(surcharge) if model.ours else None,
         _elsewhere={},
         _owned={},
     )

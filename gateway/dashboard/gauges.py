@@ -75,6 +75,7 @@ def _state(key: ApiKey) -> tuple[State, int]:
             lease_ms=0,
             caps=Caps(key.purse, *restrictions.caps(key)),
             member=_member(key),
+            reset=found.reset,
         )
         state = limiter.look_sync(ask)
         if state.status in ("ok", "refused"):

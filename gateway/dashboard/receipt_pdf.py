@@ -10,7 +10,7 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Spacer
 
 from billing.invoices import pdf_layout
-from gateway.dashboard.receipt_words import RULES, TURNS
+from gateway.dashboard.receipt_words import RULES, SPANS, TURNS
 from gateway.usage.models import UsageEvent
 from gateway.vendors.own_keys.fees import REQUEST_LINE
 from hontoni.money import nanos
@@ -38,6 +38,7 @@ def draw(event: UsageEvent, receipt: dict[str, Any], url: str) -> bytes:
                 (_("Price list of"), str(event.price_id)),
                 (_("Duration"), f"{counted(event.duration_ms)} ms"),
                 (_("Rule"), str(RULES.get(receipt["rule"], receipt["rule"]))),
+                *_overflow(receipt["overflow"]),
             ]
         ),
         Spacer(0, 6 * mm),
@@ -54,6 +55,14 @@ def draw(event: UsageEvent, receipt: dict[str, Any], url: str) -> bytes:
         pdf_layout.text(_("Check it without an account: %(url)s") % {"url": url}, size=8),
     ]
     return pdf_layout.bytes_of(event.request_id, settings.SELLER_NAME, story)
+
+
+def _overflow(past: dict[str, str] | None) -> list[tuple[str, str]]:
+    """Which window it went past, and for how much more."""
+    if past is None:
+        return []
+    window = SPANS[past["window"]]
+    return [(_("Overflow"), f"{window}, +{decimal(past['surcharge_percent'])}%")]
 
 
 def _line(line: dict[str, Any]) -> tuple[str, str, str, str]:

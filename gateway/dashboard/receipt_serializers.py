@@ -84,6 +84,13 @@ class InsteadOfSerializer(serializers.Serializer[Any]):
     )
 
 
+class OverflowSerializer(serializers.Serializer[Any]):
+    """Past a full window of the plan (docs/20-authentication.md)."""
+
+    window = serializers.ChoiceField(("5h", "daily", "weekly", "monthly"))
+    surcharge_percent = serializers.CharField(help_text="in the price of every line")
+
+
 class OwnKeyFeeSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     per_million_tokens = serializers.CharField(help_text="dollars, for tokens of any kind")
@@ -125,6 +132,9 @@ class ReceiptSerializer(UsageSerializer):
         help_text="where the account has a key of its own there: whether that answered, at which "
         "fee, and what the vendor bills its owner, as far as that is known"
     )
+    overflow = serializers.SerializerMethodField(
+        help_text="the full window that it went past, as its key may, and the plan's surcharge"
+    )
     clamps = serializers.SerializerMethodField()
     left_out = serializers.SerializerMethodField(
         help_text="what was asked for and not sent to the vendor, as kind:name"
@@ -138,7 +148,8 @@ class ReceiptSerializer(UsageSerializer):
         fields: tuple[str, ...] = (  # type: ignore[assignment]
             *UsageSerializer.Meta.fields,
             *("lines", "total", "charged", "rule", "price_version", "corrections"),
-            *("settlement", "windows", "instead_of", "own_key", "clamps", "left_out", "attempts"),
+            *("settlement", "windows", "instead_of", "own_key", "overflow", "clamps"),
+            *("left_out", "attempts"),
             *("upstream_status", "upstream_request_id"),
         )
 
@@ -173,6 +184,10 @@ class ReceiptSerializer(UsageSerializer):
     @extend_schema_field(OwnKeyReceiptSerializer(allow_null=True))
     def get_own_key(self, event: UsageEvent) -> dict[str, Any] | None:
         return receipts.own_key(event)
+
+    @extend_schema_field(OverflowSerializer(allow_null=True))
+    def get_overflow(self, event: UsageEvent) -> dict[str, str] | None:
+        return receipts.overflow(event)
 
     def get_rule(self, event: UsageEvent) -> str:
         return str(event.details.get("rule", ""))

@@ -24,6 +24,12 @@ RULES: dict[str, Promise] = {
     "capped": gettext_lazy("charged what was held"),
     "quarantined": gettext_lazy("charged what was held"),
 }
+SPANS: dict[str, Promise] = {  # of windows, in a sentence
+    "5h": gettext_lazy("5-hour"),
+    "daily": pgettext_lazy("a window", "daily"),
+    "weekly": pgettext_lazy("a window", "weekly"),
+    "monthly": gettext_lazy("30-day"),
+}
 TURNS: dict[str, Promise] = {  # the kinds of lines; of a plain message nothing is said
     "message": gettext_lazy("a turn"),
     "compaction": gettext_lazy("a summary"),

@@ -23,6 +23,7 @@ _BOOKS = (
     "view_invoice",
     "view_invoiceseries",
     "view_redemption",
+    "view_resetpass",
     "view_referral",
     "view_notice",
     "view_mail",
@@ -53,7 +54,7 @@ ROLES = {
         "billing": (*_BOOKS, "view_plan", "view_addon", "view_promocode", *_CUSTOMERS),
         "payments": _PAYMENTS,
         "gateway": (
-            *("view_model", "view_price", "view_refusal", "view_usageevent"),
+            *("view_model", "view_price", "view_refusal", "view_usageevent", "view_overflowmonth"),
             "view_correction",
             *("view_feature", "view_leftout", "view_customerprice", "view_ownkey"),
             "view_featureprice",
@@ -91,7 +92,7 @@ ROLES = {
             "replace_einvoice",
         ),
         "gateway": (
-            *("view_model", "view_price", "view_refusal", "view_usageevent"),
+            *("view_model", "view_price", "view_refusal", "view_usageevent", "view_overflowmonth"),
             *("view_deadevent", "change_deadevent"),
             *("view_usagequarantine", "close_usagequarantine"),
             *("view_correction", "correct_requests"),

@@ -9,7 +9,8 @@ A line is one sampling of one model, or the calls of one tool:
 
 A line at a customer's own price has `own` (gateway/catalogue/own_prices/terms.py), and so has that
 of a request through a customer's own key: all its tokens at the fee, and the fee a request as a
-call. `usage` is in the order of `gateway.models.BUCKETS`; `long` says whether the long-context
+call. Past a window of the plan all of it is dearer by its surcharge, calls as well: `amount` has
+it in it. `usage` is in the order of `gateway.models.BUCKETS`; `long` says whether the long-context
 prices of that version apply, by this line's own prompt; `factor` is in basis points, of `factors`:
 the features that it is the product of, each with the version of its price (0, or none: its first).
 So a line of tokens is usage x prices x factor / 10000 / a million, and one of calls is calls x
@@ -151,7 +152,7 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
     """
     if model.fee is not None:
         ours = tuple(model.rules().ours.values())
-        return _fees(used, tally, model) + _calls(tally.calls, ours)
+        return _fees(used, tally, model) + _calls(tally.calls, ours, model)
     rules, requested = model.rules(), sifted.requested
     if not tally.iterations and not tally.calls:
         return [Tokens("message", model.id, model.price, used, *factored(tally, requested, rules))]
@@ -161,7 +162,7 @@ def lines(used: Usage, tally: Tally, model: Model, sifted: Sifted) -> list[Line]
         its = rules if by is model else by.rules()
         times = factored(tally, requested, its)
         found.append(Tokens(each.kind, by.id, by.price, each.usage, *times))
-    return found + _calls(_counted(tally.calls, sifted.uses), rules.meters)
+    return found + _calls(_counted(tally.calls, sifted.uses), rules.meters, model)
 
 
 def in_batch(sifted: Sifted) -> Sifted:
@@ -253,9 +254,9 @@ def _counted(calls: Mapping[str, int], uses: Sequence[Use]) -> Mapping[str, int]
     return calls
 
 
-def _calls(counted: Mapping[str, int], meters: tuple[Row, ...]) -> list[Line]:
+def _calls(counted: Mapping[str, int], meters: tuple[Row, ...], model: Model) -> list[Line]:
     return [
-        Calls(row.name, row.id, calls, row.amount, row.version)
+        Calls(row.name, row.id, calls, model.paid(row.amount), row.version)
         for row in meters
         if (calls := sum(counted.get(meter, 0) for meter in row.meters)) > 0
     ]

@@ -92,7 +92,7 @@ def hold(model: Model, estimated: Estimate) -> Hold:
 
 def per_request(model: Model) -> int:
     """What is asked for a request through a customer's own key, whatever its size."""
-    return 0 if model.fee is None else model.fee.per_request
+    return 0 if model.fee is None else model.paid(model.fee.per_request)
 
 
 def _sounding(model: Model, estimated: Estimate) -> int:

@@ -72,7 +72,7 @@ def _factor(model: Model, sifted: Sifted) -> int:
 def _most(use: Use, model: Model, estimated: Estimate) -> int:
     row = use.row
     if row.kind == Kind.COUNTER:
-        return 0 if model.fee is not None else use.calls * row.amount
+        return 0 if model.fee is not None else use.calls * model.paid(row.amount)
     calls = _calls(use, model)
     if row.kind != Kind.TOOL:  # the conversation, summarised
         own = _bound(model, estimated, estimated.most)
@@ -86,9 +86,9 @@ def _calls(use: Use, model: Model) -> int:
     """Of a customer's own key the vendor asks for them himself, but for what we run."""
     if model.fee is not None and not use.row.ours:
         return 0
-    calls = use.calls * use.row.amount if use.row.pricing == Pricing.PER_CALL else 0
+    calls = use.calls * model.paid(use.row.amount) if use.row.pricing == Pricing.PER_CALL else 0
     return calls + sum(
-        unit.amount * unit.most_calls
+        model.paid(unit.amount) * unit.most_calls
         for meter in use.row.meters
         if (unit := model.rules().counters.get(meter)) is not None
     )

@@ -62,7 +62,7 @@ def heard(block: Mapping[str, Any], model: Model, window: int) -> Sound:
 def rate(name: str, model: Model) -> int:
     """Nano-dollars that a token of sound costs beside one of text."""
     row = model.rules().counters.get(name)
-    return row.amount if row is not None and row.pricing == Pricing.PER_CALL else 0
+    return model.paid(row.amount) if row is not None and row.pricing == Pricing.PER_CALL else 0
 
 
 def _priced(name: str, model: Model, param: str) -> None:

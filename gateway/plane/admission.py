@@ -8,7 +8,6 @@ cold account is seeded from the ledger, and a concurrency conflict waits a while
 import asyncio
 import logging
 from collections import defaultdict
-from dataclasses import replace
 
 from django.conf import settings
 
@@ -21,6 +20,7 @@ from gateway.plane import (
     guard,
     inbound,
     life,
+    overflow,
     own_keys,
     stores,
     tracing,
@@ -35,7 +35,7 @@ from hontoni import freshness, redis
 from hontoni.errors import ApiError, Unavailable
 from ratelimits import epochs, limiter
 from ratelimits.headers import refusal
-from ratelimits.limiter import Ask, Extension, Limits, State
+from ratelimits.limiter import Ask, Extension, State
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ def _ask(
         request_id, caller.account, caller.subject, caller.limits,
         caller.terms_version, caller.credits, caller.credits_version,
         hold.full, hold.floor, lease_ms, stretch, draft, caller.caps, *price, caller.member,
+        reset=caller.reset,
     )  # fmt: skip
 
 
@@ -85,14 +86,25 @@ async def _anew(caller: Caller, status: limiter.Status) -> None:
 
 
 async def look(
-    caller: Caller, request_id: str, hold: Hold = _NOTHING, *, stretch: bool = False
+    caller: Caller,
+    request_id: str,
+    hold: Hold = _NOTHING,
+    *,
+    stretch: bool = False,
+    past: bool = False,
 ) -> State | None:
     """Where a caller's limits and money stand, nothing taken: for headers, and to tell whether a
-    request with that hold would be admitted. Raises Unavailable."""
+    request with that hold would be admitted, or go `past` a full window. Raises Unavailable."""
     for _ in range(_MOST_RENEWALS):
         ask = _ask(caller, request_id, hold, stretch=stretch)
+        if past:
+            ask = ask._replace(overflow=caller.overflow)
         state = await limiter.admit(ask, commit=False)
-        if state.status == "ok" or state.status == "refused" and not callers.old(caller):
+        if (
+            state.status in ("ok", "inside")
+            or state.status == "refused"
+            and not callers.old(caller)
+        ):
             return state
         caller = await _renewed(caller, state)
     return None
@@ -112,15 +124,17 @@ async def admit(call: Call) -> None:
     while True:
         _price(call, snapshot.at_hand(moment) or await snapshot.current(moment))
         state = await _ask_limiter(call)
-        if state.status in ("stale", "cold", "unseeded", "outdated"):
+        if state.status in ("stale", "cold", "unseeded", "outdated", "inside"):
             renewals += 1
             if renewals > _MOST_RENEWALS:
                 raise Unavailable("Your account is changing right now. Try again.")
             moment = state.now or None  # outdated: by Redis's clock the price is another one
-            if moment is None:
-                await _renew(call, state)
-            else:
+            if moment is not None:
                 clock.set_to(moment)
+            elif state.status == "inside":
+                overflow.leave(call)
+            else:
+                await _renew(call, state)
             continue
         moment = None
         call.state = call.http.state = state
@@ -128,20 +142,23 @@ async def admit(call: Call) -> None:
             call.become(life.ADMITTED)
             call.admitted_at = state.now
             call.hold_is(state.hold)
+            overflow.tell(call)
             if stores.admitted(call):
                 await stores.introduce(call)
             return
+        if overflow.enters(call, state):
+            continue
         now = asyncio.get_running_loop().time()
         deadline = deadline or now + settings.CONCURRENCY_WAIT_SECONDS
         if state.binding == "concurrent" and now < deadline:
             await _slot(call.caller.subject)
         elif not callers.old(call.caller):
-            raise refusal(state, call.caller.limits, call.ask and call.ask.guard)
+            raise overflow.refused(call, state)
         else:  # an announcement may have been lost: look again
             try:
                 await _renew(call, state)
             except Unavailable as error:
-                raise refusal(state, call.caller.limits, call.ask and call.ask.guard) from error
+                raise overflow.refused(call, state) from error
 
 
 def _price(call: Call, known: snapshot.Catalogue) -> None:
@@ -154,6 +171,9 @@ def _price(call: Call, known: snapshot.Catalogue) -> None:
     sold = sold.owned(call.request.account)
     if call.model.fee is not None:
         sold = sold.by_own_key() or sold
+    if call.past is not None:
+        sold = sold.surcharged(call.caller.surcharge)
+        call.request = call.request.priced(sold, call.lane.sifted).whole(call.lane.sifted)
     if sold is call.model:  # nearly always
         return
     call.request = call.request.priced(sold, call.lane.sifted)
@@ -175,6 +195,8 @@ async def _ask_limiter(call: Call) -> State:
     if call.caller.guard is not None:
         guarded = guard.of(call.caller.guard, call.request, call.http.headers)
         call.ask = call.ask._replace(guard=guarded)
+    if call.past is not None:
+        call.ask = call.ask._replace(overflow=call.caller.overflow)
     call.epoch = epochs.believed()
     call.become(life.ASKED)
     try:
@@ -193,6 +215,8 @@ async def _renew(call: Call, state: State) -> None:
     call.caller = await _renewed(call.caller, state)
     if call.earmark is not None:
         call.caller = call.caller.in_batch()
+    if call.caller.overflow is None and call.past is not None:
+        overflow.leave(call)
     if call.caller.own_keys != before:
         own_keys.renew(call)
     call.http.limits = call.caller.limits
@@ -252,34 +276,6 @@ async def extend(call: Call, step: int) -> Extension:
             return more
         await _anew(call.caller, more.status)
     raise Unavailable("Your account is changing right now. Try again.")
-
-
-async def earmark(account: int, batch: str, amount: int, lease_ms: int) -> limiter.Reservation:
-    """Set so much aside for a batch (limiter.earmark), in an account made anew if need be. Raises
-    Unavailable."""
-    for _ in range(_MOST_RENEWALS):
-        answer = await limiter.earmark(account, batch, amount=amount, lease_ms=lease_ms)
-        if answer != "cold":
-            return answer
-        await stores.rebuilt(account)
-    raise Unavailable("Your account is changing right now. Try again.")
-
-
-async def affords(caller: Caller, request_id: str, amount: int) -> None:
-    """Raises what refuses so large a hold, all of it, whatever the windows say: the balance, what
-    others hold of it, or a cap of the key's."""
-    unhurried = replace(caller, limits=Limits())
-    state = await look(unhurried, request_id, Hold(amount, amount))
-    if state is not None and state.status == "refused":
-        raise refusal(state, caller.limits)
-
-
-async def solvent(caller: Caller, request_id: str) -> None:
-    """Raises PaymentRequired where nothing is left of the balance, be it on hold or not: what is
-    kept for a customer, and costs them nothing, is kept for those who can pay for its use."""
-    state = await look(replace(caller, limits=Limits()), request_id, Hold(1, 1))
-    if state is not None and state.status == "refused" and state.binding == "balance":
-        raise refusal(state, caller.limits)
 
 
 async def enter_windows(caller: Caller, request_id: str) -> Ask:

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from gateway.catalogue import snapshot
 from gateway.metering.estimates import Hold
-from gateway.plane import admission
+from gateway.plane import admission, callers, overflow
 from gateway.plane.callers import Caller
 from gateway.plane.codings import Coded
 from gateway.plane.exchange import Exchange
@@ -100,7 +100,12 @@ async def _turn(http: Exchange, caller: Caller, paid: bool) -> AsyncIterator[Non
 async def _admissible(http: Exchange, caller: Caller) -> State | None:
     """What keeps the caller waiting: None, or that no slot is free. Raises what else refuses."""
     state = await admission.look(caller, http.request_id, await _least())
-    if state is None or state.status == "ok":
+    if state is not None and state.status == "refused":
+        caller = await callers.of_digest(caller.digest)  # looking may have found it stale
+    if state is not None and overflow.may(caller, state):
+        past = await admission.look(caller, http.request_id, await _least(), past=True)
+        state = state if past is not None and past.binding in overflow.CAPPED else past
+    if state is None or state.status in ("ok", "inside"):
         return None
     http.state = state
     if state.binding != "concurrent":

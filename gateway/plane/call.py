@@ -52,6 +52,7 @@ class Call:
     began: float = field(default_factory=time.time)
     ask: Ask | None = None
     state: State | None = None
+    past: State | None = None  # the windows that refused it, where its key may go past them
     held: int = 0
     extend_at: float = math.inf  # bytes of text after which the hold must be extended
     life: Stage = life.PREPARED
@@ -253,8 +254,7 @@ class Call:
         self.quarantined = given
 
     def _absurd(self, used: Usage) -> bool:
-        request = self.request
-        uses = self.lane.sifted.uses
+        request, uses = self.request, self.lane.sifted.uses
         return bill.absurd(used, self._tally(), request.model, request.estimate, uses)
 
     def _tally(self) -> Tally:

@@ -30,6 +30,7 @@ from hontoni.errors import ApiError, Forbidden, Unauthenticated, Unavailable
 from ratelimits import limiter
 from ratelimits.guards import Guard
 from ratelimits.limiter import Limits
+from ratelimits.overflows import Overflow
 from ratelimits.purses import Caps
 
 MAX_AGE_SECONDS = 30.0
@@ -63,13 +64,16 @@ class Caller:
     scopes: frozenset[str] = frozenset((scopes.INFERENCE,))
     member: Caps = Caps()  # of whose key it is in a team
     guard: Guard | None = None  # against programs that run away
+    overflow: Overflow | None = None  # what it may spend past full windows
+    surcharge: int = 0  # of that, in basis points
+    reset: int = 0  # when its windows were last reset, in ms by Redis's clock
 
     def in_batch(self) -> "Caller":
         """The same for a request of a batch: it uses up no window of the key's or the account's,
         and has slots apart, of all the account's batches."""
         limits = Limits(concurrent=settings.BATCH_ACCOUNT_CONCURRENCY)
         # The batch as a whole was held for: the key's guard has nothing to brake.
-        return replace(self, subject=f"b{self.account}", limits=limits, guard=None)
+        return replace(self, subject=f"b{self.account}", limits=limits, guard=None, overflow=None)
 
     def forbidden(self, address: str, model: str = "") -> Forbidden | None:
         """What its owner does not let it do. Which models are allowed is told; which addresses
@@ -295,6 +299,9 @@ def _load(digest: bytes) -> Caller | Ended | None:
         own_keys=access.of_account(key.user_id),
         scopes=frozenset(key.scopes),
         guard=_guard(key),
+        overflow=Overflow(key.purse, key.overflow_cap) if key.overflow_cap else None,
+        surcharge=found.overflow_surcharge,
+        reset=found.reset,
     )
 
 

@@ -27,6 +27,7 @@ from gateway.plane import (
     kept_responses,
     large,
     left_out,
+    overflow,
     own_keys,
     pipeline,
 )
@@ -40,7 +41,7 @@ from gateway.vendors import errors
 from gateway.vendors.manners import PLAIN
 from gateway.vendors.routes import Route
 from hontoni.errors import ApiError, Unavailable
-from hontoni.money import dollars, per_million
+from hontoni.money import dollars, per_cent, per_million
 from ratelimits.headers import refusal
 from ratelimits.limiter import State
 
@@ -200,7 +201,30 @@ async def estimate(http: Exchange, upstream: Upstream) -> None:
     stretch = not request.parsed.get("stream") or request.hides() or bool(lane.sifted.uses)
     state = await admission.look(caller, http.request_id, request.hold, stretch=stretch)
     http.extra += pipeline.notices(request) + left_out.header(lane.sifted.left_out)
-    await http.respond_json(_answer(request) | _verdict(state, caller))
+    verdict = _verdict(state, caller)
+    if state is not None and overflow.may(caller, state):
+        dearer = request.model.surcharged(caller.surcharge)
+        request = request.priced(dearer, lane.sifted).whole(lane.sifted)
+        beyond = await admission.look(caller, http.request_id, request.hold, past=True)
+        verdict |= _past(beyond, verdict, caller, request)
+    await http.respond_json(_answer(request) | verdict)
+
+
+def _past(
+    state: State | None, verdict: dict[str, Any], caller: Caller, request: InboundRequest
+) -> dict[str, Any]:
+    """The same of who may go past the window that is full: at the surcharge, using no window."""
+    admitted = state is not None and state.status == "ok"
+    return {
+        "admitted": admitted,
+        "refusal": None if admitted else verdict["refusal"],
+        "windows": {name: each | {"uses": 0} for name, each in verdict["windows"].items()},
+        "overflow": {
+            "admitted": admitted,
+            "surcharge_percent": per_cent(caller.surcharge),
+            "most_cost": dollars(request.hold.full),
+        },
+    }
 
 
 async def _estimated(

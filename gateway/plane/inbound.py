@@ -106,6 +106,13 @@ class InboundRequest(NamedTuple):
         hold = estimates.hold(model, self.estimate)
         return self._replace(model=model, hold=hold, bare=None).covering(sifted)
 
+    def whole(self, sifted: Sifted) -> "InboundRequest":
+        """The same with all held that it may cost, through whichever key it goes."""
+        full, ours = self.hold.full, self.model.ours
+        if ours is not None:
+            full = max(full, self.priced(ours, sifted).hold.full)
+        return self._replace(hold=Hold(full, full))
+
     def end_user(self, given: str) -> str:
         """Our pseudonym for whom the vendor's answer is: stable, and nobody's name."""
         return end_users.pseudonym(self.account, given)

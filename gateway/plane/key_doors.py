@@ -10,7 +10,7 @@ from gateway.plane import admission
 from gateway.plane.callers import Caller
 from gateway.plane.exchange import Exchange
 from gateway.plane.upstream import Upstream
-from gateway.usage import summary
+from gateway.usage import overflow, summary
 from hontoni import freshness
 from hontoni.errors import BadRequest, Unauthenticated
 from hontoni.money import dollars
@@ -44,6 +44,7 @@ def _known(digest: bytes) -> dict[str, Any]:
         "member": found.member.person.email if found.member else None,
         "allowed_models": restrictions.models_of(found) or None,
         "allowed_ips": [str(each) for each in restrictions.networks_of(found)] or None,
+        "overflow": overflow.standing(found, plan.surcharge, datetime.now(UTC)),
     }
 
 

@@ -17,7 +17,8 @@ from gateway.usage import events
 def draft(call: Call) -> bytes:
     """The event to settle with if not even a heartbeat is heard of this request: who asked
     for what. The rest is UsageEvent's defaults."""
-    return events.packed(*_of_request(call, "process_lost"), {"price_read_at": call.price_read_at})
+    details = {"price_read_at": call.price_read_at} | _overflow(call)
+    return events.packed(*_of_request(call, "process_lost"), details)
 
 
 def event(call: Call, *, lost: bool = False) -> bytes:
@@ -76,7 +77,7 @@ def _details(call: Call) -> dict[str, Any]:
     details: dict[str, Any] = {
         "price_read_at": call.price_read_at,
         "admitted_at": call.admitted_at,
-    }
+    } | _overflow(call)
     if call.earmark is not None:
         details["batch"] = call.earmark[0]  # it counts in no window of its key's
     if call.caller.caps.any or call.caller.member.any:
@@ -119,6 +120,13 @@ def _details(call: Call) -> dict[str, Any]:
     if call.gift:
         details["gift"] = call.gift  # of the day's allowance
     return details
+
+
+def _overflow(call: Call) -> dict[str, Any]:
+    """Which window it went past, and for how many basis points more: it counts in none."""
+    if call.past is None:
+        return {}
+    return {"overflow": {"window": call.past.binding, "surcharge": call.caller.surcharge}}
 
 
 def _rule(call: Call) -> str:

@@ -37,6 +37,7 @@ class _Seen(NamedTuple):
     windows: tuple[Opened, ...]
     given_back: bool = False
     ended: int = 0
+    past: bool = False  # it went past a full window, and counts in none but the minute
 
 
 def opened(windows: Sequence[Window | Sequence[Any]], now_ms: int) -> tuple[Opened, ...]:
@@ -121,6 +122,7 @@ def _seen(event: dict[str, Any]) -> _Seen | None:
         opened(details["windows"], details["windows_at"]),
         bool(details.get("given_back")),
         admitted + (event.get("duration_ms") or 0) * 1000,
+        "overflow" in details,
     )
 
 
@@ -132,7 +134,7 @@ def _windows(seen: Iterable[_Seen]) -> tuple[Opened, ...]:
     after = [
         each
         for each in entries
-        if each.given_back and each.admitted <= newest.admitted <= each.ended
+        if each.given_back and not each.past and each.admitted <= newest.admitted <= each.ended
     ]
     return tuple(
         (since, used - sum(each.windows[i][0] == since for each in after))

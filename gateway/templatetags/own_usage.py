@@ -1,6 +1,7 @@
 """What one key or one model has cost its customer lately, for the page of either; and what each
 day has, for the page of the money."""
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,8 +9,10 @@ from django import template
 from django.http import QueryDict
 from django.utils import timezone
 
+from accounts.models import ApiKey
 from gateway.dashboard import figures
 from gateway.dashboard.selection import Selection
+from gateway.usage import overflow
 
 register = template.Library()
 
@@ -23,6 +26,13 @@ def own_usage(user_id: int, by: str, **narrowed: Any) -> dict[str, Any]:
         "filters": chosen,
         "url": chosen.url(),
     }
+
+
+@register.simple_tag
+def overflow_spent(key: ApiKey) -> int:
+    """What it spent past its plan's windows this month, in nano-dollars."""
+    mine = ApiKey.objects.related(key).values_list("pk", flat=True)
+    return overflow.spent(list(mine), overflow.month_of(datetime.now(UTC)))
 
 
 @register.inclusion_tag("gateway/_usage_by_day.html")

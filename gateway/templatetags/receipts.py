@@ -16,6 +16,12 @@ def turn(kind: str) -> Any:
     return receipt_words.TURNS.get(kind, kind)
 
 
+@register.filter
+def span(window: str) -> Any:
+    """How long a window is."""
+    return receipt_words.SPANS.get(window, window)
+
+
 @register.simple_tag
 def limited(name: str, clamp: dict[str, Any]) -> tuple[str, str]:
     """What was limited, and how: see receipt_words."""

@@ -181,6 +181,22 @@ class OwnKeyHour(models.Model):
         return f"{self.user_id} {self.model} {self.hour:%Y-%m-%d %H}:00"
 
 
+class OverflowMonth(models.Model):
+    """What a key spent past its plan's windows in a UTC month, as corrected (overflow.py)."""
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, db_index=False, related_name="+")
+    month = models.DateTimeField(help_text="when it began")
+    cost = models.BigIntegerField(default=0, help_text="nano-dollars")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=("api_key", "month"), name="overflow_month_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.api_key_id} {self.month:%Y-%m}"
+
+
 class FeatureUse(models.Model):
     """Who has paid for which feature (a tool's calls, a tier, a region), and when last: whom a
     change of its price is told."""

@@ -7,12 +7,14 @@ slow and settles later is told "already" and changes nothing.
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from accounts.models import ApiKey
 from gateway.usage import events
 from ratelimits import limiter
 from ratelimits.guards import Guard
 from ratelimits.limiter import Expired
+from ratelimits.overflows import Overflow
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,10 @@ def _settle(request: Expired) -> bool:
     key = _key(request)
     theirs = key.member.purse if key is not None and key.member else ""
     guard = Guard(key.purse, session=_session(event)) if key is not None and guarded(key) else None
-    reaped = limiter.reap_sync(request, cost=cost, event=event, member=theirs, guard=guard)
+    past = Overflow(request.purse, 0) if _went_past(event) else None
+    reaped = limiter.reap_sync(
+        request, cost=cost, event=event, member=theirs, guard=guard, overflow=past
+    )
     if reaped.status != "settled":
         return False
     logger.warning("reaped %s at %d nano-dollars", request.request_id, cost)
@@ -53,7 +58,16 @@ def guarded(key: ApiKey) -> bool:
 
 def _session(event: bytes) -> str:
     """Whose budget it was asked under, where its gateway had told."""
-    return str(events.read(event).get("details", {}).get("session", "")) if event else ""
+    return str(_details(event).get("session", ""))
+
+
+def _went_past(event: bytes) -> bool:
+    """Whether it was admitted past a window."""
+    return "overflow" in _details(event)
+
+
+def _details(event: bytes) -> dict[str, Any]:
+    return events.read(event).get("details", {}) if event else {}
 
 
 def _last_word(request: Expired) -> tuple[int, bytes]:

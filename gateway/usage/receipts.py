@@ -7,11 +7,12 @@ from gateway.catalogue.costs import margins
 from gateway.catalogue.costs.models import VendorPrice
 from gateway.catalogue.features.models import times
 from gateway.catalogue.models import BUCKETS, Price
+from gateway.catalogue.own_prices import terms
 from gateway.catalogue.snapshot import price_of
 from gateway.metering import bill
 from gateway.usage.models import UsageEvent
 from gateway.vendors.own_keys.fees import REQUEST_LINE
-from hontoni.money import dollars, per_million
+from hontoni.money import dollars, per_cent, per_million
 
 _DECIMALS = 19  # nano-dollars x tokens a million x basis points
 
@@ -62,10 +63,18 @@ def _versions(priced: Iterable[tuple[int, int]]) -> list[dict[str, int | None]]:
 def own(event: UsageEvent) -> dict[str, Any] | None:
     """The customer's own price that it was made from, if it was."""
     for line in event.details.get("lines", ()):
-        if (lines := line.get("own")) and not lines.get("own_key"):
+        if (lines := line.get("own")) and lines["id"] and not lines.get("own_key"):
             multiplier = lines.get("multiplier")
             return {"id": lines["id"], "multiplier": times(multiplier) if multiplier else None}
     return None
+
+
+def overflow(event: UsageEvent) -> dict[str, str] | None:
+    """Which window it went past, and by how much that was dearer."""
+    kept = event.details.get("overflow")
+    if kept is None:
+        return None
+    return {"window": kept["window"], "surcharge_percent": per_cent(kept["surcharge"])}
 
 
 def own_key(event: UsageEvent) -> dict[str, Any] | None:
@@ -85,7 +94,7 @@ def own_key(event: UsageEvent) -> dict[str, Any] | None:
         flat = next((line["amount"] for line in lines if line.get("name") == REQUEST_LINE), 0)
         found["fee"] = {
             "id": fee["id"],
-            "per_million_tokens": dollars(fee["rates"][0]),
+            "per_million_tokens": dollars(terms.read(fee).on(fee["rates"])[0]),
             "per_request": dollars(flat),
         }
         cost = margins.known([event.model]).on(event.model, event.created_at.date())

@@ -19,10 +19,10 @@ from billing.books import ledger
 from billing.books.models import Wallet
 from billing.books.seeding import waiting
 from gateway.usage import events as spelled
-from gateway.usage import spent
+from gateway.usage import overflow, spent
 from gateway.usage.settlement import recorded
 from hontoni import redis
-from ratelimits import purses, rebuilding
+from ratelimits import overflows, purses, rebuilding
 from ratelimits.scripts import unavailable
 
 
@@ -36,7 +36,28 @@ def seed(key_id: int) -> bool:
     new = _seed(key, key.purse, ApiKey.objects.related(key))
     if key.member is not None:
         new = _seed(key, key.member.purse, ApiKey.objects.filter(member=key.member)) or new
+    if key.overflow_cap is not None:
+        new = _seed_overflow(key) or new
     return new
+
+
+def _seed_overflow(key: ApiKey) -> bool:
+    """The same of what it, and what it was rotated from or to, has spent past windows."""
+    ledger.wallet(key.user_id)
+    with transaction.atomic():
+        Wallet.objects.select_for_update().get(pk=key.user_id)
+        mine = list(ApiKey.objects.related(key).order_by("pk").values_list("pk", flat=True))
+        month = _today().replace(day=1)
+        events, last_event_id = waiting(key.user_id, recorded)
+        new = sum(cost for began, cost in _costs(events, mine, past=True) if began >= month)
+        return overflows.seed_sync(
+            key.user_id,
+            key.purse,
+            month=(_number(month), overflow.spent(mine, month) + new),
+            key_ids=mine,
+            last_event_id=last_event_id,
+            opened=[each.request_id for each in rebuilding.open_requests(key.user_id)],
+        )
 
 
 def _seed(key: ApiKey, purse: str, members: QuerySet[ApiKey]) -> bool:
@@ -79,13 +100,14 @@ def _number(day: datetime) -> int:
 
 
 def _costs(
-    events: Iterable[tuple[int, bytes]], keys: Collection[int]
+    events: Iterable[tuple[int, bytes]], keys: Collection[int], *, past: bool = False
 ) -> Iterable[tuple[datetime, int]]:
-    """When each event of these keys began, and what it cost. What cannot be read is nobody's."""
+    """When each event of these keys began, and what it cost; with `past` of those past a
+    window. What cannot be read is nobody's."""
     for cost, text in events:
         try:
             event = spelled.read(text)
-            if event["api_key_id"] in keys:
+            if event["api_key_id"] in keys and (not past or "overflow" in event["details"]):
                 yield datetime.fromtimestamp(event["began"], UTC), cost
         except (spelled.Malformed, spelled.Newer, KeyError, TypeError):
             continue
@@ -118,3 +140,12 @@ def corrected(user_id: int, changes: Iterable[tuple[int, datetime, int]]) -> Non
                 ("life", 0, ever),
             ],
         )
+
+
+def corrected_overflow(user_id: int, changes: Iterable[tuple[int, datetime, int]]) -> None:
+    """The same of the requests past windows among them, to what their overflow counts."""
+    month, sums = _today().replace(day=1), defaultdict[int, int](int)
+    for key_id, began, more in changes:
+        sums[key_id] += more if began >= month else 0
+    for key in ApiKey.objects.filter(pk__in=sums):
+        overflows.correct_sync(user_id, key.purse, _number(month), sums[key.pk])

@@ -3,6 +3,7 @@
 from django import template
 from django.utils.formats import get_format
 
+from hontoni import money
 from hontoni.money import DOLLAR, dollars
 
 register = template.Library()
@@ -25,6 +26,12 @@ def about(amount: int) -> str:
         return f"{sign}<${_grouped('0.0001')}"
     step = DOLLAR // 100 if amount >= DOLLAR else DOLLAR // 10_000
     return f"{sign}${_grouped(dollars((amount + step // 2) // step * step))}"
+
+
+@register.filter
+def per_cent(points: int) -> str:
+    """Basis points, as the reader's language writes numbers: 2_550 -> "25.5"."""
+    return _grouped(money.per_cent(points))
 
 
 @register.filter

@@ -2,6 +2,7 @@
 --
 -- EPOCH   the epoch that the caller believes both stores to be in (docs/stores.md)
 -- KEYS    1..6 as in state.lua; 7 request:<batch> if it is one of a batch's (earmark.lua)
+--         of one past a window then {s:NN}:overflow:<purse> (overflow.lua); it is none of a batch's
 --         of a guarded purse then its three keys (guard.lua)
 --         where a member's spending is capped too, last: {s:NN}:spend:<their purse>
 -- ARGV    1 request id, 2 numbers of 8 bytes and two flags of one, packed:
@@ -12,8 +13,9 @@
 --           12 what the purse may spend in a UTC day, 13 in a month, 14 in its life (nano-dollars;
 --              0 = no cap)
 --           15, 16 from when and until when the hold is right, in microseconds (0 = whenever)
---           17 stretch: 1 = between full and floor hold all there is, 0 = hold exactly the floor
---           18 commit: 0 = only look
+--           17 when the windows were last reset, in ms (0 = never): one that opened before is closed
+--           18 stretch: 1 = between full and floor hold all there is, 0 = hold exactly the floor
+--           19 commit: 0 = only look
 --         3 credits of the snapshot, 4 the rest of the record (request.lua)
 --         5 of a batch's: how much of its hold is taken out of what is set aside for the batch, if that is
 --           there; it is as good as free money to this request, and to no other
@@ -21,11 +23,14 @@
 --           5 is empty where there is no batch
 --         7 of a guarded purse: dollars in ten minutes, how often a prompt, a session's budget (0 = not),
 --           packed; then 5 and 6 are empty where they are not
+--         8 of one past a window: what the purse's overflow may spend in a UTC month, packed. No window refuses
+--           it, and none counts it; then 5 to 7 are empty where they are not
 -- Answer  {outdated, now in microseconds}: the hold is not for this moment; reckon it anew.
 --         {stale}: the snapshot is older than the account's terms; load it again.
 --         {cold}: the account is not here, or was not made in this epoch, or not by this release: make it anew.
 --         {unseeded}: what a capped purse has spent is not here, or was not counted for the account
 --         as it is: seed it.
+--         {inside}: it asked to go past a window, and none is full: ask as any other.
 --         (packed: the status in one byte, and `now` in eight.)
 --         else state.lua's answer with status ok or refused. When several limits bind,
 --         `binding` is the one that frees last: rpm, 5h, daily, weekly, monthly, concurrent,
@@ -33,11 +38,11 @@
 --         below a cap), member_day, member_month, member_life, member_hold (the same of the
 --         member's purse), hold (other requests hold the money), balance (only a top-up helps) or
 --         brake_spend, brake_loop, session_budget (the guard's), brake_on_hold, session_on_hold (other
---         requests hold what it leaves) or settled (this very request has already ended).
+--         requests hold what it leaves), overflow_month, overflow_hold (the same of the overflow's cap) or settled (this very request has already ended).
 --
 -- A refusal takes nothing: no window, no lease, no hold changes. Newer terms and credits are
--- adopted all the same; they are facts. With commit = 0, and for outdated, stale, cold and
--- unseeded, nothing is written at all. Admitting an open request again answers its admission and takes nothing.
+-- adopted all the same; they are facts. With commit = 0, and for outdated, stale, cold,
+-- unseeded and inside, nothing is written at all. Admitting an open request again answers its admission and takes nothing.
 -- Unlimited requests a minute are not logged: the log would grow without a bound.
 
 --@ clock
@@ -45,17 +50,27 @@
 --@ state
 --@ subject
 local CONCURRENT_WAIT, HOLD_WAIT = 1000, 2000 -- ms; nobody knows when another request ends
-local OK, OUTDATED, STALE, COLD, UNSEEDED, REFUSED = 0, 1, 2, 3, 4, 5
+local OK, OUTDATED, STALE, COLD, UNSEEDED, REFUSED, INSIDE = 0, 1, 2, 3, 4, 5, 10
 -- Bindings: 0 none, 1 rpm, 2.. windows, and
 local CONCURRENT, HOLD, BALANCE, SETTLED, SPENT, PURSE_HOLD = 6, 7, 8, 9, 10, 13 -- SPENT in a day, a month, a life
 local MEMBER_SPENT, MEMBER_HOLD = 14, 17
 local BRAKE_SPEND, BRAKE_ON_HOLD, BRAKE_LOOP, SESSION_BUDGET, SESSION_ON_HOLD = 18, 19, 20, 21, 22
+local OVERFLOW_SPENT, OVERFLOW_HOLD = 23, 24
 
-local ask = {struct.unpack('>i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8BB', ARGV[2])}
-local terms, full, floor, stretch, commit = ask[1], ask[3], ask[4], ask[17] == 1, ask[18] == 1
+local ask = {struct.unpack('>i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8i8BB', ARGV[2])}
+local terms, full, floor, stretch, commit = ask[1], ask[3], ask[4], ask[18] == 1, ask[19] == 1
 local rpm, concurrent = ask[6], ask[11]
 local capped = ask[12] ~= 0 or ask[13] ~= 0 or ask[14] ~= 0
+local past = ARGV[8] and {spent = 0, held = 0, full = false}
 local member_caps = ARGV[6] and ARGV[6] ~= '' and {struct.unpack('>i8i8i8', ARGV[6])}
+local reset = ask[17]
+if reset > 0 then
+  for i = 1, 7, 2 do
+    if windows[i] < reset then
+      windows[i], windows[i + 1] = 0, 0
+    end
+  end
+end
 --@ frees
 
 local account = redis.call('HMGET', ACCOUNT,
@@ -98,13 +113,18 @@ if rpm > 0 and logged >= rpm then
 end
 for i = 1, 4 do
   local limit, since = ask[6 + i], windows[2 * i - 1]
-  if limit > 0 and windows[2 * i] >= limit then
+  if limit > 0 and windows[2 * i] >= limit and past then
+    past.full = true
+  elseif limit > 0 and windows[2 * i] >= limit then
     -- A clock set back must not promise a reset further away than the window is long.
     local ms = math.min(since + LENGTHS[i] - now, LENGTHS[i])
     if ms > wait then
       binding, wait = 1 + i, ms
     end
   end
+end
+if past and not past.full then
+  return string.char(INSIDE)
 end
 if concurrent > 0 and active >= concurrent and CONCURRENT_WAIT > wait then
   binding, wait = CONCURRENT, CONCURRENT_WAIT
@@ -138,8 +158,11 @@ if member_caps then
   --@ caps
   member = {spend, fresh, purse}
 end
+if past then
+  --@ overflow
+end
 local BRAKE, LOOP, SESSION
-if ARGV[7] then
+if ARGV[7] and ARGV[7] ~= '' then
   local last = #KEYS - (member_caps and 1 or 0)
   BRAKE, LOOP, SESSION = KEYS[last - 2], KEYS[last - 1], KEYS[last]
   --@ guard
@@ -176,7 +199,7 @@ if binding == 0 and commit then
     frees = logged == 0 and micros or frees
     tails, logged = tails .. struct.pack('>i8', micros), logged + 1
   end
-  for i = 1, 7, 2 do
+  for i = 1, past and 0 or 7, 2 do
     if windows[i] == 0 then
       windows[i] = now
       -- By then every window has closed, a week's that opened just before the month's closed too, and
@@ -184,6 +207,9 @@ if binding == 0 and commit then
       expires = i == 7 and LENGTHS[4] + LENGTHS[3] or expires
     end
     windows[i + 1] = windows[i + 1] + 1
+  end
+  if past then -- the month may not be open, and so say nothing of when all this is over
+    expires = LENGTHS[4] + DAY_MS
   end
   local length = ask[5]
   --@ lease
@@ -206,8 +232,11 @@ if binding == 0 and commit then
     --@ keep_purse
     redis.call('HSET', PURSE, 'open.' .. ARGV[1], string.format('%d', spend[2][1]))
   end
-  if ARGV[7] then
+  if BRAKE then
     --@ guard_admitted
+  end
+  if past then
+    --@ overflow_admitted
   end
   redis.call('ZADD', RUNNING, deadline, ARGV[1])
   redis.call('SET', REQUEST, struct.pack(RECORD, 1, hold, 0, tonumber(account[6]), micros, deadline,
@@ -220,6 +249,9 @@ local answer = struct.pack(ANSWER, binding == 0 and OK or REFUSED, binding,
 if capped then
   answer = answer .. struct.pack('>i8i8i8i8i8i8', spend[1][2], spend[1][3], spend[2][2], spend[2][3],
     spend[3][2], spend[3][3])
+end
+if past then
+  answer = answer .. struct.pack('>i8i8', past.spent, past.held)
 end
 if member then
   local theirs = member[1]

@@ -3,13 +3,16 @@
 -- KEYS    1..6 as in state.lua, and
 --         7 {s:NN}:usage  stream of usage events: account, cost, event
 --         of a member's key also 8 {s:NN}:spend:<the member's purse>
---         of a guarded purse also, last, its three keys (guard.lua)
+--         of a guarded purse also its three keys (guard.lua)
+--         of one that was admitted past a window also, last, {s:NN}:overflow:<purse> (overflow.lua)
 -- ARGV    1 request id, 2 account, 3 cost in nano-dollars (all of it is charged, also above the
 --         hold), 4 usage event (JSON; empty = none, only with cost 0)
 --         5 a number of 8 bytes and two flags of one, packed: limit of requests a minute (for the answer);
---         giveback: 1 = the call never reached generation, so it leaves every window again;
+--         giveback: 1 = the call never reached generation, so it leaves every window again, 2 = so it leaves
+--         the minute: it was past a window, and no other counts it;
 --         only_if_expired: 1 = the reaper asks; a request whose deadline is ahead is left alone
---         6 how many keys of a guard there are: 3, or not said
+--         6 how many keys of a guard there are: 3, 0 or not said
+--         7 1 = it was admitted past a window, or not said
 -- Answer  state.lua's, with status
 --         settled  done, now;
 --         already  it had been settled; nothing changed;
@@ -39,6 +42,7 @@ local SETTLED, ALREADY, ALIVE, UNKNOWN = 6, 7, 8, 9
 local request, cost, event = ARGV[1], tonumber(ARGV[3]), ARGV[4]
 local rpm, giveback, reaping = struct.unpack('>i8BB', ARGV[5])
 reaping = reaping == 1
+local guards, past = tonumber(ARGV[6]) or 0, ARGV[7] and 1 or 0
 
 local account = redis.call('HMGET', ACCOUNT, 'credits', 'charged', 'held', 'seeded')
 local credits, charged = tonumber(account[1]), tonumber(account[2]) or 0
@@ -60,12 +64,12 @@ if status == SETTLED or status == UNKNOWN and not reaping then
   end
   redis.call('ZREM', RUNNING, request)
   if at > 0 then
-    if giveback == 1 then
+    if giveback > 0 then
       if at > after then
         --@ unlog
       end
       local admitted = math.floor(at / 1000)
-      for i = 1, 7, 2 do
+      for i = 1, giveback == 1 and 7 or 0, 2 do
         if windows[i] > 0 and windows[i] <= admitted then
           windows[i + 1] = windows[i + 1] - 1
           if windows[i + 1] <= 0 then
@@ -89,7 +93,7 @@ if status == SETTLED or status == UNKNOWN and not reaping then
     end
     --@ keep_purse
   end
-  if #KEYS - (tonumber(ARGV[6]) or 0) >= 8 then
+  if #KEYS - guards - past >= 8 then
     local PURSE, spend, fresh, purse = KEYS[8]
     --@ purse
     if spend then
@@ -103,8 +107,11 @@ if status == SETTLED or status == UNKNOWN and not reaping then
     end
   end
 
-  if ARGV[6] then
+  if guards > 0 then
     --@ guard_settled
+  end
+  if past > 0 then
+    --@ overflow_settled
   end
 
   local freed = hold ~= 0 and tonumber(account[4]) == seeded and hold or 0

@@ -1,7 +1,8 @@
 """The law, in arithmetic of its own: what the vendors' meter counted, at our price rows.
 
     due = sum of every line's tokens at its model's price and tier, times its factors
-        + calls of the vendor's tools, at their amount        rounded half up, once
+        + calls of the vendor's tools, at their amount
+    all of it times the surcharge, past a window              rounded half up, once
 
 A receipt agrees with it, or says why it need not (`excuses`). Nothing of the gateway's pricing is
 used here: rows are read, and multiplied.
@@ -54,14 +55,20 @@ def due(rows: Rows, bill: Bill, event: UsageEvent) -> int:
     """What the vendor's work costs our customer, in nano-dollars. Through a key of their own that
     is the fee alone."""
     if rows.is_own(event):
-        return int(rows.fee(bill, event) + Fraction(1, 2))
+        return int(rows.fee(bill, event) * surcharge(event) + Fraction(1, 2))
     return amount(rows, bill, event, bill.lines)
 
 
 def amount(rows: Rows, bill: Bill, event: UsageEvent, lines: Iterable[Line]) -> int:
     """What these lines and the bill's calls cost at the prices of this receipt."""
     exact = sum((rows.line(bill, event, line) for line in lines), Fraction(0))
-    return int(exact + rows.calls(bill, event) + Fraction(1, 2))
+    return int((exact + rows.calls(bill, event)) * surcharge(event) + Fraction(1, 2))
+
+
+def surcharge(event: UsageEvent) -> Fraction:
+    """By how much it is dearer than its price."""
+    points = event.details.get("overflow", {}).get("surcharge", 0)
+    return 1 + Fraction(points, 10_000)
 
 
 # -- What a receipt may say ----------------------------------------------------------------------

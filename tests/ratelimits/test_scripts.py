@@ -15,9 +15,10 @@ from hontoni import errors, redis
 from hontoni.money import nanos
 from hontoni.redis import Script
 from hontoni.valkey import Valkey
-from ratelimits import keys, limiter, purses, rebuilding, scripts
+from ratelimits import keys, limiter, overflows, purses, rebuilding, scripts
 from ratelimits.guards import Guard
-from ratelimits.limiter import admit, beat, earmark, extend, reap_sync, settle
+from ratelimits.limiter import Limits, admit, beat, earmark, extend, reap_sync, settle
+from ratelimits.overflows import Overflow
 from tests.ports import free_port
 from tests.ratelimits.test_throttle import ByAddress
 from tests.ratelimits.world import (
@@ -30,6 +31,7 @@ from tests.ratelimits.world import (
     events,
     expired,
     money,
+    period,
     reserve,
     seed,
     seed_purse,
@@ -58,6 +60,7 @@ async def everything_once() -> None:
     await a_batch_s()
     await a_member_s()
     await a_guarded_s()
+    await one_past_a_window()
     await lost_and_found()
 
 
@@ -106,6 +109,27 @@ async def a_member_s() -> None:
     assert seed_purse("m2", key_ids=[1], purses=["p1"])  # whose request is open
     assert (await settle(request, cost=5, event=EVENT)).status == "settled"
     purses.correct_sync(ALICE, "m1", [("life", 0, 1)])
+
+
+async def one_past_a_window() -> None:
+    """Beside the guard of its purse, of a member's."""
+    overflow = Overflow("p1", nanos("1"))
+    caps, guard = purses.Caps("m1", TEN), Guard("p1", spend=TEN, budget=TEN, session="one")
+    request = ask(terms_version=3, member=caps, guard=guard, overflow=overflow)
+    assert (await admit(request)).status == "inside"
+    request = request._replace(limits=Limits(five_hours=1))
+    assert (await admit(request)).status == "unseeded"
+    _, month = period()
+    for _ in range(2):
+        overflows.seed_sync(
+            ALICE, "p1", month=(month, 0), key_ids=[1], last_event_id="0-0", opened=["req_1"]
+        )
+    state = await admit(request)
+    assert state.status == "ok" and state.past == (0, nanos("1")) and state.windows[1][2] > 0
+    assert (await settle(request, cost=5, event=EVENT, giveback=True)).status == "settled"
+    overflows.correct_sync(ALICE, "p1", month, 1)
+    state = await admit(request._replace(request_id="req_past", guard=None))
+    assert state.binding == "overflow_month" and state.past == (6, 0)
 
 
 async def a_guarded_s() -> None:

@@ -65,6 +65,7 @@ def _channels(person: Person) -> None:
         Delivery.objects.create(channel=hook, status=status, attempts=1, tries=[missed])
     ApiKey.objects.filter(user=person.user, name="keeper").update(
         brake_spend=nanos("2.5"), brake_times=5, brake_loop=3, session_budget=nanos("20"),
+        overflow_cap=nanos("12"),
         stopped_at=now, stopped_by=person.user,
     )  # fmt: skip
 

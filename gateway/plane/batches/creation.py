@@ -17,7 +17,7 @@ from gateway.batches import files, records
 from gateway.batches.models import Batch, Status
 from gateway.batches.records import Item
 from gateway.plane import admission
-from gateway.plane.batches import line, runner
+from gateway.plane.batches import line, means, runner
 from gateway.plane.batches.line import Line
 from gateway.plane.batches.reading import Request
 from gateway.plane.callers import Caller
@@ -68,7 +68,7 @@ async def fail(
 @asynccontextmanager
 async def _one_request(http: Exchange, caller: Caller) -> AsyncIterator[None]:
     """In every window of the key's plan, unless it fails; of an account that can pay at all."""
-    await admission.solvent(caller, http.request_id)
+    await means.solvent(caller, http.request_id)
     place = await admission.enter_windows(caller, http.request_id)
     kept = False
     try:
@@ -87,7 +87,7 @@ async def _keep(
     try:
         await freshness.thorough(records.create, batch, items)
     except BaseException:
-        await asyncio.shield(admission.earmark(caller.account, batch.id, 0, FIRST_LEASE_MS))
+        await asyncio.shield(means.earmark(caller.account, batch.id, 0, FIRST_LEASE_MS))
         raise
 
 
@@ -135,9 +135,9 @@ async def _bounded(
 async def _set_aside(http: Exchange, caller: Caller, name: str, total: int) -> None:
     """Raises what refuses so large a hold."""
     try:
-        await admission.affords(caller, f"{http.request_id}_all", total)
-        if await admission.earmark(caller.account, name, total, FIRST_LEASE_MS) != "ok":
-            await admission.affords(caller, f"{http.request_id}_all", total)
+        await means.affords(caller, f"{http.request_id}_all", total)
+        if await means.earmark(caller.account, name, total, FIRST_LEASE_MS) != "ok":
+            await means.affords(caller, f"{http.request_id}_all", total)
             raise Unavailable("Your balance is changing right now. Try again.")
     except ApiError as error:
         if error.status == 402:

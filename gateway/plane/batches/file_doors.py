@@ -6,7 +6,7 @@ from typing import Any
 from gateway.batches import files, wording
 from gateway.batches.models import StoredFile
 from gateway.plane import admission, bodies
-from gateway.plane.batches import pages
+from gateway.plane.batches import means, pages
 from gateway.plane.callers import Caller
 from gateway.plane.client_dialects import CHAT
 from gateway.plane.endpoints import multipart
@@ -36,7 +36,7 @@ async def upload(http: Exchange, upstream: Upstream) -> None:
     """POST multipart/form-data: `file`, `purpose`, and how long to keep it. Nothing is kept for an
     account that could not pay for any request."""
     caller = await entered(http)
-    await admission.solvent(caller, http.request_id)
+    await means.solvent(caller, http.request_id)
     body = await bodies.read(http, caller, paid=False)
     form = multipart.read(body, http.header(b"content-type"))
     file = form.files.get("file")

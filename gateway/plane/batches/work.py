@@ -24,7 +24,7 @@ from gateway.batches import records
 from gateway.batches.models import Batch, BatchRequest, State, Status
 from gateway.dialects.codecs import failures
 from gateway.plane import admission, life, pipeline
-from gateway.plane.batches import line, orphans
+from gateway.plane.batches import line, means, orphans
 from gateway.plane.batches.line import Line
 from gateway.plane.call import Call
 from gateway.plane.callers import Caller, of_digest
@@ -199,7 +199,7 @@ class Work:
             state = State.CANCELED if status == Status.CANCELLED else State.EXPIRED
             await freshness.thorough(records.skip, self.batch, state)
         await freshness.thorough(records.close, self.batch, self.runner, status)
-        await admission.earmark(self.batch.user_id, self.batch.id, 0, limiter.EARMARK_MS)
+        await means.earmark(self.batch.user_id, self.batch.id, 0, limiter.EARMARK_MS)
         logger.info("batch.ended %s %s", self.batch.id, status)
 
     # -- The lease, and what is set aside --------------------------------------------------------
@@ -234,9 +234,7 @@ class Work:
         waiting = await freshness.query(records.waiting_bound, self.batch)
         begun = (life.PREPARED, life.ASKED)
         waiting += sum(bound for bound, call in self.calls.values() if call.life in begun)
-        given = await admission.earmark(
-            self.batch.user_id, self.batch.id, waiting, limiter.EARMARK_MS
-        )
+        given = await means.earmark(self.batch.user_id, self.batch.id, waiting, limiter.EARMARK_MS)
         if given != "ok":
             logger.warning("batch.short %s of %d: %s", self.batch.id, waiting, given)
 

@@ -27,7 +27,7 @@ from billing.mails import notices
 from billing.subscriptions import purchases
 from gateway.catalogue.models import Price
 from gateway.catalogue.snapshot import price_of
-from gateway.usage import spending, vendor_days
+from gateway.usage import overflow, spending, vendor_days
 from gateway.usage.corrections import costs
 from gateway.usage.corrections.models import (
     CorrectedAccount,
@@ -268,8 +268,17 @@ def _book(correction: Correction, wanted: Range, user: User, *, debit: bool) -> 
         _roll_up(changes)
         _tell(correction, user, done, transfer)
         vendor_days.correct((each.event, each.more) for each in changes)
+        overflow.correct((each.event, each.more) for each in changes)
         spending.corrected(
             user.pk, [(c.event.api_key_id, c.event.created_at, c.more) for c in changes]
+        )
+        spending.corrected_overflow(
+            user.pk,
+            [
+                (c.event.api_key_id, c.event.created_at, c.more)
+                for c in changes
+                if overflow.went_past(c.event)
+            ],
         )
     return done
 

@@ -1,13 +1,14 @@
 -- A guarded request has ended: what it held becomes what it cost. A part of settle.lua.
 -- A prompt that no vendor was asked has not been sent.
 
-local BRAKE, LOOP, SESSION = KEYS[#KEYS - 2], KEYS[#KEYS - 1], KEYS[#KEYS]
+local last = #KEYS - past
+local BRAKE, LOOP, SESSION = KEYS[last - 2], KEYS[last - 1], KEYS[last]
 if redis.call('HDEL', BRAKE, 'o' .. request) == 1 and cost > 0 then
   redis.call('HINCRBY', BRAKE, 'm' .. string.format('%d', math.floor(now / 60000)), ARGV[3])
 end
 if redis.call('HDEL', SESSION, 'o' .. request) == 1 and cost > 0 then
   redis.call('HINCRBY', SESSION, 'spent', ARGV[3])
 end
-if giveback == 1 and redis.call('EXISTS', LOOP) == 1 then
+if giveback > 0 and redis.call('EXISTS', LOOP) == 1 then
   redis.call('DECR', LOOP)
 end

@@ -7,7 +7,9 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.keys import api_keys
 from accounts.people import terms
+from billing.plans.models import Plan
 from gateway.catalogue import snapshot
 from gateway.catalogue.models import Price
 from gateway.catalogue.own_prices.models import CustomerPrice
@@ -20,6 +22,7 @@ from gateway.vendors.own_keys import keeping
 from gateway.vendors.own_keys.models import OwnKey, OwnKeyFee
 from hontoni.money import nanos
 from sandbox.vendors.recorder import hashed
+from tests.gateway.plane.test_limits import limit
 from tests.gateway.plane.test_translation import PATHS, ask
 from tests.gateway.vendors.own_keys import BOBS, SECRET, charge, offer
 from tests.gateway.vendors.test_failover import LONG, error
@@ -154,6 +157,25 @@ def test_ours_come_behind_it_if_its_owner_chose_so(
     )
     assert event.cost < event.hold
     assert gateway.chat(alice).headers["x-hontoni-own-key"] == "openai"
+
+
+def test_past_a_window_ours_are_held_for_from_the_beginning(
+    gateway: Gateway, alice: Person, hers: OwnKey, offered: Vendors
+) -> None:
+    """The fee and our price carry the surcharge; what is held below overflow's cap never grows."""
+    fund(alice, "10")
+    limit(alice, **dict.fromkeys(Plan.LIMITS, 1_000) | {"five_hours": 1})
+    keeping.change(hers, falls_back=True)
+    assert gateway.chat(alice).status_code == 200
+    api_keys.change(alice.key, overflow_cap=nanos("5"))
+    assert gateway.chat(alice).status_code == 200
+    fee, past = gateway.books()
+    assert past.cost * 4 == fee.cost * 5
+    offered.faults.append(error(429, "rate_limit_error"))
+    answer = gateway.chat(alice)
+    assert answer.headers["x-hontoni-own-key"] == "openai; fell-back=own_key_rate_limited"
+    ours = last(gateway)
+    assert ours.hold == past.hold and ours.details["lines"][0]["own"]["surcharge"] == 2_500
 
 
 def test_ours_are_not_asked_for_more_than_the_balance_covers(
