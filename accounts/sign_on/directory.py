@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import DirectoryGroup, Membership, Role, SignOn, User
+from accounts.sign_in import proof
 from accounts.sign_on import domains, entering
 from accounts.teams import events, memberships
 from hontoni import errors
@@ -80,9 +81,8 @@ def provision(
     if people(sign_on).filter(person__email=email).exists():
         raise errors.Conflict("This user is there already.", code="uniqueness")
     person = User.objects.filter(email=email).first()
-    if person is not None and not EmailAddress.objects.filter(
-        user=person, email=email, verified=True
-    ):
+    known = EmailAddress.objects.filter(user=person, email=email, verified=True)
+    if person is not None and (proof.is_due(person) or not known.exists()):
         raise errors.Conflict("Somebody opened an account with it, and has not confirmed it yet.")
     person = person or entering.make(email, name[:200])
     role = sign_on.joins_as

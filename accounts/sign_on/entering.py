@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from accounts.models import Membership, Role, SignOn, SignOnIdentity, User
+from accounts.sign_in import proof
 from accounts.sign_on import domains, provider
 from accounts.teams import events, memberships
 from hontoni import errors
@@ -68,7 +69,8 @@ def _known(sign_on: SignOn, claims: provider.Claims) -> User | None:
     person = User.objects.filter(email=claims.email).first()
     if person is None:
         return None
-    if not EmailAddress.objects.filter(user=person, email=claims.email, verified=True).exists():
+    known = EmailAddress.objects.filter(user=person, email=claims.email, verified=True)
+    if proof.is_due(person) or not known.exists():
         raise refused("Confirm the address of your account first, by the mail we sent.")
     SignOnIdentity.objects.create(sign_on=sign_on, subject=claims.subject, person=person)
     return person

@@ -233,5 +233,10 @@ def end_all(account_id: int) -> None:
         )
     for membership in Membership.objects.filter(account=account_id, ended_at=None):
         end(membership)
-    for membership in Membership.objects.filter(person=account_id, ended_at=None):
+    leave_all(account_id)
+
+
+def leave_all(person_id: int) -> None:
+    """Every team that somebody is in."""
+    for membership in Membership.objects.filter(person=person_id, ended_at=None):
         end(membership)
