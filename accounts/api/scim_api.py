@@ -229,7 +229,9 @@ class OneGroup(_GroupDoor):
         if path.lower() != "members":
             if op == "remove":
                 raise Wrong(400, f"{path or 'Everything'} cannot be removed.", "mutability")
-            self._apply(found, {path.lower(): value} if path else lowered(value or {}))
+            if not path and not isinstance(value, dict):
+                raise Wrong(400, "There is no value.", "invalidValue")
+            self._apply(found, {path.lower(): value} if path else lowered(value))
             return
         present = {each.pk: each for each in found.members.all()}
         named = {} if value is None else {each.pk: each for each in self.members(value)}

@@ -96,6 +96,8 @@ def provision(
 
 
 def _check(sign_on: SignOn, email: str) -> None:
+    if not domains.is_address(email):
+        raise errors.BadRequest("userName is no address of mail.")
     if domains.of(email) not in domains.proven(sign_on.account_id):
         raise errors.BadRequest("userName is of no domain that the team has proven.")
 

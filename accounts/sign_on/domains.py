@@ -10,6 +10,8 @@ from datetime import datetime
 import dns.exception
 import dns.resolver
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -31,6 +33,15 @@ _PUBLIC = frozenset(
         *("fastmail.com", "hey.com", "duck.com", "laposte.net", "orange.fr", "t-online.de"),
     }
 )
+
+
+def is_address(email: str) -> bool:
+    """Whether mail can be sent there: a provider and a directory may say anything."""
+    try:
+        validate_email(email)
+    except ValidationError:
+        return False
+    return True
 
 
 def of(email: str) -> str:

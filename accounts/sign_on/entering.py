@@ -37,7 +37,7 @@ def refused(why: str, code: str = "sign_on_refused") -> errors.Forbidden:
 @transaction.atomic
 def enter(sign_on: SignOn, claims: provider.Claims, *, ip: str | None = None) -> Membership:
     """The place in the team of whom the provider means. Raises Forbidden."""
-    if not claims.email or not claims.verified:
+    if not domains.is_address(claims.email) or not claims.verified:
         raise refused("The team's provider does not call this address verified.")
     _check_domain(sign_on, claims.email)
     account = User.objects.select_for_update(no_key=True).get(pk=sign_on.account_id)

@@ -157,7 +157,8 @@ def _claims(claims: dict[str, Any]) -> Claims:
     truths = (True, "true", "True", 1, "1")
     verified = claims.get("email_verified", claims.get("xms_edov")) in truths
     email = str(claims.get("email") or "").strip().lower()
-    return Claims(str(claims["sub"])[:255], email, verified, str(claims.get("name") or "")[:200])
+    name = str(claims.get("name") or "").replace("\0", "")[:200]
+    return Claims(str(claims["sub"]).replace("\0", "")[:255], email, verified, name)
 
 
 def _unbelievable(why: str) -> errors.BadRequest:

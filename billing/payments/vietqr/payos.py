@@ -15,8 +15,9 @@ from urllib.parse import quote
 import httpx
 from django.conf import settings
 
-from billing.payments.vietqr.heard import Forged, Heard, Unanswered, moment, whole
+from billing.payments.vietqr.heard import Forged, Heard, Unanswered, kept, moment, whole
 from billing.payments.vietqr.models import BankOrder
+from hontoni import strict_json
 
 GATEWAY = BankOrder.Gateway.PAYOS
 DONE = "00"
@@ -115,7 +116,7 @@ def heard(body: bytes) -> Heard | None:
 
     Raises Forged for what payOS did not sign, ValueError for what is no callback.
     """
-    raw = json.loads(body)
+    raw = strict_json.parse(body)
     if not isinstance(raw, dict) or not isinstance(raw.get("data"), dict):
         raise ValueError("not a callback")
     data, given = raw["data"], str(raw.get("signature", ""))
@@ -145,6 +146,7 @@ def transfers(order: BankOrder) -> list[Heard]:
 
 
 def _heard(raw: Mapping[str, Any], number: int, link: str) -> Heard:
+    raw = kept(raw)
     account, reference = str(raw.get("accountNumber") or ""), str(raw.get("reference") or "")
     return Heard(
         gateway=GATEWAY,
