@@ -23,7 +23,15 @@ from django.conf import settings
 from starlette.types import Message, Scope
 
 from gateway.dialects.json_patch import parse
-from gateway.plane import admission, callers, inbound, kept_responses, pipeline, socket_turns
+from gateway.plane import (
+    admission,
+    callers,
+    inbound,
+    kept_responses,
+    members,
+    pipeline,
+    socket_turns,
+)
 from gateway.plane.client_dialects import RESPONSES
 from gateway.plane.exchange import Exchange
 from gateway.plane.socket_turns import Turn
@@ -143,7 +151,7 @@ class Socket:
         raw = text.encode("utf-8", "surrogatepass") if text is not None else data or b""
         lane = ""
         try:
-            event = await _aside(parse, raw)
+            event = await _aside(_parsed, raw)
             if _needs_no_answer(event):
                 return self._inbox.free()
             lane = self._lane_of(event)
@@ -317,6 +325,13 @@ class Socket:
 
 
 _closing: set[asyncio.Task[None]] = set()
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    """Raises BadRequest."""
+    event = parse(raw)
+    members.agree(raw, event)
+    return event
 
 
 def _scope(http: Exchange) -> Scope:

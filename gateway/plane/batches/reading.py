@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import orjson
 from django.conf import settings
 
+from gateway.dialects.json_patch import parse
+from gateway.plane import members
 from gateway.plane.batches.line import whole
 from hontoni.errors import BadRequest
 
@@ -84,11 +86,18 @@ def _line(raw: bytes, endpoint: str) -> Request:
         raise _Bad("mismatched_endpoint", f"The url must be {endpoint}, the batch's.", "url")
     if not isinstance(body, dict):
         raise _Bad("missing_required_parameter", "body is required, an object.", "body")
+    try:
+        members.agree(raw, given)
+        members.look(body)
+    except BadRequest as error:
+        raise _Bad("invalid_request", error.message, error.param or "body") from None
     return _request(custom_id, body)
 
 
-def messages(parsed: Mapping[str, Any]) -> list[Request]:
+def messages(body: bytes) -> list[Request]:
     """The requests of Anthropic's body. Raises BadRequest."""
+    parsed = parse(body)
+    members.agree(body, parsed)
     given, most = parsed.get("requests"), settings.BATCH_REQUESTS
     if not isinstance(given, list) or not given:
         raise BadRequest("requests: a list of at least one request is required", param="requests")
@@ -109,6 +118,7 @@ def _message(place: str, given: Any) -> Request:
             f"{place}.custom_id: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'",
             param=f"{place}.custom_id",
         )
+    members.look(given["params"])
     return _request(custom_id, given["params"])
 
 

@@ -18,7 +18,7 @@ from gateway.dialects.ir import Usage
 from gateway.dialects.json_patch import parse, patch
 from gateway.plane import gemini_bodies
 from gateway.plane.client_dialects import Dialect
-from gateway.plane.endpoints.lane import Answered, Job, without_unknown
+from gateway.plane.endpoints.lane import Answered, Job, understood, without_unknown
 from gateway.plane.exchange import Exchange
 from hontoni.errors import BadRequest, UpstreamFailed
 
@@ -47,11 +47,11 @@ class _Openai:
     serves: tuple[str, ...] = (OPENAI, GEMINI)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
-        parsed = parse(body)
+        parsed = await understood(body)
         self.dialect.check(parsed)
         return parsed
 
-    def job(self, parsed: dict[str, Any], model: Model, name: str) -> Job:
+    def job(self, parsed: dict[str, Any], model: Model, name: str, user: str) -> Job:
         kept, left = without_unknown(parsed, _KNOWN)
         asked = Asked(_inputs(kept["input"]), _dimensions(kept.get("dimensions")), [])
         form = kept.get("encoding_format") or "float"
@@ -59,7 +59,7 @@ class _Openai:
             wire.refuse("encoding_format", "float or base64")
         size = len(orjson.dumps(kept["input"])) + len(asked.inputs)
         if model.dialect == OPENAI:
-            kept |= {"model": model.upstream_id}
+            kept |= {"model": model.upstream_id, "user": kept.get("user") or user}
             body = orjson.dumps(kept)
             return Job(
                 "/v1/embeddings", body, lambda b, _: _passed(b, name, size), size, left_out=left
@@ -84,7 +84,7 @@ class _Gemini:
     serves: tuple[str, ...] = (OPENAI, GEMINI)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
-        raw = canonical(parse(body))
+        raw = canonical(await understood(body))
         model, verb = gemini_bodies.asked(http)
         single = verb == "embedContent"
         requests = [raw] if single else wire.objects(raw.get("requests"), "requests")
@@ -92,7 +92,7 @@ class _Gemini:
             wire.refuse("requests", "must hold at least one request")
         return {"model": model, "requests": requests, "single": single}
 
-    def job(self, parsed: dict[str, Any], model: Model, name: str) -> Job:
+    def job(self, parsed: dict[str, Any], model: Model, name: str, user: str) -> Job:
         requests, single = parsed["requests"], parsed["single"]
         texts = [_text(each, f"requests[{at}]") for at, each in enumerate(requests)]
         sizes = {each.get("outputDimensionality") for each in requests}
@@ -111,7 +111,7 @@ class _Gemini:
         if model.dialect == GEMINI:
             return _ask_gemini(asked, model, write, size, ())
         sent = wire.only(model=model.upstream_id, input=texts, dimensions=asked.dimensions)
-        body = orjson.dumps(sent | {"encoding_format": "float"})
+        body = orjson.dumps(sent | {"encoding_format": "float", "user": user})
         return Job("/v1/embeddings", body, lambda b, _: _read_openai(b, write, size), size)
 
 
