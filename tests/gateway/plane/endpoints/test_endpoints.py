@@ -185,6 +185,23 @@ def test_whisper_is_billed_by_the_second_whatever_form_is_wanted(
     assert event.details["lines"][-1]["calls"] == 61
 
 
+def test_what_is_no_mp3_but_begins_as_one_is_held_for_hours(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "10")
+    client = gateway.openai(alice)
+    frame = b"\xff\xfb\x90\x00" + bytes(413)
+    four_hours = nanos("1.44")
+    for sound, held in (
+        (frame * 40, 17 * 100_000),  # a second has a thousand bytes at least
+        (b"ID3\x04\0\0\0\0\0\0fLaC" + bytes(900), four_hours),
+        (b"\xff\xf1\x6c\x40" * 900, four_hours),
+        (frame + b"\xff\xf1\x6c\x40" * 900, four_hours),
+    ):
+        client.audio.transcriptions.create(model="whisper-1", file=("a.mp3", sound))
+        assert gateway.books()[-1].hold == held, sound[:12]
+
+
 def test_a_transcription_by_tokens_prices_sound_and_text_apart(
     gateway: Gateway, alice: Person
 ) -> None:
