@@ -12,7 +12,7 @@ from gateway.plane.client_dialects import CHAT
 from gateway.plane.endpoints import multipart
 from gateway.plane.exchange import Exchange
 from gateway.plane.upstream import Upstream
-from hontoni import freshness
+from hontoni import digits, freshness
 from hontoni.errors import BadRequest
 
 LISTED = 10_000
@@ -59,15 +59,15 @@ def _seconds(anchor: str, given: str) -> int | None:
 def expiry(given: Any, param: str = "expires_after") -> int:
     """For how long a file shall be kept. Raises BadRequest."""
     told = given if isinstance(given, dict) else {}
-    seconds = str(told.get("seconds", ""))
-    if told.get("anchor") != "created_at" or not seconds.isdecimal():
+    seconds = digits.whole(str(told.get("seconds", "")))
+    if told.get("anchor") != "created_at" or seconds is None:
         raise BadRequest(
             f"{param} must have anchor 'created_at' and seconds, a whole number.", param=param
         )
     least, most = files.LEAST_SECONDS, files.MOST_SECONDS
-    if not least <= int(seconds[:12]) <= most:
+    if not least <= seconds <= most:
         raise BadRequest(f"{param}: seconds must be between {least} and {most}.", param=param)
-    return int(seconds)
+    return seconds
 
 
 async def listing(http: Exchange, upstream: Upstream) -> None:

@@ -78,7 +78,8 @@ def _line(raw: bytes, endpoint: str) -> Request:
     if not isinstance(given, dict):
         raise _Bad("invalid_request", "This line is not an object.")
     custom_id, body = given.get("custom_id"), given.get("body")
-    if not isinstance(custom_id, str) or not 0 < len(custom_id) <= _LONGEST_ID:
+    named = isinstance(custom_id, str) and "\0" not in custom_id
+    if not named or not 0 < len(custom_id) <= _LONGEST_ID:
         raise _Bad("missing_required_parameter", "custom_id is required, a text.", "custom_id")
     if given.get("method", "POST") != "POST":
         raise _Bad("invalid_method", "The method must be POST.", "method")
@@ -124,5 +125,5 @@ def _message(place: str, given: Any) -> Request:
 
 def _request(custom_id: str, body: Mapping[str, Any]) -> Request:
     model = body.get("model")
-    named = model[:200] if isinstance(model, str) else ""
+    named = model[:200].replace("\0", "") if isinstance(model, str) else ""
     return Request(custom_id, orjson.dumps(whole(body)), named)
