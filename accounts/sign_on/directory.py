@@ -17,13 +17,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from accounts.leaks import ended
 from accounts.models import DirectoryGroup, Membership, Role, SignOn, User
 from accounts.sign_in import proof
 from accounts.sign_on import domains, entering
 from accounts.teams import events, memberships
 from hontoni import errors
 
-PREFIX = "scim-gw-"
+PREFIX = ended.DIRECTORYS
 _RANK = (Role.ADMIN, Role.DEVELOPER, Role.BILLING, Role.VIEWER)
 MOST_GROUPS = 500
 

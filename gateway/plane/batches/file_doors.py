@@ -1,5 +1,6 @@
 """/v1/files: upload, list, look at, read and delete, as OpenAI documents it, for batches."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +39,7 @@ async def upload(http: Exchange, upstream: Upstream) -> None:
     caller = await entered(http)
     await means.solvent(caller, http.request_id)
     body = await bodies.read(http, caller, paid=False)
-    form = multipart.read(body, http.header(b"content-type"))
+    form = await asyncio.to_thread(multipart.read, body, http.header(b"content-type"))
     file = form.files.get("file")
     if file is None:
         raise BadRequest("file is required: a file of JSON lines.", param="file")

@@ -20,12 +20,16 @@ from gateway.plane import gemini_bodies
 from gateway.plane.client_dialects import Dialect
 from gateway.plane.endpoints.lane import Answered, Job, understood, without_unknown
 from gateway.plane.exchange import Exchange
-from hontoni.errors import BadRequest, UpstreamFailed
+from hontoni.errors import BadRequest, TooLarge, UpstreamFailed
 
 OPENAI, GEMINI = "openai_embeddings", "gemini_embeddings"
 _KNOWN = frozenset(("model", "input", "dimensions", "encoding_format", "user"))
 _TUNING = ("taskType", "title", "outputDimensionality", "autoTruncate")
 _MOST = 2_048  # inputs of a request
+# Commas in a body: twice as many as the tokens that a vendor takes at once. To look at millions of
+# numbers would keep the event loop from everybody else.
+_MOST_COMMAS = 600_000
+_MOST_OBJECTS = 10 * _MOST  # a request has three, and more where its text is in parts
 _NONSENSE = "The model's provider sent an answer we cannot read."
 
 
@@ -47,6 +51,8 @@ class _Openai:
     serves: tuple[str, ...] = (OPENAI, GEMINI)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
+        if body.count(b",") > _MOST_COMMAS:
+            raise TooLarge("input has more tokens than any model takes at once.", param="input")
         parsed = await understood(body)
         self.dialect.check(parsed)
         return parsed
@@ -84,6 +90,8 @@ class _Gemini:
     serves: tuple[str, ...] = (OPENAI, GEMINI)
 
     async def read(self, http: Exchange, body: bytes) -> dict[str, Any]:
+        if body.count(b"{") > _MOST_OBJECTS:
+            raise TooLarge("requests has more entries than any model takes.", param="requests")
         raw = canonical(await understood(body))
         model, verb = gemini_bodies.asked(http)
         single = verb == "embedContent"

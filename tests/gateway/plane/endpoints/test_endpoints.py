@@ -76,6 +76,17 @@ def test_googles_sdk_embeds_with_any_model(gateway: Gateway, alice: Person, mode
     assert (event.dialect, event.cost > 0) == ("gemini_embeddings", True)
 
 
+def test_more_tokens_than_any_model_takes_are_not_looked_at(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "5")
+    body = b'{"model": "text-embedding-3-small", "input": [1%s]}' % (b",1" * 600_001)
+    with gateway.http(alice) as client:
+        answer = client.post("/v1/embeddings", content=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (413, "input")
+    assert gateway.vendors.requests == [] and gateway.books() == []
+
+
 def test_tokens_are_embedded_where_the_vendor_takes_them(gateway: Gateway, alice: Person) -> None:
     fund(alice, "1")
     path = "/v1/embeddings"
