@@ -105,8 +105,9 @@ def _still(given: Given) -> tuple[User, User, Given]:
     """The account and the person, if they still belong together, with what the role may by now.
     Raises Refused."""
     person = User.objects.filter(pk=given.person).first()
-    ended = person is None or not tokens.alive(person, given.credentials)
-    work = None if ended else acting.choose(person, given.account)
+    if person is not None and not tokens.alive(person, given.credentials):
+        person = None  # their session has ended since
+    work = person and acting.choose(person, given.account)
     may = tuple(each for each in given.scopes if work and work.may(each))
     if not (person and work and may):
         raise Refused("access_denied", "Who allowed it may not do so any more.")
