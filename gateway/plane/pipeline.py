@@ -129,6 +129,8 @@ async def prepare(
     lane = adapters.choose(there) if request.beside is None else await large.choose(there)
     if http.compacts:
         await large.beside(lane, lane.compact)
+    if isinstance(lane, Translation):
+        request = request.sent_as(len(lane.body))
     return Call(
         http=http,
         caller=caller,
