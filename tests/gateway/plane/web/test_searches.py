@@ -393,3 +393,17 @@ def test_one_result_is_not_said_as_often_as_calls_name_it(web: Gateway, alice: P
     assert len(orjson.dumps(web.vendors.last.body)) < 60_000
     (event,) = web.books()
     assert event.cost < event.hold and "clamps" not in event.details
+
+
+FETCH = {"type": "web_fetch_20250910", "name": "web_fetch"}
+
+
+def test_a_tool_that_is_declared_often_is_there_once(web: Gateway, alice: Person) -> None:
+    """Each more of them had a longer name than the last: thousands stopped everybody."""
+    fund(alice, "50")
+    said = [{"role": "user", "content": "Hi"}]
+    for tool in ({"type": "web_search_20250305", "name": "web_search"}, FETCH):
+        body = {"model": "gpt-4o", "max_tokens": 50, "messages": said, "tools": [tool] * 500}
+        assert post(web, alice, "/v1/messages", body).status_code == 200
+        tools = web.vendors.last.body["tools"]
+        assert [each["function"]["name"] for each in tools] == [tool["name"]]
