@@ -6,8 +6,8 @@ as text and moments in ISO 8601:
 
 * low_balance: balance, threshold
 * window_80, window_100: window (a name of `WINDOWS`), limit, resets_at
-* cap_80, cap_100: of (key or member), whose (the key's name, the member's address), period (day,
-  month or life), cap, spent, resets_at (null of a life)
+* cap_80, cap_100: of (key, member, or overflow: past windows), whose (the key's name, the member's
+  address), period (day, month or life), cap, spent, resets_at (null of a life)
 * channel_off: channel (its name), url (of a webhook, or empty), status (0: no answer), problem,
   page
 * new_key: key_name, shown

@@ -12,6 +12,7 @@ from gateway.usage.models import OverflowMonth, UsageEvent
 from hontoni import rowsets
 from hontoni.money import dollars, per_cent
 
+CAP = "cap"  # what a refusal says of a request that the cap left too little for
 _COLUMNS = (("api_key_id", "bigint"), ("month", "timestamptz"), ("cost", "bigint"))
 
 
