@@ -72,12 +72,14 @@ class Ask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What extend() granted on top of the hold the caller had, and what that makes. "cold" and
-    "unseeded": nothing, and the account or the purse has to be made anew first."""
+    """What extend() granted on top of the hold the caller had, and what that makes. `capped`: if
+    a cap leaves less than is `available` to the account, whose. "cold" and "unseeded": nothing,
+    and the account or the purse has to be made anew first."""
 
     granted: int
     hold: int
     available: int
+    capped: Literal["", "purse", "member"] = ""
     status: Status = "ok"
 
 
@@ -112,6 +114,7 @@ EARMARK_MS = 600_000
 _PURCHASES = "purchases"  # the subject of reservations, which count in no window
 _BATCHES = "batches"  # the subject of what is set aside for them, likewise
 _RESERVATION: dict[bytes, Reservation] = {name.encode(): name for name in get_args(Reservation)}
+_CAPPED: tuple[Literal["", "purse", "member"], ...] = ("", "purse", "member")
 _NOT_EXTENDED: dict[bytes, Status] = {b"cold": "cold", b"unseeded": "unseeded"}
 _ADMISSION = Struct(">17q??")  # as admit.lua unpacks it
 _MEMBER = Struct(">3q")  # likewise
@@ -202,7 +205,10 @@ async def extend(ask: Ask, *, hold: int, step: int, stretch: bool = False) -> Ex
         names = (*names, keys.spend(ask.account, theirs))
         args = (*args, *most, ask.request_id)
     reply = await scripts.run(scripts.EXTEND, names, args)
-    return Extension(*reply) if len(reply) == 3 else Extension(0, hold, 0, _NOT_EXTENDED[reply[0]])
+    if len(reply) == 1:
+        return Extension(0, hold, 0, status=_NOT_EXTENDED[reply[0]])
+    granted, held, available, capped = reply
+    return Extension(granted, held, available, _CAPPED[capped])
 
 
 async def beat(ask: Ask, *, cost: int, draft: str | bytes) -> bool:
