@@ -287,7 +287,7 @@ class Keys(
     )
     def destroy(self, request: Request, **_: Any) -> Response:
         takes_nothing(request)
-        api_keys.revoke(self.get_object())
+        acting.at_door(request).revoke(self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(

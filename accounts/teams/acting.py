@@ -21,7 +21,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
-from accounts.keys import scopes, stopping
+from accounts.keys import api_keys, scopes, stopping
 from accounts.models import ApiKey, Membership, Role, User
 from accounts.sign_in import callers, grants
 from accounts.sign_in.grants import Grant
@@ -57,6 +57,23 @@ class Acting:
         return stopping.switch(
             keys, stopped=stopped, by=self.person, manages=manages, now=timezone.now()
         )
+
+    def switch_all(self, keys: Iterable[ApiKey], *, stopped: bool) -> int:
+        """The same of all keys one sees; who manages members stops or starts these, too: nobody
+        makes another instead."""
+        changed, now = self.switch(keys, stopped=stopped), timezone.now()
+        if self.membership is None or not self.may(roles.MEMBERS):
+            return changed
+        others = memberships.active(self.account.pk).filter(role__in=roles.GIVEN_BY[self.role])
+        found = stopping.switch_members(others, stopped=stopped, by=self.person, now=now)
+        return changed + len(found)
+
+    def revoke(self, key: ApiKey) -> bool:
+        """End a key for good; whether this was the first time."""
+        ended = api_keys.revoke(key)
+        if self.may(roles.MEMBERS):
+            stopping.settled(key)
+        return ended
 
     def check(self, permission: str) -> None:
         """Raises Forbidden, in words, unless the role may."""
