@@ -83,6 +83,9 @@ LETTERS = {
     "add_on_started": Letter(_("Your add-on is active"), _("An add-on begins"), required=True),
     "windows_reset": Letter(_("Your limits are reset"), _("A reset pass"), required=True),
     "price_rises": Letter(_("A price rises"), _("A price rises"), required=True),
+    "surcharge_rises": Letter(
+        _("The surcharge of overflow rises"), _("The surcharge of overflow rises"), required=True
+    ),
     "model_price_rises": Letter(
         _("A model's price changes"), _("The price of a model you use rises"), required=True
     ),
