@@ -177,13 +177,17 @@ def _keys(ask: Ask) -> tuple[str, ...]:
     return account, subject, log, running, keys.request(ask.account, ask.request_id), purse
 
 
-async def settle(ask: Ask, *, cost: int, event: str | bytes, giveback: bool = False) -> State:
+async def settle(
+    ask: Ask, *, cost: int, event: str | bytes, giveback: bool = False, failed: bool = False
+) -> State:
     """End a request: free its lease and hold, charge `cost`, append `event`. Twice is once.
 
     `event` may be empty only if the cost is 0. `giveback`: generation was never reached, so no
     window counts it. "unknown": Redis lost the request while it ran; it is charged all the same.
     """
-    reply = await scripts.run(scripts.SETTLE, *_settlement(ask, cost, event, giveback))
+    reply = await scripts.run(
+        scripts.SETTLE, *_settlement(ask, cost, event, giveback, failed=failed)
+    )
     return state(reply, ask.limits, ask.caps)
 
 
@@ -355,7 +359,12 @@ def _closing(request_id: str, account: int, subject: str, purse: str = "") -> As
 
 
 def _settlement(
-    ask: Ask, cost: int, event: str | bytes, giveback: bool = False, reaping: bool = False
+    ask: Ask,
+    cost: int,
+    event: str | bytes,
+    giveback: bool = False,
+    reaping: bool = False,
+    failed: bool = False,
 ) -> tuple[tuple[str, ...], tuple[redis.Argument, ...]]:
     """KEYS and ARGV of settle.lua."""
     names = (*_keys(ask), keys.usage(keys.shard(ask.account)))
@@ -366,7 +375,7 @@ def _settlement(
     args: tuple[redis.Argument, ...] = (ask.request_id, ask.account, cost, event, how)
     if ask.guard is not None:
         guarding = ask.guard.keys(keys.tag(keys.shard(ask.account)))
-        names, args = (*names, *guarding), (*args, len(guarding))
+        names, args = (*names, *guarding), (*args, len(guarding) + failed)
     if ask.overflow is not None:
         names = (*names, keys.overflow(ask.account, ask.overflow.purse))
         args = (*args, *((0,) if ask.guard is None else ()), 1)

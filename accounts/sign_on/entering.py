@@ -125,8 +125,6 @@ def check(user: User) -> None:
 
 
 def end_others(sign_on: SignOn) -> None:
-    """Sessions of all who have to sign in with the provider from now on begin anew there."""
-    names = domains.proven(sign_on.account_id)
-    for place in memberships.active(sign_on.account_id).exclude(role=Role.OWNER):
-        if domains.of(place.person.email) in names:
-            place.person.end_sessions()
+    """Sessions of all who have to sign in with the provider from now on begin anew there: of the
+    domains' people, members yet or not."""
+    domains.end_sessions(sign_on.account_id, domains.proven(sign_on.account_id))

@@ -31,6 +31,7 @@ from hontoni import errors
 
 SESSION = "account"
 HEADER = "X-Account"
+FIELD = "of_account"  # of a form: whose page it is on (pages/form_tags.py)
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 # What the room writes down itself, with more to say.
 _TOLD_BETTER = ("team", "api-team", "sign-on")
@@ -131,6 +132,8 @@ class OnPages(MiddlewareMixin):
             return _shown_out(request, name)
         if roles.is_personal(name):
             return None
+        if _is_of_another(request, acting):
+            return _switched(request, acting)
         if acting.membership is None:
             return redirect("teams") if name in roles.OF_TEAMS else None
         permission = roles.of_page(name, reads=request.method in ("GET", "HEAD"))
@@ -154,6 +157,18 @@ def _shown_out(request: Any, name: str) -> HttpResponse | None:
     if roles.is_personal(name):
         return None
     messages.warning(request, _("You are no longer a member of that team."))
+    return redirect("overview")
+
+
+def _is_of_another(request: Any, acting: Acting) -> bool:
+    """Whether a form is sent whose page was of another account: opened in a second tab since."""
+    meant = request.POST.get(FIELD) if request.method in _WRITES else None
+    return bool(meant) and meant != str(acting.account.pk)
+
+
+def _switched(request: HttpRequest, acting: Acting) -> HttpResponse:
+    words = _("Another account was opened meanwhile: nothing was done. This is %(account)s now.")
+    messages.warning(request, words % {"account": acting.account.name or acting.account.email})
     return redirect("overview")
 
 

@@ -172,6 +172,20 @@ def test_enforced_it_is_the_only_way_but_for_the_owner(team: Member, acme: Provi
     assert page["Location"] == "/overview"
 
 
+def test_enforced_it_ends_sessions_of_the_domain_s_people_who_are_no_members_yet(
+    team: Member, acme: Provider
+) -> None:
+    before = User.objects.create_user("dora@acme.test", PASSWORD)
+    other = User.objects.create_user("eve@other.test", PASSWORD)
+    change(team, acme, enforced=True)
+    assert User.objects.get(pk=before.pk).session_epoch == 1
+    assert User.objects.get(pk=other.pk).session_epoch == 0
+    late = domains.add(team.place, "other.test")
+    domains._prove(late, team.person, None)
+    assert User.objects.get(pk=other.pk).session_epoch == 1, "a domain that is proven later"
+    assert User.objects.get(pk=team.person.pk).session_epoch < 2, "its owner goes on"
+
+
 def test_a_second_factor_of_their_own_is_still_asked_for(acme: Provider) -> None:
     from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 

@@ -1,5 +1,7 @@
 """The kill switch of who manages a team: it holds against new keys, by whatever door."""
 
+import uuid
+
 import pytest
 from django.test import Client
 
@@ -34,7 +36,8 @@ def tries(member: Member) -> list[str]:
     """To make a key by each door: the page, the playground, /api, and a program's token."""
     page = member.browser()
     before = ApiKey.objects.count()
-    page.post("/keys", {"name": "more", "expires": "", "once": str(before)})
+    form = {"name": "more", "once": str(uuid.uuid4()), "scopes": ["inference"]}
+    assert "until they start it again" in page.post("/keys", form).content.decode()
     page.post("/playground", {"make": ""})
     assert ApiKey.objects.count() == before
     made = member.api().post("/api/keys", {"name": "more"}, format="json")

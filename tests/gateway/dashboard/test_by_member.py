@@ -1,11 +1,14 @@
 """Usage and refusals of one member: on the page, in downloads, and on /api."""
 
+import asyncio
 import csv
 import io
+from typing import Any
 
 import pytest
 
 from accounts.models import Membership
+from accounts.sign_in import mail_adapter
 from accounts.teams import memberships
 from billing.plans.models import Plan
 from gateway.usage import refusals
@@ -18,9 +21,16 @@ from tests.world import Person
 pytestmark = pytest.mark.any_database
 
 
-def rows(answer: object) -> list[dict[str, str]]:
-    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
-    return list(csv.DictReader(io.StringIO(text)))
+def rows(answer: Any) -> list[dict[str, str]]:
+    async def whole() -> bytes:
+        return b"".join([part async for part in answer.streaming_content])
+
+    return list(csv.DictReader(io.StringIO(asyncio.run(whole()).decode())))
+
+
+@pytest.fixture(autouse=True)
+def _mails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail_adapter.send_mail, "delay", mail_adapter.send_mail)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
+from accounts.sign_in import mail_adapter
 from billing.books import ledger
 from billing.books.models import AuditEntry
 from billing.invoices.models import Invoice
@@ -66,7 +67,10 @@ def test_it_empties_every_window_at_once_and_is_paid_invoiced_and_told(
     assert entry.after["paid"] == "4.00"
 
 
-def test_the_owner_of_a_team_reads_who_bought_it(gateway: Gateway, full: Person) -> None:
+def test_the_owner_of_a_team_reads_who_bought_it(
+    gateway: Gateway, full: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_adapter.send_mail, "delay", mail_adapter.send_mail)
     team = team_of(full)
     bob = joined(team, "bob", "billing")
     assert bob.api().post("/api/subscription/reset", {}, format="json").status_code == 201

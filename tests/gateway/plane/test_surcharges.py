@@ -70,9 +70,12 @@ def test_a_rise_is_told_and_binds_when_the_notice_is_over(
     assert pays(gateway, alice) == "25%"
     rises = plan.surcharge_rises_at
     assert rises is not None and abs(rises - timezone.now() - NOTICE) < timedelta(minutes=5)
-    standing = gateway.http(alice).get("/v1/key").json()["overflow"]
+    with gateway.http(alice) as http:
+        standing = http.get("/v1/key").json()["overflow"]
     assert standing["surcharge_percent"] == "25" and standing["surcharge_rises"]["percent"] == "40"
-    sold = {each["id"]: each for each in alice.client().get("/api/subscription/plans").json()}
+    sold = {
+        each["id"]: each for each in alice.client().get("/api/subscription/plans").json()["plans"]
+    }
     assert sold[plan.slug]["overflow_surcharge_percent"] == "25"
     assert sold[plan.slug]["overflow_surcharge_rises"] == standing["surcharge_rises"]
     page = Client()
@@ -97,7 +100,9 @@ def test_a_rise_that_is_taken_back_binds_nobody(finance: Client, alice: Person) 
     assert plan.surcharge_now(timezone.now() + NOTICE) == 25
 
 
-def test_another_default_plan_with_a_higher_surcharge_is_a_rise(alice: Person) -> None:
+def test_another_default_plan_with_a_higher_surcharge_is_a_rise(
+    gateway: Gateway, alice: Person
+) -> None:
     api_keys.change(alice.key, overflow_cap=DOLLAR)
     other = Plan.objects.exclude(is_default=True).filter(active=True).first()
     assert other is not None
