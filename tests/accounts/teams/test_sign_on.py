@@ -164,6 +164,10 @@ def test_enforced_it_is_the_only_way_but_for_the_owner(team: Member, acme: Provi
     body = {"email": "dora@acme.test", "password": PASSWORD}
     refused = Client().post("/api/auth/login", body, "application/json")
     assert refused.json()["error"]["code"] == "sign_on_required"
+    new = {"email": "new@Acme.test", "password": PASSWORD, "name": "New"}
+    opened = Client().post("/api/auth/register", new, "application/json")
+    assert opened.json()["error"]["code"] == "sign_on_required"
+    assert not User.objects.filter(email="new@acme.test").exists()
     assert arrive(acme)[1] == 302
     owner = Client().post("/account/login/", {"login": "alice@example.com", "password": PASSWORD})
     assert owner["Location"] == "/overview"
