@@ -9,6 +9,8 @@ import json
 import re
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db.models import Q, QuerySet
 from django.http import Http404
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -124,6 +126,21 @@ def truth(value: Any) -> bool:
     raise Wrong(400, "active is true or false.", "invalidValue")
 
 
+def label(value: Any, name: str) -> str:
+    """A text that may be left out."""
+    return text(value, name) if value else ""
+
+
+def address(value: Any) -> str:
+    """A userName: an address of mail."""
+    found = text(value, "userName")
+    try:
+        validate_email(found)
+    except ValidationError:
+        raise Wrong(400, "userName is an e-mail address.", "invalidValue") from None
+    return found
+
+
 def text(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > 254 or "\0" in value:
         raise Wrong(400, f"{name} is a text.", "invalidValue")
@@ -140,7 +157,7 @@ def filtered(query: str, columns: dict[str, str]) -> Q:
             raise Wrong(400, "Only eq and and are understood.", "invalidFilter")
         name = match[1].lower().removeprefix(f"{USER.lower()}:").removeprefix(f"{GROUP.lower()}:")
         column = columns.get(name)
-        value = json.loads(match[2] if match[2][0] == '"' else match[2].lower())
+        value = _value(match[2])
         if column is None:
             raise Wrong(400, f"Nothing is found by {match[1]}.", "invalidFilter")
         if column == "active":
@@ -148,7 +165,7 @@ def filtered(query: str, columns: dict[str, str]) -> Q:
         elif column == "pk":
             found &= Q(pk=int(value)) if str(value).isdecimal() else Q(pk=0)
         else:
-            found &= Q(**{column: str(value)})
+            found &= Q(**{column: str(value)}) if "\0" not in str(value) else Q(pk=0)
         at = match.end()
         if at < len(query):
             joined = re.compile(r"and\s+", re.I).match(query, at)
@@ -156,6 +173,13 @@ def filtered(query: str, columns: dict[str, str]) -> Q:
                 raise Wrong(400, "Only eq and and are understood.", "invalidFilter")
             at = joined.end()
     return found
+
+
+def _value(spelled: str) -> Any:
+    try:
+        return json.loads(spelled if spelled[0] == '"' else spelled.lower())
+    except ValueError:
+        raise Wrong(400, "A value is a text of JSON, true or false.", "invalidFilter") from None
 
 
 def page(request: Request, rows: QuerySet[Any], shown: Any) -> Response:

@@ -10,7 +10,6 @@ from django import template
 from django.template.base import Parser, Token
 from django.template.defaulttags import CsrfTokenNode
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from accounts.teams.acting import FIELD
 
@@ -18,8 +17,8 @@ register = template.Library()
 
 
 class _Node(CsrfTokenNode):
-    def render(self, context: Any) -> SafeString:
-        token: SafeString = super().render(context)
+    def render(self, context: Any) -> str:
+        token = super().render(context)
         work = getattr(context.get("request"), "acting", None)
         if not token or work is None:
             return token

@@ -122,4 +122,4 @@ def of_door(name: str, method: str) -> str:
 
 def words(event: TeamEvent) -> Promise | str:
     """What it was, for people; a page of another room by its name."""
-    return WORDS.get(event.action) or _MONEY.get(event.action, event.action)
+    return (WORDS | _MONEY).get(event.action, event.action)
