@@ -35,6 +35,17 @@ def raised(plan: Plan, before: Plan, now: datetime) -> bool:
     return True
 
 
+def taken_over(plan: Plan, before: Plan, now: datetime) -> bool:
+    """The same of a plan that becomes the default in the place of `before`: whom it takes over
+    pays no more at once, and who has it already no sooner than they were told."""
+    paid = before.surcharge_now(now)
+    if plan.overflow_surcharge <= paid:
+        return False
+    plan.surcharge_before = min(plan.surcharge_now(now), paid)
+    plan.surcharge_rises_at = now + timedelta(days=settings.PRICE_NOTICE_DAYS)
+    return True
+
+
 def tell(plan: Plan) -> int:
     """Everybody on a plan whose surcharge rises, and who has a key it may cost. How many."""
     assert plan.surcharge_before is not None and plan.surcharge_rises_at is not None

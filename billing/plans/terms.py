@@ -130,7 +130,7 @@ def make_default(plan: Plan) -> None:
     There is never a moment without one."""
     with transaction.atomic():
         before = Plan.objects.filter(is_default=True).exclude(pk=plan.pk).first()
-        rises = before is not None and surcharges.raised(plan, before, timezone.now())
+        rises = before is not None and surcharges.taken_over(plan, before, timezone.now())
         Plan.objects.filter(is_default=True).exclude(pk=plan.pk).update(is_default=False)
         plan.is_default = plan.active = True
         plan.save(update_fields=["is_default", "active", "surcharge_before", "surcharge_rises_at"])

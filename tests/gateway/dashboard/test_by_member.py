@@ -11,6 +11,7 @@ from accounts.models import Membership
 from accounts.sign_in import mail_adapter
 from accounts.teams import memberships
 from billing.plans.models import Plan
+from gateway.archive.log import Narrowing
 from gateway.usage import refusals
 from tests.accounts.teams.world import Member, joined, team_of
 from tests.gateway.plane.test_limits import limit
@@ -38,6 +39,12 @@ def team(gateway: Gateway, alice: Person) -> Member:
     team = team_of(fund(alice, "10"))
     limit(alice, **dict.fromkeys(Plan.LIMITS, 1_000))
     return team
+
+
+def test_the_archive_is_narrowed_alike() -> None:
+    of = Narrowing(1, {"api_key_id__in": [1, 2], "model": "gpt-4o"})
+    row = {"status": 200, "api_key_id": 2, "model": "gpt-4o"}
+    assert of.has(row) and not of.has(row | {"api_key_id": 3}) and not of.has(row | {"model": "x"})
 
 
 def test_what_is_narrowed_to_a_member_is_theirs_alone(

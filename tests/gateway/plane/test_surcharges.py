@@ -111,6 +111,15 @@ def test_another_default_plan_with_a_higher_surcharge_is_a_rise(
     terms.make_default(other)
     assert terms.terms(alice.user.pk).overflow_surcharge == 2_500
     assert told() == [(alice.user.pk, "25", "60")]
+    third = Plan.objects.exclude(pk=other.pk).filter(active=True, price__gt=0).first()
+    assert third is not None
+    third.surcharge_before, third.overflow_surcharge = Decimal(10), Decimal(20)
+    third.surcharge_rises_at = timezone.now() + timedelta(days=3)
+    third.save()
+    terms.make_default(third)
+    third.refresh_from_db()
+    assert third.surcharge == 1_000 and third.rise is not None, "its own rise waits as it did"
+    assert len(told()) == 1
 
 
 def test_its_mail_and_its_event_say_how_much_and_when() -> None:
