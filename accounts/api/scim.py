@@ -8,6 +8,8 @@ all.
 import re
 from typing import IO, Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db.models import Q, QuerySet
 from django.http import Http404
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -131,6 +133,21 @@ def truth(value: Any) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     raise Wrong(400, "active is true or false.", "invalidValue")
+
+
+def label(value: Any, name: str) -> str:
+    """A text that may be left out."""
+    return text(value, name) if value else ""
+
+
+def address(value: Any) -> str:
+    """A userName: an address of mail."""
+    found = text(value, "userName")
+    try:
+        validate_email(found)
+    except ValidationError:
+        raise Wrong(400, "userName is an e-mail address.", "invalidValue") from None
+    return found
 
 
 def text(value: Any, name: str) -> str:

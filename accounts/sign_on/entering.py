@@ -119,16 +119,26 @@ def required_of(user: User) -> SignOn | None:
 def check(user: User) -> None:
     """Raises Forbidden where somebody has to sign in with their team's provider."""
     if (found := required_of(user)) is not None:
-        raise errors.Forbidden(
-            f"Your team signs in at /sign-on/{found.slug}: make an access token there for "
-            "programs.",
-            code="sign_on_required",
-        )
+        raise _required(found)
+
+
+def check_address(email: str) -> None:
+    """The same of an address that nobody has an account with yet."""
+    name = domains.of(email.strip())
+    mine = Q(account__domains__name=name, account__domains__proven_at__isnull=False)
+    found = SignOn.objects.filter(mine, enforced=True, account__is_active=True)
+    if (first := found.exclude(issuer="").first()) is not None:
+        raise _required(first)
+
+
+def _required(sign_on: SignOn) -> errors.Forbidden:
+    return errors.Forbidden(
+        f"Your team signs in at /sign-on/{sign_on.slug}: make an access token there for programs.",
+        code="sign_on_required",
+    )
 
 
 def end_others(sign_on: SignOn) -> None:
-    """Sessions of all who have to sign in with the provider from now on begin anew there."""
-    names = domains.proven(sign_on.account_id)
-    for place in memberships.active(sign_on.account_id).exclude(role=Role.OWNER):
-        if domains.of(place.person.email) in names:
-            place.person.end_sessions()
+    """Sessions of all who have to sign in with the provider from now on begin anew there: of the
+    domains' people, members yet or not."""
+    domains.end_sessions(sign_on.account_id, domains.proven(sign_on.account_id))

@@ -133,10 +133,12 @@ def _verified(
             leeway=_LEEWAY_SECONDS,
             options={"require": ["exp", "iat", "sub", "aud", "iss"]},
         )
-    except jwt.PyJWTError as error:
-        raise _unbelievable(type(error).__name__) from error
-    if not secrets.compare_digest(str(claims.get("nonce", "")), attempt.nonce):
+    except (jwt.PyJWTError, AttributeError, TypeError, ValueError) as error:
+        raise _unbelievable(type(error).__name__) from error  # nor what is no token, or no key
+    if not secrets.compare_digest(str(claims.get("nonce", "")).encode(), attempt.nonce.encode()):
         raise _unbelievable("another nonce")
+    if not claims["sub"].strip():
+        raise _unbelievable("nobody")
     several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
     if several and claims.get("azp") != sign_on.client_id:
         raise _unbelievable("another party")

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts.keys import api_keys, personal_tokens, scopes
+from accounts.keys import api_keys, personal_tokens, scopes, stopping
 from accounts.models import ApiKey, Invitation, Membership, PersonalToken, Role, User
 from accounts.people import terms
 from accounts.teams import events, roles
@@ -142,6 +142,19 @@ def change(
         target.account_id, actor.person, "member_changed", target.person.email, ip=ip, **facts
     )
     terms.changed(target.account_id)
+
+
+@transaction.atomic
+def switch(actor: Membership, target: Membership, *, stopped: bool, ip: str | None = None) -> None:
+    """Stop all keys of a member, those to come included, or start them again. Raises Forbidden."""
+    User.objects.select_for_update(no_key=True).get(pk=target.account_id)
+    actor.refresh_from_db(fields=["role", "ended_at"])
+    target.refresh_from_db()
+    _check_there(actor, target)
+    check_may(actor, target)
+    if stopping.switch_members([target], stopped=stopped, by=actor.person, now=timezone.now()):
+        deed = "member_stopped" if stopped else "member_started"
+        events.record(target.account_id, actor.person, deed, target.person.email, ip=ip)
 
 
 def set_role(target: Membership, role: str) -> None:

@@ -56,7 +56,10 @@ TYPES: dict[str, Event] = {
     "model.retiring": Event(_("A model that is used ends"), ("model_ends",), _ANYBODY),
     "price.rising": Event(
         _("A price rises"),
-        ("model_price_rises", "feature_price_rises", "own_key_fee_rises", "price_rises"),
+        (
+            *("model_price_rises", "feature_price_rises", "own_key_fee_rises", "price_rises"),
+            "surcharge_rises",
+        ),
         _ANYBODY,
     ),
 }

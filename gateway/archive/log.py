@@ -60,7 +60,13 @@ class Narrowing:
             return False
         if self.batch and row["batch"] not in (None, self.batch.hex):
             return False
-        return all(row[name] == value for name, value in self.wanted.items())
+        return all(_is(row, name, value) for name, value in self.wanted.items())
+
+
+def _is(row: Row, name: str, value: Any) -> bool:
+    """As a query set says it: one value, or one of several."""
+    column, _, several = name.partition("__")
+    return row[column] in value if several else bool(row[column] == value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,9 @@ def _listed(events: list[UsageEvent]) -> list[UsageEvent]:
     """With what lists tell besides, in one query: their keys' names. What is in the archive alone
     was never corrected."""
     bare = [event for event in events if not UsageEvent.api_key.is_cached(event)]
-    keys = ApiKey.objects.in_bulk({event.api_key_id for event in bare})
+    keys = ApiKey.objects.select_related("member__person").in_bulk(
+        {event.api_key_id for event in bare}
+    )
     for event in bare:
         event.api_key = keys[event.api_key_id]
         vars(event).setdefault("corrected_cost", None)
