@@ -241,6 +241,8 @@ def test_a_forged_or_old_callback_of_sepays_credits_nothing(
         {"Authorization": "Apikey whisper"},
         {**sign(body), "X-SePay-Timestamp": str(int(now) - 1)},
         {"X-SePay-Timestamp": "x", "X-SePay-Signature": ""},
+        {**sign(body), "X-SePay-Signature": sign(body)["X-SePay-Signature"].split("=")[1]},
+        {**sign(body), "X-SePay-Signature": "sha256=" + sign(body)["X-SePay-Signature"]},
     ):
         assert vietnam.hear("sepay", body, headers) == 401, headers
     assert balance(bob) == 0 and not BankTransfer.objects.exists()
