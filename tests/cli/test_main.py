@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,15 +147,29 @@ def test_it_runs_in_a_checkout() -> None:
     assert all(word in said for word in ("login", "setup", "undo", "receipt", "doctor"))
 
 
-def test_it_is_a_wheel_that_runs_by_itself(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=CLI, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        names = set(packed.namelist())
-        packed.extractall(tmp_path / "there")
-    assert {"hontoni/verify.py", "hontoni_cli/main.py"} <= names
-    assert not {name for name in names if name.startswith(("hontoni/settings", "tests"))}
+def build(target: str, source: Path, into: Path) -> Path:
+    """The one file that comes of it."""
+    arguments = ["-m", "hatchling", "build", "-t", target, "-d", str(into)]
+    subprocess.run([sys.executable, *arguments], cwd=source, check=True, capture_output=True)
+    (made,) = into.iterdir()
+    return made
+
+
+def test_it_is_a_wheel_that_runs_by_itself_and_so_is_one_of_the_source_archive(
+    tmp_path: Path,
+) -> None:
+    archive = build("sdist", CLI, tmp_path / "sdist")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path / "source", filter="data")
+    (source,) = (tmp_path / "source").iterdir()
+    contents = []
+    for n, place in enumerate((CLI, source)):
+        with zipfile.ZipFile(build("wheel", place, tmp_path / f"wheel{n}")) as wheel:
+            contents.append({name: wheel.read(name) for name in wheel.namelist()})
+            wheel.extractall(tmp_path / "there")
+    assert contents[0] == contents[1]
+    assert {"hontoni/verify.py", "hontoni_cli/main.py"} <= contents[0].keys()
+    assert not [name for name in contents[0] if name.startswith(("hontoni/settings", "tests"))]
     receipt = tmp_path / "none.json"
     receipt.write_text("{}")
     ran = subprocess.run(
