@@ -200,6 +200,21 @@ def test_a_canceled_order_is_not_paid_by_itself(vietnam: Vietnam, bob: User) -> 
     assert balance(bob) == 0 and waiting() == [("late", order.dong)]
 
 
+@pytest.mark.parametrize(("status", "state"), [("CANCELLED", "canceled"), ("EXPIRED", "expired")])
+def test_what_is_over_at_payos_is_over_here_and_what_it_took_before_counts(
+    vietnam: Vietnam, bob: User, status: str, state: str
+) -> None:
+    """Its customer canceled it on payOS's page, of which nobody calls back."""
+    order, paid = (vietnam.order(bob, gateway="payos") for _ in range(2))
+    vietnam.pay(paid, quiet=True)
+    for each in (order, paid):
+        vietnam.channel.orders[each.number]["status"] = status
+    vietnam.poll()
+    assert (vietnam.state(order), vietnam.state(paid)) == (state, "paid")
+    assert balance(bob) == paid.amount and waiting() == []
+    assert vietnam.api(bob).get(f"{WHOLE}/{order.pk}").json()["state"] == state
+
+
 def test_a_closed_account_is_paid_nothing(vietnam: Vietnam, bob: User) -> None:
     order = vietnam.order(bob)
     User.objects.filter(pk=bob.pk).update(is_active=False)
