@@ -99,6 +99,17 @@ def test_one_transfer_that_both_gateways_tell_of_is_one(vietnam: Vietnam, bob: U
     assert balance(bob) == nanos("25") and BankTransfer.objects.count() == 1
 
 
+def test_a_reference_that_a_bank_gives_twice_hides_no_money(vietnam: Vietnam, bob: User) -> None:
+    one, other = vietnam.order(bob), vietnam.order(bob, "50")
+    for _ in range(2):
+        for order in (one, other):
+            body = json.dumps(callback(order, referenceCode="FT9", id=order.dong)).encode()
+            assert vietnam.hear("sepay", body, sign(body)) == 200
+    assert balance(bob) == one.amount + other.amount
+    assert {each.reference for each in BankTransfer.objects.all()} == {"FT9"}
+    assert BankTransfer.objects.count() == 2
+
+
 def test_a_transfer_that_both_tell_of_differently_is_never_credited_twice(
     vietnam: Vietnam, bob: User
 ) -> None:
