@@ -21,6 +21,7 @@ from hontoni import strict_json
 
 GATEWAY = BankOrder.Gateway.PAYOS
 DONE = "00"
+CANCELED, EXPIRED = "CANCELLED", "EXPIRED"
 # With these its page confirms that a callback is answered, without any money (payos.vn/docs).
 PROBE = (123, "TF230204212323")
 
@@ -134,9 +135,8 @@ def heard(body: bytes) -> Heard | None:
         raise ValueError(f"{error} is missing") from error
 
 
-def transfers(order: BankOrder) -> list[Heard]:
-    """What came for an order. Raises Unanswered, and Refused."""
-    there = found(order)
+def transfers(order: BankOrder, there: Mapping[str, Any]) -> list[Heard]:
+    """What came for an order, as it is there. Raises Unanswered."""
     try:
         return [
             _heard(raw, order.number, str(there["id"])) for raw in there.get("transactions", [])
