@@ -7,8 +7,6 @@ Domains where anybody gets a mailbox are nobody's.
 import secrets
 from datetime import datetime
 
-import dns.exception
-import dns.resolver
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.urls import reverse
@@ -87,6 +85,9 @@ def prove_by_record(by: Membership, domain: TeamDomain, *, ip: str | None = None
 
 
 def _records(name: str) -> set[str]:
+    import dns.exception  # 3 MB, for a page that few teams ever see
+    import dns.resolver
+
     resolver = dns.resolver.Resolver(configure=not settings.DNS_SERVER)
     if settings.DNS_SERVER:
         address, _, port = settings.DNS_SERVER.rpartition(":")

@@ -41,7 +41,7 @@ from gateway.plane.adapters import Lane, PassThrough, Stream, Translation
 from gateway.plane.call import Call
 from gateway.plane.endpoints.lane import Forward
 from gateway.plane.upstream import Upstream
-from gateway.vendors import errors, fetching
+from gateway.vendors import errors, loading
 from gateway.vendors.access import Access
 from gateway.vendors.attempts import Attempt
 from gateway.vendors.own_keys import failing
@@ -71,6 +71,9 @@ async def complete(call: Call, lane: Lane) -> None:
     """Fetch what the request only points at and the vendor wants as bytes. Raises BadRequest, and
     Unavailable while too much is held already."""
     if isinstance(lane, Translation) and (urls := lane.to_fetch()):
+        await loading.fetching()
+        from gateway.vendors import fetching
+
         fetched = await fetching.fetch_all(urls, call.http.holder().grow)
         await asyncio.to_thread(lane.inline, fetched)  # megabytes are not for the event loop
 
