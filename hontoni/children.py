@@ -45,6 +45,8 @@ def preload() -> None:
     if not FORKS:
         return
     gc.disable()  # it would write to every page that is to be shared
+    # Its command line, with what it draws with: httpx does without where it is not installed.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     import django
 
     django.setup()

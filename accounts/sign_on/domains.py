@@ -8,8 +8,6 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime
 
-import dns.exception
-import dns.resolver
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -100,6 +98,9 @@ def prove_by_record(by: Membership, domain: TeamDomain, *, ip: str | None = None
 
 
 def _records(name: str) -> set[str]:
+    import dns.exception  # 3 MB, for a page that few teams ever see
+    import dns.resolver
+
     resolver = dns.resolver.Resolver(configure=not settings.DNS_SERVER)
     if settings.DNS_SERVER:
         address, _, port = settings.DNS_SERVER.rpartition(":")

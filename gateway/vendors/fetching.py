@@ -28,6 +28,8 @@ MOST_SECONDS = 15
 _MOST_URLS = 20
 _MOST_REDIRECTS = 3
 _CHUNK = 2**16
+# What is raised for an address that cannot be had.
+ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -100,7 +102,7 @@ class Got(NamedTuple):
 
 async def page(url: URL, most_bytes: int, seconds: float, check: Callable[[URL], None]) -> Got:
     """The first so many bytes of what is there; `check` is asked before every step, and raises
-    what it likes. Raises what aiohttp does, OSError, TimeoutError or ValueError."""
+    what it likes. Raises ERRORS."""
     async with guarded(seconds) as session:
         for _ in range(_MOST_REDIRECTS + 1):
             check(url)
@@ -169,7 +171,7 @@ async def _fetch(
 ) -> tuple[str, str]:
     try:
         return await _follow(session, URL(url), fetched, times)
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+    except ERRORS:
         raise BadRequest(
             f"The URL {url[:200]!r} could not be fetched: it must be a public http or https "
             f"address that answers within {MOST_SECONDS} seconds with at most "
