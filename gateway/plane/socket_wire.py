@@ -62,8 +62,10 @@ class SocketWire:
         protocol = self._protocol
         if protocol is None or not protocol.writable.is_set():
             return False
-        if not (protocol.close_sent or protocol.disconnected or protocol.transport.is_closing()):
-            protocol.transport.write(b"".join(map(framed, messages)))
+        transport = protocol.transport
+        if not (protocol.close_sent or protocol.disconnected or transport.is_closing()):
+            one = len(messages) == 1
+            transport.write(framed(messages[0]) if one else b"".join(map(framed, messages)))
         return True
 
     async def write(self, messages: Sequence[bytes]) -> None:
