@@ -20,11 +20,11 @@ from gateway.plane.members import Written
 from gateway.plane.socket_wire import SocketWire
 from hontoni.errors import ApiError
 
+_PLAIN = re.compile(rb"event: [^\n]*\ndata: (\{[^\n]*)\n\n")  # as nearly everybody writes one
 _BREAK = re.compile(rb"\r\n|\n|\r")
 _ENDS = ("response.completed", "response.incomplete")
 _MAY_END = b"complete"  # of both
 _ENDED = re.compile(rb'\{"type": ?"response\.(?:completed|incomplete)"')
-_QUOTED = re.compile(rb'["\\\t]')
 Remember = Callable[[bytes, bool], None]
 
 
@@ -143,13 +143,11 @@ def _prepared(parsed: Mapping[str, Any]) -> dict[str, Any]:
 
 def _events(data: bytes) -> list[bytes]:
     """The JSON of each event."""
-    if data.count(b"\n") == 3 and data.startswith(b"event:") and data.endswith(b"}\n\n"):
-        name, _, rest = data.partition(b"\ndata: ")
-        if rest:  # nearly always: one, written as everybody writes it
-            return [rest[:-2]]
-    lines = _BREAK.split(data) if b"\r" in data else data.split(b"\n")
-    data_lines = [line[5:].strip() for line in lines if line.startswith(b"data:")]
-    return [each for each in data_lines if each.startswith(b"{")]
+    found: list[bytes] = _PLAIN.findall(data)
+    if data.count(b"\n") == 3 * len(found) and b"\r" not in data:
+        return found
+    lines = (line[5:].strip() for line in _BREAK.split(data) if line.startswith(b"data:"))
+    return [line for line in lines if line.startswith(b"{")]
 
 
 def _ends(event: bytes) -> bool:
@@ -172,10 +170,10 @@ def _named(head: bytes) -> dict[str, str]:
 
 def _object(head: bytes) -> bytes:
     """The same as JSON."""
-    lines = head.count(b"\r\n")
-    if head.count(b": ") == lines and head.isascii() and not _QUOTED.search(head):  # nearly always
-        return b'{"%b"}' % head[:-2].replace(b": ", b'":"').replace(b"\r\n", b'","')
-    return orjson.dumps(_named(head))
+    if head.count(b": ") != head.count(b"\r\n") or not head.isascii() or b"\t" in head:
+        return orjson.dumps(_named(head))
+    plain = head[:-2].replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'{"%b"}' % plain.replace(b": ", b'":"').replace(b"\r\n", b'","')
 
 
 def refusal(error: ApiError, request_id: str, lane: str = "") -> bytes:

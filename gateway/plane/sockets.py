@@ -101,6 +101,7 @@ class Socket:
         _of_account[self.account] += 1
         self.wire.may_send(self.config.max_body_bytes)
         self.wire.meter(self._arrives)
+        self.wire.hand_over(self._take)
         self.wire.when_stopping(lambda: self.retire(Stopping(), _RESTART))
         try:
             while (message := await self.wire.receive())["type"] == "websocket.receive":
@@ -131,26 +132,47 @@ class Socket:
         except ApiError:
             self._close_soon(_LATER, "Too many large requests are being served.")
 
+    def _take(self, raw: bytes) -> bool:
+        """Begin what nothing stands before, as nearly always; the rest is received."""
+        if self._running or self._ending is not None or len(raw) > _LARGE:
+            return False
+        try:
+            event = parse(raw)
+            if _needs_no_answer(event):
+                return False
+            self._begin(event, self._lane_of(event), self._inbox)
+        except ApiError:
+            return False
+        self._read()
+        return True
+
     async def _receive(self, message: Message) -> None:
-        self.heard, self._arrived = self.loop.time(), 0
         text, data = message.get("text"), message.get("bytes")
         raw = text.encode("utf-8", "surrogatepass") if text is not None else data or b""
-        lane = ""
+        lane, held = "", self._read()
         try:
             event = await _aside(len(raw), parse, raw)
             if _needs_no_answer(event):
-                return self._inbox.free()
+                return held.free()
             lane = self._lane_of(event)
-            create = _create(event, lane, self._inbox)
-            if self._ending is not None:
-                raise self._ending
-            if len(self._running) >= _PENDING:
-                raise _crowded()
+            self._begin(event, lane, held)
         except ApiError as error:
-            self._inbox.free()
+            held.free()
             await self.wire.write([socket_turns.refusal(error, self.request_id, lane)])
-            return
-        self._inbox = self._held()
+
+    def _read(self) -> bodies.Held:
+        """A message is whole, and what comes is another's; what it holds."""
+        held, self._inbox = self._inbox, self._held()
+        self.heard, self._arrived = self.loop.time(), 0
+        return held
+
+    def _begin(self, event: dict[str, Any], lane: str, held: bodies.Held) -> None:
+        """Put it behind what its lane is asked already. Raises ApiError."""
+        create = _create(event, lane, held)
+        if self._ending is not None:
+            raise self._ending
+        if len(self._running) >= _PENDING:
+            raise _crowded()
         task = self.loop.create_task(self._run(create, self._tails.get(lane)))
         self._tails[lane] = task
         self._running.add(task)
