@@ -52,11 +52,12 @@ class Detach(Exception):
 async def prepare(
     http: Exchange, caller: Caller, body: bytes
 ) -> tuple[bytes, dict[str, Any] | None]:
-    """The request made whole, if it points at anything, and as it was parsed; a large one that
-    points at nothing is neither parsed here nor kept. Whether its answer is kept is noted. Raises
-    BadRequest, TooLarge, Unavailable, and Detach."""
+    """The request made whole, if it points at anything, and as it was parsed, which is here or
+    was before; a large one that points at nothing is neither parsed here nor kept. Whether its
+    answer is kept is noted. Raises BadRequest, TooLarge, Unavailable, and Detach."""
     if not large.is_large(body):
-        return await _prepared(http, caller, body, parse(body))
+        parsed = parse(body) if http.parsed is None else http.parsed
+        return await _prepared(http, caller, body, parsed)
     if not _POINTS.search(body):
         http.kept = None
         return body, None

@@ -7,7 +7,7 @@ metadata) is free: it costs its bytes, however it is read.
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -52,6 +52,21 @@ _ESCAPE = b"\\u00"
 _LARGE = 262_144  # bytes, beyond which the exact look is not for the event loop
 
 
+class Written(dict[str, Any]):
+    """A body as it was parsed, where what is sent on is not its bytes but these members, written
+    anew: nothing in it is said twice, or spelled in a way of its own."""
+
+
+def written(body: Mapping[str, Any]) -> bytes:
+    """As we write it. Raises BadRequest for what is nested too deeply."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        if "Recursion" in str(error):
+            raise _too_deep() from None
+        raise
+
+
 async def check(body: bytes) -> None:
     """The closer look at a body that is not plain. Raises BadRequest."""
     if len(body) <= _LARGE:
@@ -94,19 +109,21 @@ def spelling(body: bytes, parsed: dict[str, Any]) -> tuple[bool, bool]:
     has as many quotes, written again, as the body itself, unless something was said twice or a
     quote is spelled. Raises BadRequest.
     """
+    if type(parsed) is Written:
+        return True, False
     try:
-        written = orjson.dumps(parsed)
-    except orjson.JSONEncodeError as error:
-        if "Recursion" in str(error):
-            raise BadRequest(
-                "The request body is nested too deeply.", code="invalid_json"
-            ) from None
+        again = written(parsed)
+    except orjson.JSONEncodeError:
         return False, _ESCAPE in body
-    if written == body:
+    if again == body:
         return True, False
     escapes = _ESCAPE in body
-    plain = body.count(b'"') == written.count(b'"') and not (escapes and b"\\u0022" in body)
+    plain = body.count(b'"') == again.count(b'"') and not (escapes and b"\\u0022" in body)
     return plain, escapes
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest("The request body is nested too deeply.", code="invalid_json")
 
 
 def _same_case(odd: Iterable[str], known: frozenset[str], where: str) -> None:
