@@ -115,6 +115,15 @@ def test_the_glossary_names_places_that_exist() -> None:
     assert [place for place in places if not (ROOT / place).exists()] == []
 
 
+@pytest.mark.parametrize("app", ["accounts", "billing", "gateway"])
+def test_architecture_names_every_room(app: str) -> None:
+    words = (ROOT / "docs/architecture.md").read_text()
+    rooms = {path.parts[1] for path in _modules(app) if len(path.parts) > 2}
+    rooms -= {"management", "templatetags"}
+    assert len(rooms) > 5
+    assert [room for room in sorted(rooms) if f"`{room}`" not in words] == []
+
+
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "README.md"])
 def test_what_a_page_points_at_is_there(page: str) -> None:
     text = (ROOT / page).read_text()
