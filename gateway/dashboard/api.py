@@ -18,8 +18,8 @@ from rest_framework.views import APIView
 
 from accounts.api.requests import valid
 from accounts.keys import scopes
-from gateway.archive import receipts as archived
-from gateway.archive.log import Log, Narrowing
+from gateway.archive import archived_receipts as archived
+from gateway.archive.archived_log import Log, Narrowing
 from gateway.catalogue import clock
 from gateway.catalogue.features import snapshot
 from gateway.catalogue.models import Model, Price, living

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import Http404
 
-from gateway.archive.log import Log, Narrowing
+from gateway.archive.archived_log import Log, Narrowing
 from gateway.catalogue.models import Model
 from gateway.dashboard.selection import Selection
 from gateway.usage import charges, log, members, series

@@ -38,10 +38,9 @@ def a_busy_team(alice: Person) -> tuple[Member, list[str]]:
     return team, [*paths, f"/team/members/{member.pk}", "/team/transfer", "/team/delete"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_team_s_pages_fit_a_phone_are_accessible_and_speak_vietnamese(
-    open_page: Open, site: Gateway, alice: Person, scheme: str
+    open_page: Open, site: Gateway, alice: Person
 ) -> None:
     team, paths = a_busy_team(alice)
     owner = Person(User.objects.get(pk=team.place.person_id), alice.key, alice.raw)
-    _look_at(open_page, owner, paths, scheme)
+    _look_at(open_page, owner, paths)

@@ -14,7 +14,7 @@ from accounts.teams import memberships
 from billing.books import ledger
 from billing.plans.models import Plan
 from gateway.plane import callers
-from gateway.usage import members
+from gateway.usage import member_usage
 from gateway.usage.models import UsageEvent
 from hontoni import redis
 from hontoni.money import nanos
@@ -87,7 +87,9 @@ def test_a_member_leaves_in_mid_stream(gateway: Gateway, team: Member) -> None:
     event = UsageEvent.objects.get()
     assert (event.api_key_id, event.status, event.cost > 0) == (key.key.pk, 200, True)
     assert (
-        members.used(team.account.pk, event.created_at.date(), event.created_at.date())[0].name
+        member_usage.used(team.account.pk, event.created_at.date(), event.created_at.date())[
+            0
+        ].name
         == "bob@example.com"
     )
 

@@ -8,7 +8,7 @@ import openai
 import pytest
 from pytest_django import Settings
 
-from gateway.dashboard.views import data
+from gateway.dashboard.views import data_views
 from gateway.state import records
 from hontoni import redis
 from hontoni.vault import Vault
@@ -172,12 +172,12 @@ def test_its_owner_switches_it_off_exports_it_and_deletes_it(
 ) -> None:
     fund(alice, "10")
     first = post(gateway, alice, input="Remember the SHEEP [[say: I do]]").json()
-    (row,) = data._kept(alice.user, None)
+    (row,) = data_views._kept(alice.user, None)
     assert "SHEEP" in json.dumps(row[1]) and "I do" in json.dumps(row[1])
     api = alice.client()
     told = api.patch("/api/auth/me/privacy", {"keeps_responses": False}, format="json")
     assert told.json()["keeps_responses"] is False
-    assert data._kept(alice.user, None) == []
+    assert data_views._kept(alice.user, None) == []
     assert post(gateway, alice, input="hi").status_code == 200
     assert records.identities(alice.user.pk) == []
     refused = post(gateway, alice, input="x", previous_response_id=first["id"])

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from accounts.models import ApiKey
 from billing.books import archived, checkpoints
 from billing.books.models import Checkpoint
-from gateway.archive import receipts
+from gateway.archive import archived_receipts
 from gateway.usage.charges import Charge
 from gateway.usage.models import UsageEvent, UsageHour
 from hontoni import months
@@ -97,7 +97,9 @@ class Log:
             return kept[part.start : part.stop]
         known = {event.pk for event in kept}
         rows = read(self.narrowing, ascending=self.ascending)
-        others = (event for event in map(receipts.event_of, rows) if event.pk not in known)
+        others = (
+            event for event in map(archived_receipts.event_of, rows) if event.pk not in known
+        )
         with archived.reading():
             found = list(islice(others, part.stop))
         both = sorted([*kept, *found], key=lambda e: e.pk.int, reverse=not self.ascending)
@@ -167,7 +169,7 @@ def _merged(files: list[Checkpoint], wanted: Narrowing, ascending: bool) -> Iter
 def _rows(checkpoint: Checkpoint, wanted: Narrowing, ascending: bool) -> Iterator[Row]:
     first, last = f"req_{wanted.since.hex}", f"req_{wanted.until.hex}"
     mine = {"user_id": (wanted.user_id, wanted.user_id), "request_id": (first, last)}
-    with archived.file(checkpoint, receipts.USAGE) as file:
+    with archived.file(checkpoint, archived_receipts.USAGE) as file:
         for row in file.rows(ascending=ascending, **mine):
             if row["request_id"] < last and wanted.has(row):
                 yield row
