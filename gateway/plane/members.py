@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.json_patch import parse
 from hontoni.errors import BadRequest
 
 # At the top of a body of any dialect.
@@ -83,6 +84,13 @@ def agree(body: bytes, parsed: dict[str, Any]) -> None:
     look(parsed)
     if not spelling(body, parsed)[0] and (twice := _twice(body)):
         raise BadRequest(f"{twice} occurs twice.", param=twice)
+
+
+def parsed(raw: bytes) -> dict[str, Any]:
+    """A small body, parsed and looked at as by `agree`. Raises BadRequest."""
+    found = parse(raw)
+    agree(raw, found)
+    return found
 
 
 async def agreed(body: bytes, parsed: dict[str, Any]) -> None:

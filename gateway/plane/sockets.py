@@ -21,7 +21,6 @@ from typing import Any, NamedTuple, TypeVar
 from django.conf import settings
 from starlette.types import Message, Scope
 
-from gateway.dialects.json_patch import parse
 from gateway.plane import (
     admission,
     callers,
@@ -145,7 +144,7 @@ class Socket:
         if self._running or self._ending is not None or len(raw) > _LARGE:
             return False
         try:
-            event = _parsed(raw)
+            event = members.parsed(raw)
             if _needs_no_answer(event):
                 return False
             self._begin(event, self._lane_of(event), self._inbox)
@@ -159,7 +158,7 @@ class Socket:
         raw = text.encode("utf-8", "surrogatepass") if text is not None else data or b""
         lane, held = "", self._read()
         try:
-            event = await _aside(len(raw), _parsed, raw)
+            event = await _aside(len(raw), members.parsed, raw)
             if _needs_no_answer(event):
                 return held.free()
             lane = self._lane_of(event)
@@ -336,13 +335,6 @@ class Socket:
 
 
 _closing: set[asyncio.Task[None]] = set()
-
-
-def _parsed(raw: bytes) -> dict[str, Any]:
-    """Raises BadRequest."""
-    event = parse(raw)
-    members.agree(raw, event)
-    return event
 
 
 def _scope(http: Exchange) -> Scope:
