@@ -122,10 +122,8 @@ class Pipe(asyncio.Protocol):
                 future.set_result(reply)
 
     def _leave(self) -> None:
-        transport, self.transport = (
-            self.transport,
-            None,
-        )  # a closed one may be written to by nobody
+        # A closed one may be written to by nobody.
+        transport, self.transport = self.transport, None
         if transport is not None:
             transport.close()
 
