@@ -7,7 +7,6 @@ was found travels sealed where Anthropic's own travels encrypted (`carrier`).
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from gateway.dialects.codecs import carrier
 from gateway.dialects.codecs.opaque import readable
@@ -129,11 +128,3 @@ def _results(parts: Iterable[Opaque]) -> Iterator[str]:
         content = part.json.get("content")
         listed = content if isinstance(content, list) else [content]
         yield from (str(each.get("url")) for each in listed if isinstance(each, dict))
-
-
-def host_of(url: str) -> str:
-    """Its host, lower case; "" for what is no address."""
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
