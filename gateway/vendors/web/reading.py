@@ -14,7 +14,6 @@ from gateway.vendors import loading
 from gateway.vendors.web.searching import TOO_MANY, UNAVAILABLE, Failed, permitted
 
 if TYPE_CHECKING:
-
     from gateway.vendors import fetching
 
 _SECONDS = 15.0
