@@ -116,7 +116,7 @@ class Bare(Stream):
         )
         config.load()
         self.protocol = HttpToolsProtocol(config, ServerState(), {})
-        self.protocol.connection_made(Wire(self._heard))  # type: ignore[arg-type]
+        self.protocol.connection_made(Wire(self._heard))
         for _ in range(50):
             await self._ask()
 

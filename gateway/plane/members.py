@@ -7,11 +7,12 @@ metadata) is free: it costs its bytes, however it is read.
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 
+from gateway.dialects.json_patch import parse
 from hontoni.errors import BadRequest
 
 # At the top of a body of any dialect.
@@ -25,6 +26,7 @@ _TOP = frozenset(
         *("container", "context_management", "web_search_options", "modalities", "prediction"),
         *("background", "store", "previous_response_id", "conversation", "cache_control"),
         *("response_format", "text", "betas", "include", "truncation", "verbosity"),
+        *("size", "quality", "partial_images", "dimensions", "best_of", "suffix", "voice"),
     )
 )
 # In the small objects that decide how much is done.
@@ -43,11 +45,27 @@ _FREE = frozenset(
     (
         *("arguments", "args", "input_schema", "parameters", "schema", "metadata", "properties"),
         *("logit_bias", "cache_hints", "user_location", "$defs", "definitions"),
+        *("response", "responseSchema", "responseJsonSchema", "parametersJsonSchema", "labels"),
     )
 )
 _LOOKED_INTO = frozenset((*_SETTINGS, "tools"))
 _ESCAPE = b"\\u00"
 _LARGE = 262_144  # bytes, beyond which the exact look is not for the event loop
+
+
+class Written(dict[str, Any]):
+    """A body as it was parsed, where what is sent on is not its bytes but these members, written
+    anew: nothing in it is said twice, or spelled in a way of its own."""
+
+
+def written(body: Mapping[str, Any]) -> bytes:
+    """As we write it. Raises BadRequest for what is nested too deeply."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        if "Recursion" in str(error):
+            raise _too_deep() from None
+        raise
 
 
 async def check(body: bytes) -> None:
@@ -58,6 +76,29 @@ async def check(body: bytes) -> None:
         twice = await asyncio.to_thread(_twice, body)
     if twice:
         raise BadRequest(f"{twice} occurs twice.", param=twice)
+
+
+def agree(body: bytes, parsed: dict[str, Any]) -> None:
+    """The whole look, of a body that is written anew before anybody understands it: what stood
+    there twice would be there once. Blocking for as long as it is large. Raises BadRequest."""
+    look(parsed)
+    if not spelling(body, parsed)[0] and (twice := _twice(body)):
+        raise BadRequest(f"{twice} occurs twice.", param=twice)
+
+
+def parsed(raw: bytes) -> dict[str, Any]:
+    """A small body, parsed and looked at as by `agree`. Raises BadRequest."""
+    found = parse(raw)
+    agree(raw, found)
+    return found
+
+
+async def agreed(body: bytes, parsed: dict[str, Any]) -> None:
+    """As `agree`, beside the event loop if that is much work."""
+    if len(body) <= _LARGE:
+        agree(body, parsed)
+    else:
+        await asyncio.to_thread(agree, body, parsed)
 
 
 def look(parsed: dict[str, Any]) -> None:
@@ -76,19 +117,21 @@ def spelling(body: bytes, parsed: dict[str, Any]) -> tuple[bool, bool]:
     has as many quotes, written again, as the body itself, unless something was said twice or a
     quote is spelled. Raises BadRequest.
     """
+    if type(parsed) is Written:
+        return True, False
     try:
-        written = orjson.dumps(parsed)
-    except orjson.JSONEncodeError as error:
-        if "Recursion" in str(error):
-            raise BadRequest(
-                "The request body is nested too deeply.", code="invalid_json"
-            ) from None
+        again = written(parsed)
+    except orjson.JSONEncodeError:
         return False, _ESCAPE in body
-    if written == body:
+    if again == body:
         return True, False
     escapes = _ESCAPE in body
-    plain = body.count(b'"') == written.count(b'"') and not (escapes and b"\\u0022" in body)
+    plain = body.count(b'"') == again.count(b'"') and not (escapes and b"\\u0022" in body)
     return plain, escapes
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest("The request body is nested too deeply.", code="invalid_json")
 
 
 def _same_case(odd: Iterable[str], known: frozenset[str], where: str) -> None:

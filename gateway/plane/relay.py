@@ -131,6 +131,8 @@ async def _fits(call: Call, route: Route) -> bool:
             lane: Lane = call.lane.at(route.named)
         else:
             lane = await large.choose(call.request.at(route.named))
+            if call.request.sent_as(len(lane.body)) is not call.request:
+                return False  # it is longer there than was held for
         await complete(call, lane)
         if call.http.compacts:
             await large.beside(lane, lane.compact)

@@ -16,18 +16,21 @@ from uuid_utils import uuid7
 
 from gateway.plane import life, wire
 from gateway.plane.exchange import Config, Exchange
+from gateway.plane.members import Written
 from gateway.plane.socket_wire import SocketWire
 from hontoni.errors import ApiError
 
-_DATA = re.compile(rb"(?:^|[\r\n])data:([^\r\n]*)")
+_PLAIN = re.compile(rb"event: [^\n]*\ndata: (\{[^\n]*)\n\n")  # as nearly everybody writes one
+_BREAK = re.compile(rb"\r\n|\n|\r")
 _ENDS = ("response.completed", "response.incomplete")
-_COMPLETED, _INCOMPLETE = b"response.completed", b"response.incomplete"
-Remember = Callable[[Mapping[str, Any]], None]
+_MAY_END = b"complete"  # of both
+_ENDED = re.compile(rb'\{"type": ?"response\.(?:completed|incomplete)"')
+Remember = Callable[[bytes, bool], None]
 
 
 class Turn(Exchange):
-    """`remember` is given the response once it has ended well, before its client hears that.
-    `status` is 0 while it goes on and after it went well."""
+    """`remember` is given the event that ends it well, before its client hears that, and whether
+    it is kept elsewhere. `status` is 0 while it goes on and after it went well."""
 
     __slots__ = ("_announced", "_asked", "_lane", "_socket", "remember", "status")
 
@@ -40,10 +43,10 @@ class Turn(Exchange):
         self._asked = self._announced = b""
         self._lane = b',"stream_id":' + orjson.dumps(lane) if lane else b""
 
-    def ask(self, body: bytes) -> None:
+    def ask(self, parsed: Written, body: bytes) -> None:
         """This is its request. Raises Unavailable while too much is held already."""
         self.hold(len(body))
-        self._asked = body
+        self.parsed, self._asked = parsed, body
 
     def whole_body(self) -> bytes | None:
         if len(self._asked) > self.config.max_body_bytes:
@@ -62,7 +65,7 @@ class Turn(Exchange):
 
     async def start_stream(self, more: bytes = b"") -> None:
         self.answer = life.answer(self.answer, life.BEGUN)
-        self._announced = b',"headers":' + orjson.dumps(_named(more + self._base()))
+        self._announced = b',"headers":' + _object(more + self._base())
 
     def write_now(self, data: bytes) -> bool:
         messages = self._messages(data)
@@ -83,7 +86,7 @@ class Turn(Exchange):
     def _messages(self, data: bytes) -> list[bytes]:
         """The events in it, each as one message; a comment is none."""
         found = _events(data)
-        if _COMPLETED in data or _INCOMPLETE in data:
+        if _MAY_END in data:
             self._look_for_the_end(found)
         if self._lane:
             found = [_with(each, self._lane) for each in found]
@@ -92,11 +95,9 @@ class Turn(Exchange):
         return found
 
     def _look_for_the_end(self, found: list[bytes]) -> None:
-        for each in found:
-            if _COMPLETED in each or _INCOMPLETE in each:
-                event = orjson.loads(each)
-                if event.get("type") in _ENDS and isinstance(event.get("response"), dict):
-                    self.remember(event["response"])
+        for each in reversed(found):
+            if _MAY_END in each and _ends(each):
+                return self.remember(each, self.kept is not None)
 
     async def prepared(self, parsed: Mapping[str, Any]) -> None:
         """Answer one that wants no output, only a state to go on from."""
@@ -142,12 +143,20 @@ def _prepared(parsed: Mapping[str, Any]) -> dict[str, Any]:
 
 def _events(data: bytes) -> list[bytes]:
     """The JSON of each event."""
-    end = data.find(b"\n\n")
-    if end == len(data) - 2:  # nearly always: one, written as everybody writes it
-        name, _, rest = data.partition(b"\ndata: ")
-        if rest and b"\n" not in name and rest.find(b"\n") == len(rest) - 2:
-            return [rest[:-2]]
-    return [each for line in _DATA.findall(data) if (each := line.strip()).startswith(b"{")]
+    found: list[bytes] = _PLAIN.findall(data)
+    if data.count(b"\n") == 3 * len(found) and b"\r" not in data:
+        return found
+    lines = (line[5:].strip() for line in _BREAK.split(data) if line.startswith(b"data:"))
+    return [line for line in lines if line.startswith(b"{")]
+
+
+def _ends(event: bytes) -> bool:
+    if _ENDED.match(event):
+        return True
+    try:
+        return orjson.loads(event).get("type") in _ENDS
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _with(event: bytes, members: bytes) -> bytes:
@@ -157,6 +166,14 @@ def _with(event: bytes, members: bytes) -> bytes:
 
 def _named(head: bytes) -> dict[str, str]:
     return {name.decode(): value.decode("latin-1") for name, value in wire.headers(head)}
+
+
+def _object(head: bytes) -> bytes:
+    """The same as JSON."""
+    if head.count(b": ") != head.count(b"\r\n") or not head.isascii() or b"\t" in head:
+        return orjson.dumps(_named(head))
+    plain = head[:-2].replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'{"%b"}' % plain.replace(b": ", b'":"').replace(b"\r\n", b'","')
 
 
 def refusal(error: ApiError, request_id: str, lane: str = "") -> bytes:
@@ -172,7 +189,7 @@ def _error(error: ApiError, request_id: str) -> dict[str, Any]:
     return told | ({"headers": error.headers} if error.headers else {})
 
 
-def _forget(response: Mapping[str, Any]) -> None:
+def _forget(event: bytes, kept: bool) -> None:
     pass
 
 

@@ -7,23 +7,23 @@ small, and who has the key would see what it costs in the processor's time alone
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from struct import Struct
 from typing import Any
 
 from starlette.types import Message, Receive, Send
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-_TEXT = b"\x81"  # a whole message of text
+_TEXT = 0x81  # a whole message of text
 _SHORT, _MEDIUM = 126, 65_536
+_medium, _large = Struct(">BBH").pack, Struct(">BBQ").pack
 
 
 def framed(message: bytes) -> bytes:
     """A message as RFC 6455 has it from a server: not masked."""
     size = len(message)
-    if size < _SHORT:
-        return b"%b%c%b" % (_TEXT, size, message)
-    if size < _MEDIUM:
-        return b"%b\x7e%b%b" % (_TEXT, size.to_bytes(2), message)
-    return b"%b\x7f%b%b" % (_TEXT, size.to_bytes(8), message)
+    if _SHORT <= size < _MEDIUM:  # nearly always
+        return _medium(_TEXT, 126, size) + message
+    return (b"%c%c" % (_TEXT, size) if size < _SHORT else _large(_TEXT, 127, size)) + message
 
 
 class SocketWire:
@@ -52,6 +52,21 @@ class SocketWire:
         self._protocol.data_received = counted
         self._protocol.transport.set_protocol(self._protocol)  # which uvloop looks up but once
 
+    def hand_over(self, take: Callable[[bytes], bool]) -> None:
+        """Hand a whole message to `take` at once; what it does not take waits to be received."""
+        if self._protocol is None:
+            return
+        protocol, queued = self._protocol, self._protocol.send_receive_event_to_app
+
+        def whole() -> None:
+            clear = protocol.queue.empty() and not (protocol.close_sent or protocol.read_paused)
+            if clear and len(protocol.frames) == 1 and take(protocol.frames[0]):
+                protocol.frames = []
+            else:
+                queued()
+
+        protocol.send_receive_event_to_app = whole
+
     def when_stopping(self, stop: Callable[[], None]) -> None:
         """In place of what the server does with it when it ends, which is to close it."""
         if self._protocol is not None:
@@ -62,8 +77,10 @@ class SocketWire:
         protocol = self._protocol
         if protocol is None or not protocol.writable.is_set():
             return False
-        if not (protocol.close_sent or protocol.disconnected or protocol.transport.is_closing()):
-            protocol.transport.write(b"".join(map(framed, messages)))
+        transport = protocol.transport
+        if not (protocol.close_sent or protocol.disconnected or transport.is_closing()):
+            one = len(messages) == 1
+            transport.write(framed(messages[0]) if one else b"".join(map(framed, messages)))
         return True
 
     async def write(self, messages: Sequence[bytes]) -> None:

@@ -3,7 +3,7 @@ events, one response each, answered by the events of a stream (socket_turns.py).
 
 * Lanes: what has the same `stream_id` is answered in its order, lanes beside each other.
 * The last response of each lane that is not kept elsewhere (`gateway/state/`) is remembered while
-  the socket is open, so that `previous_response_id` works with `store: false`, too.
+  the socket is open (socket_memory.py).
 * `generate: false` prepares a state to go on from; nobody is asked, and nothing is paid.
 * Who asks is proven at the handshake (socket_door.py), with every response and every half minute:
   a key that is revoked ends its sockets. So does an hour, or SOCKET_IDLE_SECONDS without a word.
@@ -14,18 +14,26 @@ import asyncio
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-import orjson
 from django.conf import settings
 from starlette.types import Message, Scope
 
-from gateway.dialects.json_patch import parse
-from gateway.plane import admission, callers, inbound, kept_responses, pipeline, socket_turns
+from gateway.plane import (
+    admission,
+    callers,
+    inbound,
+    kept_responses,
+    members,
+    pipeline,
+    socket_turns,
+)
 from gateway.plane.client_dialects import RESPONSES
 from gateway.plane.exchange import Exchange
+from gateway.plane.members import Written, written
+from gateway.plane.socket_memory import Latest, Memory
 from gateway.plane.socket_turns import Turn
 from gateway.plane.socket_wire import SocketWire
 from gateway.plane.upstream import Upstream
@@ -44,15 +52,9 @@ _NORMAL, POLICY, _RESTART, _LATER = 1000, 1008, 1012, 1013
 _LANE = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _OF_HANDSHAKES = (b"sec-websocket-", b"upgrade", b"connection", b"content-")
 _OF_TRANSPORT = ("type", "stream_id", "generate", "stream", "background")
+T = TypeVar("T")
 _OPEN: set["Socket"] = set()
 _of_account: Counter[int] = Counter()
-
-
-class Latest(NamedTuple):
-    """The last response of a lane: everything said up to its end, as a list in JSON."""
-
-    id: str
-    items: bytes
 
 
 class Create(NamedTuple):
@@ -60,7 +62,7 @@ class Create(NamedTuple):
     process's memory."""
 
     lane: str
-    body: dict[str, Any]
+    body: Written
     generate: bool
     held: bodies.Held
 
@@ -91,9 +93,8 @@ class Socket:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
         self._tails: dict[str, asyncio.Task[None]] = {}  # the last of each lane
-        self._latest: dict[str, Latest] = {}
         self._lanes: set[str] = set()
-        self._inbox, self._remembered = self._held(), self._held()
+        self._inbox, self._memory = self._held(), Memory(self.account)
         self._arrived = 0
         self._ending: ApiError | None = None  # what is asked from now on is refused with it
         self._code = _NORMAL  # and then it is closed so
@@ -107,6 +108,7 @@ class Socket:
         _of_account[self.account] += 1
         self.wire.may_send(self.config.max_body_bytes)
         self.wire.meter(self._arrives)
+        self.wire.hand_over(self._take)
         self.wire.when_stopping(lambda: self.retire(Stopping(), _RESTART))
         try:
             while (message := await self.wire.receive())["type"] == "websocket.receive":
@@ -119,7 +121,7 @@ class Socket:
             self._gone.set()
             self._inbox.free()
             await asyncio.gather(*self._running, return_exceptions=True)
-            self._remembered.free()
+            self._memory.free()
             _OPEN.discard(self)
             _of_account[self.account] -= 1
             if not _of_account[self.account]:
@@ -137,30 +139,51 @@ class Socket:
         except ApiError:
             self._close_soon(_LATER, "Too many large requests are being served.")
 
+    def _take(self, raw: bytes) -> bool:
+        """Begin what nothing stands before, as nearly always; the rest is received."""
+        if self._running or self._ending is not None or len(raw) > _LARGE:
+            return False
+        try:
+            event = members.parsed(raw)
+            if _needs_no_answer(event):
+                return False
+            self._begin(event, self._lane_of(event), self._inbox)
+        except ApiError:
+            return False
+        self._read()
+        return True
+
     async def _receive(self, message: Message) -> None:
-        self.heard, self._arrived = self.loop.time(), 0
         text, data = message.get("text"), message.get("bytes")
         raw = text.encode("utf-8", "surrogatepass") if text is not None else data or b""
-        lane = ""
+        lane, held = "", self._read()
         try:
-            event = await _aside(parse, raw)
+            event = await _aside(len(raw), members.parsed, raw)
             if _needs_no_answer(event):
-                return self._inbox.free()
+                return held.free()
             lane = self._lane_of(event)
-            create = _create(event, lane, self._inbox)
-            if self._ending is not None:
-                raise self._ending
-            if len(self._running) >= _PENDING:
-                raise _crowded()
+            self._begin(event, lane, held)
         except ApiError as error:
-            self._inbox.free()
+            held.free()
             await self.wire.write([socket_turns.refusal(error, self.request_id, lane)])
-            return
-        self._inbox = self._held()
+
+    def _read(self) -> bodies.Held:
+        """A message is whole, and what comes is another's; what it holds."""
+        held, self._inbox = self._inbox, self._held()
+        self.heard, self._arrived = self.loop.time(), 0
+        return held
+
+    def _begin(self, event: dict[str, Any], lane: str, held: bodies.Held) -> None:
+        """Put it behind what its lane is asked already. Raises ApiError."""
+        create = _create(event, lane, held)
+        if self._ending is not None:
+            raise self._ending
+        if len(self._running) >= _PENDING:
+            raise _crowded()
         task = self.loop.create_task(self._run(create, self._tails.get(lane)))
         self._tails[lane] = task
         self._running.add(task)
-        task.add_done_callback(self._ran)
+        task.add_done_callback(partial(self._ran, lane))
 
     def _lane_of(self, event: Mapping[str, Any]) -> str:
         """Raises BadRequest."""
@@ -186,8 +209,10 @@ class Socket:
 
     # -- What is answered ------------------------------------------------------------------------
 
-    def _ran(self, task: asyncio.Task[None]) -> None:
+    def _ran(self, lane: str, task: asyncio.Task[None]) -> None:
         self.heard = self.loop.time()
+        if self._tails.get(lane) is task:  # what it was asked is not for an idle socket to keep
+            del self._tails[lane]
         self._running.discard(task)
         if self._ending is not None and not self._running:
             self._close_soon(self._code, self._ending.message)
@@ -195,7 +220,7 @@ class Socket:
     async def _run(self, create: Create, before: asyncio.Task[None] | None) -> None:
         """In its turn."""
         try:
-            if before is not None:
+            if before is not None and not before.done():
                 await asyncio.wait((before,))
             async with self._slots:
                 if not self._gone.is_set():
@@ -207,13 +232,14 @@ class Socket:
         turn = Turn(self.scope, self._left, self.config, self.wire, create.lane)
         logs.about.set(turn)
         try:
-            body = await self._whole(create.body)
-            turn.remember = partial(self._remember, turn, create.lane, body)
+            parsed = await self._whole(create.body)
+            body = await _aside(create.held.size, written, parsed)
+            turn.remember = partial(self._remember, create.lane, parsed, body)
             if create.generate:
-                turn.ask(await _aside(orjson.dumps, body))
+                turn.ask(parsed, body)
                 await pipeline.serve(turn, RESPONSES, self.upstream)
             else:
-                await self._prepare(turn, body)
+                await self._prepare(turn, parsed)
         except ApiError as error:
             await pipeline.refuse(turn, error)
         except (ClientGone, OSError):
@@ -229,9 +255,10 @@ class Socket:
 
     def _look_at(self, turn: Turn, create: Create) -> None:
         """What a refusal means for the rest of it."""
-        latest, previous = self._latest.get(create.lane), create.body.get("previous_response_id")
-        if turn.status >= 400 and latest is not None and latest.id == previous:
-            self._forget(create.lane)
+        if turn.status < 400:
+            return
+        if previous := create.body.get("previous_response_id"):
+            self._memory.forget(create.lane, str(previous))
         if turn.status == 401:
             self.retire(Unauthenticated("This API key is not valid any more."), POLICY)
 
@@ -251,37 +278,28 @@ class Socket:
 
     # -- What is remembered ----------------------------------------------------------------------
 
-    async def _whole(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def _whole(self, body: Written) -> Written:
         """The body with what was said before it, if that is known here alone, or if its answer is
         to be remembered here alone. Raises BadRequest, Unavailable."""
         previous = body.get("previous_response_id")
         if not previous:
             return body
-        found = next((each for each in self._latest.values() if each.id == previous), None)
-        if found is not None:
-            before = await _aside(orjson.loads, found.items)
+        if (latest := self._memory.find(str(previous))) is not None:
+            before = await _aside(latest.size, Latest.items, latest)
             rest = {name: each for name, each in body.items() if name != "previous_response_id"}
-            return rest | {"input": [*before, *conversation.items(body.get("input"))]}
-        return await kept_responses.whole(self.account, body) if _unkept(body) else body
+            return Written(rest, input=[*before, *conversation.items(body.get("input"))])
+        if not _unkept(body):
+            return body
+        return Written(await kept_responses.whole(self.account, body))
 
     def _remember(
-        self, turn: Turn, lane: str, body: Mapping[str, Any], response: Mapping[str, Any]
+        self, lane: str, parsed: Mapping[str, Any], body: bytes, event: bytes, kept: bool
     ) -> None:
         """What was said up to the end of this response, where nobody else keeps it."""
-        self._forget(lane)
-        if turn.kept is not None or body.get("previous_response_id"):
-            return
-        said = conversation.items(body.get("input"))
-        items = orjson.dumps([*said, *(response.get("output") or ())])
-        try:
-            self._remembered.grow(len(items))
-        except ApiError:
-            return  # whoever points at it hears that it is gone, and sends the whole
-        self._latest[lane] = Latest(str(response.get("id")), items)
-
-    def _forget(self, lane: str) -> None:
-        if (gone := self._latest.pop(lane, None)) is not None:
-            self._remembered.grow(-len(gone.items))
+        if kept or parsed.get("previous_response_id"):
+            self._memory.forget(lane)
+        else:
+            self._memory.keep(lane, Latest(body, event))
 
     # -- How it ends -----------------------------------------------------------------------------
 
@@ -338,8 +356,9 @@ def _create(event: dict[str, Any], lane: str, held: bodies.Held) -> Create:
             code="unknown_event_type",
             param="type",
         )
-    body = {name: each for name, each in event.items() if name not in _OF_TRANSPORT}
-    return Create(lane, body | {"stream": True}, event.get("generate") is not False, held)
+    body = Written(each for each in event.items() if each[0] not in _OF_TRANSPORT)
+    body["stream"] = True
+    return Create(lane, body, event.get("generate") is not False, held)
 
 
 def _unkept(body: Mapping[str, Any]) -> bool:
@@ -354,10 +373,9 @@ def _crowded() -> RateLimited:
     )
 
 
-async def _aside(work: Any, value: Any) -> Any:
-    if isinstance(value, bytes) and len(value) > _LARGE:
-        return await asyncio.to_thread(work, value)
-    return work(value)
+async def _aside(size: int, work: Callable[[Any], T], value: Any) -> T:
+    """For the event loop, unless it is large."""
+    return await asyncio.to_thread(work, value) if size > _LARGE else work(value)
 
 
 def of_account(account: int) -> int:

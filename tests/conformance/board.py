@@ -53,6 +53,7 @@ By the vendors' own SDKs in Python: a file uploaded, looked at, run as a batch, 
 errors read line by line, all of it listed and deleted; or a batch of messages. ✓: each request was
 answered as its endpoint answers, a bad one failed by itself, and what was booked is what was run.
 """
+_NOT_RUN = "Not in this run.\n"
 _NODE = Path(__file__).parent / "node" / "package.json"
 
 Cell = tuple[str, str, str]  # what was tested, client dialect, upstream dialect
@@ -95,8 +96,7 @@ class Board:
             parts.append(_sdk_table(found))
         heads = (_AGENTS, _FRAMEWORKS, _EDITORS, _BATCHES)
         for head, rows in zip(heads, self._rows().values(), strict=True):
-            if rows:
-                parts += [head, _agent_table(rows)]
+            parts += [head, _agent_table(rows) if rows else _NOT_RUN]  # pages link to each head
         return "\n".join(parts)
 
 

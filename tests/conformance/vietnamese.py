@@ -57,6 +57,7 @@ _PARAGRAPHS = {
 }
 _WORDS = {
     "# Conformance": "# Tính tương thích",
+    "Not in this run.": "Không có trong lần chạy này.",
     "## Agents": "## Agent { #agents }",
     "## Frameworks": "## Framework { #frameworks }",
     "## Editors": "## Trình soạn thảo { #editors }",

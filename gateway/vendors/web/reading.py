@@ -70,11 +70,19 @@ def _page(got: "fetching.Got", most_bytes: int) -> Page:
     elif got.media_type == _PDF:
         title, text = "", _of_pdf(got.body, most_bytes)
     elif got.media_type.startswith(_PLAIN):
-        title, text = "", got.body.decode(got.charset or "utf-8", "replace")
+        title, text = "", _decoded(got.body, got.charset)
     else:
         raise Failed("unsupported_content_type", got.media_type)
     raw = text.encode("utf-8", "replace")[:most_bytes]
     return Page(got.url, title, raw.decode("utf-8", "ignore"))
+
+
+def _decoded(body: bytes, charset: str) -> str:
+    """As its server says, or as everybody else writes where nobody knows what that is."""
+    try:
+        return body.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return body.decode("utf-8", "replace")
 
 
 def _of_html(body: bytes) -> tuple[str, str]:

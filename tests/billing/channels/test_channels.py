@@ -366,6 +366,9 @@ def test_a_token_needs_the_scope(alice: Person, api: Any, receiver: Receiver) ->
 def test_every_kind_of_event_is_a_mail_too() -> None:
     from billing.mails.letters import LETTERS
 
+    # What is no event: news of ours, a gift, and that a channel is off.
+    others = {"announcement", "news", "promo", "channel_off"}
+    assert set(LETTERS) - set(events.KINDS) == others
     assert set(events.KINDS) <= set(LETTERS)
 
 

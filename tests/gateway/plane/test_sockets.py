@@ -1,6 +1,8 @@
 """/v1/responses over a WebSocket: what a POST does, said in messages."""
 
 import asyncio
+import gc
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from accounts.keys import api_keys
 from gateway.plane import sockets, watching
+from gateway.plane.socket_turns import Turn
 from gateway.usage.models import UsageEvent
 from hontoni import bodies
 from sandbox.vendors.faults import Fault
@@ -423,3 +426,53 @@ def test_threads_of_a_customer_do_not_see_each_others_state(
         str(each.body) for each in gateway.vendors.requests if "again" in str(each.body)
     ]
     assert [("red" in each) + ("blue" in each) for each in bodies_sent] == [1, 1]
+
+
+def test_a_message_nested_too_deeply_is_refused_as_a_post_is_and_nothing_fails(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "1")
+    deep: Any = "x"
+    for _ in range(400):
+        deep = [deep]
+    nested = json.dumps({"type": "response.create", "model": "gpt-5.2", "input": deep})
+    with opened(gateway, alice) as socket:
+        socket.send(nested)
+        (refused,) = heard(socket)
+        assert (refused["status"], refused["error"]["code"]) == (400, "invalid_json")
+        assert asked(socket)["type"] == ENDS[0]
+
+
+def _is_large(each: object) -> bool:
+    return type(each) is Turn and len(str(each.parsed)) > 100_000
+
+
+def test_what_a_message_asked_is_let_go_when_it_is_answered(
+    gateway: Gateway, alice: Person
+) -> None:
+    """By itself: what points at itself waits for the collector, and takes memory meanwhile."""
+    fund(alice, "1")
+    with opened(gateway, alice) as socket:
+        asked(socket)  # whose connection to the vendor stays open
+    gc.collect()
+    gc.disable()
+    try:
+        with opened(gateway, alice) as socket:
+            assert asked(socket, "x" * 100_000)["type"] == ENDS[0]
+            assert asked(socket, "x" * 100_000, stream_id="a")["type"] == ENDS[0]
+            until(lambda: not any(map(_is_large, gc.get_objects())))
+    finally:
+        gc.enable()
+
+
+def test_a_member_said_twice_is_sent_once_and_priced_as_it_is_sent(
+    gateway: Gateway, alice: Person
+) -> None:
+    fund(alice, "1")
+    twice = b'{"type":"response.create","model":"gpt-5.2","store":false,"input":"Hi",'
+    twice += b'"max_output_tokens":100000,"max_output_tokens":20}'
+    with opened(gateway, alice) as socket:
+        socket.send(twice.decode())
+        heard(socket)
+    assert gateway.vendors.last.body["max_output_tokens"] == 20
+    assert "type" not in gateway.vendors.last.body
