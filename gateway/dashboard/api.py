@@ -37,7 +37,7 @@ from gateway.dashboard.serializers import (
     UsageSerializer,
     model_out,
 )
-from gateway.usage import charges, log, members, refusals, summary
+from gateway.usage import charges, log, member_usage, refusals, summary
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import Refusal, UsageEvent
 from gateway.usage.request_ids import first_id
@@ -120,7 +120,7 @@ def _log(user_id: int, requested: Mapping[str, Any]) -> Log:
     columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
     wanted = {columns[name]: requested[name] for name in columns if name in requested}
     if "member" in requested:
-        wanted["api_key_id__in"] = members.keys_of(user_id, requested["member"])
+        wanted["api_key_id__in"] = member_usage.keys_of(user_id, requested["member"])
     of = Narrowing(
         user_id, {name: value for name, value in wanted.items() if value not in (None, "")}
     )
@@ -174,7 +174,7 @@ class RefusalsView(ListAPIView[Refusal]):
         requested = query.validated_data
         found = Refusal.objects.filter(user_id=user_id)
         if "member" in requested:
-            found = found.filter(api_key_id__in=members.keys_of(user_id, requested["member"]))
+            found = found.filter(api_key_id__in=member_usage.keys_of(user_id, requested["member"]))
         return found.filter(api_key_id=requested["key"]) if "key" in requested else found
 
 

@@ -10,7 +10,7 @@ from django.http import Http404
 from gateway.archive.archived_log import Log, Narrowing
 from gateway.catalogue.models import Model
 from gateway.dashboard.selection import Selection
-from gateway.usage import charges, log, members, series
+from gateway.usage import charges, log, member_usage, series
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import UsageEvent
 from gateway.vendors.models import Vendor
@@ -101,7 +101,7 @@ def _columns(user_id: int, chosen: Selection) -> dict[str, Any]:
     wanted = {"model": chosen.model, "tool": chosen.tool, "api_key_id": chosen.key}
     found: dict[str, Any] = {name: value for name, value in wanted.items() if value}
     if chosen.member:
-        found["api_key_id__in"] = members.keys_of(user_id, chosen.member)
+        found["api_key_id__in"] = member_usage.keys_of(user_id, chosen.member)
     return found
 
 

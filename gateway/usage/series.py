@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, TruncMinute
 from django.utils import timezone
 
 from gateway.catalogue.models import BUCKETS
-from gateway.usage import members, rollups
+from gateway.usage import member_usage, rollups
 from gateway.usage.corrections.models import corrected
 from gateway.usage.models import OwnKeyHour, UsageEvent, UsageHour
 
@@ -145,7 +145,7 @@ def _narrowed(user_id: int, within: Span | None, wanted: dict[str, Any]) -> dict
     columns = {"key": "api_key_id", "model": "model", "tool": "tool"}
     narrowed = {columns[name]: wanted[name] for name in columns if wanted.get(name)}
     if member := wanted.get("member"):
-        narrowed["api_key_id__in"] = members.keys_of(user_id, member)
+        narrowed["api_key_id__in"] = member_usage.keys_of(user_id, member)
     hours = {"hour__gte": within[0], "hour__lt": within[1]} if within else {}
     return {"user_id": user_id, **hours, **narrowed}
 

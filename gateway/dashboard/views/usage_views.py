@@ -20,7 +20,7 @@ from gateway.dashboard import advice, figures, logged, selection
 from gateway.dashboard import overview as live
 from gateway.dashboard.models import SavedView
 from gateway.dashboard.selection import Selection
-from gateway.usage import members, series
+from gateway.usage import member_usage, series
 from gateway.usage.clients import NAMES
 from gateway.usage.explanations import explain
 from gateway.usage.models import Refusal, UsageEvent
@@ -65,7 +65,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "choices": selection,
         "keys": {str(key.pk): key.name for key in ApiKey.objects.filter(user_id=user_id)},
         "models": list(snapshot.load().models),
-        "members": members.names(user_id),
+        "members": member_usage.names(user_id),
         "tools": NAMES,
         "views": SavedView.objects.filter(user_id=user_id) if alone else [],
         "refusals": _latest(user_id, chosen, now) if alone else [],
@@ -127,7 +127,7 @@ def _refusals(
     """The latest refusals, of all keys or of a member's, each with what it means."""
     found = Refusal.objects.filter(user_id=user_id).select_related("api_key")
     if member is not None:
-        found = found.filter(api_key_id__in=members.keys_of(user_id, member))
+        found = found.filter(api_key_id__in=member_usage.keys_of(user_id, member))
     if within is not None:
         found = found.filter(last_at__gte=within[0], first_at__lt=within[1])
     return _explained(user_id, list(found.order_by("-last_at")[:REFUSALS_PAGE]))
@@ -150,7 +150,7 @@ def refusals(request: HttpRequest) -> HttpResponse:
     context = {
         "refusals": _refusals(user_id, member=chosen.member),
         "filters": chosen,
-        "members": members.names(user_id),
+        "members": member_usage.names(user_id),
         "now": timezone.now(),
     }
     return render(request, "gateway/refusals.html", context)
