@@ -11,7 +11,7 @@ from accounts.models import Membership
 from accounts.sign_in import mail_adapter
 from accounts.teams import memberships
 from billing.plans.models import Plan
-from gateway.archive.log import Narrowing
+from gateway.archive.archived_log import Narrowing
 from gateway.usage import refusals
 from tests.accounts.teams.world import Member, joined, team_of
 from tests.gateway.plane.test_limits import limit
